@@ -1,0 +1,86 @@
+import type { Cidr } from '../address/cidr.ts';
+import type { ListenAddress } from '../address/listen-address.ts';
+
+/** Tokens a second, and how many may be spent at once. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** What may be configured for a stream; durations in milliseconds, `Infinity` for `never` and `unlimited`. */
+export interface StreamLimits {
+  readonly idleTimeoutMs: number;
+  readonly stallTimeoutMs: number;
+  readonly maxLifetimeMs: number;
+  readonly lingerTimeoutMs: number;
+  readonly maxBytes: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerSource: number;
+  readonly connectionRate: Rate;
+}
+
+/** What may be configured for a stream's socket. */
+export interface SocketOptions {
+  readonly keepAlive: { readonly enabled: boolean; readonly delayMs: number };
+  readonly noDelay: boolean;
+  readonly backlog: number;
+}
+
+/** What the datagram guard enforces. */
+export interface DatagramLimits {
+  /** For each source prefix. */
+  readonly datagramRate: Rate;
+  /** For the whole service. */
+  readonly datagramServiceRate: Rate;
+  /** The largest ratio of a reply's size on the wire to its request's. */
+  readonly maxAmplification: number;
+  readonly allowSourcePorts: readonly number[];
+  readonly receiveBufferBytes: number;
+}
+
+/** Who may be a client. */
+export interface AccessRules {
+  /** Empty: everybody. */
+  readonly allow: readonly Cidr[];
+  readonly deny: readonly Cidr[];
+  /** Sources to which rates and per-source limits do not apply. */
+  readonly exempt: readonly Cidr[];
+}
+
+export interface ServiceConfig {
+  /** The instance's name: the key under `services`. */
+  readonly name: string;
+  /** The name of the kind of service; for a module its own `name`, or the instance's name while the module is not loaded. */
+  readonly type: string;
+  /** What to import instead of a built-in: a `file:` URL. */
+  readonly module: string | undefined;
+  readonly listen: readonly ListenAddress[];
+  readonly access: AccessRules;
+  readonly stream: StreamLimits;
+  readonly socket: SocketOptions;
+  readonly datagram: DatagramLimits;
+  readonly exposeUdp: boolean;
+  /** Checked and completed by the kind's schema. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  /** The level of the line for each closed connection; `off` writes none. */
+  readonly connections: 'debug' | 'info' | 'warn' | 'off';
+  /** A path; null for standard output. */
+  readonly file: string | null;
+}
+
+/** A config, checked and complete. */
+export interface Config {
+  /** 0: everything in one process. `auto` has become a number. */
+  readonly workers: number;
+  readonly user: string | null;
+  readonly group: string | null;
+  readonly log: LogConfig;
+  readonly shutdown: { readonly graceMs: number };
+  readonly services: readonly ServiceConfig[];
+}

@@ -1,0 +1,63 @@
+import { type ExitCode, exitCodes } from './exit-codes.ts';
+
+/** Every error that the daemon raises by itself: its code, and the exit code it ends the process with when nobody handles it. */
+export const errorCodes = {
+  USAGE: exitCodes.usage,
+  CONFIG_INVALID: exitCodes.badConfig,
+  CONFIG_UNREADABLE: exitCodes.badConfig,
+  LISTEN_IN_USE: exitCodes.failed,
+  LISTEN_NOT_PERMITTED: exitCodes.notPermitted,
+  LISTEN_NOT_AVAILABLE: exitCodes.failed,
+  LISTEN_NO_DESCRIPTOR: exitCodes.badConfig,
+  LISTEN_FAILED: exitCodes.failed,
+  NAME_NOT_RESOLVED: exitCodes.failed,
+  USER_UNKNOWN: exitCodes.badConfig,
+  USER_NOT_PERMITTED: exitCodes.notPermitted,
+  LOG_FILE: exitCodes.failed,
+  LOG_FILE_NOT_PERMITTED: exitCodes.notPermitted,
+  SERVICE_NOT_CREATED: exitCodes.failed,
+  WORKER_FAILED: exitCodes.failed,
+  WORKERS_KEEP_DYING: exitCodes.workersKeepDying,
+} as const satisfies Record<string, ExitCode>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** An error with a code of the list above and a message for the person who runs the daemon. */
+export class SmallservdError extends Error {
+  override readonly name: string = 'SmallservdError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  get exitCode(): ExitCode {
+    return errorCodes[this.code];
+  }
+}
+
+/** One thing that is wrong in a config: where it stands, what is wrong and what was expected. */
+export interface ConfigProblem {
+  /** `file:line:column`, a bare file name, or the environment variable or `--set` option that holds the value. */
+  readonly where: string;
+  /** The key's path, such as `services.echo.idleTimeout`; empty for the document itself. */
+  readonly path: string;
+  /** What is wrong and what is expected, without a full stop. */
+  readonly message: string;
+}
+
+/** All that is wrong in a config, at once. The message holds a line for each problem: `where path: message`. */
+export class ConfigInvalidError extends SmallservdError {
+  override readonly name = 'ConfigInvalidError';
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[]) {
+    super('CONFIG_INVALID', problems.map(formatProblem).join('\n'));
+    this.problems = problems;
+  }
+}
+
+function formatProblem({ where, path, message }: ConfigProblem): string {
+  return path === '' ? `${where} ${message}` : `${where} ${path}: ${message}`;
+}
