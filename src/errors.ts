@@ -2,7 +2,6 @@ import { type ExitCode, exitCodes } from './exit-codes.ts';
 
 /** Every error that the daemon raises by itself: its code, and the exit code it ends the process with when nobody handles it. */
 export const errorCodes = {
-  USAGE: exitCodes.usage,
   CONFIG_INVALID: exitCodes.badConfig,
   CONFIG_UNREADABLE: exitCodes.badConfig,
   LISTEN_IN_USE: exitCodes.failed,

@@ -110,7 +110,7 @@ export interface OptionSpec<Value> {
 export type OptionsSchema<Options> = { readonly [Key in keyof Options]: OptionSpec<Options[Key]> };
 
 /** A kind of service: what the config can name as its `type`, or load as a `module`. */
-export interface ServiceModule<Options = Record<never, never>> {
+export interface ServiceModule<Options = Record<string, never>> {
   /** `echo`: the config word, the log field, the metric label, the file name. */
   readonly name: string;
   /** One line for people. */

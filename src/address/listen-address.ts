@@ -1,3 +1,7 @@
+import { posix } from 'node:path';
+import { isIpv4, isLinkLocal, parseIp } from './ip-address.ts';
+import type { ServicePortLookup } from './service-ports.ts';
+
 /** A parsed listen address. `text` is what the config said. */
 export type ListenAddress = NetworkListenAddress | UnixListenAddress | FdListenAddress | SystemdListenAddress;
 
@@ -24,9 +28,142 @@ export interface FdListenAddress {
   readonly text: string;
 }
 
-/** An inherited descriptor, by its name in LISTEN_FDNAMES (sd_listen_fds_with_names(3)); one name may stand for several. */
+/**
+ * An inherited descriptor, by its name in LISTEN_FDNAMES (sd_listen_fds_with_names(3)); one name may stand for
+ * several.
+ */
 export interface SystemdListenAddress {
   readonly scheme: 'systemd';
   readonly name: string;
   readonly text: string;
+}
+
+const grammar =
+  'tcp://host:port, udp://host:port (tcp4, tcp6, udp4, udp6 for one family), unix:///path, fd://3 or systemd:NAME';
+const maxUnixPathBytes = 107;
+const maxTextLength = 400;
+const familyOf = { '': 'both', '4': 'ipv4', '6': 'ipv6' } as const;
+
+/**
+ * Reads a listen address: `tcp://host:port`, `udp://host:port` (`tcp4`, `tcp6`, `udp4`, `udp6` for one family),
+ * `unix:///path`, `fd://3`, `systemd:NAME`. An empty host or `*` means all interfaces, an IPv6 address stands in
+ * brackets, port 0 lets the system choose, and a port may be the name of a service. Throws an Error that says what is
+ * wrong and what is expected.
+ */
+export function parseListenAddress(text: string, lookup: ServicePortLookup): ListenAddress {
+  if (text.length > maxTextLength) throw new Error(`a listen address has at most ${maxTextLength} characters`);
+  const network = /^(tcp|udp)([46]?):\/\/(.*)$/s.exec(text);
+  if (network !== null) {
+    const scheme = network[1] === 'udp' ? 'udp' : 'tcp';
+    const family = familyOf[network[2] as keyof typeof familyOf];
+    return parseNetwork(text, scheme, family, network[3] ?? '', lookup);
+  }
+  if (text.startsWith('unix:')) return parseUnix(text);
+  if (text.startsWith('fd:')) return parseFd(text);
+  if (text.startsWith('systemd:')) return parseSystemd(text);
+  throw new Error(`${quote(text)} is not a listen address: expected ${grammar}`);
+}
+
+function parseNetwork(
+  text: string,
+  scheme: 'tcp' | 'udp',
+  family: NetworkListenAddress['family'],
+  rest: string,
+  lookup: ServicePortLookup,
+): NetworkListenAddress {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):([^:[\]/]+)$/.exec(rest);
+  if (match === null) throw new Error(explainShape(text, rest));
+  const [, bracketed, plain = '', portText = ''] = match;
+  const port = parsePort(text, portText, scheme, lookup);
+  if (bracketed !== undefined) return { scheme, family, host: ipv6Literal(text, family, bracketed), port, text };
+  const host = plain === '*' ? '' : plain;
+  if (/^[0-9.]+$/.test(host)) checkIpv4Literal(text, family, host);
+  else if (host !== '') checkName(text, host);
+  return { scheme, family, host, port, text };
+}
+
+function explainShape(text: string, rest: string): string {
+  if (/^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:/.test(rest)) {
+    return `${quote(text)} is not a listen address: an IPv6 address stands in brackets, as in tcp://[::1]:1201`;
+  }
+  if (/^(\[[^\]]*\]|[^:[\]/]*):?$/.test(rest))
+    return `${quote(text)} has no port: expected one as in tcp://localhost:1201`;
+  return `${quote(text)} is not a listen address: expected host:port after the scheme, as in tcp://localhost:1201`;
+}
+
+function parsePort(text: string, portText: string, scheme: 'tcp' | 'udp', lookup: ServicePortLookup): number {
+  if (/^[0-9]+$/.test(portText)) {
+    const port = Number(portText);
+    if (port > 65_535) throw new Error(`${quote(text)} has port ${quote(portText)}: expected 0 to 65535`);
+    return port;
+  }
+  const port = lookup(portText, scheme);
+  if (port === undefined) {
+    throw new Error(
+      `${quote(text)} has port ${quote(portText)}: expected 0 to 65535, or a service in /etc/services for ${scheme}`,
+    );
+  }
+  return port;
+}
+
+function ipv6Literal(text: string, family: NetworkListenAddress['family'], bracketed: string): string {
+  const [literal = '', ...zones] = bracketed.split('%');
+  const ip = literal.includes(':') ? parseIp(literal) : undefined;
+  if (ip === undefined) throw new Error(`${quote(text)} is not a listen address: brackets hold an IPv6 address`);
+  if (isIpv4(ip))
+    throw new Error(`${quote(text)} holds an IPv4 address in IPv6 form: write it as IPv4, without brackets`);
+  if (zones.length > 0 && !(isLinkLocal(ip) && /^[\w.-]{1,15}$/.test(zones.join('%')))) {
+    throw new Error(`${quote(text)} has an unexpected zone: expected one only as in [fe80::1%eth0]`);
+  }
+  if (family === 'ipv4') throw new Error(`${quote(text)} is for IPv4 but holds an IPv6 address`);
+  return bracketed;
+}
+
+function checkIpv4Literal(text: string, family: NetworkListenAddress['family'], host: string): void {
+  if (parseIp(host) === undefined) {
+    throw new Error(`${quote(text)} has host ${quote(host)}: expected an IPv4 address such as 127.0.0.1`);
+  }
+  if (family === 'ipv6') throw new Error(`${quote(text)} is for IPv6 but holds an IPv4 address`);
+}
+
+function checkName(text: string, host: string): void {
+  const isName = host.length <= 253 && /^(?!-)[\w-]{1,63}(\.(?!-)[\w-]{1,63})*\.?$/.test(host);
+  if (!isName) throw new Error(`${quote(text)} has host ${quote(host)}: expected a name, an address, or * for all`);
+}
+
+function parseUnix(text: string): UnixListenAddress {
+  const match = /^unix:\/\/(\/.*[^/])$/s.exec(text);
+  const path = match?.[1] ?? '';
+  if (path === '' || path.includes('\0')) {
+    throw new Error(`${quote(text)} is not a listen address: expected an absolute path, as in unix:///run/echo.sock`);
+  }
+  const bytes = Buffer.byteLength(path);
+  if (bytes > maxUnixPathBytes) {
+    throw new Error(`${quote(text)} has a path of ${bytes} bytes: expected at most ${maxUnixPathBytes}`);
+  }
+  return { scheme: 'unix', path: posix.normalize(path), text };
+}
+
+function parseFd(text: string): FdListenAddress {
+  const match = /^fd:\/\/([0-9]{1,7})$/.exec(text);
+  const fd = Number(match?.[1] ?? Number.NaN);
+  if (!(fd >= 3))
+    throw new Error(`${quote(text)} is not a listen address: expected a descriptor from 3 on, as in fd://3`);
+  return { scheme: 'fd', fd, text };
+}
+
+function parseSystemd(text: string): SystemdListenAddress {
+  // systemd.socket(5): FileDescriptorName= is printable ASCII without a colon, at most 255 characters.
+  const name = /^systemd:([!-9;-~]{1,255})$/.exec(text)?.[1];
+  if (name === undefined) {
+    throw new Error(
+      `${quote(text)} is not a listen address: expected a FileDescriptorName=, as in systemd:echo.socket`,
+    );
+  }
+  return { scheme: 'systemd', name, text };
+}
+
+/** JSON's quotes make control characters harmless in a message; a long text is cut. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
 }

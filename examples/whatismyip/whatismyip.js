@@ -1,0 +1,35 @@
+/**
+ * A service of your own for smallservd: it tells a client the address and port that the server sees it under. Behind a
+ * NAT or a load balancer these are not the client's own.
+ *
+ * @typedef {{ format: 'text' | 'json' }} Options
+ * @typedef {import('smallservd').Endpoint} Endpoint
+ */
+
+/** @type {import('smallservd').ServiceModule<Options>} */
+const whatismyip = {
+  name: 'whatismyip',
+  summary: 'tells a client the address and port that the server sees',
+  options: {
+    format: { doc: 'How the answer is written.', format: ['text', 'json'], default: 'text' },
+  },
+  create: ({ format }) => ({
+    stream(client) {
+      const line = format === 'json' ? toJson(client.peer) : toText(client.peer);
+      client.end(Buffer.from(`${line}\r\n`));
+    },
+  }),
+};
+
+export default whatismyip;
+
+/** @param {Endpoint} peer */
+function toJson({ family, address, port }) {
+  return JSON.stringify(family === 'unix' ? { family } : { family, address, port });
+}
+
+/** @param {Endpoint} peer */
+function toText({ family, address, port }) {
+  if (family === 'unix') return 'unix';
+  return family === 'ipv6' ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -1,0 +1,90 @@
+import { formatIp, type IpAddress, isIpv4, parseIp } from './ip-address.ts';
+
+/**
+ * A block of addresses (RFC 4632, RFC 4291 section 2.3). The prefix is counted in the IPv6 space, 0 to 128: an IPv4 /24
+ * is /120.
+ */
+export interface Cidr {
+  readonly network: IpAddress;
+  readonly prefix: number;
+}
+
+/**
+ * Why a text is no CIDR block: it does not read as one, or the address has bits set beyond the prefix (`10.0.0.1/8`).
+ */
+export type CidrFault = 'malformed' | 'host-bits';
+
+/** The prefix of all IPv4 addresses, `::ffff:0:0/96`. */
+const ipv4Prefix = 96;
+
+/**
+ * Reads `10.0.0.0/8`, `fc00::/7`, or a bare address as a block of one. Zones are refused: a block that named an
+ * interface would match on all of them. `::ffff:0:0/96` and longer is the IPv4 block.
+ */
+export function readCidr(text: string): Cidr | CidrFault {
+  const slash = text.indexOf('/');
+  const address = slash < 0 ? text : text.slice(0, slash);
+  const network = address.includes('%') ? undefined : parseIp(address);
+  if (network === undefined) return 'malformed';
+  const base = address.includes(':') ? 0 : ipv4Prefix;
+  const length = slash < 0 ? 128 - base : parseLength(text.slice(slash + 1), 128 - base);
+  if (length < 0) return 'malformed';
+  const prefix = base + length;
+  return hasHostBits(network, prefix) ? 'host-bits' : { network, prefix };
+}
+
+/** As `readCidr`, without the reason. */
+export function parseCidr(text: string): Cidr | undefined {
+  const cidr = readCidr(text);
+  return typeof cidr === 'string' ? undefined : cidr;
+}
+
+/** `10.0.0.0/8`, `fc00::/7`; always with the prefix. */
+export function formatCidr({ network, prefix }: Cidr): string {
+  return `${formatIp(network)}/${isIpv4(network) ? prefix - ipv4Prefix : prefix}`;
+}
+
+/**
+ * Whether the address lies in the block. IPv6 blocks hold no IPv4 address, not even `::/0`; IPv4 blocks hold no IPv6
+ * address.
+ */
+export function cidrContains({ network, prefix }: Cidr, ip: IpAddress): boolean {
+  if (prefix < ipv4Prefix && isIpv4(ip)) return false;
+  return (
+    sameBits(network.w0, ip.w0, prefix) &&
+    sameBits(network.w1, ip.w1, prefix - 32) &&
+    sameBits(network.w2, ip.w2, prefix - 64) &&
+    sameBits(network.w3, ip.w3, prefix - 96)
+  );
+}
+
+/** The address with all bits beyond the prefix (0 to 128, in the IPv6 space) cleared. */
+export function prefixOf(ip: IpAddress, prefix: number): IpAddress {
+  return {
+    w0: leadingBits(ip.w0, prefix),
+    w1: leadingBits(ip.w1, prefix - 32),
+    w2: leadingBits(ip.w2, prefix - 64),
+    w3: leadingBits(ip.w3, prefix - 96),
+  };
+}
+
+/** -1: no prefix length, or longer than `longest`. */
+function parseLength(text: string, longest: number): number {
+  const length = /^(?:0|[1-9]\d{0,2})$/.test(text) ? Number(text) : -1;
+  return length <= longest ? length : -1;
+}
+
+function hasHostBits(ip: IpAddress, prefix: number): boolean {
+  const { w0, w1, w2, w3 } = prefixOf(ip, prefix);
+  return w0 !== ip.w0 || w1 !== ip.w1 || w2 !== ip.w2 || w3 !== ip.w3;
+}
+
+function sameBits(a: number, b: number, bits: number): boolean {
+  if (bits <= 0) return true;
+  return bits >= 32 ? a === b : (a ^ b) >>> (32 - bits) === 0;
+}
+
+function leadingBits(word: number, bits: number): number {
+  if (bits <= 0) return 0;
+  return bits >= 32 ? word : ((word >>> (32 - bits)) << (32 - bits)) >>> 0;
+}

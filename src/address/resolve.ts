@@ -1,0 +1,109 @@
+import { lookup as dnsLookup } from 'node:dns/promises';
+import { SmallservdError } from '../errors.ts';
+import { formatIp, parseIp } from './ip-address.ts';
+import type { NetworkListenAddress } from './listen-address.ts';
+
+/** One socket to open. */
+export interface ResolvedAddress {
+  readonly transport: 'tcp' | 'udp';
+  readonly family: 'ipv4' | 'ipv6';
+  /** A literal in its canonical form; `0.0.0.0` or `::` for all interfaces of that family. */
+  readonly address: string;
+  /** 0: the system chooses. */
+  readonly port: number;
+  /** True where the config named no single address: a family that the machine lacks is then skipped. */
+  readonly optional: boolean;
+}
+
+/** Asks the resolver for all addresses of a name; rejects where there are none. */
+export type NameLookup = (name: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
+
+const wildcard = { ipv4: '0.0.0.0', ipv6: '::' } as const;
+const loopback = { ipv4: '127.0.0.1', ipv6: '::1' } as const;
+
+/**
+ * The sockets that an address stands for. A name is looked up; throws `NAME_NOT_RESOLVED` where it has no address of
+ * the wanted family.
+ */
+export async function resolveListenAddress(
+  listen: NetworkListenAddress,
+  lookup: NameLookup = lookupName,
+): Promise<readonly ResolvedAddress[]> {
+  return resolveWithoutLookup(listen) ?? (await resolveName(listen, lookup));
+}
+
+/** The same for an address that needs no resolver (a literal, all interfaces, localhost); undefined for other names. */
+export function resolveWithoutLookup(listen: NetworkListenAddress): readonly ResolvedAddress[] | undefined {
+  const { scheme: transport, host, port } = listen;
+  if (host === '') return bothFamilies(listen, wildcard);
+  // RFC 6761 section 6.3: these names always mean loopback, whatever a resolver says.
+  if (/^(.+\.)?localhost\.?$/i.test(host)) return bothFamilies(listen, loopback);
+  const [literal = '', zone] = host.split('%');
+  const ip = parseIp(literal);
+  if (ip === undefined) return undefined;
+  const address = zone === undefined ? formatIp(ip) : `${formatIp(ip)}%${zone}`;
+  const family = literal.includes(':') ? 'ipv6' : 'ipv4';
+  return [{ transport, family, address, port, optional: false }];
+}
+
+/**
+ * The pairs, the earlier one first, that cannot both be open: the same transport, family and port, and the same
+ * address or all interfaces on one side. Port 0 never overlaps.
+ */
+export function findOverlaps<Listener extends ResolvedAddress>(
+  listeners: readonly Listener[],
+): readonly (readonly [Listener, Listener])[] {
+  const seen = new Map<string, Listener[]>();
+  const overlaps: (readonly [Listener, Listener])[] = [];
+  for (const listener of listeners) {
+    if (listener.port === 0) continue;
+    const key = `${listener.transport} ${listener.family} ${listener.port}`;
+    const others = seen.get(key) ?? [];
+    for (const other of others) if (sameOrWildcard(other, listener)) overlaps.push([other, listener]);
+    seen.set(key, [...others, listener]);
+  }
+  return overlaps;
+}
+
+function sameOrWildcard(one: ResolvedAddress, other: ResolvedAddress): boolean {
+  const all = wildcard[one.family];
+  return one.address === other.address || one.address === all || other.address === all;
+}
+
+function bothFamilies(listen: NetworkListenAddress, addresses: typeof wildcard | typeof loopback): ResolvedAddress[] {
+  const families = (['ipv4', 'ipv6'] as const).filter((each) => listen.family === 'both' || listen.family === each);
+  return families.map((family) => ({
+    transport: listen.scheme,
+    family,
+    address: addresses[family],
+    port: listen.port,
+    optional: true,
+  }));
+}
+
+async function resolveName(listen: NetworkListenAddress, lookup: NameLookup): Promise<ResolvedAddress[]> {
+  let found: Awaited<ReturnType<NameLookup>>;
+  try {
+    found = await lookup(listen.host);
+  } catch (cause) {
+    const reason = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
+    throw new SmallservdError('NAME_NOT_RESOLVED', `${listen.text}: the name ${listen.host} has no address${reason}`, {
+      cause,
+    });
+  }
+  const resolved = new Map<string, ResolvedAddress>();
+  for (const { address, family: version } of found) {
+    const family = version === 6 ? 'ipv6' : 'ipv4';
+    if (listen.family !== 'both' && listen.family !== family) continue;
+    resolved.set(address, { transport: listen.scheme, family, address, port: listen.port, optional: true });
+  }
+  if (resolved.size === 0) {
+    const wanted = { both: 'address', ipv4: 'IPv4 address', ipv6: 'IPv6 address' }[listen.family];
+    throw new SmallservdError('NAME_NOT_RESOLVED', `${listen.text}: the name ${listen.host} has no ${wanted}`);
+  }
+  return [...resolved.values()];
+}
+
+function lookupName(name: string): ReturnType<NameLookup> {
+  return dnsLookup(name, { all: true });
+}

@@ -1,0 +1,67 @@
+import { isRawList, type Raw, show } from './raw.ts';
+
+/** What is wrong with a value, and in which item of it if it is a list. */
+export interface Flaw {
+  readonly message: string;
+  readonly item?: number;
+}
+
+export type Reading<Value> = { readonly value: Value } | { readonly flaws: readonly Flaw[] };
+
+/** How one kind of value is read, strictly, and written back. */
+export interface Format<Value> {
+  /** Unique: convict registers formats by name. */
+  readonly name: string;
+  /** Ends the sentence `"80abc" is not …`. */
+  readonly expected: string;
+  /** Relative files are taken from `directory`. */
+  read(raw: Raw, directory: string): Reading<Value>;
+  /** The value as a config would hold it. */
+  print(value: Value): Raw;
+}
+
+/** A format for a single value; `parse` gives undefined for what it does not accept. */
+export function scalar<Value>(
+  name: string,
+  expected: string,
+  parse: (raw: string | number | boolean, directory: string) => Value | undefined,
+  print: (value: Value) => Raw,
+): Format<Value> {
+  return {
+    name,
+    expected,
+    read(raw, directory) {
+      const isScalar = typeof raw === 'string' || typeof raw === 'number' || typeof raw === 'boolean';
+      const value = isScalar ? parse(raw, directory) : undefined;
+      return value === undefined ? { flaws: [{ message: `${show(raw)} is not ${expected}` }] } : { value };
+    },
+    print,
+  };
+}
+
+/** One of a closed list of words. */
+export function words<const Word extends string>(allowed: readonly Word[]): Format<Word> {
+  const expected = allowed.length === 1 ? String(allowed[0]) : `one of ${allowed.join(', ')}`;
+  return scalar(
+    `one of ${JSON.stringify(allowed)}`,
+    expected,
+    (raw) => allowed.find((word) => word === raw),
+    (word) => word,
+  );
+}
+
+/** The same format, with null as a value of its own. */
+export function orNull<Value>(format: Format<Value>): Format<Value | null> {
+  const expected = `${format.expected}, or null`;
+  return {
+    name: `${format.name} or null`,
+    expected,
+    read(raw, directory) {
+      if (raw === null) return { value: null };
+      const reading = format.read(raw, directory);
+      const flaws = 'flaws' in reading && !isRawList(raw);
+      return flaws ? { flaws: [{ message: `${show(raw)} is not ${expected}` }] } : reading;
+    },
+    print: (value) => (value === null ? null : format.print(value)),
+  };
+}

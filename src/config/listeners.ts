@@ -1,0 +1,98 @@
+import type { ListenAddress } from '../address/listen-address.ts';
+import { findOverlaps, type ResolvedAddress, resolveWithoutLookup } from '../address/resolve.ts';
+import { exposureMessage, isExposed } from './exposure.ts';
+import type { Layers } from './layers.ts';
+import type { Problems } from './problems.ts';
+import { formatPath } from './raw.ts';
+
+/** What a service says about where it listens. */
+export interface Listening {
+  readonly service: string;
+  readonly type: string;
+  readonly listen: readonly ListenAddress[];
+  /** Why UDP needs `exposeUdp`, unless that is set. */
+  readonly hazard: string | undefined;
+}
+
+interface Listener extends ResolvedAddress {
+  readonly service: string;
+  readonly index: number;
+  readonly text: string;
+}
+
+/**
+ * Checks what can be checked without asking a resolver: that every service listens, that no two listeners overlap,
+ * and that no kind that is abused over UDP answers strangers. Names are left to whoever opens the listeners.
+ */
+export function checkListeners(services: readonly Listening[], layers: Layers, problems: Problems): void {
+  for (const { service, listen } of services) {
+    if (listen.length > 0) continue;
+    const path = ['services', service, 'listen'];
+    const message = 'is missing: expected at least one address, such as tcp://localhost:1201';
+    problems.add(layers.place(path), formatPath(path), message);
+  }
+  checkOverlaps(services, layers, problems);
+  for (const each of services) if (each.hazard !== undefined) checkExposure(each, each.hazard, layers, problems);
+}
+
+function checkOverlaps(services: readonly Listening[], layers: Layers, problems: Problems): void {
+  const all = services.flatMap(({ service, listen }) => listen.map((address, index) => ({ service, index, address })));
+  const reported = new Set<string>();
+  for (const [one, other] of [...sameAddresses(all), ...findOverlaps(all.flatMap(listenersOf))]) {
+    const path = ['services', other.service, 'listen', other.index];
+    if (reported.has(formatPath(path))) continue;
+    reported.add(formatPath(path));
+    const owner = one.service === other.service ? 'this service' : `services.${one.service}`;
+    const relation = one.text === other.text ? 'is also an address of' : `overlaps with ${one.text} of`;
+    problems.add(layers.place(path), formatPath(path), `${other.text} ${relation} ${owner}`);
+  }
+}
+
+interface Entry {
+  readonly service: string;
+  readonly index: number;
+  readonly address: ListenAddress;
+}
+
+function listenersOf({ service, index, address }: Entry): readonly Listener[] {
+  if (address.scheme !== 'tcp' && address.scheme !== 'udp') return [];
+  const resolved = resolveWithoutLookup(address) ?? [];
+  return resolved.map((each) => ({ ...each, service, index, text: address.text }));
+}
+
+interface Named {
+  readonly service: string;
+  readonly index: number;
+  readonly text: string;
+}
+
+/** Addresses without a literal: the same path, descriptor or name twice. */
+function* sameAddresses(entries: readonly Entry[]): Generator<readonly [Named, Named]> {
+  const seen = new Map<string, Named>();
+  for (const { service, index, address } of entries) {
+    const key = identityOf(address);
+    if (key === undefined) continue;
+    const named = { service, index, text: address.text };
+    const first = seen.get(key);
+    if (first === undefined) seen.set(key, named);
+    else yield [first, named];
+  }
+}
+
+function identityOf(address: ListenAddress): string | undefined {
+  if (address.scheme === 'unix') return `unix ${address.path}`;
+  if (address.scheme === 'fd') return `fd ${address.fd}`;
+  if (address.scheme === 'systemd') return `systemd ${address.name}`;
+  if (address.port === 0 || resolveWithoutLookup(address) !== undefined) return undefined;
+  return `${address.scheme} ${address.family} ${address.host.toLowerCase()} ${address.port}`;
+}
+
+function checkExposure(listening: Listening, hazard: string, layers: Layers, problems: Problems): void {
+  for (const [index, address] of listening.listen.entries()) {
+    if (address.scheme !== 'udp') continue;
+    const resolved = resolveWithoutLookup(address) ?? [];
+    if (!resolved.some((each) => isExposed(each.address))) continue;
+    const path = ['services', listening.service, 'listen', index];
+    problems.add(layers.place(path), formatPath(path), exposureMessage(address.text, listening.type, hazard));
+  }
+}

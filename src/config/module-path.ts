@@ -1,0 +1,75 @@
+import { readFileSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+/**
+ * The `file:` URL that a `module` key means: a path (absolute, or relative to `directory`), a `file:` URL, or a
+ * package that is installed for `directory`, whose `exports` are read as `import` does. Throws an Error with a plain
+ * message where there is none.
+ *
+ * Node can do this by itself only for the importing file: `import.meta.resolve` with a parent is behind a flag, and
+ * `require.resolve` does not see packages that export for `import` alone.
+ */
+export function resolveModule(specifier: string, directory: string): string {
+  const file = pathOf(specifier, directory);
+  if (file === undefined) return pathToFileURL(resolvePackage(specifier, directory)).href;
+  if (!isFile(file)) throw new Error(`there is no file ${file}`);
+  return pathToFileURL(file).href;
+}
+
+function pathOf(specifier: string, directory: string): string | undefined {
+  if (specifier.startsWith('file:')) return fileURLToPath(specifier);
+  return /^\.{0,2}\//.test(specifier) ? resolve(directory, specifier) : undefined;
+}
+
+function resolvePackage(specifier: string, directory: string): string {
+  const match = /^((?:@[\w.-]+\/)?[\w-][\w.-]*)(\/.*)?$/.exec(specifier);
+  if (match?.[1] === undefined) throw new Error('expected a path such as ./mine.js, or the name of a package');
+  const name = match[1];
+  const require = createRequire(join(directory, 'config'));
+  for (const folder of require.resolve.paths(name) ?? []) {
+    const root = join(folder, name);
+    const exported = readExports(root);
+    if (exported === undefined) continue;
+    // Without `exports` a package has a main file, or files, and require finds them.
+    if (exported === null) return require.resolve(specifier);
+    const target = pickExport(exported, `.${match[2] ?? ''}`);
+    if (target === undefined) throw new Error(`the package ${name} does not export ${specifier}`);
+    return join(root, target);
+  }
+  throw new Error(`there is no package ${name} for ${directory}`);
+}
+
+/** Undefined: no such package. Null: it has no `exports`. */
+function readExports(root: string): unknown {
+  if (!isFile(join(root, 'package.json'))) return undefined;
+  const manifest: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  return isObject(manifest) ? (manifest['exports'] ?? null) : null;
+}
+
+/** https://nodejs.org/api/packages.html#package-entry-points, without patterns. */
+function pickExport(exported: unknown, subpath: string): string | undefined {
+  const hasSubpaths = isObject(exported) && Object.keys(exported).some((key) => key.startsWith('.'));
+  if (hasSubpaths) return pickCondition(exported[subpath]);
+  return subpath === '.' ? pickCondition(exported) : undefined;
+}
+
+function pickCondition(target: unknown): string | undefined {
+  if (typeof target === 'string') return target;
+  if (Array.isArray(target)) return target.map(pickCondition).find((each) => each !== undefined);
+  if (!isObject(target)) return undefined;
+  for (const [condition, value] of Object.entries(target)) {
+    const picked = ['import', 'node', 'default'].includes(condition) ? pickCondition(value) : undefined;
+    if (picked !== undefined) return picked;
+  }
+  return undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}

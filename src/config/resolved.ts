@@ -1,0 +1,69 @@
+import { availableParallelism } from 'node:os';
+import type { Config, ServiceConfig } from './config.ts';
+import type { Instance } from './kinds.ts';
+import type { RawMap } from './raw.ts';
+import { commonSchema, daemonSchema, ownSchema } from './schema.ts';
+import { readSection, type Values } from './section.ts';
+
+type DaemonValues = Values<typeof daemonSchema>;
+type ServiceValues = Values<typeof commonSchema & typeof ownSchema>;
+
+/** The daemon's part of a config from values that are free of flaws. */
+export function resolveDaemon(raw: RawMap, directory: string, services: readonly ServiceConfig[]): Config {
+  const values: DaemonValues = readSection(daemonSchema, raw, directory);
+  const { workers, user, group, log, shutdown } = values;
+  return {
+    workers: workers === 'auto' ? autoWorkers(availableParallelism()) : workers,
+    user,
+    group,
+    log,
+    shutdown: { graceMs: shutdown.grace },
+    services,
+  };
+}
+
+/** Two at least, so that a crash leaves every TCP port open; more than four do not serve more clients. */
+export function autoWorkers(processors: number): number {
+  return Math.min(4, Math.max(2, processors));
+}
+
+/** A service's part of a config from values that are free of flaws. */
+export function resolveService(
+  { name, type, module }: Instance,
+  raw: RawMap,
+  options: Readonly<Record<string, unknown>>,
+  directory: string,
+): ServiceConfig {
+  const values: ServiceValues = readSection({ ...commonSchema, ...ownSchema }, raw, directory);
+  return {
+    name,
+    type,
+    module,
+    listen: values.listen,
+    access: { allow: values.allow, deny: values.deny, exempt: values.exempt },
+    stream: {
+      idleTimeoutMs: values.idleTimeout,
+      stallTimeoutMs: values.stallTimeout,
+      maxLifetimeMs: values.maxLifetime,
+      lingerTimeoutMs: values.lingerTimeout,
+      maxBytes: values.maxBytes,
+      maxConnections: values.maxConnections,
+      maxConnectionsPerSource: values.maxConnectionsPerSource,
+      connectionRate: values.connectionRate,
+    },
+    socket: {
+      keepAlive: { enabled: values.keepAlive.enabled, delayMs: values.keepAlive.delay },
+      noDelay: values.noDelay,
+      backlog: values.backlog,
+    },
+    datagram: {
+      datagramRate: values.datagramRate,
+      datagramServiceRate: values.datagramServiceRate,
+      maxAmplification: values.maxAmplification,
+      allowSourcePorts: values.allowSourcePorts,
+      receiveBufferBytes: values.receiveBuffer,
+    },
+    exposeUdp: values.exposeUdp,
+    options,
+  };
+}

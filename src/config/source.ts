@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SmallservdError } from '../errors.ts';
+
+/** All that a config is made from. It can be cloned: workers get it by IPC and load it again. */
+export interface ConfigSource {
+  /** As shown in messages: the path as given, or `config` for an object. */
+  readonly name: string;
+  /** Absolute; relative files and modules are taken from here. */
+  readonly directory: string;
+  /** YAML; undefined where `tree` holds the config. */
+  readonly text: string | undefined;
+  /** For embedding: a plain object instead of text. */
+  readonly tree?: unknown;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** `key=value` each. */
+  readonly sets: readonly string[];
+}
+
+/** Beside `src` and `dist` alike. */
+const shippedConfig = fileURLToPath(new URL('../../config/smallservd.yaml', import.meta.url));
+
+/**
+ * Reads a config file, or the shipped one where none is named. Of the environment only variables of ours are kept.
+ * Throws `CONFIG_UNREADABLE`.
+ */
+export async function readConfigSource(
+  file: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+  sets: readonly string[],
+): Promise<ConfigSource> {
+  const name = file ?? shippedConfig;
+  return {
+    name,
+    directory: dirname(resolve(name)),
+    text: await readText(name),
+    env: Object.fromEntries(Object.entries(env).filter(([variable]) => variable.startsWith('SMALLSERVD_'))),
+    sets: [...sets],
+  };
+}
+
+async function readText(name: string): Promise<string> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(name);
+  } catch (cause) {
+    throw new SmallservdError('CONFIG_UNREADABLE', `cannot read the config ${name}: ${explain(cause)}`, { cause });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new SmallservdError('CONFIG_UNREADABLE', `cannot read the config ${name}: it is not UTF-8 text`, { cause });
+  }
+}
+
+function explain(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
+  if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'EACCES') return 'this user may not read it';
+  if (code === 'EISDIR') return 'it is a directory';
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,162 @@
+import { type IpAddress, isBroadcast, isIpv4, isMulticast, isReserved, isUnspecified } from '../address/ip-address.ts';
+import type { AccessRules, DatagramLimits } from '../config/config.ts';
+import { isDenied, isExempt } from './access-list.ts';
+import { LoopBreaker } from './loop-breaker.ts';
+import { TokenBucket, TokenTable } from './token-bucket.ts';
+
+/**
+ * Why a datagram or its reply is dropped; a closed set, in the order in which the rules are asked. `judge` gives the
+ * first five; the transport counts the others: a reply past `fitting`, a full send queue, a service that threw.
+ */
+export type DropReason =
+  | 'source-port'
+  | 'source-address'
+  | 'denied'
+  | 'rate'
+  | 'loop'
+  | 'amplification'
+  | 'busy'
+  | 'service-error';
+
+export interface DatagramGuardOptions {
+  readonly limits: DatagramLimits;
+  readonly access: AccessRules;
+  /** The UDP ports that we serve; may grow. */
+  readonly ownPorts: ReadonlySet<number>;
+  /** The IPv4 broadcast addresses of our interfaces as unsigned 32-bit words; may change. */
+  readonly broadcasts: ReadonlySet<number>;
+  /** From 0 up to, but not including, 1. */
+  readonly random: () => number;
+  /** Told once for each time that a peer is muted as a loop. */
+  readonly onMute?: (source: IpAddress, port: number) => void;
+}
+
+const firstUnprivilegedPort = 1024;
+
+/** SSDP, NFS, WS-Discovery, mDNS and memcached: they answer whatever a spoofed reply of ours says. */
+const reflectorPorts: ReadonlySet<number> = new Set([1900, 2049, 3702, 5353, 11_211]);
+
+/** Stands for IPv4 among the rates. An IPv6 address that begins so is multicast, which an earlier rule refuses. */
+const ipv4Word = 0xffffffff;
+
+/** IP and UDP headers. */
+const headersIpv4 = 28;
+const headersIpv6 = 48;
+/** Ethernet's own header and checksum, its smallest frame, its preamble and gap. */
+const frameBytes = 18;
+const smallestFrame = 64;
+const preambleAndGap = 20;
+
+/** What the 16-bit lengths leave: of the packet with its header in IPv4, of the payload in IPv6. */
+const largestPayloadIpv4 = 65_507;
+const largestPayloadIpv6 = 65_527;
+
+/** The bytes that a datagram with a payload of `length` bytes takes on an Ethernet, as RFC 2544 counts. */
+export function wireSize(length: number, isV4: boolean): number {
+  return Math.max(smallestFrame, length + overhead(isV4)) + preambleAndGap;
+}
+
+/**
+ * The rules between a UDP socket and one service: which datagrams are answered, and with how much. Silent on the wire.
+ */
+export class DatagramGuard {
+  readonly #access: AccessRules;
+  readonly #ownPorts: ReadonlySet<number>;
+  readonly #broadcasts: ReadonlySet<number>;
+  readonly #allowedPorts: ReadonlySet<number>;
+  readonly #maxAmplification: number;
+  readonly #prefixRates: TokenTable;
+  readonly #serviceRate: TokenBucket;
+  readonly #loops: LoopBreaker;
+  readonly #onMute: ((source: IpAddress, port: number) => void) | undefined;
+
+  constructor({ limits, access, ownPorts, broadcasts, random, onMute }: DatagramGuardOptions) {
+    this.#access = access;
+    this.#ownPorts = ownPorts;
+    this.#broadcasts = broadcasts;
+    this.#allowedPorts = new Set(limits.allowSourcePorts);
+    this.#maxAmplification = limits.maxAmplification;
+    this.#prefixRates = new TokenTable(limits.datagramRate, random);
+    this.#serviceRate = new TokenBucket(limits.datagramServiceRate);
+    this.#loops = new LoopBreaker(random);
+    this.#onMute = onMute;
+  }
+
+  /** Why the datagram is dropped; `undefined`: admitted. Times are monotonic milliseconds, 0 or more. */
+  judge(source: IpAddress, port: number, request: Uint8Array, nowMs: number): DropReason | undefined {
+    if (this.#isRefusedPort(port)) return 'source-port';
+    if (this.#isRefusedAddress(source)) return 'source-address';
+    if (isDenied(this.#access, source)) return 'denied';
+    if (!isExempt(this.#access, source) && !this.#takeRate(source, nowMs)) return 'rate';
+    const verdict = this.#loops.repeats(source, port, request, nowMs);
+    if (verdict === 'no') return undefined;
+    if (verdict === 'muted-now') this.#onMute?.(source, port);
+    return 'loop';
+  }
+
+  /**
+   * The largest payload in bytes of a single reply to a request of `requestLength` bytes: what fits
+   * `maxAmplification` times its size on the wire, and one datagram. Below 0: not even an empty reply fits.
+   */
+  replyLimit(source: IpAddress, requestLength: number): number {
+    const isV4 = isIpv4(source);
+    const budget = this.#budget(requestLength, isV4);
+    if (budget < wireSize(0, isV4)) return -1;
+    return Math.min(Math.floor(budget) - preambleAndGap - overhead(isV4), largestPayload(isV4));
+  }
+
+  /** How many of the replies may be sent: the longest prefix whose sizes on the wire together fit the same budget. */
+  fitting(source: IpAddress, requestLength: number, replies: readonly Uint8Array[]): number {
+    const isV4 = isIpv4(source);
+    let left = this.#budget(requestLength, isV4);
+    let count = 0;
+    for (const { length } of replies) {
+      left -= wireSize(length, isV4);
+      if (left < 0 || length > largestPayload(isV4)) break;
+      count++;
+    }
+    return count;
+  }
+
+  /** To be told of each reply sent: the loop rule compares later datagrams with it. */
+  sent(source: IpAddress, port: number, reply: Uint8Array, nowMs: number): void {
+    this.#loops.remember(source, port, reply, nowMs);
+  }
+
+  #isRefusedPort(port: number): boolean {
+    if (port === 0) return true;
+    const isDangerous = port < firstUnprivilegedPort || reflectorPorts.has(port) || this.#ownPorts.has(port);
+    return isDangerous && !this.#allowedPorts.has(port);
+  }
+
+  #isRefusedAddress(source: IpAddress): boolean {
+    return (
+      isUnspecified(source) ||
+      isMulticast(source) ||
+      isReserved(source) ||
+      isBroadcast(source) ||
+      (isIpv4(source) && this.#broadcasts.has(source.w3))
+    );
+  }
+
+  /** A token of the source's prefix (IPv4 /24, IPv6 /56) and one of the service; both or neither. */
+  #takeRate(source: IpAddress, nowMs: number): boolean {
+    if (!this.#serviceRate.ready(nowMs)) return false;
+    const admitted = isIpv4(source)
+      ? this.#prefixRates.take(ipv4Word, source.w3 & 0xffffff00, nowMs)
+      : this.#prefixRates.take(source.w0, source.w1 & 0xffffff00, nowMs);
+    return admitted && this.#serviceRate.take(nowMs);
+  }
+
+  #budget(requestLength: number, isV4: boolean): number {
+    return this.#maxAmplification * wireSize(requestLength, isV4);
+  }
+}
+
+function overhead(isV4: boolean): number {
+  return (isV4 ? headersIpv4 : headersIpv6) + frameBytes;
+}
+
+function largestPayload(isV4: boolean): number {
+  return isV4 ? largestPayloadIpv4 : largestPayloadIpv6;
+}

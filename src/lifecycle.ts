@@ -1,0 +1,211 @@
+import { formatHostPort } from './address/host-port.ts';
+import { formatIp } from './address/ip-address.ts';
+import type { Cancel, Clock } from './clock/clock.ts';
+import type { Config, ServiceConfig } from './config/config.ts';
+import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
+import { newServiceCounters, type ServiceCounters } from './counters.ts';
+import { Admission } from './guard/admission.ts';
+import { DatagramGuard } from './guard/datagram-guard.ts';
+import { shareOf } from './guard/share.ts';
+import type { HostedService } from './host.ts';
+import type { Log } from './service.ts';
+import { BroadcastAddresses } from './transport/broadcast-addresses.ts';
+import { DatagramListener } from './transport/datagram.ts';
+import type { BoundAddress, Listener } from './transport/listener.ts';
+import { isFamilyMissing, openError } from './transport/open-error.ts';
+import type { PlannedListener } from './transport/plan.ts';
+import { StreamListener } from './transport/stream.ts';
+
+/** A listener of the plan after `open`: where it is bound, or that the machine lacks its family. */
+export interface OpenedListener {
+  readonly planned: PlannedListener;
+  /** Undefined: skipped. */
+  readonly bound: BoundAddress | undefined;
+}
+
+export interface LifecycleOptions {
+  readonly config: Config;
+  readonly services: ReadonlyMap<string, HostedService>;
+  /** How many processes share the stream limits; each enforces its part. */
+  readonly processes: number;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+/** How often the interfaces' broadcast addresses are read again. */
+const interfacesPeriodMs = 60_000;
+
+/** All that one service has in this process. */
+interface Served extends HostedService {
+  readonly config: ServiceConfig;
+  readonly counters: ServiceCounters;
+  readonly connectionLog: ConnectionLog;
+  readonly admission: Admission;
+  readonly guard: DatagramGuard;
+}
+
+/** The services of one process and their listeners, started and stopped in order. */
+export class Lifecycle {
+  readonly #options: LifecycleOptions;
+  readonly #served = new Map<string, Served>();
+  readonly #listeners = new Map<number, Listener>();
+  readonly #ownPorts = new Set<number>();
+  readonly #cancels: Cancel[] = [];
+  #started = false;
+  #suspended = false;
+
+  constructor(options: LifecycleOptions) {
+    this.#options = options;
+    const { config, services, clock, log } = options;
+    const broadcasts = new BroadcastAddresses((error) =>
+      log.warn(
+        { err: error },
+        'the interfaces cannot be read: datagrams from their broadcast addresses are not refused',
+      ),
+    );
+    for (const service of config.services) {
+      const hosted = services.get(service.name);
+      if (hosted === undefined) throw new Error(`no service was made for ${service.name}`);
+      this.#served.set(service.name, { ...hosted, ...this.#guards(service, broadcasts) });
+    }
+    this.#cancels.push(clock.every(interfacesPeriodMs, () => broadcasts.read()));
+    this.#cancels.push(clock.every(summaryPeriodMs, () => this.#summarise()));
+  }
+
+  /** By the name of the instance. */
+  get counters(): ReadonlyMap<string, ServiceCounters> {
+    return new Map([...this.#served].map(([name, { counters }]) => [name, counters]));
+  }
+
+  /** UDP ports that this daemon serves, in whichever process: nobody may be answered there. */
+  addOwnPorts(ports: Iterable<number>): void {
+    for (const port of ports) this.#ownPorts.add(port);
+  }
+
+  /**
+   * Opens listeners in the order given. Any failure closes what this call opened, and rejects with the error that names service, address and
+   * cause. More listeners may be opened later.
+   */
+  async open(plan: readonly PlannedListener[]): Promise<readonly OpenedListener[]> {
+    const opened: OpenedListener[] = [];
+    try {
+      if (!this.#started) {
+        this.#started = true;
+        await Promise.all([...this.#served.values()].map(({ host }) => host.start()));
+      }
+      for (const planned of plan) opened.push({ planned, bound: await this.#open(planned) });
+    } catch (error) {
+      for (const { planned } of opened) this.#listeners.get(planned.id)?.suspend();
+      throw error;
+    }
+    return opened;
+  }
+
+  /** Takes no new client from now on, on any listener. */
+  suspend(): void {
+    this.#suspended = true;
+    for (const listener of this.#listeners.values()) listener.suspend();
+  }
+
+  /** Lets the clients finish, at most `graceMs`, then ends the rest. */
+  async drain(graceMs: number): Promise<void> {
+    this.suspend();
+    const drained = Promise.all([...this.#listeners.values()].map((listener) => listener.drain()));
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.after(graceMs, resolve);
+      void drained.then(cancel).then(resolve);
+    });
+    this.destroy();
+    await drained;
+    this.#close();
+  }
+
+  /** Ends the clients that are left. */
+  destroy(): void {
+    for (const listener of this.#listeners.values()) listener.destroy();
+  }
+
+  #close(): void {
+    for (const cancel of this.#cancels) cancel();
+    this.#summarise();
+    for (const [name, { service, host }] of this.#served) {
+      host.stop();
+      try {
+        service.close?.();
+      } catch (error) {
+        this.#options.log.error({ service: name, err: error }, 'the service threw an error while closing');
+      }
+    }
+  }
+
+  #summarise(): void {
+    for (const { connectionLog } of this.#served.values()) connectionLog.summarise();
+  }
+
+  async #open(planned: PlannedListener): Promise<BoundAddress | undefined> {
+    const listener = this.#listener(planned);
+    let bound: BoundAddress;
+    try {
+      bound = await listener.open();
+    } catch (error) {
+      if (planned.optional && isFamilyMissing(error)) return undefined;
+      throw openError(planned, error);
+    }
+    // A stop that came while this listener was being opened.
+    if (this.#suspended) listener.suspend();
+    this.#listeners.set(planned.id, listener);
+    if (bound.transport === 'udp') this.#ownPorts.add(bound.port);
+    return bound;
+  }
+
+  #listener({ service: name, target }: PlannedListener): Listener {
+    const { clock } = this.#options;
+    const served = this.#served.get(name);
+    if (served === undefined) throw new Error(`the plan names a service that the config lacks: ${name}`);
+    const { config, service, counters, connectionLog, admission, guard } = served;
+    if (target.transport === 'udp') {
+      const { receiveBufferBytes } = config.datagram;
+      return new DatagramListener({
+        target,
+        service,
+        receiveBufferBytes,
+        guard,
+        counters: counters.datagram,
+        connectionLog,
+        clock,
+      });
+    }
+    const { stream: limits, socket } = config;
+    return new StreamListener({
+      target,
+      service,
+      limits,
+      socket,
+      admission,
+      counters: counters.stream,
+      connectionLog,
+      clock,
+    });
+  }
+
+  #guards(config: ServiceConfig, broadcasts: BroadcastAddresses): Omit<Served, keyof HostedService> {
+    const { random, log, processes } = this.#options;
+    const counters = newServiceCounters();
+    const connectionLog = new ConnectionLog(config.name, this.#options.config.log.connections, log, counters);
+    return {
+      config,
+      counters,
+      connectionLog,
+      admission: new Admission(shareOf(config.stream, processes), config.access, random),
+      guard: new DatagramGuard({
+        limits: config.datagram,
+        access: config.access,
+        ownPorts: this.#ownPorts,
+        broadcasts: broadcasts.words,
+        random,
+        onMute: (source, port) => connectionLog.muted(formatHostPort(formatIp(source), port)),
+      }),
+    };
+  }
+}

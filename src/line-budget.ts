@@ -1,0 +1,30 @@
+/** Lines that one source may write into the log in a second. */
+const linesPerSecond = 100;
+
+/** Bounds how many lines one source writes: a hundred a second, the others are counted. */
+export class LineBudget {
+  #windowStartMs = Number.NEGATIVE_INFINITY;
+  #lines = 0;
+  #leftOut = 0;
+
+  /** Whether a line may be written now; one that may not is counted. `nowMs` is monotonic. */
+  take(nowMs: number): boolean {
+    if (nowMs - this.#windowStartMs >= 1000) {
+      this.#windowStartMs = nowMs;
+      this.#lines = 0;
+    }
+    if (this.#lines >= linesPerSecond) {
+      this.#leftOut += 1;
+      return false;
+    }
+    this.#lines += 1;
+    return true;
+  }
+
+  /** The lines left out since the last call. */
+  takeLeftOut(): number {
+    const leftOut = this.#leftOut;
+    this.#leftOut = 0;
+    return leftOut;
+  }
+}

@@ -1,0 +1,47 @@
+import type { ServiceModule } from '../service.ts';
+
+const firstCharacter = 0x20;
+const ringLength = 95;
+const lineLength = 72;
+const maxDatagram = 512;
+
+const pattern = createPattern();
+/** Nine periods: whole ones follow each other without a seam, and a larger block saves turns of the event loop. */
+const block = Buffer.alloc(9 * pattern.length, pattern);
+
+/** RFC 864: a pattern of the printable characters, over TCP without end, over UDP 0 to 512 bytes of it. */
+export const chargen: ServiceModule = {
+  name: 'chargen',
+  summary: 'sends a pattern of the printable characters without end',
+  rfc: 864,
+  port: 19,
+  udpHazard: 'it answers a small datagram with up to 512 bytes, at any address that a sender forges',
+  maxAmplification: 1,
+  options: {},
+  create: (_options, host) => ({
+    stream(client) {
+      client.write(block);
+      return {
+        drained: () => client.write(block),
+        end() {},
+      };
+    },
+    datagram(_request, limit) {
+      if (limit < 0) return undefined;
+      const length = Math.floor(host.random() * (Math.min(maxDatagram, limit) + 1));
+      return pattern.subarray(0, length);
+    },
+  }),
+};
+
+/** The 95 lines after which the pattern repeats: 7,030 bytes. */
+function createPattern(): Buffer {
+  const lines = Array.from({ length: ringLength }, (_line, line) => {
+    const codes = Array.from(
+      { length: lineLength },
+      (_column, column) => firstCharacter + ((line + column) % ringLength),
+    );
+    return `${String.fromCharCode(...codes)}\r\n`;
+  });
+  return Buffer.from(lines.join(''), 'latin1');
+}

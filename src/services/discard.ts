@@ -1,0 +1,14 @@
+import type { ServiceModule } from '../service.ts';
+
+/** RFC 863: reads and throws away, and never answers. */
+export const discard: ServiceModule = {
+  name: 'discard',
+  summary: 'throws away what it receives',
+  rfc: 863,
+  port: 9,
+  options: {},
+  create: () => ({
+    stream: () => undefined,
+    datagram: () => undefined,
+  }),
+};

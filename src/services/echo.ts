@@ -1,0 +1,14 @@
+import type { ServiceModule } from '../service.ts';
+
+/** RFC 862: every byte comes back, in order; a datagram comes back whole. */
+export const echo: ServiceModule = {
+  name: 'echo',
+  summary: 'sends back what it receives',
+  rfc: 862,
+  port: 7,
+  options: {},
+  create: () => ({
+    stream: (client) => ({ data: (chunk) => client.write(chunk) }),
+    datagram: (request) => request,
+  }),
+};

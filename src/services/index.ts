@@ -1,0 +1,19 @@
+import type { ServiceModule } from '../service.ts';
+import { chargen } from './chargen.ts';
+import { daytime } from './daytime.ts';
+import { discard } from './discard.ts';
+import { echo } from './echo.ts';
+import { qotd } from './qotd.ts';
+import { systat } from './systat.ts';
+import { time } from './time.ts';
+
+/** A kind of service whose options are known only at run time: its own schema has checked them before `create`. */
+export type AnyServiceModule = ServiceModule<Readonly<Record<string, unknown>>>;
+
+/** The built-in services, in the order in which people see them. */
+export const services: readonly AnyServiceModule[] = [echo, discard, chargen, qotd, systat, daytime, time];
+
+/** The built-in service of that name. */
+export function findService(name: string): AnyServiceModule | undefined {
+  return services.find((service) => service.name === name);
+}

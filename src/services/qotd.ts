@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises';
+import { ConfigError, type ServiceModule } from '../service.ts';
+import { builtInQuotations, parseQuotations } from './quotations.ts';
+
+export type QotdOptions = {
+  /** Null: the built-in list. */
+  readonly file: string | null;
+  readonly choice: 'random' | 'daily';
+};
+
+const dayMs = 86_400_000;
+
+/** RFC 865: one quotation of fewer than 512 characters. */
+export const qotd: ServiceModule<QotdOptions> = {
+  name: 'qotd',
+  summary: 'sends a quotation',
+  rfc: 865,
+  port: 17,
+  udpHazard: 'it answers an empty datagram with a quotation, at any address that a sender forges',
+  options: {
+    file: {
+      doc: 'A file of quotations, one a line or separated by lines of a single %; null is the built-in list.',
+      format: 'file',
+      default: null,
+    },
+    choice: {
+      doc: 'Any quotation for each client, or the same one for everybody for a day (UTC).',
+      format: ['random', 'daily'],
+      default: 'random',
+    },
+  },
+  async create({ file, choice }, host) {
+    const quotations = file === null ? builtInQuotations : parseQuotations(await readText(file), file);
+    const byLength = quotations.toSorted((one, other) => one.length - other.length);
+
+    function ofTheDay(limit: number): Uint8Array | undefined {
+      const day = Math.floor(host.now().getTime() / dayMs);
+      const quotation = quotations.at(day % quotations.length);
+      return quotation !== undefined && quotation.length <= limit ? quotation : undefined;
+    }
+
+    function any(limit: number): Uint8Array | undefined {
+      const fitting = countFitting(byLength, limit);
+      return fitting === 0 ? undefined : byLength[Math.floor(host.random() * fitting)];
+    }
+
+    const choose = choice === 'daily' ? ofTheDay : any;
+    return {
+      stream: (client) => client.end(choose(Infinity)),
+      datagram: (_request, limit) => choose(limit),
+    };
+  },
+};
+
+/** How many of the quotations, which are sorted by length, have at most `limit` bytes. */
+function countFitting(byLength: readonly Uint8Array[], limit: number): number {
+  let low = 0;
+  let high = byLength.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((byLength[middle]?.length ?? Infinity) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'latin1');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    throw new ConfigError(`cannot be read: ${causes[code] ?? String(error)}`, { option: 'file', file });
+  }
+}
+
+const causes: Record<string, string> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'a part of the path is not a directory',
+};

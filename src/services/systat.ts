@@ -1,0 +1,90 @@
+import { ConfigError, type Host, type Service, type ServiceModule } from '../service.ts';
+import { listUsers } from './who.ts';
+
+export type SystatOptions = {
+  readonly show: 'count' | 'users' | 'text';
+  /** Required where `text` is shown. */
+  readonly text: string | null;
+};
+
+const maxDatagram = 512;
+
+/** RFC 866: the active users, or what the administrator shows instead. */
+export const systat: ServiceModule<SystatOptions> = {
+  name: 'systat',
+  summary: 'sends the number or the names of the users who are logged in',
+  rfc: 866,
+  port: 11,
+  udpHazard: 'it answers an empty datagram with a list, at any address that a sender forges',
+  options: {
+    show: {
+      doc: 'What is shown: how many users are logged in, their login names (a privacy decision), or a fixed text.',
+      format: ['count', 'users', 'text'],
+      default: 'count',
+    },
+    text: { doc: 'The text that is shown where show is text.', format: 'string', default: null },
+  },
+  create: (options, host) => createSystat(options, host, listUsers),
+};
+
+/** The service; `list` gives the login names, and runs in the background only. */
+export function createSystat(options: SystatOptions, host: Host, list: () => Promise<readonly string[]>): Service {
+  let lines = options.show === 'text' ? readText(options.text) : showUsers([]);
+  let answer = joinLines(lines);
+  let failing = false;
+
+  function showUsers(names: readonly string[]): readonly string[] {
+    return options.show === 'users' ? names : [`${names.length} users`];
+  }
+
+  async function refresh(): Promise<void> {
+    try {
+      lines = showUsers(await list());
+      answer = joinLines(lines);
+      failing = false;
+    } catch (error) {
+      if (!failing) host.log.warn({ error: String(error) }, 'cannot list the users with who: the last list stays');
+      failing = true;
+    }
+  }
+
+  if (options.show !== 'text') host.every(5000, refresh);
+  return {
+    stream: (client) => client.end(answer),
+    datagram: (_request, limit) => packLines(answer, lines, Math.min(maxDatagram, limit)),
+  };
+}
+
+/**
+ * Cuts an answer, which is made of `lines`, into datagrams of at most `limit` bytes, between lines; a line that is
+ * longer ends it. An empty answer is one empty datagram; undefined where nothing fits.
+ */
+export function packLines(answer: Uint8Array, lines: readonly string[], limit: number): Uint8Array[] | undefined {
+  const datagrams: Uint8Array[] = [];
+  let begin = 0;
+  let end = 0;
+  for (const line of lines) {
+    const next = end + line.length + 2;
+    if (next - begin > limit && end > begin) {
+      datagrams.push(answer.subarray(begin, end));
+      begin = end;
+    }
+    if (next - begin > limit) break;
+    end = next;
+  }
+  if (end > begin || (answer.length === 0 && limit >= 0)) datagrams.push(answer.subarray(begin, end));
+  return datagrams.length === 0 ? undefined : datagrams;
+}
+
+function joinLines(lines: readonly string[]): Uint8Array {
+  return Buffer.from(lines.map((line) => `${line}\r\n`).join(''), 'latin1');
+}
+
+function readText(text: string | null): readonly string[] {
+  if (text === null || text.trim() === '') throw new ConfigError('is required with show: text', { option: 'text' });
+  const lines = text.trimEnd().split(/\r?\n/);
+  if (lines.some((line) => /[^ -~]/.test(line))) {
+    throw new ConfigError('may hold only printable ASCII', { option: 'text' });
+  }
+  return lines;
+}

@@ -1,0 +1,34 @@
+import type { ServiceModule } from '../service.ts';
+
+/** From 1900, where RFC 868 starts counting, to 1970. */
+const secondsTo1970 = 2_208_988_800;
+
+/** RFC 868: the seconds since 1900 in four bytes, modulo 2^32; silence while the clock is not set. */
+export const time: ServiceModule = {
+  name: 'time',
+  summary: 'sends the time as four bytes',
+  rfc: 868,
+  port: 37,
+  options: {},
+  create(_options, host) {
+    let cachedSecond = Number.NaN;
+    let cachedWord = Buffer.alloc(0);
+
+    function word(): Uint8Array | undefined {
+      if (!host.clockIsSet()) return undefined;
+      const second = Math.floor(host.now().getTime() / 1000);
+      if (second !== cachedSecond) {
+        // A new buffer each second: a transport may still hold the last one.
+        cachedWord = Buffer.alloc(4);
+        cachedWord.writeUInt32BE((second + secondsTo1970) >>> 0);
+        cachedSecond = second;
+      }
+      return cachedWord;
+    }
+
+    return {
+      stream: (client) => client.end(word()),
+      datagram: (_request, limit) => (limit < 4 ? undefined : word()),
+    };
+  },
+};

@@ -1,0 +1,93 @@
+import type { RunningListener } from '../running-daemon.ts';
+import type { BoundAddress } from '../transport/listener.ts';
+import { datagramPortsOf, findUnserved, type PlannedListener } from '../transport/plan.ts';
+import type { Opened } from './messages.ts';
+
+/** In a worker: standard input, output and error, and the IPC channel come first. */
+const firstCopy = 4;
+
+/** The planned listeners, and where the workers have bound them: which of them a worker is to open, and on what. */
+export class ListenerTable {
+  readonly #plan: readonly PlannedListener[];
+  readonly #bound = new Map<number, BoundAddress>();
+  /** Listeners whose chosen port is asked for by number from now on. */
+  readonly #pinned = new Set<number>();
+
+  constructor(plan: readonly PlannedListener[]) {
+    this.#plan = plan;
+  }
+
+  /** The services that have UDP sockets, in the order of the plan. */
+  get datagramServices(): readonly string[] {
+    return [...new Set(this.#plan.filter(isDatagram).map(({ service }) => service))];
+  }
+
+  /** UDP ports that the plan names or the system has chosen. */
+  get datagramPorts(): readonly number[] {
+    const bound = [...this.#bound.values()].filter(({ transport }) => transport === 'udp').map(({ port }) => port);
+    return [...new Set([...datagramPortsOf(this.#plan), ...bound])];
+  }
+
+  /** Inherited UDP sockets: the workers get copies of these descriptors, in this order. */
+  get inheritedDatagrams(): readonly number[] {
+    return this.#plan.flatMap(({ target }) => (target.transport === 'udp' && 'fd' in target ? [target.fd] : []));
+  }
+
+  get hasInheritedStreams(): boolean {
+    return this.#plan.some(({ target }) => target.transport !== 'udp' && 'fd' in target);
+  }
+
+  get running(): readonly RunningListener[] {
+    return this.#plan.flatMap(({ id, service }) => {
+      const bound = this.#bound.get(id);
+      return bound === undefined ? [] : [{ service, ...bound }];
+    });
+  }
+
+  /** The listeners that no worker could open, as the machine lacks their family. */
+  get skipped(): readonly PlannedListener[] {
+    return this.#plan.filter(({ id }) => !this.#bound.has(id));
+  }
+
+  /** What a worker is to open: the UDP sockets of some services, and all stream listeners if it has none yet. */
+  toOpen(datagramServices: ReadonlySet<string>, streams: boolean): readonly PlannedListener[] {
+    const chosen = this.#plan.filter((each) => (isDatagram(each) ? datagramServices.has(each.service) : streams));
+    return chosen.map((each) => this.#asWorkersSeeIt(each));
+  }
+
+  /** Notes where listeners are bound; true when a UDP port is new. */
+  record(opened: readonly Opened[]): boolean {
+    let fresh = false;
+    for (const { id, bound } of opened) {
+      if (bound === null) continue;
+      fresh ||= bound.transport === 'udp' && !this.#bound.has(id);
+      this.#bound.set(id, bound);
+      // One process has a UDP socket at a time: the next one asks for the same port.
+      if (bound.transport === 'udp') this.#pinned.add(id);
+    }
+    return fresh;
+  }
+
+  /** A listener of a service that nobody serves, as the machine lacks the families of them all. */
+  get unserved(): PlannedListener | undefined {
+    return findUnserved(this.#plan, ({ id }) => this.#bound.has(id));
+  }
+
+  /** The ports that the system chose are asked for by number from now on. */
+  pinPorts(): void {
+    for (const id of this.#bound.keys()) this.#pinned.add(id);
+  }
+
+  #asWorkersSeeIt(planned: PlannedListener): PlannedListener {
+    const { id, target } = planned;
+    if (target.transport === 'udp' && 'fd' in target)
+      return { ...planned, target: { ...target, fd: firstCopy + this.inheritedDatagrams.indexOf(target.fd) } };
+    const bound = this.#pinned.has(id) ? this.#bound.get(id) : undefined;
+    if (bound === undefined || !('port' in target)) return planned;
+    return { ...planned, target: { ...target, port: bound.port } };
+  }
+}
+
+function isDatagram({ target }: PlannedListener): boolean {
+  return target.transport === 'udp';
+}

@@ -1,0 +1,54 @@
+import type { Clock } from '../clock/clock.ts';
+import type { RunningDaemon } from '../running-daemon.ts';
+
+/** Two signals closer together are one: Ctrl-C under npm arrives twice, from the terminal and from npm. */
+const sameSignalMs = 1000;
+
+/** Where signals come from: the process. */
+export interface SignalSource {
+  on(signal: NodeJS.Signals, listener: () => void): unknown;
+}
+
+/**
+ * TERM and INT stop the daemon gracefully, and a second one at once; QUIT stops it at once; HUP reopens the log file; USR2 writes the state into the
+ * log. USR1 belongs to Node's inspector. Signals are caught from the construction on: what asks for an end before there is a daemon is delivered
+ * when it is there.
+ */
+export class Signals {
+  readonly #clock: Clock;
+  #daemon: Pick<RunningDaemon, 'stop' | 'destroy' | 'logState'> | undefined;
+  #reopenLog: () => void = () => {};
+  #askedMs: number | undefined;
+  #atOnce = false;
+
+  constructor(clock: Clock, source: SignalSource = process) {
+    this.#clock = clock;
+    source.on('SIGTERM', () => this.#stop());
+    source.on('SIGINT', () => this.#stop());
+    source.on('SIGQUIT', () => this.#destroy());
+    source.on('SIGHUP', () => this.#reopenLog());
+    source.on('SIGUSR2', () => this.#daemon?.logState());
+  }
+
+  deliverTo(daemon: Pick<RunningDaemon, 'stop' | 'destroy' | 'logState'>, reopenLog: () => void): void {
+    this.#daemon = daemon;
+    this.#reopenLog = reopenLog;
+    if (this.#atOnce) daemon.destroy();
+    else if (this.#askedMs !== undefined) void daemon.stop();
+  }
+
+  #stop(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#askedMs === undefined) {
+      this.#askedMs = nowMs;
+      void this.#daemon?.stop();
+    } else if (nowMs - this.#askedMs > sameSignalMs) {
+      this.#destroy();
+    }
+  }
+
+  #destroy(): void {
+    this.#atOnce = true;
+    this.#daemon?.destroy();
+  }
+}

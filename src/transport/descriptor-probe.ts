@@ -1,0 +1,38 @@
+/**
+ * A short-lived child: says what the descriptors 3, 4, … that it was given are, as a JSON list of `tcp`, `udp4`, `udp6`, `unix` or null. All of
+ * it happens in one turn of the event loop, so no client is accepted and no datagram read.
+ */
+import { createSocket } from 'node:dgram';
+import { writeSync } from 'node:fs';
+import { createServer } from 'node:net';
+
+const first = 3;
+const count = Number(process.argv[2]);
+writeSync(1, JSON.stringify(Array.from({ length: count }, (_, index) => identify(first + index))));
+process.exit();
+
+function identify(fd: number): string | null {
+  return datagramKind(fd) ?? streamKind(fd);
+}
+
+function datagramKind(fd: number): string | null {
+  try {
+    const socket = createSocket('udp4');
+    socket.bind({ fd, exclusive: true });
+    return socket.address().family === 'IPv6' ? 'udp6' : 'udp4';
+  } catch {
+    return null;
+  }
+}
+
+function streamKind(fd: number): string | null {
+  const server = createServer().on('error', () => {});
+  try {
+    server.listen({ fd });
+  } catch {
+    return null;
+  }
+  if (!server.listening) return null;
+  // Node knows no name for an inherited UNIX socket.
+  return server.address() === null ? 'unix' : 'tcp';
+}

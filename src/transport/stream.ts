@@ -1,0 +1,166 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { formatHostPort } from '../address/host-port.ts';
+import { parseIp } from '../address/ip-address.ts';
+import type { Cancel, Clock } from '../clock/clock.ts';
+import type { SocketOptions, StreamLimits } from '../config/config.ts';
+import type { ConnectionLog } from '../connection-log.ts';
+import type { StreamCounters } from '../counters.ts';
+import type { Admission } from '../guard/admission.ts';
+import { sweepPeriodMs } from '../guard/deadlines.ts';
+import type { CloseReason, Service } from '../service.ts';
+import { ClientList } from './client-list.ts';
+import type { BoundAddress, Listener, StreamTarget } from './listener.ts';
+import { type PeerAddress, readPeerAddress } from './peer-address.ts';
+import { StreamClient, type StreamClientEvents } from './stream-client.ts';
+
+export interface StreamListenerOptions {
+  readonly target: StreamTarget;
+  readonly service: Service;
+  readonly limits: StreamLimits;
+  readonly socket: SocketOptions;
+  /** Shared by all stream listeners of the service. */
+  readonly admission: Admission;
+  readonly counters: StreamCounters;
+  readonly connectionLog: ConnectionLog;
+  readonly clock: Clock;
+}
+
+/**
+ * How long the input of a client that was answered at once waits to be thrown away. Most such clients send nothing and are gone by then, and to read
+ * from them would cost 6 % of the daytime connections that can be served.
+ */
+const discardDelayMs = 10;
+
+/** Read for one client at a time, and used at once. */
+const peer: PeerAddress = { address: '', port: 0 };
+
+/** A TCP or UNIX listener and the clients that came through it. */
+export class StreamListener implements Listener, StreamClientEvents {
+  readonly #options: StreamListenerOptions;
+  readonly #server: Server;
+  readonly #clients = new ClientList();
+  /** Clients whose input is to be thrown away soon. */
+  readonly #answered: StreamClient[] = [];
+  /** The address that every client reached; unknown for a wildcard. */
+  #local: string | undefined;
+  #cancelSweep: Cancel | undefined;
+  #idle: (() => void)[] = [];
+
+  constructor(options: StreamListenerOptions) {
+    this.#options = options;
+    // A client's FIN does not end what we still have to send.
+    this.#server = createServer({ allowHalfOpen: true });
+    this.#server.on('connection', (socket) => this.#accept(socket));
+  }
+
+  async open(): Promise<BoundAddress> {
+    const { target, socket, limits, clock } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(listenOptions(target, socket.backlog), () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    this.#server.on('error', (error) => this.#options.connectionLog.listenerFailed(error));
+    const bound = boundAddress(this.#server, target);
+    if (bound.transport === 'unix') this.#local = `unix:${bound.address}`;
+    else if (bound.address !== '0.0.0.0' && bound.address !== '::')
+      this.#local = formatHostPort(bound.address, bound.port);
+    this.#cancelSweep = clock.every(sweepPeriodMs(limits), () => this.#sweep());
+    return bound;
+  }
+
+  suspend(): void {
+    if (this.#server.listening) this.#server.close();
+    this.#stopWhenIdle();
+  }
+
+  async drain(): Promise<void> {
+    if (this.#clients.length === 0) return;
+    await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  destroy(): void {
+    this.#clients.each((client) => client.destroy('shutdown'));
+  }
+
+  answered(client: StreamClient): void {
+    if (this.#answered.length === 0) this.#options.clock.after(discardDelayMs, () => this.#discardInput());
+    this.#answered.push(client);
+  }
+
+  closed(client: StreamClient, reason: CloseReason): void {
+    const { admission, counters, connectionLog, clock } = this.#options;
+    admission.release(client.source);
+    this.#clients.remove(client);
+    counters.active -= 1;
+    counters.closed[reason] += 1;
+    counters.bytesIn += client.received;
+    counters.bytesOut += client.sent;
+    connectionLog.closed(client, clock.monotonicMs(), reason);
+    this.#stopWhenIdle();
+  }
+
+  failed(client: StreamClient, error: unknown): void {
+    this.#options.connectionLog.serviceFailed(error, client.peer);
+  }
+
+  #accept(socket: Socket): void {
+    const { service, limits, admission, counters, clock } = this.#options;
+    const isTcp = this.#options.target.transport === 'tcp';
+    const source = isTcp && readPeerAddress(socket, peer) ? parseIp(peer.address) : undefined;
+    // A TCP client without an address has reset the connection before we looked.
+    if (isTcp && source === undefined) {
+      counters.accepted += 1;
+      counters.closed['client-reset'] += 1;
+      socket.on('error', () => {});
+      socket.destroy();
+      return;
+    }
+    const nowMs = clock.monotonicMs();
+    const refusal = admission.admit(source, nowMs);
+    if (refusal !== undefined) {
+      counters.refused[refusal] += 1;
+      socket.on('error', () => {});
+      socket.destroy();
+      return;
+    }
+    const local = this.#local ?? formatHostPort(socket.localAddress ?? '', socket.localPort ?? 0);
+    const client = new StreamClient(socket, source, peer.port, local, limits, nowMs, this);
+    this.#clients.add(client);
+    counters.accepted += 1;
+    counters.active += 1;
+    client.serve(service, this.#options.socket);
+  }
+
+  #discardInput(): void {
+    for (const client of this.#answered.splice(0)) client.discardInput();
+  }
+
+  #sweep(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#clients.each((client) => client.sweep(nowMs));
+  }
+
+  #stopWhenIdle(): void {
+    if (this.#clients.length > 0 || this.#server.listening) return;
+    this.#cancelSweep?.();
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+}
+
+function listenOptions(target: StreamTarget, backlog: number): object {
+  if ('fd' in target) return { fd: target.fd, backlog };
+  if (target.transport === 'unix') return { path: target.path, backlog };
+  // Two sockets for two families: no IPv4-mapped peers, and each family's limits are its own.
+  return { host: target.address, port: target.port, ipv6Only: target.family === 'ipv6', backlog };
+}
+
+function boundAddress(server: Server, target: StreamTarget): BoundAddress {
+  const address = server.address();
+  // Node knows no name for an inherited UNIX socket.
+  if (address === null) return { transport: 'unix', address: 'fd' in target ? `fd ${target.fd}` : '', port: 0 };
+  if (typeof address === 'string') return { transport: 'unix', address, port: 0 };
+  return { transport: 'tcp', address: address.address, port: address.port };
+}
