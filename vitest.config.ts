@@ -4,6 +4,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/system/**'],
+    globalSetup: ['test/support/build.ts'],
+    // Process tests wait more than they compute: two files at a time, however few processors there are.
+    maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 30_000,
   },

@@ -1,0 +1,128 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type ClosedClient, ConnectionLog } from '../src/connection-log.ts';
+import { newServiceCounters, type ServiceCounters } from '../src/counters.ts';
+import type { Endpoint } from '../src/service.ts';
+import { FakeLog } from './support/fake-log.ts';
+
+const ipv4: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 40_000 };
+const client: ClosedClient = { peer: ipv4, local: '192.0.2.9:7', openedAtMs: 1000, received: 12, sent: 34 };
+
+let log: FakeLog;
+let counters: ServiceCounters;
+let connections: ConnectionLog;
+
+beforeEach(() => {
+  log = new FakeLog();
+  counters = newServiceCounters();
+  connections = new ConnectionLog('echo', 'info', log, counters);
+});
+
+/** Of the summaries, what each says beside the service. */
+function summaries(): readonly object[] {
+  return log.records
+    .filter(({ message }) => message === 'refused or dropped')
+    .map(({ fields: { service: _service, ...rest } }) => rest);
+}
+
+describe('the line for a closed client', () => {
+  it('says service, peer, local address, bytes in and out, milliseconds and reason', () => {
+    connections.closed(client, 1234.6, 'completed');
+    const fields = {
+      service: 'echo',
+      peer: '192.0.2.1:40000',
+      local: '192.0.2.9:7',
+      bytesIn: 12,
+      bytesOut: 34,
+      ms: 235,
+      reason: 'completed',
+    };
+    expect(log.records).toEqual([{ level: 'info', fields, message: 'closed' }]);
+  });
+
+  it.each<[Endpoint, string]>([
+    [ipv4, '192.0.2.1:40000'],
+    [{ family: 'ipv6', address: '2001:db8::1', port: 40_000 }, '[2001:db8::1]:40000'],
+    [{ family: 'unix', address: '', port: 0 }, 'unix'],
+  ])('names %j', (peer, name) => {
+    connections.closed({ ...client, peer }, 2000, 'idle');
+    expect(log.records[0]?.fields['peer']).toBe(name);
+  });
+
+  it.each(['debug', 'info', 'warn'] as const)('has the level of log.connections: %s', (level) => {
+    new ConnectionLog('echo', level, log, counters).closed(client, 2000, 'idle');
+    expect(log.records.map((each) => each.level)).toEqual([level]);
+  });
+
+  it('is not written, nor counted as left out, where log.connections is off', () => {
+    const off = new ConnectionLog('echo', 'off', log, counters);
+    for (let turn = 0; turn < 200; turn += 1) off.closed(client, 2000, 'idle');
+    off.summarise();
+    expect(log.records).toEqual([]);
+  });
+
+  it('is limited to 100 a second, the rest in one summary', () => {
+    for (let turn = 0; turn < 250; turn += 1) connections.closed(client, 5000, 'completed');
+    connections.closed(client, 5999.9, 'completed');
+    expect(log.records).toHaveLength(100);
+    connections.closed(client, 6000, 'completed');
+    expect(log.records).toHaveLength(101);
+    connections.summarise();
+    expect(summaries()).toEqual([{ closedNotLogged: 151 }]);
+    connections.summarise();
+    expect(summaries()).toHaveLength(1);
+  });
+});
+
+describe('the summary', () => {
+  it('is not written when nothing happened', () => {
+    connections.summarise();
+    expect(log.records).toEqual([]);
+  });
+
+  it('says what was refused and dropped since the last one, by reason', () => {
+    counters.stream.refused.denied = 2;
+    counters.datagram.dropped.rate = 1_000_000;
+    connections.summarise();
+    counters.stream.refused.limit = 1;
+    counters.datagram.dropped.rate += 5;
+    connections.summarise();
+    connections.summarise();
+    expect(summaries()).toEqual([
+      { refused: { denied: 2 }, dropped: { rate: 1_000_000 } },
+      { refused: { limit: 1 }, dropped: { rate: 5 } },
+    ]);
+    expect(log.records.every(({ level, fields }) => level === 'warn' && fields['service'] === 'echo')).toBe(true);
+  });
+});
+
+describe('errors', () => {
+  it('a service that throws: the first error of a period is logged whole, the others are counted', () => {
+    const errors = [new Error('one'), new Error('two'), new Error('three')];
+    for (const error of errors) connections.serviceFailed(error, ipv4);
+    connections.summarise();
+    connections.serviceFailed(new Error('four'));
+    const logged = log.records.filter(({ level }) => level === 'error').map(({ fields }) => fields);
+    expect(logged).toEqual([
+      { service: 'echo', peer: '192.0.2.1:40000', err: errors[0] },
+      { service: 'echo', err: new Error('four') },
+    ]);
+    expect(summaries()).toEqual([{ errorsNotLogged: 2 }]);
+  });
+
+  it('a muted peer and a listener that fails have a line of their own', () => {
+    const error = new Error('broken');
+    connections.muted('192.0.2.1:7');
+    connections.listenerFailed(error);
+    expect(log.records.map(({ level, fields }) => [level, fields])).toEqual([
+      ['warn', { service: 'echo', peer: '192.0.2.1:7' }],
+      ['error', { service: 'echo', err: error }],
+    ]);
+  });
+
+  it('what a peer sent never becomes part of a message', () => {
+    const hostile = '\u001b[2J{"level":"error"}\n';
+    connections.closed({ ...client, peer: { ...ipv4, address: hostile } }, 2000, 'idle');
+    connections.serviceFailed(new Error(hostile), ipv4);
+    for (const { message } of log.records) expect(message).toMatch(/^[\w ;,:]+$/);
+  });
+});

@@ -1,0 +1,152 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  DaemonProcess,
+  fixtures,
+  inOneProcess,
+  runToEnd,
+  temporaryFolder,
+  writeConfig,
+} from '../support/daemon-process.ts';
+import { TcpClient } from '../support/tcp.ts';
+import { until } from '../support/wait.ts';
+
+const echo = { listen: ['tcp://127.0.0.1:0'] };
+const linesAClient = 100;
+const chatty = {
+  module: join(fixtures, 'chatty.js'),
+  listen: ['tcp://127.0.0.1:0'],
+  options: { lines: linesAClient },
+};
+/** 24 MB of lines: more than all pipes and all waiting lines of supervisor and workers together. */
+const clients = 80;
+
+describe('a reader of standard output that stops reading', () => {
+  it.each([{ workers: 2 }, inOneProcess])('costs lines, and nothing else: %o', async (workers) => {
+    const daemon = await DaemonProcess.serve({ ...workers, services: { chatty, echo } });
+    daemon.stall();
+    for (let each = 0; each < clients; each += 1) await chat(daemon);
+    await echoes(daemon);
+
+    daemon.resume();
+    const lost = (): number =>
+      daemon.lines
+        .filter(({ msg }) => msg.startsWith('lines of this log are lost'))
+        .reduce((sum, { lines }) => sum + Number(lines), 0);
+    const all = clients * linesAClient;
+    await daemon.waitFor(() => daemon.linesWith('chatter').length + lost() >= all, `${all} lines, or their loss`);
+    expect(lost()).toBeGreaterThan(0);
+    expect(daemon.linesWith('chatter').length).toBeGreaterThan(0);
+    // The closing line of each client may be among the lost ones; no line is counted as lost that came.
+    expect(daemon.linesWith('chatter').length + lost()).toBeLessThanOrEqual(all + clients + 1);
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('does not keep the daemon from ending', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { chatty, echo } });
+    daemon.stall();
+    for (let each = 0; each < clients; each += 1) await chat(daemon);
+    daemon.signal('SIGTERM');
+    expect(await daemon.ended()).toBe(0);
+  });
+
+  it('does not keep it from ending where it cannot start', async () => {
+    const first = await DaemonProcess.serve({ workers: 2, services: { echo } });
+    const { port } = first.target('echo', 'tcp');
+    const second = DaemonProcess.spawn([
+      '--config',
+      writeConfig({ services: { echo: { listen: [`tcp://127.0.0.1:${port}`] } } }),
+    ]);
+    second.stall();
+    expect(await second.ended()).toBe(1);
+  });
+});
+
+describe('a reader of standard output that has gone', () => {
+  it('stops neither the services nor the end', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { echo } });
+    daemon.hangUp();
+    await echoes(daemon);
+    await echoes(daemon);
+    daemon.signal('SIGTERM');
+    expect(await daemon.ended()).toBe(0);
+  });
+});
+
+describe('log.file', () => {
+  it('takes all lines, and standard output none', async () => {
+    const file = join(temporaryFolder(), 'smallservd.log');
+    const { stdout, stop } = await serveIntoFile(file);
+    expect(await stop()).toBe(0);
+    expect(stdout()).toBe('');
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+    expect(messages.slice(-1)).toEqual(['stopped']);
+    expect(messages).toContain('ready');
+  });
+
+  it('is appended to', async () => {
+    const file = join(temporaryFolder(), 'smallservd.log');
+    for (let run = 0; run < 2; run += 1) await (await serveIntoFile(file, run + 1)).stop();
+    expect(readFileSync(file, 'utf8').match(/"msg":"starting"/g)).toHaveLength(2);
+  });
+
+  it('that cannot be opened is an error that names it', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'is-a-folder'));
+    chmodSync(folder, 0o755);
+    for (const name of ['is-a-folder', 'missing/smallservd.log']) {
+      const file = join(folder, name);
+      const { code, stdout, stderr } = await runToEnd(['--config', writeConfig({ log: { file }, services: { echo } })]);
+      expect(stderr).toMatch(new RegExp(`^smallservd: log\\.file ${file}: E(ISDIR|NOENT): .*\n$`));
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    }
+  });
+});
+
+describe('what clients send', () => {
+  it('never reaches the log as control characters or line ends', async () => {
+    const tells = { module: join(fixtures, 'tells.js'), listen: ['tcp://127.0.0.1:0'] };
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { tells } });
+    const attack =
+      '\u001b]0;owned\u0007\u001b[2J\u009b31m\u007f\u0000\r\n{"level":"info","time":"now","msg":"forged"}\n\u2028';
+    const client = await TcpClient.connect(daemon.target('tells', 'tcp'));
+    client.write(attack);
+    await client.takeAll();
+    await daemon.line('closed', { reason: 'service-error' });
+    await daemon.waitForLine(({ stderr }) => String(stderr).includes('forged'), 'of what the service printed');
+    const [field] = daemon.linesWith('a field');
+    expect(field?.['text']).toBe(attack);
+    expect(daemon.linesWith(attack)).toHaveLength(1);
+    expect(daemon.lines.filter(({ err }) => err !== undefined)).toHaveLength(1);
+    expect(daemon.linesWith('forged')).toEqual([]);
+    expect(await daemon.stop()).toBe(0);
+    // oxlint-disable-next-line no-control-regex
+    expect(daemon.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/);
+    for (const line of daemon.stdout.trimEnd().split('\n')) expect(line).toMatch(/^\{"level":"\w+","time":/);
+  });
+});
+
+async function chat(daemon: DaemonProcess): Promise<void> {
+  const client = await TcpClient.connect(daemon.target('chatty', 'tcp'));
+  client.finish();
+  await client.takeAll();
+}
+
+async function echoes(daemon: DaemonProcess): Promise<void> {
+  const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
+  client.finish('served');
+  expect((await client.takeAll()).toString()).toBe('served');
+}
+
+/** Serves until `stop`; ready when the file says so for the `run`th time. */
+async function serveIntoFile(
+  file: string,
+  run = 1,
+): Promise<{ stdout: () => string; stop: () => Promise<number | NodeJS.Signals | null> }> {
+  const daemon = DaemonProcess.spawn(['--config', writeConfig({ log: { file }, services: { echo } })]);
+  const readies = (): number => (existsSync(file) ? readFileSync(file, 'utf8').split('"msg":"ready"').length - 1 : 0);
+  await until(() => readies() === run, 'the log file to say ready');
+  return { stdout: () => daemon.stdout, stop: () => daemon.stop() };
+}

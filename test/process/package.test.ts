@@ -1,0 +1,56 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { DaemonProcess, root, runToEnd, temporaryFolder } from '../support/daemon-process.ts';
+import { TcpClient } from '../support/tcp.ts';
+
+describe('the example whatismyip', () => {
+  it('is served by the daemon, from its own config', async () => {
+    const set = 'services.whatismyip.listen=["tcp://127.0.0.1:0"]';
+    const cwd = join(root, 'examples/whatismyip');
+    const daemon = DaemonProcess.spawn(['--config', 'smallservd.yaml', '--set', set], { cwd });
+    await daemon.line('ready');
+    const client = await TcpClient.connect(daemon.target('whatismyip', 'tcp'));
+    const { localPort } = client.socket;
+    const answer = (await client.takeAll()).toString();
+    client.finish();
+    expect(answer.endsWith('\r\n')).toBe(true);
+    expect(JSON.parse(answer)).toEqual({ family: 'ipv4', address: '127.0.0.1', port: localPort });
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('the package', () => {
+  it('starts a daemon in the process of whoever imports it, and closes it', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'node_modules'));
+    symlinkSync(root, join(folder, 'node_modules/smallservd'), 'dir');
+    const script = join(folder, 'embeds.mjs');
+    writeFileSync(
+      script,
+      `import { connect } from 'node:net';
+       import { startDaemon, ConfigInvalidError } from 'smallservd';
+       const daemon = await startDaemon({ services: { echo: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } } });
+       const [tcp, udp] = daemon.listeners;
+       const client = connect(tcp.port, tcp.address).end('embedded');
+       let text = '';
+       for await (const chunk of client) text += chunk;
+       await daemon.close();
+       const refused = await new Promise((resolve) => connect(tcp.port, tcp.address).on('error', ({ code }) => resolve(code)));
+       const wrong = await startDaemon({ services: { echo: {} } }).catch((error) => error instanceof ConfigInvalidError);
+       console.log(JSON.stringify({ services: [tcp.service, udp.service], udp: udp.transport, text, refused, wrong }));
+      `,
+    );
+    const { code, stdout, stderr } = await runToEnd([], { command: [process.execPath, script], cwd: folder });
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toEqual({
+      services: ['echo', 'echo'],
+      udp: 'udp',
+      text: 'embedded',
+      refused: 'ECONNREFUSED',
+      wrong: true,
+    });
+    // Nothing of the daemon keeps the process alive.
+    expect(code).toBe(0);
+  });
+});

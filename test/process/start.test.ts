@@ -1,0 +1,249 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { hasIpv6 } from '../support/daemon.ts';
+import {
+  DaemonProcess,
+  fixtures,
+  inOneProcess,
+  root,
+  runToEnd,
+  temporaryFolder,
+  writeConfig,
+} from '../support/daemon-process.ts';
+import { unprivileged } from '../support/nobody.ts';
+import { canListen, freePort, takeTcpPort, takeUdpPort } from '../support/ports.ts';
+import { TcpClient } from '../support/tcp.ts';
+import { UdpClient } from '../support/udp.ts';
+
+const seven = ['daytime', 'echo', 'discard', 'systat', 'qotd', 'chargen', 'time'];
+describe('the shipped config', () => {
+  it('is served: a line for each listener, then one that says ready', async () => {
+    const sets = seven.flatMap((name) => [
+      '--set',
+      `services.${name}.listen=["tcp://localhost:0","udp://localhost:0"]`,
+    ]);
+    const daemon = DaemonProcess.spawn(sets);
+    const ready = await daemon.line('ready');
+    const hosts = hasIpv6 ? ['127.0.0.1', '[::1]'] : ['127.0.0.1'];
+    const expected = seven.flatMap((service) =>
+      ['tcp', 'udp'].flatMap((transport) => hosts.map((host) => `${service} ${transport}://${host}`)),
+    );
+    const listening = daemon
+      .linesWith('listening')
+      .map(({ service, address }) => `${String(service)} ${String(address)}`);
+    expect(listening.map((line) => line.replace(/:\d+$/, '')).toSorted()).toEqual(expected.toSorted());
+    expect(new Set(listening).size).toBe(expected.length);
+    expect(ready).toMatchObject({ level: 'info', listeners: expected.length });
+
+    const daytime = await TcpClient.connect(daemon.target('daytime', 'tcp'));
+    expect((await daytime.takeAll()).toString()).toMatch(/^\w+day, \w+ \d+, \d{4} \d\d:\d\d:\d\d-\S+\r\n$/);
+    daytime.finish();
+    const udp = await UdpClient.open('127.0.0.1');
+    expect(await udp.ask('hello', daemon.target('echo', 'udp'))).toEqual(Buffer.from('hello'));
+    expect(await udp.ask('', daemon.target('time', 'udp'))).toHaveLength(4);
+    expect(await daemon.stop()).toBe(0);
+    expect(daemon.stderr).toBe('');
+  });
+});
+
+describe('exit code 1', () => {
+  it.each([
+    { workers: 2, transport: 'tcp' },
+    { workers: 2, transport: 'udp' },
+    { workers: 0, transport: 'tcp' },
+    { workers: 0, transport: 'udp' },
+  ] as const)('names service, address and cause where a $transport port is in use, workers: $workers', async (each) => {
+    const free = await freePort();
+    const port = await (each.transport === 'tcp' ? takeTcpPort() : takeUdpPort());
+    const address = `${each.transport}://127.0.0.1:${port}`;
+    const config = {
+      ...inOneProcess,
+      workers: each.workers,
+      services: { time: { listen: [`tcp://127.0.0.1:${free}`] }, echo: { listen: [address] } },
+    };
+    const { code, stderr, lines } = await runToEnd(['--config', writeConfig(config)]);
+    expect(stderr).toBe(`smallservd: echo: cannot listen on ${address}: the address is in use by another program\n`);
+    expect(code).toBe(1);
+    expect(lines.map(({ msg }) => msg)).not.toContain('ready');
+    await expect(canListen(free)).resolves.toBe(true);
+  });
+});
+
+describe('exit code 64', () => {
+  it.each([
+    { args: ['--frobnicate'], says: "unknown option '--frobnicate'" },
+    { args: ['check', '--frobnicate'], says: "unknown option '--frobnicate'" },
+    { args: ['frobnicate'], says: "unknown command 'frobnicate': expected run, check or services" },
+    { args: ['--config'], says: "option '-c, --config <file>' argument missing" },
+    { args: ['check', 'one.yaml'], says: 'too many arguments' },
+  ])('$args', async ({ args, says }) => {
+    const { code, stdout, stderr } = await runToEnd(args);
+    expect(stderr).toContain(`smallservd: ${says}`);
+    expect(stderr).toContain('Try: smallservd --help');
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+  });
+});
+
+describe('exit code 77', () => {
+  it('tells the three ways to a port below 1024, where the right is missing', async () => {
+    // Debian lets only root take it; in many containers everybody may. Either is the truth of one machine.
+    const firstFree = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
+    const port = await freeLowPort();
+    const config = writeConfig({ services: { echo: { listen: [`tcp://127.0.0.1:${port}`] } } });
+    const daemon = DaemonProcess.spawn(['--config', config], unprivileged());
+    if (port >= firstFree) {
+      await daemon.line('ready');
+      expect(await daemon.stop()).toBe(0);
+      return;
+    }
+    expect(await daemon.closed()).toBe(77);
+    expect(daemon.stderr).toContain(`smallservd: echo: cannot listen on tcp://127.0.0.1:${port}: not permitted`);
+    expect(daemon.stderr).toContain('CAP_NET_BIND_SERVICE');
+    expect(daemon.stderr).toContain('sysctl net.ipv4.ip_unprivileged_port_start=0');
+    expect(daemon.stderr).toContain('a start as root');
+  });
+
+  it('says so where somebody other than root wants workers of another user', async () => {
+    const config = writeConfig({ user: 'root', services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
+    const { code, stderr } = await runToEnd(['--config', config], unprivileged());
+    expect(stderr).toBe('smallservd: user root: only root can start workers as somebody else\n');
+    expect(code).toBe(77);
+  });
+
+  it('says so where the log file may not be written', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'private'), { mode: 0o500 });
+    const file = join(folder, 'private/smallservd.log');
+    const config = writeConfig({ log: { file }, services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
+    const { code, stderr } = await runToEnd(['--config', config], unprivileged());
+    expect(stderr).toContain(`smallservd: log.file ${file}: EACCES`);
+    expect(code).toBe(77);
+  });
+});
+
+describe('exit code 78', () => {
+  it('reports all that is wrong at once, as file:line:column', async () => {
+    const file = writeConfig(
+      [
+        'workers: many',
+        'services:',
+        '  echo:',
+        '    listen: ["tcp://localhost:0"]',
+        '    idleTimout: 5m',
+        '  nothing: {}',
+        '',
+      ].join('\n'),
+    );
+    const { code, stdout, stderr } = await runToEnd(['--config', file]);
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines.filter((line) => line.startsWith(`smallservd: ${file}:1:10 workers: `))).toHaveLength(1);
+    expect(lines.filter((line) => line.startsWith(`smallservd: ${file}:5:5 services.echo.idleTimout: `))).toHaveLength(
+      1,
+    );
+    expect(lines.filter((line) => line.startsWith(`smallservd: ${file}:6:3 services.nothing: `))).toHaveLength(1);
+    expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+  });
+
+  it('names variable and option', async () => {
+    const file = writeConfig({ services: { echo: { listen: ['tcp://localhost:0'] } } });
+    const env = { SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOUT: 'soon' };
+    const { code, stderr } = await runToEnd(['--config', file, '--set', 'log.level=loud'], { env });
+    expect(stderr).toMatch(/^smallservd: .*SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOUT services\.echo\.idleTimeout: /m);
+    expect(stderr).toMatch(/^smallservd: --set log\.level.* log\.level: /m);
+    expect(code).toBe(78);
+  });
+
+  it.each(['run', 'check'])('names file and line of an illegal quotation: %s', async (command) => {
+    const folder = temporaryFolder();
+    const quotations = join(folder, 'quotations.txt');
+    writeFileSync(quotations, `Good.\n${'too long '.repeat(60)}\n`);
+    const file = join(folder, 'smallservd.yaml');
+    writeFileSync(file, JSON.stringify({ services: { qotd: { listen: ['tcp://localhost:0'], file: quotations } } }));
+    const { code, stderr } = await runToEnd([command, '--config', file]);
+    expect(stderr).toMatch(new RegExp(`^smallservd: ${quotations}:2 services\\.qotd: .*at most 511 characters`, 'm'));
+    expect(code).toBe(78);
+  });
+
+  it('names a file that is not there', async () => {
+    const { code, stderr } = await runToEnd(['--config', '/nowhere/smallservd.yaml']);
+    expect(stderr).toBe('smallservd: cannot read the config /nowhere/smallservd.yaml: there is no such file\n');
+    expect(code).toBe(78);
+  });
+});
+
+describe('a start that does not come to its end', () => {
+  it('is ended by TERM, and never says that it is ready', async () => {
+    const services = { slow: { module: join(fixtures, 'never-starts.js'), listen: ['tcp://127.0.0.1:0'] } };
+    const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 2, services })]);
+    await daemon.line('starting for ever', { worker: 1 });
+    await daemon.line('starting for ever', { worker: 2 });
+    expect(await daemon.stop()).toBe(0);
+    expect(daemon.lines.at(-1)).toMatchObject({ msg: 'stopped', exitCode: 0 });
+    expect(daemon.linesWith('ready')).toEqual([]);
+    expect(daemon.stderr).toBe('');
+  });
+
+  it('comes to it all the same when a worker dies on the way', async () => {
+    const options = { marker: join(temporaryFolder(), 'died') };
+    const services = { frail: { module: join(fixtures, 'dies-at-start.js'), listen: ['tcp://127.0.0.1:0'], options } };
+    const daemon = await DaemonProcess.serve({ workers: 2, services });
+    const names = daemon.lines.map(({ msg }) => msg);
+    expect(names).toContain('a worker died; the others go on');
+    const client = await TcpClient.connect(daemon.target('frail', 'tcp'));
+    expect((await client.takeAll()).toString()).toBe('alive\n');
+    client.finish();
+    expect(await daemon.workers()).toHaveLength(2);
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('what the program tells of itself', () => {
+  it('its version', async () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+    expect(await runToEnd(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  it('its help, with examples, signals and exit codes', async () => {
+    const { code, stdout, stderr } = await runToEnd(['--help']);
+    for (const part of [
+      '--config /etc/smallservd.yaml',
+      '--set services.echo.idleTimeout=1m',
+      'check',
+      'services',
+      'Examples:',
+      'USR2',
+      '78 bad config',
+    ])
+      expect(stdout).toContain(part);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  it('the services that are built in, with RFC, port and options', async () => {
+    const { code, stdout } = await runToEnd(['services']);
+    for (const [name, rfc, port] of [
+      ['echo', 862, 7],
+      ['discard', 863, 9],
+      ['chargen', 864, 19],
+      ['qotd', 865, 17],
+      ['systat', 866, 11],
+      ['daytime', 867, 13],
+      ['time', 868, 37],
+    ])
+      expect(stdout).toMatch(new RegExp(`^${name} +RFC ${rfc} +${port} `, 'm'));
+    expect(stdout).toMatch(/^daytime .*format/m);
+    expect(code).toBe(0);
+  });
+});
+
+/** A port below 1024 on which nobody listens: nobody accepts a connection there. */
+async function freeLowPort(): Promise<number> {
+  for (let port = 1023; port > 900; port -= 1) {
+    const error = await TcpClient.connect({ host: '127.0.0.1', port }).then(
+      () => undefined,
+      (cause: NodeJS.ErrnoException) => cause.code,
+    );
+    if (error === 'ECONNREFUSED') return port;
+  }
+  throw new Error('all low ports of this machine are taken');
+}

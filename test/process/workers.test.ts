@@ -1,0 +1,265 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { DaemonProcess, fixtures, isRunning, type LogLine, type Worker } from '../support/daemon-process.ts';
+import { canListen } from '../support/ports.ts';
+import { TcpClient } from '../support/tcp.ts';
+import { UdpClient } from '../support/udp.ts';
+import { until } from '../support/wait.ts';
+
+const died = 'a worker died; the others go on';
+const back = 'a worker is back';
+const whoami = { module: join(fixtures, 'whoami.js'), listen: ['tcp://127.0.0.1:0'] };
+const echo = { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] };
+const time = { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] };
+
+describe('many clients at once', () => {
+  it('are spread over the workers: the threaded echo', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { echo } });
+    const target = daemon.target('echo', 'tcp');
+    const workers = new Set<number>();
+    // Workers take from one queue as they find time: a wave of clients may all go to one, wave after wave will not.
+    for (let wave = 0; wave < 20 && workers.size < 2; wave += 1) {
+      const clients = await Promise.all(Array.from({ length: 100 }, () => TcpClient.connect(target)));
+      await Promise.all(clients.map((client, index) => saysBack(client, `client ${index} of wave ${wave}`)));
+      // All of them have been answered while all of them were connected.
+      for (const client of clients) client.finish();
+      await Promise.all(clients.map((client) => client.gone()));
+      const { services } = await daemon.state();
+      expect(services['echo']).toBeDefined();
+      for (const line of daemon.linesWith('closed')) workers.add(Number(line['worker']));
+    }
+    expect(workers).toEqual(new Set([1, 2]));
+  });
+});
+
+describe('a worker that is killed', () => {
+  it('under load: nobody is refused, clients of the others go on, it is back within two seconds', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { echo, whoami } });
+    const [victim, survivor] = await bothWorkers(daemon);
+    const undisturbed = await clientOf(daemon, survivor, victim);
+    const load = new Load(daemon.target('echo', 'tcp'));
+    await until(() => load.answered > 200, '200 answers');
+
+    const killedMs = performance.now();
+    process.kill(victim.pid, 'SIGKILL');
+    await daemon.line(died, { pid: victim.pid, signal: 'SIGKILL' });
+    const answeredAtDeath = load.answered;
+    await daemon.line(back, { worker: victim.worker });
+    const backAfterMs = performance.now() - killedMs;
+    await until(() => load.answered > answeredAtDeath + 200, '200 answers more');
+    await load.stop();
+
+    expect(load.refused).toBe(0);
+    await saysBack(undisturbed, 'still here');
+    expect(undisturbed).toMatchObject({ ended: false, closed: false });
+    // The bound is the promise of the daemon itself.
+    expect(backAfterMs).toBeLessThan(2000);
+    expect(await daemon.workers()).toHaveLength(2);
+  });
+
+  it('leaves its UDP sockets to the other at once, on the same ports', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { echo, time } });
+    const client = await UdpClient.open('127.0.0.1');
+    const victims = await bothWorkers(daemon);
+    // Each owned one of the two services; whichever the first one owned is asked for without a pause.
+    process.kill(victims[0].pid, 'SIGKILL');
+    await daemon.line(died, { pid: victims[0].pid });
+    const asking = setInterval(() => {
+      client.send('who is there', daemon.target('echo', 'udp'));
+      client.send('', daemon.target('time', 'udp'));
+    }, 5);
+    try {
+      await until(() => new Set(client.replies.map(({ from }) => from.port)).size === 2, 'answers of both services');
+    } finally {
+      clearInterval(asking);
+    }
+    // The one that was killed takes longer than that to load: the answers came from the other.
+    expect(daemon.linesWith(back)).toEqual([]);
+    await daemon.line(back);
+    expect((await client.ask('again', daemon.target('echo', 'udp'))).length).toBeGreaterThan(0);
+  });
+
+  it('together with all others comes back with the same port numbers', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { echo } });
+    for (const { pid } of await bothWorkers(daemon)) process.kill(pid, 'SIGKILL');
+    await daemon.waitFor(() => daemon.linesWith(back).length === 2, 'both workers');
+    await echoes(daemon);
+  });
+
+  it('while another one is being started leaves it the same port numbers', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { echo } });
+    const [first, second] = await bothWorkers(daemon);
+    process.kill(first.pid, 'SIGKILL');
+    let started: number | undefined;
+    await until(() => {
+      started = childrenOf(daemon.pid).find((pid) => pid !== second.pid && pid !== first.pid);
+      // Before its exec the child shares the supervisor's memory, and stopping it would stop both (vfork).
+      return started !== undefined && readFileSync(`/proc/${started}/cmdline`, 'latin1').includes('worker.js');
+    }, 'the next process');
+    // Held before it has loaded: nobody holds the ports when the other one dies.
+    process.kill(started as unknown as number, 'SIGSTOP');
+    process.kill(second.pid, 'SIGKILL');
+    await daemon.line(died, { pid: second.pid });
+    process.kill(started as unknown as number, 'SIGCONT');
+    await daemon.waitFor(() => daemon.linesWith(back).length === 2, 'both workers');
+    await echoes(daemon);
+  });
+});
+
+describe('a worker that hangs', () => {
+  it('is replaced within seven seconds, while the other one serves', async () => {
+    const hangs = { module: join(fixtures, 'hangs.js'), listen: ['tcp://127.0.0.1:0'] };
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { echo, hangs } });
+    const client = await TcpClient.connect(daemon.target('hangs', 'tcp'));
+    const hungMs = performance.now();
+    client.write('!');
+    const load = new Load(daemon.target('echo', 'tcp'), 1);
+    const { worker } = await daemon.line('a worker is silent: it hangs, and is killed');
+    const answeredWhileHung = load.answered;
+    await daemon.line(back, { worker });
+    const replacedAfterMs = performance.now() - hungMs;
+    await load.stop();
+    expect(answeredWhileHung).toBeGreaterThan(0);
+    expect(load.refused).toBe(0);
+    // The bound is the promise of the daemon itself.
+    expect(replacedAfterMs).toBeLessThan(7000);
+    expect(daemon.linesWith(died)).toMatchObject([{ worker, signal: 'SIGKILL' }]);
+    await echoes(daemon);
+  });
+});
+
+describe('workers', () => {
+  it('leave signals to the supervisor', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { echo, whoami } });
+    const [one, other] = await bothWorkers(daemon);
+    const clients = [await clientOf(daemon, one, other), await clientOf(daemon, other, one)];
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const)
+      for (const { pid } of [one, other]) process.kill(pid, signal);
+    for (const client of clients) await saysBack(client, 'unmoved');
+    expect((await daemon.workers()).map(({ pid }) => pid)).toEqual([one.pid, other.pid]);
+    expect(daemon.linesWith(died)).toEqual([]);
+  });
+
+  it('end when the supervisor is killed, and the ports are free within a second', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { echo, whoami } });
+    const workers = await bothWorkers(daemon);
+    const client = await clientOf(daemon, ...workers);
+    const { port } = daemon.target('echo', 'tcp');
+    const killedMs = performance.now();
+    daemon.signal('SIGKILL');
+    let freeAfterMs = Number.POSITIVE_INFINITY;
+    while (!(await canListen(port))) expect(performance.now() - killedMs).toBeLessThan(10_000);
+    freeAfterMs = performance.now() - killedMs;
+    await until(() => !workers.some(({ pid }) => isRunning(pid)), 'the end of the workers');
+    await client.takeAll().catch(() => {});
+    // The bound is the promise of the daemon itself.
+    expect(freeAfterMs).toBeLessThan(1000);
+  });
+
+  it('write one log together, whose lines are whole, and none is lost', async () => {
+    const chatty = { module: join(fixtures, 'chatty.js'), listen: ['tcp://127.0.0.1:0'], options: { lines: 50 } };
+    const daemon = await DaemonProcess.serve({ workers: 3, services: { chatty } });
+    const target = daemon.target('chatty', 'tcp');
+    let clients = 0;
+    const chatter = (): readonly LogLine[] => daemon.linesWith('chatter');
+    // In waves, until several workers have written at the same time.
+    while (new Set(chatter().map(({ worker }) => worker)).size < 2 && clients < 400) {
+      const wave = await Promise.all(Array.from({ length: 20 }, () => TcpClient.connect(target)));
+      await Promise.all(wave.map((client) => client.takeAll()));
+      for (const client of wave) client.finish();
+      clients += wave.length;
+      await daemon.waitFor(() => chatter().length === clients * 50, `${clients * 50} lines`);
+    }
+    expect(new Set(chatter().map(({ worker }) => worker)).size).toBeGreaterThan(1);
+    expect(chatter().every(({ padding }) => String(padding).length === 3000)).toBe(true);
+  });
+
+  it('are not there with `workers: 0`', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 0, services: { echo } });
+    expect(childrenOf(daemon.pid)).toEqual([]);
+    await echoes(daemon);
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+/** Clients that connect, ask and go, a few at a time and one after the other, until they are stopped. */
+class Load {
+  answered = 0;
+  refused = 0;
+  #stopped = false;
+  readonly #target: { readonly host: string; readonly port: number };
+  readonly #running: Promise<unknown>;
+
+  constructor(target: { readonly host: string; readonly port: number }, atOnce = 8) {
+    this.#target = target;
+    this.#running = Promise.all(Array.from({ length: atOnce }, () => this.#run()));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        const client = await TcpClient.connect(this.#target);
+        client.finish('load');
+        if ((await client.takeAll()).toString() === 'load') this.answered += 1;
+      } catch (error) {
+        // A client that the killed worker was serving may be cut; a new one may never be refused.
+        if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') this.refused += 1;
+      }
+    }
+  }
+}
+
+async function bothWorkers(daemon: DaemonProcess): Promise<readonly [Worker, Worker]> {
+  const [one, other] = await daemon.workers();
+  if (one === undefined || other === undefined) throw new Error('there are not two workers');
+  return [one, other];
+}
+
+/** A client of the service `whoami` whom this worker serves: the other one is stopped for the moment, so cannot. */
+async function clientOf(daemon: DaemonProcess, worker: Worker, other: Worker): Promise<TcpClient> {
+  process.kill(other.pid, 'SIGSTOP');
+  try {
+    const client = await TcpClient.connect(daemon.target('whoami', 'tcp'));
+    await until(() => client.text.endsWith('\n'), 'the greeting');
+    expect(client.text).toBe(`${worker.pid}\n`);
+    return client;
+  } finally {
+    process.kill(other.pid, 'SIGCONT');
+  }
+}
+
+async function saysBack(client: TcpClient, text: string): Promise<void> {
+  const before = client.length;
+  client.write(text);
+  expect((await client.take(before + text.length)).toString().slice(before)).toBe(text);
+}
+
+/** Echo answers where it did from the start, over TCP and UDP. */
+async function echoes(daemon: DaemonProcess): Promise<void> {
+  const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
+  await saysBack(client, 'over TCP');
+  client.finish();
+  const udp = await UdpClient.open('127.0.0.1');
+  expect((await udp.ask('over UDP', daemon.target('echo', 'udp'))).toString()).toBe('over UDP');
+}
+
+function childrenOf(parent: number): readonly number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.filter((pid) => parentOf(pid) === parent).map(Number);
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' ? undefined : Number(parent);
+  } catch {
+    return undefined;
+  }
+}

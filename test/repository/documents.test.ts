@@ -1,0 +1,346 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type LoadedConfig, loadConfig, readConfigSource } from '../../src/config/load.ts';
+import { configReference } from '../../src/config/reference.ts';
+import { commonSchema, daemonSchema, ownSchema } from '../../src/config/schema.ts';
+import { leavesOf, type Section } from '../../src/config/section.ts';
+import { newServiceCounters } from '../../src/counters.ts';
+import { startDaemon } from '../../src/daemon.ts';
+import { ConfigInvalidError } from '../../src/errors.ts';
+import { exitCodes } from '../../src/exit-codes.ts';
+import { services } from '../../src/services/index.ts';
+import { blocksOf, documents, proseOf, read, root, sources, tableAfter } from './files.ts';
+
+const readme = read('README.md');
+const logs = read('docs/LOGS.md');
+
+/** Where modules of the documents lie, beside this package under its own name. */
+const folder = mkdtempSync(join(tmpdir(), 'smallservd-documents-'));
+mkdirSync(join(folder, 'node_modules'));
+symlinkSync(root, join(folder, 'node_modules/smallservd'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function load(text: string, more: { env?: Record<string, string>; sets?: string[] } = {}): Promise<LoadedConfig> {
+  const source = { name: 'bad.yaml', directory: folder, text, env: {}, sets: [], ...more };
+  return loadConfig(source, { importModules: false });
+}
+
+function shipped(env: Record<string, string>, sets: readonly string[]): Promise<LoadedConfig> {
+  return readConfigSource(undefined, env, sets).then((source) => loadConfig(source, { importModules: true }));
+}
+
+describe('links', () => {
+  test.each(documents)('in %s lead somewhere', (path) => {
+    const text = read(path);
+    const links = [...proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+    const local = links.filter((target) => !/^https?:/.test(target)).map((target) => target.split('#')[0] ?? '');
+    expect(local.filter((target) => !existsSync(resolve(root, dirname(path), target)))).toEqual([]);
+  });
+
+  test('every document can be reached from the README', () => {
+    const reached = new Set<string>();
+    const waiting = ['README.md'];
+    for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+      if (reached.has(path) || !path.endsWith('.md')) continue;
+      reached.add(path);
+      for (const [, target = ''] of read(path).matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
+        if (!target.includes('://')) waiting.push(relative(root, resolve(root, dirname(path), target)));
+      }
+    }
+    expect(documents.filter((path) => !reached.has(path))).toEqual([]);
+  });
+
+  test('code spans that look like a path name one', () => {
+    const paths = /^(?:\.ci|bench|config|docs|examples|scripts|src|test)\/(?!.*\bNAME\b)[\w./-]*$/;
+    for (const path of documents) {
+      const spans = spansOf(path).filter((span) => paths.test(span));
+      expect(
+        spans.filter((span) => !existsSync(join(root, span))),
+        path,
+      ).toEqual([]);
+    }
+  });
+});
+
+describe('config in the documents', () => {
+  const examples = documents.flatMap((path) =>
+    blocksOf(read(path))
+      .filter(({ language, mark }) => language === 'yaml' && mark === undefined)
+      .map(({ text }, index) => ({ name: `${path} ${index + 1}`, text })),
+  );
+
+  test.each(examples)('$name is right', async ({ text }) => {
+    // Modules that a document shows stand beside it; here they only have to be there.
+    for (const [, name = ''] of text.matchAll(/module: \.\/(\S+\.js)/g)) writeFileSync(join(folder, name), '');
+    expect((await load(text)).config.services.length).toBeGreaterThan(0);
+  });
+
+  test('the wrong one in the README is refused as it says', async () => {
+    const bad = blocksOf(readme).find(({ mark }) => mark === 'bad.yaml');
+    const error: unknown = await load(bad?.text ?? '').catch((refusal: unknown) => refusal);
+    if (!(error instanceof ConfigInvalidError)) throw new Error('it is not refused', { cause: error });
+    const lines = error.message.split('\n').map((line) => `smallservd: ${line}\n`);
+    expect(readme).toContain(`$ npx smallservd check --config bad.yaml\n${lines.join('')}$ echo $?\n78\n`);
+  });
+
+  test('every --set and every variable in a shell block is right', async () => {
+    const lines = documents
+      .flatMap((path) => blocksOf(read(path)))
+      .filter(({ language }) => language === 'sh')
+      .flatMap(({ text }) => text.split('\n'));
+    const sets = lines.flatMap((line) => [...line.matchAll(/--set (\S+)/g)].map(([, set = '']) => set));
+    const env = lines.flatMap((line) =>
+      [...line.matchAll(/\b(SMALLSERVD_\w+)=(\S+)/g)].map(([, name = '', value = '']): [string, string] => [
+        name,
+        value,
+      ]),
+    );
+    expect(sets.length).toBeGreaterThan(0);
+    expect(env.length).toBeGreaterThan(0);
+    await shipped(Object.fromEntries(env), sets);
+  });
+
+  test('the reference is what the generator writes', () => {
+    expect(read('docs/CONFIG.md')).toBe(configReference());
+  });
+});
+
+describe('names in the documents', () => {
+  const daemonKeys = keysOf(daemonSchema);
+  const serviceKeys = [
+    ...keysOf({ ...commonSchema, ...ownSchema }),
+    ...services.flatMap(({ options }) => Object.keys(options)),
+  ];
+  const everything = sources.map(read).join('\n');
+
+  test.each(documents)('in %s exist: config keys by their path', (path) => {
+    const dotted = spansOf(path).filter((span) => /^(?:log|shutdown|defaults|services)\.(?!ts$)[\w.]+$/.test(span));
+    const unknown = dotted.filter((span) => {
+      if (daemonKeys.includes(span)) return false;
+      const key = /^(?:defaults|services\.[\w-]+)\.(.+)$/.exec(span)?.[1] ?? '';
+      return !serviceKeys.some((known) => known === key || known.startsWith(`${key}.`));
+    });
+    expect(unknown).toEqual([]);
+  });
+
+  test.each(documents)('in %s exist: words in camel case, in the schema or in the source', (path) => {
+    const words = spansOf(path).flatMap((span) => span.match(/(?<![\w/.-])[a-z]+(?:[A-Z][a-z]+)+\b/g) ?? []);
+    expect(words.filter((word) => !new RegExp(`\\b${word}\\b`).test(everything))).toEqual([]);
+  });
+
+  test('exist: subcommands and options', () => {
+    const help = [[], ['run'], ['check']].map((command) => run([...command, '--help'])).join('');
+    for (const path of documents) {
+      const text = read(path);
+      const commands = [...text.matchAll(/\bsmallservd ([a-z]+)\b(?=`|\n| --)/g)].map(([, command]) => command);
+      expect(
+        commands.filter((command) => !new RegExp(`^  ${command} `, 'm').test(help)),
+        path,
+      ).toEqual([]);
+      const calls = [...text.matchAll(/\bsmallservd(?:\.js)?(?: \w+)?((?: --[\w-]+(?: [\w./=-]+)?)+)/g)];
+      const options = calls.flatMap(([, part = '']) => part.match(/--[\w-]+/g) ?? []);
+      expect(
+        options.filter((option) => !help.includes(option)),
+        path,
+      ).toEqual([]);
+    }
+  });
+});
+
+describe('the README', () => {
+  test('begins with the two commands', () => {
+    expect(blocksOf(readme)[0]).toMatchObject({
+      language: 'sh',
+      text: 'npm install && npm start\nnpm install && npm test\n',
+    });
+  });
+
+  test('has the table of services that is built in, with the ports of the shipped config', async () => {
+    const { config } = await shipped({}, []);
+    const portOf = (name: string): string => {
+      const listen = config.services.find((service) => service.name === name)?.listen ?? [];
+      return [...new Set(listen.map(({ text }) => text.split(':').at(-1)))].join(', ');
+    };
+    const rows = services.map(({ name, rfc, port, options }) => [
+      name,
+      String(rfc),
+      String(port),
+      portOf(name),
+      Object.keys(options).join(', ') || '–',
+    ]);
+    expect(tableAfter(readme, '## The services').map((row) => row.slice(0, 5))).toEqual(rows);
+  });
+
+  test('shows the table of a start as it is', async () => {
+    const { config } = await shipped({}, []);
+    for (const { name, listen } of config.services) {
+      const port = listen[0]?.text.split(':').at(-1);
+      const both = `127.0.0.1:${port} [::1]:${port}`;
+      expect(readme).toContain(`\n${name.padEnd(8)} ${both}  ${both}\n`);
+    }
+  });
+
+  test('shows the help as it is', () => {
+    const shown = /\$ npx smallservd --help\n([\s\S]*?)…\n```/.exec(readme)?.[1] ?? '?';
+    expect(run(['--help']).startsWith(shown)).toBe(true);
+  });
+
+  test('has every exit code', () => {
+    const rows = tableAfter(readme, '| exit code |');
+    expect(rows.map(([code]) => Number(code))).toEqual(Object.values(exitCodes));
+    for (const [code, meaning] of rows) expect(meaning, code).not.toBe('');
+  });
+
+  test('has every signal that is handled', () => {
+    const handled = [...read('src/supervisor/signals.ts').matchAll(/\.on\('SIG(\w+)'/g)].map(([, name = '']) => name);
+    const shown = tableAfter(readme, '| signal |').flatMap(([names = '']) => names.split(', '));
+    expect(shown.toSorted()).toEqual(handled.toSorted());
+  });
+
+  test('names the defaults that the schema has', () => {
+    const { datagramRate, datagramServiceRate, maxAmplification } = commonSchema;
+    const [network, service] = [datagramRate, datagramServiceRate].map(({ perSecond }) => Number(perSecond.default));
+    expect(readme).toMatch(new RegExp(`${network}\\sdatagrams a second from one network`));
+    expect(readme).toContain(`${service?.toLocaleString('en')} for one service`);
+    expect(maxAmplification.default).toBe(2);
+    expect(readme).toMatch(/at most twice as large[^.]*`maxAmplification`/);
+  });
+});
+
+describe('modules in the documents', () => {
+  test('greet.js of the README greets', async () => {
+    const [text = ''] = /^\/\/ greet\.js\n[\s\S]*?(?=^```$)/m.exec(readme) ?? [];
+    writeFileSync(join(folder, 'greet.js'), text);
+    const listen = ['tcp://127.0.0.1:0'];
+    expect(await ask('greet', { module: './greet.js', listen, options: { name: 'network' } })).toBe(
+      'Hello, network!\r\n',
+    );
+  });
+
+  test('loadavg.js of docs/SERVICES.md answers, and says what is wrong with its file', async () => {
+    const text = blocksOf(read('docs/SERVICES.md')).find(({ language }) => language === 'js')?.text ?? '';
+    writeFileSync(join(folder, 'loadavg.js'), text);
+    writeFileSync(join(folder, 'averages'), '2.09 1.24 0.83 1/234 5678\n');
+    const service = { module: './loadavg.js', listen: ['tcp://127.0.0.1:0'] };
+    expect(await ask('loadavg', { ...service, options: { file: './averages' } })).toBe('2.09 1.24 0.83\r\n');
+    await expect(ask('loadavg', { ...service, options: { file: './missing' } })).rejects.toThrow(
+      / services\.loadavg\.options\.file: \S+missing cannot be read: ENOENT/,
+    );
+  });
+});
+
+describe('docs/LOGS.md', () => {
+  const counters = newServiceCounters();
+
+  test.each([
+    ["## Why a client's connection ended", counters.stream.closed],
+    ['## Why a client was refused', counters.stream.refused],
+    ['## Why a datagram was dropped', counters.datagram.dropped],
+  ])('%s: has all reasons, in their order', (heading, counts) => {
+    expect(tableAfter(logs, heading).map(([reason]) => reason)).toEqual(Object.keys(counts));
+  });
+
+  const documented = tableAfter(logs, '## Every line');
+  const written = sources.flatMap((path) => logCallsOf(path));
+
+  test('has every message at its level, and no other', () => {
+    const rows = documented.map(([message, level]) => `${level}: ${message}`);
+    expect(rows.toSorted()).toEqual(
+      [...new Set(written.map(({ level, message }) => `${level}: ${message}`))].toSorted(),
+    );
+  });
+
+  test.each(documented)('%s: has its fields', (message, _level, fields = '') => {
+    const named = fields === '–' ? [] : fields.split(', ');
+    const calls = written.filter((call) => call.message === message);
+    const known = calls.flatMap((call) => call.fields);
+    expect(known.filter((field) => !named.includes(field))).toEqual([]);
+    // Fields that another function puts together, or that a log carries by itself, stand in the source all the same.
+    const everything = sources.map(read).join('\n');
+    expect(named.filter((field) => !new RegExp(`\\b${field}\\b`).test(everything))).toEqual([]);
+  });
+});
+
+interface LogCall {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: readonly string[];
+}
+
+/** The calls of a log in a source file: level, message and the names of the fields that the call itself gives. */
+function logCallsOf(path: string): readonly LogCall[] {
+  const text = read(path);
+  const calls = text.matchAll(/\b[lL]og(?:\.(debug|info|warn|error)|\[this\.#level\])\(/g);
+  return [...calls].map(({ 0: opening, 1: level = 'of log.connections', index }) => {
+    const before = text.slice(0, index);
+    const [fields = '', message = ''] = splitArguments(text.slice(index + opening.length));
+    return { level, message: messageOf(message, before), fields: fieldNames(fields) };
+  });
+}
+
+/** A literal, a constant that holds one, or the message of somebody's error. */
+function messageOf(argument: string, before: string): string {
+  const literal = /^'(.*)'$/.exec(argument)?.[1];
+  if (literal !== undefined) return literal;
+  const constants = [...before.matchAll(new RegExp(`const ${argument} =\\s+'(.*)';`, 'g'))];
+  return constants.at(-1)?.[1] ?? '(what went wrong)';
+}
+
+function fieldNames(object: string): readonly string[] {
+  if (!object.startsWith('{')) return [];
+  const members = splitArguments(object.slice(1));
+  return members.flatMap((member) => /^(\w+)(?=$|:)/.exec(member)?.[1] ?? []);
+}
+
+/** Cuts at the commas of the outermost level, up to the bracket that closes it. */
+function splitArguments(text: string): readonly string[] {
+  const parts: string[] = [];
+  let depth = 0;
+  let part = '';
+  for (const [token] of text.matchAll(/'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|[\s\S]/g)) {
+    if (/^[([{]$/.test(token)) depth += 1;
+    if (/^[)\]}]$/.test(token)) depth -= 1;
+    if (depth < 0) break;
+    if (token === ',' && depth === 0) {
+      parts.push(part.trim());
+      part = '';
+    } else {
+      part += token;
+    }
+  }
+  return [...parts, part.trim()].filter((each) => each !== '');
+}
+
+function keysOf(section: Section): readonly string[] {
+  return [...leavesOf(section)].map(({ path }) => path.join('.'));
+}
+
+/** The code spans of a document's prose. */
+function spansOf(path: string): readonly string[] {
+  return [...proseOf(read(path)).matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span);
+}
+
+function run(args: readonly string[]): string {
+  return execFileSync(process.execPath, [join(root, 'dist/smallservd.js'), ...args], { encoding: 'utf8' });
+}
+
+/** All that a service sends to a TCP client that only listens. */
+async function ask(name: string, service: object): Promise<string> {
+  const daemon = await startDaemon({ services: { [name]: service } }, { directory: folder });
+  try {
+    const socket = connect(daemon.listeners[0]?.port ?? 0, '127.0.0.1').setEncoding('latin1');
+    let text = '';
+    socket.on('data', (more: string) => {
+      text += more;
+    });
+    await once(socket, 'close');
+    return text;
+  } finally {
+    await daemon.close(0);
+  }
+}

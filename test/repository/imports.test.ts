@@ -1,0 +1,140 @@
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { filesIn, importsOf, read, root, sources } from './files.ts';
+
+/**
+ * Dependencies point inwards: what each folder may import of `src`, as folders and as single files of the top level. `services` and
+ * `supervisor` never meet; only `command` knows both.
+ */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  address: ['errors.ts'],
+  clock: [],
+  command: [
+    'clock',
+    'config',
+    'console',
+    'errors.ts',
+    'exit-codes.ts',
+    'guard',
+    'host.ts',
+    'in-process-daemon.ts',
+    'log.ts',
+    'running-daemon.ts',
+    'services',
+    'supervisor',
+    'transport',
+    'version.ts',
+  ],
+  config: ['address', 'clock', 'errors.ts', 'service.ts', 'services'],
+  console: ['address', 'running-daemon.ts', 'transport'],
+  guard: ['address', 'config'],
+  services: ['clock', 'service.ts'],
+  supervisor: [
+    'line-budget.ts',
+    'clock',
+    'config',
+    'counters.ts',
+    'errors.ts',
+    'exit-codes.ts',
+    'host.ts',
+    'lifecycle.ts',
+    'log.ts',
+    'running-daemon.ts',
+    'service.ts',
+    'transport',
+  ],
+  transport: ['address', 'clock', 'config', 'connection-log.ts', 'counters.ts', 'errors.ts', 'guard', 'service.ts'],
+};
+
+/** The folder of a source file below `src`, or the file itself where it stands at the top. */
+function partOf(path: string): string {
+  return relative('src', path).split('/')[0] ?? '';
+}
+
+function inFolder(folder: string): readonly string[] {
+  return sources.filter((path) => partOf(path) === folder);
+}
+
+/** `path: import` for each import of these files that `isMeant`. */
+function found(paths: readonly string[], isMeant: (specifier: string) => boolean): readonly string[] {
+  return paths.flatMap((path) =>
+    importsOf(path)
+      .filter(isMeant)
+      .map((specifier) => `${path}: ${specifier}`),
+  );
+}
+
+describe('dependencies point inwards', () => {
+  const folders = [...new Set(sources.map(partOf))].filter((part) => !part.endsWith('.ts')).sort();
+
+  test('the table names every folder of src', () => {
+    expect(Object.keys(allowed).sort()).toEqual(folders);
+  });
+
+  test.each(folders)('%s imports what the table allows', (folder) => {
+    const may = new Set([folder, ...(allowed[folder] ?? [])]);
+    expect(found(inFolder(folder), (to) => to.startsWith('src/') && !may.has(partOf(to)))).toEqual([]);
+  });
+
+  test('the contract imports nothing', () => {
+    expect(importsOf('src/service.ts')).toEqual([]);
+  });
+
+  test('the guard takes only types from the config, and nothing of Node', () => {
+    expect(found(inFolder('guard'), (to) => !to.startsWith('src/'))).toEqual([]);
+    for (const path of inFolder('guard')) expect(read(path)).not.toMatch(/^import (?!type )[^;]*\/config\//m);
+  });
+
+  test('services touch no network and no package', () => {
+    const harmless = new Set(['node:fs/promises', 'node:child_process', 'node:util']);
+    expect(found(inFolder('services'), (to) => !to.startsWith('src/') && !harmless.has(to))).toEqual([]);
+  });
+
+  test('only the transport opens sockets', () => {
+    const others = sources.filter((path) => partOf(path) !== 'transport');
+    const network = /^node:(net|dgram|tls|https?|http2|inspector)$/;
+    expect(found(others, (to) => network.test(to))).toEqual([]);
+    expect(found(inFolder('transport'), (to) => to === 'node:net' || to === 'node:dgram')).not.toEqual([]);
+  });
+
+  test('only the supervisor knows of the cluster', () => {
+    const others = sources.filter((path) => partOf(path) !== 'supervisor');
+    expect(found(others, (to) => to === 'node:cluster')).toEqual([]);
+  });
+
+  test('only services/index.ts knows the services one by one', () => {
+    const single = /^src\/services\/(?!index\.ts$)/;
+    const others = sources.filter((path) => partOf(path) !== 'services');
+    expect(found(others, (to) => single.test(to))).toEqual([]);
+  });
+
+  test('imports of Node have their prefix', () => {
+    const packages = Object.keys((JSON.parse(read('package.json')) as { dependencies: object }).dependencies);
+    const known = new Set(packages);
+    expect(found(sources, (to) => !/^(src\/|node:)/.test(to) && !known.has(to))).toEqual([]);
+  });
+});
+
+test('every file of src is reachable from an entry point', () => {
+  const scripts = filesIn('scripts').flatMap((path) =>
+    importsOf(path).map((to) => to.replace(/^dist\//, 'src/').replace(/\.js$/, '.ts')),
+  );
+  const entries = ['smallservd', 'index', 'supervisor/worker', 'transport/descriptor-probe'];
+  const waiting = [...entries.map((name) => `src/${name}.ts`), ...scripts.filter((path) => path.startsWith('src/'))];
+  const reached = new Set<string>();
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (reached.has(path)) continue;
+    reached.add(path);
+    waiting.push(...importsOf(path).filter((to) => to.startsWith('src/')));
+  }
+  expect(sources.filter((path) => !reached.has(path))).toEqual([]);
+});
+
+test('the files that are started by name are there', () => {
+  for (const path of sources) {
+    for (const [, specifier = ''] of read(path).matchAll(/new URL\('([^']+)\.js', import\.meta\.url\)/g)) {
+      const target = relative(root, resolve(root, dirname(path), `${specifier}.ts`));
+      expect(sources, `${path}: ${specifier}`).toContain(join(target));
+    }
+  }
+});

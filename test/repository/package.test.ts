@@ -1,0 +1,99 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { released } from '../../src/clock/release.ts';
+import { version } from '../../src/version.ts';
+import { filesIn, read, root } from './files.ts';
+
+interface Package {
+  readonly version: string;
+  readonly license: string;
+  readonly type: string;
+  readonly types: string;
+  readonly engines: { readonly node: string };
+  readonly bin: Readonly<Record<string, string>>;
+  readonly exports: { readonly '.': { readonly types: string; readonly default: string } };
+  readonly files: readonly string[];
+  readonly scripts: Readonly<Record<string, string>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+}
+
+const about = JSON.parse(read('package.json')) as Package;
+
+describe('the package', () => {
+  test('is complete for publishing', () => {
+    expect(about).toMatchObject({
+      name: 'smallservd',
+      license: 'MIT',
+      type: 'module',
+      engines: { node: '>=20.19' },
+      bin: { smallservd: 'dist/smallservd.js' },
+      types: './dist/index.d.ts',
+      exports: {
+        '.': { types: './dist/index.d.ts', default: './dist/index.js' },
+        './package.json': './package.json',
+      },
+    });
+    expect(about).toHaveProperty('description');
+    expect(about).toHaveProperty('author');
+    expect(about).not.toHaveProperty('private');
+  });
+
+  test('ships what it needs, and nothing that is not there', () => {
+    expect(about.files).toEqual(expect.arrayContaining(['dist', 'config', 'examples', 'docs', 'CHANGELOG.md']));
+    for (const file of about.files) expect(existsSync(join(root, file)), file).toBe(true);
+    for (const file of ['README.md', 'LICENSE']) expect(existsSync(join(root, file)), file).toBe(true);
+  });
+
+  test('names sources that are there for what it points at', () => {
+    const built = [...Object.values(about.bin), about.types, ...Object.values(about.exports['.'])];
+    const sources = built.map((path) => path.replace(/^(?:\.\/)?dist\//, 'src/').replace(/(?:\.d\.ts|\.js)$/, '.ts'));
+    for (const source of sources) expect(existsSync(join(root, source)), source).toBe(true);
+    expect(read('src/smallservd.ts')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+
+  test('`npm start` replaces the shell: a signal to npm reaches the daemon', () => {
+    expect(about.scripts['start']).toMatch(/^exec node /);
+  });
+
+  test('has a script for every routine, and every script that CONTRIBUTING names', () => {
+    const named = [...read('CONTRIBUTING.md').matchAll(/^\| `npm (?:run )?([\w:]+)` \|/gm)].map(
+      ([, name = '']) => name,
+    );
+    const routines = Object.keys(about.scripts).filter((name) => name !== 'prepare');
+    expect(named.sort()).toEqual(routines.sort());
+  });
+
+  test('has the versions of its packages in the lock file', () => {
+    const lock = JSON.parse(read('package-lock.json')) as { packages: Record<string, Package> };
+    expect(lock.packages['']).toMatchObject({ version: about.version, dependencies: about.dependencies });
+  });
+
+  test('the license is MIT, of the smallservd authors', () => {
+    expect(read('LICENSE')).toMatch(/^MIT License\n\nCopyright \(c\) 2026 the smallservd authors\n/);
+  });
+});
+
+describe('the release', () => {
+  const [, first, date] = /^## (\S+) – (\S+)$/m.exec(read('CHANGELOG.md')) ?? [];
+
+  test('the version is the first one in the changelog, and what --version prints', () => {
+    expect(about.version).toBe(first);
+    expect(version).toBe(first);
+  });
+
+  test('its date is what the clock is compared with', () => {
+    expect(released.toISOString()).toBe(`${date}T00:00:00.000Z`);
+  });
+
+  test('each decision is in the list of decisions, in order', () => {
+    const records = filesIn('docs/decisions').filter((path) => !path.endsWith('README.md'));
+    const listed = [...read('docs/decisions/README.md').matchAll(/^(\d+)\. \[(.+)\]\((.+)\)$/gm)];
+    expect(listed.map(([, , , file]) => `docs/decisions/${file}`)).toEqual(records.toSorted());
+    for (const [, number, title, file = ''] of listed) {
+      expect(file.startsWith(number?.padStart(4, '0') ?? '?'), file).toBe(true);
+      expect(read(`docs/decisions/${file}`), file).toMatch(`# ${number}. ${title}\n`);
+      for (const part of ['Decided:', 'Why:', 'Costs:']) expect(read(`docs/decisions/${file}`), file).toContain(part);
+    }
+  });
+});

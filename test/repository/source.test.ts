@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { errorCodes } from '../../src/errors.ts';
+import { filesIn, read, sources } from './files.ts';
+
+/** TypeScript of ours. The patterns below are written so that they do not find themselves. */
+const programs = ['src', 'test', 'bench'].flatMap(filesIn).filter((path) => path.endsWith('.ts'));
+
+/** Without comments and without the content of strings, which may talk of anything. */
+function codeOf(path: string): string {
+  return read(path)
+    .replaceAll(/\/\*[\s\S]*?\*\//g, '')
+    .replaceAll(/^\s*\/\/.*$|\s\/\/ .*$/gm, '')
+    .replaceAll(/'(?:[^'\\\n]|\\.)*'/g, "''");
+}
+
+function filesWith(pattern: RegExp, paths: readonly string[], text: (path: string) => string): readonly string[] {
+  return paths.filter((path) => pattern.test(text(path)));
+}
+
+describe('the source', () => {
+  test('has no escape from the types', () => {
+    // An annotation has no space before its colon, as a conditional has.
+    expect(filesWith(/(?:[<|&]|\bas\b|[\w)\]?]:) *any\b/, programs, codeOf)).toEqual([]);
+    expect(filesWith(/@ts-(?:ignore|nocheck|expect-error)\b/, programs, read).filter(notThis)).toEqual([]);
+  });
+
+  test('has no syntax that type stripping refuses', () => {
+    expect(filesWith(/^(?:export )?(?:declare )?(?:const )?enum \w/m, programs, codeOf)).toEqual([]);
+    expect(filesWith(/^(?:export )?(?:declare )?namespace \w/m, programs, codeOf)).toEqual([]);
+  });
+
+  test('has no default exports', () => {
+    expect(filesWith(/^export default\b|\bas default\b/m, sources, codeOf)).toEqual([]);
+  });
+
+  test('has no marks of unfinished work, and no test that is skipped or alone', () => {
+    const marks = /\b(?:TO[D]O|FIX[M]E|XX[X]|HA[C]K)\b/;
+    expect(filesWith(marks, programs, read)).toEqual([]);
+    expect(filesWith(/\b(?:test|it|describe)\.(?:skip|only|todo|fails)\b/, programs, codeOf)).toEqual([]);
+  });
+
+  test('prints nothing by itself', () => {
+    expect(filesWith(/\bconsole\.\w+\(/, sources, codeOf)).toEqual([]);
+  });
+});
+
+describe('error codes', () => {
+  const codes = Object.keys(errorCodes);
+  const everything = sources.map(read).join('\n');
+  /** The first argument of each `new SmallservdError`, and what subclasses hand to it. */
+  const raised = [...everything.matchAll(/\b(?:new SmallservdError|super)\(\s*([^,()]+),/g)].flatMap(([, first = '']) =>
+    [...first.matchAll(/'([A-Z_]+)'/g)].map(([, code = '']) => code),
+  );
+
+  test('every code in the list is raised somewhere', () => {
+    expect(codes.filter((code) => !raised.includes(code))).toEqual([]);
+  });
+
+  test('every code that is raised is in the list', () => {
+    expect(raised.length).toBeGreaterThan(10);
+    expect(raised.filter((code) => !codes.includes(code))).toEqual([]);
+  });
+});
+
+test('nothing names a path of the machine it was written on', () => {
+  const foreign = new RegExp(`(?<![\\w.:}/-])/(?:${['work', 'root'].join('|')})(?![\\w-])`);
+  const text = /\.(?:ts|js|c|md|json|ya?ml|service|socket|txt|sh)$|^[^.]*$|\/run$/;
+  const paths = filesIn('.').filter((path) => text.test(path));
+  expect(filesWith(foreign, paths, read)).toEqual([]);
+});
+
+/** This file names what it looks for. */
+function notThis(path: string): boolean {
+  return path !== 'test/repository/source.test.ts';
+}

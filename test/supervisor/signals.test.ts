@@ -1,0 +1,142 @@
+import { EventEmitter } from 'node:events';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { RunningDaemon } from '../../src/running-daemon.ts';
+import { Signals } from '../../src/supervisor/signals.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+let signals: EventEmitter;
+let clock: FakeClock;
+let done: string[];
+let deliver: () => void;
+
+beforeEach(() => {
+  signals = new EventEmitter();
+  clock = new FakeClock();
+  const caught = new Signals(clock, signals);
+  done = [];
+  const daemon: RunningDaemon = {
+    listeners: [],
+    skipped: [],
+    ready: Promise.resolve(),
+    ended: Promise.resolve(0),
+    async stop() {
+      done.push('stop');
+      return 0;
+    },
+    destroy: () => done.push('destroy'),
+    logState: () => done.push('logState'),
+  };
+  deliver = () => caught.deliverTo(daemon, () => done.push('reopen'));
+});
+
+/** A signal, and how long after the one before it. */
+type Step = readonly [afterMs: number, signal: NodeJS.Signals];
+
+describe('Signals', () => {
+  it.each<[string, Step[], string[]]>([
+    ['TERM stops', [[0, 'SIGTERM']], ['stop']],
+    ['INT stops', [[0, 'SIGINT']], ['stop']],
+    ['QUIT ends at once', [[0, 'SIGQUIT']], ['destroy']],
+    ['HUP opens the log file anew', [[0, 'SIGHUP']], ['reopen']],
+    ['USR2 writes the state', [[0, 'SIGUSR2']], ['logState']],
+    [
+      'Ctrl-C under npm arrives twice in the same millisecond',
+      [
+        [0, 'SIGINT'],
+        [0, 'SIGINT'],
+      ],
+      ['stop'],
+    ],
+    [
+      'a second within a second is the same one',
+      [
+        [0, 'SIGTERM'],
+        [1000, 'SIGTERM'],
+      ],
+      ['stop'],
+    ],
+    [
+      'a second after more than a second ends at once',
+      [
+        [0, 'SIGTERM'],
+        [1001, 'SIGTERM'],
+      ],
+      ['stop', 'destroy'],
+    ],
+    [
+      'of another kind too',
+      [
+        [0, 'SIGTERM'],
+        [1001, 'SIGINT'],
+      ],
+      ['stop', 'destroy'],
+    ],
+    [
+      'the second counts from the first',
+      [
+        [0, 'SIGINT'],
+        [600, 'SIGINT'],
+        [600, 'SIGINT'],
+      ],
+      ['stop', 'destroy'],
+    ],
+    [
+      'QUIT after TERM does not wait',
+      [
+        [0, 'SIGTERM'],
+        [0, 'SIGQUIT'],
+      ],
+      ['stop', 'destroy'],
+    ],
+    [
+      'HUP and USR2 are answered while it stops',
+      [
+        [0, 'SIGTERM'],
+        [1, 'SIGUSR2'],
+        [1, 'SIGHUP'],
+      ],
+      ['stop', 'logState', 'reopen'],
+    ],
+  ])('%s', (_rule, steps, expected) => {
+    deliver();
+    for (const [afterMs, signal] of steps) {
+      clock.advance(afterMs);
+      signals.emit(signal);
+    }
+    expect(done).toEqual(expected);
+  });
+
+  it.each<[string, Step[], string[]]>([
+    ['TERM', [[0, 'SIGTERM']], ['stop']],
+    ['QUIT', [[0, 'SIGQUIT']], ['destroy']],
+    [
+      'TERM, and again after more than a second',
+      [
+        [0, 'SIGTERM'],
+        [1001, 'SIGTERM'],
+      ],
+      ['destroy'],
+    ],
+    [
+      'HUP and USR2, which ask for nothing',
+      [
+        [0, 'SIGHUP'],
+        [0, 'SIGUSR2'],
+      ],
+      [],
+    ],
+  ])('before there is a daemon: %s', (_signal, steps, expected) => {
+    for (const [afterMs, signal] of steps) {
+      clock.advance(afterMs);
+      signals.emit(signal);
+    }
+    expect(done).toEqual([]);
+    deliver();
+    expect(done).toEqual(expected);
+  });
+
+  it('leaves all others to Node: USR1 is the inspector’s', () => {
+    const answered = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR2'];
+    expect(new Set(signals.eventNames())).toEqual(new Set(answered));
+  });
+});

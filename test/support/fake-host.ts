@@ -1,0 +1,55 @@
+import type { Host, Log } from '../../src/service.ts';
+
+export interface LogRecord {
+  readonly level: keyof Log;
+  readonly fields: object;
+  readonly message: string;
+}
+
+/** A host whose time, randomness and periodic tasks are in the test's hands. */
+export class FakeHost implements Host {
+  /** Milliseconds since 1970. */
+  nowMs: number;
+  clockSet = true;
+  /** The numbers that `random` gives, in this order. */
+  readonly randomNumbers: number[] = [];
+  readonly tasks: { readonly ms: number; readonly run: () => Promise<void> }[] = [];
+  readonly records: LogRecord[] = [];
+  readonly log: Log = {
+    debug: (fields, message) => this.#record('debug', fields, message),
+    info: (fields, message) => this.#record('info', fields, message),
+    warn: (fields, message) => this.#record('warn', fields, message),
+    error: (fields, message) => this.#record('error', fields, message),
+  };
+
+  constructor(now: string | number = '2026-11-22T11:07:12Z') {
+    this.nowMs = new Date(now).getTime();
+  }
+
+  now(): Date {
+    return new Date(this.nowMs);
+  }
+
+  clockIsSet(): boolean {
+    return this.clockSet;
+  }
+
+  random(): number {
+    const number = this.randomNumbers.shift();
+    if (number === undefined) throw new Error('no random number is left: script more');
+    return number;
+  }
+
+  every(ms: number, run: () => Promise<void>): void {
+    this.tasks.push({ ms, run });
+  }
+
+  /** Runs each periodic task once. */
+  async runTasks(): Promise<void> {
+    await Promise.all(this.tasks.map((task) => task.run()));
+  }
+
+  #record(level: keyof Log, fields: object, message: string): void {
+    this.records.push({ level, fields, message });
+  }
+}

@@ -1,0 +1,47 @@
+import { accessSync, chmodSync, constants, copyFileSync, cpSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type ProcessOptions, root, temporaryFolder } from './daemon-process.ts';
+
+/** The id of `nobody` and its group on Debian; that no account may have it does not matter. */
+const nobody = 65_534;
+
+/**
+ * How to start the daemon without any right of root. Root starts it as nobody, from a copy where nobody can read the checkout or run this Node;
+ * everybody else as they are.
+ */
+export function unprivileged(): ProcessOptions {
+  if (process.geteuid?.() !== 0) return {};
+  const install = isOpenToAll(root) ? root : copyInstall();
+  const program = isOpenToAll(process.execPath) ? process.execPath : copyNode();
+  return { command: [program, join(install, 'dist/smallservd.js')], cwd: '/', uid: nobody, gid: nobody };
+}
+
+function isOpenToAll(path: string): boolean {
+  const isOpen = (statSync(path).mode & constants.S_IXOTH) !== 0;
+  const parent = dirname(path);
+  return isOpen && (parent === path || isOpenToAll(parent));
+}
+
+/** What the package installs: itself and the packages that it needs at run time, by the lock file. */
+function copyInstall(): string {
+  const folder = temporaryFolder();
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<Record<string, { readonly dev?: true; readonly optional?: true }>>;
+  };
+  const packages = Object.entries(lock.packages).filter(
+    ([path, { dev, optional }]) => path !== '' && !dev && !optional,
+  );
+  for (const path of ['dist', 'config', 'package.json', ...packages.map(([each]) => each)]) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    cpSync(join(root, path), join(folder, path), { recursive: true });
+  }
+  return folder;
+}
+
+function copyNode(): string {
+  const copy = join(temporaryFolder(), 'node');
+  copyFileSync(process.execPath, copy, constants.COPYFILE_FICLONE);
+  chmodSync(copy, 0o755);
+  accessSync(copy, constants.X_OK);
+  return copy;
+}

@@ -1,0 +1,57 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { onTestFinished } from 'vitest';
+import { until } from './wait.ts';
+
+export interface UdpTarget {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Reply {
+  readonly bytes: Buffer;
+  readonly from: UdpTarget;
+}
+
+/** A datagram client on an ephemeral port: what was sent to it, by whom, in order. It is gone when the test is over. */
+export class UdpClient {
+  readonly replies: Reply[] = [];
+  readonly #socket: Socket;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('message', (bytes, { address, port }) => this.replies.push({ bytes, from: { host: address, port } }));
+    onTestFinished(() => {
+      socket.close();
+    });
+  }
+
+  static async open(host: string): Promise<UdpClient> {
+    const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 1024 * 1024 });
+    socket.bind(0, host);
+    await once(socket, 'listening');
+    return new UdpClient(socket);
+  }
+
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
+  send(bytes: Uint8Array | string, { host, port }: UdpTarget): void {
+    this.#socket.send(bytes, port, host);
+  }
+
+  /** Waits for so many replies in all, and gives their bytes in order. */
+  async take(count: number): Promise<readonly Buffer[]> {
+    await until(() => this.replies.length >= count, `${count} datagrams`);
+    return this.replies.map(({ bytes }) => bytes);
+  }
+
+  /** Sends a request and waits for the one reply to it. */
+  async ask(bytes: Uint8Array | string, target: UdpTarget): Promise<Buffer> {
+    const before = this.replies.length;
+    this.send(bytes, target);
+    const replies = await this.take(before + 1);
+    return replies[before] as Buffer;
+  }
+}

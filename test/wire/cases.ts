@@ -1,0 +1,448 @@
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import type { TestDaemon } from '../support/daemon.ts';
+import { TcpClient } from '../support/tcp.ts';
+import { UdpClient } from '../support/udp.ts';
+
+/** What a case talks over: a daemon that serves the case's service over all transports, and echo beside it. */
+export interface Wire {
+  readonly daemon: TestDaemon;
+  /** A loopback address of the family under test. */
+  readonly host: string;
+  readonly connect: (options?: { reads: boolean }) => Promise<TcpClient>;
+  readonly open: () => Promise<UdpClient>;
+  readonly udp: { readonly host: string; readonly port: number };
+  readonly echoUdp: { readonly host: string; readonly port: number };
+}
+
+export interface WireCase {
+  /** The kind of service; each of src/services/index.ts is here, over both transports. */
+  readonly service: string;
+  /** A sentence of PROTOCOLS.md. */
+  readonly rule: string;
+  /** The service's keys but for `listen`. */
+  readonly config?: object;
+  /** What the wall clock says; 2026-11-22T11:07:12Z unless given. */
+  readonly now?: string;
+  readonly talk: (wire: Wire) => Promise<void>;
+}
+
+const quotationFile = fileURLToPath(new URL('quotation.txt', import.meta.url));
+const quotation = 'An echo is the only answer that is never wrong.\r\n';
+const megabytes = Buffer.alloc(4 * 1024 * 1024, 'unread ');
+const utc = { zone: 'UTC' };
+
+/** Every way to write 2026-11-22T11:07:12Z; the table of PROTOCOLS.md. */
+const daytimeLines: readonly (readonly [format: string, line: string])[] = [
+  ['rfc867', 'Sunday, November 22, 2026 11:07:12-UTC\r\n'],
+  ['smtp', '22 NOV 26 11:07:12 UTC\r\n'],
+  ['ctime', 'Sun Nov 22 11:07:12 2026\r\n'],
+  ['unix', 'Sun Nov 22 11:07:12 UTC 2026\r\n'],
+  ['iso8601', '2026-11-22T11:07:12+00:00\r\n'],
+  ['nist', '61366 26-11-22 11:07:12 00 0 0   0.0 UTC(smallservd) *\r\n'],
+];
+
+/** 2026-11-22T11:07:12Z is 1,795,345,632 seconds after 1970. */
+const timeWord = Buffer.from([0xee, 0xad, 0x4b, 0x60]);
+
+/** The services that send one fixed answer and close, and that answer. */
+const answers: readonly { service: string; config: object; answer: Buffer | string }[] = [
+  ...daytimeLines.map(([format, answer]) => ({ service: 'daytime', config: { ...utc, format }, answer })),
+  { service: 'time', config: {}, answer: timeWord },
+  { service: 'qotd', config: { file: quotationFile }, answer: quotation },
+  { service: 'systat', config: { show: 'text', text: 'nobody\nis here' }, answer: 'nobody\r\nis here\r\n' },
+];
+
+/** A byte of chargen's stream, from the words of RFC 864. */
+export function chargenByte(position: number): number {
+  const line = Math.floor(position / 74);
+  const column = position % 74;
+  if (column === 72) return 0x0d;
+  return column === 73 ? 0x0a : 0x20 + ((line + column) % 95);
+}
+
+function chargenBytes(length: number): Buffer {
+  return Buffer.from(Array.from({ length }, (_, position) => chargenByte(position)));
+}
+
+/** Telnet commands: interrupt process, data mark, do timing mark. */
+const telnetCommands = Buffer.from([0xff, 0xf4, 0xff, 0xf2, 0xff, 0xfd, 0x06]);
+const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+
+export const streamCases: readonly WireCase[] = [
+  ...answers.flatMap(({ service, config, answer }): WireCase[] => {
+    const named = JSON.stringify(answer.toString('latin1'));
+    const bytes = Buffer.from(answer);
+    return [
+      {
+        service,
+        config,
+        rule: `sends exactly ${named}, then closes`,
+        async talk({ connect }) {
+          const client = await connect();
+          expect(await client.takeAll()).toEqual(bytes);
+          client.finish();
+          await client.gone();
+          expect(client.error).toBeUndefined();
+        },
+      },
+      {
+        service,
+        config,
+        rule: `a FIN does not end what is still to be sent: ${named}`,
+        async talk({ connect }) {
+          const client = await connect({ reads: false });
+          client.finish('ignored');
+          client.read();
+          expect(await client.takeAll()).toEqual(bytes);
+        },
+      },
+    ];
+  }),
+  ...['daytime', 'time', 'qotd', 'systat'].map((service): WireCase => {
+    const first = answers.find((each) => each.service === service);
+    return {
+      service,
+      config: first?.config ?? {},
+      rule: 'reads megabytes that it ignores: the answer arrives, and no reset',
+      async talk({ daemon, connect }) {
+        const client = await connect({ reads: false });
+        client.finish(megabytes);
+        client.read();
+        expect(await client.takeAll()).toEqual(Buffer.from(first?.answer ?? ''));
+        await client.gone();
+        expect(client.error).toBeUndefined();
+        const line = await daemon.log.closing(client.name);
+        expect(line).toMatchObject({ reason: 'completed', bytesIn: megabytes.length });
+      },
+    };
+  }),
+  {
+    service: 'echo',
+    rule: 'every byte comes back in order, telnet commands and all others too',
+    async talk({ connect }) {
+      const client = await connect();
+      const sent = Buffer.concat([Buffer.from('telnet\r\n'), telnetCommands, everyByte]);
+      for (const byte of sent) client.write(Uint8Array.of(byte));
+      expect(await client.take(sent.length)).toEqual(sent);
+    },
+  },
+  {
+    service: 'echo',
+    rule: "after the client's FIN it flushes the rest, then sends FIN",
+    async talk({ daemon, connect }) {
+      const client = await connect({ reads: false });
+      client.finish(megabytes);
+      client.read();
+      expect((await client.takeAll()).equals(megabytes)).toBe(true);
+      const { length } = megabytes;
+      const line = await daemon.log.closing(client.name);
+      expect(line).toMatchObject({ reason: 'completed', bytesIn: length, bytesOut: length });
+    },
+  },
+  {
+    service: 'echo',
+    rule: 'a FIN without a byte is answered with a FIN without a byte',
+    async talk({ connect }) {
+      const client = await connect();
+      client.finish();
+      expect(await client.takeAll()).toEqual(Buffer.alloc(0));
+      await client.gone();
+      expect(client.error).toBeUndefined();
+    },
+  },
+  {
+    service: 'echo',
+    rule: 'an error on one client ends that client only',
+    async talk({ daemon, connect }) {
+      const steady = await connect();
+      for (let turn = 1; turn <= 10; turn += 1) {
+        const other = await connect();
+        other.write('x');
+        other.abort();
+        const line = await daemon.log.closing(other.name);
+        expect(line['reason']).toBe('client-reset');
+        steady.write('still here ');
+        await steady.take(11 * turn);
+      }
+      expect(steady.text).toBe('still here '.repeat(10));
+    },
+  },
+  {
+    service: 'discard',
+    rule: "reads and drops; closes after the client's FIN; the log has the byte count",
+    async talk({ daemon, connect }) {
+      const client = await connect();
+      client.write(telnetCommands);
+      client.finish(megabytes);
+      expect(await client.takeAll()).toEqual(Buffer.alloc(0));
+      await client.gone();
+      expect(client.error).toBeUndefined();
+      const bytesIn = telnetCommands.length + megabytes.length;
+      const line = await daemon.log.closing(client.name);
+      expect(line).toMatchObject({ reason: 'completed', bytesIn, bytesOut: 0 });
+    },
+  },
+  {
+    service: 'chargen',
+    rule: 'the pattern goes on without a seam over more than 95 lines and many reads',
+    async talk({ connect }) {
+      const client = await connect();
+      const length = 200_000;
+      const bytes = await client.take(length);
+      expect(bytes.subarray(0, length).equals(chargenBytes(length))).toBe(true);
+    },
+  },
+  {
+    service: 'chargen',
+    rule: 'each connection starts at line 0',
+    async talk({ connect }) {
+      for (let turn = 0; turn < 3; turn += 1) {
+        const client = await connect();
+        await client.take(74);
+        expect(client.text.slice(0, 74)).toBe(
+          ' !"#$%&\'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r\n',
+        );
+      }
+    },
+  },
+  {
+    service: 'chargen',
+    rule: 'input is ignored, and a FIN alone does not stop it',
+    async talk({ daemon, connect }) {
+      const client = await connect();
+      client.finish('stop\r\n');
+      await client.take(74);
+      // More than all buffers between us could have held before the FIN was read.
+      await client.take(client.length + 32 * 1024 * 1024);
+      expect(client.ended).toBe(false);
+      expect(daemon.log.closed()).toEqual([]);
+    },
+  },
+  {
+    service: 'chargen',
+    rule: 'a client that aborts is normal: reason client-reset, no error logged, the others go on',
+    async talk({ daemon, connect }) {
+      const steady = await connect();
+      const aborting = await connect();
+      await aborting.take(7030);
+      aborting.abort();
+      const line = await daemon.log.closing(aborting.name);
+      expect(line).toMatchObject({ level: 'info', reason: 'client-reset', service: 'chargen' });
+      await steady.take(steady.length + 1024 * 1024);
+      expect(daemon.log.lines.filter(({ level }) => level !== 'info')).toEqual([]);
+    },
+  },
+  {
+    service: 'qotd',
+    rule: 'one quotation of fewer than 512 characters: printable ASCII, space, CR, LF',
+    async talk({ connect }) {
+      const client = await connect();
+      const bytes = await client.takeAll();
+      expect(bytes.length).toBeGreaterThan(2);
+      expect(bytes.length).toBeLessThan(512);
+      expect(bytes.toString('latin1')).toMatch(/^[ -~\r\n]+\r\n$/);
+    },
+  },
+  {
+    service: 'systat',
+    rule: 'shows a count unless told otherwise',
+    async talk({ connect }) {
+      const client = await connect();
+      expect((await client.takeAll()).toString('latin1')).toMatch(/^\d+ users\r\n$/);
+    },
+  },
+  {
+    service: 'time',
+    rule: 'wraps on 2036-02-07 06:28:16 UTC',
+    now: '2036-02-07T06:28:16Z',
+    async talk({ connect }) {
+      const client = await connect();
+      expect(await client.takeAll()).toEqual(Buffer.alloc(4));
+    },
+  },
+  {
+    service: 'time',
+    rule: 'the last second before it wraps',
+    now: '2036-02-07T06:28:15.999Z',
+    async talk({ connect }) {
+      const client = await connect();
+      expect(await client.takeAll()).toEqual(Buffer.alloc(4, 0xff));
+    },
+  },
+  {
+    service: 'time',
+    rule: 'closes without a byte while the clock stands before the release date of the build',
+    now: '1970-01-01T00:00:00Z',
+    async talk({ connect }) {
+      const client = await connect();
+      expect(await client.takeAll()).toEqual(Buffer.alloc(0));
+      client.finish();
+      await client.gone();
+      expect(client.error).toBeUndefined();
+    },
+  },
+];
+
+export const datagramCases: readonly WireCase[] = [
+  ...answers.flatMap(({ service, config, answer }): WireCase[] =>
+    ['', 'anything'].map((request) => ({
+      service,
+      config,
+      rule: `${request === '' ? 'an empty' : 'any'} datagram is answered: ${JSON.stringify(answer.toString('latin1'))}`,
+      async talk({ open, udp }) {
+        const client = await open();
+        expect(await client.ask(request, udp)).toEqual(Buffer.from(answer));
+      },
+    })),
+  ),
+  ...['daytime', 'time', 'qotd', 'systat', 'echo'].map((service): WireCase => {
+    const first = answers.find((each) => each.service === service);
+    return {
+      service,
+      config: first?.config ?? {},
+      rule: '30 datagrams in a burst, 30 answers, from the socket that received them',
+      async talk({ open, udp }) {
+        const client = await open();
+        for (let number = 0; number < 30; number += 1) client.send(`request ${number}`, udp);
+        await client.take(30);
+        const expected = Array.from({ length: 30 }, (_, number) => ({
+          bytes: Buffer.from(first?.answer ?? `request ${number}`),
+          from: udp,
+        }));
+        expect(client.replies).toEqual(expected);
+      },
+    };
+  }),
+  ...[0, 1, 512, 1472, 8192, 65_507].map((length): WireCase => {
+    const request = Buffer.alloc(length, Buffer.concat([everyByte, telnetCommands]));
+    return {
+      service: 'echo',
+      rule: `returns ${length} bytes unchanged`,
+      async talk({ open, udp }) {
+        const client = await open();
+        const reply = await client.ask(request, udp);
+        expect(reply.equals(request)).toBe(true);
+      },
+    };
+  }),
+  {
+    service: 'echo',
+    rule: 'one datagram in, one out; clients do not get each other’s',
+    async talk({ open, udp }) {
+      const clients = await Promise.all(Array.from({ length: 5 }, open));
+      const names = clients.map((_client, index) => `client ${index}`);
+      for (let turn = 0; turn < 3; turn += 1) {
+        clients.forEach((client, index) => client.send(`${names[index]}`, udp));
+      }
+      const all = await Promise.all(clients.map((client) => client.take(3)));
+      expect(all.map((replies) => replies.map(String))).toEqual(names.map((name) => [name, name, name]));
+    },
+  },
+  {
+    service: 'discard',
+    rule: 'never answers, whatever the size',
+    async talk({ open, udp, echoUdp }) {
+      const client = await open();
+      // What echo answers shows that the datagram before it has been read: twice, as both sockets may be ready at once.
+      for (const turn of ['first', 'second']) {
+        for (const length of [0, 1, 512, 65_507]) client.send(Buffer.alloc(length), udp);
+        expect((await client.ask(turn, echoUdp)).toString()).toBe(turn);
+      }
+      expect(client.replies.map(({ from }) => from)).toEqual([echoUdp, echoUdp]);
+    },
+  },
+  {
+    service: 'chargen',
+    rule: 'one datagram of the pattern for each request, 0 to 512 bytes, never larger than the request',
+    async talk({ open, udp }) {
+      const client = await open();
+      const lengths = [64, 512, 1472, 8192];
+      for (const length of lengths) {
+        for (let turn = 0; turn < 20; turn += 1) {
+          const reply = await client.ask(Buffer.alloc(length), udp);
+          expect(reply.length).toBeLessThanOrEqual(Math.min(512, length));
+          expect(reply.equals(chargenBytes(reply.length))).toBe(true);
+        }
+      }
+      expect(client.replies).toHaveLength(20 * lengths.length);
+    },
+  },
+  {
+    service: 'chargen',
+    rule: 'the length is fresh for each request',
+    async talk({ open, udp }) {
+      const client = await open();
+      for (let turn = 0; turn < 30; turn += 1) await client.ask(Buffer.alloc(1472), udp);
+      // The same length 30 times: less likely than 513 to the power of -29.
+      expect(new Set(client.replies.map(({ bytes }) => bytes.length)).size).toBeGreaterThan(1);
+    },
+  },
+  {
+    service: 'chargen',
+    rule: 'an empty request allows 18 bytes over IPv4; over IPv6 an empty answer',
+    async talk({ open, udp, host }) {
+      const client = await open();
+      const cap = host === '127.0.0.1' ? 18 : 0;
+      for (let turn = 0; turn < 20; turn += 1) expect((await client.ask('', udp)).length).toBeLessThanOrEqual(cap);
+      expect(client.replies).toHaveLength(20);
+    },
+  },
+  {
+    service: 'qotd',
+    rule: 'one quotation that fits the reply cap',
+    async talk({ open, udp, host }) {
+      const client = await open();
+      const cap = host === '127.0.0.1' ? 102 : 86;
+      for (let turn = 0; turn < 20; turn += 1) {
+        const reply = await client.ask('', udp);
+        expect(reply.length).toBeLessThanOrEqual(cap);
+        expect(reply.toString('latin1')).toMatch(/^[ -~\r\n]+\r\n$/);
+      }
+    },
+  },
+  {
+    service: 'qotd',
+    rule: 'none where no quotation fits the reply cap',
+    config: { file: quotationFile, maxAmplification: 1 },
+    async talk({ open, udp }) {
+      const client = await open();
+      client.send('', udp);
+      expect((await client.ask(Buffer.alloc(100), udp)).toString('latin1')).toBe(quotation);
+      expect(client.replies).toHaveLength(1);
+    },
+  },
+  {
+    service: 'systat',
+    rule: 'several datagrams where one does not hold it, never splitting a line',
+    config: { show: 'text', text: `${'a'.repeat(300)}\n${'b'.repeat(200)}\n${'c'.repeat(300)}\n${'d'.repeat(100)}` },
+    async talk({ open, udp }) {
+      const client = await open();
+      client.send(Buffer.alloc(1000), udp);
+      const replies = await client.take(2);
+      expect(replies.map(String)).toEqual([
+        `${'a'.repeat(300)}\r\n${'b'.repeat(200)}\r\n`,
+        `${'c'.repeat(300)}\r\n${'d'.repeat(100)}\r\n`,
+      ]);
+    },
+  },
+  {
+    service: 'time',
+    rule: 'does not answer while the clock stands before the release date of the build',
+    now: '2026-11-21T23:59:59.999Z',
+    async talk({ open, udp, echoUdp }) {
+      const client = await open();
+      for (const turn of ['first', 'second']) {
+        client.send('', udp);
+        await client.ask(turn, echoUdp);
+      }
+      expect(client.replies.map(({ from }) => from)).toEqual([echoUdp, echoUdp]);
+    },
+  },
+];
+
+/** The kinds of service that have cases. */
+export const covered = {
+  stream: new Set(streamCases.map(({ service }) => service)),
+  datagram: new Set(datagramCases.map(({ service }) => service)),
+};
