@@ -1,0 +1,98 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+
+const script = fileURLToPath(new URL('../../.ci/count.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'smallservd-count-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Counted {
+  readonly line: string;
+  readonly status: number | null;
+}
+
+function count(...args: readonly string[]): Counted {
+  const { stdout, status } = spawnSync(process.execPath, [script, ...args], { encoding: 'utf8' });
+  return { line: stdout, status };
+}
+
+let files = 0;
+
+/** A report of one test file after another, each a list of what became of its tests. */
+function report(testFiles: readonly (readonly string[])[], success = true): string {
+  files += 1;
+  const path = join(folder, `${files}.json`);
+  const testResults = testFiles.map((statuses, index) => ({
+    name: `file-${index}.test.ts`,
+    status: statuses.length === 0 || statuses.includes('failed') ? 'failed' : 'passed',
+    message: '',
+    assertionResults: statuses.map((status, test) => ({ status, fullName: `test ${test}` })),
+  }));
+  writeFileSync(path, JSON.stringify({ success, testResults }));
+  return path;
+}
+
+const good = report([['passed', 'passed'], ['passed']]);
+
+describe('the count of the tests', () => {
+  it.each<{ name: string; args: readonly string[]; line: string }>([
+    { name: 'adds up the reports', args: ['0', good, '0', good, '0'], line: '6 passed, 0 failed' },
+    { name: 'counts steps that failed', args: ['2', good, '0'], line: '3 passed, 2 failed' },
+    {
+      name: 'counts failed tests',
+      args: ['0', report([['passed', 'failed']], false), '1'],
+      line: '1 passed, 1 failed',
+    },
+    {
+      name: 'counts whatever did not pass as failed',
+      args: ['0', report([['passed', 'skipped', 'pending', 'todo', 'disabled']]), '0'],
+      line: '1 passed, 4 failed',
+    },
+    {
+      name: 'counts a file without tests, as one that could not be loaded',
+      args: ['0', report([['passed'], []], false), '1'],
+      line: '1 passed, 1 failed',
+    },
+    {
+      name: 'counts a report that is missing',
+      args: ['0', join(folder, 'none.json'), '1'],
+      line: '0 passed, 1 failed',
+    },
+    { name: 'counts a report without a test', args: ['0', report([]), '0'], line: '0 passed, 1 failed' },
+    {
+      name: 'counts an error outside of tests',
+      args: ['0', report([['passed']], false), '1'],
+      line: '1 passed, 1 failed',
+    },
+    { name: 'counts a runner that fails', args: ['0', report([['passed']]), '124'], line: '1 passed, 1 failed' },
+    { name: 'counts a missing number of steps', args: [], line: '0 passed, 1 failed' },
+  ])('$name', ({ args, line }) => {
+    expect(count(...args)).toEqual({ line: `${line}\n`, status: line.endsWith(' 0 failed') ? 0 : 1 });
+  });
+
+  it('reads what vitest writes', () => {
+    const path = join(folder, 'vitest.json');
+    const tests = join(folder, 'real.test.mjs');
+    // Where these tests lie there is no vitest to import.
+    writeFileSync(
+      tests,
+      `it('passes', () => {});
+      it('fails', () => expect(1).toBe(2));
+      it['skip']('is skipped', () => {});
+      it['todo']('is to be written');`,
+    );
+    const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
+    const args = [vitest, 'run', '--config', join(folder, 'vitest.config.mjs'), '--root', folder];
+    writeFileSync(
+      join(folder, 'vitest.config.mjs'),
+      `export default { test: { include: ['*.test.mjs'], globals: true } };`,
+    );
+    spawnSync(process.execPath, [...args, '--reporter=json', `--outputFile.json=${path}`], {
+      encoding: 'utf8',
+    });
+    expect(count('0', path, '1')).toEqual({ line: '1 passed, 3 failed\n', status: 1 });
+  });
+});

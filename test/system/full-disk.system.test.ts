@@ -1,0 +1,103 @@
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { Network, needs, temporaryFolder } from './machine.ts';
+import { Peers } from './peers.ts';
+import { DaemonProgram, type LogLine } from './program.ts';
+
+needs('ip', 'nc', 'unshare', 'mount');
+
+/** A service that writes a thousand lines of a thousand characters into the log for each client. */
+const talker = `let line = 0;
+export default {
+  name: 'talker', summary: 'fills the log', options: {},
+  create: (options, { log }) => ({
+    stream(client) {
+      for (let left = 1000; left > 0; left -= 1) log.info({ line: (line += 1), padding: '.'.repeat(1000) }, 'talk');
+      client.end(Buffer.from('talked\\n'));
+    },
+  }),
+};\n`;
+
+it('a full disk under log.file costs lines, and the service nothing', async () => {
+  const network = Network.make();
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'talker.mjs'), talker);
+  writeFileSync(
+    join(folder, 'smallservd.yaml'),
+    `log: { file: disk/log }
+services:
+  echo: { listen: ["tcp://localhost:1201", "udp://localhost:1201"] }
+  talker: { module: ./talker.mjs, listen: ["tcp://localhost:1202"] }\n`,
+  );
+  const mount = 'mkdir "$0" && mount -t tmpfs -o size=16m none "$0" && exec "$@"';
+  const disk = join(folder, 'disk');
+  // The disk is there for the daemon alone, and goes with it.
+  const daemon = new DaemonProgram(['--config', join(folder, 'smallservd.yaml')], (argv) =>
+    network.inside(['unshare', '--mount', 'sh', '-c', mount, disk, ...argv]),
+  );
+  const seen = `/proc/${daemon.pid}/root${disk}`;
+  const log = (): readonly LogLine[] => {
+    const text = readFileSync(join(seen, 'log'), 'utf8');
+    return text
+      .slice(0, text.lastIndexOf('\n') + 1)
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as LogLine);
+  };
+  const peers = new Peers(network);
+  const serves = async (text: string): Promise<void> => {
+    expect(await peers.tcp('127.0.0.1', 1201, text)).toBe(text);
+    expect(await peers.udp('127.0.0.1', 1201, text)).toBe(text);
+  };
+  await daemon.until(
+    () => daemon.running && existsSync(join(seen, 'log')) && log().some(({ msg }) => msg === 'ready'),
+    'ready',
+  );
+  await serves('before\n');
+  await daemon.until(() => log().at(-1)?.['reason'] === 'completed', 'the line of the first client');
+
+  fill(join(seen, 'filler'));
+  expect(statfsSync(seen).bavail).toBe(0);
+  for (let client = 0; client < 10; client += 1) {
+    expect(await peers.tcp('127.0.0.1', 1202)).toBe('talked\n');
+    await serves(`while it is full ${client}\n`);
+  }
+  expect(daemon.running).toBe(true);
+  expect(daemon.workers.length).toBeGreaterThan(1);
+  expect(statfsSync(seen).bavail).toBe(0);
+
+  rmSync(join(seen, 'filler'));
+  await serves('after\n');
+  await daemon.until(() => log().some(({ msg }) => msg.includes('lost')), 'the report of the loss');
+  await serves('at last\n');
+  await daemon.until(() => log().at(-1)?.['service'] === 'echo', 'the line of the last client');
+  // Whole lines, in order; those that are missing are counted.
+  const lines = log();
+  const talked = lines.filter(({ msg }) => msg === 'talk').length;
+  const lost = lines.filter(({ msg }) => msg.includes('lost')).map((line) => Number(line['lines']));
+  expect(talked).toBeGreaterThan(3000);
+  expect(talked).toBeLessThan(10_000);
+  expect(lost.reduce((sum, each) => sum + each, 0)).toBeGreaterThanOrEqual(10_000 - talked);
+
+  daemon.signal('SIGTERM');
+  expect(await daemon.end()).toEqual({ code: 0, signal: null });
+  expect(daemon.complaints).toBe('');
+});
+
+/** Writes until the disk is full, to the last byte. */
+function fill(path: string): void {
+  const fd = openSync(path, 'w');
+  try {
+    for (const size of [1 << 20, 4096, 1]) {
+      const block = Buffer.alloc(size, 'x');
+      try {
+        for (;;) writeSync(fd, block);
+      } catch (error) {
+        expect((error as NodeJS.ErrnoException).code).toBe('ENOSPC');
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,103 @@
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { checkout, daemonProgram, Network, needs, temporaryFolder } from './machine.ts';
+import { Peers } from './peers.ts';
+import { DaemonProgram, Program, run } from './program.ts';
+
+needs('ip', 'nc', 'script', 'unshare', 'mount');
+
+describe('a machine without IPv6', () => {
+  it('runs the shipped config, which says what it skipped', async () => {
+    const network = Network.make({ ipv6: false });
+    const daemon = new DaemonProgram([], (argv) => network.inside(argv));
+    await daemon.ready();
+    const skipped = daemon.lines.filter(({ msg }) => msg.startsWith('not listening'));
+    const expected = [
+      'daytime:1200',
+      'echo:1201',
+      'discard:1209',
+      'systat:1211',
+      'qotd:1217',
+      'chargen:1219',
+      'time:1237',
+    ]
+      .map((each) => each.split(':'))
+      .flatMap(([service, port]) => [`${service} tcp://localhost:${port}`, `${service} udp://localhost:${port}`]);
+    expect(skipped.map(({ service, listen }) => `${String(service)} ${String(listen)}`).toSorted()).toEqual(
+      expected.toSorted(),
+    );
+    expect(skipped.every(({ level }) => level === 'info')).toBe(true);
+    const peers = new Peers(network);
+    expect(await peers.tcp('localhost', 1201, 'here\n')).toBe('here\n');
+    expect(await peers.udp('localhost', 1201, 'here\n')).toBe('here\n');
+    expect(daemon.lines.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it('shows the table without it on a terminal', async () => {
+    const network = Network.make({ ipv6: false });
+    const command = 'node dist/smallservd.js';
+    const terminal = new Program(network.inside(['script', '--quiet', '--return', '--command', command, '/dev/null']), {
+      directory: checkout,
+    });
+    await terminal.says(/time +127\.0\.0\.1:1237 +127\.0\.0\.1:1237/);
+    terminal.type('\x03');
+    expect((await terminal.end()).code).toBe(0);
+  });
+
+  it('does not start with a written-out address of that family', async () => {
+    const network = Network.make({ ipv6: false });
+    for (const workers of ['0', '2']) {
+      const set = ['--set', 'services.echo.listen=tcp://[::1]:1201', '--set', `workers=${workers}`];
+      const daemon = await run(network.inside([...daemonProgram, ...set]));
+      expect((await daemon.end()).code).toBe(1);
+      expect(daemon.complaints).toBe(
+        'smallservd: echo: cannot listen on tcp://[::1]:1201: this machine does not have that address\n',
+      );
+    }
+  });
+});
+
+/** What takes the place of /etc, in a mount namespace of the process: the few files that the daemon needs, and not /etc/services. */
+function etc(services?: string): (argv: readonly string[]) => readonly string[] {
+  const folder = join(temporaryFolder(), 'etc');
+  mkdirSync(folder);
+  for (const file of ['passwd', 'group', 'nsswitch.conf', 'hosts']) copyFileSync(`/etc/${file}`, join(folder, file));
+  if (services !== undefined) writeFileSync(join(folder, 'services'), services);
+  return (argv) => ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc && exec "$@"', folder, ...argv];
+}
+
+const named = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'];
+
+describe.each([
+  ['without /etc/services', undefined],
+  ['with an empty /etc/services', ''],
+])('a machine %s', (_, services) => {
+  it('knows the ports of our own services by name', async () => {
+    const network = Network.make();
+    const inEtc = etc(services);
+    const set = named.flatMap((name) => [
+      '--set',
+      `services.${name}.listen=tcp://localhost:${name},udp://localhost:${name}`,
+    ]);
+    const daemon = new DaemonProgram(['--config', '/dev/null', ...set], (argv) => network.inside(inEtc(argv)));
+    await daemon.ready();
+    const addresses = daemon.lines.filter(({ msg }) => msg === 'listening').map(({ address }) => String(address));
+    expect(addresses.toSorted()).toEqual(
+      [7, 9, 11, 13, 17, 19, 37]
+        .flatMap((port) => [`127.0.0.1:${port}`, `[::1]:${port}`])
+        .flatMap((address) => [`tcp://${address}`, `udp://${address}`])
+        .toSorted(),
+    );
+    const peers = new Peers(network);
+    expect(await peers.tcp('127.0.0.1', 13)).toMatch(/day, /);
+    expect(await peers.udp('::1', 13)).toMatch(/day, /);
+  });
+
+  it('says that it does not know other names', async () => {
+    const set = ['--set', 'services.echo.listen=tcp://localhost:gopher'];
+    const daemon = await run(etc(services)([...daemonProgram, 'check', ...set]));
+    expect((await daemon.end()).code).toBe(78);
+    expect(daemon.complaints).toContain('gopher');
+  });
+});

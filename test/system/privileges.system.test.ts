@@ -1,0 +1,265 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  checkout,
+  daemonProgram,
+  identityOf,
+  Network,
+  needs,
+  type ProcessIdentity,
+  temporaryFolder,
+} from './machine.ts';
+import { Peers } from './peers.ts';
+import { DaemonProgram, run } from './program.ts';
+
+needs('nc', 'ip', 'unshare');
+
+const wellKnown = ['--config', join(checkout, 'config/well-known.yaml')];
+const nobody = identity(65534, 65534, [65534]);
+const root = { uids: [0, 0, 0, 0], gids: [0, 0, 0, 0] };
+
+function identity(uid: number, gid: number, groups: readonly number[]): ProcessIdentity {
+  return { uids: [uid, uid, uid, uid], gids: [gid, gid, gid, gid], groups, capabilities: 0n };
+}
+
+/** The daemon, started by root with supplementary groups that its workers must not keep. */
+async function startAsRoot(network: Network, args: readonly string[], directory?: string): Promise<DaemonProgram> {
+  const groups = ['setpriv', '--groups', '0,4,27'];
+  const options = directory === undefined ? {} : { directory };
+  const daemon = new DaemonProgram(args, (argv) => network.inside([...groups, ...argv]), options);
+  await daemon.ready();
+  return daemon;
+}
+
+/** Runs the daemon as a user without rights until it ends. */
+async function runAsNobody(args: readonly string[]): ReturnType<typeof run> {
+  assertReadableByEverybody();
+  return run([...daemonProgram, ...args], { uid: 65534, gid: 65534, directory: '/' });
+}
+
+function assertReadableByEverybody(): void {
+  try {
+    execFileSync('test', ['-r', daemonProgram[1]], { uid: 65534, gid: 65534 });
+  } catch (cause) {
+    throw new Error(`this test runs the checkout as nobody, who may not read ${daemonProgram[1]}`, { cause });
+  }
+}
+
+describe('a daemon started by root', () => {
+  it('binds the well-known ports, and its workers serve as nobody', async () => {
+    const network = Network.make();
+    const daemon = await startAsRoot(network, wellKnown);
+    expect(identityOf(daemon.pid)).toMatchObject({ ...root, groups: [0, 4, 27] });
+    expect(daemon.workers.length).toBeGreaterThanOrEqual(2);
+    for (const worker of daemon.workers) expect(identityOf(worker)).toEqual(nobody);
+    expect(daemon.lines.find(({ user }) => user === 'nobody')?.level).toBe('warn');
+
+    const peers = new Peers(network);
+    for (const host of ['127.0.0.1', '::1']) {
+      expect(await peers.tcp(host, 7, 'here\n')).toBe('here\n');
+      expect(await peers.udp(host, 7, 'here\n')).toBe('here\n');
+      expect(await peers.tcp(host, 9, 'here\n')).toBe('');
+      expect(await peers.tcp(host, 11)).toMatch(/user/);
+      expect(await peers.tcp(host, 13)).toMatch(/day, /);
+      expect(await peers.tcp(host, 17)).toMatch(/\w/);
+      expect((await peers.tcpBytes(host, 37)).length).toBe(4);
+      const chargen = peers.talk(host, '19');
+      await chargen.until(() => chargen.bytes.length > 100, 'the pattern');
+      chargen.signal('SIGKILL');
+    }
+    const chosen = daemon.lines.filter(({ msg }) => msg === 'listening').map(({ address }) => String(address));
+    const ports = (transport: string): number[] =>
+      [
+        ...new Set(chosen.filter((each) => each.startsWith(transport)).map((each) => Number(/\d+$/.exec(each)?.[0]))),
+      ].sort((one, other) => one - other);
+    expect(ports('tcp')).toEqual([7, 9, 11, 13, 17, 19, 37]);
+    expect(ports('udp')).toEqual([7, 9, 13, 37]);
+  });
+
+  it('a worker that comes back serves the low ports as nobody again', async () => {
+    const network = Network.make();
+    const daemon = await startAsRoot(network, wellKnown);
+    for (const worker of daemon.workers) process.kill(worker, 'SIGKILL');
+    await daemon.workersBack(2);
+    for (const worker of daemon.workers) expect(identityOf(worker)).toEqual(nobody);
+    const peers = new Peers(network);
+    expect(await peers.tcp('127.0.0.1', 7, 'again\n')).toBe('again\n');
+    expect(await peers.udp('127.0.0.1', 7, 'again\n')).toBe('again\n');
+  });
+
+  it.each([
+    { user: 'daemon', group: undefined, expected: identity(1, 1, [1]) },
+    { user: 'daemon', group: 'games', expected: identity(1, 60, [60]) },
+    { user: '1', group: '60', expected: identity(1, 60, [60]) },
+    { user: '47110', group: '47111', expected: identity(47110, 47111, [47111]) },
+  ])('its workers serve as user $user, group $group', async ({ user, group, expected }) => {
+    const network = Network.make();
+    const set = ['--set', `user=${user}`, ...(group === undefined ? [] : ['--set', `group=${group}`])];
+    const daemon = await startAsRoot(network, [...wellKnown, ...set]);
+    for (const worker of daemon.workers) expect(identityOf(worker)).toEqual(expected);
+    expect(await new Peers(network).tcp('127.0.0.1', 7, 'here\n')).toBe('here\n');
+    expect(daemon.lines.some(({ level }) => level === 'warn')).toBe(false);
+  });
+
+  it('ends with 78 where a number has no user and the config no group', async () => {
+    const refused = await run([...daemonProgram, '--set', 'user=47110']);
+    expect((await refused.end()).code).toBe(78);
+    expect(refused.complaints).toMatch(/^smallservd: user 47110: there is no such user, so no group of it: set group/);
+  });
+
+  it('stays root only where the config says so', async () => {
+    const network = Network.make();
+    const daemon = await startAsRoot(network, [...wellKnown, '--set', 'user=root']);
+    for (const worker of daemon.workers) expect(identityOf(worker)).toMatchObject(root);
+  });
+
+  it('becomes nobody itself with workers: 0', async () => {
+    const network = Network.make();
+    const daemon = await startAsRoot(network, ['--set', 'workers=0']);
+    expect(daemon.workers).toEqual([]);
+    expect(identityOf(daemon.pid)).toEqual(nobody);
+    expect(await new Peers(network).tcp('127.0.0.1', 1201, 'here\n')).toBe('here\n');
+    expect(await new Peers(network).udp('127.0.0.1', 1201, 'here\n')).toBe('here\n');
+    daemon.signal('SIGTERM');
+    expect(await daemon.end()).toEqual({ code: 0, signal: null });
+  });
+
+  it('is nobody before it opens anything with workers: 0: low ports need a supervisor', async () => {
+    const refused = await run(Network.make().inside([...daemonProgram, ...wellKnown, '--set', 'workers=0']));
+    expect((await refused.end()).code).toBe(77);
+    expect(refused.complaints).toMatch(/not permitted\. A port below 1024 needs one of:/);
+  });
+
+  it('imports a module in its workers alone', async () => {
+    const network = Network.make();
+    const folder = temporaryFolder();
+    const imports = join(folder, 'imports');
+    writeModule(folder, imports);
+    const daemon = await startAsRoot(network, ['--config', join(folder, 'smallservd.yaml')]);
+    const importers = readFileSync(imports, 'utf8').trimEnd().split('\n').map(Number);
+    expect(new Set(importers)).toEqual(new Set(daemon.workers));
+    expect(importers.length).toBe(daemon.workers.length);
+    expect(await new Peers(network).tcp('127.0.0.1', 1299)).toBe('65534 65534\n');
+  });
+
+  it('without workers serves a module as nobody, too', async () => {
+    const network = Network.make();
+    const folder = temporaryFolder();
+    writeModule(folder, join(folder, 'imports'));
+    await startAsRoot(network, ['--config', join(folder, 'smallservd.yaml'), '--set', 'workers=0']);
+    expect(await new Peers(network).tcp('127.0.0.1', 1299)).toBe('65534 65534\n');
+  });
+
+  it('serves a quotation from a file that only root can read', async () => {
+    const network = Network.make();
+    const folder = temporaryFolder(0o700);
+    writeFileSync(join(folder, 'quotations'), 'Only root knows this.\n', { mode: 0o600 });
+    writeFileSync(
+      join(folder, 'smallservd.yaml'),
+      'services: { qotd: { listen: ["tcp://localhost:17"], file: quotations } }\n',
+      { mode: 0o600 },
+    );
+    const daemon = await startAsRoot(network, ['--config', join(folder, 'smallservd.yaml')]);
+    for (const worker of daemon.workers) expect(identityOf(worker)).toEqual(nobody);
+    expect(await new Peers(network).tcp('127.0.0.1', 17)).toMatch(/^Only root knows this\.\r\n$/);
+    const [victim = 0] = daemon.workers;
+    process.kill(victim, 'SIGKILL');
+    await daemon.workersBack(1);
+    for (let turn = 0; turn < 4; turn += 1)
+      expect(await new Peers(network).tcp('127.0.0.1', 17)).toMatch(/^Only root knows this\.\r\n$/);
+  });
+
+  it('ends with 78 where the user or the group is unknown', async () => {
+    for (const [key, value] of [
+      ['user', 'nosuchuser'],
+      ['group', 'nosuchgroup'],
+    ]) {
+      const refused = await run([...daemonProgram, '--set', `${key}=${value}`]);
+      expect((await refused.end()).code).toBe(78);
+      expect(refused.complaints).toBe(`smallservd: ${key} ${value}: there is no such ${key}\n`);
+      expect(refused.output).toBe('');
+    }
+  });
+});
+
+describe('a daemon started by another user', () => {
+  it.each(['auto', '0'])('may not bind port 7 and says the three ways to, with workers %s', async (workers) => {
+    const network = Network.make();
+    assertReadableByEverybody();
+    const daemon = await run(
+      network.inside([...asNobody, ...daemonProgram, ...wellKnown, '--set', `workers=${workers}`]),
+    );
+    expect((await daemon.end()).code).toBe(77);
+    const [first, ...ways] = daemon.complaints.trimEnd().split('\n');
+    expect(first).toMatch(/^smallservd: echo: cannot listen on tcp:\/\/\*:7 \(tcp:\/\/0\.0\.0\.0:7\): not permitted/);
+    expect(ways.length).toBe(3);
+    expect(daemon.complaints).toContain('CAP_NET_BIND_SERVICE');
+    expect(daemon.complaints).toContain('net.ipv4.ip_unprivileged_port_start=0');
+    expect(daemon.complaints).toContain('a start as root');
+  });
+
+  it('may not become somebody else', async () => {
+    for (const set of ['user=daemon', 'group=daemon', 'user=root']) {
+      const daemon = await runAsNobody(['--set', set]);
+      expect((await daemon.end()).code).toBe(77);
+      expect(daemon.complaints).toMatch(/^smallservd: user \w+: only root can start workers as somebody else\n$/);
+    }
+  });
+
+  it('may name itself, and serves', async () => {
+    const network = Network.make();
+    assertReadableByEverybody();
+    const daemon = new DaemonProgram(['--set', 'user=nobody'], (argv) => network.inside([...asNobody, ...argv]));
+    await daemon.ready();
+    for (const pid of [daemon.pid, ...daemon.workers])
+      expect(identityOf(pid)).toMatchObject({ uids: nobody.uids, gids: nobody.gids });
+    expect(await new Peers(network).tcp('127.0.0.1', 1201, 'here\n')).toBe('here\n');
+  });
+
+  it('serves the low ports with the capability, and with the sysctl', async () => {
+    assertReadableByEverybody();
+    const capability = ['--inh-caps', '+net_bind_service', '--ambient-caps', '+net_bind_service'];
+    const [setpriv = '', ...identityFlags] = asNobody;
+    const openToAll = 'echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start; exec "$@"';
+    for (const around of [
+      [setpriv, ...capability, ...identityFlags],
+      ['sh', '-c', openToAll, 'sh', ...asNobody],
+    ]) {
+      const network = Network.make();
+      const daemon = new DaemonProgram(wellKnown, (argv) => network.inside([...around, ...argv]));
+      await daemon.ready();
+      for (const pid of [daemon.pid, ...daemon.workers]) expect(identityOf(pid).uids).toEqual(nobody.uids);
+      expect(await new Peers(network).tcp('127.0.0.1', 7, 'here\n')).toBe('here\n');
+    }
+  });
+
+  it('ends with 77 where it may not write the log file', async () => {
+    const folder = temporaryFolder();
+    const daemon = await runAsNobody(['--set', `log.file=${join(folder, 'log')}`]);
+    expect((await daemon.end()).code).toBe(77);
+    expect(daemon.complaints).toMatch(/^smallservd: log\.file .*permission denied/);
+  });
+});
+
+const asNobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
+
+/** A service that notes down which process imports it, and answers with the user that it serves as. */
+function writeModule(folder: string, imports: string): void {
+  copyFileSync(join(checkout, 'package.json'), join(folder, 'package.json'));
+  writeFileSync(
+    join(folder, 'whoami.js'),
+    `import { appendFileSync } from 'node:fs';
+    appendFileSync(${JSON.stringify(imports)}, process.pid + '\\n');
+    export default {
+      name: 'whoami', summary: 'tells whom it serves as', options: {},
+      create: () => ({ stream: (client) => client.end(Buffer.from(process.getuid() + ' ' + process.getgid() + '\\n')) }),
+    };\n`,
+  );
+  writeFileSync(
+    join(folder, 'smallservd.yaml'),
+    'services: { whoami: { module: ./whoami.js, listen: ["tcp://localhost:1299"] } }\n',
+  );
+  chmodSync(folder, 0o755);
+}

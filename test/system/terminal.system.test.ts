@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { checkout, Network, needs } from './machine.ts';
+import { Peers } from './peers.ts';
+import { Program } from './program.ts';
+
+needs('script', 'nc', 'ip');
+
+const controlC = '\x03';
+// oxlint-disable-next-line no-control-regex
+const colours = /\u001b\[[0-9;]*m/g;
+
+interface Session {
+  readonly terminal: Program;
+  readonly network: Network;
+}
+
+/** A command on a terminal of its own: script(1) passes on what is typed, and ends as the command does. */
+function onTerminal(command: string): Session {
+  const network = Network.make();
+  const terminal = new Program(network.inside(['script', '--quiet', '--return', '--command', command, '/dev/null']), {
+    directory: checkout,
+    env: { TERM: 'xterm-256color' },
+  });
+  return { terminal, network };
+}
+
+describe('npm start on a terminal', () => {
+  it('prints a table of what listens where, and log lines for people', async () => {
+    const { terminal } = onTerminal('npm start');
+    await terminal.says(/time +127\.0\.0\.1:1237/);
+    const shown = terminal.output.replaceAll(colours, '').replaceAll('\r\n', '\n');
+    expect(shown).toMatch(/^service +TCP +UDP$/m);
+    for (const [service, port] of Object.entries({
+      daytime: 1200,
+      echo: 1201,
+      discard: 1209,
+      systat: 1211,
+      qotd: 1217,
+      chargen: 1219,
+      time: 1237,
+    })) {
+      const addresses = `127\\.0\\.0\\.1:${port} \\[::1\\]:${port}`;
+      expect(shown).toMatch(new RegExp(`^${service} +${addresses} +${addresses}$`, 'm'));
+    }
+    expect(shown).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO(?: \(\d+\))?: starting\b/m);
+    expect(shown).not.toContain('{"level"');
+    terminal.type(controlC);
+    await terminal.end();
+  });
+
+  it.each(['npm start', 'node dist/smallservd.js', 'node dist/smallservd.js --set workers=0'])(
+    'Ctrl-C stops %s gracefully and frees the ports within a second',
+    async (command) => {
+      const { terminal, network } = onTerminal(command);
+      await terminal.says(/time +127\.0\.0\.1:1237/);
+      const peers = new Peers(network);
+      expect(await peers.tcp('127.0.0.1', 1201, 'here\n')).toBe('here\n');
+      const typedMs = performance.now();
+      terminal.type(controlC);
+      const { code } = await terminal.end();
+      const tookMs = performance.now() - typedMs;
+      expect(code).toBe(0);
+      expect(tookMs).toBeLessThan(1000);
+      expect(terminal.output.replaceAll(colours, '')).toMatch(/INFO: stopped \{"exitCode":0\}/);
+      // Somebody else can have the ports at once.
+      const next = new Program(network.inside(['npm', 'start']), { directory: checkout });
+      await next.says(/"msg":"ready"/);
+    },
+  );
+
+  it('Ctrl-C lets a client finish, and a second one does not', async () => {
+    const { terminal, network } = onTerminal('npm start');
+    await terminal.says(/time +127\.0\.0\.1:1237/);
+    const peers = new Peers(network);
+    const client = peers.talk('-N', '127.0.0.1', '1201');
+    client.type('one\n');
+    await client.says(/one\n/);
+    terminal.type(controlC);
+    const deadline = performance.now() + 2000;
+    while ((await peers.tcp('127.0.0.1', 1200)) !== '') expect(performance.now()).toBeLessThan(deadline);
+    // It takes nobody new, and still serves whom it has.
+    client.type('two\n');
+    await client.says(/two\n/);
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    const typedMs = performance.now();
+    terminal.type(controlC);
+    const { code } = await terminal.end();
+    expect(code).toBe(0);
+    expect(performance.now() - typedMs).toBeLessThan(1000);
+  });
+});
