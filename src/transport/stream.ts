@@ -48,8 +48,13 @@ export class StreamListener implements Listener, StreamClientEvents {
 
   constructor(options: StreamListenerOptions) {
     this.#options = options;
-    // A client's FIN does not end what we still have to send.
-    this.#server = createServer({ allowHalfOpen: true });
+    this.#server = createServer({
+      // A client's FIN does not end what we still have to send.
+      allowHalfOpen: true,
+      // Whatever the kernel does not take at once counts as too much, on every version of Node (its own mark is 16 or 64 KiB): so a client that
+      // takes nothing costs the chunk being written and the one read meanwhile, 64 KiB each.
+      highWaterMark: 1,
+    });
     this.#server.on('connection', (socket) => this.#accept(socket));
   }
 

@@ -114,6 +114,8 @@ describe('a worker that hangs', () => {
     const client = await TcpClient.connect(daemon.target('hangs', 'tcp'));
     const hungMs = performance.now();
     client.write('!');
+    // Only now: a connection that this worker had accepted before would hang with it.
+    await daemon.line('a worker complains', { stderr: 'hanging' });
     const load = new Load(daemon.target('echo', 'tcp'), 1);
     const { worker } = await daemon.line('a worker is silent: it hangs, and is killed');
     const answeredWhileHung = load.answered;
