@@ -37,9 +37,12 @@ describe('a machine without IPv6', () => {
   it('shows the table without it on a terminal', async () => {
     const network = Network.make({ ipv6: false });
     const command = 'node dist/smallservd.js';
-    const terminal = new Program(network.inside(['script', '--quiet', '--return', '--command', command, '/dev/null']), {
-      directory: checkout,
-    });
+    const terminal = new Program(
+      network.inside(['script', '--quiet', '--return', '--command', `exec ${command}`, '/dev/null']),
+      {
+        directory: checkout,
+      },
+    );
     await terminal.says(/time +127\.0\.0\.1:1237 +127\.0\.0\.1:1237/);
     terminal.type('\x03');
     expect((await terminal.end()).code).toBe(0);

@@ -17,10 +17,13 @@ interface Session {
 /** A command on a terminal of its own: script(1) passes on what is typed, and ends as the command does. */
 function onTerminal(command: string): Session {
   const network = Network.make();
-  const terminal = new Program(network.inside(['script', '--quiet', '--return', '--command', command, '/dev/null']), {
-    directory: checkout,
-    env: { TERM: 'xterm-256color' },
-  });
+  const terminal = new Program(
+    network.inside(['script', '--quiet', '--return', '--command', `exec ${command}`, '/dev/null']),
+    {
+      directory: checkout,
+      env: { TERM: 'xterm-256color' },
+    },
+  );
   return { terminal, network };
 }
 
