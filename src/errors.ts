@@ -1,6 +1,6 @@
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 
-/** Every error that the daemon raises by itself: its code, and the exit code it ends the process with when nobody handles it. */
+/** Every error that the daemon or a client raises by itself: its code, and the exit code it ends the process with when nobody handles it. */
 export const errorCodes = {
   CONFIG_INVALID: exitCodes.badConfig,
   CONFIG_UNREADABLE: exitCodes.badConfig,
@@ -17,11 +17,29 @@ export const errorCodes = {
   SERVICE_NOT_CREATED: exitCodes.failed,
   WORKER_FAILED: exitCodes.failed,
   WORKERS_KEEP_DYING: exitCodes.workersKeepDying,
+  RELOAD_NEEDS_RESTART: exitCodes.badConfig,
+  RELOAD_NOT_ASKED: exitCodes.failed,
+  RELOAD_CUT_SHORT: exitCodes.failed,
+  INSTALL_NOT_PERMITTED: exitCodes.notPermitted,
+  INSTALL_REFUSED: exitCodes.failed,
+  ADMIN_UNKNOWN: exitCodes.usage,
+  ADMIN_UNREACHABLE: exitCodes.unreachable,
+  ARGUMENT_INVALID: exitCodes.usage,
+  ADDRESS_INVALID: exitCodes.failed,
+  ENTRY_NOT_FOUND: exitCodes.unreachable,
+  HOST_NOT_FOUND: exitCodes.unreachable,
+  CONNECT_FAILED: exitCodes.unreachable,
+  CONNECTION_LOST: exitCodes.failed,
+  NO_ANSWER: exitCodes.failed,
+  ANSWER_WRONG: exitCodes.failed,
+  RAW_SOCKET_NOT_PERMITTED: exitCodes.notPermitted,
+  RAW_SOCKET_MISSING: exitCodes.notPermitted,
+  INTERRUPTED: exitCodes.interrupted,
 } as const satisfies Record<string, ExitCode>;
 
 export type ErrorCode = keyof typeof errorCodes;
 
-/** An error with a code of the list above and a message for the person who runs the daemon. */
+/** An error with a code of the list above and a message for the person who runs the daemon or the client. */
 export class SmallservdError extends Error {
   override readonly name: string = 'SmallservdError';
   readonly code: ErrorCode;

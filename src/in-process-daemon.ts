@@ -5,7 +5,8 @@ import { SmallservdError } from './errors.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import type { HostedService } from './host.ts';
 import { Lifecycle, type OpenedListener } from './lifecycle.ts';
-import type { RunningDaemon, RunningListener } from './running-daemon.ts';
+import { HealthMeter } from './process-health.ts';
+import type { DaemonReport, RunningDaemon, RunningListener } from './running-daemon.ts';
 import { formatBoundAddress } from './transport/listener.ts';
 import { unservedError } from './transport/open-error.ts';
 import { datagramPortsOf, findUnserved, type PlannedListener } from './transport/plan.ts';
@@ -26,12 +27,14 @@ export class InProcessDaemon implements RunningDaemon {
   readonly ended: Promise<ExitCode>;
   readonly #options: InProcessOptions;
   readonly #lifecycle: Lifecycle;
+  readonly #health: HealthMeter;
   #opened: readonly OpenedListener[] = [];
   #stopping: Promise<ExitCode> | undefined;
   #resolveEnded: (code: ExitCode) => void = () => {};
 
   constructor(options: InProcessOptions) {
     this.#options = options;
+    this.#health = new HealthMeter(options.clock);
     this.#lifecycle = new Lifecycle({ ...options, processes: 1 });
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -53,6 +56,23 @@ export class InProcessDaemon implements RunningDaemon {
     return this.#opened.flatMap(({ planned, bound }) => (bound === undefined ? [planned] : []));
   }
 
+  get report(): DaemonReport {
+    const isReady = this.#opened.length > 0 && this.#stopping === undefined;
+    const state = this.#stopping !== undefined ? 'draining' : isReady ? 'ready' : 'starting';
+    return {
+      state,
+      workers: [{ worker: 0, status: state, pid: process.pid, health: this.#health.take() }],
+      workerDeaths: 0,
+      listeners: this.listeners.map((each) => ({
+        service: each.service,
+        address: formatBoundAddress(each),
+        isOpen: isReady,
+      })),
+      services: this.#lifecycle.counters,
+      topSources: this.#lifecycle.topSources,
+    };
+  }
+
   async stop(graceMs: number = this.#options.config.shutdown.graceMs): Promise<ExitCode> {
     this.#stopping ??= this.#drain(graceMs);
     return this.#stopping;
@@ -64,9 +84,8 @@ export class InProcessDaemon implements RunningDaemon {
   }
 
   logState(): void {
-    const services = Object.fromEntries(this.#lifecycle.counters);
-    const listeners = this.listeners.map((each) => ({ service: each.service, address: formatBoundAddress(each) }));
-    this.#options.log.info({ listeners, services }, 'state');
+    const { listeners, workers, services } = this.report;
+    this.#options.log.info({ listeners, workers, services: Object.fromEntries(services) }, 'state');
   }
 
   async #open(): Promise<void> {

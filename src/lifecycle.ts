@@ -4,7 +4,7 @@ import type { Cancel, Clock } from './clock/clock.ts';
 import type { Config, ServiceConfig } from './config/config.ts';
 import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from './counters.ts';
-import { Admission } from './guard/admission.ts';
+import { Admission, type SourceCount } from './guard/admission.ts';
 import { DatagramGuard } from './guard/datagram-guard.ts';
 import { shareOf } from './guard/share.ts';
 import type { HostedService } from './host.ts';
@@ -33,6 +33,9 @@ export interface LifecycleOptions {
   readonly log: Log;
 }
 
+/** Of each service so many sources are named. */
+export const topSourcesCount = 10;
+
 /** How often the interfaces' broadcast addresses are read again. */
 const interfacesPeriodMs = 60_000;
 
@@ -50,10 +53,13 @@ export class Lifecycle {
   readonly #options: LifecycleOptions;
   readonly #served = new Map<string, Served>();
   readonly #listeners = new Map<number, Listener>();
+  /** Where those of them that take clients are bound. */
+  readonly #bound = new Map<number, BoundAddress>();
   readonly #ownPorts = new Set<number>();
   readonly #cancels: Cancel[] = [];
   #started = false;
   #suspended = false;
+  #closed = false;
 
   constructor(options: LifecycleOptions) {
     this.#options = options;
@@ -78,25 +84,36 @@ export class Lifecycle {
     return new Map([...this.#served].map(([name, { counters }]) => [name, counters]));
   }
 
+  /** By the name of the instance: the sources with the most connections here. */
+  get topSources(): ReadonlyMap<string, readonly SourceCount[]> {
+    return new Map([...this.#served].map(([name, { admission }]) => [name, admission.topSources(topSourcesCount)]));
+  }
+
   /** UDP ports that this daemon serves, in whichever process: nobody may be answered there. */
   addOwnPorts(ports: Iterable<number>): void {
     for (const port of ports) this.#ownPorts.add(port);
   }
 
   /**
-   * Opens listeners in the order given. Any failure closes what this call opened, and rejects with the error that names service, address and
-   * cause. More listeners may be opened later.
+   * Opens listeners in the order given; those that are open stay as they are. Any failure closes what this call opened, and rejects with the error
+   * that names service, address and cause. More listeners may be opened later.
    */
   async open(plan: readonly PlannedListener[]): Promise<readonly OpenedListener[]> {
     const opened: OpenedListener[] = [];
+    const before = new Map(this.#bound);
     try {
       if (!this.#started) {
         this.#started = true;
         await Promise.all([...this.#served.values()].map(({ host }) => host.start()));
       }
-      for (const planned of plan) opened.push({ planned, bound: await this.#open(planned) });
+      for (const planned of plan)
+        opened.push({ planned, bound: before.get(planned.id) ?? (await this.#open(planned)) });
     } catch (error) {
-      for (const { planned } of opened) this.#listeners.get(planned.id)?.suspend();
+      for (const { planned } of opened) {
+        if (before.has(planned.id)) continue;
+        this.#listeners.get(planned.id)?.suspend();
+        this.#bound.delete(planned.id);
+      }
       throw error;
     }
     return opened;
@@ -108,7 +125,7 @@ export class Lifecycle {
     for (const listener of this.#listeners.values()) listener.suspend();
   }
 
-  /** Lets the clients finish, at most `graceMs`, then ends the rest. */
+  /** Lets the clients finish, at most `graceMs`, then ends the rest. A second call can only shorten that. */
   async drain(graceMs: number): Promise<void> {
     this.suspend();
     const drained = Promise.all([...this.#listeners.values()].map((listener) => listener.drain()));
@@ -127,6 +144,8 @@ export class Lifecycle {
   }
 
   #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     for (const cancel of this.#cancels) cancel();
     this.#summarise();
     for (const [name, { service, host }] of this.#served) {
@@ -155,6 +174,7 @@ export class Lifecycle {
     // A stop that came while this listener was being opened.
     if (this.#suspended) listener.suspend();
     this.#listeners.set(planned.id, listener);
+    this.#bound.set(planned.id, bound);
     if (bound.transport === 'udp') this.#ownPorts.add(bound.port);
     return bound;
   }

@@ -29,15 +29,14 @@ export class LogSink {
   /** Lines wait to be written. */
   #isWaiting = false;
   #dropped = 0;
+  #droppedInAll = 0;
   #recovered: ((droppedLines: number) => void) | undefined;
 
   private constructor(destination: SonicBoom, shape: (line: string) => string, file: boolean) {
     this.#destination = destination;
     this.#shape = shape;
     this.#file = file;
-    destination.on('drop', () => {
-      this.#dropped += 1;
-    });
+    destination.on('drop', () => this.addLost(1));
     // A full disk or a reader that has gone: there is nobody to tell, and serving goes on. What waits is kept, and tried again:
     // sonic-boom does so at the next line, but not once its buffer is full.
     destination.on('error', () => {
@@ -52,6 +51,12 @@ export class LogSink {
   /** Counts lines that were lost before they came here. */
   addLost(lines: number): void {
     this.#dropped += lines;
+    this.#droppedInAll += lines;
+  }
+
+  /** Lines that were lost since the start. */
+  get lostInAll(): number {
+    return this.#droppedInAll;
   }
 
   /** How many lines were lost since the last call; for a sink that does not report them itself. */

@@ -91,6 +91,19 @@ describe('open', () => {
     expect((await client.takeAll()).toString()).toBe('still served');
   });
 
+  it('what is open already stays as it is, whatever comes of the rest', async () => {
+    const made = await make('echo: { listen: [udp://127.0.0.1:0, udp://127.0.0.1:0] }');
+    const [first, second] = made.plan as [PlannedListener, PlannedListener];
+    const [before] = await made.lifecycle.open([first]);
+    const target = { host: '127.0.0.1', port: before?.bound?.port ?? 0 };
+    expect(await made.lifecycle.open([first])).toEqual([before]);
+    const taken = { ...second, target: { ...second.target, port: target.port } } as PlannedListener;
+    await expect(made.lifecycle.open([first, taken])).rejects.toMatchObject({ code: 'LISTEN_IN_USE' });
+    const client = await UdpClient.open('127.0.0.1');
+    expect((await client.ask('still served', target)).toString()).toBe('still served');
+    expect(await made.lifecycle.open(made.plan)).toHaveLength(2);
+  });
+
   it('skips what is optional where the machine lacks it', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0, tcp://127.0.0.1:0] }');
     // RFC 5737: an address that no machine has stands for a family that is missing.

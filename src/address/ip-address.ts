@@ -40,6 +40,11 @@ export function formatIp(ip: IpAddress): string {
   return `${hex.slice(0, start).join(':')}::${hex.slice(start + length).join(':')}`;
 }
 
+/** As `formatIp`, but an IPv4 address as the IPv6 address that maps it: `::ffff:a.b.c.d` (RFC 5952 section 5). */
+export function formatIpv6(ip: IpAddress): string {
+  return isIpv4(ip) ? `::ffff:${formatIp(ip)}` : formatIp(ip);
+}
+
 export function isIpv4(ip: IpAddress): boolean {
   return ip.w2 === 0xffff && ip.w1 === 0 && ip.w0 === 0;
 }

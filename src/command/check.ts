@@ -1,13 +1,31 @@
+import { configDifferences, formatDifference } from '../config/difference.ts';
 import { configToJson, printConfig } from '../config/print.ts';
 import { shareOf } from '../guard/share.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { type ConfigOptions, prepare } from './prepare.ts';
+import { type AdminOptions, adminClient } from './admin.ts';
+import { prepare } from './prepare.ts';
+
+export interface CheckOptions extends AdminOptions {
+  readonly json?: true;
+  readonly diff?: true;
+}
 
 /** `smallservd check`: the resolved config, as YAML that is itself a config, or as JSON. Throws what is wrong. */
-export async function check(options: ConfigOptions & { readonly json?: true }): Promise<string> {
+export async function check(options: CheckOptions): Promise<string> {
   const { source, loaded } = await prepare(options, true);
+  if (options.diff) return diff(options);
   if (options.json) return `${JSON.stringify(configToJson(loaded), null, 2)}\n`;
   return `# ${source.name}: correct. All of it, with the defaults:\n${printConfig(loaded)}${describeShares(loaded)}`;
+}
+
+/** What a reload would change in the daemon that runs. */
+async function diff(options: CheckOptions): Promise<string> {
+  // As the daemon has it: its workers alone know the options of modules.
+  const next = configToJson((await prepare(options, false)).loaded);
+  const differences = configDifferences(await (await adminClient(options)).config(), next);
+  if (options.json) return `${JSON.stringify(differences, null, 2)}\n`;
+  if (differences.length === 0) return 'a reload would change nothing\n';
+  return differences.map((each) => `${formatDifference(each)}\n`).join('');
 }
 
 /** With several workers each enforces its part of the stream limits; the parts are rounded up. */

@@ -15,7 +15,10 @@ export interface PreparedConfig {
   readonly loaded: LoadedConfig;
 }
 
-/** Reads and checks the config whole, files that services name included: what `check` does, and what `run` does before it starts. */
+/**
+ * Reads and checks the config whole, files that services name included: what `check` does, and what `run` and a reload do first. Those two leave
+ * third-party modules to the workers: a process that has imported one once would never see another version of it.
+ */
 export async function prepare({ config, set }: ConfigOptions, importModules: boolean): Promise<PreparedConfig> {
   const source = await readConfigSource(config, process.env, set);
   const log = pino({ level: 'silent' });

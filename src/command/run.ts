@@ -1,5 +1,7 @@
 import type { Logger } from 'pino';
+import { type AdminEndpoint, openAdminEndpoint } from '../admin/endpoint.ts';
 import { systemClock } from '../clock/clock.ts';
+import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatListeners } from '../console/listeners.ts';
 import type { ExitCode } from '../exit-codes.ts';
@@ -8,13 +10,17 @@ import { InProcessDaemon } from '../in-process-daemon.ts';
 import { createLog, LogSink } from '../log.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
 import { assumeIdentity, findIdentity, type Identity, unprivilegedUser } from '../supervisor/identity.ts';
+import { type Condition, ServiceManager } from '../supervisor/service-manager.ts';
 import { Signals } from '../supervisor/signals.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { formatBoundAddress } from '../transport/listener.ts';
 import { passedDescriptors } from '../transport/inherited.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
 import { version } from '../version.ts';
+import { removeDeadSockets } from '../transport/unix-socket.ts';
 import { type ConfigOptions, type PreparedConfig, prepare } from './prepare.ts';
+import { Reloader } from './reloader.ts';
+import { DaemonSnapshots } from './snapshot.ts';
 
 /** What systemd tells the supervisor alone: workers and what services start must not think it is meant for them. */
 const serviceManagerVariables = [
@@ -30,9 +36,10 @@ const serviceManagerVariables = [
 export async function run(options: ConfigOptions): Promise<ExitCode> {
   const startedMs = systemClock.monotonicMs();
   const signals = new Signals(systemClock);
-  const prepared = await prepare(options, process.geteuid?.() !== 0);
+  const prepared = await prepare(options, false);
   const { config } = prepared.loaded;
   const passed = passedDescriptors(process.env, process.pid);
+  const environment = { ...process.env };
   for (const variable of serviceManagerVariables) delete process.env[variable];
   const identity = findIdentity(config.user, config.group);
   const plan = await planListeners(config, passed);
@@ -48,39 +55,98 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
 
   // The clock's timers keep no process alive, and while the workers are dead and wait for their next start nothing else does.
   const alive = setInterval(() => {}, 1 << 30);
+  const manager = new ServiceManager({ environment, pid: process.pid, clock: systemClock, log });
+  const snapshots = new DaemonSnapshots(prepared, sink, systemClock.now());
+  let admin: AdminEndpoint | undefined;
   try {
-    const daemon = await launch(prepared, plan, identity, sink, log);
-    signals.deliverTo(daemon, () => {
-      if (sink.isStandardOutput) return;
-      sink.reopen();
-      log.info({}, 'the log file is open anew');
+    const launch = await readyToLaunch(prepared, plan, identity, sink, log);
+    admin = await openAdmin(config, passed, identity, snapshots, log);
+    const daemon = await launch();
+    snapshots.daemon = daemon;
+    const reloader = new Reloader(daemon instanceof Supervisor ? daemon : undefined, prepared, {
+      command: options,
+      passed,
+      clock: systemClock,
+      log,
+      onStart: () => manager.reloading(),
+      onEnd: () => manager.reloaded(conditionOf(daemon).status),
+    });
+    snapshots.reloader = reloader;
+    signals.deliverTo(daemon, {
+      hangUp() {
+        reopen(sink, log);
+        // Not before all has been said that is said of the start.
+        daemon.ready.then(() => setImmediate(() => reloader.reload())).catch(() => {});
+      },
+      stopping: () => manager.stopping(),
     });
     // A stop that comes first ends the daemon before it is ready.
     const isReady = await Promise.race([daemon.ready.then(() => true), daemon.ended.then(() => false)]);
-    if (isReady) announce(daemon, sink, log, systemClock.monotonicMs() - startedMs);
+    if (isReady) {
+      announce(daemon, sink, log, systemClock.monotonicMs() - startedMs);
+      manager.ready(() => conditionOf(daemon));
+    }
     const code = await daemon.ended;
     log.info({ exitCode: code }, 'stopped');
     return code;
   } finally {
+    admin?.close();
     clearInterval(alive);
     await sink.flush();
   }
 }
 
-async function launch(
+/** Loads what must be loaded first; the function that it resolves with forks the workers, or serves in this process. */
+async function readyToLaunch(
   { source, loaded: { config } }: PreparedConfig,
   plan: readonly PlannedListener[],
   identity: Identity | null,
   sink: LogSink,
   log: Logger,
-): Promise<RunningDaemon> {
+): Promise<() => Promise<RunningDaemon>> {
   const clock = systemClock;
-  if (config.workers > 0) return Supervisor.launch({ config, source, plan, identity, clock, sink, log });
+  if (config.workers > 0) return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
   // As a worker does: load code and config, become the user, then open. Nobody is ever served as root, so low ports need a supervisor.
   const whole = await loadConfig(source, { importModules: true });
   const services = await hostServices(whole, clock, Math.random, log);
   if (identity !== null) assumeIdentity(identity);
-  return new InProcessDaemon({ config, services, plan, clock, random: Math.random, log });
+  return async () => new InProcessDaemon({ config, services, plan, clock, random: Math.random, log });
+}
+
+async function openAdmin(
+  { admin: { listen, hosts } }: Config,
+  passed: ReadonlyMap<string, readonly number[]>,
+  identity: Identity | null,
+  snapshots: DaemonSnapshots,
+  log: Logger,
+): Promise<AdminEndpoint | undefined> {
+  if (listen === null) return undefined;
+  const plan = await planListeners({ services: [{ name: 'admin', listen: [listen] }] }, passed);
+  await removeDeadSockets(plan);
+  // Never as root, not even where `user: root` is written: what it serves needs no right.
+  const isRoot = process.geteuid?.() === 0;
+  const servedAs = isRoot ? (identity ?? findIdentity(unprivilegedUser, null)) : null;
+  const endpoint = await openAdminEndpoint(snapshots, { plan, hosts, identity: servedAs, clock: systemClock, log });
+  log.info({ listen: listen.text }, 'the admin endpoint is open');
+  return endpoint;
+}
+
+/** What the service manager is told of the daemon. */
+function conditionOf({ report: { state, workers, services, listeners } }: RunningDaemon): Condition {
+  const clients = [...services.values()].reduce((sum, { stream }) => sum + stream.active, 0);
+  const open = listeners.filter(({ isOpen }) => isOpen).length;
+  const ready = workers.filter(({ status }) => status === 'ready').length;
+  return {
+    status: `${state}: ${clients} clients, ${open} of ${listeners.length} listeners open, ${ready} workers`,
+    isHealthy: ready > 0,
+  };
+}
+
+/** The log file may have been moved away. */
+function reopen(sink: LogSink, log: Logger): void {
+  if (sink.isStandardOutput) return;
+  sink.reopen();
+  log.info({}, 'the log file is open anew');
 }
 
 function announce(daemon: RunningDaemon, sink: LogSink, log: Logger, ms: number): void {

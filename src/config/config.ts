@@ -74,6 +74,13 @@ export interface LogConfig {
   readonly file: string | null;
 }
 
+export interface AdminConfig {
+  /** Null: nowhere. Never UDP. */
+  readonly listen: ListenAddress | null;
+  /** Names, besides localhost, that requests may be addressed to. */
+  readonly hosts: readonly string[];
+}
+
 /** A config, checked and complete. */
 export interface Config {
   /** 0: everything in one process. `auto` has become a number. */
@@ -82,5 +89,8 @@ export interface Config {
   readonly group: string | null;
   readonly log: LogConfig;
   readonly shutdown: { readonly graceMs: number };
+  /** For clients of the config that was replaced. */
+  readonly reload: { readonly graceMs: number };
+  readonly admin: AdminConfig;
   readonly services: readonly ServiceConfig[];
 }

@@ -7,7 +7,7 @@ import { isTimeZone } from '../clock/time-zone.ts';
 import type { FormatName } from '../service.ts';
 import { type Flaw, type Format, scalar } from './format.ts';
 import { isRawList, type Raw, show } from './raw.ts';
-import { formatDuration, formatSize, parseDuration, parseSize } from './units.ts';
+import { formatDuration, formatSize, parseDuration, parseSize } from '../units.ts';
 
 /** Timers of the platform overflow at 2^31 ms, 24.8 days, and then fire at once. */
 const maxDurationMs = 24 * 86_400_000;
@@ -174,6 +174,21 @@ export const listen: Format<readonly ListenAddress[]> = list(
     return parseListenAddress(raw, lookupServicePort);
   },
   (item) => item.text,
+);
+
+/** Where the admin endpoint listens. */
+export const adminListen: Format<ListenAddress> = scalar(
+  'adminListen',
+  'a TCP address or a UNIX socket, such as tcp://127.0.0.1:9013 or unix:///run/smallservd/admin.sock',
+  (raw) => {
+    try {
+      const address = parseListenAddress(String(raw), lookupServicePort);
+      return address.scheme === 'udp' ? undefined : address;
+    } catch {
+      return undefined;
+    }
+  },
+  (address) => address.text,
 );
 
 /** The formats that a service's options can name. */

@@ -3,7 +3,7 @@ import { findOverlaps, type ResolvedAddress, resolveWithoutLookup } from '../add
 import { exposureMessage, isExposed } from './exposure.ts';
 import type { Layers } from './layers.ts';
 import type { Problems } from './problems.ts';
-import { formatPath } from './raw.ts';
+import { formatPath, type Path } from './raw.ts';
 
 /** What a service says about where it listens. */
 export interface Listening {
@@ -14,65 +14,76 @@ export interface Listening {
   readonly hazard: string | undefined;
 }
 
-interface Listener extends ResolvedAddress {
-  readonly service: string;
-  readonly index: number;
+/** A listen address, and where it stands in the config. */
+interface Entry {
+  readonly path: Path;
+  /** The service, or `admin`, in messages. */
+  readonly owner: string;
+  readonly address: ListenAddress;
+}
+
+interface Named {
+  readonly path: Path;
+  readonly owner: string;
   readonly text: string;
 }
 
+interface Listener extends ResolvedAddress, Named {}
+
 /**
- * Checks what can be checked without asking a resolver: that every service listens, that no two listeners overlap,
- * and that no kind that is abused over UDP answers strangers. Names are left to whoever opens the listeners.
+ * Checks what can be checked without asking a resolver: that every service listens, that no two listeners overlap, the admin endpoint's
+ * included, and that no kind that is abused over UDP answers strangers. Names are left to whoever opens the listeners.
  */
-export function checkListeners(services: readonly Listening[], layers: Layers, problems: Problems): void {
+export function checkListeners(
+  services: readonly Listening[],
+  admin: ListenAddress | null,
+  layers: Layers,
+  problems: Problems,
+): void {
   for (const { service, listen } of services) {
     if (listen.length > 0) continue;
     const path = ['services', service, 'listen'];
     const message = 'is missing: expected at least one address, such as tcp://localhost:1201';
     problems.add(layers.place(path), formatPath(path), message);
   }
-  checkOverlaps(services, layers, problems);
+  const ofAdmin = admin === null ? [] : [{ path: ['admin', 'listen'], owner: 'admin', address: admin }];
+  checkOverlaps([...services.flatMap(entriesOf), ...ofAdmin], layers, problems);
   for (const each of services) if (each.hazard !== undefined) checkExposure(each, each.hazard, layers, problems);
 }
 
-function checkOverlaps(services: readonly Listening[], layers: Layers, problems: Problems): void {
-  const all = services.flatMap(({ service, listen }) => listen.map((address, index) => ({ service, index, address })));
+function entriesOf({ service, listen }: Listening): readonly Entry[] {
+  return listen.map((address, index) => ({
+    path: ['services', service, 'listen', index],
+    owner: `services.${service}`,
+    address,
+  }));
+}
+
+function checkOverlaps(entries: readonly Entry[], layers: Layers, problems: Problems): void {
   const reported = new Set<string>();
-  for (const [one, other] of [...sameAddresses(all), ...findOverlaps(all.flatMap(listenersOf))]) {
-    const path = ['services', other.service, 'listen', other.index];
-    if (reported.has(formatPath(path))) continue;
-    reported.add(formatPath(path));
-    const owner = one.service === other.service ? 'this service' : `services.${one.service}`;
+  for (const [one, other] of [...sameAddresses(entries), ...findOverlaps(entries.flatMap(listenersOf))]) {
+    const name = formatPath(other.path);
+    if (reported.has(name)) continue;
+    reported.add(name);
+    const owner = one.owner === other.owner ? 'this service' : one.owner;
     const relation = one.text === other.text ? 'is also an address of' : `overlaps with ${one.text} of`;
-    problems.add(layers.place(path), formatPath(path), `${other.text} ${relation} ${owner}`);
+    problems.add(layers.place(other.path), name, `${other.text} ${relation} ${owner}`);
   }
 }
 
-interface Entry {
-  readonly service: string;
-  readonly index: number;
-  readonly address: ListenAddress;
-}
-
-function listenersOf({ service, index, address }: Entry): readonly Listener[] {
+function listenersOf({ path, owner, address }: Entry): readonly Listener[] {
   if (address.scheme !== 'tcp' && address.scheme !== 'udp') return [];
   const resolved = resolveWithoutLookup(address) ?? [];
-  return resolved.map((each) => ({ ...each, service, index, text: address.text }));
-}
-
-interface Named {
-  readonly service: string;
-  readonly index: number;
-  readonly text: string;
+  return resolved.map((each) => ({ ...each, path, owner, text: address.text }));
 }
 
 /** Addresses without a literal: the same path, descriptor or name twice. */
 function* sameAddresses(entries: readonly Entry[]): Generator<readonly [Named, Named]> {
   const seen = new Map<string, Named>();
-  for (const { service, index, address } of entries) {
+  for (const { path, owner, address } of entries) {
     const key = identityOf(address);
     if (key === undefined) continue;
-    const named = { service, index, text: address.text };
+    const named = { path, owner, text: address.text };
     const first = seen.get(key);
     if (first === undefined) seen.set(key, named);
     else yield [first, named];

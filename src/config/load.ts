@@ -1,3 +1,4 @@
+import type { ListenAddress } from '../address/listen-address.ts';
 import { ConfigInvalidError } from '../errors.ts';
 import type { Host } from '../service.ts';
 import type { AnyServiceModule } from '../services/index.ts';
@@ -27,7 +28,7 @@ export interface LoadedConfig {
 }
 
 export interface LoadOptions {
-  /** Third-party modules are imported only where asked for: a supervisor that runs as root must not run their code. */
+  /** Third-party modules are imported only where asked for: a supervisor, which may be root, must not run their code. */
   readonly importModules: boolean;
   /**
    * With it every service whose values are right is created once, to find what is wrong with the files it reads, and closed again: so all that is
@@ -51,7 +52,7 @@ export async function loadConfig(
   const instances = await findInstances(layers, source.directory, importModules, problems);
   const daemon = checkDaemon(layers, source.directory, problems);
   const services = checkServices(instances, daemon, layers, source.directory, problems);
-  checkListeners(services.flatMap(listeningOf), layers, problems);
+  checkListeners(services.flatMap(listeningOf), daemon.adminListen, layers, problems);
 
   const modules = new Map(instances.flatMap(({ name, kind }) => (kind === undefined ? [] : [[name, kind] as const])));
   const place = (path: Path): Place => layers.place(path);
@@ -75,6 +76,8 @@ interface CheckedDaemon {
   readonly values: RawMap;
   /** What `defaults` sets, without what is wrong in it. */
   readonly defaults: RawMap;
+  /** Null where it is wrong, too. */
+  readonly adminListen: ListenAddress | null;
 }
 
 function checkDaemon(layers: Layers, directory: string, problems: Problems): CheckedDaemon {
@@ -92,7 +95,14 @@ function checkDaemon(layers: Layers, directory: string, problems: Problems): Che
       isRawMap(defaults) ? defaults : new Map(),
       wrong.map((path) => path.slice(1)),
     ),
+    adminListen: wrong.some((path) => formatPath(path) === 'admin.listen') ? null : adminListenOf(values, directory),
   };
+}
+
+function adminListenOf(values: RawMap, directory: string): ListenAddress | null {
+  const admin = values.get('admin');
+  const { listen } = daemonSchema.admin;
+  return readSection({ listen }, isRawMap(admin) ? admin : new Map(), directory).listen;
 }
 
 /** One service whose values have been read, where they are free of flaws. */

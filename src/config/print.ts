@@ -14,6 +14,8 @@ export function configToJson({ config, modules }: LoadedConfig): unknown {
     group: config.group,
     log: config.log,
     shutdown: { grace: config.shutdown.graceMs },
+    reload: { grace: config.reload.graceMs },
+    admin: config.admin,
   };
   const services = config.services.map((service) => [service.name, serviceToJson(service, modules.get(service.name))]);
   return { ...printSection(daemonSchema, daemon), services: Object.fromEntries(services) as unknown };

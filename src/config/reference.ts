@@ -107,7 +107,8 @@ function row(path: Path, { doc, format, default: value }: Leaf<unknown>, variabl
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 
-function printed(value: Raw): string {
+/** A value as a config may have it. */
+export function printed(value: Raw): string {
   if (isRawList(value)) return `[${value.map(printed).join(', ')}]`;
   return typeof value === 'string' ? value : show(value);
 }

@@ -11,13 +11,15 @@ type ServiceValues = Values<typeof commonSchema & typeof ownSchema>;
 /** The daemon's part of a config from values that are free of flaws. */
 export function resolveDaemon(raw: RawMap, directory: string, services: readonly ServiceConfig[]): Config {
   const values: DaemonValues = readSection(daemonSchema, raw, directory);
-  const { workers, user, group, log, shutdown } = values;
+  const { workers, user, group, log, shutdown, reload, admin } = values;
   return {
     workers: workers === 'auto' ? autoWorkers(availableParallelism()) : workers,
     user,
     group,
     log,
     shutdown: { graceMs: shutdown.grace },
+    reload: { graceMs: reload.grace },
+    admin,
     services,
   };
 }

@@ -46,6 +46,25 @@ export const daemonSchema = {
       'How long clients may take to finish when the daemon stops, before they are cut.',
     ),
   },
+  reload: {
+    grace: leaf(
+      formats.grace,
+      '10m',
+      'How long clients may go on under the config that they came to, after a reload has replaced it.',
+    ),
+  },
+  admin: {
+    listen: leaf(
+      orNull(formats.adminListen),
+      null,
+      'Where metrics, health and status are served over HTTP: a TCP address or a UNIX socket; null is nowhere.',
+    ),
+    hosts: leaf(
+      formats.strings,
+      [],
+      'Names by which the admin endpoint may be asked for besides localhost and IP addresses; /livez and /readyz answer to any.',
+    ),
+  },
 } satisfies Section;
 
 /** The keys that every service has, and that `defaults` sets for all of them. */

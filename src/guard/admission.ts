@@ -1,10 +1,16 @@
-import { type IpAddress, isIpv4 } from '../address/ip-address.ts';
+import { formatIp, type IpAddress, isIpv4 } from '../address/ip-address.ts';
 import type { AccessRules, StreamLimits } from '../config/config.ts';
 import { isDenied, isExempt } from './access-list.ts';
 import { TokenTable } from './token-bucket.ts';
 
 /** Why a stream client is refused, in the order in which the rules are asked. */
 export type RefuseReason = 'denied' | 'limit' | 'source-limit' | 'rate';
+
+/** A source, `192.0.2.7`, `2001:db8::/64` or `unix`, and its connections. */
+export interface SourceCount {
+  readonly source: string;
+  readonly connections: number;
+}
 
 /** Stand for the family among the rates. An IPv6 address that begins so is multicast, from which nobody connects. */
 const ipv4Word = 0xffffffff;
@@ -32,6 +38,12 @@ export class Admission {
   /** Connections admitted and not yet released. */
   get active(): number {
     return this.#active;
+  }
+
+  /** The sources that have the most connections, at most `count` of them, the first first. */
+  topSources(count: number): readonly SourceCount[] {
+    const sources = [...this.#bySource].map(([key, connections]) => ({ source: nameOf(key), connections }));
+    return sources.sort((one, other) => other.connections - one.connections).slice(0, count);
   }
 
   /**
@@ -73,6 +85,13 @@ export class Admission {
       ? this.#rates.take(ipv4Word, source.w3, nowMs)
       : this.#rates.take(source.w0, source.w1, nowMs);
   }
+}
+
+function nameOf(key: number | string): string {
+  if (key === 'unix') return key;
+  if (typeof key === 'number') return formatIp({ w0: 0, w1: 0, w2: 0xffff, w3: key });
+  const [w0 = 0, w1 = 0] = key.split(':').map(Number);
+  return `${formatIp({ w0, w1, w2: 0, w3: 0 })}/64`;
 }
 
 function keyOf(source: IpAddress | undefined): number | string {

@@ -1,58 +1,105 @@
-import type { RunningListener } from '../running-daemon.ts';
-import type { BoundAddress } from '../transport/listener.ts';
+import type { ListenerState, RunningListener } from '../running-daemon.ts';
+import { type BoundAddress, formatBoundAddress } from '../transport/listener.ts';
 import { datagramPortsOf, findUnserved, type PlannedListener } from '../transport/plan.ts';
+import { pairListeners } from './listener-changes.ts';
 import type { Opened } from './messages.ts';
 
 /** In a worker: standard input, output and error, and the IPC channel come first. */
 const firstCopy = 4;
 
+/** Which of a table's listeners a worker is to open. */
+export interface Selection {
+  readonly streams: boolean;
+  /** `early`: what can be open beside an older crew's. `late`: the rest. */
+  readonly when: 'early' | 'late' | 'any';
+}
+
 /** The planned listeners, and where the workers have bound them: which of them a worker is to open, and on what. */
 export class ListenerTable {
-  readonly #plan: readonly PlannedListener[];
+  readonly plan: readonly PlannedListener[];
   readonly #bound = new Map<number, BoundAddress>();
   /** Listeners whose chosen port is asked for by number from now on. */
   readonly #pinned = new Set<number>();
+  /** Those that an older crew has open in a way that cannot be shared. */
+  readonly #late = new Set<number>();
+  /** Where an older crew had bound what this one is to open. */
+  readonly #inherited = new Map<number, BoundAddress>();
+  /** Those that an older crew has open, too. */
+  readonly #kept = new Set<number>();
 
   constructor(plan: readonly PlannedListener[]) {
-    this.#plan = plan;
+    this.plan = plan;
+  }
+
+  /** The table of a plan that takes over from this one: ports that the system chose stay what they are. */
+  successor(plan: readonly PlannedListener[]): ListenerTable {
+    const table = new ListenerTable(plan);
+    for (const [next, old] of pairListeners(plan, this.plan)) {
+      table.#kept.add(next.id);
+      if (this.#pinned.has(old.id)) table.#pinned.add(next.id);
+      const bound = this.#bound.get(old.id) ?? this.#inherited.get(old.id);
+      if (bound === undefined) continue;
+      table.#inherited.set(next.id, bound);
+      if (isDatagram(old) && 'port' in old.target && old.target.port === 0) table.#late.add(next.id);
+    }
+    return table;
   }
 
   /** The services that have UDP sockets, in the order of the plan. */
   get datagramServices(): readonly string[] {
-    return [...new Set(this.#plan.filter(isDatagram).map(({ service }) => service))];
+    return [...new Set(this.plan.filter(isDatagram).map(({ service }) => service))];
   }
 
   /** UDP ports that the plan names or the system has chosen. */
   get datagramPorts(): readonly number[] {
     const bound = [...this.#bound.values()].filter(({ transport }) => transport === 'udp').map(({ port }) => port);
-    return [...new Set([...datagramPortsOf(this.#plan), ...bound])];
+    return [...new Set([...datagramPortsOf(this.plan), ...bound])];
   }
 
   /** Inherited UDP sockets: the workers get copies of these descriptors, in this order. */
   get inheritedDatagrams(): readonly number[] {
-    return this.#plan.flatMap(({ target }) => (target.transport === 'udp' && 'fd' in target ? [target.fd] : []));
+    return this.plan.flatMap(({ target }) => (target.transport === 'udp' && 'fd' in target ? [target.fd] : []));
   }
 
   get hasInheritedStreams(): boolean {
-    return this.#plan.some(({ target }) => target.transport !== 'udp' && 'fd' in target);
+    return this.plan.some(({ target }) => target.transport !== 'udp' && 'fd' in target);
   }
 
   get running(): readonly RunningListener[] {
-    return this.#plan.flatMap(({ id, service }) => {
+    return this.plan.flatMap(({ id, service }) => {
       const bound = this.#bound.get(id);
       return bound === undefined ? [] : [{ service, ...bound }];
     });
   }
 
-  /** The listeners that no worker could open, as the machine lacks their family. */
-  get skipped(): readonly PlannedListener[] {
-    return this.#plan.filter(({ id }) => !this.#bound.has(id));
+  /** All that are bound, and whether they are open now. */
+  states(isOpen: (planned: PlannedListener) => boolean): readonly ListenerState[] {
+    return this.plan.flatMap((planned) => {
+      const bound = this.#bound.get(planned.id) ?? this.#inherited.get(planned.id);
+      if (bound === undefined) return [];
+      return [{ service: planned.service, address: formatBoundAddress(bound), isOpen: isOpen(planned) }];
+    });
   }
 
-  /** What a worker is to open: the UDP sockets of some services, and all stream listeners if it has none yet. */
-  toOpen(datagramServices: ReadonlySet<string>, streams: boolean): readonly PlannedListener[] {
-    const chosen = this.#plan.filter((each) => (isDatagram(each) ? datagramServices.has(each.service) : streams));
-    return chosen.map((each) => this.#asWorkersSeeIt(each));
+  /** The listeners that no worker could open, as the machine lacks their family. */
+  get skipped(): readonly PlannedListener[] {
+    return this.plan.filter(({ id }) => !this.#bound.has(id));
+  }
+
+  /**
+   * What a worker is to open: the UDP sockets of some services, and the stream listeners if it has none yet. New ones come first: what cannot be
+   * opened is then known before the kept ones take clients.
+   */
+  toOpen(datagramServices: ReadonlySet<string>, { streams, when }: Selection): readonly PlannedListener[] {
+    const chosen = this.plan.filter(
+      (each) =>
+        (isDatagram(each) ? datagramServices.has(each.service) : streams) &&
+        (when === 'any' || (when === 'late') === this.#late.has(each.id)),
+    );
+    const isNew = ({ id }: PlannedListener): boolean => !this.#kept.has(id);
+    return [...chosen.filter(isNew), ...chosen.filter((each) => !isNew(each))].map((each) =>
+      this.#asWorkersSeeIt(each),
+    );
   }
 
   /** Notes where listeners are bound; true when a UDP port is new. */
@@ -70,7 +117,7 @@ export class ListenerTable {
 
   /** A listener of a service that nobody serves, as the machine lacks the families of them all. */
   get unserved(): PlannedListener | undefined {
-    return findUnserved(this.#plan, ({ id }) => this.#bound.has(id));
+    return findUnserved(this.plan, ({ id }) => this.#bound.has(id) || this.#late.has(id));
   }
 
   /** The ports that the system chose are asked for by number from now on. */
@@ -82,7 +129,7 @@ export class ListenerTable {
     const { id, target } = planned;
     if (target.transport === 'udp' && 'fd' in target)
       return { ...planned, target: { ...target, fd: firstCopy + this.inheritedDatagrams.indexOf(target.fd) } };
-    const bound = this.#pinned.has(id) ? this.#bound.get(id) : undefined;
+    const bound = this.#pinned.has(id) ? (this.#bound.get(id) ?? this.#inherited.get(id)) : undefined;
     if (bound === undefined || !('port' in target)) return planned;
     return { ...planned, target: { ...target, port: bound.port } };
   }

@@ -1,6 +1,8 @@
 import type { ConfigSource } from '../config/load.ts';
 import type { ServiceCounters } from '../counters.ts';
 import type { ErrorCode } from '../errors.ts';
+import type { SourceCount } from '../guard/admission.ts';
+import type { ProcessHealth } from '../process-health.ts';
 import type { BoundAddress } from '../transport/listener.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import type { Identity } from './identity.ts';
@@ -15,7 +17,8 @@ export interface Opened {
 export type WorkerOrder =
   | {
       readonly type: 'start';
-      readonly slot: number;
+      /** Its number in the log. */
+      readonly name: number;
       readonly source: ConfigSource;
       readonly listeners: readonly PlannedListener[];
       readonly ownPorts: readonly number[];
@@ -31,6 +34,8 @@ export type WorkerOrder =
 export type WorkerReport =
   /** The code is loaded: `start` may come. */
   | { readonly type: 'loaded' }
+  /** Told to stop, it has closed its listeners; its clients finish. */
+  | { readonly type: 'suspended' }
   | { readonly type: 'ready' | 'opened'; readonly opened: readonly Opened[] }
   /** It goes on with what it has. */
   | {
@@ -42,6 +47,8 @@ export type WorkerReport =
   | {
       readonly type: 'heartbeat';
       readonly counters: ReadonlyMap<string, ServiceCounters>;
+      readonly topSources: ReadonlyMap<string, readonly SourceCount[]>;
+      readonly health: ProcessHealth;
       /** Log lines that the worker could not hand over since the last heartbeat. */
       readonly lostLines: number;
     }

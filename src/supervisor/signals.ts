@@ -4,43 +4,59 @@ import type { RunningDaemon } from '../running-daemon.ts';
 /** Two signals closer together are one: Ctrl-C under npm arrives twice, from the terminal and from npm. */
 const sameSignalMs = 1000;
 
+/** What signals do besides ending the daemon. */
+export interface SignalHandlers {
+  hangUp(): void;
+  /** The daemon has been told to end. */
+  stopping(): void;
+}
+
 /** Where signals come from: the process. */
 export interface SignalSource {
   on(signal: NodeJS.Signals, listener: () => void): unknown;
 }
 
 /**
- * TERM and INT stop the daemon gracefully, and a second one at once; QUIT stops it at once; HUP reopens the log file; USR2 writes the state into the
- * log. USR1 belongs to Node's inspector. Signals are caught from the construction on: what asks for an end before there is a daemon is delivered
- * when it is there.
+ * TERM and INT stop the daemon gracefully, and a second one at once; QUIT stops it at once; HUP reopens the log file and reloads the config; USR2 writes the state into the
+ * log. USR1 belongs to Node's inspector. Signals are caught from the construction on: what asks for an end or a reload before there is a daemon is
+ * delivered when it is there.
  */
 export class Signals {
   readonly #clock: Clock;
   #daemon: Pick<RunningDaemon, 'stop' | 'destroy' | 'logState'> | undefined;
-  #reopenLog: () => void = () => {};
+  #handlers: SignalHandlers | undefined;
   #askedMs: number | undefined;
   #atOnce = false;
+  #hungUp = false;
 
   constructor(clock: Clock, source: SignalSource = process) {
     this.#clock = clock;
     source.on('SIGTERM', () => this.#stop());
     source.on('SIGINT', () => this.#stop());
     source.on('SIGQUIT', () => this.#destroy());
-    source.on('SIGHUP', () => this.#reopenLog());
+    source.on('SIGHUP', () => this.#hangUp());
     source.on('SIGUSR2', () => this.#daemon?.logState());
   }
 
-  deliverTo(daemon: Pick<RunningDaemon, 'stop' | 'destroy' | 'logState'>, reopenLog: () => void): void {
+  deliverTo(daemon: Pick<RunningDaemon, 'stop' | 'destroy' | 'logState'>, handlers: SignalHandlers): void {
     this.#daemon = daemon;
-    this.#reopenLog = reopenLog;
+    this.#handlers = handlers;
     if (this.#atOnce) daemon.destroy();
     else if (this.#askedMs !== undefined) void daemon.stop();
+    if (this.#atOnce || this.#askedMs !== undefined) handlers.stopping();
+    else if (this.#hungUp) handlers.hangUp();
+  }
+
+  #hangUp(): void {
+    this.#hungUp = true;
+    this.#handlers?.hangUp();
   }
 
   #stop(): void {
     const nowMs = this.#clock.monotonicMs();
     if (this.#askedMs === undefined) {
       this.#askedMs = nowMs;
+      this.#handlers?.stopping();
       void this.#daemon?.stop();
     } else if (nowMs - this.#askedMs > sameSignalMs) {
       this.#destroy();

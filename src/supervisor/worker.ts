@@ -9,6 +9,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { hostServices } from '../host.ts';
 import { Lifecycle, type OpenedListener } from '../lifecycle.ts';
 import { createLog, LogSink } from '../log.ts';
+import { HealthMeter } from '../process-health.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { assumeIdentity } from './identity.ts';
 import { heartbeatPeriodMs, type Opened, type WorkerOrder, type WorkerReport } from './messages.ts';
@@ -22,6 +23,7 @@ process.once('disconnect', () => process.exit(exitCodes.failed));
 /** The last order is carried out before the next one begins, but for `stop`. */
 let working: Promise<void> = Promise.resolve();
 let lifecycle: Lifecycle | undefined;
+const health = new HealthMeter(systemClock);
 let sink: LogSink | undefined;
 
 process.on('message', (order: WorkerOrder) => {
@@ -50,7 +52,7 @@ async function openMore(running: Lifecycle, listeners: readonly PlannedListener[
 async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<void> {
   sink = await LogSink.standardOutput();
   const loaded = await loadConfig(order.source, { importModules: true });
-  const log = createLog(loaded.config.log, sink, { worker: order.slot });
+  const log = createLog(loaded.config.log, sink, { worker: order.name });
   const services = await hostServices(loaded, systemClock, Math.random, log);
   if (order.identity !== null) assumeIdentity(order.identity);
   lifecycle = new Lifecycle({
@@ -66,13 +68,21 @@ async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<vo
 }
 
 async function stop(graceMs: number): Promise<void> {
+  lifecycle?.suspend();
+  report({ type: 'suspended' });
   await lifecycle?.drain(graceMs);
   await sink?.flush();
   report(heartbeat(), () => process.exit(exitCodes.stopped));
 }
 
 function heartbeat(): WorkerReport {
-  return { type: 'heartbeat', counters: lifecycle?.counters ?? new Map(), lostLines: sink?.takeLost() ?? 0 };
+  return {
+    type: 'heartbeat',
+    counters: lifecycle?.counters ?? new Map(),
+    topSources: lifecycle?.topSources ?? new Map(),
+    health: health.take(),
+    lostLines: sink?.takeLost() ?? 0,
+  };
 }
 
 /** Tells the supervisor why, and ends. */

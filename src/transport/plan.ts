@@ -1,5 +1,5 @@
 import { findOverlaps, type ResolvedAddress, resolveListenAddress } from '../address/resolve.ts';
-import type { Config } from '../config/config.ts';
+import type { ServiceConfig } from '../config/config.ts';
 import { SmallservdError } from '../errors.ts';
 import { identifyDescriptors, type InheritedTarget } from './inherited.ts';
 import type { ListenTarget } from './listener.ts';
@@ -21,7 +21,7 @@ export interface PlannedListener {
  * `LISTEN_IN_USE` where two names stand for one address.
  */
 export async function planListeners(
-  config: Config,
+  config: { readonly services: readonly Pick<ServiceConfig, 'name' | 'listen'>[] },
   passed: ReadonlyMap<string, readonly number[]>,
   resolve: typeof resolveListenAddress = resolveListenAddress,
 ): Promise<readonly PlannedListener[]> {

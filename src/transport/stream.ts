@@ -131,7 +131,7 @@ export class StreamListener implements Listener, StreamClientEvents {
       socket.destroy();
       return;
     }
-    const local = this.#local ?? formatHostPort(socket.localAddress ?? '', socket.localPort ?? 0);
+    const local = this.#local ?? localAddressOf(socket);
     const client = new StreamClient(socket, source, peer.port, local, limits, nowMs, this);
     this.#clients.add(client);
     counters.accepted += 1;
@@ -168,4 +168,9 @@ function boundAddress(server: Server, target: StreamTarget): BoundAddress {
   if (address === null) return { transport: 'unix', address: 'fd' in target ? `fd ${target.fd}` : '', port: 0 };
   if (typeof address === 'string') return { transport: 'unix', address, port: 0 };
   return { transport: 'tcp', address: address.address, port: address.port };
+}
+
+/** An inherited IPv6 socket may take IPv4 clients, too, under the IPv6 form of their addresses. */
+function localAddressOf({ localAddress = '', localPort = 0 }: Socket): string {
+  return formatHostPort(localAddress.replace(/^::ffff:(?=\d+\.)/, ''), localPort);
 }

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { PlannedListener } from './plan.ts';
 
 /** Removes the socket files that a daemon which was killed has left: nobody answers on them, and nobody could bind them. */
-export async function removeDeadSockets(plan: readonly PlannedListener[]): Promise<void> {
+export async function removeDeadSockets(plan: readonly Pick<PlannedListener, 'target'>[]): Promise<void> {
   for (const { target } of plan) {
     if (target.transport === 'unix' && 'path' in target && (await isDead(target.path))) await unlink(target.path);
   }

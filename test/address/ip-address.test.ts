@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   formatIp,
+  formatIpv6,
   isBroadcast,
   isIpv4,
   isLinkLocal,
@@ -185,5 +186,16 @@ describe('classes of addresses', () => {
   ] as const)('%s', (_name, is, members, others) => {
     expect(members.filter((text) => !is(ip(text)))).toEqual([]);
     expect(others.filter((text) => is(ip(text)))).toEqual([]);
+  });
+});
+
+describe('formatIpv6', () => {
+  it.each([
+    ['::ffff:1.2.3.4', '::ffff:1.2.3.4'],
+    ['::ffff:102:304', '::ffff:1.2.3.4'],
+    ['0:0:0:0:0:0:0:1', '::1'],
+    ['::1.2.3.4', '::102:304'],
+  ])('writes %s as %s', (text, written) => {
+    expect(formatIpv6(ip(text))).toBe(written);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseServicesFile, servicePortsOf } from '../../src/address/service-ports.ts';
+import { parseServiceEntries, parseServicesFile, servicePortsOf } from '../../src/address/service-ports.ts';
 
 const text = `# Network services
 echo\t\t7/tcp
@@ -51,4 +51,14 @@ test.each([
 ])('a machine without the file knows %s as %s', (name, port) => {
   const lookup = servicePortsOf('/nonexistent/services');
   expect([lookup(name, 'tcp'), lookup(name, 'udp')]).toEqual([port, port]);
+});
+
+test('entries keep the order of the file, our own after them', () => {
+  const entries = parseServiceEntries('www 80/tcp http\nbroken\nalso 80/tcp # later\n');
+  expect(entries.slice(0, 3)).toEqual([
+    { name: 'www', protocol: 'tcp', port: 80, aliases: ['http'] },
+    { name: 'also', protocol: 'tcp', port: 80, aliases: [] },
+    { name: 'echo', protocol: 'tcp', port: 7, aliases: [] },
+  ]);
+  expect(entries).toHaveLength(2 + 2 * 7);
 });

@@ -192,7 +192,7 @@ describe('what is wrong with --set', () => {
     [
       '__proto__.workers=1',
       [
-        '--set __proto__.workers __proto__: there is no such key: expected one of workers, user, group, log, shutdown, defaults, services',
+        '--set __proto__.workers __proto__: there is no such key: expected one of workers, user, group, log, shutdown, reload, admin, defaults, services',
       ],
     ],
     ['workers.x=1', ['--set workers.x workers: a mapping is not auto or a whole number from 0 to 256']],

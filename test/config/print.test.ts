@@ -8,6 +8,8 @@ workers: 3
 user: www-data
 log: { level: debug, connections: off, file: logs/small.log }
 shutdown: { grace: 0s }
+reload: { grace: 1h }
+admin: { listen: "unix:///run/admin.sock", hosts: [time.example] }
 defaults: { idleTimeout: never, maxBytes: 4MiB, exempt: [] }
 services:
   echo:
@@ -52,6 +54,11 @@ log:
   file: null
 shutdown:
   grace: 10s
+reload:
+  grace: 10m
+admin:
+  listen: null
+  hosts: []
 services:
   daytime:
     type: daytime

@@ -6,7 +6,7 @@ import { problemsOf, sourceOf } from './sources.ts';
 const echo = 'services: { echo: { listen: tcp://localhost:0 } }\n';
 const kinds = 'echo, discard, chargen, qotd, systat, daytime, time';
 const duration = 'a duration with its unit, such as 500ms, 10s, 5m, 24h (at most 24d), or never';
-const topKeys = 'workers, user, group, log, shutdown, defaults, services';
+const topKeys = 'workers, user, group, log, shutdown, reload, admin, defaults, services';
 
 describe('one problem, with its place and its remedy', () => {
   test.each<[string, string, readonly string[]]>([
@@ -284,6 +284,16 @@ describe('overlapping listeners', () => {
         'test.yaml:3:65 services.time.listen[2]: fd://03 overlaps with fd://3 of services.echo',
         'test.yaml:3:76 services.time.listen[3]: systemd:a is also an address of services.echo',
       ],
+    ],
+    [
+      'the admin endpoint and a service',
+      'services:\n  echo: { listen: "tcp://*:9013" }\nadmin: { listen: "tcp://127.0.0.1:9013" }',
+      ['test.yaml:3:18 admin.listen: tcp://127.0.0.1:9013 overlaps with tcp://*:9013 of services.echo'],
+    ],
+    [
+      'an admin endpoint that is wrong, and none',
+      'services:\n  echo: { listen: "tcp://*:9013" }\nadmin: { listen: 9013 }',
+      [expect.stringMatching(/^test\.yaml:3:18 admin\.listen: 9013 is not a TCP address/) as string],
     ],
     [
       'neither port 0, nor other transports, families and ports',

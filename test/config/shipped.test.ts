@@ -34,24 +34,36 @@ describe('the configs that are shipped', () => {
     expect(await addresses(`${root}config/well-known.yaml`)).toEqual(Object.fromEntries(expected));
   });
 
-  test.each(['smallservd.yaml', 'well-known.yaml'])(
-    'every key of %s is documented, and has its default',
-    async (file) => {
-      const { workers, log, shutdown, defaults, ...rest } = parse(
-        readFileSync(`${root}config/${file}`, 'utf8'),
-      ) as Record<string, unknown>;
-      expect(Object.keys(rest)).toEqual(['services']);
-      const plain = 'services: { echo: { listen: tcp://:0 } }';
-      const environment = { directory: dirname(root), env: {}, sets: [] };
-      const spoken = { workers, log, shutdown, defaults, services: { echo: { listen: 'tcp://:0' } } };
-      const said = await loadConfig(
-        { ...environment, name: 'said', text: undefined, tree: spoken },
-        { importModules: true },
-      );
-      const silent = await loadConfig({ ...environment, name: 'silent', text: plain }, { importModules: true });
-      expect(said.config).toEqual(silent.config);
-    },
-  );
+  test('the same services on sockets that systemd passes', async () => {
+    const udp = new Set(['echo', 'discard', 'daytime', 'time']);
+    const expected = services.map(({ name }) => [
+      name,
+      [`systemd:${name}-tcp`, ...(udp.has(name) ? [`systemd:${name}-udp`] : [])],
+    ]);
+    expect(await addresses(`${root}config/sockets.yaml`)).toEqual(Object.fromEntries(expected));
+  });
+
+  test.each([
+    ['smallservd.yaml', 'tcp://127.0.0.1:9013'],
+    ['well-known.yaml', 'tcp://127.0.0.1:9013'],
+    ['sockets.yaml', 'systemd:admin'],
+  ])('every key of %s is documented, and has its default', async (file, adminListen) => {
+    const { workers, log, shutdown, reload, admin, defaults, ...rest } = parse(
+      readFileSync(`${root}config/${file}`, 'utf8'),
+    ) as Record<string, unknown>;
+    expect(Object.keys(rest)).toEqual(['services']);
+    const plain = 'services: { echo: { listen: tcp://:0 } }';
+    const environment = { directory: dirname(root), env: {}, sets: [] };
+    const spoken = { workers, log, shutdown, reload, admin, defaults, services: { echo: { listen: 'tcp://:0' } } };
+    const said = await loadConfig(
+      { ...environment, name: 'said', text: undefined, tree: spoken },
+      { importModules: true },
+    );
+    const silent = await loadConfig({ ...environment, name: 'silent', text: plain }, { importModules: true });
+    // Off unless a config says otherwise; the shipped ones do.
+    expect(said.config.admin.listen?.text).toBe(adminListen);
+    expect(said.config).toEqual({ ...silent.config, admin: said.config.admin });
+  });
 });
 
 describe('the reference', () => {

@@ -2,7 +2,7 @@ import { type Cidr, parseCidr } from '../../src/address/cidr.ts';
 import { type IpAddress, parseIp } from '../../src/address/ip-address.ts';
 import type { AccessRules, DatagramLimits, StreamLimits } from '../../src/config/config.ts';
 
-/** The defaults of SAFETY.md. */
+/** The defaults of the config. */
 export const streamLimits: StreamLimits = {
   idleTimeoutMs: 300_000,
   stallTimeoutMs: 30_000,
@@ -14,7 +14,7 @@ export const streamLimits: StreamLimits = {
   connectionRate: { perSecond: 100, burst: 200 },
 };
 
-/** The defaults of SAFETY.md. */
+/** The defaults of the config. */
 export const datagramLimits: DatagramLimits = {
   datagramRate: { perSecond: 200, burst: 400 },
   datagramServiceRate: { perSecond: 20_000, burst: 20_000 },

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
+import { DaemonProcess, runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
 
 const config = {
   workers: 3,
@@ -70,4 +70,11 @@ describe('check', () => {
     for (const file of ['config/smallservd.yaml', 'config/well-known.yaml'])
       expect(await runToEnd(['check', '--config', file])).toMatchObject({ code: 0, stderr: '' });
   });
+});
+
+it.each(['--help', 'check', 'services', 'check --json'])('%s ends quietly where nobody reads it', async (args) => {
+  const command = DaemonProcess.spawn(args.split(' '), {}, false);
+  command.hangUp();
+  expect(await command.ended()).toBe(0);
+  expect(command.stderr).toBe('');
 });

@@ -125,7 +125,7 @@ describe('USR2', () => {
     while (state.services['echo']?.stream.accepted !== 1) state = await daemon.state();
     expect(state.services['echo']).toMatchObject({ stream: { accepted: 1, active: 1 }, datagram: { received: 0 } });
     const { port } = daemon.target('echo', 'tcp');
-    expect(state.listeners).toContainEqual({ service: 'echo', address: `tcp://127.0.0.1:${port}` });
+    expect(state.listeners).toContainEqual({ service: 'echo', address: `tcp://127.0.0.1:${port}`, isOpen: true });
     expect(state.workers).toMatchObject([
       { worker: 1, status: 'ready' },
       { worker: 2, status: 'ready' },
@@ -137,7 +137,7 @@ describe('USR2', () => {
     await talkingClient(daemon);
     const { services: counters, workers } = await daemon.state();
     expect(counters['echo']).toMatchObject({ stream: { accepted: 1 } });
-    expect(workers).toBeUndefined();
+    expect(workers).toMatchObject([{ worker: 0, status: 'ready' }]);
   });
 });
 

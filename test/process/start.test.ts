@@ -74,7 +74,10 @@ describe('exit code 64', () => {
   it.each([
     { args: ['--frobnicate'], says: "unknown option '--frobnicate'" },
     { args: ['check', '--frobnicate'], says: "unknown option '--frobnicate'" },
-    { args: ['frobnicate'], says: "unknown command 'frobnicate': expected run, check or services" },
+    {
+      args: ['frobnicate'],
+      says: "unknown command 'frobnicate': expected run, check, reload, status, services or install-service",
+    },
     { args: ['--config'], says: "option '-c, --config <file>' argument missing" },
     { args: ['check', 'one.yaml'], says: 'too many arguments' },
   ])('$args', async ({ args, says }) => {

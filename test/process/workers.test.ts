@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DaemonProcess, fixtures, isRunning, type LogLine, type Worker } from '../support/daemon-process.ts';
+import { Load } from '../support/load.ts';
 import { canListen } from '../support/ports.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
@@ -101,7 +102,8 @@ describe('a worker that is killed', () => {
     process.kill(started as unknown as number, 'SIGSTOP');
     process.kill(second.pid, 'SIGKILL');
     await daemon.line(died, { pid: second.pid });
-    process.kill(started as unknown as number, 'SIGCONT');
+    // Where it had loaded before it was held, it has been killed by now.
+    if (isRunning(started as unknown as number)) process.kill(started as unknown as number, 'SIGCONT');
     await daemon.waitFor(() => daemon.linesWith(back).length === 2, 'both workers');
     await echoes(daemon);
   });
@@ -184,38 +186,6 @@ describe('workers', () => {
     expect(await daemon.stop()).toBe(0);
   });
 });
-
-/** Clients that connect, ask and go, a few at a time and one after the other, until they are stopped. */
-class Load {
-  answered = 0;
-  refused = 0;
-  #stopped = false;
-  readonly #target: { readonly host: string; readonly port: number };
-  readonly #running: Promise<unknown>;
-
-  constructor(target: { readonly host: string; readonly port: number }, atOnce = 8) {
-    this.#target = target;
-    this.#running = Promise.all(Array.from({ length: atOnce }, () => this.#run()));
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      try {
-        const client = await TcpClient.connect(this.#target);
-        client.finish('load');
-        if ((await client.takeAll()).toString() === 'load') this.answered += 1;
-      } catch (error) {
-        // A client that the killed worker was serving may be cut; a new one may never be refused.
-        if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') this.refused += 1;
-      }
-    }
-  }
-}
 
 async function bothWorkers(daemon: DaemonProcess): Promise<readonly [Worker, Worker]> {
   const [one, other] = await daemon.workers();

@@ -14,7 +14,7 @@ import { startDaemon } from '../../src/daemon.ts';
 import { ConfigInvalidError } from '../../src/errors.ts';
 import { exitCodes } from '../../src/exit-codes.ts';
 import { services } from '../../src/services/index.ts';
-import { blocksOf, documents, proseOf, read, root, sources, tableAfter } from './files.ts';
+import { blocksOf, documents, filesIn, proseOf, read, root, sources, tableAfter } from './files.ts';
 
 const readme = read('README.md');
 const logs = read('docs/LOGS.md');
@@ -56,7 +56,7 @@ describe('links', () => {
   });
 
   test('code spans that look like a path name one', () => {
-    const paths = /^(?:\.ci|bench|config|docs|examples|scripts|src|test)\/(?!.*\bNAME\b)[\w./-]*$/;
+    const paths = /^(?:\.ci|bench|config|deploy|docs|examples|scripts|src|systemd|test)\/(?!.*\bNAME\b)[\w./-]*$/;
     for (const path of documents) {
       const spans = spansOf(path).filter((span) => paths.test(span));
       expect(
@@ -116,7 +116,7 @@ describe('names in the documents', () => {
     ...keysOf({ ...commonSchema, ...ownSchema }),
     ...services.flatMap(({ options }) => Object.keys(options)),
   ];
-  const everything = sources.map(read).join('\n');
+  const everything = [...sources, ...filesIn('deploy')].map(read).join('\n');
 
   test.each(documents)('in %s exist: config keys by their path', (path) => {
     const dotted = spansOf(path).filter((span) => /^(?:log|shutdown|defaults|services)\.(?!ts$)[\w.]+$/.test(span));
@@ -128,21 +128,21 @@ describe('names in the documents', () => {
     expect(unknown).toEqual([]);
   });
 
-  test.each(documents)('in %s exist: words in camel case, in the schema or in the source', (path) => {
+  test.each(documents)('in %s exist: words in camel case, in the schema, the source or the manifests', (path) => {
     const words = spansOf(path).flatMap((span) => span.match(/(?<![\w/.-])[a-z]+(?:[A-Z][a-z]+)+\b/g) ?? []);
     expect(words.filter((word) => !new RegExp(`\\b${word}\\b`).test(everything))).toEqual([]);
   });
 
   test('exist: subcommands and options', () => {
-    const help = [[], ['run'], ['check']].map((command) => run([...command, '--help'])).join('');
+    const help = [[], ['run'], ['check'], ['install-service']].map((command) => run([...command, '--help'])).join('');
     for (const path of documents) {
       const text = read(path);
-      const commands = [...text.matchAll(/\bsmallservd ([a-z]+)\b(?=`|\n| --)/g)].map(([, command]) => command);
+      const commands = [...text.matchAll(/\bsmallservd ([a-z][a-z-]*)\b(?=`|\n| --)/g)].map(([, command]) => command);
       expect(
         commands.filter((command) => !new RegExp(`^  ${command} `, 'm').test(help)),
         path,
       ).toEqual([]);
-      const calls = [...text.matchAll(/\bsmallservd(?:\.js)?(?: \w+)?((?: --[\w-]+(?: [\w./=-]+)?)+)/g)];
+      const calls = [...text.matchAll(/\bsmallservd(?:\.js)?(?: [\w-]+)?((?: --[\w-]+(?: [\w./=-]+)?)+)/g)];
       const options = calls.flatMap(([, part = '']) => part.match(/--[\w-]+/g) ?? []);
       expect(
         options.filter((option) => !help.includes(option)),

@@ -7,9 +7,23 @@ import { filesIn, importsOf, read, root, sources } from './files.ts';
  * `supervisor` never meet; only `command` knows both.
  */
 const allowed: Readonly<Record<string, readonly string[]>> = {
+  admin: [
+    'address',
+    'clock',
+    'counters.ts',
+    'errors.ts',
+    'exit-codes.ts',
+    'guard',
+    'running-daemon.ts',
+    'supervisor',
+    'transport',
+  ],
   address: ['errors.ts'],
+  client: ['address', 'clock', 'conformance', 'dial', 'errors.ts', 'first-difference.ts', 'units.ts'],
   clock: [],
   command: [
+    'address',
+    'admin',
     'clock',
     'config',
     'console',
@@ -18,31 +32,43 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'guard',
     'host.ts',
     'in-process-daemon.ts',
+    'installation',
+    'counters.ts',
     'log.ts',
+    'process-health.ts',
     'running-daemon.ts',
     'services',
     'supervisor',
     'transport',
     'version.ts',
   ],
-  config: ['address', 'clock', 'errors.ts', 'service.ts', 'services'],
-  console: ['address', 'running-daemon.ts', 'transport'],
+  config: ['address', 'clock', 'errors.ts', 'service.ts', 'services', 'units.ts'],
+  completion: ['command-line.ts', 'config', 'services'],
+  conformance: ['address', 'clock', 'dial', 'errors.ts', 'first-difference.ts', 'guard', 'units.ts'],
+  console: ['address', 'admin', 'running-daemon.ts', 'transport'],
+  dial: ['address', 'clock', 'errors.ts', 'units.ts'],
   guard: ['address', 'config'],
+  installation: [],
+  manual: ['clock', 'command', 'command-line.ts', 'config', 'services', 'tool', 'version.ts'],
   services: ['clock', 'service.ts'],
   supervisor: [
+    'address',
     'line-budget.ts',
     'clock',
     'config',
     'counters.ts',
     'errors.ts',
     'exit-codes.ts',
+    'guard',
     'host.ts',
     'lifecycle.ts',
     'log.ts',
+    'process-health.ts',
     'running-daemon.ts',
     'service.ts',
     'transport',
   ],
+  tool: ['address', 'client', 'clock', 'errors.ts', 'exit-codes.ts', 'units.ts', 'version.ts'],
   transport: ['address', 'clock', 'config', 'connection-log.ts', 'counters.ts', 'errors.ts', 'guard', 'service.ts'],
 };
 
@@ -90,8 +116,8 @@ describe('dependencies point inwards', () => {
     expect(found(inFolder('services'), (to) => !to.startsWith('src/') && !harmless.has(to))).toEqual([]);
   });
 
-  test('only the transport opens sockets', () => {
-    const others = sources.filter((path) => partOf(path) !== 'transport');
+  test('only the transport opens sockets, dial for the clients, and admin for HTTP', () => {
+    const others = sources.filter((path) => !['transport', 'dial', 'admin'].includes(partOf(path)));
     const network = /^node:(net|dgram|tls|https?|http2|inspector)$/;
     expect(found(others, (to) => network.test(to))).toEqual([]);
     expect(found(inFolder('transport'), (to) => to === 'node:net' || to === 'node:dgram')).not.toEqual([]);
@@ -119,7 +145,15 @@ test('every file of src is reachable from an entry point', () => {
   const scripts = filesIn('scripts').flatMap((path) =>
     importsOf(path).map((to) => to.replace(/^dist\//, 'src/').replace(/\.js$/, '.ts')),
   );
-  const entries = ['smallservd', 'index', 'supervisor/worker', 'transport/descriptor-probe'];
+  const entries = [
+    'smallservd',
+    'smallserv',
+    'index',
+    'client/index',
+    'supervisor/worker',
+    'admin/child',
+    'transport/descriptor-probe',
+  ];
   const waiting = [...entries.map((name) => `src/${name}.ts`), ...scripts.filter((path) => path.startsWith('src/'))];
   const reached = new Set<string>();
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {

@@ -27,10 +27,11 @@ describe('the package', () => {
       license: 'MIT',
       type: 'module',
       engines: { node: '>=20.19' },
-      bin: { smallservd: 'dist/smallservd.js' },
+      bin: { smallserv: 'dist/smallserv.js', smallservd: 'dist/smallservd.js' },
       types: './dist/index.d.ts',
       exports: {
         '.': { types: './dist/index.d.ts', default: './dist/index.js' },
+        './client': { types: './dist/client/index.d.ts', default: './dist/client/index.js' },
         './package.json': './package.json',
       },
     });
@@ -40,7 +41,9 @@ describe('the package', () => {
   });
 
   test('ships what it needs, and nothing that is not there', () => {
-    expect(about.files).toEqual(expect.arrayContaining(['dist', 'config', 'examples', 'docs', 'CHANGELOG.md']));
+    expect(about.files).toEqual(
+      expect.arrayContaining(['dist', 'config', 'examples', 'docs', 'systemd', 'CHANGELOG.md']),
+    );
     for (const file of about.files) expect(existsSync(join(root, file)), file).toBe(true);
     for (const file of ['README.md', 'LICENSE']) expect(existsSync(join(root, file)), file).toBe(true);
   });
@@ -49,7 +52,8 @@ describe('the package', () => {
     const built = [...Object.values(about.bin), about.types, ...Object.values(about.exports['.'])];
     const sources = built.map((path) => path.replace(/^(?:\.\/)?dist\//, 'src/').replace(/(?:\.d\.ts|\.js)$/, '.ts'));
     for (const source of sources) expect(existsSync(join(root, source)), source).toBe(true);
-    expect(read('src/smallservd.ts')).toMatch(/^#!\/usr\/bin\/env node\n/);
+    for (const program of Object.keys(about.bin))
+      expect(read(`src/${program}.ts`)).toMatch(/^#!\/usr\/bin\/env node\n/);
   });
 
   test('`npm start` replaces the shell: a signal to npm reaches the daemon', () => {
@@ -62,6 +66,15 @@ describe('the package', () => {
     );
     const routines = Object.keys(about.scripts).filter((name) => name !== 'prepare');
     expect(named.sort()).toEqual(routines.sort());
+  });
+
+  test('installs every Debian package that a system test needs', () => {
+    const [, table = ''] = /^const packages = \{\n([\s\S]*?)^\}/m.exec(read('test/system/machine.ts')) ?? [];
+    const needed = [...table.matchAll(/: '([\w.-]+)',$/gm)].map(([, name = '']) => name);
+    const lists = [...read('test/system/with-packages.sh').matchAll(/^(?:installed|unpacked)=\(([^)]*)\)/gm)];
+    const had = new Set(lists.flatMap(([, names = '']) => names.split(/\s+/)));
+    expect(needed.length).toBeGreaterThan(20);
+    expect(needed.filter((name) => !had.has(name))).toEqual([]);
   });
 
   test('has the versions of its packages in the lock file', () => {

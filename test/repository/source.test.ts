@@ -66,7 +66,8 @@ test('nothing names a path of the machine it was written on', () => {
   const foreign = new RegExp(`(?<![\\w.:}/-])/(?:${['work', 'root'].join('|')})(?![\\w-])`);
   const text = /\.(?:ts|js|c|md|json|ya?ml|service|socket|txt|sh)$|^[^.]*$|\/run$/;
   const paths = filesIn('.').filter((path) => text.test(path));
-  expect(filesWith(foreign, paths, read)).toEqual([]);
+  // What systemd's ProtectHome hides has to be named.
+  expect(filesWith(foreign, paths, (path) => read(path).replaceAll(/^.*ProtectHome.*$/gm, ''))).toEqual([]);
 });
 
 /** This file names what it looks for. */

@@ -69,11 +69,13 @@ describe('toOpen', () => {
     ['the only worker', all, true, [0, 1, 2, 3, 4, 5, 6]],
     ['nothing to open', none, false, []],
   ])('%s', (_case, services, streams, expected) => {
-    expect(ids(table.toOpen(services, streams))).toEqual(expected);
+    expect(ids(table.toOpen(services, { streams, when: 'any' }))).toEqual(expected);
   });
 
   it("inherited UDP sockets are the worker's own copies, from descriptor 4 on", () => {
-    const fds = table.toOpen(all, false).flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
+    const fds = table
+      .toOpen(all, { streams: false, when: 'any' })
+      .flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
     expect(fds).toEqual([4, 5]);
   });
 });
@@ -108,13 +110,17 @@ describe('record', () => {
   });
 
   it('a UDP port that the system chose is asked for by number from then on, a shared TCP port is not', () => {
-    const ports = table.toOpen(all, true).flatMap(({ target }) => ('port' in target ? [target.port] : []));
+    const ports = table
+      .toOpen(all, { streams: true, when: 'any' })
+      .flatMap(({ target }) => ('port' in target ? [target.port] : []));
     expect(ports).toEqual([0, 40_002, 1237, 0]);
   });
 
   it('when no worker is left, all chosen ports are asked for by number', () => {
     table.pinPorts();
-    const ports = table.toOpen(all, true).flatMap(({ target }) => ('port' in target ? [target.port] : []));
+    const ports = table
+      .toOpen(all, { streams: true, when: 'any' })
+      .flatMap(({ target }) => ('port' in target ? [target.port] : []));
     expect(ports).toEqual([40_001, 40_002, 1237, 0]);
     expect(table.running).toHaveLength(3);
   });
@@ -137,8 +143,14 @@ describe('record', () => {
 
   it('leaves the plan as it was', () => {
     table.pinPorts();
-    table.toOpen(all, true);
+    table.toOpen(all, { streams: true, when: 'any' });
     expect(plan[1]?.target).toEqual({ ...udp, port: 0 });
     expect(plan[4]?.target).toEqual({ transport: 'udp', family: 'ipv4', fd: 9 });
+  });
+
+  it('a port that the system chose outlives a second reload that comes before the first has taken it over', () => {
+    const third = table.successor(plan).successor(plan);
+    const udpOfEcho = third.toOpen(all, { streams: false, when: 'late' }).find(({ id }) => id === 1);
+    expect(udpOfEcho?.target).toMatchObject({ port: 40_002 });
   });
 });

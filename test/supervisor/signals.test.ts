@@ -14,11 +14,7 @@ beforeEach(() => {
   clock = new FakeClock();
   const caught = new Signals(clock, signals);
   done = [];
-  const daemon: RunningDaemon = {
-    listeners: [],
-    skipped: [],
-    ready: Promise.resolve(),
-    ended: Promise.resolve(0),
+  const daemon: Pick<RunningDaemon, 'stop' | 'destroy' | 'logState'> = {
     async stop() {
       done.push('stop');
       return 0;
@@ -26,7 +22,7 @@ beforeEach(() => {
     destroy: () => done.push('destroy'),
     logState: () => done.push('logState'),
   };
-  deliver = () => caught.deliverTo(daemon, () => done.push('reopen'));
+  deliver = () => caught.deliverTo(daemon, { hangUp: () => done.push('hang up'), stopping() {} });
 });
 
 /** A signal, and how long after the one before it. */
@@ -37,7 +33,7 @@ describe('Signals', () => {
     ['TERM stops', [[0, 'SIGTERM']], ['stop']],
     ['INT stops', [[0, 'SIGINT']], ['stop']],
     ['QUIT ends at once', [[0, 'SIGQUIT']], ['destroy']],
-    ['HUP opens the log file anew', [[0, 'SIGHUP']], ['reopen']],
+    ['HUP hangs up', [[0, 'SIGHUP']], ['hang up']],
     ['USR2 writes the state', [[0, 'SIGUSR2']], ['logState']],
     [
       'Ctrl-C under npm arrives twice in the same millisecond',
@@ -95,7 +91,7 @@ describe('Signals', () => {
         [1, 'SIGUSR2'],
         [1, 'SIGHUP'],
       ],
-      ['stop', 'logState', 'reopen'],
+      ['stop', 'logState', 'hang up'],
     ],
   ])('%s', (_rule, steps, expected) => {
     deliver();
@@ -118,12 +114,21 @@ describe('Signals', () => {
       ['destroy'],
     ],
     [
-      'HUP and USR2, which ask for nothing',
+      'HUP twice, and USR2, which asks for nothing',
       [
         [0, 'SIGHUP'],
         [0, 'SIGUSR2'],
+        [0, 'SIGHUP'],
       ],
-      [],
+      ['hang up'],
+    ],
+    [
+      'HUP, and then TERM',
+      [
+        [0, 'SIGHUP'],
+        [0, 'SIGTERM'],
+      ],
+      ['stop'],
     ],
   ])('before there is a daemon: %s', (_signal, steps, expected) => {
     for (const [afterMs, signal] of steps) {

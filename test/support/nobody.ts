@@ -1,6 +1,7 @@
-import { accessSync, chmodSync, constants, copyFileSync, cpSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, constants, copyFileSync, cpSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type ProcessOptions, root, temporaryFolder } from './daemon-process.ts';
+import { copyPackages } from './packages.ts';
 
 /** The id of `nobody` and its group on Debian; that no account may have it does not matter. */
 const nobody = 65_534;
@@ -22,19 +23,12 @@ function isOpenToAll(path: string): boolean {
   return isOpen && (parent === path || isOpenToAll(parent));
 }
 
-/** What the package installs: itself and the packages that it needs at run time, by the lock file. */
+/** What the package installs: itself and the packages that it needs. */
 function copyInstall(): string {
   const folder = temporaryFolder();
-  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
-    readonly packages: Readonly<Record<string, { readonly dev?: true; readonly optional?: true }>>;
-  };
-  const packages = Object.entries(lock.packages).filter(
-    ([path, { dev, optional }]) => path !== '' && !dev && !optional,
-  );
-  for (const path of ['dist', 'config', 'package.json', ...packages.map(([each]) => each)]) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
+  for (const path of ['dist', 'config', 'package.json'])
     cpSync(join(root, path), join(folder, path), { recursive: true });
-  }
+  copyPackages(folder);
   return folder;
 }
 

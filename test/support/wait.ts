@@ -2,10 +2,10 @@
 const deadlineMs = 10_000;
 
 /** What the promise gives; rejects, naming what was awaited, where that takes too long. */
-export async function within<Value>(promise: Promise<Value>, what: string): Promise<Value> {
+export async function within<Value>(promise: Promise<Value>, what: string, waitMs = deadlineMs): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${deadlineMs} ms in vain: ${what}`)), deadlineMs);
+    timer = setTimeout(() => reject(new Error(`waited ${waitMs} ms in vain: ${what}`)), waitMs);
   });
   try {
     return await Promise.race([promise, late]);

@@ -12,16 +12,39 @@ export const checkout = fileURLToPath(new URL('../..', import.meta.url));
 /** The daemon as the service manager starts it. */
 export const daemonProgram = [process.execPath, join(checkout, 'dist/smallservd.js')] as const;
 
-/** The Debian package of each program that the tests call. */
+/** The client tools as a user starts them. */
+export const clientProgram = [process.execPath, join(checkout, 'dist/smallserv.js')] as const;
+
+/** The Debian package of each program that the tests call; with-packages.sh installs or unpacks it. */
 const packages = {
   telnet: 'telnet',
   nc: 'netcat-openbsd',
   ip: 'iproute2',
   'systemd-socket-activate': 'systemd',
+  'systemd-analyze': 'systemd',
+  'systemd-nspawn': 'systemd-container',
+  'dbus-daemon': 'dbus',
   script: 'bsdutils',
   unshare: 'util-linux',
   mount: 'mount',
   python3: 'python3-minimal',
+  dnsmasq: 'dnsmasq-base',
+  getent: 'libc-bin',
+  ping: 'iputils-ping',
+  setcap: 'libcap2-bin',
+  setpriv: 'util-linux',
+  bash: 'bash-completion',
+  mandoc: 'mandoc',
+  man: 'man-db',
+  zsh: 'zsh',
+  lintian: 'lintian',
+  'dpkg-deb': 'dpkg',
+  xinetd: 'xinetd',
+  'inetutils-inetd': 'inetutils-inetd',
+  buildah: 'buildah',
+  mmdebstrap: 'mmdebstrap',
+  nsenter: 'util-linux',
+  promtool: 'prometheus',
 } as const;
 
 export type ProgramName = keyof typeof packages;
@@ -36,7 +59,7 @@ export function needs(...programs: ProgramName[]): void {
 
 function assertInstalled(program: ProgramName): void {
   const folder = (process.env['PATH'] ?? '').split(':').find((each) => isThere(join(each, program)));
-  const wanted = `the Debian package ${packages[program]} (apt-get install ${packages[program]})`;
+  const wanted = `the Debian package ${packages[program]}, which npm run test:system installs`;
   if (folder === undefined) throw new Error(`this test needs the program ${program}, which is in ${wanted}`);
   if (program !== 'nc') return;
   const help = execFileSync('sh', ['-c', 'nc -h 2>&1 || true'], { encoding: 'utf8' });
@@ -53,14 +76,21 @@ function isThere(path: string): boolean {
 }
 
 /** A folder of this test alone. `mode` 0o755 lets other users in. */
-export function temporaryFolder(mode: number = 0o755): string {
-  const folder = mkdtempSync(join(tmpdir(), 'smallservd-system-'));
+export function temporaryFolder(mode: number = 0o755, parent: string = tmpdir()): string {
+  const folder = mkdtempSync(join(parent, 'smallservd-system-'));
   chmodSync(folder, mode);
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
 let namespaces = 0;
+let cables = 0;
+
+/** The names of the interfaces at its ends. */
+export interface Cable {
+  readonly near: string;
+  readonly far: string;
+}
 
 /** A network of this test alone: a loopback interface and nothing else, all ports free. */
 export class Network {
@@ -80,6 +110,33 @@ export class Network {
       execFileSync('ip', ['netns', 'exec', name, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6']);
     execFileSync('ip', ['-netns', name, 'link', 'set', 'lo', 'up']);
     return network;
+  }
+
+  /** Joins it to another by a cable (veth(4)), whose ends have these addresses, such as `192.0.2.1/24`. */
+  join(other: Network, near: readonly string[], far: readonly string[]): Cable {
+    cables += 1;
+    const [nearEnd, farEnd] = [`near${cables}`, `far${cables}`];
+    this.ip('link', 'add', nearEnd, 'type', 'veth', 'peer', 'name', farEnd, 'netns', other.#name);
+    this.#raise(nearEnd, near);
+    other.#raise(farEnd, far);
+    return { near: nearEnd, far: farEnd };
+  }
+
+  /** `ip ARGS` (ip(8)) in this network. */
+  ip(...args: readonly string[]): void {
+    execFileSync('ip', ['-netns', this.#name, ...args]);
+  }
+
+  /** Sets `net/ipv4/ip_forward` and the like, as sysctl(8) does. */
+  set(key: string, value: number): void {
+    const [command = '', ...args] = this.inside(['sh', '-c', `echo ${value} > /proc/sys/${key}`]);
+    execFileSync(command, args);
+  }
+
+  #raise(end: string, addresses: readonly string[]): void {
+    // Without nodad an IPv6 address could not be used for its first two seconds (RFC 4862 section 5.4).
+    for (const each of addresses) this.ip('address', 'add', each, 'dev', end, ...(each.includes(':') ? ['nodad'] : []));
+    this.ip('link', 'set', end, 'up');
   }
 
   /** The command line that runs another in this network; the process keeps its id. */
@@ -134,6 +191,15 @@ export function childrenOf(pid: number): readonly number[] {
       return [];
     }
   });
+}
+
+/** Its program and arguments; empty where it has gone. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
 }
 
 /** The process and all that came of it, children last. */

@@ -1,11 +1,20 @@
-import { writeFileSync } from 'node:fs';
+import { realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { checkout, identityOf, Network, needs, temporaryFolder } from './machine.ts';
 import { Peers } from './peers.ts';
 import { Program, run, type StartOptions } from './program.ts';
 
-needs('ip', 'nc');
+needs('ip', 'nc', 'man');
+
+const packedFiles = [
+  'dist/smallservd.js',
+  'dist/index.d.ts',
+  'config/smallservd.yaml',
+  'completion/_smallservd',
+  'completion/smallservd.bash',
+  'man/smallservd.8',
+] as const;
 
 /** Runs a program that must end with 0, and returns what it wrote. */
 async function output(argv: readonly string[], options: StartOptions = {}): Promise<string> {
@@ -15,14 +24,24 @@ async function output(argv: readonly string[], options: StartOptions = {}): Prom
   return program.output;
 }
 
+/** What `npm pack` says of the file that it has made. */
+interface Packed {
+  readonly filename: string;
+  readonly version: string;
+  readonly files: readonly { readonly path: string }[];
+}
+
+async function packInto(folder: string): Promise<Packed> {
+  const pack = ['npm', 'pack', '--ignore-scripts', '--json', '--pack-destination', folder];
+  const [packed] = JSON.parse(await output(pack, { directory: checkout })) as [Packed];
+  return packed;
+}
+
 it('npm pack installs and runs from another folder, one that only root can read', async () => {
   const folder = temporaryFolder(0o700);
-  const pack = ['npm', 'pack', '--ignore-scripts', '--json', '--pack-destination', folder];
-  const [packed] = JSON.parse(await output(pack, { directory: checkout })) as [
-    { filename: string; version: string; files: { path: string }[] },
-  ];
+  const packed = await packInto(folder);
   const files = packed.files.map(({ path }) => path);
-  expect(files).toEqual(expect.arrayContaining(['dist/smallservd.js', 'dist/index.d.ts', 'config/smallservd.yaml']));
+  expect(files).toEqual(expect.arrayContaining([...packedFiles]));
   expect(files.filter((path) => /^(src|test|bench|\.ci)\//.test(path))).toEqual([]);
 
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
@@ -47,15 +66,40 @@ await daemon.close();\n`,
   );
   expect(await output([process.execPath, 'embed.js'], here)).toBe('embedded\n');
 
-  // Its workers, who may not read the folder, have all they need before they become nobody.
+  // Its workers and the admin process, who may not read the folder, have all they need before they become nobody.
   const network = Network.make();
   const daemon = new Program(network.inside(['node_modules/.bin/smallservd']), here);
   await daemon.says(/"msg":"ready"/);
-  expect(daemon.family.slice(1).map((pid) => identityOf(pid).uids[0])).toEqual([65534, 65534]);
+  const users = daemon.family.slice(1).map((pid) => identityOf(pid).uids[0]);
+  expect(users.length).toBeGreaterThan(2);
+  expect(new Set(users)).toEqual(new Set([65534]));
   const peers = new Peers(network);
   expect(await peers.tcp('::1', 1201, 'here\n')).toBe('here\n');
   expect(await peers.udp('::1', 1201, 'here\n')).toBe('here\n');
   expect(await peers.tcp('127.0.0.1', 1200)).toMatch(/day, /);
   daemon.signal('SIGTERM');
   expect(await daemon.end()).toEqual({ code: 0, signal: null });
+});
+
+it('npm pack installs for all users, with the manual where man finds it', async () => {
+  const folder = temporaryFolder();
+  const { filename, version } = await packInto(folder);
+  const install = ['npm', 'install', '--global', '--prefix', folder, '--no-audit', '--no-fund', '--prefer-offline'];
+  await output([...install, `./${filename}`], { directory: folder });
+
+  // As for a user whose PATH has it, and without a word about where manuals lie.
+  const env = { PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, MANWIDTH: '80', MANPATH: '' };
+  const user = { directory: '/', env, uid: 65534, gid: 65534 };
+  expect(await output(['smallservd', '--version'], user)).toBe(`${version}\n`);
+  expect(await output(['smallserv', 'mask', '192.0.2.70/26'], user)).toContain('192.0.2.64');
+  expect(await output(['smallservd', 'check'], user)).toContain('tcp://localhost:1201');
+  for (const [section, name] of [
+    ['1', 'smallserv'],
+    ['5', 'smallservd.yaml'],
+    ['8', 'smallservd'],
+  ] as const) {
+    const page = join(folder, `share/man/man${section}/${name}.${section}`);
+    expect(await output(['man', '--where', section, name], user)).toBe(`${realpathSync(page)}\n`);
+    expect(await output(['man', section, name], user)).toContain(`NAME\n     ${name} `);
+  }
 });

@@ -3,6 +3,7 @@ import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
+  childrenOf,
   checkout,
   daemonProgram,
   identityOf,
@@ -53,7 +54,10 @@ describe('a daemon started by root', () => {
     const daemon = await startAsRoot(network, wellKnown);
     expect(identityOf(daemon.pid)).toMatchObject({ ...root, groups: [0, 4, 27] });
     expect(daemon.workers.length).toBeGreaterThanOrEqual(2);
-    for (const worker of daemon.workers) expect(identityOf(worker)).toEqual(nobody);
+    // The workers, and the process of the admin endpoint.
+    const children = childrenOf(daemon.pid);
+    expect(children).toHaveLength(daemon.workers.length + 1);
+    for (const child of children) expect(identityOf(child)).toEqual(nobody);
     expect(daemon.lines.find(({ user }) => user === 'nobody')?.level).toBe('warn');
 
     const peers = new Peers(network);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
-import { childrenOf, daemonProgram, familyOf } from './machine.ts';
+import { childrenOf, commandOf, daemonProgram, familyOf } from './machine.ts';
 
 /** How a program ended. */
 export interface End {
@@ -190,8 +190,9 @@ export class DaemonProgram extends Program {
     return found;
   }
 
+  /** Without the process of the admin endpoint. */
   get workers(): readonly number[] {
-    return childrenOf(this.pid);
+    return childrenOf(this.pid).filter((pid) => commandOf(pid).includes('supervisor/worker.js'));
   }
 
   /** Resolves when so many workers serve, the replaced ones included. */

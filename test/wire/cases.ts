@@ -18,7 +18,7 @@ export interface Wire {
 export interface WireCase {
   /** The kind of service; each of src/services/index.ts is here, over both transports. */
   readonly service: string;
-  /** A sentence of PROTOCOLS.md. */
+  /** One sentence of what the protocol demands. */
   readonly rule: string;
   /** The service's keys but for `listen`. */
   readonly config?: object;
@@ -32,7 +32,7 @@ const quotation = 'An echo is the only answer that is never wrong.\r\n';
 const megabytes = Buffer.alloc(4 * 1024 * 1024, 'unread ');
 const utc = { zone: 'UTC' };
 
-/** Every way to write 2026-11-22T11:07:12Z; the table of PROTOCOLS.md. */
+/** Every way to write 2026-11-22T11:07:12Z, in the order of docs/CONFIG.md. */
 const daytimeLines: readonly (readonly [format: string, line: string])[] = [
   ['rfc867', 'Sunday, November 22, 2026 11:07:12-UTC\r\n'],
   ['smtp', '22 NOV 26 11:07:12 UTC\r\n'],

@@ -1,0 +1,56 @@
+# smallservd on the well-known ports: docs/DOCKER.md says how to build and run it.
+
+FROM node:26-trixie-slim AS build
+
+# What raw-socket is compiled with.
+RUN apt-get update && apt-get install --yes --no-install-recommends g++ make python3
+
+WORKDIR /build
+COPY package.json package-lock.json ./
+# npm ci would refuse a lock file without the optional packages of other platforms.
+RUN npm install --ignore-scripts --no-audit --no-fund
+
+# The headers are in the base image; without this node-gyp would download them.
+ENV npm_package_config_node_gyp_nodedir=/usr/local
+COPY LICENSE tsconfig.json tsconfig.build.json ./
+COPY src src
+# npm install goes on without a raw-socket that does not compile, as it is optional; npm rebuild does not. Of it, only
+# what was compiled is kept.
+RUN npm run build \
+ && npm prune --omit=dev --ignore-scripts \
+ && npm rebuild --foreground-scripts raw-socket \
+ && rm -r node_modules/.package-lock.json node_modules/nan node_modules/raw-socket/prebuilds node_modules/raw-socket/src \
+      node_modules/raw-socket/build/Release/obj.target node_modules/raw-socket/build/Release/.deps \
+ && find node_modules -type d -empty -delete
+# The config that is used when none is named becomes that of /etc/smallservd.
+RUN chmod 755 dist/smallservd.js dist/smallserv.js \
+ && mkdir -p image/bin image/package \
+ && mv dist node_modules package.json LICENSE image/package \
+ && ln -s /etc/smallservd image/package/config \
+ && ln -s /opt/smallservd/dist/smallservd.js image/bin/smallservd \
+ && ln -s /opt/smallservd/dist/smallserv.js image/bin/smallserv
+
+
+FROM node:26-trixie-slim
+
+LABEL org.opencontainers.image.title="smallservd" \
+      org.opencontainers.image.description="The classic IETF services: echo, discard, chargen, qotd, systat, daytime and time" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.authors="the smallservd authors" \
+      org.opencontainers.image.documentation="docs/DOCKER.md" \
+      org.opencontainers.image.base.name="docker.io/library/node:26-trixie-slim"
+
+COPY --from=build /build/image/package /opt/smallservd
+COPY --from=build /build/image/bin /usr/local/bin
+COPY config/well-known.yaml /etc/smallservd/smallservd.yaml
+
+# No user of the base image: it owns nothing, and need not be in /etc/passwd. Engines let it bind low ports.
+USER 65532:65532
+WORKDIR /etc/smallservd
+
+EXPOSE 7/tcp 7/udp 9/tcp 9/udp 11/tcp 13/tcp 13/udp 17/tcp 19/tcp 37/tcp 37/udp
+
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["smallservd", "status"]
+ENTRYPOINT ["smallservd"]

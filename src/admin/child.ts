@@ -1,0 +1,70 @@
+/**
+ * The admin endpoint in a process of its own, where the supervisor is root: it becomes an unprivileged user before it listens, and gets what it
+ * serves over IPC. It ends when the supervisor is gone.
+ */
+import { systemClock } from '../clock/clock.ts';
+import { SmallservdError } from '../errors.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { assumeIdentity } from '../supervisor/identity.ts';
+import { openAdminServers } from './listeners.ts';
+import type { AdminServer } from './server.ts';
+import type { AdminOrder, AdminReport } from './messages.ts';
+import type { Snapshot } from './snapshot.ts';
+
+// A signal to the process group reaches this process too; only the supervisor answers it.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
+process.once('disconnect', () => {
+  for (const server of servers) server.close();
+  process.exit(exitCodes.stopped);
+});
+
+/** How long the supervisor may take to answer: longer, and it hangs. */
+const answerMs = 3000;
+
+let servers: readonly AdminServer[] = [];
+const asked = new Map<number, (value: unknown) => void>();
+let questions = 0;
+
+process.on('message', (order: AdminOrder) => {
+  if (order.type === 'open') void open(order).catch(fail);
+  else {
+    asked.get(order.id)?.(order.value);
+    asked.delete(order.id);
+  }
+});
+
+async function open({ listeners, hosts, identity }: Extract<AdminOrder, { type: 'open' }>): Promise<void> {
+  assumeIdentity(identity);
+  const source = {
+    snapshot: async (): Promise<Snapshot> => (await ask('snapshot')) as Snapshot,
+    config: async (): Promise<unknown> => ask('config'),
+  };
+  servers = await openAdminServers(listeners, source, hosts);
+  report({ type: 'opened' });
+}
+
+async function ask(what: 'snapshot' | 'config'): Promise<unknown> {
+  questions += 1;
+  const id = questions;
+  return new Promise((resolve, reject) => {
+    const cancel = systemClock.after(answerMs, () => {
+      asked.delete(id);
+      reject(new Error('no answer from the supervisor'));
+    });
+    asked.set(id, (value) => {
+      cancel();
+      resolve(value);
+    });
+    report({ type: 'ask', id, what });
+  });
+}
+
+function fail(error: unknown): void {
+  const known =
+    error instanceof SmallservdError ? error : new SmallservdError('LISTEN_FAILED', `admin: ${String(error)}`);
+  report({ type: 'failed', code: known.code, message: known.message });
+}
+
+function report(message: AdminReport): void {
+  if (process.connected) process.send?.(message);
+}

@@ -1,0 +1,38 @@
+import type { ListenOptions } from 'node:net';
+import { isFamilyMissing, openError, unservedError } from '../transport/open-error.ts';
+import type { PlannedListener } from '../transport/plan.ts';
+import { AdminServer } from './server.ts';
+import type { SnapshotSource } from './snapshot.ts';
+
+/**
+ * Opens the endpoint on all its addresses; a family that the machine lacks is skipped where a name was given. Rejects with the error of a listener,
+ * with nothing left open.
+ */
+export async function openAdminServers(
+  plan: readonly PlannedListener[],
+  source: SnapshotSource,
+  hosts: readonly string[],
+): Promise<readonly AdminServer[]> {
+  const servers: AdminServer[] = [];
+  for (const planned of plan) {
+    const server = new AdminServer(source, hosts);
+    try {
+      await server.open(listenOptions(planned));
+      servers.push(server);
+    } catch (error) {
+      if (planned.optional && isFamilyMissing(error)) continue;
+      for (const each of servers) each.close();
+      throw openError(planned, error);
+    }
+  }
+  const [first] = plan;
+  if (first !== undefined && servers.length === 0) throw unservedError(first);
+  return servers;
+}
+
+/** `exclusive`: in the supervisor and in its child alike, nobody shares it. */
+function listenOptions({ target }: PlannedListener): ListenOptions {
+  if ('fd' in target) return { fd: target.fd, exclusive: true } as ListenOptions;
+  if (target.transport === 'unix') return { path: target.path, exclusive: true };
+  return { host: target.address, port: target.port, ipv6Only: target.family === 'ipv6', exclusive: true };
+}

@@ -1,0 +1,146 @@
+import { formatHostPort } from '../address/host-port.ts';
+import { ask } from '../dial/ask.ts';
+import { Connection, type Endpoint } from '../dial/connection.ts';
+import { parseTarget } from '../dial/target.ts';
+import { untilInterrupted } from '../dial/wait.ts';
+import { SmallservdError } from '../errors.ts';
+import { checkDatagram, type Deviation, PatternCheck } from './chargen-pattern.ts';
+import { assertWithin, type EitherProtocolOptions, withDefaults } from './options.ts';
+import { Meter, type ProgressOptions, type Transfer, transferOf } from './transfer.ts';
+
+export interface ChargenOptions extends EitherProtocolOptions, ProgressOptions {
+  /** Stop after so many bytes, or so many lines, from 1 on. Default: 10 lines. A datagram is taken whole. */
+  readonly bytes?: number | undefined;
+  readonly lines?: number | undefined;
+  /** Compare with the pattern of RFC 864, and stop where it deviates. Default false. */
+  readonly verify?: boolean | undefined;
+  /** Takes what comes; the next bytes are read when it has resolved. */
+  readonly onBytes?: ((bytes: Uint8Array) => Promise<void>) | undefined;
+}
+
+export interface Chargen extends Transfer {
+  /**
+   * `enough`: all that was wanted came. `deviation`: it is not the pattern. Else the stream ended before, by the peer's FIN
+   * (`finished`) or RST (`reset`), by silence (`timeout`), or by the caller's signal (`interrupted`).
+   */
+  readonly end: 'enough' | 'deviation' | 'finished' | 'reset' | 'timeout' | 'interrupted';
+  readonly deviation: Deviation | undefined;
+  readonly peer: Endpoint;
+}
+
+const defaultLines = 10;
+
+/** How an exception of `read` ends a stream of which something has come. */
+const endings: Partial<Record<string, Chargen['end']>> = {
+  CONNECTION_LOST: 'reset',
+  NO_ANSWER: 'timeout',
+  INTERRUPTED: 'interrupted',
+};
+
+/**
+ * Takes a part of the endless characters (RFC 864), over UDP one datagram. `host` is `HOST` or `HOST:PORT`. Throws
+ * `ARGUMENT_INVALID` for both a number of bytes and of lines, either over UDP, or none at all; where nothing at all comes,
+ * `ANSWER_WRONG` and what every client throws.
+ */
+export async function chargen(host: string, options: ChargenOptions = {}): Promise<Chargen> {
+  const { bytes, lines, udp = false } = options;
+  if (bytes !== undefined && lines !== undefined)
+    throw new SmallservdError('ARGUMENT_INVALID', 'chargen stops after bytes or after lines, not after both');
+  if (udp && (bytes !== undefined || lines !== undefined))
+    throw new SmallservdError('ARGUMENT_INVALID', 'chargen over UDP takes one datagram: neither bytes nor lines');
+  assertWithin('the number of bytes', bytes ?? 1, 1, Number.MAX_SAFE_INTEGER);
+  assertWithin('the number of lines', lines ?? 1, 1, Number.MAX_SAFE_INTEGER);
+  return udp ? takeDatagram(host, options) : takeStream(host, options);
+}
+
+async function takeStream(host: string, options: ChargenOptions): Promise<Chargen> {
+  const connection = await Connection.open(parseTarget(host, 'tcp', 'chargen'), withDefaults(options));
+  const meter = new Meter(options.clock);
+  const stopReport = meter.report(options);
+  const wanted = new Wanted(options);
+  const check = options.verify === true ? new PatternCheck() : undefined;
+  const result = (end: Chargen['end'], deviation?: Deviation): Chargen => ({
+    ...meter.transfer,
+    end,
+    deviation,
+    peer: connection.peer,
+  });
+  try {
+    while (!wanted.isReached) {
+      const came = await readOrEnd(connection, meter.bytes > 0);
+      if (typeof came === 'string') return result(came);
+      const bytes = wanted.take(came);
+      meter.bytes += bytes.length;
+      const deviation = check?.check(bytes);
+      if (deviation !== undefined) return result('deviation', deviation);
+      if (options.onBytes !== undefined) await untilInterrupted(options.onBytes(bytes), options.signal);
+    }
+    return result('enough');
+  } catch (error) {
+    if (meter.bytes > 0 && error instanceof SmallservdError && error.code === 'INTERRUPTED')
+      return result('interrupted');
+    throw error;
+  } finally {
+    stopReport();
+    connection.destroy();
+  }
+}
+
+/** The next bytes, or how the stream ended, which is an exception where nothing has come before. */
+async function readOrEnd(connection: Connection, hasBegun: boolean): Promise<Uint8Array | Chargen['end']> {
+  try {
+    const bytes = await connection.read();
+    if (bytes === undefined && !hasBegun) {
+      const { address, port } = connection.peer;
+      throw new SmallservdError('ANSWER_WRONG', `${formatHostPort(address, port)} closed without a character`);
+    }
+    return bytes ?? 'finished';
+  } catch (error) {
+    const end = error instanceof SmallservdError ? endings[error.code] : undefined;
+    if (hasBegun && end !== undefined) return end;
+    throw error;
+  }
+}
+
+async function takeDatagram(host: string, options: ChargenOptions): Promise<Chargen> {
+  const target = parseTarget(host, 'udp', 'chargen');
+  // Servers that answer only so much for so little have room for all of a datagram then.
+  const { bytes, peer, rttMs } = await ask(target, () => Buffer.alloc(512, '\n'), withDefaults(options));
+  const deviation = options.verify === true ? checkDatagram(bytes) : undefined;
+  if (deviation === undefined) await options.onBytes?.(bytes);
+  return { ...transferOf(bytes.length, rttMs), end: deviation === undefined ? 'enough' : 'deviation', deviation, peer };
+}
+
+/** How much of the stream is still wanted. */
+class Wanted {
+  #bytes: number;
+  #lines: number;
+
+  constructor({ bytes, lines }: ChargenOptions) {
+    this.#bytes = bytes ?? Infinity;
+    this.#lines = bytes === undefined ? (lines ?? defaultLines) : Infinity;
+  }
+
+  get isReached(): boolean {
+    return this.#bytes <= 0 || this.#lines <= 0;
+  }
+
+  /** The part of the next bytes that is wanted. */
+  take(came: Uint8Array): Uint8Array {
+    const bytes = came.subarray(0, Math.min(this.#bytes, this.#lengthOfLines(came)));
+    this.#bytes -= bytes.length;
+    return bytes;
+  }
+
+  #lengthOfLines(bytes: Uint8Array): number {
+    if (this.#lines === Infinity) return bytes.length;
+    let length = 0;
+    while (this.#lines > 0) {
+      const lineEnd = bytes.indexOf(0x0a, length);
+      if (lineEnd < 0) return bytes.length;
+      length = lineEnd + 1;
+      this.#lines -= 1;
+    }
+    return length;
+  }
+}

@@ -1,0 +1,76 @@
+import { lookupServicePort } from '../address/service-ports.ts';
+import { type CheckedService, checkedServices } from '../conformance/check.ts';
+import { allChecks } from '../conformance/index.ts';
+import { type CheckResult, type Outcome, runChecks } from '../conformance/run.ts';
+import { parseHost } from '../dial/target.ts';
+import { foreverMs } from '../dial/wait.ts';
+import { SmallservdError } from '../errors.ts';
+import { assertWithin, type ClientOptions, withDefaults } from './options.ts';
+
+export type { CheckResult, Outcome };
+
+export interface ConformOptions extends ClientOptions {
+  /** Of echo, discard, systat, daytime, qotd, chargen and time. Default: all. */
+  readonly services?: readonly string[] | undefined;
+  /** Over one transport only. Default: both. */
+  readonly transport?: 'tcp' | 'udp' | undefined;
+  /** Added to each service's own port: with 1200, chargen is expected at 1219. Default 0. */
+  readonly basePort?: number | undefined;
+  /** The ports of single services, over both transports; they come before `basePort`. */
+  readonly ports?: Readonly<Record<string, number>> | undefined;
+  /** Milliseconds without a byte after which a peer counts as silent; more for lines that are slow. Default 500. */
+  readonly quietMs?: number | undefined;
+  /** Told of each check that is done, and how many there are. */
+  readonly onProgress?: ((done: number, all: number) => void) | undefined;
+}
+
+export interface ConformResult {
+  /** As it was asked for. */
+  readonly host: string;
+  /** In the order of the services' ports, over TCP before UDP. */
+  readonly checks: readonly CheckResult[];
+  /** How many of the checks came to each. */
+  readonly counts: Readonly<Record<Outcome, number>>;
+}
+
+/** Below 1024: echo, chargen and time, and one that belongs to nobody. */
+const lowPorts = [7, 19, 37, 1023];
+/** SSDP, NFS, WS-Discovery, mDNS and memcached. */
+const reflectorPorts = [1900, 2049, 3702, 5353, 11_211];
+
+/**
+ * Holds a server against the facts of its protocols and of its safety. Sends no forged packets, and no more than a
+ * handful of datagrams at a time but for bursts of 30. `host` is `HOST` without a port. Throws `ARGUMENT_INVALID`,
+ * `HOST_NOT_FOUND` and `INTERRUPTED`; all that the server does, and does not, is part of the result.
+ */
+export async function conform(host: string, options: ConformOptions = {}): Promise<ConformResult> {
+  const { services = checkedServices, transport, basePort = 0, ports = {}, quietMs = 500 } = options;
+  assertWithin('the time of quiet in milliseconds', quietMs, 1, foreverMs);
+  for (const name of [...services, ...Object.keys(ports)]) {
+    if (isChecked(name)) continue;
+    const expected = `expected ${checkedServices.slice(0, -1).join(', ')} or ${checkedServices.at(-1)}`;
+    throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(name)} is no service to check: ${expected}`);
+  }
+  const portOf = (service: CheckedService, over: 'tcp' | 'udp'): number => {
+    const port = ports[service] ?? (lookupServicePort(service, over) ?? 0) + basePort;
+    if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
+    throw new SmallservdError('ARGUMENT_INVALID', `${service} would have port ${port}: expected 1 to 65535`);
+  };
+  const wanted = allChecks.filter(
+    (check) => services.includes(check.service) && (transport === undefined || check.transport === transport),
+  );
+  const served = wanted.map(({ service }) => portOf(service, 'udp')).filter((port) => port >= 1024);
+  const checks = await runChecks(parseHost(host), wanted, {
+    ...withDefaults(options),
+    quietMs,
+    portOf,
+    dangerousPorts: { low: lowPorts, reflectors: [...new Set([...reflectorPorts, ...served])] },
+  });
+  const counts = { holds: 0, fails: 0, unreachable: 0, skipped: 0, broken: 0 };
+  for (const { outcome } of checks) counts[outcome] += 1;
+  return { host, checks, counts };
+}
+
+function isChecked(name: string): name is CheckedService {
+  return checkedServices.some((each) => each === name);
+}

@@ -1,0 +1,148 @@
+import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import type { Endpoint } from '../dial/connection.ts';
+import { DatagramSocket } from '../dial/datagram-socket.ts';
+import { firstToTake } from '../dial/first-to-take.ts';
+import { type HostAddress, resolveHost } from '../dial/resolve-host.ts';
+import type { Target } from '../dial/target.ts';
+import { type Patience, throwIfInterrupted, waitFor } from '../dial/wait.ts';
+import { SmallservdError } from '../errors.ts';
+import type { Discarded, DiscardOptions } from './discard.ts';
+import { assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
+import { Meter } from './transfer.ts';
+
+const defaultDatagramBytes = 512;
+
+/** How long a refusal, or bytes that should not come, may take: after the first datagram to an address that has an alternative, and after the last. */
+const refusalMs = 500;
+
+/** The part of `discard` that goes over UDP. Of a name with several addresses the first that does not refuse is taken. */
+export async function discardDatagrams(target: Target, source: Readable, options: DiscardOptions): Promise<Discarded> {
+  const { datagramBytes = defaultDatagramBytes } = options;
+  assertWithin('the size of a datagram', datagramBytes, 1, largestDatagramBytes);
+  const patient = withDefaults(options);
+  const addresses = await resolveHost(target.host, options.family ?? 'ip', patient);
+  const meter = new Meter(options.clock);
+  const stopReport = meter.report(options);
+  let line: Line | undefined;
+  let datagrams = 0;
+  const result = (end: Discarded['end']): Discarded => {
+    const peer = line?.peer ?? { address: addresses[0]?.address ?? '', port: target.port };
+    return { ...meter.transfer, end, datagrams, peer };
+  };
+  const interrupt = (): void => void source.destroy();
+  options.signal?.addEventListener('abort', interrupt);
+  try {
+    for await (const datagram of piecesOf(source, datagramBytes)) {
+      if (line === undefined) {
+        line = await openLine(addresses, target.port, datagram, patient);
+        // It has waited for refusals, which is no time of sending.
+        meter.begin();
+      } else await line.send(datagram);
+      meter.bytes += datagram.length;
+      datagrams += 1;
+      // The kernel takes datagrams without a pause: refusals, and whoever wants to stop it, get their turn here.
+      await setImmediate();
+      throwIfInterrupted(options.signal);
+      if (line.isAnswered) return result('answered');
+    }
+    const { transfer } = meter;
+    await line?.listen(patient);
+    return { ...result(line?.isAnswered === true ? 'answered' : 'sent'), ...transfer };
+  } catch (error) {
+    const isInterrupted = options.signal?.aborted === true;
+    if (isInterrupted) return result('interrupted');
+    throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', interrupt);
+    stopReport();
+    line?.close();
+  }
+}
+
+/** Sends the first datagram to one address after the other, until one does not refuse it. Throws `CONNECT_FAILED` where all do. */
+async function openLine(
+  addresses: readonly HostAddress[],
+  port: number,
+  first: Uint8Array,
+  patience: Patience,
+): Promise<Line> {
+  return firstToTake(addresses, async (address) => {
+    const line = new Line();
+    try {
+      await line.open(address, port);
+      await line.send(first);
+      // With nobody else to turn to, the refusal can come later.
+      if (addresses.length > 1) await line.listen(patience);
+      return line;
+    } catch (error) {
+      line.close();
+      throw error;
+    }
+  });
+}
+
+/** A socket, and what the peer has to say. */
+class Line {
+  isAnswered = false;
+  #socket: DatagramSocket | undefined;
+  #failure: Error | undefined;
+  #failed: (error: Error) => void = () => {};
+
+  get peer(): Endpoint | undefined {
+    return this.#socket?.peer;
+  }
+
+  /** Throws `CONNECT_FAILED`. */
+  async open(address: HostAddress, port: number): Promise<void> {
+    this.#socket = await DatagramSocket.open(address, port, {
+      datagram: () => {
+        this.isAnswered = true;
+      },
+      failed: (error) => {
+        this.#failure ??= error;
+        this.#failed(error);
+      },
+    });
+  }
+
+  /** Throws `CONNECT_FAILED`, also where an earlier datagram was refused. */
+  async send(bytes: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    await this.#socket?.send(bytes);
+  }
+
+  /** Waits a little for a refusal. Throws `CONNECT_FAILED`. */
+  async listen(patience: Patience): Promise<void> {
+    const silence = new SmallservdError('NO_ANSWER', 'nobody refuses');
+    const timeoutMs = Math.min(refusalMs, patience.timeoutMs);
+    const heard = waitFor<void>(
+      { ...patience, timeoutMs },
+      () => silence,
+      (_resolve, reject) => {
+        this.#failed = reject;
+        if (this.#failure !== undefined) reject(this.#failure);
+        return () => {};
+      },
+    );
+    await heard.catch((error: unknown) => {
+      if (error !== silence) throw error;
+    });
+  }
+
+  close(): void {
+    this.#socket?.close();
+  }
+}
+
+/** The bytes of a stream in pieces of one length, the last perhaps shorter. */
+async function* piecesOf(source: Readable, length: number): AsyncGenerator<Uint8Array> {
+  let rest: Uint8Array = new Uint8Array(0);
+  for await (const chunk of source as AsyncIterable<Uint8Array>) {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const whole = bytes.length - (bytes.length % length);
+    for (let begin = 0; begin < whole; begin += length) yield bytes.subarray(begin, begin + length);
+    rest = bytes.subarray(whole);
+  }
+  if (rest.length > 0) yield rest;
+}

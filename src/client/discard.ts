@@ -1,0 +1,113 @@
+import type { Readable } from 'node:stream';
+import { Connection, type Endpoint } from '../dial/connection.ts';
+import { parseTarget } from '../dial/target.ts';
+import { foreverMs, type Patience, waitFor } from '../dial/wait.ts';
+import { SmallservdError } from '../errors.ts';
+import { discardDatagrams } from './discard-datagrams.ts';
+import { type EitherProtocolOptions, withDefaults } from './options.ts';
+import { Meter, type ProgressOptions, type Transfer } from './transfer.ts';
+
+export interface DiscardOptions extends EitherProtocolOptions, ProgressOptions {
+  /** The payload of each datagram but the last, in bytes, 1 to 65507. Default 512. */
+  readonly datagramBytes?: number | undefined;
+}
+
+/** `bytes` are those that our machine took for sending; all of them arrived where `end` is `discarded`. */
+export interface Discarded extends Transfer {
+  /**
+   * `discarded`: the peer read it all and finished. `sent`: over UDP, all is sent and nobody refused it; whether it
+   * arrived cannot be known. Else it failed: `answered`: the peer sends, which discard never does. The peer ended by FIN
+   * before all was sent (`finished`), or by RST (`reset`), took nothing or did not end in time (`timeout`), or the
+   * caller's signal aborted (`interrupted`).
+   */
+  readonly end: 'discarded' | 'sent' | 'answered' | 'finished' | 'reset' | 'timeout' | 'interrupted';
+  /** Over UDP only. */
+  readonly datagrams: number | undefined;
+  readonly peer: Endpoint;
+}
+
+const endings: Partial<Record<string, Discarded['end']>> = {
+  CONNECTION_LOST: 'reset',
+  NO_ANSWER: 'timeout',
+  INTERRUPTED: 'interrupted',
+};
+
+/** More than what the buffers on the way can hold when our machine has taken the last byte. */
+const bufferedBytes = 16 * 1024 * 1024;
+
+/**
+ * Sends all of `source` to be thrown away (RFC 863), then FIN, and waits for the peer's end: a timeout, and as long as
+ * what may still be in buffers takes at the pace so far. `host` is `HOST` or `HOST:PORT`. The source is destroyed in the
+ * end. Throws `ARGUMENT_INVALID` for a size out of range, what connecting throws, over UDP `CONNECT_FAILED` also where
+ * datagrams are refused, and what the source throws.
+ */
+export async function discard(host: string, source: Readable, options: DiscardOptions = {}): Promise<Discarded> {
+  try {
+    if (options.udp === true) return await discardDatagrams(parseTarget(host, 'udp', 'discard'), source, options);
+    const connection = await Connection.open(parseTarget(host, 'tcp', 'discard'), withDefaults(options));
+    return await discardStream(connection, source, options);
+  } finally {
+    source.destroy();
+  }
+}
+
+async function discardStream(connection: Connection, source: Readable, options: DiscardOptions): Promise<Discarded> {
+  const meter = new Meter(options.clock);
+  const stopReport = meter.report(options);
+  let heard: Discarded['end'] | undefined;
+  const ended = listen(connection).then((end) => {
+    heard = end;
+    // A source that waits for input would keep us from telling.
+    source.destroy();
+    return end;
+  });
+  const result = (end: Discarded['end']): Discarded => ({
+    ...meter.transfer,
+    end,
+    datagrams: undefined,
+    peer: connection.peer,
+  });
+  try {
+    for await (const chunk of source as AsyncIterable<Uint8Array>) {
+      await connection.write(chunk);
+      meter.bytes += chunk.length;
+    }
+    if (heard !== undefined) return result(heard);
+    connection.finish();
+    const end = await waitFor<Discarded['end']>(patienceForRest(meter.transfer, options), late, (resolve, reject) => {
+      ended.then(resolve, reject);
+      return () => {};
+    });
+    return result(end === 'finished' ? 'discarded' : end);
+  } catch (error) {
+    const end = error instanceof SmallservdError ? endings[error.code] : undefined;
+    if (heard !== undefined) return result(heard);
+    if (end !== undefined) return result(end);
+    throw error;
+  } finally {
+    stopReport();
+    connection.destroy();
+  }
+}
+
+/** Where the peer is slow, or the line, megabytes are still to go; nothing tells how far they are. */
+function patienceForRest({ bytes, elapsedMs }: Transfer, options: DiscardOptions): Patience {
+  const { timeoutMs, ...rest } = withDefaults(options);
+  const share = bytes > bufferedBytes ? bufferedBytes / bytes : 1;
+  return { ...rest, timeoutMs: timeoutMs + elapsedMs * share };
+}
+
+function late(waited: string): SmallservdError {
+  return new SmallservdError('NO_ANSWER', `no end within ${waited}`);
+}
+
+/** Resolves with how the peer ends the connection, or that it sends. */
+async function listen(connection: Connection): Promise<Discarded['end']> {
+  try {
+    // Nobody waits for it: the peer has nothing to say until we have finished.
+    return (await connection.read(foreverMs)) === undefined ? 'finished' : 'answered';
+  } catch (error) {
+    const end = error instanceof SmallservdError ? endings[error.code] : undefined;
+    return end ?? 'reset';
+  }
+}

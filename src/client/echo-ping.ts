@@ -1,0 +1,345 @@
+import { formatHostPort } from '../address/host-port.ts';
+import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
+import { Connection, type Endpoint } from '../dial/connection.ts';
+import { DatagramSocket } from '../dial/datagram-socket.ts';
+import { firstToTake } from '../dial/first-to-take.ts';
+import { type HostAddress, resolveHost } from '../dial/resolve-host.ts';
+import { parseTarget, type Target } from '../dial/target.ts';
+import { foreverMs, throwIfInterrupted } from '../dial/wait.ts';
+import { SmallservdError } from '../errors.ts';
+import { assertKeepAlive, type EchoOptions } from './echo-options.ts';
+import { EchoPayloads, type Recognised } from './echo-payload.ts';
+import { assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
+import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
+
+export interface EchoPingOptions extends EchoOptions {
+  /** How many requests; 0: until the signal aborts. Default 0. */
+  readonly count?: number | undefined;
+  /** Of each request: over UDP 0 to 65507, over TCP 1 to 16 MiB. Default 512. */
+  readonly sizeBytes?: number | undefined;
+  /** From the start of one request to the next. Default 1000. */
+  readonly intervalMs?: number | undefined;
+  /** From 0 up to, but not including, 1. Default `Math.random`. */
+  readonly random?: (() => number) | undefined;
+  /** Told of what happens while it happens. */
+  readonly observe?: ((event: EchoPingEvent) => void) | undefined;
+}
+
+/** Requests are numbered from 0. */
+export type EchoPingEvent =
+  | { readonly kind: 'sent'; readonly sequence: number }
+  | { readonly kind: 'answered'; readonly sequence: number; readonly rttMs: number; readonly isDuplicate: boolean }
+  /** `offset`: of the first wrong byte, in the datagram or in all that came over TCP. */
+  | {
+      readonly kind: 'corrupted';
+      readonly sequence: number | undefined;
+      readonly sizeBytes: number;
+      readonly offset: number;
+    }
+  /** Over UDP: something on the way said that nobody takes it. The run goes on, as the peer has answered before. */
+  | { readonly kind: 'refused'; readonly message: string };
+
+export interface EchoPingResult extends RoundTripSummary {
+  readonly peer: Endpoint;
+  readonly protocol: 'tcp' | 'udp';
+  readonly sizeBytes: number;
+  readonly elapsedMs: number;
+  /** Why it ended before its time; not for the signal. */
+  readonly problem: string | undefined;
+  /** Whether each request came back as it was. */
+  readonly isRight: boolean;
+}
+
+type Settings = EchoPingOptions & {
+  readonly count: number;
+  readonly sizeBytes: number;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly random: () => number;
+  readonly clock: Clock;
+};
+
+/**
+ * Sends numbered requests to an echo service (RFC 862), on one connection or as datagrams, one each interval, and holds
+ * what comes back against them. After the last one it waits one timeout for those that are late; when the signal aborts,
+ * only as long as the answer to the last request may well be on its way, twice the longest round trip so far. Throws `ARGUMENT_INVALID`, and `HOST_NOT_FOUND`, `CONNECT_FAILED` or `INTERRUPTED`
+ * where there is nothing to account for.
+ */
+export async function echoPing(host: string, options: EchoPingOptions = {}): Promise<EchoPingResult> {
+  const { count = 0, sizeBytes = 512, intervalMs = 1000, random = Math.random, clock = systemClock } = options;
+  const settings = { ...withDefaults(options), count, sizeBytes, intervalMs, random, clock };
+  assertKeepAlive(options);
+  assertWithin('the count', count, 0, Number.MAX_SAFE_INTEGER);
+  assertWithin('the interval in milliseconds', intervalMs, 1, foreverMs);
+  if (options.udp === true) {
+    assertWithin('the size of a datagram', sizeBytes, 0, largestDatagramBytes);
+    return pingOverUdp(host, settings);
+  }
+  assertWithin('the size of a request over TCP', sizeBytes, 1, 16 * 1024 * 1024);
+  return pingOverTcp(host, settings);
+}
+
+async function pingOverTcp(host: string, settings: Settings): Promise<EchoPingResult> {
+  const connection = await openConnection(parseTarget(host, 'tcp', 'echo'), settings);
+  const run = new Run(connection.peer, 'tcp', settings);
+  try {
+    settings.connected?.(connection.peer);
+    const ended = run.start(async (payload) => connection.write(payload));
+    void readMessages(connection, run, settings.sizeBytes);
+    await ended;
+  } finally {
+    connection.destroy();
+  }
+  return run.result();
+}
+
+/** The signal ends the opening; what comes afterwards is still read, for the run decides when it is over. */
+async function openConnection(target: Target, { signal, ...settings }: Settings): Promise<Connection> {
+  throwIfInterrupted(signal);
+  const opening = new AbortController();
+  const interrupt = (): void => opening.abort();
+  signal?.addEventListener('abort', interrupt);
+  try {
+    return await Connection.open(target, { ...settings, signal: opening.signal });
+  } finally {
+    signal?.removeEventListener('abort', interrupt);
+  }
+}
+
+/** Cuts the stream into messages of the size of the requests, up to its end. */
+async function readMessages(connection: Connection, run: Run, sizeBytes: number): Promise<void> {
+  const message = Buffer.alloc(sizeBytes);
+  let length = 0;
+  try {
+    for (;;) {
+      const chunk = await connection.read(foreverMs);
+      if (chunk === undefined) break;
+      for (let taken = 0; taken < chunk.length; ) {
+        const part = chunk.subarray(taken, taken + sizeBytes - length);
+        message.set(part, length);
+        taken += part.length;
+        length += part.length;
+        if (length < sizeBytes) break;
+        run.takeMessage(message);
+        length = 0;
+      }
+    }
+    run.peerClosed();
+  } catch (error) {
+    run.end(error);
+  }
+}
+
+async function pingOverUdp(host: string, settings: Settings): Promise<EchoPingResult> {
+  const target = parseTarget(host, 'udp', 'echo');
+  const addresses = await resolveHost(target.host, settings.family ?? 'ip', settings);
+  return firstToTake(addresses, async (address) => pingAddress(address, target.port, settings));
+}
+
+async function pingAddress(address: HostAddress, port: number, settings: Settings): Promise<EchoPingResult> {
+  const run = new Run({ address: address.address, port }, 'udp', settings);
+  const socket = await DatagramSocket.open(address, port, {
+    datagram: (bytes) => run.takeDatagram(bytes),
+    failed: (error) => run.refused(error),
+  });
+  try {
+    settings.connected?.(socket.peer);
+    await run.start(async (payload) => socket.send(payload));
+  } finally {
+    socket.close();
+  }
+  return run.result();
+}
+
+/** One run: the requests at their times, the account of what came back, and when it is over. */
+class Run {
+  readonly #peer: Endpoint;
+  readonly #protocol: 'tcp' | 'udp';
+  readonly #settings: Settings;
+  readonly #payloads: EchoPayloads;
+  readonly #trips = new RoundTrips();
+  /** When those were sent that are neither answered nor late, the oldest first. */
+  readonly #unanswered = new Map<number, number>();
+  #sent = 0;
+  #answered = 0;
+  /** Messages that came over TCP. */
+  #messages = 0;
+  #startMs = 0;
+  #endMs = 0;
+  /** Intervals from the start to the last request. */
+  #slot = 0;
+  #longestRttMs = 0;
+  /** Something came over UDP, right or not. */
+  #hasHeard = false;
+  #isInterrupted = false;
+  #isOver = false;
+  #problem: string | undefined;
+  #cancel: Cancel = () => {};
+  #send: (payload: Uint8Array) => Promise<void> = async () => {};
+  #resolve: () => void = () => {};
+  #reject: (error: unknown) => void = () => {};
+
+  constructor(peer: Endpoint, protocol: 'tcp' | 'udp', settings: Settings) {
+    this.#peer = peer;
+    this.#protocol = protocol;
+    this.#settings = settings;
+    this.#payloads = new EchoPayloads(settings.sizeBytes, settings.random);
+  }
+
+  /** Sends the first request now and the others at their times. Resolves when the run is over. */
+  async start(send: (payload: Uint8Array) => Promise<void>): Promise<void> {
+    const { signal, clock } = this.#settings;
+    const interrupt = (): void => this.#interrupt();
+    this.#send = send;
+    this.#startMs = clock.monotonicMs();
+    this.#endMs = this.#startMs;
+    signal?.addEventListener('abort', interrupt);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#resolve = resolve;
+        this.#reject = reject;
+        if (signal?.aborted === true) this.end();
+        else this.#sendNext();
+      });
+    } finally {
+      this.#cancel();
+      signal?.removeEventListener('abort', interrupt);
+    }
+  }
+
+  /** An answer over UDP. */
+  takeDatagram(bytes: Uint8Array): void {
+    this.#hasHeard = true;
+    this.#forgetLate();
+    this.#take(this.#payloads.recognise(bytes, this.#sent, this.#unanswered.keys()), bytes.length);
+  }
+
+  /** An answer over TCP: the nth is to the nth request. */
+  takeMessage(bytes: Uint8Array): void {
+    const sequence = this.#messages;
+    this.#messages += 1;
+    const before = sequence * bytes.length;
+    if (sequence >= this.#sent) {
+      this.#take({ kind: 'corrupted', sequence: undefined, offset: before }, bytes.length);
+      // Of a stream that gives more than it got, nothing further means anything.
+      return this.end(new SmallservdError('ANSWER_WRONG', `${this.#name}: more came back than was sent`));
+    }
+    const recognised = this.#payloads.compare(bytes, sequence);
+    if (recognised.kind === 'right') this.#take(recognised, bytes.length);
+    else this.#take({ ...recognised, offset: before + recognised.offset }, bytes.length);
+  }
+
+  peerClosed(): void {
+    this.end(new SmallservdError('CONNECTION_LOST', `${this.#name} closed the connection`));
+  }
+
+  /** ICMP said that nobody listens. */
+  refused(error: SmallservdError): void {
+    if (!this.#hasHeard) this.#fail(error);
+    else if (!this.#isOver) this.#settings.observe?.({ kind: 'refused', message: error.message });
+  }
+
+  /** Ends it; where something failed, with that as the problem. */
+  end(error?: unknown): void {
+    if (this.#isOver) return;
+    if (error !== undefined && !(error instanceof SmallservdError)) return this.#fail(error);
+    this.#problem = error?.message;
+    this.#isOver = true;
+    this.#endMs = this.#settings.clock.monotonicMs();
+    this.#resolve();
+  }
+
+  result(): EchoPingResult {
+    const summary = this.#trips.summary();
+    return {
+      peer: this.#peer,
+      protocol: this.#protocol,
+      sizeBytes: this.#settings.sizeBytes,
+      elapsedMs: this.#endMs - this.#startMs,
+      ...summary,
+      problem: this.#problem,
+      isRight: summary.sent > 0 && summary.lost === 0 && summary.corrupted === 0 && this.#problem === undefined,
+    };
+  }
+
+  get #name(): string {
+    return formatHostPort(this.#peer.address, this.#peer.port);
+  }
+
+  #fail(error: unknown): void {
+    this.#isOver = true;
+    this.#reject(error);
+  }
+
+  #interrupt(): void {
+    const sentAtMs = this.#unanswered.get(this.#sent - 1);
+    const leftMs = (sentAtMs ?? -Infinity) + 2 * this.#longestRttMs - this.#settings.clock.monotonicMs();
+    if (leftMs <= 0) return this.end();
+    this.#isInterrupted = true;
+    this.#cancel();
+    this.#cancel = this.#settings.clock.after(leftMs, () => this.end());
+  }
+
+  #sendNext(): void {
+    const sequence = this.#sent;
+    const payload = this.#payloads.make(sequence);
+    const nowMs = this.#settings.clock.monotonicMs();
+    this.#sent += 1;
+    this.#forgetLate();
+    this.#unanswered.set(sequence, nowMs);
+    this.#trips.sent(sequence, nowMs);
+    this.#settings.observe?.({ kind: 'sent', sequence });
+    this.#send(payload).then(
+      () => this.#schedule(),
+      (error: unknown) => this.#sendFailed(error),
+    );
+  }
+
+  #sendFailed(error: unknown): void {
+    if (!(error instanceof SmallservdError) || error.code !== 'CONNECT_FAILED') return this.end(error);
+    this.refused(error);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isOver || this.#isInterrupted) return;
+    const { clock, count, intervalMs, timeoutMs } = this.#settings;
+    if (this.#sent === count) {
+      this.#cancel = clock.after(timeoutMs, () => this.end());
+      return;
+    }
+    // Counted from the start: what one request is late does not delay the next. Those that were missed are left out, not sent in a burst.
+    const elapsedMs = clock.monotonicMs() - this.#startMs;
+    this.#slot = Math.max(this.#slot + 1, Math.ceil(elapsedMs / intervalMs));
+    this.#cancel = clock.after(Math.max(0, this.#slot * intervalMs - elapsedMs), () => this.#sendNext());
+  }
+
+  #take(recognised: Recognised, sizeBytes: number): void {
+    if (this.#isOver) return;
+    const { clock, count, observe } = this.#settings;
+    if (recognised.kind === 'corrupted') {
+      this.#trips.corrupted();
+      observe?.({ ...recognised, sizeBytes });
+      return;
+    }
+    const { sequence } = recognised;
+    const trip = this.#trips.received(sequence, clock.monotonicMs());
+    if (trip === undefined) return;
+    this.#unanswered.delete(sequence);
+    if (!trip.isDuplicate) this.#answered += 1;
+    this.#longestRttMs = Math.max(this.#longestRttMs, trip.rttMs);
+    observe?.({ kind: 'answered', sequence, ...trip });
+    const isLast = this.#isInterrupted ? sequence === this.#sent - 1 : this.#answered === count && count > 0;
+    if (isLast) this.end();
+  }
+
+  /** An answer that tells nothing of itself is not taken for that to a request of long ago. */
+  #forgetLate(): void {
+    const { clock, timeoutMs } = this.#settings;
+    const earliestMs = clock.monotonicMs() - timeoutMs;
+    for (const [sequence, sentAtMs] of this.#unanswered) {
+      if (sentAtMs >= earliestMs) return;
+      this.#unanswered.delete(sequence);
+    }
+  }
+}

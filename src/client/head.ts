@@ -1,0 +1,103 @@
+import { domainToASCII } from 'node:url';
+import { formatHostPort } from '../address/host-port.ts';
+import { Connection, type Endpoint, type Received } from '../dial/connection.ts';
+import { parseTarget, type Target } from '../dial/target.ts';
+import { SmallservdError } from '../errors.ts';
+import { type ClientOptions, withDefaults } from './options.ts';
+
+export interface HeadOptions extends ClientOptions {
+  /** What is asked for: a path from `/` on, with its query if it has one, percent-encoded. Default `/`. */
+  readonly path?: string | undefined;
+}
+
+export interface HeadAnswer {
+  readonly peer: Endpoint;
+  /** All that came, up to 64 KiB, each byte a character (ISO 8859-1). */
+  readonly text: string;
+  /** `HTTP/1.1 200 OK`; undefined where the answer is no HTTP. */
+  readonly statusLine: string | undefined;
+  /** In the order in which they came; a name may come twice. */
+  readonly headers: readonly Header[];
+  /** What is wrong with the answer; undefined: nothing. */
+  readonly fault: string | undefined;
+}
+
+export interface Header {
+  readonly name: string;
+  readonly value: string;
+}
+
+const limit = 64 * 1024;
+
+/**
+ * Sends a HEAD request (RFC 9110 section 9.3.2) over plain TCP and reads to the end. `host` is `HOST` or `HOST:PORT`.
+ * An answer with a fault is returned, too. Throws `ARGUMENT_INVALID` and what every client throws.
+ */
+export async function head(host: string, options: HeadOptions = {}): Promise<HeadAnswer> {
+  const target = parseTarget(host, 'tcp', 'http');
+  const path = checkPath(options.path ?? '/');
+  const connection = await Connection.open(target, withDefaults(options));
+  try {
+    await connection.write(`HEAD ${path} HTTP/1.1\r\nHost: ${hostField(target)}\r\nConnection: close\r\n\r\n`);
+    const { bytes, end } = await connection.readAll(limit);
+    const text = Buffer.from(bytes).toString('latin1');
+    return { peer: connection.peer, text, ...parseHead(text, end) };
+  } finally {
+    connection.destroy();
+  }
+}
+
+/** A path in origin form (RFC 9112 section 3.2.1): a space or a line end in it would be another request. */
+function checkPath(path: string): string {
+  if (/^\/[!"$-~]*$/.test(path)) return path;
+  const expected = 'expected one from / on, in ASCII without spaces and #; percent-encode the rest, as in /a%20b';
+  throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(path)} is no path: ${expected}`);
+}
+
+/** The Host field (RFC 9110 section 7.2): without the zone, which means nothing there, and without the usual port. */
+function hostField({ host, port }: Target): string {
+  // Only where need be: it would also read `1.2.3` as an address.
+  const name = /^[\0-\x7f]*$/.test(host) ? host.replace(/%.*$/, '') : domainToASCII(host);
+  return port === 80 ? formatHostPort(name, port).replace(/:80$/, '') : formatHostPort(name, port);
+}
+
+/** Reads a message head (RFC 9112 section 2.2: a lone line feed ends a line, too). */
+function parseHead(text: string, end: Received['end']): Omit<HeadAnswer, 'peer' | 'text'> {
+  const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
+  // What follows the last line end is no line yet.
+  const rest = lines.pop() ?? '';
+  const emptyLine = lines.indexOf('');
+  const isWhole = emptyLine >= 0;
+  const [statusLine = rest, ...headerLines] = isWhole ? lines.slice(0, emptyLine) : lines;
+  const status = /^HTTP\/\d\.\d (\d{3})(?: .*)?$/.exec(statusLine)?.[1];
+  if (status === undefined) return { statusLine: undefined, headers: [], fault: strangeness(text, end) };
+  // An interim answer comes before the one that was asked for (RFC 9110 section 15.2).
+  if (isWhole && /^1(?!01)/.test(status)) return parseHead([...lines.slice(emptyLine + 1), rest].join('\n'), end);
+  const fields = headerLines.map((line) => /^([!#$%&'*+.^`|~\w-]+):[ \t]*(.*?)[ \t]*$/.exec(line));
+  const headers = fields.flatMap((field) => (field === null ? [] : [{ name: field[1] ?? '', value: field[2] ?? '' }]));
+  const odd = headerLines[fields.indexOf(null)];
+  return { statusLine, headers, fault: faultOf(isWhole, odd, end) };
+}
+
+function strangeness(text: string, end: Received['end']): string {
+  if (text === '') return 'the connection ended without an answer';
+  return text.startsWith('HTTP/') && !text.includes('\n') ? cut(end) : 'the answer is no HTTP';
+}
+
+function faultOf(isWhole: boolean, odd: string | undefined, end: Received['end']): string | undefined {
+  if (odd !== undefined) return `a line of the answer is no header: ${JSON.stringify(odd.slice(0, 80))}`;
+  if (!isWhole) return cut(end);
+  if (end === 'limit') return 'more than 64 KiB came as the answer';
+  // Who resets after all has been said has said it.
+  return end === 'timeout' ? 'the answer is whole, but the connection did not end in time' : undefined;
+}
+
+function cut(end: Received['end']): string {
+  const reasons = {
+    finished: 'the connection ended',
+    reset: 'the connection was reset',
+    timeout: 'no more came in time',
+    limit: 'after 64 KiB it still goes on',
+  } as const satisfies Record<Received['end'], string>;
+  return `the head of the answer has no end: ${reasons[end]}`;
+}

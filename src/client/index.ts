@@ -1,0 +1,38 @@
+/** The client tools for programs: `import { daytime } from 'smallservd/client'`. */
+export type { AddressKind } from '../address/address-kind.ts';
+export type { ProtocolEntry } from '../address/protocol-numbers.ts';
+export type { ServiceEntry } from '../address/service-ports.ts';
+export type { Endpoint } from '../dial/connection.ts';
+export type { Family, HostAddress } from '../dial/resolve-host.ts';
+export { type ErrorCode, SmallservdError } from '../errors.ts';
+export { type Chargen, type ChargenOptions, chargen } from './chargen.ts';
+export type { Deviation } from './chargen-pattern.ts';
+export { type CheckResult, type ConformOptions, type ConformResult, conform, type Outcome } from './conform.ts';
+export { type Daytime, daytime } from './daytime.ts';
+export { type Discarded, type DiscardOptions, discard } from './discard.ts';
+export { type Deliver, type Echoed, echo, type EchoPipeOptions } from './echo.ts';
+export { type EchoPingEvent, type EchoPingOptions, type EchoPingResult, echoPing } from './echo-ping.ts';
+export { type HeadAnswer, type Header, type HeadOptions, head } from './head.ts';
+export { type IpAnswer, ip } from './ip.ts';
+export type { LatencyBucket, LatencySummary } from './latency.ts';
+export {
+  type LoadOptions,
+  type LoadProgress,
+  type LoadResult,
+  type LoadService,
+  load,
+  type OpenLoopResult,
+} from './load.ts';
+export { lookupCanonicalName, lookupHost } from './lookup-host.ts';
+export { lookupPort, type PortAnswer } from './lookup-port.ts';
+export { lookupProtocol } from './lookup-protocol.ts';
+export { type MaskAnswer, mask } from './mask.ts';
+export type { ClientOptions, EitherProtocolOptions } from './options.ts';
+export { type PingErrors, type PingEvent, type PingOptions, type PingResult, ping } from './ping.ts';
+export { qotd } from './qotd.ts';
+export { resolve } from './resolve.ts';
+export type { RoundTripSummary, RoundTripTimes } from './round-trips.ts';
+export { systat } from './systat.ts';
+export type { Text } from './text.ts';
+export { type Time, time } from './time.ts';
+export type { ProgressOptions, Transfer } from './transfer.ts';

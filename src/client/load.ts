@@ -1,0 +1,297 @@
+import { systemClock } from '../clock/clock.ts';
+import { ask } from '../dial/ask.ts';
+import type { Endpoint } from '../dial/connection.ts';
+import { LoadStream } from '../dial/load-stream.ts';
+import { resolveHost } from '../dial/resolve-host.ts';
+import { parseTarget, type Target } from '../dial/target.ts';
+import { throwIfInterrupted } from '../dial/wait.ts';
+import { SmallservdError } from '../errors.ts';
+import type { LatencyBucket, LatencySummary } from './latency.ts';
+import { AskLane, DiscardDatagramLane, EchoDatagramLane } from './load-datagram-lanes.ts';
+import { type LaneFactory, laneFailures, type LoadPeer, makePayloads } from './load-lane.ts';
+import { type LoadCounts, LoadRun, type LoadRunOptions } from './load-run.ts';
+import { ChargenStreamLane, DiscardStreamLane, EchoStreamLane, FetchLane } from './load-stream-lanes.ts';
+import { readOpenFiles } from './open-files.ts';
+import { type EitherProtocolOptions, largestDatagramBytes, withDefaults } from './options.ts';
+
+export const loadServices = ['echo', 'discard', 'chargen', 'daytime', 'time', 'qotd', 'systat'] as const;
+
+export type LoadService = (typeof loadServices)[number];
+
+export interface LoadOptions extends EitherProtocolOptions {
+  /** Default `echo`. */
+  readonly service?: LoadService | undefined;
+  /** How many requests can be under way at a time, each on a connection, or a UDP socket, of its own: 1 to 10,000. Default 10. */
+  readonly connections?: number | undefined;
+  /** 1 ms to 1 h. Default 10 s. */
+  readonly durationMs?: number | undefined;
+  /**
+   * Open loop: so many requests a second in all, sent when they are due whatever became of those before; above 0, up
+   * to 1,000,000. One that finds no free connection waits, and its response time counts from when it was due. Without it each
+   * connection sends the next request when the last was answered.
+   */
+  readonly perSecond?: number | undefined;
+  /** Ends the load when so many requests are done, answered or not. */
+  readonly requests?: number | undefined;
+  /**
+   * Bytes of a request: of echo, of blocks for discard, and of every datagram; 1 to 1 MiB, over UDP to 65,507. Default
+   * 64; blocks for discard over TCP have 64 KiB.
+   */
+  readonly size?: number | undefined;
+  /** Told four times a second how far it is. */
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+}
+
+export interface LoadProgress extends LoadCounts {
+  readonly durationMs: number;
+  readonly requests: number | undefined;
+  /** Undefined where nothing was answered, or the service has no requests. */
+  readonly p99Ms: number | undefined;
+}
+
+export interface LoadResult {
+  readonly service: LoadService;
+  readonly protocol: 'tcp' | 'udp';
+  readonly peer: Endpoint;
+  readonly connections: number;
+  /** From when all connections stood to the end. */
+  readonly elapsedMs: number;
+  /** Somebody ended it before its time. */
+  readonly isInterrupted: boolean;
+  /**
+   * Requests that were answered rightly; datagrams for discard, which nobody answers, when the kernel has taken them.
+   * Discard and chargen over TCP have no requests, only bytes.
+   */
+  readonly answered: number;
+  readonly answeredPerSecond: number;
+  /** All errors: of requests, and of connections that could not be made or broke. */
+  readonly failed: number;
+  /** How often each kind came, in words: `connection refused`, `timeout`, `wrong content`, `lost`… */
+  readonly errors: Readonly<Record<string, number>>;
+  /** Requests that were under way at the end. */
+  readonly unfinished: number;
+  /** Payload that was given to the network, and that came. */
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly bytesSentPerSecond: number;
+  readonly bytesReceivedPerSecond: number;
+  /** Of an open loop. */
+  readonly openLoop: OpenLoopResult | undefined;
+  /** From when an answered request was due to its answer; in a closed loop it is due when it is sent. */
+  readonly response: LatencySummary | undefined;
+  /** From when it was sent to its answer. With one connection for each request, connecting included. */
+  readonly serviceTime: LatencySummary | undefined;
+  /** How the response times are spread. */
+  readonly distribution: readonly LatencyBucket[];
+}
+
+export interface OpenLoopResult {
+  readonly wantedPerSecond: number;
+  /** Requests that were due and were not sent before the end: their response times are missing from the percentiles. */
+  readonly waiting: number;
+  /** For how long the oldest of them had been due. */
+  readonly behindMs: number;
+}
+
+const maxConnections = 10_000;
+const maxDurationMs = 3_600_000;
+const maxPerSecond = 1_000_000;
+const maxSize = 1024 * 1024;
+const defaultSize = 64;
+const discardBlockSize = 64 * 1024;
+/** What a process opens beside its connections: standard streams, epoll, pipes of its threads, a name look-up. */
+const ownFiles = 8;
+const progressMs = 250;
+
+/**
+ * Puts a server under load. Every connection is made before the time begins, and all are closed when it resolves. Errors
+ * of single requests are counted; it throws `ARGUMENT_INVALID`, also where the limit on open files forbids so many connections,
+ * `HOST_NOT_FOUND` and `CONNECT_FAILED` where there is nobody, `NO_ANSWER` where a UDP peer is silent from the
+ * beginning, and `INTERRUPTED` where the signal comes before there is a result; afterwards the signal ends the load,
+ * with what there is.
+ */
+export async function load(host: string, options: LoadOptions = {}): Promise<LoadResult> {
+  const plan = checked(options);
+  const target = parseTarget(host, plan.protocol, plan.service);
+  const { makeLane, peer } = await prepare(target, plan, options);
+  const { clock = systemClock, signal, onProgress } = options;
+  const run = new LoadRun(
+    {
+      ...plan,
+      clock,
+      wake: options.clock === undefined ? wakeExactly : (ms, task) => clock.after(ms, task),
+    },
+    makeLane,
+  );
+  const report = (): void => {
+    const p99Ms = run.response.count === 0 ? undefined : run.response.percentileMs(99);
+    onProgress?.({ ...run.counts(), durationMs: plan.durationMs, requests: plan.requests, p99Ms });
+  };
+  const stopReports = onProgress === undefined ? () => {} : clock.every(progressMs, report);
+  const isInterrupted = await new Promise<boolean>((resolve) => {
+    // Between two attempts there may be no socket to keep the process alive.
+    const alive = setInterval(() => {}, 1 << 30);
+    const end = (interrupted: boolean) => (): void => {
+      clearInterval(alive);
+      signal?.removeEventListener('abort', interrupt);
+      resolve(interrupted);
+    };
+    const interrupt = end(true);
+    signal?.addEventListener('abort', interrupt);
+    run.start(end(false));
+    if (signal?.aborted === true) interrupt();
+  });
+  run.stop();
+  stopReports();
+  const { elapsedMs, answered, failed, bytesSent, bytesReceived } = run.counts();
+  if (answered + failed + bytesReceived + bytesSent === 0) throwIfInterrupted(signal);
+  const perSecond = (count: number): number => (elapsedMs === 0 ? 0 : (count * 1000) / elapsedMs);
+  return {
+    service: plan.service,
+    protocol: plan.protocol,
+    peer: { address: peer.address.address, port: peer.port },
+    connections: plan.connections,
+    elapsedMs,
+    isInterrupted,
+    answered,
+    answeredPerSecond: perSecond(answered),
+    failed,
+    errors: Object.fromEntries(run.errors),
+    unfinished: plan.isFlow ? 0 : run.unfinished,
+    bytesSent,
+    bytesReceived,
+    bytesSentPerSecond: perSecond(bytesSent),
+    bytesReceivedPerSecond: perSecond(bytesReceived),
+    openLoop: plan.perSecond === undefined ? undefined : { wantedPerSecond: plan.perSecond, ...run.backlog },
+    response: run.response.summary(),
+    serviceTime: run.service.summary(),
+    distribution: run.response.distribution(),
+  };
+}
+
+/** The options with their defaults, and what follows from them. */
+interface LoadPlan extends Omit<LoadRunOptions, 'clock' | 'wake'> {
+  readonly service: LoadService;
+  readonly protocol: 'tcp' | 'udp';
+  readonly size: number;
+}
+
+function checked(options: LoadOptions): LoadPlan {
+  const { service = 'echo', connections = 10, durationMs = 10_000, perSecond, requests } = options;
+  const isUdp = options.udp === true;
+  const isFlow = !isUdp && (service === 'discard' || service === 'chargen');
+  const size = options.size ?? (isFlow ? discardBlockSize : defaultSize);
+  const most = isUdp ? largestDatagramBytes : maxSize;
+  requireThat(loadServices.includes(service), `there is no load for ${service}: expected ${loadServices.join(', ')}`);
+  requireThat(isWhole(connections, 1, maxConnections), `expected 1 to ${maxConnections} connections`);
+  requireThat(durationMs >= 1 && durationMs <= maxDurationMs, 'expected a duration from 1ms to 1h');
+  requireThat(isWhole(size, 1, most), `expected a size from 1 to ${most} bytes`);
+  requireThat(
+    perSecond === undefined || (perSecond > 0 && perSecond <= maxPerSecond),
+    `expected a rate above 0, up to ${maxPerSecond} a second`,
+  );
+  requireThat(
+    requests === undefined || isWhole(requests, 1, Number.MAX_SAFE_INTEGER),
+    'expected a number of requests from 1 on',
+  );
+  requireThat(
+    !isFlow || (perSecond === undefined && requests === undefined),
+    `${service} over TCP is a flow of bytes: it has no requests to count, nor a rate of them`,
+  );
+  requireOpenFiles(connections);
+  const { timeoutMs } = withDefaults(options);
+  const silence = isUdp ? laneFailures.lost : laneFailures.timeout;
+  const protocol = isUdp ? 'udp' : 'tcp';
+  return { service, protocol, size, connections, durationMs, perSecond, requests, isFlow, timeoutMs, silence };
+}
+
+function isWhole(value: number, least: number, most: number): boolean {
+  return Number.isSafeInteger(value) && value >= least && value <= most;
+}
+
+function requireThat(holds: boolean, message: string): void {
+  if (!holds) throw new SmallservdError('ARGUMENT_INVALID', message);
+}
+
+/** Better no load than one that measures the limit. */
+function requireOpenFiles(connections: number): void {
+  const files = readOpenFiles();
+  if (files === undefined) return;
+  const needed = files.open + ownFiles + connections;
+  requireThat(
+    needed <= files.limit,
+    `${connections} connections need ${needed} open files, and only ${files.limit} are allowed: ulimit -n ${needed}`,
+  );
+}
+
+interface Prepared {
+  readonly peer: LoadPeer;
+  readonly makeLane: LaneFactory;
+}
+
+/** Finds the address that answers, and makes lanes to it. */
+async function prepare(target: Target, plan: LoadPlan, options: LoadOptions): Promise<Prepared> {
+  return plan.protocol === 'udp' ? prepareDatagrams(target, plan, options) : prepareStreams(target, plan, options);
+}
+
+async function prepareStreams(target: Target, { service, size }: LoadPlan, options: LoadOptions): Promise<Prepared> {
+  const first = await LoadStream.first(target, withDefaults(options));
+  const peer: LoadPeer = { address: first.address, port: target.port };
+  // The connection that found the address is the first lane's: the server never sees one too many.
+  const own = (index: number): readonly LoadStream[] => (index === 0 ? [first] : []);
+  switch (service) {
+    case 'echo': {
+      const payloads = makePayloads(size);
+      return { peer, makeLane: (index, events) => new EchoStreamLane(peer, index, payloads, events, ...own(index)) };
+    }
+    case 'discard': {
+      const block = Buffer.alloc(size, 'discard ');
+      return { peer, makeLane: (index, events) => new DiscardStreamLane(peer, block, events, ...own(index)) };
+    }
+    case 'chargen':
+      return { peer, makeLane: (index, events) => new ChargenStreamLane(peer, events, ...own(index)) };
+    default:
+      // These answer the connection itself: it has served.
+      first.destroy();
+      return { peer, makeLane: (_index, events) => new FetchLane(peer, service, events) };
+  }
+}
+
+async function prepareDatagrams(target: Target, { service, size }: LoadPlan, options: LoadOptions): Promise<Prepared> {
+  const patient = withDefaults(options);
+  const payloads = makePayloads(size);
+  const payload = payloads[0] as Buffer;
+  const peer: LoadPeer = {
+    address: await (service === 'discard' ? firstAddress() : answeringAddress()),
+    port: target.port,
+  };
+  switch (service) {
+    case 'echo':
+      return { peer, makeLane: (index, events) => new EchoDatagramLane(peer, index, payloads, events) };
+    case 'discard':
+      return { peer, makeLane: (_index, events) => new DiscardDatagramLane(peer, payload, events) };
+    default:
+      return { peer, makeLane: (_index, events) => new AskLane(peer, service, payload, events) };
+  }
+
+  /** Discard never answers. */
+  async function firstAddress(): Promise<LoadPeer['address']> {
+    const [address] = await resolveHost(target.host, options.family ?? 'ip', patient);
+    return address as LoadPeer['address'];
+  }
+
+  async function answeringAddress(): Promise<LoadPeer['address']> {
+    const { address } = (await ask(target, () => payload, { ...patient, family: options.family })).peer;
+    return { address, family: address.includes(':') ? 6 : 4 };
+  }
+}
+
+/** Node's timers have whole milliseconds, and may be one late; the last two are passed in turns of the event loop. */
+function wakeExactly(ms: number, task: () => void): () => void {
+  if (ms > 2) {
+    const timer = setTimeout(task, Math.floor(ms) - 1);
+    return () => clearTimeout(timer);
+  }
+  const turn = setImmediate(task);
+  return () => clearImmediate(turn);
+}

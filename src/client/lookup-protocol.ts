@@ -1,0 +1,16 @@
+import { parseProtocolEntries, type ProtocolEntry } from '../address/protocol-numbers.ts';
+import { readDatabase } from '../address/system-database.ts';
+import { SmallservdError } from '../errors.ts';
+
+/**
+ * The entry of a protocol by its name, an alias, or its number, as getprotobyname(3) and getprotobynumber(3) find it:
+ * the first in `file`. ip, icmp, tcp, udp, ipv6 and ipv6-icmp are known without it. Throws `ENTRY_NOT_FOUND`.
+ */
+export async function lookupProtocol(protocol: string, file: string = '/etc/protocols'): Promise<ProtocolEntry> {
+  const number = /^\d+$/.test(protocol) ? Number(protocol) : undefined;
+  const entry = parseProtocolEntries(readDatabase(file)).find((each) =>
+    number === undefined ? [each.name, ...each.aliases].includes(protocol) : each.number === number,
+  );
+  if (entry !== undefined) return entry;
+  throw new SmallservdError('ENTRY_NOT_FOUND', `${file} has no protocol ${JSON.stringify(protocol)}`);
+}

@@ -1,0 +1,83 @@
+import { formatIp, formatIpv6, type IpAddress } from '../address/ip-address.ts';
+import { type AddressBits, classfulPrefix, prefixOfMask, subnetOf } from '../address/subnet.ts';
+import { SmallservdError } from '../errors.ts';
+import { invalidAddress, parseAddress } from './ip.ts';
+
+/** An address, its mask, and the network that the mask cuts out. All addresses are in their normal form. */
+export interface MaskAnswer {
+  readonly address: string;
+  readonly family: 'IPv4' | 'IPv6';
+  /** The class that gave the mask, where the arguments gave none (RFC 791 section 3.2). */
+  readonly class?: 'A' | 'B' | 'C';
+  /** `255.255.255.0`; for IPv6 `ffff:ffff:ffff:ffff::`. */
+  readonly mask: string;
+  /** `ffffff00`: 8 digits, for IPv6 32. */
+  readonly hexMask: string;
+  readonly prefix: number;
+  readonly network: string;
+  /** The address without its network: `0.0.0.7`. */
+  readonly hostPart: string;
+  /** None in IPv6, nor where a network has one or two addresses (RFC 3021). */
+  readonly broadcast?: string;
+  readonly firstHost: string;
+  readonly lastHost: string;
+  readonly hosts: bigint;
+}
+
+/**
+ * What a mask makes of an address. `text` is `ADDRESS/PREFIX`, `ADDRESS/MASK` or `ADDRESS`, which takes `mask` or, for
+ * IPv4, the mask of its class. Throws `ADDRESS_INVALID`; `ARGUMENT_INVALID` where there is no mask or there are two.
+ */
+export async function mask(text: string, separateMask?: string): Promise<MaskAnswer> {
+  const slash = text.indexOf('/');
+  const addressText = slash < 0 ? text : text.slice(0, slash);
+  const parsed = parseAddress(addressText);
+  if (parsed === undefined || parsed.zone !== '') throw invalidAddress(addressText);
+  const { address, family } = parsed;
+  const bits = family === 'IPv4' ? 32 : 128;
+  const format = family === 'IPv4' ? formatIp : formatIpv6;
+  if (slash >= 0 && separateMask !== undefined)
+    throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(text)} has a mask already: expected no second one`);
+  const given = slash < 0 ? separateMask : text.slice(slash + 1);
+  const implied = given === undefined ? impliedPrefix(address, text, bits) : undefined;
+  const prefix = implied?.prefix ?? parsePrefix(given ?? '', bits);
+  const subnet = subnetOf(address, prefix, bits);
+  return {
+    address: format(address),
+    family,
+    ...(implied !== undefined && { class: implied.class }),
+    mask: format(subnet.mask),
+    hexMask: formatHex(subnet.mask, bits),
+    prefix,
+    network: format(subnet.network),
+    hostPart: format(subnet.hostPart),
+    ...(subnet.broadcast !== undefined && { broadcast: format(subnet.broadcast) }),
+    firstHost: format(subnet.firstHost),
+    lastHost: format(subnet.lastHost),
+    hosts: subnet.hosts,
+  };
+}
+
+function impliedPrefix(address: IpAddress, text: string, bits: AddressBits): ReturnType<typeof classfulPrefix> {
+  const implied = bits === 32 ? classfulPrefix(address) : undefined;
+  if (implied !== undefined) return implied;
+  const reason = bits === 32 ? 'is of class D or E, which has no default mask' : 'is IPv6, which has no default mask';
+  throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(text)} ${reason}: expected ${text}/PREFIX`);
+}
+
+/** The prefix length of `24` or of `255.255.255.0`. */
+function parsePrefix(given: string, bits: AddressBits): number {
+  if (/^(?:0|[1-9]\d{0,2})$/.test(given) && Number(given) <= bits) return Number(given);
+  const parsed = /[.:]/.test(given) ? parseAddress(given) : undefined;
+  const isMask = parsed?.zone === '' && (parsed.family === 'IPv4') === (bits === 32);
+  const prefix = isMask ? prefixOfMask(parsed.address, bits) : undefined;
+  if (prefix !== undefined) return prefix;
+  const example = bits === 32 ? '255.255.0.0' : 'ffff::';
+  const expected = isMask ? 'all ones before all zeros' : `a prefix from 0 to ${bits}, or a mask as in ${example}`;
+  throw new SmallservdError('ADDRESS_INVALID', `Invalid mask ${JSON.stringify(given)}: expected ${expected}`);
+}
+
+function formatHex({ w0, w1, w2, w3 }: IpAddress, bits: AddressBits): string {
+  const words = bits === 32 ? [w3] : [w0, w1, w2, w3];
+  return words.map((word) => word.toString(16).padStart(8, '0')).join('');
+}

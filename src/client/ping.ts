@@ -1,0 +1,277 @@
+import { type IpAddress, isBroadcast, isMulticast, parseIp } from '../address/ip-address.ts';
+import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
+import { type OpenIcmpSocket, openIcmpSocket, type RawSocket } from '../dial/raw-socket.ts';
+import { type HostAddress, resolveHost } from '../dial/resolve-host.ts';
+import { firstWithRoute } from '../dial/route.ts';
+import { parseHost } from '../dial/target.ts';
+import { foreverMs, throwIfInterrupted } from '../dial/wait.ts';
+import { SmallservdError } from '../errors.ts';
+import { EchoPayloads } from './echo-payload.ts';
+import { decodeIcmp, type EchoReply, encodeEchoRequest, icmpHeaderBytes } from './icmp.ts';
+import { assertWithin, type ClientOptions, withDefaults } from './options.ts';
+import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
+
+/** The largest data of an echo request: an IPv4 packet without its headers. */
+export const mostPingBytes = 65_507;
+
+export interface PingOptions extends ClientOptions {
+  /** Echo requests to send, from 1 on. Default: they go on until the signal aborts. */
+  readonly count?: number | undefined;
+  /** Milliseconds from one request to the next. Default 1000. */
+  readonly intervalMs?: number | undefined;
+  /** Data of each request, 0 to 65507 bytes. Default 56. */
+  readonly sizeBytes?: number | undefined;
+  /** The time to live, over IPv6 the hop limit: 1 to 255. Default: the system's. */
+  readonly ttl?: number | undefined;
+  /** Is told what happens, when it happens. */
+  readonly observe?: ((event: PingEvent) => void) | undefined;
+  /** From 0 up to, but not including, 1: the identifier and the data. Default `Math.random`. */
+  readonly random?: (() => number) | undefined;
+}
+
+/** `sequence` is that on the wire: from 1 on, 0 after 65535. */
+export type PingEvent =
+  | { readonly kind: 'started'; readonly address: string; readonly sizeBytes: number }
+  | {
+      readonly kind: 'reply';
+      readonly sequence: number;
+      /** Of the ICMP message: the data and 8 more. */
+      readonly bytes: number;
+      /** Undefined over IPv6. */
+      readonly ttl: number | undefined;
+      readonly rttMs: number;
+      /** The request had been answered before. */
+      readonly isDuplicate: boolean;
+      /** It took longer than the timeout. It counts all the same. */
+      readonly isLate: boolean;
+    }
+  /** A reply with a wrong checksum, or with other data than was sent: `offset` of the first such byte. */
+  | { readonly kind: 'corrupted'; readonly sequence: number; readonly offset: number | undefined }
+  /** A router or a host, `from`, says why the request did not get through; undefined: this machine did not send it. */
+  | { readonly kind: 'error'; readonly sequence: number; readonly from: string | undefined; readonly reason: string }
+  /** Nothing came within the timeout. */
+  | { readonly kind: 'silence'; readonly sequence: number };
+
+/** Errors of one kind. */
+export interface PingErrors {
+  readonly from: string | undefined;
+  readonly reason: string;
+  readonly count: number;
+}
+
+export interface PingResult extends RoundTripSummary {
+  /** Which address was asked. */
+  readonly address: string;
+  /** Replies that took longer than the timeout; they are among `received`. */
+  readonly late: number;
+  readonly errors: readonly PingErrors[];
+  /** Milliseconds from the first request to the end. */
+  readonly elapsedMs: number;
+}
+
+/**
+ * Sends ICMP echo requests (RFC 792, RFC 4443) to the first address of a host that this machine has a route to, and
+ * compares the replies with what was sent. Ends when as many as wanted are sent and each is answered or given up, or when
+ * the signal aborts; without any answer, too. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED` without a route,
+ * `ARGUMENT_INVALID` for an option out of its range and for a multicast or broadcast address, `RAW_SOCKET_MISSING`,
+ * `RAW_SOCKET_NOT_PERMITTED`, and `INTERRUPTED` where the signal aborts before the first request.
+ */
+export async function ping(
+  host: string,
+  options: PingOptions = {},
+  open: OpenIcmpSocket = openIcmpSocket,
+): Promise<PingResult> {
+  const { family = 'ip', signal } = options;
+  assertRanges(options);
+  const name = parseHost(host);
+  const addresses = await resolveHost(name, family, withDefaults(options));
+  if (addresses.some(isGroup))
+    throw new SmallservdError('ARGUMENT_INVALID', `${name} is a group of hosts: ping asks a single one`);
+  const target = await firstWithRoute(name, addresses);
+  throwIfInterrupted(signal);
+  const run = new PingRun(target, options, open);
+  const interrupt = (): void => run.stop();
+  signal?.addEventListener('abort', interrupt);
+  try {
+    return await run.begin();
+  } finally {
+    signal?.removeEventListener('abort', interrupt);
+    run.close();
+  }
+}
+
+function assertRanges({ count = 1, intervalMs = 1000, sizeBytes = 0, ttl = 1 }: PingOptions): void {
+  assertWithin('the count', count, 1, Number.MAX_SAFE_INTEGER);
+  assertWithin('the interval in milliseconds', intervalMs, 1, foreverMs);
+  assertWithin('the size of the data', sizeBytes, 0, mostPingBytes);
+  assertWithin('the time to live', ttl, 1, 255);
+}
+
+/** Requests are numbered from 0 on; the numbers on the wire begin with 1, as ping's always have, and have 16 bits. */
+class PingRun {
+  readonly #target: HostAddress;
+  readonly #ip: IpAddress | undefined;
+  readonly #clock: Clock;
+  readonly #count: number;
+  readonly #intervalMs: number;
+  readonly #timeoutMs: number;
+  readonly #tell: (event: PingEvent) => void;
+  readonly #identifier: number;
+  readonly #payloads: EchoPayloads;
+  readonly #socket: RawSocket;
+  readonly #roundTrips = new RoundTrips();
+  /** Requests that nothing has come for yet: who gives them up. */
+  readonly #waiting = new Map<number, Cancel>();
+  readonly #errors = new Map<string, PingErrors>();
+  /** Requests that were given to the socket. */
+  #next = 0;
+  #late = 0;
+  #isOver = false;
+  #beganMs = 0;
+  #dueMs = 0;
+  #cancelNext: Cancel = () => {};
+  #resolve: (result: PingResult) => void = () => {};
+  #reject: (error: Error) => void = () => {};
+
+  constructor(target: HostAddress, options: PingOptions, open: OpenIcmpSocket) {
+    const { clock = systemClock, random = Math.random, sizeBytes = 56, ttl } = options;
+    this.#target = target;
+    this.#ip = parseIp(target.address);
+    this.#clock = clock;
+    this.#count = options.count ?? Number.POSITIVE_INFINITY;
+    this.#intervalMs = options.intervalMs ?? 1000;
+    this.#timeoutMs = withDefaults(options).timeoutMs;
+    this.#tell = options.observe ?? (() => {});
+    this.#identifier = Math.floor(random() * 65_536);
+    this.#payloads = new EchoPayloads(sizeBytes, random);
+    this.#socket = open(
+      { family: target.family, ttl, clock },
+      {
+        packet: (bytes, source, atMs) => this.#heard(bytes, source, atMs),
+        failed: (error) => this.#reject(error),
+      },
+    );
+  }
+
+  /** Resolves when all is over. */
+  async begin(): Promise<PingResult> {
+    this.#beganMs = this.#clock.monotonicMs();
+    this.#dueMs = this.#beganMs;
+    this.#tell({ kind: 'started', address: this.#target.address, sizeBytes: this.#payloads.sizeBytes });
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#sendNext();
+    });
+  }
+
+  /** Ends it with what it has. */
+  stop(): void {
+    this.close();
+    this.#resolve({
+      ...this.#roundTrips.summary(),
+      address: this.#target.address,
+      late: this.#late,
+      errors: [...this.#errors.values()],
+      elapsedMs: this.#clock.monotonicMs() - this.#beganMs,
+    });
+  }
+
+  close(): void {
+    this.#isOver = true;
+    this.#cancelNext();
+    for (const cancel of this.#waiting.values()) cancel();
+    this.#socket.close();
+  }
+
+  #sendNext(): void {
+    const request = this.#next;
+    this.#next += 1;
+    const numbers = { identifier: this.#identifier, sequence: onWire(request) };
+    const packet = encodeEchoRequest(this.#target.family, { ...numbers, data: this.#payloads.make(request) });
+    this.#waiting.set(
+      request,
+      this.#clock.after(this.#timeoutMs, () => {
+        this.#tell({ kind: 'silence', sequence: onWire(request) });
+        this.#settle(request);
+      }),
+    );
+    this.#socket.send(packet, this.#target.address).then(
+      (leftAtMs) => this.#roundTrips.sent(request, leftAtMs),
+      (error: Error) => {
+        if (this.#isOver) return;
+        this.#roundTrips.sent(request, this.#clock.monotonicMs());
+        this.#failed(request, undefined, error.message);
+      },
+    );
+    if (this.#next === this.#count) return;
+    const nowMs = this.#clock.monotonicMs();
+    // After a machine has slept, what it missed is not made up for.
+    if (nowMs - this.#dueMs > this.#intervalMs) this.#dueMs = nowMs;
+    this.#dueMs += this.#intervalMs;
+    this.#cancelNext = this.#clock.after(Math.max(0, this.#dueMs - nowMs), () => this.#sendNext());
+  }
+
+  #heard(bytes: Uint8Array, source: string, atMs: number): void {
+    if (this.#isOver) return;
+    const message = decodeIcmp(this.#target.family, bytes);
+    // A raw socket hears what is meant for other programs, too.
+    if (message === undefined || message.identifier !== this.#identifier) return;
+    const about = message.kind === 'reply' ? parseIp(source) : message.destination;
+    const request = this.#requestOf(message.sequence);
+    if (request === undefined || !isSameIp(about, this.#ip)) return;
+    if (message.kind === 'error') this.#failed(request, source, message.reason);
+    else this.#answered(request, message, atMs);
+  }
+
+  #answered(request: number, { data, isIntact, ttl, sequence }: EchoReply, atMs: number): void {
+    const compared = this.#payloads.compare(data, request);
+    if (!isIntact || compared.kind === 'corrupted') {
+      this.#roundTrips.corrupted();
+      const offset = isIntact && compared.kind === 'corrupted' ? compared.offset : undefined;
+      this.#tell({ kind: 'corrupted', sequence, offset });
+    } else {
+      const received = this.#roundTrips.received(request, atMs);
+      if (received === undefined) return;
+      const isLate = received.rttMs > this.#timeoutMs;
+      if (isLate && !received.isDuplicate) this.#late += 1;
+      const bytes = icmpHeaderBytes + data.length;
+      this.#tell({ kind: 'reply', sequence, bytes, ttl, isLate, ...received });
+    }
+    this.#settle(request);
+  }
+
+  #failed(request: number, from: string | undefined, reason: string): void {
+    const kind = `${from} ${reason}`;
+    this.#errors.set(kind, { from, reason, count: (this.#errors.get(kind)?.count ?? 0) + 1 });
+    this.#tell({ kind: 'error', sequence: onWire(request), from, reason });
+    this.#settle(request);
+  }
+
+  /** The last request with this number on the wire; undefined: none was sent. */
+  #requestOf(sequence: number): number | undefined {
+    const last = this.#next - 1;
+    const request = last - ((onWire(last) - sequence) & 0xffff);
+    return request < 0 ? undefined : request;
+  }
+
+  #settle(request: number): void {
+    this.#waiting.get(request)?.();
+    this.#waiting.delete(request);
+    if (this.#next === this.#count && this.#waiting.size === 0) this.stop();
+  }
+}
+
+function onWire(request: number): number {
+  return (request + 1) & 0xffff;
+}
+
+function isSameIp(one: IpAddress | undefined, other: IpAddress | undefined): boolean {
+  if (one === undefined || other === undefined) return false;
+  return one.w3 === other.w3 && one.w2 === other.w2 && one.w1 === other.w1 && one.w0 === other.w0;
+}
+
+function isGroup({ address }: HostAddress): boolean {
+  const ip = parseIp(address);
+  return ip !== undefined && (isMulticast(ip) || isBroadcast(ip));
+}

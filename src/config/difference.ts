@@ -1,0 +1,32 @@
+/** One key whose value differs between two configs, as JSON; undefined where the key is missing. */
+export interface Difference {
+  /** Such as `services.echo.idleTimeout`. */
+  readonly path: string;
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+/** Where two configs, as `configToJson` gives them, differ: keys of maps one by one, lists as a whole. */
+export function configDifferences(before: unknown, after: unknown): readonly Difference[] {
+  return [...differencesAt([], before, after)];
+}
+
+/** `services.echo.idleTimeout: "5m" → "1m"`; a whole service that comes or goes is `+` or `-`. */
+export function formatDifference({ path, before, after }: Difference): string {
+  if (before === undefined) return `+ ${path}: ${JSON.stringify(after)}`;
+  if (after === undefined) return `- ${path}: ${JSON.stringify(before)}`;
+  return `~ ${path}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`;
+}
+
+function* differencesAt(path: readonly string[], before: unknown, after: unknown): Generator<Difference> {
+  if (isMap(before) && isMap(after)) {
+    for (const key of new Set([...Object.keys(before), ...Object.keys(after)]))
+      yield* differencesAt([...path, key], before[key], after[key]);
+  } else if (JSON.stringify(before) !== JSON.stringify(after)) {
+    yield { path: path.join('.'), before, after };
+  }
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

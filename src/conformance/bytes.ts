@@ -1,0 +1,38 @@
+/** So many bytes of a peer are shown. */
+const shownBytes = 48;
+
+/** Bytes as people can read them and a terminal cannot obey: text in quotes where they are text, else hexadecimal; and how many they are. */
+export function describeBytes(bytes: Uint8Array): string {
+  if (bytes.length === 0) return 'nothing';
+  const shown = Buffer.from(bytes.subarray(0, shownBytes));
+  const more = bytes.length > shownBytes ? '…' : '';
+  const count = bytes.length === 1 ? '1 byte' : `${bytes.length} bytes`;
+  const printable = shown.filter((byte) => isPrintable(byte) || byte === 0x0d || byte === 0x0a).length;
+  return printable * 2 > shown.length ? `"${quote(shown)}${more}" (${count})` : `${hex(shown)}${more} (${count})`;
+}
+
+export function isPrintable(byte: number): boolean {
+  return byte >= 0x20 && byte <= 0x7e;
+}
+
+function quote(bytes: Uint8Array): string {
+  return Array.from(
+    bytes,
+    (byte) => escapes.get(byte) ?? (isPrintable(byte) ? String.fromCharCode(byte) : escape(byte)),
+  ).join('');
+}
+
+const escapes: ReadonlyMap<number, string> = new Map([
+  [0x0d, '\\r'],
+  [0x0a, '\\n'],
+  [0x22, '\\"'],
+  [0x5c, '\\\\'],
+]);
+
+function escape(byte: number): string {
+  return `\\x${byte.toString(16).padStart(2, '0')}`;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+}

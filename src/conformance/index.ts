@@ -1,0 +1,19 @@
+import { chargenChecks } from './chargen.ts';
+import type { Check } from './check.ts';
+import { daytimeChecks } from './daytime.ts';
+import { discardChecks } from './discard.ts';
+import { echoChecks } from './echo.ts';
+import { qotdChecks } from './qotd.ts';
+import { systatChecks } from './systat.ts';
+import { timeChecks } from './time.ts';
+
+/** All facts, in the order of the services' ports, over TCP before UDP. */
+export const allChecks: readonly Check[] = [
+  ...echoChecks,
+  ...discardChecks,
+  ...systatChecks,
+  ...daytimeChecks,
+  ...qotdChecks,
+  ...chargenChecks,
+  ...timeChecks,
+];

@@ -1,0 +1,27 @@
+const words: Readonly<Record<string, string>> = {
+  EACCES: 'not permitted (a firewall on this machine?)',
+  EADDRINUSE: 'the local port is in use',
+  EADDRNOTAVAIL: 'no local address or port is left to send from',
+  ECONNABORTED: 'connection aborted',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EHOSTUNREACH: 'no route to the host',
+  EMFILE: 'too many open files',
+  EMSGSIZE: 'the datagram is too large',
+  ENETUNREACH: 'the network is unreachable',
+  EPERM: 'not permitted (a firewall on this machine?)',
+  EPIPE: 'the connection was closed',
+  ETIMEDOUT: 'no answer',
+};
+
+/** What the system's error means, in words. */
+export function describeNetworkError(error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return words[code] ?? message;
+}
+
+/** The same without what differs from one connection to the next, to count errors by: few words, however many errors. */
+export function networkErrorKind(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return words[code ?? ''] ?? code ?? message;
+}

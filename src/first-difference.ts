@@ -1,0 +1,7 @@
+/** The offset of the first byte that differs, or where the shorter one ends; undefined for equal bytes. */
+export function firstDifference(one: Uint8Array, other: Uint8Array): number | undefined {
+  if (Buffer.compare(one, other) === 0) return undefined;
+  const common = Math.min(one.length, other.length);
+  for (let index = 0; index < common; index++) if (one[index] !== other[index]) return index;
+  return common;
+}

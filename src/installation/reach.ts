@@ -1,0 +1,36 @@
+import { posix } from 'node:path';
+
+/** ProtectHome and PrivateTmp of the units (systemd.exec(5)) put empty folders in their place. */
+const hidden: readonly (readonly [folder: string, setting: string])[] = [
+  ['/home', 'ProtectHome'],
+  ['/root', 'ProtectHome'],
+  ['/run/user', 'ProtectHome'],
+  ['/tmp', 'PrivateTmp'],
+  ['/var/tmp', 'PrivateTmp'],
+];
+
+const readable = 0o004;
+const executable = 0o001;
+
+/**
+ * Why the user of the service, a DynamicUser that owns nothing and is in no group, cannot read a path, for a message that begins with the
+ * path; undefined: it can. `modeOf` gives the permission bits of a file or folder.
+ */
+export function whyOutOfReach(path: string, modeOf: (path: string) => number): string | undefined {
+  const tree = hidden.find(([folder]) => path === folder || path.startsWith(`${folder}/`));
+  if (tree !== undefined) return `lies in ${tree[0]}, which is hidden from the service (${tree[1]})`;
+  const closed = foldersAbove(path).find((folder) => (modeOf(folder) & executable) === 0);
+  if (closed !== undefined) return `lies in ${closed}, which other users may not enter (mode ${octal(modeOf(closed))})`;
+  const mode = modeOf(path);
+  return (mode & readable) === 0 ? `cannot be read by other users (mode ${octal(mode)})` : undefined;
+}
+
+/** From the root on. */
+function foldersAbove(path: string): readonly string[] {
+  const parent = posix.dirname(path);
+  return parent === path ? [] : [...foldersAbove(parent), parent];
+}
+
+function octal(mode: number): string {
+  return (mode & 0o7777).toString(8).padStart(3, '0');
+}

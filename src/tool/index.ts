@@ -1,0 +1,39 @@
+import { chargenTool } from './chargen.ts';
+import { conformTool } from './conform.ts';
+import { daytimeTool } from './daytime.ts';
+import { discardTool } from './discard.ts';
+import { echoTool } from './echo.ts';
+import { headTool } from './head.ts';
+import { ipTool } from './ip.ts';
+import { loadTool } from './load.ts';
+import { lookupHostTool } from './lookup-host.ts';
+import { lookupPortTool } from './lookup-port.ts';
+import { lookupProtocolTool } from './lookup-protocol.ts';
+import { maskTool } from './mask.ts';
+import { pingTool } from './ping.ts';
+import { qotdTool } from './qotd.ts';
+import { resolveTool } from './resolve.ts';
+import { systatTool } from './systat.ts';
+import { timeTool } from './time.ts';
+import type { Tool } from './tool.ts';
+
+/** All subcommands of smallserv, in the order in which its help lists them. */
+export const tools: readonly Tool[] = [
+  ipTool,
+  maskTool,
+  resolveTool,
+  lookupHostTool,
+  lookupPortTool,
+  lookupProtocolTool,
+  headTool,
+  daytimeTool,
+  timeTool,
+  qotdTool,
+  systatTool,
+  chargenTool,
+  discardTool,
+  echoTool,
+  pingTool,
+  loadTool,
+  conformTool,
+];

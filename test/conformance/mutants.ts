@@ -1,0 +1,381 @@
+import type { Socket } from 'node:net';
+
+/** What a fake server does with its clients: one function for TCP, one for UDP. */
+export interface Behaviour {
+  readonly tcp?: (socket: Socket) => void;
+  /** The nth datagram, counted from 1, and how to answer it. */
+  readonly udp?: (request: Buffer, reply: (bytes: Uint8Array | string) => void, count: number) => void;
+}
+
+export interface Mutant extends Behaviour {
+  /** The check that it is made wrong for. */
+  readonly id: string;
+  /** What is wrong with it. */
+  readonly fault: string;
+  /** What the check says of it. */
+  readonly says: RegExp;
+}
+
+type Reply = (bytes: Uint8Array | string) => void;
+
+/** A line of chargen over a ring of so many characters. */
+function chargenLine(line: number, ring = 95, length = 72): string {
+  const codes = Array.from({ length }, (_, column) => 0x20 + ((line + column) % ring));
+  return `${String.fromCharCode(...codes)}\r\n`;
+}
+
+/** Writes without end, as fast as the client takes it. */
+function pour(socket: Socket, lineOf: (line: number) => string): void {
+  let line = 0;
+  const more = (): void => {
+    let hasRoom = !socket.destroyed && socket.writable;
+    while (hasRoom) {
+      const block = Array.from({ length: 200 }, (_, index) => lineOf(line + index)).join('');
+      line += 200;
+      hasRoom = socket.write(block, 'latin1');
+    }
+  };
+  socket.resume().on('drain', more);
+  more();
+}
+
+function echoTcp(change: (chunk: Buffer, position: number) => Buffer): (socket: Socket) => void {
+  return (socket) => {
+    let position = 0;
+    socket.on('data', (chunk) => {
+      socket.write(change(Buffer.from(chunk), position));
+      position += chunk.length;
+    });
+    socket.on('end', () => socket.end());
+  };
+}
+
+/** Sends this and closes properly. */
+function answer(bytes: Uint8Array | string): (socket: Socket) => void {
+  return (socket) => void socket.resume().end(bytes, 'latin1');
+}
+
+/** The answers of an honest server, for what only its manners are wrong. */
+const honest = {
+  systat: '2 users\r\n',
+  daytime: 'Sun Nov 22 11:07:12 2026\r\n',
+  qotd: 'An echo is the only answer that is never wrong.\r\n',
+  time: '\x01\x02\x03\x04',
+} as const;
+
+const closing: readonly Mutant[] = Object.entries(honest).flatMap(([service, text]): Mutant[] => [
+  {
+    id: `${service}.tcp.closes`,
+    fault: 'stays open',
+    tcp: (socket) => void socket.resume().write(text),
+    says: /a connection that stays open after/,
+  },
+  {
+    id: `${service}.tcp.closes`,
+    fault: 'goes on for ever',
+    tcp: (socket) => pour(socket, () => text),
+    says: /more and more bytes after/,
+  },
+  {
+    id: `${service}.tcp.half-close`,
+    fault: "takes the client's FIN for a farewell",
+    tcp(socket) {
+      const timer = setTimeout(() => socket.end(text), 100);
+      socket.resume().on('end', () => {
+        clearTimeout(timer);
+        socket.end();
+      });
+    },
+    says: /FIN without it/,
+  },
+  {
+    id: `${service}.tcp.unread-input`,
+    fault: 'closes at once, without a look at its input',
+    tcp: (socket) => void socket.end(text, () => socket.destroy()),
+    says: /reset/,
+  },
+  {
+    id: `${service}.tcp.unread-input`,
+    fault: 'resets the connection for input',
+    tcp: (socket) => void socket.on('data', () => socket.write(text, () => socket.resetAndDestroy())),
+    says: /reset/,
+  },
+]);
+
+const text = 'what is answered';
+
+const answering: readonly Mutant[] = (['echo', 'systat', 'daytime', 'qotd', 'chargen', 'time'] as const).flatMap(
+  (service): Mutant[] => {
+    const common: Mutant[] = [
+      {
+        id: `${service}.udp.burst`,
+        fault: 'loses what comes in a burst',
+        udp: (_request, reply, count) => count <= 5 && reply(text),
+        says: /expected 30 answers; saw 4/,
+      },
+      {
+        id: `${service}.udp.amplification`,
+        fault: 'sends far more than it got',
+        udp: (_request, reply) => reply(Buffer.alloc(400, 'x')),
+        says: /saw a factor of 5\.\d\d: 466 bytes on the wire for 84/,
+      },
+      {
+        id: `${service}.udp.amplification`,
+        fault: 'sends five for one',
+        udp: (_request, reply) => ['1', '2', '3', '4', '5'].forEach((each) => reply(each)),
+        says: /saw a factor of 5\.00/,
+      },
+      ...['low', 'reflector'].map((kind) => ({
+        id: `${service}.udp.source-port-${kind}`,
+        fault: 'answers to every port',
+        udp: (_request: Buffer, reply: Reply) => reply(text),
+        says: /expected silence; saw an answer to port \d+: "what is/,
+      })),
+    ];
+    if (service === 'echo') return common;
+    return [
+      ...common,
+      {
+        id: `${service}.udp.empty`,
+        fault: 'does not answer an empty datagram',
+        udp: (request, reply) => request.length > 0 && reply(text),
+        says: /silent over UDP/,
+      },
+      {
+        id: `${service}.udp.any`,
+        fault: 'answers empty datagrams only',
+        udp: (request, reply) => request.length === 0 && reply(text),
+        says: /silent over UDP/,
+      },
+    ];
+  },
+);
+
+/** The same wrong answer over both transports. */
+function wrongAnswer(id: string, fault: string, bytes: Uint8Array | string, says: RegExp): readonly Mutant[] {
+  const [service = '', fact = ''] = id.split('.');
+  const latin1 = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes;
+  return [
+    { id: `${service}.tcp.${fact}`, fault, tcp: answer(latin1), says },
+    { id: `${service}.udp.${fact}`, fault, udp: (_request, reply) => reply(latin1), says },
+  ];
+}
+
+const cuts = [1, 512, 1472, 8192, 65_507];
+
+/** Servers that are each wrong in one point. */
+export const mutants: readonly Mutant[] = [
+  {
+    id: 'echo.tcp.bytes',
+    fault: 'swallows telnet commands',
+    tcp: echoTcp((chunk) => chunk.filter((byte) => byte !== 0xff) as Buffer),
+    says: /expected the bytes that were sent; saw/,
+  },
+  {
+    id: 'echo.tcp.bytes',
+    fault: 'clears the eighth bit',
+    tcp: echoTcp((chunk) => chunk.map((byte) => byte & 0x7f) as Buffer),
+    says: /saw 7f 74 7f 72 .* from byte 9 on/,
+  },
+  {
+    id: 'echo.tcp.megabyte',
+    fault: 'changes one byte of many',
+    tcp: echoTcp((chunk, position) =>
+      position <= 700_000 && position + chunk.length > 700_000
+        ? Buffer.concat([
+            chunk.subarray(0, 700_000 - position),
+            Buffer.from([(chunk[700_000 - position] ?? 0) ^ 1]),
+            chunk.subarray(700_001 - position),
+          ])
+        : chunk,
+    ),
+    says: /from byte \d+ on/,
+  },
+  {
+    id: 'echo.tcp.half-close',
+    fault: 'throws away what it has not sent yet',
+    tcp(socket) {
+      let held = Buffer.alloc(0);
+      socket.on('data', (chunk) => {
+        held = Buffer.concat([held, Buffer.from(chunk)]);
+        if (held.length < 10_000) return;
+        socket.write(held.subarray(0, 10_000));
+        held = held.subarray(10_000);
+      });
+      socket.on('end', () => socket.end());
+    },
+    says: /only \d+ of 32768 bytes/,
+  },
+  {
+    id: 'echo.tcp.half-close',
+    fault: 'never closes',
+    tcp: (socket) => void socket.on('data', (chunk) => socket.write(chunk)),
+    says: /a connection that stays open/,
+  },
+  {
+    id: 'echo.tcp.fin',
+    fault: 'says farewell',
+    tcp: (socket) => void socket.resume().on('end', () => socket.end('bye')),
+    says: /expected no byte; saw "bye"/,
+  },
+  {
+    id: 'echo.udp.length-0',
+    fault: 'does not answer an empty datagram',
+    udp: (request, reply) => request.length > 0 && reply(request),
+    says: /expected the same datagram; saw .* is silent over UDP/,
+  },
+  ...cuts.map(
+    (length): Mutant => ({
+      id: `echo.udp.length-${length}`,
+      fault: 'cuts the datagram',
+      udp: (request, reply) => reply(request.subarray(0, length - 1)),
+      says: new RegExp(`only ${length - 1} of ${length} bytes`),
+    }),
+  ),
+  {
+    id: 'echo.udp.content',
+    fault: 'answers with what came before',
+    udp: (() => {
+      let before: Buffer = Buffer.from('nothing came before');
+      return (request: Buffer, reply: Reply) => {
+        reply(before);
+        before = request;
+      };
+    })(),
+    says: /expected each of 5 datagrams at most once; saw 5: "/,
+  },
+  {
+    id: 'echo.udp.content',
+    fault: 'answers twice',
+    udp: (request, reply) => [request, request].forEach(reply),
+    says: /expected each of 5 datagrams at most once; saw 10: "/,
+  },
+  {
+    id: 'discard.tcp.silent',
+    fault: 'talks',
+    tcp: (socket) => void socket.on('data', () => socket.write('thanks')),
+    says: /expected silence; saw "thanks"/,
+  },
+  {
+    id: 'discard.tcp.silent',
+    fault: 'closes after the first bytes',
+    tcp: (socket) => void socket.on('data', () => socket.end()),
+    says: /expected silence; saw FIN/,
+  },
+  {
+    id: 'discard.tcp.half-close',
+    fault: 'never closes',
+    tcp: (socket) => void socket.resume(),
+    says: /nothing came within/,
+  },
+  {
+    id: 'discard.tcp.half-close',
+    fault: 'takes some, and resets',
+    tcp: (socket) => void socket.on('data', () => socket.resetAndDestroy()),
+    says: /connection reset|connection was closed/,
+  },
+  {
+    id: 'discard.tcp.half-close',
+    fault: 'says how much it took',
+    tcp: (socket) => void socket.resume().on('end', () => socket.end('a megabyte')),
+    says: /expected no byte; saw "a megabyte"/,
+  },
+  {
+    id: 'discard.udp.silent',
+    fault: 'answers',
+    udp: (_request, reply) => reply('thanks'),
+    says: /expected silence; saw "thanks"/,
+  },
+  ...wrongAnswer('systat.characters', 'sends an umlaut', 'ren\xe9\r\n', /saw e9 \(1 byte\) at 3 of "ren\\xe9/),
+  ...wrongAnswer('systat.lines', 'ends lines with LF', 'one\ntwo\n', /saw "one\\ntwo\\n"/),
+  ...wrongAnswer('systat.lines', 'cuts the last line', 'one\r\ntw', /saw "one\\r\\ntw"/),
+  ...wrongAnswer('daytime.characters', 'gives orders to terminals', '\x1b[2JSunday\r\n', /saw 1b \(1 byte\) at 0/),
+  ...wrongAnswer('daytime.one-line', 'sends two lines', '11:07\r\nSunday\r\n', /saw "11:07\\r\\nSunday\\r\\n"/),
+  ...wrongAnswer('daytime.one-line', 'ends the line with LF', 'Sunday 11:07\n', /saw "Sunday 11:07\\n"/),
+  ...wrongAnswer(
+    'daytime.clock',
+    'lives in 1999',
+    'Sun Nov 22 11:07:12 1999\r\n',
+    /expected about 2026-11-22T11:07:12/,
+  ),
+  ...wrongAnswer('daytime.clock', 'is two minutes late', '2026-11-22T11:05:12+00:00\r\n', /saw "2026-11-22T11:05:12/),
+  ...wrongAnswer('qotd.length', 'does not know when to stop', 'x'.repeat(512), /expected 1 to 511 .* \(512 bytes\)/),
+  ...wrongAnswer('qotd.length', 'has nothing to say', '', /expected 1 to 511 characters; saw nothing/),
+  ...wrongAnswer('qotd.characters', 'quotes in another language', 'd\xe9j\xe0 vu\r\n', /saw e9 \(1 byte\) at 1/),
+  ...wrongAnswer(
+    'time.four-bytes',
+    'sends eight bytes',
+    Buffer.alloc(8, 1),
+    /expected 4 bytes; saw 01 01.*\(8 bytes\)/,
+  ),
+  ...wrongAnswer('time.four-bytes', 'sends three bytes', Buffer.alloc(3, 1), /expected 4 bytes; saw 01 01 01/),
+  ...wrongAnswer('time.clock', 'lives in 1900', Buffer.alloc(4), /expected about ee ad 4b 60.*; saw 00 00 00 00/),
+  {
+    id: 'chargen.tcp.start',
+    fault: 'starts where the last one ended',
+    tcp: (socket) => pour(socket, (line) => chargenLine(line + 40)),
+    says: /expected " !\\"#.*; saw "HIJKL/,
+  },
+  {
+    id: 'chargen.tcp.lines',
+    fault: 'has lines of 70 characters',
+    tcp: (socket) => pour(socket, (line) => chargenLine(line, 95, 70)),
+    says: /expected 72 printing characters a line; saw .*\(70 bytes\)/,
+  },
+  {
+    id: 'chargen.tcp.lines',
+    fault: 'ends before a period is over',
+    tcp: answer(Array.from({ length: 90 }, (_, line) => chargenLine(line)).join('')),
+    says: /expected 14134 bytes and more; saw only .*\(6660 bytes\)/,
+  },
+  {
+    id: 'chargen.tcp.ring',
+    fault: 'has no tilde',
+    tcp: (socket) => pour(socket, (line) => chargenLine(line, 94)),
+    says: /expected "~" after "}"; saw "z\{\|\} " \(5 bytes\)/,
+  },
+  {
+    id: 'chargen.tcp.ring',
+    fault: 'repeats its first line',
+    tcp: (socket) => pour(socket, () => chargenLine(0)),
+    says: /expected a line that starts with "!" after one with " "/,
+  },
+  {
+    id: 'chargen.tcp.input',
+    fault: 'stops at a word',
+    tcp(socket) {
+      pour(socket, (line) => chargenLine(line));
+      socket.once('data', () => socket.end());
+    },
+    says: /expected more and more; saw FIN after \d+ more bytes/,
+  },
+  {
+    id: 'chargen.tcp.half-close',
+    fault: 'stops at a FIN',
+    tcp(socket) {
+      pour(socket, (line) => chargenLine(line));
+      socket.once('end', () => socket.end());
+    },
+    says: /expected more and more; saw FIN after \d+ more bytes/,
+  },
+  {
+    id: 'chargen.udp.length',
+    fault: 'sends a kilobyte',
+    udp: (_request, reply) => reply(Buffer.alloc(1024, 'x')),
+    says: /expected at most 512 bytes; saw "x.*\(1024 bytes\)/,
+  },
+  {
+    id: 'chargen.udp.random',
+    fault: 'always sends a line',
+    udp: (_request, reply, count) => reply(chargenLine(count)),
+    says: /74 bytes each time/,
+  },
+  {
+    id: 'chargen.udp.ring',
+    fault: 'has no space',
+    udp: (_request, reply) => reply(`}~${chargenLine(1, 94)}`),
+    says: /expected " " after "~"; saw "}~!/,
+  },
+  ...closing,
+  ...answering,
+];

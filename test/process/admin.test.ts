@@ -1,0 +1,203 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Snapshot } from '../../src/admin/snapshot.ts';
+import { DaemonProcess, inOneProcess, runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
+import { freePort } from '../support/ports.ts';
+import { TcpClient } from '../support/tcp.ts';
+import { UdpClient } from '../support/udp.ts';
+import { until } from '../support/wait.ts';
+
+const echo = { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] };
+const isRoot = process.geteuid?.() === 0;
+
+type Where = { readonly port: number } | { readonly socketPath: string };
+
+async function get(where: Where, path: string): Promise<{ status: number | undefined; body: string }> {
+  const asked = request({ host: '127.0.0.1', ...where, path, agent: false }).end();
+  const [response] = (await once(asked, 'response')) as [import('node:http').IncomingMessage];
+  let body = '';
+  for await (const part of response.setEncoding('utf8')) body += String(part);
+  return { status: response.statusCode, body };
+}
+
+async function statusOf(where: Where): Promise<Snapshot> {
+  return JSON.parse((await get(where, '/status')).body) as Snapshot;
+}
+
+/** Asks until the daemon says so. */
+async function untilStatus(where: Where, holds: (snapshot: Snapshot) => boolean): Promise<Snapshot> {
+  const endMs = performance.now() + 10_000;
+  for (;;) {
+    const snapshot = await statusOf(where);
+    if (holds(snapshot)) return snapshot;
+    if (performance.now() > endMs) throw new Error(`never seen; last: ${JSON.stringify(snapshot)}`);
+  }
+}
+
+async function metric(where: Where, sample: string): Promise<number> {
+  const { body } = await get(where, '/metrics');
+  const line = body.split('\n').find((each) => each.startsWith(`${sample} `));
+  return Number(line?.slice(sample.length + 1) ?? Number.NaN);
+}
+
+describe.each([
+  ['with workers', { workers: 2 }],
+  ['in one process', inOneProcess],
+])('the admin endpoint %s', (_, processes) => {
+  it('tells of the daemon, and is never served by root', async () => {
+    const port = await freePort();
+    const admin = { listen: `tcp://127.0.0.1:${port}` };
+    const user = isRoot ? { user: 'nobody' } : {};
+    const daemon = await DaemonProcess.serve({ ...processes, ...user, admin, services: { echo } });
+    const where = { port };
+    expect(await get(where, '/livez')).toEqual({ status: 200, body: 'ok\n' });
+    expect(await get(where, '/readyz')).toEqual({ status: 200, body: 'ok\n' });
+
+    const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
+    client.write('hello');
+    await client.take(5);
+    const asking = await UdpClient.open('127.0.0.1');
+    await asking.ask('over UDP', daemon.target('echo', 'udp'));
+    const snapshot = await untilStatus(
+      where,
+      ({ services: { echo: of } }) => of?.stream.active === 1 && of.datagram.sent === 1 && of.topSources.length > 0,
+    );
+    expect(snapshot).toMatchObject({
+      pid: daemon.pid,
+      state: 'ready',
+      notReady: [],
+      services: { echo: { type: 'echo', topSources: [{ source: '127.0.0.1', connections: 1 }] } },
+      listeners: [{ isOpen: true }, { isOpen: true }],
+      lostLogLines: 0,
+    });
+    expect(snapshot.supervisor.residentBytes).toBeGreaterThan(2 ** 20);
+    expect(await metric(where, 'smallservd_connections{service="echo"}')).toBe(1);
+    expect(await metric(where, 'smallservd_datagrams_sent_total{service="echo"}')).toBe(1);
+    expect(JSON.parse((await get(where, '/config')).body)).toMatchObject({ admin, services: { echo } });
+    if (isRoot) expect(uidOf(adminProcess(daemon))).not.toBe(0);
+  });
+});
+
+describe('status', () => {
+  it('ends with 0 while the daemon is ready, 2 where none runs; as text and as JSON', async () => {
+    const port = await freePort();
+    const config = writeConfig({ workers: 2, admin: { listen: `tcp://127.0.0.1:${port}` }, services: { echo } });
+    const nobody = await runToEnd(['status', '--config', config]);
+    expect(nobody).toMatchObject({ code: 2, stdout: '' });
+    expect(nobody.stderr).toBe(`smallservd: no daemon answers at tcp://127.0.0.1:${port}: connection refused\n`);
+
+    const daemon = DaemonProcess.spawn(['--config', config]);
+    await daemon.line('ready');
+    const shown = await runToEnd(['status', '--config', config]);
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    expect(shown.stdout).toContain(`process ${daemon.pid}, `);
+    expect(shown.stdout).toMatch(/: ready\n/);
+    expect(shown.stdout).toMatch(/^echo +0 +0 +0 +0 +0 +0 +tcp:\/\/127\.0\.0\.1:\d+ udp:\/\/127\.0\.0\.1:\d+$/m);
+    const json = await runToEnd(['status', '--json', '--admin', `tcp://127.0.0.1:${port}`]);
+    expect(JSON.parse(json.stdout)).toMatchObject({ pid: daemon.pid });
+  });
+
+  it('ends with 1 while a listener is down', async () => {
+    const port = await freePort();
+    const admin = { listen: `tcp://127.0.0.1:${port}` };
+    const daemon = await DaemonProcess.serve({ workers: 2, admin, services: { echo } });
+    for (const { pid } of await daemon.workers()) process.kill(pid, 'SIGKILL');
+    const snapshot = await untilStatus({ port }, ({ notReady }) => notReady.length > 0);
+    expect(snapshot.notReady).toContainEqual(expect.stringMatching(/^echo tcp:\/\/127\.0\.0\.1:\d+ is not open$/));
+    const back = await untilStatus({ port }, ({ notReady }) => notReady.length === 0);
+    expect(back.workerDeaths).toBe(2);
+  });
+
+  it('a daemon that drains is not ready, and still tells so', async () => {
+    const port = await freePort();
+    const admin = { listen: `tcp://127.0.0.1:${port}` };
+    const daemon = await DaemonProcess.serve({ workers: 2, shutdown: { grace: '60s' }, admin, services: { echo } });
+    const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
+    client.write('hello');
+    await client.take(5);
+    daemon.signal('SIGTERM');
+    await untilStatus({ port }, ({ state }) => state === 'draining');
+    expect(await get({ port }, '/readyz')).toEqual({ status: 503, body: 'not ready: draining\n' });
+    expect(await get({ port }, '/livez')).toMatchObject({ status: 200 });
+    expect(await runToEnd(['status', '--admin', admin.listen])).toMatchObject({ code: 1 });
+    client.finish();
+    expect(await daemon.closed()).toBe(0);
+  });
+});
+
+describe('where it listens', () => {
+  it('can be a UNIX socket, which a daemon that was killed leaves no trouble in', async () => {
+    const socketPath = join(temporaryFolder(), 'admin.sock');
+    const config = { workers: 2, admin: { listen: `unix://${socketPath}` }, services: { echo } };
+    const killed = await DaemonProcess.serve(config);
+    killed.signalGroup('SIGKILL');
+    await killed.ended();
+    const daemon = await DaemonProcess.serve(config);
+    expect(await statusOf({ socketPath })).toMatchObject({ pid: daemon.pid });
+    expect(await runToEnd(['status', '--admin', `unix://${socketPath}`])).toMatchObject({ code: 0 });
+  });
+
+  it('a port in use ends the start, and names the endpoint', async () => {
+    const port = await freePort();
+    const admin = { listen: `tcp://127.0.0.1:${port}` };
+    await DaemonProcess.serve({ workers: 2, admin, services: { echo } });
+    const second = await runToEnd(['--config', writeConfig({ workers: 2, admin, services: { echo } })]);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toBe(
+      `smallservd: admin: cannot listen on ${admin.listen}: the address is in use by another program\n`,
+    );
+  });
+
+  it.each(['udp://127.0.0.1:9013', '127.0.0.1:9013', 'http://127.0.0.1:9013', 9013])('cannot be %s', async (listen) => {
+    const { code, stderr } = await runToEnd([
+      'check',
+      '--config',
+      writeConfig({ admin: { listen }, services: { echo } }),
+    ]);
+    expect(code).toBe(78);
+    expect(stderr).toMatch(/admin\.listen: .* is not a TCP address or a UNIX socket, such as tcp:/);
+  });
+
+  it.runIf(isRoot).each([
+    ['port', async () => ({ port: await freePort() })],
+    ['UNIX socket', async () => ({ socketPath: join(temporaryFolder(), 'admin.sock') })],
+  ] satisfies [string, () => Promise<Where>][])(
+    'under root its process is replaced when it dies: %s',
+    async (_, free) => {
+      const where: Where = await free();
+      const listen = 'port' in where ? `tcp://127.0.0.1:${where.port}` : `unix://${where.socketPath}`;
+      const daemon = await DaemonProcess.serve({ workers: 2, admin: { listen }, services: { echo } });
+      const pid = adminProcess(daemon);
+      expect(pid).not.toBe(daemon.pid);
+      process.kill(pid, 'SIGKILL');
+      await daemon.line('the admin process died; another one follows');
+      const endMs = performance.now() + 10_000;
+      while ((await get(where, '/livez').catch(() => undefined))?.status !== 200)
+        expect(performance.now()).toBeLessThan(endMs);
+      expect(await daemon.stop()).toBe(0);
+      if ('socketPath' in where) await until(() => !existsSync(where.socketPath), 'the end of the socket');
+    },
+  );
+
+  it.runIf(isRoot)('under root it says so when the supervisor hangs', async () => {
+    const port = await freePort();
+    const admin = { listen: `tcp://127.0.0.1:${port}` };
+    const daemon = await DaemonProcess.serve({ workers: 2, admin, services: { echo } });
+    daemon.signal('SIGSTOP');
+    expect(await get({ port }, '/livez')).toEqual({ status: 503, body: 'no answer from the supervisor\n' });
+  });
+});
+
+/** The process that serves the endpoint: a child of the daemon, or the daemon itself. */
+function adminProcess(daemon: DaemonProcess): number {
+  const children = readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, 'utf8').split(' ').filter(Boolean);
+  const child = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('admin/child.js'));
+  return Number(child ?? daemon.pid);
+}
+
+function uidOf(pid: number): number {
+  return Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}

@@ -1,0 +1,487 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import {
+  DaemonProcess,
+  inOneProcess,
+  isRunning,
+  root,
+  runToEnd,
+  temporaryFolder,
+  writeConfig,
+} from '../support/daemon-process.ts';
+import { Load } from '../support/load.ts';
+import { unprivileged } from '../support/nobody.ts';
+import { freePort } from '../support/ports.ts';
+import { TcpClient } from '../support/tcp.ts';
+import { UdpClient } from '../support/udp.ts';
+import { until } from '../support/wait.ts';
+
+/** A daemon whose config can be written anew. */
+class Reloadable {
+  readonly daemon: DaemonProcess;
+  readonly #file: string;
+
+  private constructor(daemon: DaemonProcess, file: string) {
+    this.daemon = daemon;
+    this.#file = file;
+  }
+
+  static async serve(config: object): Promise<Reloadable> {
+    const file = writeConfig(config);
+    return Reloadable.of(DaemonProcess.spawn(['--config', file]), file);
+  }
+
+  static async of(daemon: DaemonProcess, file: string): Promise<Reloadable> {
+    await daemon.line('ready');
+    return new Reloadable(daemon, file);
+  }
+
+  get file(): string {
+    return this.#file;
+  }
+
+  write(config: object | string): void {
+    writeFileSync(this.#file, typeof config === 'string' ? config : JSON.stringify(config));
+  }
+
+  /** Resolves with the line that tells how it ended. */
+  async reload(config: object | string): Promise<string> {
+    this.write(config);
+    const before = this.#results;
+    this.daemon.signal('SIGHUP');
+    await this.daemon.waitFor(() => this.#results > before, 'the end of the reload');
+    return this.daemon.lines.findLast(({ msg }) => isResult(msg))?.msg ?? '';
+  }
+
+  get #results(): number {
+    return this.daemon.lines.filter(({ msg }) => isResult(msg)).length;
+  }
+}
+
+const failed = 'reload failed: nothing has changed';
+
+/** Starts the daemon with a listening socket as descriptor 3, and passes signals on to it. */
+const withDescriptor = `
+const server = require('node:net').createServer().listen(0, '127.0.0.1', () => {
+  const stdio = ['ignore', 'inherit', 'inherit', server._handle.fd];
+  const daemon = require('node:child_process').spawn(process.execPath, process.argv.slice(1), { stdio });
+  for (const signal of ['SIGHUP', 'SIGTERM']) process.on(signal, () => daemon.kill(signal));
+  daemon.on('exit', (code) => process.exit(code ?? 1));
+});`;
+
+function isResult(msg: string): boolean {
+  return msg === 'reloaded' || msg === failed;
+}
+
+async function says(target: { host: string; port: number }, text: string): Promise<void> {
+  const client = await TcpClient.connect(target);
+  client.finish(text);
+  expect((await client.takeAll()).toString()).toBe(text);
+}
+
+describe('SIGHUP', () => {
+  it('serves new clients by the new config, and lets those there finish under the old one', async () => {
+    const [port, added] = [await freePort(), await freePort()];
+    const listen = [`tcp://127.0.0.1:${port}`, `udp://127.0.0.1:${port}`];
+    const daytime = { listen: ['tcp://127.0.0.1:0'], format: 'iso8601' };
+    const reloadable = await Reloadable.serve({ workers: 2, services: { echo: { listen }, daytime } });
+    const { daemon } = reloadable;
+    const old = await daemon.workers();
+    const client = await TcpClient.connect({ host: '127.0.0.1', port });
+    client.write('before');
+    await client.take(6);
+
+    const echo = { listen: [...listen, `tcp://127.0.0.1:${added}`], idleTimeout: '1m' };
+    const nist = { ...daytime, format: 'nist' };
+    expect(await reloadable.reload({ workers: 3, services: { echo, daytime: nist } })).toBe('reloaded');
+    expect(daemon.linesWith('what the new config changes')).toMatchObject([
+      {
+        added: [`echo tcp://127.0.0.1:${added}`],
+        removed: [],
+        kept: 3,
+        changed: expect.arrayContaining([
+          '~ workers: 2 → 3',
+          '~ services.echo.idleTimeout: "5m" → "60s"',
+          '~ services.daytime.format: "iso8601" → "nist"',
+        ]) as string[],
+      },
+    ]);
+
+    await says({ host: '127.0.0.1', port: added }, 'the new address');
+    await says({ host: '127.0.0.1', port }, 'the old address');
+    const asked = await UdpClient.open('127.0.0.1');
+    expect((await asked.ask('over UDP', { host: '127.0.0.1', port })).toString()).toBe('over UDP');
+    // The system chose this port at the start.
+    const clock = await TcpClient.connect(daemon.target('daytime', 'tcp'));
+    expect((await clock.takeAll()).toString()).toMatch(/UTC\(smallservd\)/);
+
+    client.write(', after');
+    expect((await client.take(13)).toString()).toBe('before, after');
+    client.finish();
+    await client.gone();
+    await until(() => old.every(({ pid }) => !isRunning(pid)), 'the end of the old workers');
+    expect((await daemon.workers()).map(({ worker }) => worker)).toEqual([3, 4, 5]);
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('closes what the new config does not have', async () => {
+    const [kept, gone] = [await freePort(), await freePort()];
+    const reloadable = await Reloadable.serve(echoOn([kept, gone]));
+    expect(await reloadable.reload(echoOn([kept]))).toBe('reloaded');
+    await until(() => reloadable.daemon.linesWith('reloaded').length === 1, 'the reload');
+    await refused(gone);
+    await says({ host: '127.0.0.1', port: kept }, 'still here');
+    // And has it again.
+    expect(await reloadable.reload(echoOn([kept, gone]))).toBe('reloaded');
+    await says({ host: '127.0.0.1', port: gone }, 'again');
+  });
+
+  it('cuts clients of the old config when their time is over', async () => {
+    const port = await freePort();
+    const config = {
+      workers: 2,
+      reload: { grace: '200ms' },
+      services: { echo: { listen: [`tcp://127.0.0.1:${port}`] } },
+    };
+    const reloadable = await Reloadable.serve(config);
+    const client = await TcpClient.connect({ host: '127.0.0.1', port });
+    client.write('one');
+    await client.take(3);
+    expect(await reloadable.reload(config)).toBe('reloaded');
+    await client.cut();
+    expect(await reloadable.daemon.line('closed')).toMatchObject({ reason: 'shutdown' });
+    await says({ host: '127.0.0.1', port }, 'the new one');
+  });
+
+  it('tells of a worker of the old config that dies with its clients', async () => {
+    const config = { workers: 1, services: { echo: await echoSomewhere() } };
+    const reloadable = await Reloadable.serve(config);
+    const { daemon } = reloadable;
+    const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
+    client.write('one');
+    await client.take(3);
+    const [old] = await daemon.workers();
+    expect(await reloadable.reload(config)).toBe('reloaded');
+    process.kill(old?.pid ?? 0, 'SIGKILL');
+    const died = await daemon.line('a worker died before its clients had finished');
+    expect(died).toMatchObject({ level: 'error', worker: 1, pid: old?.pid, signal: 'SIGKILL' });
+    await client.cut();
+    expect(await daemon.stop()).toBe(0);
+    expect(daemon.linesWith('a worker died before its clients had finished')).toHaveLength(1);
+  });
+
+  it('keeps the UDP port that the system chose', async () => {
+    const config = { workers: 2, services: { echo: { listen: ['udp://127.0.0.1:0'] } } };
+    const reloadable = await Reloadable.serve(config);
+    const client = await UdpClient.open('127.0.0.1');
+    const target = reloadable.daemon.target('echo', 'udp');
+    for (const text of ['one', 'two', 'three']) {
+      expect(await reloadable.reload(config)).toBe('reloaded');
+      const before = client.replies.length;
+      // For a moment nobody has the socket: the old worker closes it, then the new one opens it.
+      const asking = setInterval(() => client.send(text, target), 5);
+      await until(() => client.replies.slice(before).some(({ bytes }) => bytes.toString() === text), 'an answer');
+      clearInterval(asking);
+    }
+  });
+
+  it('counts go on where they were', async () => {
+    const port = await freePort();
+    const config = { workers: 2, services: { echo: { listen: [`tcp://127.0.0.1:${port}`] } } };
+    const reloadable = await Reloadable.serve(config);
+    for (const text of ['one', 'two']) {
+      await says({ host: '127.0.0.1', port }, text);
+      expect(await reloadable.reload(config)).toBe('reloaded');
+    }
+    const accepted = async (): Promise<unknown> => (await reloadable.daemon.state()).services['echo']?.stream.accepted;
+    const endMs = performance.now() + 10_000;
+    while ((await accepted()) !== 2) expect(performance.now()).toBeLessThan(endMs);
+  });
+
+  it('ten times in a row under load refuses and loses nobody', async () => {
+    const port = await freePort();
+    const listen = [`tcp://127.0.0.1:${port}`];
+    const config = (idle: number): object => ({
+      workers: 2,
+      log: { connections: 'off' },
+      services: { echo: { listen, idleTimeout: `${idle}s` } },
+    });
+    const reloadable = await Reloadable.serve(config(60));
+    const load = new Load({ host: '127.0.0.1', port });
+    for (let turn = 1; turn <= 10; turn += 1) {
+      const before = load.answered;
+      expect(await reloadable.reload(config(60 + turn))).toBe('reloaded');
+      await until(() => load.answered > before + 100, '100 answers more');
+    }
+    await load.stop();
+    expect(load).toMatchObject({ refused: 0, failed: 0 });
+    expect(reloadable.daemon.linesWith('reloaded')).toHaveLength(10);
+  }, 60_000);
+});
+
+describe('a reload that fails', () => {
+  it.each<[string, (services: { echo: object }) => object | string, RegExp]>([
+    [
+      'a wrong value',
+      ({ echo: e }) => ({ services: { echo: { ...e, idleTimeout: 5 } } }),
+      /yaml:1:\d+ services\.echo\.idleTimeout: 5 is not a duration/,
+    ],
+    ['no YAML at all', () => 'services: [', /yaml:1:\d+ /],
+    [
+      'an address in use',
+      ({ echo: e }) => ({ services: { echo: e, time: { listen: ['tcp://127.0.0.1:IN_USE'] } } }),
+      /time: cannot listen on tcp:\S+ the address is in use/,
+    ],
+    [
+      'a wider address',
+      () => ({ services: { echo: { listen: ['tcp://0.0.0.0:OLD'] } } }),
+      /needs a restart: echo tcp:\/\/0\.0\.0\.0:\d+ overlaps echo/,
+    ],
+    [
+      'another log file',
+      ({ echo: e }) => ({ log: { file: 'other.log' }, services: { echo: e } }),
+      /needs a restart: log\.file from null to/,
+    ],
+    [
+      'other names of the admin endpoint',
+      ({ echo: e }) => ({ admin: { hosts: ['admin.example'] }, services: { echo: e } }),
+      /needs a restart: admin\.hosts from \[\] to \[admin\.example\]/,
+    ],
+    ['no workers', ({ echo: e }) => ({ workers: 0, services: { echo: e } }), /needs a restart: workers to 0/],
+    ['an unknown user', ({ echo: e }) => ({ user: 'nobody-of-that-name', services: { echo: e } }), /user|only root/],
+  ])('%s: changes nothing, and says why', async (_, change, wrong) => {
+    const service = await echoSomewhere();
+    const [address = ''] = service.listen;
+    const blocker = await DaemonProcess.serve({ workers: 1, services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
+    const inUse = String(blocker.target('echo', 'tcp').port);
+    const config = { workers: 2, services: { echo: service } };
+    const reloadable = await Reloadable.serve(config);
+    const port = Number(address.split(':').at(-1));
+    const client = await TcpClient.connect({ host: '127.0.0.1', port });
+    client.write('one');
+    await client.take(3);
+    const workers = await reloadable.daemon.workers();
+
+    const next = change({ echo: service });
+    const text = (typeof next === 'string' ? next : JSON.stringify({ workers: 2, ...next }))
+      .replace('IN_USE', inUse)
+      .replace('OLD', String(port));
+    expect(await reloadable.reload(text)).toBe(failed);
+    const [line] = reloadable.daemon.linesWith(failed);
+    expect(String(line?.['errors'])).toMatch(wrong);
+    expect(await reloadable.daemon.workers()).toEqual(
+      workers.map(({ pid }) => expect.objectContaining({ pid }) as unknown),
+    );
+    client.write('two');
+    await client.take(6);
+    await says({ host: '127.0.0.1', port }, 'a new client');
+    // And the next one may work.
+    expect(await reloadable.reload(config)).toBe('reloaded');
+  });
+
+  it('a descriptor that it used and let go cannot be had any more: its number may mean another socket', async () => {
+    const service = await echoSomewhere();
+    const config = (listen: readonly string[], more: object = {}): object => ({
+      workers: 2,
+      services: { echo: { listen: [...service.listen, ...listen] }, ...more },
+    });
+    const file = writeConfig(config([]));
+    const launch = [process.execPath, '-e', withDescriptor, '--', join(root, 'dist/smallservd.js')] as const;
+    const reloadable = await Reloadable.of(DaemonProcess.spawn(['--config', file], { command: launch }), file);
+    const elsewhere = { time: { listen: ['tcp://192.0.2.1:1237'] } };
+    expect(await reloadable.reload(config(['fd://3'], elsewhere))).toBe(failed);
+    expect(await reloadable.reload(config(['fd://3']))).toBe(failed);
+    expect(String(reloadable.daemon.linesWith(failed)[1]?.['errors'])).toMatch(/fd:\/\/3: descriptor 3 /);
+    expect(await reloadable.reload(config([]))).toBe('reloaded');
+  });
+
+  it('a module that is mended afterwards, and has another option then, can be used', async () => {
+    const service = await echoSomewhere();
+    const module = `${temporaryFolder()}/mine.js`;
+    const file = writeConfig({ workers: 2, services: { echo: service } });
+    // Whether the supervisor is root must make no difference.
+    const daemon = DaemonProcess.spawn(['--config', file], unprivileged());
+    const reloadable = await Reloadable.of(daemon, file);
+    const port = await freePort();
+    const mine = { module, listen: [`tcp://127.0.0.1:${port}`], options: { text: 'mended' } };
+    const next = { workers: 2, services: { echo: service, mine } };
+    const write = (code: string): void => {
+      writeFileSync(module, code);
+      chmodSync(module, 0o644);
+    };
+    write('throw new Error("not yet");');
+    expect(await reloadable.reload(next)).toBe(failed);
+    expect(String(daemon.linesWith(failed)[0]?.['errors'])).toMatch(
+      /services\.mine\.module: .* cannot be imported: .*not yet/,
+    );
+    const create = 'create: ({ text }) => ({ stream: (client) => client.end(Buffer.from(text)) })';
+    write(
+      `export default { name: "mine", summary: "", options: { text: { format: "string", default: "", doc: "" } }, ${create} };`,
+    );
+    expect(await reloadable.reload(next)).toBe('reloaded');
+    const client = await TcpClient.connect({ host: '127.0.0.1', port });
+    expect((await client.takeAll()).toString()).toBe('mended');
+  });
+
+  it('one that a worker finds out: its module ends it', async () => {
+    const service = await echoSomewhere();
+    const module = `${temporaryFolder()}/mine.js`;
+    writeFileSync(module, 'export default { name: "mine", summary: "", options: {}, create() { process.exit(9); } };');
+    chmodSync(module, 0o644);
+    const reloadable = await Reloadable.serve({ workers: 2, services: { echo: service } });
+    const mine = { module, listen: [`tcp://127.0.0.1:${await freePort()}`] };
+    expect(await reloadable.reload({ workers: 2, services: { echo: service, mine } })).toBe(failed);
+    const [line] = reloadable.daemon.linesWith(failed);
+    expect(line?.['errors']).toEqual(['a worker with the new config died before it was ready (exit code 9)']);
+    expect(await reloadable.reload({ workers: 2, services: { echo: service } })).toBe('reloaded');
+  });
+
+  it('without workers', async () => {
+    const daemon = await DaemonProcess.serve({
+      workers: 0,
+      ...(process.geteuid?.() === 0 && { user: 'root' }),
+      services: { echo: await echoSomewhere() },
+    });
+    daemon.signal('SIGHUP');
+    expect(await daemon.line(failed)).toMatchObject({
+      errors: ['a daemon without workers cannot reload: restart it'],
+    });
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('SIGHUP at another time', () => {
+  it('while the daemon starts: it reloads once it is ready', async () => {
+    const config = { workers: 2, services: { echo: await echoSomewhere() } };
+    const daemon = DaemonProcess.spawn(['--config', writeConfig(config)]);
+    await daemon.line('starting');
+    daemon.signal('SIGHUP');
+    await daemon.line('reloaded');
+    const said = daemon.lines.map(({ msg }) => msg).filter((msg) => /^(ready|reload)/.test(msg));
+    expect(said).toEqual(['ready', 'reloading', 'reloaded']);
+  });
+
+  it('while the daemon stops: it says that nothing has changed', async () => {
+    const config = { workers: 2, shutdown: { grace: '60s' }, services: { echo: await echoSomewhere() } };
+    const { daemon } = await Reloadable.serve(config);
+    const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
+    client.write('one');
+    await client.take(3);
+    daemon.signal('SIGTERM');
+    daemon.signal('SIGHUP');
+    expect(await daemon.line(failed)).toMatchObject({ code: 'RELOAD_CUT_SHORT', errors: ['the daemon is stopping'] });
+    client.finish();
+    expect(await daemon.closed()).toBe(0);
+    expect(daemon.linesWith('reloaded')).toEqual([]);
+  });
+});
+
+describe('a stop', () => {
+  it.each([0, 30, 60, 120, 200, 300])('%d ms after SIGHUP ends the daemon, old workers and new', async (afterMs) => {
+    const config = { workers: 2, shutdown: { grace: '60s' }, services: { echo: { listen: ['tcp://127.0.0.1:0'] } } };
+    const { daemon } = await Reloadable.serve(config);
+    daemon.signal('SIGHUP');
+    await daemon.line('reloading');
+    // Wherever the reload stands by then: each of these must end well.
+    await new Promise((resolve) => {
+      setTimeout(resolve, afterMs);
+    });
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('smallservd reload', () => {
+  it('waits for the result: 0, or 78 with the errors', async () => {
+    const [port, admin] = [await freePort(), await freePort()];
+    const config = (more: object): object => ({
+      workers: 2,
+      admin: { listen: `tcp://127.0.0.1:${admin}` },
+      services: { echo: { listen: [`tcp://127.0.0.1:${port}`], ...more } },
+    });
+    const reloadable = await Reloadable.serve(config({}));
+    reloadable.write(config({ idleTimeout: '1m' }));
+    const { file } = reloadable;
+    const diff = await runToEnd(['check', '--diff', '--config', file]);
+    expect(diff).toMatchObject({ code: 0, stdout: '~ services.echo.idleTimeout: "5m" → "60s"\n', stderr: '' });
+    const good = await runToEnd(['reload', '--config', file]);
+    expect(good).toMatchObject({ code: 0, stderr: '' });
+    expect(good.stdout).toMatch(/^\S+smallservd\.yaml is in use \([0-9a-f]{12}\), after \d+ ms\n$/);
+    expect(await runToEnd(['check', '--diff', '--config', file])).toMatchObject({
+      code: 0,
+      stdout: 'a reload would change nothing\n',
+    });
+
+    reloadable.write(config({ idleTimeout: 'soon' }));
+    const bad = await runToEnd(['reload', '--admin', `tcp://127.0.0.1:${admin}`]);
+    expect(bad).toMatchObject({ code: 78, stdout: '' });
+    expect(bad.stderr).toMatch(
+      /^smallservd: nothing has changed:\nsmallservd: \S+smallservd\.yaml:1:\d+ services\.echo\.idleTimeout: "soon" is not a duration.*\n$/,
+    );
+  });
+
+  it('signals no process but smallservd: the endpoint may be of another machine, or not ours', async () => {
+    const other = spawn('sleep', ['60'], { stdio: 'ignore' });
+    onTestFinished(() => void other.kill('SIGKILL'));
+    const server = createServer((_, response) => {
+      response.setHeader('Server', 'smallservd').end(JSON.stringify({ pid: other.pid, reload: { attempts: 0 } }));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const admin = `tcp://127.0.0.1:${(server.address() as { port: number }).port}`;
+    const { code, stderr } = await runToEnd(['reload', '--admin', admin]);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: `smallservd: process ${other.pid} here is not smallservd: a daemon on another machine, or in a container, is told to reload there\n`,
+    });
+    expect(other.signalCode).toBeNull();
+  });
+
+  it('says so where the daemon has no workers', async () => {
+    const admin = `tcp://127.0.0.1:${await freePort()}`;
+    await DaemonProcess.serve({ ...inOneProcess, admin: { listen: admin }, services: { echo: await echoSomewhere() } });
+    expect(await runToEnd(['reload', '--admin', admin])).toMatchObject({
+      code: 78,
+      stderr: 'smallservd: nothing has changed:\nsmallservd: a daemon without workers cannot reload: restart it\n',
+    });
+  });
+
+  it('says so where no daemon answers, or the config does not say where', async () => {
+    const admin = `tcp://127.0.0.1:${await freePort()}`;
+    expect(await runToEnd(['reload', '--admin', admin])).toMatchObject({
+      code: 2,
+      stderr: `smallservd: no daemon answers at ${admin}: connection refused\n`,
+    });
+    const file = writeConfig({ services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
+    expect(await runToEnd(['reload', '--config', file])).toMatchObject({
+      code: 64,
+      stderr: expect.stringMatching(/has no admin\.listen.*--admin/) as string,
+    });
+  });
+});
+
+function echoOn(ports: readonly number[]): object {
+  const listen = ports.flatMap((port) => [`tcp://127.0.0.1:${port}`, `udp://127.0.0.1:${port}`]);
+  return { workers: 2, services: { echo: { listen } } };
+}
+
+async function echoSomewhere(): Promise<{ readonly listen: readonly string[] }> {
+  return { listen: [`tcp://127.0.0.1:${await freePort()}`] };
+}
+
+/** Waits until nobody listens on the port any more. */
+async function refused(port: number): Promise<void> {
+  let last = '';
+  await until(() => {
+    TcpClient.connect({ host: '127.0.0.1', port }).then(
+      (client) => client.socket.destroy(),
+      (error: NodeJS.ErrnoException) => {
+        last = error.code ?? '';
+      },
+    );
+    return last === 'ECONNREFUSED';
+  }, 'a refusal');
+}

@@ -1,0 +1,151 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import * as client from '../../src/client/index.ts';
+import { tools } from '../../src/tool/index.ts';
+import { blocksOf, documents, read, root, tableAfter } from './files.ts';
+
+const page = read('docs/CLIENT.md');
+const textbook = read('docs/TEXTBOOK.md');
+const names = tools.map(({ name }) => name);
+
+function help(...command: readonly string[]): string {
+  return execFileSync(process.execPath, [join(root, 'dist/smallserv.js'), ...command, '--help'], { encoding: 'utf8' });
+}
+
+const ownHelp = help();
+const helpOf = new Map(names.map((name) => [name, help(name)]));
+
+/** The long options that a help lists. */
+function optionsIn(text: string): readonly string[] {
+  return [...text.matchAll(/^ +(?:-\w, )?(--[\w-]+)/gm)].map(([, option = '']) => option);
+}
+
+/** The section under a heading, up to the next one. */
+function sectionOf(document: string, heading: string): string {
+  const [, , after] = document.split(new RegExp(`^(##+ ${heading}\n)`, 'm'));
+  if (after === undefined) throw new Error(`there is no heading ${heading}`);
+  return after.split(/^##/m)[0] ?? '';
+}
+
+function sessionsOf(section: string): string {
+  return blocksOf(section)
+    .filter(({ language }) => language === 'console')
+    .map(({ text }) => text)
+    .join('');
+}
+
+describe('the help of smallserv', () => {
+  test('lists all tools, with their summaries', () => {
+    const listed = ownHelp.replaceAll(/\n {6,}/g, ' ');
+    for (const { name, summary } of tools) expect(listed).toMatch(new RegExp(`^  ${name} +${escape(summary)}$`, 'm'));
+  });
+
+  test.each(tools)('of $name has examples, each of a command that it knows', ({ name, examples }) => {
+    expect(examples.length).toBeGreaterThan(0);
+    for (const [line] of examples) {
+      expect(line.split(' ')[0]).toBe(name);
+      expect(helpOf.get(name)).toMatch(new RegExp(`^  smallserv ${escape(line)} +\\S`, 'm'));
+    }
+  });
+});
+
+describe('the README', () => {
+  test('has the table of the client tools as they are', () => {
+    const rows = tools.map(({ name, summary, examples }) => [name, summary, `smallserv ${examples[0]?.[0]}`]);
+    expect(tableAfter(read('README.md'), '## The client tools')).toEqual(rows);
+  });
+});
+
+/** What the page says of all tools at once. */
+const sharedOptions = new Set([
+  '--help',
+  ...tableAfter(page, '| option |').flatMap(([cell = '']) => cell.match(/--[\w-]+/g) ?? []),
+]);
+
+describe('docs/CLIENT.md', () => {
+  test('shows the help as it is', () => {
+    expect(page).toContain(`$ smallserv --help\n${ownHelp}\`\`\`\n`);
+  });
+
+  test('has a section for each tool, in the order of the help', () => {
+    expect([...page.matchAll(/^### `smallserv ([\w-]+)`$/gm)].map(([, name]) => name)).toEqual(names);
+  });
+
+  test.each(names)('shows %s at work, and names all options that are its own', (name) => {
+    const section = sectionOf(page, `\`smallserv ${name}\``);
+    expect(sessionsOf(section)).toMatch(new RegExp(`\\bsmallserv ${name} `));
+    const own = optionsIn(helpOf.get(name) ?? '').filter((option) => !sharedOptions.has(option));
+    expect(own.filter((option) => !section.includes(option))).toEqual([]);
+  });
+
+  test('has the exit codes that the help names', () => {
+    const [, line = ''] = /^Exit codes: (.*)$/m.exec(ownHelp) ?? [];
+    const rows = tableAfter(page, '| exit code |').map(([code]) => code);
+    expect(rows).toEqual([...line.matchAll(/\b\d+\b/g)].map(([code]) => code));
+  });
+
+  test.each(names)('is right that %s is a function, too', (name) => {
+    const camelCase = name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+    expect(Object.entries(client).find(([exported]) => exported === camelCase)?.[1]).toBeTypeOf('function');
+  });
+});
+
+describe('docs/TEXTBOOK.md', () => {
+  const programs = [
+    'IP',
+    'Mask',
+    'ResolveIP',
+    'LookupHost',
+    'LookupPort',
+    'GetHeadInfo',
+    'DaytimeServer',
+    'SimpleEchoServer',
+    'ThreadedEchoServer',
+    'UDPDaytimeClient',
+    'UDPDaytimeServer',
+    'IPGetHeadInfo',
+    'ThreadedIPEchoServer',
+    'Ping',
+  ];
+  const topics = ['Timeouts', 'Keepalive', 'Many sockets', 'Raw sockets'];
+
+  test('has a row for every program and topic, with the files where it lives', () => {
+    const rows = tableAfter(textbook, '| program |');
+    expect(rows.map(([program]) => program)).toEqual(programs.map((program) => linkOf(program)));
+    const topicRows = tableAfter(textbook, '| topic |');
+    expect(topicRows.map(([topic]) => topic)).toEqual(topics.map((topic) => linkOf(topic, topic.toLowerCase())));
+    // That the files exist is for the test of all links.
+    for (const row of [...rows, ...topicRows]) expect(row.join(' ')).toMatch(/\]\(\.\.\/src\/[\w./-]+\.ts\)/);
+  });
+
+  test.each([...programs, ...topics])('shows %s at work', (heading) => {
+    expect(sessionsOf(sectionOf(textbook, heading))).toMatch(/^\$ .*\n(?!\$ )/m);
+  });
+});
+
+describe('commands in the documents', () => {
+  const calls = documents.flatMap((path) =>
+    [...read(path).matchAll(/(?<=^\$ |`|\| )(?:npx )?smallserv ([a-z][\w-]*)([^`|;\n]*)/gm)].map(
+      ([call, tool = '', rest = '']) => ({ path, call, tool, options: rest.match(/(?<= )--[\w-]+/g) ?? [] }),
+    ),
+  );
+
+  test('name tools that exist, with options that they have', () => {
+    expect(calls.length).toBeGreaterThan(names.length);
+    const wrong = calls.filter(({ tool, options }) => {
+      const known = optionsIn(helpOf.get(tool) ?? '');
+      return !names.includes(tool) || options.some((option) => !known.includes(option));
+    });
+    expect(wrong).toEqual([]);
+  });
+});
+
+/** A link to a heading of the same document, as GitHub names it. */
+function linkOf(heading: string, text: string = heading): string {
+  return `[${text}](#${heading.toLowerCase().replaceAll(' ', '-')})`;
+}
+
+function escape(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}

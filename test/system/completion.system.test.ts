@@ -1,0 +1,118 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { checkout, needs, temporaryFolder } from './machine.ts';
+import { run } from './program.ts';
+
+needs('bash', 'zsh');
+
+/** A command line, and what its last word can become, among others. */
+const cases: readonly (readonly [line: string, words: readonly string[]])[] = [
+  ['smallservd che', ['check']],
+  ['smallservd ins', ['install-service']],
+  ['smallservd check --di', ['--diff']],
+  ['smallservd reload --ad', ['--admin']],
+  ['smallservd --conf', ['--config']],
+  ['smallservd --config here/own', ['here/own.yaml']],
+  ['smallservd --config=here/own', ['here/own.yaml']],
+  ['smallservd check -c here/own', ['here/own.yaml']],
+  ['smallservd --set services.qotd.fi', ['services.qotd.file=']],
+  ['smallservd run --set log.le', ['log.level=']],
+  ['smallserv dayt', ['daytime']],
+  ['smallserv lookup-', ['lookup-host', 'lookup-port', 'lookup-protocol']],
+  ['smallserv echo --keep', ['--keepalive']],
+  ['smallserv load -s di', ['discard']],
+  ['smallserv load localhost:1201 --service cha', ['chargen']],
+  ['smallserv discard localhost:1209 here/own', ['here/own.yaml']],
+  ['smallserv lookup-port ud', ['udp', 'udp4', 'udp6']],
+  ['smallserv lookup-port udp discar', ['discard']],
+  ['smallserv lookup-protocol ipv6-ic', ['ipv6-icmp']],
+  ['smallserv conform --services echo,dayt', ['echo,daytime']],
+  ['smallserv conform --port dayt', ['daytime=']],
+  ['smallserv ping --ttl 3 localh', ['localhost']],
+];
+
+/** With files to complete. */
+function folder(): string {
+  const path = temporaryFolder();
+  mkdirSync(join(path, 'here'));
+  writeFileSync(join(path, 'here/own.yaml'), '');
+  return path;
+}
+
+/** What bash would put into these variables: https://www.gnu.org/software/bash/manual/html_node/Programmable-Completion.html */
+const bashScript = `
+source /usr/share/bash-completion/bash_completion
+source "$1"
+# Outside of a key press there is nothing to set.
+compopt() { :; }
+COMP_LINE=$2 COMP_POINT=\${#2}
+shift 2
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+COMP_TYPE=9 COMP_KEY=9
+"_$1" "$1" "\${COMP_WORDS[-1]}" "\${COMP_WORDS[-2]}"
+printf '%s\\n' "\${COMPREPLY[@]}"
+`;
+
+describe('bash completes', () => {
+  test.each(cases)('%s', async (line, words) => {
+    const parts = line.split(/ |([=:])/).filter((part) => part !== undefined && part !== '');
+    const argv = ['bash', '-c', bashScript, 'bash', join(checkout, 'completion/smallservd.bash'), line, ...parts];
+    const shell = await run(argv, { directory: folder() });
+    expect(shell.complaints).toBe('');
+    expect(shell.output.trimEnd().split('\n').toSorted()).toEqual([...new Set(words)].toSorted());
+  });
+
+  test('what comes after a space', async () => {
+    const argv = ['bash', '-c', bashScript, 'bash', join(checkout, 'completion/smallservd.bash')];
+    const commands = await run([...argv, 'smallservd ', 'smallservd', '']);
+    expect(commands.output.split('\n')).toEqual(expect.arrayContaining(['run', 'check', 'status', 'services', 'help']));
+    const options = await run([...argv, 'smallservd status ', 'smallservd', 'status', '']);
+    expect(options.output.split('\n')).toEqual(expect.arrayContaining(['--watch', '--json', '--config']));
+  });
+});
+
+/** Types each line into an interactive zsh on a terminal of its own, presses Tab, and prints what has become of the line. */
+const zshScript = `
+zmodload zsh/zpty
+zpty shell 'TERM=dumb zsh -f -i'
+zpty -w shell "PS1= fpath=($1 \\$fpath)
+autoload -Uz compinit && compinit -u -D
+report() { print -r -- \\"<<\\$BUFFER|\\$_lastcomp[nmatches]>>\\"; BUFFER=; zle accept-line }
+zle -N report && bindkey '^X' report
+print -r -- \${:-rea}dy"
+zpty -r -m shell greeting '*ready*'
+shift
+for line in "$@"; do
+  zpty -w -n shell "$line"$'\\t\\C-x'
+  zpty -r -m shell answer '*<<*>>*'
+  print -r -- "\${\${answer##*<<}%%>>*}"
+done
+zpty -d shell
+`;
+
+describe('zsh completes', () => {
+  test('each line, with the word if there is one only', async () => {
+    const lines = cases.map(([line]) => line);
+    const argv = ['zsh', '-f', '-c', zshScript, 'zsh', join(checkout, 'completion'), ...lines];
+    const shell = await run(argv, { directory: folder() });
+    expect(shell.complaints).toBe('');
+    const answers = shell.output.trimEnd().split('\n');
+    expect(answers.length).toBe(cases.length);
+    for (const [index, [line, words]] of cases.entries()) {
+      const [buffer = '', matches] = answers[index]?.split('|') ?? [];
+      const before = line.slice(0, Math.max(line.lastIndexOf(' '), line.lastIndexOf('=')) + 1);
+      const whole = `${before}${words.length === 1 ? words[0] : commonStart(words)}`;
+      // After a whole word there is a space, or what its value or the next of a list comes after.
+      expect([whole, `${whole} `, `${whole}=`, `${whole},`], line).toContain(buffer);
+      expect(Number(matches), line).toBe(words.length);
+    }
+  });
+});
+
+function commonStart(words: readonly string[]): string {
+  const [first = '', ...others] = words;
+  let end = first.length;
+  while (!others.every((word) => word.startsWith(first.slice(0, end)))) end -= 1;
+  return first.slice(0, end);
+}

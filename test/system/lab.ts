@@ -1,0 +1,81 @@
+/** The network in which the sessions of the documents take place. */
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startInetd } from './inetds.ts';
+import { checkout, clientProgram, daemonProgram, Network, temporaryFolder } from './machine.ts';
+import { DaemonProgram, Program } from './program.ts';
+
+const hosts = `127.0.0.1    localhost
+::1          localhost
+192.0.2.2    xinetd.example
+192.0.2.6    inetd.example
+192.0.2.10   www.example web
+2001:db8::2  www.example web
+192.0.2.14   silent.example
+`;
+
+/** Answers every request alike, on port 80. */
+const webServer = `const server = require('node:http').createServer((request, response) => {
+  response.setHeader('Content-Type', 'text/html').end('<p>Hello\\n');
+});
+server.listen(80, () => console.log('ready'));`;
+
+/** A machine with smallservd as it is shipped, and cables to others: two inetds, a web server, and one that does not answer. */
+export interface Lab {
+  /** The command line that runs another on that machine, with `smallserv` and `smallservd` in PATH. */
+  inside(argv: readonly string[]): readonly string[];
+  /** Where the commands run. Modules there find this package under its name. */
+  readonly folder: string;
+}
+
+/** Starts it all, and resolves when all listen. It ends with the test. */
+export async function startLab(): Promise<Lab> {
+  const network = Network.make();
+  await startDaemon(network);
+  await startInetd('xinetd', neighbour(network, '192.0.2.1/30', '192.0.2.2/30'));
+  await startInetd('inetutils-inetd', neighbour(network, '192.0.2.5/30', '192.0.2.6/30'));
+  const web = neighbour(network, '192.0.2.9/30', '192.0.2.10/30', ['2001:db8::1/64', '2001:db8::2/64']);
+  await new Program(web.inside([process.execPath, '--eval', webServer])).says(/ready/);
+  // Frames to the silent host leave, and no card takes them.
+  const { near } = network.join(Network.make(), ['192.0.2.13/30'], []);
+  network.ip('neigh', 'add', '192.0.2.14', 'lladdr', '02:00:00:00:00:09', 'dev', near);
+
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, 'node_modules'));
+  symlinkSync(checkout, join(folder, 'node_modules/smallservd'));
+  const programs = writePrograms();
+  const files = Object.entries({ '/etc/hosts': hosts, '/etc/resolv.conf': 'nameserver 127.0.0.1\n' });
+  const mounts = files.map(([path, text]) => `mount --bind '${fileWith(text)}' ${path} && `).join('');
+  const machine = `${mounts}PATH='${programs}':$PATH exec "$@"`;
+  return {
+    folder,
+    inside: (argv) => network.inside(['unshare', '--mount', 'sh', '-c', machine, 'sh', ...argv]),
+  };
+}
+
+async function startDaemon(network: Network): Promise<void> {
+  await new DaemonProgram([], (argv) => network.inside(argv)).ready();
+}
+
+/** Another machine, at the end of a cable. */
+function neighbour(network: Network, near: string, far: string, ipv6: readonly string[] = []): Network {
+  const other = Network.make();
+  network.join(other, [near, ...ipv6.slice(0, 1)], [far, ...ipv6.slice(1)]);
+  return other;
+}
+
+function fileWith(text: string): string {
+  const file = join(temporaryFolder(), 'file');
+  writeFileSync(file, text);
+  return file;
+}
+
+/** A folder with the two commands, as an installation has it. */
+function writePrograms(): string {
+  const folder = temporaryFolder();
+  for (const [name, argv] of Object.entries({ smallserv: clientProgram, smallservd: daemonProgram })) {
+    const command = argv.map((part) => `'${part}'`).join(' ');
+    writeFileSync(join(folder, name), `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });
+  }
+  return folder;
+}

@@ -1,0 +1,135 @@
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { blocksOf, read } from '../repository/files.ts';
+import { checkout, Network, needs, temporaryFolder } from './machine.ts';
+import { DaemonProgram, type Program, run } from './program.ts';
+
+needs('promtool', 'ip');
+
+const rules = join(checkout, 'deploy/prometheus/rules.yaml');
+
+async function promtool(args: readonly string[], input = ''): Promise<Program> {
+  return run(['promtool', ...args], { input });
+}
+
+it('promtool takes the alert rules', async () => {
+  const check = await promtool(['check', 'rules', rules]);
+  expect(check.output).toMatch(/SUCCESS: \d+ rules found/);
+  expect((await check.end()).code).toBe(0);
+});
+
+it('promtool takes the scrape config of docs/KUBERNETES.md, beside the rules', async () => {
+  const text = blocksOf(read('docs/KUBERNETES.md')).find(({ mark }) => mark === 'prometheus.yml')?.text ?? '';
+  const config = parse(text) as { scrape_configs: { kubernetes_sd_configs?: object }[] };
+  // Debian builds promtool without this discovery.
+  for (const job of config.scrape_configs) delete job.kubernetes_sd_configs;
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'prometheus.yml'), stringify(config));
+  copyFileSync(rules, join(folder, 'rules.yaml'));
+  const check = await promtool(['check', 'config', join(folder, 'prometheus.yml')]);
+  expect(check.complaints).toBe('');
+  expect(check.output).toMatch(/1 rule files found[\s\S]*SUCCESS/);
+  expect((await check.end()).code).toBe(0);
+});
+
+function series(name: string, values: string): object {
+  return { series: name, values };
+}
+
+/** At that time there is no such alert. */
+function silence(alertname: string, eval_time: string): object {
+  return { eval_time, alertname, exp_alerts: [] };
+}
+
+/** At that time there is this one. */
+function alert(alertname: string, eval_time: string, exp_labels: object, exp_annotations: object): object {
+  return { eval_time, alertname, exp_alerts: [{ exp_labels, exp_annotations }] };
+}
+
+it('the alerts come when they should, and not before', async () => {
+  const from = '{job="smallservd", instance="a"}';
+  const origin = { job: 'smallservd', instance: 'a' };
+  const tests = {
+    rule_files: [rules],
+    evaluation_interval: '1m',
+    tests: [
+      {
+        interval: '1m',
+        input_series: [
+          series(`smallservd_ready${from}`, '1x10 0x20'),
+          series(`smallservd_worker_deaths_total${from}`, '0x10 1 2 3 4 5 5x20'),
+          series('smallservd_config_info{job="smallservd", instance="a", hash="1"}', '1x60'),
+          series('smallservd_config_info{job="smallservd", instance="b", hash="2"}', '1x60'),
+          series('smallservd_datagrams_received_total{job="smallservd", instance="a", service="echo"}', '0+6000x60'),
+          series(
+            'smallservd_datagrams_dropped_total{job="smallservd", instance="a", service="echo", reason="rate"}',
+            '0+4000x60',
+          ),
+          series('smallservd_datagrams_received_total{job="smallservd", instance="a", service="time"}', '0+6000x60'),
+          series(
+            'smallservd_datagrams_dropped_total{job="smallservd", instance="a", service="time", reason="rate"}',
+            '0+2000x60',
+          ),
+        ],
+        alert_rule_test: [
+          silence('SmallservdNotReady', '11m'),
+          alert(
+            'SmallservdNotReady',
+            '15m',
+            { ...origin, severity: 'critical' },
+            {
+              summary: 'smallservd on a takes no clients, or not on all its listeners',
+              description: '`smallservd status` on it says why.',
+            },
+          ),
+          silence('SmallservdWorkersDie', '10m'),
+          alert(
+            'SmallservdWorkersDie',
+            '20m',
+            { ...origin, severity: 'warning' },
+            {
+              summary: '5 workers of smallservd on a died within 15 minutes',
+              description: 'The log has a line for each, with its exit code or signal.',
+            },
+          ),
+          silence('SmallservdConfigsDiffer', '20m'),
+          alert(
+            'SmallservdConfigsDiffer',
+            '40m',
+            { job: 'smallservd', severity: 'warning' },
+            { summary: 'the daemons of smallservd run 2 different configs' },
+          ),
+          alert(
+            'SmallservdDropsDatagrams',
+            '30m',
+            { ...origin, service: 'echo', severity: 'warning' },
+            {
+              summary: 'echo on a drops more than half of its datagrams',
+              description: 'Somebody may be forging addresses; smallservd_datagrams_dropped_total has the reasons.',
+            },
+          ),
+          silence('SmallservdReloadFailed', '30m'),
+        ],
+      },
+    ],
+  };
+  const file = join(temporaryFolder(), 'tests.yaml');
+  writeFileSync(file, JSON.stringify(tests));
+  const test = await promtool(['test', 'rules', file]);
+  expect(test.output + test.complaints).toContain('SUCCESS');
+  expect((await test.end()).code).toBe(0);
+});
+
+it('promtool finds nothing wrong with /metrics of a daemon', async () => {
+  const network = Network.make();
+  const daemon = new DaemonProgram([], (argv) => network.inside(argv));
+  await daemon.ready();
+  const fetch = "fetch('http://127.0.0.1:9013/metrics').then(async (answer) => console.log(await answer.text()))";
+  const metrics = await run(network.inside([process.execPath, '-e', fetch]));
+  expect(metrics.output).toContain('smallservd_ready 1\n');
+  const check = await promtool(['check', 'metrics'], metrics.output);
+  expect(check.output + check.complaints).toBe('');
+  expect((await check.end()).code).toBe(0);
+});

@@ -1,0 +1,50 @@
+#!/bin/bash
+# Runs a command on a machine that has what the system tests need: bash test/system/with-packages.sh COMMAND...
+# As root on Debian 12: Debian packages that are missing are installed first. Every step is bounded in time.
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+
+installed=(
+  telnet netcat-openbsd systemd systemd-container dbus iproute2 util-linux bsdutils mount tzdata iputils-ping
+  libcap2-bin libc-bin dpkg python3 python3-minimal netbase dnsmasq-base libtirpc3 libwrap0 buildah mmdebstrap
+  mandoc man-db groff bash-completion zsh lintian
+)
+# Debian starts a daemon that it installs, and lets only one inetd be: unpacked, all are there for the tests to start.
+unpacked=(xinetd inetutils-inetd prometheus)
+folder=$PWD/node_modules/.cache/smallservd/daemons
+
+die() {
+  echo "npm run test:system: $1" >&2
+  exit 1
+}
+
+is_installed() {
+  [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+[ "$(id -u)" = 0 ] || die 'the system tests need root'
+command -v apt-get >/dev/null || die 'the system tests need Debian 12, and its apt-get'
+
+missing=()
+for package in "${installed[@]}"; do
+  is_installed "$package" || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ] || [ ! -e "$folder/complete" ]; then
+  timeout 600 apt-get update -q || die 'the lists of packages cannot be had'
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+  timeout 900 apt-get install -q -y --no-install-recommends "${missing[@]}" || die "cannot install ${missing[*]}"
+fi
+if [ ! -e "$folder/complete" ]; then
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  (
+    cd "$folder"
+    timeout 300 apt-get download -q "${unpacked[@]}"
+    for package in *.deb; do dpkg --extract "$package" .; done
+    rm ./*.deb
+    touch complete
+  ) || die "cannot unpack ${unpacked[*]}"
+fi
+export PATH="$PATH:$folder/usr/sbin:$folder/usr/bin"
+exec "$@"
