@@ -52,6 +52,8 @@ export class LogSink {
   addLost(lines: number): void {
     this.#dropped += lines;
     this.#droppedInAll += lines;
+    // A worker tells of its losses a second later: by then all may be written, and no drain would come to report them.
+    if (lines > 0 && !this.#isWaiting) this.#recovered?.(this.takeLost());
   }
 
   /** Lines that were lost since the start. */

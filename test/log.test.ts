@@ -143,6 +143,18 @@ describe('LogSink.file', () => {
     expect(sink.takeLost()).toBe(0);
   });
 
+  it('lines that were lost elsewhere are reported, also when nothing waits any more', async () => {
+    const sink = await LogSink.file(path);
+    sink.reportLostLines(createLog({ level: 'info' }, sink));
+    sink.write('{}\n');
+    await sink.flush();
+    sink.addLost(0);
+    sink.addLost(3);
+    await sink.flush();
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { lines?: number }).lines)).toEqual([undefined, 3]);
+  });
+
   it('counts lines that were lost elsewhere', async () => {
     const sink = await LogSink.file(path);
     sink.addLost(3);
