@@ -5,8 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/system/**'],
     globalSetup: ['test/support/build.ts'],
-    // Process tests wait more than they compute: two files at a time, however few processors there are.
-    maxWorkers: 2,
+    // Process tests wait more than they compute: three files at a time, however few processors there are.
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 30_000,
   },

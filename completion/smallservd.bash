@@ -59,6 +59,9 @@ admin.hosts
 defaults.allow
 defaults.deny
 defaults.exempt
+defaults.dryRun
+defaults.proxyProtocol.from
+defaults.proxyProtocol.timeout
 defaults.idleTimeout
 defaults.stallTimeout
 defaults.maxLifetime
@@ -68,6 +71,8 @@ defaults.maxConnections
 defaults.maxConnectionsPerSource
 defaults.connectionRate.perSecond
 defaults.connectionRate.burst
+defaults.streamPrefix.ipv4
+defaults.streamPrefix.ipv6
 defaults.keepAlive.enabled
 defaults.keepAlive.delay
 defaults.noDelay
@@ -76,6 +81,8 @@ defaults.datagramRate.perSecond
 defaults.datagramRate.burst
 defaults.datagramServiceRate.perSecond
 defaults.datagramServiceRate.burst
+defaults.datagramPrefix.ipv4
+defaults.datagramPrefix.ipv6
 defaults.maxAmplification
 defaults.allowSourcePorts
 defaults.receiveBuffer
@@ -86,6 +93,9 @@ services.echo.listen
 services.echo.allow
 services.echo.deny
 services.echo.exempt
+services.echo.dryRun
+services.echo.proxyProtocol.from
+services.echo.proxyProtocol.timeout
 services.echo.idleTimeout
 services.echo.stallTimeout
 services.echo.maxLifetime
@@ -95,6 +105,8 @@ services.echo.maxConnections
 services.echo.maxConnectionsPerSource
 services.echo.connectionRate.perSecond
 services.echo.connectionRate.burst
+services.echo.streamPrefix.ipv4
+services.echo.streamPrefix.ipv6
 services.echo.keepAlive.enabled
 services.echo.keepAlive.delay
 services.echo.noDelay
@@ -103,6 +115,8 @@ services.echo.datagramRate.perSecond
 services.echo.datagramRate.burst
 services.echo.datagramServiceRate.perSecond
 services.echo.datagramServiceRate.burst
+services.echo.datagramPrefix.ipv4
+services.echo.datagramPrefix.ipv6
 services.echo.maxAmplification
 services.echo.allowSourcePorts
 services.echo.receiveBuffer
@@ -113,6 +127,9 @@ services.discard.listen
 services.discard.allow
 services.discard.deny
 services.discard.exempt
+services.discard.dryRun
+services.discard.proxyProtocol.from
+services.discard.proxyProtocol.timeout
 services.discard.idleTimeout
 services.discard.stallTimeout
 services.discard.maxLifetime
@@ -122,6 +139,8 @@ services.discard.maxConnections
 services.discard.maxConnectionsPerSource
 services.discard.connectionRate.perSecond
 services.discard.connectionRate.burst
+services.discard.streamPrefix.ipv4
+services.discard.streamPrefix.ipv6
 services.discard.keepAlive.enabled
 services.discard.keepAlive.delay
 services.discard.noDelay
@@ -130,6 +149,8 @@ services.discard.datagramRate.perSecond
 services.discard.datagramRate.burst
 services.discard.datagramServiceRate.perSecond
 services.discard.datagramServiceRate.burst
+services.discard.datagramPrefix.ipv4
+services.discard.datagramPrefix.ipv6
 services.discard.maxAmplification
 services.discard.allowSourcePorts
 services.discard.receiveBuffer
@@ -140,6 +161,9 @@ services.chargen.listen
 services.chargen.allow
 services.chargen.deny
 services.chargen.exempt
+services.chargen.dryRun
+services.chargen.proxyProtocol.from
+services.chargen.proxyProtocol.timeout
 services.chargen.idleTimeout
 services.chargen.stallTimeout
 services.chargen.maxLifetime
@@ -149,6 +173,8 @@ services.chargen.maxConnections
 services.chargen.maxConnectionsPerSource
 services.chargen.connectionRate.perSecond
 services.chargen.connectionRate.burst
+services.chargen.streamPrefix.ipv4
+services.chargen.streamPrefix.ipv6
 services.chargen.keepAlive.enabled
 services.chargen.keepAlive.delay
 services.chargen.noDelay
@@ -157,6 +183,8 @@ services.chargen.datagramRate.perSecond
 services.chargen.datagramRate.burst
 services.chargen.datagramServiceRate.perSecond
 services.chargen.datagramServiceRate.burst
+services.chargen.datagramPrefix.ipv4
+services.chargen.datagramPrefix.ipv6
 services.chargen.maxAmplification
 services.chargen.allowSourcePorts
 services.chargen.receiveBuffer
@@ -167,6 +195,9 @@ services.qotd.listen
 services.qotd.allow
 services.qotd.deny
 services.qotd.exempt
+services.qotd.dryRun
+services.qotd.proxyProtocol.from
+services.qotd.proxyProtocol.timeout
 services.qotd.idleTimeout
 services.qotd.stallTimeout
 services.qotd.maxLifetime
@@ -176,6 +207,8 @@ services.qotd.maxConnections
 services.qotd.maxConnectionsPerSource
 services.qotd.connectionRate.perSecond
 services.qotd.connectionRate.burst
+services.qotd.streamPrefix.ipv4
+services.qotd.streamPrefix.ipv6
 services.qotd.keepAlive.enabled
 services.qotd.keepAlive.delay
 services.qotd.noDelay
@@ -184,6 +217,8 @@ services.qotd.datagramRate.perSecond
 services.qotd.datagramRate.burst
 services.qotd.datagramServiceRate.perSecond
 services.qotd.datagramServiceRate.burst
+services.qotd.datagramPrefix.ipv4
+services.qotd.datagramPrefix.ipv6
 services.qotd.maxAmplification
 services.qotd.allowSourcePorts
 services.qotd.receiveBuffer
@@ -196,6 +231,9 @@ services.systat.listen
 services.systat.allow
 services.systat.deny
 services.systat.exempt
+services.systat.dryRun
+services.systat.proxyProtocol.from
+services.systat.proxyProtocol.timeout
 services.systat.idleTimeout
 services.systat.stallTimeout
 services.systat.maxLifetime
@@ -205,6 +243,8 @@ services.systat.maxConnections
 services.systat.maxConnectionsPerSource
 services.systat.connectionRate.perSecond
 services.systat.connectionRate.burst
+services.systat.streamPrefix.ipv4
+services.systat.streamPrefix.ipv6
 services.systat.keepAlive.enabled
 services.systat.keepAlive.delay
 services.systat.noDelay
@@ -213,6 +253,8 @@ services.systat.datagramRate.perSecond
 services.systat.datagramRate.burst
 services.systat.datagramServiceRate.perSecond
 services.systat.datagramServiceRate.burst
+services.systat.datagramPrefix.ipv4
+services.systat.datagramPrefix.ipv6
 services.systat.maxAmplification
 services.systat.allowSourcePorts
 services.systat.receiveBuffer
@@ -225,6 +267,9 @@ services.daytime.listen
 services.daytime.allow
 services.daytime.deny
 services.daytime.exempt
+services.daytime.dryRun
+services.daytime.proxyProtocol.from
+services.daytime.proxyProtocol.timeout
 services.daytime.idleTimeout
 services.daytime.stallTimeout
 services.daytime.maxLifetime
@@ -234,6 +279,8 @@ services.daytime.maxConnections
 services.daytime.maxConnectionsPerSource
 services.daytime.connectionRate.perSecond
 services.daytime.connectionRate.burst
+services.daytime.streamPrefix.ipv4
+services.daytime.streamPrefix.ipv6
 services.daytime.keepAlive.enabled
 services.daytime.keepAlive.delay
 services.daytime.noDelay
@@ -242,6 +289,8 @@ services.daytime.datagramRate.perSecond
 services.daytime.datagramRate.burst
 services.daytime.datagramServiceRate.perSecond
 services.daytime.datagramServiceRate.burst
+services.daytime.datagramPrefix.ipv4
+services.daytime.datagramPrefix.ipv6
 services.daytime.maxAmplification
 services.daytime.allowSourcePorts
 services.daytime.receiveBuffer
@@ -254,6 +303,9 @@ services.time.listen
 services.time.allow
 services.time.deny
 services.time.exempt
+services.time.dryRun
+services.time.proxyProtocol.from
+services.time.proxyProtocol.timeout
 services.time.idleTimeout
 services.time.stallTimeout
 services.time.maxLifetime
@@ -263,6 +315,8 @@ services.time.maxConnections
 services.time.maxConnectionsPerSource
 services.time.connectionRate.perSecond
 services.time.connectionRate.burst
+services.time.streamPrefix.ipv4
+services.time.streamPrefix.ipv6
 services.time.keepAlive.enabled
 services.time.keepAlive.delay
 services.time.noDelay
@@ -271,6 +325,8 @@ services.time.datagramRate.perSecond
 services.time.datagramRate.burst
 services.time.datagramServiceRate.perSecond
 services.time.datagramServiceRate.burst
+services.time.datagramPrefix.ipv4
+services.time.datagramPrefix.ipv6
 services.time.maxAmplification
 services.time.allowSourcePorts
 services.time.receiveBuffer

@@ -7,6 +7,8 @@ import type { CloseReason, Endpoint, Log } from './service.ts';
 /** What the log wants to know of a client that has gone. */
 export interface ClosedClient {
   readonly peer: Endpoint;
+  /** The proxy that spoke for it. */
+  readonly via: string | undefined;
   readonly local: string;
   readonly openedAtMs: number;
   readonly received: number;
@@ -28,7 +30,7 @@ export class ConnectionLog {
   readonly #budget = new LineBudget();
   #errorsLeftOut = 0;
   #errorLogged = false;
-  #summarised: { refused: Record<string, number>; dropped: Record<string, number> };
+  #summarised: Refusals;
 
   constructor(service: string, level: LogConfig['connections'], log: Log, counters: ServiceCounters) {
     this.#service = service;
@@ -44,6 +46,7 @@ export class ConnectionLog {
       {
         service: this.#service,
         peer: formatPeer(client.peer),
+        ...(client.via !== undefined && { via: client.via }),
         local: client.local,
         bytesIn: client.received,
         bytesOut: client.sent,
@@ -73,30 +76,53 @@ export class ConnectionLog {
   }
 
   muted(peer: string): void {
-    this.#log.warn({ service: this.#service, peer }, 'a peer sends our own answers back: a loop; muted for 60 s');
+    this.#log.warn(
+      { service: this.#service, peer },
+      'a loop with a peer, which sends our own answers back or the same again and again; muted for 60 s',
+    );
   }
 
-  /** Writes one line about what happened since the last, if anything did. */
+  /** Writes a line about what happened since the last, if anything did, and one about what only a dry run let happen. */
   summarise(): void {
     const now = this.#snapshot();
-    const refused = nonZero(difference(now.refused, this.#summarised.refused));
-    const dropped = nonZero(difference(now.dropped, this.#summarised.dropped));
+    const before = this.#summarised;
     const closedNotLogged = this.#budget.takeLeftOut();
-    const fields = {
-      ...(Object.keys(refused).length > 0 && { refused }),
-      ...(Object.keys(dropped).length > 0 && { dropped }),
+    const happened = {
+      ...news('refused', now.refused, before.refused),
+      ...news('dropped', now.dropped, before.dropped),
       ...(closedNotLogged > 0 && { closedNotLogged }),
       ...(this.#errorsLeftOut > 0 && { errorsNotLogged: this.#errorsLeftOut }),
     };
+    const wouldHave = {
+      ...news('wouldRefuse', now.wouldRefuse, before.wouldRefuse),
+      ...news('wouldDrop', now.wouldDrop, before.wouldDrop),
+    };
+    if (Object.keys(happened).length > 0) this.#log.warn({ service: this.#service, ...happened }, 'refused or dropped');
+    if (Object.keys(wouldHave).length > 0)
+      this.#log.warn({ service: this.#service, ...wouldHave }, 'dry run: these would have been refused or dropped');
     this.#summarised = now;
     this.#errorsLeftOut = 0;
     this.#errorLogged = false;
-    if (Object.keys(fields).length > 0) this.#log.warn({ service: this.#service, ...fields }, 'refused or dropped');
   }
 
-  #snapshot(): { refused: Record<string, number>; dropped: Record<string, number> } {
-    return { refused: { ...this.#counters.stream.refused }, dropped: { ...this.#counters.datagram.dropped } };
+  #snapshot(): Refusals {
+    const { refused, wouldRefuse } = this.#counters.stream;
+    const { dropped, wouldDrop } = this.#counters.datagram;
+    return {
+      refused: { ...refused },
+      dropped: { ...dropped },
+      wouldRefuse: { ...wouldRefuse },
+      wouldDrop: { ...wouldDrop },
+    };
   }
+}
+
+type Refusals = Readonly<Record<'refused' | 'dropped' | 'wouldRefuse' | 'wouldDrop', Record<string, number>>>;
+
+/** What has been counted since, under its name; nothing where that is nothing. */
+function news(name: keyof Refusals, now: Record<string, number>, before: Record<string, number>): object {
+  const counts = nonZero(difference(now, before));
+  return Object.keys(counts).length > 0 ? { [name]: counts } : {};
 }
 
 function difference(now: Record<string, number>, before: Record<string, number>): Record<string, number> {

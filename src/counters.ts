@@ -1,5 +1,5 @@
-import type { RefuseReason } from './guard/admission.ts';
-import type { DropReason } from './guard/datagram-guard.ts';
+import type { RefuseReason, WouldRefuseReason } from './guard/admission.ts';
+import type { DropReason, WouldDropReason } from './guard/datagram-guard.ts';
 import type { CloseReason } from './service.ts';
 
 /** What has happened on a service's streams. */
@@ -10,6 +10,8 @@ export interface StreamCounters {
   bytesOut: number;
   closed: Record<CloseReason, number>;
   refused: Record<RefuseReason, number>;
+  /** Served, since the limits are on a dry run. */
+  wouldRefuse: Record<WouldRefuseReason, number>;
 }
 
 /** What has happened on a service's datagram sockets. */
@@ -19,6 +21,8 @@ export interface DatagramCounters {
   bytesIn: number;
   bytesOut: number;
   dropped: Record<DropReason, number>;
+  /** Answered, since the rates are on a dry run. */
+  wouldDrop: Record<WouldDropReason, number>;
 }
 
 /** All that one process, or the daemon as a whole, counts for one service. */
@@ -45,7 +49,8 @@ export function newServiceCounters(): ServiceCounters {
         shutdown: 0,
         'service-error': 0,
       },
-      refused: { denied: 0, limit: 0, 'source-limit': 0, rate: 0 },
+      refused: { 'proxy-header': 0, denied: 0, limit: 0, 'source-limit': 0, rate: 0 },
+      wouldRefuse: { limit: 0, 'source-limit': 0, rate: 0 },
     },
     datagram: {
       received: 0,
@@ -62,6 +67,7 @@ export function newServiceCounters(): ServiceCounters {
         busy: 0,
         'service-error': 0,
       },
+      wouldDrop: { rate: 0 },
     },
   };
 }

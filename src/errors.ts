@@ -9,6 +9,7 @@ export const errorCodes = {
   LISTEN_NOT_AVAILABLE: exitCodes.failed,
   LISTEN_NO_DESCRIPTOR: exitCodes.badConfig,
   LISTEN_FAILED: exitCodes.failed,
+  NO_DESCRIPTORS: exitCodes.failed,
   NAME_NOT_RESOLVED: exitCodes.failed,
   USER_UNKNOWN: exitCodes.badConfig,
   USER_NOT_PERMITTED: exitCodes.notPermitted,

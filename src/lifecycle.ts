@@ -2,12 +2,16 @@ import { formatHostPort } from './address/host-port.ts';
 import { formatIp } from './address/ip-address.ts';
 import type { Cancel, Clock } from './clock/clock.ts';
 import type { Config, ServiceConfig } from './config/config.ts';
+import { exposureMessage, isExposed } from './config/exposure.ts';
 import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from './counters.ts';
+import { SmallservdError } from './errors.ts';
 import { Admission, type SourceCount } from './guard/admission.ts';
+import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
 import { DatagramGuard } from './guard/datagram-guard.ts';
 import { shareOf } from './guard/share.ts';
 import type { HostedService } from './host.ts';
+import { readOpenFiles } from './open-files.ts';
 import type { Log } from './service.ts';
 import { BroadcastAddresses } from './transport/broadcast-addresses.ts';
 import { DatagramListener } from './transport/datagram.ts';
@@ -39,6 +43,9 @@ export const topSourcesCount = 10;
 /** How often the interfaces' broadcast addresses are read again. */
 const interfacesPeriodMs = 60_000;
 
+/** How often a shortage of descriptors may end, and another one begin. */
+const reviewPeriodMs = 1000;
+
 /** All that one service has in this process. */
 interface Served extends HostedService {
   readonly config: ServiceConfig;
@@ -56,6 +63,7 @@ export class Lifecycle {
   /** Where those of them that take clients are bound. */
   readonly #bound = new Map<number, BoundAddress>();
   readonly #ownPorts = new Set<number>();
+  readonly #descriptors: DescriptorBudget;
   readonly #cancels: Cancel[] = [];
   #started = false;
   #suspended = false;
@@ -70,6 +78,7 @@ export class Lifecycle {
         'the interfaces cannot be read: datagrams from their broadcast addresses are not refused',
       ),
     );
+    this.#descriptors = this.#descriptorBudget();
     for (const service of config.services) {
       const hosted = services.get(service.name);
       if (hosted === undefined) throw new Error(`no service was made for ${service.name}`);
@@ -77,6 +86,7 @@ export class Lifecycle {
     }
     this.#cancels.push(clock.every(interfacesPeriodMs, () => broadcasts.read()));
     this.#cancels.push(clock.every(summaryPeriodMs, () => this.#summarise()));
+    this.#cancels.push(clock.every(reviewPeriodMs, () => this.#descriptors.review()));
   }
 
   /** By the name of the instance. */
@@ -163,6 +173,8 @@ export class Lifecycle {
   }
 
   async #open(planned: PlannedListener): Promise<BoundAddress | undefined> {
+    const { target } = planned;
+    if ('address' in target) this.#assertMayAnswer(planned, target.address);
     const listener = this.#listener(planned);
     let bound: BoundAddress;
     try {
@@ -170,6 +182,13 @@ export class Lifecycle {
     } catch (error) {
       if (planned.optional && isFamilyMissing(error)) return undefined;
       throw openError(planned, error);
+    }
+    try {
+      // Where an inherited socket is bound shows only now.
+      this.#assertMayAnswer(planned, bound.address);
+    } catch (error) {
+      listener.suspend();
+      throw error;
     }
     // A stop that came while this listener was being opened.
     if (this.#suspended) listener.suspend();
@@ -179,11 +198,24 @@ export class Lifecycle {
     return bound;
   }
 
-  #listener({ service: name, target }: PlannedListener): Listener {
-    const { clock } = this.#options;
+  /** The config is checked for it where it names addresses; names and inherited sockets show theirs later. Throws `CONFIG_INVALID`. */
+  #assertMayAnswer({ service: name, text, target }: PlannedListener, address: string): void {
+    const { config } = this.#serviceOf(name);
+    const { type, udpHazard, exposeUdp } = config;
+    if (target.transport !== 'udp' || udpHazard === undefined || exposeUdp || !isExposed(address)) return;
+    const message = exposureMessage(`${text} (${address})`, type, udpHazard);
+    throw new SmallservdError('CONFIG_INVALID', `${name}: ${message}`);
+  }
+
+  #serviceOf(name: string): Served {
     const served = this.#served.get(name);
     if (served === undefined) throw new Error(`the plan names a service that the config lacks: ${name}`);
-    const { config, service, counters, connectionLog, admission, guard } = served;
+    return served;
+  }
+
+  #listener({ service: name, target }: PlannedListener): Listener {
+    const { clock } = this.#options;
+    const { config, service, counters, connectionLog, admission, guard } = this.#serviceOf(name);
     if (target.transport === 'udp') {
       const { receiveBufferBytes } = config.datagram;
       return new DatagramListener({
@@ -196,11 +228,12 @@ export class Lifecycle {
         clock,
       });
     }
-    const { stream: limits, socket } = config;
+    const { stream: limits, proxy, socket } = config;
     return new StreamListener({
       target,
       service,
       limits,
+      proxy,
       socket,
       admission,
       counters: counters.stream,
@@ -209,22 +242,51 @@ export class Lifecycle {
     });
   }
 
+  /** Throws `NO_DESCRIPTORS`. */
+  #descriptorBudget(): DescriptorBudget {
+    const { config, log } = this.#options;
+    const files = readOpenFiles();
+    const budget = descriptorBudget(files, config.services);
+    const services = streamServices(config.services).length;
+    if (budget === 0 && services > 0) {
+      const message = `of the ${files?.limit} files that this process may have open none is left for clients: raise the limit (ulimit -n, LimitNOFILE=)`;
+      throw new SmallservdError('NO_DESCRIPTORS', message);
+    }
+    return new DescriptorBudget(budget, services, {
+      onShortage: (descriptors) =>
+        log.warn({ budget: descriptors }, 'no descriptors are left for clients: new ones are refused until some go'),
+      onRelief: (refused) => log.info({ refused }, 'there are descriptors for clients again'),
+    });
+  }
+
   #guards(config: ServiceConfig, broadcasts: BroadcastAddresses): Omit<Served, keyof HostedService> {
     const { random, log, processes } = this.#options;
+    const { access } = config;
     const counters = newServiceCounters();
     const connectionLog = new ConnectionLog(config.name, this.#options.config.log.connections, log, counters);
     return {
       config,
       counters,
       connectionLog,
-      admission: new Admission(shareOf(config.stream, processes), config.access, random),
+      admission: new Admission({
+        limits: shareOf(config.stream, processes),
+        access,
+        descriptors: this.#descriptors.share(),
+        random,
+        onWouldRefuse: (reason) => {
+          counters.stream.wouldRefuse[reason] += 1;
+        },
+      }),
       guard: new DatagramGuard({
         limits: config.datagram,
-        access: config.access,
+        access,
         ownPorts: this.#ownPorts,
         broadcasts: broadcasts.words,
         random,
         onMute: (source, port) => connectionLog.muted(formatHostPort(formatIp(source), port)),
+        onWouldDrop: (reason) => {
+          counters.datagram.wouldDrop[reason] += 1;
+        },
       }),
     };
   }

@@ -14,11 +14,16 @@ export class LineBudget {
       this.#lines = 0;
     }
     if (this.#lines >= linesPerSecond) {
-      this.#leftOut += 1;
+      this.leaveOut();
       return false;
     }
     this.#lines += 1;
     return true;
+  }
+
+  /** Counts a line that is not written for another reason. */
+  leaveOut(): void {
+    this.#leftOut += 1;
   }
 
   /** The lines left out since the last call. */

@@ -14,12 +14,12 @@ const retryMs = 1000;
 /** How long the end of the process may wait for the log's reader. */
 const flushDeadlineMs = 1000;
 
-/** JSON leaves them as they are, but terminals obey some of them, and some readers take others for line ends. */
-const unsafeCharacters = /[\u007f-\u009f\u2028\u2029]/g;
+/** JSON leaves them as they are, but terminals obey some of them, some change the order of what is read, and some readers take others for line ends. */
+const unsafeCharacters = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-/** Control characters, but for tabs, line ends and the colours that pino-pretty sets itself. */
+/** Control characters, but for line ends and the colours that pino-pretty sets itself. */
 // oxlint-disable-next-line no-control-regex
-const terminalOrders = /[\0-\u0008\u000b-\u001a\u001c-\u001f]|\u001b(?!\[[\d;]*m)/g;
+const terminalOrders = /[\0-\u0009\u000b-\u001a\u001c-\u001f]|\u001b(?!\[[\d;]*m)/g;
 
 /** Where finished lines go; one process has one. A stalled reader costs lines, never the event loop. */
 export class LogSink {
@@ -79,7 +79,7 @@ export class LogSink {
     if (process.stdout.isTTY) {
       const pretty = prettyFactory({ singleLine: true, translateTime: 'SYS:HH:MM:ss.l' });
       // It prints messages and stacks as they are.
-      return LogSink.#open(1, (line) => pretty(line).replace(terminalOrders, escapeCharacter));
+      return LogSink.#open(1, (line) => pretty(onOneLine(line)).replace(terminalOrders, escapeCharacter));
     }
     return LogSink.#open(1, isJournal() ? withPriority : undefined);
   }
@@ -106,14 +106,14 @@ export class LogSink {
       maxLength: maxWaitingBytes,
       mkdir: false,
     });
-    const sink = new LogSink(destination, shape ?? ((line) => line), typeof target === 'string');
     if (typeof target === 'string') {
       await new Promise<void>((resolve, reject) => {
         destination.once('ready', () => resolve());
         destination.once('error', reject);
       });
     }
-    return sink;
+    // Not before it is open: what cannot be opened is not tried again.
+    return new LogSink(destination, shape ?? ((line) => line), typeof target === 'string');
   }
 
   get isStandardOutput(): boolean {
@@ -165,6 +165,13 @@ export function createLog({ level }: Pick<LogConfig, 'level'>, sink: LineWriter,
     formatters: { level: (label: string) => ({ level: label }) },
   };
   return pino(options, sink);
+}
+
+/** pino-pretty prints a message as it is: its line ends would look like lines of ours. */
+function onOneLine(line: string): object | string {
+  if (!line.includes('\\n')) return line;
+  const fields = JSON.parse(line) as { readonly msg: string };
+  return { ...fields, msg: fields.msg.replaceAll('\n', '\\n') };
 }
 
 function escapeCharacter(character: string): string {

@@ -5,7 +5,14 @@ import type { Endpoint } from '../src/service.ts';
 import { FakeLog } from './support/fake-log.ts';
 
 const ipv4: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 40_000 };
-const client: ClosedClient = { peer: ipv4, local: '192.0.2.9:7', openedAtMs: 1000, received: 12, sent: 34 };
+const client: ClosedClient = {
+  peer: ipv4,
+  via: undefined,
+  local: '192.0.2.9:7',
+  openedAtMs: 1000,
+  received: 12,
+  sent: 34,
+};
 
 let log: FakeLog;
 let counters: ServiceCounters;
@@ -37,6 +44,11 @@ describe('the line for a closed client', () => {
       reason: 'completed',
     };
     expect(log.records).toEqual([{ level: 'info', fields, message: 'closed' }]);
+  });
+
+  it('names the proxy that spoke for it', () => {
+    connections.closed({ ...client, via: '192.0.2.8:50000' }, 1234.6, 'completed');
+    expect(log.records[0]?.fields).toMatchObject({ peer: '192.0.2.1:40000', via: '192.0.2.8:50000' });
   });
 
   it.each<[Endpoint, string]>([
@@ -92,6 +104,20 @@ describe('the summary', () => {
       { refused: { limit: 1 }, dropped: { rate: 5 } },
     ]);
     expect(log.records.every(({ level, fields }) => level === 'warn' && fields['service'] === 'echo')).toBe(true);
+  });
+
+  it('has a line of its own for what only a dry run let happen', () => {
+    counters.stream.wouldRefuse.rate = 3;
+    counters.datagram.wouldDrop.rate = 7;
+    connections.summarise();
+    connections.summarise();
+    expect(log.records).toEqual([
+      {
+        level: 'warn',
+        fields: { service: 'echo', wouldRefuse: { rate: 3 }, wouldDrop: { rate: 7 } },
+        message: 'dry run: these would have been refused or dropped',
+      },
+    ]);
   });
 });
 

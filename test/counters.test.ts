@@ -27,7 +27,9 @@ describe('newServiceCounters', () => {
     expect(new Set(Object.values(flatten(counters)))).toEqual(new Set([0]));
     const closed = 'completed client-reset client-lost idle stalled lifetime quota shutdown service-error';
     expect(Object.keys(counters.stream.closed)).toEqual(closed.split(' '));
-    expect(Object.keys(counters.stream.refused)).toEqual(['denied', 'limit', 'source-limit', 'rate']);
+    expect(Object.keys(counters.stream.refused)).toEqual(['proxy-header', 'denied', 'limit', 'source-limit', 'rate']);
+    expect(Object.keys(counters.stream.wouldRefuse)).toEqual(['limit', 'source-limit', 'rate']);
+    expect(Object.keys(counters.datagram.wouldDrop)).toEqual(['rate']);
     const dropped = 'source-port source-address denied rate loop amplification busy service-error';
     expect(Object.keys(counters.datagram.dropped)).toEqual(dropped.split(' '));
   });

@@ -269,3 +269,42 @@ describe('what the process counts and knows', () => {
     expect(made.lifecycle.counters.get('echo')?.datagram.dropped['source-port']).toBe(1);
   });
 });
+
+/** A plan whose only listener is this one, of chargen. */
+function planOf(text: string, target: PlannedListener['target']): readonly PlannedListener[] {
+  return [{ id: 0, service: 'chargen', text, target, optional: false }];
+}
+
+describe('UDP of a kind that is abused there', () => {
+  const exposed =
+    /chargen is abused there: .*; listen on a loopback, private or link-local address, use TCP, or set exposeUdp: true/;
+
+  const chargen = 'chargen: { listen: [tcp://127.0.0.1:0] }';
+
+  it('is not opened on a public address that a name stands for', async () => {
+    const { lifecycle } = await make(chargen);
+    const target = { transport: 'udp', family: 'ipv4', address: '0.0.0.0', port: 0 } as const;
+    const opening = lifecycle.open(planOf('udp://public.example:0', target));
+    await expect(opening).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(exposed) });
+    await expect(opening).rejects.toThrow('chargen: udp://public.example:0 (0.0.0.0) would answer UDP for strangers');
+  });
+
+  it('is opened on a loopback address', async () => {
+    const { lifecycle } = await make(chargen);
+    const target = { transport: 'udp', family: 'ipv4', address: '127.0.0.1', port: 0 } as const;
+    const [opened] = await lifecycle.open(planOf('udp://some.example:0', target));
+    expect(opened?.bound?.address).toBe('127.0.0.1');
+  });
+
+  // An address that no machine has: nothing is really opened for strangers.
+  const publicAddress = { family: 'ipv4', address: '192.0.2.1', port: 0 } as const;
+
+  it.each([
+    ['with exposeUdp', { transport: 'udp', ...publicAddress }, ', exposeUdp: true'],
+    ['over TCP', { transport: 'tcp', ...publicAddress }, ''],
+  ] as const)('may be opened on a public one %s', async (_how, target, more) => {
+    const { lifecycle } = await make(`chargen: { listen: [tcp://127.0.0.1:0]${more} }`);
+    const opening = lifecycle.open(planOf(`${target.transport}://public.example:0`, target));
+    await expect(opening).rejects.toMatchObject({ code: 'LISTEN_NOT_AVAILABLE' });
+  });
+});

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createLog, LogSink } from '../src/log.ts';
 import { until } from './support/wait.ts';
 
@@ -90,10 +90,10 @@ describe('LogSink.file', () => {
 
   it('escapes what JSON leaves as it is but terminals obey', async () => {
     const sink = await LogSink.file(path);
-    sink.write(`${JSON.stringify({ text: '\u009b2J\u007f\u2028' })}\n`);
+    sink.write(`${JSON.stringify({ text: '\u009b2J\u007f\u2028\u202e\u2067' })}\n`);
     await sink.flush();
-    expect(readFileSync(path, 'utf8')).toBe('{"text":"\\u009b2J\\u007f\\u2028"}\n');
-    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ text: '\u009b2J\u007f\u2028' });
+    expect(readFileSync(path, 'utf8')).toBe('{"text":"\\u009b2J\\u007f\\u2028\\u202e\\u2067"}\n');
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ text: '\u009b2J\u007f\u2028\u202e\u2067' });
   });
 
   it('after it was moved away, reopen writes to a new file of the old name; no line is lost', async () => {
@@ -117,13 +117,16 @@ describe('LogSink.file', () => {
     expect(readFileSync(`${path}.1`, 'utf8')).toBe('before\nbetween\n');
   });
 
-  it('a folder that is missing is an error that names the file', async () => {
+  it('a folder that is missing is an error that names the file, and is not tried again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
     const missing = join(directory, 'none', 'log');
     await expect(LogSink.file(missing)).rejects.toMatchObject({
       code: 'LOG_FILE',
       exitCode: 1,
       message: expect.stringContaining(`log.file ${missing}: `),
     });
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('lines that are lost are reported once, when the file takes lines again', async () => {

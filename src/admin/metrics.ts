@@ -79,6 +79,12 @@ export const metrics: readonly Metric[] = [
     ['service', 'reason'],
     (snapshot) => byReason(snapshot, ({ stream }) => stream.refused),
   ),
+  counter(
+    'connections_would_refuse_total',
+    'Stream clients that only a dry run let in, by the reason.',
+    ['service', 'reason'],
+    (snapshot) => byReason(snapshot, ({ stream }) => stream.wouldRefuse),
+  ),
   counter('stream_received_bytes_total', 'Bytes that stream clients sent.', ['service'], (snapshot) =>
     ofServices(snapshot, ({ stream }) => stream.bytesIn),
   ),
@@ -93,6 +99,12 @@ export const metrics: readonly Metric[] = [
   ),
   counter('datagrams_dropped_total', 'Datagrams that were dropped, by the reason.', ['service', 'reason'], (snapshot) =>
     byReason(snapshot, ({ datagram }) => datagram.dropped),
+  ),
+  counter(
+    'datagrams_would_drop_total',
+    'Datagrams that only a dry run answered, by the reason.',
+    ['service', 'reason'],
+    (snapshot) => byReason(snapshot, ({ datagram }) => datagram.wouldDrop),
   ),
   counter('datagram_received_bytes_total', 'Bytes of datagrams that arrived.', ['service'], (snapshot) =>
     ofServices(snapshot, ({ datagram }) => datagram.bytesIn),

@@ -42,7 +42,8 @@ export class AdminServer {
       (request, response) => void this.#respond(request, response),
     );
     this.#server.timeout = patienceMs;
-    this.#server.maxConnections = 100;
+    // Within what the process keeps free of clients: without a supervisor both are served by the same one.
+    this.#server.maxConnections = 24;
     // Of a thousand questions sent at once, the answers would all be made before the first is taken.
     this.#server.maxRequestsPerSocket = 1;
     this.#server.on('clientError', (_error, socket) => socket.destroy());

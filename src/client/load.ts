@@ -11,7 +11,7 @@ import { AskLane, DiscardDatagramLane, EchoDatagramLane } from './load-datagram-
 import { type LaneFactory, laneFailures, type LoadPeer, makePayloads } from './load-lane.ts';
 import { type LoadCounts, LoadRun, type LoadRunOptions } from './load-run.ts';
 import { ChargenStreamLane, DiscardStreamLane, EchoStreamLane, FetchLane } from './load-stream-lanes.ts';
-import { readOpenFiles } from './open-files.ts';
+import { readOpenFiles } from '../open-files.ts';
 import { type EitherProtocolOptions, largestDatagramBytes, withDefaults } from './options.ts';
 
 export const loadServices = ['echo', 'discard', 'chargen', 'daytime', 'time', 'qotd', 'systat'] as const;

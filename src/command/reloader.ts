@@ -4,9 +4,12 @@ import { configDifferences, formatDifference } from '../config/difference.ts';
 import { configToJson } from '../config/print.ts';
 import { SmallservdError } from '../errors.ts';
 import { findIdentity } from '../supervisor/identity.ts';
+import type { RunningListener } from '../running-daemon.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
+import { formatBoundAddress } from '../transport/listener.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
 import { type ConfigOptions, type PreparedConfig, prepare } from './prepare.ts';
+import { logListeners, warnOf } from './announcements.ts';
 
 /** How a reload went. */
 export interface ReloadResult {
@@ -115,9 +118,15 @@ export class Reloader {
       },
       'what the new config changes',
     );
+    const before = new Set(supervisor.listeners.map(nameOf));
     await supervisor.reload({ config, source: next.source, plan, identity });
     this.#current = next;
     log.level = config.log.level;
+    logListeners(
+      supervisor.listeners.filter((each) => !before.has(nameOf(each))),
+      log,
+    );
+    warnOf(config, log);
   }
 
   /** Throws `RELOAD_NEEDS_RESTART` for what stays as it was for as long as the process lives. */
@@ -139,6 +148,10 @@ export class Reloader {
 function needsRestart(changes: readonly string[]): SmallservdError {
   const lines = changes.map((change) => `this change needs a restart: ${change}`);
   return new SmallservdError('RELOAD_NEEDS_RESTART', lines.join('\n'));
+}
+
+function nameOf(listener: RunningListener): string {
+  return `${listener.service} ${formatBoundAddress(listener)}`;
 }
 
 function describe({ service, text }: PlannedListener): string {

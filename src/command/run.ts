@@ -1,8 +1,9 @@
 import type { Logger } from 'pino';
 import { type AdminEndpoint, openAdminEndpoint } from '../admin/endpoint.ts';
 import { systemClock } from '../clock/clock.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, ServiceConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { formatExposure } from '../console/exposure.ts';
 import { formatListeners } from '../console/listeners.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { hostServices } from '../host.ts';
@@ -13,11 +14,11 @@ import { assumeIdentity, findIdentity, type Identity, unprivilegedUser } from '.
 import { type Condition, ServiceManager } from '../supervisor/service-manager.ts';
 import { Signals } from '../supervisor/signals.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
-import { formatBoundAddress } from '../transport/listener.ts';
 import { passedDescriptors } from '../transport/inherited.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
 import { version } from '../version.ts';
 import { removeDeadSockets } from '../transport/unix-socket.ts';
+import { logListeners, warnOf } from './announcements.ts';
 import { type ConfigOptions, type PreparedConfig, prepare } from './prepare.ts';
 import { Reloader } from './reloader.ts';
 import { DaemonSnapshots } from './snapshot.ts';
@@ -52,6 +53,7 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   );
   if (identity !== null && config.user === null)
     log.warn({ user: unprivilegedUser }, 'started as root, and the config names no user: serving as this one');
+  warnOf(config, log);
 
   // The clock's timers keep no process alive, and while the workers are dead and wait for their next start nothing else does.
   const alive = setInterval(() => {}, 1 << 30);
@@ -83,7 +85,7 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
     // A stop that comes first ends the daemon before it is ready.
     const isReady = await Promise.race([daemon.ready.then(() => true), daemon.ended.then(() => false)]);
     if (isReady) {
-      announce(daemon, sink, log, systemClock.monotonicMs() - startedMs);
+      announce(daemon, config, sink, log, systemClock.monotonicMs() - startedMs);
       manager.ready(() => conditionOf(daemon));
     }
     const code = await daemon.ended;
@@ -107,6 +109,8 @@ async function readyToLaunch(
   const clock = systemClock;
   if (config.workers > 0) return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
   // As a worker does: load code and config, become the user, then open. Nobody is ever served as root, so low ports need a supervisor.
+  // Standard output is the log's own; what a module prints goes elsewhere.
+  process.stdout.write = process.stderr.write.bind(process.stderr);
   const whole = await loadConfig(source, { importModules: true });
   const services = await hostServices(whole, clock, Math.random, log);
   if (identity !== null) assumeIdentity(identity);
@@ -149,11 +153,24 @@ function reopen(sink: LogSink, log: Logger): void {
   log.info({}, 'the log file is open anew');
 }
 
-function announce(daemon: RunningDaemon, sink: LogSink, log: Logger, ms: number): void {
+function announce(daemon: RunningDaemon, { services }: Config, sink: LogSink, log: Logger, ms: number): void {
   const { listeners } = daemon;
-  for (const each of listeners) log.info({ service: each.service, address: formatBoundAddress(each) }, 'listening');
+  logListeners(listeners, log);
   for (const { service, text } of daemon.skipped)
     log.info({ service, listen: text }, 'not listening: this machine lacks the address family');
   log.info({ listeners: listeners.length, ms: Math.round(ms) }, 'ready');
-  if (process.stdout.isTTY && sink.isStandardOutput) sink.print(`\n${formatListeners(listeners)}\n`);
+  if (!process.stdout.isTTY || !sink.isStandardOutput) return;
+  const notes = new Map(services.map((service) => [service.name, narrowing(service)]));
+  sink.print(`
+${formatListeners(listeners)}
+${formatExposure(listeners, notes)}
+`);
+}
+
+/** What makes a service's reach narrower than its addresses do. */
+function narrowing({ access, proxy }: ServiceConfig): readonly string[] {
+  return [
+    ...(access.allow.length > 0 ? ['as allow says'] : []),
+    ...(proxy.from.length > 0 ? ['TCP through proxies alone'] : []),
+  ];
 }

@@ -7,6 +7,12 @@ export interface Rate {
   readonly burst: number;
 }
 
+/** How many leading bits of an address make a source: 1 to 32 for IPv4, 1 to 64 for IPv6. */
+export interface SourcePrefix {
+  readonly ipv4: number;
+  readonly ipv6: number;
+}
+
 /** What may be configured for a stream; durations in milliseconds, `Infinity` for `never` and `unlimited`. */
 export interface StreamLimits {
   readonly idleTimeoutMs: number;
@@ -17,6 +23,9 @@ export interface StreamLimits {
   readonly maxConnections: number;
   readonly maxConnectionsPerSource: number;
   readonly connectionRate: Rate;
+  readonly sourcePrefix: SourcePrefix;
+  /** Rates and connection limits count whom they would refuse, and refuse nobody. */
+  readonly dryRun: boolean;
 }
 
 /** What may be configured for a stream's socket. */
@@ -32,6 +41,9 @@ export interface DatagramLimits {
   readonly datagramRate: Rate;
   /** For the whole service. */
   readonly datagramServiceRate: Rate;
+  readonly sourcePrefix: SourcePrefix;
+  /** The rates count what they would drop, and drop nothing. */
+  readonly dryRun: boolean;
   /** The largest ratio of a reply's size on the wire to its request's. */
   readonly maxAmplification: number;
   readonly allowSourcePorts: readonly number[];
@@ -47,6 +59,14 @@ export interface AccessRules {
   readonly exempt: readonly Cidr[];
 }
 
+/** Whom a service believes that it speaks for others, by the PROXY protocol. */
+export interface ProxyRules {
+  /** Empty: nobody, and no client begins with a header. */
+  readonly from: readonly Cidr[];
+  /** For the header. */
+  readonly timeoutMs: number;
+}
+
 export interface ServiceConfig {
   /** The instance's name: the key under `services`. */
   readonly name: string;
@@ -56,10 +76,13 @@ export interface ServiceConfig {
   readonly module: string | undefined;
   readonly listen: readonly ListenAddress[];
   readonly access: AccessRules;
+  readonly proxy: ProxyRules;
   readonly stream: StreamLimits;
   readonly socket: SocketOptions;
   readonly datagram: DatagramLimits;
   readonly exposeUdp: boolean;
+  /** Why the kind's UDP side may be abused; undefined where it may not, and while its module is not loaded. */
+  readonly udpHazard: string | undefined;
   /** Checked and completed by the kind's schema. */
   readonly options: Readonly<Record<string, unknown>>;
 }

@@ -1,4 +1,15 @@
-import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Document,
+  type Node,
+  parseDocument,
+  visit,
+} from 'yaml';
 import type { Place, Problems } from './problems.ts';
 import { formatPath, maxDepth, type Path, type Raw, type RawMap } from './raw.ts';
 
@@ -55,9 +66,8 @@ class DocumentReader {
     const { explicit, version } = document.directives?.yaml ?? {};
     if (explicit === true && version !== '1.2') this.#problem(0, 'is not YAML 1.2: leave out the %YAML line');
     if (document.errors.length > 0) return undefined;
-    const root = this.#convert(document.contents, [], (alias) =>
-      isAlias(alias) ? alias.resolve(document) : undefined,
-    );
+    const targets = targetsOf(document);
+    const root = this.#convert(document.contents, [], (alias) => targets.get(alias));
     if (root instanceof Map) return root;
     if (root === null) return new Map();
     this.#problem(offsetOf(document.contents), 'is not a config: expected keys such as services:');
@@ -126,6 +136,21 @@ class DocumentReader {
     const { line, col } = this.#lines.linePos(offset);
     return { where: `${this.#name}:${Math.max(line, 1)}:${Math.max(col, 1)}`, rank: offset };
   }
+}
+
+/** What each alias stands for: the last node before it with that anchor. In one pass: the library looks for each from the start. */
+function targetsOf(document: Document): ReadonlyMap<unknown, Node> {
+  const anchored = new Map<string, Node>();
+  const targets = new Map<unknown, Node>();
+  visit(document, {
+    Node(_key, node) {
+      if (isAlias(node)) {
+        const target = anchored.get(node.source);
+        if (target !== undefined) targets.set(node, target);
+      } else if (node.anchor !== undefined) anchored.set(node.anchor, node);
+    },
+  });
+  return targets;
 }
 
 /** The library's words for some errors are about its own interface. */

@@ -79,6 +79,29 @@ export const keepAliveDelay: Format<number> = scalar(
   formatDuration,
 );
 
+/** Milliseconds; never is not meant. */
+export const headerTimeout: Format<number> = scalar(
+  'headerTimeout',
+  'a duration with its unit, such as 500ms or 5s (at most 1m)',
+  (raw) => durationWithin(raw, 1, 60_000),
+  formatDuration,
+);
+
+export const prefixIpv4: Format<number> = scalar(
+  'prefixIpv4',
+  'a whole number from 1 to 32',
+  (raw) => wholeNumber(raw, 1, 32),
+  (value) => value,
+);
+
+/** Up to 64: a host can take any address of its /64 (RFC 4291 section 2.5.4), so a longer prefix would tell nobody apart. */
+export const prefixIpv6: Format<number> = scalar(
+  'prefixIpv6',
+  'a whole number from 1 to 64',
+  (raw) => wholeNumber(raw, 1, 64),
+  (value) => value,
+);
+
 /** Bytes. */
 export const size: Format<number> = scalar(
   'size',

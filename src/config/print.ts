@@ -45,11 +45,20 @@ function serviceToJson(service: ServiceConfig, kind: AnyServiceModule | undefine
   };
 }
 
-function commonValues({ access, stream, socket, datagram, exposeUdp }: ServiceConfig): Values<typeof commonSchema> {
+function commonValues({
+  access,
+  proxy,
+  stream,
+  socket,
+  datagram,
+  exposeUdp,
+}: ServiceConfig): Values<typeof commonSchema> {
   return {
     allow: access.allow,
     deny: access.deny,
     exempt: access.exempt,
+    dryRun: stream.dryRun,
+    proxyProtocol: { from: proxy.from, timeout: proxy.timeoutMs },
     idleTimeout: stream.idleTimeoutMs,
     stallTimeout: stream.stallTimeoutMs,
     maxLifetime: stream.maxLifetimeMs,
@@ -58,11 +67,13 @@ function commonValues({ access, stream, socket, datagram, exposeUdp }: ServiceCo
     maxConnections: stream.maxConnections,
     maxConnectionsPerSource: stream.maxConnectionsPerSource,
     connectionRate: stream.connectionRate,
+    streamPrefix: stream.sourcePrefix,
     keepAlive: { enabled: socket.keepAlive.enabled, delay: socket.keepAlive.delayMs },
     noDelay: socket.noDelay,
     backlog: socket.backlog,
     datagramRate: datagram.datagramRate,
     datagramServiceRate: datagram.datagramServiceRate,
+    datagramPrefix: datagram.sourcePrefix,
     maxAmplification: datagram.maxAmplification,
     allowSourcePorts: datagram.allowSourcePorts,
     receiveBuffer: datagram.receiveBufferBytes,

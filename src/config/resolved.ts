@@ -31,7 +31,7 @@ export function autoWorkers(processors: number): number {
 
 /** A service's part of a config from values that are free of flaws. */
 export function resolveService(
-  { name, type, module }: Instance,
+  { name, type, module, kind }: Instance,
   raw: RawMap,
   options: Readonly<Record<string, unknown>>,
   directory: string,
@@ -43,6 +43,7 @@ export function resolveService(
     module,
     listen: values.listen,
     access: { allow: values.allow, deny: values.deny, exempt: values.exempt },
+    proxy: { from: values.proxyProtocol.from, timeoutMs: values.proxyProtocol.timeout },
     stream: {
       idleTimeoutMs: values.idleTimeout,
       stallTimeoutMs: values.stallTimeout,
@@ -52,6 +53,8 @@ export function resolveService(
       maxConnections: values.maxConnections,
       maxConnectionsPerSource: values.maxConnectionsPerSource,
       connectionRate: values.connectionRate,
+      sourcePrefix: values.streamPrefix,
+      dryRun: values.dryRun,
     },
     socket: {
       keepAlive: { enabled: values.keepAlive.enabled, delayMs: values.keepAlive.delay },
@@ -61,11 +64,14 @@ export function resolveService(
     datagram: {
       datagramRate: values.datagramRate,
       datagramServiceRate: values.datagramServiceRate,
+      sourcePrefix: values.datagramPrefix,
+      dryRun: values.dryRun,
       maxAmplification: values.maxAmplification,
       allowSourcePorts: values.allowSourcePorts,
       receiveBufferBytes: values.receiveBuffer,
     },
     exposeUdp: values.exposeUdp,
+    udpHazard: kind?.udpHazard,
     options,
   };
 }

@@ -76,6 +76,20 @@ export const commonSchema = {
     ['127.0.0.0/8', '::1/128'],
     'Clients, by address or network, to which rates and the limits per source do not apply.',
   ),
+  dryRun: leaf(
+    formats.boolean,
+    false,
+    'With true the rates and connection limits refuse nobody: they count and log whom they would refuse. To try limits out.',
+  ),
+  proxyProtocol: {
+    from: leaf(
+      formats.cidrs,
+      [],
+      'Proxies, by address or network, whose word the service takes: over TCP it serves them alone, each connection begins with a PROXY header ' +
+        '(version 1 or 2), and the address in it is the client. Empty: no headers.',
+    ),
+    timeout: leaf(formats.headerTimeout, '5s', 'How long a connection may take to send its PROXY header.'),
+  },
   idleTimeout: leaf(
     formats.duration,
     '5m',
@@ -97,19 +111,15 @@ export const commonSchema = {
   maxConnectionsPerSource: leaf(
     formats.count,
     100,
-    'How many connections one IPv4 address or one IPv6 /64 network holds at a time; more are refused.',
+    'How many connections one source, an IPv4 address or an IPv6 /64 network by default, holds at a time; more are refused.',
   ),
   connectionRate: {
-    perSecond: leaf(
-      formats.count,
-      100,
-      'How many connections a second one IPv4 address or IPv6 /64 network may open in the long run.',
-    ),
-    burst: leaf(
-      formats.count,
-      200,
-      'How many connections one IPv4 address or IPv6 /64 network may open at once, after a pause.',
-    ),
+    perSecond: leaf(formats.count, 100, 'How many connections a second one source may open in the long run.'),
+    burst: leaf(formats.count, 200, 'How many connections one source may open at once, after a pause.'),
+  },
+  streamPrefix: {
+    ipv4: leaf(formats.prefixIpv4, 32, 'How many leading bits of an IPv4 address make one source of connections.'),
+    ipv6: leaf(formats.prefixIpv6, 64, 'How many leading bits of an IPv6 address make one source of connections.'),
   },
   keepAlive: {
     enabled: leaf(formats.boolean, true, 'Whether TCP asks a silent client now and then if it is still there.'),
@@ -129,17 +139,17 @@ export const commonSchema = {
     perSecond: leaf(
       formats.count,
       200,
-      'How many datagrams a second are answered for one IPv4 /24 or IPv6 /56 network in the long run.',
+      'How many datagrams a second are answered for one source, an IPv4 /24 or IPv6 /56 network by default, in the long run.',
     ),
-    burst: leaf(
-      formats.count,
-      400,
-      'How many datagrams are answered for one IPv4 /24 or IPv6 /56 network at once, after a pause.',
-    ),
+    burst: leaf(formats.count, 400, 'How many datagrams are answered for one source at once, after a pause.'),
   },
   datagramServiceRate: {
     perSecond: leaf(formats.count, 20_000, 'How many datagrams a second the service answers in the long run.'),
     burst: leaf(formats.count, 40_000, 'How many datagrams the service answers at once, after a pause.'),
+  },
+  datagramPrefix: {
+    ipv4: leaf(formats.prefixIpv4, 24, 'How many leading bits of an IPv4 address make one source of datagrams.'),
+    ipv6: leaf(formats.prefixIpv6, 56, 'How many leading bits of an IPv6 address make one source of datagrams.'),
   },
   maxAmplification: leaf(
     formats.ratio,

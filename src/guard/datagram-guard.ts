@@ -2,6 +2,7 @@ import { type IpAddress, isBroadcast, isIpv4, isMulticast, isReserved, isUnspeci
 import type { AccessRules, DatagramLimits } from '../config/config.ts';
 import { isDenied, isExempt } from './access-list.ts';
 import { LoopBreaker } from './loop-breaker.ts';
+import { SourceMask } from './source-prefix.ts';
 import { TokenBucket, TokenTable } from './token-bucket.ts';
 
 /**
@@ -18,6 +19,9 @@ export type DropReason =
   | 'busy'
   | 'service-error';
 
+/** The reasons that a dry run only counts. */
+export type WouldDropReason = Extract<DropReason, 'rate'>;
+
 export interface DatagramGuardOptions {
   readonly limits: DatagramLimits;
   readonly access: AccessRules;
@@ -29,15 +33,14 @@ export interface DatagramGuardOptions {
   readonly random: () => number;
   /** Told once for each time that a peer is muted as a loop. */
   readonly onMute?: (source: IpAddress, port: number) => void;
+  /** Told of each datagram that only a dry run answers. */
+  readonly onWouldDrop?: (reason: WouldDropReason) => void;
 }
 
 const firstUnprivilegedPort = 1024;
 
 /** SSDP, NFS, WS-Discovery, mDNS and memcached: they answer whatever a spoofed reply of ours says. */
 const reflectorPorts: ReadonlySet<number> = new Set([1900, 2049, 3702, 5353, 11_211]);
-
-/** Stands for IPv4 among the rates. An IPv6 address that begins so is multicast, which an earlier rule refuses. */
-const ipv4Word = 0xffffffff;
 
 /** IP and UDP headers. */
 const headersIpv4 = 28;
@@ -65,21 +68,27 @@ export class DatagramGuard {
   readonly #broadcasts: ReadonlySet<number>;
   readonly #allowedPorts: ReadonlySet<number>;
   readonly #maxAmplification: number;
-  readonly #prefixRates: TokenTable;
+  readonly #mask: SourceMask;
+  readonly #sourceRates: TokenTable;
   readonly #serviceRate: TokenBucket;
   readonly #loops: LoopBreaker;
+  readonly #dryRun: boolean;
   readonly #onMute: ((source: IpAddress, port: number) => void) | undefined;
+  readonly #onWouldDrop: ((reason: WouldDropReason) => void) | undefined;
 
-  constructor({ limits, access, ownPorts, broadcasts, random, onMute }: DatagramGuardOptions) {
+  constructor({ limits, access, ownPorts, broadcasts, random, onMute, onWouldDrop }: DatagramGuardOptions) {
     this.#access = access;
     this.#ownPorts = ownPorts;
     this.#broadcasts = broadcasts;
     this.#allowedPorts = new Set(limits.allowSourcePorts);
     this.#maxAmplification = limits.maxAmplification;
-    this.#prefixRates = new TokenTable(limits.datagramRate, random);
+    this.#mask = new SourceMask(limits.sourcePrefix);
+    this.#sourceRates = new TokenTable(limits.datagramRate, random);
     this.#serviceRate = new TokenBucket(limits.datagramServiceRate);
     this.#loops = new LoopBreaker(random);
+    this.#dryRun = limits.dryRun;
     this.#onMute = onMute;
+    this.#onWouldDrop = onWouldDrop;
   }
 
   /** Why the datagram is dropped; `undefined`: admitted. Times are monotonic milliseconds, 0 or more. */
@@ -87,7 +96,10 @@ export class DatagramGuard {
     if (this.#isRefusedPort(port)) return 'source-port';
     if (this.#isRefusedAddress(source)) return 'source-address';
     if (isDenied(this.#access, source)) return 'denied';
-    if (!isExempt(this.#access, source) && !this.#takeRate(source, nowMs)) return 'rate';
+    if (!isExempt(this.#access, source) && !this.#takeRate(source, nowMs)) {
+      if (!this.#dryRun) return 'rate';
+      this.#onWouldDrop?.('rate');
+    }
     const verdict = this.#loops.repeats(source, port, request, nowMs);
     if (verdict === 'no') return undefined;
     if (verdict === 'muted-now') this.#onMute?.(source, port);
@@ -118,9 +130,9 @@ export class DatagramGuard {
     return count;
   }
 
-  /** To be told of each reply sent: the loop rule compares later datagrams with it. */
-  sent(source: IpAddress, port: number, reply: Uint8Array, nowMs: number): void {
-    this.#loops.remember(source, port, reply, nowMs);
+  /** To be told of each reply sent: the loop rule compares later datagrams with both. */
+  sent(source: IpAddress, port: number, request: Uint8Array, reply: Uint8Array, nowMs: number): void {
+    this.#loops.remember(source, port, request, reply, nowMs);
   }
 
   #isRefusedPort(port: number): boolean {
@@ -139,12 +151,10 @@ export class DatagramGuard {
     );
   }
 
-  /** A token of the source's prefix (IPv4 /24, IPv6 /56) and one of the service; both or neither. */
+  /** A token of the source's network (IPv4 /24, IPv6 /56 unless the config says otherwise) and one of the service; both or neither. */
   #takeRate(source: IpAddress, nowMs: number): boolean {
     if (!this.#serviceRate.ready(nowMs)) return false;
-    const admitted = isIpv4(source)
-      ? this.#prefixRates.take(ipv4Word, source.w3 & 0xffffff00, nowMs)
-      : this.#prefixRates.take(source.w0, source.w1 & 0xffffff00, nowMs);
+    const admitted = this.#sourceRates.take(this.#mask.high(source), this.#mask.low(source), nowMs);
     return admitted && this.#serviceRate.take(nowMs);
   }
 

@@ -11,11 +11,12 @@ const muteMs = 60_000;
 const slots = 4096;
 
 /**
- * Recognises a peer that sends our own answers back: a non-empty datagram from a source port below 32768 that equals
- * the last answer sent to that address and port, eight times in a row within a second. Such a peer is muted for 60 s.
+ * Recognises a peer with which we go in circles: eight times in a row within a second a datagram from a source port below 32768 equals our last answer
+ * to that address and port (echo sends it back), or the last datagram that we answered there (a service that says the same whatever it hears,
+ * daytime or time). One of them must not be empty: clients ask with empty datagrams. Such a peer is muted for 60 s.
  *
  * Memory is constant. Each address and port has one row, by a seeded hash; of two that share one the later answer takes
- * it, except from a muted peer. Answers are kept as their length and 64 bits of seeded hash: who could craft a
+ * it, except from a muted peer. What is compared is kept as its length and 64 bits of seeded hash: who could craft a
  * collision could as well send the answer.
  */
 export class LoopBreaker {
@@ -24,31 +25,33 @@ export class LoopBreaker {
   /** 0: the row is free, since no datagram from port 0 gets here. */
   readonly #ports = new Uint16Array(slots);
   readonly #addresses = new Uint32Array(slots * 4);
-  readonly #lengths = new Uint32Array(slots);
-  readonly #hashesA = new Int32Array(slots);
-  readonly #hashesB = new Int32Array(slots);
+  readonly #answers = new Digests(slots);
+  readonly #requests = new Digests(slots);
+  readonly #answeredAtMs = new Float64Array(slots);
   readonly #repeats = new Uint32Array(slots);
+  /** 1: one of the repeats in a row was not empty. */
+  readonly #isFilled = new Uint8Array(slots);
   /** The times of the last eight repeats: a ring for each row. */
   readonly #repeatedAtMs = new Float64Array(slots * repeatsOfALoop);
   readonly #mutedUntilMs = new Float64Array(slots);
 
   /** `random` gives numbers from 0 up to, but not including, 1. */
   constructor(random: () => number) {
-    this.#seedA = Math.floor(random() * 2 ** 32);
-    this.#seedB = Math.floor(random() * 2 ** 32);
+    this.#seedA = Math.floor(random() * 2 ** 32) | 0;
+    this.#seedB = Math.floor(random() * 2 ** 32) | 0;
   }
 
-  /** An answer was sent to this address and port. Times are monotonic milliseconds, 0 or more. */
-  remember(ip: IpAddress, port: number, answer: Uint8Array, nowMs: number): void {
+  /** A request from this address and port was answered. Times are monotonic milliseconds, 0 or more. */
+  remember(ip: IpAddress, port: number, request: Uint8Array, answer: Uint8Array, nowMs: number): void {
     if (port >= firstEphemeralPort) return;
     const slot = this.#slotOf(ip, port);
     if (!this.#holds(slot, ip, port)) {
       if (nowMs < this.#mutedUntilMs[slot]!) return;
       this.#occupy(slot, ip, port);
     }
-    this.#lengths[slot] = answer.length;
-    this.#hashesA[slot] = this.#hashA(answer);
-    this.#hashesB[slot] = this.#hashB(answer);
+    this.#answers.set(slot, answer.length, this.#hashA(answer), this.#hashB(answer));
+    this.#requests.set(slot, request.length, this.#hashA(request), this.#hashB(request));
+    this.#answeredAtMs[slot] = nowMs;
   }
 
   /** A datagram came from this address and port: does it go in circles? */
@@ -57,16 +60,20 @@ export class LoopBreaker {
     const slot = this.#slotOf(ip, port);
     if (!this.#holds(slot, ip, port)) return 'no';
     if (nowMs < this.#mutedUntilMs[slot]!) return 'muted';
-    if (!this.#isAnswer(slot, request)) {
+    const hashA = this.#hashA(request);
+    const hashB = this.#hashB(request);
+    const isAnswer = this.#answers.equals(slot, request.length, hashA, hashB);
+    if (!isAnswer && !this.#requests.equals(slot, request.length, hashA, hashB)) {
       this.#repeats[slot] = 0;
+      this.#isFilled[slot] = 0;
       return 'no';
     }
-    const repeats = this.#repeats[slot]! + 1;
-    this.#repeats[slot] = repeats;
-    const ring = slot * repeatsOfALoop;
-    this.#repeatedAtMs[ring + (repeats % repeatsOfALoop)] = nowMs;
-    if (repeats < repeatsOfALoop) return 'no';
-    const firstAtMs = this.#repeatedAtMs[ring + ((repeats + 1) % repeatsOfALoop)]!;
+    if (request.length > 0) this.#isFilled[slot] = 1;
+    // Of equal requests the first counts too.
+    if (!isAnswer && this.#repeats[slot] === 0) this.#count(slot, this.#answeredAtMs[slot]!);
+    const repeats = this.#count(slot, nowMs);
+    if (repeats < repeatsOfALoop || this.#isFilled[slot] === 0) return 'no';
+    const firstAtMs = this.#repeatedAtMs[slot * repeatsOfALoop + ((repeats + 1) % repeatsOfALoop)]!;
     if (nowMs - firstAtMs > windowMs) return 'no';
     this.#mutedUntilMs[slot] = nowMs + muteMs;
     return 'muted-now';
@@ -100,15 +107,15 @@ export class LoopBreaker {
     this.#addresses[address + 2] = ip.w2;
     this.#addresses[address + 3] = ip.w3;
     this.#repeats[slot] = 0;
+    this.#isFilled[slot] = 0;
   }
 
-  #isAnswer(slot: number, request: Uint8Array): boolean {
-    return (
-      request.length > 0 &&
-      request.length === this.#lengths[slot] &&
-      this.#hashA(request) === this.#hashesA[slot] &&
-      this.#hashB(request) === this.#hashesB[slot]
-    );
+  /** Counts a repeat at this time; how many there are in a row. */
+  #count(slot: number, atMs: number): number {
+    const repeats = this.#repeats[slot]! + 1;
+    this.#repeats[slot] = repeats;
+    this.#repeatedAtMs[slot * repeatsOfALoop + (repeats % repeatsOfALoop)] = atMs;
+    return repeats;
   }
 
   #hashA(bytes: Uint8Array): number {
@@ -121,6 +128,29 @@ export class LoopBreaker {
     let hash = this.#seedB;
     for (let at = 0; at < bytes.length; at += 4) hash = mixB(hash, wordAt(bytes, at));
     return hash;
+  }
+}
+
+/** A datagram for each row, by its length and two hashes. */
+class Digests {
+  readonly #lengths: Uint32Array;
+  readonly #hashesA: Int32Array;
+  readonly #hashesB: Int32Array;
+
+  constructor(rows: number) {
+    this.#lengths = new Uint32Array(rows);
+    this.#hashesA = new Int32Array(rows);
+    this.#hashesB = new Int32Array(rows);
+  }
+
+  set(row: number, length: number, hashA: number, hashB: number): void {
+    this.#lengths[row] = length;
+    this.#hashesA[row] = hashA;
+    this.#hashesB[row] = hashB;
+  }
+
+  equals(row: number, length: number, hashA: number, hashB: number): boolean {
+    return this.#lengths[row] === length && this.#hashesA[row] === hashA && this.#hashesB[row] === hashB;
   }
 }
 

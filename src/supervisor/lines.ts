@@ -4,12 +4,15 @@ const maxLineBytes = 256 * 1024;
 /** Cuts a worker's output into whole lines: what several workers write never tears each other's lines. */
 export class Lines {
   readonly #whole: (line: string) => void;
+  readonly #tooLong: () => void;
   #rest = '';
   /** Inside a line that is too long: none of it is passed on. */
   #skipping = false;
 
-  constructor(whole: (line: string) => void) {
+  /** `tooLong` is called for each line that is not passed on. */
+  constructor(whole: (line: string) => void, tooLong: () => void) {
     this.#whole = whole;
+    this.#tooLong = tooLong;
   }
 
   write(text: string): void {
@@ -21,6 +24,7 @@ export class Lines {
     }
     if (this.#rest.length <= maxLineBytes) return;
     this.#rest = '';
+    if (!this.#skipping) this.#tooLong();
     this.#skipping = true;
   }
 }

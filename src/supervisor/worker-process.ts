@@ -96,14 +96,18 @@ export class WorkerProcess {
   }
 
   #forwardOutput({ sink, log, clock }: WorkerProcessOptions): void {
-    const lines = new Lines((line) => sink.write(line));
+    const lines = new Lines(
+      (line) => sink.write(line),
+      () => sink.addLost(1),
+    );
     const budget = new LineBudget();
-    const complaints = new Lines((line) => {
+    const complain = (line: string): void => {
       if (!budget.take(clock.monotonicMs())) return;
       const notLogged = budget.takeLeftOut();
       const fields = { worker: this.name, stderr: line.trimEnd().slice(0, 2000) };
       log.error(notLogged === 0 ? fields : { ...fields, notLogged }, 'a worker complains');
-    });
+    };
+    const complaints = new Lines(complain, () => budget.leaveOut());
     const { stdout, stderr } = this.#worker.process;
     stdout?.setEncoding('utf8').on('data', (text: string) => lines.write(text));
     stderr?.setEncoding('utf8').on('data', (text: string) => complaints.write(text));

@@ -119,11 +119,18 @@ export class DatagramListener implements Listener {
     counters.dropped.amplification += replies.length - fitting;
     for (let index = 0; index < fitting; index += 1) {
       const reply = replies[index];
-      if (reply !== undefined) this.#reply(reply, source, address, port, nowMs);
+      if (reply !== undefined) this.#reply(request, reply, source, address, port, nowMs);
     }
   }
 
-  #reply(reply: Uint8Array, source: IpAddress, address: string, port: number, nowMs: number): void {
+  #reply(
+    request: Uint8Array,
+    reply: Uint8Array,
+    source: IpAddress,
+    address: string,
+    port: number,
+    nowMs: number,
+  ): void {
     const { guard, counters } = this.#options;
     if (this.#socket.getSendQueueSize() > sendQueueBytes) {
       counters.dropped.busy += 1;
@@ -133,7 +140,7 @@ export class DatagramListener implements Listener {
     this.#socket.send(reply, port, address);
     counters.sent += 1;
     counters.bytesOut += reply.length;
-    guard.sent(source, port, reply, nowMs);
+    guard.sent(source, port, request, reply, nowMs);
   }
 
   /** Closing a socket drops what still waits in its queue. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { formatIp, type IpAddress, isIpv4 } from '../address/ip-address.ts';
 import { Deadlines } from '../guard/deadlines.ts';
 import type { SocketOptions, StreamLimits } from '../config/config.ts';
+import { stopReading } from './reading.ts';
 import { synchronous } from './synchronous.ts';
 import type { Client, CloseReason, Endpoint, Service, StreamHandlers } from '../service.ts';
 
@@ -11,6 +12,14 @@ export interface StreamClientEvents {
   answered(client: StreamClient): void;
   closed(client: StreamClient, reason: CloseReason): void;
   failed(client: StreamClient, error: unknown): void;
+}
+
+/** What a PROXY header has said, and who. */
+export interface Proxied {
+  /** The proxy's address and port. */
+  readonly via: string;
+  /** Bytes of the stream that were the header. */
+  readonly headerLength: number;
 }
 
 const unixPeer: Endpoint = { family: 'unix', address: '', port: 0 };
@@ -31,6 +40,7 @@ export class StreamClient implements Client {
   /** The client's. */
   readonly #port: number;
   readonly #limits: StreamLimits;
+  readonly #proxied: Proxied | undefined;
   /** None until the first sweep: most clients are gone by then. */
   #deadlines: Deadlines | undefined;
   readonly #events: StreamClientEvents;
@@ -53,6 +63,7 @@ export class StreamClient implements Client {
     limits: StreamLimits,
     nowMs: number,
     events: StreamClientEvents,
+    proxied: Proxied | undefined,
   ) {
     this.#socket = socket;
     this.source = source;
@@ -61,6 +72,7 @@ export class StreamClient implements Client {
     this.openedAtMs = nowMs;
     this.#limits = limits;
     this.#events = events;
+    this.#proxied = proxied;
     // Before anything else: an accepted socket without an `error` listener that receives a reset ends the process.
     socket.on('error', ignore);
     socket.on('close', () => this.#closed());
@@ -71,9 +83,13 @@ export class StreamClient implements Client {
     return { family: isIpv4(this.source) ? 'ipv4' : 'ipv6', address: formatIp(this.source), port: this.#port };
   }
 
-  /** Bytes that the client has sent; what was thrown away after the answer too. */
+  get via(): string | undefined {
+    return this.#proxied?.via;
+  }
+
+  /** Bytes that the client has sent; what was thrown away after the answer too, but no PROXY header. */
   get received(): number {
-    return this.#socket.bytesRead;
+    return this.#socket.bytesRead - (this.#proxied?.headerLength ?? 0);
   }
 
   /** Bytes that the kernel has taken for the client; of one that reset, perhaps a write too many. */
@@ -149,7 +165,9 @@ export class StreamClient implements Client {
     this.#reason ??= reason;
     this.#ending = true;
     this.#abandoned ??= this.#socket.writableLength;
-    this.#socket.destroy();
+    // Who takes nothing will not take what the kernel has for him either: without a reset it would keep that for minutes, megabytes a client.
+    if (reason === 'stalled') this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
   }
 
   get #unsent(): number {
@@ -224,6 +242,7 @@ export class StreamClient implements Client {
     if (this.#paused) return;
     this.#paused = true;
     this.#socket.pause();
+    stopReading(this.#socket);
     this.#socket.once('drain', () => this.#resume());
   }
 

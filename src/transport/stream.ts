@@ -1,22 +1,25 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatHostPort } from '../address/host-port.ts';
-import { parseIp } from '../address/ip-address.ts';
+import { type IpAddress, parseIp } from '../address/ip-address.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
-import type { SocketOptions, StreamLimits } from '../config/config.ts';
+import type { ProxyRules, SocketOptions, StreamLimits } from '../config/config.ts';
 import type { ConnectionLog } from '../connection-log.ts';
 import type { StreamCounters } from '../counters.ts';
-import type { Admission } from '../guard/admission.ts';
+import type { Admission, RefuseReason } from '../guard/admission.ts';
 import { sweepPeriodMs } from '../guard/deadlines.ts';
 import type { CloseReason, Service } from '../service.ts';
 import { ClientList } from './client-list.ts';
 import type { BoundAddress, Listener, StreamTarget } from './listener.ts';
 import { type PeerAddress, readPeerAddress } from './peer-address.ts';
-import { StreamClient, type StreamClientEvents } from './stream-client.ts';
+import { type Introduction, ProxyIntake, type ProxyIntakeEvents } from './proxy-intake.ts';
+import { type Proxied, StreamClient, type StreamClientEvents } from './stream-client.ts';
 
 export interface StreamListenerOptions {
   readonly target: StreamTarget;
   readonly service: Service;
   readonly limits: StreamLimits;
+  /** For TCP. */
+  readonly proxy: ProxyRules;
   readonly socket: SocketOptions;
   /** Shared by all stream listeners of the service. */
   readonly admission: Admission;
@@ -35,10 +38,12 @@ const discardDelayMs = 10;
 const peer: PeerAddress = { address: '', port: 0 };
 
 /** A TCP or UNIX listener and the clients that came through it. */
-export class StreamListener implements Listener, StreamClientEvents {
+export class StreamListener implements Listener, StreamClientEvents, ProxyIntakeEvents {
   readonly #options: StreamListenerOptions;
   readonly #server: Server;
   readonly #clients = new ClientList();
+  /** Undefined: clients speak for themselves. */
+  readonly #intake: ProxyIntake | undefined;
   /** Clients whose input is to be thrown away soon. */
   readonly #answered: StreamClient[] = [];
   /** The address that every client reached; unknown for a wildcard. */
@@ -48,12 +53,15 @@ export class StreamListener implements Listener, StreamClientEvents {
 
   constructor(options: StreamListenerOptions) {
     this.#options = options;
+    const { target, proxy, admission, clock } = options;
+    if (target.transport === 'tcp' && proxy.from.length > 0)
+      this.#intake = new ProxyIntake({ rules: proxy, admission, clock, events: this });
     this.#server = createServer({
       // A client's FIN does not end what we still have to send.
       allowHalfOpen: true,
       // Whatever the kernel does not take at once counts as too much, on every version of Node (its own mark is 16 or 64 KiB): so a client that
-      // takes nothing costs the chunk being written and the one read meanwhile, 64 KiB each.
-      highWaterMark: 1,
+      // takes nothing costs the chunk that is being written, 64 KiB.
+      highWaterMark: 0,
     });
     this.#server.on('connection', (socket) => this.#accept(socket));
   }
@@ -82,11 +90,12 @@ export class StreamListener implements Listener, StreamClientEvents {
   }
 
   async drain(): Promise<void> {
-    if (this.#clients.length === 0) return;
+    if (this.#isIdle) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   destroy(): void {
+    this.#intake?.destroy();
     this.#clients.each((client) => client.destroy('shutdown'));
   }
 
@@ -111,32 +120,63 @@ export class StreamListener implements Listener, StreamClientEvents {
     this.#options.connectionLog.serviceFailed(error, client.peer);
   }
 
+  /** A proxy has said whom it speaks for; `rest` is what the client has sent so far. */
+  introduced(socket: Socket, { source, port, proxied, rest }: Introduction): void {
+    const client = this.#admit(socket, source, port, proxied);
+    if (client === undefined) return;
+    if (rest.length > 0) socket.unshift(rest);
+    client.serve(this.#options.service, this.#options.socket);
+    // It was paused for the header to be read.
+    if (!socket.destroyed) socket.resume();
+  }
+
+  refused(reason: RefuseReason): void {
+    this.#options.counters.refused[reason] += 1;
+  }
+
+  left(): void {
+    this.#stopWhenIdle();
+  }
+
+  get #isIdle(): boolean {
+    return this.#clients.length === 0 && (this.#intake?.waiting ?? 0) === 0;
+  }
+
   #accept(socket: Socket): void {
-    const { service, limits, admission, counters, clock } = this.#options;
+    const { service, counters } = this.#options;
     const isTcp = this.#options.target.transport === 'tcp';
     const source = isTcp && readPeerAddress(socket, peer) ? parseIp(peer.address) : undefined;
     // A TCP client without an address has reset the connection before we looked.
     if (isTcp && source === undefined) {
       counters.accepted += 1;
       counters.closed['client-reset'] += 1;
-      socket.on('error', () => {});
-      socket.destroy();
+      drop(socket);
       return;
     }
+    if (source !== undefined && this.#intake !== undefined) this.#intake.take(socket, source, peer.port);
+    else this.#admit(socket, source, peer.port, undefined)?.serve(service, this.#options.socket);
+  }
+
+  #admit(
+    socket: Socket,
+    source: IpAddress | undefined,
+    port: number,
+    proxied: Proxied | undefined,
+  ): StreamClient | undefined {
+    const { limits, admission, counters, clock } = this.#options;
     const nowMs = clock.monotonicMs();
     const refusal = admission.admit(source, nowMs);
     if (refusal !== undefined) {
-      counters.refused[refusal] += 1;
-      socket.on('error', () => {});
-      socket.destroy();
-      return;
+      this.refused(refusal);
+      drop(socket);
+      return undefined;
     }
     const local = this.#local ?? localAddressOf(socket);
-    const client = new StreamClient(socket, source, peer.port, local, limits, nowMs, this);
+    const client = new StreamClient(socket, source, port, local, limits, nowMs, this, proxied);
     this.#clients.add(client);
     counters.accepted += 1;
     counters.active += 1;
-    client.serve(service, this.#options.socket);
+    return client;
   }
 
   #discardInput(): void {
@@ -149,10 +189,17 @@ export class StreamListener implements Listener, StreamClientEvents {
   }
 
   #stopWhenIdle(): void {
-    if (this.#clients.length > 0 || this.#server.listening) return;
+    if (!this.#isIdle || this.#server.listening) return;
     this.#cancelSweep?.();
     for (const resolve of this.#idle.splice(0)) resolve();
   }
+}
+
+/** Ends a connection that is nobody's client. */
+function drop(socket: Socket): void {
+  // A reset that comes meanwhile is an `error`, which nobody else listens for.
+  socket.on('error', () => {});
+  socket.destroy();
 }
 
 function listenOptions(target: StreamTarget, backlog: number): object {

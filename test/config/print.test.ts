@@ -69,6 +69,10 @@ services:
     exempt:
       - 127.0.0.0/8
       - ::1/128
+    dryRun: false
+    proxyProtocol:
+      from: []
+      timeout: 5s
     idleTimeout: 5m
     stallTimeout: 30s
     maxLifetime: 24h
@@ -79,6 +83,9 @@ services:
     connectionRate:
       perSecond: 100
       burst: 200
+    streamPrefix:
+      ipv4: 32
+      ipv6: 64
     keepAlive:
       enabled: true
       delay: 60s
@@ -90,6 +97,9 @@ services:
     datagramServiceRate:
       perSecond: 20000
       burst: 40000
+    datagramPrefix:
+      ipv4: 24
+      ipv6: 56
     maxAmplification: 2
     allowSourcePorts: []
     receiveBuffer: 4MiB

@@ -90,10 +90,10 @@ describe('one problem, with its place and its remedy', () => {
       'listen among the defaults',
       `${echo}defaults: { listen: tcp://:0, keepAlive: { delay: 1 } }`,
       [
-        'test.yaml:2:13 defaults.listen: there is no such key: expected one of allow, deny, exempt, idleTimeout, ' +
-          'stallTimeout, maxLifetime, lingerTimeout, maxBytes, maxConnections, maxConnectionsPerSource, connectionRate, ' +
-          'keepAlive, noDelay, backlog, datagramRate, datagramServiceRate, maxAmplification, allowSourcePorts, ' +
-          'receiveBuffer, exposeUdp',
+        'test.yaml:2:13 defaults.listen: there is no such key: expected one of allow, deny, exempt, dryRun, ' +
+          'proxyProtocol, idleTimeout, stallTimeout, maxLifetime, lingerTimeout, maxBytes, maxConnections, ' +
+          'maxConnectionsPerSource, connectionRate, streamPrefix, keepAlive, noDelay, backlog, datagramRate, ' +
+          'datagramServiceRate, datagramPrefix, maxAmplification, allowSourcePorts, receiveBuffer, exposeUdp',
         'test.yaml:2:51 defaults.keepAlive.delay: 1 is not a duration in whole seconds, such as 60s or 5m (at most 9h)',
       ],
     ],

@@ -24,7 +24,7 @@ async function check(mutant: Mutant): Promise<CheckResult | undefined> {
     '127.0.0.1',
     allChecks.filter(({ id }) => id === mutant.id),
     {
-      timeoutMs: 1500,
+      timeoutMs: 3000,
       quietMs: 150,
       clock: noon,
       portOf: () => port,
@@ -35,7 +35,7 @@ async function check(mutant: Mutant): Promise<CheckResult | undefined> {
 }
 
 /** They wait more than they work. */
-const atOnce = 8;
+const atOnce = 16;
 
 describe('a server that is wrong is found out', () => {
   test.each(['tcp', 'udp'])('over %s', async (transport) => {

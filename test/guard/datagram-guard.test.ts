@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatIp } from '../../src/address/ip-address.ts';
 import type { DatagramLimits } from '../../src/config/config.ts';
-import { DatagramGuard, type DropReason, wireSize } from '../../src/guard/datagram-guard.ts';
+import { DatagramGuard, type DropReason, type WouldDropReason, wireSize } from '../../src/guard/datagram-guard.ts';
 import { access, datagramLimits, ip, seededRandom } from './fixtures.ts';
 
 const client = ip('192.0.2.1');
@@ -16,9 +16,10 @@ interface Setting {
   ownPorts?: Set<number>;
   broadcasts?: Set<number>;
   onMute?: (source: ReturnType<typeof ip>, port: number) => void;
+  onWouldDrop?: (reason: WouldDropReason) => void;
 }
 
-function guard({ limits, lists, ownPorts, broadcasts, onMute }: Setting = {}): DatagramGuard {
+function guard({ limits, lists, ownPorts, broadcasts, onMute, onWouldDrop }: Setting = {}): DatagramGuard {
   return new DatagramGuard({
     limits: { ...datagramLimits, ...limits },
     access: access(lists),
@@ -26,6 +27,7 @@ function guard({ limits, lists, ownPorts, broadcasts, onMute }: Setting = {}): D
     broadcasts: broadcasts ?? new Set(),
     random: seededRandom(1),
     ...(onMute === undefined ? {} : { onMute }),
+    ...(onWouldDrop === undefined ? {} : { onWouldDrop }),
   });
 }
 
@@ -41,7 +43,7 @@ function admitted(subject: DatagramGuard, sources: readonly string[], tries: num
 
 /** The first 8 bounce our answer back, so that the last of them is muted. */
 function loop(subject: DatagramGuard, source = client, port = 7007, nowMs = 0): (DropReason | undefined)[] {
-  subject.sent(source, port, request, nowMs);
+  subject.sent(source, port, Buffer.from('asked'), request, nowMs);
   return Array.from({ length: 8 }, () => subject.judge(source, port, request, nowMs));
 }
 
@@ -158,6 +160,23 @@ describe('rule 4: rate', () => {
     const subject = guard({ limits, lists: { exempt: ['127.0.0.0/8'] } });
     expect(admitted(subject, ['127.0.0.1'], 20)).toBe(20);
     expect(admitted(subject, ['192.0.2.1'], 20), 'and cost others nothing').toBe(3);
+  });
+
+  it('a source has as many bits as sourcePrefix says', () => {
+    const subject = guard({ limits: { datagramRate: three, sourcePrefix: { ipv4: 32, ipv6: 64 } } });
+    expect(admitted(subject, ['192.0.2.1', '192.0.2.2'], 20)).toBe(6);
+    expect(admitted(subject, ['2001:db8::1', '2001:db8::2', '2001:db8:0:1::1'], 30)).toBe(6);
+  });
+
+  it('a dry run answers what the rates would drop, and tells of it', () => {
+    const reasons: WouldDropReason[] = [];
+    const limits = { datagramRate: three, dryRun: true };
+    const subject = guard({ limits, lists: { deny: ['198.51.100.1'] }, onWouldDrop: (reason) => reasons.push(reason) });
+    expect(admitted(subject, ['192.0.2.1'], 5)).toBe(5);
+    expect(reasons).toEqual(['rate', 'rate']);
+    expect(subject.judge(client, 7, request, 0), 'the other rules hold').toBe('source-port');
+    expect(subject.judge(ip('198.51.100.1'), clientPort, request, 0)).toBe('denied');
+    expect(loop(subject).at(-1)).toBe('loop');
   });
 
   it('a datagram refused by its prefix does not charge the service', () => {

@@ -12,12 +12,16 @@ export const streamLimits: StreamLimits = {
   maxConnections: 1000,
   maxConnectionsPerSource: 100,
   connectionRate: { perSecond: 100, burst: 200 },
+  sourcePrefix: { ipv4: 32, ipv6: 64 },
+  dryRun: false,
 };
 
 /** The defaults of the config. */
 export const datagramLimits: DatagramLimits = {
   datagramRate: { perSecond: 200, burst: 400 },
   datagramServiceRate: { perSecond: 20_000, burst: 20_000 },
+  sourcePrefix: { ipv4: 24, ipv6: 56 },
+  dryRun: false,
   maxAmplification: 2,
   allowSourcePorts: [],
   receiveBufferBytes: 4 * 2 ** 20,

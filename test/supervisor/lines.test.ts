@@ -3,10 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { Lines } from '../../src/supervisor/lines.ts';
 
 function cut(...pieces: readonly string[]): readonly string[] {
-  const whole: string[] = [];
-  const lines = new Lines((line) => whole.push(line));
+  const passed: string[] = [];
+  const lines = new Lines(
+    (line) => passed.push(line),
+    () => passed.push('(too long)'),
+  );
   for (const piece of pieces) lines.write(piece);
-  return whole;
+  return passed;
 }
 
 const max = 256 * 1024;
@@ -39,13 +42,13 @@ describe('Lines', () => {
     );
   });
 
-  it('throws a line away that is too long, whole: its end is no line of its own', () => {
+  it('throws a line away that is too long, whole, and tells of it once: its end is no line of its own', () => {
     const piece = 'x'.repeat(max / 2);
-    expect(cut('one\n', piece, piece, piece, piece, piece, 'the end\ntwo\n')).toEqual(['one\n', 'two\n']);
+    expect(cut('one\n', piece, piece, piece, piece, piece, 'the end\ntwo\n')).toEqual(['one\n', '(too long)', 'two\n']);
   });
 
   it('throws away one that ends in the piece that follows', () => {
-    expect(cut('x'.repeat(max + 1), '\ntwo\n')).toEqual(['two\n']);
+    expect(cut('x'.repeat(max + 1), '\ntwo\n')).toEqual(['(too long)', 'two\n']);
   });
 
   it('passes on a line as long as is allowed', () => {

@@ -27,10 +27,10 @@ export class LogLines {
   }
 
   /** What the summaries count, added up. */
-  summed(field: 'refused' | 'dropped'): Record<string, number> {
+  summed(field: 'refused' | 'dropped' | 'wouldRefuse' | 'wouldDrop'): Record<string, number> {
     const sums: Record<string, number> = {};
     for (const line of this.lines) {
-      const counts = (line['msg'] === 'refused or dropped' ? line[field] : undefined) ?? {};
+      const counts = (line.msg.endsWith('refused or dropped') ? line[field] : undefined) ?? {};
       for (const [reason, count] of Object.entries(counts)) sums[reason] = (sums[reason] ?? 0) + Number(count);
     }
     return sums;

@@ -45,6 +45,7 @@ const packages = {
   mmdebstrap: 'mmdebstrap',
   nsenter: 'util-linux',
   promtool: 'prometheus',
+  haproxy: 'haproxy',
 } as const;
 
 export type ProgramName = keyof typeof packages;

@@ -108,6 +108,22 @@ describe('an inherited UNIX socket', () => {
 });
 
 describe('inherited UDP sockets', () => {
+  it.each([
+    ['workers=0', 'user=root'],
+    ['workers=2', 'user=nobody'],
+  ])('are not served for strangers by a kind that is abused there: %s', async (...sets) => {
+    const network = Network.make();
+    // Nobody has to ask first: the daemon refuses before it reads.
+    const listen = ['-d', '-l', '0.0.0.0:7001', '--fdname=chargen'];
+    const service = 'services.chargen.listen=[systemd:chargen]';
+    const argv = ['--config', '/dev/null', ...[...sets, service].flatMap((each) => ['--set', each])];
+    const daemon = new DaemonProgram(argv, (rest) => network.inside(['systemd-socket-activate', ...listen, ...rest]));
+    await daemon.until(() => daemon.complaints.includes('Listening on '), 'the socket');
+    await new Peers(network).udp('127.0.0.1', 7001, 'x').catch(() => '');
+    expect(await daemon.end()).toEqual({ code: 78, signal: null });
+    expect(daemon.complaints).toContain('chargen: systemd:chargen (0.0.0.0) would answer UDP for strangers');
+  });
+
   it('are served by number and by name, from the first datagram on', async () => {
     for (const [listen, options] of [
       [['fd://3', 'fd://4'], []],

@@ -7,10 +7,10 @@ export DEBIAN_FRONTEND=noninteractive
 installed=(
   telnet netcat-openbsd systemd systemd-container dbus iproute2 util-linux bsdutils mount tzdata iputils-ping
   libcap2-bin libc-bin dpkg python3 python3-minimal netbase dnsmasq-base libtirpc3 libwrap0 buildah mmdebstrap
-  mandoc man-db groff bash-completion zsh lintian
+  mandoc man-db groff bash-completion zsh lintian liblua5.3-0 libopentracing-c-wrapper0
 )
 # Debian starts a daemon that it installs, and lets only one inetd be: unpacked, all are there for the tests to start.
-unpacked=(xinetd inetutils-inetd prometheus)
+unpacked=(xinetd inetutils-inetd prometheus haproxy)
 folder=$PWD/node_modules/.cache/smallservd/daemons
 
 die() {
@@ -25,17 +25,22 @@ is_installed() {
 [ "$(id -u)" = 0 ] || die 'the system tests need root'
 command -v apt-get >/dev/null || die 'the system tests need Debian 12, and its apt-get'
 
+# Whether all of this list are there, not those of an earlier one.
+is_unpacked() {
+  [ "$(cat "$folder/complete" 2>/dev/null)" = "${unpacked[*]}" ]
+}
+
 missing=()
 for package in "${installed[@]}"; do
   is_installed "$package" || missing+=("$package")
 done
-if [ ${#missing[@]} -gt 0 ] || [ ! -e "$folder/complete" ]; then
+if [ ${#missing[@]} -gt 0 ] || ! is_unpacked; then
   timeout 600 apt-get update -q || die 'the lists of packages cannot be had'
 fi
 if [ ${#missing[@]} -gt 0 ]; then
   timeout 900 apt-get install -q -y --no-install-recommends "${missing[@]}" || die "cannot install ${missing[*]}"
 fi
-if [ ! -e "$folder/complete" ]; then
+if ! is_unpacked; then
   rm -rf "$folder"
   mkdir -p "$folder"
   (
@@ -43,7 +48,7 @@ if [ ! -e "$folder/complete" ]; then
     timeout 300 apt-get download -q "${unpacked[@]}"
     for package in *.deb; do dpkg --extract "$package" .; done
     rm ./*.deb
-    touch complete
+    echo "${unpacked[*]}" >complete
   ) || die "cannot unpack ${unpacked[*]}"
 fi
 export PATH="$PATH:$folder/usr/sbin:$folder/usr/bin"

@@ -41,6 +41,20 @@ describe('a datagram listener', () => {
     expect(daemon.log.summed('dropped')).toEqual({ 'source-port': 1 });
   });
 
+  it('with dryRun answers what the rates would drop, and counts it', async () => {
+    const slow = { perSecond: 1, burst: 1 };
+    const daemon = await serve({ echo: { listen, exempt: [], datagramRate: slow, dryRun: true } });
+    const client = await UdpClient.open('127.0.0.1');
+    const texts = Array.from({ length: 50 }, (_, index) => String(index));
+    for (const text of texts) expect((await client.ask(text, daemon.target('echo', 'udp'))).toString()).toBe(text);
+    await daemon.close();
+    // One more comes back each second, however long that takes.
+    expect(daemon.log.summed('wouldDrop')).toEqual({
+      rate: expect.toSatisfy((count: number) => count > 0 && count < 50),
+    });
+    expect(daemon.log.summed('dropped')).toEqual({});
+  });
+
   it('survives a datagram from port 0, to which nothing can be sent', async () => {
     const daemon = await serve({ echo: { listen } });
     const target = daemon.target('echo', 'udp');

@@ -176,6 +176,24 @@ describe('admission', () => {
     expect(refused).toEqual({ rate: served.filter((each) => !each).length });
   });
 
+  it('streamPrefix: a network can be one source', async () => {
+    const daemon = await serveOne('echo', { maxConnectionsPerSource: 1, exempt: [], streamPrefix: { ipv4: 24 } });
+    expect([await isServed(daemon), await isServed(daemon, '127.0.0.2')]).toEqual([true, false]);
+    expect(await isServed(daemon, '127.0.1.1')).toBe(true);
+  });
+
+  it('dryRun: whom the limits would refuse is served, and counted by the reason', async () => {
+    const limits = { maxConnections: 3, maxConnectionsPerSource: 2 };
+    const daemon = await serveOne('echo', { ...limits, exempt: [], dryRun: true, deny: ['127.0.0.9'] });
+    const served: boolean[] = [];
+    for (let turn = 0; turn < 4; turn += 1) served.push(await isServed(daemon));
+    expect(served).toEqual([true, true, true, true]);
+    expect(await isServed(daemon, '127.0.0.9')).toBe(false);
+    await daemon.close(0);
+    expect(daemon.log.summed('wouldRefuse')).toEqual({ 'source-limit': 1, limit: 1 });
+    expect(daemon.log.summed('refused')).toEqual({ denied: 1 });
+  });
+
   it.each([
     ['deny holds it', { deny: ['127.0.0.0/8'] }, undefined, false],
     ['deny wins over allow', { deny: ['127.0.0.1/32'], allow: ['127.0.0.0/8'] }, undefined, false],

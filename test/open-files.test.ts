@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseOpenFilesLimit, readOpenFiles } from '../../src/client/open-files.ts';
+import { parseOpenFilesLimit, readOpenFiles } from '../src/open-files.ts';
 
 describe('the limit on open files', () => {
   it('is the soft one', () => {

@@ -1,0 +1,108 @@
+import type { ServiceConfig } from '../config/config.ts';
+
+/** What is told of a shortage, once each for every episode. */
+export interface ShortageEvents {
+  readonly onShortage: (budget: number) => void;
+  /** `refused`: how many clients it cost. */
+  readonly onRelief: (refused: number) => void;
+}
+
+/** The part of the budget that must be free again before a shortage is over, so that one at the brink is not told again and again. */
+const reliefPart = 1 / 8;
+
+/** The part of the budget that belongs to single services, an equal share to each; the rest is for whoever comes first. */
+const ownPart = 1 / 4;
+
+/**
+ * The descriptors that one process has for its clients. At the system's own limit Node accepts a client and drops it with a bare FIN, without an
+ * event: so clients are refused, and counted, before that. Those there are served on, and no service can take the share of another.
+ */
+export class DescriptorBudget {
+  readonly #budget: number;
+  readonly #own: number;
+  readonly #events: ShortageEvents;
+  #used = 0;
+  /** What services have not used of their own. */
+  #owed: number;
+  #isShort = false;
+  #refused = 0;
+
+  /** `budget`: Infinity for no limit. `services`: how many take clients. */
+  constructor(budget: number, services: number, events: ShortageEvents) {
+    this.#budget = budget;
+    this.#own = budget === Infinity ? 0 : Math.floor((budget * ownPart) / Math.max(1, services));
+    this.#owed = this.#own * services;
+    this.#events = events;
+  }
+
+  /** What one service takes its descriptors from; once for each of the services. */
+  share(): DescriptorShare {
+    let used = 0;
+    return {
+      take: () => {
+        if (used < this.#own) this.#owed -= 1;
+        else if (this.#used + this.#owed >= this.#budget) return this.#refuse();
+        used += 1;
+        this.#used += 1;
+        return true;
+      },
+      release: () => {
+        used -= 1;
+        this.#used -= 1;
+        if (used < this.#own) this.#owed += 1;
+      },
+    };
+  }
+
+  /** Ends a shortage that is over; to be called now and then: the log then has two lines in that time at the most. */
+  review(): void {
+    const taken = this.#used + this.#owed;
+    if (!this.#isShort || taken >= this.#budget || taken > this.#budget * (1 - reliefPart)) return;
+    this.#isShort = false;
+    this.#events.onRelief(this.#refused);
+    this.#refused = 0;
+  }
+
+  #refuse(): false {
+    this.#refused += 1;
+    if (!this.#isShort) this.#events.onShortage(this.#budget);
+    this.#isShort = true;
+    return false;
+  }
+}
+
+/** The descriptors of one service's clients. */
+export interface DescriptorShare {
+  /** Takes one. False: there is none. */
+  take(): boolean;
+  /** The client is gone; once for each `take` that gave one. */
+  release(): void;
+}
+
+/** Descriptors that are no client's: Node's own, pipes, the log, the admin endpoint, files that services read, programs that they start. */
+const reserve = 64;
+/** What is kept for later beside what is open already: a program that embeds the daemon may have much open. */
+const reserveBeside = 40;
+
+/** How many files a process may have open, and has (getrlimit(2), RLIMIT_NOFILE). */
+interface OpenFiles {
+  readonly limit: number;
+  readonly open: number;
+}
+
+/** A listen address can stand for a socket of each family. */
+const socketsOfAddress = 2;
+
+type Listening = Pick<ServiceConfig, 'listen'>;
+
+/** How many descriptors a process has for clients; `files` is undefined where the system does not tell. */
+export function descriptorBudget(files: OpenFiles | undefined, services: readonly Listening[]): number {
+  if (files === undefined) return Infinity;
+  const listeners = services.reduce((sum, { listen }) => sum + listen.length * socketsOfAddress, 0);
+  return Math.max(0, files.limit - Math.max(reserve, files.open + reserveBeside) - listeners);
+}
+
+/** The services that take stream clients, as far as their listen addresses tell. */
+export function streamServices<Service extends Listening>(services: readonly Service[]): readonly Service[] {
+  return services.filter(({ listen }) => listen.some(({ scheme }) => scheme !== 'udp'));
+}

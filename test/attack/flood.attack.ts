@@ -1,0 +1,15 @@
+import { describe, it } from 'vitest';
+import { needs } from '../system/machine.ts';
+import { floodFromOneSource } from './flood.ts';
+
+needs('ip');
+
+describe('a flood of 50,000 packets a second from one source', () => {
+  it.each([
+    ['echo', 0],
+    ['echo', 2],
+    ['daytime', 2],
+  ] as const)('at %s, %i workers', async (service, workers) => {
+    await floodFromOneSource({ service, workers, rate: 50_000, seconds: 3 });
+  });
+});

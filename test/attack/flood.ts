@@ -1,0 +1,94 @@
+/** Attack 6: one source floods a UDP service, while a client in another network of the same prefix length asks it now and then. */
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import type { DatagramCounters } from '../../src/counters.ts';
+import { writeConfig } from '../support/daemon-process.ts';
+import { Network } from '../system/machine.ts';
+import { DaemonProgram, Program } from '../system/program.ts';
+import { holds } from './figures.ts';
+import { PacketProgram, type Sent } from './packets.ts';
+
+export interface FloodFromOneSource {
+  readonly service: 'echo' | 'daytime';
+  readonly workers: 0 | 2;
+  /** Packets a second. */
+  readonly rate: number;
+  /** For which the client asks; the flood begins before and ends after that. */
+  readonly seconds: number;
+}
+
+/** What fixtures/well-behaved-client.js prints. */
+interface Asked {
+  readonly asked: number;
+  readonly answered: number;
+  readonly slowestMs: number;
+  readonly latestMs: number;
+}
+
+const attack = 6;
+const port = 7007;
+const server = '10.66.0.1';
+const flooder = '10.66.1.2';
+/** In another /24. */
+const client = '10.66.2.2';
+const questionsPerSecond = 100;
+/** Until the client has started, and after its last question. */
+const marginSeconds = 2;
+const mostLateMs = 250;
+/** Workers tell what they have counted once a second. */
+const heartbeatMs = 1100;
+const wellBehaved = fileURLToPath(new URL('fixtures/well-behaved-client.js', import.meta.url));
+
+/** Sends the flood to a daemon with the limits that it has by default. */
+export async function floodFromOneSource({ service, workers, rate, seconds }: FloodFromOneSource): Promise<void> {
+  const packets = PacketProgram.compile();
+  const [near, far] = [Network.make(), Network.make()];
+  near.join(far, [`${server}/16`], [`${flooder}/16`, `${client}/16`]);
+  const config = writeConfig({ workers, services: { [service]: { listen: [`udp://${server}:${port}`] } } });
+  const daemon = new DaemonProgram(['--config', config], (argv) => near.inside(argv));
+  await daemon.ready();
+
+  const flood = packets.send(far, {
+    from: flooder,
+    to: server,
+    port,
+    length: 64,
+    rate,
+    count: rate * (seconds + marginSeconds),
+    seconds: seconds + marginSeconds,
+  });
+  const questions = [client, server, port, questionsPerSecond, seconds].map(String);
+  const asking = new Program(far.inside([process.execPath, wellBehaved, ...questions]));
+  await asking.end();
+  const { asked, answered, slowestMs, latestMs } = JSON.parse(asking.output) as Asked;
+  expect(latestMs, 'the client itself was kept from asking: no measurement').toBeLessThan(mostLateMs);
+  const { sent, seconds: took }: Sent = await flood;
+  const { received } = await settledCounters(daemon, service);
+
+  const who = `${service}, ${workers === 0 ? 'one process' : `${workers} workers`}`;
+  const share = `${who}: requests of another client answered within a second`;
+  holds(attack, share, (answered / asked) * 100, { atLeast: 99, unit: ' %', digits: 1 });
+  holds(attack, `${who}: packets a second of the flood`, sent / took, { atLeast: rate * 0.98, isTime: true });
+  holds(attack, `${who}: of these the daemon read`, ((received - asked) / sent) * 100, { unit: ' %', digits: 1 });
+  holds(attack, `${who}: slowest answer to the other client`, slowestMs, { unit: ' ms', digits: 1 });
+}
+
+async function settledCounters(daemon: DaemonProgram, service: string): Promise<DatagramCounters> {
+  for (let before = await countersOf(daemon, service); ; ) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, heartbeatMs);
+    });
+    const now = await countersOf(daemon, service);
+    if (now.received === before.received) return now;
+    before = now;
+  }
+}
+
+async function countersOf(daemon: DaemonProgram, service: string): Promise<DatagramCounters> {
+  const states = (): readonly object[] => daemon.lines.filter(({ msg }) => msg === 'state');
+  const before = states().length;
+  daemon.signal('SIGUSR2');
+  await daemon.until(() => states().length > before, 'the state');
+  const { services } = states()[before] as { services: Readonly<Record<string, { datagram: DatagramCounters }>> };
+  return services[service]?.datagram as DatagramCounters;
+}

@@ -1,0 +1,136 @@
+/** Attack 7: as many sources as requests, against as many requests from one source. All are addresses of loopback. */
+import { connect, type Socket } from 'node:net';
+import type { ServiceCounters } from '../../src/counters.ts';
+import { DaemonProcess, inOneProcess } from '../support/daemon-process.ts';
+import { run } from '../system/program.ts';
+import { holds } from './figures.ts';
+import { PacketProgram } from './packets.ts';
+import { askProbe, heldBytes, probeModule } from './probe.ts';
+
+const attack = 7;
+const listen = ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'];
+const outOfReach = 1_000_000;
+const mostGrowth = 1_000_000;
+/** From one source to the next: every sixteenth address, so that they are of many networks, too. */
+const step = 16;
+const firstSource = '127.0.1.0';
+/** From one source most are refused, which takes the daemon less time than an answer. */
+const packetsPerSecond = { one: 70_000, many: 50_000 };
+/** Connections that are open at a time. */
+const atOnce = 100;
+const serviceRate = { perSecond: outOfReach, burst: outOfReach };
+
+/** What a daemon holds, once it has collected its garbage, after so many requests from so many sources. */
+interface Held {
+  readonly bytes: number;
+  /** The requests that reached it. */
+  readonly received: number;
+  /** Those that it served. */
+  readonly served: number;
+}
+
+/** A datagram from each source, in turn. */
+export async function datagramsFromManySources(count: number): Promise<void> {
+  const packets = PacketProgram.compile();
+  const flood = (sources: number): Promise<Held> =>
+    heldAfter(async (daemon) => {
+      const rate = sources === 1 ? packetsPerSecond.one : packetsPerSecond.many;
+      const { host: to, port } = daemon.target('echo', 'udp');
+      const options = { from: firstSource, sources, step, sourcePort: '20000-39999', length: 32 };
+      const program = await run(
+        packets.sending({ to, port, ...options, count, rate, seconds: Math.ceil((2 * count) / rate) }),
+      );
+      if ((await program.ended).code !== 0) throw new Error(program.complaints);
+    });
+  const one = await flood(1);
+  const many = await flood(count);
+  compareHeld('datagrams', 'answered', count, one, many);
+}
+
+/** A connection from each source, a hundred at a time. */
+export async function connectionsFromManySources(count: number): Promise<void> {
+  const one = await heldAfter((daemon) => connectFrom(daemon.target('daytime', 'tcp'), count, () => firstSource));
+  const many = await heldAfter((daemon) => connectFrom(daemon.target('daytime', 'tcp'), count, sourceAt));
+  compareHeld('connections', 'admitted', count, one, many);
+}
+
+function compareHeld(of: string, done: string, count: number, one: Held, many: Held): void {
+  const total = count.toLocaleString('en');
+  const most = { atLeast: 0.95 * count, atMost: count };
+  holds(attack, `${total} ${of} from one source: received`, one.received, most);
+  holds(attack, `${total} ${of} from as many sources: received`, many.received, most);
+  holds(attack, `${total} ${of} from as many sources: ${done}`, many.served, { atMost: count });
+  holds(attack, `${total} ${of}: memory after as many sources, less that after one source`, many.bytes - one.bytes, {
+    atMost: mostGrowth,
+    unit: ' bytes',
+  });
+}
+
+/** Starts a daemon, has it attacked, and looks at it when its counters stand still. No limit but those for each source is in reach. */
+async function heldAfter(act: (daemon: DaemonProcess) => Promise<void>): Promise<Held> {
+  const daemon = await DaemonProcess.serve({
+    ...inOneProcess,
+    log: { connections: 'off' },
+    defaults: { exempt: [], datagramServiceRate: serviceRate, lingerTimeout: '1s' },
+    services: { echo: { listen }, daytime: { listen }, probe: { module: probeModule, listen: ['tcp://127.0.0.1:0'] } },
+  });
+  await act(daemon);
+  let before = -1;
+  let { received, served, active } = await requestsOf(daemon);
+  while (received !== before || active > 0) {
+    before = received;
+    await new Promise((resolve) => {
+      setTimeout(resolve, 100);
+    });
+    ({ received, served, active } = await requestsOf(daemon));
+  }
+  const probe = daemon.target('probe', 'tcp');
+  await askProbe(probe);
+  const bytes = heldBytes(await askProbe(probe));
+  await daemon.stop();
+  return { bytes, received, served };
+}
+
+async function requestsOf(daemon: DaemonProcess): Promise<{ received: number; served: number; active: number }> {
+  const services = (await daemon.state()).services as unknown as Readonly<Record<string, ServiceCounters>>;
+  const { echo, daytime } = services;
+  if (echo === undefined || daytime === undefined) throw new Error('the state lacks a service');
+  const { accepted, active, refused } = daytime.stream;
+  const turnedAway = Object.values(refused).reduce((sum, each) => sum + each, 0);
+  return {
+    received: echo.datagram.received + accepted + turnedAway,
+    served: echo.datagram.sent + accepted,
+    active,
+  };
+}
+
+/** Connects so often; each client resets its connection when it has its answer. */
+async function connectFrom(
+  target: { readonly host: string; readonly port: number },
+  count: number,
+  source: (index: number) => string,
+): Promise<void> {
+  let next = 0;
+  const connectInTurn = async (): Promise<void> => {
+    while (next < count) {
+      const localAddress = source(next);
+      next += 1;
+      await disconnected(connect({ ...target, localAddress }));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, connectInTurn));
+}
+
+/** By a reset, so that no port waits in TIME_WAIT. */
+async function disconnected(socket: Socket): Promise<void> {
+  await new Promise<void>((resolve) => {
+    socket.on('data', () => socket.resetAndDestroy());
+    socket.on('error', () => {});
+    socket.on('close', () => resolve());
+  });
+}
+
+function sourceAt(index: number): string {
+  const offset = 256 + index * step;
+  return `127.${offset >>> 16}.${(offset >>> 8) & 0xff}.${offset & 0xff}`;
+}

@@ -1,0 +1,13 @@
+import { describe, it } from 'vitest';
+import { stall } from './slow-clients.ts';
+
+describe('clients that take nothing, or a byte a second', () => {
+  it.each([
+    ['chargen', 'nothing'],
+    ['chargen', 'one byte a second'],
+    ['echo', 'one byte a second'],
+    ['echo', 'nothing'],
+  ] as const)('%s, %s', async (service, takes) => {
+    await stall({ service, takes, clients: 100, stallTimeoutMs: 2000 });
+  });
+});

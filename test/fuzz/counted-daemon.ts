@@ -1,0 +1,52 @@
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { systemClock } from '../../src/clock/clock.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { ServiceCounters } from '../../src/counters.ts';
+import { hostServices } from '../../src/host.ts';
+import { InProcessDaemon } from '../../src/in-process-daemon.ts';
+import { createLog } from '../../src/log.ts';
+import { planListeners } from '../../src/transport/plan.ts';
+import { LogLines } from '../support/daemon.ts';
+import { temporaryFolder } from '../support/daemon-process.ts';
+
+/** A service over TCP, a UNIX socket and UDP in this process, with what `startDaemon` does not show: its counters. */
+export interface CountedDaemon {
+  readonly tcp: { readonly host: string; readonly port: number };
+  readonly unix: { readonly path: string };
+  readonly udp: { readonly host: string; readonly port: number };
+  readonly log: LogLines;
+  readonly counters: () => ServiceCounters;
+}
+
+/** Serves a kind of service; it ends with the test. */
+export async function serveCounted(service: string, keys: object = {}): Promise<CountedDaemon> {
+  const path = join(temporaryFolder(), 'socket');
+  const listen = ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0', `unix://${path}`];
+  const tree = { services: { [service]: { listen, ...keys } } };
+  const source = { name: 'config', directory: '/', text: undefined, tree, env: {}, sets: [] };
+  const loaded = await loadConfig(source, { importModules: true });
+  const lines = new LogLines();
+  const log = createLog(loaded.config.log, lines);
+  const daemon = new InProcessDaemon({
+    config: loaded.config,
+    services: await hostServices(loaded, systemClock, Math.random, log),
+    plan: await planListeners(loaded.config, new Map()),
+    clock: systemClock,
+    random: Math.random,
+    log,
+  });
+  await daemon.ready;
+  onTestFinished(async () => {
+    await daemon.stop(0);
+  });
+  const portOf = (transport: string): number =>
+    daemon.listeners.find((listener) => listener.transport === transport)?.port ?? 0;
+  return {
+    tcp: { host: '127.0.0.1', port: portOf('tcp') },
+    udp: { host: '127.0.0.1', port: portOf('udp') },
+    unix: { path },
+    log: lines,
+    counters: () => daemon.report.services.get(service) as ServiceCounters,
+  };
+}
