@@ -45,7 +45,7 @@ export async function killUnderLoad(kills: number): Promise<void> {
   holds(attack, name(lost), ofUdp.failed, { atMost: kills * udp.perSecond });
   // It was a load.
   const connections = (ofTcp.answered + ofTcp.failed) / (ofTcp.elapsedMs / 1000);
-  holds(attack, name('new connections a second'), connections, { atLeast: 1000, isTime: true });
+  holds(attack, name('new connections a second'), connections, { atLeast: 500, isTime: true });
 }
 
 function load(port: number, { perSecond, atOnce }: typeof tcp, ...more: readonly string[]): Program {

@@ -18,6 +18,10 @@ test('the safety report has a bound for every figure of ours, and none is broken
   for (const [index] of attacks.entries()) expect(boundedRows(String(index + 1)), attacks[index]).not.toEqual([]);
 });
 
+test('the safety report has the figures of the soak', () => {
+  expect(tableAfter(report, '<!-- soak -->').length).toBeGreaterThan(0);
+});
+
 /** The rows with a bound, of an attack: only its first one names it. */
 function boundedRows(number: string): readonly (readonly string[])[] {
   const first = rows.findIndex(([name]) => name === number);
