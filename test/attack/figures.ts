@@ -43,7 +43,7 @@ export function holds(attack: number, what: string, value: number, bound: Bound)
     .toBe(true);
 }
 
-/** Writes down what another server did under the same attack. */
+/** Writes a figure down that has no bound: what another server did under the same attack, or what stands behind one of ours. */
 export function compare(server: ServerName, attack: number, what: string, value: number, bound: Bound = {}): void {
   write({ attack, what, server, measured: show(value, bound) });
 }
