@@ -1,5 +1,5 @@
 import type { LogConfig } from './config/config.ts';
-import { LineBudget } from './line-budget.ts';
+import { LineBudget, linesPerSecond } from './line-budget.ts';
 import { formatHostPort } from './address/host-port.ts';
 import { nonZero, type ServiceCounters } from './counters.ts';
 import type { CloseReason, Endpoint, Log } from './service.ts';
@@ -27,12 +27,20 @@ export class ConnectionLog {
   readonly #level: LogConfig['connections'];
   readonly #log: Log;
   readonly #counters: ServiceCounters;
-  readonly #budget = new LineBudget();
+  readonly #budget: LineBudget;
   #errorsLeftOut = 0;
   #errorLogged = false;
   #summarised: Refusals;
 
-  constructor(service: string, level: LogConfig['connections'], log: Log, counters: ServiceCounters) {
+  /** `processes`: how many serve it; each writes its part of the lines. */
+  constructor(
+    service: string,
+    level: LogConfig['connections'],
+    log: Log,
+    counters: ServiceCounters,
+    processes: number = 1,
+  ) {
+    this.#budget = new LineBudget(Math.ceil(linesPerSecond / processes));
     this.#service = service;
     this.#level = level;
     this.#log = log;

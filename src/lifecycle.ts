@@ -263,7 +263,13 @@ export class Lifecycle {
     const { random, log, processes } = this.#options;
     const { access } = config;
     const counters = newServiceCounters();
-    const connectionLog = new ConnectionLog(config.name, this.#options.config.log.connections, log, counters);
+    const connectionLog = new ConnectionLog(
+      config.name,
+      this.#options.config.log.connections,
+      log,
+      counters,
+      processes,
+    );
     return {
       config,
       counters,

@@ -1,11 +1,16 @@
 /** Lines that one source may write into the log in a second. */
-const linesPerSecond = 100;
+export const linesPerSecond = 100;
 
-/** Bounds how many lines one source writes: a hundred a second, the others are counted. */
+/** Bounds how many lines one source writes in a second; the others are counted. */
 export class LineBudget {
+  readonly #limit: number;
   #windowStartMs = Number.NEGATIVE_INFINITY;
   #lines = 0;
   #leftOut = 0;
+
+  constructor(limit: number = linesPerSecond) {
+    this.#limit = limit;
+  }
 
   /** Whether a line may be written now; one that may not is counted. `nowMs` is monotonic. */
   take(nowMs: number): boolean {
@@ -13,7 +18,7 @@ export class LineBudget {
       this.#windowStartMs = nowMs;
       this.#lines = 0;
     }
-    if (this.#lines >= linesPerSecond) {
+    if (this.#lines >= this.#limit) {
       this.leaveOut();
       return false;
     }

@@ -167,11 +167,15 @@ export function createLog({ level }: Pick<LogConfig, 'level'>, sink: LineWriter,
   return pino(options, sink);
 }
 
-/** pino-pretty prints a message as it is: its line ends would look like lines of ours. */
+/** pino-pretty prints a message as it is: its line ends would look like lines of ours. What is no line of a log is left to it. */
 function onOneLine(line: string): object | string {
   if (!line.includes('\\n')) return line;
-  const fields = JSON.parse(line) as { readonly msg: string };
-  return { ...fields, msg: fields.msg.replaceAll('\n', '\\n') };
+  try {
+    const fields = JSON.parse(line) as { readonly msg?: unknown };
+    return typeof fields.msg === 'string' ? { ...fields, msg: fields.msg.replaceAll('\n', '\\n') } : line;
+  } catch {
+    return line;
+  }
 }
 
 function escapeCharacter(character: string): string {

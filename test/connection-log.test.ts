@@ -85,6 +85,12 @@ describe('the line for a closed client', () => {
   });
 });
 
+it('several processes share the lines of a service', () => {
+  const part = new ConnectionLog('echo', 'info', log, counters, 3);
+  for (let turn = 0; turn < 250; turn += 1) part.closed(client, 5000, 'completed');
+  expect(log.records).toHaveLength(34);
+});
+
 describe('the summary', () => {
   it('is not written when nothing happened', () => {
     connections.summarise();

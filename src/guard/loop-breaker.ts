@@ -13,7 +13,7 @@ const slots = 4096;
 /**
  * Recognises a peer with which we go in circles: eight times in a row within a second a datagram from a source port below 32768 equals our last answer
  * to that address and port (echo sends it back), or the last datagram that we answered there (a service that says the same whatever it hears,
- * daytime or time). One of them must not be empty: clients ask with empty datagrams. Such a peer is muted for 60 s.
+ * daytime or time). Clients ask with empty datagrams, so one of the eight must have bytes, or our answer to it none. Such a peer is muted for 60 s.
  *
  * Memory is constant. Each address and port has one row, by a seeded hash; of two that share one the later answer takes
  * it, except from a muted peer. What is compared is kept as its length and 64 bits of seeded hash: who could craft a
@@ -29,7 +29,7 @@ export class LoopBreaker {
   readonly #requests = new Digests(slots);
   readonly #answeredAtMs = new Float64Array(slots);
   readonly #repeats = new Uint32Array(slots);
-  /** 1: one of the repeats in a row was not empty. */
+  /** 1: one of the repeats in a row was not what a client asks with. */
   readonly #isFilled = new Uint8Array(slots);
   /** The times of the last eight repeats: a ring for each row. */
   readonly #repeatedAtMs = new Float64Array(slots * repeatsOfALoop);
@@ -68,7 +68,8 @@ export class LoopBreaker {
       this.#isFilled[slot] = 0;
       return 'no';
     }
-    if (request.length > 0) this.#isFilled[slot] = 1;
+    // Nothing for nothing is what echo says.
+    if (request.length > 0 || isAnswer) this.#isFilled[slot] = 1;
     // Of equal requests the first counts too.
     if (!isAnswer && this.#repeats[slot] === 0) this.#count(slot, this.#answeredAtMs[slot]!);
     const repeats = this.#count(slot, nowMs);

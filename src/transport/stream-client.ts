@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { formatIp, type IpAddress, isIpv4 } from '../address/ip-address.ts';
 import { Deadlines } from '../guard/deadlines.ts';
 import type { SocketOptions, StreamLimits } from '../config/config.ts';
-import { stopReading } from './reading.ts';
+import { startReading, stopReading } from './reading.ts';
 import { synchronous } from './synchronous.ts';
 import type { Client, CloseReason, Endpoint, Service, StreamHandlers } from '../service.ts';
 
@@ -144,8 +144,11 @@ export class StreamClient implements Client {
 
   /** What still arrives is read and thrown away: closing with unread input would send a reset, and lose our answer. */
   discardInput(): void {
+    const wasPaused = this.#paused;
     this.#paused = false;
-    if (!this.#socket.destroyed) this.#socket.resume();
+    if (this.#socket.destroyed) return;
+    this.#socket.resume();
+    if (wasPaused) startReading(this.#socket);
   }
 
   /** Looks at the deadlines; the listener calls it at every sweep. */
@@ -250,6 +253,7 @@ export class StreamClient implements Client {
     if (!this.#paused) return;
     this.#paused = false;
     this.#socket.resume();
+    startReading(this.#socket);
   }
 
   #fail(error: unknown): void {

@@ -42,7 +42,8 @@ export async function serveBesideThrowing(rounds: number): Promise<void> {
       );
     }
   });
-  holds(attack, `a service throws ${rounds * throwing.length * 2} times: answers of others lost`, lost, none);
+  // Each throws over one of the two transports.
+  holds(attack, `services throw ${rounds * throwing.length} times: answers of others lost`, lost, none);
 }
 
 /** Clients of a service that sends as much as it can, of which some take nothing. */

@@ -10,6 +10,8 @@ import { type Capture, type Flood, trafficOf } from './packets.ts';
 export interface Pair {
   readonly near: { readonly service: string; readonly port: number };
   readonly far: { readonly service: string; readonly port: number };
+  /** Bytes of the packet that starts it; 32 unless given. */
+  readonly sparkLength?: number;
 }
 
 /** Each pair at ports of its own, the near ones from `nearPort` on: nothing but the loop rule and the rate stands between them. */
@@ -42,8 +44,8 @@ export async function serve(
 }
 
 /** The packet that starts the storm: to the far service, as if from the near one. */
-export function spark({ near, far }: Pair, from: string, to: string): Flood {
-  return { to, port: far.port, from, sourcePort: near.port, length: 32 };
+export function spark({ near, far, sparkLength = 32 }: Pair, from: string, to: string): Flood {
+  return { to, port: far.port, from, sourcePort: near.port, length: sparkLength };
 }
 
 /** How often each of the two answered. */

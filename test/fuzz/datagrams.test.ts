@@ -6,6 +6,10 @@ import { until } from '../support/wait.ts';
 import { type AnsweringService, answeringServices } from './answers.ts';
 import { type CountedDaemon, serveCounted } from './counted-daemon.ts';
 
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
 /** No rate refuses, and loopback counts as any other source. */
 const outOfReach = { perSecond: 1_000_000, burst: 1_000_000 };
 const keys = { exempt: [], datagramRate: outOfReach, datagramServiceRate: outOfReach };
@@ -66,7 +70,7 @@ function expectAnswers(
   factor: number,
 ): void {
   if (service === 'discard') expect(replies).toEqual([]);
-  if (service === 'echo') expect(replies.map(String)).toEqual(requests.map(String));
+  if (service === 'echo') expect(replies.map(hex)).toEqual(requests.map(hex));
   expect(replies.length).toBeLessThanOrEqual(requests.length);
   const largest = Math.max(0, ...requests.map(({ length }) => length));
   for (const [index, reply] of replies.entries()) {

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseListenAddress } from '../../src/address/listen-address.ts';
 import { DescriptorBudget, descriptorBudget, streamServices } from '../../src/guard/descriptor-budget.ts';
@@ -47,17 +48,32 @@ describe('DescriptorBudget', () => {
     expect(taken(modest, 2), 'the rest is for whoever comes').toBe(1);
   });
 
-  it('gives no more than there are, whatever comes and goes', () => {
-    const { subject } = told(9, 3);
-    const shares = [subject.share(), subject.share(), subject.share()];
-    let held = 0;
-    for (let step = 0; step < 1000; step += 1) {
-      const share = shares[(step * 7) % 3];
-      const isRelease = step % 5 === 4 && held > 0;
-      if (isRelease) shares[0]?.take();
-      if (share?.take() === true) held += 1;
-      expect(held).toBeLessThanOrEqual(9);
-    }
+  it('gives no more than there are, keeps each its share, and gets all back, whatever comes and goes', () => {
+    const steps = fc.array(fc.record({ service: fc.nat(2), leaves: fc.boolean() }), { maxLength: 200 });
+    fc.assert(
+      fc.property(steps, fc.integer({ min: 0, max: 40 }), (list, budget) => {
+        const { subject } = told(budget, 3);
+        const shares = [subject.share(), subject.share(), subject.share()];
+        const held = [0, 0, 0];
+        const own = Math.floor(budget / 4 / 3);
+        for (const { service, leaves } of list) {
+          const before = held[service] ?? 0;
+          if (leaves && before > 0) {
+            shares[service]?.release();
+            held[service] = before - 1;
+            continue;
+          }
+          const owed = held.reduce((sum, each, index) => sum + (index === service ? 0 : Math.max(0, own - each)), 0);
+          const isFree = before < own || held.reduce((sum, each) => sum + each, 0) + owed < budget;
+          expect(shares[service]?.take()).toBe(isFree);
+          if (isFree) held[service] = before + 1;
+        }
+        held.forEach((count, service) => {
+          for (let each = 0; each < count; each += 1) shares[service]?.release();
+        });
+        expect(taken(shares[0] ?? { take: () => false }, budget + 1)).toBe(budget - 2 * own);
+      }),
+    );
   });
 
   it('tells of a shortage once, and of its end once an eighth is free again', () => {

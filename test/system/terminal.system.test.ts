@@ -91,4 +91,17 @@ describe('npm start on a terminal', () => {
     expect(code).toBe(0);
     expect(performance.now() - typedMs).toBeLessThan(1000);
   });
+
+  it('a service that logs no message, or no line of a log, harms nobody', async () => {
+    const sets = ['wordless.module=../test/process/fixtures/wordless.js', 'wordless.listen=tcp://127.0.0.1:7001'];
+    const options = ['user=root', ...sets.map((each) => `services.${each}`)].map((each) => `--set ${each}`);
+    const { terminal, network } = onTerminal(`node dist/smallservd.js ${options.join(' ')}`);
+    await terminal.says(/wordless +127\.0\.0\.1:7001/);
+    const peers = new Peers(network);
+    for (let turn = 0; turn < 3; turn += 1) expect(await peers.tcp('127.0.0.1', 7001)).toBe('logged\n');
+    await terminal.says(/no JSON/);
+    expect(await peers.tcp('127.0.0.1', 1201, 'here\n')).toBe('here\n');
+    terminal.type(controlC);
+    expect((await terminal.end()).code).toBe(0);
+  });
 });

@@ -8,13 +8,14 @@ installed=(
   telnet netcat-openbsd systemd systemd-container dbus iproute2 util-linux bsdutils mount tzdata iputils-ping
   libcap2-bin libc-bin dpkg python3 python3-minimal netbase dnsmasq-base libtirpc3 libwrap0 buildah mmdebstrap
   mandoc man-db groff bash-completion zsh lintian liblua5.3-0 libopentracing-c-wrapper0
+  gcc libc6-dev
 )
 # Debian starts a daemon that it installs, and lets only one inetd be: unpacked, all are there for the tests to start.
 unpacked=(xinetd inetutils-inetd prometheus haproxy)
 folder=$PWD/node_modules/.cache/smallservd/daemons
 
 die() {
-  echo "npm run test:system: $1" >&2
+  echo "test/system/with-packages.sh: $1" >&2
   exit 1
 }
 
@@ -22,8 +23,8 @@ is_installed() {
   [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-[ "$(id -u)" = 0 ] || die 'the system tests need root'
-command -v apt-get >/dev/null || die 'the system tests need Debian 12, and its apt-get'
+[ "$(id -u)" = 0 ] || die 'the system tests and the attacks need root'
+command -v apt-get >/dev/null || die 'the system tests and the attacks need Debian 12, and its apt-get'
 
 # Whether all of this list are there, not those of an earlier one.
 is_unpacked() {

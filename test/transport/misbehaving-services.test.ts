@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { serve, type TestDaemon } from '../support/daemon.ts';
 import { TcpClient } from '../support/tcp.ts';
@@ -170,4 +171,18 @@ describe('a service that never ends', () => {
     await client.cut();
     expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'shutdown' });
   });
+});
+
+it('a client whose service writes much outside of any handler is heard again once it has taken all', async () => {
+  const daemon = await serveWith('bursts');
+  const client = await TcpClient.connect(daemon.target('bad', 'tcp'), { reads: false });
+  // The burst has begun, and cannot end before it is read: no kernel holds that much.
+  await once(client.socket, 'readable');
+  client.read();
+  client.socket.resume();
+  const burst = 32 * 1024 * 1024;
+  await client.take(burst);
+  client.write('heard');
+  await client.take(burst + 5);
+  expect(client.bytes.subarray(burst).toString()).toBe('heard');
 });
