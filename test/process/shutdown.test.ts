@@ -41,7 +41,7 @@ describe('TERM and INT', () => {
 
   it('end with a line for each client, the last ones too', async () => {
     const daemon = await DaemonProcess.serve({ ...patient, shutdown: { grace: '100ms' } });
-    const clients = await Promise.all(Array.from({ length: 80 }, () => talkingClient(daemon)));
+    const clients = await Promise.all(Array.from({ length: 40 }, () => talkingClient(daemon)));
     expect(await daemon.stop()).toBe(0);
     expect(daemon.linesWith('closed').filter(({ reason }) => reason === 'shutdown')).toHaveLength(clients.length);
     expect(daemon.lines.at(-1)).toMatchObject({ msg: 'stopped', exitCode: 0 });

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { Network, needs, temporaryFolder } from './machine.ts';
 import { Peers } from './peers.ts';
@@ -30,8 +31,9 @@ it.each(['send-proxy', 'send-proxy-v2'])('HAProxy names its clients: %s', async 
   const file = join(temporaryFolder(), 'haproxy.cfg');
   writeFileSync(file, haproxyConfig(version));
   const haproxy = new Program(network.inside(['haproxy', '-db', '-f', file]));
-  // Its health checks say that they speak for nobody else (LOCAL, UNKNOWN): so the first lines are its own.
-  await daemon.line(({ msg, peer, via }) => msg === 'closed' && peer !== undefined && peer === via);
+  // Its health checks mostly are resets before anybody looks: what they say of themselves cannot be waited for.
+  while (haproxy.running && (await peers.tcp('127.0.0.1', 2000, 'up\n')) !== 'up\n') await pause(50);
+  expect(haproxy.running, haproxy.complaints).toBe(true);
 
   expect(await peers.tcp('127.0.0.1', 2000, 'hello\n')).toBe('hello\n');
   expect(await peers.tcp('::1', 2000, 'x'.repeat(300_000))).toBe('x'.repeat(300_000));
@@ -44,8 +46,8 @@ it.each(['send-proxy', 'send-proxy-v2'])('HAProxy names its clients: %s', async 
   const named = (start: string) =>
     daemon.line(({ msg, peer, via }) => msg === 'closed' && String(peer).startsWith(start) && via !== peer);
   expect(await named('127.0.0.1:')).toMatchObject({
-    bytesIn: 6,
-    bytesOut: 6,
+    bytesIn: 3,
+    bytesOut: 3,
     via: expect.stringMatching(/^127\.0\.0\.1:/),
   });
   expect(await named('[::1]:')).toMatchObject({ bytesIn: 300_000, via: expect.stringMatching(/^127\.0\.0\.1:/) });
