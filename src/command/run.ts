@@ -8,6 +8,7 @@ import { formatListeners } from '../console/listeners.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { hostServices } from '../host.ts';
 import { InProcessDaemon } from '../in-process-daemon.ts';
+import { forbidNewPrivileges } from '../kernel/privileges.ts';
 import { createLog, LogSink } from '../log.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
 import { assumeIdentity, findIdentity, type Identity, unprivilegedUser } from '../supervisor/identity.ts';
@@ -37,6 +38,8 @@ const serviceManagerVariables = [
 export async function run(options: ConfigOptions): Promise<ExitCode> {
   const startedMs = systemClock.monotonicMs();
   const signals = new Signals(systemClock);
+  // Workers and whatever they start inherit it.
+  const canGainPrivileges = !forbidNewPrivileges();
   const prepared = await prepare(options, false);
   const { config } = prepared.loaded;
   const passed = passedDescriptors(process.env, process.pid);
@@ -53,6 +56,7 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   );
   if (identity !== null && config.user === null)
     log.warn({ user: unprivilegedUser }, 'started as root, and the config names no user: serving as this one');
+  if (canGainPrivileges) log.warn({}, 'cannot set no_new_privs: workers can run set-uid programs');
   warnOf(config, log);
 
   // The clock's timers keep no process alive, and while the workers are dead and wait for their next start nothing else does.

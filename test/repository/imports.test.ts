@@ -33,6 +33,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'host.ts',
     'in-process-daemon.ts',
     'installation',
+    'kernel',
     'counters.ts',
     'log.ts',
     'open-files.ts',
@@ -51,6 +52,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   dial: ['address', 'clock', 'errors.ts', 'units.ts'],
   guard: ['address', 'config'],
   installation: [],
+  kernel: [],
   manual: ['clock', 'command', 'command-line.ts', 'config', 'services', 'tool', 'version.ts'],
   services: ['clock', 'service.ts'],
   supervisor: [

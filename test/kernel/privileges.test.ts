@@ -1,0 +1,35 @@
+import { execFileSync } from 'node:child_process';
+import { expect, test } from 'vitest';
+import { root } from '../support/daemon-process.ts';
+
+/** What a program of its own, and a child of that, show after `code`, which has the functions of privileges.ts in scope. */
+function statusAfter(code: string): { readonly own: string; readonly child: string; readonly results: unknown } {
+  const program = `
+    const { capability, dropBoundingSet, forbidNewPrivileges, forbidTracing } = await import(${JSON.stringify(`${root}dist/kernel/privileges.js`)});
+    const { execFileSync } = await import('node:child_process');
+    const { readFileSync } = await import('node:fs');
+    const results = ${code};
+    const own = readFileSync('/proc/thread-self/status', 'utf8');
+    const child = execFileSync('cat', ['/proc/self/status'], { encoding: 'utf8' });
+    console.log(JSON.stringify({ own, child, results }));`;
+  const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], { encoding: 'utf8' });
+  return JSON.parse(output) as { own: string; child: string; results: unknown };
+}
+
+test('neither the process nor its children can gain privileges', () => {
+  const { own, child, results } = statusAfter('[forbidNewPrivileges()]');
+  expect(results).toEqual([true]);
+  for (const status of [own, child]) expect(status).toMatch(/^NoNewPrivs:\t1$/m);
+});
+
+test('the bounding set is emptied but for what is kept, where that is permitted', () => {
+  const isRoot = process.geteuid?.() === 0;
+  const { own, child, results } = statusAfter('[dropBoundingSet([capability.setuid, capability.setgid])]');
+  expect(results).toEqual([isRoot]);
+  if (isRoot) for (const status of [own, child]) expect(status).toMatch(/^CapBnd:\t0{14}c0$/m);
+});
+
+test('tracing is forbidden', () => {
+  // What cannot be traced belongs to root in /proc, and is closed to its own user.
+  expect(statusAfter('[forbidTracing()]').results).toEqual([true]);
+});
