@@ -74,6 +74,7 @@ function writeTree() {
   if (hasAddon) for (const name of filesIn(addons)) if (isAddonForDebian(name)) copy(name, `${program}/${name}`);
   for (const [path, config] of Object.entries(conffiles)) put(path, read(`config/${config}`));
   for (const path of filesIn('systemd')) put(`usr/lib/systemd/system/${basename(path)}`, read(path));
+  put('usr/lib/sysusers.d/smallservd.conf', read('deploy/sysusers/smallservd.conf'));
   for (const path of filesIn('man')) put(`usr/share/man/man${path.at(-1)}/${basename(path)}.gz`, gzip(read(path)));
   const completions = 'usr/share/bash-completion/completions';
   put(`${completions}/smallservd`, read('completion/smallservd.bash'));
@@ -146,6 +147,10 @@ function scripts() {
     postinst: `#!/bin/sh
 set -e
 if [ "$1" = configure ]; then
+  # The user that workers run as where root starts the daemon by hand; without it they run as nobody.
+  if [ -z "$DPKG_ROOT" ] && command -v systemd-sysusers >/dev/null; then
+    systemd-sysusers smallservd.conf
+  fi
   ${reload.trimEnd().replaceAll('\n', '\n  ')}
   if [ -n "$2" ] && [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
     for unit in smallservd.service smallservd-sandboxed.service; do
@@ -172,7 +177,7 @@ ${reload}`,
 function packages() {
   const lock = JSON.parse(read('package-lock.json')).packages;
   const needed = Object.keys(lock).filter(
-    (path) => path !== '' && !lock[path].dev && (hasAddon || !lock[path].optional),
+    (path) => path !== '' && !lock[path].dev && (!lock[path].optional || (hasAddon && isForThisMachine(lock[path]))),
   );
   // What raw-socket is compiled with.
   return needed
@@ -182,6 +187,11 @@ function packages() {
       const files = filesIn(path).map((file) => relative(path, file));
       return { path, files: files.filter((file) => isRun(file) && isOfPackage(file)) };
     });
+}
+
+/** An optional package may be for another system or processor. */
+function isForThisMachine({ os = ['linux'], cpu = [process.arch] }) {
+  return os.includes('linux') && cpu.includes(process.arch);
 }
 
 /** A build leaves what earlier ones have built. */
@@ -199,7 +209,7 @@ function isRun(path) {
 
 /** Not what is for those who work on the package. Ready built addons are chosen one by one, and one that was compiled here fits one Node only. */
 function isOfPackage(file) {
-  return !/^(?:\.|node_modules\/|(?:test|tests|bench|benchmark|benchmarks|docs|example|examples|fixture|prebuilds)\/|build\/Release\/|src\/raw\.|binding\.gyp$|Makefile$|CNAME$)/.test(
+  return !/^(?:\.|node_modules\/|(?:test|tests|bench|benchmark|benchmarks|doc|docs|example|examples|fixture|prebuilds|musl_\w+)\/|build\/Release\/|src\/raw\.|src\/koffi\/(?:src\/|CMakeLists)|vendor\/|(?:cnoke|build)\.cjs$|binding\.gyp$|Makefile$|CNAME$)/.test(
     file,
   );
 }

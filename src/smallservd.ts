@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './no-debugger.ts';
 import { CommanderError } from 'commander';
 import { check } from './command/check.ts';
 import { installService } from './command/install-service.ts';

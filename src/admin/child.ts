@@ -2,6 +2,7 @@
  * The admin endpoint in a process of its own, where the supervisor is root: it becomes an unprivileged user before it listens, and gets what it
  * serves over IPC. It ends when the supervisor is gone.
  */
+import '../no-debugger.ts';
 import { systemClock } from '../clock/clock.ts';
 import { SmallservdError } from '../errors.ts';
 import { exitCodes } from '../exit-codes.ts';

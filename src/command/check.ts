@@ -1,9 +1,9 @@
 import { configDifferences, formatDifference } from '../config/difference.ts';
 import { configToJson, printConfig } from '../config/print.ts';
 import { shareOf } from '../guard/share.ts';
-import type { LoadedConfig } from '../config/load.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
-import { prepare } from './prepare.ts';
+import { prepareAsUser } from './prepare.ts';
 
 export interface CheckOptions extends AdminOptions {
   readonly json?: true;
@@ -12,17 +12,19 @@ export interface CheckOptions extends AdminOptions {
 
 /** `smallservd check`: the resolved config, as YAML that is itself a config, or as JSON. Throws what is wrong. */
 export async function check(options: CheckOptions): Promise<string> {
-  const { source, loaded } = await prepare(options, true);
-  if (options.diff) return diff(options);
+  // What only root may read of our own comes first: the check goes on as the user.
+  const running = options.diff ? await (await adminClient(options)).config() : undefined;
+  const { source, loaded } = await prepareAsUser(options);
+  if (running !== undefined)
+    // As the daemon has it: its workers alone know the options of modules.
+    return diff(running, configToJson(await loadConfig(source, { importModules: false })), options);
   if (options.json) return `${JSON.stringify(configToJson(loaded), null, 2)}\n`;
   return `# ${source.name}: correct. All of it, with the defaults:\n${printConfig(loaded)}${describeShares(loaded)}`;
 }
 
 /** What a reload would change in the daemon that runs. */
-async function diff(options: CheckOptions): Promise<string> {
-  // As the daemon has it: its workers alone know the options of modules.
-  const next = configToJson((await prepare(options, false)).loaded);
-  const differences = configDifferences(await (await adminClient(options)).config(), next);
+function diff(running: unknown, next: unknown, options: CheckOptions): string {
+  const differences = configDifferences(running, next);
   if (options.json) return `${JSON.stringify(differences, null, 2)}\n`;
   if (differences.length === 0) return 'a reload would change nothing\n';
   return differences.map((each) => `${formatDifference(each)}\n`).join('');

@@ -1,7 +1,9 @@
 import { pino } from 'pino';
 import { systemClock } from '../clock/clock.ts';
+import type { Config } from '../config/config.ts';
 import { type ConfigSource, type LoadedConfig, loadConfig, readConfigSource } from '../config/load.ts';
 import { ServiceHost } from '../host.ts';
+import { assumeIdentity, findIdentity } from '../supervisor/identity.ts';
 
 /** What the command line says about the config. */
 export interface ConfigOptions {
@@ -16,13 +18,39 @@ export interface PreparedConfig {
 }
 
 /**
- * Reads and checks the config whole, files that services name included: what `check` does, and what `run` and a reload do first. Those two leave
- * third-party modules to the workers: a process that has imported one once would never see another version of it.
+ * Reads and checks a config: what `run` and a reload do first. Third-party modules are left to the workers, as a process that has imported one
+ * once would never see another version of it. So are, under root, the files that services name: workers open them with the rights of their user.
  */
-export async function prepare({ config, set }: ConfigOptions, importModules: boolean): Promise<PreparedConfig> {
-  const source = await readConfigSource(config, process.env, set);
-  const log = pino({ level: 'silent' });
-  const trialHost = (): ServiceHost => new ServiceHost(systemClock, Math.random, log);
-  const loaded = await loadConfig(source, { importModules, trialHost });
+export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
+  const source = await readSource(options);
+  const loaded = await loadConfig(source, { importModules: false, ...(!isRoot() && { trialHost }) });
   return { source, loaded };
+}
+
+/**
+ * Reads a config and checks all of it, with modules and files, as `check` does. A process that is root becomes the user of the config for good before
+ * it opens what the config names.
+ */
+export async function prepareAsUser(options: ConfigOptions): Promise<PreparedConfig> {
+  const source = await readSource(options);
+  const loaded = await loadConfig(source, { importModules: true, beforeFiles: becomeUser, trialHost });
+  return { source, loaded };
+}
+
+async function readSource({ config, set }: ConfigOptions): Promise<ConfigSource> {
+  return readConfigSource(config, process.env, set);
+}
+
+function becomeUser({ user, group }: Pick<Config, 'user' | 'group'>): void {
+  if (!isRoot()) return;
+  const identity = findIdentity(user, group);
+  if (identity !== null) assumeIdentity(identity);
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+function trialHost(): ServiceHost {
+  return new ServiceHost(systemClock, Math.random, pino({ level: 'silent' }));
 }

@@ -35,7 +35,8 @@ Examples:
   smallservd check --diff && smallservd reload      what would change, and then have it so
   smallservd status --watch                         clients, workers and listeners, every second
 
-Signals: TERM and INT stop gracefully, a second one at once; QUIT stops at once; HUP reloads the config; USR2 logs the state.
+Signals: TERM and INT stop gracefully, a second one at once; QUIT stops at once; HUP reloads the config; USR1 reopens the log
+file; USR2 logs the state.
 Exit codes: 0 stopped or ready, 1 failed or not ready, 2 not running, 64 usage, 70 workers keep dying, 77 not permitted, 78 bad config.`;
 
 /** The command line of smallservd. The manual and the completion of shells are made of it, too. */

@@ -102,7 +102,7 @@ export class Reloader {
     const supervisor = this.#supervisor;
     if (supervisor === undefined)
       throw new SmallservdError('RELOAD_NEEDS_RESTART', 'a daemon without workers cannot reload: restart it');
-    const next = await prepare(command, false);
+    const next = await prepare(command);
     const { config } = next.loaded;
     this.#refuseRestarts(next);
     const identity = findIdentity(config.user, config.group);

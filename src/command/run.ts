@@ -11,7 +11,7 @@ import { InProcessDaemon } from '../in-process-daemon.ts';
 import { forbidNewPrivileges } from '../kernel/privileges.ts';
 import { createLog, LogSink } from '../log.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
-import { assumeIdentity, findIdentity, type Identity, unprivilegedUser } from '../supervisor/identity.ts';
+import { adminIdentity, assumeIdentity, findIdentity, type Identity, sharedUser } from '../supervisor/identity.ts';
 import { type Condition, ServiceManager } from '../supervisor/service-manager.ts';
 import { Signals } from '../supervisor/signals.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
@@ -40,11 +40,13 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   const signals = new Signals(systemClock);
   // Workers and whatever they start inherit it.
   const canGainPrivileges = !forbidNewPrivileges();
-  const prepared = await prepare(options, false);
+  const prepared = await prepare(options);
   const { config } = prepared.loaded;
   const passed = passedDescriptors(process.env, process.pid);
   const environment = { ...process.env };
-  for (const variable of serviceManagerVariables) delete process.env[variable];
+  // What Node reads from them could open a debugger in workers, or run code there.
+  const ofNode = Object.keys(environment).filter((variable) => variable.startsWith('NODE_'));
+  for (const variable of [...serviceManagerVariables, ...ofNode]) delete process.env[variable];
   const identity = findIdentity(config.user, config.group);
   const plan = await planListeners(config, passed);
   const sink = config.log.file === null ? await LogSink.standardOutput() : await LogSink.file(config.log.file);
@@ -54,8 +56,11 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
     { version, node: process.version, pid: process.pid, config: prepared.source.name, workers: config.workers },
     'starting',
   );
-  if (identity !== null && config.user === null)
-    log.warn({ user: unprivilegedUser }, 'started as root, and the config names no user: serving as this one');
+  if (config.user === null && identity?.user === sharedUser)
+    log.warn(
+      { user: sharedUser },
+      'workers run as a user that other daemons share, who can signal them: add a user smallservd',
+    );
   if (canGainPrivileges) log.warn({}, 'cannot set no_new_privs: workers can run set-uid programs');
   warnOf(config, log);
 
@@ -79,6 +84,7 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
     });
     snapshots.reloader = reloader;
     signals.deliverTo(daemon, {
+      reopenLog: () => reopen(sink, log),
       hangUp() {
         reopen(sink, log);
         // Not before all has been said that is said of the start.
@@ -112,12 +118,12 @@ async function readyToLaunch(
 ): Promise<() => Promise<RunningDaemon>> {
   const clock = systemClock;
   if (config.workers > 0) return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
-  // As a worker does: load code and config, become the user, then open. Nobody is ever served as root, so low ports need a supervisor.
+  // As a worker does: become the user, then load the config, and open. Nobody is ever served as root, so low ports need a supervisor.
   // Standard output is the log's own; what a module prints goes elsewhere.
   process.stdout.write = process.stderr.write.bind(process.stderr);
+  if (identity !== null) assumeIdentity(identity);
   const whole = await loadConfig(source, { importModules: true });
   const services = await hostServices(whole, clock, Math.random, log);
-  if (identity !== null) assumeIdentity(identity);
   return async () => new InProcessDaemon({ config, services, plan, clock, random: Math.random, log });
 }
 
@@ -131,9 +137,7 @@ async function openAdmin(
   if (listen === null) return undefined;
   const plan = await planListeners({ services: [{ name: 'admin', listen: [listen] }] }, passed);
   await removeDeadSockets(plan);
-  // Never as root, not even where `user: root` is written: what it serves needs no right.
-  const isRoot = process.geteuid?.() === 0;
-  const servedAs = isRoot ? (identity ?? findIdentity(unprivilegedUser, null)) : null;
+  const servedAs = process.geteuid?.() === 0 ? adminIdentity(identity) : null;
   const endpoint = await openAdminEndpoint(snapshots, { plan, hosts, identity: servedAs, clock: systemClock, log });
   log.info({ listen: listen.text }, 'the admin endpoint is open');
   return endpoint;

@@ -11,7 +11,7 @@ export interface Instance {
   readonly name: string;
   readonly raw: RawMap;
   readonly type: string;
-  /** The `file:` URL of a third-party module. */
+  /** The `file:` URL of a third-party module; while it is not imported, what the config calls it. */
   readonly module: string | undefined;
   /** Undefined while a module is not imported, and where the kind is unknown, which has been reported. */
   readonly kind: AnyServiceModule | undefined;
@@ -73,8 +73,9 @@ async function findInstance(name: string, raw: RawMap, context: Context): Promis
     problem(context, name, 'module', 'is there beside type: expected only one of them');
     return unknown;
   }
-  if (typeof specifier === 'string')
-    return findModule({ ...unknown, known: !context.importModules }, specifier, context);
+  // Whoever does not import it must not look at its files either.
+  if (typeof specifier === 'string' && !context.importModules) return { ...unknown, known: true, module: specifier };
+  if (typeof specifier === 'string') return findModule(unknown, specifier, context);
   // A type or module that is no text is reported by its format.
   if (specifier !== null || (type !== null && typeof type !== 'string')) return unknown;
   const kind = findService(type ?? name);
@@ -85,7 +86,6 @@ async function findInstance(name: string, raw: RawMap, context: Context): Promis
 async function findModule(instance: Instance, specifier: string, context: Context): Promise<Instance> {
   try {
     const module = resolveModule(specifier, context.directory);
-    if (!context.importModules) return { ...instance, module };
     const kind = await importServiceModule(module);
     return { ...instance, module, type: kind.name, kind, known: true };
   } catch (error) {

@@ -28,8 +28,10 @@ export interface LoadedConfig {
 }
 
 export interface LoadOptions {
-  /** Third-party modules are imported only where asked for: a supervisor, which may be root, must not run their code. */
+  /** Third-party modules are looked for and imported only where asked for: a supervisor, which may be root, must not run their code. */
   readonly importModules: boolean;
+  /** Called before anything that the config names is opened or imported, with its user and group; null for those that are wrong. */
+  readonly beforeFiles?: (account: Pick<Config, 'user' | 'group'>) => void;
   /**
    * With it every service whose values are right is created once, to find what is wrong with the files it reads, and closed again: so all that is
    * wrong is reported together.
@@ -43,14 +45,15 @@ export interface LoadOptions {
  */
 export async function loadConfig(
   source: ConfigSource,
-  { importModules, trialHost }: LoadOptions,
+  { importModules, beforeFiles, trialHost }: LoadOptions,
 ): Promise<LoadedConfig> {
   const problems = new Problems();
   const layers = readLayers(source, problems);
   if (layers === undefined) throw new ConfigInvalidError(problems.sorted());
 
-  const instances = await findInstances(layers, source.directory, importModules, problems);
   const daemon = checkDaemon(layers, source.directory, problems);
+  beforeFiles?.(daemon.account);
+  const instances = await findInstances(layers, source.directory, importModules, problems);
   const services = checkServices(instances, daemon, layers, source.directory, problems);
   checkListeners(services.flatMap(listeningOf), daemon.adminListen, layers, problems);
 
@@ -78,6 +81,7 @@ interface CheckedDaemon {
   readonly defaults: RawMap;
   /** Null where it is wrong, too. */
   readonly adminListen: ListenAddress | null;
+  readonly account: Pick<Config, 'user' | 'group'>;
 }
 
 function checkDaemon(layers: Layers, directory: string, problems: Problems): CheckedDaemon {
@@ -89,13 +93,18 @@ function checkDaemon(layers: Layers, directory: string, problems: Problems): Che
   const { values, wrong } = complete(schema, given);
   for (const path of wrong) reportFlaws(schema, values, path, { layers, directory, problems });
   const defaults = given.get('defaults');
+  const isWrong = (key: string): boolean => wrong.some((path) => formatPath(path) === key);
   return {
     values,
     defaults: without(
       isRawMap(defaults) ? defaults : new Map(),
       wrong.map((path) => path.slice(1)),
     ),
-    adminListen: wrong.some((path) => formatPath(path) === 'admin.listen') ? null : adminListenOf(values, directory),
+    adminListen: isWrong('admin.listen') ? null : adminListenOf(values, directory),
+    account: {
+      user: isWrong('user') ? null : readSection({ user: daemonSchema.user }, values, directory).user,
+      group: isWrong('group') ? null : readSection({ group: daemonSchema.group }, values, directory).group,
+    },
   };
 }
 

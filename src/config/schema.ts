@@ -15,7 +15,8 @@ export const daemonSchema = {
   user: leaf(
     orNull(formats.account),
     null,
-    'The user that workers run as when the daemon is started as root. Null is nobody; to stay root, write root.',
+    'The user that workers run as when the daemon is started as root; what the config names is opened with its rights. Null is ' +
+      'smallservd where the machine has that user, else nobody; to stay root, write root.',
   ),
   group: leaf(
     orNull(formats.account),

@@ -5,13 +5,15 @@ import type { ConfigSource } from '../config/load.ts';
 import type { ServiceCounters } from '../counters.ts';
 import { SmallservdError } from '../errors.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { topSourcesCount } from '../lifecycle.ts';
 import type { LogSink } from '../log.ts';
 import { unservedError } from '../transport/open-error.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { type DatagramOwners, dealOut, reassign } from './datagram-owners.ts';
 import type { Identity } from './identity.ts';
 import type { ListenerTable, Selection } from './listener-table.ts';
-import type { Opened, WorkerOrder, WorkerReport } from './messages.ts';
+import type { WorkerOrder } from './messages.ts';
+import { type Opened, type WorkerReport, workerReports } from './reports.ts';
 import {
   begin,
   decide,
@@ -51,6 +53,10 @@ export interface CrewHandlers {
   counted(counters: ReadonlyMap<string, ServiceCounters>): void;
 }
 
+/** A report is at most this large: an error message, and what a heartbeat says of each service. */
+const reportBaseBytes = 512 * 1024;
+const reportBytesOfService = 16 * 1024;
+
 /** How soon a UDP socket that could not be opened is tried again. */
 const reopenMs = 5000;
 
@@ -73,6 +79,7 @@ export class Crew {
   readonly #notSuspended = new Set<WorkerProcess>();
   /** Services whose UDP sockets could not be opened when their worker had died. */
   readonly #missing = new Set<string>();
+  readonly #reports: ReturnType<typeof workerReports>;
   #state: PolicyState;
   #owners: DatagramOwners;
   #up = false;
@@ -98,6 +105,11 @@ export class Crew {
       this.#resolveSuspended = resolve;
     });
     this.table = table;
+    this.#reports = workerReports(
+      config.services.map(({ name }) => name),
+      options.plan,
+      topSourcesCount,
+    );
     this.#owners = dealOut(table.datagramServices, config.workers);
     const [state, effects] = begin(config.workers, clock.monotonicMs(), table.hasInheritedStreams);
     this.#state = state;
@@ -216,7 +228,17 @@ export class Crew {
     const { clock, sink, log } = this.#options;
     const { inheritedDatagrams } = this.table;
     const worker: WorkerProcess = new WorkerProcess(
-      { slot, name: this.#nameOf(slot), inheritedDatagrams, clock, sink, log },
+      {
+        slot,
+        name: this.#nameOf(slot),
+        inheritedDatagrams,
+        reports: this.#reports,
+        maxReportBytes: reportBaseBytes + this.config.services.length * reportBytesOfService,
+        isPlanned: (request) => this.table.isPlanned(request),
+        clock,
+        sink,
+        log,
+      },
       {
         heard: (report) => this.#heard(worker, report),
         gone: (code, signal) => this.#gone(worker, code, signal),
@@ -231,12 +253,11 @@ export class Crew {
     const { slot, name } = worker;
     switch (report.type) {
       case 'loaded':
-        // The cluster swallows what is sent before the code is loaded: a stop that came so early is said again.
-        worker.order(this.#state.stopping ? { type: 'stop', graceMs: this.#graceMs } : this.#startOrder(slot));
+        if (!this.#state.stopping) worker.order(this.#startOrder(slot));
         break;
       case 'heartbeat':
-        worker.counters = report.counters;
-        worker.topSources = report.topSources;
+        worker.counters = new Map(report.counters);
+        worker.topSources = new Map(report.topSources);
         worker.health = report.health;
         this.#options.sink.addLost(report.lostLines);
         this.#dispatch({ type: 'heard', slot, nowMs: this.#nowMs });

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { SmallservdError } from '../errors.ts';
+import { dropBoundingSet } from '../kernel/privileges.ts';
 
 /** A user and group to run as. */
 export interface Identity {
@@ -8,8 +9,11 @@ export interface Identity {
   readonly gid: number;
 }
 
-/** Whom the workers run as when root starts the daemon and the config says nothing. */
-export const unprivilegedUser = 'nobody';
+/** Whom workers run as when root starts the daemon and the config names no user: the first of these that the machine has. */
+const unprivilegedUsers = ['smallservd', 'nobody'] as const;
+
+/** The user that other daemons run as, too: they may signal and trace each other. */
+export const sharedUser = unprivilegedUsers[1];
 
 /**
  * Whom the workers of this process are to become; null: they stay who they are. Throws `USER_UNKNOWN`, or `USER_NOT_PERMITTED` where
@@ -17,15 +21,30 @@ export const unprivilegedUser = 'nobody';
  */
 export function findIdentity(user: string | null, group: string | null): Identity | null {
   const uid = process.geteuid?.();
-  if (uid === 0) return user === 'root' && group === null ? null : lookUp(user ?? unprivilegedUser, group);
+  const gid = process.getegid?.();
+  if (uid === 0) {
+    const wanted = user === null ? unprivilegedIdentity(group) : lookUp(user, group);
+    // The ids decide: root has other names, and a number.
+    return wanted.uid === 0 && wanted.gid === gid ? null : wanted;
+  }
   if (user === null && group === null) return null;
   const wanted = lookUp(user ?? String(uid), group);
-  if (wanted.uid === uid && (group === null || wanted.gid === process.getegid?.())) return null;
+  if (wanted.uid === uid && (group === null || wanted.gid === gid)) return null;
   throw new SmallservdError('USER_NOT_PERMITTED', `user ${user ?? uid}: only root can start workers as somebody else`);
 }
 
-/** Becomes the identity for good: supplementary groups first, as setuid gives up the right to change them. */
+/** Whom the admin endpoint is served as under a root supervisor whose workers are `workers`: never as root. Throws `USER_UNKNOWN`. */
+export function adminIdentity(workers: Identity | null): Identity {
+  return workers === null || workers.uid === 0 ? unprivilegedIdentity(null) : workers;
+}
+
+/**
+ * Becomes the identity for good, as root: no program that this process starts can get capabilities, and the supplementary groups are the user's own.
+ * Node has been started, and its code loaded, as root: the user may not be able to read it.
+ */
 export function assumeIdentity({ user, uid, gid }: Identity): void {
+  if (uid !== 0) dropBoundingSet();
+  // Before setuid, which gives up the right to change groups.
   (process as NodeJS.Process & GroupRights).initgroups?.(user, gid);
   process.setgid?.(gid);
   process.setuid?.(uid);
@@ -34,6 +53,13 @@ export function assumeIdentity({ user, uid, gid }: Identity): void {
 /** Missing from Node's types. https://nodejs.org/api/process.html#processinitgroupsuser-extragroup */
 interface GroupRights {
   initgroups?(user: string, extraGroup: number): void;
+}
+
+function unprivilegedIdentity(group: string | null): Identity {
+  const user = unprivilegedUsers.find((each) => entryOf('passwd', each) !== undefined);
+  if (user !== undefined) return lookUp(user, group);
+  const names = unprivilegedUsers.join(' or ');
+  throw new SmallservdError('USER_UNKNOWN', `there is no user ${names} to run as: set user to one that is not root`);
 }
 
 /** By getent(1), which asks the system's name services, as a glance into /etc/passwd would not. Numbers need no entry there. */

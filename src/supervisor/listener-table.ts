@@ -2,10 +2,12 @@ import type { ListenerState, RunningListener } from '../running-daemon.ts';
 import { type BoundAddress, formatBoundAddress } from '../transport/listener.ts';
 import { datagramPortsOf, findUnserved, type PlannedListener } from '../transport/plan.ts';
 import { pairListeners } from './listener-changes.ts';
-import type { Opened } from './messages.ts';
+import { channelDescriptor } from './channel.ts';
+import type { ListenerRequest } from './cluster-requests.ts';
+import type { Opened } from './reports.ts';
 
-/** In a worker: standard input, output and error, and the IPC channel come first. */
-const firstCopy = 4;
+/** In a worker: the channel to its supervisor comes before them. */
+const firstCopy = channelDescriptor + 1;
 
 /** Which of a table's listeners a worker is to open. */
 export interface Selection {
@@ -123,6 +125,22 @@ export class ListenerTable {
   /** The ports that the system chose are asked for by number from now on. */
   pinPorts(): void {
     for (const id of this.#bound.keys()) this.#pinned.add(id);
+  }
+
+  /** Whether a worker asks the primary for one of these listeners. */
+  isPlanned({ address, port, addressType, fd, index }: ListenerRequest): boolean {
+    if (index >= this.plan.length) return false;
+    return this.plan.some(({ id, target }) => {
+      if ('fd' in target) return fd === target.fd && target.transport !== 'udp';
+      if (target.transport === 'unix') return addressType === -1 && address === target.path;
+      const type = target.family === 'ipv4' ? 4 : 6;
+      const ports = [target.port, this.#bound.get(id)?.port, this.#inherited.get(id)?.port];
+      return (
+        addressType === (target.transport === 'tcp' ? type : `udp${type}`) &&
+        address === target.address &&
+        ports.includes(port ?? undefined)
+      );
+    });
   }
 
   #asWorkersSeeIt(planned: PlannedListener): PlannedListener {

@@ -7,6 +7,7 @@ const sameSignalMs = 1000;
 /** What signals do besides ending the daemon. */
 export interface SignalHandlers {
   hangUp(): void;
+  reopenLog(): void;
   /** The daemon has been told to end. */
   stopping(): void;
 }
@@ -17,9 +18,9 @@ export interface SignalSource {
 }
 
 /**
- * TERM and INT stop the daemon gracefully, and a second one at once; QUIT stops it at once; HUP reopens the log file and reloads the config; USR2 writes the state into the
- * log. USR1 belongs to Node's inspector. Signals are caught from the construction on: what asks for an end or a reload before there is a daemon is
- * delivered when it is there.
+ * TERM and INT stop the daemon gracefully, and a second one at once; QUIT stops it at once; HUP reopens the log file and reloads the config; USR1
+ * reopens the log file alone, as it does for nginx; USR2 writes the state into the log. Signals are caught from the construction on: what asks for
+ * an end or a reload before there is a daemon is delivered when it is there.
  */
 export class Signals {
   readonly #clock: Clock;
@@ -35,6 +36,7 @@ export class Signals {
     source.on('SIGINT', () => this.#stop());
     source.on('SIGQUIT', () => this.#destroy());
     source.on('SIGHUP', () => this.#hangUp());
+    source.on('SIGUSR1', () => this.#handlers?.reopenLog());
     source.on('SIGUSR2', () => this.#daemon?.logState());
   }
 

@@ -1,4 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
+import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Cancel, Clock } from '../clock/clock.ts';
@@ -8,7 +9,11 @@ import { LineBudget } from '../line-budget.ts';
 import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import { Lines } from './lines.ts';
-import type { WorkerOrder, WorkerReport } from './messages.ts';
+import { Channel, channelDescriptor } from './channel.ts';
+import { childArguments } from './child-arguments.ts';
+import { forkGuarded, type ListenerRequest } from './cluster-requests.ts';
+import type { WorkerOrder } from './messages.ts';
+import { readReport, type WorkerReport, type workerReports } from './reports.ts';
 
 export interface WorkerProcessOptions {
   readonly slot: number;
@@ -16,6 +21,10 @@ export interface WorkerProcessOptions {
   readonly name: number;
   /** Inherited UDP sockets, of which it gets copies: the primary would close its own when their reader dies. */
   readonly inheritedDatagrams: readonly number[];
+  readonly reports: ReturnType<typeof workerReports>;
+  /** Whether the worker may have a listener that it asks for. */
+  readonly isPlanned: (request: ListenerRequest) => boolean;
+  readonly maxReportBytes: number;
   readonly clock: Clock;
   readonly sink: LogSink;
   readonly log: Logger;
@@ -29,6 +38,9 @@ export interface WorkerProcessHandlers {
 
 /** How much longer than the grace period a worker may take to end before it is killed. */
 const stopSlackMs = 2000;
+
+/** A worker reports once a second, and where listeners open or do not. */
+const maxReportsPerSecond = 200;
 
 /** One worker, as its supervisor sees it: orders go in; reports, log lines and complaints come out. */
 export class WorkerProcess {
@@ -45,17 +57,22 @@ export class WorkerProcess {
   /** Resolves when its output has been read to the end: it may have died, its last lines not. */
   readonly read: Promise<void>;
   readonly #worker: Worker;
+  /** Undefined where there never was a process. */
+  readonly #channel: Channel | undefined;
   readonly #clock: Clock;
   /** Of the times at which it would be killed. */
   readonly #cancels: Cancel[] = [];
   #isGone = false;
+  #isDistrusted = false;
 
   constructor(options: WorkerProcessOptions, handlers: WorkerProcessHandlers) {
     this.slot = options.slot;
     this.name = options.name;
     this.#clock = options.clock;
-    this.#worker = fork(options.inheritedDatagrams);
+    const failed = (fault: string): void => this.#distrust(options, fault);
+    this.#worker = forkGuarded(() => fork(options.inheritedDatagrams), options.isPlanned, failed);
     const { process } = this.#worker;
+    this.#channel = this.#open(options, handlers, failed);
     this.read = new Promise((resolve) => {
       process.once('close', () => resolve());
     });
@@ -66,7 +83,6 @@ export class WorkerProcess {
       for (const cancel of this.#cancels.splice(0)) cancel();
       handlers.gone(code, signal);
     };
-    this.#worker.on('message', (report: WorkerReport) => handlers.heard(report));
     this.#worker.on('error', (error) => {
       options.log.warn({ worker: this.name, err: error }, 'a worker cannot be reached');
       // A process that could not be made at all has no exit.
@@ -81,7 +97,7 @@ export class WorkerProcess {
 
   order(order: WorkerOrder): void {
     if (order.type === 'start') this.hasStarted = true;
-    if (this.#worker.isConnected()) this.#worker.process.send(order, () => {});
+    this.#channel?.send(order);
   }
 
   /** Ends it: its clients may finish within `graceMs`, and if it hangs it is killed. */
@@ -92,6 +108,34 @@ export class WorkerProcess {
 
   kill(): void {
     this.wasKilled = true;
+    this.#worker.process.kill('SIGKILL');
+  }
+
+  #open(
+    { reports, maxReportBytes, clock }: WorkerProcessOptions,
+    handlers: WorkerProcessHandlers,
+    failed: (fault: string) => void,
+  ): Channel | undefined {
+    const socket = this.#worker.process.stdio[channelDescriptor];
+    if (!(socket instanceof Duplex)) return undefined;
+    const limits = { maxMessageBytes: maxReportBytes, maxMessagesPerSecond: maxReportsPerSecond };
+    return new Channel(socket, limits, () => clock.monotonicMs(), {
+      heard: (message) => {
+        if (this.#isDistrusted) return;
+        const reading = readReport(reports, message);
+        if ('fault' in reading) failed(reading.fault);
+        else handlers.heard(reading.report);
+      },
+      failed,
+      closed: () => {},
+    });
+  }
+
+  /** It says what no worker of ours says: it is ended, and nothing more of it is heard. */
+  #distrust({ log }: WorkerProcessOptions, fault: string): void {
+    if (this.#isDistrusted) return;
+    this.#isDistrusted = true;
+    log.error({ worker: this.name, fault }, 'worker sent an invalid report, killing it');
     this.#worker.process.kill('SIGKILL');
   }
 
@@ -121,9 +165,8 @@ function fork(inheritedDatagrams: readonly number[]): Worker {
   cluster.setupPrimary({
     exec: fileURLToPath(new URL('worker.js', import.meta.url)),
     args: [],
-    execArgv: [],
-    serialization: 'advanced',
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...inheritedDatagrams],
+    execArgv: [...childArguments],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc', 'pipe', ...inheritedDatagrams],
   });
   return cluster.fork();
 }

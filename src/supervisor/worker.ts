@@ -2,6 +2,7 @@
  * A worker process: loads code and config, becomes its user, opens its listeners through the supervisor and serves until it is told to stop.
  * It takes orders over IPC alone, and ends when the supervisor is gone.
  */
+import '../no-debugger.ts';
 import { systemClock } from '../clock/clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { SmallservdError } from '../errors.ts';
@@ -12,13 +13,14 @@ import { createLog, LogSink } from '../log.ts';
 import { HealthMeter } from '../process-health.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { assumeIdentity } from './identity.ts';
-import { heartbeatPeriodMs, type Opened, type WorkerOrder, type WorkerReport } from './messages.ts';
+import { Channel } from './channel.ts';
+import { heartbeatPeriodMs, type WorkerOrder } from './messages.ts';
+import type { Opened, WorkerReport } from './reports.ts';
 
 // A signal to the process group reaches workers too; only the supervisor answers it.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
 // Standard output is the log's own. What a service prints goes where the supervisor quotes it, line by line.
 process.stdout.write = process.stderr.write.bind(process.stderr);
-process.once('disconnect', () => process.exit(exitCodes.failed));
 
 /** The last order is carried out before the next one begins, but for `stop`. */
 let working: Promise<void> = Promise.resolve();
@@ -26,9 +28,13 @@ let lifecycle: Lifecycle | undefined;
 const health = new HealthMeter(systemClock);
 let sink: LogSink | undefined;
 
-process.on('message', (order: WorkerOrder) => {
-  if (order.type === 'stop') void stop(order.graceMs);
-  else working = working.then(() => obey(order)).catch(fail);
+const supervisor = Channel.toSupervisor({
+  heard(message) {
+    const order = message as WorkerOrder;
+    if (order.type === 'stop') void stop(order.graceMs);
+    else working = working.then(() => obey(order)).catch(fail);
+  },
+  closed: () => process.exit(exitCodes.failed),
 });
 systemClock.every(heartbeatPeriodMs, () => report(heartbeat()));
 report({ type: 'loaded' });
@@ -51,10 +57,11 @@ async function openMore(running: Lifecycle, listeners: readonly PlannedListener[
 
 async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<void> {
   sink = await LogSink.standardOutput();
+  // Our own code is loaded. What the config names is opened with the rights of the user.
+  if (order.identity !== null) assumeIdentity(order.identity);
   const loaded = await loadConfig(order.source, { importModules: true });
   const log = createLog(loaded.config.log, sink, { worker: order.name });
   const services = await hostServices(loaded, systemClock, Math.random, log);
-  if (order.identity !== null) assumeIdentity(order.identity);
   lifecycle = new Lifecycle({
     config: loaded.config,
     services,
@@ -78,8 +85,8 @@ async function stop(graceMs: number): Promise<void> {
 function heartbeat(): WorkerReport {
   return {
     type: 'heartbeat',
-    counters: lifecycle?.counters ?? new Map(),
-    topSources: lifecycle?.topSources ?? new Map(),
+    counters: [...(lifecycle?.counters ?? [])],
+    topSources: [...(lifecycle?.topSources ?? [])],
     health: health.take(),
     lostLines: sink?.takeLost() ?? 0,
   };
@@ -98,8 +105,7 @@ function asKnown(error: unknown): SmallservdError {
 
 /** `sent` runs when the report is on its way, or cannot be. */
 function report(message: WorkerReport, sent: () => void = () => {}): void {
-  if (process.connected) process.send?.(message, undefined, undefined, sent);
-  else sent();
+  supervisor.send(message, sent);
 }
 
 function results(opened: readonly OpenedListener[]): readonly Opened[] {

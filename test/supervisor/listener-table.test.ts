@@ -72,11 +72,11 @@ describe('toOpen', () => {
     expect(ids(table.toOpen(services, { streams, when: 'any' }))).toEqual(expected);
   });
 
-  it("inherited UDP sockets are the worker's own copies, from descriptor 4 on", () => {
+  it("inherited UDP sockets are the worker's own copies, from descriptor 5 on", () => {
     const fds = table
       .toOpen(all, { streams: false, when: 'any' })
       .flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
-    expect(fds).toEqual([4, 5]);
+    expect(fds).toEqual([5, 6]);
   });
 });
 

@@ -22,7 +22,12 @@ beforeEach(() => {
     destroy: () => done.push('destroy'),
     logState: () => done.push('logState'),
   };
-  deliver = () => caught.deliverTo(daemon, { hangUp: () => done.push('hang up'), stopping() {} });
+  deliver = () =>
+    caught.deliverTo(daemon, {
+      hangUp: () => done.push('hang up'),
+      reopenLog: () => done.push('reopen the log'),
+      stopping() {},
+    });
 });
 
 /** A signal, and how long after the one before it. */
@@ -34,6 +39,7 @@ describe('Signals', () => {
     ['INT stops', [[0, 'SIGINT']], ['stop']],
     ['QUIT ends at once', [[0, 'SIGQUIT']], ['destroy']],
     ['HUP hangs up', [[0, 'SIGHUP']], ['hang up']],
+    ['USR1 reopens the log', [[0, 'SIGUSR1']], ['reopen the log']],
     ['USR2 writes the state', [[0, 'SIGUSR2']], ['logState']],
     [
       'Ctrl-C under npm arrives twice in the same millisecond',
@@ -140,8 +146,8 @@ describe('Signals', () => {
     expect(done).toEqual(expected);
   });
 
-  it('leaves all others to Node: USR1 is the inspector’s', () => {
-    const answered = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR2'];
+  it('leaves all others to Node', () => {
+    const answered = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'];
     expect(new Set(signals.eventNames())).toEqual(new Set(answered));
   });
 });

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -7,10 +7,11 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 /** Puts the packages that the daemon needs at run time, by the lock file, where `npm install` would put them in the folder of the package. */
 export function copyPackages(folder: string): void {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
-    readonly packages: Readonly<Record<string, { readonly dev?: true; readonly optional?: true }>>;
+    readonly packages: Readonly<Record<string, { readonly dev?: true }>>;
   };
-  for (const [path, { dev, optional }] of Object.entries(lock.packages)) {
-    if (path === '' || dev || optional) continue;
+  for (const [path, { dev }] of Object.entries(lock.packages)) {
+    // Of the optional ones those for this machine are there.
+    if (path === '' || dev || !existsSync(join(root, path))) continue;
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     cpSync(join(root, path), join(folder, path), { recursive: true });
   }

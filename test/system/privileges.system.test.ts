@@ -156,25 +156,6 @@ describe('a daemon started by root', () => {
     expect(await new Peers(network).tcp('127.0.0.1', 1299)).toBe('65534 65534\n');
   });
 
-  it('serves a quotation from a file that only root can read', async () => {
-    const network = Network.make();
-    const folder = temporaryFolder(0o700);
-    writeFileSync(join(folder, 'quotations'), 'Only root knows this.\n', { mode: 0o600 });
-    writeFileSync(
-      join(folder, 'smallservd.yaml'),
-      'services: { qotd: { listen: ["tcp://localhost:17"], file: quotations } }\n',
-      { mode: 0o600 },
-    );
-    const daemon = await startAsRoot(network, ['--config', join(folder, 'smallservd.yaml')]);
-    for (const worker of daemon.workers) expect(identityOf(worker)).toEqual(nobody);
-    expect(await new Peers(network).tcp('127.0.0.1', 17)).toMatch(/^Only root knows this\.\r\n$/);
-    const [victim = 0] = daemon.workers;
-    process.kill(victim, 'SIGKILL');
-    await daemon.workersBack(1);
-    for (let turn = 0; turn < 4; turn += 1)
-      expect(await new Peers(network).tcp('127.0.0.1', 17)).toMatch(/^Only root knows this\.\r\n$/);
-  });
-
   it('ends with 78 where the user or the group is unknown', async () => {
     for (const [key, value] of [
       ['user', 'nosuchuser'],

@@ -1,0 +1,17 @@
+/**
+ * Imported first by each program: no signal and no environment variable opens Node's debugger, through which any local
+ * user could run code in this process. Without a handler SIGUSR1 opens it.
+ * https://nodejs.org/api/process.html#signal-events
+ */
+import { exitCodes } from './exit-codes.ts';
+
+process.on('SIGUSR1', () => {});
+
+/** `node --inspect smallservd.js` is meant; what NODE_OPTIONS holds is not among these arguments. */
+const isWanted = process.execArgv.some((argument) => argument.startsWith('--inspect'));
+
+// NODE_OPTIONS opened it, or a signal that came before the handler. Closing it would wait for whoever is connected.
+if (!isWanted && process.features.inspector && process.getBuiltinModule('node:inspector').url() !== undefined) {
+  process.stderr.write('the Node.js debugger is open, refusing to run: remove --inspect from NODE_OPTIONS\n');
+  process.exit(exitCodes.notPermitted);
+}

@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { DaemonProcess, inOneProcess, runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
+import { until } from '../support/wait.ts';
+
+const services = { echo: { listen: ['tcp://127.0.0.1:0'] } };
+const isRoot = process.geteuid?.() === 0;
+
+/** What a process is to be given: all of it would reach Node, and open its debugger or run code. */
+const environment = { NODE_OPTIONS: '--no-warnings', NODE_DEBUG: 'none', NODE_PATH: '/nonexistent' };
+
+describe('SIGUSR1', () => {
+  it.each([
+    ['with workers', {}],
+    ['in one process', inOneProcess],
+  ])('opens no debugger, in any process of a daemon %s', async (_how, how) => {
+    const daemon = await DaemonProcess.serve({ workers: 2, ...how, admin: { listen: 'tcp://127.0.0.1:0' }, services });
+    const pids = [daemon.pid, ...childrenOf(daemon.pid)];
+    // Two workers; and under root the process of the admin endpoint.
+    expect(pids).toHaveLength(1 + ('workers' in how ? 0 : 2) + (isRoot ? 1 : 0));
+    const before = pids.map(listeningSockets);
+    // A Node of no special kind opens its own meanwhile: ours had their time.
+    const bare = await bareNode();
+    for (let turn = 0; turn < 3; turn += 1) {
+      for (const pid of pids) process.kill(pid, 'SIGUSR1');
+      await daemon.state();
+    }
+    process.kill(bare, 'SIGUSR1');
+    await until(() => listeningSockets(bare).length > 0, 'the debugger of a bare Node');
+    expect(pids.map(listeningSockets)).toEqual(before);
+    expect([daemon.pid, ...childrenOf(daemon.pid)]).toEqual(pids);
+    expect(daemon.stderr).toBe('');
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('reopens the log file, and reloads nothing', async () => {
+    const folder = temporaryFolder();
+    const log = join(folder, 'log');
+    const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 1, log: { file: log }, services })]);
+    const linesWith = (text: string): number => {
+      try {
+        return readFileSync(log, 'utf8')
+          .split('\n')
+          .filter((line) => line.includes(text)).length;
+      } catch {
+        return 0;
+      }
+    };
+    await until(() => linesWith('"msg":"ready"') === 1, 'the start');
+    daemon.signal('SIGUSR1');
+    await until(() => linesWith('the log file is open anew') === 1, 'the line about it');
+    daemon.signal('SIGTERM');
+    expect(await daemon.closed()).toBe(0);
+    expect(linesWith('reload')).toBe(0);
+  });
+});
+
+describe('the environment', () => {
+  it('opens no debugger: with --inspect in NODE_OPTIONS the daemon does not run', async () => {
+    const env = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
+    const { code, stderr, stdout } = await runToEnd(['--config', writeConfig({ workers: 1, services })], { env });
+    expect(code).toBe(77);
+    expect(stderr).toContain('the Node.js debugger is open, refusing to run: remove --inspect from NODE_OPTIONS\n');
+    expect(stdout).toBe('');
+  });
+
+  it('of Node is not passed to children', async () => {
+    const config = { workers: 1, admin: { listen: 'tcp://127.0.0.1:0' }, services };
+    const daemon = await DaemonProcess.serve(config, { env: { ...environment, KEPT: 'yes' } });
+    const children = childrenOf(daemon.pid);
+    expect(children).toHaveLength(isRoot ? 2 : 1);
+    for (const child of children) {
+      const variables = readFileSync(`/proc/${child}/environ`, 'utf8').split('\0');
+      expect(variables).toContain('KEPT=yes');
+      for (const variable of variables) expect(variable).not.toMatch(/^NODE_(?!CHANNEL_|UNIQUE_ID)/);
+    }
+  });
+});
+
+/** A Node that does what Node does at SIGUSR1. */
+async function bareNode(): Promise<number> {
+  const child = spawn(process.execPath, ['--inspect-port=0', '--eval', 'console.log(); setInterval(() => {}, 1000);']);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let isUp = false;
+  child.stdout.on('data', () => {
+    isUp = true;
+  });
+  await until(() => isUp, 'a bare Node');
+  return child.pid ?? 0;
+}
+
+/** The inodes of a process's TCP sockets that listen. */
+function listeningSockets(pid: number): readonly string[] {
+  const listening = new Set(
+    ['tcp', 'tcp6'].flatMap((table) =>
+      readFileSync(`/proc/net/${table}`, 'utf8')
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/))
+        .filter(([, , , state]) => state === '0A')
+        .map((fields) => `socket:[${fields[9]}]`),
+    ),
+  );
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder)
+    .map((descriptor) => linkOf(join(folder, descriptor)))
+    .filter((target) => listening.has(target))
+    .sort();
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    // Closed since the folder was read.
+    return '';
+  }
+}
+
+function childrenOf(pid: number): readonly number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+}

@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { DaemonProcess, fixtures, isRunning } from '../support/daemon-process.ts';
+import { TcpClient } from '../support/tcp.ts';
+import { until } from '../support/wait.ts';
+
+/** Descriptors of a worker: what node:cluster says to the primary, and the reports. */
+const cluster = 3;
+const reports = 4;
+
+const turncoat = { module: join(fixtures, 'turncoat.js'), listen: ['tcp://127.0.0.1:0'] };
+const echo = { listen: ['tcp://127.0.0.1:0'] };
+
+/** What a worker says, to which descriptor, what is found wrong with it, and how often it says it. More of the kinds are in test/supervisor. */
+const messages: readonly (readonly [what: string, descriptor: number, text: string, fault: RegExp, times?: number])[] =
+  [
+    ['services that are no list', reports, line({ type: 'not-opened', services: 5 }), /^services: expected Array/],
+    ['listeners that are no list', reports, line({ type: 'ready', opened: 7 }), /^opened: expected Array/],
+    ['a prototype', reports, '{"type":"loaded","__proto__":{"type":"ready"}}\n', /^__proto__: expected never/],
+    ['JSON so deep that stacks overflow', reports, `${'['.repeat(400_000)}\n`, /not JSON|^type|^the report/],
+    ['100 MB in one line', reports, 'x'.repeat(1_000_000), /more than \d+ bytes/, 100],
+    ['a report a thousand times', reports, line({ type: 'opened', opened: [] }), /more than 200 messages/, 1000],
+    ['text to node:cluster that is not JSON', cluster, 'hello\n', /not JSON/],
+    ['100 MB to node:cluster', cluster, 'x'.repeat(1_000_000), /more than \d+ bytes/, 100],
+    ['an acknowledgement of nothing', cluster, line({ cmd: 'NODE_HANDLE_ACK' }), /acknowledgement/],
+    ['two acknowledgements at once', cluster, line({ cmd: 'NODE_HANDLE_ACK' }).repeat(2), /acknowledgement/],
+    ['a request without fields', cluster, line({ cmd: 'NODE_CLUSTER', act: 'queryServer' }), /./],
+    ['a request for a port that is not planned', cluster, line({ ...ask(), port: 81 }), /not its own/],
+  ];
+
+describe('a worker that turns against its supervisor', () => {
+  it.each(messages.map(([what, descriptor, text, fault, times = 1]) => ({ what, descriptor, text, fault, times })))(
+    'with $what: ends alone, and is logged with what is wrong',
+    async ({ descriptor, text, fault, times }) => {
+      const daemon = await DaemonProcess.serve({ workers: 2, services: { turncoat, echo } });
+      const client = await TcpClient.connect(daemon.target('turncoat', 'tcp'));
+      await until(() => client.text.endsWith('\n'), 'the process id');
+      const pid = Number(client.text);
+      client.socket.write(line({ descriptor, text, times }));
+
+      const { worker, fault: found } = await daemon.line('worker sent an invalid report, killing it');
+      expect(found).toMatch(fault);
+      await daemon.line('a worker died; the others go on', { worker, pid, signal: 'SIGKILL' });
+      await daemon.line('a worker is back', { worker });
+      expect(isRunning(daemon.pid)).toBe(true);
+      expect(daemon.linesWith('a worker died; the others go on')).toHaveLength(1);
+      const next = await TcpClient.connect(daemon.target('echo', 'tcp'));
+      next.socket.end('after');
+      await until(() => next.ended, 'the end of an echo');
+      expect(next.text).toBe('after');
+      expect(await daemon.stop()).toBe(0);
+    },
+  );
+});
+
+function line(message: unknown): string {
+  return `${JSON.stringify(message)}\n`;
+}
+
+function ask(): object {
+  return {
+    cmd: 'NODE_CLUSTER',
+    act: 'queryServer',
+    index: 0,
+    data: null,
+    address: '127.0.0.1',
+    addressType: 4,
+    seq: 99,
+  };
+}

@@ -1,0 +1,121 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { newServiceCounters } from '../../src/counters.ts';
+import { readReport, workerReports } from '../../src/supervisor/reports.ts';
+import type { PlannedListener } from '../../src/transport/plan.ts';
+
+const plan: readonly PlannedListener[] = [
+  {
+    id: 0,
+    service: 'echo',
+    text: 'tcp://127.0.0.1:0',
+    target: { transport: 'tcp', family: 'ipv4', address: '127.0.0.1', port: 0 },
+    optional: false,
+  },
+];
+const reports = workerReports(['echo', 'time'], plan, 2);
+const health = { lagMs: 0.5, residentBytes: 1, heapBytes: 1 };
+const counters = newServiceCounters();
+const bound = { transport: 'tcp', address: '127.0.0.1', port: 1200 };
+const heartbeat = {
+  type: 'heartbeat',
+  counters: [['echo', counters]],
+  topSources: [['time', [{ source: '192.0.2.7', connections: 3 }]]],
+  health,
+  lostLines: 0,
+};
+
+describe('a report that a worker of ours sends', () => {
+  it.each([
+    { type: 'loaded' },
+    { type: 'suspended' },
+    { type: 'ready', opened: [{ id: 0, bound: null }] },
+    { type: 'opened', opened: [{ id: 0, bound }] },
+    { type: 'not-opened', services: ['echo'], code: 'LISTEN_IN_USE', message: 'echo: the address is in use' },
+    heartbeat,
+    { type: 'failed', code: 'CONFIG_INVALID', message: 'one\ntwo' },
+  ])('is read as it is: $type', (report) => {
+    expect(readReport(reports, JSON.parse(JSON.stringify(report)))).toEqual({ report });
+  });
+});
+
+describe('a report that is not one', () => {
+  it.each<readonly [field: string, message: unknown]>([
+    ['the report', null],
+    ['the report', 5],
+    ['the report', 'loaded'],
+    ['type', []],
+    ['type', {}],
+    ['type', { type: 'taken-over' }],
+    ['type', JSON.parse('{"__proto__":{"type":"loaded"}}')],
+    ['__proto__', JSON.parse('{"type":"loaded","__proto__":{"type":"ready"}}')],
+    ['constructor', JSON.parse('{"type":"suspended","constructor":{"prototype":{"x":1}}}')],
+    ['more', { type: 'loaded', more: 1 }],
+    ['opened', { type: 'ready', opened: 7 }],
+    [
+      'opened',
+      {
+        type: 'ready',
+        opened: [
+          { id: 0, bound: null },
+          { id: 0, bound: null },
+        ],
+      },
+    ],
+    ['opened.0.id', { type: 'opened', opened: [{ id: 77, bound: null }] }],
+    ['opened.0.bound.port', { type: 'opened', opened: [{ id: 0, bound: { ...bound, port: 65_536 } }] }],
+    ['opened.0.bound.port', { type: 'opened', opened: [{ id: 0, bound: { ...bound, port: 1.5 } }] }],
+    ['opened.0.bound.address', { type: 'opened', opened: [{ id: 0, bound: { ...bound, address: '\u001b[2J' } }] }],
+    ['opened.0.bound.address', { type: 'opened', opened: [{ id: 0, bound: { ...bound, address: '\u202e' } }] }],
+    ['opened.0.bound.address', { type: 'opened', opened: [{ id: 0, bound: { ...bound, address: 'x'.repeat(108) } }] }],
+    ['services', { type: 'not-opened', services: 5, code: 'LISTEN_IN_USE', message: '' }],
+    ['services.0', { type: 'not-opened', services: ['ssh'], code: 'LISTEN_IN_USE', message: '' }],
+    ['code', { type: 'failed', code: 'ROOT', message: '' }],
+    ['message', { type: 'failed', code: 'LISTEN_FAILED' }],
+    ['message', { type: 'failed', code: 'LISTEN_FAILED', message: 'x'.repeat(65_537) }],
+    ['counters', { ...heartbeat, counters: {} }],
+    ['counters', { ...heartbeat, counters: [0, 1, 2].map(() => ['echo', counters]) }],
+    ['counters.0.0', { ...heartbeat, counters: [['ssh', counters]] }],
+    ['counters.0.1', { ...heartbeat, counters: [['echo', null]] }],
+    [
+      'counters.0.1.stream.active',
+      { ...heartbeat, counters: [['echo', { ...counters, stream: { ...counters.stream, active: -1 } }]] },
+    ],
+    ['topSources.0.1', { ...heartbeat, topSources: [['echo', [1, 2, 3].map(() => ({ source: '', connections: 1 }))]] }],
+    ['health.lagMs', { ...heartbeat, health: { ...health, lagMs: '1' } }],
+    ['lostLines', { ...heartbeat, lostLines: 1e300 }],
+  ])('is refused for its field %s', (field, message) => {
+    const reading = readReport(reports, message);
+    expect(reading).toHaveProperty('fault');
+    expect('fault' in reading && reading.fault.split(':')[0]).toBe(field);
+  });
+
+  it('is never read, whatever it is, and nothing of it is thrown', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (message) => {
+        expect(readReport(reports, message)).toHaveProperty('fault');
+      }),
+    );
+  });
+
+  it('is refused with a single field of another type', () => {
+    const leaves = [...leavesOf(heartbeat)];
+    fc.assert(
+      fc.property(fc.constantFrom(...leaves), fc.constantFrom<unknown>(null, true, -1, 'x', [], {}), (path, value) => {
+        const message = JSON.parse(JSON.stringify(heartbeat)) as Record<string, unknown>;
+        let node = message;
+        for (const step of path.slice(0, -1)) node = node[step] as Record<string, unknown>;
+        const key = path.at(-1) ?? '';
+        // A source is any text.
+        if (typeof node[key] === 'string' && typeof value === 'string' && key === 'source') return;
+        node[key] = value;
+        expect(readReport(reports, message)).toHaveProperty('fault');
+      }),
+    );
+  });
+});
+
+function* leavesOf(value: unknown, path: readonly string[] = []): Generator<readonly string[]> {
+  if (typeof value !== 'object' || value === null) yield path;
+  else for (const [key, below] of Object.entries(value)) yield* leavesOf(below, [...path, key]);
+}

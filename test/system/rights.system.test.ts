@@ -1,0 +1,262 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { childrenOf, daemonProgram, identityOf, Network, needs, temporaryFolder } from './machine.ts';
+import { Peers } from './peers.ts';
+import { DaemonProgram, run } from './program.ts';
+
+needs('ip', 'unshare', 'nc');
+
+const nobody = 65_534;
+const secret = 'Only root knows this.';
+const kept = 'Everybody knows this.';
+
+/** What /proc says of each thread of a process. */
+function fieldOfThreads(pid: number, field: string): readonly string[] {
+  return readdirSync(`/proc/${pid}/task`).map((thread) => fieldOf(`/proc/${pid}/task/${thread}/status`, field));
+}
+
+function fieldOf(path: string, field: string): string {
+  return new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(readFileSync(path, 'utf8'))?.[1] ?? '';
+}
+
+/** A daemon of root's whose config `change` may alter; everybody may read the folder. */
+async function serve(
+  config: object,
+  wrap: (argv: readonly string[]) => readonly string[] = (argv) => argv,
+): Promise<Served> {
+  const network = Network.make();
+  const folder = temporaryFolder();
+  const file = join(folder, 'smallservd.yaml');
+  writeFileSync(file, JSON.stringify(config));
+  const daemon = new DaemonProgram(['--config', file], (argv) => network.inside(wrap(argv)));
+  await daemon.ready();
+  return { daemon, network, folder, file };
+}
+
+interface Served {
+  readonly daemon: DaemonProgram;
+  readonly network: Network;
+  readonly folder: string;
+  readonly file: string;
+}
+
+/** Writes a module whose service answers with what `expression` gives. */
+function writeModule(folder: string, expression: string): string {
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  const path = join(folder, 'answers.js');
+  writeFileSync(
+    path,
+    `import { execFileSync } from 'node:child_process';
+    export default {
+      name: 'answers', summary: 'answers', options: {},
+      create: () => ({ stream: (client) => client.end(Buffer.from(String(${expression}))) }),
+    };\n`,
+  );
+  return path;
+}
+
+describe('the children of a root supervisor', () => {
+  it('have no capability, and can gain none', async () => {
+    const { daemon } = await serve({
+      admin: { listen: 'tcp://127.0.0.1:9' },
+      services: { echo: { listen: ['tcp://*:7'] } },
+    });
+    const children = childrenOf(daemon.pid);
+    expect(children).toHaveLength(daemon.workers.length + 1);
+    for (const child of children) {
+      expect(identityOf(child)).toMatchObject({ uids: [nobody, nobody, nobody, nobody], capabilities: 0n });
+      for (const value of fieldOfThreads(child, 'NoNewPrivs')) expect(value).toBe('1');
+      // What a process starts, its main thread starts.
+      expect(fieldOf(`/proc/${child}/status`, 'CapBnd')).toMatch(/^0+$/);
+    }
+  });
+
+  it('gain nothing from a set-uid program', async () => {
+    const folder = temporaryFolder();
+    const id = join(folder, 'id');
+    copyFileSync('/usr/bin/id', id);
+    chmodSync(id, 0o4755);
+    // On this file system the bit works.
+    expect(execFileSync(id, ['-u'], { uid: nobody, gid: nobody, encoding: 'utf8' })).toBe('0\n');
+    const module = writeModule(folder, `execFileSync(${JSON.stringify(id)}, ['-u'])`);
+    const { network } = await serve({ services: { answers: { module, listen: ['tcp://127.0.0.1:99'] } } });
+    expect(await new Peers(network).tcp('127.0.0.1', 99)).toBe(`${nobody}\n`);
+  });
+
+  it('neither do those of a supervisor that is not root', async () => {
+    const folder = temporaryFolder();
+    const id = join(folder, 'id');
+    copyFileSync('/usr/bin/id', id);
+    chmodSync(id, 0o4755);
+    const module = writeModule(folder, `execFileSync(${JSON.stringify(id)}, ['-u'])`);
+    const asNobody = ['setpriv', '--reuid', String(nobody), '--regid', String(nobody), '--clear-groups'];
+    const { network } = await serve({ services: { answers: { module, listen: ['tcp://127.0.0.1:9999'] } } }, (argv) => [
+      ...asNobody,
+      ...argv,
+    ]);
+    expect(await new Peers(network).tcp('127.0.0.1', 9999)).toBe(`${nobody}\n`);
+  });
+
+  it.each([
+    [{ user: 'root' }, 0, 0],
+    [{ user: '0' }, 0, 0],
+    [{ user: 'root', group: 'nogroup' }, 0, nobody],
+    [{ user: '0', group: '0' }, 0, 0],
+  ])('that serve the admin endpoint are never root: %j', async (account, uid, gid) => {
+    const { daemon } = await serve({
+      ...account,
+      admin: { listen: 'tcp://127.0.0.1:9' },
+      services: { echo: { listen: ['tcp://*:7'] } },
+    });
+    const others = childrenOf(daemon.pid).filter((child) => !daemon.workers.includes(child));
+    expect(others).toHaveLength(1);
+    for (const other of others) expect(identityOf(other).uids).toEqual([nobody, nobody, nobody, nobody]);
+    // What the config asks for in so many words.
+    for (const worker of daemon.workers)
+      expect(identityOf(worker)).toMatchObject({ uids: [uid, uid, uid, uid], gids: [gid, gid, gid, gid] });
+  });
+});
+
+describe('the user that workers run as by default', () => {
+  const config = { admin: { listen: 'tcp://127.0.0.1:9' }, services: { echo: { listen: ['tcp://*:7'] } } };
+  const users = readFileSync('/etc/passwd', 'utf8');
+
+  it('is smallservd where there is one, for the admin endpoint too', async () => {
+    const { daemon } = await serve(config, withUsers(`${users}smallservd:x:47110:47110::/:/usr/sbin/nologin\n`));
+    for (const child of childrenOf(daemon.pid)) expect(identityOf(child).uids).toEqual([47110, 47110, 47110, 47110]);
+    expect(daemon.lines.filter(({ level }) => level === 'warn')).toEqual([]);
+  });
+
+  it('is nobody elsewhere, and a warning says why that is not as good', async () => {
+    const { daemon } = await serve(config);
+    for (const child of childrenOf(daemon.pid))
+      expect(identityOf(child).uids).toEqual([nobody, nobody, nobody, nobody]);
+    expect(daemon.lines.filter(({ level }) => level === 'warn')).toMatchObject([
+      {
+        user: 'nobody',
+        msg: 'workers run as a user that other daemons share, who can signal them: add a user smallservd',
+      },
+    ]);
+  });
+
+  it('must be there: it is never root', async () => {
+    const wrap = withUsers('root:x:0:0:root:/root:/bin/bash\n');
+    const refused = await run(Network.make().inside(wrap([...daemonProgram])));
+    expect((await refused.end()).code).toBe(78);
+    expect(refused.complaints).toBe(
+      'smallservd: there is no user smallservd or nobody to run as: set user to one that is not root\n',
+    );
+  });
+});
+
+describe('what the config names is opened with the rights of the user alone', () => {
+  const listen = ['tcp://127.0.0.1:17'];
+
+  it('a quotation file that becomes a link to what only root can read: a reload fails, nothing is told', async () => {
+    const { folder, locked } = folderOfNobody();
+    const { daemon, network } = await serve({ services: { qotd: { file: join(folder, 'quotations'), listen } } });
+    const peers = new Peers(network);
+    expect(await peers.tcp('127.0.0.1', 17)).toBe(`${kept}\r\n`);
+    replaceByLink(folder, locked);
+    daemon.signal('SIGHUP');
+    const { errors } = await daemon.line(({ msg }) => msg === 'reload failed: nothing has changed');
+    expect(String(errors)).toMatch(/services\.qotd\.file: .*permission denied/);
+    expect(await peers.tcp('127.0.0.1', 17)).toBe(`${kept}\r\n`);
+    expect(daemon.output).not.toContain(secret);
+  });
+
+  it.each([
+    ['at the start', [], {}],
+    ['at the start in one process', ['--set', 'workers=0'], {}],
+    ['by check', ['check'], {}],
+    ['by check --json', ['check', '--json'], {}],
+    ['by check of a config that is wrong elsewhere, too', ['check'], { log: { level: 'loud' } }],
+  ])('it is refused %s', async (_when, args, more) => {
+    const { folder, locked } = folderOfNobody();
+    replaceByLink(folder, locked);
+    const file = join(temporaryFolder(0o700), 'smallservd.yaml');
+    writeFileSync(file, JSON.stringify({ services: { qotd: { file: join(folder, 'quotations'), listen } }, ...more }), {
+      mode: 0o600,
+    });
+    const refused = await run(Network.make().inside([...daemonProgram, ...args, '--config', file]));
+    expect((await refused.end()).code).toBe(78);
+    expect(refused.complaints).toMatch(/services\.qotd\.file: .*permission denied/);
+    if ('log' in more) expect(refused.complaints).toMatch(/log\.level: "loud" is not/);
+    expect(refused.complaints + refused.output).not.toContain(secret);
+  });
+
+  it.each([['start'], ['check']])('a module that only root can read is not imported at %s', async (command) => {
+    const folder = temporaryFolder(0o700);
+    const module = writeModule(folder, '1');
+    mkdirSync(join(folder, 'node_modules/answers'), { recursive: true });
+    writeFileSync(join(folder, 'node_modules/answers/package.json'), '{"type":"module","exports":"./answers.js"}');
+    copyFileSync(module, join(folder, 'node_modules/answers/answers.js'));
+    const file = join(folder, 'smallservd.yaml');
+    for (const named of ['./answers.js', 'answers']) {
+      writeFileSync(file, JSON.stringify({ services: { answers: { module: named, listen } } }));
+      const args = command === 'check' ? ['check', '--config', file] : ['--config', file];
+      const refused = await run(Network.make().inside([...daemonProgram, ...args]));
+      expect((await refused.end()).code).toBe(78);
+      expect(refused.complaints).toMatch(/services\.answers\.module: "/);
+    }
+  });
+
+  it('check becomes the user of the config, and says what that user cannot read', async () => {
+    const folder = temporaryFolder();
+    const quotations = join(folder, 'quotations');
+    writeFileSync(quotations, `${kept}\n`, { mode: 0o640 });
+    chownSync(quotations, 0, 1);
+    const file = join(folder, 'smallservd.yaml');
+    writeFileSync(
+      file,
+      JSON.stringify({ group: '1', user: '47110', services: { qotd: { file: quotations, listen } } }),
+    );
+    expect((await (await run([...daemonProgram, 'check', '--config', file])).end()).code).toBe(0);
+    const refused = await run([...daemonProgram, 'check', '--config', file, '--set', 'group=2']);
+    expect((await refused.end()).code).toBe(78);
+    expect(refused.complaints).toMatch(/services\.qotd\.file: .*permission denied/);
+  });
+});
+
+/** Runs a command where the machine has these users. */
+function withUsers(passwd: string): (argv: readonly string[]) => readonly string[] {
+  const file = join(temporaryFolder(), 'passwd');
+  writeFileSync(file, passwd);
+  return (argv) => [
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    'mount --bind "$1" /etc/passwd; shift; exec "$@"',
+    'sh',
+    file,
+    ...argv,
+  ];
+}
+
+/** A folder that nobody may write, with a file that only root can read. */
+function folderOfNobody(): { readonly folder: string; readonly locked: string } {
+  const locked = join(temporaryFolder(0o700), 'locked');
+  writeFileSync(locked, `${secret}\n`, { mode: 0o600 });
+  const folder = temporaryFolder();
+  chownSync(folder, nobody, nobody);
+  writeFileSync(join(folder, 'quotations'), `${kept}\n`);
+  return { folder, locked };
+}
+
+function replaceByLink(folder: string, target: string): void {
+  symlinkSync(target, join(folder, 'link'));
+  renameSync(join(folder, 'link'), join(folder, 'quotations'));
+}
