@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { systemClock } from '../clock/clock.ts';
 import { type ConfigSource, type LoadedConfig, loadConfig, readConfigSource } from '../config/load.ts';
 import { ServiceHost } from '../host.ts';
+import { accountId } from '../supervisor/identity.ts';
 
 /** What the command line says about the config. */
 export interface ConfigOptions {
@@ -23,6 +24,6 @@ export async function prepare({ config, set }: ConfigOptions, importModules: boo
   const source = await readConfigSource(config, process.env, set);
   const log = pino({ level: 'silent' });
   const trialHost = (): ServiceHost => new ServiceHost(systemClock, Math.random, log);
-  const loaded = await loadConfig(source, { importModules, trialHost });
+  const loaded = await loadConfig(source, { importModules, trialHost, accounts: accountId });
   return { source, loaded };
 }
