@@ -5,6 +5,7 @@ import { hostServices } from './host.ts';
 import { InProcessDaemon } from './in-process-daemon.ts';
 import { createLog, type LineWriter } from './log.ts';
 import type { RunningListener } from './running-daemon.ts';
+import { socketAccessFor } from './supervisor/socket-access.ts';
 import { planListeners } from './transport/plan.ts';
 
 export interface DaemonOptions {
@@ -41,7 +42,7 @@ export async function startDaemon(config: object | string, options: DaemonOption
     options.log === undefined ? { level: 'silent' } : loaded.config.log,
     options.log ?? { write() {} },
   );
-  const plan = await planListeners(loaded.config, new Map());
+  const plan = await planListeners(loaded.config, new Map(), socketAccessFor(null));
   const services = await hostServices(loaded, systemClock, Math.random, log);
   const daemon = new InProcessDaemon({
     config: loaded.config,

@@ -10,7 +10,7 @@ import type { DaemonReport, RunningDaemon, RunningListener } from './running-dae
 import { formatBoundAddress } from './transport/listener.ts';
 import { unservedError } from './transport/open-error.ts';
 import { datagramPortsOf, findUnserved, type PlannedListener } from './transport/plan.ts';
-import { removeDeadSockets } from './transport/unix-socket.ts';
+import { SocketFiles } from './transport/unix-socket.ts';
 
 export interface InProcessOptions {
   readonly config: Config;
@@ -91,9 +91,11 @@ export class InProcessDaemon implements RunningDaemon {
   async #open(): Promise<void> {
     const { plan } = this.#options;
     try {
-      await removeDeadSockets(plan);
+      const sockets = new SocketFiles();
+      await sockets.prepare(plan);
       this.#lifecycle.addOwnPorts(datagramPortsOf(plan));
       const opened = await this.#lifecycle.open(plan);
+      sockets.grant(plan);
       const open = new Set(opened.flatMap(({ planned, bound }) => (bound === undefined ? [] : [planned])));
       const unserved = findUnserved(plan, (planned) => open.has(planned));
       if (unserved !== undefined) throw unservedError(unserved);

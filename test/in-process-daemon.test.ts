@@ -4,6 +4,7 @@ import { systemClock } from '../src/clock/clock.ts';
 import { exitCodes } from '../src/exit-codes.ts';
 import { hostServices } from '../src/host.ts';
 import { InProcessDaemon } from '../src/in-process-daemon.ts';
+import { socketAccessFor } from '../src/supervisor/socket-access.ts';
 import { planListeners } from '../src/transport/plan.ts';
 import { load } from './config/sources.ts';
 import { LogLines, serve } from './support/daemon.ts';
@@ -17,7 +18,7 @@ async function launch(services: string): Promise<{ daemon: InProcessDaemon; log:
   const daemon = new InProcessDaemon({
     config: loaded.config,
     services: await hostServices(loaded, systemClock, Math.random, log),
-    plan: await planListeners(loaded.config, new Map()),
+    plan: await planListeners(loaded.config, new Map(), socketAccessFor(null)),
     clock: systemClock,
     random: Math.random,
     log,

@@ -3,6 +3,7 @@ import type { Config } from '../src/config/config.ts';
 import { type HostedService, ServiceHost } from '../src/host.ts';
 import { Lifecycle } from '../src/lifecycle.ts';
 import type { Service } from '../src/service.ts';
+import { socketAccessFor } from '../src/supervisor/socket-access.ts';
 import { type PlannedListener, planListeners } from '../src/transport/plan.ts';
 import { load } from './config/sources.ts';
 import { serve } from './support/daemon.ts';
@@ -42,7 +43,7 @@ async function make(services: string, service: Service = echo, processes = 1): P
     clock.advance(0);
     await drained;
   });
-  return { lifecycle, host, config, plan: await planListeners(config, new Map()) };
+  return { lifecycle, host, config, plan: await planListeners(config, new Map(), socketAccessFor(null)) };
 }
 
 /** Opens all, and gives where the first is bound. */

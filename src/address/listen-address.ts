@@ -1,4 +1,6 @@
 import { posix } from 'node:path';
+import { suggest } from '../suggestion.ts';
+import { isAccount } from './account.ts';
 import { isIpv4, isLinkLocal, parseIp } from './ip-address.ts';
 import type { ServicePortLookup } from './service-ports.ts';
 
@@ -17,7 +19,12 @@ export interface NetworkListenAddress {
 
 export interface UnixListenAddress {
   readonly scheme: 'unix';
+  /** Absolute, and decoded. */
   readonly path: string;
+  /** Of the socket file: permission bits, and who may connect by them. Null: whoever serves, and their group. */
+  readonly mode: number;
+  readonly owner: string | null;
+  readonly group: string | null;
   readonly text: string;
 }
 
@@ -41,14 +48,16 @@ export interface SystemdListenAddress {
 const grammar =
   'tcp://host:port, udp://host:port (tcp4, tcp6, udp4, udp6 for one family), unix:///path, fd://3 or systemd:NAME';
 const maxUnixPathBytes = 107;
+const defaultSocketMode = 0o660;
 const maxTextLength = 400;
 const familyOf = { '': 'both', '4': 'ipv4', '6': 'ipv6' } as const;
 
 /**
  * Reads a listen address: `tcp://host:port`, `udp://host:port` (`tcp4`, `tcp6`, `udp4`, `udp6` for one family),
- * `unix:///path`, `fd://3`, `systemd:NAME`. An empty host or `*` means all interfaces, an IPv6 address stands in
- * brackets, port 0 lets the system choose, and a port may be the name of a service. Throws an Error that says what is
- * wrong and what is expected.
+ * `unix:///path?mode=0660&owner=USER&group=GROUP`, `fd://3`, `systemd:NAME`. An empty host or `*` means all interfaces,
+ * an IPv6 address stands in brackets, port 0 lets the system choose, and a port may be the name of a service. The
+ * parameters of a UNIX socket may be left out, and its path is percent-encoded. Throws an Error that says what is wrong
+ * and what is expected.
  */
 export function parseListenAddress(text: string, lookup: ServicePortLookup): ListenAddress {
   if (text.length > maxTextLength) throw new Error(`a listen address has at most ${maxTextLength} characters`);
@@ -132,19 +141,77 @@ function checkName(text: string, host: string): void {
 }
 
 function parseUnix(text: string): UnixListenAddress {
-  const match = /^unix:\/\/(\/.*[^/])$/s.exec(text);
-  const path = match?.[1] ?? '';
-  if (path === '' || path.includes('\0')) {
+  const [, encoded = '', query] = /^unix:\/\/([^?]*)(?:\?(.*))?$/s.exec(text) ?? [];
+  const path = decodePath(text, encoded);
+  if (!/^\/.*[^/]$/s.test(path) || path.includes('\0')) {
     throw new Error(`${quote(text)} is not a listen address: expected an absolute path, as in unix:///run/echo.sock`);
   }
   const bytes = Buffer.byteLength(path);
   if (bytes > maxUnixPathBytes) {
     throw new Error(`${quote(text)} has a path of ${bytes} bytes: expected at most ${maxUnixPathBytes}`);
   }
-  return { scheme: 'unix', path: posix.normalize(path), text };
+  const { mode, owner = null, group = null } = query === undefined ? {} : parseParameters(text, query);
+  return {
+    scheme: 'unix',
+    path: posix.normalize(path),
+    mode: mode === undefined ? defaultSocketMode : Number.parseInt(mode, 8),
+    owner,
+    group,
+    text,
+  };
+}
+
+function decodePath(text: string, encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    throw new Error(`${quote(text)} has a % that is not part of an escape: expected %25 for a % in the path`);
+  }
+}
+
+const account = { isRight: isAccount, expected: 'a name such as www-data, or a number' };
+const parameters = {
+  mode: {
+    isRight: (value: string) => /^0?[0-7]{1,3}$/.test(value),
+    expected: 'an octal number from 0 to 0777, such as 0660',
+  },
+  owner: account,
+  group: account,
+};
+type Parameter = keyof typeof parameters;
+
+/** What stands after the `?`, each value in its right form. */
+function parseParameters(text: string, query: string): { readonly [Name in Parameter]?: string } {
+  const found: { [Name in Parameter]?: string } = {};
+  for (const part of query.split('&')) {
+    const [name = '', ...rest] = part.split('=');
+    const value = rest.join('=');
+    if (!isParameter(name)) throw new Error(explainParameter(text, name));
+    if (found[name] !== undefined) throw new Error(`${quote(text)} has ${name} twice`);
+    const { isRight, expected } = parameters[name];
+    if (!isRight(value)) throw new Error(`${quote(text)} has ${name} ${quote(value)}: expected ${expected}`);
+    found[name] = value;
+  }
+  return found;
+}
+
+function isParameter(name: string): name is Parameter {
+  return Object.hasOwn(parameters, name);
+}
+
+function explainParameter(text: string, name: string): string {
+  const expected = 'expected mode, owner or group, and %3F for a ? in the path';
+  return `${quote(text)} has parameter ${quote(name)}: ${expected}${suggest(name, Object.keys(parameters))}`;
+}
+
+/** Whoever passes a socket has made its file. */
+function refuseParameters(text: string): void {
+  if (text.includes('?'))
+    throw new Error(`${quote(text)} has parameters: mode and owner of an inherited socket are set where it is made`);
 }
 
 function parseFd(text: string): FdListenAddress {
+  refuseParameters(text);
   const match = /^fd:\/\/([0-9]{1,7})$/.exec(text);
   const fd = Number(match?.[1] ?? Number.NaN);
   if (!(fd >= 3))
@@ -153,6 +220,7 @@ function parseFd(text: string): FdListenAddress {
 }
 
 function parseSystemd(text: string): SystemdListenAddress {
+  refuseParameters(text);
   // systemd.socket(5): FileDescriptorName= is printable ASCII without a colon, at most 255 characters.
   const name = /^systemd:([!-9;-~]{1,255})$/.exec(text)?.[1];
   if (name === undefined) {

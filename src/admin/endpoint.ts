@@ -5,7 +5,7 @@ import type { Clock } from '../clock/clock.ts';
 import { SmallservdError } from '../errors.ts';
 import type { Identity } from '../supervisor/identity.ts';
 import type { PlannedListener } from '../transport/plan.ts';
-import { removeDeadSockets } from '../transport/unix-socket.ts';
+import { SocketFiles } from '../transport/unix-socket.ts';
 import { openAdminServers } from './listeners.ts';
 import type { AdminOrder, AdminReport } from './messages.ts';
 import type { SnapshotSource } from './snapshot.ts';
@@ -32,17 +32,25 @@ const firstCopy = 4;
 
 /** Opens the admin endpoint, in this process or, where that is root, in an unprivileged child. Rejects with the error of a listener. */
 export async function openAdminEndpoint(source: SnapshotSource, options: AdminEndpointOptions): Promise<AdminEndpoint> {
-  if (options.identity !== null) {
-    const child = new AdminChild(source, options, options.identity);
+  const { plan, hosts, identity } = options;
+  const sockets = new SocketFiles(identity?.uid);
+  await sockets.prepare(plan);
+  if (identity !== null) {
+    const child = new AdminChild(source, options, identity, sockets);
     await child.opened;
     return child;
   }
-  const servers = await openAdminServers(options.plan, source, options.hosts);
-  return {
-    close() {
-      for (const server of servers) server.close();
-    },
+  const servers = await openAdminServers(plan, source, hosts);
+  const close = (): void => {
+    for (const server of servers) server.close();
   };
+  try {
+    sockets.grant(plan);
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { close };
 }
 
 class AdminChild implements AdminEndpoint {
@@ -51,16 +59,18 @@ class AdminChild implements AdminEndpoint {
   readonly #source: SnapshotSource;
   readonly #options: AdminEndpointOptions;
   readonly #identity: Identity;
+  readonly #sockets: SocketFiles;
   #process: ChildProcess;
   #isOpen = false;
   #isClosed = false;
   #resolveOpened: () => void = () => {};
   #rejectOpened: (error: Error) => void = () => {};
 
-  constructor(source: SnapshotSource, options: AdminEndpointOptions, identity: Identity) {
+  constructor(source: SnapshotSource, options: AdminEndpointOptions, identity: Identity, sockets: SocketFiles) {
     this.#source = source;
     this.#options = options;
     this.#identity = identity;
+    this.#sockets = sockets;
     this.opened = new Promise((resolve, reject) => {
       this.#resolveOpened = resolve;
       this.#rejectOpened = reject;
@@ -91,19 +101,37 @@ class AdminChild implements AdminEndpoint {
   }
 
   async #heard(child: ChildProcess, report: AdminReport): Promise<void> {
-    const { log } = this.#options;
     if (report.type === 'ask') {
       const value = report.what === 'config' ? await this.#source.config() : await this.#source.snapshot();
       send(child, { type: 'answer', id: report.id, value });
     } else if (report.type === 'opened') {
+      this.#letIn(child);
+    } else {
+      this.#failed(child, new SmallservdError(report.code, report.message));
+    }
+  }
+
+  /** Whom the socket is meant for, only root can say. */
+  #letIn(child: ChildProcess): void {
+    try {
+      this.#sockets.grant(this.#options.plan);
       this.#isOpen = true;
       this.#resolveOpened();
-    } else if (this.#isOpen) {
-      log.error({ code: report.code }, report.message);
+    } catch (error) {
+      this.#failed(
+        child,
+        error instanceof SmallservdError ? error : new SmallservdError('LISTEN_FAILED', String(error)),
+      );
+    }
+  }
+
+  #failed(child: ChildProcess, { code, message }: SmallservdError): void {
+    if (this.#isOpen) {
+      this.#options.log.error({ code }, message);
       child.kill('SIGKILL');
     } else {
       this.close();
-      this.#rejectOpened(new SmallservdError(report.code, report.message));
+      this.#rejectOpened(new SmallservdError(code, message));
     }
   }
 
@@ -116,14 +144,15 @@ class AdminChild implements AdminEndpoint {
 
   async #replace(): Promise<void> {
     // The dead one has left its UNIX socket. Where that cannot be removed, the next one says what is in its way.
-    await removeDeadSockets(this.#options.plan).catch(() => {});
+    await this.#sockets.prepare(this.#options.plan).catch(() => {});
     if (!this.#isClosed) this.#process = this.#fork();
   }
 }
 
-/** Descriptors are inherited under numbers of their own. */
+/** Descriptors are inherited under numbers of their own. Under our umask it binds a UNIX socket that is its alone until we give it away. */
 function asTheChildSeesIt(planned: PlannedListener, descriptors: readonly number[]): PlannedListener {
   const { target } = planned;
+  if ('path' in target) return { ...planned, target: { transport: target.transport, path: target.path } };
   return 'fd' in target
     ? { ...planned, target: { ...target, fd: firstCopy + descriptors.indexOf(target.fd) } }
     : planned;

@@ -3,7 +3,7 @@ import { systemClock } from '../clock/clock.ts';
 import type { Config } from '../config/config.ts';
 import { type ConfigSource, type LoadedConfig, loadConfig, readConfigSource } from '../config/load.ts';
 import { ServiceHost } from '../host.ts';
-import { assumeIdentity, findIdentity } from '../supervisor/identity.ts';
+import { accountId, assumeIdentity, findIdentity } from '../supervisor/identity.ts';
 
 /** What the command line says about the config. */
 export interface ConfigOptions {
@@ -23,7 +23,11 @@ export interface PreparedConfig {
  */
 export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
   const source = await readSource(options);
-  const loaded = await loadConfig(source, { importModules: false, ...(!isRoot() && { trialHost }) });
+  const loaded = await loadConfig(source, {
+    importModules: false,
+    ...(!isRoot() && { trialHost }),
+    accounts: accountId,
+  });
   return { source, loaded };
 }
 
@@ -33,7 +37,12 @@ export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
  */
 export async function prepareAsUser(options: ConfigOptions): Promise<PreparedConfig> {
   const source = await readSource(options);
-  const loaded = await loadConfig(source, { importModules: true, beforeFiles: becomeUser, trialHost });
+  const loaded = await loadConfig(source, {
+    importModules: true,
+    beforeFiles: becomeUser,
+    trialHost,
+    accounts: accountId,
+  });
   return { source, loaded };
 }
 

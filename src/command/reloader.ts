@@ -5,6 +5,7 @@ import { configToJson } from '../config/print.ts';
 import { SmallservdError } from '../errors.ts';
 import { findIdentity } from '../supervisor/identity.ts';
 import type { RunningListener } from '../running-daemon.ts';
+import { socketAccessFor } from '../supervisor/socket-access.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { formatBoundAddress } from '../transport/listener.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
@@ -106,7 +107,7 @@ export class Reloader {
     const { config } = next.loaded;
     this.#refuseRestarts(next);
     const identity = findIdentity(config.user, config.group);
-    const plan = await planListeners(config, passed);
+    const plan = await planListeners(config, passed, socketAccessFor(identity));
     const { added, removed, kept } = supervisor.changes(plan);
     const changed = configDifferences(configToJson(this.#current.loaded), configToJson(next.loaded));
     log.info(

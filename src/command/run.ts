@@ -14,11 +14,11 @@ import type { RunningDaemon } from '../running-daemon.ts';
 import { adminIdentity, assumeIdentity, findIdentity, type Identity, sharedUser } from '../supervisor/identity.ts';
 import { type Condition, ServiceManager } from '../supervisor/service-manager.ts';
 import { Signals } from '../supervisor/signals.ts';
+import { socketAccessFor } from '../supervisor/socket-access.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { passedDescriptors } from '../transport/inherited.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
 import { version } from '../version.ts';
-import { removeDeadSockets } from '../transport/unix-socket.ts';
 import { logListeners, warnOf } from './announcements.ts';
 import { type ConfigOptions, type PreparedConfig, prepare } from './prepare.ts';
 import { Reloader } from './reloader.ts';
@@ -37,6 +37,8 @@ const serviceManagerVariables = [
 /** `smallservd run`: serves until told to stop. Resolves with the exit code; rejects where the daemon cannot start. */
 export async function run(options: ConfigOptions): Promise<ExitCode> {
   const startedMs = systemClock.monotonicMs();
+  // For good, children included: a UNIX socket is its owner's alone until it is given away, and so are the log file and what modules write.
+  process.umask(0o077);
   const signals = new Signals(systemClock);
   // Workers and whatever they start inherit it.
   const canGainPrivileges = !forbidNewPrivileges();
@@ -48,7 +50,7 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   const ofNode = Object.keys(environment).filter((variable) => variable.startsWith('NODE_'));
   for (const variable of [...serviceManagerVariables, ...ofNode]) delete process.env[variable];
   const identity = findIdentity(config.user, config.group);
-  const plan = await planListeners(config, passed);
+  const plan = await planListeners(config, passed, socketAccessFor(identity));
   const sink = config.log.file === null ? await LogSink.standardOutput() : await LogSink.file(config.log.file);
   const log = createLog(config.log, sink);
   sink.reportLostLines(log);
@@ -135,9 +137,9 @@ async function openAdmin(
   log: Logger,
 ): Promise<AdminEndpoint | undefined> {
   if (listen === null) return undefined;
-  const plan = await planListeners({ services: [{ name: 'admin', listen: [listen] }] }, passed);
-  await removeDeadSockets(plan);
   const servedAs = process.geteuid?.() === 0 ? adminIdentity(identity) : null;
+  const access = socketAccessFor(servedAs);
+  const plan = await planListeners({ services: [{ name: 'admin', listen: [listen] }] }, passed, access);
   const endpoint = await openAdminEndpoint(snapshots, { plan, hosts, identity: servedAs, clock: systemClock, log });
   log.info({ listen: listen.text }, 'the admin endpoint is open');
   return endpoint;

@@ -1,6 +1,6 @@
 import { commonSchema, daemonSchema, ownSchema } from './schema.ts';
 import { leavesOf } from './section.ts';
-import { nearestWord } from './problems.ts';
+import { nearestWord } from '../suggestion.ts';
 import type { Path } from './raw.ts';
 
 const prefix = 'SMALLSERVD_';

@@ -59,8 +59,14 @@ export function orNull<Value>(format: Format<Value>): Format<Value | null> {
     read(raw, directory) {
       if (raw === null) return { value: null };
       const reading = format.read(raw, directory);
-      const flaws = 'flaws' in reading && !isRawList(raw);
-      return flaws ? { flaws: [{ message: `${show(raw)} is not ${expected}` }] } : reading;
+      if ('value' in reading || isRawList(raw)) return reading;
+      // What a format says in words of its own stays.
+      const usual = `${show(raw)} is not ${format.expected}`;
+      return {
+        flaws: reading.flaws.map((flaw) =>
+          flaw.message === usual ? { message: `${show(raw)} is not ${expected}` } : flaw,
+        ),
+      };
     },
     print: (value) => (value === null ? null : format.print(value)),
   };

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
+import { isAccount } from '../address/account.ts';
 import { type Cidr, formatCidr, readCidr } from '../address/cidr.ts';
 import { type ListenAddress, parseListenAddress } from '../address/listen-address.ts';
 import { lookupServicePort } from '../address/service-ports.ts';
@@ -148,7 +149,7 @@ export const account: Format<string> = scalar(
   'a name such as nobody, or a number',
   (raw) => {
     const text = typeof raw === 'number' && Number.isInteger(raw) ? String(raw) : raw;
-    return typeof text === 'string' && /^([A-Za-z_][\w.-]{0,31}|\d{1,10})$/.test(text) ? text : undefined;
+    return typeof text === 'string' && isAccount(text) ? text : undefined;
   },
   (value) => value,
 );
@@ -199,8 +200,7 @@ export const listen: Format<readonly ListenAddress[]> = list(
   (item) => item.text,
 );
 
-/** Where the admin endpoint listens. */
-export const adminListen: Format<ListenAddress> = scalar(
+const adminAddress: Format<ListenAddress> = scalar(
   'adminListen',
   'a TCP address or a UNIX socket, such as tcp://127.0.0.1:9013 or unix:///run/smallservd/admin.sock',
   (raw) => {
@@ -213,6 +213,20 @@ export const adminListen: Format<ListenAddress> = scalar(
   },
   (address) => address.text,
 );
+
+/** Where the admin endpoint listens. */
+export const adminListen: Format<ListenAddress> = {
+  ...adminAddress,
+  read(raw, directory) {
+    // What is wrong with the path or a parameter is worth more than that it is no address.
+    if (typeof raw !== 'string' || !raw.startsWith('unix:')) return adminAddress.read(raw, directory);
+    try {
+      return { value: parseListenAddress(raw, lookupServicePort) };
+    } catch (error) {
+      return { flaws: [{ message: error instanceof Error ? error.message : String(error) }] };
+    }
+  },
+};
 
 /** The formats that a service's options can name. */
 export const optionFormats: { readonly [Name in FormatName]: Format<unknown> } = {

@@ -3,7 +3,8 @@ import { findService, services } from '../services/index.ts';
 import type { Layers } from './layers.ts';
 import { resolveModule } from './module-path.ts';
 import { importServiceModule } from './modules.ts';
-import { type Problems, suggest } from './problems.ts';
+import { suggest } from '../suggestion.ts';
+import type { Problems } from './problems.ts';
 import { formatPath, isRawMap, type Path, type RawMap } from './raw.ts';
 
 /** What one instance under `services` turned out to be. */

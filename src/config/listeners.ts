@@ -5,6 +5,9 @@ import type { Layers } from './layers.ts';
 import type { Problems } from './problems.ts';
 import { formatPath, type Path } from './raw.ts';
 
+/** The number of a user or a group; undefined: there is none of that name. */
+export type AccountLookup = (kind: 'user' | 'group', account: string) => number | undefined;
+
 /** What a service says about where it listens. */
 export interface Listening {
   readonly service: string;
@@ -32,11 +35,12 @@ interface Listener extends ResolvedAddress, Named {}
 
 /**
  * Checks what can be checked without asking a resolver: that every service listens, that no two listeners overlap, the admin endpoint's
- * included, and that no kind that is abused over UDP answers strangers. Names are left to whoever opens the listeners.
+ * included, that UNIX sockets belong to somebody, and that no kind that is abused over UDP answers strangers. Host names are left to whoever opens the listeners.
  */
 export function checkListeners(
   services: readonly Listening[],
   admin: ListenAddress | null,
+  accounts: AccountLookup | undefined,
   layers: Layers,
   problems: Problems,
 ): void {
@@ -47,7 +51,9 @@ export function checkListeners(
     problems.add(layers.place(path), formatPath(path), message);
   }
   const ofAdmin = admin === null ? [] : [{ path: ['admin', 'listen'], owner: 'admin', address: admin }];
-  checkOverlaps([...services.flatMap(entriesOf), ...ofAdmin], layers, problems);
+  const entries = [...services.flatMap(entriesOf), ...ofAdmin];
+  checkOverlaps(entries, layers, problems);
+  if (accounts !== undefined) checkAccounts(entries, accounts, layers, problems);
   for (const each of services) if (each.hazard !== undefined) checkExposure(each, each.hazard, layers, problems);
 }
 
@@ -68,6 +74,20 @@ function checkOverlaps(entries: readonly Entry[], layers: Layers, problems: Prob
     const owner = one.owner === other.owner ? 'this service' : one.owner;
     const relation = one.text === other.text ? 'is also an address of' : `overlaps with ${one.text} of`;
     problems.add(layers.place(other.path), name, `${other.text} ${relation} ${owner}`);
+  }
+}
+
+function checkAccounts(entries: readonly Entry[], lookup: AccountLookup, layers: Layers, problems: Problems): void {
+  for (const { path, address } of entries) {
+    if (address.scheme !== 'unix') continue;
+    const named = [
+      ['user', address.owner],
+      ['group', address.group],
+    ] as const;
+    for (const [kind, account] of named) {
+      if (account === null || lookup(kind, account) !== undefined) continue;
+      problems.add(layers.place(path), formatPath(path), `${address.text}: there is no ${kind} ${account}`);
+    }
   }
 }
 

@@ -7,7 +7,7 @@ import { complete } from './convict.ts';
 import { tryServices } from './create-services.ts';
 import { findInstances, type Instance } from './kinds.ts';
 import { type Layers, readLayers } from './layers.ts';
-import { checkListeners, type Listening } from './listeners.ts';
+import { type AccountLookup, checkListeners, type Listening } from './listeners.ts';
 import { type Place, Problems } from './problems.ts';
 import { formatPath, isRawMap, type Path, plainFromRaw, type Raw, type RawMap } from './raw.ts';
 import { resolveDaemon, resolveService } from './resolved.ts';
@@ -37,6 +37,8 @@ export interface LoadOptions {
    * wrong is reported together.
    */
   readonly trialHost?: (service: ServiceConfig) => Host;
+  /** With it owners and groups of UNIX sockets are looked up. */
+  readonly accounts?: AccountLookup;
 }
 
 /**
@@ -45,7 +47,7 @@ export interface LoadOptions {
  */
 export async function loadConfig(
   source: ConfigSource,
-  { importModules, beforeFiles, trialHost }: LoadOptions,
+  { importModules, beforeFiles, trialHost, accounts }: LoadOptions,
 ): Promise<LoadedConfig> {
   const problems = new Problems();
   const layers = readLayers(source, problems);
@@ -55,7 +57,7 @@ export async function loadConfig(
   beforeFiles?.(daemon.account);
   const instances = await findInstances(layers, source.directory, importModules, problems);
   const services = checkServices(instances, daemon, layers, source.directory, problems);
-  checkListeners(services.flatMap(listeningOf), daemon.adminListen, layers, problems);
+  checkListeners(services.flatMap(listeningOf), daemon.adminListen, accounts, layers, problems);
 
   const modules = new Map(instances.flatMap(({ name, kind }) => (kind === undefined ? [] : [[name, kind] as const])));
   const place = (path: Path): Place => layers.place(path);

@@ -47,13 +47,40 @@ the default of the key.
 |---|---|
 | \`tcp://host:port\`, \`udp://host:port\` | a name, an IPv4 address, \`[an IPv6 address]\`; empty or \`*\` for all interfaces |
 | \`tcp4://\`, \`tcp6://\`, \`udp4://\`, \`udp6://\` | the same, for one family only |
-| \`unix:///path\` | a UNIX socket, by an absolute path of at most 107 bytes |
+| \`unix:///path\`, \`unix:///path?mode=0660&owner=USER&group=GROUP\` | a UNIX socket, by an absolute path of at most 107 bytes |
 | \`fd://3\` | an inherited descriptor, by its number |
 | \`systemd:NAME\` | inherited descriptors, by their \`FileDescriptorName=\` |
 
 A port is a number, 0 to let the system choose, or the name of a service in /etc/services. A name that has
 addresses of both families, as \`localhost\` has, is opened on both, and so is \`*\`; a family that the machine lacks is
-skipped. A written-out address must open.`;
+skipped. A written-out address must open.
+
+### UNIX sockets
+
+Whoever may write to the file of a UNIX socket may connect. Three parameters say who that is, in any order, each at most once:
+
+| parameter | default | expected | meaning |
+|---|---|---|---|
+| \`mode\` | \`0660\` | an octal number from 0 to 0777 | the permissions of the file |
+| \`owner\` | who serves | a name such as www-data, or a number | its owner; only root can give it to somebody else |
+| \`group\` | the group of who serves | a name, or a number | its group; only root can give it to a group of which the daemon is not a member |
+
+Who serves is the user of the workers (\`user\` and \`group\`, where root starts the daemon), or the daemon itself.
+
+\`\`\`yaml
+services:
+  echo: { listen: ["unix:///run/smallservd/echo.sock?owner=www-data&group=www-data"] } # for nginx
+  time: { listen: ["unix:///run/smallservd/time.sock?mode=0666"] } # for everybody on this machine
+\`\`\`
+
+- The path is percent-encoded: \`%3F\` is a \`?\` and \`%25\` a \`%\`. All other characters may stand as they are.
+- In a shell, quote the address: \`--set "services.echo.listen=unix:///run/echo.sock?mode=0600&group=adm"\`.
+- Nobody but its owner can connect before the file has its owner and mode. A reload changes them on a socket that is open;
+  for \`admin.listen\` that needs a restart.
+- A daemon that runs as root makes sockets only in folders that belong to root, the user of the workers or the owner of the
+  socket, and in which nobody else can write, unless the folder is sticky. It needs /proc.
+- The owner and mode of an inherited socket are those that it was made with: \`SocketUser=\`, \`SocketGroup=\` and
+  \`SocketMode=\` of its systemd unit.`;
 
 const modulePart = `## A service of your own
 

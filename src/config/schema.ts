@@ -37,7 +37,7 @@ export const daemonSchema = {
     file: leaf(
       orNull(formats.file),
       null,
-      'The file that the log is appended to, relative to the config file; null is the standard output.',
+      'The file that the log is appended to, relative to the config file; a new one can be read by its owner alone. Null is the standard output.',
     ),
   },
   shutdown: {

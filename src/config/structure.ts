@@ -1,4 +1,5 @@
-import { type Problems, suggest } from './problems.ts';
+import { suggest } from '../suggestion.ts';
+import type { Problems } from './problems.ts';
 import type { Layers } from './layers.ts';
 import { formatPath, isRawMap, type Path, type Raw, type RawMap, show } from './raw.ts';
 import { isLeaf, keyOf, type Section } from './section.ts';

@@ -9,6 +9,7 @@ import { topSourcesCount } from '../lifecycle.ts';
 import type { LogSink } from '../log.ts';
 import { unservedError } from '../transport/open-error.ts';
 import type { PlannedListener } from '../transport/plan.ts';
+import type { SocketFiles } from '../transport/unix-socket.ts';
 import { type DatagramOwners, dealOut, reassign } from './datagram-owners.ts';
 import type { Identity } from './identity.ts';
 import type { ListenerTable, Selection } from './listener-table.ts';
@@ -32,6 +33,7 @@ export interface CrewOptions {
   readonly plan: readonly PlannedListener[];
   readonly identity: Identity | null;
   readonly table: ListenerTable;
+  readonly sockets: SocketFiles;
   /** The number of its first worker in the log. */
   readonly firstWorker: number;
   /** An older crew serves beside it: a death before all are ready ends this one, and what only one process can hold comes later. */
@@ -194,6 +196,8 @@ export class Crew {
       this.#fail(unservedError(unserved));
       return;
     }
+    // What an older crew has open, too, stays as it is until now.
+    if (this.#options.isSuccessor && !this.#grantSockets()) return;
     this.#up = true;
     this.#resolveReady();
     this.#reassign();
@@ -307,6 +311,22 @@ export class Crew {
 
   #record(opened: readonly Opened[]): void {
     if (this.table.record(opened)) this.#handlers.portOpened();
+    // When the last worker that held it died, a socket was bound again.
+    if (this.#up || !this.#options.isSuccessor) this.#grantSockets();
+  }
+
+  /** Lets the clients of UNIX sockets in. False where that fails: it ends a crew that is not up. */
+  #grantSockets(): boolean {
+    if (this.#state.stopping) return false;
+    try {
+      this.#options.sockets.grant(this.#options.plan);
+      return true;
+    } catch (cause) {
+      const error = cause instanceof SmallservdError ? cause : new SmallservdError('LISTEN_FAILED', String(cause));
+      if (this.#up) this.#options.log.error({ code: error.code }, error.message);
+      else this.#fail(error);
+      return false;
+    }
   }
 
   #gone(worker: WorkerProcess, code: number | null, signal: string | null): void {

@@ -72,6 +72,13 @@ function lookUp(user: string, group: string | null): Identity {
   return { user: name, uid: Number(uid), gid: Number(gid) };
 }
 
+/** The number of a user or a group; a number is its own. Undefined: there is none of that name. */
+export function accountId(kind: 'user' | 'group', account: string): number | undefined {
+  if (isNumber(account)) return Number(account);
+  const id = entryOf(kind === 'user' ? 'passwd' : 'group', account)?.[2];
+  return id === undefined ? undefined : Number(id);
+}
+
 function groupId(group: string): string {
   const gid = entryOf('group', group)?.[2] ?? (isNumber(group) ? group : undefined);
   if (gid === undefined) throw new SmallservdError('USER_UNKNOWN', `group ${group}: there is no such group`);

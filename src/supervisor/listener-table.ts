@@ -147,6 +147,8 @@ export class ListenerTable {
     const { id, target } = planned;
     if (target.transport === 'udp' && 'fd' in target)
       return { ...planned, target: { ...target, fd: firstCopy + this.inheritedDatagrams.indexOf(target.fd) } };
+    // The primary binds it, and the supervisor gives it away.
+    if ('path' in target) return { ...planned, target: { transport: target.transport, path: target.path } };
     const bound = this.#pinned.has(id) ? (this.#bound.get(id) ?? this.#inherited.get(id)) : undefined;
     if (bound === undefined || !('port' in target)) return planned;
     return { ...planned, target: { ...target, port: bound.port } };

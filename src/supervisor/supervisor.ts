@@ -8,7 +8,7 @@ import type { ExitCode } from '../exit-codes.ts';
 import type { LogSink } from '../log.ts';
 import { type DaemonReport, mergeSources, type RunningDaemon, type RunningListener } from '../running-daemon.ts';
 import type { PlannedListener } from '../transport/plan.ts';
-import { removeDeadSockets } from '../transport/unix-socket.ts';
+import { SocketFiles } from '../transport/unix-socket.ts';
 import { Crew, type CrewHandlers } from './crew.ts';
 import type { Identity } from './identity.ts';
 import { ListenerTable } from './listener-table.ts';
@@ -37,6 +37,7 @@ export class Supervisor implements RunningDaemon {
   readonly ended: Promise<ExitCode>;
   readonly #options: SupervisorOptions;
   readonly #handlers: CrewHandlers;
+  readonly #sockets: SocketFiles;
   /** Crews of earlier configs, and of one that failed, whose clients finish; the oldest first. */
   readonly #draining = new Set<Crew>();
   /** Counters of workers that are gone: totals never fall. */
@@ -49,8 +50,9 @@ export class Supervisor implements RunningDaemon {
   #stopping = false;
   #resolveEnded: (code: ExitCode) => void = () => {};
 
-  private constructor(options: SupervisorOptions) {
+  private constructor(options: SupervisorOptions, sockets: SocketFiles) {
     this.#options = options;
+    this.#sockets = sockets;
     this.#handlers = {
       datagramPorts: () => this.#datagramPorts,
       portOpened: () => {
@@ -73,8 +75,9 @@ export class Supervisor implements RunningDaemon {
 
   /** Forks the workers; what comes of them, `ready` and `ended` tell. */
   static async launch(options: SupervisorOptions): Promise<Supervisor> {
-    await removeDeadSockets(options.plan);
-    return new Supervisor(options);
+    const sockets = new SocketFiles();
+    await sockets.prepare(options.plan, options.identity?.uid);
+    return new Supervisor(options, sockets);
   }
 
   get listeners(): readonly RunningListener[] {
@@ -124,7 +127,7 @@ export class Supervisor implements RunningDaemon {
    */
   async reload(next: CrewPlan): Promise<void> {
     const { added, removed } = this.changes(next.plan);
-    await removeDeadSockets(added);
+    await this.#sockets.prepare(added, next.identity?.uid);
     if (this.#stopping) throw cutShort();
     const old = this.#crew;
     const crew = this.#newCrew(next, old.table.successor(next.plan), true);
@@ -135,6 +138,7 @@ export class Supervisor implements RunningDaemon {
       await Promise.race([crew.ready, crew.ended]);
     } catch (error) {
       this.#noteDropped(added);
+      this.#restoreSockets(old);
       throw error;
     }
     if (this.#stopping) throw cutShort();
@@ -145,6 +149,15 @@ export class Supervisor implements RunningDaemon {
     old.stop(next.config.reload.graceMs);
     void old.suspended.then(() => crew.takeOver());
     this.#endOldest();
+  }
+
+  /** Those that both have may have got what the config that failed says. */
+  #restoreSockets(crew: Crew): void {
+    try {
+      this.#sockets.grant(crew.table.plan);
+    } catch {
+      // The reload has failed, and says why.
+    }
   }
 
   async stop(graceMs: number = this.#crew.config.shutdown.graceMs): Promise<ExitCode> {
@@ -167,7 +180,8 @@ export class Supervisor implements RunningDaemon {
     const { clock, sink, log } = this.#options;
     const firstWorker = this.#workersSoFar + 1;
     this.#workersSoFar += next.config.workers;
-    return new Crew({ ...next, table, firstWorker, isSuccessor, clock, sink, log }, this.#handlers);
+    const sockets = this.#sockets;
+    return new Crew({ ...next, table, sockets, firstWorker, isSuccessor, clock, sink, log }, this.#handlers);
   }
 
   /** The daemon ends when the crew that serves does. */

@@ -5,12 +5,19 @@ export type ListenTarget = StreamTarget | DatagramTarget;
 
 export type StreamTarget =
   | ({ readonly transport: 'tcp' } & NetworkAddress)
-  | { readonly transport: 'unix'; readonly path: string }
+  | { readonly transport: 'unix'; readonly path: string; readonly access?: SocketAccess }
   | { readonly transport: 'tcp' | 'unix'; readonly fd: number };
 
 export type DatagramTarget =
   | ({ readonly transport: 'udp' } & NetworkAddress)
   | { readonly transport: 'udp'; readonly family: 'ipv4' | 'ipv6'; readonly fd: number };
+
+/** Who may connect to a UNIX socket: what its file is given by the process that opens it. A target without it is opened for another process. */
+export interface SocketAccess {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
 
 interface NetworkAddress {
   readonly family: 'ipv4' | 'ipv6';
@@ -41,7 +48,8 @@ export interface Listener {
   destroy(): void;
 }
 
-/** `tcp://127.0.0.1:1200`, `udp://[::1]:1200` or `unix:///run/echo.sock`. */
+/** `tcp://127.0.0.1:1200`, `udp://[::1]:1200` or `unix:///run/echo.sock`: as a config may have it. */
 export function formatBoundAddress({ transport, address, port }: BoundAddress): string {
-  return transport === 'unix' ? `unix://${address}` : `${transport}://${formatHostPort(address, port)}`;
+  if (transport === 'unix') return `unix://${address.replaceAll(/[%?]/g, encodeURIComponent)}`;
+  return `${transport}://${formatHostPort(address, port)}`;
 }

@@ -1,8 +1,9 @@
+import type { UnixListenAddress } from '../address/listen-address.ts';
 import { findOverlaps, type ResolvedAddress, resolveListenAddress } from '../address/resolve.ts';
 import type { ServiceConfig } from '../config/config.ts';
 import { SmallservdError } from '../errors.ts';
 import { identifyDescriptors, type InheritedTarget } from './inherited.ts';
-import type { ListenTarget } from './listener.ts';
+import type { ListenTarget, SocketAccess } from './listener.ts';
 
 /** One listener to open: which service's, as which listen address of the config it was written, and on what. */
 export interface PlannedListener {
@@ -16,13 +17,17 @@ export interface PlannedListener {
   readonly optional: boolean;
 }
 
+/** The numbers of what the address of a service's listener says of its file. Throws `USER_UNKNOWN`. */
+export type SocketAccessLookup = (address: UnixListenAddress, service: string) => SocketAccess;
+
 /**
  * All listeners of a config, names resolved and inherited descriptors identified. Throws `NAME_NOT_RESOLVED`, `LISTEN_NO_DESCRIPTOR` or
- * `LISTEN_IN_USE` where two names stand for one address.
+ * `LISTEN_IN_USE` where two names stand for one address, and what `access` does.
  */
 export async function planListeners(
   config: { readonly services: readonly Pick<ServiceConfig, 'name' | 'listen'>[] },
   passed: ReadonlyMap<string, readonly number[]>,
+  access: SocketAccessLookup,
   resolve: typeof resolveListenAddress = resolveListenAddress,
 ): Promise<readonly PlannedListener[]> {
   const drafts: Omit<PlannedListener, 'id'>[] = [];
@@ -32,7 +37,8 @@ export async function planListeners(
     for (const address of listen) {
       const { text } = address;
       if (address.scheme === 'unix') {
-        drafts.push({ service, text, target: { transport: 'unix', path: address.path }, optional: false });
+        const target = { transport: 'unix', path: address.path, access: access(address, service) } as const;
+        drafts.push({ service, text, target, optional: false });
       } else if (address.scheme === 'fd') {
         fds.push({ service, text, fd: address.fd });
       } else if (address.scheme === 'systemd') {

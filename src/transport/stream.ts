@@ -13,6 +13,7 @@ import type { BoundAddress, Listener, StreamTarget } from './listener.ts';
 import { type PeerAddress, readPeerAddress } from './peer-address.ts';
 import { type Introduction, ProxyIntake, type ProxyIntakeEvents } from './proxy-intake.ts';
 import { type Proxied, StreamClient, type StreamClientEvents } from './stream-client.ts';
+import { bindPrivately } from './unix-socket.ts';
 
 export interface StreamListenerOptions {
   readonly target: StreamTarget;
@@ -70,10 +71,14 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
     const { target, socket, limits, clock } = this.#options;
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(listenOptions(target, socket.backlog), () => {
-        this.#server.off('error', reject);
-        resolve();
-      });
+      const listen = (): void => {
+        this.#server.listen(listenOptions(target, socket.backlog), () => {
+          this.#server.off('error', reject);
+          resolve();
+        });
+      };
+      if ('access' in target) bindPrivately(listen);
+      else listen();
     });
     this.#server.on('error', (error) => this.#options.connectionLog.listenerFailed(error));
     const bound = boundAddress(this.#server, target);

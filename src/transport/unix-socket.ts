@@ -1,20 +1,217 @@
-import { lstat, unlink } from 'node:fs/promises';
+import {
+  type BigIntStats,
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  type Stats,
+  unlinkSync,
+} from 'node:fs';
 import { connect } from 'node:net';
+import { basename, dirname, join } from 'node:path';
+import { SmallservdError } from '../errors.ts';
+import type { SocketAccess } from './listener.ts';
+import { openError } from './open-error.ts';
 import type { PlannedListener } from './plan.ts';
 
-/** Removes the socket files that a daemon which was killed has left: nobody answers on them, and nobody could bind them. */
-export async function removeDeadSockets(plan: readonly Pick<PlannedListener, 'target'>[]): Promise<void> {
-  for (const { target } of plan) {
-    if (target.transport === 'unix' && 'path' in target && (await isDead(target.path))) await unlink(target.path);
+/** open(2): a descriptor that tells which file is meant, and opens nothing. The same on every architecture that Node has; Node has no name for it. */
+const O_PATH = 0o10_000_000;
+
+/** A file that a listener is to have. */
+interface Place {
+  /** Without symbolic links, as it was when nothing was there yet. */
+  readonly path: string;
+  /** The file that was given away; undefined before. */
+  given?: bigint;
+}
+
+/**
+ * The files of a daemon's UNIX listeners. Whoever binds one does so under a umask that lets nobody else in; here it then gets owner, group and
+ * mode. Since that may be done by root in a folder where others can write, a file is only changed when it is certain to be ours: what `prepare` saw is
+ * compared with what is there now.
+ */
+export class SocketFiles {
+  readonly #maker: number;
+  readonly #places = new Map<string, Place>();
+
+  /** `maker`: the user of the process that binds the sockets. */
+  constructor(maker: number = process.geteuid?.() ?? 0) {
+    this.#maker = maker;
+  }
+
+  /**
+   * Before listeners are opened: removes the files that a daemon which was killed has left, as nobody answers on them, and nobody could bind them.
+   * `user`: who serves, and may own the folder. Throws `LISTEN_NOT_PERMITTED` where root would have to work in a folder in which strangers can
+   * write, or what `openError` makes of the system's error.
+   */
+  async prepare(plan: readonly PlannedListener[], user: number = this.#maker): Promise<void> {
+    for (const planned of plan) {
+      const { target } = planned;
+      if (!('path' in target) || target.access === undefined) continue;
+      let folder: number | undefined;
+      try {
+        folder = openSync(dirname(target.path), O_PATH | constants.O_DIRECTORY);
+        if (isRoot()) assertOurs(planned, folder, [0, this.#maker, user, target.access.uid]);
+        await this.#prepare(target.path, folder);
+      } catch (error) {
+        throw error instanceof SmallservdError ? error : openError(planned, error);
+      } finally {
+        if (folder !== undefined) closeSync(folder);
+      }
+    }
+  }
+
+  /**
+   * After they are open, at any time: gives each file its owner, group and mode. Throws `LISTEN_NOT_PERMITTED` for an owner or group that this
+   * process cannot give it, `LISTEN_FAILED` where the file is not the one that was made.
+   */
+  grant(plan: readonly PlannedListener[]): void {
+    for (const planned of plan) {
+      const { target } = planned;
+      if (!('path' in target) || target.access === undefined) continue;
+      let file: number | undefined;
+      try {
+        file = openSync(target.path, O_PATH | constants.O_NOFOLLOW);
+        this.#grant(planned, this.#places.get(target.path), file, target.access);
+      } catch (error) {
+        throw error instanceof SmallservdError ? error : openError(planned, error);
+      } finally {
+        if (file !== undefined) closeSync(file);
+      }
+    }
+  }
+
+  async #prepare(path: string, folder: number): Promise<void> {
+    // By the folder that was looked at, whatever its path leads to by now. Somebody who can write there may exchange the file before it is removed,
+    // but could have removed it as well.
+    const file = join(pathOf(folder), basename(path));
+    const found = lstatSync(file, { throwIfNoEntry: false });
+    if (found?.isSocket() === true && (await isDead(file, found))) unlinkSync(file);
+    // So root never takes a file for its own that was there before. A listener that a reload brings back may still be open.
+    else if (found !== undefined && isRoot() && !this.#places.has(path)) throw failure('EADDRINUSE');
+    this.#places.set(path, { ...this.#places.get(path), path: join(linkedBy(folder), basename(path)) });
+  }
+
+  #grant(planned: PlannedListener, place: Place | undefined, file: number, { mode, uid, gid }: SocketAccess): void {
+    const is = fstatSync(file, { bigint: true });
+    if (place === undefined || !this.#isOurs(is, place, linkedBy(file)))
+      throw refusal(
+        'LISTEN_FAILED',
+        planned,
+        'its file is not the socket that was made there: somebody has replaced it',
+      );
+    place.given = is.ino;
+    const [modeBefore, owner, group] = [Number(is.mode & 0o7777n), Number(is.uid), Number(is.gid)];
+    // Neither those who could connect before nor those who can from now on have more than both modes say.
+    if ((modeBefore & mode) !== modeBefore) chmodSync(pathOf(file), modeBefore & mode);
+    if (owner !== uid || group !== gid) give(planned, file, uid, gid, owner);
+    if ((modeBefore & mode) !== mode) chmodSync(pathOf(file), mode);
+  }
+
+  /** With a second name it could be a socket of somebody else, which whoever can write in our folder has linked there. */
+  #isOurs(is: BigIntStats, place: Place, path: string): boolean {
+    const isKnown = is.uid === BigInt(this.#maker) || is.ino === place.given;
+    return is.isSocket() && is.nlink === 1n && path === place.path && isKnown;
   }
 }
 
-async function isDead(path: string): Promise<boolean> {
-  const isSocket = await lstat(path).then(
-    (status) => status.isSocket(),
-    () => false,
-  );
-  if (!isSocket) return false;
+/**
+ * Runs a bind, synchronously, under a umask that lets nobody but the owner connect. The umask is that of the whole process, and threads other than
+ * the main one cannot set it: there it throws.
+ */
+export function bindPrivately(bind: () => void): void {
+  const before = process.umask(0o177);
+  try {
+    bind();
+  } finally {
+    process.umask(before);
+  }
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+/** Throws where others than `owners` can exchange the files of a folder. */
+function assertOurs(planned: PlannedListener, folder: number, owners: readonly number[]): void {
+  const { uid, gid, mode } = fstatSync(folder);
+  const isSticky = (mode & 0o1000) !== 0;
+  const isOpen = (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
+  const name = linkedBy(folder);
+  if (!owners.includes(uid))
+    throw refusal(
+      'LISTEN_NOT_PERMITTED',
+      planned,
+      `the folder ${name} belongs to user ${uid}: expected root or the user that serves`,
+    );
+  if (isOpen && !isSticky)
+    throw refusal(
+      'LISTEN_NOT_PERMITTED',
+      planned,
+      `others can write to the folder ${name}, which has mode ${formatMode(mode)}: expected 0755 or less, or a sticky one`,
+    );
+}
+
+function give(planned: PlannedListener, file: number, uid: number, gid: number, owner: number): void {
+  try {
+    chownSync(pathOf(file), uid, gid);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EPERM') throw cause;
+    const why =
+      owner === uid
+        ? `only root (CAP_CHOWN) can give it to group ${gid}, of which this process is not a member`
+        : `only root (CAP_CHOWN) can give it to user ${uid}`;
+    throw refusal('LISTEN_NOT_PERMITTED', planned, why, cause);
+  }
+}
+
+/** proc(5): leads to the file itself, not to whatever has its name by now. */
+function pathOf(descriptor: number): string {
+  return `/proc/self/fd/${descriptor}`;
+}
+
+function linkedBy(descriptor: number): string {
+  try {
+    return readlinkSync(pathOf(descriptor));
+  } catch (cause) {
+    throw Object.assign(new Error('UNIX sockets need /proc, which is missing here'), { cause });
+  }
+}
+
+function refusal(
+  code: 'LISTEN_NOT_PERMITTED' | 'LISTEN_FAILED',
+  { service, text }: PlannedListener,
+  why: string,
+  cause?: unknown,
+): SmallservdError {
+  return new SmallservdError(code, `${service}: cannot listen on ${text}: ${why}`, { cause });
+}
+
+function failure(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}
+
+function formatMode(mode: number): string {
+  return (mode & 0o7777).toString(8).padStart(4, '0');
+}
+
+/** Whether nobody listens on a socket. */
+async function isDead(path: string, { uid, mode }: Stats): Promise<boolean> {
+  // To connect takes the right to write, which a mode may deny to ourselves.
+  const isShut = !isRoot() && uid === process.geteuid?.() && (mode & 0o200) === 0;
+  if (isShut) chmodSync(path, mode | 0o200);
+  try {
+    return await refusesClients(path);
+  } finally {
+    if (isShut) chmodSync(path, mode);
+  }
+}
+
+async function refusesClients(path: string): Promise<boolean> {
   return await new Promise<boolean>((resolve) => {
     const socket = connect(path);
     socket.on('connect', () => {

@@ -9,6 +9,11 @@ function parse(text: string): ListenAddress {
   return parseListenAddress(text, lookup);
 }
 
+/** What is read of a UNIX socket. */
+function unix(path: string, rest: object = {}): object {
+  return { scheme: 'unix', path, mode: 0o660, owner: null, group: null, ...rest };
+}
+
 const longPath = `/${'a'.repeat(106)}`;
 const network = [
   ['tcp://localhost:1201', 'tcp', 'both', 'localhost', 1201],
@@ -87,6 +92,69 @@ const bad: readonly (readonly [string, string])[] = [
     `unix://${longPath}b`,
     `${JSON.stringify(`unix://${`${longPath}b`.slice(0, 70)}...`)} has a path of 108 bytes: expected at most 107`,
   ],
+  ...[
+    'unix:///a%',
+    'unix:///a%4',
+    'unix:///a%zz',
+    'unix:///a%%41',
+    'unix:///a%c3',
+    'unix:///a%ff',
+    'unix:///%u0041',
+  ].map((text): [string, string] => [
+    text,
+    `"${text}" has a % that is not part of an escape: expected %25 for a % in the path`,
+  ]),
+  ...['unix:///run/a%2F', 'unix:///a%00b', 'unix://run%2Fa?mode=0660', 'unix://?mode=0660'].map(
+    (text): [string, string] => [
+      text,
+      `"${text}" is not a listen address: expected an absolute path, as in unix:///run/echo.sock`,
+    ],
+  ),
+  [
+    `unix:///${'%41'.repeat(107)}`,
+    `${JSON.stringify(`unix:///${'%41'.repeat(107).slice(0, 69)}...`)} has a path of 108 bytes: expected at most 107`,
+  ],
+  ...['8', '0x1', '1777', '01777', '00660', '-1', '0o660', '0660 ', '', 'rw', '6.0', '０'].map(
+    (mode): [string, string] => [
+      `unix:///a?mode=${mode}`,
+      `"unix:///a?mode=${mode}" has mode "${mode}": expected an octal number from 0 to 0777, such as 0660`,
+    ],
+  ),
+  ...['owner', 'group'].flatMap((name) =>
+    ['', '-1', 'a b', '4294967295', '99999999999', '%77', 'a=b', '1x', 'é'].map((account): [string, string] => [
+      `unix:///a?${name}=${account}`,
+      `"unix:///a?${name}=${account}" has ${name} "${account}": expected a name such as www-data, or a number`,
+    ]),
+  ),
+  ...['mode=0660&mode=0660', 'mode=0&owner=a&mode=1'].map((query): [string, string] => [
+    `unix:///a?${query}`,
+    `"unix:///a?${query}" has mode twice`,
+  ]),
+  ['unix:///a?owner=a&group=b&owner=c', '"unix:///a?owner=a&group=b&owner=c" has owner twice'],
+  ...[
+    ['', '', ''],
+    ['mode=0660&', '', ''],
+    ['user=a', 'user', ''],
+    ['constructor=1', 'constructor', ''],
+    ['mod=0660', 'mod', '; did you mean mode?'],
+    ['Mode=0660', 'Mode', '; did you mean mode?'],
+    ['onwer=a', 'onwer', '; did you mean owner?'],
+    ['groups=a', 'groups', '; did you mean group?'],
+  ].map(([query, name, suggestion]): [string, string] => [
+    `unix:///a?${query}`,
+    `"unix:///a?${query}" has parameter "${name}": expected mode, owner or group, and %3F for a ? in the path${suggestion}`,
+  ]),
+  ['unix:///a?mode', '"unix:///a?mode" has mode "": expected an octal number from 0 to 0777, such as 0660'],
+  ...['fd://3?mode=0660', 'fd://3?', 'systemd:echo?mode=0660', 'systemd:echo?owner=a&group=b'].map(
+    (text): [string, string] => [
+      text,
+      `"${text}" has parameters: mode and owner of an inherited socket are set where it is made`,
+    ],
+  ),
+  [
+    'tcp://localhost:7?mode=0660',
+    '"tcp://localhost:7?mode=0660" has port "7?mode=0660": expected 0 to 65535, or a service in /etc/services for tcp',
+  ],
   ...['fd://2', 'fd://', 'fd:3', 'fd://3x', 'fd://-3', 'fd://99999999'].map((text): [string, string] => [
     text,
     `"${text}" is not a listen address: expected a descriptor from 3 on, as in fd://3`,
@@ -104,10 +172,22 @@ describe('parseListenAddress', () => {
   });
 
   test.each([
-    ['unix:///run/echo.sock', { scheme: 'unix', path: '/run/echo.sock' }],
-    ['unix:///run/a b,c', { scheme: 'unix', path: '/run/a b,c' }],
-    ['unix:///run/../tmp//x', { scheme: 'unix', path: '/tmp/x' }],
-    [`unix://${longPath}`, { scheme: 'unix', path: longPath }],
+    ['unix:///run/echo.sock', unix('/run/echo.sock')],
+    ['unix:///run/a b,c', unix('/run/a b,c')],
+    ['unix:///run/../tmp//x', unix('/tmp/x')],
+    [`unix://${longPath}`, unix(longPath)],
+    ['unix:///run/a%3Fb%25c%3fmode=0', unix('/run/a?b%c?mode=0')],
+    ['unix:///run/%C3%A9 é&=', unix('/run/é é&=')],
+    ['unix:///run%2Fx', unix('/run/x')],
+    ['unix:///run/x?mode=0660', unix('/run/x')],
+    ['unix:///run/x?mode=660', unix('/run/x')],
+    ['unix:///run/x?mode=0', unix('/run/x', { mode: 0 })],
+    ['unix:///run/x?mode=0000', unix('/run/x', { mode: 0 })],
+    ['unix:///run/x?mode=7', unix('/run/x', { mode: 7 })],
+    ['unix:///run/x?mode=0777', unix('/run/x', { mode: 0o777 })],
+    ['unix:///run/x?owner=www-data', unix('/run/x', { owner: 'www-data' })],
+    ['unix:///run/x?group=4294967294', unix('/run/x', { group: '4294967294' })],
+    ['unix:///run/x?group=g&mode=600&owner=0', unix('/run/x', { mode: 0o600, owner: '0', group: 'g' })],
     ['fd://3', { scheme: 'fd', fd: 3 }],
     ['systemd:echo.socket', { scheme: 'systemd', name: 'echo.socket' }],
   ])('reads %s', (text, expected) => {
@@ -127,6 +207,9 @@ describe('parseListenAddress', () => {
       '[',
       ']',
       '%',
+      '%2',
+      '?mode=',
+      '&owner=',
       '*',
       '::1',
       '7',
@@ -167,6 +250,40 @@ describe('parseListenAddress', () => {
       fc.property(fc.constantFrom('tcp', 'udp'), host, fc.nat(65_535), (scheme, [written, expected], port) => {
         expect(parse(`${scheme}://${written}:${port}`)).toMatchObject({ scheme, host: expected, port });
       }),
+    );
+  });
+
+  test('reads every path and every set of parameters back, in any order', () => {
+    const path = fc
+      .array(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 3 })
+      .map((parts) => `/run/${parts.map((part) => part.replaceAll(/[/\0]/g, '%').replace(/^\.+$/, '?')).join('/')}`)
+      .filter((text) => Buffer.byteLength(text) <= 107);
+    const account = fc.oneof(fc.stringMatching(/^[A-Za-z_][\w.-]{0,31}$/), fc.nat(2 ** 32 - 2).map(String));
+    const given = fc.record({ mode: fc.nat(0o777), owner: account, group: account }, { requiredKeys: [] });
+    const encodings = [
+      (text: string) => text.replaceAll(/[%?]/g, encodeURIComponent),
+      (text: string) => encodeURIComponent(text).replaceAll('%2F', '/'),
+    ];
+    fc.assert(
+      fc.property(
+        path,
+        given,
+        fc.constantFrom(...encodings),
+        fc.boolean(),
+        fc.nat(5),
+        (plain, rest, encode, zero, turn) => {
+          const mode = rest.mode === undefined ? [] : [['mode', `${zero ? '0' : ''}${rest.mode.toString(8)}`] as const];
+          const owner = rest.owner === undefined ? [] : [['owner', rest.owner] as const];
+          const group = rest.group === undefined ? [] : [['group', rest.group] as const];
+          const parameters = [...mode, ...owner, ...group];
+          const turned = [...parameters.slice(turn % 3), ...parameters.slice(0, turn % 3)];
+          const ordered = turn > 2 ? turned.toReversed() : turned;
+          const query = ordered.map((pair) => pair.join('=')).join('&');
+          const text = `unix://${encode(plain)}${query === '' ? '' : `?${query}`}`;
+          fc.pre(text.length <= 400);
+          expect(parse(text)).toEqual({ ...unix(plain, rest), text });
+        },
+      ),
     );
   });
 });

@@ -9,11 +9,11 @@ user: www-data
 log: { level: debug, connections: off, file: logs/small.log }
 shutdown: { grace: 0s }
 reload: { grace: 1h }
-admin: { listen: "unix:///run/admin.sock", hosts: [time.example] }
+admin: { listen: "unix:///run/admin.sock?owner=www-data", hosts: [time.example] }
 defaults: { idleTimeout: never, maxBytes: 4MiB, exempt: [] }
 services:
   echo:
-    listen: ["tcp://[::1]:7", "udp4://10.0.0.1:7", "unix:///run/a b.sock", "fd://3", "systemd:echo.socket"]
+    listen: ["tcp://[::1]:7", "udp4://10.0.0.1:7", "unix:///run/a b%3F.sock?group=7&mode=0606", "fd://3", "systemd:echo.socket"]
     allow: [10.0.0.0/8, "::1"]
     connectionRate: { perSecond: 1, burst: 2 }
     allowSourcePorts: [53, 123]

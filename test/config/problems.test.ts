@@ -286,6 +286,28 @@ describe('overlapping listeners', () => {
       ],
     ],
     [
+      'the same path with other parameters, or written otherwise',
+      'services:\n' +
+        '  echo: { listen: ["unix:///run/a?mode=0600", "unix:///run/%61?mode=0660"] }\n' +
+        '  time: { listen: "unix:///run/a?owner=0" }\n' +
+        'admin: { listen: "unix:///run/a" }',
+      [
+        'test.yaml:2:47 services.echo.listen[1]: unix:///run/%61?mode=0660 overlaps with unix:///run/a?mode=0600 of this service',
+        'test.yaml:3:19 services.time.listen[0]: unix:///run/a?owner=0 overlaps with unix:///run/a?mode=0600 of services.echo',
+        'test.yaml:4:18 admin.listen: unix:///run/a overlaps with unix:///run/a?mode=0600 of services.echo',
+      ],
+    ],
+    [
+      'parameters that are wrong',
+      'services:\n  echo: { listen: ["unix:///run/a?mod=0600", "fd://3?mode=0600"] }\nadmin: { listen: "unix:///run/b?mode=rw" }',
+      [
+        'test.yaml:2:20 services.echo.listen[0]: "unix:///run/a?mod=0600" has parameter "mod": expected mode, owner or group, ' +
+          'and %3F for a ? in the path; did you mean mode?',
+        'test.yaml:2:46 services.echo.listen[1]: "fd://3?mode=0600" has parameters: mode and owner of an inherited socket are set where it is made',
+        'test.yaml:3:18 admin.listen: "unix:///run/b?mode=rw" has mode "rw": expected an octal number from 0 to 0777, such as 0660',
+      ],
+    ],
+    [
       'the admin endpoint and a service',
       'services:\n  echo: { listen: "tcp://*:9013" }\nadmin: { listen: "tcp://127.0.0.1:9013" }',
       ['test.yaml:3:18 admin.listen: tcp://127.0.0.1:9013 overlaps with tcp://*:9013 of services.echo'],

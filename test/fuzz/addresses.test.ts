@@ -16,6 +16,7 @@ const lookup = parseServicesFile('gopher 70/tcp\nntp 123/udp\n');
 const pieces = fc.constantFrom(
   ...'tcp udp tcp4 tcp6 udp4 udp6 unix fd systemd :// : :: ::1 [ ] % %eth0 * / /24 /0 /128 . , - + @'.split(' '),
   ...'0 00 7 9 10 255 256 65535 65536 1e3 0x7 ffff g 127.0.0.1 1.2.3.4 10.0.0.0 fe80 2001:db8 ::ffff:'.split(' '),
+  ...'? & = %3F %25 %2 %C3 mode= mode=0660 owner= owner=a group=7 0o7 8'.split(' '),
   ...'localhost gopher ntp echo a_b -a é ١ ／ ： /run/echo.sock echo.socket'.split(' '),
   '',
   ' ',
@@ -40,6 +41,7 @@ const written = fc.oneof(
     .map(([scheme, host, port]) => `${scheme}[${host}]:${port}`),
   fc.constantFrom(
     'unix:///run//echo/../echo.sock',
+    'unix:///run/a%3Fb%25.sock?mode=0600&owner=a&group=7',
     'fd://3',
     'fd://0012',
     'systemd:echo.socket',
@@ -144,8 +146,15 @@ test('the files of the system: whatever stands in them, they are read', () => {
 /** An address of the same meaning, from its parts. */
 function write(address: ListenAddress): string {
   switch (address.scheme) {
-    case 'unix':
-      return `unix://${address.path}`;
+    case 'unix': {
+      const { path, mode, owner, group } = address;
+      const parameters = [
+        `mode=${mode.toString(8)}`,
+        ...(owner === null ? [] : [`owner=${owner}`]),
+        ...(group === null ? [] : [`group=${group}`]),
+      ];
+      return `unix://${path.replaceAll(/[%?]/g, encodeURIComponent)}?${parameters.join('&')}`;
+    }
     case 'fd':
       return `fd://${address.fd}`;
     case 'systemd':

@@ -6,6 +6,7 @@ import type { ServiceCounters } from '../../src/counters.ts';
 import { hostServices } from '../../src/host.ts';
 import { InProcessDaemon } from '../../src/in-process-daemon.ts';
 import { createLog } from '../../src/log.ts';
+import { socketAccessFor } from '../../src/supervisor/socket-access.ts';
 import { planListeners } from '../../src/transport/plan.ts';
 import { LogLines } from '../support/daemon.ts';
 import { temporaryFolder } from '../support/daemon-process.ts';
@@ -31,7 +32,7 @@ export async function serveCounted(service: string, keys: object = {}): Promise<
   const daemon = new InProcessDaemon({
     config: loaded.config,
     services: await hostServices(loaded, systemClock, Math.random, log),
-    plan: await planListeners(loaded.config, new Map()),
+    plan: await planListeners(loaded.config, new Map(), socketAccessFor(null)),
     clock: systemClock,
     random: Math.random,
     log,

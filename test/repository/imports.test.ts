@@ -18,7 +18,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'supervisor',
     'transport',
   ],
-  address: ['errors.ts'],
+  address: ['errors.ts', 'suggestion.ts'],
   client: ['address', 'clock', 'conformance', 'dial', 'errors.ts', 'first-difference.ts', 'open-files.ts', 'units.ts'],
   clock: [],
   command: [
@@ -45,7 +45,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'transport',
     'version.ts',
   ],
-  config: ['address', 'clock', 'errors.ts', 'service.ts', 'services', 'units.ts'],
+  config: ['address', 'clock', 'errors.ts', 'service.ts', 'services', 'suggestion.ts', 'units.ts'],
   completion: ['command-line.ts', 'config', 'services'],
   conformance: ['address', 'clock', 'dial', 'errors.ts', 'first-difference.ts', 'guard', 'units.ts'],
   console: ['address', 'admin', 'running-daemon.ts', 'transport'],

@@ -39,6 +39,19 @@ describe('listenerChanges', () => {
     expect(services(kept)).toEqual(['daytime 1', 'clock 2']);
   });
 
+  it('keeps a UNIX listener whose file is to have another owner, group or mode', () => {
+    const [path, access] = ['/run/echo', { mode: 0o660, uid: 1, gid: 1 }];
+    const given = { transport: 'unix', path, access } as const;
+    for (const change of [{ mode: 0o600 }, { uid: 2 }, { gid: 2 }]) {
+      const next = { ...given, access: { ...access, ...change } };
+      expect(listenerChanges(plan(['echo', given]), plan(['echo', next]), none)).toMatchObject({
+        added: [],
+        removed: [],
+        kept: [{ target: next }],
+      });
+    }
+  });
+
   it.each([
     ['all interfaces after one address', echo, ['echo', network('tcp', '0.0.0.0', 1201)] as const],
     ['one address after all interfaces', ['time', network('udp', '::', 1237)] as const, time],

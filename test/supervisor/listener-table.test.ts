@@ -15,7 +15,7 @@ const plan: readonly PlannedListener[] = [
     service: 'time',
     text: 'unix:///run/time',
     optional: false,
-    target: { transport: 'unix', path: '/run/time' },
+    target: { transport: 'unix', path: '/run/time', access: { mode: 0o660, uid: 0, gid: 0 } },
   },
   { id: 4, service: 'qotd', text: 'fd://9', optional: false, target: { transport: 'udp', family: 'ipv4', fd: 9 } },
   { id: 5, service: 'echo', text: 'fd://7', optional: false, target: { transport: 'udp', family: 'ipv6', fd: 7 } },
@@ -62,6 +62,11 @@ describe('before anything is open', () => {
 });
 
 describe('toOpen', () => {
+  it('keeps from the workers whom the file of a UNIX socket is for: they do not make it', () => {
+    const unix = table.toOpen(none, { streams: true, when: 'any' }).find(({ id }) => id === 3);
+    expect(unix?.target).toEqual({ transport: 'unix', path: '/run/time' });
+  });
+
   it.each<[string, ReadonlySet<string>, boolean, number[]]>([
     ['a worker that starts: all streams, its own datagram services', new Set(['time']), true, [0, 2, 3, 6]],
     ['a worker that gains a service: its datagram sockets alone', new Set(['echo']), false, [1, 5]],

@@ -45,10 +45,10 @@ export interface State {
   readonly services: Readonly<Record<string, { readonly stream: { readonly accepted: number } }>>;
 }
 
-/** A folder that everybody may read and write, `nobody` too; it is gone when the test is over. */
+/** A folder that everybody may read and write, `nobody` too, but not take files of others from; it is gone when the test is over. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'smallservd-test-'));
-  chmodSync(folder, 0o777);
+  chmodSync(folder, 0o1777);
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

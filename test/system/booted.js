@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -52,9 +53,10 @@ async function show(unit, ...properties) {
   );
 }
 
-/** All that comes back for the text and its end; an object with `error` where that fails. */
+/** All that comes back for the text and its end; an object with `error` where that fails. Without a port `host` is the path of a UNIX socket. */
 async function tcp(port, text = '', host = '127.0.0.1') {
-  const socket = connect({ port, host, allowHalfOpen: true }).setTimeout(20_000, () =>
+  const target = port === undefined ? { path: host } : { port, host };
+  const socket = connect({ ...target, allowHalfOpen: true }).setTimeout(20_000, () =>
     socket.destroy(new Error('silence')),
   );
   const chunks = [];
@@ -182,6 +184,40 @@ async function outOfReach() {
   });
 }
 
+/** A UNIX socket for everybody, and one for a group of which the service is a member. */
+async function unixSockets(unit) {
+  const dropIn = '/etc/systemd/system/smallservd.service.d/sockets.conf';
+  await type('unix: drop-in', `printf '[Service]\\nRuntimeDirectory=smallservd\\n' > ${dropIn}`);
+  const folder = '/run/smallservd';
+  const add = (file, before) => edit(config, [before, `${before}"unix://${folder}/${file}", `]);
+  add('open.sock?mode=0666', 'listen: [');
+  await type('unix: daemon-reload', 'systemctl daemon-reload');
+  await type('unix: restart', 'systemctl restart smallservd.service');
+  note('unix: open', {
+    ...fileAt(`${folder}/open.sock`),
+    answer: await tcp(undefined, 'here\n', `${folder}/open.sock`),
+  });
+  add('group.sock?group=www-data', 'listen: [');
+  await call('systemctl restart smallservd.service');
+  note('unix: group without the right', await show(unit, 'ActiveState', 'ExecMainStatus'));
+  appendFileSync(dropIn, 'SupplementaryGroups=www-data\nSystemCallFilter=@chown\n');
+  await call('systemctl daemon-reload');
+  await type('unix: restart with the group', 'systemctl restart smallservd.service');
+  note('unix: group', { ...fileAt(`${folder}/group.sock`), ...(await show(unit, 'ActiveState')) });
+  edit(
+    config,
+    [`"unix://${folder}/open.sock?mode=0666", `, ''],
+    [`"unix://${folder}/group.sock?group=www-data", `, ''],
+  );
+  await type('unix: restart without', 'systemctl restart smallservd.service');
+}
+
+/** Who a file is for. */
+function fileAt(path) {
+  const { mode, gid } = statSync(path);
+  return { mode: (mode & 0o7777).toString(8), gid };
+}
+
 async function plain() {
   const unit = 'smallservd.service';
   await type('plain: dry run', 'smallservd install-service --dry-run');
@@ -250,6 +286,8 @@ async function plain() {
   note('plain: unit after the watchdog', await show(unit, 'MainPID', 'NRestarts', 'ActiveState'));
   note('plain: left after the watchdog', { pids: all.filter((pid) => existsSync(`/proc/${pid}`)) });
   await type('plain: log of the watchdog', 'journalctl --unit smallservd.service --output cat --no-pager --lines 200');
+
+  await unixSockets(unit);
 
   const lastLines = 'journalctl --sync; journalctl --unit smallservd.service --output cat --no-pager --lines 5';
   const client = connect(7, '127.0.0.1').setEncoding('latin1');

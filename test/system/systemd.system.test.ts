@@ -315,6 +315,12 @@ describe('smallservd.service', () => {
     expect(at('plain: log of the watchdog')['stdout']).toContain('Watchdog timeout (limit 5s)!');
   });
 
+  it('serves on UNIX sockets, and lets a group in where the unit allows it', () => {
+    expect(at('unix: open')).toEqual({ mode: '666', gid: expect.any(Number) as number, answer: 'here\n' });
+    expect(at('unix: group without the right')).toMatchObject({ ExecMainStatus: '77' });
+    expect(at('unix: group')).toEqual({ mode: '660', gid: 33, ActiveState: 'active' });
+  });
+
   it('lets clients finish at a stop, takes nobody new, and ends with 0', () => {
     expect(at('plain: unit while stopping')).toEqual({ ActiveState: 'deactivating', StatusText: 'clients finish' });
     expect(at('plain: stopped')).toEqual({ first: 'one\n', second: 'two\n' });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ResolvedAddress, resolveListenAddress } from '../../src/address/resolve.ts';
-import type { NetworkListenAddress } from '../../src/address/listen-address.ts';
+import type { NetworkListenAddress, UnixListenAddress } from '../../src/address/listen-address.ts';
+import type { SocketAccess } from '../../src/transport/listener.ts';
 import { type PlannedListener, planListeners } from '../../src/transport/plan.ts';
 import { load } from '../config/sources.ts';
 
@@ -12,13 +13,17 @@ function names(table: Readonly<Record<string, readonly string[]>>) {
     );
 }
 
+function access({ mode, owner, group }: UnixListenAddress): SocketAccess {
+  return { mode, uid: Number(owner ?? 1), gid: Number(group ?? 2) };
+}
+
 async function plan(
   services: string,
   table: Readonly<Record<string, readonly string[]>> = {},
   passed: ReadonlyMap<string, readonly number[]> = new Map(),
 ): Promise<readonly PlannedListener[]> {
   const { config } = await load(`services: { ${services} }`);
-  return planListeners(config, passed, names(table));
+  return planListeners(config, passed, access, names(table));
 }
 
 describe('planListeners', () => {
@@ -30,7 +35,7 @@ describe('planListeners', () => {
         service: 'echo',
         text: 'unix:///run/e',
         optional: false,
-        target: { transport: 'unix', path: '/run/e' },
+        target: { transport: 'unix', path: '/run/e', access: { mode: 0o660, uid: 1, gid: 2 } },
       },
       {
         id: 1,
@@ -54,6 +59,11 @@ describe('planListeners', () => {
         target: { transport: 'udp', family: 'ipv4', address: '127.0.0.1', port: 1201 },
       },
     ]);
+  });
+
+  it('keeps what an address says of its file', async () => {
+    const [planned] = await plan('echo: { listen: ["unix:///run/e?mode=606&owner=3&group=4"] }');
+    expect(planned?.target).toEqual({ transport: 'unix', path: '/run/e', access: { mode: 0o606, uid: 3, gid: 4 } });
   });
 
   it('asks the resolver for names: a listener for each address', async () => {

@@ -1,8 +1,26 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import * as fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { SocketAccess } from '../../src/transport/listener.ts';
+import type { PlannedListener } from '../../src/transport/plan.ts';
+import { bindPrivately, SocketFiles } from '../../src/transport/unix-socket.ts';
 import { serve } from '../support/daemon.ts';
 import { TcpClient } from '../support/tcp.ts';
 
@@ -86,6 +104,276 @@ describe('a socket file that is already there', () => {
     await expect(serve({ echo: { listen: [`unix://${missing}`] } })).rejects.toMatchObject({
       name: 'SmallservdError',
       message: expect.stringContaining(`echo: cannot listen on unix://${missing}`),
+    });
+  });
+});
+
+/** The permission bits of the file at `path`. */
+function modeOf(file: string = path): number {
+  return lstatSync(file).mode & 0o7777;
+}
+
+/** For this test, with no umask at all: what is private is so by our own doing. */
+function withoutUmask(): void {
+  const before = process.umask(0);
+  onTestFinished(() => void process.umask(before));
+}
+
+describe('the file of a UNIX listener', () => {
+  it.each([
+    ['', 0o660],
+    ['?mode=0600', 0o600],
+    ['?mode=0', 0],
+    ['?mode=0777', 0o777],
+    ['?mode=062', 0o062],
+    [`?mode=0666&owner=${process.geteuid?.()}&group=${process.getegid?.()}`, 0o666],
+  ])('%s: nobody else can connect until it has its mode', async (parameters, mode) => {
+    withoutUmask();
+    const bound: number[] = [];
+    const listen: unknown = Reflect.get(Server.prototype, 'listen');
+    const spy = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (this: Server, ...args: unknown[]) {
+      if (typeof listen === 'function') Reflect.apply(listen, this, args);
+      // Bound and listening by now, as that is done at once.
+      bound.push(modeOf());
+      return this;
+    });
+    onTestFinished(() => spy.mockRestore());
+    await serve({ echo: { listen: [`unix://${path}${parameters}`] } });
+    expect(bound).toEqual([0o600]);
+    expect(process.umask()).toBe(0);
+    const { uid, gid } = lstatSync(path);
+    expect([modeOf(), uid, gid]).toEqual([mode, process.geteuid?.(), process.getegid?.()]);
+  });
+
+  it('may have ? and % in its name, which is told as a config would have it', async () => {
+    const odd = join(directory, 'a?mode=0%25');
+    const daemon = await serve({ echo: { listen: [`unix://${directory}/a%3Fmode=0%2525?mode=0600`] } });
+    expect(modeOf(odd)).toBe(0o600);
+    expect(daemon.listeners).toEqual([{ service: 'echo', transport: 'unix', address: odd, port: 0 }]);
+  });
+
+  it('whose owner is unknown ends the start, and names the listener', async () => {
+    for (const [kind, parameter] of [
+      ['user', 'owner'],
+      ['group', 'group'],
+    ]) {
+      const text = `unix://${path}?${parameter}=no-such-account`;
+      await expect(serve({ echo: { listen: [text] } })).rejects.toMatchObject({
+        code: 'USER_UNKNOWN',
+        message: `echo: ${text}: there is no ${kind} no-such-account`,
+      });
+    }
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('stays closed, and nothing else open, where it cannot be given away', async () => {
+    const other = join(directory, 'other.sock');
+    const refuse = vi.spyOn(SocketFiles.prototype, 'grant').mockImplementation(() => {
+      throw new Error('no');
+    });
+    onTestFinished(() => refuse.mockRestore());
+    await expect(serve({ echo: { listen: [`unix://${path}`, `unix://${other}`] } })).rejects.toThrow('no');
+    expect([existsSync(path), existsSync(other)]).toEqual([false, false]);
+  });
+});
+
+describe('bindPrivately', () => {
+  it('puts the umask back, whatever comes of the bind', () => {
+    withoutUmask();
+    process.umask(0o027);
+    bindPrivately(() => expect(process.umask()).toBe(0o177));
+    expect(process.umask()).toBe(0o027);
+    expect(() =>
+      bindPrivately(() => {
+        throw new Error('in use');
+      }),
+    ).toThrow('in use');
+    expect(process.umask()).toBe(0o027);
+  });
+});
+
+/** Binds a socket there until the test is over. */
+async function bind(file: string = path): Promise<void> {
+  const server = createServer();
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => bindPrivately(() => void server.listen(file, resolve)));
+}
+
+function failureOf(run: () => void): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+describe('SocketFiles', () => {
+  const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+
+  function planned(access: Partial<SocketAccess> = {}, file: string = path): readonly PlannedListener[] {
+    const target = { transport: 'unix', path: file, access: { mode: 0o660, uid, gid, ...access } } as const;
+    return [{ id: 0, service: 'echo', text: `unix://${file}`, optional: false, target }];
+  }
+
+  async function prepared(): Promise<SocketFiles> {
+    const files = new SocketFiles();
+    await files.prepare(planned());
+    await bind();
+    return files;
+  }
+
+  const replaced = {
+    code: 'LISTEN_FAILED',
+    message: expect.stringMatching(/^echo: cannot listen on unix:.*: its file is not the socket that was made there/),
+  };
+
+  it('gives any mode after any other', async () => {
+    const files = await prepared();
+    fc.assert(
+      fc.property(fc.nat(0o777), (mode) => {
+        files.grant(planned({ mode }));
+        expect(modeOf()).toBe(mode);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('changes nothing where all is as it should be', async () => {
+    const files = await prepared();
+    files.grant(planned());
+    const before = lstatSync(path, { bigint: true }).ctimeNs;
+    files.grant(planned());
+    expect(lstatSync(path, { bigint: true }).ctimeNs).toBe(before);
+  });
+
+  it('leaves alone what others bind', async () => {
+    const file = join(directory, 'file');
+    writeFileSync(file, '', { mode: 0o604 });
+    const target = { transport: 'unix', path: file } as const;
+    const plan = [{ id: 0, service: 'echo', text: '', optional: false, target }];
+    const files = new SocketFiles();
+    await files.prepare(plan);
+    files.grant(plan);
+    expect(modeOf(file)).toBe(0o604);
+  });
+
+  it.each<[string, () => Promise<void> | void]>([
+    ['a symbolic link to a file', () => symlinkSync(join(directory, 'target'), path)],
+    [
+      'a symbolic link to a socket',
+      async () => {
+        await bind(join(directory, 'socket'));
+        symlinkSync(join(directory, 'socket'), path);
+      },
+    ],
+    ['a file', () => writeFileSync(path, '', { mode: 0o600 })],
+    ['a folder', () => mkdirSync(path, 0o700)],
+    [
+      'another name of a socket',
+      async () => {
+        await bind(join(directory, 'socket'));
+        linkSync(join(directory, 'socket'), path);
+      },
+    ],
+    [
+      'a socket in a folder that took the place of ours',
+      async () => {
+        const others = join(directory, 'others');
+        mkdirSync(others);
+        await bind(join(others, 'echo.sock'));
+        rmSync(`${directory}-was`, { recursive: true, force: true });
+        renameSync(directory, `${directory}-was`);
+        onTestFinished(() => rmSync(`${directory}-was`, { recursive: true, force: true }));
+        symlinkSync(`${directory}-was/others`, directory);
+      },
+    ],
+  ])('does not touch %s that is in the place of the socket', async (_what, replace) => {
+    const target = join(directory, 'target');
+    writeFileSync(target, 'precious', { mode: 0o600 });
+    const files = await prepared();
+    files.grant(planned());
+    unlinkSync(path);
+    await replace();
+    const before = lstatSync(path).mode;
+    expect(failureOf(() => files.grant(planned({ mode: 0o777 })))).toMatchObject(replaced);
+    expect(lstatSync(path).mode).toBe(before);
+    if (existsSync(target)) expect(modeOf(target)).toBe(0o600);
+  });
+
+  it('knows nothing of a socket that it did not prepare for', async () => {
+    await bind();
+    expect(failureOf(() => new SocketFiles().grant(planned({ mode: 0o777 })))).toMatchObject(replaced);
+    expect(modeOf()).toBe(0o600);
+  });
+
+  it('says so where the file is gone', async () => {
+    const files = await prepared();
+    unlinkSync(path);
+    expect(failureOf(() => files.grant(planned()))).toMatchObject({
+      code: 'LISTEN_FAILED',
+      message: expect.stringContaining('ENOENT'),
+    });
+  });
+
+  describe.runIf(uid === 0)('as root', () => {
+    it('gives owner, group and mode, and takes them back', async () => {
+      const files = await prepared();
+      for (const access of [
+        { uid: 1, gid: 2, mode: 0o606 },
+        { uid: 3, gid: 2, mode: 0o660 },
+        { uid: 0, gid: 0, mode: 0o600 },
+      ]) {
+        files.grant(planned(access));
+        expect(lstatSync(path)).toMatchObject({ uid: access.uid, gid: access.gid });
+        expect(modeOf()).toBe(access.mode);
+      }
+    });
+
+    it('does not take the socket of somebody else for its own', async () => {
+      const files = await prepared();
+      chownSync(path, 1, 1);
+      expect(failureOf(() => files.grant(planned()))).toMatchObject(replaced);
+      expect(lstatSync(path).uid).toBe(1);
+      // One that it has given away is known again.
+      chownSync(path, 0, 0);
+      files.grant(planned({ uid: 1 }));
+      files.grant(planned({ uid: 2 }));
+      expect(lstatSync(path).uid).toBe(2);
+    });
+
+    it.each([
+      [0, 0, 0o755, true],
+      [0, 0, 0o775, true],
+      [0, 0, 0o1777, true],
+      [0, 7, 0o1775, true],
+      [7, 7, 0o755, true],
+      [8, 8, 0o700, true],
+      [0, 7, 0o775, false],
+      [0, 0, 0o757, false],
+      [0, 0, 0o777, false],
+      [7, 7, 0o775, false],
+      [9, 0, 0o700, false],
+      [9, 0, 0o1777, false],
+    ])('a folder of user %i, group %i, mode %i: %s', async (owner, group, mode, isFit) => {
+      chmodSync(directory, mode);
+      chownSync(directory, owner, group);
+      // 7 serves, 8 is to have the socket.
+      const result = new SocketFiles().prepare(planned({ uid: 8 }), 7);
+      if (isFit) return await result;
+      return await expect(result).rejects.toMatchObject({
+        code: 'LISTEN_NOT_PERMITTED',
+        message: expect.stringMatching(/^echo: cannot listen on unix:.* (folder .* belongs to|write to the folder) /),
+      });
+    });
+
+    it('never begins with a file that is there', async () => {
+      for (const make of [() => writeFileSync(path, ''), () => symlinkSync('/nowhere', path)]) {
+        make();
+        await expect(new SocketFiles().prepare(planned())).rejects.toMatchObject({ code: 'LISTEN_IN_USE' });
+        expect(lstatSync(path).isSocket()).toBe(false);
+        unlinkSync(path);
+      }
     });
   });
 });

@@ -1,0 +1,275 @@
+import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { childrenOf, commandOf, daemonProgram, needs, temporaryFolder } from './machine.ts';
+import { DaemonProgram, Program, run, type StartOptions } from './program.ts';
+
+needs('nc', 'setpriv', 'unshare', 'mount', 'getent');
+
+const nobody = { uid: 65_534, gid: 65_534 };
+const daemonUser = { uid: 1, gid: 1 };
+const wwwData = { uid: 33, gid: 33 };
+const games = 60;
+
+function accessOf(path: string): { readonly mode: string; readonly uid: number; readonly gid: number } {
+  const { mode, uid, gid } = lstatSync(path);
+  return { mode: (mode & 0o7777).toString(8), uid, gid };
+}
+
+/** When a file was made, or given another owner or mode: a number of a file that is gone may be used again. */
+function changedAt(path: string): bigint | undefined {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ctimeNs;
+}
+
+/** The command line that runs another as a user who is a member of groups. */
+function as({ uid, gid }: typeof nobody, groups: readonly number[], argv: readonly string[]): readonly string[] {
+  const ids = [`--reuid=${uid}`, `--regid=${gid}`];
+  return ['setpriv', ...ids, ...(groups.length === 0 ? ['--clear-groups'] : ['--groups', groups.join()]), ...argv];
+}
+
+/** What a user gets from a socket for `hello`, or why there is nothing. */
+async function ask(path: string, user: typeof nobody, groups: readonly number[] = []): Promise<string> {
+  const { output, complaints } = await run(as(user, groups, ['nc', '-N', '-w', '5', '-U', path]), { input: 'hello' });
+  return output || complaints;
+}
+
+/** What `smallservd status` tells a user. */
+async function status(path: string, user: typeof nobody, groups: readonly number[] = []): Promise<string> {
+  const argv = as(user, groups, [...daemonProgram, 'status', '--admin', `unix://${path}`]);
+  const { output, complaints } = await run(argv, { directory: '/' });
+  return output || complaints;
+}
+
+const denied = /Permission denied/;
+
+function configOf(folder: string, config: object): readonly string[] {
+  const file = join(folder, 'smallservd.yaml');
+  writeFileSync(file, JSON.stringify(config), { mode: 0o644 });
+  return ['--config', file];
+}
+
+async function start(config: object, folder = temporaryFolder()): Promise<DaemonProgram> {
+  const daemon = new DaemonProgram(configOf(folder, config));
+  await daemon.ready();
+  return daemon;
+}
+
+async function refused(
+  config: object,
+  around: (argv: readonly string[]) => readonly string[] = (argv) => argv,
+  options: StartOptions = {},
+): Promise<Program> {
+  const argv = [...daemonProgram, ...configOf(temporaryFolder(), config)];
+  return run(around(argv), options);
+}
+
+function echo(...listen: readonly string[]): object {
+  return { services: { echo: { listen } } };
+}
+
+describe('a UNIX socket of a daemon that root started', () => {
+  it('lets owner, group and others in as its address says', async () => {
+    const path = join(temporaryFolder(), 'echo.sock');
+    await start({ workers: 2, ...echo(`unix://${path}?mode=0660&owner=www-data&group=games`) });
+    expect(accessOf(path)).toEqual({ mode: '660', uid: wwwData.uid, gid: games });
+    expect(await ask(path, wwwData)).toBe('hello');
+    expect(await ask(path, daemonUser, [games])).toBe('hello');
+    expect(await ask(path, daemonUser)).toMatch(denied);
+    // Not even the user that serves.
+    expect(await ask(path, nobody)).toMatch(denied);
+  });
+
+  it.each([
+    [{}, nobody, 65_534],
+    [{ user: 'daemon' }, daemonUser, 1],
+    [{ user: 'daemon', group: 'games' }, daemonUser, games],
+    [{ user: '47110', group: '47111' }, { uid: 47_110, gid: 47_111 }, 47_111],
+  ])('is of those who serve unless it says otherwise: %j', async (account, user, group) => {
+    const path = join(temporaryFolder(), 'echo.sock');
+    await start({ workers: 2, ...account, ...echo(`unix://${path}`) });
+    expect(accessOf(path)).toEqual({ mode: '660', uid: user.uid, gid: group });
+    expect(await ask(path, user)).toBe('hello');
+    expect(await ask(path, { uid: 47_000, gid: 47_000 }, [group])).toBe('hello');
+    expect(await ask(path, { uid: 47_000, gid: 47_000 })).toMatch(denied);
+  });
+
+  it('gets another owner, group and mode by a reload, and its clients stay', async () => {
+    const [folder, path] = [temporaryFolder(), join(temporaryFolder(), 'echo.sock')];
+    const daemon = await start({ workers: 2, ...echo(`unix://${path}?owner=www-data`) }, folder);
+    const client = new Program(['nc', '-U', path]);
+    client.type('before');
+    await client.says(/before/);
+    for (const [parameters, expected] of [
+      ['owner=games&group=games&mode=0600', { mode: '600', uid: 5, gid: games }],
+      ['group=33&mode=0060', { mode: '60', ...nobody, gid: 33 }],
+    ] as const) {
+      const before = daemon.lines.filter(({ msg }) => msg === 'reloaded').length;
+      configOf(folder, { workers: 2, ...echo(`unix://${path}?${parameters}`) });
+      daemon.signal('SIGHUP');
+      await daemon.until(() => daemon.lines.filter(({ msg }) => msg === 'reloaded').length > before, 'the reload');
+      expect(accessOf(path)).toEqual(expected);
+    }
+    expect(await ask(path, daemonUser, [33])).toBe('hello');
+    expect(await ask(path, nobody)).toMatch(denied);
+    client.type(' and after');
+    await client.says(/before and after/);
+  });
+
+  it.each([
+    [
+      'a symbolic link',
+      (folder: string, target: string) => {
+        renameSync(join(folder, 'echo.sock'), join(folder, 'moved.sock'));
+        symlinkSync(target, join(folder, 'echo.sock'));
+      },
+    ],
+    [
+      'a link in the place of its folder',
+      (folder: string, target: string) => {
+        const others = join(target, '..');
+        renameSync(folder, `${folder}-moved`);
+        symlinkSync(others, folder);
+      },
+    ],
+  ])('%s that whoever owns its folder puts there leads no change astray', async (_what, swap) => {
+    const [own, others, folder] = [temporaryFolder(0o777), temporaryFolder(), temporaryFolder()];
+    const [place, target] = [join(own, 'place'), join(others, 'echo.sock')];
+    mkdirSync(place);
+    chownSync(place, nobody.uid, nobody.gid);
+    const daemon = await start({ workers: 2, ...echo(`unix://${place}/echo.sock`) }, folder);
+    // Of root, private and, to make it harder, a socket.
+    const other = await start({ workers: 2, ...echo(`unix://${target}?owner=root&group=root&mode=0600`) });
+    const before = accessOf(target);
+    expect(before).toEqual({ mode: '600', uid: 0, gid: 0 });
+    swap(place, target);
+    configOf(folder, { workers: 2, ...echo(`unix://${place}/echo.sock?mode=0666&owner=daemon`) });
+    daemon.signal('SIGHUP');
+    const { errors } = await daemon.line(({ msg }) => msg.startsWith('reload failed'));
+    expect(errors).toEqual([expect.stringMatching(/its file is not the socket that was made there/)]);
+    expect(accessOf(target)).toEqual(before);
+    other.signal('SIGTERM');
+    await other.end();
+  });
+
+  it.each([
+    ['everybody can write', 0, 0, 0o777, /others can write to the folder .* mode 0777/],
+    ['a group can write', 0, games, 0o775, /others can write to the folder .* mode 0775/],
+    [
+      'belongs to a stranger',
+      5,
+      games,
+      0o755,
+      /the folder .* belongs to user 5: expected root or the user that serves/,
+    ],
+  ])('is not made in a folder that %s', async (_what, uid, gid, mode, message) => {
+    const folder = temporaryFolder();
+    chmodSync(folder, mode);
+    chownSync(folder, uid, gid);
+    const daemon = await refused({ workers: 2, ...echo(`unix://${folder}/echo.sock`) });
+    expect((await daemon.end()).code).toBe(77);
+    expect(daemon.complaints).toMatch(message);
+    expect(statSync(folder).nlink).toBe(2);
+  });
+
+  it('needs /proc, and says so', async () => {
+    const path = join(temporaryFolder(), 'echo.sock');
+    const withoutProc = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh'];
+    const daemon = await refused({ workers: 2, ...echo(`unix://${path}`) }, (argv) => [...withoutProc, ...argv]);
+    expect((await daemon.end()).code).toBe(1);
+    expect(daemon.complaints).toMatch(/cannot listen on unix:.*: UNIX sockets need \/proc, which is missing here/);
+  });
+
+  it('becomes that of the user with workers: 0, who can give it to nobody else', async () => {
+    const folder = temporaryFolder();
+    chownSync(folder, nobody.uid, nobody.gid);
+    const path = join(folder, 'echo.sock');
+    const daemon = await start({ workers: 0, ...echo(`unix://${path}?mode=0606`) });
+    expect(accessOf(path)).toEqual({ mode: '606', ...nobody });
+    expect(await ask(path, daemonUser)).toBe('hello');
+    daemon.signal('SIGTERM');
+    await daemon.end();
+    const other = await refused({ workers: 0, ...echo(`unix://${path}?owner=www-data`) });
+    expect((await other.end()).code).toBe(77);
+    expect(other.complaints).toMatch(/cannot listen on unix:.*: only root \(CAP_CHOWN\) can give it to user 33/);
+  });
+});
+
+describe('the admin endpoint on a UNIX socket', () => {
+  it('is given away by root, also when its process is replaced', async () => {
+    const folder = temporaryFolder();
+    chownSync(folder, nobody.uid, nobody.gid);
+    const path = join(folder, 'admin.sock');
+    const listen = `unix://${path}?owner=www-data&group=games&mode=0640`;
+    const daemon = await start({ workers: 2, admin: { listen }, ...echo('tcp://127.0.0.1:0') });
+    const expected = { mode: '640', uid: wwwData.uid, gid: games };
+    expect(accessOf(path)).toEqual(expected);
+    const before = changedAt(path);
+    expect(await status(path, wwwData)).toMatch(/: ready$/m);
+    expect(await status(path, daemonUser, [games])).toMatch(/no daemon answers at unix:.*: not permitted/);
+    const child = childrenOf(daemon.pid).find((pid) => commandOf(pid).includes('admin/child.js'));
+    if (child === undefined) throw new Error('the endpoint has no process of its own');
+    process.kill(child, 'SIGKILL');
+    await daemon.until(() => {
+      const file = lstatSync(path, { throwIfNoEntry: false });
+      return (
+        file !== undefined && changedAt(path) !== before && file.uid === wwwData.uid && (file.mode & 0o777) === 0o640
+      );
+    }, 'the socket of the next one');
+    expect(accessOf(path)).toEqual(expected);
+    expect(await status(path, wwwData)).toMatch(/: ready$/m);
+  });
+});
+
+/** In a folder of nobody's. */
+function socketOfNobody(): string {
+  const folder = temporaryFolder();
+  chownSync(folder, nobody.uid, nobody.gid);
+  return join(folder, 'echo.sock');
+}
+
+describe('a UNIX socket of a daemon that somebody else started', () => {
+  it.each([2, 0])('can have a group of theirs, with workers: %i', async (workers) => {
+    const path = socketOfNobody();
+    const config = { workers, ...echo(`unix://${path}?mode=0060&group=games`) };
+    const daemon = new DaemonProgram(configOf(temporaryFolder(), config), (argv) => as(nobody, [games], argv), {
+      directory: '/',
+    });
+    await daemon.ready();
+    expect(accessOf(path)).toEqual({ mode: '60', uid: nobody.uid, gid: games });
+    expect(await ask(path, daemonUser, [games])).toBe('hello');
+    expect(await ask(path, daemonUser)).toMatch(denied);
+  });
+
+  it('that was left shut even for them is removed all the same; a live one stays', async () => {
+    const path = socketOfNobody();
+    const config = { workers: 0, ...echo(`unix://${path}?mode=0`) };
+    const again = (): DaemonProgram =>
+      new DaemonProgram(configOf(temporaryFolder(), config), (argv) => as(nobody, [], argv), { directory: '/' });
+    const killed = again();
+    await killed.ready();
+    killed.signal('SIGKILL');
+    await killed.end();
+    expect(accessOf(path).mode).toBe('0');
+    const next = again();
+    await next.ready();
+    expect(accessOf(path)).toEqual({ mode: '0', ...nobody });
+    const second = again();
+    expect((await second.end()).code).toBe(1);
+    expect(second.complaints).toMatch(/the address is in use/);
+    expect(accessOf(path)).toEqual({ mode: '0', ...nobody });
+  });
+
+  it.each([
+    ['owner=www-data', 'only root (CAP_CHOWN) can give it to user 33'],
+    ['group=games', 'only root (CAP_CHOWN) can give it to group 60, of which this process is not a member'],
+  ])('cannot be given away: %s', async (parameter, why) => {
+    for (const workers of [2, 0]) {
+      const path = socketOfNobody();
+      const config = { workers, ...echo(`unix://${path}?${parameter}`) };
+      const daemon = await refused(config, (argv) => as(nobody, [], argv), { directory: '/' });
+      expect((await daemon.end()).code).toBe(77);
+      expect(daemon.complaints).toBe(`smallservd: echo: cannot listen on unix://${path}?${parameter}: ${why}\n`);
+      expect(lstatSync(path, { throwIfNoEntry: false })).toBeUndefined();
+    }
+  });
+});
