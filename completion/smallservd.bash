@@ -69,6 +69,8 @@ defaults.lingerTimeout
 defaults.maxBytes
 defaults.maxConnections
 defaults.maxConnectionsPerSource
+defaults.networkShare.ipv6Prefix56
+defaults.networkShare.ipv6Prefix48
 defaults.connectionRate.perSecond
 defaults.connectionRate.burst
 defaults.streamPrefix.ipv4
@@ -103,6 +105,8 @@ services.echo.lingerTimeout
 services.echo.maxBytes
 services.echo.maxConnections
 services.echo.maxConnectionsPerSource
+services.echo.networkShare.ipv6Prefix56
+services.echo.networkShare.ipv6Prefix48
 services.echo.connectionRate.perSecond
 services.echo.connectionRate.burst
 services.echo.streamPrefix.ipv4
@@ -137,6 +141,8 @@ services.discard.lingerTimeout
 services.discard.maxBytes
 services.discard.maxConnections
 services.discard.maxConnectionsPerSource
+services.discard.networkShare.ipv6Prefix56
+services.discard.networkShare.ipv6Prefix48
 services.discard.connectionRate.perSecond
 services.discard.connectionRate.burst
 services.discard.streamPrefix.ipv4
@@ -171,6 +177,8 @@ services.chargen.lingerTimeout
 services.chargen.maxBytes
 services.chargen.maxConnections
 services.chargen.maxConnectionsPerSource
+services.chargen.networkShare.ipv6Prefix56
+services.chargen.networkShare.ipv6Prefix48
 services.chargen.connectionRate.perSecond
 services.chargen.connectionRate.burst
 services.chargen.streamPrefix.ipv4
@@ -205,6 +213,8 @@ services.qotd.lingerTimeout
 services.qotd.maxBytes
 services.qotd.maxConnections
 services.qotd.maxConnectionsPerSource
+services.qotd.networkShare.ipv6Prefix56
+services.qotd.networkShare.ipv6Prefix48
 services.qotd.connectionRate.perSecond
 services.qotd.connectionRate.burst
 services.qotd.streamPrefix.ipv4
@@ -241,6 +251,8 @@ services.systat.lingerTimeout
 services.systat.maxBytes
 services.systat.maxConnections
 services.systat.maxConnectionsPerSource
+services.systat.networkShare.ipv6Prefix56
+services.systat.networkShare.ipv6Prefix48
 services.systat.connectionRate.perSecond
 services.systat.connectionRate.burst
 services.systat.streamPrefix.ipv4
@@ -277,6 +289,8 @@ services.daytime.lingerTimeout
 services.daytime.maxBytes
 services.daytime.maxConnections
 services.daytime.maxConnectionsPerSource
+services.daytime.networkShare.ipv6Prefix56
+services.daytime.networkShare.ipv6Prefix48
 services.daytime.connectionRate.perSecond
 services.daytime.connectionRate.burst
 services.daytime.streamPrefix.ipv4
@@ -313,6 +327,8 @@ services.time.lingerTimeout
 services.time.maxBytes
 services.time.maxConnections
 services.time.maxConnectionsPerSource
+services.time.networkShare.ipv6Prefix56
+services.time.networkShare.ipv6Prefix48
 services.time.connectionRate.perSecond
 services.time.connectionRate.burst
 services.time.streamPrefix.ipv4

@@ -4,9 +4,15 @@ import { formatHostPort } from './address/host-port.ts';
 import { nonZero, type ServiceCounters } from './counters.ts';
 import type { CloseReason, Endpoint, Log } from './service.ts';
 
-/** What the log wants to know of a client that has gone. */
-export interface ClosedClient {
+/** A stream client by name. */
+export interface NamedClient {
   readonly peer: Endpoint;
+  /** The user who is a UNIX client, where the kernel tells. */
+  readonly uid: number | undefined;
+}
+
+/** What the log wants to know of a client that has gone. */
+export interface ClosedClient extends NamedClient {
   /** The proxy that spoke for it. */
   readonly via: string | undefined;
   readonly local: string;
@@ -53,7 +59,7 @@ export class ConnectionLog {
     this.#log[this.#level](
       {
         service: this.#service,
-        peer: formatPeer(client.peer),
+        peer: formatPeer(client),
         ...(client.via !== undefined && { via: client.via }),
         local: client.local,
         bytesIn: client.received,
@@ -66,13 +72,13 @@ export class ConnectionLog {
   }
 
   /** A service threw: the first error of each summary period is logged whole, the others are counted. */
-  serviceFailed(error: unknown, peer?: Endpoint): void {
+  serviceFailed(error: unknown, client?: NamedClient): void {
     if (this.#errorLogged) {
       this.#errorsLeftOut += 1;
       return;
     }
     this.#errorLogged = true;
-    const who = peer === undefined ? {} : { peer: formatPeer(peer) };
+    const who = client === undefined ? {} : { peer: formatPeer(client) };
     this.#log.error(
       { service: this.#service, ...who, err: error },
       'the service threw an error: it costs this client its answer, the others nothing',
@@ -137,6 +143,7 @@ function difference(now: Record<string, number>, before: Record<string, number>)
   return Object.fromEntries(Object.entries(now).map(([key, count]) => [key, count - (before[key] ?? 0)]));
 }
 
-function formatPeer({ family, address, port }: Endpoint): string {
-  return family === 'unix' ? 'unix' : formatHostPort(address, port);
+function formatPeer({ peer: { family, address, port }, uid }: NamedClient): string {
+  if (family !== 'unix') return formatHostPort(address, port);
+  return uid === undefined ? 'unix' : `unix:${uid}`;
 }

@@ -46,6 +46,7 @@ export function newServiceCounters(): ServiceCounters {
         stalled: 0,
         lifetime: 0,
         quota: 0,
+        evicted: 0,
         shutdown: 0,
         'service-error': 0,
       },

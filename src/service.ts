@@ -22,6 +22,7 @@ export type CloseReason =
   | 'stalled'
   | 'lifetime'
   | 'quota'
+  | 'evicted'
   | 'shutdown'
   | 'service-error';
 

@@ -5,8 +5,10 @@ import type { Endpoint } from '../src/service.ts';
 import { FakeLog } from './support/fake-log.ts';
 
 const ipv4: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 40_000 };
+const unix: Endpoint = { family: 'unix', address: '', port: 0 };
 const client: ClosedClient = {
   peer: ipv4,
+  uid: undefined,
   via: undefined,
   local: '192.0.2.9:7',
   openedAtMs: 1000,
@@ -51,12 +53,14 @@ describe('the line for a closed client', () => {
     expect(log.records[0]?.fields).toMatchObject({ peer: '192.0.2.1:40000', via: '192.0.2.8:50000' });
   });
 
-  it.each<[Endpoint, string]>([
+  it.each<[Endpoint, string, number?]>([
     [ipv4, '192.0.2.1:40000'],
     [{ family: 'ipv6', address: '2001:db8::1', port: 40_000 }, '[2001:db8::1]:40000'],
-    [{ family: 'unix', address: '', port: 0 }, 'unix'],
-  ])('names %j', (peer, name) => {
-    connections.closed({ ...client, peer }, 2000, 'idle');
+    [unix, 'unix'],
+    [unix, 'unix:0', 0],
+    [unix, 'unix:1000', 1000],
+  ])('names %j', (peer, name, uid) => {
+    connections.closed({ ...client, peer, uid }, 2000, 'idle');
     expect(log.records[0]?.fields['peer']).toBe(name);
   });
 
@@ -130,7 +134,7 @@ describe('the summary', () => {
 describe('errors', () => {
   it('a service that throws: the first error of a period is logged whole, the others are counted', () => {
     const errors = [new Error('one'), new Error('two'), new Error('three')];
-    for (const error of errors) connections.serviceFailed(error, ipv4);
+    for (const error of errors) connections.serviceFailed(error, client);
     connections.summarise();
     connections.serviceFailed(new Error('four'));
     const logged = log.records.filter(({ level }) => level === 'error').map(({ fields }) => fields);
@@ -154,7 +158,7 @@ describe('errors', () => {
   it('what a peer sent never becomes part of a message', () => {
     const hostile = '\u001b[2J{"level":"error"}\n';
     connections.closed({ ...client, peer: { ...ipv4, address: hostile } }, 2000, 'idle');
-    connections.serviceFailed(new Error(hostile), ipv4);
+    connections.serviceFailed(new Error(hostile), client);
     for (const { message } of log.records) expect(message).toMatch(/^[\w ;,:]+$/);
   });
 });

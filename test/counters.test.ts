@@ -25,7 +25,7 @@ describe('newServiceCounters', () => {
   it('begins at zero, for every reason of the closed sets', () => {
     const counters = newServiceCounters();
     expect(new Set(Object.values(flatten(counters)))).toEqual(new Set([0]));
-    const closed = 'completed client-reset client-lost idle stalled lifetime quota shutdown service-error';
+    const closed = 'completed client-reset client-lost idle stalled lifetime quota evicted shutdown service-error';
     expect(Object.keys(counters.stream.closed)).toEqual(closed.split(' '));
     expect(Object.keys(counters.stream.refused)).toEqual(['proxy-header', 'denied', 'limit', 'source-limit', 'rate']);
     expect(Object.keys(counters.stream.wouldRefuse)).toEqual(['limit', 'source-limit', 'rate']);

@@ -13,6 +13,12 @@ export interface SourcePrefix {
   readonly ipv6: number;
 }
 
+/** How much of `maxConnections` one IPv6 network may have, in percent, 1 to 100; 100: as much as there is. */
+export interface NetworkShare {
+  readonly ipv6Prefix48: number;
+  readonly ipv6Prefix56: number;
+}
+
 /** What may be configured for a stream; durations in milliseconds, `Infinity` for `never` and `unlimited`. */
 export interface StreamLimits {
   readonly idleTimeoutMs: number;
@@ -22,6 +28,7 @@ export interface StreamLimits {
   readonly maxBytes: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerSource: number;
+  readonly networkShare: NetworkShare;
   readonly connectionRate: Rate;
   readonly sourcePrefix: SourcePrefix;
   /** Rates and connection limits count whom they would refuse, and refuse nobody. */
@@ -57,6 +64,8 @@ export interface AccessRules {
   readonly deny: readonly Cidr[];
   /** Sources to which rates and per-source limits do not apply. */
   readonly exempt: readonly Cidr[];
+  /** The same for sources that only a PROXY header names. */
+  readonly exemptByHeader: readonly Cidr[];
 }
 
 /** Whom a service believes that it speaks for others, by the PROXY protocol. */

@@ -46,6 +46,14 @@ export const ratio: Format<number> = scalar(
   (value) => value,
 );
 
+/** Percent. */
+export const share: Format<number> = scalar(
+  'share',
+  'a whole percentage from 1% to 100%, such as 25%',
+  (raw) => (typeof raw === 'string' && /^([1-9]\d?|100)%$/.test(raw) ? Number.parseInt(raw, 10) : undefined),
+  (value) => `${value}%`,
+);
+
 export const port: Format<number> = scalar(
   'port',
   'a port from 1 to 65535',

@@ -42,7 +42,12 @@ export function resolveService(
     type,
     module,
     listen: values.listen,
-    access: { allow: values.allow, deny: values.deny, exempt: values.exempt },
+    access: {
+      allow: values.allow,
+      deny: values.deny,
+      exempt: values.exempt,
+      exemptByHeader: values.proxyProtocol.exempt,
+    },
     proxy: { from: values.proxyProtocol.from, timeoutMs: values.proxyProtocol.timeout },
     stream: {
       idleTimeoutMs: values.idleTimeout,
@@ -52,6 +57,7 @@ export function resolveService(
       maxBytes: values.maxBytes,
       maxConnections: values.maxConnections,
       maxConnectionsPerSource: values.maxConnectionsPerSource,
+      networkShare: values.networkShare,
       connectionRate: values.connectionRate,
       sourcePrefix: values.streamPrefix,
       dryRun: values.dryRun,

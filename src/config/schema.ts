@@ -89,6 +89,12 @@ export const commonSchema = {
       'Proxies, by address or network, whose word the service takes: over TCP it serves them alone, each connection begins with a PROXY header ' +
         '(version 1 or 2), and the address in it is the client. Empty: no headers.',
     ),
+    exempt: leaf(
+      formats.cidrs,
+      [],
+      'Clients, by the address that a PROXY header gives them, to which rates and the limits per source do not apply. `exempt` does not hold ' +
+        'for such an address: the proxy may pass on whatever its own client claims.',
+    ),
     timeout: leaf(formats.headerTimeout, '5s', 'How long a connection may take to send its PROXY header.'),
   },
   idleTimeout: leaf(
@@ -108,12 +114,28 @@ export const commonSchema = {
     "How long a connection waits for the client's end of it after its own, before it is destroyed.",
   ),
   maxBytes: leaf(formats.quota, '1TiB', 'A connection is ended when it has carried this much, in and out together.'),
-  maxConnections: leaf(formats.count, 1000, 'How many connections the service holds at a time; more are refused.'),
+  maxConnections: leaf(
+    formats.count,
+    1000,
+    'How many connections the service holds at a time. When it is full, a newcomer takes the place of a client of the largest source, or is refused.',
+  ),
   maxConnectionsPerSource: leaf(
     formats.count,
     100,
-    'How many connections one source, an IPv4 address or an IPv6 /64 network by default, holds at a time; more are refused.',
+    'How many connections one source, a user of a UNIX socket, an IPv4 address or an IPv6 /64 network by default, holds at a time; more are refused.',
   ),
+  networkShare: {
+    ipv6Prefix56: leaf(
+      formats.share,
+      '25%',
+      'How much of `maxConnections` the sources of one IPv6 /56 network may hold together; more are refused. 100% is no limit.',
+    ),
+    ipv6Prefix48: leaf(
+      formats.share,
+      '50%',
+      'How much of `maxConnections` the sources of one IPv6 /48 network may hold together; more are refused. 100% is no limit.',
+    ),
+  },
   connectionRate: {
     perSecond: leaf(formats.count, 100, 'How many connections a second one source may open in the long run.'),
     burst: leaf(formats.count, 200, 'How many connections one source may open at once, after a pause.'),

@@ -9,9 +9,12 @@ export function isDenied(access: AccessRules, ip: IpAddress): boolean {
   return holds(access.deny, ip) || (access.allow.length > 0 && !holds(access.allow, ip));
 }
 
-/** Whether rates and per-source limits do not apply to the source. It may still be denied. */
-export function isExempt(access: AccessRules, ip: IpAddress): boolean {
-  return holds(access.exempt, ip);
+/**
+ * Whether rates and per-source limits do not apply to the source. It may still be denied. `isFromHeader`: the network has not shown the address, a
+ * PROXY header names it.
+ */
+export function isExempt(access: AccessRules, ip: IpAddress, isFromHeader: boolean = false): boolean {
+  return holds(isFromHeader ? access.exemptByHeader : access.exempt, ip);
 }
 
 function holds(list: readonly Cidr[], ip: IpAddress): boolean {

@@ -1,8 +1,8 @@
-import type { IpAddress } from '../address/ip-address.ts';
-import type { AccessRules, StreamLimits } from '../config/config.ts';
+import type { AccessRules, NetworkShare, StreamLimits } from '../config/config.ts';
 import { isDenied, isExempt } from './access-list.ts';
 import type { DescriptorShare } from './descriptor-budget.ts';
-import { type SourceKey, SourceMask, sourceKey } from './source-prefix.ts';
+import { isUnixUser, type Source, SourceMask } from './source-prefix.ts';
+import { networkPrefixes, type Place, SourceTree } from './source-tree.ts';
 import { TokenTable } from './token-bucket.ts';
 
 /**
@@ -14,7 +14,7 @@ export type RefuseReason = 'proxy-header' | 'denied' | 'limit' | 'source-limit' 
 /** The reasons that a dry run only counts. */
 export type WouldRefuseReason = Extract<RefuseReason, 'limit' | 'source-limit' | 'rate'>;
 
-/** A source, `192.0.2.7`, `2001:db8::/64` or `unix`, and its connections. */
+/** A source, `192.0.2.7`, `2001:db8::/64` or `unix:1000`, and its connections. */
 export interface SourceCount {
   readonly source: string;
   readonly connections: number;
@@ -31,8 +31,9 @@ export interface AdmissionOptions {
 }
 
 /**
- * Which stream clients of one service are let in. A source is an IPv4 address, an IPv6 /64 (unless the config says otherwise), or all UNIX clients
- * together (`undefined`), whom no CIDR rule concerns. Limits refuse the client that exceeds them, never the service.
+ * Which stream clients of one service are let in. A source is an IPv4 address, an IPv6 /64 (unless the config says otherwise), or a UNIX user, whom no
+ * CIDR rule concerns. Limits refuse the client that exceeds them, never the service. Where the service is full, a newcomer takes the place of a client
+ * whose source has more.
  */
 export class Admission {
   readonly #limits: StreamLimits;
@@ -41,9 +42,11 @@ export class Admission {
   readonly #onWouldRefuse: (reason: WouldRefuseReason) => void;
   readonly #mask: SourceMask;
   readonly #rates: TokenTable;
-  /** Connections of each source that has any. */
-  readonly #bySource = new Map<SourceKey, number>();
-  #active = 0;
+  /** Of each network in `networkPrefixes`. */
+  readonly #networkLimits: readonly number[];
+  /** The clients that limits of sources concern, and that may have to make room. */
+  readonly #bound: SourceTree;
+  readonly #exempt: SourceTree;
   #reserved = 0;
 
   constructor({ limits, access, descriptors, random, onWouldRefuse }: AdmissionOptions) {
@@ -53,60 +56,65 @@ export class Admission {
     this.#onWouldRefuse = onWouldRefuse;
     this.#mask = new SourceMask(limits.sourcePrefix);
     this.#rates = new TokenTable(limits.connectionRate, random);
+    this.#networkLimits = networkPrefixes.map((prefix) => networkLimit(limits, prefix));
+    this.#bound = new SourceTree(limits.sourcePrefix.ipv6);
+    this.#exempt = new SourceTree(limits.sourcePrefix.ipv6);
   }
 
   /** Connections admitted and not yet released. */
   get active(): number {
-    return this.#active;
+    return this.#bound.size + this.#exempt.size;
   }
 
-  /** The sources that have the most connections, at most `count` of them, the first first. */
+  /** The sources that have the most connections, at most `count` of them, largest first. */
   topSources(count: number): readonly SourceCount[] {
-    const sources = [...this.#bySource].map(([key, connections]) => ({ source: this.#mask.format(key), connections }));
+    const sums = new Map<string, number>();
+    for (const { high, low, size } of [...this.#bound.sources(), ...this.#exempt.sources()]) {
+      const source = this.#mask.format(high, low);
+      sums.set(source, (sums.get(source) ?? 0) + size);
+    }
+    const sources = [...sums].map(([source, connections]) => ({ source, connections }));
     return sources.sort((one, other) => other.connections - one.connections).slice(0, count);
   }
 
   /**
-   * Why the client is refused. `undefined`: it is admitted and counted, and its `release` is owed. A refused client
-   * costs nothing. Times are monotonic milliseconds, 0 or more.
+   * The place of the client, which is owed to `release`; or why it is refused, which costs nothing. Where the service has no place or no descriptor left,
+   * a client of the largest source may be evicted for it, before this returns. Times are monotonic milliseconds, 0 or more. `isFromHeader`: a PROXY
+   * header names the source.
    */
-  admit(source: IpAddress | undefined, nowMs: number): RefuseReason | undefined {
-    if (source !== undefined && isDenied(this.#access, source)) return 'denied';
-    // Not even a dry run has more descriptors than there are.
-    if (!this.#descriptors.take()) return 'limit';
+  admit(source: Source, nowMs: number, isFromHeader: boolean = false): Place | RefuseReason {
+    const address = isUnixUser(source) ? undefined : source;
+    if (address !== undefined && isDenied(this.#access, address)) return 'denied';
     const high = this.#mask.high(source);
     const low = this.#mask.low(source);
-    const key = sourceKey(high, low);
-    const ofSource = this.#bySource.get(key) ?? 0;
-    const isBound = source === undefined || !isExempt(this.#access, source);
-    const exceeded = this.#isFull ? 'limit' : isBound ? this.#exceededBySource(high, low, ofSource, nowMs) : undefined;
-    if (exceeded !== undefined && !this.#limits.dryRun) {
-      this.#descriptors.release();
+    const { dryRun } = this.#limits;
+    const hasRoom = !this.#isFull && this.#descriptors.isLeft();
+    const victim = hasRoom || dryRun ? undefined : this.#victimFor(high, low);
+    // Not even a dry run has more descriptors than there are.
+    if (victim === undefined && !this.#descriptors.take()) return 'limit';
+    const exempt = address !== undefined && isExempt(this.#access, address, isFromHeader);
+    const exceeded =
+      this.#isFull && victim === undefined ? 'limit' : exempt ? undefined : this.#exceededBySource(high, low, nowMs);
+    if (exceeded !== undefined && !dryRun) {
+      if (victim === undefined) this.#descriptors.release();
       return exceeded;
     }
     if (exceeded !== undefined) this.#onWouldRefuse(exceeded);
-    this.#bySource.set(key, ofSource + 1);
-    this.#active++;
-    return undefined;
+    // Its descriptor is closed when `evict` returns, and becomes the newcomer's. The victim's own `release` finds its place given up.
+    victim?.holder?.evict();
+    victim?.leave();
+    return (exempt ? this.#exempt : this.#bound).add(high, low);
+  }
+
+  /** An admitted connection is gone: its place and its descriptor are free. Of several calls for one place only the first counts. */
+  release(place: Place): void {
+    if (place.leave()) this.#descriptors.release();
   }
 
   /**
-   * An admitted connection is gone. Exactly once for each: call it in one place alone, the socket's `close` event,
-   * which Node emits once whatever ended the socket, and subscribe to that event only after `admit` returned
-   * `undefined`. A source that has no connection is ignored, so the counts never fall below zero; a second release
-   * while the source has others would free one too many.
+   * A place for a client whose source is not known yet. Why there is none; `undefined`: its `cancel` is owed, before `admit` is asked. Nobody is evicted
+   * for it, as there is no source to compare with.
    */
-  release(source: IpAddress | undefined): void {
-    const key = sourceKey(this.#mask.high(source), this.#mask.low(source));
-    const ofSource = this.#bySource.get(key);
-    if (ofSource === undefined) return;
-    if (ofSource === 1) this.#bySource.delete(key);
-    else this.#bySource.set(key, ofSource - 1);
-    this.#active--;
-    this.#descriptors.release();
-  }
-
-  /** A place for a client whose source is not known yet. Why there is none; `undefined`: its `cancel` is owed, before `admit` is asked. */
   reserve(): RefuseReason | undefined {
     if (!this.#limits.dryRun && this.#isFull) return 'limit';
     if (!this.#descriptors.take()) return 'limit';
@@ -121,12 +129,31 @@ export class Admission {
   }
 
   get #isFull(): boolean {
-    return this.#active + this.#reserved >= this.#limits.maxConnections;
+    return this.active + this.#reserved >= this.#limits.maxConnections;
   }
 
-  /** The limit of a source that one client more would exceed. */
-  #exceededBySource(high: number, low: number, ofSource: number, nowMs: number): WouldRefuseReason | undefined {
-    if (ofSource >= this.#limits.maxConnectionsPerSource) return 'source-limit';
+  /**
+   * Whose place a newcomer of that source may take: that of the client idle longest of the largest source, which must be left with as many connections as
+   * the newcomer's source then has. So no two sources can take a place from each other in turn.
+   */
+  #victimFor(high: number, low: number): Place | undefined {
+    const own = this.#bound.sizeOf(high, low) + this.#exempt.sizeOf(high, low);
+    return this.#bound.largest > own + 1 ? this.#bound.idlestOfLargest() : undefined;
+  }
+
+  /** The limit of a source, or of a network around it, that one client more would exceed. */
+  #exceededBySource(high: number, low: number, nowMs: number): WouldRefuseReason | undefined {
+    if (this.#bound.isAtLimit(high, low, this.#limits.maxConnectionsPerSource, this.#networkLimits))
+      return 'source-limit';
     return this.#rates.take(high, low, nowMs) ? undefined : 'rate';
   }
+}
+
+/** How many connections a network of that prefix may have; at least 1, Infinity for no limit. */
+function networkLimit(
+  { maxConnections, networkShare }: StreamLimits,
+  prefix: (typeof networkPrefixes)[number],
+): number {
+  const key: keyof NetworkShare = `ipv6Prefix${prefix}`;
+  return networkShare[key] === 100 ? Infinity : Math.ceil((maxConnections * networkShare[key]) / 100);
 }

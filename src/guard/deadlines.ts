@@ -30,6 +30,11 @@ export class Deadlines {
     this.#activeMs = nowMs;
   }
 
+  /** When the client last sent or took something, as far as was looked. */
+  get activeMs(): number {
+    return this.#activeMs;
+  }
+
   /** Our side is finished, the FIN flushed: from now only the linger counts. Later calls change nothing. */
   finished(nowMs: number): void {
     if (this.#finishedMs === Infinity) this.#finishedMs = nowMs;

@@ -38,10 +38,12 @@ export class DescriptorBudget {
   /** What one service takes its descriptors from; once for each of the services. */
   share(): DescriptorShare {
     let used = 0;
+    const isLeft = (): boolean => used < this.#own || this.#used + this.#owed < this.#budget;
     return {
+      isLeft,
       take: () => {
+        if (!isLeft()) return this.#refuse();
         if (used < this.#own) this.#owed -= 1;
-        else if (this.#used + this.#owed >= this.#budget) return this.#refuse();
         used += 1;
         this.#used += 1;
         return true;
@@ -73,6 +75,8 @@ export class DescriptorBudget {
 
 /** The descriptors of one service's clients. */
 export interface DescriptorShare {
+  /** Whether `take` would give one; nobody is refused by asking. */
+  isLeft(): boolean;
   /** Takes one. False: there is none. */
   take(): boolean;
   /** The client is gone; once for each `take` that gave one. */

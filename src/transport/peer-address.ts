@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net';
+import type { UnixUser } from '../guard/source-prefix.ts';
+import { readPeerCredentials } from '../kernel/peer-credentials.ts';
 
 /** The address and port of a socket's other end, as Node spells them. */
 export interface PeerAddress {
@@ -8,6 +10,7 @@ export interface PeerAddress {
 
 /** What Node's sockets have underneath; undocumented, so perhaps not for ever. */
 interface Handle {
+  readonly fd?: number;
   getpeername?(out: PeerAddress): number;
 }
 
@@ -17,11 +20,21 @@ interface Handle {
  * https://nodejs.org/api/net.html#socketremoteaddress
  */
 export function readPeerAddress(socket: Socket, out: PeerAddress): boolean {
-  const handle = (socket as Socket & { readonly _handle?: Handle | null })._handle;
+  const handle = handleOf(socket);
   if (typeof handle?.getpeername === 'function') return handle.getpeername(out) === 0;
   const { remoteAddress, remotePort } = socket;
   if (remoteAddress === undefined || remotePort === undefined) return false;
   out.address = remoteAddress;
   out.port = remotePort;
   return true;
+}
+
+/** The user at the other end of a UNIX socket, as far as the kernel and Node tell. */
+export function readPeerUser(socket: Socket): UnixUser {
+  const descriptor = handleOf(socket)?.fd;
+  return { uid: descriptor === undefined ? undefined : readPeerCredentials(descriptor)?.uid };
+}
+
+function handleOf(socket: Socket): Handle | null | undefined {
+  return (socket as Socket & { readonly _handle?: Handle | null })._handle;
 }

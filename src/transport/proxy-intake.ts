@@ -92,7 +92,11 @@ export class ProxyIntake {
         return;
       }
       const { ip = peer, port: clientPort = port } = parsed.client ?? {};
-      const proxied = { via: formatHostPort(formatIp(peer), port), headerLength: parsed.length };
+      const proxied = {
+        via: formatHostPort(formatIp(peer), port),
+        headerLength: parsed.length,
+        namesClient: parsed.client !== undefined,
+      };
       introduction = { source: ip, port: clientPort, proxied, rest: parsed.rest };
       socket.pause();
       leave();

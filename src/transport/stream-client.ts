@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
-import { formatIp, type IpAddress, isIpv4 } from '../address/ip-address.ts';
+import { formatIp, isIpv4 } from '../address/ip-address.ts';
 import { Deadlines } from '../guard/deadlines.ts';
+import { isUnixUser, type Source } from '../guard/source-prefix.ts';
+import type { Place, PlaceHolder } from '../guard/source-tree.ts';
 import type { SocketOptions, StreamLimits } from '../config/config.ts';
 import { startReading, stopReading } from './reading.ts';
 import { synchronous } from './synchronous.ts';
@@ -20,6 +22,8 @@ export interface Proxied {
   readonly via: string;
   /** Bytes of the stream that were the header. */
   readonly headerLength: number;
+  /** False: the header names nobody, so the client is the proxy itself. */
+  readonly namesClient: boolean;
 }
 
 const unixPeer: Endpoint = { family: 'unix', address: '', port: 0 };
@@ -28,15 +32,16 @@ const unixPeer: Endpoint = { family: 'unix', address: '', port: 0 };
 const noHandlers: StreamHandlers = {};
 
 /** One connection, from the moment it is admitted until its socket is gone: backpressure, half-close, quota, linger, and the reason it ended. */
-export class StreamClient implements Client {
-  /** What admission counted it under; undefined for a UNIX client. */
-  readonly source: IpAddress | undefined;
+export class StreamClient implements Client, PlaceHolder {
+  /** Where admission counts it. */
+  readonly place: Place;
   /** Our own address that the client reached. */
   readonly local: string;
   readonly openedAtMs: number;
   /** Where it stands in its listener's list. */
-  place = -1;
+  index = -1;
   readonly #socket: Socket;
+  readonly #source: Source;
   /** The client's. */
   readonly #port: number;
   readonly #limits: StreamLimits;
@@ -57,7 +62,8 @@ export class StreamClient implements Client {
 
   constructor(
     socket: Socket,
-    source: IpAddress | undefined,
+    place: Place,
+    source: Source,
     port: number,
     local: string,
     limits: StreamLimits,
@@ -66,7 +72,9 @@ export class StreamClient implements Client {
     proxied: Proxied | undefined,
   ) {
     this.#socket = socket;
-    this.source = source;
+    this.place = place;
+    place.holder = this;
+    this.#source = source;
     this.#port = port;
     this.local = local;
     this.openedAtMs = nowMs;
@@ -79,8 +87,13 @@ export class StreamClient implements Client {
   }
 
   get peer(): Endpoint {
-    if (this.source === undefined) return unixPeer;
-    return { family: isIpv4(this.source) ? 'ipv4' : 'ipv6', address: formatIp(this.source), port: this.#port };
+    const source = this.#source;
+    if (isUnixUser(source)) return unixPeer;
+    return { family: isIpv4(source) ? 'ipv4' : 'ipv6', address: formatIp(source), port: this.#port };
+  }
+
+  get uid(): number | undefined {
+    return isUnixUser(this.#source) ? this.#source.uid : undefined;
   }
 
   get via(): string | undefined {
@@ -161,6 +174,11 @@ export class StreamClient implements Client {
     const pending = this.#socket.writableLength;
     const deadline = this.#deadlines.passed(nowMs, this.received, this.#written - pending, pending);
     if (deadline !== undefined) this.destroy(deadline === 'linger' ? 'completed' : deadline);
+    else if (this.#deadlines.activeMs === nowMs) this.place.renew();
+  }
+
+  evict(): void {
+    this.destroy('evicted');
   }
 
   /** Ends the connection at once. The first reason stays. */
@@ -169,7 +187,9 @@ export class StreamClient implements Client {
     this.#ending = true;
     this.#abandoned ??= this.#socket.writableLength;
     // Who takes nothing will not take what the kernel has for him either: without a reset it would keep that for minutes, megabytes a client.
-    if (reason === 'stalled') this.#socket.resetAndDestroy();
+    const isBehind = reason === 'stalled' || (reason === 'evicted' && this.#socket.writableLength > 0);
+    // A UNIX socket knows no reset: resetAndDestroy throws there.
+    if (isBehind && !isUnixUser(this.#source)) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
 

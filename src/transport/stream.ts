@@ -1,16 +1,17 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatHostPort } from '../address/host-port.ts';
-import { type IpAddress, parseIp } from '../address/ip-address.ts';
+import { parseIp } from '../address/ip-address.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import type { ProxyRules, SocketOptions, StreamLimits } from '../config/config.ts';
 import type { ConnectionLog } from '../connection-log.ts';
 import type { StreamCounters } from '../counters.ts';
 import type { Admission, RefuseReason } from '../guard/admission.ts';
 import { sweepPeriodMs } from '../guard/deadlines.ts';
+import type { Source } from '../guard/source-prefix.ts';
 import type { CloseReason, Service } from '../service.ts';
 import { ClientList } from './client-list.ts';
 import type { BoundAddress, Listener, StreamTarget } from './listener.ts';
-import { type PeerAddress, readPeerAddress } from './peer-address.ts';
+import { type PeerAddress, readPeerAddress, readPeerUser } from './peer-address.ts';
 import { type Introduction, ProxyIntake, type ProxyIntakeEvents } from './proxy-intake.ts';
 import { type Proxied, StreamClient, type StreamClientEvents } from './stream-client.ts';
 import { bindPrivately } from './unix-socket.ts';
@@ -111,7 +112,7 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
 
   closed(client: StreamClient, reason: CloseReason): void {
     const { admission, counters, connectionLog, clock } = this.#options;
-    admission.release(client.source);
+    admission.release(client.place);
     this.#clients.remove(client);
     counters.active -= 1;
     counters.closed[reason] += 1;
@@ -122,7 +123,7 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
   }
 
   failed(client: StreamClient, error: unknown): void {
-    this.#options.connectionLog.serviceFailed(error, client.peer);
+    this.#options.connectionLog.serviceFailed(error, client);
   }
 
   /** A proxy has said whom it speaks for; `rest` is what the client has sent so far. */
@@ -149,35 +150,33 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
 
   #accept(socket: Socket): void {
     const { service, counters } = this.#options;
-    const isTcp = this.#options.target.transport === 'tcp';
-    const source = isTcp && readPeerAddress(socket, peer) ? parseIp(peer.address) : undefined;
+    if (this.#options.target.transport === 'unix') {
+      this.#admit(socket, readPeerUser(socket), 0, undefined)?.serve(service, this.#options.socket);
+      return;
+    }
+    const source = readPeerAddress(socket, peer) ? parseIp(peer.address) : undefined;
     // A TCP client without an address has reset the connection before we looked.
-    if (isTcp && source === undefined) {
+    if (source === undefined) {
       counters.accepted += 1;
       counters.closed['client-reset'] += 1;
       drop(socket);
       return;
     }
-    if (source !== undefined && this.#intake !== undefined) this.#intake.take(socket, source, peer.port);
+    if (this.#intake !== undefined) this.#intake.take(socket, source, peer.port);
     else this.#admit(socket, source, peer.port, undefined)?.serve(service, this.#options.socket);
   }
 
-  #admit(
-    socket: Socket,
-    source: IpAddress | undefined,
-    port: number,
-    proxied: Proxied | undefined,
-  ): StreamClient | undefined {
+  #admit(socket: Socket, source: Source, port: number, proxied: Proxied | undefined): StreamClient | undefined {
     const { limits, admission, counters, clock } = this.#options;
     const nowMs = clock.monotonicMs();
-    const refusal = admission.admit(source, nowMs);
-    if (refusal !== undefined) {
-      this.refused(refusal);
+    const place = admission.admit(source, nowMs, proxied?.namesClient);
+    if (typeof place === 'string') {
+      this.refused(place);
       drop(socket);
       return undefined;
     }
     const local = this.#local ?? localAddressOf(socket);
-    const client = new StreamClient(socket, source, port, local, limits, nowMs, this, proxied);
+    const client = new StreamClient(socket, place, source, port, local, limits, nowMs, this, proxied);
     this.#clients.add(client);
     counters.accepted += 1;
     counters.active += 1;

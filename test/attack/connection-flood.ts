@@ -25,6 +25,8 @@ export interface FloodOptions {
 
 interface FloodResult {
   readonly accepted: number;
+  /** Of the accepted, those who were there at the end: the others made room. */
+  readonly held: number;
   readonly refused: number;
   /** Requests of the clients that were there before. */
   readonly asked: number;
@@ -74,9 +76,10 @@ export async function floodPastLimits({ workers, attempts }: FloodOptions): Prom
   const ofOne = name(`flood from one source: accepted (maxConnectionsPerSource ${maxConnectionsPerSource})`);
   holds(attack, ofOne, bySource.accepted, inParts(maxConnectionsPerSource, workers));
 
-  const inAll = await flood(target('in-all'), sources(50), attempts);
-  const ofAll = name(`flood from 50 sources: held, with those already there (maxConnections ${maxConnections})`);
-  holds(attack, ofAll, inAll.accepted + regulars, inParts(maxConnections, workers));
+  // So few that each holds more than those already there, who come from one source too: a newcomer takes the place of the one that has the most.
+  const inAll = await flood(target('in-all'), sources(10), attempts);
+  const ofAll = name(`flood from 10 sources: held, with those already there (maxConnections ${maxConnections})`);
+  holds(attack, ofAll, inAll.held + regulars, inParts(maxConnections, workers));
 
   const beforeMs = performance.now();
   const byRate = await flood(target('by-rate'), sources(1), attempts);
@@ -115,7 +118,7 @@ export async function floodPastDescriptors({ workers, attempts }: FloodOptions):
   const name = (what: string): string => `workers ${workers}, ${descriptorLimit} descriptors a process: ${what}`;
   await isServed(target);
   const before = await settledDescriptors(daemon.pid);
-  const { accepted, refused, asked, answered } = await flood(target, sources(10), attempts);
+  const { accepted, held, refused, asked, answered } = await flood(target, sources(10), attempts);
 
   const warning = await daemon.line(shortage);
   const budget = Number(warning['budget']);
@@ -124,7 +127,7 @@ export async function floodPastDescriptors({ workers, attempts }: FloodOptions):
     atLeast: descriptorLimit / 2,
     atMost: descriptorLimit - reserve,
   });
-  holds(attack, name('clients held, with those already there'), accepted + regulars, {
+  holds(attack, name('clients held, with those already there'), held + regulars, {
     atLeast: budget,
     atMost: budget * processes,
   });
@@ -149,11 +152,12 @@ async function flood(target: Target, from: readonly string[], attempts: number):
   await crowd.come(attempts);
   const { asked } = there;
   await until(() => there.answered > asked, 'answers of those already there, while all of the flood stay');
+  const { held } = crowd;
   crowd.leave();
   await there.stop();
   const { accepted, refused, failed } = crowd;
   expect(failed, 'connections that the kernel refused').toBe(0);
-  return { accepted, refused, asked: there.asked, answered: there.answered };
+  return { accepted, held, refused, asked: there.asked, answered: there.answered };
 }
 
 /** Clients that say a byte, and stay if they are answered. */
@@ -170,6 +174,10 @@ class Crowd {
     this.#target = target;
     this.#sources = from;
     onTestFinished(() => this.leave());
+  }
+
+  get held(): number {
+    return this.#there.size;
   }
 
   async come(attempts: number): Promise<void> {
@@ -192,10 +200,15 @@ class Crowd {
   async #enter(localAddress: string): Promise<void> {
     const socket = new Socket();
     let isConnected = false;
+    let isAccepted = false;
     await new Promise<void>((resolve) => {
       socket.on('error', () => {});
-      socket.once('close', () => resolve());
+      socket.once('close', () => {
+        this.#there.delete(socket);
+        resolve();
+      });
       socket.once('data', () => {
+        isAccepted = true;
         this.#there.add(socket);
         resolve();
       });
@@ -204,7 +217,7 @@ class Crowd {
         socket.write('!');
       });
     });
-    if (this.#there.has(socket)) this.accepted += 1;
+    if (isAccepted) this.accepted += 1;
     else if (isConnected) this.refused += 1;
     else this.failed += 1;
   }

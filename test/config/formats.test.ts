@@ -18,6 +18,7 @@ const all: readonly Format<unknown>[] = [
   formats.headerTimeout,
   formats.prefixIpv4,
   formats.prefixIpv6,
+  formats.share,
   words(['debug', 'info']),
   orNull(formats.duration),
 ];
@@ -63,6 +64,9 @@ describe('what is accepted', () => {
     [formats.prefixIpv4, '1', 1],
     [formats.prefixIpv4, 32, 32],
     [formats.prefixIpv6, 64, 64],
+    [formats.share, '1%', 1],
+    [formats.share, '25%', 25],
+    [formats.share, '100%', 100],
     [formats.size, 512, 512],
     [formats.size, '512', 512],
     [formats.size, '64KiB', 65_536],
@@ -115,6 +119,13 @@ describe('what is refused', () => {
     [formats.ratio, 0, '0 is not a number above 0, such as 1 or 2.5'],
     [formats.ratio, Number.NaN, 'NaN is not a number above 0, such as 1 or 2.5'],
     [formats.ratio, Infinity, 'Infinity is not a number above 0, such as 1 or 2.5'],
+    ...[0, 25, 0.25, '0%', '101%', '025%', '25 %', '25', '2.5%', '-1%', '1e2%', ' 25%', true, null].map(
+      (raw): [Format<unknown>, Raw, string] => [
+        formats.share,
+        raw,
+        `${JSON.stringify(raw)} is not a whole percentage from 1% to 100%, such as 25%`,
+      ],
+    ),
     [formats.port, 0, '0 is not a port from 1 to 65535'],
     [formats.port, 65_536, '65536 is not a port from 1 to 65535'],
     [formats.ports, '53,dns', '1: "dns" is not a port from 1 to 65535'],

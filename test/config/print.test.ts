@@ -72,6 +72,7 @@ services:
     dryRun: false
     proxyProtocol:
       from: []
+      exempt: []
       timeout: 5s
     idleTimeout: 5m
     stallTimeout: 30s
@@ -80,6 +81,9 @@ services:
     maxBytes: 1TiB
     maxConnections: 1000
     maxConnectionsPerSource: 100
+    networkShare:
+      ipv6Prefix56: 25%
+      ipv6Prefix48: 50%
     connectionRate:
       perSecond: 100
       burst: 200

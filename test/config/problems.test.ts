@@ -92,7 +92,7 @@ describe('one problem, with its place and its remedy', () => {
       [
         'test.yaml:2:13 defaults.listen: there is no such key: expected one of allow, deny, exempt, dryRun, ' +
           'proxyProtocol, idleTimeout, stallTimeout, maxLifetime, lingerTimeout, maxBytes, maxConnections, ' +
-          'maxConnectionsPerSource, connectionRate, streamPrefix, keepAlive, noDelay, backlog, datagramRate, ' +
+          'maxConnectionsPerSource, networkShare, connectionRate, streamPrefix, keepAlive, noDelay, backlog, datagramRate, ' +
           'datagramServiceRate, datagramPrefix, maxAmplification, allowSourcePorts, receiveBuffer, exposeUdp',
         'test.yaml:2:51 defaults.keepAlive.delay: 1 is not a duration in whole seconds, such as 60s or 5m (at most 9h)',
       ],

@@ -27,4 +27,13 @@ describe('isExempt', () => {
   ])('%s', (_rule, lists, address, exempt) => {
     expect(isExempt(access(lists), ip(address))).toBe(exempt);
   });
+
+  it.each([
+    ['nobody by default', {}, '::1', false],
+    ['not who would be, had the network shown the address', { exempt: ['127.0.0.0/8', '::1'] }, '127.0.0.1', false],
+    ['not in its IPv6 form either', { exempt: ['127.0.0.0/8', '::1'] }, '::ffff:127.0.0.1', false],
+    ['whom the list for headers holds', { exemptByHeader: ['127.0.0.0/8'] }, '127.0.0.1', true],
+  ])('by the address in a PROXY header: %s', (_rule, lists, address, exempt) => {
+    expect(isExempt(access(lists), ip(address), true)).toBe(exempt);
+  });
 });

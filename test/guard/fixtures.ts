@@ -11,6 +11,7 @@ export const streamLimits: StreamLimits = {
   maxBytes: 2 ** 40,
   maxConnections: 1000,
   maxConnectionsPerSource: 100,
+  networkShare: { ipv6Prefix56: 25, ipv6Prefix48: 50 },
   connectionRate: { perSecond: 100, burst: 200 },
   sourcePrefix: { ipv4: 32, ipv6: 64 },
   dryRun: false,
@@ -28,9 +29,14 @@ export const datagramLimits: DatagramLimits = {
 };
 
 /** Everybody may come, nobody is exempt unless given. */
-export function access(lists: { allow?: string[]; deny?: string[]; exempt?: string[] } = {}): AccessRules {
-  const { allow = [], deny = [], exempt = [] } = lists;
-  return { allow: allow.map(cidr), deny: deny.map(cidr), exempt: exempt.map(cidr) };
+export function access(lists: { [List in keyof AccessRules]?: string[] } = {}): AccessRules {
+  const { allow = [], deny = [], exempt = [], exemptByHeader = [] } = lists;
+  return {
+    allow: allow.map(cidr),
+    deny: deny.map(cidr),
+    exempt: exempt.map(cidr),
+    exemptByHeader: exemptByHeader.map(cidr),
+  };
 }
 
 export function ip(text: string): IpAddress {

@@ -73,7 +73,17 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'transport',
   ],
   tool: ['address', 'client', 'clock', 'errors.ts', 'exit-codes.ts', 'units.ts', 'version.ts'],
-  transport: ['address', 'clock', 'config', 'connection-log.ts', 'counters.ts', 'errors.ts', 'guard', 'service.ts'],
+  transport: [
+    'address',
+    'clock',
+    'config',
+    'connection-log.ts',
+    'counters.ts',
+    'errors.ts',
+    'guard',
+    'kernel',
+    'service.ts',
+  ],
 };
 
 /** The folder of a source file below `src`, or the file itself where it stands at the top. */

@@ -7,8 +7,8 @@ export class TcpClient {
   readonly socket: Socket;
   /** The server has sent FIN. */
   ended = false;
-  /** `address:port`, an IPv6 address in brackets, or `unix`: as the log names this client. */
-  name = 'unix';
+  /** `address:port`, an IPv6 address in brackets, or `unix:0` by the user: as the log names this client. */
+  name = `unix:${process.geteuid?.()}`;
   closed = false;
   error: NodeJS.ErrnoException | undefined;
   readonly #chunks: Buffer[] = [];

@@ -12,6 +12,14 @@ const header = 'PROXY TCP4 192.0.2.7 198.51.100.1 40000 7\r\n';
 /** Version 2 of the same: TCP over IPv4. */
 const binaryHeader = Buffer.from('0d0a0d0a000d0a515549540a2111000cc0000207c63364019c400007', 'hex');
 
+function tcp4(address: string): string {
+  return `PROXY TCP4 ${address} 198.51.100.1 40000 7\r\n`;
+}
+
+function tcp6(address: string): string {
+  return `PROXY TCP6 ${address} 2001:db8::1 40000 7\r\n`;
+}
+
 /** Starts one service named after its kind, which takes the word of proxies. */
 function serveOne(type: string, config: object = {}): Promise<TestDaemon> {
   return serve({ [type]: { listen, proxyProtocol: fromHere, ...config } });
@@ -79,13 +87,19 @@ describe('the client that a header names', () => {
   });
 
   it.each([
-    ['exempt where its own address is', '127.0.0.2', '127.0.0.1', 2],
-    ['not exempt where only the proxy is', '127.0.0.1', '192.0.2.7', 1],
-  ])('is %s', async (_rule, proxy, address, served) => {
-    const daemon = await serveOne('echo', { maxConnectionsPerSource: 1, exempt: ['127.0.0.1'] });
-    const clients = [await connect(daemon, 'echo', proxy), await connect(daemon, 'echo', proxy)];
+    ['not exempt by default: loopback', {}, [], tcp4('127.0.0.1'), 1],
+    ['not exempt by default: loopback in IPv6', {}, [], tcp6('::1'), 1],
+    ['not exempt by default: loopback in IPv6 form', {}, [], tcp6('::ffff:127.0.0.1'), 1],
+    ['not exempt where `exempt` holds its address', {}, ['127.0.0.1', '192.0.2.7'], tcp4('192.0.2.7'), 1],
+    ['not exempt where only the proxy is', {}, ['127.0.0.1'], tcp4('192.0.2.7'), 1],
+    ['exempt where `proxyProtocol.exempt` holds its address', { exempt: ['192.0.2.7'] }, [], tcp4('192.0.2.7'), 2],
+    ['exempt as the proxy is, where the header names nobody', {}, ['127.0.0.1'], 'PROXY UNKNOWN\r\n', 2],
+  ])('is %s', async (_rule, rules, exempt, head, served) => {
+    const proxyProtocol = { ...fromHere, ...rules };
+    const daemon = await serveOne('echo', { maxConnectionsPerSource: 1, exempt, proxyProtocol });
+    const clients = [await connect(daemon, 'echo'), await connect(daemon, 'echo')];
     for (const client of clients) {
-      client.write(`PROXY TCP4 ${address} 198.51.100.1 40000 7\r\nx`);
+      client.write(`${head}x`);
       await until(() => client.length > 0 || client.ended || client.closed, 'an answer or a refusal');
     }
     expect(clients.filter(({ length }) => length > 0)).toHaveLength(served);

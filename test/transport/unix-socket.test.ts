@@ -52,7 +52,7 @@ describe('a UNIX listener', () => {
     const daemon = await serve({ echo: { listen: [`unix://${path}`] } });
     expect(daemon.listeners).toEqual([{ service: 'echo', transport: 'unix', address: path, port: 0 }]);
     await expectEcho();
-    const line = await daemon.log.closing('unix');
+    const line = await daemon.log.closing(`unix:${process.geteuid?.()}`);
     expect(line).toMatchObject({ local: `unix:${path}`, bytesIn: 5, bytesOut: 5, reason: 'completed' });
   });
 
@@ -62,13 +62,22 @@ describe('a UNIX listener', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('all its clients are one source', async () => {
+  it('the clients of a user are one source', async () => {
     const daemon = await serve({ echo: { listen: [`unix://${path}`], maxConnectionsPerSource: 1 } });
     await TcpClient.connect({ path });
     const second = await TcpClient.connect({ path });
     expect(await second.takeAll()).toHaveLength(0);
     await daemon.close(0);
     expect(daemon.log.summed('refused')).toEqual({ 'source-limit': 1 });
+  });
+
+  it('ends a client that takes nothing, and serves the others', async () => {
+    const limits = { stallTimeout: '200ms', idleTimeout: 'never' };
+    const daemon = await serve({ chargen: { listen: [`unix://${path}`], ...limits } });
+    const slow = await TcpClient.connect({ path }, { reads: false });
+    expect(await daemon.log.closing(slow.name)).toMatchObject({ reason: 'stalled' });
+    const other = await TcpClient.connect({ path });
+    expect(await other.take(74)).not.toHaveLength(0);
   });
 
   it('no CIDR rule concerns its clients', async () => {
