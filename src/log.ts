@@ -1,9 +1,10 @@
-import { fstatSync } from 'node:fs';
+import { close, fstatSync } from 'node:fs';
 import { type Level, type Logger, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import sonicBoom, { type SonicBoom } from 'sonic-boom';
 import type { LogConfig } from './config/config.ts';
 import { SmallservdError } from './errors.ts';
+import { type LogOwner, type OpenLogFile, openLogFile } from './log-file.ts';
 
 /** Bytes of finished lines that may wait for a log reader; past it whole lines are dropped and counted. */
 const maxWaitingBytes = 4 * 1024 * 1024;
@@ -11,7 +12,7 @@ const maxWaitingBytes = 4 * 1024 * 1024;
 /** How long after a failed write the next one is tried, should no line come before. */
 const retryMs = 1000;
 
-/** How long the end of the process may wait for the log's reader. */
+/** How long the end of the process may wait for the log's reader, and a reopening for the disk of the file before. */
 const flushDeadlineMs = 1000;
 
 /** JSON leaves them as they are, but terminals obey some of them, some change the order of what is read, and some readers take others for line ends. */
@@ -21,31 +22,31 @@ const unsafeCharacters = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u
 // oxlint-disable-next-line no-control-regex
 const terminalOrders = /[\0-\u0009\u000b-\u001a\u001c-\u001f]|\u001b(?!\[[\d;]*m)/g;
 
+/** A log file, and what it takes to open it again. */
+interface LogFile extends OpenLogFile {
+  readonly path: string;
+  readonly owner: LogOwner | null;
+}
+
 /** Where finished lines go; one process has one. A stalled reader costs lines, never the event loop. */
 export class LogSink {
-  readonly #destination: SonicBoom;
+  #destination: SonicBoom;
   readonly #shape: (line: string) => string;
-  readonly #file: boolean;
+  /** Undefined: standard output. */
+  #file: LogFile | undefined;
+  /** That of the file before the last reopening: lines may wait for it still. */
+  #previous: SonicBoom | undefined;
+  #reopening: Promise<void> = Promise.resolve();
   /** Lines wait to be written. */
   #isWaiting = false;
   #dropped = 0;
   #droppedInAll = 0;
   #recovered: ((droppedLines: number) => void) | undefined;
 
-  private constructor(destination: SonicBoom, shape: (line: string) => string, file: boolean) {
-    this.#destination = destination;
+  private constructor(fd: number, shape: (line: string) => string, file?: LogFile) {
     this.#shape = shape;
     this.#file = file;
-    destination.on('drop', () => this.addLost(1));
-    // A full disk or a reader that has gone: there is nobody to tell, and serving goes on. What waits is kept, and tried again:
-    // sonic-boom does so at the next line, but not once its buffer is full.
-    destination.on('error', () => {
-      setTimeout(() => destination.flush(), retryMs).unref();
-    });
-    destination.on('drain', () => {
-      this.#isWaiting = false;
-      if (this.#dropped > 0) this.#recovered?.(this.takeLost());
-    });
+    this.#destination = this.#open(fd);
   }
 
   /** Counts lines that were lost before they came here. */
@@ -75,49 +76,42 @@ export class LogSink {
   }
 
   /** Standard output: readable on a terminal, with syslog priorities for the journal, JSON lines otherwise. */
-  static async standardOutput(): Promise<LogSink> {
+  static standardOutput(): LogSink {
     if (process.stdout.isTTY) {
       const pretty = prettyFactory({ singleLine: true, translateTime: 'SYS:HH:MM:ss.l' });
       // It prints messages and stacks as they are.
-      return LogSink.#open(1, (line) => pretty(onOneLine(line)).replace(terminalOrders, escapeCharacter));
+      return new LogSink(1, (line) => pretty(onOneLine(line)).replace(terminalOrders, escapeCharacter));
     }
-    return LogSink.#open(1, isJournal() ? withPriority : undefined);
+    return new LogSink(1, isJournal() ? withPriority : asIs);
   }
 
-  /** Appends JSON lines to a file. Throws `LOG_FILE` or `LOG_FILE_NOT_PERMITTED`. */
-  static async file(path: string): Promise<LogSink> {
-    try {
-      return await LogSink.#open(path);
-    } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException;
-      const denied = code === 'EACCES' || code === 'EPERM' || code === 'EROFS';
-      throw new SmallservdError(denied ? 'LOG_FILE_NOT_PERMITTED' : 'LOG_FILE', `log.file ${path}: ${message}`, {
-        cause,
-      });
-    }
+  /** Appends JSON lines to a file, in a place that only root, the user of this process and `owner` decide on. Throws what `openLogFile` throws. */
+  static async file(path: string, owner: LogOwner | null): Promise<LogSink> {
+    const opened = await openLogFile(path, owner);
+    return new LogSink(opened.fd, asIs, { ...opened, path, owner });
   }
 
-  static async #open(target: number | string, shape?: (line: string) => string): Promise<LogSink> {
-    const destination = new sonicBoom.SonicBoom({
-      ...(typeof target === 'number' ? { fd: target } : { dest: target }),
-      sync: false,
-      // With 0 its `flush` does nothing; no line of ours is shorter.
-      minLength: 1,
-      maxLength: maxWaitingBytes,
-      mkdir: false,
+  #open(fd: number): SonicBoom {
+    // With minLength 0 its `flush` does nothing; no line of ours is shorter.
+    const destination = new sonicBoom.SonicBoom({ fd, sync: false, minLength: 1, maxLength: maxWaitingBytes });
+    destination.on('drop', () => this.addLost(1));
+    // A full disk or a reader that has gone: there is nobody to tell, and serving goes on. What waits is kept, and tried again:
+    // sonic-boom does so at the next line, but not once its buffer is full.
+    destination.on('error', () => {
+      setTimeout(() => {
+        if (!isClosed(destination)) destination.flush();
+      }, retryMs).unref();
     });
-    if (typeof target === 'string') {
-      await new Promise<void>((resolve, reject) => {
-        destination.once('ready', () => resolve());
-        destination.once('error', reject);
-      });
-    }
-    // Not before it is open: what cannot be opened is not tried again.
-    return new LogSink(destination, shape ?? ((line) => line), typeof target === 'string');
+    destination.on('drain', () => {
+      if (destination !== this.#destination) return;
+      this.#isWaiting = false;
+      if (this.#dropped > 0) this.#recovered?.(this.takeLost());
+    });
+    return destination;
   }
 
   get isStandardOutput(): boolean {
-    return !this.#file;
+    return this.#file === undefined;
   }
 
   /** Writes one finished line, with its line end. */
@@ -132,23 +126,79 @@ export class LogSink {
     this.#destination.write(text);
   }
 
-  /** Opens the log file anew, after somebody moved it away. */
-  reopen(): void {
-    if (this.#file) this.#destination.reopen();
+  /**
+   * Opens the log file by its name again, after somebody moved it away. Lines go to the old file until the new one is open; the old one gets those
+   * that wait for it, and is closed then. Rejects with what `openLogFile` throws, or `LOG_FILE`, and the old file goes on.
+   */
+  async reopen(): Promise<void> {
+    // One at a time: the file may have been moved away again since the one before began.
+    const reopening = this.#reopening.catch(() => {}).then(() => this.#reopen());
+    this.#reopening = reopening;
+    await reopening;
+  }
+
+  async #reopen(): Promise<void> {
+    const old = this.#file;
+    if (old === undefined) return;
+    const opened = await openLogFile(old.path, old.owner);
+    const isMoved = opened.inode !== old.inode;
+    if (isMoved && (await this.#previousIsClosed())) {
+      const previous = this.#destination;
+      this.#file = { ...old, ...opened };
+      this.#destination = this.#open(opened.fd);
+      this.#isWaiting = false;
+      this.#previous = previous;
+      previous.end();
+      return;
+    }
+    close(opened.fd, () => {});
+    // Each file may have 4 MiB waiting for it: never for more than two of them.
+    if (isMoved)
+      throw new SmallservdError('LOG_FILE', `log.file ${old.path}: lines still wait to be written to the file before`);
+  }
+
+  async #previousIsClosed(): Promise<boolean> {
+    const previous = this.#previous;
+    if (previous === undefined) return true;
+    await settledInTime([previous]);
+    return isClosed(previous);
   }
 
   /** Writes what waits, and gives up after a second: a reader that stalls must not keep the process alive. */
   async flush(): Promise<void> {
-    if (!this.#isWaiting) return;
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([
-      new Promise<void>((resolve) => this.#destination.once('drain', resolve).once('error', () => resolve())),
-      new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, flushDeadlineMs);
-      }),
-    ]);
-    clearTimeout(timer);
+    const waiting = this.#isWaiting ? [this.#destination] : [];
+    await settledInTime(this.#previous === undefined ? waiting : [this.#previous, ...waiting]);
   }
+}
+
+/** Waits, for a second at most, until all is written that waits, or cannot be. */
+async function settledInTime(destinations: readonly SonicBoom[]): Promise<void> {
+  const open = destinations.filter((destination) => !isClosed(destination));
+  if (open.length === 0) return;
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([
+    Promise.all(open.map(settled)),
+    new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, flushDeadlineMs);
+    }),
+  ]);
+  clearTimeout(timer);
+}
+
+/** `close` is for one that was told to end, which drains no more. */
+async function settled(destination: SonicBoom): Promise<void> {
+  await new Promise<void>((resolve) => {
+    for (const event of ['drain', 'close', 'error']) destination.once(event, () => resolve());
+  });
+}
+
+/** It has written everything, and its descriptor is closed or about to be. Missing from its types. */
+function isClosed(destination: SonicBoom): boolean {
+  return 'destroyed' in destination && destination.destroyed === true;
+}
+
+function asIs(line: string): string {
+  return line;
 }
 
 /** What a pino log of ours writes its lines to. */

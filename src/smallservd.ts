@@ -10,14 +10,15 @@ import { describeServices } from './command/services.ts';
 import { status } from './command/status.ts';
 import { SmallservdError } from './errors.ts';
 import { exitCodes } from './exit-codes.ts';
+import { exitNow } from './kernel/exit.ts';
 
 let isPrinting = false;
 
 const program = daemonProgram({
   print,
   run: async (options) => {
-    // Exits even where a log reader that stalls still holds a line.
-    process.exit(await run(options).catch(report));
+    // Exits even where a log reader that stalls still holds a line, or a thread waits for a dead file server.
+    exitNow(await run(options).catch(report));
   },
   check: async (options) => {
     print(await check(options));
@@ -43,6 +44,8 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error);
+  // What failed may have left a thread behind that waits for a dead file server.
+  if (error instanceof SmallservdError) exitNow(process.exitCode);
 }
 
 function print(text: string): void {

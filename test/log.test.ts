@@ -1,6 +1,7 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdtempSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createLog, LogSink } from '../src/log.ts';
 import { until } from './support/wait.ts';
@@ -80,7 +81,7 @@ describe('LogSink.file', () => {
 
   it('appends lines to what is there', async () => {
     writeFileSync(path, 'old\n');
-    const sink = await LogSink.file(path);
+    const sink = await LogSink.file(path, null);
     expect(sink.isStandardOutput).toBe(false);
     sink.write('one\n');
     sink.write('two\n');
@@ -89,7 +90,7 @@ describe('LogSink.file', () => {
   });
 
   it('escapes what JSON leaves as it is but terminals obey', async () => {
-    const sink = await LogSink.file(path);
+    const sink = await LogSink.file(path, null);
     sink.write(`${JSON.stringify({ text: '\u009b2J\u007f\u2028\u202e\u2067' })}\n`);
     await sink.flush();
     expect(readFileSync(path, 'utf8')).toBe('{"text":"\\u009b2J\\u007f\\u2028\\u202e\\u2067"}\n');
@@ -97,31 +98,24 @@ describe('LogSink.file', () => {
   });
 
   it('after it was moved away, reopen writes to a new file of the old name; no line is lost', async () => {
-    const sink = await LogSink.file(path);
+    const sink = await LogSink.file(path, null);
     sink.write('before\n');
     await sink.flush();
     renameSync(path, `${path}.1`);
     sink.write('between\n');
     await sink.flush();
-    sink.reopen();
+    await sink.reopen();
     sink.write('after\n');
-    const all = (): string => {
-      try {
-        return readFileSync(path, 'utf8');
-      } catch {
-        return '';
-      }
-    };
-    await until(() => all() !== '', 'the new file');
-    expect(all()).toBe('after\n');
+    await sink.flush();
+    expect(readFileSync(path, 'utf8')).toBe('after\n');
     expect(readFileSync(`${path}.1`, 'utf8')).toBe('before\nbetween\n');
   });
 
   it('a folder that is missing is an error that names the file, and is not tried again', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const missing = join(directory, 'none', 'log');
-    await expect(LogSink.file(missing)).rejects.toMatchObject({
+    await expect(LogSink.file(missing, null)).rejects.toMatchObject({
       code: 'LOG_FILE',
       exitCode: 1,
       message: expect.stringContaining(`log.file ${missing}: `),
@@ -130,7 +124,7 @@ describe('LogSink.file', () => {
   });
 
   it('lines that are lost are reported once, when the file takes lines again', async () => {
-    const sink = await LogSink.file(path);
+    const sink = await LogSink.file(path, null);
     sink.reportLostLines(createLog({ level: 'info' }, sink));
     // More than may wait at once, in one turn of the event loop: the reader has no chance.
     const line = `${'x'.repeat(1023)}\n`;
@@ -147,7 +141,7 @@ describe('LogSink.file', () => {
   });
 
   it('lines that were lost elsewhere are reported, also when nothing waits any more', async () => {
-    const sink = await LogSink.file(path);
+    const sink = await LogSink.file(path, null);
     sink.reportLostLines(createLog({ level: 'info' }, sink));
     sink.write('{}\n');
     await sink.flush();
@@ -159,9 +153,200 @@ describe('LogSink.file', () => {
   });
 
   it('counts lines that were lost elsewhere', async () => {
-    const sink = await LogSink.file(path);
+    const sink = await LogSink.file(path, null);
     sink.addLost(3);
     expect(sink.takeLost()).toBe(3);
     expect(sink.takeLost()).toBe(0);
+  });
+});
+
+describe('LogSink.reopen', () => {
+  let directory = '';
+  let path = '';
+  let files = 0;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'smallservd-reopen-'));
+    path = join(directory, 'log');
+    files = 0;
+  });
+
+  afterEach(() => {
+    vi.restoreAllMocks();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  /** Moves the log file away; gives its new path. */
+  function moveAway(): string {
+    files += 1;
+    renameSync(path, `${path}.${files}`);
+    return `${path}.${files}`;
+  }
+
+  /** All that was written, in the order of the files. */
+  function written(): string {
+    const moved = Array.from({ length: files }, (_, index) => readFileSync(`${path}.${index + 1}`, 'utf8'));
+    return [...moved, readFileSync(path, 'utf8')].join('');
+  }
+
+  /** On what is in the folder of the log. */
+  function openFiles(): readonly string[] {
+    return readdirSync('/proc/self/fd').flatMap((fd) => {
+      try {
+        const target = readlinkSync(`/proc/self/fd/${fd}`);
+        return target.startsWith(dirname(path)) ? [target] : [];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  /** What every write of a sink goes through; `write` is Node's own. */
+  type Write = (fd: number, bytes: Uint8Array, done: (error: Error | null, written?: number) => void) => void;
+
+  function interceptWrites(intercept: (write: Write) => Write): void {
+    const write = fs.write.bind(fs);
+    const own: Write = (fd, bytes, done) => write(fd, bytes, 0, bytes.length, null, (error, n) => done(error, n));
+    const changed = intercept(own);
+    const replacement = (fd: number, data: Uint8Array | string, ...rest: unknown[]): void => {
+      changed(fd, Buffer.from(data as string), rest.at(-1) as Parameters<Write>[2]);
+    };
+    vi.spyOn(fs, 'write').mockImplementation(replacement);
+  }
+
+  it('opens no second descriptor where the file has not been moved, however often it is asked', async () => {
+    const sink = await LogSink.file(path, null);
+    sink.write('one\n');
+    await Promise.all([sink.reopen(), sink.reopen(), sink.reopen()]);
+    sink.write('two\n');
+    await sink.flush();
+    expect(written()).toBe('one\ntwo\n');
+    await until(() => openFiles().length === 1, 'one descriptor');
+  });
+
+  it('closes the old file', async () => {
+    const sink = await LogSink.file(path, null);
+    sink.write('one\n');
+    moveAway();
+    await Promise.all([sink.reopen(), sink.reopen(), sink.reopen()]);
+    await until(() => openFiles().join() === path, 'the descriptor of the new file alone');
+  });
+
+  it('makes a new file where the old one was deleted', async () => {
+    const sink = await LogSink.file(path, null);
+    rmSync(path);
+    await sink.reopen();
+    sink.write('two\n');
+    await sink.flush();
+    expect(written()).toBe('two\n');
+  });
+
+  it('loses, doubles and reorders no line, whatever comes together', async () => {
+    const step = fc.oneof(
+      { weight: 4, arbitrary: fc.constant('write' as const) },
+      fc.constantFrom('move', 'reopen', 'reopen later', 'flush', 'turn'),
+    );
+    // How many bytes the next writes take.
+    let appetites: Iterator<number> = [].values();
+    interceptWrites((write) => (fd, bytes, done) => write(fd, bytes.subarray(0, appetites.next().value), done));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 40 }),
+        fc.infiniteStream(fc.integer({ min: 1, max: 30 })),
+        async (steps, sizes) => {
+          path = join(mkdtempSync(join(directory, 'round-')), 'log');
+          files = 0;
+          appetites = sizes;
+          const sink = await LogSink.file(path, null);
+          let isMoved = false;
+          let lines = '';
+          const pending: Promise<void>[] = [];
+          for (const [index, each] of steps.entries()) {
+            if (each === 'write') {
+              const line = `${index} ${'x'.repeat(index % 7)}\n`;
+              lines += line;
+              sink.write(line);
+            } else if (each === 'move') {
+              if (!isMoved) moveAway();
+              isMoved = true;
+            } else if (each === 'reopen') {
+              await Promise.all([...pending.splice(0), sink.reopen()]);
+              isMoved = false;
+            } else if (each === 'reopen later') {
+              pending.push(sink.reopen());
+            } else if (each === 'flush') {
+              await sink.flush();
+            } else {
+              await new Promise((resolve) => {
+                setImmediate(resolve);
+              });
+            }
+            // A reopening that nobody waited for may have made the file by now.
+            if (isMoved && fs.existsSync(path)) isMoved = false;
+          }
+          await Promise.all([...pending, sink.reopen()]);
+          await sink.flush();
+          expect(written()).toBe(lines);
+          await until(() => openFiles().join() === path, 'one descriptor');
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('has the old file keep its lines while its disk stalls, and waits for no more than one old file', async () => {
+    const held: (() => void)[] = [];
+    let stalled: number | undefined;
+    interceptWrites((write) => (fd, bytes, done) => {
+      stalled ??= fd;
+      if (fd === stalled) held.push(() => write(fd, bytes, done));
+      else write(fd, bytes, done);
+    });
+    const sink = await LogSink.file(path, null);
+    sink.write('1\n');
+    sink.write('2\n');
+    const first = moveAway();
+    await sink.reopen();
+    sink.write('3\n');
+    await until(() => readFileSync(path, 'utf8') === '3\n', 'the line in the new file');
+    expect(readFileSync(first, 'utf8')).toBe('');
+
+    const second = moveAway();
+    await expect(sink.reopen()).rejects.toMatchObject({
+      code: 'LOG_FILE',
+      message: `log.file ${path}: lines still wait to be written to the file before`,
+    });
+    sink.write('4\n');
+    await until(() => readFileSync(second, 'utf8') === '3\n4\n', 'the line in the file that goes on');
+
+    stalled = -1;
+    for (const each of held.splice(0)) each();
+    await sink.flush();
+    await sink.reopen();
+    sink.write('5\n');
+    await sink.flush();
+    expect(written()).toBe('1\n2\n3\n4\n5\n');
+    await until(() => openFiles().join() === path, 'one descriptor');
+  });
+
+  it('has the old file keep its lines while its disk is full, half a line too', async () => {
+    let full: number | undefined;
+    interceptWrites((write) => (fd, bytes, done) => {
+      full ??= fd;
+      if (fd !== full) write(fd, bytes, done);
+      else if (bytes.length > 1) write(fd, bytes.subarray(0, 1), done);
+      else done(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+    });
+    const sink = await LogSink.file(path, null);
+    sink.write('one\n');
+    sink.write('two\n');
+    const first = moveAway();
+    await until(() => readFileSync(first, 'utf8') === 'one', 'the disk to be full');
+    await sink.reopen();
+    sink.write('three\n');
+    await until(() => readFileSync(path, 'utf8') === 'three\n', 'the line in the new file');
+    full = -1;
+    await until(() => openFiles().join() === path, 'the descriptor of the new file alone');
+    expect(written()).toBe('one\ntwo\nthree\n');
   });
 });

@@ -50,9 +50,9 @@ async function readSource({ config, set }: ConfigOptions): Promise<ConfigSource>
   return readConfigSource(config, process.env, set);
 }
 
-function becomeUser({ user, group }: Pick<Config, 'user' | 'group'>): void {
+async function becomeUser({ user, group }: Pick<Config, 'user' | 'group'>): Promise<void> {
   if (!isRoot()) return;
-  const identity = findIdentity(user, group);
+  const identity = await findIdentity(user, group);
   if (identity !== null) assumeIdentity(identity);
 }
 

@@ -106,7 +106,7 @@ export class Reloader {
     const next = await prepare(command);
     const { config } = next.loaded;
     this.#refuseRestarts(next);
-    const identity = findIdentity(config.user, config.group);
+    const identity = await findIdentity(config.user, config.group);
     const plan = await planListeners(config, passed, socketAccessFor(identity));
     const { added, removed, kept } = supervisor.changes(plan);
     const changed = configDifferences(configToJson(this.#current.loaded), configToJson(next.loaded));

@@ -5,7 +5,7 @@ import type { Config, ServiceConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatExposure } from '../console/exposure.ts';
 import { formatListeners } from '../console/listeners.ts';
-import type { ExitCode } from '../exit-codes.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { hostServices } from '../host.ts';
 import { InProcessDaemon } from '../in-process-daemon.ts';
 import { forbidNewPrivileges } from '../kernel/privileges.ts';
@@ -34,12 +34,32 @@ const serviceManagerVariables = [
   'LISTEN_FDNAMES',
 ];
 
-/** `smallservd run`: serves until told to stop. Resolves with the exit code; rejects where the daemon cannot start. */
+/** The log, once it is open. */
+interface OpenLog {
+  sink?: LogSink;
+  log?: Logger;
+}
+
+/**
+ * `smallservd run`: serves until told to stop. Resolves with the exit code, at once where it is told so before there is a daemon: then what the start
+ * waits for is not waited for, and the process is to end. Rejects where the daemon cannot start.
+ */
 export async function run(options: ConfigOptions): Promise<ExitCode> {
-  const startedMs = systemClock.monotonicMs();
   // For good, children included: a UNIX socket is its owner's alone until it is given away, and so are the log file and what modules write.
   process.umask(0o077);
   const signals = new Signals(systemClock);
+  const opened: OpenLog = {};
+  return await Promise.race([serve(options, signals, opened), signals.stoppedEarly.then(() => stopEarly(opened))]);
+}
+
+async function stopEarly({ sink, log }: OpenLog): Promise<ExitCode> {
+  log?.info({ exitCode: exitCodes.stopped }, 'stopped');
+  await sink?.flush();
+  return exitCodes.stopped;
+}
+
+async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog): Promise<ExitCode> {
+  const startedMs = systemClock.monotonicMs();
   // Workers and whatever they start inherit it.
   const canGainPrivileges = !forbidNewPrivileges();
   const prepared = await prepare(options);
@@ -49,10 +69,12 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   // What Node reads from them could open a debugger in workers, or run code there.
   const ofNode = Object.keys(environment).filter((variable) => variable.startsWith('NODE_'));
   for (const variable of [...serviceManagerVariables, ...ofNode]) delete process.env[variable];
-  const identity = findIdentity(config.user, config.group);
+  const identity = await findIdentity(config.user, config.group);
   const plan = await planListeners(config, passed, socketAccessFor(identity));
-  const sink = config.log.file === null ? await LogSink.standardOutput() : await LogSink.file(config.log.file);
+  const { file } = config.log;
+  const sink = file === null ? LogSink.standardOutput() : await LogSink.file(file, identity);
   const log = createLog(config.log, sink);
+  Object.assign(opened, { sink, log });
   sink.reportLostLines(log);
   log.info(
     { version, node: process.version, pid: process.pid, config: prepared.source.name, workers: config.workers },
@@ -86,11 +108,13 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
     });
     snapshots.reloader = reloader;
     signals.deliverTo(daemon, {
-      reopenLog: () => reopen(sink, log),
+      reopenLog: () => void reopen(sink, log),
       hangUp() {
-        reopen(sink, log);
-        // Not before all has been said that is said of the start.
-        daemon.ready.then(() => setImmediate(() => reloader.reload())).catch(() => {});
+        const reopened = reopen(sink, log);
+        // Not before all has been said that is said of the start. What is said of the reload goes into the new file.
+        Promise.all([daemon.ready, reopened])
+          .then(() => setImmediate(() => reloader.reload()))
+          .catch(() => {});
       },
       stopping: () => manager.stopping(),
     });
@@ -137,7 +161,7 @@ async function openAdmin(
   log: Logger,
 ): Promise<AdminEndpoint | undefined> {
   if (listen === null) return undefined;
-  const servedAs = process.geteuid?.() === 0 ? adminIdentity(identity) : null;
+  const servedAs = process.geteuid?.() === 0 ? await adminIdentity(identity) : null;
   const access = socketAccessFor(servedAs);
   const plan = await planListeners({ services: [{ name: 'admin', listen: [listen] }] }, passed, access);
   const endpoint = await openAdminEndpoint(snapshots, { plan, hosts, identity: servedAs, clock: systemClock, log });
@@ -157,10 +181,15 @@ function conditionOf({ report: { state, workers, services, listeners } }: Runnin
 }
 
 /** The log file may have been moved away. */
-function reopen(sink: LogSink, log: Logger): void {
+async function reopen(sink: LogSink, log: Logger): Promise<void> {
   if (sink.isStandardOutput) return;
-  sink.reopen();
-  log.info({}, 'the log file is open anew');
+  try {
+    await sink.reopen();
+    log.info({}, 'the log file is open anew');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.error({ error: reason }, 'cannot reopen the log file, keeping the old one');
+  }
 }
 
 function announce(daemon: RunningDaemon, { services }: Config, sink: LogSink, log: Logger, ms: number): void {

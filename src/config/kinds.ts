@@ -86,7 +86,7 @@ async function findInstance(name: string, raw: RawMap, context: Context): Promis
 
 async function findModule(instance: Instance, specifier: string, context: Context): Promise<Instance> {
   try {
-    const module = resolveModule(specifier, context.directory);
+    const module = await resolveModule(specifier, context.directory);
     const kind = await importServiceModule(module);
     return { ...instance, module, type: kind.name, kind, known: true };
   } catch (error) {

@@ -6,7 +6,7 @@ import type { Problems } from './problems.ts';
 import { formatPath, type Path } from './raw.ts';
 
 /** The number of a user or a group; undefined: there is none of that name. */
-export type AccountLookup = (kind: 'user' | 'group', account: string) => number | undefined;
+export type AccountLookup = (kind: 'user' | 'group', account: string) => Promise<number | undefined>;
 
 /** What a service says about where it listens. */
 export interface Listening {
@@ -37,13 +37,13 @@ interface Listener extends ResolvedAddress, Named {}
  * Checks what can be checked without asking a resolver: that every service listens, that no two listeners overlap, the admin endpoint's
  * included, that UNIX sockets belong to somebody, and that no kind that is abused over UDP answers strangers. Host names are left to whoever opens the listeners.
  */
-export function checkListeners(
+export async function checkListeners(
   services: readonly Listening[],
   admin: ListenAddress | null,
   accounts: AccountLookup | undefined,
   layers: Layers,
   problems: Problems,
-): void {
+): Promise<void> {
   for (const { service, listen } of services) {
     if (listen.length > 0) continue;
     const path = ['services', service, 'listen'];
@@ -53,7 +53,7 @@ export function checkListeners(
   const ofAdmin = admin === null ? [] : [{ path: ['admin', 'listen'], owner: 'admin', address: admin }];
   const entries = [...services.flatMap(entriesOf), ...ofAdmin];
   checkOverlaps(entries, layers, problems);
-  if (accounts !== undefined) checkAccounts(entries, accounts, layers, problems);
+  if (accounts !== undefined) await checkAccounts(entries, accounts, layers, problems);
   for (const each of services) if (each.hazard !== undefined) checkExposure(each, each.hazard, layers, problems);
 }
 
@@ -77,7 +77,12 @@ function checkOverlaps(entries: readonly Entry[], layers: Layers, problems: Prob
   }
 }
 
-function checkAccounts(entries: readonly Entry[], lookup: AccountLookup, layers: Layers, problems: Problems): void {
+async function checkAccounts(
+  entries: readonly Entry[],
+  lookup: AccountLookup,
+  layers: Layers,
+  problems: Problems,
+): Promise<void> {
   for (const { path, address } of entries) {
     if (address.scheme !== 'unix') continue;
     const named = [
@@ -85,7 +90,7 @@ function checkAccounts(entries: readonly Entry[], lookup: AccountLookup, layers:
       ['group', address.group],
     ] as const;
     for (const [kind, account] of named) {
-      if (account === null || lookup(kind, account) !== undefined) continue;
+      if (account === null || (await lookup(kind, account)) !== undefined) continue;
       problems.add(layers.place(path), formatPath(path), `${address.text}: there is no ${kind} ${account}`);
     }
   }

@@ -31,7 +31,7 @@ export interface LoadOptions {
   /** Third-party modules are looked for and imported only where asked for: a supervisor, which may be root, must not run their code. */
   readonly importModules: boolean;
   /** Called before anything that the config names is opened or imported, with its user and group; null for those that are wrong. */
-  readonly beforeFiles?: (account: Pick<Config, 'user' | 'group'>) => void;
+  readonly beforeFiles?: (account: Pick<Config, 'user' | 'group'>) => Promise<void>;
   /**
    * With it every service whose values are right is created once, to find what is wrong with the files it reads, and closed again: so all that is
    * wrong is reported together.
@@ -54,10 +54,10 @@ export async function loadConfig(
   if (layers === undefined) throw new ConfigInvalidError(problems.sorted());
 
   const daemon = checkDaemon(layers, source.directory, problems);
-  beforeFiles?.(daemon.account);
+  await beforeFiles?.(daemon.account);
   const instances = await findInstances(layers, source.directory, importModules, problems);
   const services = checkServices(instances, daemon, layers, source.directory, problems);
-  checkListeners(services.flatMap(listeningOf), daemon.adminListen, accounts, layers, problems);
+  await checkListeners(services.flatMap(listeningOf), daemon.adminListen, accounts, layers, problems);
 
   const modules = new Map(instances.flatMap(({ name, kind }) => (kind === undefined ? [] : [[name, kind] as const])));
   const place = (path: Path): Place => layers.place(path);

@@ -1,7 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { assertRegularFile, FileError, maxFileBytes, readRegularFile } from '../regular-file.ts';
 
 /**
  * The `file:` URL that a `module` key means: a path (absolute, or relative to `directory`), a `file:` URL, or a
@@ -11,10 +11,14 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  * Node can do this by itself only for the importing file: `import.meta.resolve` with a parent is behind a flag, and
  * `require.resolve` does not see packages that export for `import` alone.
  */
-export function resolveModule(specifier: string, directory: string): string {
-  const file = pathOf(specifier, directory);
-  if (file === undefined) return pathToFileURL(resolvePackage(specifier, directory)).href;
-  if (!isFile(file)) throw new Error(`there is no file ${file}`);
+export async function resolveModule(specifier: string, directory: string): Promise<string> {
+  const file = pathOf(specifier, directory) ?? (await resolvePackage(specifier, directory));
+  try {
+    await assertRegularFile(file, maxFileBytes);
+  } catch (error) {
+    const message = isMissing(error) ? `there is no file ${file}` : about(file, error);
+    throw new Error(message, { cause: error });
+  }
   return pathToFileURL(file).href;
 }
 
@@ -23,14 +27,14 @@ function pathOf(specifier: string, directory: string): string | undefined {
   return /^\.{0,2}\//.test(specifier) ? resolve(directory, specifier) : undefined;
 }
 
-function resolvePackage(specifier: string, directory: string): string {
+async function resolvePackage(specifier: string, directory: string): Promise<string> {
   const match = /^((?:@[\w.-]+\/)?[\w-][\w.-]*)(\/.*)?$/.exec(specifier);
   if (match?.[1] === undefined) throw new Error('expected a path such as ./mine.js, or the name of a package');
   const name = match[1];
   const require = createRequire(join(directory, 'config'));
   for (const folder of require.resolve.paths(name) ?? []) {
     const root = join(folder, name);
-    const exported = readExports(root);
+    const exported = await readExports(join(root, 'package.json'));
     if (exported === undefined) continue;
     // Without `exports` a package has a main file, or files, and require finds them.
     if (exported === null) return require.resolve(specifier);
@@ -42,9 +46,15 @@ function resolvePackage(specifier: string, directory: string): string {
 }
 
 /** Undefined: no such package. Null: it has no `exports`. */
-function readExports(root: string): unknown {
-  if (!isFile(join(root, 'package.json'))) return undefined;
-  const manifest: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+async function readExports(file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = (await readRegularFile(file, maxFileBytes)).toString();
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw new Error(about(file, error), { cause: error });
+  }
+  const manifest: unknown = JSON.parse(text);
   return isObject(manifest) ? (manifest['exports'] ?? null) : null;
 }
 
@@ -70,6 +80,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+function isMissing(error: unknown): boolean {
+  return error instanceof FileError && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}
+
+function about(file: string, error: unknown): string {
+  return `${file}: ${error instanceof Error ? error.message : String(error)}`;
 }

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SmallservdError } from '../errors.ts';
+import { FileError, maxFileBytes, readRegularFile } from '../regular-file.ts';
 
 /** All that a config is made from. It can be cloned: workers get it by IPC and load it again. */
 export interface ConfigSource {
@@ -43,21 +43,14 @@ export async function readConfigSource(
 async function readText(name: string): Promise<string> {
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(name);
+    bytes = await readRegularFile(name, maxFileBytes);
   } catch (cause) {
-    throw new SmallservdError('CONFIG_UNREADABLE', `cannot read the config ${name}: ${explain(cause)}`, { cause });
+    if (!(cause instanceof FileError)) throw cause;
+    throw new SmallservdError('CONFIG_UNREADABLE', `cannot read the config ${name}: ${cause.message}`, { cause });
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new SmallservdError('CONFIG_UNREADABLE', `cannot read the config ${name}: it is not UTF-8 text`, { cause });
   }
-}
-
-function explain(cause: unknown): string {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES') return 'this user may not read it';
-  if (code === 'EISDIR') return 'it is a directory';
-  return cause instanceof Error ? cause.message : String(cause);
 }

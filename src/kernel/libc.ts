@@ -9,6 +9,8 @@ export interface Libc {
   prctl(operation: number, second: number, third: number, fourth: number, fifth: number): number;
   /** getsockopt(2). `length` holds the size of `value` in bytes, and afterwards how much of it was filled. */
   getsockopt(descriptor: number, level: number, name: number, value: Uint8Array, length: Uint32Array): number;
+  /** _exit(2). It does not return. */
+  _exit(status: number): void;
   /** Of the call just before. */
   errno(): number;
 }
@@ -26,6 +28,7 @@ async function load(): Promise<Libc | undefined> {
     return {
       prctl: library.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
       getsockopt: library.func('int getsockopt(int, int, int, _Out_ void *, _Inout_ uint32_t *)'),
+      _exit: library.func('void _exit(int)'),
       errno: () => koffi.errno(),
     };
   } catch {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { FileError, maxFileBytes, readRegularFile } from '../regular-file.ts';
 import { ConfigError, type ServiceModule } from '../service.ts';
 import { builtInQuotations, parseQuotations } from './quotations.ts';
 
@@ -66,16 +66,9 @@ function countFitting(byLength: readonly Uint8Array[], limit: number): number {
 
 async function readText(file: string): Promise<string> {
   try {
-    return await readFile(file, 'latin1');
+    return (await readRegularFile(file, maxFileBytes)).toString('latin1');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    throw new ConfigError(`cannot be read: ${causes[code] ?? String(error)}`, { option: 'file', file });
+    if (!(error instanceof FileError)) throw error;
+    throw new ConfigError(`cannot be read: ${error.message}`, { option: 'file', file });
   }
 }
-
-const causes: Record<string, string> = {
-  ENOENT: 'there is no such file',
-  EACCES: 'permission denied',
-  EISDIR: 'it is a directory',
-  ENOTDIR: 'a part of the path is not a directory',
-};

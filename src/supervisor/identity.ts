@@ -1,6 +1,9 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { SmallservdError } from '../errors.ts';
 import { dropBoundingSet } from '../kernel/privileges.ts';
+
+const run = promisify(execFile);
 
 /** A user and group to run as. */
 export interface Identity {
@@ -19,22 +22,22 @@ export const sharedUser = unprivilegedUsers[1];
  * Whom the workers of this process are to become; null: they stay who they are. Throws `USER_UNKNOWN`, or `USER_NOT_PERMITTED` where
  * somebody other than root wants to become another.
  */
-export function findIdentity(user: string | null, group: string | null): Identity | null {
+export async function findIdentity(user: string | null, group: string | null): Promise<Identity | null> {
   const uid = process.geteuid?.();
   const gid = process.getegid?.();
   if (uid === 0) {
-    const wanted = user === null ? unprivilegedIdentity(group) : lookUp(user, group);
+    const wanted = await (user === null ? unprivilegedIdentity(group) : lookUp(user, group));
     // The ids decide: root has other names, and a number.
     return wanted.uid === 0 && wanted.gid === gid ? null : wanted;
   }
   if (user === null && group === null) return null;
-  const wanted = lookUp(user ?? String(uid), group);
+  const wanted = await lookUp(user ?? String(uid), group);
   if (wanted.uid === uid && (group === null || wanted.gid === gid)) return null;
   throw new SmallservdError('USER_NOT_PERMITTED', `user ${user ?? uid}: only root can start workers as somebody else`);
 }
 
 /** Whom the admin endpoint is served as under a root supervisor whose workers are `workers`: never as root. Throws `USER_UNKNOWN`. */
-export function adminIdentity(workers: Identity | null): Identity {
+export async function adminIdentity(workers: Identity | null): Promise<Identity> {
   return workers === null || workers.uid === 0 ? unprivilegedIdentity(null) : workers;
 }
 
@@ -55,44 +58,43 @@ interface GroupRights {
   initgroups?(user: string, extraGroup: number): void;
 }
 
-function unprivilegedIdentity(group: string | null): Identity {
-  const user = unprivilegedUsers.find((each) => entryOf('passwd', each) !== undefined);
-  if (user !== undefined) return lookUp(user, group);
+async function unprivilegedIdentity(group: string | null): Promise<Identity> {
+  for (const user of unprivilegedUsers) if ((await entryOf('passwd', user)) !== undefined) return lookUp(user, group);
   const names = unprivilegedUsers.join(' or ');
   throw new SmallservdError('USER_UNKNOWN', `there is no user ${names} to run as: set user to one that is not root`);
 }
 
 /** By getent(1), which asks the system's name services, as a glance into /etc/passwd would not. Numbers need no entry there. */
-function lookUp(user: string, group: string | null): Identity {
-  const [name, , uid, primaryGroup] = entryOf('passwd', user) ?? (isNumber(user) ? [user, '', user] : []);
+async function lookUp(user: string, group: string | null): Promise<Identity> {
+  const [name, , uid, primaryGroup] = (await entryOf('passwd', user)) ?? (isNumber(user) ? [user, '', user] : []);
   if (name === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: there is no such user`);
-  const gid = group === null ? primaryGroup : groupId(group);
+  const gid = group === null ? primaryGroup : await groupId(group);
   if (gid === undefined)
     throw new SmallservdError('USER_UNKNOWN', `user ${user}: there is no such user, so no group of it: set group too`);
   return { user: name, uid: Number(uid), gid: Number(gid) };
 }
 
 /** The number of a user or a group; a number is its own. Undefined: there is none of that name. */
-export function accountId(kind: 'user' | 'group', account: string): number | undefined {
+export async function accountId(kind: 'user' | 'group', account: string): Promise<number | undefined> {
   if (isNumber(account)) return Number(account);
-  const id = entryOf(kind === 'user' ? 'passwd' : 'group', account)?.[2];
+  const id = (await entryOf(kind === 'user' ? 'passwd' : 'group', account))?.[2];
   return id === undefined ? undefined : Number(id);
 }
 
-function groupId(group: string): string {
-  const gid = entryOf('group', group)?.[2] ?? (isNumber(group) ? group : undefined);
+async function groupId(group: string): Promise<string> {
+  const gid = (await entryOf('group', group))?.[2] ?? (isNumber(group) ? group : undefined);
   if (gid === undefined) throw new SmallservdError('USER_UNKNOWN', `group ${group}: there is no such group`);
   return gid;
 }
 
 /** The fields of an entry, by name or number; undefined: there is none. */
-function entryOf(database: 'passwd' | 'group', key: string): readonly string[] | undefined {
+async function entryOf(database: 'passwd' | 'group', key: string): Promise<readonly string[] | undefined> {
   try {
-    const line = execFileSync('getent', [database, key], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    return line.trimEnd().split(':');
+    const { stdout } = await run('getent', [database, key]);
+    return stdout.trimEnd().split(':');
   } catch (error) {
     // "One or more supplied key could not be found in the database"
-    if ((error as { status?: number }).status === 2) return undefined;
+    if (error instanceof Error && 'code' in error && error.code === 2) return undefined;
     throw error;
   }
 }

@@ -20,9 +20,12 @@ export interface SignalSource {
 /**
  * TERM and INT stop the daemon gracefully, and a second one at once; QUIT stops it at once; HUP reopens the log file and reloads the config; USR1
  * reopens the log file alone, as it does for nginx; USR2 writes the state into the log. Signals are caught from the construction on: what asks for
- * an end or a reload before there is a daemon is delivered when it is there.
+ * a reload before there is a daemon is delivered when it is there, and what asks for an end resolves `stoppedEarly`.
  */
 export class Signals {
+  /** Resolves when the daemon is told to end before there is one. */
+  readonly stoppedEarly: Promise<void>;
+  #stopEarly: () => void = () => {};
   readonly #clock: Clock;
   #daemon: Pick<RunningDaemon, 'stop' | 'destroy' | 'logState'> | undefined;
   #handlers: SignalHandlers | undefined;
@@ -32,6 +35,9 @@ export class Signals {
 
   constructor(clock: Clock, source: SignalSource = process) {
     this.#clock = clock;
+    this.stoppedEarly = new Promise((resolve) => {
+      this.#stopEarly = resolve;
+    });
     source.on('SIGTERM', () => this.#stop());
     source.on('SIGINT', () => this.#stop());
     source.on('SIGQUIT', () => this.#destroy());
@@ -59,7 +65,8 @@ export class Signals {
     if (this.#askedMs === undefined) {
       this.#askedMs = nowMs;
       this.#handlers?.stopping();
-      void this.#daemon?.stop();
+      if (this.#daemon === undefined) this.#stopEarly();
+      else void this.#daemon.stop();
     } else if (nowMs - this.#askedMs > sameSignalMs) {
       this.#destroy();
     }
@@ -67,6 +74,7 @@ export class Signals {
 
   #destroy(): void {
     this.#atOnce = true;
-    this.#daemon?.destroy();
+    if (this.#daemon === undefined) this.#stopEarly();
+    else this.#daemon.destroy();
   }
 }

@@ -34,7 +34,8 @@ const supervisor = Channel.toSupervisor({
     if (order.type === 'stop') void stop(order.graceMs);
     else working = working.then(() => obey(order)).catch(fail);
   },
-  closed: () => process.exit(exitCodes.failed),
+  // Not by exit, which waits for Node's threads: one of them may read from a dead file server. Nobody is left to ask for the exit code.
+  closed: () => void process.kill(process.pid, 'SIGKILL'),
 });
 systemClock.every(heartbeatPeriodMs, () => report(heartbeat()));
 report({ type: 'loaded' });
@@ -56,7 +57,7 @@ async function openMore(running: Lifecycle, listeners: readonly PlannedListener[
 }
 
 async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<void> {
-  sink = await LogSink.standardOutput();
+  sink = LogSink.standardOutput();
   // Our own code is loaded. What the config names is opened with the rights of the user.
   if (order.identity !== null) assumeIdentity(order.identity);
   const loaded = await loadConfig(order.source, { importModules: true });

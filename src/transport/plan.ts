@@ -18,7 +18,7 @@ export interface PlannedListener {
 }
 
 /** The numbers of what the address of a service's listener says of its file. Throws `USER_UNKNOWN`. */
-export type SocketAccessLookup = (address: UnixListenAddress, service: string) => SocketAccess;
+export type SocketAccessLookup = (address: UnixListenAddress, service: string) => Promise<SocketAccess>;
 
 /**
  * All listeners of a config, names resolved and inherited descriptors identified. Throws `NAME_NOT_RESOLVED`, `LISTEN_NO_DESCRIPTOR` or
@@ -37,7 +37,7 @@ export async function planListeners(
     for (const address of listen) {
       const { text } = address;
       if (address.scheme === 'unix') {
-        const target = { transport: 'unix', path: address.path, access: access(address, service) } as const;
+        const target = { transport: 'unix', path: address.path, access: await access(address, service) } as const;
         drafts.push({ service, text, target, optional: false });
       } else if (address.scheme === 'fd') {
         fds.push({ service, text, fd: address.fd });

@@ -8,6 +8,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { printConfig } from '../../src/config/print.ts';
 import { ConfigError } from '../../src/service.ts';
 import { FakeHost } from '../support/fake-host.ts';
+import { makeFifo, oddFiles } from '../support/odd-files.ts';
 import { load, problemsOf, sourceOf } from './sources.ts';
 
 let directory = '';
@@ -63,6 +64,12 @@ beforeAll(() => {
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
+/** What is said of a module, without its place. */
+async function messageOf(module: string): Promise<string | undefined> {
+  const [problem] = await problemsOf(withModule(module), { directory });
+  return problem?.replace(/^.* services\.mine\.module: /, '');
+}
+
 function withModule(module: string, rest = ''): string {
   return `services: { mine: { listen: tcp://:0, module: ${JSON.stringify(module)}${rest} } }`;
 }
@@ -78,6 +85,27 @@ describe('a module', () => {
     expect(config.services[0]?.type).toBe(type);
     expect(modules.get('mine')?.name).toBe(type);
     expect(config.services[0]?.module).toMatch(/^file:\/\/\//);
+  });
+
+  test('is a regular file of a bounded size, and so is what leads to it: nothing else is waited for', async () => {
+    const odd = join(directory, 'odd');
+    mkdirSync(odd);
+    for (const { name, path, message } of await oddFiles(odd)) {
+      const isMissing = message.includes('no such file') || message.includes('not a directory');
+      const said = isMissing ? `there is no file ${path}` : `${path}: ${message}`;
+      expect(await messageOf(path), name).toBe(`${JSON.stringify(path)}: ${said}`);
+    }
+    const fifos = ['node_modules/fifo-manifest/package.json', 'node_modules/fifo-main/main.mjs'];
+    for (const fifo of fifos) {
+      mkdirSync(dirname(join(directory, fifo)));
+      makeFifo(join(directory, fifo));
+    }
+    writeFileSync(join(directory, 'node_modules/fifo-main/package.json'), '{ "exports": "./main.mjs" }');
+    for (const fifo of fifos) {
+      const [, name = ''] = fifo.split('/');
+      const said = `${join(directory, fifo)}: it is a FIFO or pipe, not a regular file`;
+      expect(await messageOf(name)).toBe(`"${name}": ${said}`);
+    }
   });
 
   test('its options are checked and completed, relative to the config', async () => {

@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig, readConfigSource } from '../../src/config/load.ts';
 import { configReference } from '../../src/config/reference.ts';
@@ -98,11 +99,22 @@ describe('a config that cannot be read', () => {
   test.each([
     ['/nonexistent/x.yaml', 'cannot read the config /nonexistent/x.yaml: there is no such file'],
     ['/', 'cannot read the config /: it is a directory'],
-    [process.execPath, `cannot read the config ${process.execPath}: it is not UTF-8 text`],
   ])('%s', async (file, message) => {
     await expect(readConfigSource(file, {}, [])).rejects.toMatchObject({
       code: 'CONFIG_UNREADABLE',
       message,
+      exitCode: 78,
+    });
+  });
+
+  test('because it is not text', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'smallservd-config-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'config');
+    writeFileSync(file, new Uint8Array([0x61, 0xff]));
+    await expect(readConfigSource(file, {}, [])).rejects.toMatchObject({
+      code: 'CONFIG_UNREADABLE',
+      message: `cannot read the config ${file}: it is not UTF-8 text`,
       exitCode: 78,
     });
   });

@@ -143,7 +143,7 @@ describe('USR2', () => {
 
 describe('HUP', () => {
   it('goes on in a new log file after the old one was renamed', async () => {
-    const folder = temporaryFolder();
+    const folder = temporaryFolder(0o755);
     const file = join(folder, 'smallservd.log');
     const config = writeConfig({ ...patient, log: { file } });
     const daemon = DaemonProcess.spawn(['--config', config]);

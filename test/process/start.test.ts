@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hasIpv6 } from '../support/daemon.ts';
@@ -12,9 +12,11 @@ import {
   writeConfig,
 } from '../support/daemon-process.ts';
 import { unprivileged } from '../support/nobody.ts';
+import { makeFifo } from '../support/odd-files.ts';
 import { canListen, freePort, takeTcpPort, takeUdpPort } from '../support/ports.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
+import { until } from '../support/wait.ts';
 
 const seven = ['daytime', 'echo', 'discard', 'systat', 'qotd', 'chargen', 'time'];
 describe('the shipped config', () => {
@@ -115,12 +117,12 @@ describe('exit code 77', () => {
   });
 
   it('says so where the log file may not be written', async () => {
-    const folder = temporaryFolder();
+    const folder = temporaryFolder(0o755);
     mkdirSync(join(folder, 'private'), { mode: 0o500 });
     const file = join(folder, 'private/smallservd.log');
     const config = writeConfig({ log: { file }, services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
     const { code, stderr } = await runToEnd(['--config', config], unprivileged());
-    expect(stderr).toContain(`smallservd: log.file ${file}: EACCES`);
+    expect(stderr).toContain(`smallservd: log.file ${file}: permission denied\n`);
     expect(code).toBe(77);
   });
 });
@@ -176,6 +178,46 @@ describe('exit code 78', () => {
 });
 
 describe('a start that does not come to its end', () => {
+  it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)(
+    'is ended by %s while the services are created',
+    async (signal) => {
+      const module = join(fixtures, 'never-created.js');
+      const config = writeConfig({ ...inOneProcess, services: { slow: { module, listen: ['tcp://127.0.0.1:0'] } } });
+      const daemon = DaemonProcess.spawn(['--config', config]);
+      await daemon.waitFor(() => daemon.stderr.includes('created for ever'), 'the service to be created');
+      daemon.signal('SIGHUP');
+      daemon.signal(signal);
+      expect(await daemon.closed()).toBe(0);
+      expect(daemon.lines.map(({ msg }) => msg)).toContain('starting');
+      expect(daemon.lines.at(-1)).toMatchObject({ msg: 'stopped', exitCode: 0 });
+      expect(daemon.stderr).toBe('created for ever\n');
+    },
+  );
+
+  it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('is ended by %s before it has a log', async (signal) => {
+    const folder = temporaryFolder();
+    const getent = join(folder, 'getent');
+    writeFileSync(getent, '#!/bin/sh\necho asked >&2\ntouch "$0.asked"\nexec sleep 1000\n', { mode: 0o755 });
+    const config = writeConfig({ user: 'somebody', services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
+    const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}` };
+    const daemon = DaemonProcess.spawn(['--config', config], { env });
+    await until(() => existsSync(`${getent}.asked`), 'the question after the user');
+    daemon.signal(signal);
+    expect(await daemon.ended()).toBe(0);
+    expect({ stdout: daemon.stdout, stderr: daemon.stderr }).toEqual({ stdout: '', stderr: '' });
+  });
+
+  it('is not held up by a thread that waits for ever', async () => {
+    const module = join(fixtures, 'never-read.js');
+    const fifo = join(temporaryFolder(), 'fifo');
+    makeFifo(fifo);
+    const services = { slow: { module, listen: ['tcp://127.0.0.1:0'], options: { file: fifo } } };
+    const daemon = DaemonProcess.spawn(['--config', writeConfig({ ...inOneProcess, services })]);
+    await daemon.waitFor(() => daemon.stderr.includes('reading for ever'), 'the service to read');
+    daemon.signal('SIGTERM');
+    expect(await daemon.ended()).toBe(0);
+  });
+
   it('is ended by TERM, and never says that it is ready', async () => {
     const services = { slow: { module: join(fixtures, 'never-starts.js'), listen: ['tcp://127.0.0.1:0'] } };
     const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 2, services })]);

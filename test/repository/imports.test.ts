@@ -45,7 +45,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'transport',
     'version.ts',
   ],
-  config: ['address', 'clock', 'errors.ts', 'service.ts', 'services', 'suggestion.ts', 'units.ts'],
+  config: ['address', 'clock', 'errors.ts', 'regular-file.ts', 'service.ts', 'services', 'suggestion.ts', 'units.ts'],
   completion: ['command-line.ts', 'config', 'services'],
   conformance: ['address', 'clock', 'dial', 'errors.ts', 'first-difference.ts', 'guard', 'units.ts'],
   console: ['address', 'admin', 'running-daemon.ts', 'transport'],
@@ -54,7 +54,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   installation: [],
   kernel: [],
   manual: ['clock', 'command', 'command-line.ts', 'config', 'services', 'tool', 'version.ts'],
-  services: ['clock', 'service.ts'],
+  services: ['clock', 'regular-file.ts', 'service.ts'],
   supervisor: [
     'address',
     'line-budget.ts',

@@ -8,11 +8,12 @@ let signals: EventEmitter;
 let clock: FakeClock;
 let done: string[];
 let deliver: () => void;
+let caught: Signals;
 
 beforeEach(() => {
   signals = new EventEmitter();
   clock = new FakeClock();
-  const caught = new Signals(clock, signals);
+  caught = new Signals(clock, signals);
   done = [];
   const daemon: Pick<RunningDaemon, 'stop' | 'destroy' | 'logState'> = {
     async stop() {
@@ -146,8 +147,37 @@ describe('Signals', () => {
     expect(done).toEqual(expected);
   });
 
+  it.each<[NodeJS.Signals, boolean]>([
+    ['SIGTERM', true],
+    ['SIGINT', true],
+    ['SIGQUIT', true],
+    ['SIGHUP', false],
+    ['SIGUSR1', false],
+    ['SIGUSR2', false],
+  ])('before there is a daemon %s ends the start: %s', async (signal, ends) => {
+    signals.emit(signal);
+    expect(await isStoppedEarly()).toBe(ends);
+  });
+
+  it.each<NodeJS.Signals>(['SIGTERM', 'SIGINT', 'SIGQUIT'])(
+    '%s leaves a daemon that is there to itself',
+    async (signal) => {
+      deliver();
+      signals.emit(signal);
+      expect(await isStoppedEarly()).toBe(false);
+    },
+  );
+
   it('leaves all others to Node', () => {
     const answered = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'];
     expect(new Set(signals.eventNames())).toEqual(new Set(answered));
   });
 });
+
+/** Nothing but promises is between a signal and this. */
+async function isStoppedEarly(): Promise<boolean> {
+  return await Promise.race([
+    caught.stoppedEarly.then(() => true),
+    Promise.resolve().then(() => Promise.resolve(false)),
+  ]);
+}

@@ -45,10 +45,10 @@ export interface State {
   readonly services: Readonly<Record<string, { readonly stream: { readonly accepted: number } }>>;
 }
 
-/** A folder that everybody may read and write, `nobody` too, but not take files of others from; it is gone when the test is over. */
-export function temporaryFolder(): string {
+/** A folder that everybody may read and write, `nobody` too, but not take files of others from, unless `mode` says otherwise; it is gone when the test is over. */
+export function temporaryFolder(mode = 0o1777): string {
   const folder = mkdtempSync(join(tmpdir(), 'smallservd-test-'));
-  chmodSync(folder, 0o1777);
+  chmodSync(folder, mode);
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

@@ -1,4 +1,14 @@
-import { closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Network, needs, temporaryFolder } from './machine.ts';
@@ -30,15 +40,17 @@ services:
   echo: { listen: ["tcp://localhost:1201", "udp://localhost:1201"] }
   talker: { module: ./talker.mjs, listen: ["tcp://localhost:1202"] }\n`,
   );
-  const mount = 'mkdir "$0" && mount -t tmpfs -o size=16m none "$0" && exec "$@"';
+  const mount = 'mkdir "$0" && mount -t tmpfs -o size=16m,mode=755 none "$0" && exec "$@"';
   const disk = join(folder, 'disk');
   // The disk is there for the daemon alone, and goes with it.
   const daemon = new DaemonProgram(['--config', join(folder, 'smallservd.yaml')], (argv) =>
     network.inside(['unshare', '--mount', 'sh', '-c', mount, disk, ...argv]),
   );
   const seen = `/proc/${daemon.pid}/root${disk}`;
+  // The first part is moved away while the disk is full.
   const log = (): readonly LogLine[] => {
-    const text = readFileSync(join(seen, 'log'), 'utf8');
+    const parts = ['log.1', 'log'].map((name) => join(seen, name)).filter(existsSync);
+    const text = parts.map((part) => readFileSync(part, 'utf8')).join('');
     return text
       .slice(0, text.lastIndexOf('\n') + 1)
       .split('\n')
@@ -67,9 +79,17 @@ services:
   expect(daemon.workers.length).toBeGreaterThan(1);
   expect(statfsSync(seen).bavail).toBe(0);
 
+  // What waits goes into the old file as soon as there is room, the rest into the new one.
+  renameSync(join(seen, 'log'), join(seen, 'log.1'));
+  daemon.signal('SIGHUP');
+  await daemon.until(() => existsSync(join(seen, 'log')), 'the new log file');
+  await serves('with a new log file\n');
+  expect(statfsSync(seen).bavail).toBe(0);
+
   rmSync(join(seen, 'filler'));
   await serves('after\n');
   await daemon.until(() => log().some(({ msg }) => msg.includes('lost')), 'the report of the loss');
+  await daemon.until(() => log().some(({ msg }) => msg === 'reloaded'), 'the end of the reload');
   await serves('at last\n');
   await daemon.until(() => log().at(-1)?.['service'] === 'echo', 'the line of the last client');
   // Whole lines, in order; those that are missing are counted.

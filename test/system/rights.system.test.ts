@@ -70,7 +70,7 @@ function writeModule(folder: string, expression: string): string {
 describe('the children of a root supervisor', () => {
   it('have no capability, and can gain none', async () => {
     const { daemon } = await serve({
-      admin: { listen: 'tcp://127.0.0.1:9' },
+      admin: { listen: 'tcp://127.0.0.1:9013' },
       services: { echo: { listen: ['tcp://*:7'] } },
     });
     const children = childrenOf(daemon.pid);
@@ -117,7 +117,7 @@ describe('the children of a root supervisor', () => {
   ])('that serve the admin endpoint are never root: %j', async (account, uid, gid) => {
     const { daemon } = await serve({
       ...account,
-      admin: { listen: 'tcp://127.0.0.1:9' },
+      admin: { listen: 'tcp://127.0.0.1:9013' },
       services: { echo: { listen: ['tcp://*:7'] } },
     });
     const others = childrenOf(daemon.pid).filter((child) => !daemon.workers.includes(child));
@@ -130,7 +130,7 @@ describe('the children of a root supervisor', () => {
 });
 
 describe('the user that workers run as by default', () => {
-  const config = { admin: { listen: 'tcp://127.0.0.1:9' }, services: { echo: { listen: ['tcp://*:7'] } } };
+  const config = { admin: { listen: 'tcp://127.0.0.1:9013' }, services: { echo: { listen: ['tcp://*:7'] } } };
   const users = readFileSync('/etc/passwd', 'utf8');
 
   it('is smallservd where there is one, for the admin endpoint too', async () => {

@@ -13,7 +13,7 @@ function names(table: Readonly<Record<string, readonly string[]>>) {
     );
 }
 
-function access({ mode, owner, group }: UnixListenAddress): SocketAccess {
+async function access({ mode, owner, group }: UnixListenAddress): Promise<SocketAccess> {
   return { mode, uid: Number(owner ?? 1), gid: Number(group ?? 2) };
 }
 

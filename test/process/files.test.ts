@@ -1,0 +1,221 @@
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  DaemonProcess,
+  type LogLine,
+  root,
+  runToEnd,
+  temporaryFolder,
+  writeConfig,
+} from '../support/daemon-process.ts';
+import { unprivileged } from '../support/nobody.ts';
+import { makeFifo, type OddFile, oddFiles } from '../support/odd-files.ts';
+import { TcpClient } from '../support/tcp.ts';
+import { until } from '../support/wait.ts';
+
+const isRoot = process.geteuid?.() === 0;
+const echo = { listen: ['tcp://127.0.0.1:0'] };
+
+/** A service for each file, which is to read it. */
+function quotersOf(files: readonly Pick<OddFile, 'path'>[]): Record<string, object> {
+  return Object.fromEntries(
+    files.map(({ path }, index) => [`q${index}`, { type: 'qotd', listen: ['tcp://127.0.0.1:0'], file: path }]),
+  );
+}
+
+/** What is said of each of them. */
+function complaintsOf(files: readonly OddFile[]): readonly string[] {
+  return files.map(({ path, message }, index) => ` services.q${index}.file: ${path} cannot be read: ${message}`);
+}
+
+describe('a config that is no regular file of a bounded size', () => {
+  it('is an error at check and at the start, and nothing is waited for', async () => {
+    const files = await oddFiles(temporaryFolder());
+    for (const { name, path, message } of files) {
+      // The start reads it as check does: one of each that would make it wait, or fill its memory.
+      const commands = /FIFO with|zero|sparse/.test(name) ? ['check', 'run'] : ['check'];
+      const results = await Promise.all(commands.map((command) => runToEnd([command, '--config', path])));
+      const stderr = `smallservd: cannot read the config ${path}: ${message}\n`;
+      for (const result of results) expect(result, name).toMatchObject({ code: 78, stdout: '', stderr });
+    }
+  }, 60_000);
+
+  it('may be a file that is standard input, but not a pipe', async () => {
+    const file = writeConfig({ services: { echo } });
+    const program = [process.execPath, join(root, 'dist/smallservd.js')];
+    const from = async (script: string): ReturnType<typeof runToEnd> =>
+      runToEnd(['check', '--config', '/dev/stdin'], { command: ['sh', '-c', script, file, ...program] });
+    expect(await from('exec "$@" <"$0"')).toMatchObject({ code: 0, stderr: '' });
+    expect(await from('cat "$0" | "$@"')).toMatchObject({
+      code: 78,
+      stderr: 'smallservd: cannot read the config /dev/stdin: it is a FIFO or pipe, not a regular file\n',
+    });
+  });
+
+  it('or is one that its user may not read', async () => {
+    const file = writeConfig({ services: { echo } });
+    chmodSync(file, 0o000);
+    for (const command of ['check', 'run'])
+      expect(await runToEnd([command, '--config', file], unprivileged())).toMatchObject({
+        code: 78,
+        stderr: `smallservd: cannot read the config ${file}: permission denied\n`,
+      });
+  });
+
+  it('is an error at a reload, and the running config goes on', async () => {
+    const folder = temporaryFolder();
+    // The config becomes a link to each of them, and a link has no place for the longest path.
+    const files = (await oddFiles(folder)).filter(({ path }) => path.length < 4096);
+    const config = join(folder, 'smallservd.yaml');
+    writeFileSync(config, JSON.stringify({ workers: 1, services: { echo } }));
+    const daemon = DaemonProcess.spawn(['--config', config]);
+    await daemon.line('ready');
+    for (const [index, { name, path, message }] of files.entries()) {
+      symlinkSync(path, `${config}.new`);
+      renameSync(`${config}.new`, config);
+      daemon.signal('SIGHUP');
+      await daemon.waitFor(() => failures(daemon).length > index, `the reload with ${name}`);
+      expect(failures(daemon)[index], name).toMatchObject({
+        code: 'CONFIG_UNREADABLE',
+        errors: [`cannot read the config ${config}: ${message}`],
+      });
+    }
+    await echoes(daemon);
+    expect(await daemon.stop()).toBe(0);
+  }, 60_000);
+});
+
+describe('a quotation file that is no regular file of a bounded size', () => {
+  it('is an error at check and at the start, and nothing is waited for', async () => {
+    const files = await oddFiles(temporaryFolder());
+    const config = writeConfig({ services: quotersOf(files) });
+    for (const command of ['check', 'run']) {
+      const { code, stdout, stderr } = await runToEnd([command, '--config', config]);
+      for (const complaint of complaintsOf(files)) expect(stderr).toContain(complaint);
+      expect(stderr.trimEnd().split('\n')).toHaveLength(files.length);
+      expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+    }
+  });
+
+  it('or is one that its user may not read', async () => {
+    const path = join(temporaryFolder(), 'quotations');
+    writeFileSync(path, 'Quoth.\n', { mode: 0o000 });
+    const config = writeConfig({ services: quotersOf([{ path }]) });
+    const { code, stderr } = await runToEnd(['check', '--config', config], unprivileged());
+    expect(stderr).toContain(` services.q0.file: ${path} cannot be read: permission denied\n`);
+    expect(code).toBe(78);
+  });
+
+  it('is an error at a reload, and the running config goes on', async () => {
+    const files = await oddFiles(temporaryFolder());
+    const config = writeConfig({ workers: 1, services: { echo } });
+    const daemon = DaemonProcess.spawn(['--config', config]);
+    await daemon.line('ready');
+    writeFileSync(config, JSON.stringify({ workers: 1, services: { echo, ...quotersOf(files) } }));
+    daemon.signal('SIGHUP');
+    const { errors } = await daemon.line('reload failed: nothing has changed');
+    const text = (errors as readonly string[]).join('\n');
+    for (const complaint of complaintsOf(files)) expect(text).toContain(complaint);
+    await echoes(daemon);
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('a log file that somebody else could decide on', () => {
+  /** What to put in the place of a log file, and what is said of it. */
+  const traps: readonly (readonly [name: string, set: (file: string, victim: string) => void, message: RegExp])[] = [
+    ['a link', (file, victim) => symlinkSync(victim, file), /it is a symbolic link, not a regular file$/],
+    ['a FIFO', (file) => makeFifo(file), /it is a FIFO or pipe, not a regular file$/],
+    [
+      'an open folder',
+      (file) => chmodSync(join(file, '..'), 0o777),
+      /everybody can write to the folder \S+ \(uid \d+, mode 0777\)/,
+    ],
+    [
+      'a folder of another user',
+      (file) => chownSync(join(file, '..'), 4002, 4002),
+      /belongs to uid 4002: expected uid 0 or 65534$/,
+    ],
+  ];
+  const possible = traps.filter(([name]) => isRoot || !name.includes('another user'));
+
+  it.each(possible)('is refused at the start: %s', async (_name, set, message) => {
+    const { file, victim } = place();
+    set(file, victim);
+    const config = writeConfig({ log: { file }, services: { echo } });
+    const { code, stdout, stderr } = await runToEnd(['--config', config]);
+    expect(stderr.trimEnd()).toMatch(message);
+    expect(stderr).toContain(`smallservd: log.file ${file}: `);
+    expect(code).toBe(/everybody|belongs/.test(stderr) ? 77 : 1);
+    expect(stdout).toBe('');
+    expect(readFileSync(victim, 'utf8')).toBe('precious\n');
+  });
+
+  it.each(possible)('is refused at HUP, and the old file goes on: %s', async (_name, set, message) => {
+    const { folder, file, victim } = place();
+    const config = writeConfig({ workers: 1, log: { file }, services: { echo } });
+    const daemon = DaemonProcess.spawn(['--config', config]);
+    await until(() => linesOf(file).some(({ msg }) => msg === 'ready'), 'ready');
+    const moved = `${folder}.moved`;
+    renameSync(file, moved);
+    set(file, victim);
+    daemon.signal('SIGHUP');
+    await until(() => linesOf(moved).some(({ msg }) => msg === 'reloaded'), 'the reload');
+    const refusal = linesOf(moved).find(({ msg }) => msg === 'cannot reopen the log file, keeping the old one');
+    expect(refusal).toMatchObject({ level: 'error', error: expect.stringMatching(message) });
+    expect(readFileSync(victim, 'utf8')).toBe('precious\n');
+    expect(await daemon.stop()).toBe(0);
+    expect(linesOf(moved).at(-1)).toMatchObject({ msg: 'stopped' });
+    expect(daemon.stdout + daemon.stderr).toBe('');
+  });
+
+  it.skipIf(!isRoot)('may be in a folder of the workers’ user, but not of another one', async () => {
+    const { folder, file } = place();
+    chownSync(folder, 65_534, 65_534);
+    const config = writeConfig({ user: '65534', group: '65534', log: { file }, services: { echo } });
+    const daemon = DaemonProcess.spawn(['--config', config]);
+    await until(() => existsSync(file) && linesOf(file).some(({ msg }) => msg === 'ready'), 'ready');
+    expect(await daemon.stop()).toBe(0);
+    chownSync(folder, 4002, 4002);
+    expect(await runToEnd(['--config', config])).toMatchObject({
+      code: 77,
+      stderr: `smallservd: log.file ${file}: the folder ${folder} belongs to uid 4002: expected uid 0 or 65534\n`,
+    });
+  });
+});
+
+/** A log file that is not there yet, in its folder, and a file that nobody may write to. */
+function place(): { folder: string; file: string; victim: string } {
+  const outer = temporaryFolder(0o755);
+  const folder = join(outer, 'log');
+  mkdirSync(folder, { mode: 0o755 });
+  const victim = join(outer, 'victim');
+  writeFileSync(victim, 'precious\n');
+  return { folder, file: join(folder, 'smallservd.log'), victim };
+}
+
+function failures(daemon: DaemonProcess): readonly LogLine[] {
+  return daemon.linesWith('reload failed: nothing has changed');
+}
+
+/** The whole lines of a log file. */
+function linesOf(file: string): readonly LogLine[] {
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
+  return lines.map((line) => JSON.parse(line) as LogLine);
+}
+
+async function echoes(daemon: DaemonProcess): Promise<void> {
+  const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
+  client.finish('served');
+  expect((await client.takeAll()).toString()).toBe('served');
+}

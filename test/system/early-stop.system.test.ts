@@ -1,0 +1,126 @@
+/** A start that waits for what does not come: a file system whose server is dead, a resolver that is silent. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { daemonProgram, Network, needs, temporaryFolder } from './machine.ts';
+import { Peers } from './peers.ts';
+import { DaemonProgram, Program } from './program.ts';
+
+needs('ip', 'nc', 'unshare', 'mount');
+
+/** Longer than an end at once takes on a loaded machine, and shorter than what it would otherwise wait for. */
+const atOnceMs = 5000;
+
+/** A folder, and a file system in it which nobody answers for: the process that serves FUSE would, and there is none (fuse(4)). */
+function deadDisk(): { folder: string; dead: string; around: (argv: readonly string[]) => readonly string[] } {
+  const folder = temporaryFolder();
+  const dead = join(folder, 'dead');
+  mkdirSync(dead);
+  const mount =
+    'exec 3<>/dev/fuse && mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0,allow_other none "$0" && exec "$@"';
+  return { folder, dead, around: (argv) => ['unshare', '--mount', 'sh', '-c', mount, dead, ...argv] };
+}
+
+/** Whether a process has begun to handle its signals: proc_pid_status(5), SigCgt. HUP is the last of those that Node would not catch by itself. */
+function catchesSignals(pid: number): boolean {
+  const caught = /^SigCgt:\t(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
+  return (BigInt(`0x${caught}`) & 1n) !== 0n;
+}
+
+const echo = { listen: ['tcp://127.0.0.1:1201'] };
+
+function quoting(file: string): object {
+  return { type: 'qotd', listen: ['tcp://127.0.0.1:1217'], file };
+}
+
+describe('a file system that does not answer', () => {
+  it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('does not hold up %s while the config is read', async (signal) => {
+    const { dead, around } = deadDisk();
+    const daemon = new DaemonProgram(['--config', join(dead, 'smallservd.yaml')], around);
+    await daemon.until(() => catchesSignals(daemon.pid), 'the start');
+    daemon.signal(signal);
+    expect(await daemon.end(atOnceMs)).toEqual({ code: 0, signal: null });
+    expect(daemon.output + daemon.complaints).toBe('');
+  });
+
+  it.each(['check', 'run'])('is an error after ten seconds, and the program ends: %s', async (command) => {
+    const { folder, dead, around } = deadDisk();
+    const config = join(dead, 'smallservd.yaml');
+    const program = new Program(around([...daemonProgram, command, '--config', config]));
+    const other = join(folder, 'other.yaml');
+    const quotations = deadDisk();
+    writeFileSync(other, JSON.stringify({ services: { q: quoting(join(quotations.dead, 'quotations')) } }));
+    const second = new Program(quotations.around([...daemonProgram, command, '--config', other]));
+    expect(await program.end(20_000)).toEqual({ code: 78, signal: null });
+    expect(program.complaints).toBe(
+      `smallservd: cannot read the config ${config}: its file system does not answer within 10 s\n`,
+    );
+    expect(await second.end(20_000)).toEqual({ code: 78, signal: null });
+    expect(second.complaints).toMatch(
+      / services\.q\.file: \S+ cannot be read: its file system does not answer within 10 s\n$/,
+    );
+  });
+
+  it('does not hold up check against TERM, which it dies of', async () => {
+    const { dead, around } = deadDisk();
+    const check = new Program(around([...daemonProgram, 'check', '--config', join(dead, 'smallservd.yaml')]));
+    await check.until(
+      () => check.running && readFileSync(`/proc/${check.pid}/cmdline`, 'utf8').includes('check'),
+      'it',
+    );
+    check.signal('SIGTERM');
+    expect(await check.end(atOnceMs)).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('keeps the log from being opened, for ten seconds', async () => {
+    const { folder, dead, around } = deadDisk();
+    const config = join(folder, 'smallservd.yaml');
+    const file = join(dead, 'folder/log');
+    writeFileSync(config, JSON.stringify({ log: { file }, services: { echo } }));
+    const daemon = new DaemonProgram(['--config', config], around);
+    expect(await daemon.end(20_000)).toEqual({ code: 1, signal: null });
+    expect(daemon.complaints).toBe(`smallservd: log.file ${file}: its file system does not answer within 10 s\n`);
+  });
+
+  it('costs a reload, and neither the daemon nor its stop; it is not asked a second time', async () => {
+    const network = Network.make();
+    const { folder, dead, around } = deadDisk();
+    const config = join(folder, 'smallservd.yaml');
+    const quotations = join(dead, 'quotations');
+    writeFileSync(config, JSON.stringify({ workers: 2, services: { echo } }));
+    const daemon = new DaemonProgram(['--config', config], (argv) => network.inside(around(argv)));
+    await daemon.ready();
+    writeFileSync(config, JSON.stringify({ workers: 2, services: { echo, q: quoting(quotations) } }));
+    for (const message of ['does not answer within 10 s', 'still does not answer']) {
+      daemon.signal('SIGHUP');
+      const { errors } = await daemon.line(
+        ({ msg, errors: lines }) => msg === 'reload failed: nothing has changed' && String(lines).includes(message),
+        20_000,
+      );
+      expect(errors).toEqual([expect.stringContaining(`${quotations} cannot be read: its file system ${message}`)]);
+      expect(await new Peers(network).tcp('127.0.0.1', 1201, 'served\n')).toBe('served\n');
+    }
+    daemon.signal('SIGTERM');
+    expect(await daemon.end(atOnceMs)).toEqual({ code: 0, signal: null });
+    expect(daemon.complaints).toBe('');
+  });
+});
+
+it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('a silent resolver does not hold up %s', async (signal) => {
+  const network = Network.make();
+  // It would ask for two and a half minutes.
+  const resolver = new Peers(network).talk('-u', '-l', '127.0.0.1', '53');
+  const folder = temporaryFolder();
+  const config = join(folder, 'smallservd.yaml');
+  writeFileSync(join(folder, 'resolv.conf'), 'nameserver 127.0.0.1\noptions timeout:30 attempts:5\n');
+  const machine = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/resolv.conf && exec "$@"'];
+  writeFileSync(config, JSON.stringify({ services: { echo: { listen: ['tcp://silent.example:1201'] } } }));
+  await resolver.until(() => /:0035 /.test(readFileSync(`/proc/${resolver.pid}/net/udp`, 'utf8')), 'the resolver');
+  const daemon = new DaemonProgram(['--config', config], (argv) =>
+    network.inside([...machine, join(folder, 'resolv.conf'), ...argv]),
+  );
+  await resolver.until(() => resolver.bytes.length > 0, 'the question');
+  daemon.signal(signal);
+  expect(await daemon.end(atOnceMs)).toEqual({ code: 0, signal: null });
+  expect(daemon.output + daemon.complaints).toBe('');
+});
