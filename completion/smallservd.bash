@@ -61,6 +61,7 @@ defaults.deny
 defaults.exempt
 defaults.dryRun
 defaults.proxyProtocol.from
+defaults.proxyProtocol.exempt
 defaults.proxyProtocol.timeout
 defaults.idleTimeout
 defaults.stallTimeout
@@ -97,6 +98,7 @@ services.echo.deny
 services.echo.exempt
 services.echo.dryRun
 services.echo.proxyProtocol.from
+services.echo.proxyProtocol.exempt
 services.echo.proxyProtocol.timeout
 services.echo.idleTimeout
 services.echo.stallTimeout
@@ -133,6 +135,7 @@ services.discard.deny
 services.discard.exempt
 services.discard.dryRun
 services.discard.proxyProtocol.from
+services.discard.proxyProtocol.exempt
 services.discard.proxyProtocol.timeout
 services.discard.idleTimeout
 services.discard.stallTimeout
@@ -169,6 +172,7 @@ services.chargen.deny
 services.chargen.exempt
 services.chargen.dryRun
 services.chargen.proxyProtocol.from
+services.chargen.proxyProtocol.exempt
 services.chargen.proxyProtocol.timeout
 services.chargen.idleTimeout
 services.chargen.stallTimeout
@@ -205,6 +209,7 @@ services.qotd.deny
 services.qotd.exempt
 services.qotd.dryRun
 services.qotd.proxyProtocol.from
+services.qotd.proxyProtocol.exempt
 services.qotd.proxyProtocol.timeout
 services.qotd.idleTimeout
 services.qotd.stallTimeout
@@ -243,6 +248,7 @@ services.systat.deny
 services.systat.exempt
 services.systat.dryRun
 services.systat.proxyProtocol.from
+services.systat.proxyProtocol.exempt
 services.systat.proxyProtocol.timeout
 services.systat.idleTimeout
 services.systat.stallTimeout
@@ -281,6 +287,7 @@ services.daytime.deny
 services.daytime.exempt
 services.daytime.dryRun
 services.daytime.proxyProtocol.from
+services.daytime.proxyProtocol.exempt
 services.daytime.proxyProtocol.timeout
 services.daytime.idleTimeout
 services.daytime.stallTimeout
@@ -319,6 +326,7 @@ services.time.deny
 services.time.exempt
 services.time.dryRun
 services.time.proxyProtocol.from
+services.time.proxyProtocol.exempt
 services.time.proxyProtocol.timeout
 services.time.idleTimeout
 services.time.stallTimeout

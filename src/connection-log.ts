@@ -1,8 +1,8 @@
-import type { LogConfig } from './config/config.ts';
-import { LineBudget, linesPerSecond } from './line-budget.ts';
 import { formatHostPort } from './address/host-port.ts';
+import type { BudgetedLog } from './budgeted-log.ts';
+import type { LogConfig } from './config/config.ts';
 import { nonZero, type ServiceCounters } from './counters.ts';
-import type { CloseReason, Endpoint, Log } from './service.ts';
+import type { CloseReason, Endpoint } from './service.ts';
 
 /** A stream client by name. */
 export interface NamedClient {
@@ -25,29 +25,19 @@ export interface ClosedClient extends NamedClient {
 export const summaryPeriodMs = 10_000;
 
 /**
- * What one service writes about its clients: a line for each that closed, and a summary of those refused, of datagrams dropped and of lines left
- * out. However many strangers come, the log grows by a bounded number of lines a second.
+ * What is written about the clients of one service: a line for each that closed, and a summary of those refused, of datagrams dropped and of lines
+ * left out. However many strangers come, the log grows by a bounded number of lines a second.
  */
 export class ConnectionLog {
-  readonly #service: string;
   readonly #level: LogConfig['connections'];
-  readonly #log: Log;
+  readonly #log: BudgetedLog;
   readonly #counters: ServiceCounters;
-  readonly #budget: LineBudget;
   #errorsLeftOut = 0;
   #errorLogged = false;
   #summarised: Refusals;
 
-  /** `processes`: how many serve it; each writes its part of the lines. */
-  constructor(
-    service: string,
-    level: LogConfig['connections'],
-    log: Log,
-    counters: ServiceCounters,
-    processes: number = 1,
-  ) {
-    this.#budget = new LineBudget(Math.ceil(linesPerSecond / processes));
-    this.#service = service;
+  /** `log` is the service's own, which names it in each line. */
+  constructor(level: LogConfig['connections'], log: BudgetedLog, counters: ServiceCounters) {
     this.#level = level;
     this.#log = log;
     this.#counters = counters;
@@ -55,20 +45,17 @@ export class ConnectionLog {
   }
 
   closed(client: ClosedClient, nowMs: number, reason: CloseReason): void {
-    if (this.#level === 'off' || !this.#budget.take(nowMs)) return;
-    this.#log[this.#level](
-      {
-        service: this.#service,
-        peer: formatPeer(client),
-        ...(client.via !== undefined && { via: client.via }),
-        local: client.local,
-        bytesIn: client.received,
-        bytesOut: client.sent,
-        ms: Math.round(nowMs - client.openedAtMs),
-        reason,
-      },
-      'closed',
-    );
+    if (this.#level === 'off') return;
+    const fields = (): object => ({
+      peer: formatPeer(client),
+      ...(client.via !== undefined && { via: client.via }),
+      local: client.local,
+      bytesIn: client.received,
+      bytesOut: client.sent,
+      ms: Math.round(nowMs - client.openedAtMs),
+      reason,
+    });
+    this.#log.write(this.#level, fields, 'closed');
   }
 
   /** A service threw: the first error of each summary period is logged whole, the others are counted. */
@@ -77,21 +64,21 @@ export class ConnectionLog {
       this.#errorsLeftOut += 1;
       return;
     }
-    this.#errorLogged = true;
     const who = client === undefined ? {} : { peer: formatPeer(client) };
-    this.#log.error(
-      { service: this.#service, ...who, err: error },
+    this.#errorLogged = this.#log.write(
+      'error',
+      () => ({ ...who, err: error }),
       'the service threw an error: it costs this client its answer, the others nothing',
     );
   }
 
   listenerFailed(error: Error): void {
-    this.#log.error({ service: this.#service, err: error }, 'a listener reports an error');
+    this.#log.error({ err: error }, 'a listener reports an error');
   }
 
   muted(peer: string): void {
     this.#log.warn(
-      { service: this.#service, peer },
+      { peer },
       'a loop with a peer, which sends our own answers back or the same again and again; muted for 60 s',
     );
   }
@@ -100,20 +87,20 @@ export class ConnectionLog {
   summarise(): void {
     const now = this.#snapshot();
     const before = this.#summarised;
-    const closedNotLogged = this.#budget.takeLeftOut();
+    const linesNotLogged = this.#log.takeLeftOut();
     const happened = {
       ...news('refused', now.refused, before.refused),
       ...news('dropped', now.dropped, before.dropped),
-      ...(closedNotLogged > 0 && { closedNotLogged }),
+      ...(linesNotLogged > 0 && { linesNotLogged }),
       ...(this.#errorsLeftOut > 0 && { errorsNotLogged: this.#errorsLeftOut }),
     };
     const wouldHave = {
       ...news('wouldRefuse', now.wouldRefuse, before.wouldRefuse),
       ...news('wouldDrop', now.wouldDrop, before.wouldDrop),
     };
-    if (Object.keys(happened).length > 0) this.#log.warn({ service: this.#service, ...happened }, 'refused or dropped');
-    if (Object.keys(wouldHave).length > 0)
-      this.#log.warn({ service: this.#service, ...wouldHave }, 'dry run: these would have been refused or dropped');
+    const log = this.#log.unbudgeted;
+    if (Object.keys(happened).length > 0) log.warn(happened, 'refused or dropped');
+    if (Object.keys(wouldHave).length > 0) log.warn(wouldHave, 'dry run: these would have been refused or dropped');
     this.#summarised = now;
     this.#errorsLeftOut = 0;
     this.#errorLogged = false;

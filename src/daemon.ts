@@ -43,7 +43,7 @@ export async function startDaemon(config: object | string, options: DaemonOption
     options.log ?? { write() {} },
   );
   const plan = await planListeners(loaded.config, new Map(), socketAccessFor(null));
-  const services = await hostServices(loaded, systemClock, Math.random, log);
+  const services = await hostServices(loaded, systemClock, Math.random, log, 1);
   const daemon = new InProcessDaemon({
     config: loaded.config,
     services,

@@ -1,3 +1,4 @@
+import { BudgetedLog } from './budgeted-log.ts';
 import type { Cancel, Clock } from './clock/clock.ts';
 import { clockIsSet } from './clock/release.ts';
 import { createServices } from './config/create-services.ts';
@@ -82,25 +83,29 @@ export class ServiceHost implements Host {
 export interface HostedService {
   readonly service: Service;
   readonly host: ServiceHost;
+  /** The host's log: all that is written about this service goes through it. */
+  readonly log: BudgetedLog;
 }
 
-/** Creates the services of a config, each with a host of its own. Throws what `createServices` throws. */
+/** Creates the services of a config, each with a host of its own. `processes`: how many serve them. Throws what `createServices` throws. */
 export async function hostServices(
   loaded: LoadedConfig,
   clock: Clock,
   random: () => number,
   log: Logger,
+  processes: number,
 ): Promise<ReadonlyMap<string, HostedService>> {
-  const hosts = new Map<string, ServiceHost>();
+  const hosts = new Map<string, Omit<HostedService, 'service'>>();
   const services = await createServices(loaded, ({ name }) => {
-    const host = new ServiceHost(clock, random, log.child({ service: name }));
-    hosts.set(name, host);
+    const budgeted = new BudgetedLog(log.child({ service: name }), clock, processes);
+    const host = new ServiceHost(clock, random, budgeted);
+    hosts.set(name, { host, log: budgeted });
     return host;
   });
   const hosted = new Map<string, HostedService>();
   for (const [name, service] of services) {
     const host = hosts.get(name);
-    if (host !== undefined) hosted.set(name, { service, host });
+    if (host !== undefined) hosted.set(name, { service, ...host });
   }
   return hosted;
 }

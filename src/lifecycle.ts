@@ -1,5 +1,6 @@
 import { formatHostPort } from './address/host-port.ts';
 import { formatIp } from './address/ip-address.ts';
+import type { BudgetedLog } from './budgeted-log.ts';
 import type { Cancel, Clock } from './clock/clock.ts';
 import type { Config, ServiceConfig } from './config/config.ts';
 import { exposureMessage, isExposed } from './config/exposure.ts';
@@ -82,7 +83,7 @@ export class Lifecycle {
     for (const service of config.services) {
       const hosted = services.get(service.name);
       if (hosted === undefined) throw new Error(`no service was made for ${service.name}`);
-      this.#served.set(service.name, { ...hosted, ...this.#guards(service, broadcasts) });
+      this.#served.set(service.name, { ...hosted, ...this.#guards(service, hosted.log, broadcasts) });
     }
     this.#cancels.push(clock.every(interfacesPeriodMs, () => broadcasts.read()));
     this.#cancels.push(clock.every(summaryPeriodMs, () => this.#summarise()));
@@ -259,17 +260,11 @@ export class Lifecycle {
     });
   }
 
-  #guards(config: ServiceConfig, broadcasts: BroadcastAddresses): Omit<Served, keyof HostedService> {
-    const { random, log, processes } = this.#options;
+  #guards(config: ServiceConfig, log: BudgetedLog, broadcasts: BroadcastAddresses): Omit<Served, keyof HostedService> {
+    const { random, processes } = this.#options;
     const { access } = config;
     const counters = newServiceCounters();
-    const connectionLog = new ConnectionLog(
-      config.name,
-      this.#options.config.log.connections,
-      log,
-      counters,
-      processes,
-    );
+    const connectionLog = new ConnectionLog(this.#options.config.log.connections, log, counters);
     return {
       config,
       counters,

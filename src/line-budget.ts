@@ -1,28 +1,26 @@
 /** Lines that one source may write into the log in a second. */
 export const linesPerSecond = 100;
 
-/** Bounds how many lines one source writes in a second; the others are counted. */
+/** Bounds how many lines one source writes in any second; the others are counted. */
 export class LineBudget {
-  readonly #limit: number;
-  #windowStartMs = Number.NEGATIVE_INFINITY;
-  #lines = 0;
+  /** When the last lines were written: a ring, `#next` is the oldest. */
+  readonly #writtenAtMs: Float64Array;
+  #next = 0;
   #leftOut = 0;
 
+  /** `limit`: lines a second, 1 or more. */
   constructor(limit: number = linesPerSecond) {
-    this.#limit = limit;
+    this.#writtenAtMs = new Float64Array(limit).fill(Number.NEGATIVE_INFINITY);
   }
 
   /** Whether a line may be written now; one that may not is counted. `nowMs` is monotonic. */
   take(nowMs: number): boolean {
-    if (nowMs - this.#windowStartMs >= 1000) {
-      this.#windowStartMs = nowMs;
-      this.#lines = 0;
-    }
-    if (this.#lines >= this.#limit) {
+    if (nowMs - this.#writtenAtMs[this.#next]! < 1000) {
       this.leaveOut();
       return false;
     }
-    this.#lines += 1;
+    this.#writtenAtMs[this.#next] = nowMs;
+    this.#next = (this.#next + 1) % this.#writtenAtMs.length;
     return true;
   }
 

@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { BudgetedLog } from '../src/budgeted-log.ts';
 import { type ClosedClient, ConnectionLog } from '../src/connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from '../src/counters.ts';
 import type { Endpoint } from '../src/service.ts';
+import { FakeClock } from './support/fake-clock.ts';
 import { FakeLog } from './support/fake-log.ts';
 
 const ipv4: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 40_000 };
@@ -16,28 +18,29 @@ const client: ClosedClient = {
   sent: 34,
 };
 
+let clock: FakeClock;
 let log: FakeLog;
+let budgeted: BudgetedLog;
 let counters: ServiceCounters;
 let connections: ConnectionLog;
 
 beforeEach(() => {
   log = new FakeLog();
   counters = newServiceCounters();
-  connections = new ConnectionLog('echo', 'info', log, counters);
+  clock = new FakeClock();
+  budgeted = new BudgetedLog(log, clock, 1);
+  connections = new ConnectionLog('info', budgeted, counters);
 });
 
-/** Of the summaries, what each says beside the service. */
+/** What each summary says. */
 function summaries(): readonly object[] {
-  return log.records
-    .filter(({ message }) => message === 'refused or dropped')
-    .map(({ fields: { service: _service, ...rest } }) => rest);
+  return log.records.filter(({ message }) => message === 'refused or dropped').map(({ fields }) => fields);
 }
 
 describe('the line for a closed client', () => {
-  it('says service, peer, local address, bytes in and out, milliseconds and reason', () => {
+  it('says peer, local address, bytes in and out, milliseconds and reason', () => {
     connections.closed(client, 1234.6, 'completed');
     const fields = {
-      service: 'echo',
       peer: '192.0.2.1:40000',
       local: '192.0.2.9:7',
       bytesIn: 12,
@@ -65,34 +68,25 @@ describe('the line for a closed client', () => {
   });
 
   it.each(['debug', 'info', 'warn'] as const)('has the level of log.connections: %s', (level) => {
-    new ConnectionLog('echo', level, log, counters).closed(client, 2000, 'idle');
+    new ConnectionLog(level, budgeted, counters).closed(client, 2000, 'idle');
     expect(log.records.map((each) => each.level)).toEqual([level]);
   });
 
   it('is not written, nor counted as left out, where log.connections is off', () => {
-    const off = new ConnectionLog('echo', 'off', log, counters);
+    const off = new ConnectionLog('off', budgeted, counters);
     for (let turn = 0; turn < 200; turn += 1) off.closed(client, 2000, 'idle');
     off.summarise();
     expect(log.records).toEqual([]);
   });
 
-  it('is limited to 100 a second, the rest in one summary', () => {
+  it('is left out past the budget of the service, and counted in one summary', () => {
     for (let turn = 0; turn < 250; turn += 1) connections.closed(client, 5000, 'completed');
-    connections.closed(client, 5999.9, 'completed');
     expect(log.records).toHaveLength(100);
-    connections.closed(client, 6000, 'completed');
-    expect(log.records).toHaveLength(101);
     connections.summarise();
-    expect(summaries()).toEqual([{ closedNotLogged: 151 }]);
+    expect(summaries()).toEqual([{ linesNotLogged: 150 }]);
     connections.summarise();
     expect(summaries()).toHaveLength(1);
   });
-});
-
-it('several processes share the lines of a service', () => {
-  const part = new ConnectionLog('echo', 'info', log, counters, 3);
-  for (let turn = 0; turn < 250; turn += 1) part.closed(client, 5000, 'completed');
-  expect(log.records).toHaveLength(34);
 });
 
 describe('the summary', () => {
@@ -113,7 +107,7 @@ describe('the summary', () => {
       { refused: { denied: 2 }, dropped: { rate: 1_000_000 } },
       { refused: { limit: 1 }, dropped: { rate: 5 } },
     ]);
-    expect(log.records.every(({ level, fields }) => level === 'warn' && fields['service'] === 'echo')).toBe(true);
+    expect(log.records.every(({ level }) => level === 'warn')).toBe(true);
   });
 
   it('has a line of its own for what only a dry run let happen', () => {
@@ -124,7 +118,7 @@ describe('the summary', () => {
     expect(log.records).toEqual([
       {
         level: 'warn',
-        fields: { service: 'echo', wouldRefuse: { rate: 3 }, wouldDrop: { rate: 7 } },
+        fields: { wouldRefuse: { rate: 3 }, wouldDrop: { rate: 7 } },
         message: 'dry run: these would have been refused or dropped',
       },
     ]);
@@ -138,11 +132,19 @@ describe('errors', () => {
     connections.summarise();
     connections.serviceFailed(new Error('four'));
     const logged = log.records.filter(({ level }) => level === 'error').map(({ fields }) => fields);
-    expect(logged).toEqual([
-      { service: 'echo', peer: '192.0.2.1:40000', err: errors[0] },
-      { service: 'echo', err: new Error('four') },
-    ]);
+    expect(logged).toEqual([{ peer: '192.0.2.1:40000', err: errors[0] }, { err: new Error('four') }]);
     expect(summaries()).toEqual([{ errorsNotLogged: 2 }]);
+  });
+
+  it('a service that throws while the budget is spent: the first error that can be is logged whole', () => {
+    for (let turn = 0; turn < 101; turn += 1) connections.closed(client, 0, 'completed');
+    connections.serviceFailed(new Error('one'));
+    clock.advance(1000);
+    const error = new Error('two');
+    connections.serviceFailed(error);
+    expect(log.records.filter(({ level }) => level === 'error').map(({ fields }) => fields)).toEqual([{ err: error }]);
+    connections.summarise();
+    expect(summaries()).toEqual([{ linesNotLogged: 2 }]);
   });
 
   it('a muted peer and a listener that fails have a line of their own', () => {
@@ -150,8 +152,8 @@ describe('errors', () => {
     connections.muted('192.0.2.1:7');
     connections.listenerFailed(error);
     expect(log.records.map(({ level, fields }) => [level, fields])).toEqual([
-      ['warn', { service: 'echo', peer: '192.0.2.1:7' }],
-      ['error', { service: 'echo', err: error }],
+      ['warn', { peer: '192.0.2.1:7' }],
+      ['error', { err: error }],
     ]);
   });
 

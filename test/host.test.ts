@@ -116,10 +116,24 @@ describe('hostServices', () => {
     const lines: string[] = [];
     const logger = pino({}, { write: (line: string) => lines.push(line) });
     const loaded = await load('services: { one: { type: echo, listen: tcp://:0 }, echo: { listen: udp://:0 } }');
-    const hosted = await hostServices(loaded, clock, Math.random, logger);
+    const hosted = await hostServices(loaded, clock, Math.random, logger, 1);
     expect([...hosted.keys()]).toEqual(['one', 'echo']);
     for (const each of hosted.values()) each.host.log.info({}, 'hello');
     expect(lines.map((line) => (JSON.parse(line) as { service: string }).service)).toEqual(['one', 'echo']);
     expect(hosted.get('one')?.service).not.toBe(hosted.get('echo')?.service);
+    expect(hosted.get('one')?.host.log).toBe(hosted.get('one')?.log);
+  });
+
+  it('each service has its own 100 lines a second, all it writes about it together', async () => {
+    const lines: string[] = [];
+    const logger = pino({}, { write: (line: string) => lines.push(line) });
+    const loaded = await load('services: { one: { type: echo, listen: tcp://:0 }, echo: { listen: udp://:0 } }');
+    const hosted = await hostServices(loaded, clock, Math.random, logger, 1);
+    for (let turn = 0; turn < 300; turn += 1) {
+      for (const each of hosted.values()) each.host.log.info({}, 'its own');
+      for (const each of hosted.values()) each.log.warn({}, 'about it');
+    }
+    const services = lines.map((line) => (JSON.parse(line) as { service: string }).service);
+    for (const name of ['one', 'echo']) expect(services.filter((each) => each === name)).toHaveLength(100);
   });
 });

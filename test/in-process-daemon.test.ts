@@ -17,7 +17,7 @@ async function launch(services: string): Promise<{ daemon: InProcessDaemon; log:
   const log = pino({ formatters: { level: (level) => ({ level }) } }, lines);
   const daemon = new InProcessDaemon({
     config: loaded.config,
-    services: await hostServices(loaded, systemClock, Math.random, log),
+    services: await hostServices(loaded, systemClock, Math.random, log, 1),
     plan: await planListeners(loaded.config, new Map(), socketAccessFor(null)),
     clock: systemClock,
     random: Math.random,

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { BudgetedLog } from '../src/budgeted-log.ts';
 import type { Config } from '../src/config/config.ts';
 import { type HostedService, ServiceHost } from '../src/host.ts';
 import { Lifecycle } from '../src/lifecycle.ts';
@@ -36,7 +37,12 @@ interface Made {
 async function make(services: string, service: Service = echo, processes = 1): Promise<Made> {
   const { config } = await load(`services: { ${services} }`);
   const host = new ServiceHost(clock, Math.random, log);
-  const hosted = new Map<string, HostedService>(config.services.map(({ name }) => [name, { service, host }]));
+  const hosted = new Map<string, HostedService>(
+    config.services.map(({ name }) => [
+      name,
+      { service, host, log: new BudgetedLog(log.child({ service: name }), clock, processes) },
+    ]),
+  );
   const lifecycle = new Lifecycle({ config, services: hosted, processes, clock, random: Math.random, log });
   onTestFinished(async () => {
     const drained = lifecycle.drain(0);

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { LineBudget } from '../src/line-budget.ts';
 
@@ -11,4 +12,22 @@ it('lets a hundred lines a second through, and counts the others', () => {
   expect(budget.takeLeftOut()).toBe(0);
   expect(taken(1000, 101)).toBe(100);
   expect(budget.takeLeftOut()).toBe(1);
+});
+
+it('in any second, wherever it begins, no more lines than that; and none is left out that need not be', () => {
+  const gaps = fc.array(fc.oneof(fc.nat(40), fc.nat(1500)), { maxLength: 300 });
+  fc.assert(
+    fc.property(gaps, fc.integer({ min: 1, max: 100 }), (waits, limit) => {
+      const budget = new LineBudget(limit);
+      const written: number[] = [];
+      let nowMs = 0;
+      for (const wait of waits) {
+        nowMs += wait;
+        const inLastSecond = written.filter((atMs) => nowMs - atMs < 1000).length;
+        expect(budget.take(nowMs)).toBe(inLastSecond < limit);
+        if (inLastSecond < limit) written.push(nowMs);
+      }
+      expect(budget.takeLeftOut()).toBe(waits.length - written.length);
+    }),
+  );
 });

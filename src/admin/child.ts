@@ -1,37 +1,41 @@
 /**
  * The admin endpoint in a process of its own, where the supervisor is root: it becomes an unprivileged user before it listens, and gets what it
- * serves over IPC. It ends when the supervisor is gone.
+ * serves from the supervisor. It ends when the supervisor is gone.
  */
 import '../no-debugger.ts';
 import { systemClock } from '../clock/clock.ts';
 import { SmallservdError } from '../errors.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { Channel } from '../supervisor/channel.ts';
 import { assumeIdentity } from '../supervisor/identity.ts';
-import { openAdminServers } from './listeners.ts';
+import { openAdminServer } from './listeners.ts';
 import type { AdminServer } from './server.ts';
 import type { AdminOrder, AdminReport } from './messages.ts';
 import type { Snapshot } from './snapshot.ts';
 
 // A signal to the process group reaches this process too; only the supervisor answers it.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
-process.once('disconnect', () => {
-  for (const server of servers) server.close();
-  process.exit(exitCodes.stopped);
-});
 
 /** How long the supervisor may take to answer: longer, and it hangs. */
 const answerMs = 3000;
 
-let servers: readonly AdminServer[] = [];
+let server: AdminServer | undefined;
 const asked = new Map<number, (value: unknown) => void>();
 let questions = 0;
 
-process.on('message', (order: AdminOrder) => {
-  if (order.type === 'open') void open(order).catch(fail);
-  else {
-    asked.get(order.id)?.(order.value);
-    asked.delete(order.id);
-  }
+const supervisor = Channel.toSupervisor({
+  heard(message) {
+    const order = message as AdminOrder;
+    if (order.type === 'open') void open(order).catch(fail);
+    else {
+      asked.get(order.id)?.(order.value);
+      asked.delete(order.id);
+    }
+  },
+  closed() {
+    server?.close();
+    process.exit(exitCodes.stopped);
+  },
 });
 
 async function open({ listeners, hosts, identity }: Extract<AdminOrder, { type: 'open' }>): Promise<void> {
@@ -40,7 +44,7 @@ async function open({ listeners, hosts, identity }: Extract<AdminOrder, { type: 
     snapshot: async (): Promise<Snapshot> => (await ask('snapshot')) as Snapshot,
     config: async (): Promise<unknown> => ask('config'),
   };
-  servers = await openAdminServers(listeners, source, hosts);
+  server = await openAdminServer(listeners, source, hosts);
   report({ type: 'opened' });
 }
 
@@ -67,5 +71,5 @@ function fail(error: unknown): void {
 }
 
 function report(message: AdminReport): void {
-  if (process.connected) process.send?.(message);
+  supervisor.send(message);
 }

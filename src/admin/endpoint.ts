@@ -1,13 +1,17 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock/clock.ts';
 import { SmallservdError } from '../errors.ts';
+import { Channel, channelDescriptor } from '../supervisor/channel.ts';
+import { childArguments } from '../supervisor/child-arguments.ts';
 import type { Identity } from '../supervisor/identity.ts';
+import { readReport } from '../supervisor/reports.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
-import { openAdminServers } from './listeners.ts';
-import type { AdminOrder, AdminReport } from './messages.ts';
+import { openAdminServer } from './listeners.ts';
+import { type AdminOrder, type AdminReport, adminReports } from './messages.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
 export interface AdminEndpointOptions {
@@ -27,8 +31,18 @@ export interface AdminEndpoint {
 /** How soon a process that died is replaced. */
 const restartMs = 1000;
 
-/** In the child: standard input, output and error, and the IPC channel come first. */
-const firstCopy = 4;
+/** In the child: the channel to the supervisor comes before them. */
+const firstCopy = channelDescriptor + 1;
+
+/** A child asks for a page now and then, and reads it at once. */
+const limits = { maxMessageBytes: 512 * 1024, maxMessagesPerSecond: 200 };
+const maxUnreadBytes = 64 * 2 ** 20;
+
+interface AdminProcess {
+  readonly child: ChildProcess;
+  /** Undefined where there never was a process. */
+  readonly channel: Channel | undefined;
+}
 
 /** Opens the admin endpoint, in this process or, where that is root, in an unprivileged child. Rejects with the error of a listener. */
 export async function openAdminEndpoint(source: SnapshotSource, options: AdminEndpointOptions): Promise<AdminEndpoint> {
@@ -40,17 +54,14 @@ export async function openAdminEndpoint(source: SnapshotSource, options: AdminEn
     await child.opened;
     return child;
   }
-  const servers = await openAdminServers(plan, source, hosts);
-  const close = (): void => {
-    for (const server of servers) server.close();
-  };
+  const server = await openAdminServer(plan, source, hosts);
   try {
     sockets.grant(plan);
   } catch (error) {
-    close();
+    server.close();
     throw error;
   }
-  return { close };
+  return server;
 }
 
 class AdminChild implements AdminEndpoint {
@@ -60,7 +71,7 @@ class AdminChild implements AdminEndpoint {
   readonly #options: AdminEndpointOptions;
   readonly #identity: Identity;
   readonly #sockets: SocketFiles;
-  #process: ChildProcess;
+  #process: AdminProcess;
   #isOpen = false;
   #isClosed = false;
   #resolveOpened: () => void = () => {};
@@ -81,26 +92,46 @@ class AdminChild implements AdminEndpoint {
   /** The process closes its sockets, and ends. */
   close(): void {
     this.#isClosed = true;
-    if (this.#process.connected) this.#process.disconnect();
+    this.#process.channel?.close();
   }
 
-  #fork(): ChildProcess {
+  #fork(): AdminProcess {
     const { plan, hosts, log } = this.#options;
     const descriptors = plan.flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
-    const child = fork(fileURLToPath(new URL('child.js', import.meta.url)), [], {
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc', ...descriptors],
-      serialization: 'advanced',
-      execArgv: [],
+    const script = fileURLToPath(new URL('child.js', import.meta.url));
+    const child = spawn(process.execPath, [...childArguments, script], {
+      // The fourth is Node's own channel in workers.
+      stdio: ['ignore', 'ignore', 'inherit', 'ignore', 'pipe', ...descriptors],
     });
-    child.on('message', (report: AdminReport) => void this.#heard(child, report));
     child.on('error', (error) => log.warn({ err: error }, 'the admin process cannot be reached'));
     child.on('exit', (exitCode, signal) => this.#gone(exitCode, signal));
+    const admin: AdminProcess = { child, channel: this.#open(child, (report) => void this.#heard(admin, report)) };
     const listeners = plan.map((planned) => asTheChildSeesIt(planned, descriptors));
-    send(child, { type: 'open', listeners, hosts, identity: this.#identity });
-    return child;
+    send(admin, { type: 'open', listeners, hosts, identity: this.#identity });
+    return admin;
   }
 
-  async #heard(child: ChildProcess, report: AdminReport): Promise<void> {
+  #open(child: ChildProcess, heard: (report: AdminReport) => void): Channel | undefined {
+    const socket = child.stdio[channelDescriptor];
+    if (!(socket instanceof Duplex)) return undefined;
+    const failed = (fault: string): void => {
+      this.#options.log.error({ fault }, 'the admin process sent an invalid report, killing it');
+      child.kill('SIGKILL');
+    };
+    const { clock } = this.#options;
+    return new Channel(socket, limits, () => clock.monotonicMs(), {
+      heard(message) {
+        if (child.killed) return;
+        const reading = readReport(adminReports, message);
+        if ('fault' in reading) failed(reading.fault);
+        else heard(reading.report);
+      },
+      failed,
+      closed() {},
+    });
+  }
+
+  async #heard(child: AdminProcess, report: AdminReport): Promise<void> {
     if (report.type === 'ask') {
       const value = report.what === 'config' ? await this.#source.config() : await this.#source.snapshot();
       send(child, { type: 'answer', id: report.id, value });
@@ -112,7 +143,7 @@ class AdminChild implements AdminEndpoint {
   }
 
   /** Whom the socket is meant for, only root can say. */
-  #letIn(child: ChildProcess): void {
+  #letIn(child: AdminProcess): void {
     try {
       this.#sockets.grant(this.#options.plan);
       this.#isOpen = true;
@@ -125,10 +156,10 @@ class AdminChild implements AdminEndpoint {
     }
   }
 
-  #failed(child: ChildProcess, { code, message }: SmallservdError): void {
+  #failed(child: AdminProcess, { code, message }: SmallservdError): void {
     if (this.#isOpen) {
       this.#options.log.error({ code }, message);
-      child.kill('SIGKILL');
+      child.child.kill('SIGKILL');
     } else {
       this.close();
       this.#rejectOpened(new SmallservdError(code, message));
@@ -158,6 +189,9 @@ function asTheChildSeesIt(planned: PlannedListener, descriptors: readonly number
     : planned;
 }
 
-function send(child: ChildProcess, order: AdminOrder): void {
-  if (child.connected) child.send(order, () => {});
+function send({ child, channel }: AdminProcess, order: AdminOrder): void {
+  if (channel === undefined) return;
+  // It asks, and does not read.
+  if (channel.unsentBytes > maxUnreadBytes) child.kill('SIGKILL');
+  else channel.send(order);
 }

@@ -8,26 +8,26 @@ import type { SnapshotSource } from './snapshot.ts';
  * Opens the endpoint on all its addresses; a family that the machine lacks is skipped where a name was given. Rejects with the error of a listener,
  * with nothing left open.
  */
-export async function openAdminServers(
+export async function openAdminServer(
   plan: readonly PlannedListener[],
   source: SnapshotSource,
   hosts: readonly string[],
-): Promise<readonly AdminServer[]> {
-  const servers: AdminServer[] = [];
+): Promise<AdminServer> {
+  const server = new AdminServer(source, hosts);
+  let open = 0;
   for (const planned of plan) {
-    const server = new AdminServer(source, hosts);
     try {
       await server.open(listenOptions(planned));
-      servers.push(server);
+      open += 1;
     } catch (error) {
       if (planned.optional && isFamilyMissing(error)) continue;
-      for (const each of servers) each.close();
+      server.close();
       throw openError(planned, error);
     }
   }
   const [first] = plan;
-  if (first !== undefined && servers.length === 0) throw unservedError(first);
-  return servers;
+  if (first !== undefined && open === 0) throw unservedError(first);
+  return server;
 }
 
 /** `exclusive`: in the supervisor and in its child alike, nobody shares it. */

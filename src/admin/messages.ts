@@ -1,5 +1,6 @@
-import type { ErrorCode } from '../errors.ts';
+import * as v from 'valibot';
 import type { Identity } from '../supervisor/identity.ts';
+import { errorCode, explanation } from '../supervisor/reports.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 
 /** What the process that holds the endpoint is told. */
@@ -13,8 +14,15 @@ export type AdminOrder =
     }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown };
 
-/** What it tells. */
-export type AdminReport =
-  | { readonly type: 'opened' }
-  | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string }
-  | { readonly type: 'ask'; readonly id: number; readonly what: 'snapshot' | 'config' };
+/** What it tells. It talks to strangers: nothing of it is read before it has been checked. */
+export type AdminReport = v.InferOutput<typeof adminReports>;
+
+export const adminReports = v.variant('type', [
+  v.strictObject({ type: v.literal('opened') }),
+  v.strictObject({ type: v.literal('failed'), code: errorCode, message: explanation }),
+  v.strictObject({
+    type: v.literal('ask'),
+    id: v.pipe(v.number(), v.integer(), v.minValue(1)),
+    what: v.picklist(['snapshot', 'config']),
+  }),
+]);

@@ -149,7 +149,7 @@ async function readyToLaunch(
   process.stdout.write = process.stderr.write.bind(process.stderr);
   if (identity !== null) assumeIdentity(identity);
   const whole = await loadConfig(source, { importModules: true });
-  const services = await hostServices(whole, clock, Math.random, log);
+  const services = await hostServices(whole, clock, Math.random, log, 1);
   return async () => new InProcessDaemon({ config, services, plan, clock, random: Math.random, log });
 }
 

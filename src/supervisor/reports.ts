@@ -78,10 +78,10 @@ function openedListener(plan: readonly PlannedListener[]) {
 
 const amount = v.pipe(v.number(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 
-const errorCode = v.picklist(Object.keys(errorCodes) as ErrorCode[]);
+export const errorCode = v.picklist(Object.keys(errorCodes) as ErrorCode[]);
 
 /** The message of an error: a wrong config has a line for each of its problems. */
-const explanation = v.pipe(v.string(), v.maxLength(65_536));
+export const explanation = v.pipe(v.string(), v.maxLength(65_536));
 
 const sourceCount = v.strictObject({ source: v.pipe(v.string(), v.maxLength(64)), connections: amount });
 

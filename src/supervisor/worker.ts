@@ -62,7 +62,7 @@ async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<vo
   if (order.identity !== null) assumeIdentity(order.identity);
   const loaded = await loadConfig(order.source, { importModules: true });
   const log = createLog(loaded.config.log, sink, { worker: order.name });
-  const services = await hostServices(loaded, systemClock, Math.random, log);
+  const services = await hostServices(loaded, systemClock, Math.random, log, order.processes);
   lifecycle = new Lifecycle({
     config: loaded.config,
     services,

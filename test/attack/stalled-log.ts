@@ -18,8 +18,10 @@ interface Target {
 
 const attack = 13;
 const workers = 2;
-/** Lines that the daemon logs for each client, of 3 KB: so that all buffers are full after some hundred. */
-const linesAClient = 20;
+/** Each of these services logs a line for each of its clients. They are many, since a service may write 100 lines a second. */
+const chatties = Array.from({ length: 20 }, (_, index) => `chatty-${index}`);
+/** Bytes of such a line: so that all buffers are full after some hundred. */
+const lineBytes = 60_000;
 /** Well-behaved clients of echo, from before the attack until after it. */
 const regulars = 10;
 const atOnce = 5;
@@ -33,11 +35,12 @@ const tcp = ['tcp://127.0.0.1:0'];
 /** Connects so many clients while the reader stalls, each with its bad datagrams. */
 export async function stallTheLogReader({ clients }: { readonly clients: number }): Promise<void> {
   const admin = { host: '127.0.0.1', port: await freePort() };
+  const chatty = { module: join(fixtures, 'chatty.js'), listen: tcp, options: { lines: 1, bytes: lineBytes } };
   const daemon = await DaemonProcess.serve({
     workers,
     admin: { listen: `tcp://${admin.host}:${admin.port}` },
     services: {
-      chatty: { module: join(fixtures, 'chatty.js'), listen: tcp, options: { lines: linesAClient } },
+      ...Object.fromEntries(chatties.map((name) => [name, chatty])),
       echo: { listen: [...tcp, 'udp://127.0.0.1:0'], deny: [deniedAddress] },
       probe: { module: probeModule, listen: tcp },
     },
@@ -55,9 +58,10 @@ export async function stallTheLogReader({ clients }: { readonly clients: number 
   let answered = 0;
   const comeAndGo = async (): Promise<void> => {
     while (next < clients) {
+      const name = chatties[next % chatties.length] ?? '';
       next += 1;
       for (let each = 0; each < badDatagramsAClient; each += 1) stranger.send('bad', daemon.target('echo', 'udp'));
-      if (await isServed(daemon)) answered += 1;
+      if (await isServed(daemon, name)) answered += 1;
     }
   };
   await Promise.all(Array.from({ length: atOnce }, comeAndGo));
@@ -67,10 +71,9 @@ export async function stallTheLogReader({ clients }: { readonly clients: number 
   await customers.stop();
 
   daemon.resume();
-  const written = clients * linesAClient;
   const lost = (): number => daemon.lines.reduce((sum, line) => sum + lostLines(line), 0);
   const told = (): number => daemon.linesWith('chatter').length + lost();
-  await daemon.waitFor(() => told() >= written, `${written} lines, or that they are lost`);
+  await daemon.waitFor(() => told() >= clients, `${clients} lines, or that they are lost`);
 
   const gap = { atMost: longestGapMs, unit: ' ms', digits: 1, isTime: true };
   holds(attack, 'longest gap of the event loop of a worker', workersGapMs, gap);
@@ -81,9 +84,9 @@ export async function stallTheLogReader({ clients }: { readonly clients: number 
   holds(attack, 'lines that the log lost, and says so afterwards', lost(), { atLeast: 1 });
 }
 
-/** A client of each service: the one that makes the daemon log, and echo, whose lines are fewer. */
-async function isServed(daemon: DaemonProcess): Promise<boolean> {
-  const chatty = await TcpClient.connect(daemon.target('chatty', 'tcp'));
+/** A client of two services: the one that makes the daemon log, and echo, whose lines are fewer. */
+async function isServed(daemon: DaemonProcess, name: string): Promise<boolean> {
+  const chatty = await TcpClient.connect(daemon.target(name, 'tcp'));
   await chatty.takeAll();
   chatty.finish();
   const echo = await TcpClient.connect(daemon.target('echo', 'tcp'));

@@ -31,7 +31,7 @@ export async function serveCounted(service: string, keys: object = {}): Promise<
   const log = createLog(loaded.config.log, lines);
   const daemon = new InProcessDaemon({
     config: loaded.config,
-    services: await hostServices(loaded, systemClock, Math.random, log),
+    services: await hostServices(loaded, systemClock, Math.random, log, 1),
     plan: await planListeners(loaded.config, new Map(), socketAccessFor(null)),
     clock: systemClock,
     random: Math.random,

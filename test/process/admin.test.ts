@@ -4,7 +4,15 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Snapshot } from '../../src/admin/snapshot.ts';
-import { DaemonProcess, inOneProcess, runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
+import {
+  DaemonProcess,
+  inOneProcess,
+  type ProcessOptions,
+  root,
+  runToEnd,
+  temporaryFolder,
+  writeConfig,
+} from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
@@ -188,6 +196,74 @@ describe('where it listens', () => {
     const daemon = await DaemonProcess.serve({ workers: 2, admin, services: { echo } });
     daemon.signal('SIGSTOP');
     expect(await get({ port }, '/livez')).toEqual({ status: 503, body: 'no answer from the supervisor\n' });
+  });
+});
+
+/** Starts the daemon with a socket that listens on port PORT as descriptor 3. */
+const withDescriptor = `
+const server = require('node:net').createServer().listen(PORT, '127.0.0.1', () => {
+  const stdio = ['ignore', 'inherit', 'inherit', server._handle.fd];
+  const daemon = require('node:child_process').spawn(process.execPath, process.argv.slice(1), { stdio });
+  // The daemon has its own copy, and alone accepts.
+  server.close();
+  process.on('SIGTERM', () => daemon.kill('SIGTERM'));
+  daemon.on('exit', (code) => process.exit(code ?? 1));
+});`;
+
+/** Ways to listen: the address in the config, where that is, and how the daemon is started. */
+const places: readonly (readonly [
+  string,
+  () => Promise<{ listen: string; where: Where; options?: ProcessOptions }>,
+])[] = [
+  [
+    'TCP',
+    async () => {
+      const port = await freePort();
+      return { listen: `tcp://127.0.0.1:${port}`, where: { port } };
+    },
+  ],
+  [
+    'UNIX',
+    async () => {
+      const socketPath = join(temporaryFolder(), 'admin.sock');
+      return { listen: `unix://${socketPath}`, where: { socketPath } };
+    },
+  ],
+  [
+    'inherited',
+    async () => {
+      const port = await freePort();
+      const launcher = withDescriptor.replace('PORT', String(port));
+      const command = [process.execPath, '-e', launcher, '--', join(root, 'dist/smallservd.js')] as const;
+      return { listen: 'fd://3', where: { port }, options: { command: [...command] } };
+    },
+  ],
+];
+
+describe.each(places)('%s: the endpoint stays answerable', (_, place) => {
+  it('whoever holds its connections, and whatever it is asked', async () => {
+    const { listen, where, options } = await place();
+    await DaemonProcess.serve({ workers: 2, admin: { listen }, services: { echo } }, options);
+    const target = 'port' in where ? { host: '127.0.0.1', port: where.port } : { path: where.socketPath };
+    for (const [count, said] of [
+      [24, ''],
+      [240, ''],
+      [24, 'GET /livez HTTP/1.1\r\nHo'],
+    ] as const) {
+      for (let each = 0; each < count; each += 1) (await TcpClient.connect(target)).write(said);
+      expect(await get(where, '/livez')).toEqual({ status: 200, body: 'ok\n' });
+    }
+    for (const [status, bytes] of [
+      [400, 'GET /livez HTTP/1.1\r\n\r\n'],
+      [431, `GET /${'x'.repeat(2 ** 20)}`],
+    ] as const) {
+      const client = await TcpClient.connect(target);
+      client.write(bytes);
+      expect((await client.takeAll()).toString()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    }
+    const late = await TcpClient.connect(target);
+    late.write('GET /livez HTTP/1.1\r\nHo');
+    expect((await late.takeAll()).toString()).toMatch(/^HTTP\/1\.1 408 /);
   });
 });
 

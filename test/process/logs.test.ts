@@ -10,23 +10,31 @@ import {
   writeConfig,
 } from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
+import { UdpClient } from '../support/udp.ts';
 import { until } from '../support/wait.ts';
 
 const echo = { listen: ['tcp://127.0.0.1:0'] };
-const linesAClient = 100;
-const chatty = {
-  module: join(fixtures, 'chatty.js'),
-  listen: ['tcp://127.0.0.1:0'],
-  options: { lines: linesAClient },
-};
+const linesAClient = 3;
+/** Several, which together stay within the lines that a service may write in a second. */
+const chatties = Array.from({ length: 10 }, (_, index) => `chatty-${index}`);
+const chatty = Object.fromEntries(
+  chatties.map((name) => [
+    name,
+    {
+      module: join(fixtures, 'chatty.js'),
+      listen: ['tcp://127.0.0.1:0'],
+      options: { lines: linesAClient, bytes: 100_000 },
+    },
+  ]),
+);
 /** 24 MB of lines: more than all pipes and all waiting lines of supervisor and workers together. */
 const clients = 80;
 
 describe('a reader of standard output that stops reading', () => {
   it.each([{ workers: 2 }, inOneProcess])('costs lines, and nothing else: %o', async (workers) => {
-    const daemon = await DaemonProcess.serve({ ...workers, services: { chatty, echo } });
+    const daemon = await DaemonProcess.serve({ ...workers, services: { ...chatty, echo } });
     daemon.stall();
-    for (let each = 0; each < clients; each += 1) await chat(daemon);
+    for (let each = 0; each < clients; each += 1) await chat(daemon, each);
     await echoes(daemon);
 
     daemon.resume();
@@ -44,9 +52,9 @@ describe('a reader of standard output that stops reading', () => {
   });
 
   it('does not keep the daemon from ending', async () => {
-    const daemon = await DaemonProcess.serve({ workers: 2, services: { chatty, echo } });
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { ...chatty, echo } });
     daemon.stall();
-    for (let each = 0; each < clients; each += 1) await chat(daemon);
+    for (let each = 0; each < clients; each += 1) await chat(daemon, each);
     daemon.signal('SIGTERM');
     expect(await daemon.ended()).toBe(0);
   });
@@ -72,6 +80,32 @@ describe('a reader of standard output that has gone', () => {
     daemon.signal('SIGTERM');
     expect(await daemon.ended()).toBe(0);
   });
+});
+
+describe('a flood of datagrams at a service that logs each', () => {
+  it.each([{ workers: 2 }, inOneProcess])(
+    'writes 100 lines a second, and says how many it left out: %o',
+    async (workers) => {
+      const listen = ['udp://127.0.0.1:0'];
+      const module = join(fixtures, 'chatty.js');
+      const daemon = await DaemonProcess.serve({ ...workers, services: { logs: { module, listen } } });
+      const target = daemon.target('logs', 'udp');
+      const client = await UdpClient.open('127.0.0.1');
+      const beganMs = Date.now();
+      // No more at a time than fit into the buffers: each is logged, or counted.
+      for (let wave = 1; wave <= 100; wave += 1) {
+        for (let each = 0; each < 100; each += 1) client.send('x', target);
+        await client.take(wave * 100);
+      }
+      expect(await daemon.stop()).toBe(0);
+      const seconds = Math.ceil((Date.now() - beganMs) / 1000);
+      const written = daemon.linesWith('datagram').length;
+      expect(written).toBeGreaterThan(0);
+      expect(written).toBeLessThanOrEqual(seconds * 100);
+      const leftOut = daemon.linesWith('refused or dropped').map(({ linesNotLogged }) => Number(linesNotLogged));
+      expect(written + leftOut.reduce((sum, lines) => sum + lines, 0)).toBe(10_000);
+    },
+  );
 });
 
 describe('log.file', () => {
@@ -130,8 +164,8 @@ describe('what clients send', () => {
   });
 });
 
-async function chat(daemon: DaemonProcess): Promise<void> {
-  const client = await TcpClient.connect(daemon.target('chatty', 'tcp'));
+async function chat(daemon: DaemonProcess, index: number): Promise<void> {
+  const client = await TcpClient.connect(daemon.target(chatties[index % chatties.length] ?? '', 'tcp'));
   client.finish();
   await client.takeAll();
 }

@@ -162,21 +162,24 @@ describe('workers', () => {
   });
 
   it('write one log together, whose lines are whole, and none is lost', async () => {
-    const chatty = { module: join(fixtures, 'chatty.js'), listen: ['tcp://127.0.0.1:0'], options: { lines: 50 } };
-    const daemon = await DaemonProcess.serve({ workers: 3, services: { chatty } });
-    const target = daemon.target('chatty', 'tcp');
+    // A line a client, and several services: each stays within what it may write in a second.
+    const options = { lines: 1, bytes: 100_000 };
+    const chatty = { module: join(fixtures, 'chatty.js'), listen: ['tcp://127.0.0.1:0'], options };
+    const names = Array.from({ length: 20 }, (_, index) => `chatty-${index}`);
+    const services = Object.fromEntries(names.map((name) => [name, chatty]));
+    const daemon = await DaemonProcess.serve({ workers: 3, log: { connections: 'off' }, services });
     let clients = 0;
     const chatter = (): readonly LogLine[] => daemon.linesWith('chatter');
     // In waves, until several workers have written at the same time.
     while (new Set(chatter().map(({ worker }) => worker)).size < 2 && clients < 400) {
-      const wave = await Promise.all(Array.from({ length: 20 }, () => TcpClient.connect(target)));
+      const wave = await Promise.all(names.map(async (name) => TcpClient.connect(daemon.target(name, 'tcp'))));
       await Promise.all(wave.map((client) => client.takeAll()));
       for (const client of wave) client.finish();
       clients += wave.length;
-      await daemon.waitFor(() => chatter().length === clients * 50, `${clients * 50} lines`);
+      await daemon.waitFor(() => chatter().length === clients, `${clients} lines`);
     }
     expect(new Set(chatter().map(({ worker }) => worker)).size).toBeGreaterThan(1);
-    expect(chatter().every(({ padding }) => String(padding).length === 3000)).toBe(true);
+    expect(chatter().every(({ padding }) => String(padding).length === 100_000)).toBe(true);
   });
 
   it('are not there with `workers: 0`', async () => {

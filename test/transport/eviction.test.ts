@@ -3,6 +3,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { BudgetedLog } from '../../src/budgeted-log.ts';
 import type { StreamLimits } from '../../src/config/config.ts';
 import { ConnectionLog } from '../../src/connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from '../../src/counters.ts';
@@ -59,7 +60,7 @@ async function serveAt(
         socket: { keepAlive: { enabled: false, delayMs: 0 }, noDelay: true, backlog: 511 },
         admission,
         counters: counters.stream,
-        connectionLog: new ConnectionLog('echo', 'info', log, counters),
+        connectionLog: new ConnectionLog('info', new BudgetedLog(log, clock, 1), counters),
         clock,
       }),
   );

@@ -1,0 +1,117 @@
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { AdminServer } from '../../src/admin/server.ts';
+import { snapshot } from '../admin/snapshot.ts';
+import { temporaryFolder } from '../support/daemon-process.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { until, within } from '../support/wait.ts';
+
+/** What one client does: writes pieces, each after a turn of the event loop or at once, and goes. */
+interface Script {
+  readonly pieces: readonly { readonly bytes: Uint8Array; readonly atOnce: boolean }[];
+  /** `finish`: sends FIN and reads to the end. `leave`: closes its socket. `reset`: sends RST. `stalled-reset`: reads nothing, then RST. */
+  readonly end: 'finish' | 'leave' | 'reset' | 'stalled-reset';
+}
+
+type Where = { readonly host: string; readonly port: number } | { readonly path: string };
+
+const words = fc
+  .constantFrom(
+    'GET /livez HTTP/1.1\r\nHost: a\r\n',
+    'GET /config HTTP/1.0\r\nHost: 127.0.0.1\r\n',
+    'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n',
+    'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n',
+    'Upgrade: h2c\r\nConnection: upgrade\r\n',
+    'Expect: 100-continue\r\n',
+    'Transfer-Encoding: chunked\r\n',
+    '\r\n',
+    '\n',
+    'x: y\r\n'.repeat(120),
+    'x'.repeat(9000),
+    // More than a socket's buffers take at once.
+    '\r\n\r\n'.repeat(100_000),
+  )
+  .map((text) => Buffer.from(text));
+const piece = fc.record({ bytes: fc.oneof(words, fc.uint8Array({ maxLength: 300 })), atOnce: fc.boolean() });
+const script: fc.Arbitrary<Script> = fc.record({
+  pieces: fc.array(piece, { maxLength: 6 }),
+  end: fc.constantFrom('finish', 'leave', 'reset', 'stalled-reset'),
+});
+const probe: Script = {
+  pieces: [{ bytes: Buffer.from('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'), atOnce: true }],
+  end: 'finish',
+};
+
+describe.each(['tcp', 'unix'] as const)('%s', (transport) => {
+  test('every client that says something and finishes is answered once', async () => {
+    const { where, isIdle } = await serve(transport);
+    await fc.assert(
+      fc.asyncProperty(fc.array(script, { minLength: 1, maxLength: 24 }), async (clients) => {
+        const answers = await Promise.all(clients.map((client) => play(where, client)));
+        for (const [index, { pieces, end }] of clients.entries()) {
+          const said = Buffer.concat(pieces.map(({ bytes }) => bytes));
+          if (end !== 'finish' || /^(\r?\n)?$/.test(said.toString('latin1'))) continue;
+          expect(answers[index]).toMatch(/^HTTP\/1\.1 (200|400|404|405|417|421|431) [^]*\r\n\r\n[^]*\n$/);
+          expect(answers[index]?.split('\r\nContent-Length: ')).toHaveLength(2);
+        }
+        await until(isIdle, 'the end of all connections, and of what waits for them');
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('a probe is answered, whoever else is there', async () => {
+    const { where, isIdle } = await serve(transport);
+    await fc.assert(
+      fc.asyncProperty(fc.array(script, { minLength: 25, maxLength: 60 }), async (clients) => {
+        const others = clients.map((client) => play(where, client));
+        expect(await play(where, probe)).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nok\n$/);
+        await Promise.all(others);
+        await until(isIdle, 'the end of all connections, and of what waits for them');
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
+
+async function serve(transport: 'tcp' | 'unix'): Promise<{ readonly where: Where; readonly isIdle: () => boolean }> {
+  const clock = new FakeClock();
+  // More than the buffers of a socket take.
+  const config = 'x'.repeat(2 ** 22);
+  const server = new AdminServer({ snapshot: async () => snapshot(), config: async () => config }, [], clock);
+  const path = join(temporaryFolder(), 'admin.sock');
+  await server.open(transport === 'unix' ? { path } : { host: '127.0.0.1', port: 0 });
+  onTestFinished(() => server.close());
+  const where = transport === 'unix' ? { path } : { host: '127.0.0.1', port: server.port ?? 0 };
+  return { where, isIdle: () => server.clients === 0 && clock.waiting === 0 };
+}
+
+/** Plays a client's part to the end of its connection: what it has read. */
+async function play(where: Where, { pieces, end }: Script): Promise<string> {
+  const socket = connect({ ...where, allowHalfOpen: true });
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  const ended = new Promise<void>((resolve) => socket.once('end', resolve));
+  // A reset, or a place that somebody else needed.
+  socket.on('error', () => {});
+  const chunks: Buffer[] = [];
+  if (end !== 'stalled-reset') socket.on('data', (chunk) => chunks.push(chunk));
+  for (const { bytes, atOnce } of pieces) {
+    socket.write(bytes);
+    if (!atOnce) await new Promise(setImmediate);
+  }
+  if (end === 'finish') {
+    socket.end();
+    await within(Promise.race([ended, closed]), 'the end of the answer');
+  }
+  go(socket, end);
+  await within(closed, 'the end of the connection');
+  return Buffer.concat(chunks).toString('latin1');
+}
+
+function go(socket: Socket, end: Script['end']): void {
+  // Of a UNIX socket there is no reset: it closes.
+  if (end === 'finish' || end === 'leave' || socket.remoteAddress === undefined) socket.destroy();
+  else socket.resetAndDestroy();
+}
