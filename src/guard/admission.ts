@@ -31,9 +31,9 @@ export interface AdmissionOptions {
 }
 
 /**
- * Which stream clients of one service are let in. A source is an IPv4 address, an IPv6 /64 (unless the config says otherwise), or a UNIX user, whom no
- * CIDR rule concerns. Limits refuse the client that exceeds them, never the service. Where the service is full, a newcomer takes the place of a client
- * whose source has more.
+ * Which stream clients of one service are let in. A source is an IPv4 address, an IPv6 /64 (unless the config says
+ * otherwise), or a UNIX user, whom no CIDR rule concerns. Limits refuse the client that exceeds them, never the
+ * service. Where the service is full, a newcomer takes the place of a client whose source has more.
  */
 export class Admission {
   readonly #limits: StreamLimits;
@@ -78,9 +78,9 @@ export class Admission {
   }
 
   /**
-   * The place of the client, which is owed to `release`; or why it is refused, which costs nothing. Where the service has no place or no descriptor left,
-   * a client of the largest source may be evicted for it, before this returns. Times are monotonic milliseconds, 0 or more. `isFromHeader`: a PROXY
-   * header names the source.
+   * The place of the client, which is owed to `release`; or why it is refused, which costs nothing. Where the service
+   * has no place or no descriptor left, a client of the largest source may be evicted for it, before this returns.
+   * Times are monotonic milliseconds, 0 or more. `isFromHeader`: a PROXY header names the source.
    */
   admit(source: Source, nowMs: number, isFromHeader: boolean = false): Place | RefuseReason {
     const address = isUnixUser(source) ? undefined : source;
@@ -100,20 +100,24 @@ export class Admission {
       return exceeded;
     }
     if (exceeded !== undefined) this.#onWouldRefuse(exceeded);
-    // Its descriptor is closed when `evict` returns, and becomes the newcomer's. The victim's own `release` finds its place given up.
+    // Its descriptor is closed when `evict` returns, and becomes the newcomer's. The victim's own `release` finds its
+    // place given up.
     victim?.holder?.evict();
     victim?.leave();
     return (exempt ? this.#exempt : this.#bound).add(high, low);
   }
 
-  /** An admitted connection is gone: its place and its descriptor are free. Of several calls for one place only the first counts. */
+  /**
+   * An admitted connection is gone: its place and its descriptor are free. Of several calls for one place only the
+   * first counts.
+   */
   release(place: Place): void {
     if (place.leave()) this.#descriptors.release();
   }
 
   /**
-   * A place for a client whose source is not known yet. Why there is none; `undefined`: its `cancel` is owed, before `admit` is asked. Nobody is evicted
-   * for it, as there is no source to compare with.
+   * A place for a client whose source is not known yet. Why there is none; `undefined`: its `cancel` is owed, before
+   * `admit` is asked. Nobody is evicted for it, as there is no source to compare with.
    */
   reserve(): RefuseReason | undefined {
     if (!this.#limits.dryRun && this.#isFull) return 'limit';
@@ -133,8 +137,9 @@ export class Admission {
   }
 
   /**
-   * Whose place a newcomer of that source may take: that of the client idle longest of the largest source, which must be left with as many connections as
-   * the newcomer's source then has. So no two sources can take a place from each other in turn.
+   * Whose place a newcomer of that source may take: that of the client idle longest of the largest source, which must
+   * be left with as many connections as the newcomer's source then has. So no two sources can take a place from each
+   * other in turn.
    */
   #victimFor(high: number, low: number): Place | undefined {
     const own = this.#bound.sizeOf(high, low) + this.#exempt.sizeOf(high, low);

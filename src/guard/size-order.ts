@@ -5,8 +5,8 @@ export interface Sized {
 }
 
 /**
- * Members by their size, largest first. A size changes by one at a time: then a member only changes places with the one at the edge of its equals,
- * which costs the same however many members there are.
+ * Members by their size, largest first. A size changes by one at a time: then a member only changes places with the one
+ * at the edge of its equals, which costs the same however many members there are.
  */
 export class SizeOrder<Member extends Sized> {
   readonly #members: Member[] = [];

@@ -22,7 +22,8 @@ export function isUnixUser(source: Source): source is UnixUser {
 }
 
 /**
- * The bits of an address that tell sources apart: who has a network to himself has as many addresses as he likes. A source is two 32-bit words.
+ * The bits of an address that tell sources apart: who has a network to himself has as many addresses as he likes. A
+ * source is two 32-bit words.
  */
 export class SourceMask {
   readonly #prefix: SourcePrefix;

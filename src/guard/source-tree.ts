@@ -50,8 +50,9 @@ export interface SourceSize {
 }
 
 /**
- * The connections of sources, which are two words as `SourceMask` makes them, and of the networks that hold these. The top level is an IPv6 /48, an IPv4
- * source, or a UNIX user. What is asked of it while clients come and go costs the same however many there are.
+ * The connections of sources, which are two words as `SourceMask` makes them, and of the networks that hold these. The
+ * top level is an IPv6 /48, an IPv4 source, or a UNIX user. What is asked of it while clients come and go costs the
+ * same however many there are.
  */
 export class SourceTree {
   readonly #root = new SourceNode(undefined, 0, 0, 0);
@@ -85,7 +86,10 @@ export class SourceTree {
     return this.#root.at(keyAt(high, low, 0))?.size ?? 0;
   }
 
-  /** Whether the source has `sourceLimit` connections, or one of its networks as many as `networkLimits` has for its level. */
+  /**
+   * Whether the source has `sourceLimit` connections, or one of its networks as many as `networkLimits` has for its
+   * level.
+   */
   isAtLimit(high: number, low: number, sourceLimit: number, networkLimits: readonly number[]): boolean {
     const last = this.#levels(high) - 1;
     let node: SourceNode | undefined = this.#root;
@@ -203,7 +207,10 @@ class SourceNode implements Sized {
   }
 }
 
-/** What tells the source from its neighbors at a level; 0 is the top. An IPv6 source has 48 bits there, and 8 at each level below. */
+/**
+ * What tells the source from its neighbors at a level; 0 is the top. An IPv6 source has 48 bits there, and 8 at each
+ * level below.
+ */
 function keyAt(high: number, low: number, level: number): number {
   if (level === 1) return (low >>> 8) & 0xff;
   if (level === 2) return low & 0xff;

@@ -76,7 +76,8 @@ export async function floodPastLimits({ workers, attempts }: FloodOptions): Prom
   const ofOne = name(`flood from one source: accepted (maxConnectionsPerSource ${maxConnectionsPerSource})`);
   holds(attack, ofOne, bySource.accepted, inParts(maxConnectionsPerSource, workers));
 
-  // So few that each holds more than those already there, who come from one source too: a newcomer takes the place of the one that has the most.
+  // So few that each holds more than those already there, who come from one source too: a newcomer takes the place of
+  // the one that has the most.
   const inAll = await flood(target('in-all'), sources(10), attempts);
   const ofAll = name(`flood from 10 sources: held, with those already there (maxConnections ${maxConnections})`);
   holds(attack, ofAll, inAll.held + regulars, inParts(maxConnections, workers));

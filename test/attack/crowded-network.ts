@@ -1,4 +1,7 @@
-/** Attack 10, from one network: somebody who has an IPv6 /56, as every customer of a provider does, holds all the places of a service. */
+/**
+ * Attack 10, from one network: somebody who has an IPv6 /56, as every customer of a provider does, holds all the places
+ * of a service.
+ */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DaemonProcess, root } from '../support/daemon-process.ts';
@@ -28,7 +31,10 @@ const maxConnections = 1000;
 const maxConnectionsPerSource = 100;
 const all: Bound = { atLeast: 100, atMost: 100, unit: ' %' };
 
-/** Ten sources of a /56 take all the places they can get; then clients of another network come. All limits but `networkShare` are the defaults. */
+/**
+ * Ten sources of a /56 take all the places they can get; then clients of another network come. All limits but
+ * `networkShare` are the defaults.
+ */
 export async function crowdFromOneNetwork({ workers, networkShare }: CrowdedNetwork): Promise<void> {
   const network = Network.make();
   for (const each of [server, ...crowd, visitor]) network.ip('address', 'add', `${each}/128`, 'dev', 'lo', 'nodad');

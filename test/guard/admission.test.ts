@@ -445,7 +445,10 @@ function isBound(text: string): boolean {
   return text !== '127.0.0.1' && text !== '2001:db8:0:2::1';
 }
 
-/** The networks that hold a source, the largest first, and the source itself, as text that says nothing but which is which. */
+/**
+ * The networks that hold a source, the largest first, and the source itself, as text that says nothing but which is
+ * which.
+ */
 function pathOf(text: string, { ipv4, ipv6 }: StreamLimits['sourcePrefix']): readonly string[] {
   const from = source(text);
   if (isUnixUser(from)) return [text];

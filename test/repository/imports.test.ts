@@ -9,6 +9,7 @@ import { filesIn, importsOf, read, root, sources } from './files.ts';
 const allowed: Readonly<Record<string, readonly string[]>> = {
   admin: [
     'address',
+    'no-debugger.ts',
     'clock',
     'counters.ts',
     'errors.ts',
@@ -71,6 +72,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'running-daemon.ts',
     'service.ts',
     'transport',
+    'kernel',
+    'no-debugger.ts',
   ],
   tool: ['address', 'client', 'clock', 'errors.ts', 'exit-codes.ts', 'units.ts', 'version.ts'],
   transport: [
@@ -83,6 +86,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'guard',
     'kernel',
     'service.ts',
+    'no-debugger.ts',
   ],
 };
 
@@ -130,8 +134,10 @@ describe('dependencies point inwards', () => {
     expect(found(inFolder('services'), (to) => !to.startsWith('src/') && !harmless.has(to))).toEqual([]);
   });
 
-  test('only the transport opens sockets, dial for the clients, and admin for HTTP', () => {
-    const others = sources.filter((path) => !['transport', 'dial', 'admin'].includes(partOf(path)));
+  test('only the transport opens sockets, dial for the clients, admin for HTTP, and the channel between processes', () => {
+    const others = sources.filter(
+      (path) => !['transport', 'dial', 'admin'].includes(partOf(path)) && path !== 'src/supervisor/channel.ts',
+    );
     const network = /^node:(net|dgram|tls|https?|http2|inspector)$/;
     expect(found(others, (to) => network.test(to))).toEqual([]);
     expect(found(inFolder('transport'), (to) => to === 'node:net' || to === 'node:dgram')).not.toEqual([]);
