@@ -15,48 +15,44 @@ export interface LeveledLog extends Log {
  */
 export class BudgetedLog implements Log {
   /** For lines that are bounded by themselves: summaries of what was left out. */
-  readonly unbudgeted: Log;
-  readonly #log: LeveledLog;
+  readonly unbudgeted: LeveledLog;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #budget: LineBudget;
 
   /** `processes`: how many serve the service; each writes its part of the lines. */
   constructor(log: LeveledLog, clock: Pick<Clock, 'monotonicMs'>, processes: number) {
     this.unbudgeted = log;
-    this.#log = log;
     this.#clock = clock;
     this.#budget = new LineBudget(Math.ceil(linesPerSecond / processes));
   }
 
   debug(fields: object, message: string): void {
-    if (this.#take('debug')) this.#log.debug(fields, message);
+    this.take('debug')?.debug(fields, message);
   }
 
   info(fields: object, message: string): void {
-    if (this.#take('info')) this.#log.info(fields, message);
+    this.take('info')?.info(fields, message);
   }
 
   warn(fields: object, message: string): void {
-    if (this.#take('warn')) this.#log.warn(fields, message);
+    this.take('warn')?.warn(fields, message);
   }
 
   error(fields: object, message: string): void {
-    if (this.#take('error')) this.#log.error(fields, message);
+    this.take('error')?.error(fields, message);
   }
 
-  /** Writes a line, whose fields are made only then; false where it is not written, because of its level or of the budget. */
-  write(level: LogLevel, fields: () => object, message: string): boolean {
-    if (!this.#take(level)) return false;
-    this.#log[level](fields(), message);
-    return true;
+  /**
+   * Spends one line of the budget, before its fields are made: the log to write it to, at once. Undefined where the level is off, or the budget spent;
+   * the latter counts the line as left out.
+   */
+  take(level: LogLevel): Log | undefined {
+    if (!this.unbudgeted.isLevelEnabled(level) || !this.#budget.take(this.#clock.monotonicMs())) return undefined;
+    return this.unbudgeted;
   }
 
   /** The lines that the budget left out since the last call. */
   takeLeftOut(): number {
     return this.#budget.takeLeftOut();
-  }
-
-  #take(level: LogLevel): boolean {
-    return this.#log.isLevelEnabled(level) && this.#budget.take(this.#clock.monotonicMs());
   }
 }

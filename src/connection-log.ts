@@ -46,16 +46,20 @@ export class ConnectionLog {
 
   closed(client: ClosedClient, nowMs: number, reason: CloseReason): void {
     if (this.#level === 'off') return;
-    const fields = (): object => ({
-      peer: formatPeer(client),
-      ...(client.via !== undefined && { via: client.via }),
-      local: client.local,
-      bytesIn: client.received,
-      bytesOut: client.sent,
-      ms: Math.round(nowMs - client.openedAtMs),
-      reason,
-    });
-    this.#log.write(this.#level, fields, 'closed');
+    const log = this.#log.take(this.#level);
+    if (log === undefined) return;
+    log[this.#level](
+      {
+        peer: formatPeer(client),
+        ...(client.via !== undefined && { via: client.via }),
+        local: client.local,
+        bytesIn: client.received,
+        bytesOut: client.sent,
+        ms: Math.round(nowMs - client.openedAtMs),
+        reason,
+      },
+      'closed',
+    );
   }
 
   /** A service threw: the first error of each summary period is logged whole, the others are counted. */
@@ -64,10 +68,12 @@ export class ConnectionLog {
       this.#errorsLeftOut += 1;
       return;
     }
+    const log = this.#log.take('error');
+    if (log === undefined) return;
+    this.#errorLogged = true;
     const who = client === undefined ? {} : { peer: formatPeer(client) };
-    this.#errorLogged = this.#log.write(
-      'error',
-      () => ({ ...who, err: error }),
+    log.error(
+      { ...who, err: error },
       'the service threw an error: it costs this client its answer, the others nothing',
     );
   }

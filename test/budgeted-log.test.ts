@@ -107,18 +107,16 @@ describe('the lines of a service', () => {
     }
   });
 
-  it('the fields of a line that is left out are not made', () => {
+  it('can be asked before the fields of a line are made', () => {
     const log = new FakeLog();
-    const budgeted = new BudgetedLog(log, new FakeClock(), 100);
-    let made = 0;
-    const fields = (): object => {
-      made += 1;
-      return { made };
-    };
-    expect(budgeted.write('info', fields, 'written')).toBe(true);
-    expect(budgeted.write('info', fields, 'left out')).toBe(false);
-    expect(log.records).toEqual([{ level: 'info', fields: { made: 1 }, message: 'written' }]);
-    expect(made).toBe(1);
+    const budgeted = new BudgetedLog(log, new FakeClock(), 50);
+    log.level = 'info';
+    expect(budgeted.take('debug')).toBeUndefined();
+    budgeted.take('info')?.info({}, 'one');
+    budgeted.take('info')?.info({}, 'two');
+    expect(budgeted.take('error')).toBeUndefined();
+    expect(log.records.map(({ message }) => message)).toEqual(['one', 'two']);
+    expect(budgeted.takeLeftOut()).toBe(1);
   });
 
   it('summaries are written when the budget is spent', () => {
