@@ -1,10 +1,12 @@
 import { close, fstatSync } from 'node:fs';
+import { styleText } from 'node:util';
 import { type Level, type Logger, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import sonicBoom, { type SonicBoom } from 'sonic-boom';
 import type { LogConfig } from './config/config.ts';
 import { SmallservdError } from './errors.ts';
 import { type LogOwner, type OpenLogFile, openLogFile } from './log-file.ts';
+import { escapeControls, escapeToOneLine } from './terminal-text.ts';
 
 /** Bytes of finished lines that may wait for a log reader; past it whole lines are dropped and counted. */
 const maxWaitingBytes = 4 * 1024 * 1024;
@@ -15,13 +17,6 @@ const retryMs = 1000;
 /** How long the end of the process may wait for the log's reader, and a reopening for the disk of the file before. */
 const flushDeadlineMs = 1000;
 
-/** JSON leaves them as they are, but terminals obey some of them, some change the order of what is read, and some readers take others for line ends. */
-const unsafeCharacters = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-/** Control characters, but for line ends and the colours that pino-pretty sets itself. */
-// oxlint-disable-next-line no-control-regex
-const terminalOrders = /[\0-\u0009\u000b-\u001a\u001c-\u001f]|\u001b(?!\[[\d;]*m)/g;
-
 /** A log file, and what it takes to open it again. */
 interface LogFile extends OpenLogFile {
   readonly path: string;
@@ -31,6 +26,7 @@ interface LogFile extends OpenLogFile {
 /** Where finished lines go; one process has one. A stalled reader costs lines, never the event loop. */
 export class LogSink {
   #destination: SonicBoom;
+  /** Makes of a finished line what is written; nothing that a terminal obeys is left in it but colors of ours. */
   readonly #shape: (line: string) => string;
   /** Undefined: standard output. */
   #file: LogFile | undefined;
@@ -78,17 +74,18 @@ export class LogSink {
   /** Standard output: readable on a terminal, with syslog priorities for the journal, JSON lines otherwise. */
   static standardOutput(): LogSink {
     if (process.stdout.isTTY) {
-      const pretty = prettyFactory({ singleLine: true, translateTime: 'SYS:HH:MM:ss.l' });
-      // It prints messages and stacks as they are.
-      return new LogSink(1, (line) => pretty(onOneLine(line)).replace(terminalOrders, escapeCharacter));
+      // It prints messages and stacks as they are, so what it makes is escaped, and colors come last: those in a message are not ours.
+      const pretty = prettyFactory({ singleLine: true, translateTime: 'SYS:HH:MM:ss.l', colorize: false });
+      const paint = process.stdout.hasColors() ? paintLevel : (line: string): string => line;
+      return new LogSink(1, (line) => paint(escapeControls(pretty(onOneLine(line)))));
     }
-    return new LogSink(1, isJournal() ? withPriority : asIs);
+    return new LogSink(1, isJournal() ? (line) => withPriority(escapeLine(line)) : escapeLine);
   }
 
   /** Appends JSON lines to a file, in a place that only root, the user of this process and `owner` decide on. Throws what `openLogFile` throws. */
   static async file(path: string, owner: LogOwner | null): Promise<LogSink> {
     const opened = await openLogFile(path, owner);
-    return new LogSink(opened.fd, asIs, { ...opened, path, owner });
+    return new LogSink(opened.fd, escapeLine, { ...opened, path, owner });
   }
 
   #open(fd: number): SonicBoom {
@@ -117,13 +114,13 @@ export class LogSink {
   /** Writes one finished line, with its line end. */
   write(line: string): void {
     this.#isWaiting = true;
-    this.#destination.write(this.#shape(line).replace(unsafeCharacters, escapeCharacter));
+    this.#destination.write(this.#shape(line));
   }
 
   /** Text for a person at a terminal; not a log line. */
   print(text: string): void {
     this.#isWaiting = true;
-    this.#destination.write(text);
+    this.#destination.write(escapeControls(text));
   }
 
   /**
@@ -197,10 +194,6 @@ function isClosed(destination: SonicBoom): boolean {
   return 'destroyed' in destination && destination.destroyed === true;
 }
 
-function asIs(line: string): string {
-  return line;
-}
-
 /** What a pino log of ours writes its lines to. */
 export interface LineWriter {
   write(line: string): void;
@@ -228,8 +221,26 @@ function onOneLine(line: string): object | string {
   }
 }
 
-function escapeCharacter(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+/** JSON of ours has no raw control characters, but what a worker writes may be anything. */
+function escapeLine(line: string): string {
+  return line.endsWith('\n') ? `${escapeToOneLine(line.slice(0, -1))}\n` : escapeToOneLine(line);
+}
+
+const levelColors: Readonly<Record<string, 'gray' | 'blue' | 'green' | 'yellow' | 'red'>> = {
+  TRACE: 'gray',
+  DEBUG: 'blue',
+  INFO: 'green',
+  WARN: 'yellow',
+  ERROR: 'red',
+  FATAL: 'red',
+};
+
+/** `[11:07:12.000] INFO: …` with its level in color. */
+function paintLevel(line: string): string {
+  return line.replace(/(?<=^\[[\d:.]+\] )[A-Z]+/, (level) => {
+    const color = levelColors[level];
+    return color === undefined ? level : styleText(color, level);
+  });
 }
 
 /** Whether our standard output is the journal's own stream: systemd.exec(5), JOURNAL_STREAM. */

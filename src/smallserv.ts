@@ -27,7 +27,7 @@ function report(error: unknown): ExitCode {
   // Commander has already written its message; help and version end with 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.stopped : exitCodes.usage;
   if (error instanceof SmallservdError) {
-    for (const line of error.message.split('\n')) terminal.complain(line);
+    terminal.complain(error.message);
     return error.exitCode;
   }
   terminal.complain(error instanceof Error ? (error.stack ?? error.message) : String(error));

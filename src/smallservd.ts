@@ -11,11 +11,13 @@ import { status } from './command/status.ts';
 import { SmallservdError } from './errors.ts';
 import { exitCodes } from './exit-codes.ts';
 import { exitNow } from './kernel/exit.ts';
+import { escapeControls } from './terminal-text.ts';
 
 let isPrinting = false;
 
 const program = daemonProgram({
   print,
+  complain,
   run: async (options) => {
     // Exits even where a log reader that stalls still holds a line, or a thread waits for a dead file server.
     exitNow(await run(options).catch(report));
@@ -48,15 +50,17 @@ try {
   if (error instanceof SmallservdError) exitNow(process.exitCode);
 }
 
-function print(text: string): void {
+/** All that is printed goes through here: a terminal gets it with controls escaped, after an `order` of ours. */
+function print(text: string, order = ''): void {
   // Who reads standard output may have seen enough, and have gone. The daemon itself prints nothing so, and goes on.
   if (!isPrinting) process.stdout.on('error', () => process.exit());
   isPrinting = true;
-  process.stdout.write(text);
+  process.stdout.write(process.stdout.isTTY ? order + escapeControls(text) : text);
 }
 
+/** To standard error, each line with the program's name before it and with its controls escaped. */
 function complain(message: string): void {
-  const lines = message.split('\n').map((line) => `smallservd: ${line}\n`);
+  const lines = message.split('\n').map((line) => `smallservd: ${escapeControls(line)}\n`);
   process.stderr.write(lines.join(''));
 }
 
@@ -68,6 +72,6 @@ function report(error: unknown): number {
     complain(error.message);
     return error.exitCode;
   }
-  process.stderr.write(`smallservd: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return exitCodes.failed;
 }

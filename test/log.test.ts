@@ -97,6 +97,22 @@ describe('LogSink.file', () => {
     expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ text: '\u009b2J\u007f\u2028\u202e\u2067' });
   });
 
+  it('escapes all controls of a line that is no JSON of ours, and keeps it one line', async () => {
+    const sink = await LogSink.file(path, null);
+    const controls = Array.from({ length: 0x20 }, (_, code) => String.fromCharCode(code)).filter(
+      (each) => each !== '\n',
+    );
+    for (const control of controls) sink.write(`{"msg":"a${control}[2Jb"}\n`);
+    sink.write('no JSON \u001b[31mred\r\t\n');
+    await sink.flush();
+    const text = readFileSync(path, 'utf8');
+    // oxlint-disable-next-line no-control-regex
+    expect(text).not.toMatch(/[\0-\u0009\u000b-\u001f]/);
+    const lines = text.trimEnd().split('\n');
+    expect(lines.pop()).toBe('no JSON \\u001b[31mred\\u000d\\u0009');
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual(controls.map((each) => ({ msg: `a${each}[2Jb` })));
+  });
+
   it('after it was moved away, reopen writes to a new file of the old name; no line is lost', async () => {
     const sink = await LogSink.file(path, null);
     sink.write('before\n');

@@ -8,6 +8,7 @@ import { Channel, channelDescriptor } from '../supervisor/channel.ts';
 import { childArguments } from '../supervisor/child-arguments.ts';
 import type { Identity } from '../supervisor/identity.ts';
 import { readReport } from '../supervisor/reports.ts';
+import { escapeControls } from '../terminal-text.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
 import { openAdminServer } from './listeners.ts';
@@ -101,8 +102,9 @@ class AdminChild implements AdminEndpoint {
     const script = fileURLToPath(new URL('child.js', import.meta.url));
     const child = spawn(process.execPath, [...childArguments, script], {
       // The fourth is Node's own channel in workers.
-      stdio: ['ignore', 'ignore', 'inherit', 'ignore', 'pipe', ...descriptors],
+      stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe', ...descriptors],
     });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => process.stderr.write(escapeControls(text)));
     child.on('error', (error) => log.warn({ err: error }, 'the admin process cannot be reached'));
     child.on('exit', (exitCode, signal) => this.#gone(exitCode, signal));
     const admin: AdminProcess = { child, channel: this.#open(child, (report) => void this.#heard(admin, report)) };

@@ -56,7 +56,6 @@ function parseHeader(header: string): AdminRequest | Refusal {
   if (moreHosts.length > 0) return malformed('it has two Host fields');
   if (minor === '1' && host === undefined) return malformed('it has no Host field');
   if (method === 'CONNECT') return malformed('this is not a proxy');
-  if (valuesOf('upgrade').length > 0) return malformed('the protocol cannot be upgraded');
   if (valuesOf('expect').some((value) => value.toLowerCase() !== '100-continue'))
     return { status: 417, reason: 'only 100-continue can be expected' };
   return { method, target, host };

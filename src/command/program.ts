@@ -10,6 +10,8 @@ import type { StatusOptions } from './status.ts';
 export interface DaemonActions {
   /** Text to standard output. */
   print(text: string): void;
+  /** Lines to standard error, each with the program's name before it. */
+  complain(message: string): void;
   run(options: ConfigOptions): Promise<void>;
   check(options: CheckOptions): Promise<void>;
   reload(options: AdminOptions): Promise<void>;
@@ -51,7 +53,7 @@ export function daemonProgram(actions: DaemonActions): Command {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => actions.print(text),
-      outputError: (text, write) => write(text.replace(/^error: /, '').replaceAll(/^(?=.)/gm, 'smallservd: ')),
+      outputError: (text) => actions.complain(text.replace(/^error: /, '').trimEnd()),
     })
     .showHelpAfterError('Try: smallservd --help');
 

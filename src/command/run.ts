@@ -185,7 +185,7 @@ async function reopen(sink: LogSink, log: Logger): Promise<void> {
   if (sink.isStandardOutput) return;
   try {
     await sink.reopen();
-    log.info({}, 'the log file is open anew');
+    log.info({}, 'log file reopened');
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     log.error({ error: reason }, 'cannot reopen the log file, keeping the old one');

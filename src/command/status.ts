@@ -10,15 +10,16 @@ export interface StatusOptions extends AdminOptions {
 
 /** How often `--watch` asks. */
 const watchPeriodMs = 1000;
+/** To a terminal: begin a new screen. */
 const home = '\u001b[H\u001b[2J';
 
-/** `smallservd status`: resolves with 0 where the daemon is ready, else with 1. Rejects with `ADMIN_UNREACHABLE` where none runs. */
-export async function status(options: StatusOptions, print: (text: string) => void): Promise<ExitCode> {
+/** `smallservd status`: resolves with 0 where the daemon is ready, else with 1. `order` is for a terminal alone. Rejects with `ADMIN_UNREACHABLE`. */
+export async function status(options: StatusOptions, print: (text: string, order: string) => void): Promise<ExitCode> {
   const client = await adminClient(options);
   for (;;) {
     const snapshot = await client.snapshot();
     const text = options.json ? `${JSON.stringify(snapshot, null, 2)}\n` : formatStatus(snapshot, Date.now());
-    print(options.watch && process.stdout.isTTY ? `${home}${text}` : text);
+    print(text, options.watch ? home : '');
     if (!options.watch) return snapshot.notReady.length === 0 ? exitCodes.stopped : exitCodes.failed;
     await pause(watchPeriodMs);
   }

@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type CheckResult, type ConformResult, conform } from '../client/conform.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { type Terminal, withoutOrders } from './terminal.ts';
+import { escapeControls } from '../terminal-text.ts';
+import type { Terminal } from './terminal.ts';
 import { clientOptions, type NetworkOptions, printJson, type Tool, wholeNumberOption, withNetwork } from './tool.ts';
 
 interface ConformToolOptions extends NetworkOptions {
@@ -117,7 +118,7 @@ function printCheck({ id, basis, fact, outcome, detail }: CheckResult, terminal:
   const head = `${name.padEnd(columns.name)}${basis.padEnd(columns.basis)}`;
   terminal.print(`${word(outcome, terminal)}${head}${wrap(fact, columns.outcome + head.length, terminal)}\n`);
   if (detail === '') return;
-  const shown = ' '.repeat(columns.outcome) + wrap(withoutOrders(detail), columns.outcome, terminal);
+  const shown = ' '.repeat(columns.outcome) + wrap(escapeControls(detail), columns.outcome, terminal);
   terminal.print(`${terminal.paint(outcome === 'fails' ? 'red' : 'dim', shown)}\n`);
 }
 
@@ -139,6 +140,6 @@ function groupOf({ service, transport }: CheckResult): string {
 
 /** Why nothing was reached, in one line. */
 function reasonOf(checks: readonly CheckResult[]): string {
-  const [first = '', ...others] = new Set(checks.map(({ detail }) => withoutOrders(detail)));
+  const [first = '', ...others] = new Set(checks.map(({ detail }) => escapeControls(detail)));
   return others.length === 0 ? first : `${first}; ${others.length} more like it`;
 }

@@ -17,13 +17,8 @@ export function clientProgram(terminal: Terminal, run: Run): Command {
     .addHelpText('after', codes)
     .exitOverride()
     .configureOutput({
-      outputError: (text) => {
-        for (const line of text
-          .replace(/^error: /, '')
-          .trimEnd()
-          .split('\n'))
-          terminal.complain(line);
-      },
+      writeOut: (text) => terminal.print(text),
+      outputError: (text) => terminal.complain(text.replace(/^error: /, '').trimEnd()),
     })
     .configureHelp({ subcommandTerm: (command) => command.name() });
 

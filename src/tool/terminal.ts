@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer';
+import { randomUUID } from 'node:crypto';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
 import { exitCodes } from '../exit-codes.ts';
+import { escapeControls } from '../terminal-text.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
 
@@ -14,33 +16,16 @@ export interface Terminal {
   readonly input: NodeJS.ReadStream;
   /** Aborts at Ctrl-C, and at TERM. */
   readonly signal: AbortSignal;
-  /** Our own text, as it is, to standard output. */
+  /** Text to standard output; on a terminal all controls are escaped but the colors of `paint`. */
   print(text: string): void;
-  /** Bytes of a peer, to standard output: as they came, but on a terminal without orders to it. Resolves when there is room for more. */
+  /** Bytes of a peer, to standard output: as they came, but on a terminal with LF for CRLF and all controls escaped. Resolves when there is room for more. */
   printPeer(bytes: Uint8Array): Promise<void>;
-  /** A line to standard error, with the program's name before it. */
+  /** To standard error, each line with the program's name before it and with its controls escaped. */
   complain(message: string): void;
   /** A line on standard error that the next one replaces; nothing where that is no terminal. Undefined takes it away. */
   showProgress(line: string | undefined): void;
   /** The text in a colour where standard output is a terminal and NO_COLOR is not set. */
   paint(colour: Colour, text: string): string;
-}
-
-/** Control characters but for tabs and line ends, as ASCII, as C1, and as what reorders text. */
-// oxlint-disable-next-line no-control-regex
-const orders = /[\0-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-/** The text with what could give orders to a terminal as `\x1b`; tabs and line ends stay. */
-export function withoutOrders(text: string): string {
-  return text.replace(orders, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
-  });
-}
-
-/** The same for JSON, in which `\u009b` is that character to whoever reads it; its own syntax has none of them. */
-export function jsonWithoutOrders(json: string): string {
-  return json.replace(orders, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** The process's own standard streams. */
@@ -52,6 +37,10 @@ export class ProcessTerminal implements Terminal {
   #progress = '';
   /** What a peer sent last stands on the terminal without an end of its line. */
   #isLineOpen = false;
+  /** The CR that ended what a peer sent last: only what follows tells whether it is half of a line end. */
+  #heldBack = '';
+  /** Stands for the ESC of our own colors until they are printed. No peer knows it, so no peer's text can hold a color. */
+  readonly #ownEscape = `<${randomUUID()}>`;
 
   constructor(process: NodeJS.Process) {
     this.#output = process.stdout;
@@ -88,34 +77,43 @@ export class ProcessTerminal implements Terminal {
   print(text: string): void {
     this.showProgress(undefined);
     this.#isLineOpen = false;
-    this.#output.write(text);
+    this.#heldBack = '';
+    this.#output.write(this.isTerminal ? escapeControls(text).replaceAll(this.#ownEscape, '\u001b') : text);
   }
 
   async printPeer(bytes: Uint8Array): Promise<void> {
     this.showProgress(undefined);
-    const encoding = isUtf8(bytes) ? 'utf8' : 'latin1';
-    const shown = this.isTerminal ? withoutOrders(Buffer.from(bytes).toString(encoding)) : bytes;
-    if (bytes.length > 0) this.#isLineOpen = this.isTerminal && bytes.at(-1) !== 0x0a;
+    const shown = this.isTerminal ? this.#readable(bytes) : bytes;
+    if (shown.length > 0) this.#isLineOpen = this.isTerminal && bytes.at(-1) !== 0x0a;
     if (this.#output.write(shown)) return;
     await new Promise((resolve) => {
       this.#output.once('drain', resolve);
     });
   }
 
+  #readable(bytes: Uint8Array): string {
+    const text = this.#heldBack + Buffer.from(bytes).toString(isUtf8(bytes) ? 'utf8' : 'latin1');
+    this.#heldBack = text.endsWith('\r') ? '\r' : '';
+    return escapeControls(text.slice(0, text.length - this.#heldBack.length).replaceAll('\r\n', '\n'));
+  }
+
   complain(message: string): void {
     this.showProgress(undefined);
     if (this.#isLineOpen) this.print('\n');
-    this.#errors.write(`smallserv: ${withoutOrders(message)}\n`);
+    const lines = message.split('\n').map((line) => `smallserv: ${escapeControls(line)}\n`);
+    this.#errors.write(lines.join(''));
   }
 
   showProgress(line: string | undefined): void {
-    if (!this.#errors.isTTY || (line ?? '') === this.#progress) return;
-    this.#progress = (line ?? '').slice(0, (this.#errors.columns || 80) - 1);
+    const shown = escapeControls(line ?? '').slice(0, (this.#errors.columns || 80) - 1);
+    if (!this.#errors.isTTY || shown === this.#progress) return;
+    this.#progress = shown;
     this.#errors.write(`\r${this.#progress}\u001b[K`);
   }
 
   paint(colour: Colour, text: string): string {
     const isWanted = this.isTerminal && (process.env['NO_COLOR'] ?? '') === '';
-    return isWanted ? styleText(colour, text, { stream: this.#output }) : text;
+    if (!isWanted) return text;
+    return styleText(colour, escapeControls(text), { stream: this.#output }).replaceAll('\u001b', this.#ownEscape);
   }
 }

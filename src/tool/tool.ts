@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ClientOptions, defaultTimeoutMs, type EitherProtocolOptions } from '../client/options.ts';
 import type { ExitCode } from '../exit-codes.ts';
+import { escapeControls } from '../terminal-text.ts';
 import { formatDuration, parseDuration, parseSize } from '../units.ts';
 import { boundResolver } from './resolver.ts';
-import { jsonWithoutOrders, type Terminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 
 /** A subcommand of smallserv: how it is called and what it prints. What it does stands in `src/client`. */
 export interface Tool {
@@ -95,7 +96,7 @@ export function wholeNumberOption(least: number, most: number = Number.MAX_SAFE_
 
 /** Prints a result as JSON: bytes in base64, a bigint as decimal text. */
 export function printJson(terminal: Terminal, value: unknown): void {
-  terminal.print(`${jsonWithoutOrders(JSON.stringify(plain(value), null, 2))}\n`);
+  terminal.print(`${escapeControls(JSON.stringify(plain(value), null, 2))}\n`);
 }
 
 /** The value with its bytes as text: Buffer has a toJSON of its own, which comes before any replacer. */

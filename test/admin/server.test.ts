@@ -178,7 +178,11 @@ describe('wrong requests are answered, then cut', () => {
     ['a control character in a field', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\nx: \x1b\r\n\r\n'],
     ['a carriage return alone', 400, 'GET /livez HTTP/1.1\r\nHost: a\rx: y\r\n\r\n'],
     ['CONNECT', 400, 'CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
-    ['an upgrade', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
+    [
+      'an upgrade, which is not taken up',
+      200,
+      'GET /livez HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    ],
     ['another method', 405, 'BREW /livez HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['a method with a body', 405, 'POST /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello'],
     ['an expectation', 417, 'GET /livez HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\n\r\n'],

@@ -38,3 +38,15 @@ it.each([
 ])('%d ms is %s', (ms, text) => {
   expect(formatSpan(ms)).toBe(text);
 });
+
+it('has no place where a single cell costs its length a row', () => {
+  const [state] = snapshot().workers;
+  const workers = Array.from({ length: 150_000 }, (_, worker) => ({ ...state!, worker }));
+  const listeners = [{ service: 'echo', address: 'x'.repeat(2 ** 20), isOpen: true }];
+  const { services } = snapshot();
+  const text = formatStatus(
+    snapshot({ workers, listeners, services: { ...services, time: services['echo']! } }),
+    startedMs,
+  );
+  expect(text.length).toBeLessThan(10_000_000);
+});

@@ -36,7 +36,7 @@ describe('SIGUSR1', () => {
   });
 
   it('reopens the log file, and reloads nothing', async () => {
-    const folder = temporaryFolder();
+    const folder = temporaryFolder(0o755);
     const log = join(folder, 'log');
     const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 1, log: { file: log }, services })]);
     const linesWith = (text: string): number => {
@@ -50,7 +50,7 @@ describe('SIGUSR1', () => {
     };
     await until(() => linesWith('"msg":"ready"') === 1, 'the start');
     daemon.signal('SIGUSR1');
-    await until(() => linesWith('the log file is open anew') === 1, 'the line about it');
+    await until(() => linesWith('log file reopened') === 1, 'the line about it');
     daemon.signal('SIGTERM');
     expect(await daemon.closed()).toBe(0);
     expect(linesWith('reload')).toBe(0);

@@ -150,7 +150,7 @@ describe('HUP', () => {
     await until(() => textOf(file).includes('"msg":"ready"'), 'the log file');
     renameSync(file, `${file}.1`);
     daemon.signal('SIGHUP');
-    await until(() => textOf(file).includes('the log file is open anew'), 'the new log file');
+    await until(() => textOf(file).includes('log file reopened'), 'the new log file');
     expect(await daemon.stop()).toBe(0);
     expect(textOf(file)).toContain('"msg":"stopped"');
     expect(textOf(`${file}.1`)).toContain('"msg":"ready"');

@@ -46,7 +46,7 @@ describe('smallserv echo on a terminal', () => {
     const terminal = onTerminal(await withDaemon(), 'echo', '127.0.0.1:1201');
     await terminal.says(/Ctrl-D/);
     terminal.type('\x1b[2Jgone\n');
-    await terminal.says(/\\x1b\[2Jgone\r\n/);
+    await terminal.says(/\\u001b\[2Jgone\r\n/);
     terminal.type(controlD);
     expect((await terminal.end()).code).toBe(0);
     expect(terminal.output).not.toContain('\x1b[2J');

@@ -2,40 +2,7 @@ import { EventEmitter } from 'node:events';
 import { PassThrough } from 'node:stream';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { ProcessTerminal, withoutOrders } from '../../src/tool/terminal.ts';
-
-/** What moves the cursor, changes the terminal, or turns the reading direction: control and format characters of Unicode. */
-const orders = /(?![\t\n\r])\p{Cc}|[\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
-
-describe('withoutOrders', () => {
-  test.each([
-    ['plain text\twith\r\nlines', 'plain text\twith\r\nlines'],
-    ['\u001b[31mred', '\\x1b[31mred'],
-    ['\u009b31m', '\\x9b31m'],
-    ['bell\u0007 back\b null\0 delete\u007f', 'bell\\x07 back\\x08 null\\x00 delete\\x7f'],
-    ['\u202eright to left\u2069', '\\u202eright to left\\u2069'],
-    ['bücher ☃ 𝄞', 'bücher ☃ 𝄞'],
-  ])('%j becomes %j', (text, shown) => {
-    expect(withoutOrders(text)).toBe(shown);
-  });
-
-  test('leaves no order in any text, and all else as it is', () => {
-    const some = fc.oneof(
-      fc.string({ unit: 'binary' }),
-      fc.array(fc.integer({ min: 0, max: 255 })).map((codes) => String.fromCharCode(...codes)),
-      fc.array(fc.constantFrom('\u001b', '\u0090', '\u202e', '\r', 'a')).map((parts) => parts.join('')),
-    );
-    fc.assert(
-      fc.property(some, (text) => {
-        const shown = withoutOrders(text);
-        expect(shown).not.toMatch(orders);
-        if (!orders.test(text)) expect(shown).toBe(text);
-        expect(withoutOrders(shown)).toBe(shown);
-      }),
-      { numRuns: 1000 },
-    );
-  });
-});
+import { ProcessTerminal } from '../../src/tool/terminal.ts';
 
 function stream(columns: number | undefined): PassThrough {
   return Object.assign(new PassThrough(), columns === undefined ? { isTTY: false } : { isTTY: true, columns });
@@ -75,10 +42,14 @@ describe('a terminal', () => {
     expect(fakeProcess({ outputColumns: 40 }).terminal).toMatchObject({ isTerminal: true, columns: 40 });
   });
 
-  test('prints our own text as it is', () => {
-    const { terminal, output } = fakeProcess({ outputColumns: 80 });
-    terminal.print('\u001b[1mbold\n');
-    expect(output()).toBe('\u001b[1mbold\n');
+  test('prints text as it is to a program, and without orders to a person', () => {
+    const text = '\u001b[1mbold\u009b2J\u202e\r\n';
+    const program = fakeProcess();
+    program.terminal.print(text);
+    expect(program.output()).toBe(Buffer.from(text).toString('latin1'));
+    const person = fakeProcess({ outputColumns: 80 });
+    person.terminal.print(text);
+    expect(person.output()).toBe('\\u001b[1mbold\\u009b2J\\u202e\\u000d\n');
   });
 
   test('gives the bytes of a peer to a program as they came', async () => {
@@ -90,7 +61,30 @@ describe('a terminal', () => {
   test('shows the bytes of a peer to a person without orders', async () => {
     const { terminal, output } = fakeProcess({ outputColumns: 80 });
     await terminal.printPeer(Buffer.from('\u001b[31mred\u0007\r\n', 'latin1'));
-    expect(output()).toBe('\\x1b[31mred\\x07\r\n');
+    expect(output()).toBe('\\u001b[31mred\\u0007\n');
+  });
+
+  test.each([
+    ['a line end in two parts', ['one\r', '\ntwo'], 'one\ntwo'],
+    ['a CR alone, which would overwrite the line', ['one\r', 'two\rthree'], 'one\\u000dtwo\\u000dthree'],
+    ['a CR at the end of all', ['one\r', ''], 'one'],
+  ])('shows %s', async (_what, parts, shown) => {
+    const { terminal, output } = fakeProcess({ outputColumns: 80 });
+    for (const part of parts) await terminal.printPeer(Buffer.from(part));
+    terminal.print('');
+    expect(output()).toBe(shown);
+  });
+
+  test('lets no bytes of a peer through but printable ones, TAB and LF, however they are cut', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 20 })), async (parts) => {
+        const { terminal, output } = fakeProcess({ outputColumns: 80 });
+        for (const part of parts) await terminal.printPeer(part);
+        terminal.print('\n');
+        const text = Buffer.from(output(), 'latin1').toString();
+        expect(text).not.toMatch(/(?![\t\n])\p{Cc}|\p{Zl}|\p{Zp}|\p{Bidi_Control}/u);
+      }),
+    );
   });
 
   test('waits for a reader that is slow', async () => {
@@ -114,8 +108,8 @@ describe('a terminal', () => {
 
   test('complains on standard error, by name and without orders', () => {
     const { terminal, output, errors } = fakeProcess();
-    terminal.complain('no \u001b[31mred');
-    expect([output(), errors()]).toEqual(['', 'smallserv: no \\x1b[31mred\n']);
+    terminal.complain('no \u001b[31mred\r\nsmallserv: not ours');
+    expect([output(), errors()]).toEqual(['', 'smallserv: no \\u001b[31mred\\u000d\nsmallserv: smallserv: not ours\n']);
   });
 });
 
@@ -155,19 +149,28 @@ describe('progress', () => {
     terminal.showProgress('0123456789abc');
     expect(errors()).toBe('\r012345678\u001b[K');
   });
+
+  test('holds no orders but ours', () => {
+    const { terminal, errors } = fakeProcess({ errorColumns: 80 });
+    terminal.showProgress('\u001b[2J\r');
+    expect(errors()).toBe('\r\\u001b[2J\\u000d\u001b[K');
+  });
 });
 
 function painted(options: Parameters<typeof fakeProcess>[0], noColour: string): string {
   vi.stubEnv('NO_COLOR', noColour);
   onTestFinished(() => void vi.unstubAllEnvs());
-  return fakeProcess(options).terminal.paint('red', 'text');
+  const { terminal, output } = fakeProcess(options);
+  terminal.print(`\u001b[1mnot ours${terminal.paint('red', 'te\u001b[32mxt')}`);
+  return output();
 }
 
 describe('colour', () => {
-  test('is there on a terminal only, unless NO_COLOR is set', () => {
-    expect(painted({ outputColumns: 80 }, '')).toBe('\u001b[31mtext\u001b[39m');
-    expect(painted({ outputColumns: 80 }, '1')).toBe('text');
-    expect(painted({}, '')).toBe('text');
+  test('is there on a terminal only, unless NO_COLOR is set, and never that of others', () => {
+    const plain = '\\u001b[1mnot ourste\\u001b[32mxt';
+    expect(painted({ outputColumns: 80 }, '')).toBe('\\u001b[1mnot ours\u001b[31mte\\u001b[32mxt\u001b[39m');
+    expect(painted({ outputColumns: 80 }, '1')).toBe(plain);
+    expect(painted({}, '')).toBe('\u001b[1mnot ourste\u001b[32mxt');
   });
 });
 
