@@ -1,6 +1,7 @@
+import { onTestFinished } from 'vitest';
 import { TcpClient } from './tcp.ts';
 
-/** Clients that connect, ask and go, a few at a time and one after the other, until they are stopped. */
+/** Clients that connect, ask and go, a few at a time and one after the other, until they are stopped, or the test is over. */
 export class Load {
   answered = 0;
   refused = 0;
@@ -12,6 +13,10 @@ export class Load {
 
   constructor(target: { readonly host: string; readonly port: number }, atOnce = 8) {
     this.#target = target;
+    // A test that has failed does not stop it.
+    onTestFinished(() => {
+      this.#stopped = true;
+    });
     this.#running = Promise.all(Array.from({ length: atOnce }, () => this.#run()));
   }
 

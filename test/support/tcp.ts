@@ -75,9 +75,10 @@ export class TcpClient {
     this.socket.end(bytes);
   }
 
-  /** Sends RST. */
+  /** Sends RST; a UNIX socket has none, and is closed. */
   abort(): void {
-    this.socket.resetAndDestroy();
+    if (this.socket.remoteAddress === undefined) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 
   /** Waits for so many bytes, and gives all that has come. */
