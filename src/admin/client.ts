@@ -1,4 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
+import type { Socket } from 'node:net';
 import type { ListenAddress, NetworkListenAddress } from '../address/listen-address.ts';
 import { SmallservdError } from '../errors.ts';
 import { endpointName, type Snapshot } from './snapshot.ts';
@@ -13,6 +14,9 @@ const maxAnswerBytes = 4 * 2 ** 20;
 /** Deeper is no answer of ours, and would be too deep for whoever walks through it. */
 const maxDepth = 64;
 
+/** What a client has reached: an address without a zone and a port, or the path of a UNIX socket. */
+export type ConnectedTo = { readonly address: string; readonly port: number } | { readonly path: string };
+
 interface Answer {
   readonly response: IncomingMessage;
   readonly body: string;
@@ -23,6 +27,7 @@ export class AdminClient {
   readonly #where: { readonly socketPath: string } | { readonly host: string; readonly port: number };
   readonly #name: string;
   readonly #patienceMs: number;
+  #connectedTo: ConnectedTo | undefined;
 
   /** Throws `ADMIN_UNKNOWN` where the address does not say how to connect. */
   constructor(address: ListenAddress, patienceMs = usualPatienceMs) {
@@ -35,6 +40,16 @@ export class AdminClient {
         'ADMIN_UNKNOWN',
         `admin.listen is ${address.text}, a socket that the service manager passes: say with --admin where it is`,
       );
+  }
+
+  /** As the listen address says it. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /** Whom the last question went to; undefined before the first. */
+  get connectedTo(): ConnectedTo | undefined {
+    return this.#connectedTo;
   }
 
   /** Throws `ADMIN_UNREACHABLE`. */
@@ -79,6 +94,7 @@ export class AdminClient {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       // By the name that every endpoint answers to, whatever the address is called.
       request({ ...this.#where, path, signal, agent: false, headers: { Host: 'localhost' } })
+        .on('socket', (socket) => socket.once('connect', () => this.#noteConnection(socket)))
         .on('response', resolve)
         // What comes after the answer has begun ends the reading of it, too.
         .on('error', reject)
@@ -94,6 +110,14 @@ export class AdminClient {
       parts.push(part);
     }
     return { response, body: Buffer.concat(parts).toString() };
+  }
+
+  #noteConnection({ remoteAddress = '', remotePort = 0 }: Socket): void {
+    const where = this.#where;
+    this.#connectedTo =
+      'socketPath' in where
+        ? { path: where.socketPath }
+        : { address: remoteAddress.replace(/%.*/, ''), port: remotePort };
   }
 
   #failure(error: NodeJS.ErrnoException): SmallservdError {

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { AdminClient } from '../admin/client.ts';
 import type { Snapshot } from '../admin/snapshot.ts';
 import { SmallservdError } from '../errors.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
+import { systemProcFiles, whyNotListener } from './listener-owner.ts';
 
 /** How often the daemon is asked, and how long a reload may take. */
 const pollMs = 50;
@@ -14,7 +14,7 @@ const patienceMs = 120_000;
 export async function reload(options: AdminOptions): Promise<{ readonly code: ExitCode; readonly text: string }> {
   const client = await adminClient(options);
   const before = await client.snapshot();
-  signal(before.pid);
+  signal(before.pid, client);
   const { config, reload: result } = await resultOf(client, before);
   const { last } = result;
   if (last?.succeeded === true)
@@ -22,27 +22,21 @@ export async function reload(options: AdminOptions): Promise<{ readonly code: Ex
   return { code: exitCodes.badConfig, text: ['nothing has changed:', ...(last?.errors ?? [])].join('\n') };
 }
 
-/** Whoever answers names a process, and HUP ends most programs: it must be smallservd, as far as we can see. */
-function signal(pid: number): void {
-  if (!Number.isInteger(pid) || pid < 1 || !isOurs(pid))
+/** Whoever answers names a process, and HUP ends most programs: it must be the smallservd that listens there. */
+function signal(pid: number, { name, connectedTo }: AdminClient): void {
+  const why = connectedTo === undefined ? 'nobody answered' : whyNotListener(pid, connectedTo, systemProcFiles);
+  // Of ExecReload= the service manager says which process it means; a sandbox may hide all others from us. systemd.exec(5)
+  if (why !== undefined && process.env['MAINPID'] !== String(pid))
     throw new SmallservdError(
       'RELOAD_NOT_ASKED',
-      `process ${pid} here is not smallservd: a daemon on another machine, or in a container, is told to reload there`,
+      `${name} says that it is process ${pid}, which is not told to reload: ${why}. Expected the smallservd that listens there; a daemon on another machine, or in a container, is told to reload there`,
     );
   try {
+    // At once: the number may be that of another process a moment later.
     process.kill(pid, 'SIGHUP');
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code === 'EPERM' ? 'not permitted' : 'it has gone';
     throw new SmallservdError('RELOAD_NOT_ASKED', `process ${pid} cannot be told to reload: ${reason}`, { cause });
-  }
-}
-
-/** False only where the system shows another program: it may show us nothing of other users' processes, or have no /proc. */
-function isOurs(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('smallservd');
-  } catch {
-    return true;
   }
 }
 

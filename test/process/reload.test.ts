@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { snapshot } from '../admin/snapshot.ts';
 import {
   DaemonProcess,
   inOneProcess,
@@ -423,21 +424,68 @@ describe('smallservd reload', () => {
     );
   });
 
-  it('signals no process but smallservd: the endpoint may be of another machine, or not ours', async () => {
+  it.each([
+    ['tcp://127.0.0.1:PORT', 'tcp://127.0.0.1:PORT'],
+    ['tcp://[::1]:PORT', 'tcp://[::1]:PORT'],
+    ['tcp://*:PORT', 'tcp://127.0.0.1:PORT'],
+    ['tcp://*:PORT', 'tcp://[::1]:PORT'],
+    ['tcp://localhost:PORT', 'tcp://localhost:PORT'],
+    ['unix:///FOLDER/admin.sock', 'unix:///FOLDER/admin.sock'],
+    ['unix:///FOLDER/admin.sock', 'unix:///FOLDER/link/admin.sock'],
+  ])('finds the daemon that listens on %s at %s', async (listen, admin) => {
+    const [port, folder] = [await freePort(), temporaryFolder()];
+    symlinkSync(folder, join(folder, 'link'));
+    const placed = (text: string): string => text.replace('PORT', String(port)).replace('/FOLDER', folder);
+    const daemon = await DaemonProcess.serve({
+      workers: 1,
+      admin: { listen: placed(listen) },
+      services: { echo: await echoSomewhere() },
+    });
+    expect(await runToEnd(['reload', '--admin', placed(admin)])).toMatchObject({ code: 0, stderr: '' });
+    expect(daemon.linesWith('reloaded')).toHaveLength(1);
+  });
+
+  it('signals no process but the one that listens, whatever it calls itself', async () => {
+    const victim = await Victim.start();
+    await expectNotAsked(victim.pid, 'it does not hold the socket');
+    await victim.expectUnharmed();
+  });
+
+  it('signals no other program, nor who answers', async () => {
     const other = spawn('sleep', ['60'], { stdio: 'ignore' });
     onTestFinished(() => void other.kill('SIGKILL'));
-    const server = createServer((_, response) => {
-      response.setHeader('Server', 'smallservd').end(JSON.stringify({ pid: other.pid, reload: { attempts: 0 } }));
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    onTestFinished(() => void server.close());
-    const admin = `tcp://127.0.0.1:${(server.address() as { port: number }).port}`;
-    const { code, stderr } = await runToEnd(['reload', '--admin', admin]);
-    expect({ code, stderr }).toEqual({
-      code: 1,
-      stderr: `smallservd: process ${other.pid} here is not smallservd: a daemon on another machine, or in a container, is told to reload there\n`,
-    });
+    for (const pid of [other.pid ?? 0, process.pid, process.ppid, 1]) await expectNotAsked(pid, 'it is not smallservd');
     expect(other.signalCode).toBeNull();
+  });
+
+  it('believes the service manager, whose ExecReload= says which process it means', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 1, services: { echo: await echoSomewhere() } });
+    const env = { MAINPID: String(daemon.pid) };
+    const admin = await endpointThatNames(daemon.pid);
+    // The signal comes, and what the endpoint says of it is up to the endpoint.
+    const command = DaemonProcess.spawn(['reload', '--admin', admin], { env }, false);
+    await daemon.line('reloaded');
+    expect(command.exit).toBeUndefined();
+    const victim = await Victim.start();
+    await expectNotAsked(victim.pid, 'it does not hold the socket', env);
+    await victim.expectUnharmed();
+  });
+
+  it('signals no daemon that listens elsewhere', async () => {
+    const admin = { listen: `tcp://127.0.0.1:${await freePort()}` };
+    const daemon = await DaemonProcess.serve({ workers: 1, admin, services: { echo: await echoSomewhere() } });
+    await expectNotAsked(daemon.pid, 'it does not hold the socket');
+    for (const { pid } of await daemon.workers()) await expectNotAsked(pid, 'it is not smallservd');
+    // What a signal would have made it say comes before the end.
+    expect(await daemon.stop()).toBe(0);
+    expect(daemon.linesWith('reloading')).toEqual([]);
+  });
+
+  it('knows that a process has gone, and what is none', async () => {
+    const gone = spawn('true', { stdio: 'ignore' });
+    await once(gone, 'exit');
+    await expectNotAsked(gone.pid ?? 0, 'there is no such process here');
+    for (const pid of [2 ** 22 + 1, 2 ** 32 + 1, 1.5]) await expectNotAsked(pid, 'that is not the id of a process');
   });
 
   it('says so where the daemon has no workers', async () => {
@@ -462,6 +510,64 @@ describe('smallservd reload', () => {
     });
   });
 });
+
+/** A process of ours that calls itself smallservd, and says when it is told to hang up. */
+class Victim {
+  readonly #child: ChildProcess;
+  #said = '';
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#said += text;
+    });
+  }
+
+  static async start(): Promise<Victim> {
+    const script = join(temporaryFolder(), 'smallservd.js');
+    writeFileSync(
+      script,
+      `for (const signal of ['SIGHUP', 'SIGUSR2']) process.on(signal, () => console.log(signal));
+      console.log('here');
+      setInterval(() => {}, 1 << 30);`,
+    );
+    const victim = new Victim(spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] }));
+    onTestFinished(() => void victim.#child.kill('SIGKILL'));
+    await until(() => victim.#said === 'here\n', 'the victim');
+    return victim;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Signals come in their order: a HUP would have been there first. */
+  async expectUnharmed(): Promise<void> {
+    this.#child.kill('SIGUSR2');
+    await until(() => this.#said.endsWith('SIGUSR2\n'), 'the answer of the victim');
+    expect(this.#said).toBe('here\nSIGUSR2\n');
+  }
+}
+
+/** Where somebody answers as a daemon of this number would. */
+async function endpointThatNames(pid: number): Promise<string> {
+  const server = createServer((_, response) => {
+    response.setHeader('Server', 'smallservd').end(JSON.stringify(snapshot({ pid })));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return `tcp://127.0.0.1:${(server.address() as { port: number }).port}`;
+}
+
+/** Has `reload` ask an endpoint that names this process. */
+async function expectNotAsked(pid: number, why: string, env = {}): Promise<void> {
+  const admin = await endpointThatNames(pid);
+  const { code, stderr } = await runToEnd(['reload', '--admin', admin], { env });
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: `smallservd: ${admin} says that it is process ${pid}, which is not told to reload: ${why}. Expected the smallservd that listens there; a daemon on another machine, or in a container, is told to reload there\n`,
+  });
+}
 
 function echoOn(ports: readonly number[]): object {
   const listen = ports.flatMap((port) => [`tcp://127.0.0.1:${port}`, `udp://127.0.0.1:${port}`]);

@@ -1,0 +1,108 @@
+/** `smallservd reload` as root and as others, before daemons and impostors of several users. */
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { snapshot } from '../admin/snapshot.ts';
+import { writeConfig } from '../support/daemon-process.ts';
+import { childrenOf, commandOf, daemonProgram, identityOf, Network, needs, temporaryFolder } from './machine.ts';
+import { DaemonProgram, Program, run } from './program.ts';
+
+needs('ip', 'setpriv');
+
+const nobody = 65_534;
+const somebody = 47_110;
+const endpoint = 'tcp://127.0.0.1:9013';
+
+function as(uid: number, ...flags: readonly string[]): readonly string[] {
+  return ['setpriv', ...flags, '--reuid', String(uid), '--regid', String(uid), '--clear-groups'];
+}
+
+async function serve(network: Network, around: readonly string[] = [], listen = endpoint): Promise<DaemonProgram> {
+  const config = writeConfig({ workers: 1, admin: { listen }, services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
+  const daemon = new DaemonProgram(['--config', config], (argv) => network.inside([...around, ...argv]), {
+    directory: '/',
+  });
+  await daemon.ready();
+  return daemon;
+}
+
+async function reload(network: Network, around: readonly string[] = [], admin = endpoint) {
+  const command = await run(network.inside([...around, ...daemonProgram, 'reload', '--admin', admin]), {
+    directory: '/',
+  });
+  return { code: (await command.end()).code, complaints: command.complaints };
+}
+
+function reloads(daemon: DaemonProgram): number {
+  return daemon.lines.filter(({ msg }) => msg === 'reloading').length;
+}
+
+/** An endpoint of somebody's own that names this process. */
+async function impersonate(network: Network, pid: number, uid: number, port: number): Promise<void> {
+  const answer = JSON.stringify(snapshot({ pid }));
+  const script = `require('node:http').createServer((_, response) => response.setHeader('Server', 'smallservd').end(
+    ${JSON.stringify(answer)})).listen(${port}, '127.0.0.1', () => console.log('here'))`;
+  // In its command line it calls itself as the daemon does.
+  const impostor = new Program(network.inside([...as(uid), process.execPath, '-e', script, '/smallservd.js']), {
+    directory: '/',
+  });
+  await impostor.says(/here/);
+}
+
+it.each([endpoint, 'tcp://*:9013', 'unix'])(
+  'root reloads a daemon of root, whose endpoint at %s an unprivileged child serves',
+  async (where) => {
+    const listen = where === 'unix' ? `unix://${join(temporaryFolder(0o777), 'admin.sock')}` : where;
+    const network = Network.make();
+    const daemon = await serve(network, [], listen);
+    const child = childrenOf(daemon.pid).find((pid) => commandOf(pid).includes('admin/child.js')) ?? 0;
+    expect(identityOf(child).uids).toEqual([nobody, nobody, nobody, nobody]);
+    expect(await reload(network, [], listen.replace('*', '127.0.0.1'))).toEqual({ code: 0, complaints: '' });
+    expect(reloads(daemon)).toBe(1);
+  },
+);
+
+it('root and its own user reload a daemon with a capability, whose descriptors Linux hides', async () => {
+  const network = Network.make();
+  const capability = ['--inh-caps', '+net_bind_service', '--ambient-caps', '+net_bind_service'];
+  const daemon = await serve(network, as(nobody, ...capability));
+  expect(await reload(network)).toEqual({ code: 0, complaints: '' });
+  expect(await reload(network, as(nobody))).toEqual({ code: 0, complaints: '' });
+  expect(reloads(daemon)).toBe(2);
+  const { code, complaints } = await reload(network, as(somebody));
+  expect(code).toBe(1);
+  expect(complaints).toMatch(
+    /which is not told to reload: it belongs to another user, and its descriptors are hidden\./,
+  );
+});
+
+it("nobody is signalled for another user's endpoint", async () => {
+  const network = Network.make();
+  const [ofRoot, ofNobody] = [await serve(network), await serve(network, as(nobody), 'tcp://127.0.0.1:9014')];
+  let port = 9100;
+  for (const pid of [ofRoot.pid, ofNobody.pid]) {
+    for (const uid of [somebody, nobody]) {
+      port += 1;
+      await impersonate(network, pid, uid, port);
+      for (const around of [[], as(nobody)]) {
+        const { code, complaints } = await reload(network, around, `tcp://127.0.0.1:${port}`);
+        expect(code).toBe(1);
+        expect(complaints).toMatch(/which is not told to reload: /);
+      }
+    }
+  }
+  for (const daemon of [ofRoot, ofNobody]) {
+    daemon.signal('SIGTERM');
+    await daemon.end();
+    expect(reloads(daemon)).toBe(0);
+  }
+});
+
+it('does not take a daemon of another network for the one that it has asked', async () => {
+  const [network, other] = [Network.make(), Network.make()];
+  const daemon = await serve(other);
+  await impersonate(network, daemon.pid, somebody, 9013);
+  const { code, complaints } = await reload(network);
+  expect(code).toBe(1);
+  expect(complaints).toMatch(/which is not told to reload: it does not hold the socket\./);
+  expect(reloads(daemon)).toBe(0);
+});
