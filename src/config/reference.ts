@@ -57,15 +57,16 @@ skipped. A written-out address must open.
 
 ### UNIX sockets
 
-Whoever may write to the file of a UNIX socket may connect. Three parameters say who that is, in any order, each at most once:
+Everybody who may write to the file of a UNIX socket may connect. Three parameters set its permissions, in any order, each at
+most once:
 
 | parameter | default | expected | meaning |
 |---|---|---|---|
 | \`mode\` | \`0660\` | an octal number from 0 to 0777 | the permissions of the file |
-| \`owner\` | who serves | a name such as www-data, or a number | its owner; only root can give it to somebody else |
-| \`group\` | the group of who serves | a name, or a number | its group; only root can give it to a group of which the daemon is not a member |
+| \`owner\` | the user of the workers | a name such as www-data, or a number | its owner; only root can give it to another user |
+| \`group\` | the group of the workers | a name, or a number | its group; only root can give it to a group of which the daemon is not a member |
 
-Who serves is the user of the workers (\`user\` and \`group\`, where root starts the daemon), or the daemon itself.
+Workers run as \`user\` and \`group\` where root starts the daemon, otherwise as the daemon itself.
 
 \`\`\`yaml
 services:

@@ -28,8 +28,10 @@ const echo = { listen: ['tcp://127.0.0.1:0'] };
 
 /** A service for each file, which is to read it. */
 function quotersOf(files: readonly Pick<OddFile, 'path'>[]): Record<string, object> {
+  // A reload may add them, unlike listeners whose port the system chooses.
+  const folder = temporaryFolder();
   return Object.fromEntries(
-    files.map(({ path }, index) => [`q${index}`, { type: 'qotd', listen: ['tcp://127.0.0.1:0'], file: path }]),
+    files.map(({ path }, index) => [`q${index}`, { type: 'qotd', listen: [`unix://${folder}/q${index}`], file: path }]),
   );
 }
 
@@ -103,7 +105,9 @@ describe('a quotation file that is no regular file of a bounded size', () => {
       const { code, stdout, stderr } = await runToEnd([command, '--config', config]);
       for (const complaint of complaintsOf(files)) expect(stderr).toContain(complaint);
       expect(stderr.trimEnd().split('\n')).toHaveLength(files.length);
-      expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+      expect(code).toBe(78);
+      // Under root it is the workers who find it, as they open what the config names.
+      expect(stdout).not.toContain('"msg":"ready"');
     }
   });
 

@@ -103,7 +103,7 @@ describe.each([
   });
 
   it('and the log file are private', async () => {
-    const file = join(temporaryFolder(), 'smallservd.log');
+    const file = join(temporaryFolder(0o755), 'smallservd.log');
     const listen = `unix://${join(temporaryFolder(), 'echo.sock')}`;
     const daemon = spawnOpenly(writeConfig({ ...processes, log: { file }, services: { echo: { listen } } }));
     await until(() => existsSync(file) && readFileSync(file, 'utf8').includes('"ready"'), 'the start');
