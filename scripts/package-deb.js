@@ -177,7 +177,7 @@ ${reload}`,
 function packages() {
   const lock = JSON.parse(read('package-lock.json')).packages;
   const needed = Object.keys(lock).filter(
-    (path) => path !== '' && !lock[path].dev && (!lock[path].optional || (hasAddon && isForThisMachine(lock[path]))),
+    (path) => path !== '' && !isOfTypeScript(path) && !lock[path].dev && (!lock[path].optional || (hasAddon && isForThisMachine(lock[path]))),
   );
   // What raw-socket is compiled with.
   return needed
@@ -187,6 +187,11 @@ function packages() {
       const files = filesIn(path).map((file) => relative(path, file));
       return { path, files: files.filter((file) => isRun(file) && isOfPackage(file)) };
     });
+}
+
+/** An optional peer of valibot, which it needs for its types alone. */
+function isOfTypeScript(path) {
+  return /^node_modules\/(?:@typescript\/|typescript$)/.test(path);
 }
 
 /** An optional package may be for another system or processor. */

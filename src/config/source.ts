@@ -41,6 +41,8 @@ export async function readConfigSource(
 }
 
 async function readText(name: string): Promise<string> {
+  // A device, but a usual way to say: no file at all.
+  if (name === '/dev/null') return '';
   let bytes: Uint8Array;
   try {
     bytes = await readRegularFile(name, maxFileBytes);

@@ -8,6 +8,7 @@ import { loadConfig } from '../config/load.ts';
 import { SmallservdError } from '../errors.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { hostServices } from '../host.ts';
+import { exitNow } from '../kernel/exit.ts';
 import { Lifecycle, type OpenedListener } from '../lifecycle.ts';
 import { createLog, LogSink } from '../log.ts';
 import { HealthMeter } from '../process-health.ts';
@@ -80,7 +81,7 @@ async function stop(graceMs: number): Promise<void> {
   report({ type: 'suspended' });
   await lifecycle?.drain(graceMs);
   await sink?.flush();
-  report(heartbeat(), () => process.exit(exitCodes.stopped));
+  report(heartbeat(), () => exitNow(exitCodes.stopped));
 }
 
 function heartbeat(): WorkerReport {
@@ -96,7 +97,7 @@ function heartbeat(): WorkerReport {
 /** Tells the supervisor why, and ends. */
 function fail(error: unknown): void {
   const known = asKnown(error);
-  report({ type: 'failed', code: known.code, message: known.message }, () => process.exit(known.exitCode));
+  report({ type: 'failed', code: known.code, message: known.message }, () => exitNow(known.exitCode));
 }
 
 function asKnown(error: unknown): SmallservdError {

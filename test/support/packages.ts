@@ -11,8 +11,13 @@ export function copyPackages(folder: string): void {
   };
   for (const [path, { dev }] of Object.entries(lock.packages)) {
     // Of the optional ones those for this machine are there.
-    if (path === '' || dev || !existsSync(join(root, path))) continue;
+    if (path === '' || dev || isOfTypeScript(path) || !existsSync(join(root, path))) continue;
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     cpSync(join(root, path), join(folder, path), { recursive: true });
   }
+}
+
+/** An optional peer of valibot, which it needs for its types alone. */
+function isOfTypeScript(path: string): boolean {
+  return /^node_modules\/(?:@typescript\/|typescript$)/.test(path);
 }

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -82,6 +83,7 @@ async function ordersOf(script: string, ...args: readonly string[]): Promise<str
   await output(['dpkg-deb', '--control', file, control]);
   const systemctl = join(control, 'systemctl');
   writeFileSync(systemctl, `#!/bin/sh\necho "$*" >> ${control}/orders\n`, { mode: 0o755 });
+  copyFileSync(systemctl, join(control, 'systemd-sysusers'));
   const prepare = 'mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && exec "$@"';
   const argv = ['unshare', '--mount', 'sh', '-c', prepare, 'sh', join(control, script), ...args];
   const program = await run(argv, { env: { PATH: `${control}:${process.env['PATH']}`, DPKG_ROOT: '' } });
@@ -165,9 +167,9 @@ describe('the Debian package', () => {
 
 describe('the scripts of the package', () => {
   test('start and enable nothing', async () => {
-    expect(await ordersOf('postinst', 'configure')).toBe('daemon-reload\n');
+    expect(await ordersOf('postinst', 'configure')).toBe('smallservd.conf\ndaemon-reload\n');
     expect(await ordersOf('postinst', 'configure', '0.0.9-1')).toBe(
-      'daemon-reload\n--quiet is-active smallservd.service\n--quiet is-active smallservd-sandboxed.service\n',
+      'smallservd.conf\ndaemon-reload\n--quiet is-active smallservd.service\n--quiet is-active smallservd-sandboxed.service\n',
     );
   });
 

@@ -233,6 +233,9 @@ const asNobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-gr
 /** A service that notes down which process imports it, and answers with the user that it serves as. */
 function writeModule(folder: string, imports: string): void {
   copyFileSync(join(checkout, 'package.json'), join(folder, 'package.json'));
+  // It is imported with the rights of nobody.
+  writeFileSync(imports, '');
+  chmodSync(imports, 0o666);
   writeFileSync(
     join(folder, 'whoami.js'),
     `import { appendFileSync } from 'node:fs';

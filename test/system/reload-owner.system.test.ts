@@ -51,7 +51,7 @@ async function impersonate(network: Network, pid: number, uid: number, port: num
 it.each([endpoint, 'tcp://*:9013', 'unix'])(
   'root reloads a daemon of root, whose endpoint at %s an unprivileged child serves',
   async (where) => {
-    const listen = where === 'unix' ? `unix://${join(temporaryFolder(0o777), 'admin.sock')}` : where;
+    const listen = where === 'unix' ? `unix://${join(temporaryFolder(0o1777), 'admin.sock')}` : where;
     const network = Network.make();
     const daemon = await serve(network, [], listen);
     const child = childrenOf(daemon.pid).find((pid) => commandOf(pid).includes('admin/child.js')) ?? 0;

@@ -234,12 +234,15 @@ describe('what the config names is opened with the rights of the user alone', ()
 function withUsers(passwd: string): (argv: readonly string[]) => readonly string[] {
   const file = join(temporaryFolder(), 'passwd');
   writeFileSync(file, passwd);
+  // Else systemd's library knows nobody, whatever the file says.
+  const services = `${file}.services`;
+  writeFileSync(services, 'passwd: files\ngroup: files\n');
   return (argv) => [
     'unshare',
     '--mount',
     'sh',
     '-c',
-    'mount --bind "$1" /etc/passwd; shift; exec "$@"',
+    'mount --bind "$1" /etc/passwd && mount --bind "$1.services" /etc/nsswitch.conf && shift && exec "$@"',
     'sh',
     file,
     ...argv,
