@@ -177,7 +177,11 @@ ${reload}`,
 function packages() {
   const lock = JSON.parse(read('package-lock.json')).packages;
   const needed = Object.keys(lock).filter(
-    (path) => path !== '' && !isOfTypeScript(path) && !lock[path].dev && (!lock[path].optional || (hasAddon && isForThisMachine(lock[path]))),
+    (path) =>
+      path !== '' &&
+      !isOfTypeScript(path) &&
+      !lock[path].dev &&
+      (!lock[path].optional || (hasAddon && isForThisMachine(lock[path]))),
   );
   // What raw-socket is compiled with.
   return needed
