@@ -77,7 +77,9 @@ export class LogSink {
       // It prints messages and stacks as they are, so what it makes is escaped, and colors come last: those in a message are not ours.
       const pretty = prettyFactory({ singleLine: true, translateTime: 'SYS:HH:MM:ss.l', colorize: false });
       const paint = process.stdout.hasColors() ? paintLevel : (line: string): string => line;
-      return new LogSink(1, (line) => paint(escapeControls(pretty(onOneLine(line)))));
+      // A tab would move what follows it.
+      const plain = (line: string): string => escapeControls(pretty(onOneLine(line))).replaceAll('\t', '\\u0009');
+      return new LogSink(1, (line) => paint(plain(line)));
     }
     return new LogSink(1, isJournal() ? (line) => withPriority(escapeLine(line)) : escapeLine);
   }
