@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { LoadResult } from '../../src/client/index.ts';
 import { DaemonProcess } from '../support/daemon-process.ts';
+import { canListen } from '../support/ports.ts';
 import { clientProgram } from '../system/machine.ts';
 import { Program } from '../system/program.ts';
 import { holds } from './figures.ts';
@@ -25,13 +26,18 @@ export async function killUnderLoad(kills: number): Promise<void> {
   const streams = load(daemon.target('daytime', 'tcp').port, tcp);
   const datagrams = load(daemon.target('daytime', 'udp').port, udp, '--udp', '--timeout', '1s');
   await countsThat(daemon, ({ daytime }) => (daytime?.accepted ?? 0) > tcp.perSecond);
+  let longestAbsenceMs = 0;
   for (let kill = 1; kill <= kills; kill += 1) {
     const workers = await daemon.workers();
     const victim = workers[kill % workers.length];
     if (victim === undefined) throw new Error('no worker is ready');
+    const killedMs = performance.now();
     process.kill(victim.pid, 'SIGKILL');
     const isBack = (): boolean => daemon.linesWith('a worker is back').length >= kill;
-    await Promise.all([daemon.waitFor(isBack, 'the worker that follows'), pause(apartMs)]);
+    const back = daemon.waitFor(isBack, 'the worker that follows').then(() => {
+      longestAbsenceMs = Math.max(longestAbsenceMs, performance.now() - killedMs);
+    });
+    await Promise.all([back, pause(apartMs)]);
   }
   const results = await Promise.all([resultOf(streams), resultOf(datagrams)]);
   expect(daemon.linesWith('a worker died; the others go on')).toHaveLength(kills);
@@ -43,9 +49,26 @@ export async function killUnderLoad(kills: number): Promise<void> {
   holds(attack, name(cut), ofTcp.failed - refused, { atMost: kills * tcp.atOnce });
   const lost = `datagrams lost (${udp.perSecond} a second come)`;
   holds(attack, name(lost), ofUdp.failed, { atMost: kills * udp.perSecond });
+  const time = { unit: ' s', digits: 1, isTime: true };
+  holds(attack, name('seconds until the worker is back'), longestAbsenceMs / 1000, { atMost: 2, ...time });
+  holds(attack, 'kill -9 of the supervisor: seconds until its port is free', await secondsUntilFree(daemon), {
+    atMost: 1,
+    ...time,
+  });
   // It was a load.
   const connections = (ofTcp.answered + ofTcp.failed) / (ofTcp.elapsedMs / 1000);
   holds(attack, name('new connections a second'), connections, { atLeast: 500, isTime: true });
+}
+
+/** Kills the supervisor: its workers end, and with them its sockets. */
+async function secondsUntilFree(daemon: DaemonProcess): Promise<number> {
+  const { port } = daemon.target('daytime', 'tcp');
+  const killedMs = performance.now();
+  daemon.signal('SIGKILL');
+  while (!(await canListen(port))) {
+    if (performance.now() - killedMs > 10_000) throw new Error(`port ${port} is still taken`);
+  }
+  return (performance.now() - killedMs) / 1000;
 }
 
 function load(port: number, { perSecond, atOnce }: typeof tcp, ...more: readonly string[]): Program {

@@ -14,6 +14,8 @@ export interface Mutant extends Behaviour {
   readonly fault: string;
   /** What the check says of it. */
   readonly says: RegExp;
+  /** Whether the check finds it out by waiting in vain. */
+  readonly isSilent?: true;
 }
 
 type Reply = (bytes: Uint8Array | string) => void;
@@ -24,16 +26,14 @@ function chargenLine(line: number, ring = 95, length = 72): string {
   return `${String.fromCharCode(...codes)}\r\n`;
 }
 
-/** Writes without end, as fast as the client takes it. */
+/** Writes without end, as fast as the client takes it; the other servers of this process get their turn after each block. */
 function pour(socket: Socket, lineOf: (line: number) => string): void {
   let line = 0;
   const more = (): void => {
-    let hasRoom = !socket.destroyed && socket.writable;
-    while (hasRoom) {
-      const block = Array.from({ length: 200 }, (_, index) => lineOf(line + index)).join('');
-      line += 200;
-      hasRoom = socket.write(block, 'latin1');
-    }
+    if (socket.destroyed || !socket.writable) return;
+    const block = Array.from({ length: 200 }, (_, index) => lineOf(line + index)).join('');
+    line += 200;
+    if (socket.write(block, 'latin1')) setImmediate(more);
   };
   socket.resume().on('drain', more);
   more();
@@ -69,6 +69,7 @@ const closing: readonly Mutant[] = Object.entries(honest).flatMap(([service, tex
     fault: 'stays open',
     tcp: (socket) => void socket.resume().write(text),
     says: /a connection that stays open after/,
+    isSilent: true,
   },
   {
     id: `${service}.tcp.closes`,
@@ -112,6 +113,7 @@ const answering: readonly Mutant[] = (['echo', 'systat', 'daytime', 'qotd', 'cha
         fault: 'loses what comes in a burst',
         udp: (_request, reply, count) => count <= 5 && reply(text),
         says: /expected 30 answers; saw 4/,
+        isSilent: true,
       },
       {
         id: `${service}.udp.amplification`,
@@ -140,12 +142,14 @@ const answering: readonly Mutant[] = (['echo', 'systat', 'daytime', 'qotd', 'cha
         fault: 'does not answer an empty datagram',
         udp: (request, reply) => request.length > 0 && reply(text),
         says: /silent over UDP/,
+        isSilent: true,
       },
       {
         id: `${service}.udp.any`,
         fault: 'answers empty datagrams only',
         udp: (request, reply) => request.length === 0 && reply(text),
         says: /silent over UDP/,
+        isSilent: true,
       },
     ];
   },
@@ -170,6 +174,7 @@ export const mutants: readonly Mutant[] = [
     fault: 'swallows telnet commands',
     tcp: echoTcp((chunk) => chunk.filter((byte) => byte !== 0xff) as Buffer),
     says: /expected the bytes that were sent; saw/,
+    isSilent: true,
   },
   {
     id: 'echo.tcp.bytes',
@@ -211,6 +216,7 @@ export const mutants: readonly Mutant[] = [
     fault: 'never closes',
     tcp: (socket) => void socket.on('data', (chunk) => socket.write(chunk)),
     says: /a connection that stays open/,
+    isSilent: true,
   },
   {
     id: 'echo.tcp.fin',
@@ -223,6 +229,7 @@ export const mutants: readonly Mutant[] = [
     fault: 'does not answer an empty datagram',
     udp: (request, reply) => request.length > 0 && reply(request),
     says: /expected the same datagram; saw .* is silent over UDP/,
+    isSilent: true,
   },
   ...cuts.map(
     (length): Mutant => ({
@@ -267,6 +274,7 @@ export const mutants: readonly Mutant[] = [
     fault: 'never closes',
     tcp: (socket) => void socket.resume(),
     says: /nothing came within/,
+    isSilent: true,
   },
   {
     id: 'discard.tcp.half-close',
