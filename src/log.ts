@@ -1,7 +1,6 @@
 import { close, fstatSync } from 'node:fs';
 import { styleText } from 'node:util';
 import { type Level, type Logger, pino } from 'pino';
-import { prettyFactory } from 'pino-pretty';
 import sonicBoom, { type SonicBoom } from 'sonic-boom';
 import type { LogConfig } from './config/config.ts';
 import { SmallservdError } from './errors.ts';
@@ -72,8 +71,10 @@ export class LogSink {
   }
 
   /** Standard output: readable on a terminal, with syslog priorities for the journal, JSON lines otherwise. */
-  static standardOutput(): LogSink {
+  static async standardOutput(): Promise<LogSink> {
     if (process.stdout.isTTY) {
+      // Most processes of a daemon have no terminal, and start sooner without it.
+      const { prettyFactory } = await import('pino-pretty');
       // It prints messages and stacks as they are, so what it makes is escaped, and colors come last: those in a message are not ours.
       const pretty = prettyFactory({ singleLine: true, translateTime: 'SYS:HH:MM:ss.l', colorize: false });
       const paint = process.stdout.hasColors() ? paintLevel : (line: string): string => line;

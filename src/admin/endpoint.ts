@@ -11,7 +11,6 @@ import { readReport } from '../supervisor/reports.ts';
 import { escapeControls } from '../terminal-text.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
-import { openAdminServer } from './listeners.ts';
 import { type AdminOrder, type AdminReport, adminReports } from './messages.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
@@ -55,6 +54,8 @@ export async function openAdminEndpoint(source: SnapshotSource, options: AdminEn
     await child.opened;
     return child;
   }
+  // Only the process that answers loads it.
+  const { openAdminServer } = await import('./listeners.ts');
   const server = await openAdminServer(plan, source, hosts);
   try {
     sockets.grant(plan);

@@ -72,7 +72,7 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
   const identity = await findIdentity(config.user, config.group);
   const plan = await planListeners(config, passed, socketAccessFor(identity));
   const { file } = config.log;
-  const sink = file === null ? LogSink.standardOutput() : await LogSink.file(file, identity);
+  const sink = await (file === null ? LogSink.standardOutput() : LogSink.file(file, identity));
   const log = createLog(config.log, sink);
   Object.assign(opened, { sink, log });
   sink.reportLostLines(log);

@@ -58,7 +58,7 @@ async function openMore(running: Lifecycle, listeners: readonly PlannedListener[
 }
 
 async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<void> {
-  sink = LogSink.standardOutput();
+  sink = await LogSink.standardOutput();
   // Our own code is loaded. What the config names is opened with the rights of the user.
   if (order.identity !== null) assumeIdentity(order.identity);
   const loaded = await loadConfig(order.source, { importModules: true });

@@ -17,6 +17,7 @@ import {
 import { Load } from '../support/load.ts';
 import { unprivileged } from '../support/nobody.ts';
 import { freePort } from '../support/ports.ts';
+import { fakeTcpServer } from '../support/fake-servers.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
 import { until } from '../support/wait.ts';
@@ -224,65 +225,65 @@ describe('SIGHUP', () => {
   }, 60_000);
 });
 
-describe('a reload that fails', () => {
-  it.each<[string, (services: { echo: object }) => object | string, RegExp]>([
-    [
-      'a wrong value',
-      ({ echo: e }) => ({ services: { echo: { ...e, idleTimeout: 5 } } }),
-      /yaml:1:\d+ services\.echo\.idleTimeout: 5 is not a duration/,
-    ],
-    ['no YAML at all', () => 'services: [', /yaml:1:\d+ /],
-    [
-      'an address in use',
-      ({ echo: e }) => ({ services: { echo: e, time: { listen: ['tcp://127.0.0.1:IN_USE'] } } }),
-      /time: cannot listen on tcp:\S+ the address is in use/,
-    ],
-    [
-      'a wider address',
-      () => ({ services: { echo: { listen: ['tcp://0.0.0.0:OLD'] } } }),
-      /needs a restart: echo tcp:\/\/0\.0\.0\.0:\d+ overlaps echo/,
-    ],
-    [
-      'another log file',
-      ({ echo: e }) => ({ log: { file: 'other.log' }, services: { echo: e } }),
-      /needs a restart: log\.file from null to/,
-    ],
-    [
-      'other names of the admin endpoint',
-      ({ echo: e }) => ({ admin: { hosts: ['admin.example'] }, services: { echo: e } }),
-      /needs a restart: admin\.hosts from \[\] to \[admin\.example\]/,
-    ],
-    ['no workers', ({ echo: e }) => ({ workers: 0, services: { echo: e } }), /needs a restart: workers to 0/],
-    ['an unknown user', ({ echo: e }) => ({ user: 'nobody-of-that-name', services: { echo: e } }), /user|only root/],
-  ])('%s: changes nothing, and says why', async (_, change, wrong) => {
-    const service = await echoSomewhere();
-    const [address = ''] = service.listen;
-    const blocker = await DaemonProcess.serve({ workers: 1, services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
-    const inUse = String(blocker.target('echo', 'tcp').port);
-    const config = { workers: 2, services: { echo: service } };
-    const reloadable = await Reloadable.serve(config);
-    const port = Number(address.split(':').at(-1));
-    const client = await TcpClient.connect({ host: '127.0.0.1', port });
-    client.write('one');
-    await client.take(3);
-    const workers = await reloadable.daemon.workers();
+/** What is wrong with a config, that config (`IN_USE` stands for a taken port, `OLD` for that of echo), and what the log says of it. */
+const wrongConfigs: readonly (readonly [what: string, change: (echo: object) => object | string, error: RegExp])[] = [
+  [
+    'a wrong value',
+    (echo) => ({ services: { echo: { ...echo, idleTimeout: 5 } } }),
+    /yaml:1:\d+ services\.echo\.idleTimeout: 5 is not a duration/,
+  ],
+  ['no YAML at all', () => 'services: [', /yaml:1:\d+ /],
+  [
+    'an address in use',
+    (echo) => ({ services: { echo, time: { listen: ['tcp://127.0.0.1:IN_USE'] } } }),
+    /time: cannot listen on tcp:\S+ the address is in use/,
+  ],
+  [
+    'a wider address',
+    () => ({ services: { echo: { listen: ['tcp://0.0.0.0:OLD'] } } }),
+    /needs a restart: echo tcp:\/\/0\.0\.0\.0:\d+ overlaps echo/,
+  ],
+  [
+    'another log file',
+    (echo) => ({ log: { file: 'other.log' }, services: { echo } }),
+    /needs a restart: log\.file from null to/,
+  ],
+  [
+    'other names of the admin endpoint',
+    (echo) => ({ admin: { hosts: ['admin.example'] }, services: { echo } }),
+    /needs a restart: admin\.hosts from \[\] to \[admin\.example\]/,
+  ],
+  ['no workers', (echo) => ({ workers: 0, services: { echo } }), /needs a restart: workers to 0/],
+  ['an unknown user', (echo) => ({ user: 'nobody-of-that-name', services: { echo } }), /user|only root/],
+];
 
-    const next = change({ echo: service });
-    const text = (typeof next === 'string' ? next : JSON.stringify({ workers: 2, ...next }))
-      .replace('IN_USE', inUse)
-      .replace('OLD', String(port));
-    expect(await reloadable.reload(text)).toBe(failed);
-    const [line] = reloadable.daemon.linesWith(failed);
-    expect(String(line?.['errors'])).toMatch(wrong);
-    expect(await reloadable.daemon.workers()).toEqual(
-      workers.map(({ pid }) => expect.objectContaining({ pid }) as unknown),
-    );
-    client.write('two');
-    await client.take(6);
-    await says({ host: '127.0.0.1', port }, 'a new client');
-    // And the next one may work.
+describe('a reload that fails', () => {
+  it('changes nothing, says why, and the next one may work', async () => {
+    const echo = await echoSomewhere();
+    const [address = ''] = echo.listen;
+    const port = Number(address.split(':').at(-1));
+    const blocker = await fakeTcpServer((socket) => void socket.end());
+    const config = { workers: 2, services: { echo } };
+    const reloadable = await Reloadable.serve(config);
+    const client = await TcpClient.connect({ host: '127.0.0.1', port });
+    const workers = (await reloadable.daemon.workers()).map(({ pid }) => pid);
+    for (const [index, [what, change, error]] of wrongConfigs.entries()) {
+      const next = change(echo);
+      const text = (typeof next === 'string' ? next : JSON.stringify({ workers: 2, ...next }))
+        .replace('IN_USE', String(blocker.port))
+        .replace('OLD', String(port));
+      expect(await reloadable.reload(text), what).toBe(failed);
+      expect(String(reloadable.daemon.linesWith(failed).at(-1)?.['errors']), what).toMatch(error);
+      expect(
+        (await reloadable.daemon.workers()).map(({ pid }) => pid),
+        what,
+      ).toEqual(workers);
+      client.write('one');
+      await client.take(3 * (index + 1));
+      await says({ host: '127.0.0.1', port }, 'a new client');
+    }
     expect(await reloadable.reload(config)).toBe('reloaded');
-  });
+  }, 60_000);
 
   it('a descriptor that it used and let go cannot be had any more: its number may mean another socket', async () => {
     const service = await echoSomewhere();
