@@ -1,6 +1,6 @@
 /**
- * Imported first by each program: no signal and no environment variable opens Node's debugger, through which any local
- * user could run code in this process. Without a handler SIGUSR1 opens it.
+ * Imported first by each process of the daemon: no signal and no environment variable opens Node's debugger, through
+ * which any local user could run code in this process. Without a handler SIGUSR1 opens it.
  * https://nodejs.org/api/process.html#signal-events
  */
 import { exitCodes } from './exit-codes.ts';
