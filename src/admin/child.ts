@@ -8,6 +8,7 @@ import { SmallservdError } from '../errors.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { Channel } from '../supervisor/channel.ts';
 import { assumeIdentity } from '../supervisor/identity.ts';
+import { maxExplanationLength } from '../supervisor/reports.ts';
 import { openAdminServer } from './listeners.ts';
 import type { AdminServer } from './server.ts';
 import type { AdminOrder, AdminReport } from './messages.ts';
@@ -23,8 +24,8 @@ let server: AdminServer | undefined;
 const asked = new Map<number, (value: unknown) => void>();
 let questions = 0;
 
-const supervisor = Channel.toSupervisor({
-  heard(message) {
+const supervisor = Channel.toSupervisor(
+  (message) => {
     const order = message as AdminOrder;
     if (order.type === 'open') void open(order).catch(fail);
     else {
@@ -32,11 +33,11 @@ const supervisor = Channel.toSupervisor({
       asked.delete(order.id);
     }
   },
-  closed() {
+  () => {
     server?.close();
     process.exit(exitCodes.stopped);
   },
-});
+);
 
 async function open({ listeners, hosts, identity }: Extract<AdminOrder, { type: 'open' }>): Promise<void> {
   assumeIdentity(identity);
@@ -67,7 +68,7 @@ async function ask(what: 'snapshot' | 'config'): Promise<unknown> {
 function fail(error: unknown): void {
   const known =
     error instanceof SmallservdError ? error : new SmallservdError('LISTEN_FAILED', `admin: ${String(error)}`);
-  report({ type: 'failed', code: known.code, message: known.message });
+  report({ type: 'failed', code: known.code, message: known.message.slice(0, maxExplanationLength) });
 }
 
 function report(message: AdminReport): void {

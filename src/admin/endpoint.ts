@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
@@ -6,11 +7,12 @@ import type { Clock } from '../clock/clock.ts';
 import { SmallservdError } from '../errors.ts';
 import { Channel, channelDescriptor } from '../supervisor/channel.ts';
 import { childArguments } from '../supervisor/child-arguments.ts';
+import { logComplaints } from '../supervisor/complaints.ts';
 import type { Identity } from '../supervisor/identity.ts';
 import { readReport } from '../supervisor/reports.ts';
-import { escapeControls } from '../terminal-text.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
+import { openAdminServer } from './listeners.ts';
 import { type AdminOrder, type AdminReport, adminReports } from './messages.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
@@ -25,8 +27,12 @@ export interface AdminEndpointOptions {
 
 /** An endpoint that is open. */
 export interface AdminEndpoint {
-  close(): void;
+  /** Resolves when its sockets are closed. */
+  close(): Promise<void>;
 }
+
+/** How long its process may take to end before it is killed. */
+const closeMs = 500;
 
 /** How soon a process that died is replaced. */
 const restartMs = 1000;
@@ -54,8 +60,6 @@ export async function openAdminEndpoint(source: SnapshotSource, options: AdminEn
     await child.opened;
     return child;
   }
-  // Only the process that answers loads it.
-  const { openAdminServer } = await import('./listeners.ts');
   const server = await openAdminServer(plan, source, hosts);
   try {
     sockets.grant(plan);
@@ -63,7 +67,7 @@ export async function openAdminEndpoint(source: SnapshotSource, options: AdminEn
     server.close();
     throw error;
   }
-  return server;
+  return { close: async () => server.close() };
 }
 
 class AdminChild implements AdminEndpoint {
@@ -92,21 +96,30 @@ class AdminChild implements AdminEndpoint {
   }
 
   /** The process closes its sockets, and ends. */
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
-    this.#process.channel?.close();
+    const { child, channel } = this.#process;
+    channel?.close();
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const cancel = this.#options.clock.after(closeMs, () => child.kill('SIGKILL'));
+    await once(child, 'exit');
+    cancel();
   }
 
   #fork(): AdminProcess {
-    const { plan, hosts, log } = this.#options;
+    const { plan, hosts, clock, log } = this.#options;
     const descriptors = plan.flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
     const script = fileURLToPath(new URL('child.js', import.meta.url));
     const child = spawn(process.execPath, [...childArguments, script], {
       // The fourth is Node's own channel in workers.
       stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe', ...descriptors],
     });
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => process.stderr.write(escapeControls(text)));
-    child.on('error', (error) => log.warn({ err: error }, 'the admin process cannot be reached'));
+    logComplaints(child.stderr, clock, log, {}, 'the admin process complains');
+    child.on('error', (error) => {
+      log.warn({ err: error }, 'the admin process cannot be reached');
+      // One that could not be made at all has no exit.
+      if (child.pid === undefined) this.#gone(null, null);
+    });
     child.on('exit', (exitCode, signal) => this.#gone(exitCode, signal));
     const admin: AdminProcess = { child, channel: this.#open(child, (report) => void this.#heard(admin, report)) };
     const listeners = plan.map((planned) => asTheChildSeesIt(planned, descriptors));
@@ -115,7 +128,9 @@ class AdminChild implements AdminEndpoint {
   }
 
   #open(child: ChildProcess, heard: (report: AdminReport) => void): Channel | undefined {
-    const socket = child.stdio[channelDescriptor];
+    // Where the system has no descriptor left, there is no process, and Node leaves that undefined.
+    const { stdio } = child as { readonly stdio?: readonly unknown[] };
+    const socket = stdio?.[channelDescriptor];
     if (!(socket instanceof Duplex)) return undefined;
     const failed = (fault: string): void => {
       this.#options.log.error({ fault }, 'the admin process sent an invalid report, killing it');
@@ -124,10 +139,11 @@ class AdminChild implements AdminEndpoint {
     const { clock } = this.#options;
     return new Channel(socket, limits, () => clock.monotonicMs(), {
       heard(message) {
-        if (child.killed) return;
+        if (child.killed) return undefined;
         const reading = readReport(adminReports, message);
-        if ('fault' in reading) failed(reading.fault);
-        else heard(reading.report);
+        if ('fault' in reading) return reading.fault;
+        heard(reading.report);
+        return undefined;
       },
       failed,
       closed() {},
@@ -164,12 +180,14 @@ class AdminChild implements AdminEndpoint {
       this.#options.log.error({ code }, message);
       child.child.kill('SIGKILL');
     } else {
-      this.close();
+      void this.close();
       this.#rejectOpened(new SmallservdError(code, message));
     }
   }
 
   #gone(exitCode: number | null, signal: string | null): void {
+    // A child that it has left behind could go on in its name.
+    this.#process.channel?.close();
     if (this.#isClosed) return;
     const { clock, log } = this.#options;
     log.error({ exitCode, signal }, 'the admin process died; another one follows');

@@ -14,6 +14,9 @@ export interface Page {
 const json = 'application/json; charset=utf-8';
 const plain = 'text/plain; charset=utf-8';
 
+/** However often it is asked for pages: the supervisor has better things to do than to answer for them. */
+const apartMs = 20;
+
 /** Pages that tell nothing but yes or no: probes of orchestrators ask for them under any name. */
 const probes: ReadonlySet<string> = new Set(['/livez', '/readyz']);
 
@@ -27,7 +30,8 @@ export class AdminPages {
 
   constructor(source: SnapshotSource, hosts: readonly string[]) {
     this.#hosts = new Set(['localhost', ...hosts.map((host) => host.toLowerCase())]);
-    const snapshot = coalesced(async () => source.snapshot());
+    const snapshot = coalesced(async () => source.snapshot(), apartMs);
+    const config = coalesced(async () => source.config(), apartMs);
     this.#pages = new Map([
       ['/', async () => textPage(200, 'smallservd: /metrics /livez /readyz /status /config')],
       [
@@ -47,7 +51,7 @@ export class AdminPages {
       ],
       ['/metrics', coalesced(async () => page(200, metricsType, await formatMetrics(await snapshot())))],
       ['/status', coalesced(async () => jsonPage(await snapshot()))],
-      ['/config', coalesced(async () => jsonPage(await source.config()))],
+      ['/config', coalesced(async () => jsonPage(await config()))],
     ]);
   }
 

@@ -10,7 +10,7 @@ type Guard<Value> = (value: unknown, path: string, faults: string[]) => value is
 /** Longer is no name of a service. */
 const maxWordLength = 256;
 /** Longer is no error message. */
-const maxTextLength = 16 * 1024;
+const maxTextLength = 64 * 1024;
 
 export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -28,6 +28,8 @@ function fault(path: string, faults: string[]): false {
 /** `1e999` is valid JSON, and infinite. */
 const number = guard((value): value is number => typeof value === 'number' && Number.isFinite(value));
 const count = guard((value): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0);
+/** Of what workers count: where one has lied, it is no safe integer. */
+const sum = guard((value): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0);
 const boolean = guard((value): value is boolean => typeof value === 'boolean');
 const word = guard((value): value is string => typeof value === 'string' && value.length <= maxWordLength);
 const text = guard((value): value is string => typeof value === 'string' && value.length <= maxTextLength);
@@ -39,7 +41,7 @@ function oneOf<Word extends string>(words: Readonly<Record<Word, true>>): Guard<
 
 /** Counts by reason, which a daemon of another version may have others of. */
 function counts<Key extends string>(value: unknown, path: string, faults: string[]): value is Record<Key, number> {
-  return record(count)(value, path, faults);
+  return record(sum)(value, path, faults);
 }
 
 function optional<Value>(inner: Guard<Value>): Guard<Value | undefined> {
@@ -112,10 +114,10 @@ export const isSnapshot: Guard<Snapshot> = object<Snapshot>({
   services: record(
     object<ServiceStatus>({
       type: word,
-      topSources: list(object<SourceCount>({ source: word, connections: count })),
+      topSources: list(object<SourceCount>({ source: word, connections: sum })),
       stream: object<StreamCounters>({
-        accepted: count,
-        active: count,
+        accepted: sum,
+        active: sum,
         bytesIn: number,
         bytesOut: number,
         closed: counts,
@@ -123,8 +125,8 @@ export const isSnapshot: Guard<Snapshot> = object<Snapshot>({
         wouldRefuse: counts,
       }),
       datagram: object<DatagramCounters>({
-        received: count,
-        sent: count,
+        received: sum,
+        sent: sum,
         bytesIn: number,
         bytesOut: number,
         dropped: counts,
@@ -132,5 +134,5 @@ export const isSnapshot: Guard<Snapshot> = object<Snapshot>({
       }),
     }),
   ),
-  lostLogLines: count,
+  lostLogLines: sum,
 });

@@ -128,7 +128,7 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
     log.info({ exitCode: code }, 'stopped');
     return code;
   } finally {
-    admin?.close();
+    await admin?.close();
     clearInterval(alive);
     await sink.flush();
   }

@@ -1,17 +1,13 @@
 import { libc } from './libc.ts';
 
 // linux/prctl.h
-const PR_SET_DUMPABLE = 4;
 const PR_CAPBSET_READ = 23;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
 
-/** linux/capability.h */
-export const capability = { dacReadSearch: 2, setgid: 6, setuid: 7, setpcap: 8 } as const;
-
 /**
- * From now on no program that this thread starts gains privileges through a set-uid bit or file capabilities; neither do the programs that
- * those start. It cannot be undone. A program started as root stays root. False where the system does not know it.
+ * From now on no program that this thread starts gains privileges through a set-uid bit or file capabilities; neither
+ * do the programs that those start. It cannot be undone. A program started as root stays root. False where the system does not know it.
  * https://docs.kernel.org/userspace-api/no_new_privs.html
  */
 export function forbidNewPrivileges(): boolean {
@@ -19,19 +15,14 @@ export function forbidNewPrivileges(): boolean {
 }
 
 /**
- * Takes capabilities out of this thread's bounding set for good: no program that it starts can have them, not even as root. Those in `kept` stay.
- * False where that is not permitted (it takes CAP_SETPCAP) or not known. capabilities(7)
+ * Takes all capabilities out of this thread's bounding set for good: no program that it starts can have them, not even as
+ * root. False where that is not permitted (it takes CAP_SETPCAP) or not known. capabilities(7)
  */
-export function dropBoundingSet(kept: readonly number[] = []): boolean {
+export function dropBoundingSet(): boolean {
   if (libc === undefined) return false;
   // The kernel tells which capabilities it knows: of the first that it does not, nothing can be read.
   for (let each = 0; libc.prctl(PR_CAPBSET_READ, each, 0, 0, 0) >= 0; each += 1) {
-    if (!kept.includes(each) && libc.prctl(PR_CAPBSET_DROP, each, 0, 0, 0) !== 0) return false;
+    if (libc.prctl(PR_CAPBSET_DROP, each, 0, 0, 0) !== 0) return false;
   }
   return true;
-}
-
-/** Other processes of the same user may not trace this one, read its memory, or take its descriptors. ptrace(2) */
-export function forbidTracing(): boolean {
-  return libc?.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0;
 }

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { MessageRate } from './message-rate.ts';
 
 /** In a child: standard input, output and error come first, then Node's own channel. */
 export const channelDescriptor = 4;
@@ -11,8 +12,9 @@ export interface ChannelLimits {
 }
 
 export interface ChannelHandlers {
-  heard(message: unknown): void;
-  /** What came is not a message, or too large, or too much. Nothing is read from then on. */
+  /** What is wrong with the message, if anything: nothing is read after it. */
+  heard(message: unknown): string | undefined;
+  /** What came is not a message, or too large, or too much, or `heard` found it wrong. Nothing is read from then on. */
   failed(fault: string): void;
   /** The other end is gone. */
   closed(): void;
@@ -21,21 +23,19 @@ export interface ChannelHandlers {
 /** Messages between the supervisor and a process that it has started: a JSON document a line, over a socket pair. */
 export class Channel {
   readonly #socket: Duplex;
-  readonly #limits: ChannelLimits;
+  readonly #maxMessageBytes: number;
+  readonly #rate: MessageRate;
   readonly #handlers: ChannelHandlers;
-  readonly #monotonicMs: () => number;
   /** The start of a line whose end has not come. */
   #parts: Buffer[] = [];
   #waiting = 0;
-  #secondStartMs = Number.NEGATIVE_INFINITY;
-  #heardInSecond = 0;
   #hasFailed = false;
 
   constructor(socket: Duplex, limits: ChannelLimits, monotonicMs: () => number, handlers: ChannelHandlers) {
     this.#socket = socket;
-    this.#limits = limits;
+    this.#maxMessageBytes = limits.maxMessageBytes;
+    this.#rate = new MessageRate(limits.maxMessagesPerSecond, monotonicMs);
     this.#handlers = handlers;
-    this.#monotonicMs = monotonicMs;
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     // A reset is followed by `close`.
     socket.on('error', () => {});
@@ -43,11 +43,15 @@ export class Channel {
   }
 
   /** The child's end. What its supervisor says is believed. */
-  static toSupervisor(handlers: Pick<ChannelHandlers, 'heard' | 'closed'>): Channel {
+  static toSupervisor(heard: (message: unknown) => void, closed: () => void): Channel {
     const limits = { maxMessageBytes: Infinity, maxMessagesPerSecond: Infinity };
     return new Channel(new Socket({ fd: channelDescriptor }), limits, () => 0, {
-      ...handlers,
-      failed: handlers.closed,
+      heard(message) {
+        heard(message);
+        return undefined;
+      },
+      failed: closed,
+      closed,
     });
   }
 
@@ -81,30 +85,22 @@ export class Channel {
   /** False where the line has become too long. */
   #take(part: Buffer): boolean {
     this.#waiting += part.length;
-    if (this.#waiting > this.#limits.maxMessageBytes)
-      return this.#fail(`a message of more than ${this.#limits.maxMessageBytes} bytes`);
+    if (this.#waiting > this.#maxMessageBytes)
+      return this.#fail(`a message of more than ${this.#maxMessageBytes} bytes`);
     if (part.length > 0) this.#parts.push(part);
     return true;
   }
 
   #hear(line: string): boolean {
-    const nowMs = this.#monotonicMs();
-    if (nowMs - this.#secondStartMs >= 1000) {
-      this.#secondStartMs = nowMs;
-      this.#heardInSecond = 0;
-    }
-    this.#heardInSecond += 1;
-    if (this.#heardInSecond > this.#limits.maxMessagesPerSecond)
-      return this.#fail(`more than ${this.#limits.maxMessagesPerSecond} messages in a second`);
+    if (!this.#rate.take()) return this.#fail(`more than ${this.#rate.perSecond} messages in a second`);
     let message: unknown;
     try {
       message = JSON.parse(line);
     } catch {
       return this.#fail('a message that is not JSON');
     }
-    this.#handlers.heard(message);
-    // Whoever heard it may have found it wrong.
-    return !this.#hasFailed;
+    const fault = this.#handlers.heard(message);
+    return fault === undefined || this.#fail(fault);
   }
 
   #fail(fault: string): false {

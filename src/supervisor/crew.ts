@@ -238,7 +238,11 @@ export class Crew {
         inheritedDatagrams,
         reports: this.#reports,
         maxReportBytes: reportBaseBytes + this.config.services.length * reportBytesOfService,
-        isPlanned: (request) => this.table.isPlanned(request),
+        clusterRules: {
+          isPlanned: (request) => this.table.isPlanned(request),
+          maxListeners: this.table.plan.length,
+          monotonicMs: () => clock.monotonicMs(),
+        },
         clock,
         sink,
         log,
@@ -257,7 +261,7 @@ export class Crew {
     const { slot, name } = worker;
     switch (report.type) {
       case 'loaded':
-        if (!this.#state.stopping) worker.order(this.#startOrder(slot));
+        if (!this.#state.stopping && !worker.hasStarted) worker.order(this.#startOrder(slot));
         break;
       case 'heartbeat':
         worker.counters = new Map(report.counters);

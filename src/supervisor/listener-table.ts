@@ -9,6 +9,9 @@ import type { Opened } from './reports.ts';
 /** In a worker: the channel to its supervisor comes before them. */
 const firstCopy = channelDescriptor + 1;
 
+/** libuv's flag of a socket that takes no IPv4: UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY. */
+const ipv6Only = 1;
+
 /** Which of a table's listeners a worker is to open. */
 export interface Selection {
   readonly streams: boolean;
@@ -107,8 +110,9 @@ export class ListenerTable {
   /** Notes where listeners are bound; true when a UDP port is new. */
   record(opened: readonly Opened[]): boolean {
     let fresh = false;
-    for (const { id, bound } of opened) {
-      if (bound === null) continue;
+    for (const { id, bound: reported } of opened) {
+      if (reported === null) continue;
+      const bound = this.#where(id, reported);
       fresh ||= bound.transport === 'udp' && !this.#bound.has(id);
       this.#bound.set(id, bound);
       // One process has a UDP socket at a time: the next one asks for the same port.
@@ -127,20 +131,39 @@ export class ListenerTable {
     for (const id of this.#bound.keys()) this.#pinned.add(id);
   }
 
-  /** Whether a worker asks the primary for one of these listeners. */
-  isPlanned({ address, port, addressType, fd, index }: ListenerRequest): boolean {
-    if (index >= this.plan.length) return false;
+  /** Whether a worker asks the primary for one of these listeners, as node:cluster asks for it. */
+  isPlanned({ address, port, addressType, fd, flags }: ListenerRequest): boolean {
+    const isByDescriptor = (fd ?? -1) !== -1;
     return this.plan.some(({ id, target }) => {
-      if ('fd' in target) return fd === target.fd && target.transport !== 'udp';
-      if (target.transport === 'unix') return addressType === -1 && address === target.path;
-      const type = target.family === 'ipv4' ? 4 : 6;
+      // The primary asserts that nothing but the descriptor is named.
+      if ('fd' in target)
+        return (
+          target.transport !== 'udp' &&
+          fd === target.fd &&
+          [address, port, addressType].every((each) => (each ?? null) === null)
+        );
+      if (isByDescriptor) return false;
+      if ('path' in target) return addressType === -1 && address === target.path && port === -1;
+      const isIpv6 = target.family === 'ipv6';
+      const family = isIpv6 ? 6 : 4;
       const ports = [target.port, this.#bound.get(id)?.port, this.#inherited.get(id)?.port];
       return (
-        addressType === (target.transport === 'tcp' ? type : `udp${type}`) &&
+        addressType === (target.transport === 'tcp' ? family : (`udp${family}` as const)) &&
         address === target.address &&
-        ports.includes(port ?? undefined)
+        typeof port === 'number' &&
+        ports.includes(port) &&
+        // An IPv6 socket that takes IPv4, too, would listen wider than the plan says.
+        (flags ?? 0) === (isIpv6 ? ipv6Only : 0)
       );
     });
+  }
+
+  /** Of what a worker reports, no more is believed than must be. */
+  #where(id: number, reported: BoundAddress): BoundAddress {
+    const target = this.plan.find((each) => each.id === id)?.target;
+    if (target === undefined || 'fd' in target) return reported;
+    const address = 'path' in target ? target.path : target.address;
+    return { transport: target.transport, address, port: reported.port };
   }
 
   #asWorkersSeeIt(planned: PlannedListener): PlannedListener {

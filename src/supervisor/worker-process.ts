@@ -5,13 +5,13 @@ import type { Logger } from 'pino';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import type { ServiceCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
-import { LineBudget } from '../line-budget.ts';
 import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import { Lines } from './lines.ts';
 import { Channel, channelDescriptor } from './channel.ts';
 import { childArguments } from './child-arguments.ts';
-import { forkGuarded, type ListenerRequest } from './cluster-requests.ts';
+import { logComplaints } from './complaints.ts';
+import { type ClusterRules, forkGuarded } from './cluster-requests.ts';
 import type { WorkerOrder } from './messages.ts';
 import { readReport, type WorkerReport, type workerReports } from './reports.ts';
 
@@ -22,8 +22,7 @@ export interface WorkerProcessOptions {
   /** Inherited UDP sockets, of which it gets copies: the primary would close its own when their reader dies. */
   readonly inheritedDatagrams: readonly number[];
   readonly reports: ReturnType<typeof workerReports>;
-  /** Whether the worker may have a listener that it asks for. */
-  readonly isPlanned: (request: ListenerRequest) => boolean;
+  readonly clusterRules: ClusterRules;
   readonly maxReportBytes: number;
   readonly clock: Clock;
   readonly sink: LogSink;
@@ -38,6 +37,9 @@ export interface WorkerProcessHandlers {
 
 /** How much longer than the grace period a worker may take to end before it is killed. */
 const stopSlackMs = 2000;
+
+/** Orders that a worker has not read: two configs of the largest size, and what comes after them. */
+const maxUnreadBytes = 64 * 2 ** 20;
 
 /** A worker reports once a second, and where listeners open or do not. */
 const maxReportsPerSecond = 200;
@@ -70,7 +72,7 @@ export class WorkerProcess {
     this.name = options.name;
     this.#clock = options.clock;
     const failed = (fault: string): void => this.#distrust(options, fault);
-    this.#worker = forkGuarded(() => fork(options.inheritedDatagrams), options.isPlanned, failed);
+    this.#worker = forkGuarded(() => fork(options.inheritedDatagrams), options.clusterRules, failed);
     const { process } = this.#worker;
     this.#channel = this.#open(options, handlers, failed);
     this.read = new Promise((resolve) => {
@@ -81,6 +83,9 @@ export class WorkerProcess {
       if (this.#isGone) return;
       this.#isGone = true;
       for (const cancel of this.#cancels.splice(0)) cancel();
+      // A child that it has left behind could go on in its name.
+      this.#channel?.close();
+      if (process.connected) process.disconnect();
       handlers.gone(code, signal);
     };
     this.#worker.on('error', (error) => {
@@ -97,7 +102,8 @@ export class WorkerProcess {
 
   order(order: WorkerOrder): void {
     if (order.type === 'start') this.hasStarted = true;
-    this.#channel?.send(order);
+    if ((this.#channel?.unsentBytes ?? 0) > maxUnreadBytes) this.kill();
+    else this.#channel?.send(order);
   }
 
   /** Ends it: its clients may finish within `graceMs`, and if it hangs it is killed. */
@@ -116,15 +122,18 @@ export class WorkerProcess {
     handlers: WorkerProcessHandlers,
     failed: (fault: string) => void,
   ): Channel | undefined {
-    const socket = this.#worker.process.stdio[channelDescriptor];
+    // Where the system has no descriptor left, there is no process, and Node leaves that undefined.
+    const { stdio } = this.#worker.process as { readonly stdio?: readonly unknown[] };
+    const socket = stdio?.[channelDescriptor];
     if (!(socket instanceof Duplex)) return undefined;
     const limits = { maxMessageBytes: maxReportBytes, maxMessagesPerSecond: maxReportsPerSecond };
     return new Channel(socket, limits, () => clock.monotonicMs(), {
       heard: (message) => {
-        if (this.#isDistrusted) return;
+        if (this.#isDistrusted || this.#isGone) return undefined;
         const reading = readReport(reports, message);
-        if ('fault' in reading) failed(reading.fault);
-        else handlers.heard(reading.report);
+        if ('fault' in reading) return reading.fault;
+        handlers.heard(reading.report);
+        return undefined;
       },
       failed,
       closed: () => {},
@@ -144,17 +153,9 @@ export class WorkerProcess {
       (line) => sink.write(line),
       () => sink.addLost(1),
     );
-    const budget = new LineBudget();
-    const complain = (line: string): void => {
-      if (!budget.take(clock.monotonicMs())) return;
-      const notLogged = budget.takeLeftOut();
-      const fields = { worker: this.name, stderr: line.trimEnd().slice(0, 2000) };
-      log.error(notLogged === 0 ? fields : { ...fields, notLogged }, 'a worker complains');
-    };
-    const complaints = new Lines(complain, () => budget.leaveOut());
     const { stdout, stderr } = this.#worker.process;
     stdout?.setEncoding('utf8').on('data', (text: string) => lines.write(text));
-    stderr?.setEncoding('utf8').on('data', (text: string) => complaints.write(text));
+    logComplaints(stderr, clock, log, { worker: this.name }, 'a worker complains');
   }
 }
 

@@ -16,7 +16,7 @@ import type { PlannedListener } from '../transport/plan.ts';
 import { assumeIdentity } from './identity.ts';
 import { Channel } from './channel.ts';
 import { heartbeatPeriodMs, type WorkerOrder } from './messages.ts';
-import type { Opened, WorkerReport } from './reports.ts';
+import { maxExplanationLength, type Opened, type WorkerReport } from './reports.ts';
 
 // A signal to the process group reaches workers too; only the supervisor answers it.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
@@ -29,15 +29,16 @@ let lifecycle: Lifecycle | undefined;
 const health = new HealthMeter(systemClock);
 let sink: LogSink | undefined;
 
-const supervisor = Channel.toSupervisor({
-  heard(message) {
+const supervisor = Channel.toSupervisor(
+  (message) => {
     const order = message as WorkerOrder;
     if (order.type === 'stop') void stop(order.graceMs);
     else working = working.then(() => obey(order)).catch(fail);
   },
-  // Not by exit, which waits for Node's threads: one of them may read from a dead file server. Nobody is left to ask for the exit code.
-  closed: () => void process.kill(process.pid, 'SIGKILL'),
-});
+  // Not by exit, which waits for Node's threads: one of them may read from a dead file server. Nobody is left to ask for
+  // the exit code.
+  () => void process.kill(process.pid, 'SIGKILL'),
+);
 systemClock.every(heartbeatPeriodMs, () => report(heartbeat()));
 report({ type: 'loaded' });
 
@@ -53,7 +54,12 @@ async function openMore(running: Lifecycle, listeners: readonly PlannedListener[
     report({ type: 'opened', opened: results(await running.open(listeners)) });
   } catch (error) {
     const { code, message } = asKnown(error);
-    report({ type: 'not-opened', services: [...new Set(listeners.map(({ service }) => service))], code, message });
+    report({
+      type: 'not-opened',
+      services: [...new Set(listeners.map(({ service }) => service))],
+      code,
+      message: message.slice(0, maxExplanationLength),
+    });
   }
 }
 
@@ -97,7 +103,8 @@ function heartbeat(): WorkerReport {
 /** Tells the supervisor why, and ends. */
 function fail(error: unknown): void {
   const known = asKnown(error);
-  report({ type: 'failed', code: known.code, message: known.message }, () => exitNow(known.exitCode));
+  const message = known.message.slice(0, maxExplanationLength);
+  report({ type: 'failed', code: known.code, message }, () => exitNow(known.exitCode));
 }
 
 function asKnown(error: unknown): SmallservdError {

@@ -19,7 +19,7 @@ class FakeConnection implements Evictable {
 
 /** With these states, silent longest first: the place of the one that a newcomer costs. */
 function evicted(states: readonly State[]): number {
-  const connections = new AdminConnections();
+  const connections = new AdminConnections((task) => task());
   const all = states.map((state) => new FakeConnection(state));
   for (const each of all) connections.add(each);
   expect(connections.size).toBe(24);
@@ -48,8 +48,25 @@ it.each<[string, readonly State[], number]>([
   expect(evicted(states)).toBe(index);
 });
 
+it('nobody gives way before what it has sent is read, but where eight more are there', () => {
+  const later: (() => void)[] = [];
+  const connections = new AdminConnections((task) => void later.push(task));
+  const crowd = many('asking', 30).map((state) => new FakeConnection(state));
+  const probe = new FakeConnection('asking');
+  for (const each of [probe, ...crowd]) connections.add(each);
+  expect(probe.isDestroyed).toBe(false);
+  connections.heard(probe);
+  for (const task of later.splice(0)) task();
+  expect([probe, ...crowd].findIndex(({ isDestroyed }) => isDestroyed)).toBe(1);
+  expect(connections.size).toBe(24);
+  for (const state of many('asking', 100)) connections.add(new FakeConnection(state));
+  expect(connections.size).toBe(32);
+  for (const task of later.splice(0)) task();
+  expect(connections.size).toBe(24);
+});
+
 it('a byte makes a connection the least silent', () => {
-  const connections = new AdminConnections();
+  const connections = new AdminConnections((task) => task());
   const all = many('asking', 24).map((state) => new FakeConnection(state));
   for (const each of all) connections.add(each);
   for (const each of all.slice(0, 23)) connections.heard(each);
@@ -61,7 +78,7 @@ it('a newcomer outlives the seven that come after it, whatever the others do', (
   const states = fc.array(fc.constantFrom<State>('asking', 'answering', 'closing'), { maxLength: 100 });
   fc.assert(
     fc.property(states, (others) => {
-      const connections = new AdminConnections();
+      const connections = new AdminConnections((task) => task());
       for (const state of others) connections.add(new FakeConnection(state));
       const probe = new FakeConnection('asking');
       connections.add(probe);

@@ -69,7 +69,7 @@ describe('isSnapshot', () => {
   });
 
   it('takes no text and no name that is too long', () => {
-    expect(faultIn({ ...received(), notReady: ['x'.repeat(16 * 1024 + 1)] })).toBe('notReady[0]');
+    expect(faultIn({ ...received(), notReady: ['x'.repeat(64 * 1024 + 1)] })).toBe('notReady[0]');
     expect(faultIn({ ...received(), services: { ['x'.repeat(257)]: {} } })).toBe('services');
   });
 

@@ -20,6 +20,8 @@ interface CrowdKind {
   readonly act: (socket: Socket) => void;
   /** Whether each comes back when it is gone. */
   readonly comesBack: boolean;
+  /** How soon, where it is not `awayMs`. */
+  readonly awayMs?: number;
 }
 
 const attack = 10;
@@ -37,6 +39,7 @@ const crowds: readonly CrowdKind[] = [
   { what: '240 headers at a byte a second', count: 240, act: sendSlowly, comesBack: false },
   { what: '24 clients that never read a /config of 1 MB', count: 24, act: askForMuch, comesBack: false },
   { what: '240 clients that never read a /config of 1 MB', count: 240, act: askForMuch, comesBack: false },
+  { what: '8 clients that ask for /status in a loop', count: 8, act: askForStatus, comesBack: true, awayMs: 0 },
   {
     what: '24 clients that connect and reset in a loop',
     count: 24,
@@ -55,7 +58,7 @@ export async function holdAdminEndpoint(): Promise<void> {
     { length: deniedNetworks },
     (_, index) => `2001:db8:aaaa:bbbb:cccc:dddd:eeee:${(0x1000 + index).toString(16)}`,
   );
-  await DaemonProcess.serve({
+  const daemon = await DaemonProcess.serve({
     workers: 2,
     admin: { listen: `tcp://${target.host}:${target.port}` },
     services: { echo: { deny, listen: ['tcp://127.0.0.1:0'] } },
@@ -71,6 +74,8 @@ export async function holdAdminEndpoint(): Promise<void> {
     holds(attack, what, (answered / probesOfACrowd) * 100, all);
     expect.soft(answers, what).toEqual(answers.map(() => 'ok'));
   }
+  const deaths = daemon.linesWith('the admin process died; another one follows').length;
+  holds(attack, 'admin endpoint: deaths of its process meanwhile', deaths, { atLeast: 0, atMost: 0 });
 }
 
 /** Connections that stay until they are cut. */
@@ -104,7 +109,7 @@ class Crowd {
     socket.on('error', () => {});
     socket.on('close', () => {
       this.#there.delete(socket);
-      if (this.#kind.comesBack) setTimeout(() => this.#enter(), awayMs);
+      if (this.#kind.comesBack) setTimeout(() => this.#enter(), this.#kind.awayMs ?? awayMs);
     });
     socket.connect(this.#target, () => {
       this.#came += 1;
@@ -123,6 +128,10 @@ function sendSlowly(socket: Socket): void {
   const timer = setInterval(send, slowByteMs);
   socket.on('close', () => clearInterval(timer));
   socket.resume();
+}
+
+function askForStatus(socket: Socket): void {
+  socket.resume().write('GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n');
 }
 
 function askForMuch(socket: Socket): void {

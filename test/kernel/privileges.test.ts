@@ -5,7 +5,7 @@ import { root } from '../support/daemon-process.ts';
 /** What a program of its own, and a child of that, show after `code`, which has the functions of privileges.ts in scope. */
 function statusAfter(code: string): { readonly own: string; readonly child: string; readonly results: unknown } {
   const program = `
-    const { capability, dropBoundingSet, forbidNewPrivileges, forbidTracing } = await import(${JSON.stringify(`${root}dist/kernel/privileges.js`)});
+    const { dropBoundingSet, forbidNewPrivileges } = await import(${JSON.stringify(`${root}dist/kernel/privileges.js`)});
     const { execFileSync } = await import('node:child_process');
     const { readFileSync } = await import('node:fs');
     const results = ${code};
@@ -22,14 +22,9 @@ test('neither the process nor its children can gain privileges', () => {
   for (const status of [own, child]) expect(status).toMatch(/^NoNewPrivs:\t1$/m);
 });
 
-test('the bounding set is emptied but for what is kept, where that is permitted', () => {
+test('the bounding set is emptied, where that is permitted', () => {
   const isRoot = process.geteuid?.() === 0;
-  const { own, child, results } = statusAfter('[dropBoundingSet([capability.setuid, capability.setgid])]');
+  const { own, child, results } = statusAfter('[dropBoundingSet()]');
   expect(results).toEqual([isRoot]);
-  if (isRoot) for (const status of [own, child]) expect(status).toMatch(/^CapBnd:\t0{14}c0$/m);
-});
-
-test('tracing is forbidden', () => {
-  // What cannot be traced belongs to root in /proc, and is closed to its own user.
-  expect(statusAfter('[forbidTracing()]').results).toEqual([true]);
+  if (isRoot) for (const status of [own, child]) expect(status).toMatch(/^CapBnd:\t0{16}$/m);
 });

@@ -8,6 +8,8 @@ import { until } from '../support/wait.ts';
 const cluster = 3;
 const reports = 4;
 
+const said = { cmd: 'NODE_CLUSTER', seq: 99 };
+
 const turncoat = { module: join(fixtures, 'turncoat.js'), listen: ['tcp://127.0.0.1:0'] };
 const echo = { listen: ['tcp://127.0.0.1:0'] };
 
@@ -23,9 +25,16 @@ const messages: readonly (readonly [what: string, descriptor: number, text: stri
     ['text to node:cluster that is not JSON', cluster, 'hello\n', /not JSON/],
     ['100 MB to node:cluster', cluster, 'x'.repeat(1_000_000), /more than \d+ bytes/, 100],
     ['an acknowledgement of nothing', cluster, line({ cmd: 'NODE_HANDLE_ACK' }), /acknowledgement/],
-    ['two acknowledgements at once', cluster, line({ cmd: 'NODE_HANDLE_ACK' }).repeat(2), /acknowledgement/],
+    ['two acknowledgements in disguise', cluster, '{"cmd":"NODE_HANDLE_\\u0041CK"}\n'.repeat(2), /acknowledgement/],
     ['a request without fields', cluster, line({ cmd: 'NODE_CLUSTER', act: 'queryServer' }), /./],
     ['a request for a port that is not planned', cluster, line({ ...ask(), port: 81 }), /not its own/],
+    ['a request without a port', cluster, line({ ...ask(), port: undefined }), /not its own/],
+    ['a request for a descriptor', cluster, line({ ...ask(), fd: 10 }), /not its own/],
+    ['a request for what it has', cluster, line(ask()), /a listener that it has/],
+    ['too many requests', cluster, line(ask(2)), /more than 2 listeners/],
+    ['a close of what it does not have', cluster, line({ ...said, act: 'close', key: 'x' }), /does not have/],
+    ['5000 messages', cluster, line({ ...said, act: 'online' }), /more than \d+ messages in a second/, 5000],
+    ['a listener at a port of root', reports, line(opened(22)), /^opened\.0: /],
   ];
 
 describe('a worker that turns against its supervisor', () => {
@@ -57,14 +66,11 @@ function line(message: unknown): string {
   return `${JSON.stringify(message)}\n`;
 }
 
-function ask(): object {
-  return {
-    cmd: 'NODE_CLUSTER',
-    act: 'queryServer',
-    index: 0,
-    data: null,
-    address: '127.0.0.1',
-    addressType: 4,
-    seq: 99,
-  };
+/** As the worker's own node:cluster asks for the listener of echo or of turncoat: the first time, under the index 0. */
+function ask(index = 0): object {
+  return { ...said, act: 'queryServer', index, data: null, address: '127.0.0.1', port: 0, addressType: 4, flags: 0 };
+}
+
+function opened(port: number): object {
+  return { type: 'opened', opened: [{ id: 0, bound: { transport: 'tcp', address: '127.0.0.1', port } }] };
 }

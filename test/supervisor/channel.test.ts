@@ -9,7 +9,10 @@ async function feed(chunks: readonly Buffer[], limits = {}, nowMs = (): number =
   const heard: unknown[] = [];
   const closed = new Promise<void>((resolve) => {
     const handlers = {
-      heard: (message: unknown) => heard.push(message),
+      heard(message: unknown) {
+        heard.push(message);
+        return message === 'wrong' ? 'found wrong' : undefined;
+      },
       failed: (fault: string) => heard.push({ fault }),
       closed: resolve,
     };
@@ -50,6 +53,7 @@ describe('Channel', () => {
     // Without an end of line, too: what is held is bounded.
     expect(await feed([ok, ...Array.from({ length: 11 }, () => Buffer.alloc(100, 'x')), ok])).toEqual([1, tooLong]);
     expect(await feed([ok, Buffer.from('{]\n'), ok])).toEqual([1, { fault: 'a message that is not JSON' }]);
+    expect(await feed([ok, Buffer.from('"wrong"\n1\n'), ok])).toEqual([1, 'wrong', { fault: 'found wrong' }]);
     const many = Array.from({ length: 101 }, () => ok);
     expect((await feed([...many, ok])).slice(99)).toEqual([1, { fault: 'more than 100 messages in a second' }]);
   });

@@ -159,3 +159,41 @@ describe('record', () => {
     expect(udpOfEcho?.target).toMatchObject({ port: 40_002 });
   });
 });
+
+describe('what a worker asks the primary for', () => {
+  const ask = { index: 0, address: '127.0.0.1', port: 0, addressType: 4, fd: undefined, flags: 0 } as const;
+  const byDescriptor = { index: 0, address: null, port: null, addressType: null, fd: 3, flags: undefined } as const;
+
+  it.each([
+    ['a TCP listener', ask, true],
+    ['a TCP listener the tenth time', { ...ask, index: 10 }, true],
+    ['a TCP listener of another port', { ...ask, port: 22 }, false],
+    ['a TCP listener without a port', { ...ask, port: undefined }, false],
+    ['a TCP listener by a descriptor, too', { ...ask, fd: 10 }, false],
+    ['a UDP socket', { ...ask, addressType: 'udp4', port: 1237, fd: -1 }, true],
+    ['a UDP socket at the port of a TCP listener', { ...ask, addressType: 'udp4', port: 1238 }, false],
+    ['a UDP socket that shares its port', { ...ask, addressType: 'udp4', port: 1237, flags: 4 }, false],
+    ['a UNIX socket', { ...ask, addressType: -1, address: '/run/time', port: -1 }, true],
+    ['another UNIX socket', { ...ask, addressType: -1, address: '/run/other', port: -1 }, false],
+    ['an inherited listener', byDescriptor, true],
+    ['an inherited listener with an address', { ...byDescriptor, address: '127.0.0.1' }, false],
+    ['a descriptor that is none', { ...byDescriptor, fd: 4 }, false],
+    ['an inherited UDP socket, of which it has a copy', { ...byDescriptor, fd: 9 }, false],
+  ] as const)('%s', (_what, request, isPlanned) => {
+    const inherited = { ...plan[0], id: 7, target: { transport: 'tcp', fd: 3 } } as PlannedListener;
+    expect(new ListenerTable([...plan, inherited]).isPlanned(request)).toBe(isPlanned);
+  });
+
+  it('an IPv6 listener takes no IPv4', () => {
+    const target = { transport: 'tcp', family: 'ipv6', address: '::', port: 7 } as const;
+    const ipv6 = new ListenerTable([{ ...plan[0], target } as PlannedListener]);
+    const request = { ...ask, address: '::', port: 7, addressType: 6 } as const;
+    expect([1, 0, undefined].map((flags) => ipv6.isPlanned({ ...request, flags }))).toEqual([true, false, false]);
+  });
+
+  it('of what it reports only the port is believed', () => {
+    table.record([{ id: 0, bound: at('tcp', 40_000, '192.0.2.1') }]);
+    expect(table.running).toEqual([{ service: 'echo', transport: 'tcp', address: '127.0.0.1', port: 40_000 }]);
+    expect(table.isPlanned({ ...ask, port: 40_000 })).toBe(true);
+  });
+});

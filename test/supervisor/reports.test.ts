@@ -13,6 +13,9 @@ const plan: readonly PlannedListener[] = [
     optional: false,
   },
 ];
+const inherited: readonly PlannedListener[] = [
+  { id: 0, service: 'echo', text: 'fd://3', target: { transport: 'tcp', fd: 3 }, optional: false },
+];
 const reports = workerReports(['echo', 'time'], plan, 2);
 const health = { lagMs: 0.5, residentBytes: 1, heapBytes: 1 };
 const counters = newServiceCounters();
@@ -65,8 +68,10 @@ describe('a report that is not one', () => {
     ['opened.0.id', { type: 'opened', opened: [{ id: 77, bound: null }] }],
     ['opened.0.bound.port', { type: 'opened', opened: [{ id: 0, bound: { ...bound, port: 65_536 } }] }],
     ['opened.0.bound.port', { type: 'opened', opened: [{ id: 0, bound: { ...bound, port: 1.5 } }] }],
-    ['opened.0.bound.address', { type: 'opened', opened: [{ id: 0, bound: { ...bound, address: '\u001b[2J' } }] }],
-    ['opened.0.bound.address', { type: 'opened', opened: [{ id: 0, bound: { ...bound, address: '\u202e' } }] }],
+    ['opened.0', { type: 'opened', opened: [{ id: 0, bound: { ...bound, transport: 'udp' } }] }],
+    // The supervisor would have bound it for the next worker.
+    ['opened.0', { type: 'opened', opened: [{ id: 0, bound: { ...bound, port: 22 } }] }],
+    ['opened.0', { type: 'opened', opened: [{ id: 0, bound: { ...bound, port: 0 } }] }],
     ['opened.0.bound.address', { type: 'opened', opened: [{ id: 0, bound: { ...bound, address: 'x'.repeat(108) } }] }],
     ['services', { type: 'not-opened', services: 5, code: 'LISTEN_IN_USE', message: '' }],
     ['services.0', { type: 'not-opened', services: ['ssh'], code: 'LISTEN_IN_USE', message: '' }],
@@ -84,10 +89,22 @@ describe('a report that is not one', () => {
     ['topSources.0.1', { ...heartbeat, topSources: [['echo', [1, 2, 3].map(() => ({ source: '', connections: 1 }))]] }],
     ['health.lagMs', { ...heartbeat, health: { ...health, lagMs: '1' } }],
     ['lostLines', { ...heartbeat, lostLines: 1e300 }],
+    ['lostLines', { ...heartbeat, lostLines: 0.5 }],
   ])('is refused for its field %s', (field, message) => {
     const reading = readReport(reports, message);
     expect(reading).toHaveProperty('fault');
     expect('fault' in reading && reading.fault.split(':')[0]).toBe(field);
+  });
+
+  it('names another port than the plan does, or an address that a terminal obeys', () => {
+    const fixed = [{ ...plan[0], target: { ...plan[0]?.target, port: 1207 } }] as PlannedListener[];
+    expect([1207, 1208, 0].map((port) => isRead(fixed, { port }))).toEqual([true, false, false]);
+    expect([1024, 1023].map((port) => isRead(plan, { port }))).toEqual([true, false]);
+    expect(['192.0.2.1', '\u001b[2J', '\u202e'].map((address) => isRead(inherited, { address }))).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('is never read, whatever it is, and nothing of it is thrown', () => {
@@ -114,6 +131,12 @@ describe('a report that is not one', () => {
     );
   });
 });
+
+/** Whether a worker may say that it has opened the listener of a plan at `bound`, with a change. */
+function isRead(of: readonly PlannedListener[], change: object): boolean {
+  const message = { type: 'opened', opened: [{ id: 0, bound: { ...bound, ...change } }] };
+  return 'report' in readReport(workerReports(['echo'], of, 2), message);
+}
 
 function* leavesOf(value: unknown, path: readonly string[] = []): Generator<readonly string[]> {
   if (typeof value !== 'object' || value === null) yield path;
