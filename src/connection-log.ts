@@ -46,7 +46,8 @@ export class ConnectionLog {
 
   closed(client: ClosedClient, nowMs: number, reason: CloseReason): void {
     if (this.#level === 'off') return;
-    const log = this.#log.take(this.#level);
+    // Minor at every level: whoever connects can cause it.
+    const log = this.#log.take(this.#level, true);
     if (log === undefined) return;
     log[this.#level](
       {
@@ -64,12 +65,11 @@ export class ConnectionLog {
 
   /** A service threw: the first error of each summary period is logged whole, the others are counted. */
   serviceFailed(error: unknown, client?: NamedClient): void {
-    if (this.#errorLogged) {
+    const log = this.#errorLogged ? undefined : this.#log.take('error');
+    if (log === undefined) {
       this.#errorsLeftOut += 1;
       return;
     }
-    const log = this.#log.take('error');
-    if (log === undefined) return;
     this.#errorLogged = true;
     const who = client === undefined ? {} : { peer: formatPeer(client) };
     log.error(

@@ -13,9 +13,13 @@ export class LineBudget {
     this.#writtenAtMs = new Float64Array(limit).fill(Number.NEGATIVE_INFINITY);
   }
 
-  /** Whether a line may be written now; one that may not is counted. `nowMs` is monotonic. */
-  take(nowMs: number): boolean {
-    if (nowMs - this.#writtenAtMs[this.#next]! < 1000) {
+  /**
+   * Whether a line may be written now, so that `kept` others could follow at once; one that may not is counted. `nowMs`
+   * is monotonic, `kept` less than the limit.
+   */
+  take(nowMs: number, kept: number = 0): boolean {
+    const deciding = (this.#next + kept) % this.#writtenAtMs.length;
+    if (nowMs - this.#writtenAtMs[deciding]! < 1000) {
       this.leaveOut();
       return false;
     }

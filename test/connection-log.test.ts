@@ -81,9 +81,9 @@ describe('the line for a closed client', () => {
 
   it('is left out past the budget of the service, and counted in one summary', () => {
     for (let turn = 0; turn < 250; turn += 1) connections.closed(client, 5000, 'completed');
-    expect(log.records).toHaveLength(100);
+    expect(log.records).toHaveLength(80);
     connections.summarise();
-    expect(summaries()).toEqual([{ linesNotLogged: 150 }]);
+    expect(summaries()).toEqual([{ linesNotLogged: 170 }]);
     connections.summarise();
     expect(summaries()).toHaveLength(1);
   });
@@ -137,14 +137,24 @@ describe('errors', () => {
   });
 
   it('a service that throws while the budget is spent: the first error that can be is logged whole', () => {
-    for (let turn = 0; turn < 101; turn += 1) connections.closed(client, 0, 'completed');
+    for (let turn = 0; turn < 101; turn += 1) connections.muted('192.0.2.1:7');
     connections.serviceFailed(new Error('one'));
     clock.advance(1000);
     const error = new Error('two');
     connections.serviceFailed(error);
     expect(log.records.filter(({ level }) => level === 'error').map(({ fields }) => fields)).toEqual([{ err: error }]);
     connections.summarise();
-    expect(summaries()).toEqual([{ linesNotLogged: 2 }]);
+    expect(summaries()).toEqual([{ linesNotLogged: 2, errorsNotLogged: 1 }]);
+  });
+
+  it.each(['debug', 'info', 'warn'] as const)('have room, however many clients come and go at level %s', (level) => {
+    const told = new ConnectionLog(level, budgeted, counters);
+    for (let turn = 0; turn < 200; turn += 1) told.closed(client, 0, 'completed');
+    told.serviceFailed(new Error('one'));
+    told.muted('192.0.2.1:7');
+    told.listenerFailed(new Error('two'));
+    expect(log.records.slice(-3).map((each) => each.level)).toEqual(['error', 'warn', 'error']);
+    expect(log.records).toHaveLength(83);
   });
 
   it('a muted peer and a listener that fails have a line of their own', () => {

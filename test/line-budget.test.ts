@@ -14,6 +14,18 @@ it('lets a hundred lines a second through, and counts the others', () => {
   expect(budget.takeLeftOut()).toBe(1);
 });
 
+it('leaves the lines that are kept to those that may take them', () => {
+  const budget = new LineBudget(5);
+  const taken = (nowMs: number, kept: number): number =>
+    Array.from({ length: 9 }, () => budget.take(nowMs, kept)).filter(Boolean).length;
+  expect(taken(0, 2)).toBe(3);
+  expect(taken(500, 0)).toBe(2);
+  expect(taken(1000, 2), 'two of the last second are gone').toBe(1);
+  expect(taken(1500, 2)).toBe(2);
+  expect(taken(1500, 0)).toBe(2);
+  expect(budget.takeLeftOut()).toBe(5 * 9 - 10);
+});
+
 it('in any second, wherever it begins, no more lines than that; and none is left out that need not be', () => {
   const gaps = fc.array(fc.oneof(fc.nat(40), fc.nat(1500)), { maxLength: 300 });
   fc.assert(
