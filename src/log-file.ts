@@ -1,9 +1,10 @@
-import { close, constants, fstat, type Stats, open } from 'node:fs';
+import { type BigIntStats, close, constants, fstat, open } from 'node:fs';
 import { lstat, readlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Clock, systemClock } from './clock/clock.ts';
 import { SmallservdError } from './errors.ts';
+import { O_PATH, pathOf } from './path-descriptor.ts';
 import { answerInTime, assertFileKind, FileError } from './regular-file.ts';
 
 /** A user and group that may own the log file and the folders above it, besides root and those of this process. */
@@ -20,8 +21,11 @@ export interface OpenLogFile {
 }
 
 const openAsync = promisify(open);
-const fstatAsync = promisify(fstat);
 const closeAsync = promisify(close);
+
+/** In 64 bits: inode numbers past 2^53 would meet as doubles. */
+const fstatExact = async (fd: number): Promise<BigIntStats> => promisify(fstat)(fd, { bigint: true });
+const lstatExact = async (path: string): Promise<BigIntStats> => lstat(path, { bigint: true });
 
 /** path_resolution(7) */
 const maxLinks = 40;
@@ -44,8 +48,9 @@ const flags =
  * - a folder further up may be writable by others only where it is sticky, as /tmp is;
  * - the folder of the file is never writable by others, and by a group only where that is root's, that of this process or that of `owner`.
  *
- * What is looked at before it is opened can be exchanged meanwhile, but only by those who may write to these folders. Access control lists are not
- * looked at. Throws `LOG_FILE`, or `LOG_FILE_NOT_PERMITTED` where an owner or a mode is wrong or the system refuses.
+ * The folder that was looked at is the one that the file is opened in, whatever its path leads to by then: a group may
+ * be able to write to those above, as to Ubuntu's /var/log. Access control lists are not looked at. Throws `LOG_FILE`,
+ * or `LOG_FILE_NOT_PERMITTED` where an owner or a mode is wrong or the system refuses.
  */
 export async function openLogFile(
   path: string,
@@ -71,30 +76,59 @@ export async function openLogFile(
 }
 
 async function openTrusted(path: string, trusted: Trusted): Promise<OpenLogFile> {
-  const file = join(await resolveFolder(dirname(path), trusted), basename(path));
+  const folder = await openFolder(dirname(path), trusted);
+  try {
+    // Not by `join`, which would take away the descriptor for a `..`.
+    return await openIn(`${pathOf(folder)}/${basename(path)}`, trusted);
+  } finally {
+    await closeAsync(folder);
+  }
+}
+
+async function openIn(file: string, trusted: Trusted): Promise<OpenLogFile> {
   // Opening a device can have effects: look first.
-  const before = await lstat(file).catch(missing);
+  const before = await lstatExact(file).catch(missing);
   if (before !== undefined) trusted.assertFile(before);
   const fd = await openAsync(file, flags, 0o640);
   try {
-    const stats = await fstatAsync(fd);
+    const stats = await fstatExact(fd);
     trusted.assertFile(stats);
-    return { fd, inode: `${stats.dev}:${stats.ino}` };
+    return { fd, inode: inodeOf(stats) };
   } catch (error) {
     await closeAsync(fd);
     throw error;
   }
 }
 
-/** The folder without links, after a look at everything on the way to it. */
-async function resolveFolder(path: string, trusted: Trusted): Promise<string> {
+/** A descriptor of the folder, which opens nothing, after a look at everything on the way to it. */
+async function openFolder(path: string, trusted: Trusted): Promise<number> {
+  const { folder, inode } = await resolveFolder(path, trusted);
+  const fd = await openAsync(folder, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    const stats = await fstatExact(fd);
+    if (inodeOf(stats) !== inode) throw new Error(`the folder ${folder} was exchanged while it was looked at`);
+    trusted.assertFolder(folder, stats);
+    trusted.assertLastFolder(folder, stats);
+    if ((await lstatExact(pathOf(fd)).catch(missing)) === undefined)
+      throw new Error('log files need /proc, which is missing here');
+    return fd;
+  } catch (error) {
+    await closeAsync(fd);
+    throw error;
+  }
+}
+
+/** The folder without links, and which it is, after a look at everything on the way to it. */
+async function resolveFolder(path: string, trusted: Trusted): Promise<{ folder: string; inode: string }> {
   const parts = partsOf(path);
+  const top = await lstatExact('/');
+  trusted.assertFolder('/', top);
   let folder = '/';
-  trusted.assertFolder(folder, await lstat(folder));
+  let stats = top;
   let links = 0;
   for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
     const next = join(folder, part);
-    const found = await lstat(next).catch(missing);
+    const found = await lstatExact(next).catch(missing);
     if (found === undefined) throw new Error(`there is no folder ${next}`);
     if (found.isSymbolicLink()) {
       trusted.assertOwner(`the symbolic link ${next}`, found);
@@ -102,16 +136,20 @@ async function resolveFolder(path: string, trusted: Trusted): Promise<string> {
       if (links > maxLinks) throw new Error('too many symbolic links');
       const target = await readlink(next);
       parts.unshift(...partsOf(target));
-      if (target.startsWith('/')) folder = '/';
+      if (target.startsWith('/')) [folder, stats] = ['/', top];
     } else if (found.isDirectory()) {
       folder = next;
-      trusted.assertFolder(folder, found);
+      stats = found;
+      trusted.assertFolder(folder, stats);
     } else {
       throw new Error(`${next} is not a folder`);
     }
   }
-  trusted.assertLastFolder(folder, await lstat(folder));
-  return folder;
+  return { folder, inode: inodeOf(stats) };
+}
+
+function inodeOf({ dev, ino }: BigIntStats): string {
+  return `${dev}:${ino}`;
 }
 
 function partsOf(path: string): string[] {
@@ -136,26 +174,28 @@ class Trusted {
     this.#gids = new Set([root, process.getegid?.() ?? root, owner?.gid ?? root]);
   }
 
-  assertOwner(what: string, { uid }: Stats): void {
-    if (this.#uids.has(uid)) return;
+  assertOwner(what: string, { uid }: BigIntStats): void {
+    if (this.#uids.has(Number(uid))) return;
     throw new Untrusted(`${what} belongs to uid ${uid}: expected uid ${[...this.#uids].join(' or ')}`);
   }
 
-  assertFolder(path: string, stats: Stats): void {
+  assertFolder(path: string, stats: BigIntStats): void {
     this.assertOwner(`the folder ${path}`, stats);
-    const isOpen = (stats.mode & constants.S_IWOTH) !== 0;
-    const isSticky = (stats.mode & S_ISVTX) !== 0;
+    const mode = Number(stats.mode);
+    const isOpen = (mode & constants.S_IWOTH) !== 0;
+    const isSticky = (mode & S_ISVTX) !== 0;
     if (isOpen && !isSticky) throw writable(path, 'everybody', stats, 'a folder that only its owner can write to');
   }
 
-  assertLastFolder(path: string, stats: Stats): void {
-    if ((stats.mode & constants.S_IWOTH) !== 0)
+  assertLastFolder(path: string, stats: BigIntStats): void {
+    const mode = Number(stats.mode);
+    if ((mode & constants.S_IWOTH) !== 0)
       throw writable(path, 'everybody', stats, 'a folder for the log that only its owner can write to');
-    if ((stats.mode & constants.S_IWGRP) !== 0 && !this.#gids.has(stats.gid))
+    if ((mode & constants.S_IWGRP) !== 0 && !this.#gids.has(Number(stats.gid)))
       throw writable(path, `gid ${stats.gid}`, stats, `gid ${[...this.#gids].join(' or ')}, or no group`);
   }
 
-  assertFile(stats: Stats): void {
+  assertFile(stats: BigIntStats): void {
     assertFileKind(stats);
     this.assertOwner('it', stats);
     if (stats.nlink > 1) throw new Error(`it has ${stats.nlink} names (hard links): expected one`);
@@ -165,7 +205,7 @@ class Trusted {
 /** chmod(2); missing in Node's constants. */
 const S_ISVTX = 0o1000;
 
-function writable(path: string, by: string, { uid, mode }: Stats, expected: string): Untrusted {
-  const octal = (mode & 0o7777).toString(8).padStart(4, '0');
+function writable(path: string, by: string, { uid, mode }: BigIntStats, expected: string): Untrusted {
+  const octal = (mode & 0o7777n).toString(8).padStart(4, '0');
   return new Untrusted(`${by} can write to the folder ${path} (uid ${uid}, mode ${octal}): expected ${expected}`);
 }

@@ -1,4 +1,4 @@
-import { constants, type Stats } from 'node:fs';
+import { type BigIntStats, constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { type Clock, systemClock } from './clock/clock.ts';
 
@@ -72,13 +72,13 @@ function assertBoundedFile(stats: Stats, maxBytes: number): void {
 }
 
 /** Throws an Error that says what it is where it is not a regular file. */
-export function assertFileKind(stats: Stats): void {
+export function assertFileKind(stats: Stats | BigIntStats): void {
   if (stats.isFile()) return;
   if (stats.isDirectory()) throw new Error('it is a directory');
   throw new Error(`it is a ${kindOf(stats)}, not a regular file`);
 }
 
-function kindOf(stats: Stats): string {
+function kindOf(stats: Stats | BigIntStats): string {
   if (stats.isFIFO()) return 'FIFO or pipe';
   if (stats.isSocket()) return 'socket';
   if (stats.isSymbolicLink()) return 'symbolic link';

@@ -14,12 +14,10 @@ import {
 import { connect } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { SmallservdError } from '../errors.ts';
+import { O_PATH, pathOf } from '../path-descriptor.ts';
 import type { SocketAccess } from './listener.ts';
 import { openError } from './open-error.ts';
 import type { PlannedListener } from './plan.ts';
-
-/** open(2): a descriptor that tells which file is meant, and opens nothing. The same on every architecture that Node has; Node has no name for it. */
-const O_PATH = 0o10_000_000;
 
 /** A file that a listener is to have. */
 interface Place {
@@ -167,11 +165,6 @@ function give(planned: PlannedListener, file: number, uid: number, gid: number, 
         : `only root (CAP_CHOWN) can give it to user ${uid}`;
     throw refusal('LISTEN_NOT_PERMITTED', planned, why, cause);
   }
-}
-
-/** proc(5): leads to the file itself, not to whatever has its name by now. */
-function pathOf(descriptor: number): string {
-  return `/proc/self/fd/${descriptor}`;
 }
 
 function linkedBy(descriptor: number): string {
