@@ -97,8 +97,11 @@ export class LogSink {
     destination.on('drop', () => this.addLost(1));
     // A full disk or a reader that has gone: there is nobody to tell, and serving goes on. What waits is kept, and tried again:
     // sonic-boom does so at the next line, but not once its buffer is full.
+    let retry: NodeJS.Timeout | undefined;
     destination.on('error', () => {
-      setTimeout(() => {
+      // Each line that cannot be written is an error, too.
+      retry ??= setTimeout(() => {
+        retry = undefined;
         if (!isClosed(destination)) destination.flush();
       }, retryMs).unref();
     });
@@ -175,20 +178,23 @@ export class LogSink {
 async function settledInTime(destinations: readonly SonicBoom[]): Promise<void> {
   const open = destinations.filter((destination) => !isClosed(destination));
   if (open.length === 0) return;
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([
-    Promise.all(open.map(settled)),
-    new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, flushDeadlineMs);
-    }),
-  ]);
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), flushDeadlineMs);
+  await Promise.all(open.map((destination) => settled(destination, deadline.signal)));
   clearTimeout(timer);
 }
 
 /** `close` is for one that was told to end, which drains no more. */
-async function settled(destination: SonicBoom): Promise<void> {
+const endsOfWaiting = ['drain', 'close', 'error'] as const;
+
+async function settled(destination: SonicBoom, deadline: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
-    for (const event of ['drain', 'close', 'error']) destination.once(event, () => resolve());
+    const settle = (): void => {
+      for (const event of endsOfWaiting) destination.off(event, settle);
+      resolve();
+    };
+    for (const event of endsOfWaiting) destination.on(event, settle);
+    deadline.addEventListener('abort', settle, { once: true });
   });
 }
 

@@ -230,6 +230,14 @@ describe('LogSink.reopen', () => {
     vi.spyOn(fs, 'write').mockImplementation(replacement);
   }
 
+  /** Some of the event loop: what is due by then has happened. */
+  async function turns(): Promise<void> {
+    for (let turn = 0; turn < 5; turn += 1)
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+  }
+
   it('opens no second descriptor where the file has not been moved, however often it is asked', async () => {
     const sink = await LogSink.file(path, null);
     sink.write('one\n');
@@ -364,5 +372,55 @@ describe('LogSink.reopen', () => {
     full = -1;
     await until(() => openFiles().join() === path, 'the descriptor of the new file alone');
     expect(written()).toBe('one\ntwo\nthree\n');
+  });
+
+  it('tries again once a second while its disk is full, however many lines come', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    let tries = 0;
+    interceptWrites(() => (_fd, _bytes, done) => {
+      tries += 1;
+      setImmediate(() => done(Object.assign(new Error('no space'), { code: 'ENOSPC' })));
+    });
+    const sink = await LogSink.file(path, null);
+    for (let line = 1; line <= 20; line += 1) {
+      sink.write(`${line}\n`);
+      await turns();
+    }
+    expect(vi.getTimerCount()).toBe(1);
+    for (let second = 1; second <= 5; second += 1) {
+      const before = tries;
+      vi.advanceTimersByTime(1000);
+      await turns();
+      expect([tries - before, vi.getTimerCount()]).toEqual([1, 1]);
+    }
+  });
+
+  it('leaves no listener behind, however often it is flushed, and whether that ends in time or not', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const warn = vi.spyOn(process, 'emitWarning');
+    const held: (() => void)[] = [];
+    let isStalled = false;
+    interceptWrites((write) => (fd, bytes, done) => {
+      if (isStalled) held.push(() => write(fd, bytes, done));
+      else write(fd, bytes, done);
+    });
+    const sink = await LogSink.file(path, null);
+    for (let flush = 0; flush < 20; flush += 1) {
+      sink.write('line\n');
+      await sink.flush();
+    }
+    isStalled = true;
+    sink.write('line\n');
+    for (let flush = 0; flush < 20; flush += 1) {
+      const flushing = sink.flush();
+      vi.advanceTimersByTime(1000);
+      await flushing;
+    }
+    expect(warn).not.toHaveBeenCalled();
+    for (const each of held) each();
+    await sink.flush();
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
