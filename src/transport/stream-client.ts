@@ -178,7 +178,8 @@ export class StreamClient implements Client, PlaceHolder {
   }
 
   evict(): void {
-    this.destroy('evicted');
+    // One that has had its whole answer, and our goodbye, loses nothing: the sweep would say the same of it.
+    this.destroy(this.#socket.writableFinished ? 'completed' : 'evicted');
   }
 
   /** Ends the connection at once. The first reason stays. */

@@ -182,6 +182,21 @@ describe('a newcomer to a full service', () => {
     expect(reasons()).toEqual(['evicted']);
   });
 
+  it('takes the place of one that has been answered and does not say goodbye: that one has completed', async () => {
+    const daytime: Service = { stream: (client) => client.end(Buffer.from('now')) };
+    const { counters, bound, reasons } = await serveAt([here], { maxConnections: 2 }, daytime);
+    const [to] = bound;
+    const options = { host: '127.0.0.1', port: to?.port ?? 0 };
+    const lingering = [await TcpClient.connect(options), await TcpClient.connect(options)];
+    for (const client of lingering) await until(() => client.ended, 'the answer and the goodbye');
+    expect(reasons()).toEqual([]);
+    const newcomer = await connect(to, '127.0.0.2');
+    await newcomer.take(3);
+    await until(() => reasons().length > 0, 'its line');
+    expect(reasons()).toEqual(['completed']);
+    expect(counters.stream).toMatchObject({ accepted: 3, closed: { completed: 1, evicted: 0 }, refused: { limit: 0 } });
+  });
+
   it('takes the place of one that takes nothing: that one is reset, and the kernel keeps nothing for it', async () => {
     const bytes = Buffer.alloc(16 * 1024 * 1024, 'more ');
     const flood: Service = { stream: (client) => client.write(bytes) };
