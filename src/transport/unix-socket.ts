@@ -8,16 +8,19 @@ import {
   lstatSync,
   openSync,
   readlinkSync,
-  type Stats,
   unlinkSync,
 } from 'node:fs';
 import { connect } from 'node:net';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as pauseFor } from 'node:timers/promises';
 import { SmallservdError } from '../errors.ts';
 import { O_PATH, pathOf } from '../path-descriptor.ts';
 import type { SocketAccess } from './listener.ts';
 import { openError } from './open-error.ts';
 import type { PlannedListener } from './plan.ts';
+
+/** A daemon that starts beside us refuses clients between its bind and its listen: how much later a dead socket is looked at again. */
+const secondLookMs = 200;
 
 /** A file that a listener is to have. */
 interface Place {
@@ -34,11 +37,13 @@ interface Place {
  */
 export class SocketFiles {
   readonly #maker: number;
+  readonly #pause: (ms: number) => Promise<void>;
   readonly #places = new Map<string, Place>();
 
   /** `maker`: the user of the process that binds the sockets. */
-  constructor(maker: number = process.geteuid?.() ?? 0) {
+  constructor(maker: number = process.geteuid?.() ?? 0, pause: (ms: number) => Promise<void> = pauseFor) {
     this.#maker = maker;
+    this.#pause = pause;
   }
 
   /**
@@ -47,20 +52,9 @@ export class SocketFiles {
    * write, or what `openError` makes of the system's error.
    */
   async prepare(plan: readonly PlannedListener[], user: number = this.#maker): Promise<void> {
-    for (const planned of plan) {
-      const { target } = planned;
-      if (!('path' in target) || target.access === undefined) continue;
-      let folder: number | undefined;
-      try {
-        folder = openSync(dirname(target.path), O_PATH | constants.O_DIRECTORY);
-        if (isRoot()) assertOurs(planned, folder, [0, this.#maker, user, target.access.uid]);
-        await this.#prepare(target.path, folder);
-      } catch (error) {
-        throw error instanceof SmallservdError ? error : openError(planned, error);
-      } finally {
-        if (folder !== undefined) closeSync(folder);
-      }
-    }
+    // All at once, so that they share one pause; none is at work any more when this is over.
+    const all = await Promise.allSettled(plan.map((planned) => this.#prepare(planned, user)));
+    for (const one of all) if (one.status === 'rejected') throw one.reason;
   }
 
   /**
@@ -83,15 +77,37 @@ export class SocketFiles {
     }
   }
 
-  async #prepare(path: string, folder: number): Promise<void> {
+  async #prepare(planned: PlannedListener, user: number): Promise<void> {
+    const { target } = planned;
+    if (!('path' in target) || target.access === undefined) return;
+    let folder: number | undefined;
+    try {
+      folder = openSync(dirname(target.path), O_PATH | constants.O_DIRECTORY);
+      if (isRoot()) assertOurs(planned, folder, [0, this.#maker, user, target.access.uid]);
+      await this.#makeRoom(target.path, folder);
+    } catch (error) {
+      throw error instanceof SmallservdError ? error : openError(planned, error);
+    } finally {
+      if (folder !== undefined) closeSync(folder);
+    }
+  }
+
+  async #makeRoom(path: string, folder: number): Promise<void> {
     // By the folder that was looked at, whatever its path leads to by now. Somebody who can write there may exchange the file before it is removed,
     // but could have removed it as well.
     const file = join(pathOf(folder), basename(path));
-    const found = lstatSync(file, { throwIfNoEntry: false });
-    if (found?.isSocket() === true && (await isDead(file, found))) unlinkSync(file);
+    const found = lstatSync(file, { bigint: true, throwIfNoEntry: false });
+    if (found?.isSocket() === true && (await this.#staysDead(file, found))) unlinkSync(file);
     // So root never takes a file for its own that was there before. A listener that a reload brings back may still be open.
     else if (found !== undefined && isRoot() && !this.#places.has(path)) throw failure('EADDRINUSE');
     this.#places.set(path, { ...this.#places.get(path), path: join(linkedBy(folder), basename(path)) });
+  }
+
+  async #staysDead(file: string, found: BigIntStats): Promise<boolean> {
+    if (!(await isDead(file, found))) return false;
+    await this.#pause(secondLookMs);
+    const now = lstatSync(file, { bigint: true, throwIfNoEntry: false });
+    return now?.ino === found.ino && (await isDead(file, now));
   }
 
   #grant(planned: PlannedListener, place: Place | undefined, file: number, { mode, uid, gid }: SocketAccess): void {
@@ -193,9 +209,10 @@ function formatMode(mode: number): string {
 }
 
 /** Whether nobody listens on a socket. */
-async function isDead(path: string, { uid, mode }: Stats): Promise<boolean> {
+async function isDead(path: string, stats: BigIntStats): Promise<boolean> {
+  const mode = Number(stats.mode);
   // To connect takes the right to write, which a mode may deny to ourselves.
-  const isShut = !isRoot() && uid === process.geteuid?.() && (mode & 0o200) === 0;
+  const isShut = !isRoot() && Number(stats.uid) === process.geteuid?.() && (mode & 0o200) === 0;
   if (isShut) chmodSync(path, mode | 0o200);
   try {
     return await refusesClients(path);

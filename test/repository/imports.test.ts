@@ -89,6 +89,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'kernel',
     'service.ts',
     'no-debugger.ts',
+    'path-descriptor.ts',
   ],
 };
 

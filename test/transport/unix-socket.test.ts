@@ -2,11 +2,13 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -18,11 +20,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { libc } from '../../src/kernel/libc.ts';
 import type { SocketAccess } from '../../src/transport/listener.ts';
 import type { PlannedListener } from '../../src/transport/plan.ts';
 import { bindPrivately, SocketFiles } from '../../src/transport/unix-socket.ts';
 import { serve } from '../support/daemon.ts';
 import { TcpClient } from '../support/tcp.ts';
+import { until } from '../support/wait.ts';
 
 let directory = '';
 let path = '';
@@ -35,10 +39,26 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** What a daemon leaves that was killed: a socket file on which nobody listens. */
-function leaveDeadSocket(): void {
+function leaveDeadSocket(file: string = path): void {
   const script = 'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))';
-  expect(() => execFileSync(process.execPath, ['-e', script, path], { stdio: 'ignore' })).toThrow();
-  expect(lstatSync(path).isSocket()).toBe(true);
+  expect(() => execFileSync(process.execPath, ['-e', script, file], { stdio: 'ignore' })).toThrow();
+  expect(lstatSync(file).isSocket()).toBe(true);
+}
+
+/** A daemon that has bound its socket, and does not listen yet; what it returns makes it do so. Undefined where koffi is missing. */
+async function bindWithoutListening(): Promise<(() => void) | undefined> {
+  if (libc === undefined) return undefined;
+  const { default: koffi } = await import('koffi');
+  const library = koffi.load(null);
+  const socket = library.func('int socket(int, int, int)');
+  const bindTo = library.func('int bind(int, void *, int)');
+  const listen = library.func('int listen(int, int)');
+  const descriptor = Number(socket(1, 1, 0));
+  onTestFinished(() => closeSync(descriptor));
+  // unix(7): AF_UNIX in two bytes of the machine's order, then the path.
+  const address = Buffer.concat([Buffer.from(new Uint16Array([1]).buffer), Buffer.from(`${path}\0`)]);
+  expect(bindTo(descriptor, address, address.length)).toBe(0);
+  return () => expect(listen(descriptor, 8)).toBe(0);
 }
 
 async function expectEcho(): Promise<void> {
@@ -314,6 +334,41 @@ describe('SocketFiles', () => {
     await bind();
     expect(failureOf(() => new SocketFiles().grant(planned({ mode: 0o777 })))).toMatchObject(replaced);
     expect(modeOf()).toBe(0o600);
+  });
+
+  it('leaves alone the socket of a daemon that has bound it, and listens a moment later', async () => {
+    const listen = await bindWithoutListening();
+    if (listen === undefined) return;
+    const pauses: number[] = [];
+    const files = new SocketFiles(uid, async (ms) => {
+      pauses.push(ms);
+      listen();
+    });
+    await files.prepare(planned()).catch(() => {});
+    expect([pauses, existsSync(path)]).toEqual([[200], true]);
+  });
+
+  it.each<[string, () => void, string]>([
+    ['was exchanged', () => renameSync(join(directory, 'next'), path), 'echo.sock'],
+    ['has gone', () => unlinkSync(path), 'next'],
+  ])('removes no dead socket that %s meanwhile', async (_what, change, left) => {
+    leaveDeadSocket();
+    leaveDeadSocket(join(directory, 'next'));
+    const files = new SocketFiles(uid, async () => change());
+    await files.prepare(planned()).catch((error: unknown) => expect(error).toMatchObject({ code: 'LISTEN_IN_USE' }));
+    expect(readdirSync(directory)).toEqual([left]);
+  });
+
+  it('looks at all dead sockets again after one pause', async () => {
+    const other = join(directory, 'other.sock');
+    for (const file of [path, other]) leaveDeadSocket(file);
+    let waiting = 0;
+    const files = new SocketFiles(uid, async () => {
+      waiting += 1;
+      await until(() => waiting === 2, 'the other one to wait too');
+    });
+    await files.prepare([...planned(), ...planned({}, other)]);
+    expect([existsSync(path), existsSync(other)]).toEqual([false, false]);
   });
 
   it('says so where the file is gone', async () => {
