@@ -102,8 +102,11 @@ export class Admission {
     if (exceeded !== undefined) this.#onWouldRefuse(exceeded);
     // Its descriptor is closed when `evict` returns, and becomes the newcomer's. The victim's own `release` finds its
     // place given up.
-    victim?.holder?.evict();
-    victim?.leave();
+    if (victim !== undefined) {
+      this.#descriptors.handedOver();
+      victim.holder?.evict();
+      victim.leave();
+    }
     return (exempt ? this.#exempt : this.#bound).add(high, low);
   }
 

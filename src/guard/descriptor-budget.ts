@@ -42,7 +42,11 @@ export class DescriptorBudget {
     return {
       isLeft,
       take: () => {
-        if (!isLeft()) return this.#refuse();
+        if (!isLeft()) {
+          this.#refused += 1;
+          this.#tellShortage();
+          return false;
+        }
         if (used < this.#own) this.#owed -= 1;
         used += 1;
         this.#used += 1;
@@ -52,6 +56,9 @@ export class DescriptorBudget {
         used -= 1;
         this.#used -= 1;
         if (used < this.#own) this.#owed += 1;
+      },
+      handedOver: () => {
+        if (!isLeft()) this.#tellShortage();
       },
     };
   }
@@ -65,11 +72,9 @@ export class DescriptorBudget {
     this.#refused = 0;
   }
 
-  #refuse(): false {
-    this.#refused += 1;
+  #tellShortage(): void {
     if (!this.#isShort) this.#events.onShortage(this.#budget);
     this.#isShort = true;
-    return false;
   }
 }
 
@@ -81,6 +86,8 @@ export interface DescriptorShare {
   take(): boolean;
   /** The client is gone; once for each `take` that gave one. */
   release(): void;
+  /** A newcomer gets that of a client who is made to go: a shortage too, if there was no other. */
+  handedOver(): void;
 }
 
 /** Descriptors that are no client's: Node's own, pipes, the log, the admin endpoint, files that services read, programs that they start. */

@@ -430,7 +430,7 @@ describe('a full service', () => {
     outcomes(mine, ['192.0.2.1', '192.0.2.1', '192.0.2.1']);
     expect(outcomes(theirs, ['192.0.2.2'])).toEqual([no]);
     expect(outcomes(mine, ['192.0.2.2'])).toEqual([no]);
-    expect([mine.active, mine.evicted.length, theirs.evicted.length, told]).toEqual([3, 1, 0, []]);
+    expect([mine.active, mine.evicted.length, theirs.evicted.length, told]).toEqual([3, 1, 0, ['shortage']]);
     expect(outcomes(theirs, ['192.0.2.3'])).toEqual(['limit']);
     expect(told).toEqual(['shortage']);
     expect(mine.release('192.0.2.2')).toBe(true);

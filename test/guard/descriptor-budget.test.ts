@@ -92,6 +92,21 @@ describe('DescriptorBudget', () => {
     expect(events).toEqual(['short of 16', 'relief, 5 refused']);
   });
 
+  it('tells of a shortage where a client has to hand its descriptor over, too, and of nothing where some are left', () => {
+    const { subject, events } = told(4);
+    const share = subject.share();
+    taken(share, 3);
+    share.handedOver();
+    expect(events).toEqual([]);
+    taken(share, 1);
+    share.handedOver();
+    share.handedOver();
+    expect(events).toEqual(['short of 4']);
+    share.release();
+    subject.review();
+    expect(events).toEqual(['short of 4', 'relief, 0 refused']);
+  });
+
   it('tells of the next one anew, and counts it by itself; between two reviews there is one at the most', () => {
     const { subject, events } = told(1);
     const share = subject.share();
