@@ -16,10 +16,9 @@ const retryMs = 1000;
 /** How long the end of the process may wait for the log's reader, and a reopening for the disk of the file before. */
 const flushDeadlineMs = 1000;
 
-/** A log file, and what it takes to open it again. */
+/** A log file, and where it is opened again. */
 interface LogFile extends OpenLogFile {
   readonly path: string;
-  readonly owner: LogOwner | null;
 }
 
 /** Where finished lines go; one process has one. A stalled reader costs lines, never the event loop. */
@@ -29,6 +28,7 @@ export class LogSink {
   readonly #shape: (line: string) => string;
   /** Undefined: standard output. */
   #file: LogFile | undefined;
+  #owner: LogOwner | null;
   /** That of the file before the last reopening: lines may wait for it still. */
   #previous: SonicBoom | undefined;
   #reopening: Promise<void> = Promise.resolve();
@@ -38,9 +38,10 @@ export class LogSink {
   #droppedInAll = 0;
   #recovered: ((droppedLines: number) => void) | undefined;
 
-  private constructor(fd: number, shape: (line: string) => string, file?: LogFile) {
+  private constructor(fd: number, shape: (line: string) => string, file?: LogFile, owner: LogOwner | null = null) {
     this.#shape = shape;
     this.#file = file;
+    this.#owner = owner;
     this.#destination = this.#open(fd);
   }
 
@@ -88,7 +89,12 @@ export class LogSink {
   /** Appends JSON lines to a file, in a place that only root, the user of this process and `owner` decide on. Throws what `openLogFile` throws. */
   static async file(path: string, owner: LogOwner | null): Promise<LogSink> {
     const opened = await openLogFile(path, owner);
-    return new LogSink(opened.fd, escapeLine, { ...opened, path, owner });
+    return new LogSink(opened.fd, escapeLine, { ...opened, path }, owner);
+  }
+
+  /** Who may own the log file, besides root and the user of this process, when it is opened again. */
+  trust(owner: LogOwner | null): void {
+    this.#owner = owner;
   }
 
   #open(fd: number): SonicBoom {
@@ -143,7 +149,7 @@ export class LogSink {
   async #reopen(): Promise<void> {
     const old = this.#file;
     if (old === undefined) return;
-    const opened = await openLogFile(old.path, old.owner);
+    const opened = await openLogFile(old.path, this.#owner);
     const isMoved = opened.inode !== old.inode;
     if (isMoved && (await this.#previousIsClosed())) {
       const previous = this.#destination;

@@ -328,6 +328,18 @@ describe('a log file in good hands', () => {
     await expect(LogSink.file(path, null)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
   });
 
+  it.skipIf(!isRoot)('is opened again in the hands of whoever is trusted by then', async () => {
+    const sink = await LogSink.file(path, null);
+    chownSync(folder, owner.uid, owner.gid);
+    renameSync(path, join(folder, 'moved'));
+    await expect(sink.reopen()).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
+    sink.trust(owner);
+    await sink.reopen();
+    expect(existsSync(path)).toBe(true);
+    sink.trust(null);
+    await expect(sink.reopen()).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
+  });
+
   it('may be named with dots and slashes', async () => {
     const odd = `${folder}/./../folder//log`;
     await LogSink.file(odd, owner);

@@ -3,7 +3,7 @@ import type { Clock } from '../clock/clock.ts';
 import { configDifferences, formatDifference } from '../config/difference.ts';
 import { configToJson } from '../config/print.ts';
 import { SmallservdError } from '../errors.ts';
-import { findIdentity } from '../supervisor/identity.ts';
+import { findIdentity, type Identity } from '../supervisor/identity.ts';
 import type { RunningListener } from '../running-daemon.ts';
 import { socketAccessFor } from '../supervisor/socket-access.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
@@ -29,6 +29,8 @@ export interface ReloaderOptions {
   readonly clock: Clock;
   readonly log: Logger;
   onStart(): void;
+  /** The workers are those of another config, and run as `identity`. */
+  onReplaced(identity: Identity | null): void;
   onEnd(): void;
 }
 
@@ -122,6 +124,7 @@ export class Reloader {
     const before = new Set(supervisor.listeners.map(nameOf));
     await supervisor.reload({ config, source: next.source, plan, identity });
     this.#current = next;
+    this.#options.onReplaced(identity);
     log.level = config.log.level;
     logListeners(
       supervisor.listeners.filter((each) => !before.has(nameOf(each))),

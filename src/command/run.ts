@@ -104,6 +104,7 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
       clock: systemClock,
       log,
       onStart: () => manager.reloading(),
+      onReplaced: (workers) => sink.trust(workers),
       onEnd: () => manager.reloaded(conditionOf(daemon).status),
     });
     snapshots.reloader = reloader;

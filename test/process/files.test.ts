@@ -197,6 +197,36 @@ describe('a log file that somebody else could decide on', () => {
       stderr: `smallservd: log.file ${file}: the folder ${folder} belongs to uid 4002: expected uid 0 or 65534\n`,
     });
   });
+
+  it.skipIf(!isRoot)(
+    'may be in a folder of the user that a reload has brought, and no longer of the one before',
+    async () => {
+      const { folder, file } = place();
+      const of = (id: number): object => ({
+        workers: 1,
+        user: `${id}`,
+        group: `${id}`,
+        log: { file },
+        services: { echo },
+      });
+      const config = writeConfig(of(65_534));
+      const daemon = DaemonProcess.spawn(['--config', config]);
+      await until(() => linesOf(file).some(({ msg }) => msg === 'ready'), 'ready');
+      writeFileSync(config, JSON.stringify(of(4002)));
+      daemon.signal('SIGHUP');
+      await until(() => linesOf(file).some(({ msg }) => msg === 'reloaded'), 'the reload');
+      chownSync(folder, 4002, 4002);
+      const moved = `${folder}.moved`;
+      renameSync(file, moved);
+      daemon.signal('SIGUSR1');
+      await until(() => linesOf(file).some(({ msg }) => msg === 'log file reopened'), 'the new file');
+      chownSync(folder, 65_534, 65_534);
+      daemon.signal('SIGUSR1');
+      const refused = 'cannot reopen the log file, keeping the old one';
+      await until(() => linesOf(file).some(({ msg }) => msg === refused), 'the refusal');
+      expect(await daemon.stop()).toBe(0);
+    },
+  );
 });
 
 /** A log file that is not there yet, in its folder, and a file that nobody may write to. */
