@@ -16,7 +16,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { type OpenLogFile, openLogFile } from '../src/log-file.ts';
 
 /** Called before each open(2), with how many there were. */
-const beforeOpen = vi.hoisted(() => ({ hook: (_opened: number): void => {}, opened: 0 }));
+const beforeOpen = vi.hoisted(() => ({ hook: (_count: number): void => {}, opened: 0 }));
 
 vi.mock('node:fs', async (importOriginal) => {
   const fs = await importOriginal<typeof import('node:fs') & { open: (...args: unknown[]) => void }>();
@@ -67,8 +67,8 @@ const exchanges: readonly (readonly [string, () => void])[] = [
 
 /** As somebody does who may write to the folder above. */
 function exchangeAt(at: number, put: () => void): void {
-  beforeOpen.hook = (opened) => {
-    if (opened !== at) return;
+  beforeOpen.hook = (count) => {
+    if (count !== at) return;
     renameSync(folder, join(directory, 'away'));
     put();
   };

@@ -176,6 +176,14 @@ describe('LogSink.file', () => {
   });
 });
 
+/** Some of the event loop: what is due by then has happened. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1)
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+}
+
 describe('LogSink.reopen', () => {
   let directory = '';
   let path = '';
@@ -228,14 +236,6 @@ describe('LogSink.reopen', () => {
       changed(fd, Buffer.from(data as string), rest.at(-1) as Parameters<Write>[2]);
     };
     vi.spyOn(fs, 'write').mockImplementation(replacement);
-  }
-
-  /** Some of the event loop: what is due by then has happened. */
-  async function turns(): Promise<void> {
-    for (let turn = 0; turn < 5; turn += 1)
-      await new Promise((resolve) => {
-        setImmediate(resolve);
-      });
   }
 
   it('opens no second descriptor where the file has not been moved, however often it is asked', async () => {
