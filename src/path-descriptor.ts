@@ -1,6 +1,6 @@
 /**
- * open(2): a descriptor that tells which file is meant, and opens nothing. The same on every architecture that Node has;
- * Node has no name for it.
+ * open(2): a descriptor that tells which file is meant, and opens nothing. The same on every architecture that Node
+ * has; Node has no name for it.
  */
 export const O_PATH = 0o10_000_000;
 

@@ -19,7 +19,7 @@ import type { SocketAccess } from './listener.ts';
 import { openError } from './open-error.ts';
 import type { PlannedListener } from './plan.ts';
 
-/** A daemon that starts beside us refuses clients between its bind and its listen: how much later a dead socket is looked at again. */
+/** When a dead socket is looked at again: a daemon that is starting refuses clients between its bind and its listen. */
 const secondLookMs = 200;
 
 /** A file that a listener is to have. */

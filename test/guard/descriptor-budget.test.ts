@@ -92,7 +92,7 @@ describe('DescriptorBudget', () => {
     expect(events).toEqual(['short of 16', 'relief, 5 refused']);
   });
 
-  it('tells of a shortage where a client has to hand its descriptor over, too, and of nothing where some are left', () => {
+  it('tells of a shortage where a client hands its descriptor over, too, but not where some are left', () => {
     const { subject, events } = told(4);
     const share = subject.share();
     taken(share, 3);

@@ -45,7 +45,7 @@ function leaveDeadSocket(file: string = path): void {
   expect(lstatSync(file).isSocket()).toBe(true);
 }
 
-/** A daemon that has bound its socket, and does not listen yet; what it returns makes it do so. Undefined where koffi is missing. */
+/** A daemon that has bound its socket, and listens once the result is called. Undefined where koffi is missing. */
 async function bindWithoutListening(): Promise<(() => void) | undefined> {
   if (libc === undefined) return undefined;
   const { default: koffi } = await import('koffi');
