@@ -7,7 +7,7 @@ import type { Clock } from '../clock/clock.ts';
 import { SmallservdError } from '../errors.ts';
 import { Channel, channelDescriptor } from '../supervisor/channel.ts';
 import { childArguments } from '../supervisor/child-arguments.ts';
-import { logComplaints } from '../supervisor/complaints.ts';
+import { readComplaints } from '../supervisor/complaints.ts';
 import type { Identity } from '../supervisor/identity.ts';
 import { readReport } from '../supervisor/reports.ts';
 import type { PlannedListener } from '../transport/plan.ts';
@@ -114,7 +114,7 @@ class AdminChild implements AdminEndpoint {
       // The fourth is Node's own channel in workers.
       stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe', ...descriptors],
     });
-    logComplaints(child.stderr, clock, log, {}, 'the admin process complains');
+    readComplaints(child.stderr, clock, (complaint) => log.error(complaint, 'the admin process complains'));
     child.on('error', (error) => {
       log.warn({ err: error }, 'the admin process cannot be reached');
       // One that could not be made at all has no exit.

@@ -10,7 +10,7 @@ import type { ProcessHealth } from '../process-health.ts';
 import { Lines } from './lines.ts';
 import { Channel, channelDescriptor } from './channel.ts';
 import { childArguments } from './child-arguments.ts';
-import { logComplaints } from './complaints.ts';
+import { readComplaints } from './complaints.ts';
 import { type ClusterRules, forkGuarded } from './cluster-requests.ts';
 import type { WorkerOrder } from './messages.ts';
 import { readReport, type WorkerReport, type workerReports } from './reports.ts';
@@ -155,7 +155,7 @@ export class WorkerProcess {
     );
     const { stdout, stderr } = this.#worker.process;
     stdout?.setEncoding('utf8').on('data', (text: string) => lines.write(text));
-    logComplaints(stderr, clock, log, { worker: this.name }, 'a worker complains');
+    readComplaints(stderr, clock, (complaint) => log.error({ worker: this.name, ...complaint }, 'a worker complains'));
   }
 }
 
