@@ -21,7 +21,8 @@ RUN npm run build \
  && npm rebuild --foreground-scripts raw-socket \
  && rm -r node_modules/.package-lock.json node_modules/nan node_modules/raw-socket/prebuilds node_modules/raw-socket/src \
       node_modules/raw-socket/build/Release/obj.target node_modules/raw-socket/build/Release/.deps \
- && rm -rf node_modules/typescript node_modules/@typescript node_modules/@koromix/*/musl_* node_modules/koffi/src/koffi/src \
+ && rm -rf node_modules/typescript node_modules/@typescript node_modules/@koromix/*/musl_* \
+ && find node_modules/koffi/src/koffi/src -type f ! -name 'static.*' -delete \
  && find node_modules -type d -empty -delete
 # The config that is used when none is named becomes that of /etc/smallservd.
 RUN chmod 755 dist/smallservd.js dist/smallserv.js \

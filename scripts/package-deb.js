@@ -218,7 +218,7 @@ function isRun(path) {
 
 /** Not what is for those who work on the package. Ready built addons are chosen one by one, and one that was compiled here fits one Node only. */
 function isOfPackage(file) {
-  return !/^(?:\.|node_modules\/|(?:test|tests|bench|benchmark|benchmarks|doc|docs|example|examples|fixture|prebuilds|musl_\w+)\/|build\/Release\/|src\/raw\.|src\/koffi\/(?:src\/|CMakeLists)|vendor\/|(?:cnoke|build)\.cjs$|binding\.gyp$|Makefile$|CNAME$)/.test(
+  return !/^(?:\.|node_modules\/|(?:test|tests|bench|benchmark|benchmarks|doc|docs|example|examples|fixture|prebuilds|musl_\w+)\/|build\/Release\/|src\/raw\.|src\/koffi\/(?:src\/(?!static\.)|CMakeLists)|vendor\/|(?:cnoke|build)\.cjs$|binding\.gyp$|Makefile$|CNAME$)/.test(
     file,
   );
 }

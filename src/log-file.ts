@@ -126,12 +126,15 @@ async function resolveFolder(path: string, trusted: Trusted): Promise<{ folder: 
   let folder = '/';
   let stats = top;
   let links = 0;
+  let isOwners = false;
   for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
     const next = join(folder, part);
+    isOwners ||= trusted.isOwners(stats);
     const found = await lstatExact(next).catch(missing);
     if (found === undefined) throw new Error(`there is no folder ${next}`);
     if (found.isSymbolicLink()) {
       trusted.assertOwner(`the symbolic link ${next}`, found);
+      isOwners ||= trusted.isOwners(found);
       links += 1;
       if (links > maxLinks) throw new Error('too many symbolic links');
       const target = await readlink(next);
@@ -145,6 +148,11 @@ async function resolveFolder(path: string, trusted: Trusted): Promise<{ folder: 
       throw new Error(`${next} is not a folder`);
     }
   }
+  // It could put another one in its place, of root's for one.
+  if (isOwners && !trusted.isOwners(stats))
+    throw new Untrusted(
+      `the workers' user decides what leads to the folder ${folder}, which belongs to uid ${stats.uid}: expected a folder of that user, or a way there that is not`,
+    );
   return { folder, inode: inodeOf(stats) };
 }
 
@@ -167,9 +175,12 @@ class Untrusted extends Error {}
 class Trusted {
   readonly #uids: ReadonlySet<number>;
   readonly #gids: ReadonlySet<number>;
+  /** Undefined where it is root or the user of this process. */
+  readonly #owner: number | undefined;
 
   constructor(owner: LogOwner | null) {
     const root = 0;
+    if (owner !== null && owner.uid !== root && owner.uid !== process.geteuid?.()) this.#owner = owner.uid;
     this.#uids = new Set([root, process.geteuid?.() ?? root, owner?.uid ?? root]);
     this.#gids = new Set([root, process.getegid?.() ?? root, owner?.gid ?? root]);
   }
@@ -177,6 +188,11 @@ class Trusted {
   assertOwner(what: string, { uid }: BigIntStats): void {
     if (this.#uids.has(Number(uid))) return;
     throw new Untrusted(`${what} belongs to uid ${uid}: expected uid ${[...this.#uids].join(' or ')}`);
+  }
+
+  /** Whether the workers' user, who is trusted with its own log alone, decides what this is. */
+  isOwners({ uid }: BigIntStats): boolean {
+    return this.#owner !== undefined && Number(uid) === this.#owner;
   }
 
   assertFolder(path: string, stats: BigIntStats): void {

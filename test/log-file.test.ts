@@ -314,7 +314,13 @@ describe('a log file in good hands', () => {
         chmodSync(folder, 0o770);
       },
     ],
-    ['a link of the user in the middle', () => linkInTheMiddle(owner.uid)],
+    [
+      'a link of the user in the middle, to a folder of the user',
+      () => {
+        linkInTheMiddle(owner.uid);
+        chownSync(`${folder}.real`, owner.uid, owner.gid);
+      },
+    ],
     [
       'a file of the user',
       () => {
@@ -326,6 +332,16 @@ describe('a log file in good hands', () => {
     make();
     await (await LogSink.file(path, owner)).flush();
     await expect(LogSink.file(path, null)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
+  });
+
+  it.skipIf(!isRoot)('is not opened in a folder of root that the user leads to', async () => {
+    linkInTheMiddle(owner.uid);
+    const message = expect.stringMatching(/the workers' user decides what leads to the folder .*folder\.real, which/);
+    await expect(LogSink.file(path, owner)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED', message });
+    chownSync(`${folder}.real`, owner.uid, owner.gid);
+    mkdirSync(join(`${folder}.real`, 'below'));
+    const below = join(folder, 'below', 'log');
+    await expect(LogSink.file(below, owner)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
   });
 
   it.skipIf(!isRoot)('is opened again in the hands of whoever is trusted by then', async () => {

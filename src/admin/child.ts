@@ -11,7 +11,7 @@ import { assumeIdentity } from '../supervisor/identity.ts';
 import { maxExplanationLength } from '../supervisor/reports.ts';
 import { openAdminServer } from './listeners.ts';
 import type { AdminServer } from './server.ts';
-import type { AdminOrder, AdminReport } from './messages.ts';
+import { type AdminOrder, type AdminReport, alivePeriodMs } from './messages.ts';
 import type { Snapshot } from './snapshot.ts';
 
 // A signal to the process group reaches this process too; only the supervisor answers it.
@@ -38,6 +38,8 @@ const supervisor = Channel.toSupervisor(
     process.exit(exitCodes.stopped);
   },
 );
+
+systemClock.every(alivePeriodMs, () => report({ type: 'alive' }));
 
 async function open({ listeners, hosts, identity }: Extract<AdminOrder, { type: 'open' }>): Promise<void> {
   assumeIdentity(identity);

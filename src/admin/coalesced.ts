@@ -1,29 +1,32 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 
 /**
- * Those who ask while an answer is being made, or waits to be made, share it: however many ask, one is being made at a
- * time, and one begins every `apartMs` milliseconds at most.
+ * Those who ask while an answer is being made share it, and so do those who ask within `maxAgeMs` milliseconds of its
+ * beginning: however many ask, few are made. An error is nobody's but theirs who wait for it.
  */
 export function coalesced<Value>(
   make: () => Promise<Value>,
-  apartMs = 0,
+  maxAgeMs: number,
   clock: Clock = systemClock,
 ): () => Promise<Value> {
-  let underWay: Promise<Value> | undefined;
-  let lastMs = Number.NEGATIVE_INFINITY;
+  let latest: Promise<Value> | undefined;
+  let beganMs = Number.NEGATIVE_INFINITY;
+  let isUnderWay = false;
   const begin = async (): Promise<Value> => {
-    const waitMs = lastMs + apartMs - clock.monotonicMs();
-    if (waitMs > 0)
-      await new Promise<void>((resolve) => {
-        clock.after(waitMs, resolve);
-      });
-    lastMs = clock.monotonicMs();
-    return make();
+    beganMs = clock.monotonicMs();
+    isUnderWay = true;
+    try {
+      return await make();
+    } catch (error) {
+      latest = undefined;
+      throw error;
+    } finally {
+      isUnderWay = false;
+    }
   };
   return async () => {
-    underWay ??= begin().finally(() => {
-      underWay = undefined;
-    });
-    return underWay;
+    if (!isUnderWay && clock.monotonicMs() - beganMs >= maxAgeMs) latest = undefined;
+    latest ??= begin();
+    return latest;
   };
 }

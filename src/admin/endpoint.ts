@@ -13,7 +13,7 @@ import { readReport } from '../supervisor/reports.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
 import { openAdminServer } from './listeners.ts';
-import { type AdminOrder, type AdminReport, adminReports } from './messages.ts';
+import { type AdminOrder, type AdminReport, adminReports, alivePeriodMs } from './messages.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
 export interface AdminEndpointOptions {
@@ -36,6 +36,9 @@ const closeMs = 500;
 
 /** How soon a process that died is replaced. */
 const restartMs = 1000;
+
+/** So many periods without a word, and it hangs. Counted, not timed: the supervisor may have been stopped itself. */
+const maxSilentPeriods = 5;
 
 /** In the child: the channel to the supervisor comes before them. */
 const firstCopy = channelDescriptor + 1;
@@ -80,6 +83,7 @@ class AdminChild implements AdminEndpoint {
   #process: AdminProcess;
   #isOpen = false;
   #isClosed = false;
+  #silentPeriods = 0;
   #resolveOpened: () => void = () => {};
   #rejectOpened: (error: Error) => void = () => {};
 
@@ -93,6 +97,10 @@ class AdminChild implements AdminEndpoint {
       this.#rejectOpened = reject;
     });
     this.#process = this.#fork();
+    const cancel = options.clock.every(alivePeriodMs, () => {
+      if (this.#isClosed) cancel();
+      else this.#watch();
+    });
   }
 
   /** The process closes its sockets, and ends. */
@@ -106,7 +114,15 @@ class AdminChild implements AdminEndpoint {
     cancel();
   }
 
+  #watch(): void {
+    this.#silentPeriods += 1;
+    if (this.#silentPeriods !== maxSilentPeriods) return;
+    this.#options.log.error({}, 'the admin process is silent: it hangs, and is killed');
+    this.#process.child.kill('SIGKILL');
+  }
+
   #fork(): AdminProcess {
+    this.#silentPeriods = 0;
     const { plan, hosts, clock, log } = this.#options;
     const descriptors = plan.flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
     const script = fileURLToPath(new URL('child.js', import.meta.url));
@@ -151,12 +167,13 @@ class AdminChild implements AdminEndpoint {
   }
 
   async #heard(child: AdminProcess, report: AdminReport): Promise<void> {
+    this.#silentPeriods = 0;
     if (report.type === 'ask') {
       const value = report.what === 'config' ? await this.#source.config() : await this.#source.snapshot();
       send(child, { type: 'answer', id: report.id, value });
     } else if (report.type === 'opened') {
       this.#letIn(child);
-    } else {
+    } else if (report.type === 'failed') {
       this.#failed(child, new SmallservdError(report.code, report.message));
     }
   }

@@ -14,11 +14,16 @@ export type AdminOrder =
     }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown };
 
+/** How often it tells that it lives. */
+export const alivePeriodMs = 1000;
+
 /** What it tells. It talks to strangers: nothing of it is read before it has been checked. */
 export type AdminReport = v.InferOutput<typeof adminReports>;
 
 export const adminReports = v.variant('type', [
   v.strictObject({ type: v.literal('opened') }),
+  /** Every second, so that it shows whether the process hangs. */
+  v.strictObject({ type: v.literal('alive') }),
   v.strictObject({ type: v.literal('failed'), code: errorCode, message: explanation }),
   v.strictObject({
     type: v.literal('ask'),

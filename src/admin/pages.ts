@@ -14,8 +14,8 @@ export interface Page {
 const json = 'application/json; charset=utf-8';
 const plain = 'text/plain; charset=utf-8';
 
-/** However often it is asked for pages: the supervisor has better things to do than to answer for them. */
-const apartMs = 20;
+/** How old an answer may be, however often it is asked for: the supervisor has better things to do. */
+const maxAgeMs = 20;
 
 /** Pages that tell nothing but yes or no: probes of orchestrators ask for them under any name. */
 const probes: ReadonlySet<string> = new Set(['/livez', '/readyz']);
@@ -30,8 +30,8 @@ export class AdminPages {
 
   constructor(source: SnapshotSource, hosts: readonly string[]) {
     this.#hosts = new Set(['localhost', ...hosts.map((host) => host.toLowerCase())]);
-    const snapshot = coalesced(async () => source.snapshot(), apartMs);
-    const config = coalesced(async () => source.config(), apartMs);
+    const snapshot = coalesced(async () => source.snapshot(), maxAgeMs);
+    const config = coalesced(async () => source.config(), maxAgeMs);
     this.#pages = new Map([
       ['/', async () => textPage(200, 'smallservd: /metrics /livez /readyz /status /config')],
       [
@@ -49,9 +49,9 @@ export class AdminPages {
           return notReady.length === 0 ? textPage(200, 'ok') : textPage(503, `not ready: ${notReady.join('; ')}`);
         },
       ],
-      ['/metrics', coalesced(async () => page(200, metricsType, await formatMetrics(await snapshot())))],
-      ['/status', coalesced(async () => jsonPage(await snapshot()))],
-      ['/config', coalesced(async () => jsonPage(await config()))],
+      ['/metrics', coalesced(async () => page(200, metricsType, await formatMetrics(await snapshot())), maxAgeMs)],
+      ['/status', coalesced(async () => jsonPage(await snapshot()), maxAgeMs)],
+      ['/config', coalesced(async () => jsonPage(await config()), maxAgeMs)],
     ]);
   }
 

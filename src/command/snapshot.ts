@@ -20,6 +20,8 @@ export class DaemonSnapshots implements SnapshotSource {
   readonly #sink: LogSink;
   readonly #startedAt: Date;
   readonly #health = new HealthMeter(systemClock);
+  /** Of the config in use, made once: whoever may ask may ask often. */
+  readonly #printed = new WeakMap<PreparedConfig, { readonly config: unknown; readonly hash: string }>();
 
   constructor(prepared: PreparedConfig, sink: LogSink, startedAt: Date) {
     this.#prepared = prepared;
@@ -28,7 +30,7 @@ export class DaemonSnapshots implements SnapshotSource {
   }
 
   async config(): Promise<unknown> {
-    return configToJson(this.#current.loaded);
+    return this.#print(this.#current).config;
   }
 
   async snapshot(): Promise<Snapshot> {
@@ -42,7 +44,7 @@ export class DaemonSnapshots implements SnapshotSource {
       startedAt: this.#startedAt.toISOString(),
       state: report?.state ?? 'starting',
       notReady: whyNotReady(report),
-      config: { name: source.name, hash: hashOf(configToJson(loaded)) },
+      config: { name: source.name, hash: this.#print(this.#current).hash },
       reload: this.#reload,
       supervisor: this.#health.take(),
       workers: report?.workers ?? [],
@@ -62,6 +64,15 @@ export class DaemonSnapshots implements SnapshotSource {
       ),
       lostLogLines: this.#sink.lostInAll,
     };
+  }
+
+  #print(prepared: PreparedConfig): { readonly config: unknown; readonly hash: string } {
+    const known = this.#printed.get(prepared);
+    if (known !== undefined) return known;
+    const config = configToJson(prepared.loaded);
+    const printed = { config, hash: hashOf(config) };
+    this.#printed.set(prepared, printed);
+    return printed;
   }
 
   get #current(): PreparedConfig {

@@ -1,6 +1,6 @@
 /**
- * The one file that calls libc, through koffi (https://koffi.dev). A wrong signature here is a segmentation fault, so each function is declared
- * once, with the man page that it follows, and `test/kernel` calls each of them.
+ * The one file that calls libc, through koffi (https://koffi.dev). A wrong signature here is a segmentation fault, so each
+ * function is declared once, with the man page that it follows, and `test/kernel` calls each of them.
  */
 
 /** The functions of libc that are used. A result of -1 is an error, whose number `errno` tells. */
@@ -9,6 +9,8 @@ export interface Libc {
   prctl(operation: number, second: number, third: number, fourth: number, fifth: number): number;
   /** getsockopt(2). `length` holds the size of `value` in bytes, and afterwards how much of it was filled. */
   getsockopt(descriptor: number, level: number, name: number, value: Uint8Array, length: Uint32Array): number;
+  /** fcntl(2), for operations whose argument is an int. */
+  fcntl(descriptor: number, operation: number, argument: number): number;
   /** _exit(2). It does not return. */
   _exit(status: number): void;
   /** Of the call just before. */
@@ -28,6 +30,8 @@ async function load(): Promise<Libc | undefined> {
     return {
       prctl: library.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
       getsockopt: library.func('int getsockopt(int, int, int, _Out_ void *, _Inout_ uint32_t *)'),
+      // Of its variable arguments there is one, which Linux passes as it passes any other.
+      fcntl: library.func('int fcntl(int, int, int)'),
       _exit: library.func('void _exit(int)'),
       errno: () => koffi.errno(),
     };

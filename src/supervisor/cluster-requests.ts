@@ -2,6 +2,8 @@ import { createHook } from 'node:async_hooks';
 import type { Worker } from 'node:cluster';
 import { StringDecoder } from 'node:string_decoder';
 import * as v from 'valibot';
+import { duplicate } from '../kernel/duplicate.ts';
+import { readDescriptor } from './channel.ts';
 import { MessageRate } from './message-rate.ts';
 import { readReport } from './reports.ts';
 
@@ -35,6 +37,8 @@ const clusterMessage = v.union([
   ]),
 ]);
 
+type ClusterMessage = v.InferOutput<typeof clusterMessage>;
+
 /** A listener that a worker's node:cluster asks the primary for. */
 export type ListenerRequest = Pick<
   v.InferOutput<typeof request>,
@@ -53,22 +57,28 @@ export interface ClusterRules {
 
 /** What the handle of Node's own channel has, which its documentation does not mention. */
 interface ChannelHandle {
+  readonly fd: number;
   onread: (bytes: ArrayBuffer | undefined) => void;
+  readStop(): void;
   /** A descriptor that came with the bytes. */
   pendingHandle: { close(): void } | null | undefined;
 }
 
-/** What node:cluster in the primary calls, with a message of its own. */
-interface Sender {
+/** What node:cluster in the primary calls, with a message of its own, and what it listens to. */
+interface ClusterChild {
+  readonly connected: boolean;
   send(message: object, ...more: unknown[]): boolean;
+  emit(event: 'internalMessage', message: object): boolean;
+  disconnect(): void;
   /** Where a descriptor was sent and is not acknowledged: what is to be sent after it. */
   readonly _handleQueue?: readonly unknown[] | null;
 }
 
 /**
  * Forks a worker of node:cluster and stands between its channel and Node, which believes all that comes, holds a message
- * of any size in memory, and throws at some where nobody can catch it. What is not a message of node:cluster, or asks
- * for what `rules` do not allow, is not passed on, nor is anything after it; `failed` is told.
+ * of any size in memory, throws at some where nobody can catch it, and aborts at descriptors of files. What is not a
+ * message of node:cluster, or asks for what `rules` do not allow, is not passed on, nor is anything after it; `failed` is
+ * told.
  */
 export function forkGuarded(fork: () => Worker, rules: ClusterRules, failed: (fault: string) => void): Worker {
   const handles: object[] = [];
@@ -86,95 +96,146 @@ export function forkGuarded(fork: () => Worker, rules: ClusterRules, failed: (fa
   // Where there is no process there is no channel.
   if (handle === undefined && worker.process.pid !== undefined)
     throw new Error('the channel of node:cluster is not where it was');
-  if (handle !== undefined) guard(handle, new ClusterRequests(worker.process, rules), failed);
+  if (handle !== undefined) guard(handle, worker.process, rules, failed);
   return worker;
 }
 
-/** Passes on what `requests` finds nothing wrong with. */
-function guard(handle: ChannelHandle, requests: ClusterRequests, failed: (fault: string) => void): void {
-  const onread = handle.onread.bind(handle);
+/** Passes on to node:cluster what is found right. */
+function guard(handle: ChannelHandle, child: ClusterChild, rules: ClusterRules, failed: (fault: string) => void): void {
+  const requests = new ClusterRequests(child, rules);
   let hasFailed = false;
+  const fail = (fault: string): void => {
+    if (hasFailed) return;
+    hasFailed = true;
+    failed(fault);
+  };
+  const take = (bytes: Uint8Array): void => {
+    if (hasFailed) return;
+    const { messages, fault } = requests.read(bytes);
+    // As Node itself does.
+    for (const message of messages) process.nextTick(() => child.emit('internalMessage', message));
+    if (fault !== undefined) fail(fault);
+  };
+  const copy = duplicate(handle.fd);
+  if (copy === undefined) {
+    takeFrom(handle, take, fail);
+    return;
+  }
+  // The channel takes descriptors, and at that of a file or a terminal Node aborts: one that is read as any other does not.
+  handle.readStop();
+  readDescriptor(copy, take, () => {
+    if (child.connected) child.disconnect();
+  });
+}
+
+/** Where a descriptor cannot be copied: bytes are taken from Node's own channel, and a worker that sends a descriptor fails. */
+function takeFrom(handle: ChannelHandle, take: (bytes: Uint8Array) => void, fail: (fault: string) => void): void {
+  const onread = handle.onread.bind(handle);
   handle.onread = (bytes) => {
-    const isDescriptor = handle.pendingHandle !== null && handle.pendingHandle !== undefined;
-    const fault = isDescriptor ? 'a descriptor' : bytes === undefined ? undefined : requests.faultIn(bytes);
-    if (isDescriptor) {
-      handle.pendingHandle?.close();
+    if (handle.pendingHandle !== null && handle.pendingHandle !== undefined) {
+      handle.pendingHandle.close();
       handle.pendingHandle = null;
+      fail('a descriptor');
     }
-    if (fault !== undefined && !hasFailed) {
-      hasFailed = true;
-      failed(fault);
-    }
-    // The end of the channel is always passed on.
-    if (!hasFailed || bytes === undefined) onread(bytes);
+    if (bytes === undefined) onread(bytes);
+    else take(new Uint8Array(bytes));
   };
 }
 
 /** What one worker has asked the primary for, as the primary knows it. */
 class ClusterRequests {
-  readonly #sender: Sender;
+  readonly #child: ClusterChild;
   readonly #rules: ClusterRules;
   readonly #rate: MessageRate;
   readonly #decoder = new StringDecoder('utf8');
   #rest = '';
-  /** The listeners that it has, or that the primary is about to send, by node:cluster's own keys. */
+  /** The listeners that it has, or has asked for. */
   readonly #held = new Set<string>();
+  /** Those that it has asked for, by the number of the request. */
+  readonly #asked = new Map<number, string>();
+  /** Those that it has, by the key that the primary gave them; each version of Node makes it of something else. */
+  readonly #given = new Map<string, string>();
 
-  constructor(sender: Sender, rules: ClusterRules) {
-    this.#sender = sender;
+  constructor(child: ClusterChild, rules: ClusterRules) {
+    this.#child = child;
     this.#rules = rules;
     // It asks for each of its listeners, tells that it listens and acknowledges, all of them at once when it starts.
     this.#rate = new MessageRate(200 + 4 * rules.maxListeners, rules.monotonicMs);
-    const send = sender.send.bind(sender);
-    sender.send = (message, ...more) => {
-      // The primary forgets what it could not open, and the worker asks again under another index.
-      const { errno, key } = message as { readonly errno?: unknown; readonly key?: unknown };
-      if (typeof errno === 'number' && errno !== 0 && typeof key === 'string') this.#held.delete(key);
+    const send = child.send.bind(child);
+    child.send = (message, ...more) => {
+      this.#answered(message);
       return send(message, ...more);
     };
   }
 
-  /** What is wrong in what comes next, if anything. Nothing may be read after a fault. */
-  faultIn(bytes: ArrayBuffer): string | undefined {
-    const lines = (this.#rest + this.#decoder.write(Buffer.from(bytes))).split('\n');
-    this.#rest = lines.pop() ?? '';
-    if (this.#rest.length > maxMessageBytes) return `a message of more than ${maxMessageBytes} bytes`;
-    let acknowledgements = 0;
-    for (const line of lines) {
-      if (!this.#rate.take()) return `more than ${this.#rate.perSecond} messages in a second`;
-      const reading = read(line);
-      if (typeof reading === 'string') return reading;
-      if (reading.cmd === 'NODE_HANDLE_ACK') acknowledgements += 1;
-      // Node asserts that a descriptor is on its way. A second one would be for a descriptor that Node sends after the first.
-      if (acknowledgements > (this.#unacknowledged === undefined ? 0 : 1)) return 'an acknowledgement of nothing';
-      const fault = reading.cmd === 'NODE_CLUSTER' ? this.#faultOf(reading) : undefined;
-      if (fault !== undefined) return fault;
-    }
-    return undefined;
+  /** The primary answers: it has opened a listener, or could not. */
+  #answered(message: { readonly ack?: unknown; readonly errno?: unknown; readonly key?: unknown }): void {
+    const { ack, errno, key } = message;
+    if (typeof ack !== 'number' || typeof key !== 'string') return;
+    const listener = this.#asked.get(ack);
+    if (listener === undefined) return;
+    this.#asked.delete(ack);
+    // The primary forgets what it could not open, and the worker asks again under another index.
+    if (typeof errno === 'number' && errno !== 0) this.#held.delete(listener);
+    else this.#given.set(key, listener);
   }
 
-  #faultOf(message: Extract<v.InferOutput<typeof clusterMessage>, { cmd: 'NODE_CLUSTER' }>): string | undefined {
-    if (message.act === 'close' && !this.#held.delete(message.key))
-      return 'the close of a listener that it does not have';
+  /** The messages in what comes next, up to the first that is wrong, and what is wrong with that. Nothing may be read after a fault. */
+  read(bytes: Uint8Array): { readonly messages: readonly ClusterMessage[]; readonly fault?: string } {
+    const lines = (this.#rest + this.#decoder.write(Buffer.from(bytes))).split('\n');
+    this.#rest = lines.pop() ?? '';
+    const messages: ClusterMessage[] = [];
+    let acknowledgements = 0;
+    for (const line of lines) {
+      if (!this.#rate.take()) return { messages, fault: `more than ${this.#rate.perSecond} messages in a second` };
+      const message = parse(line);
+      if (typeof message === 'string') return { messages, fault: message };
+      if (message.cmd === 'NODE_HANDLE_ACK') acknowledgements += 1;
+      // Node asserts that a descriptor is on its way. A second one would be for a descriptor that Node sends after the
+      // first.
+      if (acknowledgements > (this.#unacknowledged === undefined ? 0 : 1))
+        return { messages, fault: 'an acknowledgement of nothing' };
+      const fault = message.cmd === 'NODE_CLUSTER' ? this.#faultOf(message) : undefined;
+      if (fault !== undefined) return { messages, fault };
+      messages.push(message);
+    }
+    if (this.#rest.length > maxMessageBytes)
+      return { messages, fault: `a message of more than ${maxMessageBytes} bytes` };
+    return { messages };
+  }
+
+  #faultOf(message: Extract<ClusterMessage, { cmd: 'NODE_CLUSTER' }>): string | undefined {
+    if (message.act === 'close') return this.#close(message.key);
     if (message.act !== 'queryServer') return undefined;
     if (!this.#rules.isPlanned(message)) return 'a listener that is not its own';
-    const { address, port, addressType, fd, index } = message;
-    const key = `${address}:${port}:${addressType}:${fd}:${index}`;
+    const { address, port, addressType, fd, index, seq } = message;
+    const listener = [address, port, addressType, fd, index].join(' ');
     // Node asserts that no worker has a listener twice.
-    if (this.#held.has(key)) return 'a listener that it has';
-    this.#held.add(key);
+    if (this.#held.has(listener)) return 'a listener that it has';
+    if (this.#asked.has(seq)) return 'a request under the number of another';
+    this.#held.add(listener);
+    this.#asked.set(seq, listener);
     if (Math.max(this.#held.size, this.#unacknowledged ?? 0) > this.#rules.maxListeners)
       return `more than ${this.#rules.maxListeners} listeners`;
     return undefined;
   }
 
+  #close(key: string): string | undefined {
+    const listener = this.#given.get(key);
+    if (listener === undefined) return 'the close of a listener that it does not have';
+    this.#given.delete(key);
+    this.#held.delete(listener);
+    return undefined;
+  }
+
   /** Messages that wait for the acknowledgement of a descriptor; undefined where none is awaited. */
   get #unacknowledged(): number | undefined {
-    return this.#sender._handleQueue?.length;
+    return this.#child._handleQueue?.length;
   }
 }
 
-function read(line: string): v.InferOutput<typeof clusterMessage> | string {
+/** A message, or what is wrong with the line. */
+function parse(line: string): ClusterMessage | string {
   let message: unknown;
   try {
     message = JSON.parse(line);

@@ -6,6 +6,7 @@ import type { ServiceCounters } from '../counters.ts';
 import { SmallservdError } from '../errors.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { topSourcesCount } from '../lifecycle.ts';
+import { linesPerSecond } from '../line-budget.ts';
 import type { LogSink } from '../log.ts';
 import { unservedError } from '../transport/open-error.ts';
 import type { PlannedListener } from '../transport/plan.ts';
@@ -58,6 +59,9 @@ export interface CrewHandlers {
 /** A report is at most this large: an error message, and what a heartbeat says of each service. */
 const reportBaseBytes = 512 * 1024;
 const reportBytesOfService = 16 * 1024;
+
+/** What writes lines in a worker besides its services, counted as services. */
+const otherSources = 10;
 
 /** How soon a UDP socket that could not be opened is tried again. */
 const reopenMs = 5000;
@@ -238,6 +242,7 @@ export class Crew {
         inheritedDatagrams,
         reports: this.#reports,
         maxReportBytes: reportBaseBytes + this.config.services.length * reportBytesOfService,
+        linesPerSecond: (this.config.services.length + otherSources) * linesPerSecond,
         clusterRules: {
           isPlanned: (request) => this.table.isPlanned(request),
           maxListeners: this.table.plan.length,
@@ -288,6 +293,8 @@ export class Crew {
         this.#options.clock.after(reopenMs, () => this.#openDatagrams(worker, new Set(report.services)));
         break;
       case 'failed':
+        if (worker.hasFailed) break;
+        worker.hasFailed = true;
         if (this.#up) this.#options.log.error({ worker: name, code: report.code }, report.message);
         else this.#fail(new SmallservdError(report.code, report.message));
         break;

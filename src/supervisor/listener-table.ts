@@ -158,8 +158,10 @@ export class ListenerTable {
     });
   }
 
-  /** Of what a worker reports, no more is believed than must be. */
+  /** Of what a worker reports, no more is believed than must be. A listener stays where it was bound first. */
   #where(id: number, reported: BoundAddress): BoundAddress {
+    const known = this.#bound.get(id);
+    if (known !== undefined) return known;
     const target = this.plan.find((each) => each.id === id)?.target;
     if (target === undefined || 'fd' in target) return reported;
     const address = 'path' in target ? target.path : target.address;

@@ -7,12 +7,12 @@ import type { ServiceCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
 import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
-import { Lines } from './lines.ts';
 import { Channel, channelDescriptor } from './channel.ts';
 import { childArguments } from './child-arguments.ts';
 import { readComplaints } from './complaints.ts';
 import { type ClusterRules, forkGuarded } from './cluster-requests.ts';
 import type { WorkerOrder } from './messages.ts';
+import { readLines } from './paced-lines.ts';
 import { readReport, type WorkerReport, type workerReports } from './reports.ts';
 
 export interface WorkerProcessOptions {
@@ -24,6 +24,8 @@ export interface WorkerProcessOptions {
   readonly reports: ReturnType<typeof workerReports>;
   readonly clusterRules: ClusterRules;
   readonly maxReportBytes: number;
+  /** Of its log. */
+  readonly linesPerSecond: number;
   readonly clock: Clock;
   readonly sink: LogSink;
   readonly log: Logger;
@@ -41,6 +43,12 @@ const stopSlackMs = 2000;
 /** Orders that a worker has not read: two configs of the largest size, and what comes after them. */
 const maxUnreadBytes = 64 * 2 ** 20;
 
+/** For what a worker has written before its end to be read. */
+const lastOutputMs = 2000;
+
+/** Lines of a log are shorter on average, those of errors too. */
+const maxMeanLineBytes = 4096;
+
 /** A worker reports once a second, and where listeners open or do not. */
 const maxReportsPerSecond = 200;
 
@@ -50,6 +58,8 @@ export class WorkerProcess {
   readonly name: number;
   /** It was told what to open: it may hold listeners. */
   hasStarted = false;
+  /** It has said why it ends. */
+  hasFailed = false;
   /** By us: that it ends then is no news. */
   wasKilled = false;
   /** As of its last heartbeat. */
@@ -86,6 +96,10 @@ export class WorkerProcess {
       // A child that it has left behind could go on in its name.
       this.#channel?.close();
       if (process.connected) process.disconnect();
+      this.#clock.after(lastOutputMs, () => {
+        process.stdout?.destroy();
+        process.stderr?.destroy();
+      });
       handlers.gone(code, signal);
     };
     this.#worker.on('error', (error) => {
@@ -148,13 +162,16 @@ export class WorkerProcess {
     this.#worker.process.kill('SIGKILL');
   }
 
-  #forwardOutput({ sink, log, clock }: WorkerProcessOptions): void {
-    const lines = new Lines(
+  #forwardOutput({ linesPerSecond, sink, log, clock }: WorkerProcessOptions): void {
+    const { stdout, stderr } = this.#worker.process;
+    const pace = { linesPerSecond, bytesPerSecond: linesPerSecond * maxMeanLineBytes };
+    readLines(
+      stdout,
+      clock,
+      pace,
       (line) => sink.write(line),
       () => sink.addLost(1),
     );
-    const { stdout, stderr } = this.#worker.process;
-    stdout?.setEncoding('utf8').on('data', (text: string) => lines.write(text));
     readComplaints(stderr, clock, (complaint) => log.error({ worker: this.name, ...complaint }, 'a worker complains'));
   }
 }

@@ -83,7 +83,10 @@ export class SocketFiles {
     let folder: number | undefined;
     try {
       folder = openSync(dirname(target.path), O_PATH | constants.O_DIRECTORY);
-      if (isRoot()) assertOurs(planned, folder, [0, this.#maker, user, target.access.uid]);
+      if (isRoot()) {
+        assertOurs(planned, folder, [0, this.#maker, user, target.access.uid]);
+        assertWay(planned, dirname(target.path), linkedBy(folder));
+      }
       await this.#makeRoom(target.path, folder);
     } catch (error) {
       throw error instanceof SmallservdError ? error : openError(planned, error);
@@ -168,6 +171,31 @@ function assertOurs(planned: PlannedListener, folder: number, owners: readonly n
       planned,
       `others can write to the folder ${name}, which has mode ${formatMode(mode)}: expected 0755 or less, or a sticky one`,
     );
+}
+
+/**
+ * Sockets are bound and removed by their path, by root: what leads to their folder must be root's, so that nobody can put
+ * another folder in its place.
+ */
+function assertWay(planned: PlannedListener, path: string, folder: string): void {
+  for (const way of new Set([...waysTo(path), ...waysTo(folder)])) {
+    const { uid, mode } = lstatSync(way);
+    const parent = lstatSync(dirname(way));
+    const isOpen = (parent.mode & 0o002) !== 0 || ((parent.mode & 0o020) !== 0 && parent.gid !== 0);
+    const isLink = (mode & constants.S_IFMT) === constants.S_IFLNK;
+    if ((way === folder || uid === 0) && !(isOpen && uid !== 0)) continue;
+    throw refusal(
+      'LISTEN_NOT_PERMITTED',
+      planned,
+      `user ${uid} can put another ${isLink ? 'link' : 'folder'} in the place of ${way}, which leads to it: expected one of root's, or the last folder in one of root's`,
+    );
+  }
+}
+
+/** An absolute path and the paths of all folders on the way there, but for the root. */
+function waysTo(path: string): readonly string[] {
+  const parts = path.split('/').filter((part) => part !== '');
+  return parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`);
 }
 
 function give(planned: PlannedListener, file: number, uid: number, gid: number, owner: number): void {

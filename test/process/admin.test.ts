@@ -190,6 +190,14 @@ describe('where it listens', () => {
     },
   );
 
+  it.runIf(isRoot)('under root its process is replaced when it hangs', async () => {
+    const admin = { listen: `tcp://127.0.0.1:${await freePort()}` };
+    const daemon = await DaemonProcess.serve({ workers: 1, admin, services: { echo } });
+    process.kill(adminProcess(daemon), 'SIGSTOP');
+    await daemon.line('the admin process is silent: it hangs, and is killed');
+    await daemon.line('the admin process died; another one follows', { signal: 'SIGKILL' });
+  });
+
   it.runIf(isRoot)('under root it says so when the supervisor hangs', async () => {
     const port = await freePort();
     const admin = { listen: `tcp://127.0.0.1:${port}` };

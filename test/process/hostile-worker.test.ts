@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DaemonProcess, fixtures, isRunning } from '../support/daemon-process.ts';
@@ -61,6 +62,34 @@ describe('a worker that turns against its supervisor', () => {
     },
   );
 });
+
+describe('descriptors that a worker sends its supervisor', () => {
+  const smuggler = { module: join(fixtures, 'smuggler.js'), listen: ['tcp://127.0.0.1:0'] };
+  const online = line({ ...said, act: 'online' });
+
+  it.each([
+    ['of a file', { descriptor: cluster, file: '/dev/null', text: online, times: 100 }],
+    ['of a kind that Node does not know', { descriptor: cluster, file: 'epoll', text: online, times: 100 }],
+    ['with a report', { descriptor: reports, file: '/dev/null', text: line({ type: 'suspended' }), times: 100 }],
+  ])('%s are closed', async (_what, order) => {
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { smuggler, echo } });
+    const client = await TcpClient.connect(daemon.target('smuggler', 'tcp'));
+    await until(() => client.text.endsWith('\n'), 'the process id');
+    const worker = (await daemon.workers()).find(({ pid }) => pid === Number(client.text));
+    const before = openFiles(daemon.pid);
+    client.socket.write(JSON.stringify(order));
+    // What it says next is heard after them: nothing of it is wrong but the descriptors, which nobody sees.
+    await until(() => openFiles(worker?.pid ?? 0) > 0, 'the worker');
+    await daemon.state();
+    expect(openFiles(daemon.pid)).toBeLessThanOrEqual(before + 2);
+    client.socket.destroy();
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+function openFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
 
 function line(message: unknown): string {
   return `${JSON.stringify(message)}\n`;

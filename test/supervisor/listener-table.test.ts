@@ -195,5 +195,9 @@ describe('what a worker asks the primary for', () => {
     table.record([{ id: 0, bound: at('tcp', 40_000, '192.0.2.1') }]);
     expect(table.running).toEqual([{ service: 'echo', transport: 'tcp', address: '127.0.0.1', port: 40_000 }]);
     expect(table.isPlanned({ ...ask, port: 40_000 })).toBe(true);
+    // A listener stays where it was bound first, whatever a worker says later.
+    table.record([{ id: 0, bound: at('tcp', 40_001) }]);
+    expect(table.running).toMatchObject([{ port: 40_000 }]);
+    expect(table.isPlanned({ ...ask, port: 40_001 })).toBe(false);
   });
 });

@@ -206,6 +206,8 @@ describe('once it is installed', () => {
     const argv = ['smallservd', '--config', '/etc/smallservd/smallservd.yaml'];
     const daemon = new Program(network.inside(installed(tree, argv)), { directory: '/' });
     await daemon.says(/"msg":"ready"/);
+    // It can call the kernel.
+    expect(daemon.output).not.toContain('cannot set no_new_privs');
     const peers = new Peers(network);
     expect(await peers.tcp('127.0.0.1', 7, 'here\n')).toBe('here\n');
     expect(await peers.udp('::1', 7, 'here\n')).toBe('here\n');

@@ -97,6 +97,8 @@ describe('a container without rights, shell or a place to write', () => {
       expect(identityOf(pid)).toMatchObject({ groups: [], capabilities: 0n });
       expect(new Set([...identityOf(pid).uids, ...identityOf(pid).gids])).toEqual(new Set([uid]));
     }
+    // It can call the kernel.
+    expect(container.output).not.toContain('cannot set no_new_privs');
     const healthy = await health(container);
     expect(healthy.output).toMatch(/: ready\n/);
     expect(await healthy.end()).toEqual({ code: 0, signal: null });

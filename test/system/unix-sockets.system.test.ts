@@ -132,7 +132,7 @@ describe('a UNIX socket of a daemon that root started', () => {
       },
     ],
   ])('%s that whoever owns its folder puts there leads no change astray', async (_what, swap) => {
-    const [own, others, folder] = [temporaryFolder(0o777), temporaryFolder(), temporaryFolder()];
+    const [own, others, folder] = [temporaryFolder(0o755), temporaryFolder(), temporaryFolder()];
     const [place, target] = [join(own, 'place'), join(others, 'echo.sock')];
     mkdirSync(place);
     chownSync(place, nobody.uid, nobody.gid);

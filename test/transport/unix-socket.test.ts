@@ -6,6 +6,7 @@ import {
   existsSync,
   linkSync,
   lstatSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -17,7 +18,7 @@ import {
 } from 'node:fs';
 import { createServer, Server } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { libc } from '../../src/kernel/libc.ts';
@@ -32,11 +33,12 @@ let directory = '';
 let path = '';
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'smallservd-unix-'));
+  directory = join(mkdtempSync(join(tmpdir(), 'smallservd-unix-')), 'run');
+  mkdirSync(directory);
   path = join(directory, 'echo.sock');
 });
 
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(() => rmSync(dirname(directory), { recursive: true, force: true }));
 
 /** What a daemon leaves that was killed: a socket file on which nobody listens. */
 function leaveDeadSocket(file: string = path): void {
@@ -428,6 +430,32 @@ describe('SocketFiles', () => {
       return await expect(result).rejects.toMatchObject({
         code: 'LISTEN_NOT_PERMITTED',
         message: expect.stringMatching(/^echo: cannot listen on unix:.* (folder .* belongs to|write to the folder) /),
+      });
+    });
+
+    it.each<[string, () => void]>([
+      ['a folder further up that is not root’s', () => chownSync(dirname(directory), 7, 7)],
+      [
+        'a folder of a user in one that all can write to',
+        () => {
+          chownSync(directory, 7, 7);
+          chmodSync(dirname(directory), 0o1777);
+        },
+      ],
+      [
+        'a link that is not root’s',
+        () => {
+          renameSync(directory, `${directory}.real`);
+          symlinkSync(`${directory}.real`, directory);
+          lchownSync(directory, 7, 7);
+        },
+      ],
+    ])('is not bound by a path that somebody can lead elsewhere: %s', async (_what, change) => {
+      await new SocketFiles().prepare(planned({ uid: 8 }), 7);
+      change();
+      await expect(new SocketFiles().prepare(planned({ uid: 8 }), 7)).rejects.toMatchObject({
+        code: 'LISTEN_NOT_PERMITTED',
+        message: expect.stringMatching(/user 7 can put another (folder|link) in the place of /),
       });
     });
 
