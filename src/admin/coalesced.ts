@@ -1,14 +1,10 @@
-import { type Clock, systemClock } from '../clock/clock.ts';
+import type { Clock } from '../clock/clock.ts';
 
 /**
  * Those who ask while an answer is being made share it, and so do those who ask within `maxAgeMs` milliseconds of its
  * beginning: however many ask, few are made. An error is nobody's but theirs who wait for it.
  */
-export function coalesced<Value>(
-  make: () => Promise<Value>,
-  maxAgeMs: number,
-  clock: Clock = systemClock,
-): () => Promise<Value> {
+export function coalesced<Value>(make: () => Promise<Value>, maxAgeMs: number, clock: Clock): () => Promise<Value> {
   let latest: Promise<Value> | undefined;
   let beganMs = Number.NEGATIVE_INFINITY;
   let isUnderWay = false;

@@ -1,4 +1,5 @@
 import { parseIp } from '../address/ip-address.ts';
+import type { Clock } from '../clock/clock.ts';
 import { coalesced } from './coalesced.ts';
 import { formatMetrics, metricsType } from './metrics.ts';
 import type { AdminRequest } from './request.ts';
@@ -28,10 +29,11 @@ export class AdminPages {
   readonly #hosts: ReadonlySet<string>;
   readonly #pages: ReadonlyMap<string, () => Promise<Page>>;
 
-  constructor(source: SnapshotSource, hosts: readonly string[]) {
+  constructor(source: SnapshotSource, hosts: readonly string[], clock: Clock) {
     this.#hosts = new Set(['localhost', ...hosts.map((host) => host.toLowerCase())]);
-    const snapshot = coalesced(async () => source.snapshot(), maxAgeMs);
-    const config = coalesced(async () => source.config(), maxAgeMs);
+    const shared = <Value>(make: () => Promise<Value>): (() => Promise<Value>) => coalesced(make, maxAgeMs, clock);
+    const snapshot = shared(async () => source.snapshot());
+    const config = shared(async () => source.config());
     this.#pages = new Map([
       ['/', async () => textPage(200, 'smallservd: /metrics /livez /readyz /status /config')],
       [
@@ -49,9 +51,9 @@ export class AdminPages {
           return notReady.length === 0 ? textPage(200, 'ok') : textPage(503, `not ready: ${notReady.join('; ')}`);
         },
       ],
-      ['/metrics', coalesced(async () => page(200, metricsType, await formatMetrics(await snapshot())), maxAgeMs)],
-      ['/status', coalesced(async () => jsonPage(await snapshot()), maxAgeMs)],
-      ['/config', coalesced(async () => jsonPage(await config()), maxAgeMs)],
+      ['/metrics', shared(async () => page(200, metricsType, await formatMetrics(await snapshot())))],
+      ['/status', shared(async () => jsonPage(await snapshot()))],
+      ['/config', shared(async () => jsonPage(await config()))],
     ]);
   }
 

@@ -15,7 +15,7 @@ export class AdminServer {
   readonly #servers: Server[] = [];
 
   constructor(source: SnapshotSource, hosts: readonly string[], clock: Clock = systemClock) {
-    const pages = new AdminPages(source, hosts);
+    const pages = new AdminPages(source, hosts, clock);
     this.#options = {
       clock,
       answer: async (request) => pages.answer(request),

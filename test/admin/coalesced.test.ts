@@ -5,21 +5,29 @@ import { FakeClock } from '../support/fake-clock.ts';
 
 it('who asks while an answer is made shares it, and who asks after it gets a new one', async () => {
   let made = 0;
-  const ask = coalesced(async () => {
-    await Promise.resolve();
-    return (made += 1);
-  }, 0);
+  const ask = coalesced(
+    async () => {
+      await Promise.resolve();
+      return (made += 1);
+    },
+    0,
+    new FakeClock(),
+  );
   expect(await Promise.all([ask(), ask(), ask()])).toEqual([1, 1, 1]);
   expect(await ask()).toBe(2);
 });
 
 it('who asks after an error gets a new answer', async () => {
   let made = 0;
-  const ask = coalesced(async () => {
-    made += 1;
-    if (made === 1) throw new Error('not yet');
-    return made;
-  }, 1000);
+  const ask = coalesced(
+    async () => {
+      made += 1;
+      if (made === 1) throw new Error('not yet');
+      return made;
+    },
+    1000,
+    new FakeClock(),
+  );
   await expect(ask()).rejects.toThrow('not yet');
   expect(await ask()).toBe(2);
 });
