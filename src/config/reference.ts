@@ -79,7 +79,8 @@ services:
 - Nobody but its owner can connect before the file has its owner and mode. A reload changes them on a socket that is open;
   for \`admin.listen\` that needs a restart.
 - A daemon that runs as root makes sockets only in folders that belong to root, the user of the workers or the owner of the
-  socket, and in which nobody else can write, unless the folder is sticky. What leads to such a folder must be root's.
+  socket, and in which nobody else can write, unless the folder is sticky. What leads to such a folder must be root's,
+  but for \`admin.listen\`, which the admin process binds as \`user\`.
 - A daemon that makes UNIX sockets needs /proc, whoever it runs as.
 - The owner and mode of an inherited socket are those that it was made with: \`SocketUser=\`, \`SocketGroup=\` and
   \`SocketMode=\` of its systemd unit.`;
