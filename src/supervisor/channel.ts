@@ -114,15 +114,16 @@ export class Channel {
 }
 
 /**
- * Reads what comes on a descriptor, and owns it from then on. Descriptors that come with the bytes are closed by the
+ * Reads what comes on a descriptor, owns it from then on, and returns what closes it. Descriptors that come with the bytes are closed by the
  * kernel, as nobody takes them: unix(7), SCM_RIGHTS.
  */
-export function readDescriptor(descriptor: number, heard: (bytes: Uint8Array) => void, closed: () => void): void {
+export function readDescriptor(descriptor: number, heard: (bytes: Uint8Array) => void, closed: () => void): () => void {
   const socket = new Socket({ fd: descriptor, readable: true, writable: false });
   socket.on('data', heard);
   // `close` follows.
   socket.on('error', () => {});
   socket.on('close', closed);
+  return () => void socket.destroy();
 }
 
 const lineFeed = 0x0a;

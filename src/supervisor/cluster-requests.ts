@@ -70,6 +70,7 @@ interface ClusterChild {
   send(message: object, ...more: unknown[]): boolean;
   emit(event: 'internalMessage', message: object): boolean;
   disconnect(): void;
+  once(event: 'disconnect', listener: () => void): unknown;
   /** Where a descriptor was sent and is not acknowledged: what is to be sent after it. */
   readonly _handleQueue?: readonly unknown[] | null;
 }
@@ -121,11 +122,13 @@ function guard(handle: ChannelHandle, child: ClusterChild, rules: ClusterRules, 
     takeFrom(handle, take, fail);
     return;
   }
-  // The channel takes descriptors, and at that of a file or a terminal Node aborts: one that is read as any other does not.
+  // Node's own socket takes descriptors, and at that of a file or a terminal Node aborts.
   handle.readStop();
-  readDescriptor(copy, take, () => {
+  const close = readDescriptor(copy, take, () => {
     if (child.connected) child.disconnect();
   });
+  // A child that a dead worker has left behind could go on in its name, and hold the copy.
+  child.once('disconnect', close);
 }
 
 /** Where a descriptor cannot be copied: bytes are taken from Node's own channel, and a worker that sends a descriptor fails. */
