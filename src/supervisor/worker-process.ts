@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import { Duplex } from 'node:stream';
+import { Duplex, type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Cancel, Clock } from '../clock/clock.ts';
@@ -85,9 +85,8 @@ export class WorkerProcess {
     this.#worker = forkGuarded(() => fork(options.inheritedDatagrams), options.clusterRules, failed);
     const { process } = this.#worker;
     this.#channel = this.#open(options, handlers, failed);
-    this.read = new Promise((resolve) => {
-      process.once('close', () => resolve());
-    });
+    // `close` of the process never comes: Node emits it when its own channel, which it does not read, has ended, too.
+    this.read = Promise.all([closed(process.stdout), closed(process.stderr)]).then(() => {});
     this.#forwardOutput(options);
     const gone = (code: number | null, signal: string | null): void => {
       if (this.#isGone) return;
@@ -174,6 +173,13 @@ export class WorkerProcess {
     );
     readComplaints(stderr, clock, (complaint) => log.error({ worker: this.name, ...complaint }, 'a worker complains'));
   }
+}
+
+async function closed(stream: Readable | null | undefined): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (stream === null || stream === undefined) resolve();
+    else stream.once('close', resolve);
+  });
 }
 
 function fork(inheritedDatagrams: readonly number[]): Worker {
