@@ -86,7 +86,7 @@ export class WorkerProcess {
     const { process } = this.#worker;
     this.#channel = this.#open(options, handlers, failed);
     // `close` of the process never comes: Node emits it when its own channel, which it does not read, has ended, too.
-    this.read = Promise.all([closed(process.stdout), closed(process.stderr)]).then(() => {});
+    this.read = allClosed([process.stdout, process.stderr]);
     this.#forwardOutput(options);
     const gone = (code: number | null, signal: string | null): void => {
       if (this.#isGone) return;
@@ -175,11 +175,14 @@ export class WorkerProcess {
   }
 }
 
-async function closed(stream: Readable | null | undefined): Promise<void> {
-  await new Promise<void>((resolve) => {
-    if (stream === null || stream === undefined) resolve();
-    else stream.once('close', resolve);
+async function allClosed(streams: readonly (Readable | null | undefined)[]): Promise<void> {
+  const closed = streams.map(async (stream) => {
+    await new Promise<void>((resolve) => {
+      if (stream === null || stream === undefined) resolve();
+      else stream.once('close', resolve);
+    });
   });
+  await Promise.all(closed);
 }
 
 function fork(inheritedDatagrams: readonly number[]): Worker {

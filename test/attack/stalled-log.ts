@@ -7,7 +7,8 @@ import { DaemonProcess, fixtures } from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
-import { holds } from './figures.ts';
+import { compare, holds } from './figures.ts';
+import { IdleThread } from './idle-thread.ts';
 import { askProbe, probeModule } from './probe.ts';
 import { Regulars } from './regulars.ts';
 
@@ -50,6 +51,7 @@ export async function stallTheLogReader({ clients }: { readonly clients: number 
   await gapOfWorkers(probe);
   await statusOf(admin);
 
+  const idle = await IdleThread.start();
   daemon.stall();
   const over = new AbortController();
   const supervisorLag = longestLag(admin, over.signal);
@@ -68,6 +70,8 @@ export async function stallTheLogReader({ clients }: { readonly clients: number 
   const workersGapMs = await gapOfWorkers(probe);
   over.abort();
   const supervisorGapMs = await supervisorLag;
+  // A virtual machine stands still now and then: that is none of ours.
+  const machineGapMs = await idle.stop();
   await customers.stop();
 
   daemon.resume();
@@ -75,7 +79,8 @@ export async function stallTheLogReader({ clients }: { readonly clients: number 
   const told = (): number => daemon.linesWith('chatter').length + lost();
   await daemon.waitFor(() => told() >= clients, `${clients} lines, or that they are lost`);
 
-  const gap = { atMost: longestGapMs, unit: ' ms', digits: 1, isTime: true };
+  compare('smallservd', attack, 'longest gap of an idle thread meanwhile', machineGapMs, { unit: ' ms', digits: 1 });
+  const gap = { atMost: longestGapMs + machineGapMs, unit: ' ms', digits: 1, isTime: true };
   holds(attack, 'longest gap of the event loop of a worker', workersGapMs, gap);
   holds(attack, 'longest gap of the event loop of the supervisor', supervisorGapMs, gap);
   const all = { atLeast: 100, atMost: 100, unit: ' %' };
