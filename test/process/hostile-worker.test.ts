@@ -87,6 +87,26 @@ describe('descriptors that a worker sends its supervisor', () => {
   });
 });
 
+describe('a child that a worker leaves behind', () => {
+  it('holds nothing open in the supervisor', async () => {
+    const mother = { module: join(fixtures, 'leaves-child.js'), listen: ['tcp://127.0.0.1:0'] };
+    const daemon = await DaemonProcess.serve({ workers: 1, services: { mother, echo } });
+    const client = await TcpClient.connect(daemon.target('mother', 'tcp'));
+    await until(() => client.text.endsWith('\n'), 'the process ids');
+    const [worker = 0, child = 0] = client.text.split(' ').map(Number);
+    const before = openFiles(daemon.pid);
+    try {
+      process.kill(worker, 'SIGKILL');
+      await daemon.line('a worker is back');
+      expect(isRunning(child)).toBe(true);
+      await until(() => openFiles(daemon.pid) <= before, 'the descriptors of the dead worker to be closed');
+      expect(await daemon.stop()).toBe(0);
+    } finally {
+      process.kill(child, 'SIGKILL');
+    }
+  });
+});
+
 function openFiles(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
