@@ -1,6 +1,6 @@
-// Adds up the JSON reports of vitest: node .ci/count.js FAILED_STEPS [REPORT EXIT_STATUS]...
-// Prints `N passed, N failed` and exits with 0 only if nothing failed. Whatever did not pass has failed: a skipped test, a test file
-// that could not be loaded, a report that is missing or empty, and a runner that failed although all of its tests passed.
+// Adds up the JSON reports of vitest: node .ci/count.js FAILED_STEPS [REPORT EXIT_STATUS]... Prints `N passed, N
+// failed` and exits with 0 only if nothing failed. Whatever did not pass has failed: a skipped test, a test file that
+// could not be loaded, a report that is missing or empty, and a runner that failed although all of its tests passed.
 import { readFileSync } from 'node:fs';
 
 const [failedSteps, ...pairs] = process.argv.slice(2);

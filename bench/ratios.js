@@ -1,5 +1,6 @@
-// Measures smallservd against a bare Node server on the same Node, in turn, on one core: npm run bench [-- ROUNDS SECONDS].
-// Needs a C compiler for the load generator, and taskset. Prints medians and ratios; a ratio is taken within each round.
+// Measures smallservd against a bare Node server on the same Node, in turn, on one core: npm run bench [-- ROUNDS
+// SECONDS]. Needs a C compiler for the load generator, and taskset. Prints medians and ratios; a ratio is taken within
+// each round.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

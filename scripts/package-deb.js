@@ -1,6 +1,6 @@
-// Builds the Debian package into a folder, this one unless another is named: node scripts/package-deb.js [FOLDER]
-// Run `npm run build` first. It needs dpkg-deb, and no root. The same sources give the same bytes: all times are that of the
-// release, or SOURCE_DATE_EPOCH.
+// Builds the Debian package into a folder, this one unless another is named: node scripts/package-deb.js [FOLDER] Run
+// `npm run build` first. It needs dpkg-deb, and no root. The same sources give the same bytes: all times are that of
+// the release, or SOURCE_DATE_EPOCH.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -216,7 +216,10 @@ function isRun(path) {
   );
 }
 
-/** Not what is for those who work on the package. Ready built addons are chosen one by one, and one that was compiled here fits one Node only. */
+/**
+ * Not what is for those who work on the package. Ready built addons are chosen one by one, and one that was compiled
+ * here fits one Node only.
+ */
 function isOfPackage(file) {
   return !/^(?:\.|node_modules\/|(?:test|tests|bench|benchmark|benchmarks|doc|docs|example|examples|fixture|prebuilds|musl_\w+)\/|build\/Release\/|src\/raw\.|src\/koffi\/(?:src\/(?!static\.)|CMakeLists)|vendor\/|(?:cnoke|build)\.cjs$|binding\.gyp$|Makefile$|CNAME$)/.test(
     file,

@@ -1,4 +1,5 @@
-// Writes the parts of the pages in man that are made of the code. Run `npm run build` first: Node 20 does not read TypeScript.
+// Writes the parts of the pages in man that are made of the code. Run `npm run build` first: Node 20 does not read
+// TypeScript.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { manualParts, withParts } from '../dist/manual/pages.js';
 

@@ -25,8 +25,9 @@ export interface ClosedClient extends NamedClient {
 export const summaryPeriodMs = 10_000;
 
 /**
- * What is written about the clients of one service: a line for each that closed, and a summary of those refused, of datagrams dropped and of lines
- * left out. However many strangers come, the log grows by a bounded number of lines a second.
+ * What is written about the clients of one service: a line for each that closed, and a summary of those refused, of
+ * datagrams dropped and of lines left out. However many strangers come, the log grows by a bounded number of lines a
+ * second.
  */
 export class ConnectionLog {
   readonly #level: LogConfig['connections'];
@@ -89,7 +90,9 @@ export class ConnectionLog {
     );
   }
 
-  /** Writes a line about what happened since the last, if anything did, and one about what only a dry run let happen. */
+  /**
+   * Writes a line about what happened since the last, if anything did, and one about what only a dry run let happen.
+   */
   summarise(): void {
     const now = this.#snapshot();
     const before = this.#summarised;

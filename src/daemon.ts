@@ -20,16 +20,17 @@ export interface Daemon {
   /** Where each service really listens: port 0 has become a number. */
   readonly listeners: readonly RunningListener[];
   /**
-   * Takes no new client, lets those there are finish, at most `graceMs` milliseconds (the config's `shutdown.grace` unless given), then ends the
-   * rest. Resolves when all is closed; calling it again waits for the same.
+   * Takes no new client, lets those there are finish, at most `graceMs` milliseconds (the config's `shutdown.grace`
+   * unless given), then ends the rest. Resolves when all is closed; calling it again waits for the same.
    */
   close(graceMs?: number): Promise<void>;
 }
 
 /**
- * Starts the services of a config in this process and resolves when they listen. `config` is an object of the shape of a config file, or the
- * path of one. Nothing is taken from the environment, and `workers`, `user` and `group` have no meaning here. Rejects with
- * `ConfigInvalidError`, or another `SmallservdError`: a config that cannot be read, a listener that cannot be opened. Nothing stays open then.
+ * Starts the services of a config in this process and resolves when they listen. `config` is an object of the shape of
+ * a config file, or the path of one. Nothing is taken from the environment, and `workers`, `user` and `group` have no
+ * meaning here. Rejects with `ConfigInvalidError`, or another `SmallservdError`: a config that cannot be read, a
+ * listener that cannot be opened. Nothing stays open then.
  */
 export async function startDaemon(config: object | string, options: DaemonOptions = {}): Promise<Daemon> {
   const directory = resolve(options.directory ?? '.');

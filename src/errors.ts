@@ -1,6 +1,9 @@
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 
-/** Every error that the daemon or a client raises by itself: its code, and the exit code it ends the process with when nobody handles it. */
+/**
+ * Every error that the daemon or a client raises by itself: its code, and the exit code it ends the process with when
+ * nobody handles it.
+ */
 export const errorCodes = {
   CONFIG_INVALID: exitCodes.badConfig,
   CONFIG_UNREADABLE: exitCodes.badConfig,

@@ -2,7 +2,9 @@
 export const exitCodes = {
   /** Stopped as asked; for a client, done and as it should be. */
   stopped: 0,
-  /** Failed for a reason that may pass: a port in use, an unreachable name server; for a client, a wrong answer or none. */
+  /**
+   * Failed for a reason that may pass: a port in use, an unreachable name server; for a client, a wrong answer or none.
+   */
   failed: 1,
   /** A client could not resolve or connect; `status` found no daemon. */
   unreachable: 2,

@@ -9,7 +9,10 @@ import type { Host, Log, Service } from './service.ts';
 /** How long the start waits for the first run of the periodic tasks. */
 const firstRunMs = 5000;
 
-/** A service's host, and the periodic tasks that the service asked for: none runs before `start`, none begins after `stop`. */
+/**
+ * A service's host, and the periodic tasks that the service asked for: none runs before `start`, none begins after
+ * `stop`.
+ */
 export class ServiceHost implements Host {
   readonly log: Log;
   readonly #clock: Clock;
@@ -42,8 +45,8 @@ export class ServiceHost implements Host {
   }
 
   /**
-   * Runs each task once before it resolves, so a service answers with what they found from its first client on; but a task that takes longer than
-   * five seconds keeps nobody waiting.
+   * Runs each task once before it resolves, so a service answers with what they found from its first client on; but a
+   * task that takes longer than five seconds keeps nobody waiting.
    */
   async start(): Promise<void> {
     if (this.#state === 'stopped') return;
@@ -87,7 +90,10 @@ export interface HostedService {
   readonly log: BudgetedLog;
 }
 
-/** Creates the services of a config, each with a host of its own. `processes`: how many serve them. Throws what `createServices` throws. */
+/**
+ * Creates the services of a config, each with a host of its own. `processes`: how many serve them. Throws what
+ * `createServices` throws.
+ */
 export async function hostServices(
   loaded: LoadedConfig,
   clock: Clock,

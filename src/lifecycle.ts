@@ -106,8 +106,8 @@ export class Lifecycle {
   }
 
   /**
-   * Opens listeners in the order given; those that are open stay as they are. Any failure closes what this call opened, and rejects with the error
-   * that names service, address and cause. More listeners may be opened later.
+   * Opens listeners in the order given; those that are open stay as they are. Any failure closes what this call opened,
+   * and rejects with the error that names service, address and cause. More listeners may be opened later.
    */
   async open(plan: readonly PlannedListener[]): Promise<readonly OpenedListener[]> {
     const opened: OpenedListener[] = [];
@@ -199,7 +199,10 @@ export class Lifecycle {
     return bound;
   }
 
-  /** The config is checked for it where it names addresses; names and inherited sockets show theirs later. Throws `CONFIG_INVALID`. */
+  /**
+   * The config is checked for it where it names addresses; names and inherited sockets show theirs later. Throws
+   * `CONFIG_INVALID`.
+   */
   #assertMayAnswer({ service: name, text, target }: PlannedListener, address: string): void {
     const { config } = this.#serviceOf(name);
     const { type, udpHazard, exposeUdp } = config;

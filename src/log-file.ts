@@ -40,13 +40,15 @@ const flags =
   constants.O_NOCTTY;
 
 /**
- * Opens a log file for appending and makes it where it is missing, with mode 0640; the path is absolute. Root may do this, so nobody else may
- * decide what is written to:
+ * Opens a log file for appending and makes it where it is missing, with mode 0640; the path is absolute. Root may do
+ * this, so nobody else may decide what is written to:
  *
- * - the file is a regular one with a single name; it, every folder from / down and every link on the way belong to root, to the user of this
+ * - the file is a regular one with a single name; it, every folder from / down and every link on the way belong to
+ * root, to the user of this
  *   process or to `owner`;
  * - a folder further up may be writable by others only where it is sticky, as /tmp is;
- * - the folder of the file is never writable by others, and by a group only where that is root's, that of this process or that of `owner`.
+ * - the folder of the file is never writable by others, and by a group only where that is root's, that of this process
+ * or that of `owner`.
  *
  * The folder that was looked at is the one that the file is opened in, whatever its path leads to by then: a group may
  * be able to write to those above, as to Ubuntu's /var/log. Access control lists are not looked at. Throws `LOG_FILE`,

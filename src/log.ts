@@ -76,7 +76,8 @@ export class LogSink {
     if (process.stdout.isTTY) {
       // Most processes of a daemon have no terminal, and start sooner without it.
       const { prettyFactory } = await import('pino-pretty');
-      // It prints messages and stacks as they are, so what it makes is escaped, and colors come last: those in a message are not ours.
+      // It prints messages and stacks as they are, so what it makes is escaped, and colors come last: those in a
+      // message are not ours.
       const pretty = prettyFactory({ singleLine: true, translateTime: 'SYS:HH:MM:ss.l', colorize: false });
       const paint = process.stdout.hasColors() ? paintLevel : (line: string): string => line;
       // A tab would move what follows it.
@@ -86,7 +87,10 @@ export class LogSink {
     return new LogSink(1, isJournal() ? (line) => withPriority(escapeLine(line)) : escapeLine);
   }
 
-  /** Appends JSON lines to a file, in a place that only root, the user of this process and `owner` decide on. Throws what `openLogFile` throws. */
+  /**
+   * Appends JSON lines to a file, in a place that only root, the user of this process and `owner` decide on. Throws
+   * what `openLogFile` throws.
+   */
   static async file(path: string, owner: LogOwner | null): Promise<LogSink> {
     const opened = await openLogFile(path, owner);
     return new LogSink(opened.fd, escapeLine, { ...opened, path }, owner);
@@ -101,8 +105,8 @@ export class LogSink {
     // With minLength 0 its `flush` does nothing; no line of ours is shorter.
     const destination = new sonicBoom.SonicBoom({ fd, sync: false, minLength: 1, maxLength: maxWaitingBytes });
     destination.on('drop', () => this.addLost(1));
-    // A full disk or a reader that has gone: there is nobody to tell, and serving goes on. What waits is kept, and tried again:
-    // sonic-boom does so at the next line, but not once its buffer is full.
+    // A full disk or a reader that has gone: there is nobody to tell, and serving goes on. What waits is kept, and
+    // tried again: sonic-boom does so at the next line, but not once its buffer is full.
     let retry: NodeJS.Timeout | undefined;
     destination.on('error', () => {
       // Each line that cannot be written is an error, too.
@@ -136,8 +140,9 @@ export class LogSink {
   }
 
   /**
-   * Opens the log file by its name again, after somebody moved it away. Lines go to the old file until the new one is open; the old one gets those
-   * that wait for it, and is closed then. Rejects with what `openLogFile` throws, or `LOG_FILE`, and the old file goes on.
+   * Opens the log file by its name again, after somebody moved it away. Lines go to the old file until the new one is
+   * open; the old one gets those that wait for it, and is closed then. Rejects with what `openLogFile` throws, or
+   * `LOG_FILE`, and the old file goes on.
    */
   async reopen(): Promise<void> {
     // One at a time: the file may have been moved away again since the one before began.
@@ -225,7 +230,10 @@ export function createLog({ level }: Pick<LogConfig, 'level'>, sink: LineWriter,
   return pino(options, sink);
 }
 
-/** pino-pretty prints a message as it is: its line ends would look like lines of ours. What is no line of a log is left to it. */
+/**
+ * pino-pretty prints a message as it is: its line ends would look like lines of ours. What is no line of a log is left
+ * to it.
+ */
 function onOneLine(line: string): object | string {
   if (!line.includes('\\n')) return line;
   try {

@@ -3,7 +3,10 @@ import type { Clock } from './clock/clock.ts';
 
 /** How one process is doing. */
 export interface ProcessHealth {
-  /** The longest time, in the last second or since it was last asked, that the event loop was late: what a client may have waited. */
+  /**
+   * The longest time, in the last second or since it was last asked, that the event loop was late: what a client may
+   * have waited.
+   */
   readonly lagMs: number;
   readonly residentBytes: number;
   readonly heapBytes: number;

@@ -21,9 +21,9 @@ export class FileError extends Error {
 }
 
 /**
- * Reads a regular file, or fails: a FIFO, a device or a socket is never waited for, of a file that is larger than `maxBytes`, or grows past it, no
- * more is read, and a file system that does not answer within ten seconds is given up. What /proc shows as an empty file is read like any other.
- * Throws `FileError`.
+ * Reads a regular file, or fails: a FIFO, a device or a socket is never waited for, of a file that is larger than
+ * `maxBytes`, or grows past it, no more is read, and a file system that does not answer within ten seconds is given up.
+ * What /proc shows as an empty file is read like any other. Throws `FileError`.
  */
 export async function readRegularFile(path: string, maxBytes: number, clock: Clock = systemClock): Promise<Buffer> {
   return await answerInTime(path, clock, async () => {
@@ -40,15 +40,24 @@ export async function readRegularFile(path: string, maxBytes: number, clock: Clo
   });
 }
 
-/** Throws `FileError` where `path` is not a regular file of at most `maxBytes`; for a file that somebody else is to read. */
+/**
+ * Throws `FileError` where `path` is not a regular file of at most `maxBytes`; for a file that somebody else is to
+ * read.
+ */
 export async function assertRegularFile(path: string, maxBytes: number, clock: Clock = systemClock): Promise<void> {
   await answerInTime(path, clock, async () => assertBoundedFile(await stat(path), maxBytes));
 }
 
-/** Paths of which an answer is overdue. Each has one of the four threads that also write the log and resolve names: it gets no second one. */
+/**
+ * Paths of which an answer is overdue. Each has one of the four threads that also write the log and resolve names: it
+ * gets no second one.
+ */
 const overdue = new Set<string>();
 
-/** What `ask` resolves with, where that takes at most ten seconds; it is not asked for a path that still owes an answer. Throws `FileError`. */
+/**
+ * What `ask` resolves with, where that takes at most ten seconds; it is not asked for a path that still owes an answer.
+ * Throws `FileError`.
+ */
 export async function answerInTime<Answer>(path: string, clock: Clock, ask: () => Promise<Answer>): Promise<Answer> {
   if (overdue.has(path)) throw new FileError(new Error('its file system still does not answer'));
   return await new Promise<Answer>((resolve, reject) => {

@@ -66,7 +66,10 @@ export interface RunningDaemon {
   readonly listeners: readonly RunningListener[];
   /** What is not open because the machine lacks the address family. */
   readonly skipped: readonly PlannedListener[];
-  /** Resolves when all listeners are open; rejects, with nothing left running, where one cannot be. When a stop comes first, only `ended` is sure to settle. */
+  /**
+   * Resolves when all listeners are open; rejects, with nothing left running, where one cannot be. When a stop comes
+   * first, only `ended` is sure to settle.
+   */
   readonly ready: Promise<void>;
   /** Resolves when the daemon has ended, however that came. */
   readonly ended: Promise<ExitCode>;

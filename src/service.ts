@@ -1,5 +1,6 @@
 /**
- * THE contract between a service and the transports. Types only, but for `ConfigError`, which a service throws from `create`.
+ * THE contract between a service and the transports. Types only, but for `ConfigError`, which a service throws from
+ * `create`.
  *
  * A service turns bytes into bytes. It never holds a socket, a timer or a limit: the transports around it do, so no
  * service can forget a guard.
@@ -43,8 +44,8 @@ export interface Host {
   /** A number from 0 up to, but not including, 1. */
   random(): number;
   /**
-   * Runs a task now and then again and again, `ms` milliseconds after the last run ended, from start to close. A task that rejects is logged and
-   * runs again. While a config is only being checked nothing runs.
+   * Runs a task now and then again and again, `ms` milliseconds after the last run ended, from start to close. A task
+   * that rejects is logged and runs again. While a config is only being checked nothing runs.
    */
   every(ms: number, task: () => Promise<void>): void;
   readonly log: Log;
@@ -53,7 +54,10 @@ export interface Host {
 /** One connected client. What is written must not change afterwards: the transport may still hold it. */
 export interface Client {
   readonly peer: Endpoint;
-  /** Sends bytes. While the client is slow to take them, reading from it pauses by itself. Does nothing once the client has ended. */
+  /**
+   * Sends bytes. While the client is slow to take them, reading from it pauses by itself. Does nothing once the client
+   * has ended.
+   */
   write(bytes: Uint8Array): void;
   /** Flushes, sends FIN, discards what still arrives, lingers, then destroys. */
   end(bytes?: Uint8Array): void;
@@ -61,7 +65,9 @@ export interface Client {
 
 /** What a service does with one client's stream. Every handler is called synchronously by the transport. */
 export interface StreamHandlers {
-  /** The client sent bytes. They are only valid during the call: copy what you keep; passing them to `write` is fine. */
+  /**
+   * The client sent bytes. They are only valid during the call: copy what you keep; passing them to `write` is fine.
+   */
   data?(chunk: Uint8Array): void;
   /** The client has finished sending. Without this handler, `client.end()`. */
   end?(): void;
@@ -76,8 +82,9 @@ export interface Service {
   /** A client connected. Return what to do with its bytes; return nothing and they are read and thrown away. */
   stream?(client: Client): StreamHandlers | undefined | void;
   /**
-   * One request, one reply: synchronous, without a socket. `undefined` means silence. `limit` is the largest single reply in bytes that the guard
-   * lets through; of several, the guard sends the longest prefix whose sizes on the wire together fit.
+   * One request, one reply: synchronous, without a socket. `undefined` means silence. `limit` is the largest single
+   * reply in bytes that the guard lets through; of several, the guard sends the longest prefix whose sizes on the wire
+   * together fit.
    */
   datagram?(request: Uint8Array, limit: number): Uint8Array | readonly Uint8Array[] | undefined;
   close?(): void;
@@ -101,7 +108,9 @@ export type FormatName =
   | 'timezone'
   | 'strings';
 
-/** One option: its documentation, how it is read, and what it is when not given. `null` as default makes it optional. */
+/**
+ * One option: its documentation, how it is read, and what it is when not given. `null` as default makes it optional.
+ */
 export interface OptionSpec<Value> {
   readonly doc: string;
   readonly format: OptionFormat;

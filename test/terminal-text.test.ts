@@ -2,7 +2,10 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { escapeControls, escapeToOneLine } from '../src/terminal-text.ts';
 
-/** By what Unicode says of characters, and not by a list of code points: control, line and paragraph separator, bidirectional, half a pair. */
+/**
+ * By what Unicode says of characters, and not by a list of code points: control, line and paragraph separator,
+ * bidirectional, half a pair.
+ */
 const unsafe = /(?![\t\n])\p{Cc}|\p{Zl}|\p{Zp}|\p{Bidi_Control}|\p{Cs}/u;
 
 /** Any text, with many of the characters that matter. */

@@ -1,6 +1,8 @@
 import { parseDatabase } from './system-database.ts';
 
-/** A line of protocols(5): what stands in the protocol field of an IPv4 header, and in the next header field of IPv6. */
+/**
+ * A line of protocols(5): what stands in the protocol field of an IPv4 header, and in the next header field of IPv6.
+ */
 export interface ProtocolEntry {
   readonly name: string;
   /** 0 to 255 in a packet; Linux gives higher ones to what only it tells apart (mptcp is 262). */

@@ -17,7 +17,9 @@ export interface Subnet {
   readonly hosts: bigint;
 }
 
-/** The prefix length that the class of an IPv4 address implies (RFC 791 section 3.2): 8, 16 or 24; D and E imply none. */
+/**
+ * The prefix length that the class of an IPv4 address implies (RFC 791 section 3.2): 8, 16 or 24; D and E imply none.
+ */
 export function classfulPrefix({
   w3,
 }: IpAddress): { readonly class: 'A' | 'B' | 'C'; readonly prefix: number } | undefined {
@@ -34,9 +36,9 @@ export function prefixOfMask(mask: IpAddress, bits: AddressBits): number | undef
 }
 
 /**
- * The network that the first `prefix` bits of an address, 0 to `bits`, make. An IPv4 network keeps its first address for itself and its last for broadcast,
- * but not a /31 (RFC 3021) or /32. An IPv6 network keeps its first for any router (RFC 4291 section 2.6.1), but not a
- * /127 (RFC 6164) or /128.
+ * The network that the first `prefix` bits of an address, 0 to `bits`, make. An IPv4 network keeps its first address
+ * for itself and its last for broadcast, but not a /31 (RFC 3021) or /32. An IPv6 network keeps its first for any
+ * router (RFC 4291 section 2.6.1), but not a /127 (RFC 6164) or /128.
  */
 export function subnetOf(address: IpAddress, prefix: number, bits: AddressBits): Subnet {
   const size = 1n << BigInt(bits - prefix);

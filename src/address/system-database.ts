@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** The fields of each line of a file such as /etc/services, /etc/protocols and /etc/hosts; comments and empty lines are left out. */
+/**
+ * The fields of each line of a file such as /etc/services, /etc/protocols and /etc/hosts; comments and empty lines are
+ * left out.
+ */
 export function parseDatabase(text: string): readonly (readonly [string, ...string[]])[] {
   return text.split('\n').flatMap((line) => {
     const [first = '', ...rest] = line.replace(/#.*/, '').trim().split(/\s+/);

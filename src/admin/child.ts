@@ -1,6 +1,6 @@
 /**
- * The admin endpoint in a process of its own, where the supervisor is root: it becomes an unprivileged user before it listens, and gets what it
- * serves from the supervisor. It ends when the supervisor is gone.
+ * The admin endpoint in a process of its own, where the supervisor is root: it becomes an unprivileged user before it
+ * listens, and gets what it serves from the supervisor. It ends when the supervisor is gone.
  */
 import '../no-debugger.ts';
 import { systemClock } from '../clock/clock.ts';

@@ -22,7 +22,9 @@ interface Answer {
   readonly body: string;
 }
 
-/** Asks a running daemon through its admin endpoint. Whoever answers there may be anybody: all that comes is checked. */
+/**
+ * Asks a running daemon through its admin endpoint. Whoever answers there may be anybody: all that comes is checked.
+ */
 export class AdminClient {
   readonly #where: { readonly socketPath: string } | { readonly host: string; readonly port: number };
   readonly #name: string;

@@ -50,7 +50,10 @@ export class AdminConnection {
     this.#deadline(headerMs, () => this.#refuse({ status: 408, reason: `no request within ${headerMs} ms` }));
   }
 
-  /** `asking`: its header is not whole. `answering`: its answer is being made or sent. `closing`: it has been handed all of it. */
+  /**
+   * `asking`: its header is not whole. `answering`: its answer is being made or sent. `closing`: it has been handed all
+   * of it.
+   */
   get state(): 'asking' | 'answering' | 'closing' {
     return this.#state;
   }
@@ -64,7 +67,8 @@ export class AdminConnection {
 
   #read(chunk: Buffer): void {
     this.#options.heard(this);
-    // Bodies and further requests are thrown away. They must be read: closing with unread input resets the connection, and the answer is lost.
+    // Bodies and further requests are thrown away. They must be read: closing with unread input resets the connection,
+    // and the answer is lost.
     if (this.#state !== 'asking') return;
     this.#header += chunk.toString('latin1');
     const request = readRequest(this.#header);

@@ -1,21 +1,27 @@
 import type { AdminConnection } from './connection.ts';
 
-/** Connections that may be there at a time: within what the process keeps free of clients, where one process serves both. */
+/**
+ * Connections that may be there at a time: within what the process keeps free of clients, where one process serves
+ * both.
+ */
 const maxConnections = 24;
 
 /** How many more may be there for a moment, until what they have sent is read. */
 const maxUnread = 8;
 
-/** How many answers under way keep their place against newcomers: with all places theirs, each newcomer would cost the one before its own. */
+/**
+ * How many answers under way keep their place against newcomers: with all places theirs, each newcomer would cost the
+ * one before its own.
+ */
 const maxProtected = 16;
 
 /** What counts of a connection. */
 export type Evictable = Pick<AdminConnection, 'state' | 'destroy'>;
 
 /**
- * The connections of the endpoint. When all places are taken, one gives way to the next: one that has had its answer, else
- * one that is not being answered, else one that is; of several the one that has been silent longest. So nobody can keep a
- * health probe out.
+ * The connections of the endpoint. When all places are taken, one gives way to the next: one that has had its answer,
+ * else one that is not being answered, else one that is; of several the one that has been silent longest. So nobody can
+ * keep a health probe out.
  */
 export class AdminConnections {
   /** Silent longest first. */
@@ -68,7 +74,10 @@ export class AdminConnections {
   }
 }
 
-/** Node accepts and reads in one phase of its event loop, and calls back in the next: what was accepted is read a turn later. */
+/**
+ * Node accepts and reads in one phase of its event loop, and calls back in the next: what was accepted is read a turn
+ * later.
+ */
 function afterNextPoll(task: () => void): void {
   setImmediate(() => setImmediate(task));
 }

@@ -53,7 +53,10 @@ interface AdminProcess {
   readonly channel: Channel | undefined;
 }
 
-/** Opens the admin endpoint, in this process or, where that is root, in an unprivileged child. Rejects with the error of a listener. */
+/**
+ * Opens the admin endpoint, in this process or, where that is root, in an unprivileged child. Rejects with the error of
+ * a listener.
+ */
 export async function openAdminEndpoint(source: SnapshotSource, options: AdminEndpointOptions): Promise<AdminEndpoint> {
   const { plan, hosts, identity } = options;
   const sockets = new SocketFiles(identity?.uid);
@@ -218,7 +221,10 @@ class AdminChild implements AdminEndpoint {
   }
 }
 
-/** Descriptors are inherited under numbers of their own. Under our umask it binds a UNIX socket that is its alone until we give it away. */
+/**
+ * Descriptors are inherited under numbers of their own. Under our umask it binds a UNIX socket that is its alone until
+ * we give it away.
+ */
 function asTheChildSeesIt(planned: PlannedListener, descriptors: readonly number[]): PlannedListener {
   const { target } = planned;
   if ('path' in target) return { ...planned, target: { transport: target.transport, path: target.path } };

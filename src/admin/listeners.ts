@@ -5,8 +5,8 @@ import { AdminServer } from './server.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
 /**
- * Opens the endpoint on all its addresses; a family that the machine lacks is skipped where a name was given. Rejects with the error of a listener,
- * with nothing left open.
+ * Opens the endpoint on all its addresses; a family that the machine lacks is skipped where a name was given. Rejects
+ * with the error of a listener, with nothing left open.
  */
 export async function openAdminServer(
   plan: readonly PlannedListener[],

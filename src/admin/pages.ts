@@ -22,8 +22,8 @@ const maxAgeMs = 20;
 const probes: ReadonlySet<string> = new Set(['/livez', '/readyz']);
 
 /**
- * The pages of the admin endpoint: metrics, health and status. Requests must be addressed to an IP address, localhost or one of `hosts`: a web
- * page in somebody's browser cannot read them through a name of its own (DNS rebinding).
+ * The pages of the admin endpoint: metrics, health and status. Requests must be addressed to an IP address, localhost
+ * or one of `hosts`: a web page in somebody's browser cannot read them through a name of its own (DNS rebinding).
  */
 export class AdminPages {
   readonly #hosts: ReadonlySet<string>;

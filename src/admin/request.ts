@@ -25,8 +25,9 @@ const fieldLine = /^([!#$%&'*+.^_`|~\w-]+):(.*)$/;
 const controlCharacter = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|$)/;
 
 /**
- * Reads the header of a request out of what a client has sent so far, as Latin-1; undefined while more is to come. The rules are those of RFC 9112,
- * for an endpoint that answers one request a connection and never reads a body. What cannot become a header is refused at once.
+ * Reads the header of a request out of what a client has sent so far, as Latin-1; undefined while more is to come. The
+ * rules are those of RFC 9112, for an endpoint that answers one request a connection and never reads a body. What
+ * cannot become a header is refused at once.
  */
 export function readRequest(sent: string): AdminRequest | Refusal | undefined {
   const text = sent.replace(/^\r?\n/, '');

@@ -6,8 +6,9 @@ import { AdminPages } from './pages.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
 /**
- * The admin endpoint: HTTP, for reading only, a request a connection. It reads headers itself, since Node's server cuts wrong requests without an
- * answer, drops header fields past its limit silently, and resets a connection with input that it has not read.
+ * The admin endpoint: HTTP, for reading only, a request a connection. It reads headers itself, since Node's server cuts
+ * wrong requests without an answer, drops header fields past its limit silently, and resets a connection with input
+ * that it has not read.
  */
 export class AdminServer {
   readonly #options: AdminConnectionOptions;

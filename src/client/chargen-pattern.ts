@@ -51,8 +51,8 @@ export class PatternCheck {
 const mostDatagramBytes = 512;
 
 /**
- * Compares a datagram with the pattern: 0 to 512 bytes of it. They may begin with any of its lines, as those of the BSDs
- * do.
+ * Compares a datagram with the pattern: 0 to 512 bytes of it. They may begin with any of its lines, as those of the
+ * BSDs do.
  */
 export function checkDatagram(bytes: Uint8Array): Deviation | undefined {
   const line = (bytes[0] ?? firstCharacter) - firstCharacter;

@@ -20,8 +20,8 @@ export interface ChargenOptions extends EitherProtocolOptions, ProgressOptions {
 
 export interface Chargen extends Transfer {
   /**
-   * `enough`: all that was wanted came. `deviation`: it is not the pattern. Else the stream ended before, by the peer's FIN
-   * (`finished`) or RST (`reset`), by silence (`timeout`), or by the caller's signal (`interrupted`).
+   * `enough`: all that was wanted came. `deviation`: it is not the pattern. Else the stream ended before, by the peer's
+   * FIN (`finished`) or RST (`reset`), by silence (`timeout`), or by the caller's signal (`interrupted`).
    */
   readonly end: 'enough' | 'deviation' | 'finished' | 'reset' | 'timeout' | 'interrupted';
   readonly deviation: Deviation | undefined;
@@ -39,8 +39,8 @@ const endings: Partial<Record<string, Chargen['end']>> = {
 
 /**
  * Takes a part of the endless characters (RFC 864), over UDP one datagram. `host` is `HOST` or `HOST:PORT`. Throws
- * `ARGUMENT_INVALID` for both a number of bytes and of lines, either over UDP, or none at all; where nothing at all comes,
- * `ANSWER_WRONG` and what every client throws.
+ * `ARGUMENT_INVALID` for both a number of bytes and of lines, either over UDP, or none at all; where nothing at all
+ * comes, `ANSWER_WRONG` and what every client throws.
  */
 export async function chargen(host: string, options: ChargenOptions = {}): Promise<Chargen> {
   const { bytes, lines, udp = false } = options;

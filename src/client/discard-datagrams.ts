@@ -13,10 +13,15 @@ import { Meter } from './transfer.ts';
 
 const defaultDatagramBytes = 512;
 
-/** How long a refusal, or bytes that should not come, may take: after the first datagram to an address that has an alternative, and after the last. */
+/**
+ * How long a refusal, or bytes that should not come, may take: after the first datagram to an address that has an
+ * alternative, and after the last.
+ */
 const refusalMs = 500;
 
-/** The part of `discard` that goes over UDP. Of a name with several addresses the first that does not refuse is taken. */
+/**
+ * The part of `discard` that goes over UDP. Of a name with several addresses the first that does not refuse is taken.
+ */
 export async function discardDatagrams(target: Target, source: Readable, options: DiscardOptions): Promise<Discarded> {
   const { datagramBytes = defaultDatagramBytes } = options;
   assertWithin('the size of a datagram', datagramBytes, 1, largestDatagramBytes);
@@ -60,7 +65,10 @@ export async function discardDatagrams(target: Target, source: Readable, options
   }
 }
 
-/** Sends the first datagram to one address after the other, until one does not refuse it. Throws `CONNECT_FAILED` where all do. */
+/**
+ * Sends the first datagram to one address after the other, until one does not refuse it. Throws `CONNECT_FAILED` where
+ * all do.
+ */
 async function openLine(
   addresses: readonly HostAddress[],
   port: number,

@@ -16,8 +16,8 @@ export interface DiscardOptions extends EitherProtocolOptions, ProgressOptions {
 export interface Discarded extends Transfer {
   /**
    * `discarded`: the peer read it all and finished. `sent`: over UDP, all is sent and nobody refused it; whether it
-   * arrived cannot be known. Else it failed: `answered`: the peer sends, which discard never does. The peer ended by FIN
-   * before all was sent (`finished`), or by RST (`reset`), took nothing or did not end in time (`timeout`), or the
+   * arrived cannot be known. Else it failed: `answered`: the peer sends, which discard never does. The peer ended by
+   * FIN before all was sent (`finished`), or by RST (`reset`), took nothing or did not end in time (`timeout`), or the
    * caller's signal aborted (`interrupted`).
    */
   readonly end: 'discarded' | 'sent' | 'answered' | 'finished' | 'reset' | 'timeout' | 'interrupted';
@@ -37,9 +37,9 @@ const bufferedBytes = 16 * 1024 * 1024;
 
 /**
  * Sends all of `source` to be thrown away (RFC 863), then FIN, and waits for the peer's end: a timeout, and as long as
- * what may still be in buffers takes at the pace so far. `host` is `HOST` or `HOST:PORT`. The source is destroyed in the
- * end. Throws `ARGUMENT_INVALID` for a size out of range, what connecting throws, over UDP `CONNECT_FAILED` also where
- * datagrams are refused, and what the source throws.
+ * what may still be in buffers takes at the pace so far. `host` is `HOST` or `HOST:PORT`. The source is destroyed in
+ * the end. Throws `ARGUMENT_INVALID` for a size out of range, what connecting throws, over UDP `CONNECT_FAILED` also
+ * where datagrams are refused, and what the source throws.
  */
 export async function discard(host: string, source: Readable, options: DiscardOptions = {}): Promise<Discarded> {
   try {

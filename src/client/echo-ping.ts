@@ -61,9 +61,10 @@ type Settings = EchoPingOptions & {
 
 /**
  * Sends numbered requests to an echo service (RFC 862), on one connection or as datagrams, one each interval, and holds
- * what comes back against them. After the last one it waits one timeout for those that are late; when the signal aborts,
- * only as long as the answer to the last request may well be on its way, twice the longest round trip so far. Throws `ARGUMENT_INVALID`, and `HOST_NOT_FOUND`, `CONNECT_FAILED` or `INTERRUPTED`
- * where there is nothing to account for.
+ * what comes back against them. After the last one it waits one timeout for those that are late; when the signal
+ * aborts, only as long as the answer to the last request may well be on its way, twice the longest round trip so far.
+ * Throws `ARGUMENT_INVALID`, and `HOST_NOT_FOUND`, `CONNECT_FAILED` or `INTERRUPTED` where there is nothing to account
+ * for.
  */
 export async function echoPing(host: string, options: EchoPingOptions = {}): Promise<EchoPingResult> {
   const { count = 0, sizeBytes = 512, intervalMs = 1000, random = Math.random, clock = systemClock } = options;
@@ -308,7 +309,8 @@ class Run {
       this.#cancel = clock.after(timeoutMs, () => this.end());
       return;
     }
-    // Counted from the start: what one request is late does not delay the next. Those that were missed are left out, not sent in a burst.
+    // Counted from the start: what one request is late does not delay the next. Those that were missed are left out,
+    // not sent in a burst.
     const elapsedMs = clock.monotonicMs() - this.#startMs;
     this.#slot = Math.max(this.#slot + 1, Math.ceil(elapsedMs / intervalMs));
     this.#cancel = clock.after(Math.max(0, this.#slot * intervalMs - elapsedMs), () => this.#sendNext());

@@ -36,10 +36,10 @@ const againMs = 1000;
 /**
  * Sends what `input` gives to an echo service (RFC 862), delivers what comes back, and holds the one against the other.
  * Over TCP both go on at once, and the end of the input is a FIN, after which the peer's is awaited. Over UDP each
- * datagram is awaited before the next is sent. The bytes of `input` must not change afterwards; when the peer ends first
- * the input is left where it is. Throws `ANSWER_WRONG` at the first byte that differs, and where some are missing at the
- * peer's FIN; `NO_ANSWER` where what was sent does not come back in time; `CONNECTION_LOST` where the peer ends before
- * the input does; what `Connection.open` throws; what `input` and `deliver` throw.
+ * datagram is awaited before the next is sent. The bytes of `input` must not change afterwards; when the peer ends
+ * first the input is left where it is. Throws `ANSWER_WRONG` at the first byte that differs, and where some are missing
+ * at the peer's FIN; `NO_ANSWER` where what was sent does not come back in time; `CONNECTION_LOST` where the peer ends
+ * before the input does; what `Connection.open` throws; what `input` and `deliver` throw.
  */
 export async function echo(
   host: string,
@@ -252,7 +252,10 @@ class DatagramEcho {
     return exchange;
   }
 
-  /** The answer to a datagram; a late one to the datagram before is passed over. Throws `NO_ANSWER`, `CONNECT_FAILED` and, where the peer had answered before, `CONNECTION_LOST`. */
+  /**
+   * The answer to a datagram; a late one to the datagram before is passed over. Throws `NO_ANSWER`, `CONNECT_FAILED`
+   * and, where the peer had answered before, `CONNECTION_LOST`.
+   */
   async ask(bytes: Uint8Array, offset: number): Promise<Uint8Array> {
     const { clock } = this.#settings;
     let sent = 0;

@@ -52,7 +52,10 @@ export function checksum(bytes: Uint8Array): number {
   return ~sum & 0xffff;
 }
 
-/** An echo request as it is given to a raw socket. Over IPv6 its checksum is 0: the kernel fills it in (RFC 3542 section 3.1). */
+/**
+ * An echo request as it is given to a raw socket. Over IPv6 its checksum is 0: the kernel fills it in (RFC 3542 section
+ * 3.1).
+ */
 export function encodeEchoRequest(version: IpVersion, { identifier, sequence, data }: EchoRequest): Uint8Array {
   const bytes = Buffer.alloc(icmpHeaderBytes + data.length);
   bytes[0] = requestType[version];

@@ -55,7 +55,10 @@ export function makePayloads(size: number): readonly Buffer[] {
   return Array.from({ length: payloadCount }, (_payload, index) => ring.subarray(index, index + size));
 }
 
-/** Whether an answer of so many bytes can be one of the service: time gives 4, or 8 on some servers; the others anything. */
+/**
+ * Whether an answer of so many bytes can be one of the service: time gives 4, or 8 on some servers; the others
+ * anything.
+ */
 export function isAnswerLength(service: string, length: number): boolean {
   return service === 'time' ? length === 4 || length === 8 : length > 0;
 }

@@ -10,8 +10,8 @@ export interface LoadSchedule {
 
 /**
  * Open loop: the request with number i is due at `startMs` + i / rate, whatever became of those before. Each time is
- * counted from the start, so that nothing drifts; a request that is taken late keeps the time at which it was due, which
- * accounts for coordinated omission: a server that stalls is charged for all who would have come meanwhile.
+ * counted from the start, so that nothing drifts; a request that is taken late keeps the time at which it was due,
+ * which accounts for coordinated omission: a server that stalls is charged for all who would have come meanwhile.
  */
 export class OpenSchedule implements LoadSchedule {
   readonly #startMs: number;

@@ -21,14 +21,17 @@ export type LoadService = (typeof loadServices)[number];
 export interface LoadOptions extends EitherProtocolOptions {
   /** Default `echo`. */
   readonly service?: LoadService | undefined;
-  /** How many requests can be under way at a time, each on a connection, or a UDP socket, of its own: 1 to 10,000. Default 10. */
+  /**
+   * How many requests can be under way at a time, each on a connection, or a UDP socket, of its own: 1 to 10,000.
+   * Default 10.
+   */
   readonly connections?: number | undefined;
   /** 1 ms to 1 h. Default 10 s. */
   readonly durationMs?: number | undefined;
   /**
-   * Open loop: so many requests a second in all, sent when they are due whatever became of those before; above 0, up
-   * to 1,000,000. One that finds no free connection waits, and its response time counts from when it was due. Without it each
-   * connection sends the next request when the last was answered.
+   * Open loop: so many requests a second in all, sent when they are due whatever became of those before; above 0, up to
+   * 1,000,000. One that finds no free connection waits, and its response time counts from when it was due. Without it
+   * each connection sends the next request when the last was answered.
    */
   readonly perSecond?: number | undefined;
   /** Ends the load when so many requests are done, answered or not. */
@@ -104,11 +107,11 @@ const ownFiles = 8;
 const progressMs = 250;
 
 /**
- * Puts a server under load. Every connection is made before the time begins, and all are closed when it resolves. Errors
- * of single requests are counted; it throws `ARGUMENT_INVALID`, also where the limit on open files forbids so many connections,
- * `HOST_NOT_FOUND` and `CONNECT_FAILED` where there is nobody, `NO_ANSWER` where a UDP peer is silent from the
- * beginning, and `INTERRUPTED` where the signal comes before there is a result; afterwards the signal ends the load,
- * with what there is.
+ * Puts a server under load. Every connection is made before the time begins, and all are closed when it resolves.
+ * Errors of single requests are counted; it throws `ARGUMENT_INVALID`, also where the limit on open files forbids so
+ * many connections, `HOST_NOT_FOUND` and `CONNECT_FAILED` where there is nobody, `NO_ANSWER` where a UDP peer is silent
+ * from the beginning, and `INTERRUPTED` where the signal comes before there is a result; afterwards the signal ends the
+ * load, with what there is.
  */
 export async function load(host: string, options: LoadOptions = {}): Promise<LoadResult> {
   const plan = checked(options);

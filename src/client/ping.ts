@@ -71,8 +71,8 @@ export interface PingResult extends RoundTripSummary {
 
 /**
  * Sends ICMP echo requests (RFC 792, RFC 4443) to the first address of a host that this machine has a route to, and
- * compares the replies with what was sent. Ends when as many as wanted are sent and each is answered or given up, or when
- * the signal aborts; without any answer, too. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED` without a route,
+ * compares the replies with what was sent. Ends when as many as wanted are sent and each is answered or given up, or
+ * when the signal aborts; without any answer, too. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED` without a route,
  * `ARGUMENT_INVALID` for an option out of its range and for a multicast or broadcast address, `RAW_SOCKET_MISSING`,
  * `RAW_SOCKET_NOT_PERMITTED`, and `INTERRUPTED` where the signal aborts before the first request.
  */

@@ -30,7 +30,9 @@ export interface RoundTripSummary {
   readonly times: RoundTripTimes | undefined;
 }
 
-/** Requests whose answers are told apart; older ones are counted and forgotten, or an endless run would fill the memory. */
+/**
+ * Requests whose answers are told apart; older ones are counted and forgotten, or an endless run would fill the memory.
+ */
 const remembered = 65_536;
 
 /** Keeps account of requests, numbered from 0 one after the other, and of what came back. */
@@ -58,7 +60,9 @@ export class RoundTrips {
     this.#answered.delete(sequence - remembered);
   }
 
-  /** Counts an answer whose bytes are right. Returns its round trip; undefined where no such request was sent lately. */
+  /**
+   * Counts an answer whose bytes are right. Returns its round trip; undefined where no such request was sent lately.
+   */
   received(sequence: number, atMs: number): { readonly rttMs: number; readonly isDuplicate: boolean } | undefined {
     const sentAtMs = this.#sentAtMs.get(sequence);
     if (sentAtMs === undefined) return undefined;

@@ -12,7 +12,10 @@ export interface Text {
   readonly peer: Endpoint;
 }
 
-/** Asks a service for its text. Throws `ANSWER_WRONG` for an empty one unless that is allowed, and what every client throws. */
+/**
+ * Asks a service for its text. Throws `ANSWER_WRONG` for an empty one unless that is allowed, and what every client
+ * throws.
+ */
 export async function textFrom(
   host: string,
   service: string,

@@ -50,7 +50,10 @@ export async function time(host: string, options: EitherProtocolOptions = {}): P
   };
 }
 
-/** The seconds since 1970 nearest to `nearSeconds` that a word of RFC 868 can mean: it wraps every 2^32 seconds, next in 2036. */
+/**
+ * The seconds since 1970 nearest to `nearSeconds` that a word of RFC 868 can mean: it wraps every 2^32 seconds, next in
+ * 2036.
+ */
 export function secondsOfWord(word: number, nearSeconds: number): number {
   const firstEra = word - secondsTo1970;
   return firstEra + eraSeconds * Math.round((nearSeconds - firstEra) / eraSeconds);

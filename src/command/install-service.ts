@@ -45,8 +45,9 @@ interface Decision {
 const packageFolder = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 /**
- * `smallservd install-service`: writes the units and the config of a systemd service, or removes them. Returns what to say. Throws
- * `INSTALL_NOT_PERMITTED` without root, and `INSTALL_REFUSED` where the service could not work or something is in the way.
+ * `smallservd install-service`: writes the units and the config of a systemd service, or removes them. Returns what to
+ * say. Throws `INSTALL_NOT_PERMITTED` without root, and `INSTALL_REFUSED` where the service could not work or something
+ * is in the way.
  */
 export function installService(options: InstallOptions): string {
   const { root = '', dryRun, remove } = options;

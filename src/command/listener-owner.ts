@@ -39,9 +39,10 @@ const listenState = '0A';
 const acceptsConnections = 0x1_00_00;
 
 /**
- * Why the process is not the smallservd that listens where the client is connected to; undefined: it is. The socket must be held by the process or, as under a
- * root supervisor, by a child of it. Descriptors that are hidden from us (Linux hides those of a process with capabilities from its own
- * user) are not asked for where socket and process are both our own; from root none are hidden.
+ * Why the process is not the smallservd that listens where the client is connected to; undefined: it is. The socket
+ * must be held by the process or, as under a root supervisor, by a child of it. Descriptors that are hidden from us
+ * (Linux hides those of a process with capabilities from its own user) are not asked for where socket and process are
+ * both our own; from root none are hidden.
  */
 export function whyNotListener(pid: number, at: ConnectedTo, proc: ProcFiles): string | undefined {
   if (!Number.isSafeInteger(pid) || pid < 1 || pid > largestPid) return 'that is not the id of a process';
@@ -73,8 +74,9 @@ function listenersAt(at: ConnectedTo, proc: ProcFiles): readonly ListeningSocket
 }
 
 /**
- * A path may hold a line end, so that anybody can make the table of UNIX sockets say anything, and a file system of somebody's own may have the same path: where
- * several sockets have the name, the file must belong to root or to who holds the socket.
+ * A path may hold a line end, so that anybody can make the table of UNIX sockets say anything, and a file system of
+ * somebody's own may have the same path: where several sockets have the name, the file must belong to root or to who
+ * holds the socket.
  */
 function whyAmbiguous(
   at: ConnectedTo,
@@ -96,8 +98,9 @@ function isOurs(at: ConnectedTo, sockets: readonly ListeningSocket[], proc: Proc
 }
 
 /**
- * The listening sockets that get connections to an address, from /proc/net/tcp and tcp6: those of the address itself, else those of all addresses. One of `::` gets
- * IPv4 connections unless it was told not to, which the table does not say.
+ * The listening sockets that get connections to an address, from /proc/net/tcp and tcp6: those of the address itself,
+ * else those of all addresses. One of `::` gets IPv4 connections unless it was told not to, which the table does not
+ * say.
  */
 export function tcpListeners(
   tables: { readonly ipv4: string; readonly ipv6: string },

@@ -18,8 +18,9 @@ export interface PreparedConfig {
 }
 
 /**
- * Reads and checks a config: what `run` and a reload do first. Third-party modules are left to the workers, as a process that has imported one
- * once would never see another version of it. So are, under root, the files that services name: workers open them with the rights of their user.
+ * Reads and checks a config: what `run` and a reload do first. Third-party modules are left to the workers, as a
+ * process that has imported one once would never see another version of it. So are, under root, the files that services
+ * name: workers open them with the rights of their user.
  */
 export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
   const source = await readSource(options);
@@ -32,8 +33,8 @@ export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
 }
 
 /**
- * Reads a config and checks all of it, with modules and files, as `check` does. A process that is root becomes the user of the config for good before
- * it opens what the config names.
+ * Reads a config and checks all of it, with modules and files, as `check` does. A process that is root becomes the user
+ * of the config for good before it opens what the config names.
  */
 export async function prepareAsUser(options: ConfigOptions): Promise<PreparedConfig> {
   const source = await readSource(options);

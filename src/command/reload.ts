@@ -10,7 +10,10 @@ import { systemProcFiles, whyNotListener } from './listener-owner.ts';
 const pollMs = 50;
 const patienceMs = 120_000;
 
-/** `smallservd reload`: has the running daemon read its config anew, and waits for the result. Resolves with the exit code and what to say. */
+/**
+ * `smallservd reload`: has the running daemon read its config anew, and waits for the result. Resolves with the exit
+ * code and what to say.
+ */
 export async function reload(options: AdminOptions): Promise<{ readonly code: ExitCode; readonly text: string }> {
   const client = await adminClient(options);
   const before = await client.snapshot();
@@ -25,7 +28,8 @@ export async function reload(options: AdminOptions): Promise<{ readonly code: Ex
 /** Whoever answers names a process, and HUP ends most programs: it must be the smallservd that listens there. */
 function signal(pid: number, { name, connectedTo }: AdminClient): void {
   const why = connectedTo === undefined ? 'nobody answered' : whyNotListener(pid, connectedTo, systemProcFiles);
-  // Of ExecReload= the service manager says which process it means; a sandbox may hide all others from us. systemd.exec(5)
+  // Of ExecReload= the service manager says which process it means; a sandbox may hide all others from us.
+  // systemd.exec(5)
   if (why !== undefined && process.env['MAINPID'] !== String(pid))
     throw new SmallservdError(
       'RELOAD_NOT_ASKED',

@@ -41,11 +41,13 @@ interface OpenLog {
 }
 
 /**
- * `smallservd run`: serves until told to stop. Resolves with the exit code, at once where it is told so before there is a daemon: then what the start
- * waits for is not waited for, and the process is to end. Rejects where the daemon cannot start.
+ * `smallservd run`: serves until told to stop. Resolves with the exit code, at once where it is told so before there is
+ * a daemon: then what the start waits for is not waited for, and the process is to end. Rejects where the daemon cannot
+ * start.
  */
 export async function run(options: ConfigOptions): Promise<ExitCode> {
-  // For good, children included: a UNIX socket is its owner's alone until it is given away, and so are the log file and what modules write.
+  // For good, children included: a UNIX socket is its owner's alone until it is given away, and so are the log file and
+  // what modules write.
   process.umask(0o077);
   const signals = new Signals(systemClock);
   const opened: OpenLog = {};
@@ -88,7 +90,8 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
   if (canGainPrivileges) log.warn({}, 'cannot set no_new_privs: workers can run set-uid programs');
   warnOf(config, log);
 
-  // The clock's timers keep no process alive, and while the workers are dead and wait for their next start nothing else does.
+  // The clock's timers keep no process alive, and while the workers are dead and wait for their next start nothing else
+  // does.
   const alive = setInterval(() => {}, 1 << 30);
   const manager = new ServiceManager({ environment, pid: process.pid, clock: systemClock, log });
   const snapshots = new DaemonSnapshots(prepared, sink, systemClock.now());
@@ -145,8 +148,8 @@ async function readyToLaunch(
 ): Promise<() => Promise<RunningDaemon>> {
   const clock = systemClock;
   if (config.workers > 0) return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
-  // As a worker does: become the user, then load the config, and open. Nobody is ever served as root, so low ports need a supervisor.
-  // Standard output is the log's own; what a module prints goes elsewhere.
+  // As a worker does: become the user, then load the config, and open. Nobody is ever served as root, so low ports need
+  // a supervisor. Standard output is the log's own; what a module prints goes elsewhere.
   process.stdout.write = process.stderr.write.bind(process.stderr);
   if (identity !== null) assumeIdentity(identity);
   const whole = await loadConfig(source, { importModules: true });

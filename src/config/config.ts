@@ -79,7 +79,10 @@ export interface ProxyRules {
 export interface ServiceConfig {
   /** The instance's name: the key under `services`. */
   readonly name: string;
-  /** The name of the kind of service; for a module its own `name`, or the instance's name while the module is not loaded. */
+  /**
+   * The name of the kind of service; for a module its own `name`, or the instance's name while the module is not
+   * loaded.
+   */
   readonly type: string;
   /** What to import instead of a built-in: a `file:` URL; while the module is not loaded, what the config calls it. */
   readonly module: string | undefined;

@@ -36,7 +36,8 @@ export async function createServices(
 }
 
 /**
- * Creates services and closes them again: what they find wrong goes to `problems`. Throws `SERVICE_NOT_CREATED` for any other failure.
+ * Creates services and closes them again: what they find wrong goes to `problems`. Throws `SERVICE_NOT_CREATED` for any
+ * other failure.
  */
 export async function tryServices(
   services: readonly ServiceConfig[],

@@ -138,7 +138,10 @@ class DocumentReader {
   }
 }
 
-/** What each alias stands for: the last node before it with that anchor. In one pass: the library looks for each from the start. */
+/**
+ * What each alias stands for: the last node before it with that anchor. In one pass: the library looks for each from
+ * the start.
+ */
 function targetsOf(document: Document): ReadonlyMap<unknown, Node> {
   const anchored = new Map<string, Node>();
   const targets = new Map<unknown, Node>();

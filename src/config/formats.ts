@@ -103,7 +103,10 @@ export const prefixIpv4: Format<number> = scalar(
   (value) => value,
 );
 
-/** Up to 64: a host can take any address of its /64 (RFC 4291 section 2.5.4), so a longer prefix would tell nobody apart. */
+/**
+ * Up to 64: a host can take any address of its /64 (RFC 4291 section 2.5.4), so a longer prefix would tell nobody
+ * apart.
+ */
 export const prefixIpv6: Format<number> = scalar(
   'prefixIpv6',
   'a whole number from 1 to 64',

@@ -34,8 +34,9 @@ interface Named {
 interface Listener extends ResolvedAddress, Named {}
 
 /**
- * Checks what can be checked without asking a resolver: that every service listens, that no two listeners overlap, the admin endpoint's
- * included, that UNIX sockets belong to somebody, and that no kind that is abused over UDP answers strangers. Host names are left to whoever opens the listeners.
+ * Checks what can be checked without asking a resolver: that every service listens, that no two listeners overlap, the
+ * admin endpoint's included, that UNIX sockets belong to somebody, and that no kind that is abused over UDP answers
+ * strangers. Host names are left to whoever opens the listeners.
  */
 export async function checkListeners(
   services: readonly Listening[],

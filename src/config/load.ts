@@ -28,13 +28,19 @@ export interface LoadedConfig {
 }
 
 export interface LoadOptions {
-  /** Third-party modules are looked for and imported only where asked for: a supervisor, which may be root, must not run their code. */
+  /**
+   * Third-party modules are looked for and imported only where asked for: a supervisor, which may be root, must not run
+   * their code.
+   */
   readonly importModules: boolean;
-  /** Called before anything that the config names is opened or imported, with its user and group; null for those that are wrong. */
+  /**
+   * Called before anything that the config names is opened or imported, with its user and group; null for those that
+   * are wrong.
+   */
   readonly beforeFiles?: (account: Pick<Config, 'user' | 'group'>) => Promise<void>;
   /**
-   * With it every service whose values are right is created once, to find what is wrong with the files it reads, and closed again: so all that is
-   * wrong is reported together.
+   * With it every service whose values are right is created once, to find what is wrong with the files it reads, and
+   * closed again: so all that is wrong is reported together.
    */
   readonly trialHost?: (service: ServiceConfig) => Host;
   /** With it owners and groups of UNIX sockets are looked up. */

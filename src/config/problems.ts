@@ -11,7 +11,8 @@ export class Problems {
   readonly #found: { readonly problem: ConfigProblem; readonly rank: number }[] = [];
 
   add(place: Place, path: string, message: string): void {
-    // A config's own words stand in messages, and messages on terminals: an unknown anchor may be named with a control character.
+    // A config's own words stand in messages, and messages on terminals: an unknown anchor may be named with a control
+    // character.
     const problem = { where: place.where, path: printable(path), message: printable(message) };
     this.#found.push({ problem, rank: place.rank });
   }

@@ -1,7 +1,10 @@
 /** So many bytes of a peer are shown. */
 const shownBytes = 48;
 
-/** Bytes as people can read them and a terminal cannot obey: text in quotes where they are text, else hexadecimal; and how many they are. */
+/**
+ * Bytes as people can read them and a terminal cannot obey: text in quotes where they are text, else hexadecimal; and
+ * how many they are.
+ */
 export function describeBytes(bytes: Uint8Array): string {
   if (bytes.length === 0) return 'nothing';
   const shown = Buffer.from(bytes.subarray(0, shownBytes));

@@ -172,7 +172,9 @@ async function sample(context: CheckContext): Promise<readonly Uint8Array[]> {
   return answers;
 }
 
-/** Throws `Fault` where it ends before all that may have been on its way has come; over a slow line, within the timeout. */
+/**
+ * Throws `Fault` where it ends before all that may have been on its way has come; over a slow line, within the timeout.
+ */
 async function expectMore({ clock, timeoutMs }: CheckContext, connection: Connection): Promise<void> {
   const endMs = clock.monotonicMs() + timeoutMs;
   let received = 0;

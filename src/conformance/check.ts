@@ -19,8 +19,8 @@ export interface Check {
   /** The fact in one line. */
   readonly fact: string;
   /**
-   * Resolves where the fact holds, with what is worth saying of it. Throws `Fault` where it does not, and `Skip` where it
-   * cannot be told.
+   * Resolves where the fact holds, with what is worth saying of it. Throws `Fault` where it does not, and `Skip` where
+   * it cannot be told.
    */
   run(context: CheckContext): Promise<string | void>;
 }

@@ -15,7 +15,9 @@ export class Inbox {
     this.#context = context;
   }
 
-  /** From this local port; the system chooses one unless given. Throws `CONNECT_FAILED` where the port cannot be had. */
+  /**
+   * From this local port; the system chooses one unless given. Throws `CONNECT_FAILED` where the port cannot be had.
+   */
   static async open(context: CheckContext, localPort?: number): Promise<Inbox> {
     const inbox = new Inbox(context);
     const handlers = {

@@ -23,7 +23,10 @@ const orders: readonly { readonly pattern: RegExp; readonly order: readonly ('ye
   },
 ];
 
-/** The date and time in a line of daytime, whose form no standard fixes (RFC 867). Undefined where it is none that is known here. */
+/**
+ * The date and time in a line of daytime, whose form no standard fixes (RFC 867). Undefined where it is none that is
+ * known here.
+ */
 export function readDate(text: string): DateText | undefined {
   const clock = /(?<!\d)(\d{1,2}):(\d\d):(\d\d)(?!\d)/.exec(text);
   if (clock === null) return undefined;

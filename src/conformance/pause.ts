@@ -9,7 +9,10 @@ export async function pause(context: CheckContext, ms: number): Promise<void> {
   await comesWithin(context, ms, () => () => {});
 }
 
-/** Whether what `start` begins resolves in this time; what `start` returned is called in the end. Throws what it rejects with, and `INTERRUPTED`. */
+/**
+ * Whether what `start` begins resolves in this time; what `start` returned is called in the end. Throws what it rejects
+ * with, and `INTERRUPTED`.
+ */
 export async function comesWithin(
   { clock, signal }: CheckContext,
   timeoutMs: number,

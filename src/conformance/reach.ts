@@ -14,8 +14,8 @@ export interface Place {
 }
 
 /**
- * What became of the first try: the address that answered; the address that took what was sent, but is silent, as discard
- * must be; or why nothing was reached.
+ * What became of the first try: the address that answered; the address that took what was sent, but is silent, as
+ * discard must be; or why nothing was reached.
  */
 export type Reach =
   | { readonly address: HostAddress; readonly isSilent: boolean }

@@ -27,7 +27,10 @@ export interface CheckResult {
   readonly basis: Check['basis'];
   readonly fact: string;
   readonly outcome: Outcome;
-  /** What was expected and seen, why it was skipped or broke, or why nothing was reached; may be empty where the fact holds. */
+  /**
+   * What was expected and seen, why it was skipped or broke, or why nothing was reached; may be empty where the fact
+   * holds.
+   */
   readonly detail: string;
   /** Where it fails, the bytes that show it, if any came. */
   readonly bytes?: Uint8Array | undefined;
@@ -44,7 +47,10 @@ export interface RunOptions {
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
 }
 
-/** So many services are checked at a time; the checks of one service follow each other, so that none spoils another's count. */
+/**
+ * So many services are checked at a time; the checks of one service follow each other, so that none spoils another's
+ * count.
+ */
 const concurrency = 4;
 /** A check that takes so many timeouts has met a server that dribbles. */
 const checkTimeouts = 6;

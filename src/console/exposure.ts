@@ -3,7 +3,8 @@ import { type Reach, reaches, reachOf } from '../transport/reach.ts';
 import { formatTable } from './table.ts';
 
 /**
- * From where the services can be reached, a row for each kind of place. `notes`: by service, what else narrows it, such as `as allow says`.
+ * From where the services can be reached, a row for each kind of place. `notes`: by service, what else narrows it, such
+ * as `as allow says`.
  */
 export function formatExposure(
   listeners: readonly RunningListener[],

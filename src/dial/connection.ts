@@ -21,7 +21,10 @@ export interface ConnectionOptions extends ConnectOptions {
 /** All that came, and how it came to an end. */
 export interface Received {
   readonly bytes: Uint8Array;
-  /** `finished`: FIN. `reset`: RST, after what came. `limit`: there is more than was wanted. `timeout`: neither more nor an end came in time. */
+  /**
+   * `finished`: FIN. `reset`: RST, after what came. `limit`: there is more than was wanted. `timeout`: neither more nor
+   * an end came in time.
+   */
   readonly end: 'finished' | 'reset' | 'limit' | 'timeout';
   /** When the first bytes came, on the monotonic clock; where none did, the end. */
   readonly firstAtMs: number;
@@ -121,7 +124,10 @@ export class Connection {
     }
   }
 
-  /** Sends the bytes; resolves when the peer's windows and our buffers leave room for more. Throws `CONNECTION_LOST` and `NO_ANSWER`. */
+  /**
+   * Sends the bytes; resolves when the peer's windows and our buffers leave room for more. Throws `CONNECTION_LOST` and
+   * `NO_ANSWER`.
+   */
   async write(bytes: Uint8Array | string, timeoutMs: number = this.#patience.timeoutMs): Promise<void> {
     throwIfInterrupted(this.#patience.signal);
     if (this.#error !== undefined) throw this.#lost(this.#error);
@@ -142,8 +148,8 @@ export class Connection {
   }
 
   /**
-   * Whether the peer has reset the connection after its FIN, which only a write learns: it sends one byte. What the peer
-   * makes of that byte comes too late to count.
+   * Whether the peer has reset the connection after its FIN, which only a write learns: it sends one byte. What the
+   * peer makes of that byte comes too late to count.
    */
   async isResetAfterFinish(): Promise<boolean> {
     if (this.#error !== undefined) return true;

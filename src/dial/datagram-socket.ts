@@ -54,14 +54,19 @@ export class DatagramSocket {
     return { address, port };
   }
 
-  /** Resolves when the kernel has taken it. Throws `CONNECT_FAILED`, also for an ICMP error that an earlier one caused. */
+  /**
+   * Resolves when the kernel has taken it. Throws `CONNECT_FAILED`, also for an ICMP error that an earlier one caused.
+   */
   async send(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#socket.send(bytes, (error) => (error === null ? resolve() : reject(this.#failure(error))));
     });
   }
 
-  /** Sends, for those who send so many that a promise for each would cost too much. `taken` is told as `send` resolves or throws. */
+  /**
+   * Sends, for those who send so many that a promise for each would cost too much. `taken` is told as `send` resolves
+   * or throws.
+   */
   post(bytes: Uint8Array, taken: (error: Error | null) => void): void {
     this.#socket.send(bytes, taken);
   }

@@ -56,7 +56,9 @@ export class LoadStream {
     return stream;
   }
 
-  /** Connects to the first address that answers, as `connect` does and with its errors. Reads nothing before `attach`. */
+  /**
+   * Connects to the first address that answers, as `connect` does and with its errors. Reads nothing before `attach`.
+   */
   static async first(target: Target, options: ConnectOptions): Promise<LoadStream> {
     const socket = await connect(target, options);
     const family = socket.remoteFamily === 'IPv6' ? 6 : 4;

@@ -20,7 +20,9 @@ export function describeNetworkError(error: unknown): string {
   return words[code] ?? message;
 }
 
-/** The same without what differs from one connection to the next, to count errors by: few words, however many errors. */
+/**
+ * The same without what differs from one connection to the next, to count errors by: few words, however many errors.
+ */
 export function networkErrorKind(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return words[code ?? ''] ?? code ?? message;

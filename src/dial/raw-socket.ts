@@ -3,11 +3,14 @@ import { type Clock, systemClock } from '../clock/clock.ts';
 import { SmallservdError } from '../errors.ts';
 import type { HostAddress } from './resolve-host.ts';
 
-/** A socket below UDP and TCP (raw(7)): it sends packets without their IP header, and hears all of its protocol that this machine receives. */
+/**
+ * A socket below UDP and TCP (raw(7)): it sends packets without their IP header, and hears all of its protocol that
+ * this machine receives.
+ */
 export interface RawSocket {
   /**
-   * Resolves with the time at which the packet left, on the monotonic clock, before anything that answers it is told of.
-   * Throws `CONNECT_FAILED` where the system does not send it.
+   * Resolves with the time at which the packet left, on the monotonic clock, before anything that answers it is told
+   * of. Throws `CONNECT_FAILED` where the system does not send it.
    */
   send(bytes: Uint8Array, address: string): Promise<number>;
   close(): void;
@@ -15,8 +18,8 @@ export interface RawSocket {
 
 export interface RawSocketHandlers {
   /**
-   * A packet came, over IPv4 with its IP header; `atMs` on the monotonic clock. `source` has no zone. The bytes are only
-   * valid during the call.
+   * A packet came, over IPv4 with its IP header; `atMs` on the monotonic clock. `source` has no zone. The bytes are
+   * only valid during the call.
    */
   packet(bytes: Uint8Array, source: string, atMs: number): void;
   /** Nothing more will come. */
@@ -30,7 +33,10 @@ export interface RawSocketOptions {
   readonly clock?: Clock | undefined;
 }
 
-/** Opens a socket for ICMP, over IPv6 for ICMPv6. Throws `RAW_SOCKET_MISSING`, `RAW_SOCKET_NOT_PERMITTED`, `CONNECT_FAILED`. */
+/**
+ * Opens a socket for ICMP, over IPv6 for ICMPv6. Throws `RAW_SOCKET_MISSING`, `RAW_SOCKET_NOT_PERMITTED`,
+ * `CONNECT_FAILED`.
+ */
 export type OpenIcmpSocket = (options: RawSocketOptions, handlers: RawSocketHandlers) => RawSocket;
 
 /** The parts of the package raw-socket that are used; it may be missing, so its own types may be, too. */

@@ -59,7 +59,10 @@ function splitTarget(text: string): { readonly host: string; readonly port: stri
   return { host: text.slice(0, colon), port: text.slice(colon + 1) };
 }
 
-/** An address, or what can be a name: the resolver decides whether it is one (RFC 1123 section 2.1 and what DNS holds beside it). */
+/**
+ * An address, or what can be a name: the resolver decides whether it is one (RFC 1123 section 2.1 and what DNS holds
+ * beside it).
+ */
 function isHost(host: string): boolean {
   if (host.includes(':')) return parseIp(host) !== undefined;
   return /^[\p{L}\p{N}_]([\p{L}\p{N}_.-]{0,252})$/u.test(host);

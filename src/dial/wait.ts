@@ -43,7 +43,10 @@ export async function waitFor<Value>(
   }
 }
 
-/** Waits for what has a right to take its time: a person who types, a reader of our output. Throws `INTERRUPTED` when the signal aborts. */
+/**
+ * Waits for what has a right to take its time: a person who types, a reader of our output. Throws `INTERRUPTED` when
+ * the signal aborts.
+ */
 export async function untilInterrupted<Value>(
   promise: Promise<Value>,
   signal: AbortSignal | undefined,

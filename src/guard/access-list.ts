@@ -10,8 +10,8 @@ export function isDenied(access: AccessRules, ip: IpAddress): boolean {
 }
 
 /**
- * Whether rates and per-source limits do not apply to the source. It may still be denied. `isFromHeader`: the network has not shown the address, a
- * PROXY header names it.
+ * Whether rates and per-source limits do not apply to the source. It may still be denied. `isFromHeader`: the network
+ * has not shown the address, a PROXY header names it.
  */
 export function isExempt(access: AccessRules, ip: IpAddress, isFromHeader: boolean = false): boolean {
   return holds(isFromHeader ? access.exemptByHeader : access.exempt, ip);

@@ -6,8 +6,8 @@ import { networkPrefixes, type Place, SourceTree } from './source-tree.ts';
 import { TokenTable } from './token-bucket.ts';
 
 /**
- * Why a stream client is refused; a closed set. `proxy-header`: it is no proxy that may speak for others, or has not said for whom. The others in the order in which the
- * rules are asked.
+ * Why a stream client is refused; a closed set. `proxy-header`: it is no proxy that may speak for others, or has not
+ * said for whom. The others in the order in which the rules are asked.
  */
 export type RefuseReason = 'proxy-header' | 'denied' | 'limit' | 'source-limit' | 'rate';
 

@@ -151,7 +151,10 @@ export class DatagramGuard {
     );
   }
 
-  /** A token of the source's network (IPv4 /24, IPv6 /56 unless the config says otherwise) and one of the service; both or neither. */
+  /**
+   * A token of the source's network (IPv4 /24, IPv6 /56 unless the config says otherwise) and one of the service; both
+   * or neither.
+   */
   #takeRate(source: IpAddress, nowMs: number): boolean {
     if (!this.#serviceRate.ready(nowMs)) return false;
     const admitted = this.#sourceRates.take(this.#mask.high(source), this.#mask.low(source), nowMs);

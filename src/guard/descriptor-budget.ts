@@ -7,15 +7,21 @@ export interface ShortageEvents {
   readonly onRelief: (refused: number) => void;
 }
 
-/** The part of the budget that must be free again before a shortage is over, so that one at the brink is not told again and again. */
+/**
+ * The part of the budget that must be free again before a shortage is over, so that one at the brink is not told again
+ * and again.
+ */
 const reliefPart = 1 / 8;
 
-/** The part of the budget that belongs to single services, an equal share to each; the rest is for whoever comes first. */
+/**
+ * The part of the budget that belongs to single services, an equal share to each; the rest is for whoever comes first.
+ */
 const ownPart = 1 / 4;
 
 /**
- * The descriptors that one process has for its clients. At the system's own limit Node accepts a client and drops it with a bare FIN, without an
- * event: so clients are refused, and counted, before that. Those there are served on, and no service can take the share of another.
+ * The descriptors that one process has for its clients. At the system's own limit Node accepts a client and drops it
+ * with a bare FIN, without an event: so clients are refused, and counted, before that. Those there are served on, and
+ * no service can take the share of another.
  */
 export class DescriptorBudget {
   readonly #budget: number;
@@ -90,7 +96,10 @@ export interface DescriptorShare {
   handedOver(): void;
 }
 
-/** Descriptors that are no client's: Node's own, pipes, the log, the admin endpoint, files that services read, programs that they start. */
+/**
+ * Descriptors that are no client's: Node's own, pipes, the log, the admin endpoint, files that services read, programs
+ * that they start.
+ */
 const reserve = 64;
 /** What is kept for later beside what is open already: a program that embeds the daemon may have much open. */
 const reserveBeside = 40;

@@ -11,9 +11,10 @@ const muteMs = 60_000;
 const slots = 4096;
 
 /**
- * Recognises a peer with which we go in circles: eight times in a row within a second a datagram from a source port below 32768 equals our last answer
- * to that address and port (echo sends it back), or the last datagram that we answered there (a service that says the same whatever it hears,
- * daytime or time). Clients ask with empty datagrams, so one of the eight must have bytes, or our answer to it none. Such a peer is muted for 60 s.
+ * Recognises a peer with which we go in circles: eight times in a row within a second a datagram from a source port
+ * below 32768 equals our last answer to that address and port (echo sends it back), or the last datagram that we
+ * answered there (a service that says the same whatever it hears, daytime or time). Clients ask with empty datagrams,
+ * so one of the eight must have bytes, or our answer to it none. Such a peer is muted for 60 s.
  *
  * Memory is constant. Each address and port has one row, by a seeded hash; of two that share one the later answer takes
  * it, except from a muted peer. What is compared is kept as its length and 64 bits of seeded hash: who could craft a

@@ -14,7 +14,9 @@ export interface ProxyHeader {
 /** `more`: nothing can be said yet. `malformed`: whatever follows, this is no header. */
 type Pending = 'more' | 'malformed';
 
-/** A line of version 1 is at most this long, CRLF included (section 2.1). Of version 2, the first 52 bytes are needed. */
+/**
+ * A line of version 1 is at most this long, CRLF included (section 2.1). Of version 2, the first 52 bytes are needed.
+ */
 const keptLength = 107;
 
 /**
@@ -48,9 +50,9 @@ const addressesLengths = [0, 12, 36, 216] as const;
 const lastTransport = 2;
 
 /**
- * Reads the header that a proxy sends before the client's bytes. It is strict, since a header that is almost one comes from
- * no proxy: what cannot become a header is malformed with the first byte that shows it. Holds 107 bytes, however long the
- * header is.
+ * Reads the header that a proxy sends before the client's bytes. It is strict, since a header that is almost one comes
+ * from no proxy: what cannot become a header is malformed with the first byte that shows it. Holds 107 bytes, however
+ * long the header is.
  */
 export class ProxyHeaderParser {
   readonly #kept = new Uint8Array(keptLength);
@@ -130,8 +132,8 @@ function readBinary(bytes: Uint8Array): ProxyHeader | Pending {
   const length = fixedLength + following;
   if (!isProxy) return { client: undefined, length };
   if (addressesLength === undefined || following < addressesLength) return 'malformed';
-  // An unknown family, a UNIX socket or a datagram's source is no TCP client, but the connection is a good one: the peer's
-  // address is used, as HAProxy does and section 2.2 asks for whatever a receiver does not support.
+  // An unknown family, a UNIX socket or a datagram's source is no TCP client, but the connection is a good one: the
+  // peer's address is used, as HAProxy does and section 2.2 asks for whatever a receiver does not support.
   if (family !== tcp4 && family !== tcp6) return { client: undefined, length };
   if (bytes.length < fixedLength + addressesLength) return 'more';
   return { client: family === tcp4 ? clientOfInet(view) : clientOfInet6(view), length };

@@ -1,6 +1,9 @@
 import type { Rate, StreamLimits } from '../config/config.ts';
 
-/** One process's part of the stream limits, rounded up: the parts together are at most the limit and one less than the number of processes. */
+/**
+ * One process's part of the stream limits, rounded up: the parts together are at most the limit and one less than the
+ * number of processes.
+ */
 export function shareOf(limits: StreamLimits, processes: number): StreamLimits {
   return {
     ...limits,

@@ -10,7 +10,10 @@ export interface UnixUser {
 /** Where a client comes from. */
 export type Source = IpAddress | UnixUser;
 
-/** Stand for the family in the first word of a source. An IPv6 address that begins so is multicast, which is nobody's source. */
+/**
+ * Stand for the family in the first word of a source. An IPv6 address that begins so is multicast, which is nobody's
+ * source.
+ */
 export const ipv4Word = 0xffffffff;
 export const unixWord = 0xfffffffe;
 

@@ -13,8 +13,8 @@ const readable = 0o004;
 const executable = 0o001;
 
 /**
- * Why the user of the service, a DynamicUser that owns nothing and is in no group, cannot read a path, for a message that begins with the
- * path; undefined: it can. `modeOf` gives the permission bits of a file or folder.
+ * Why the user of the service, a DynamicUser that owns nothing and is in no group, cannot read a path, for a message
+ * that begins with the path; undefined: it can. `modeOf` gives the permission bits of a file or folder.
  */
 export function whyOutOfReach(path: string, modeOf: (path: string) => number): string | undefined {
   const tree = hidden.find(([folder]) => path === folder || path.startsWith(`${folder}/`));

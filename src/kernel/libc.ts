@@ -1,6 +1,6 @@
 /**
- * The one file that calls libc, through koffi (https://koffi.dev). A wrong signature here is a segmentation fault, so each
- * function is declared once, with the man page that it follows, and `test/kernel` calls each of them.
+ * The one file that calls libc, through koffi (https://koffi.dev). A wrong signature here is a segmentation fault, so
+ * each function is declared once, with the man page that it follows, and `test/kernel` calls each of them.
  */
 
 /** The functions of libc that are used. A result of -1 is an error, whose number `errno` tells. */
@@ -17,7 +17,9 @@ export interface Libc {
   errno(): number;
 }
 
-/** Undefined where there is no koffi for this machine, or no 64-bit Linux: the structures are laid out for nothing else. */
+/**
+ * Undefined where there is no koffi for this machine, or no 64-bit Linux: the structures are laid out for nothing else.
+ */
 export const libc: Libc | undefined = await load();
 
 async function load(): Promise<Libc | undefined> {

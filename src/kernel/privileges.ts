@@ -7,16 +7,16 @@ const PR_SET_NO_NEW_PRIVS = 38;
 
 /**
  * From now on no program that this thread starts gains privileges through a set-uid bit or file capabilities; neither
- * do the programs that those start. It cannot be undone. A program started as root stays root. False where the system does not know it.
- * https://docs.kernel.org/userspace-api/no_new_privs.html
+ * do the programs that those start. It cannot be undone. A program started as root stays root. False where the system
+ * does not know it. https://docs.kernel.org/userspace-api/no_new_privs.html
  */
 export function forbidNewPrivileges(): boolean {
   return libc?.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) === 0;
 }
 
 /**
- * Takes all capabilities out of this thread's bounding set for good: no program that it starts can have them, not even as
- * root. False where that is not permitted (it takes CAP_SETPCAP) or not known. capabilities(7)
+ * Takes all capabilities out of this thread's bounding set for good: no program that it starts can have them, not even
+ * as root. False where that is not permitted (it takes CAP_SETPCAP) or not known. capabilities(7)
  */
 export function dropBoundingSet(): boolean {
   if (libc === undefined) return false;

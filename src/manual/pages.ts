@@ -39,8 +39,8 @@ function head(title: string, section: number): string {
 }
 
 /**
- * The page with its parts anew: each stands between the lines `.\" BEGIN NAME` and `.\" END NAME`. Throws a RangeError where the marks of
- * the page and the parts are not the same.
+ * The page with its parts anew: each stands between the lines `.\" BEGIN NAME` and `.\" END NAME`. Throws a RangeError
+ * where the marks of the page and the parts are not the same.
  */
 export function withParts(page: string, parts: Readonly<Record<string, string>>): string {
   const marks = new Set([...page.matchAll(/^\.\\" BEGIN (\w+)$/gm)].map(([, name]) => name));

@@ -114,8 +114,8 @@ export class Channel {
 }
 
 /**
- * Reads what comes on a descriptor, owns it from then on, and returns what closes it. Descriptors that come with the bytes are closed by the
- * kernel, as nobody takes them: unix(7), SCM_RIGHTS.
+ * Reads what comes on a descriptor, owns it from then on, and returns what closes it. Descriptors that come with the
+ * bytes are closed by the kernel, as nobody takes them: unix(7), SCM_RIGHTS.
  */
 export function readDescriptor(descriptor: number, heard: (bytes: Uint8Array) => void, closed: () => void): () => void {
   const socket = new Socket({ fd: descriptor, readable: true, writable: false });

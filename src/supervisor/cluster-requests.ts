@@ -76,10 +76,10 @@ interface ClusterChild {
 }
 
 /**
- * Forks a worker of node:cluster and stands between its channel and Node, which believes all that comes, holds a message
- * of any size in memory, throws at some where nobody can catch it, and aborts at descriptors of files. What is not a
- * message of node:cluster, or asks for what `rules` do not allow, is not passed on, nor is anything after it; `failed` is
- * told.
+ * Forks a worker of node:cluster and stands between its channel and Node, which believes all that comes, holds a
+ * message of any size in memory, throws at some where nobody can catch it, and aborts at descriptors of files. What is
+ * not a message of node:cluster, or asks for what `rules` do not allow, is not passed on, nor is anything after it;
+ * `failed` is told.
  */
 export function forkGuarded(fork: () => Worker, rules: ClusterRules, failed: (fault: string) => void): Worker {
   const handles: object[] = [];
@@ -131,7 +131,10 @@ function guard(handle: ChannelHandle, child: ClusterChild, rules: ClusterRules, 
   child.once('disconnect', close);
 }
 
-/** Where a descriptor cannot be copied: bytes are taken from Node's own channel, and a worker that sends a descriptor fails. */
+/**
+ * Where a descriptor cannot be copied: bytes are taken from Node's own channel, and a worker that sends a descriptor
+ * fails.
+ */
 function takeFrom(handle: ChannelHandle, take: (bytes: Uint8Array) => void, fail: (fault: string) => void): void {
   const onread = handle.onread.bind(handle);
   handle.onread = (bytes) => {
@@ -183,7 +186,10 @@ class ClusterRequests {
     else this.#given.set(key, listener);
   }
 
-  /** The messages in what comes next, up to the first that is wrong, and what is wrong with that. Nothing may be read after a fault. */
+  /**
+   * The messages in what comes next, up to the first that is wrong, and what is wrong with that. Nothing may be read
+   * after a fault.
+   */
   read(bytes: Uint8Array): { readonly messages: readonly ClusterMessage[]; readonly fault?: string } {
     const lines = (this.#rest + this.#decoder.write(Buffer.from(bytes))).split('\n');
     this.#rest = lines.pop() ?? '';

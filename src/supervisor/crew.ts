@@ -37,7 +37,10 @@ export interface CrewOptions {
   readonly sockets: SocketFiles;
   /** The number of its first worker in the log. */
   readonly firstWorker: number;
-  /** An older crew serves beside it: a death before all are ready ends this one, and what only one process can hold comes later. */
+  /**
+   * An older crew serves beside it: a death before all are ready ends this one, and what only one process can hold
+   * comes later.
+   */
   readonly isSuccessor: boolean;
   readonly clock: Clock;
   readonly sink: LogSink;
@@ -360,8 +363,8 @@ export class Crew {
   }
 
   /**
-   * With its last holder the primary closes a shared port. A worker that comes next asks for the same number, and one that is on its way with older
-   * orders begins again.
+   * With its last holder the primary closes a shared port. A worker that comes next asks for the same number, and one
+   * that is on its way with older orders begins again.
    */
   #keepPorts(): void {
     if (!this.#up || this.#state.stopping || this.#state.slots.some(({ status }) => status === 'ready')) return;
@@ -375,7 +378,8 @@ export class Crew {
       type: 'start',
       name: this.#nameOf(slot),
       source,
-      // Once the daemon is up, a UDP socket that cannot be had is no reason to do without a worker: they come by orders of their own.
+      // Once the daemon is up, a UDP socket that cannot be had is no reason to do without a worker: they come by orders
+      // of their own.
       listeners: this.table.toOpen(this.#up ? new Set() : this.#ownedBy(slot), {
         streams: true,
         when: isSuccessor && !this.#up ? 'early' : 'any',

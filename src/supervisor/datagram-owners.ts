@@ -1,6 +1,6 @@
 /**
- * Which worker reads a service's UDP sockets: all of one service's in one worker, so that replies stay in order and its buckets and loop table
- * are exact.
+ * Which worker reads a service's UDP sockets: all of one service's in one worker, so that replies stay in order and its
+ * buckets and loop table are exact.
  */
 export type DatagramOwners = ReadonlyMap<string, number>;
 
@@ -9,7 +9,10 @@ export function dealOut(services: readonly string[], slots: number): DatagramOwn
   return new Map(services.map((service, index) => [service, index % slots]));
 }
 
-/** Gives the services of slots that have no process to those that are ready, evenly; while none is ready all stay where they are. */
+/**
+ * Gives the services of slots that have no process to those that are ready, evenly; while none is ready all stay where
+ * they are.
+ */
 export function reassign(owners: DatagramOwners, alive: ReadonlySet<number>, ready: readonly number[]): DatagramOwners {
   if (ready.length === 0) return owners;
   const load = new Map(ready.map((slot) => [slot, 0]));

@@ -12,15 +12,18 @@ export interface Identity {
   readonly gid: number;
 }
 
-/** Whom workers run as when root starts the daemon and the config names no user: the first of these that the machine has. */
+/**
+ * Whom workers run as when root starts the daemon and the config names no user: the first of these that the machine
+ * has.
+ */
 const unprivilegedUsers = ['smallservd', 'nobody'] as const;
 
 /** The user that other daemons run as, too: they may signal and trace each other. */
 export const sharedUser = unprivilegedUsers[1];
 
 /**
- * Whom the workers of this process are to become; null: they stay who they are. Throws `USER_UNKNOWN`, or `USER_NOT_PERMITTED` where
- * somebody other than root wants to become another.
+ * Whom the workers of this process are to become; null: they stay who they are. Throws `USER_UNKNOWN`, or
+ * `USER_NOT_PERMITTED` where somebody other than root wants to become another.
  */
 export async function findIdentity(user: string | null, group: string | null): Promise<Identity | null> {
   const uid = process.geteuid?.();
@@ -36,14 +39,18 @@ export async function findIdentity(user: string | null, group: string | null): P
   throw new SmallservdError('USER_NOT_PERMITTED', `user ${user ?? uid}: only root can start workers as somebody else`);
 }
 
-/** Whom the admin endpoint is served as under a root supervisor whose workers are `workers`: never as root. Throws `USER_UNKNOWN`. */
+/**
+ * Whom the admin endpoint is served as under a root supervisor whose workers are `workers`: never as root. Throws
+ * `USER_UNKNOWN`.
+ */
 export async function adminIdentity(workers: Identity | null): Promise<Identity> {
   return workers === null || workers.uid === 0 ? unprivilegedIdentity(null) : workers;
 }
 
 /**
- * Becomes the identity for good, as root: no program that this process starts can get capabilities, and the supplementary groups are the user's own.
- * Node has been started, and its code loaded, as root: the user may not be able to read it.
+ * Becomes the identity for good, as root: no program that this process starts can get capabilities, and the
+ * supplementary groups are the user's own. Node has been started, and its code loaded, as root: the user may not be
+ * able to read it.
  */
 export function assumeIdentity({ user, uid, gid }: Identity): void {
   if (uid !== 0) dropBoundingSet();
@@ -64,7 +71,10 @@ async function unprivilegedIdentity(group: string | null): Promise<Identity> {
   throw new SmallservdError('USER_UNKNOWN', `there is no user ${names} to run as: set user to one that is not root`);
 }
 
-/** By getent(1), which asks the system's name services, as a glance into /etc/passwd would not. Numbers need no entry there. */
+/**
+ * By getent(1), which asks the system's name services, as a glance into /etc/passwd would not. Numbers need no entry
+ * there.
+ */
 async function lookUp(user: string, group: string | null): Promise<Identity> {
   const [name, , uid, primaryGroup] = (await entryOf('passwd', user)) ?? (isNumber(user) ? [user, '', user] : []);
   if (name === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: there is no such user`);

@@ -10,8 +10,9 @@ export interface ListenerChanges {
 }
 
 /**
- * Compares two plans. Throws `RELOAD_NEEDS_RESTART`, naming both sides, where the new one cannot open while the old one is: an address that
- * overlaps another (all interfaces and a single one), other ports for the system to choose, a descriptor that was closed.
+ * Compares two plans. Throws `RELOAD_NEEDS_RESTART`, naming both sides, where the new one cannot open while the old one
+ * is: an address that overlaps another (all interfaces and a single one), other ports for the system to choose, a
+ * descriptor that was closed.
  */
 export function listenerChanges(
   old: readonly PlannedListener[],
@@ -34,7 +35,9 @@ export function listenerChanges(
   return { added, removed: old.filter((each) => !keptOld.has(each)), kept: next.filter((each) => keptNew.has(each)) };
 }
 
-/** The listeners that both plans have: the same transport, address, port and family, whatever service they belong to. */
+/**
+ * The listeners that both plans have: the same transport, address, port and family, whatever service they belong to.
+ */
 export function pairListeners(
   one: readonly PlannedListener[],
   other: readonly PlannedListener[],

@@ -92,8 +92,8 @@ export class ListenerTable {
   }
 
   /**
-   * What a worker is to open: the UDP sockets of some services, and the stream listeners if it has none yet. New ones come first: what cannot be
-   * opened is then known before the kept ones take clients.
+   * What a worker is to open: the UDP sockets of some services, and the stream listeners if it has none yet. New ones
+   * come first: what cannot be opened is then known before the kept ones take clients.
    */
   toOpen(datagramServices: ReadonlySet<string>, { streams, when }: Selection): readonly PlannedListener[] {
     const chosen = this.plan.filter(

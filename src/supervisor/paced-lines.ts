@@ -8,7 +8,10 @@ export interface Pace {
   readonly bytesPerSecond: number;
 }
 
-/** Reads the lines of a child's output at a pace that leaves the supervisor its time; `leftOut` is called for each line past it. */
+/**
+ * Reads the lines of a child's output at a pace that leaves the supervisor its time; `leftOut` is called for each line
+ * past it.
+ */
 export function readLines(
   stream: Readable | null,
   clock: Clock,

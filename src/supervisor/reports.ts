@@ -4,7 +4,10 @@ import { type ErrorCode, errorCodes } from '../errors.ts';
 import type { BoundAddress, ListenTarget } from '../transport/listener.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 
-/** What a worker tells its supervisor. A worker serves strangers: nothing that it says is read before it has been checked. */
+/**
+ * What a worker tells its supervisor. A worker serves strangers: nothing that it says is read before it has been
+ * checked.
+ */
 export type WorkerReport = v.InferOutput<ReturnType<typeof workerReports>>;
 
 /** Where a listener of the plan is bound in a worker; null: its family is missing here. */
@@ -22,7 +25,10 @@ export function readReport<Report>(
   return { fault: `${field.slice(0, 200)}: expected ${expected ?? explanation}` };
 }
 
-/** The reports of a worker that serves `services` on the listeners of `plan`, and names at most `sources` sources of each. */
+/**
+ * The reports of a worker that serves `services` on the listeners of `plan`, and names at most `sources` sources of
+ * each.
+ */
 export function workerReports(services: readonly string[], plan: readonly PlannedListener[], sources: number) {
   const names = new Set(services);
   const service = v.pipe(

@@ -18,9 +18,10 @@ export interface SignalSource {
 }
 
 /**
- * TERM and INT stop the daemon gracefully, and a second one at once; QUIT stops it at once; HUP reopens the log file and reloads the config; USR1
- * reopens the log file alone, as it does for nginx; USR2 writes the state into the log. Signals are caught from the construction on: what asks for
- * a reload before there is a daemon is delivered when it is there, and what asks for an end resolves `stoppedEarly`.
+ * TERM and INT stop the daemon gracefully, and a second one at once; QUIT stops it at once; HUP reopens the log file
+ * and reloads the config; USR1 reopens the log file alone, as it does for nginx; USR2 writes the state into the log.
+ * Signals are caught from the construction on: what asks for a reload before there is a daemon is delivered when it is
+ * there, and what asks for an end resolves `stoppedEarly`.
  */
 export class Signals {
   /** Resolves when the daemon is told to end before there is one. */

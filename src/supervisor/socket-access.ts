@@ -4,7 +4,8 @@ import type { SocketAccessLookup } from '../transport/plan.ts';
 import { accountId, type Identity } from './identity.ts';
 
 /**
- * What the files of UNIX listeners are given: what their addresses say, else user and group of `identity`, who serves; null is this process.
+ * What the files of UNIX listeners are given: what their addresses say, else user and group of `identity`, who serves;
+ * null is this process.
  */
 export function socketAccessFor(identity: Identity | null): SocketAccessLookup {
   return async ({ text, mode, owner, group }, service): Promise<SocketAccess> => ({

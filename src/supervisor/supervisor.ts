@@ -42,7 +42,10 @@ export class Supervisor implements RunningDaemon {
   readonly #draining = new Set<Crew>();
   /** Counters of workers that are gone: totals never fall. */
   readonly #past = new Map<string, ServiceCounters>();
-  /** Inherited descriptors that some crew has let go: the primary may have closed them, and their numbers are used again. */
+  /**
+   * Inherited descriptors that some crew has let go: the primary may have closed them, and their numbers are used
+   * again.
+   */
   readonly #droppedDescriptors = new Set<number>();
   #crew: Crew;
   #workersSoFar = 0;
@@ -115,15 +118,18 @@ export class Supervisor implements RunningDaemon {
     return totals;
   }
 
-  /** What another config would change in the listeners. Throws `RELOAD_NEEDS_RESTART` where that cannot be done while clients are served. */
+  /**
+   * What another config would change in the listeners. Throws `RELOAD_NEEDS_RESTART` where that cannot be done while
+   * clients are served.
+   */
   changes(plan: readonly PlannedListener[]): ListenerChanges {
     return listenerChanges(this.#crew.table.plan, plan, this.#droppedDescriptors);
   }
 
   /**
-   * Serves by another config from now on: a new crew starts beside the old one and takes over once it is ready; the old one's clients finish, for
-   * at most the new config's `reload.grace`. Rejects, and changes nothing, where the new crew cannot serve; with `RELOAD_CUT_SHORT` where the
-   * daemon is stopping.
+   * Serves by another config from now on: a new crew starts beside the old one and takes over once it is ready; the old
+   * one's clients finish, for at most the new config's `reload.grace`. Rejects, and changes nothing, where the new crew
+   * cannot serve; with `RELOAD_CUT_SHORT` where the daemon is stopping.
    */
   async reload(next: CrewPlan): Promise<void> {
     const { added, removed } = this.changes(next.plan);

@@ -1,6 +1,6 @@
 /**
- * A worker process: loads code and config, becomes its user, opens its listeners through the supervisor and serves until it is told to stop.
- * It takes orders over IPC alone, and ends when the supervisor is gone.
+ * A worker process: loads code and config, becomes its user, opens its listeners through the supervisor and serves
+ * until it is told to stop. It takes orders over IPC alone, and ends when the supervisor is gone.
  */
 import '../no-debugger.ts';
 import { systemClock } from '../clock/clock.ts';
@@ -35,8 +35,8 @@ const supervisor = Channel.toSupervisor(
     if (order.type === 'stop') void stop(order.graceMs);
     else working = working.then(() => obey(order)).catch(fail);
   },
-  // Not by exit, which waits for Node's threads: one of them may read from a dead file server. Nobody is left to ask for
-  // the exit code.
+  // Not by exit, which waits for Node's threads: one of them may read from a dead file server. Nobody is left to ask
+  // for the exit code.
   () => void process.kill(process.pid, 'SIGKILL'),
 );
 systemClock.every(heartbeatPeriodMs, () => report(heartbeat()));

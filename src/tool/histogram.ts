@@ -19,8 +19,8 @@ export function bar(share: number, width: number): string {
 }
 
 /**
- * A row for each bucket, at most twenty, with its upper end, a bar, its share and its count; neighbours are joined where
- * there are more. No line is longer than `columns`.
+ * A row for each bucket, at most twenty, with its upper end, a bar, its share and its count; neighbours are joined
+ * where there are more. No line is longer than `columns`.
  */
 export function drawHistogram(
   buckets: readonly LatencyBucket[],

@@ -18,11 +18,16 @@ export interface Terminal {
   readonly signal: AbortSignal;
   /** Text to standard output; on a terminal all controls are escaped but the colors of `paint`. */
   print(text: string): void;
-  /** Bytes of a peer, to standard output: as they came, but on a terminal with LF for CRLF and all controls escaped. Resolves when there is room for more. */
+  /**
+   * Bytes of a peer, to standard output: as they came, but on a terminal with LF for CRLF and all controls escaped.
+   * Resolves when there is room for more.
+   */
   printPeer(bytes: Uint8Array): Promise<void>;
   /** To standard error, each line with the program's name before it and with its controls escaped. */
   complain(message: string): void;
-  /** A line on standard error that the next one replaces; nothing where that is no terminal. Undefined takes it away. */
+  /**
+   * A line on standard error that the next one replaces; nothing where that is no terminal. Undefined takes it away.
+   */
   showProgress(line: string | undefined): void;
   /** The text in a colour where standard output is a terminal and NO_COLOR is not set. */
   paint(colour: Colour, text: string): string;
@@ -39,7 +44,9 @@ export class ProcessTerminal implements Terminal {
   #isLineOpen = false;
   /** The CR that ended what a peer sent last: only what follows tells whether it is half of a line end. */
   #heldBack = '';
-  /** Stands for the ESC of our own colors until they are printed. No peer knows it, so no peer's text can hold a color. */
+  /**
+   * Stands for the ESC of our own colors until they are printed. No peer knows it, so no peer's text can hold a color.
+   */
   readonly #ownEscape = `<${randomUUID()}>`;
 
   constructor(process: NodeJS.Process) {

@@ -13,7 +13,10 @@ export interface Tool {
   readonly summary: string;
   /** Command lines without `smallserv`, and what each is for. */
   readonly examples: readonly (readonly [line: string, purpose: string])[];
-  /** Adds arguments, options and the action; `run` makes an action of a function that resolves with an exit code, nothing for 0. */
+  /**
+   * Adds arguments, options and the action; `run` makes an action of a function that resolves with an exit code,
+   * nothing for 0.
+   */
   define(command: Command, terminal: Terminal, run: Run): void;
 }
 

@@ -2,8 +2,8 @@ import { networkInterfaces } from 'node:os';
 import { parseIp } from '../address/ip-address.ts';
 
 /**
- * The IPv4 broadcast addresses of this machine's interfaces, as 32-bit words: never a client's address. Interfaces come and go: read them again
- * from time to time.
+ * The IPv4 broadcast addresses of this machine's interfaces, as 32-bit words: never a client's address. Interfaces come
+ * and go: read them again from time to time.
  */
 export class BroadcastAddresses {
   readonly #words = new Set<number>();

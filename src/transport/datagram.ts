@@ -182,6 +182,7 @@ function literal(
 function bindOptions(target: DatagramTarget): object {
   // In a worker `fd` is its own inherited copy, not the primary's descriptor.
   if ('fd' in target) return { fd: target.fd, exclusive: true };
-  // A port that the system chooses needs no right, and must not be shared: cluster would give every worker's first one the same socket.
+  // A port that the system chooses needs no right, and must not be shared: cluster would give every worker's first one
+  // the same socket.
   return { address: target.address, port: target.port, exclusive: target.port === 0 };
 }

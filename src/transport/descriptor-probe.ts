@@ -1,6 +1,7 @@
 /**
- * A short-lived child: says what the descriptors 3, 4, … that it was given are, as a JSON list of `tcp`, `udp4`, `udp6`, `unix` or null. All of
- * it happens in one turn of the event loop, so no client is accepted and no datagram read.
+ * A short-lived child: says what the descriptors 3, 4, … that it was given are, as a JSON list of `tcp`, `udp4`,
+ * `udp6`, `unix` or null. All of it happens in one turn of the event loop, so no client is accepted and no datagram
+ * read.
  */
 import '../no-debugger.ts';
 import { createSocket } from 'node:dgram';

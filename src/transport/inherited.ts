@@ -12,8 +12,8 @@ export type InheritedTarget = Extract<ListenTarget, { fd: number }>;
 const firstPassed = 3;
 
 /**
- * The descriptors that systemd (or systemd-socket-activate) passed to this process, by their names in LISTEN_FDNAMES; one name may stand for
- * several. Empty where LISTEN_PID names another process. See sd_listen_fds_with_names(3).
+ * The descriptors that systemd (or systemd-socket-activate) passed to this process, by their names in LISTEN_FDNAMES;
+ * one name may stand for several. Empty where LISTEN_PID names another process. See sd_listen_fds_with_names(3).
  */
 export function passedDescriptors(
   env: Readonly<Record<string, string | undefined>>,
@@ -31,8 +31,9 @@ export function passedDescriptors(
 }
 
 /**
- * Tells TCP, UDP and UNIX sockets apart. Node says what a descriptor is only to who opens it, and closing it would close the one copy we have:
- * a child looks at copies. `users` says for each descriptor who wants it, for messages. Throws `LISTEN_NO_DESCRIPTOR` for one that is not there or is no listening or datagram socket.
+ * Tells TCP, UDP and UNIX sockets apart. Node says what a descriptor is only to who opens it, and closing it would
+ * close the one copy we have: a child looks at copies. `users` says for each descriptor who wants it, for messages.
+ * Throws `LISTEN_NO_DESCRIPTOR` for one that is not there or is no listening or datagram socket.
  */
 export async function identifyDescriptors(
   users: ReadonlyMap<number, string>,

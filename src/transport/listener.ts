@@ -12,7 +12,10 @@ export type DatagramTarget =
   | ({ readonly transport: 'udp' } & NetworkAddress)
   | { readonly transport: 'udp'; readonly family: 'ipv4' | 'ipv6'; readonly fd: number };
 
-/** Who may connect to a UNIX socket: what its file is given by the process that opens it. A target without it is opened for another process. */
+/**
+ * Who may connect to a UNIX socket: what its file is given by the process that opens it. A target without it is opened
+ * for another process.
+ */
 export interface SocketAccess {
   readonly mode: number;
   readonly uid: number;

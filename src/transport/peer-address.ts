@@ -15,9 +15,9 @@ interface Handle {
 }
 
 /**
- * Reads the other end's address into `out`; false where there is none, as the client is gone already. The documented getters are the second choice:
- * they add a property to every socket, which costs a daytime connection 5 % of its throughput.
- * https://nodejs.org/api/net.html#socketremoteaddress
+ * Reads the other end's address into `out`; false where there is none, as the client is gone already. The documented
+ * getters are the second choice: they add a property to every socket, which costs a daytime connection 5 % of its
+ * throughput. https://nodejs.org/api/net.html#socketremoteaddress
  */
 export function readPeerAddress(socket: Socket, out: PeerAddress): boolean {
   const handle = handleOf(socket);

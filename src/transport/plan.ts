@@ -21,8 +21,8 @@ export interface PlannedListener {
 export type SocketAccessLookup = (address: UnixListenAddress, service: string) => Promise<SocketAccess>;
 
 /**
- * All listeners of a config, names resolved and inherited descriptors identified. Throws `NAME_NOT_RESOLVED`, `LISTEN_NO_DESCRIPTOR` or
- * `LISTEN_IN_USE` where two names stand for one address, and what `access` does.
+ * All listeners of a config, names resolved and inherited descriptors identified. Throws `NAME_NOT_RESOLVED`,
+ * `LISTEN_NO_DESCRIPTOR` or `LISTEN_IN_USE` where two names stand for one address, and what `access` does.
  */
 export async function planListeners(
   config: { readonly services: readonly Pick<ServiceConfig, 'name' | 'listen'>[] },

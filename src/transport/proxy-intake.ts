@@ -33,7 +33,10 @@ export interface ProxyIntakeOptions {
   readonly events: ProxyIntakeEvents;
 }
 
-/** The connections of a listener whose PROXY header has not come yet. Each has a place among the clients, and a deadline. */
+/**
+ * The connections of a listener whose PROXY header has not come yet. Each has a place among the clients, and a
+ * deadline.
+ */
 export class ProxyIntake {
   readonly #options: ProxyIntakeOptions;
   readonly #waiting = new Set<Socket>();
@@ -51,7 +54,8 @@ export class ProxyIntake {
   take(socket: Socket, peer: IpAddress, port: number): void {
     const { rules, admission, events } = this.#options;
     const isProxy = rules.from.some((cidr) => cidrContains(cidr, peer));
-    // Nothing that anybody else says of himself is believed, not even that he is no proxy: the protocol leaves nothing to guess.
+    // Nothing that anybody else says of himself is believed, not even that he is no proxy: the protocol leaves nothing
+    // to guess.
     const refusal = isProxy ? admission.reserve() : 'proxy-header';
     // From here on a reset is no `error` that nobody listens for.
     socket.on('error', ignore);

@@ -31,7 +31,10 @@ const unixPeer: Endpoint = { family: 'unix', address: '', port: 0 };
 /** What a service that returns nothing does with a client's bytes. */
 const noHandlers: StreamHandlers = {};
 
-/** One connection, from the moment it is admitted until its socket is gone: backpressure, half-close, quota, linger, and the reason it ended. */
+/**
+ * One connection, from the moment it is admitted until its socket is gone: backpressure, half-close, quota, linger, and
+ * the reason it ended.
+ */
 export class StreamClient implements Client, PlaceHolder {
   /** Where admission counts it. */
   readonly place: Place;
@@ -118,7 +121,8 @@ export class StreamClient implements Client, PlaceHolder {
       this.#fail(error);
       return;
     }
-    // Answered already: within the linger timeout neither keepalive nor Nagle's algorithm has a part, so their system calls are saved.
+    // Answered already: within the linger timeout neither keepalive nor Nagle's algorithm has a part, so their system
+    // calls are saved.
     if (this.#ending) return;
     const { keepAlive, noDelay } = socketOptions;
     if (keepAlive.enabled) this.#socket.setKeepAlive(true, keepAlive.delayMs);
@@ -187,7 +191,8 @@ export class StreamClient implements Client, PlaceHolder {
     this.#reason ??= reason;
     this.#ending = true;
     this.#abandoned ??= this.#socket.writableLength;
-    // Who takes nothing will not take what the kernel has for him either: without a reset it would keep that for minutes, megabytes a client.
+    // Who takes nothing will not take what the kernel has for him either: without a reset it would keep that for
+    // minutes, megabytes a client.
     const isBehind = reason === 'stalled' || (reason === 'evicted' && this.#socket.writableLength > 0);
     // A UNIX socket knows no reset: resetAndDestroy throws there.
     if (isBehind && !isUnixUser(this.#source)) this.#socket.resetAndDestroy();
@@ -247,7 +252,9 @@ export class StreamClient implements Client, PlaceHolder {
     if (this.#handlers?.drained !== undefined && this.#socket.writableLength === 0) this.#scheduleDrained();
   }
 
-  /** Through the event loop, never at once: a reader as fast as this writer would otherwise keep everybody else waiting. */
+  /**
+   * Through the event loop, never at once: a reader as fast as this writer would otherwise keep everybody else waiting.
+   */
   #scheduleDrained(): void {
     if (this.#drainedScheduled || this.#ending) return;
     this.#drainedScheduled = true;

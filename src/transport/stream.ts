@@ -31,8 +31,8 @@ export interface StreamListenerOptions {
 }
 
 /**
- * How long the input of a client that was answered at once waits to be thrown away. Most such clients send nothing and are gone by then, and to read
- * from them would cost 6 % of the daytime connections that can be served.
+ * How long the input of a client that was answered at once waits to be thrown away. Most such clients send nothing and
+ * are gone by then, and to read from them would cost 6 % of the daytime connections that can be served.
  */
 const discardDelayMs = 10;
 
@@ -61,8 +61,8 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
     this.#server = createServer({
       // A client's FIN does not end what we still have to send.
       allowHalfOpen: true,
-      // Whatever the kernel does not take at once counts as too much, on every version of Node (its own mark is 16 or 64 KiB): so a client that
-      // takes nothing costs the chunk that is being written, 64 KiB.
+      // Whatever the kernel does not take at once counts as too much, on every version of Node (its own mark is 16 or
+      // 64 KiB): so a client that takes nothing costs the chunk that is being written, 64 KiB.
       highWaterMark: 0,
     });
     this.#server.on('connection', (socket) => this.#accept(socket));

@@ -31,9 +31,9 @@ interface Place {
 }
 
 /**
- * The files of a daemon's UNIX listeners. Whoever binds one does so under a umask that lets nobody else in; here it then gets owner, group and
- * mode. Since that may be done by root in a folder where others can write, a file is only changed when it is certain to be ours: what `prepare` saw is
- * compared with what is there now.
+ * The files of a daemon's UNIX listeners. Whoever binds one does so under a umask that lets nobody else in; here it
+ * then gets owner, group and mode. Since that may be done by root in a folder where others can write, a file is only
+ * changed when it is certain to be ours: what `prepare` saw is compared with what is there now.
  */
 export class SocketFiles {
   readonly #maker: number;
@@ -47,9 +47,9 @@ export class SocketFiles {
   }
 
   /**
-   * Before listeners are opened: removes the files that a daemon which was killed has left, as nobody answers on them, and nobody could bind them.
-   * `user`: who serves, and may own the folder. Throws `LISTEN_NOT_PERMITTED` where root would have to work in a folder in which strangers can
-   * write, or what `openError` makes of the system's error.
+   * Before listeners are opened: removes the files that a daemon which was killed has left, as nobody answers on them,
+   * and nobody could bind them. `user`: who serves, and may own the folder. Throws `LISTEN_NOT_PERMITTED` where root
+   * would have to work in a folder in which strangers can write, or what `openError` makes of the system's error.
    */
   async prepare(plan: readonly PlannedListener[], user: number = this.#maker): Promise<void> {
     // All at once, so that they share one pause; none is at work any more when this is over.
@@ -58,8 +58,8 @@ export class SocketFiles {
   }
 
   /**
-   * After they are open, at any time: gives each file its owner, group and mode. Throws `LISTEN_NOT_PERMITTED` for an owner or group that this
-   * process cannot give it, `LISTEN_FAILED` where the file is not the one that was made.
+   * After they are open, at any time: gives each file its owner, group and mode. Throws `LISTEN_NOT_PERMITTED` for an
+   * owner or group that this process cannot give it, `LISTEN_FAILED` where the file is not the one that was made.
    */
   grant(plan: readonly PlannedListener[]): void {
     for (const planned of plan) {
@@ -96,12 +96,13 @@ export class SocketFiles {
   }
 
   async #makeRoom(path: string, folder: number): Promise<void> {
-    // By the folder that was looked at, whatever its path leads to by now. Somebody who can write there may exchange the file before it is removed,
-    // but could have removed it as well.
+    // By the folder that was looked at, whatever its path leads to by now. Somebody who can write there may exchange
+    // the file before it is removed, but could have removed it as well.
     const file = join(pathOf(folder), basename(path));
     const found = lstatSync(file, { bigint: true, throwIfNoEntry: false });
     if (found?.isSocket() === true && (await this.#staysDead(file, found))) unlinkSync(file);
-    // So root never takes a file for its own that was there before. A listener that a reload brings back may still be open.
+    // So root never takes a file for its own that was there before. A listener that a reload brings back may still be
+    // open.
     else if (found !== undefined && isRoot() && !this.#places.has(path)) throw failure('EADDRINUSE');
     this.#places.set(path, { ...this.#places.get(path), path: join(linkedBy(folder), basename(path)) });
   }
@@ -129,7 +130,9 @@ export class SocketFiles {
     if ((modeBefore & mode) !== mode) chmodSync(pathOf(file), mode);
   }
 
-  /** With a second name it could be a socket of somebody else, which whoever can write in our folder has linked there. */
+  /**
+   * With a second name it could be a socket of somebody else, which whoever can write in our folder has linked there.
+   */
   #isOurs(is: BigIntStats, place: Place, path: string): boolean {
     const isKnown = is.uid === BigInt(this.#maker) || is.ino === place.given;
     return is.isSocket() && is.nlink === 1n && path === place.path && isKnown;
@@ -137,8 +140,8 @@ export class SocketFiles {
 }
 
 /**
- * Runs a bind, synchronously, under a umask that lets nobody but the owner connect. The umask is that of the whole process, and threads other than
- * the main one cannot set it: there it throws.
+ * Runs a bind, synchronously, under a umask that lets nobody but the owner connect. The umask is that of the whole
+ * process, and threads other than the main one cannot set it: there it throws.
  */
 export function bindPrivately(bind: () => void): void {
   const before = process.umask(0o177);
@@ -174,8 +177,8 @@ function assertOurs(planned: PlannedListener, folder: number, owners: readonly n
 }
 
 /**
- * Sockets are bound and removed by their path, by root: what leads to their folder must be root's, so that nobody can put
- * another folder in its place.
+ * Sockets are bound and removed by their path, by root: what leads to their folder must be root's, so that nobody can
+ * put another folder in its place.
  */
 function assertWay(planned: PlannedListener, path: string, folder: string): void {
   for (const way of new Set([...waysTo(path), ...waysTo(folder)])) {

@@ -58,7 +58,9 @@ export async function vanishAtEveryStep(clients: number, cables: number): Promis
   });
 }
 
-/** Serves well-behaved clients and those of `attackers`, and looks at what is left once these have had all their time. */
+/**
+ * Serves well-behaved clients and those of `attackers`, and looks at what is left once these have had all their time.
+ */
 async function survive(
   who: string,
   inside: Inside,

@@ -27,7 +27,9 @@ interface CrowdKind {
 const attack = 10;
 const all: Bound = { atLeast: 100, atMost: 100, unit: ' %' };
 const probesOfACrowd = 30;
-/** How long one stays away that comes back: more connections than the daemon accepts would be the kernel's to turn away. */
+/**
+ * How long one stays away that comes back: more connections than the daemon accepts would be the kernel's to turn away.
+ */
 const awayMs = 20;
 const slowByteMs = 1000;
 const header = 'GET /config HTTP/1.1\r\nHost: localhost\r\n';

@@ -104,7 +104,10 @@ async function serve(bad: object): Promise<DaemonProcess> {
   });
 }
 
-/** How many requests of well-behaved clients, old and new, over TCP and UDP, are not answered while the others do their worst. */
+/**
+ * How many requests of well-behaved clients, old and new, over TCP and UDP, are not answered while the others do their
+ * worst.
+ */
 async function answersLost(daemon: DaemonProcess, worst: () => Promise<void>): Promise<number> {
   const regulars = await Regulars.connect(daemon.target('echo', 'tcp'), 4);
   const load = new Load(daemon.target('echo', 'tcp'), 2);

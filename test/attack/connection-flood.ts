@@ -234,8 +234,8 @@ async function isServed(target: Target): Promise<void> {
 }
 
 /**
- * By service, the reasons of all that were refused or made room. One that makes room before its answer has come cannot tell
- * whether it was refused, so where there is such a limit the two are one.
+ * By service, the reasons of all that were refused or made room. One that makes room before its answer has come cannot
+ * tell whether it was refused, so where there is such a limit the two are one.
  */
 async function turnedAway(daemon: DaemonProcess, expected: number): Promise<Record<string, Record<string, number>>> {
   const counts = await countsThat(daemon, (services) => {

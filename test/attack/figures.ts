@@ -31,7 +31,10 @@ export interface Bound {
   readonly isTime?: boolean;
 }
 
-/** Writes a figure of ours down. Where its bound is broken the test goes on, for its other figures, and fails in the end. */
+/**
+ * Writes a figure of ours down. Where its bound is broken the test goes on, for its other figures, and fails in the
+ * end.
+ */
 export function holds(attack: number, what: string, value: number, bound: Bound): void {
   const { atMost = Infinity, atLeast = -Infinity, isTime = false } = bound;
   const isKept = value >= atLeast && value <= atMost;
@@ -43,7 +46,10 @@ export function holds(attack: number, what: string, value: number, bound: Bound)
     .toBe(true);
 }
 
-/** Writes a figure down that has no bound: what another server did under the same attack, or what stands behind one of ours. */
+/**
+ * Writes a figure down that has no bound: what another server did under the same attack, or what stands behind one of
+ * ours.
+ */
 export function compare(server: ServerName, attack: number, what: string, value: number, bound: Bound = {}): void {
   write({ attack, what, server, measured: show(value, bound) });
 }

@@ -1,4 +1,7 @@
-/** Attack 6: one source floods a UDP service, while a client in another network of the same prefix length asks it now and then. */
+/**
+ * Attack 6: one source floods a UDP service, while a client in another network of the same prefix length asks it now
+ * and then.
+ */
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { DatagramCounters } from '../../src/counters.ts';

@@ -23,8 +23,8 @@ export class Forger {
   readonly #cable: Cable;
 
   /**
-   * Two networks and a cable. The forger is the server's gateway: answers go to him, wherever the request seemed to come from. He takes no
-   * notice of them.
+   * Two networks and a cable. The forger is the server's gateway: answers go to him, wherever the request seemed to
+   * come from. He takes no notice of them.
    */
   constructor() {
     this.packets = PacketProgram.compile();
@@ -35,7 +35,10 @@ export class Forger {
     for (const each of ['all', this.#cable.far]) this.server.set(`net/ipv4/conf/${each}/rp_filter`, 0);
   }
 
-  /** Resolves when the server's link is up: until then Node does not list it, and a daemon that starts does not know its broadcast address. */
+  /**
+   * Resolves when the server's link is up: until then Node does not list it, and a daemon that starts does not know its
+   * broadcast address.
+   */
   async linked(): Promise<void> {
     await until(() => attributeOf(this.server, this.#cable.far, 'operstate') === 'up', 'the link');
   }

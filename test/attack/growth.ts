@@ -13,7 +13,10 @@ export interface Rest {
 export interface Growth {
   /** Heap and external memory, from the end of the warm-up to the end of the last slice. */
   readonly heldBytes: number;
-  /** The median of the growth a request between any two rests after the warm-up (Theil and Sen): a rest or two out of line do not move it. */
+  /**
+   * The median of the growth a request between any two rests after the warm-up (Theil and Sen): a rest or two out of
+   * line do not move it.
+   */
   readonly heldBytesPerRequest: number;
   /** After the first slice, and after the last. */
   readonly descriptors: readonly [first: number, last: number];

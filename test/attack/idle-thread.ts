@@ -1,4 +1,7 @@
-/** A thread with nothing to do but to look at the time, as fixtures/probe.js does: what it waits, the machine made it wait. */
+/**
+ * A thread with nothing to do but to look at the time, as fixtures/probe.js does: what it waits, the machine made it
+ * wait.
+ */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 

@@ -32,7 +32,9 @@ const controlC = '\u0003';
 const controls = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/g;
 
 const json = '{"level":"info","time":"now","msg":"forged"}';
-/** Of terminals: a title, a clear, colours, a question that is answered as if typed, a string for the terminal itself. */
+/**
+ * Of terminals: a title, a clear, colours, a question that is answered as if typed, a string for the terminal itself.
+ */
 const orders = '\u001b]0;owned\u0007\u001b[2J\u001b[1;31mred\u001b[8m\u001b[6n\u001bP+q544e\u001b\\\u009b31m';
 const inputs: readonly Buffer[] = [
   Buffer.from(characters(0, 0x1f)),
@@ -46,7 +48,9 @@ const inputs: readonly Buffer[] = [
   Buffer.alloc(1024 * 1024, orders),
   Buffer.alloc(1024 * 1024, 0x01),
 ];
-/** Puts what it is sent into the log in every way. One for each input: of a service's errors the first is logged whole. */
+/**
+ * Puts what it is sent into the log in every way. One for each input: of a service's errors the first is logged whole.
+ */
 const tellers = inputs.map((_, index) => `tells-${index}`);
 
 /** The log through a pipe: a JSON object a line. */

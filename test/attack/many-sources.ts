@@ -66,7 +66,10 @@ function compareHeld(of: string, done: string, count: number, one: Held, many: H
   });
 }
 
-/** Starts a daemon, has it attacked, and looks at it when its counters stand still. No limit but those for each source is in reach. */
+/**
+ * Starts a daemon, has it attacked, and looks at it when its counters stand still. No limit but those for each source
+ * is in reach.
+ */
 async function heldAfter(act: (daemon: DaemonProcess) => Promise<void>): Promise<Held> {
   const daemon = await DaemonProcess.serve({
     ...inOneProcess,

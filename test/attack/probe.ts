@@ -11,7 +11,10 @@ export interface Probe {
   readonly rss: number;
   /** Open descriptors of the process, the one of this question included. */
   readonly descriptors: number;
-  /** The longest that the event loop was away since the last question, without that question's own collection of garbage. */
+  /**
+   * The longest that the event loop was away since the last question, without that question's own collection of
+   * garbage.
+   */
   readonly gapMs: number;
 }
 

@@ -15,7 +15,10 @@ const servicesOfInetds = ['echo', 'daytime', 'time', 'chargen'] as const;
 const packetsPerSecond = 50_000;
 const sourceCounts = [1, 1000, 100_000] as const;
 
-/** With one source its burst is spent at once; with many, that of the service (40,000, and 20,000 a second more) after 1.3 s. */
+/**
+ * With one source its burst is spent at once; with many, that of the service (40,000, and 20,000 a second more) after
+ * 1.3 s.
+ */
 const secondsFor = { 1: 0.4, 1000: 2, 100_000: 2 } as const;
 
 function maxAmplification(service: ServiceName): number {

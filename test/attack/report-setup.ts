@@ -1,4 +1,7 @@
-/** Gathers the figures of the attack run; at its end the table is printed and, where no attack is missing, docs/SAFETY-REPORT.md written. */
+/**
+ * Gathers the figures of the attack run; at its end the table is printed and, where no attack is missing,
+ * docs/SAFETY-REPORT.md written.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';

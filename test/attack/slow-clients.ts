@@ -1,4 +1,7 @@
-/** Attacks 8 and 9: clients that take nothing, or a byte a second, of what there is for them. Those of echo write without end, too. */
+/**
+ * Attacks 8 and 9: clients that take nothing, or a byte a second, of what there is for them. Those of echo write
+ * without end, too.
+ */
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { onTestFinished } from 'vitest';
@@ -66,7 +69,8 @@ export async function stall({ service, takes, clients, stallTimeoutMs }: SlowCli
         progressMs = performance.now();
       }
       const held = heldBytes(await askProbe(probe)) - heldBytes(before);
-      // Where some were cut meanwhile, nobody knows how many it was held for; and for a few, what is held anyway counts too much.
+      // Where some were cut meanwhile, nobody knows how many it was held for; and for a few, what is held anyway counts
+      // too much.
       const isCertain = queues.length > clients / 2 && queuesOf(target.port).length === queues.length;
       if (isCertain) mostHeld = Math.max(mostHeld, held / queues.length);
       await pause(lookEveryMs);
@@ -139,7 +143,10 @@ function isOpen(state: string): boolean {
   return state === established;
 }
 
-/** For each connection of a port in one of the states, the bytes that wait in the daemon's kernel for the client: proc(5), /proc/net/tcp. */
+/**
+ * For each connection of a port in one of the states, the bytes that wait in the daemon's kernel for the client:
+ * proc(5), /proc/net/tcp.
+ */
 function queuesOf(port: number, isCounted: (state: string) => boolean = isOpen): readonly number[] {
   const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   return readFileSync('/proc/net/tcp', 'latin1')

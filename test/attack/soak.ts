@@ -119,8 +119,8 @@ class Soaking {
   }
 
   /**
-   * The process once its clients are gone and a collection frees nothing more: a socket's own memory goes in the third, after those of its handle and
-   * its wrapper.
+   * The process once its clients are gone and a collection frees nothing more: a socket's own memory goes in the third,
+   * after those of its handle and its wrapper.
    */
   async #rest(requests: number): Promise<Rest> {
     const endMs = performance.now() + restMs;

@@ -19,7 +19,10 @@ interface Target {
 
 const attack = 13;
 const workers = 2;
-/** Each of these services logs a line for each of its clients. They are many, since a service may write 100 lines a second. */
+/**
+ * Each of these services logs a line for each of its clients. They are many, since a service may write 100 lines a
+ * second.
+ */
 const chatties = Array.from({ length: 20 }, (_, index) => `chatty-${index}`);
 /** Bytes of such a line: so that all buffers are full after some hundred. */
 const lineBytes = 60_000;
@@ -103,7 +106,10 @@ function lostLines({ msg, lines }: { readonly msg: string; readonly lines?: unkn
   return msg.startsWith('lines of this log are lost') ? Number(lines) : 0;
 }
 
-/** The longest gap of any worker since this was last asked, in milliseconds. Each new connection goes to one of them: to which, the kernel says. */
+/**
+ * The longest gap of any worker since this was last asked, in milliseconds. Each new connection goes to one of them: to
+ * which, the kernel says.
+ */
 async function gapOfWorkers(probe: Target): Promise<number> {
   const gaps = new Map<number, number>();
   while (gaps.size < workers) {

@@ -63,7 +63,10 @@ async function storm(forger: Forger, pairs: readonly Pair[]): Promise<Capture> {
   });
 }
 
-/** Resolves in the first half of a second: no clock service says something new in the middle of a loop, which takes a few milliseconds. */
+/**
+ * Resolves in the first half of a second: no clock service says something new in the middle of a loop, which takes a
+ * few milliseconds.
+ */
 async function earlyInSecond(): Promise<void> {
   const ms = Date.now() % 1000;
   if (ms >= 500) await pause(1000 - ms);

@@ -14,7 +14,10 @@ export interface Pair {
   readonly sparkLength?: number;
 }
 
-/** Each pair at ports of its own, the near ones from `nearPort` on: nothing but the loop rule and the rate stands between them. */
+/**
+ * Each pair at ports of its own, the near ones from `nearPort` on: nothing but the loop rule and the rate stands
+ * between them.
+ */
 export function pairsAt(
   services: readonly (readonly [string, string])[],
   nearPort: number,

@@ -16,7 +16,10 @@ const udp = { perSecond: 200, atOnce: 20 };
 /** Of two kills, in milliseconds. */
 const apartMs = 1500;
 
-/** Kills one of two workers and then the other, so many times in all, each when the last is back, at the soonest a second later. */
+/**
+ * Kills one of two workers and then the other, so many times in all, each when the last is back, at the soonest a
+ * second later.
+ */
 export async function killUnderLoad(kills: number): Promise<void> {
   const daemon = await DaemonProcess.serve({
     workers: 2,

@@ -38,7 +38,10 @@ class Run {
     return this.events.filter((event): event is Extract<EchoPingEvent, { kind: Kind }> => event.kind === kind);
   }
 
-  /** Waits until so many are sent, and so many have come back, right or not; and until the next thing is up to the clock. */
+  /**
+   * Waits until so many are sent, and so many have come back, right or not; and until the next thing is up to the
+   * clock.
+   */
   async settled(sent: number, back: number): Promise<void> {
     const cameBack = (): number => this.of('answered').length + this.of('corrupted').length;
     await until(() => this.sentAtMs.length >= sent, `request ${sent}`);

@@ -54,7 +54,8 @@ describe('an answer', () => {
   });
 
   test('is compared with the own clock at half the round trip', async () => {
-    // Each look at the monotonic clock is a second later: whatever it is asked for, the way takes a whole number of them.
+    // Each look at the monotonic clock is a second later: whatever it is asked for, the way takes a whole number of
+    // them.
     let nowMs = 0;
     const clock: Clock = { ...clockAt('2026-11-22T11:07:12.500Z'), monotonicMs: () => (nowMs += 1000) };
     const host = await answerUdp(() => [word(Date.parse('2026-11-22T11:07:12Z') / 1000 + 2_208_988_800)]);

@@ -26,7 +26,10 @@ function chargenLine(line: number, ring = 95, length = 72): string {
   return `${String.fromCharCode(...codes)}\r\n`;
 }
 
-/** Writes without end, as fast as the client takes it; the other servers of this process get their turn after each block. */
+/**
+ * Writes without end, as fast as the client takes it; the other servers of this process get their turn after each
+ * block.
+ */
 function pour(socket: Socket, lineOf: (line: number) => string): void {
   let line = 0;
   const more = (): void => {

@@ -11,7 +11,10 @@ import { until, within } from '../support/wait.ts';
 /** What one client does: writes pieces, each after a turn of the event loop or at once, and goes. */
 interface Script {
   readonly pieces: readonly { readonly bytes: Uint8Array; readonly atOnce: boolean }[];
-  /** `finish`: sends FIN and reads to the end. `leave`: closes its socket. `reset`: sends RST. `stalled-reset`: reads nothing, then RST. */
+  /**
+   * `finish`: sends FIN and reads to the end. `leave`: closes its socket. `reset`: sends RST. `stalled-reset`: reads
+   * nothing, then RST.
+   */
   readonly end: 'finish' | 'leave' | 'reset' | 'stalled-reset';
 }
 

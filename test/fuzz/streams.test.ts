@@ -10,8 +10,8 @@ import { type CountedDaemon, serveCounted } from './counted-daemon.ts';
 interface Script {
   readonly pieces: readonly { readonly bytes: Uint8Array; readonly atOnce: boolean }[];
   /**
-   * `finish`: sends FIN and reads to the end. `leave`: closes its socket, whatever is unread. `reset`: sends RST. `finish-reset`: FIN, RST behind it.
-   * `stalled-reset`: reads nothing, then RST.
+   * `finish`: sends FIN and reads to the end. `leave`: closes its socket, whatever is unread. `reset`: sends RST.
+   * `finish-reset`: FIN, RST behind it. `stalled-reset`: reads nothing, then RST.
    */
   readonly end: 'finish' | 'leave' | 'reset' | 'finish-reset' | 'stalled-reset';
 }

@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { root } from '../support/daemon-process.ts';
 
-/** What a program of its own, and a child of that, show after `code`, which has the functions of privileges.ts in scope. */
+/**
+ * What a program of its own, and a child of that, show after `code`, which has the functions of privileges.ts in scope.
+ */
 function statusAfter(code: string): { readonly own: string; readonly child: string; readonly results: unknown } {
   const program = `
     const { dropBoundingSet, forbidNewPrivileges } = await import(${JSON.stringify(`${root}dist/kernel/privileges.js`)});

@@ -14,7 +14,10 @@ const said = { cmd: 'NODE_CLUSTER', seq: 99 };
 const turncoat = { module: join(fixtures, 'turncoat.js'), listen: ['tcp://127.0.0.1:0'] };
 const echo = { listen: ['tcp://127.0.0.1:0'] };
 
-/** What a worker says, to which descriptor, what is found wrong with it, and how often it says it. More of the kinds are in test/supervisor. */
+/**
+ * What a worker says, to which descriptor, what is found wrong with it, and how often it says it. More of the kinds are
+ * in test/supervisor.
+ */
 const messages: readonly (readonly [what: string, descriptor: number, text: string, fault: RegExp, times?: number])[] =
   [
     ['services that are no list', reports, line({ type: 'not-opened', services: 5 }), /^services: expected Array/],

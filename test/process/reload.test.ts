@@ -225,7 +225,10 @@ describe('SIGHUP', () => {
   }, 60_000);
 });
 
-/** What is wrong with a config, that config (`IN_USE` stands for a taken port, `OLD` for that of echo), and what the log says of it. */
+/**
+ * What is wrong with a config, that config (`IN_USE` stands for a taken port, `OLD` for that of echo), and what the log
+ * says of it.
+ */
 const wrongConfigs: readonly (readonly [what: string, change: (echo: object) => object | string, error: RegExp])[] = [
   [
     'a wrong value',

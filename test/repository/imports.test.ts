@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { filesIn, importsOf, read, root, sources } from './files.ts';
 
 /**
- * Dependencies point inwards: what each folder may import of `src`, as folders and as single files of the top level. `services` and
- * `supervisor` never meet; only `command` knows both.
+ * Dependencies point inwards: what each folder may import of `src`, as folders and as single files of the top level.
+ * `services` and `supervisor` never meet; only `command` knows both.
  */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   admin: [

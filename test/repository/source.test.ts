@@ -39,6 +39,13 @@ describe('the source', () => {
     expect(filesWith(/\b(?:test|it|describe)\.(?:skip|only|todo|fails)\b/, programs, codeOf)).toEqual([]);
   });
 
+  test('has no comment wider than 120 columns', () => {
+    const commented = ['src', 'test', 'bench', 'scripts'].flatMap(filesIn).filter((path) => /\.[jt]s$/.test(path));
+    expect(commented.length).toBeGreaterThan(300);
+    // The formatter keeps code within them, but leaves comments alone.
+    expect(filesWith(/^(?=.{121}) *(?:\/\/|\/\*|\*)/m, commented, read)).toEqual([]);
+  });
+
   test('prints nothing by itself', () => {
     expect(filesWith(/\bconsole\.\w+\(/, sources, codeOf)).toEqual([]);
   });

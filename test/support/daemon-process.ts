@@ -45,7 +45,10 @@ export interface State {
   readonly services: Readonly<Record<string, { readonly stream: { readonly accepted: number } }>>;
 }
 
-/** A folder that everybody may read and write, `nobody` too, but not take files of others from, unless `mode` says otherwise; it is gone when the test is over. */
+/**
+ * A folder that everybody may read and write, `nobody` too, but not take files of others from, unless `mode` says
+ * otherwise; it is gone when the test is over.
+ */
 export function temporaryFolder(mode = 0o1777): string {
   const folder = mkdtempSync(join(tmpdir(), 'smallservd-test-'));
   chmodSync(folder, mode);
@@ -60,7 +63,10 @@ export function writeConfig(config: object | string): string {
   return file;
 }
 
-/** The daemon as built, a process of its own and the leader of its process group. All of the group is killed when the test is over. */
+/**
+ * The daemon as built, a process of its own and the leader of its process group. All of the group is killed when the
+ * test is over.
+ */
 export class DaemonProcess {
   /** All lines of the log so far. */
   readonly lines: LogLine[] = [];
@@ -138,7 +144,9 @@ export class DaemonProcess {
     return this.lines.filter((line) => line.msg === msg);
   }
 
-  /** Waits for what the daemon's output or its exit brings; rejects with all that it has said where that takes too long. */
+  /**
+   * Waits for what the daemon's output or its exit brings; rejects with all that it has said where that takes too long.
+   */
   async waitFor(condition: () => boolean, what: string, waitMs = deadlineMs): Promise<void> {
     if (condition()) return;
     await new Promise<void>((resolve, reject) => {

@@ -12,7 +12,10 @@ export interface FakeServer {
   readonly name: string;
 }
 
-/** A TCP server that does with its clients what the test wants; half-open, and gone with all of them when the test is over. */
+/**
+ * A TCP server that does with its clients what the test wants; half-open, and gone with all of them when the test is
+ * over.
+ */
 export async function fakeTcpServer(client: (socket: Socket) => void, host = '127.0.0.1', at = 0): Promise<FakeServer> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -43,8 +46,8 @@ export async function fakeUdpServer(
 }
 
 /**
- * A TCP port where nobody is there: its process is blocked, its queue of two is full (listen(2), backlog), and the kernel
- * drops each SYN that comes. Gone when the test is over.
+ * A TCP port where nobody is there: its process is blocked, its queue of two is full (listen(2), backlog), and the
+ * kernel drops each SYN that comes. Gone when the test is over.
  */
 export async function silentTcpServer(host = '127.0.0.1', at = 0): Promise<FakeServer> {
   const listen = `{ port: ${at}, host: '${host}', backlog: 1 }`;

@@ -1,7 +1,10 @@
 import { onTestFinished } from 'vitest';
 import { TcpClient } from './tcp.ts';
 
-/** Clients that connect, ask and go, a few at a time and one after the other, until they are stopped, or the test is over. */
+/**
+ * Clients that connect, ask and go, a few at a time and one after the other, until they are stopped, or the test is
+ * over.
+ */
 export class Load {
   answered = 0;
   refused = 0;

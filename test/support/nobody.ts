@@ -7,8 +7,8 @@ import { copyPackages } from './packages.ts';
 const nobody = 65_534;
 
 /**
- * How to start the daemon without any right of root. Root starts it as nobody, from a copy where nobody can read the checkout or run this Node;
- * everybody else as they are.
+ * How to start the daemon without any right of root. Root starts it as nobody, from a copy where nobody can read the
+ * checkout or run this Node; everybody else as they are.
  */
 export function unprivileged(): ProcessOptions {
   if (process.geteuid?.() !== 0) return {};

@@ -11,7 +11,10 @@ export interface OddFile {
   readonly message: string;
 }
 
-/** A path of every kind that is refused, most of them in `folder`. They are gone, or of no use any more, when the test is over. */
+/**
+ * A path of every kind that is refused, most of them in `folder`. They are gone, or of no use any more, when the test
+ * is over.
+ */
 export async function oddFiles(folder: string): Promise<readonly OddFile[]> {
   const at = (name: string): string => join(folder, name);
   mkdirSync(at('directory'));

@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Puts the packages that the daemon needs at run time, by the lock file, where `npm install` would put them in the folder of the package. */
+/**
+ * Puts the packages that the daemon needs at run time, by the lock file, where `npm install` would put them in the
+ * folder of the package.
+ */
 export function copyPackages(folder: string): void {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     readonly packages: Readonly<Record<string, { readonly dev?: true }>>;

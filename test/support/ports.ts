@@ -22,8 +22,8 @@ export async function takeUdpPort(): Promise<number> {
 let next = 10_000 + (Number(process.env['VITEST_POOL_ID'] ?? 0) % 20) * 1000;
 
 /**
- * A port that is free, over TCP and UDP, and stays so: below those that the kernel gives out by itself (net.ipv4.ip_local_port_range), and in a
- * thousand of this test process's own.
+ * A port that is free, over TCP and UDP, and stays so: below those that the kernel gives out by itself
+ * (net.ipv4.ip_local_port_range), and in a thousand of this test process's own.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

@@ -1,6 +1,6 @@
 /**
- * Runs as root under a booted systemd, in a container that ends with it: installs the services, uses them, and writes what it finds, a line of
- * JSON each, for systemd.system.test.ts to judge. Nothing is judged here.
+ * Runs as root under a booted systemd, in a container that ends with it: installs the services, uses them, and writes
+ * what it finds, a line of JSON each, for systemd.system.test.ts to judge. Nothing is judged here.
  */
 import { execFile } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -53,7 +53,10 @@ async function show(unit, ...properties) {
   );
 }
 
-/** All that comes back for the text and its end; an object with `error` where that fails. Without a port `host` is the path of a UNIX socket. */
+/**
+ * All that comes back for the text and its end; an object with `error` where that fails. Without a port `host` is the
+ * path of a UNIX socket.
+ */
 async function tcp(port, text = '', host = '127.0.0.1') {
   const target = port === undefined ? { path: host } : { port, host };
   const socket = connect({ ...target, allowHalfOpen: true }).setTimeout(20_000, () =>
@@ -72,7 +75,10 @@ async function tcp(port, text = '', host = '127.0.0.1') {
   }
 }
 
-/** The first answer to one datagram; `isPatient`: sent again each second, as clients of UDP do, for one that a dying worker had is lost. */
+/**
+ * The first answer to one datagram; `isPatient`: sent again each second, as clients of UDP do, for one that a dying
+ * worker had is lost.
+ */
 async function udp(port, text = '\n', host = '127.0.0.1', isPatient = false) {
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
   const timer = setTimeout(() => socket.emit('error', new Error('silence')), 20_000);

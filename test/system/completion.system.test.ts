@@ -40,7 +40,10 @@ function folder(): string {
   return path;
 }
 
-/** What bash would put into these variables: https://www.gnu.org/software/bash/manual/html_node/Programmable-Completion.html */
+/**
+ * What bash would put into these variables:
+ * https://www.gnu.org/software/bash/manual/html_node/Programmable-Completion.html
+ */
 const bashScript = `
 source /usr/share/bash-completion/bash_completion
 source "$1"
@@ -72,7 +75,10 @@ describe('bash completes', () => {
   });
 });
 
-/** Types each line into an interactive zsh on a terminal of its own, presses Tab, and prints what has become of the line. */
+/**
+ * Types each line into an interactive zsh on a terminal of its own, presses Tab, and prints what has become of the
+ * line.
+ */
 const zshScript = `
 zmodload zsh/zpty
 zpty shell 'TERM=dumb zsh -f -i'

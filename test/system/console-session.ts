@@ -11,8 +11,8 @@ export interface Exchange {
 }
 
 /**
- * Reads a block: `$ ` begins a command, `> ` a further line of it; everything else is output, and a line `^C` in it is a
- * Ctrl-C that somebody types once the lines before it are there. Throws where it cannot be run.
+ * Reads a block: `$ ` begins a command, `> ` a further line of it; everything else is output, and a line `^C` in it is
+ * a Ctrl-C that somebody types once the lines before it are there. Throws where it cannot be run.
  */
 export function parseSession(block: string): readonly Exchange[] {
   if (!block.startsWith('$ ')) throw new Error(`a console block without a command cannot be run:\n${block}`);
@@ -27,7 +27,10 @@ export function parseSession(block: string): readonly Exchange[] {
     });
 }
 
-/** Runs the commands of a block one after the other, each with a shell of its own that knows how the one before it ended. */
+/**
+ * Runs the commands of a block one after the other, each with a shell of its own that knows how the one before it
+ * ended.
+ */
 export async function runSession(exchanges: readonly Exchange[], lab: Lab): Promise<readonly Exchange[]> {
   const seen: Exchange[] = [];
   let status = 0;
@@ -57,7 +60,10 @@ function linesOf({ output }: Program): string {
 
 const quotations = builtInQuotations.map((bytes) => Buffer.from(bytes).toString('latin1').replaceAll('\r\n', '\n'));
 
-/** What differs from run to run by its nature: the time, how long things take, how fast they are, what the system chooses. */
+/**
+ * What differs from run to run by its nature: the time, how long things take, how fast they are, what the system
+ * chooses.
+ */
 const varying: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['DAYTIME', /\b[A-Z][a-z]+day, [A-Z][a-z]+ \d{1,2}, \d{4} [\d:]{8}-[\w+]+/g],
   ['DATE', /\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} (?:[A-Z+-]\S* )?\d{4}\b/g],

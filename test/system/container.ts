@@ -73,7 +73,10 @@ export class Image {
   }
 }
 
-/** Debian 13 with Node 26 and npm where the official image has them, and the ways of this machine to Debian's mirror and to npm's registry. */
+/**
+ * Debian 13 with Node 26 and npm where the official image has them, and the ways of this machine to Debian's mirror and
+ * to npm's registry.
+ */
 function makeBase(folder: string): void {
   const container = buildah(folder, 'from', 'scratch');
   const root = buildah(folder, 'mount', container);
@@ -127,8 +130,8 @@ export interface ContainerOptions {
 }
 
 /**
- * What `docker run --read-only --cap-drop ALL --security-opt no-new-privileges` makes of an image, in a network of the test: the first process of
- * a process namespace, as the user of the image. There is no shell in it.
+ * What `docker run --read-only --cap-drop ALL --security-opt no-new-privileges` makes of an image, in a network of the
+ * test: the first process of a process namespace, as the user of the image. There is no shell in it.
  */
 export class Container extends Program {
   readonly #image: Image;

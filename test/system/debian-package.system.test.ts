@@ -68,7 +68,10 @@ async function unpack(): Promise<string> {
   return tree;
 }
 
-/** The command line that runs another on this machine as if the tree had been installed on it, in a mount namespace of its own. */
+/**
+ * The command line that runs another on this machine as if the tree had been installed on it, in a mount namespace of
+ * its own.
+ */
 function installed(tree: string, argv: readonly string[]): readonly string[] {
   // Where the machine has its node elsewhere.
   if (!existsSync('/usr/bin/node') && !existsSync(join(tree, 'usr/bin/node')))

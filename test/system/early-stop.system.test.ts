@@ -11,7 +11,10 @@ needs('ip', 'nc', 'unshare', 'mount');
 /** Longer than an end at once takes on a loaded machine, and shorter than what it would otherwise wait for. */
 const atOnceMs = 5000;
 
-/** A folder, and a file system in it which nobody answers for: the process that serves FUSE would, and there is none (fuse(4)). */
+/**
+ * A folder, and a file system in it which nobody answers for: the process that serves FUSE would, and there is none
+ * (fuse(4)).
+ */
 function deadDisk(): { folder: string; dead: string; around: (argv: readonly string[]) => readonly string[] } {
   const folder = temporaryFolder();
   const dead = join(folder, 'dead');
@@ -21,7 +24,10 @@ function deadDisk(): { folder: string; dead: string; around: (argv: readonly str
   return { folder, dead, around: (argv) => ['unshare', '--mount', 'sh', '-c', mount, dead, ...argv] };
 }
 
-/** Whether a process has begun to handle its signals: proc_pid_status(5), SigCgt. HUP is the last of those that Node would not catch by itself. */
+/**
+ * Whether a process has begun to handle its signals: proc_pid_status(5), SigCgt. HUP is the last of those that Node
+ * would not catch by itself.
+ */
 function catchesSignals(pid: number): boolean {
   const caught = /^SigCgt:\t(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
   return (BigInt(`0x${caught}`) & 1n) !== 0n;

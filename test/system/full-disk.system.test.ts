@@ -17,7 +17,10 @@ import { DaemonProgram, type LogLine } from './program.ts';
 
 needs('ip', 'nc', 'unshare', 'mount');
 
-/** A service that writes long lines into the log for each client: as many as one of two workers may write about it in a second, less those kept for errors. */
+/**
+ * A service that writes long lines into the log for each client: as many as one of two workers may write about it in a
+ * second, less those kept for errors.
+ */
 const talker = `let line = 0;
 export default {
   name: 'talker', summary: 'fills the log', options: {},

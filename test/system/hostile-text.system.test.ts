@@ -14,7 +14,10 @@ import { Program } from './program.ts';
 
 needs('script');
 
-/** A title, a clear, colors, a question that is answered as if typed, a string for the terminal, and a line over the line. */
+/**
+ * A title, a clear, colors, a question that is answered as if typed, a string for the terminal, and a line over the
+ * line.
+ */
 const orders =
   '\u001b]0;owned\u0007\u001b[2J\u001b[1;31mred\u001b[8m\u001b[6n\u001bP+q544e\u001b\\\u009b31m over\rwritten';
 const controls = String.fromCharCode(...Array.from({ length: 0xa0 }, (_, code) => code).filter(isControl));
@@ -33,7 +36,10 @@ const progress = /\r[^\r\n\u001b]*\u001b\[K/g;
 // oxlint-disable-next-line no-control-regex
 const ownColors = /(?<=^\[[\d:.]+\] )\u001b\[\d\dm([A-Z]+)\u001b\[39m/gm;
 
-/** What it shows on a terminal of its own, whose line ends are CRLF; without input, and with the line of progress taken out. */
+/**
+ * What it shows on a terminal of its own, whose line ends are CRLF; without input, and with the line of progress taken
+ * out.
+ */
 async function shownBy(argv: readonly string[], more = ''): Promise<string> {
   const command = argv.map((each) => `'${each.replaceAll("'", `'\\''`)}'`).join(' ');
   const terminal = new Program(

@@ -20,7 +20,10 @@ const webServer = `const server = require('node:http').createServer((request, re
 });
 server.listen(80, () => console.log('ready'));`;
 
-/** A machine with smallservd as it is shipped, and cables to others: two inetds, a web server, and one that does not answer. */
+/**
+ * A machine with smallservd as it is shipped, and cables to others: two inetds, a web server, and one that does not
+ * answer.
+ */
 export interface Lab {
   /** The command line that runs another on that machine, with `smallserv` and `smallservd` in PATH. */
   inside(argv: readonly string[]): readonly string[];

@@ -61,7 +61,10 @@ describe('a machine without IPv6', () => {
   });
 });
 
-/** What takes the place of /etc, in a mount namespace of the process: the few files that the daemon needs, and not /etc/services. */
+/**
+ * What takes the place of /etc, in a mount namespace of the process: the few files that the daemon needs, and not
+ * /etc/services.
+ */
 function etc(services?: string): (argv: readonly string[]) => readonly string[] {
   const folder = join(temporaryFolder(), 'etc');
   mkdirSync(folder);

@@ -2,7 +2,9 @@ import { expect, it } from 'vitest';
 import { checkout } from './machine.ts';
 import { Program } from './program.ts';
 
-/** What is made of Node's own, undocumented ways, on the supported versions that `npm test` itself is not run on by CI. */
+/**
+ * What is made of Node's own, undocumented ways, on the supported versions that `npm test` itself is not run on by CI.
+ */
 const tests = ['debugger', 'hostile-worker'].map((name) => `test/process/${name}.test.ts`).join(' ');
 
 it.each([22, 24])(

@@ -21,7 +21,10 @@ export interface StartOptions {
 /** How long a test waits for what must come. */
 const patienceMs = 15_000;
 
-/** A program that a test started, with all that it says. It ends with the test at the latest, and all that it started with it. */
+/**
+ * A program that a test started, with all that it says. It ends with the test at the latest, and all that it started
+ * with it.
+ */
 export class Program {
   readonly ended: Promise<End>;
   readonly #child: ChildProcess;

@@ -13,8 +13,8 @@ interface Activated {
 }
 
 /**
- * The daemon as systemd-socket-activate starts it: that one opens the sockets, and becomes the daemon at the first client or datagram. `sets` are
- * what the daemon's `--set` options say.
+ * The daemon as systemd-socket-activate starts it: that one opens the sockets, and becomes the daemon at the first
+ * client or datagram. `sets` are what the daemon's `--set` options say.
  */
 async function activate(sockets: readonly string[], sets: readonly string[]): Promise<Activated> {
   const network = Network.make();

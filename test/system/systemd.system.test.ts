@@ -68,8 +68,8 @@ function buildDebianPackage(): string {
 }
 
 /**
- * Boots systemd on this machine's files, of which it changes none, in a network of its own; it runs booted.js and powers off. Resolves when it
- * has, with what that has found.
+ * Boots systemd on this machine's files, of which it changes none, in a network of its own; it runs booted.js and
+ * powers off. Resolves when it has, with what that has found.
  */
 async function boot(): Promise<void> {
   const found = join(folder, 'found');
@@ -104,7 +104,8 @@ ExecStopPost=/bin/systemctl poweroff --no-block
     '--',
     '--unit=booted.service',
   ];
-  // In a mount namespace of its own: the bind mount goes with it. The end comes in time even where this process is killed.
+  // In a mount namespace of its own: the bind mount goes with it. The end comes in time even where this process is
+  // killed.
   const script = 'mount --bind / "$0" && exec "$@"';
   const bounded = ['--signal=KILL', String(bootedMs / 1000), 'unshare', '--mount', 'sh', '-c', script, machine];
   const child = spawn('timeout', [...bounded, ...nspawn], { stdio: ['ignore', 'pipe', 'pipe'] });

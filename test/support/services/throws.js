@@ -1,6 +1,6 @@
 /**
- * Echoes, but misbehaves at the place that `where` names when it is sent `boom` (at `stream` and `create`: always): it throws, or returns what
- * `returned` names.
+ * Echoes, but misbehaves at the place that `where` names when it is sent `boom` (at `stream` and `create`: always): it
+ * throws, or returns what `returned` names.
  */
 export default {
   name: 'throws',
