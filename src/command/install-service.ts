@@ -75,7 +75,8 @@ export function installService(options: InstallOptions): string {
 }
 
 const nodeAdvice = 'install one for all users, such as the Debian package nodejs';
-const packageAdvice = 'install it for all users, as root with umask 022: npm install --global smallservd';
+const packageAdvice =
+  'install it for all users, as root with umask 022: npm pack, then npm install --global with the file that this makes';
 
 /** Throws where the user of the service could not read Node or a file of the package. */
 function refuseOutOfReach(places: ProgramPlaces): void {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { released } from '../../src/clock/release.ts';
@@ -54,6 +54,10 @@ describe('the package', () => {
     for (const source of sources) expect(existsSync(join(root, source)), source).toBe(true);
     for (const program of Object.keys(about.bin))
       expect(read(`src/${program}.ts`)).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+
+  test('has programs that `npm run build` makes executable: npx runs them where they stand', () => {
+    for (const path of Object.values(about.bin)) expect(statSync(join(root, path)).mode & 0o111, path).toBe(0o111);
   });
 
   test('`npm start` replaces the shell: a signal to npm reaches the daemon', () => {
