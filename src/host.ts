@@ -2,7 +2,7 @@ import { BudgetedLog } from './budgeted-log.ts';
 import type { Cancel, Clock } from './clock/clock.ts';
 import { clockIsSet } from './clock/release.ts';
 import { createServices } from './config/create-services.ts';
-import type { LoadedConfig } from './config/load.ts';
+import type { LoadedConfig } from './config/loaded-config.ts';
 import type { Logger } from 'pino';
 import type { Host, Log, Service } from './service.ts';
 

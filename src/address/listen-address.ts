@@ -29,7 +29,7 @@ export interface UnixListenAddress {
 }
 
 /** An inherited descriptor, by number. */
-export interface FdListenAddress {
+interface FdListenAddress {
   readonly scheme: 'fd';
   readonly fd: number;
   readonly text: string;
@@ -39,7 +39,7 @@ export interface FdListenAddress {
  * An inherited descriptor, by its name in LISTEN_FDNAMES (sd_listen_fds_with_names(3)); one name may stand for
  * several.
  */
-export interface SystemdListenAddress {
+interface SystemdListenAddress {
   readonly scheme: 'systemd';
   readonly name: string;
   readonly text: string;

@@ -7,7 +7,7 @@ import { type HostAddress, resolveHost } from '../dial/resolve-host.ts';
 import type { Target } from '../dial/target.ts';
 import { type Patience, throwIfInterrupted, waitFor } from '../dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
-import type { Discarded, DiscardOptions } from './discard.ts';
+import type { Discarded, DiscardOptions } from './discarded.ts';
 import { assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
 import { Meter } from './transfer.ts';
 

@@ -1,30 +1,12 @@
 import type { Readable } from 'node:stream';
-import { Connection, type Endpoint } from '../dial/connection.ts';
+import { Connection } from '../dial/connection.ts';
 import { parseTarget } from '../dial/target.ts';
 import { foreverMs, type Patience, waitFor } from '../dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { discardDatagrams } from './discard-datagrams.ts';
-import { type EitherProtocolOptions, withDefaults } from './options.ts';
-import { Meter, type ProgressOptions, type Transfer } from './transfer.ts';
-
-export interface DiscardOptions extends EitherProtocolOptions, ProgressOptions {
-  /** The payload of each datagram but the last, in bytes, 1 to 65507. Default 512. */
-  readonly datagramBytes?: number | undefined;
-}
-
-/** `bytes` are those that our machine took for sending; all of them arrived where `end` is `discarded`. */
-export interface Discarded extends Transfer {
-  /**
-   * `discarded`: the peer read it all and finished. `sent`: over UDP, all is sent and nobody refused it; whether it
-   * arrived cannot be known. Else it failed: `answered`: the peer sends, which discard never does. The peer ended by
-   * FIN before all was sent (`finished`), or by RST (`reset`), took nothing or did not end in time (`timeout`), or the
-   * caller's signal aborted (`interrupted`).
-   */
-  readonly end: 'discarded' | 'sent' | 'answered' | 'finished' | 'reset' | 'timeout' | 'interrupted';
-  /** Over UDP only. */
-  readonly datagrams: number | undefined;
-  readonly peer: Endpoint;
-}
+import type { Discarded, DiscardOptions } from './discarded.ts';
+import { withDefaults } from './options.ts';
+import { Meter, type Transfer } from './transfer.ts';
 
 const endings: Partial<Record<string, Discarded['end']>> = {
   CONNECTION_LOST: 'reset',

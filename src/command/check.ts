@@ -1,7 +1,8 @@
 import { configDifferences, formatDifference } from '../config/difference.ts';
 import { configToJson, printConfig } from '../config/print.ts';
 import { shareOf } from '../guard/share.ts';
-import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { loadConfig } from '../config/load.ts';
+import type { LoadedConfig } from '../config/loaded-config.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
 import { prepareAsUser } from './prepare.ts';
 

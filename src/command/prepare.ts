@@ -1,7 +1,8 @@
 import { pino } from 'pino';
 import { systemClock } from '../clock/clock.ts';
 import type { Config } from '../config/config.ts';
-import { type ConfigSource, type LoadedConfig, loadConfig, readConfigSource } from '../config/load.ts';
+import { type ConfigSource, loadConfig, readConfigSource } from '../config/load.ts';
+import type { LoadedConfig } from '../config/loaded-config.ts';
 import { ServiceHost } from '../host.ts';
 import { accountId, assumeIdentity, findIdentity } from '../supervisor/identity.ts';
 

@@ -99,7 +99,7 @@ export interface ServiceConfig {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 export interface LogConfig {
   readonly level: LogLevel;
@@ -109,7 +109,7 @@ export interface LogConfig {
   readonly file: string | null;
 }
 
-export interface AdminConfig {
+interface AdminConfig {
   /** Null: nowhere. Never UDP. */
   readonly listen: ListenAddress | null;
   /** Names, besides localhost, that requests may be addressed to. */

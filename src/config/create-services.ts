@@ -1,7 +1,7 @@
 import { ConfigInvalidError, SmallservdError } from '../errors.ts';
 import { ConfigError, type Host, type Service } from '../service.ts';
 import type { ServiceConfig } from './config.ts';
-import type { LoadedConfig } from './load.ts';
+import type { LoadedConfig } from './loaded-config.ts';
 import { Problems } from './problems.ts';
 import { formatPath } from './raw.ts';
 

@@ -6,7 +6,7 @@ export interface Flaw {
   readonly item?: number;
 }
 
-export type Reading<Value> = { readonly value: Value } | { readonly flaws: readonly Flaw[] };
+type Reading<Value> = { readonly value: Value } | { readonly flaws: readonly Flaw[] };
 
 /** How one kind of value is read, strictly, and written back. */
 export interface Format<Value> {

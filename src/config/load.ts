@@ -1,12 +1,12 @@
 import type { ListenAddress } from '../address/listen-address.ts';
 import { ConfigInvalidError } from '../errors.ts';
 import type { Host } from '../service.ts';
-import type { AnyServiceModule } from '../services/index.ts';
 import type { Config, ServiceConfig } from './config.ts';
 import { complete } from './convict.ts';
 import { tryServices } from './create-services.ts';
 import { findInstances, type Instance } from './kinds.ts';
 import { type Layers, readLayers } from './layers.ts';
+import type { LoadedConfig } from './loaded-config.ts';
 import { type AccountLookup, checkListeners, type Listening } from './listeners.ts';
 import { type Place, Problems } from './problems.ts';
 import { formatPath, isRawMap, type Path, plainFromRaw, type Raw, type RawMap } from './raw.ts';
@@ -17,15 +17,6 @@ import type { ConfigSource } from './source.ts';
 import { fit, type UnknownKeys } from './structure.ts';
 
 export { type ConfigSource, readConfigSource } from './source.ts';
-
-/** A config, checked and complete, and what its services are made by. */
-export interface LoadedConfig {
-  readonly config: Config;
-  /** By the name of the instance; without the third-party modules where they were not imported. */
-  readonly modules: ReadonlyMap<string, AnyServiceModule>;
-  /** Where a key stands, for what is found wrong with it later. */
-  readonly place: (path: Path) => Place;
-}
 
 export interface LoadOptions {
   /**

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 import type { AnyServiceModule } from '../services/index.ts';
-import type { LoadedConfig } from './load.ts';
+import type { LoadedConfig } from './loaded-config.ts';
 import type { ServiceConfig } from './config.ts';
 import { plainFromRaw, type Raw } from './raw.ts';
 import { commonSchema, daemonSchema, optionsSchema, ownSchema } from './schema.ts';

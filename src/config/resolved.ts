@@ -25,7 +25,7 @@ export function resolveDaemon(raw: RawMap, directory: string, services: readonly
 }
 
 /** Two at least, so that a crash leaves every TCP port open; more than four do not serve more clients. */
-export function autoWorkers(processors: number): number {
+function autoWorkers(processors: number): number {
   return Math.min(4, Math.max(2, processors));
 }
 

@@ -12,7 +12,7 @@ const empty = Buffer.alloc(0);
 const long = Buffer.alloc(512, '\n');
 
 /** A datagram that every service answers, with a number so that no two are alike. */
-export function request(number: number): Uint8Array {
+function request(number: number): Uint8Array {
   return Buffer.from(`smallserv conform ${number}\r\n`);
 }
 

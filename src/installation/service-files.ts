@@ -29,7 +29,7 @@ export interface Installation {
 export const shippedPlaces: ProgramPlaces = { node: '/usr/bin/node', package: '/usr/lib/smallservd' };
 
 /** systemd.unit(5): for units of the administrator, who installs by hand. */
-export const unitFolder = '/etc/systemd/system';
+const unitFolder = '/etc/systemd/system';
 
 const streams = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'];
 const datagrams = ['echo', 'discard', 'daytime', 'time'];

@@ -4,7 +4,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts';
  * The supervisor's decisions as a pure function: (state, event) → (state, effects). Nothing here forks, kills or waits;
  * all times are milliseconds on the monotonic clock.
  */
-export const limits = {
+const limits = {
   /** At least this long from one start of a slot to its next; doubled at each death. */
   minGapMs: 1000,
   maxGapMs: 60_000,
@@ -28,7 +28,7 @@ export const tickPeriodMs = 500;
 /**
  * `waiting`: to be started again soon. `resting`: after too many deaths. `refused`: it cannot run; not started again.
  */
-export type SlotStatus = 'starting' | 'ready' | 'waiting' | 'resting' | 'refused' | 'stopped';
+type SlotStatus = 'starting' | 'ready' | 'waiting' | 'resting' | 'refused' | 'stopped';
 
 export interface Slot {
   readonly status: SlotStatus;

@@ -50,7 +50,7 @@ async function answersTo(forger: Forger, source: Partial<Flood>): Promise<number
 }
 
 /** Of all services. */
-export type Drops = Readonly<Partial<Record<string, number>>>;
+type Drops = Readonly<Partial<Record<string, number>>>;
 
 interface StateLine {
   readonly services: Readonly<

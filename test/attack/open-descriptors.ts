@@ -7,7 +7,7 @@ const patienceMs = 15_000;
 const periodMs = 50;
 
 /** Open descriptors of a process and of all that came of it. */
-export function openDescriptors(pid: number): number {
+function openDescriptors(pid: number): number {
   return familyOf(pid).reduce((sum, each) => sum + descriptorsOf(each), 0);
 }
 

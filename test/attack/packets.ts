@@ -31,7 +31,7 @@ export interface Sent {
   readonly seconds: number;
 }
 
-export interface PacketCount {
+interface PacketCount {
   readonly packets: number;
   /** On the wire, see packets.c. */
   readonly bytes: number;

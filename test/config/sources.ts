@@ -1,5 +1,6 @@
 import { ConfigInvalidError } from '../../src/errors.ts';
-import { type ConfigSource, type LoadedConfig, loadConfig } from '../../src/config/load.ts';
+import { type ConfigSource, loadConfig } from '../../src/config/load.ts';
+import type { LoadedConfig } from '../../src/config/loaded-config.ts';
 
 /** A source of YAML text, shown as `test.yaml`. */
 export function sourceOf(text: string, more: Partial<ConfigSource> = {}): ConfigSource {

@@ -44,7 +44,7 @@ export interface TestDaemon extends Daemon {
 }
 
 /** Relative modules in a config are taken from here. */
-export const serviceFixtures: string = fileURLToPath(new URL('services/', import.meta.url));
+const serviceFixtures: string = fileURLToPath(new URL('services/', import.meta.url));
 
 /** Whether this machine has IPv6 on its loopback. */
 export const hasIpv6: boolean = Object.values(networkInterfaces())
@@ -67,7 +67,7 @@ export async function serve(services: object, rest: object = {}): Promise<TestDa
 }
 
 /** Where a service of the daemon is bound. */
-export function targetOf(
+function targetOf(
   { listeners }: Daemon,
   service: string,
   transport: 'tcp' | 'udp',

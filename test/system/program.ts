@@ -207,7 +207,7 @@ export class DaemonProgram extends Program {
 }
 
 /** The whole lines of a log. */
-export function parseLog(text: string): readonly LogLine[] {
+function parseLog(text: string): readonly LogLine[] {
   const lines = text.split('\n').slice(0, -1);
   return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as LogLine);
 }

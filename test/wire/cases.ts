@@ -5,7 +5,7 @@ import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
 
 /** What a case talks over: a daemon that serves the case's service over all transports, and echo beside it. */
-export interface Wire {
+interface Wire {
   readonly daemon: TestDaemon;
   /** A loopback address of the family under test. */
   readonly host: string;
