@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// No test speaks TLS, and the process of each test file would read these certificates first: a tenth of a second each.
+delete process.env['NODE_EXTRA_CA_CERTS'];
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
