@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { type AdminEndpoint, openAdminEndpoint } from '../admin/endpoint.ts';
 import { systemClock } from '../clock/clock.ts';
@@ -8,6 +9,7 @@ import { formatListeners } from '../console/listeners.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { hostServices } from '../host.ts';
 import { InProcessDaemon } from '../in-process-daemon.ts';
+import { keepDescriptors } from '../kernel/descriptors.ts';
 import { forbidNewPrivileges } from '../kernel/privileges.ts';
 import { createLog, LogSink } from '../log.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
@@ -49,9 +51,14 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   // For good, children included: a UNIX socket is its owner's alone until it is given away, and so are the log file and
   // what modules write.
   process.umask(0o077);
+  keepDescriptors();
+  // A config may be read again from where it was named. Its folder, though, may be somebody's who moves it, and Node
+  // makes and removes UNIX sockets by a path from there.
+  const placed = options.config === undefined ? options : { ...options, config: resolve(options.config) };
+  process.chdir('/');
   const signals = new Signals(systemClock);
   const opened: OpenLog = {};
-  return await Promise.race([serve(options, signals, opened), signals.stoppedEarly.then(() => stopEarly(opened))]);
+  return await Promise.race([serve(placed, signals, opened), signals.stoppedEarly.then(() => stopEarly(opened))]);
 }
 
 async function stopEarly({ sink, log }: OpenLog): Promise<ExitCode> {

@@ -92,8 +92,8 @@ export const commonSchema = {
     exempt: leaf(
       formats.cidrs,
       [],
-      'Clients, by the address that a PROXY header gives them, to which rates and the limits per source do not apply. `exempt` does not hold ' +
-        'for such an address: the proxy may pass on whatever its own client claims.',
+      'Clients that come through a proxy, by the address that the PROXY header gives them, to which rates and the limits per source do not apply. ' +
+        '`exempt` does not hold for them: the proxy may pass on whatever its own client claims.',
     ),
     timeout: leaf(formats.headerTimeout, '5s', 'How long a connection may take to send its PROXY header.'),
   },

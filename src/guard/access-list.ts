@@ -10,11 +10,11 @@ export function isDenied(access: AccessRules, ip: IpAddress): boolean {
 }
 
 /**
- * Whether rates and per-source limits do not apply to the source. It may still be denied. `isFromHeader`: the network
- * has not shown the address, a PROXY header names it.
+ * Whether rates and per-source limits do not apply to the source. It may still be denied. `isProxied`: it came through
+ * a proxy, whose header names its address, or nobody.
  */
-export function isExempt(access: AccessRules, ip: IpAddress, isFromHeader: boolean = false): boolean {
-  return holds(isFromHeader ? access.exemptByHeader : access.exempt, ip);
+export function isExempt(access: AccessRules, ip: IpAddress, isProxied: boolean = false): boolean {
+  return holds(isProxied ? access.exemptByHeader : access.exempt, ip);
 }
 
 function holds(list: readonly Cidr[], ip: IpAddress): boolean {

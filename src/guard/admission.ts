@@ -80,9 +80,9 @@ export class Admission {
   /**
    * The place of the client, which is owed to `release`; or why it is refused, which costs nothing. Where the service
    * has no place or no descriptor left, a client of the largest source may be evicted for it, before this returns.
-   * Times are monotonic milliseconds, 0 or more. `isFromHeader`: a PROXY header names the source.
+   * Times are monotonic milliseconds, 0 or more. `isProxied`: it came through a proxy, which may speak for anybody.
    */
-  admit(source: Source, nowMs: number, isFromHeader: boolean = false): Place | RefuseReason {
+  admit(source: Source, nowMs: number, isProxied: boolean = false): Place | RefuseReason {
     const address = isUnixUser(source) ? undefined : source;
     if (address !== undefined && isDenied(this.#access, address)) return 'denied';
     const high = this.#mask.high(source);
@@ -92,7 +92,7 @@ export class Admission {
     const victim = hasRoom || dryRun ? undefined : this.#victimFor(high, low);
     // Not even a dry run has more descriptors than there are.
     if (victim === undefined && !this.#descriptors.take()) return 'limit';
-    const exempt = address !== undefined && isExempt(this.#access, address, isFromHeader);
+    const exempt = address !== undefined && isExempt(this.#access, address, isProxied);
     const exceeded =
       this.#isFull && victim === undefined ? 'limit' : exempt ? undefined : this.#exceededBySource(high, low, nowMs);
     if (exceeded !== undefined && !dryRun) {

@@ -11,6 +11,8 @@ export interface Libc {
   getsockopt(descriptor: number, level: number, name: number, value: Uint8Array, length: Uint32Array): number;
   /** fcntl(2), for operations whose argument is an int. */
   fcntl(descriptor: number, operation: number, argument: number): number;
+  /** ioctl(2), for operations that take no argument: it must be 0. */
+  ioctl(descriptor: number, operation: number, argument: number): number;
   /** _exit(2). It does not return. */
   _exit(status: number): void;
   /** Of the call just before. */
@@ -34,6 +36,7 @@ async function load(): Promise<Libc | undefined> {
       getsockopt: library.func('int getsockopt(int, int, int, _Out_ void *, _Inout_ uint32_t *)'),
       // Of its variable arguments there is one, which Linux passes as it passes any other.
       fcntl: library.func('int fcntl(int, int, int)'),
+      ioctl: library.func('int ioctl(int, unsigned long, long)'),
       _exit: library.func('void _exit(int)'),
       errno: () => koffi.errno(),
     };

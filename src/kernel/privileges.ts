@@ -1,6 +1,8 @@
+import { constants } from 'node:os';
 import { libc } from './libc.ts';
 
 // linux/prctl.h
+const PR_SET_PDEATHSIG = 1;
 const PR_CAPBSET_READ = 23;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -25,4 +27,12 @@ export function dropBoundingSet(): boolean {
     if (libc.prctl(PR_CAPBSET_DROP, each, 0, 0, 0) !== 0) return false;
   }
   return true;
+}
+
+/**
+ * Has the kernel kill this process when its parent ends, also where it hangs. To be said anew after a change of user,
+ * which ends it. False where the system does not know it. PR_SET_PDEATHSIG(2const)
+ */
+export function endWithParent(): boolean {
+  return libc?.prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL, 0, 0, 0) === 0;
 }

@@ -2,7 +2,7 @@ import { createHook } from 'node:async_hooks';
 import type { Worker } from 'node:cluster';
 import { StringDecoder } from 'node:string_decoder';
 import * as v from 'valibot';
-import { duplicate } from '../kernel/duplicate.ts';
+import { duplicate } from '../kernel/descriptors.ts';
 import { readDescriptor } from './channel.ts';
 import { MessageRate } from './message-rate.ts';
 import { readReport } from './reports.ts';

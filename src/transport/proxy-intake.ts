@@ -96,11 +96,7 @@ export class ProxyIntake {
         return;
       }
       const { ip = peer, port: clientPort = port } = parsed.client ?? {};
-      const proxied = {
-        via: formatHostPort(formatIp(peer), port),
-        headerLength: parsed.length,
-        namesClient: parsed.client !== undefined,
-      };
+      const proxied = { via: formatHostPort(formatIp(peer), port), headerLength: parsed.length };
       introduction = { source: ip, port: clientPort, proxied, rest: parsed.rest };
       socket.pause();
       leave();

@@ -22,8 +22,6 @@ export interface Proxied {
   readonly via: string;
   /** Bytes of the stream that were the header. */
   readonly headerLength: number;
-  /** False: the header names nobody, so the client is the proxy itself. */
-  readonly namesClient: boolean;
 }
 
 const unixPeer: Endpoint = { family: 'unix', address: '', port: 0 };

@@ -169,7 +169,7 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
   #admit(socket: Socket, source: Source, port: number, proxied: Proxied | undefined): StreamClient | undefined {
     const { limits, admission, counters, clock } = this.#options;
     const nowMs = clock.monotonicMs();
-    const place = admission.admit(source, nowMs, proxied?.namesClient);
+    const place = admission.admit(source, nowMs, proxied !== undefined);
     if (typeof place === 'string') {
       this.refused(place);
       drop(socket);

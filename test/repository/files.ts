@@ -31,9 +31,9 @@ export const documents = [
 
 /** What a source file imports: as files of the repository, relative to it, or as names of packages. */
 export function importsOf(path: string): readonly string[] {
-  const statements = /^(?:import|export)\b[^;]*?\bfrom '([^']+)'|^import '([^']+)'/gm;
-  return [...read(path).matchAll(statements)].map(([, from, bare]) => {
-    const specifier = from ?? bare ?? '';
+  const statements = /^(?:import|export)\b[^;]*?\bfrom '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm;
+  return [...read(path).matchAll(statements)].map(([, from, bare, later]) => {
+    const specifier = from ?? bare ?? later ?? '';
     return specifier.startsWith('.') ? relative(root, resolve(root, dirname(path), specifier)) : specifier;
   });
 }

@@ -164,6 +164,16 @@ describe('dependencies point inwards', () => {
   });
 });
 
+test('each process of the daemon forbids the debugger before Node reads anything else', () => {
+  const started = ['src/smallservd.ts', 'src/supervisor/worker.ts', 'src/admin/child.ts'];
+  for (const path of started) {
+    const [first, ...others] = [...read(path).matchAll(/^import [^;]*;/gm)].map(([statement]) => statement);
+    expect(first, path).toMatch(/no-debugger\.ts';$/);
+    expect(others, path).toEqual([]);
+  }
+  expect(importsOf('src/no-debugger.ts').filter((to) => !to.startsWith('node:'))).toEqual([]);
+});
+
 test('every file of src is reachable from an entry point', () => {
   const scripts = filesIn('scripts').flatMap((path) =>
     importsOf(path).map((to) => to.replace(/^dist\//, 'src/').replace(/\.js$/, '.ts')),

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { isRunning } from '../support/daemon-process.ts';
+import { until } from '../support/wait.ts';
 import { checkout, Network, needs } from './machine.ts';
 import { Peers } from './peers.ts';
 import { Program } from './program.ts';
@@ -90,6 +92,39 @@ describe('npm start on a terminal', () => {
     const { code } = await terminal.end();
     expect(code).toBe(0);
     expect(performance.now() - typedMs).toBeLessThan(1000);
+  });
+
+  const opener = [
+    'user=nobody',
+    'services.opener.module=../test/process/fixtures/terminal-opener.js',
+    'services.opener.listen=tcp://127.0.0.1:7001',
+  ];
+  const program = `node dist/smallservd.js run ${opener.map((each) => `--set ${each}`).join(' ')}`;
+
+  it.each([program, program.replace(' run ', ' check ')])(
+    'the terminal of root is no terminal of modules: %s',
+    async (command) => {
+      const { terminal } = onTerminal(command);
+      await terminal.says(/terminal: /);
+      if (command === program) {
+        await terminal.says(/opener +127\.0\.0\.1:7001/);
+        terminal.type(controlC);
+      }
+      expect((await terminal.end()).code).toBe(0);
+      expect(terminal.output).toContain('terminal: ENXIO');
+      expect(terminal.output).not.toContain('\u001b]0;taken');
+      // What it prints is shown, but obeyed by nothing.
+      expect(terminal.output).toContain('\\u001b]0;printed');
+    },
+  );
+
+  it('a check on a terminal ends with its process at Ctrl-C', async () => {
+    const { terminal } = onTerminal(program.replace(' run ', ' check ').replace('terminal-opener', 'hangs-at-import'));
+    await terminal.says(/hangs now/);
+    terminal.type(controlC);
+    await terminal.end();
+    const hanging = Number(/hangs now: (\d+)/.exec(terminal.output)?.[1]);
+    await until(() => !isRunning(hanging), 'the end of the process that hangs');
   });
 
   it('a service that logs no message, or no line of a log, harms nobody', async () => {

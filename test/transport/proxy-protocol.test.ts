@@ -93,7 +93,14 @@ describe('the client that a header names', () => {
     ['not exempt where `exempt` holds its address', {}, ['127.0.0.1', '192.0.2.7'], tcp4('192.0.2.7'), 1],
     ['not exempt where only the proxy is', {}, ['127.0.0.1'], tcp4('192.0.2.7'), 1],
     ['exempt where `proxyProtocol.exempt` holds its address', { exempt: ['192.0.2.7'] }, [], tcp4('192.0.2.7'), 2],
-    ['exempt as the proxy is, where the header names nobody', {}, ['127.0.0.1'], 'PROXY UNKNOWN\r\n', 2],
+    ['not exempt as the proxy is, where the header names nobody', {}, ['127.0.0.1'], 'PROXY UNKNOWN\r\n', 1],
+    [
+      'exempt where it names nobody and the list holds the proxy',
+      { exempt: ['127.0.0.1'] },
+      [],
+      'PROXY UNKNOWN\r\n',
+      2,
+    ],
   ])('is %s', async (_rule, rules, exempt, head, served) => {
     const proxyProtocol = { ...fromHere, ...rules };
     const daemon = await serveOne('echo', { maxConnectionsPerSource: 1, exempt, proxyProtocol });

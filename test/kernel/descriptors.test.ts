@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { duplicate } from '../../src/kernel/duplicate.ts';
+import { duplicate } from '../../src/kernel/descriptors.ts';
 
 it('a copy of a descriptor stands for the same file, and no program inherits it', () => {
   const descriptor = openSync('/dev/null', 'r');
