@@ -65,8 +65,12 @@ function writeTree() {
   for (const path of filesIn('config')) put(`${program}/${path}`, read(path));
   for (const name of Object.keys(about.bin)) {
     const path = `${program}/${about.bin[name]}`;
-    // Of Debian's node, whatever PATH says.
-    put(path, read(about.bin[name]).replace('#!/usr/bin/env node', '#!/usr/bin/node'), 0o755);
+    // Of Debian's node, whatever PATH says; and as the services start it.
+    put(
+      path,
+      read(about.bin[name]).replace('#!/usr/bin/env node', '#!/usr/bin/node --inspect-publish-uid=stderr'),
+      0o755,
+    );
     link(`usr/bin/${name}`, path);
   }
   for (const { path, files } of packages())

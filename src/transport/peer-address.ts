@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { SubordinateIds } from '../address/subordinate-ids.ts';
 import type { UnixUser } from '../guard/source-prefix.ts';
 import { readPeerCredentials } from '../kernel/peer-credentials.ts';
 
@@ -29,10 +30,14 @@ export function readPeerAddress(socket: Socket, out: PeerAddress): boolean {
   return true;
 }
 
-/** The user at the other end of a UNIX socket, as far as the kernel and Node tell. */
-export function readPeerUser(socket: Socket): UnixUser {
+/**
+ * The user at the other end of a UNIX socket, as far as the kernel and Node tell. One who takes another of his ids is
+ * the same user.
+ */
+export function readPeerUser(socket: Socket, subordinateIds: SubordinateIds): UnixUser {
   const descriptor = handleOf(socket)?.fd;
-  return { uid: descriptor === undefined ? undefined : readPeerCredentials(descriptor)?.uid };
+  const uid = descriptor === undefined ? undefined : readPeerCredentials(descriptor)?.uid;
+  return { uid: uid === undefined ? undefined : subordinateIds.ownerOf(uid) };
 }
 
 function handleOf(socket: Socket): Handle | null | undefined {

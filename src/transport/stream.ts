@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatHostPort } from '../address/host-port.ts';
 import { parseIp } from '../address/ip-address.ts';
+import { SubordinateIds } from '../address/subordinate-ids.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import type { ProxyRules, SocketOptions, StreamLimits } from '../config/config.ts';
 import type { ConnectionLog } from '../connection-log.ts';
@@ -46,6 +47,8 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
   readonly #clients = new ClientList();
   /** Undefined: clients speak for themselves. */
   readonly #intake: ProxyIntake | undefined;
+  /** Undefined for TCP. */
+  readonly #subordinateIds: SubordinateIds | undefined;
   /** Clients whose input is to be thrown away soon. */
   readonly #answered: StreamClient[] = [];
   /** The address that every client reached; unknown for a wildcard. */
@@ -58,6 +61,7 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
     const { target, proxy, admission, clock } = options;
     if (target.transport === 'tcp' && proxy.from.length > 0)
       this.#intake = new ProxyIntake({ rules: proxy, admission, clock, events: this });
+    if (target.transport === 'unix') this.#subordinateIds = SubordinateIds.read();
     this.#server = createServer({
       // A client's FIN does not end what we still have to send.
       allowHalfOpen: true,
@@ -150,8 +154,11 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
 
   #accept(socket: Socket): void {
     const { service, counters } = this.#options;
-    if (this.#options.target.transport === 'unix') {
-      this.#admit(socket, readPeerUser(socket), 0, undefined)?.serve(service, this.#options.socket);
+    if (this.#subordinateIds !== undefined) {
+      this.#admit(socket, readPeerUser(socket, this.#subordinateIds), 0, undefined)?.serve(
+        service,
+        this.#options.socket,
+      );
       return;
     }
     const source = readPeerAddress(socket, peer) ? parseIp(peer.address) : undefined;

@@ -44,9 +44,13 @@ describe('serviceFiles', () => {
       expect(text, path).not.toContain(shippedPlaces.package);
     }
     const [service] = serviceFiles(installation, elsewhere, read);
-    const command = `${elsewhere.node} ${elsewhere.package}/dist/smallservd.js`;
-    expect(settings(service?.text ?? '', 'ExecStart')).toEqual([`${command} --config ${installation.config}`]);
-    expect(settings(service?.text ?? '', 'ExecReload')[0]).toMatch(`${command} reload --config ${installation.config}`);
+    const program = `${elsewhere.package}/dist/smallservd.js`;
+    // A signal that comes before our code is loaded opens Node's debugger to nobody.
+    const start = `${elsewhere.node} --inspect-publish-uid=stderr ${program} --config ${installation.config}`;
+    expect(settings(service?.text ?? '', 'ExecStart')).toEqual([start]);
+    expect(settings(service?.text ?? '', 'ExecReload')[0]).toMatch(
+      `${elsewhere.node} ${program} reload --config ${installation.config}`,
+    );
   });
 
   it('leave out none of the units that are shipped', () => {

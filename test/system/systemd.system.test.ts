@@ -230,7 +230,9 @@ describe('smallservd.service', () => {
   it('is installed by install-service, which writes nothing in a dry run', () => {
     const dryRun = String(at('plain: dry run')['stdout']);
     expect(dryRun).toContain('would write  /etc/systemd/system/smallservd.service\n');
-    expect(dryRun).toContain('\nExecStart=/usr/bin/node /usr/lib/smallservd/dist/smallservd.js --config');
+    expect(dryRun).toContain(
+      '\nExecStart=/usr/bin/node --inspect-publish-uid=stderr /usr/lib/smallservd/dist/smallservd.js --config',
+    );
     expect(dryRun).toContain('would write  /etc/smallservd/smallservd.yaml\n');
     expect(at('plain: after the dry run')).toEqual({ written: false });
     expect(at('plain: install')).toMatchObject({ code: 0, stderr: '' });

@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { needs, temporaryFolder } from './machine.ts';
@@ -7,6 +7,7 @@ import { DaemonProgram, Program } from './program.ts';
 needs('nc', 'setpriv', 'unshare');
 
 const [alice, bob] = [61_000, 61_001];
+const subordinate = 7_000_000;
 
 interface Served {
   readonly daemon: DaemonProgram;
@@ -63,6 +64,18 @@ it('a user who has all places makes room for another one', async () => {
   const line = await daemon.line(({ msg }) => msg === 'closed');
   expect(line).toMatchObject({ peer: `unix:${alice}`, reason: 'evicted' });
   await first[0]?.end();
+});
+
+it('a user with subordinate ids is one user under all of them', async () => {
+  const subuid = join(temporaryFolder(), 'subuid');
+  writeFileSync(subuid, `${alice}:${subordinate}:1000\n`);
+  // For the daemon alone.
+  const bind = `touch /etc/subuid && mount --bind ${subuid} /etc/subuid && exec "$@"`;
+  const around = ['unshare', '--mount', 'sh', '-c', bind, 'sh'];
+  const { connect } = await serve(['maxConnectionsPerSource=2'], around);
+  for (const uid of [subordinate, subordinate + 999]) expect(await isServed(connect(uid))).toBe(true);
+  for (const uid of [alice, subordinate + 7]) expect(await isServed(connect(uid))).toBe(false);
+  for (const uid of [bob, subordinate + 1000]) expect(await isServed(connect(uid))).toBe(true);
 });
 
 it.each([
