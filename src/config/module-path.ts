@@ -1,7 +1,9 @@
+import { realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { assertRegularFile, FileError, maxFileBytes, readRegularFile } from '../regular-file.ts';
+import { systemClock } from '../clock/clock.ts';
+import { answerInTime, assertRegularFile, FileError, maxFileBytes, readRegularFile } from '../regular-file.ts';
 
 /**
  * The `file:` URL that a `module` key means: a path (absolute, or relative to `directory`), a `file:` URL, or a
@@ -19,7 +21,22 @@ export async function resolveModule(specifier: string, directory: string): Promi
     const message = isMissing(error) ? `there is no file ${file}` : about(file, error);
     throw new Error(message, { cause: error });
   }
+  await assertManifest(dirname(await answerInTime(file, systemClock, async () => realpath(file))));
   return pathToFileURL(file).href;
+}
+
+/**
+ * Node asks the nearest package.json above a module what kind of module it is, and waits for one that is a FIFO.
+ * https://nodejs.org/api/packages.html#determining-module-system
+ */
+async function assertManifest(folder: string): Promise<void> {
+  const file = join(folder, 'package.json');
+  try {
+    await assertRegularFile(file, maxFileBytes);
+  } catch (error) {
+    if (!isMissing(error)) throw new Error(about(file, error), { cause: error });
+    if (dirname(folder) !== folder) await assertManifest(dirname(folder));
+  }
 }
 
 function pathOf(specifier: string, directory: string): string | undefined {

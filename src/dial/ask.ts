@@ -33,8 +33,9 @@ export interface Answer {
 /** How long an address may be silent before the next one is asked, or the same again where it is the only one. */
 const nextAddressMs = 250;
 const againMs = 1000;
-/** Of a peer that goes on and on, so many datagrams are taken. */
+/** Of a peer that goes on and on, so much is taken, and not much more than over TCP. */
 const mostDatagrams = 1000;
+const mostBytes = 64 * 1024;
 
 /**
  * Sends a request and resolves with the first datagram that comes back, or with several (`quietMs`). Peers drop bursts
@@ -64,6 +65,7 @@ export async function ask(
     let isOver = false;
     let cancel: Cancel | undefined;
     let answeringIndex: number | undefined;
+    let bytesTaken = 0;
 
     const heard = (index: number, bytes: Uint8Array): void => {
       if (answer === undefined) {
@@ -80,7 +82,9 @@ export async function ask(
       }
       const whole = answer;
       cancel?.();
-      if (options.quietMs === undefined || further.length + 1 >= mostDatagrams) resolve(whole);
+      bytesTaken += bytes.length;
+      const isEnough = further.length + 1 >= mostDatagrams || bytesTaken >= mostBytes;
+      if (options.quietMs === undefined || isEnough) resolve(whole);
       else cancel = clock.after(options.quietMs, () => resolve(whole));
     };
     const isAnswered = (): boolean => isOver || answer !== undefined;

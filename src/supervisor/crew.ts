@@ -220,9 +220,12 @@ export class Crew {
           this.#options.log.error({ worker: this.#nameOf(effect.slot) }, 'a worker is silent: it hangs, and is killed');
           this.#live.get(effect.slot)?.kill();
           break;
-        case 'stop':
-          this.#live.get(effect.slot)?.stop(this.#graceMs);
+        case 'stop': {
+          // One that is starting has no clients to wait for, and may hang.
+          const isStarting = this.#state.slots[effect.slot]?.status === 'starting';
+          this.#live.get(effect.slot)?.stop(isStarting ? 0 : this.#graceMs);
           break;
+        }
         case 'wait':
           this.#options.clock.after(effect.delayMs, () =>
             this.#dispatch({ type: 'due', slot: effect.slot, nowMs: this.#nowMs }),

@@ -39,6 +39,8 @@ describe('other servers', () => {
     const host = await answerUdp(() => Array.from({ length: 1200 }, () => 'x'));
     const { text } = await systat(host, { udp: true });
     expect(text).toBe('x'.repeat(1000));
+    const large = await answerUdp(() => Array.from({ length: 9 }, () => 'x'.repeat(30_000)));
+    expect((await systat(large, { udp: true })).text).toHaveLength(90_000);
   });
 
   test('that are silent are an error', async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -105,6 +105,19 @@ describe('a module', () => {
       const [, name = ''] = fifo.split('/');
       const said = `${join(directory, fifo)}: it is a FIFO or pipe, not a regular file`;
       expect(await messageOf(name)).toBe(`"${name}": ${said}`);
+    }
+  });
+
+  test('the package.json that Node asks about it is a regular file, also of one that a link leads to', async () => {
+    const folder = join(directory, 'with-fifo');
+    mkdirSync(join(folder, 'below'), { recursive: true });
+    makeFifo(join(folder, 'package.json'));
+    const [module, link] = [join(folder, 'below/mine.js'), join(directory, 'linked.js')];
+    copyFileSync(join(directory, 'valid.mjs'), module);
+    symlinkSync(module, link);
+    for (const path of [module, link]) {
+      const said = `${join(folder, 'package.json')}: it is a FIFO or pipe, not a regular file`;
+      expect(await messageOf(path)).toBe(`${JSON.stringify(path)}: ${said}`);
     }
   });
 

@@ -1,13 +1,30 @@
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DaemonProcess, root, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
+import { DaemonProcess, fixtures, isRunning, root, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { until } from '../support/wait.ts';
+
+/** A daemon whose worker hangs at the import of a module, and the worker's id. */
+async function hanging(): Promise<{ readonly daemon: DaemonProcess; readonly worker: number }> {
+  const hangs = { module: join(fixtures, 'hangs-at-import.js'), listen: ['tcp://127.0.0.1:0'] };
+  const daemon = DaemonProcess.spawn(['--config', writeConfig({ ...patient, workers: 1, services: { hangs } })]);
+  const { stderr } = await daemon.line('a worker complains');
+  return { daemon, worker: Number(String(stderr).replace('hangs now: ', '')) };
+}
 
 const services = { echo: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } };
 /** Longer than any deadline of these tests: a daemon that waits for it fails. */
 const patient = { workers: 2, shutdown: { grace: '5m' }, services };
+
+describe('KILL', () => {
+  it('of the supervisor ends a worker that hangs, too', async () => {
+    const { daemon, worker } = await hanging();
+    expect(isRunning(worker)).toBe(true);
+    daemon.signal('SIGKILL');
+    await until(() => !isRunning(worker), 'the end of the worker');
+  });
+});
 
 describe('TERM and INT', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
@@ -62,6 +79,12 @@ describe('TERM and INT', () => {
     }
     expect(performance.now() - askedMs).toBeGreaterThan(1000);
     await client.takeAll();
+  });
+
+  it('do not wait for a worker that hangs while it starts', async () => {
+    const { daemon } = await hanging();
+    daemon.signal('SIGTERM');
+    expect(await daemon.closed()).toBe(0);
   });
 
   it('are the same in one process', async () => {

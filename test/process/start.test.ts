@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hasIpv6 } from '../support/daemon.ts';
@@ -48,6 +48,49 @@ describe('the shipped config', () => {
     expect(daemon.stderr).toBe('');
   });
 });
+
+describe('what the daemon leaves behind at its start', () => {
+  const services = { echo: { listen: ['tcp://127.0.0.1:0'] } };
+
+  it('the folder that it was started from; its config is read again all the same', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'here.yaml'), JSON.stringify({ workers: 1, services }));
+    const daemon = DaemonProcess.spawn(['--config', 'here.yaml'], { cwd: folder });
+    await daemon.line('ready');
+    const [worker] = await daemon.workers();
+    for (const pid of [daemon.pid, worker?.pid]) expect(readlinkSync(`/proc/${pid}/cwd`)).toBe('/');
+    daemon.signal('SIGHUP');
+    await daemon.line('reloaded');
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('descriptors that were left open for it: workers have none of them', async () => {
+    const left = join(temporaryFolder(), 'left');
+    writeFileSync(left, 'for nobody else');
+    // Node itself looks after the first ones.
+    const program = ['exec 40<"$1" 300<"$1"; shift; exec "$@"', 'bash', left, process.execPath];
+    const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 1, services })], {
+      command: ['bash', '-c', ...program, join(root, 'dist/smallservd.js')],
+    });
+    await daemon.line('ready');
+    const [worker] = await daemon.workers();
+    expect(linksOf(daemon.pid)).toContain(left);
+    expect(linksOf(worker?.pid ?? 0)).not.toContain(left);
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+function linksOf(pid: number): readonly string[] {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).flatMap((descriptor) => {
+    try {
+      return [readlinkSync(join(folder, descriptor))];
+    } catch {
+      // Closed since.
+      return [];
+    }
+  });
+}
 
 describe('exit code 1', () => {
   it.each([
