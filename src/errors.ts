@@ -19,6 +19,7 @@ export const errorCodes = {
   LOG_FILE: exitCodes.failed,
   LOG_FILE_NOT_PERMITTED: exitCodes.notPermitted,
   SERVICE_NOT_CREATED: exitCodes.failed,
+  CHECK_ENDED: exitCodes.failed,
   WORKER_FAILED: exitCodes.failed,
   WORKERS_KEEP_DYING: exitCodes.workersKeepDying,
   RELOAD_NEEDS_RESTART: exitCodes.badConfig,

@@ -1,6 +1,6 @@
 /**
- * Run first by each process of the daemon: no signal and no environment variable opens Node's debugger, through which
- * any local user could run code in this process. Without a handler SIGUSR1 opens it.
+ * Run first by each process of the daemon: it does not go on with Node's debugger open, through which any local user
+ * could run code in it. Without a handler SIGUSR1 opens it.
  * https://nodejs.org/api/process.html#signal-events
  */
 import { writeSync } from 'node:fs';
@@ -15,7 +15,7 @@ if (!isWanted && process.features.inspector && process.getBuiltinModule('node:in
   try {
     writeSync(2, 'the Node.js debugger is open, refusing to run: remove --inspect from NODE_OPTIONS\n');
   } finally {
-    // Any other end, and closing the debugger, would wait for whoever is connected, who runs code here meanwhile.
-    process.kill(process.pid, 'SIGKILL');
+    // Any other end waits for whoever is connected, who could run code here meanwhile: so does a signal to ourselves.
+    process.abort();
   }
 }

@@ -10,20 +10,18 @@ interface Range {
  * The user ids that users may take besides their own, for containers: some 65,536 each. subuid(5)
  */
 export class SubordinateIds {
-  /** In the order of their starts. */
   readonly #ranges: readonly Range[];
 
-  /** From the texts of /etc/subuid and of /etc/passwd. Lines that are wrong, or of no user, are left out. */
+  /** From the texts of /etc/subuid and of /etc/passwd. Lines that are wrong are left out. */
   constructor(subuid: string, passwd: string) {
     const ids = new Map(linesOf(passwd).map(([name = '', , uid = '']) => [name, uid]));
-    this.#ranges = linesOf(subuid)
-      .flatMap(([name = '', start = '', count = '']) => {
-        const owner = ids.get(name) ?? name;
-        return [owner, start, count].every((each) => /^\d{1,10}$/.test(each))
-          ? [{ start: Number(start), end: Number(start) + Number(count), owner: Number(owner) }]
-          : [];
-      })
-      .sort((one, other) => one.start - other.start);
+    this.#ranges = linesOf(subuid).flatMap(([name = '', start = '', count = '']) => {
+      if (!isNumber(start) || !isNumber(count)) return [];
+      const uid = isNumber(name) ? name : ids.get(name);
+      // A user whom only the network's directory knows is known by the first of the ids.
+      const owner = uid !== undefined && isNumber(uid) ? uid : start;
+      return [{ start: Number(start), end: Number(start) + Number(count), owner: Number(owner) }];
+    });
   }
 
   /** Those of this machine, as of now. */
@@ -33,17 +31,13 @@ export class SubordinateIds {
 
   /** The user who may take the id; the id itself where it is nobody's but its own. */
   ownerOf(uid: number): number {
-    let first = 0;
-    let last = this.#ranges.length - 1;
-    while (first <= last) {
-      const middle = (first + last) >> 1;
-      const range = this.#ranges[middle] as Range;
-      if (uid < range.start) last = middle - 1;
-      else if (uid < range.end) return range.owner;
-      else first = middle + 1;
-    }
-    return uid;
+    // Ranges may overlap: the first that has it decides.
+    return this.#ranges.find(({ start, end }) => uid >= start && uid < end)?.owner ?? uid;
   }
+}
+
+function isNumber(text: string): boolean {
+  return /^\d{1,10}$/.test(text);
 }
 
 function linesOf(text: string): readonly (readonly string[])[] {

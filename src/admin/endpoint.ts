@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock/clock.ts';
 import { SmallservdError } from '../errors.ts';
 import { Channel, channelDescriptor } from '../supervisor/channel.ts';
-import { childArguments } from '../supervisor/child-arguments.ts';
+import { childArguments } from '../child-arguments.ts';
 import { readComplaints } from '../supervisor/complaints.ts';
 import type { Identity } from '../supervisor/identity.ts';
 import { readReport } from '../supervisor/reports.ts';

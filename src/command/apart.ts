@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as pause } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
-import { exitCodes } from '../exit-codes.ts';
-import { hasTerminal } from '../kernel/terminal.ts';
-import { childArguments } from '../supervisor/child-arguments.ts';
+import { childArguments } from '../child-arguments.ts';
+import { type Clock, systemClock } from '../clock/clock.ts';
+import { SmallservdError } from '../errors.ts';
+import { keepDescriptors } from '../kernel/descriptors.ts';
 
 /** Take text as it came from the process. */
 export interface ApartOutput {
@@ -18,37 +18,52 @@ const lastOutputMs = 1000;
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
+/** Set in a process that `runApart` has started. */
+const variable = '_SMALLSERVD_APART';
+
+/** Whether this is a process that `runApart` has started. */
+export const isApart: boolean = process.env[variable] !== undefined;
+delete process.env[variable];
+
 /**
- * Whether code that the config names could reach the terminal of root's: it could type commands into root's shell, read
- * what root types, and go on doing so when this program has ended.
+ * Whether code that the config names could reach what is root's: files that were left open, and the terminal, where it
+ * could type commands into root's shell, read what root types, and go on doing so when this program has ended.
  */
 export function mustRunApart(): boolean {
-  return process.geteuid?.() === 0 && (hasTerminal() || [0, 1, 2].some((descriptor) => isatty(descriptor)));
+  return process.geteuid?.() === 0 && !isApart;
 }
 
 /**
- * Does what the command line says in a process that has no terminal, and a session of its own. Resolves with its exit
- * code. A signal that would end this process ends both.
+ * Does what the command line says in a process that has no terminal, no descriptors that were left open for this one,
+ * and a session of its own. Resolves with its exit code. A signal that would end this process ends both. Throws
+ * `CHECK_ENDED` where something else has ended it.
  */
-export async function runApart({ print, printError }: ApartOutput): Promise<number> {
+export async function runApart({ print, printError }: ApartOutput, clock: Clock = systemClock): Promise<number> {
+  keepDescriptors();
   const program = fileURLToPath(new URL('../smallservd.js', import.meta.url));
   const child = spawn(process.execPath, [...childArguments, program, ...process.argv.slice(2)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [isatty(0) ? 'ignore' : 'inherit', 'pipe', 'pipe'],
+    env: { ...process.env, [variable]: '1' },
     detached: true,
   });
-  child.stdout.setEncoding('utf8').on('data', print);
-  child.stderr.setEncoding('utf8').on('data', printError);
+  child.stdout?.setEncoding('utf8').on('data', print);
+  child.stderr?.setEncoding('utf8').on('data', printError);
+  process.once('exit', () => child.kill('SIGKILL'));
   let came: NodeJS.Signals | undefined;
   for (const signal of signals)
     process.once(signal, () => {
       came ??= signal;
       child.kill('SIGKILL');
     });
-  const closed = once(child, 'close');
-  const [code] = (await once(child, 'exit')) as [number | null];
+  const closed = new Promise<void>((resolve) => {
+    child.once('close', () => resolve());
+  });
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   // What it leaves behind could hold its output open.
-  await Promise.race([closed, pause(lastOutputMs)]);
-  for (const output of [child.stdout, child.stderr]) output.destroy();
+  await Promise.race([closed, new Promise<void>((resolve) => void clock.after(lastOutputMs, resolve))]);
+  child.stdout?.destroy();
+  child.stderr?.destroy();
   if (came !== undefined) process.kill(process.pid, came);
-  return code ?? exitCodes.failed;
+  if (code === null) throw new SmallservdError('CHECK_ENDED', `the check was ended by ${signal}`);
+  return code;
 }

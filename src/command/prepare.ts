@@ -4,12 +4,27 @@ import type { Config } from '../config/config.ts';
 import { type ConfigSource, loadConfig, readConfigSource } from '../config/load.ts';
 import type { LoadedConfig } from '../config/loaded-config.ts';
 import { ServiceHost } from '../host.ts';
+import { endWithParent, forbidNewPrivileges } from '../kernel/privileges.ts';
 import { accountId, assumeIdentity, findIdentity } from '../supervisor/identity.ts';
+import { isApart } from './apart.ts';
 
 /** What the command line says about the config. */
 export interface ConfigOptions {
   readonly config?: string;
   readonly set: readonly string[];
+}
+
+/**
+ * Leaves the folder that this program was started from, for good, and has the config read by a path that still leads to
+ * it. That folder may be somebody's who moves it, and Node makes and removes UNIX sockets by a path from there.
+ */
+export function leaveFolder<Options extends ConfigOptions>(options: Options): Options {
+  const { config } = options;
+  // Not by resolve, which takes `link/..` for the folder of the link.
+  const placed =
+    config === undefined || /^(?:\/|$)/.test(config) ? options : { ...options, config: `${process.cwd()}/${config}` };
+  process.chdir('/');
+  return placed;
 }
 
 /** A config that is right: as it was read, and as it was understood. */
@@ -39,6 +54,8 @@ export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
  */
 export async function prepareAsUser(options: ConfigOptions): Promise<PreparedConfig> {
   const source = await readSource(options);
+  // Modules are imported where the daemon imports them.
+  process.chdir('/');
   const loaded = await loadConfig(source, {
     importModules: true,
     beforeFiles: becomeUser,
@@ -56,6 +73,9 @@ async function becomeUser({ user, group }: Pick<Config, 'user' | 'group'>): Prom
   if (!isRoot()) return;
   const identity = await findIdentity(user, group);
   if (identity !== null) assumeIdentity(identity);
+  // This process is root's no more, and what it imports gains nothing.
+  forbidNewPrivileges();
+  if (isApart) endWithParent();
 }
 
 function isRoot(): boolean {

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { type AdminEndpoint, openAdminEndpoint } from '../admin/endpoint.ts';
 import { systemClock } from '../clock/clock.ts';
@@ -22,7 +21,7 @@ import { passedDescriptors } from '../transport/inherited.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
 import { version } from '../version.ts';
 import { logListeners, warnOf } from './announcements.ts';
-import { type ConfigOptions, type PreparedConfig, prepare } from './prepare.ts';
+import { type ConfigOptions, leaveFolder, type PreparedConfig, prepare } from './prepare.ts';
 import { Reloader } from './reloader.ts';
 import { DaemonSnapshots } from './snapshot.ts';
 
@@ -52,10 +51,7 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   // what modules write.
   process.umask(0o077);
   keepDescriptors();
-  // A config may be read again from where it was named. Its folder, though, may be somebody's who moves it, and Node
-  // makes and removes UNIX sockets by a path from there.
-  const placed = options.config === undefined ? options : { ...options, config: resolve(options.config) };
-  process.chdir('/');
+  const placed = leaveFolder(options);
   const signals = new Signals(systemClock);
   const opened: OpenLog = {};
   return await Promise.race([serve(placed, signals, opened), signals.stoppedEarly.then(() => stopEarly(opened))]);

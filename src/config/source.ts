@@ -5,7 +5,7 @@ import { FileError, maxFileBytes, readRegularFile } from '../regular-file.ts';
 
 /** All that a config is made from. It can be cloned: workers get it by IPC and load it again. */
 export interface ConfigSource {
-  /** As shown in messages: the path as given, or `config` for an object. */
+  /** As shown in messages: the path that it was read by, or `config` for an object. */
   readonly name: string;
   /** Absolute; relative files and modules are taken from here. */
   readonly directory: string;

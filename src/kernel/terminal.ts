@@ -16,14 +16,6 @@ export function leaveTerminal(): void {
   closeSync(terminal);
 }
 
-/** Whether this process was started from a terminal. tty(4) */
-export function hasTerminal(): boolean {
-  const terminal = openTerminal();
-  if (terminal === undefined) return false;
-  closeSync(terminal);
-  return true;
-}
-
 function openTerminal(): number | undefined {
   try {
     return openSync('/dev/tty', constants.O_RDWR | constants.O_NOCTTY);

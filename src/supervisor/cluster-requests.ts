@@ -10,6 +10,9 @@ import { readReport } from './reports.ts';
 /** What node:cluster in a worker says to the primary; all of it is shorter. */
 const maxMessageBytes = 4096;
 
+/** Of the answers to a worker, beyond what the kernel holds for it. */
+const maxUnreadBytes = 64 * 1024;
+
 const sequence = v.pipe(v.number(), v.integer());
 const listening = {
   cmd: v.literal('NODE_CLUSTER'),
@@ -60,6 +63,8 @@ interface ChannelHandle {
   readonly fd: number;
   onread: (bytes: ArrayBuffer | undefined) => void;
   readStop(): void;
+  /** Bytes that the kernel has not taken yet. */
+  readonly writeQueueSize: number;
   /** A descriptor that came with the bytes. */
   pendingHandle: { close(): void } | null | undefined;
 }
@@ -110,11 +115,23 @@ function guard(handle: ChannelHandle, child: ClusterChild, rules: ClusterRules, 
     hasFailed = true;
     failed(fault);
   };
+  // A listener that waits to be written is closed when its worker goes: libuv would write it from memory that is freed.
+  const checkUnread = (): void => {
+    const mayHold = requests.isListenerOnItsWay ? 0 : maxUnreadBytes;
+    if (!child.connected || handle.writeQueueSize <= mayHold) return;
+    fail('nothing that it was told is read');
+    // Drops what waits, before anything is closed.
+    child.disconnect();
+  };
   const take = (bytes: Uint8Array): void => {
     if (hasFailed) return;
     const { messages, fault } = requests.read(bytes);
     // As Node itself does.
-    for (const message of messages) process.nextTick(() => child.emit('internalMessage', message));
+    for (const message of messages)
+      process.nextTick(() => {
+        child.emit('internalMessage', message);
+        checkUnread();
+      });
     if (fault !== undefined) fail(fault);
   };
   const copy = duplicate(handle.fd);
@@ -159,6 +176,8 @@ class ClusterRequests {
   readonly #held = new Set<string>();
   /** Those that it has asked for, by the number of the request. */
   readonly #asked = new Map<number, string>();
+  /** Those on their way to it, in the order in which it will acknowledge them, each with its key. */
+  readonly #sent: (readonly [key: string, listener: string])[] = [];
   /** Those that it has, by the key that the primary gave them; each version of Node makes it of something else. */
   readonly #given = new Map<string, string>();
 
@@ -169,13 +188,16 @@ class ClusterRequests {
     this.#rate = new MessageRate(200 + 4 * rules.maxListeners, rules.monotonicMs);
     const send = child.send.bind(child);
     child.send = (message, ...more) => {
-      this.#answered(message);
+      this.#answered(message, more[0]);
       return send(message, ...more);
     };
   }
 
   /** The primary answers: it has opened a listener, or could not. */
-  #answered(message: { readonly ack?: unknown; readonly errno?: unknown; readonly key?: unknown }): void {
+  #answered(
+    message: { readonly ack?: unknown; readonly errno?: unknown; readonly key?: unknown },
+    sent: unknown,
+  ): void {
     const { ack, errno, key } = message;
     if (typeof ack !== 'number' || typeof key !== 'string') return;
     const listener = this.#asked.get(ack);
@@ -183,7 +205,9 @@ class ClusterRequests {
     this.#asked.delete(ack);
     // The primary forgets what it could not open, and the worker asks again under another index.
     if (typeof errno === 'number' && errno !== 0) this.#held.delete(listener);
-    else this.#given.set(key, listener);
+    else if (sent === null || sent === undefined) this.#given.set(key, listener);
+    // What it has not received it cannot close.
+    else this.#sent.push([key, listener]);
   }
 
   /**
@@ -204,6 +228,7 @@ class ClusterRequests {
       // first.
       if (acknowledgements > (this.#unacknowledged === undefined ? 0 : 1))
         return { messages, fault: 'an acknowledgement of nothing' };
+      if (message.cmd === 'NODE_HANDLE_ACK') this.#acknowledged();
       const fault = message.cmd === 'NODE_CLUSTER' ? this.#faultOf(message) : undefined;
       if (fault !== undefined) return { messages, fault };
       messages.push(message);
@@ -229,12 +254,22 @@ class ClusterRequests {
     return undefined;
   }
 
+  #acknowledged(): void {
+    const [key, listener] = this.#sent.shift() ?? [];
+    if (key !== undefined && listener !== undefined) this.#given.set(key, listener);
+  }
+
   #close(key: string): string | undefined {
     const listener = this.#given.get(key);
     if (listener === undefined) return 'the close of a listener that it does not have';
     this.#given.delete(key);
     this.#held.delete(listener);
     return undefined;
+  }
+
+  /** Whether Node has sent a listener, and no acknowledgement has come. */
+  get isListenerOnItsWay(): boolean {
+    return this.#unacknowledged !== undefined;
   }
 
   /** Messages that wait for the acknowledgement of a descriptor; undefined where none is awaited. */

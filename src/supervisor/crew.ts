@@ -221,9 +221,9 @@ export class Crew {
           this.#live.get(effect.slot)?.kill();
           break;
         case 'stop': {
-          // One that is starting has no clients to wait for, and may hang.
+          // One that is starting may hang in what it imports, or have its first clients.
           const isStarting = this.#state.slots[effect.slot]?.status === 'starting';
-          this.#live.get(effect.slot)?.stop(isStarting ? 0 : this.#graceMs);
+          this.#live.get(effect.slot)?.stop(this.#graceMs, isStarting);
           break;
         }
         case 'wait':
@@ -290,6 +290,7 @@ export class Crew {
         this.#readied(worker);
         break;
       case 'suspended':
+        worker.heardStop();
         this.#notSuspended.delete(worker);
         this.#noteSuspended();
         break;

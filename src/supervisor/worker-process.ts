@@ -8,7 +8,7 @@ import type { SourceCount } from '../guard/admission.ts';
 import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import { Channel, channelDescriptor } from './channel.ts';
-import { childArguments } from './child-arguments.ts';
+import { childArguments } from '../child-arguments.ts';
 import { readComplaints } from './complaints.ts';
 import { type ClusterRules, forkGuarded } from './cluster-requests.ts';
 import type { WorkerOrder } from './messages.ts';
@@ -74,6 +74,7 @@ export class WorkerProcess {
   readonly #clock: Clock;
   /** Of the times at which it would be killed. */
   readonly #cancels: Cancel[] = [];
+  #cancelTrial: Cancel | undefined;
   #isGone = false;
   #isDistrusted = false;
 
@@ -119,10 +120,20 @@ export class WorkerProcess {
     else this.#channel?.send(order);
   }
 
-  /** Ends it: its clients may finish within `graceMs`, and if it hangs it is killed. */
-  stop(graceMs: number): void {
+  /**
+   * Ends it: its clients may finish within `graceMs`, and if it hangs it is killed: soon where it `mayHang` already.
+   */
+  stop(graceMs: number, mayHang = false): void {
     this.order({ type: 'stop', graceMs });
     this.#cancels.push(this.#clock.after(graceMs + stopSlackMs, () => this.kill()));
+    if (!mayHang) return;
+    this.#cancelTrial = this.#clock.after(stopSlackMs, () => this.kill());
+    this.#cancels.push(this.#cancelTrial);
+  }
+
+  /** It has told that it was told to end: it does not hang. */
+  heardStop(): void {
+    this.#cancelTrial?.();
   }
 
   kill(): void {

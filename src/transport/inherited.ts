@@ -1,3 +1,4 @@
+import { childArguments } from '../child-arguments.ts';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fstatSync } from 'node:fs';
@@ -55,7 +56,9 @@ export async function identifyDescriptors(
 
 async function probe(fds: readonly number[]): Promise<readonly (string | null)[]> {
   const script = fileURLToPath(new URL('descriptor-probe.js', import.meta.url));
-  const child = spawn(process.execPath, [script, String(fds.length)], { stdio: ['ignore', 'pipe', 'inherit', ...fds] });
+  const child = spawn(process.execPath, [...childArguments, script, String(fds.length)], {
+    stdio: ['ignore', 'pipe', 'inherit', ...fds],
+  });
   let answer = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     answer += text;

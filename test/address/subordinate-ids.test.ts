@@ -20,9 +20,23 @@ it.each([
   expect(ids.ownerOf(uid)).toBe(owner);
 });
 
-test('lines that are wrong, or of a user who is not there, change nothing', () => {
-  const ids = new SubordinateIds('\nalice\nalice:x:10\nalice:-5:10\ncarol:100:10\nalice:500:1:more\n', passwd);
-  expect([0, 100, 500].map((uid) => ids.ownerOf(uid))).toEqual([0, 100, 1000]);
+test('lines that are wrong change nothing', () => {
+  const ids = new SubordinateIds('\nalice\nalice:x:10\nalice:-5:10\nalice:500:1:more\n', passwd);
+  expect([0, 5, 500].map((uid) => ids.ownerOf(uid))).toEqual([0, 5, 1000]);
+});
+
+test('a user who is not in passwd is one user all the same', () => {
+  const ids = new SubordinateIds('carol:100000:65536\n', passwd);
+  expect([100_000, 100_001, 165_535, 165_536].map((uid) => ids.ownerOf(uid))).toEqual([
+    100_000, 100_000, 100_000, 165_536,
+  ]);
+});
+
+test('of ranges that overlap the first decides, and none hides another', () => {
+  const ids = new SubordinateIds('alice:100000:1000000\nbob:200000:65536\n1234:500000:10\nbob:1099990:20', passwd);
+  expect([200_001, 400_000, 500_001, 1_099_999, 1_100_000].map((uid) => ids.ownerOf(uid))).toEqual([
+    1000, 1000, 1000, 1000, 1001,
+  ]);
 });
 
 test('a machine without such users has none', () => {

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DaemonProcess, inOneProcess, runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
@@ -37,14 +40,18 @@ describe('SIGUSR1', () => {
 
   it('opens none that it goes on with while the daemon starts', async () => {
     const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 1, services })]);
-    const isUp = (): boolean => daemon.linesWith('ready').length > 0;
-    await until(() => {
-      if (daemon.exit === undefined) daemon.signal('SIGUSR1');
-      return daemon.exit !== undefined || isUp();
-    }, 'the start or the end of it');
-    // Before Node takes signals this one ends it; then, until our code is loaded, it opens the debugger.
-    if (daemon.exit !== undefined) expect(['SIGUSR1', 'SIGKILL']).toContain(daemon.exit.signal);
-    else expect(await daemon.stop()).toBe(0);
+    // Before Node takes it, the signal ends the process.
+    await until(() => takesSignal(daemon.pid, 'SIGUSR1') || daemon.exit !== undefined, 'a Node that takes SIGUSR1');
+    daemon.signal('SIGUSR1');
+    await until(() => daemon.exit !== undefined || daemon.linesWith('ready').length > 0, 'the start, or the end of it');
+    if (daemon.exit === undefined) {
+      // It came when our code had taken it over.
+      expect(daemon.stderr).not.toContain('Debugger listening');
+      expect(await daemon.stop()).toBe(0);
+    } else {
+      expect(daemon.exit.signal).toBe('SIGABRT');
+      expect(daemon.stderr).toContain('the Node.js debugger is open, refusing to run');
+    }
   });
 
   it('reopens the log file, and reloads nothing', async () => {
@@ -74,9 +81,21 @@ describe('the environment', () => {
     const env = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
     const { code, stderr, stdout } = await runToEnd(['--config', writeConfig({ workers: 1, services })], { env });
     // At once: an orderly end would wait for whoever is connected.
-    expect(code).toBe('SIGKILL');
+    expect(code).toBe('SIGABRT');
     expect(stderr).toContain('the Node.js debugger is open, refusing to run: remove --inspect from NODE_OPTIONS\n');
     expect(stdout).toBe('');
+  });
+
+  it('gives whoever is connected to the debugger no time', async () => {
+    const env = { NODE_OPTIONS: '--inspect-brk=127.0.0.1:0' };
+    const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 1, services })], { env });
+    const address = (): RegExpExecArray | null => /ws:\/\/127\.0\.0\.1:(\d+)(\S+)/.exec(daemon.stderr);
+    await until(() => address() !== null, 'the debugger');
+    const [, port, path] = address() ?? [];
+    const connected = await debuggerAt(Number(port), String(path));
+    connected.write(frame({ id: 1, method: 'Runtime.runIfWaitingForDebugger' }));
+    await until(() => daemon.exit !== undefined, 'the end of the daemon');
+    expect(daemon.exit?.signal).toBe('SIGABRT');
   });
 
   it('of Node is not passed to children', async () => {
@@ -91,6 +110,45 @@ describe('the environment', () => {
     }
   });
 });
+
+/** Whether the process has a handler for the signal: proc_pid_status(5), SigCgt. */
+function takesSignal(pid: number, signal: NodeJS.Signals): boolean {
+  const caught = /^SigCgt:\t([0-9a-f]+)$/m.exec(statusOf(pid))?.[1] ?? '0';
+  return ((BigInt(`0x${caught}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n;
+}
+
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8');
+  } catch {
+    // It has ended.
+    return '';
+  }
+}
+
+/** A WebSocket to a debugger, RFC 6455 section 4.1. */
+async function debuggerAt(port: number, path: string): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => {});
+  const key = Buffer.alloc(16).toString('base64');
+  const headers = [
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    'Sec-WebSocket-Version: 13',
+    `Sec-WebSocket-Key: ${key}`,
+  ];
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${headers.join('\r\n')}\r\n\r\n`);
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /);
+  return socket;
+}
+
+/** A short text frame from a client, with a mask of zeros. */
+function frame(message: object): Buffer {
+  const payload = Buffer.from(JSON.stringify(message));
+  return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
+}
 
 /** A Node that does what Node does at SIGUSR1. */
 async function bareNode(): Promise<number> {

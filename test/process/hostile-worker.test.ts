@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DaemonProcess, fixtures, isRunning } from '../support/daemon-process.ts';
+import { DaemonProcess, fixtures, isRunning, temporaryFolder } from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { until } from '../support/wait.ts';
 
@@ -66,6 +66,33 @@ describe('a worker that turns against its supervisor', () => {
   );
 });
 
+describe('a worker that reads nothing of what node:cluster tells it', () => {
+  it('ends alone, before its answers fill the memory of the supervisor', async () => {
+    // As long as a path can be, so that fewer requests come at once, in 64 KiB, than one worker may have listeners.
+    const path = join(temporaryFolder(0o755), 't').padEnd(107, 'x');
+    const both = { ...turncoat, listen: [...turncoat.listen, `unix://${path}`] };
+    const shutdown = { grace: '0s' };
+    // One of the workers has all of these; the other one may ask for as many.
+    const many = { listen: Array.from({ length: 400 }, () => 'udp://127.0.0.1:0') };
+    const daemon = await DaemonProcess.serve({ workers: 2, shutdown, services: { turncoat: both, echo: many } });
+    const [other] = (await daemon.workers()).map(({ pid }) => pid).sort((a, b) => openFiles(a) - openFiles(b));
+    let client: TcpClient | undefined;
+    while (client === undefined) {
+      // At once: both workers come to take some.
+      const clients = Array.from({ length: 30 }, async () => TcpClient.connect(daemon.target('turncoat', 'tcp')));
+      for (const each of await Promise.all(clients)) if (Number(await firstLine(each)) === other) client = each;
+    }
+    // The path is in use, so each answer is an error, which nobody has to acknowledge.
+    const asking = { ...ask(), address: path, port: -1, addressType: -1 };
+    const requests = Array.from({ length: 900 }, (_, turn) => line({ ...asking, index: turn + 1, seq: 1000 + turn }));
+    client.socket.write(line({ descriptor: cluster, text: requests.join(''), times: 1, deaf: true }));
+    const { fault } = await daemon.line('worker sent an invalid report, killing it');
+    expect(fault).toBe('nothing that it was told is read');
+    await daemon.line('a worker is back');
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
 describe('descriptors that a worker sends its supervisor', () => {
   const smuggler = { module: join(fixtures, 'smuggler.js'), listen: ['tcp://127.0.0.1:0'] };
   const online = line({ ...said, act: 'online' });
@@ -109,6 +136,11 @@ describe('a child that a worker leaves behind', () => {
     }
   });
 });
+
+async function firstLine(client: TcpClient): Promise<string> {
+  await until(() => client.text.endsWith('\n'), 'a line');
+  return client.text;
+}
 
 function openFiles(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;

@@ -21,6 +21,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'terminal-text.ts',
     'transport',
     'kernel',
+    'child-arguments.ts',
   ],
   address: ['errors.ts', 'suggestion.ts'],
   client: ['address', 'clock', 'conformance', 'dial', 'errors.ts', 'first-difference.ts', 'open-files.ts', 'units.ts'],
@@ -49,6 +50,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'transport',
     'version.ts',
     'terminal-text.ts',
+    'child-arguments.ts',
   ],
   config: ['address', 'clock', 'errors.ts', 'regular-file.ts', 'service.ts', 'services', 'suggestion.ts', 'units.ts'],
   completion: ['command-line.ts', 'config', 'services'],
@@ -78,6 +80,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'transport',
     'kernel',
     'no-debugger.ts',
+    'child-arguments.ts',
   ],
   tool: ['address', 'client', 'clock', 'errors.ts', 'exit-codes.ts', 'terminal-text.ts', 'units.ts', 'version.ts'],
   transport: [
@@ -92,6 +95,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'service.ts',
     'no-debugger.ts',
     'path-descriptor.ts',
+    'child-arguments.ts',
   ],
 };
 

@@ -61,7 +61,7 @@ describe('the package', () => {
   });
 
   test('`npm start` replaces the shell: a signal to npm reaches the daemon', () => {
-    expect(about.scripts['start']).toMatch(/^exec node /);
+    expect(about.scripts['start']).toMatch(/^exec node --inspect-publish-uid=stderr /);
   });
 
   test('has a script for every routine, and every script that CONTRIBUTING names', () => {

@@ -95,6 +95,11 @@ async function ordersOf(script: string, ...args: readonly string[]): Promise<str
 }
 
 describe('the Debian package', () => {
+  test('starts Debian’s node, and so that nobody is told how to reach its debugger', async () => {
+    const program = readFileSync(join(await unpack(), 'usr/lib/smallservd/dist/smallservd.js'), 'utf8');
+    expect(program.split('\n')[0]).toBe('#!/usr/bin/node --inspect-publish-uid=stderr');
+  });
+
   test('is the same, byte for byte, whenever and by whomever it is built', async () => {
     const other = build(temporaryFolder(), '077');
     expect(readFileSync(other).equals(readFileSync(file))).toBe(true);

@@ -104,7 +104,7 @@ describe('npm start on a terminal', () => {
   it.each([program, program.replace(' run ', ' check ')])(
     'the terminal of root is no terminal of modules: %s',
     async (command) => {
-      const { terminal } = onTerminal(command);
+      const { terminal } = onTerminal(`bash -c 'exec 40</etc/shadow; exec ${command}'`);
       await terminal.says(/terminal: /);
       if (command === program) {
         await terminal.says(/opener +127\.0\.0\.1:7001/);
@@ -113,6 +113,7 @@ describe('npm start on a terminal', () => {
       expect((await terminal.end()).code).toBe(0);
       expect(terminal.output).toContain('terminal: ENXIO');
       expect(terminal.output).not.toContain('\u001b]0;taken');
+      expect(terminal.output).toContain('descriptor 40: closed');
       // What it prints is shown, but obeyed by nothing.
       expect(terminal.output).toContain('\\u001b]0;printed');
     },

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { expect, it, onTestFinished } from 'vitest';
-import { childArguments } from '../../src/supervisor/child-arguments.ts';
-import { until } from '../support/wait.ts';
+import { childArguments } from '../src/child-arguments.ts';
+import { until } from './support/wait.ts';
 
 it('lets nobody into a child before its own code runs', async () => {
   const program = 'console.log(); setInterval(() => {}, 1000);';
