@@ -32,12 +32,7 @@ const maxLinks = 40;
 
 // A FIFO or device does not block, and a link is not followed. Node adds O_CLOEXEC.
 const flags =
-  constants.O_WRONLY |
-  constants.O_APPEND |
-  constants.O_CREAT |
-  constants.O_NOFOLLOW |
-  constants.O_NONBLOCK |
-  constants.O_NOCTTY;
+  constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /**
  * Opens a log file for appending and makes it where it is missing, with mode 0640; the path is absolute. Root may do
@@ -91,10 +86,14 @@ async function openIn(file: string, trusted: Trusted): Promise<OpenLogFile> {
   // Opening a device can have effects: look first.
   const before = await lstatExact(file).catch(missing);
   if (before !== undefined) trusted.assertFile(before);
-  const fd = await openAsync(file, flags, 0o640);
+  // Where there was none it is made, and is no other one that has come meanwhile.
+  const fd = await openAsync(file, before === undefined ? flags | constants.O_CREAT | constants.O_EXCL : flags, 0o640);
   try {
     const stats = await fstatExact(fd);
     trusted.assertFile(stats);
+    // A second name of somebody else's file, put there and taken away meanwhile, is seen by this alone.
+    if (before !== undefined && inodeOf(before) !== inodeOf(stats))
+      throw new Error('it was exchanged while it was looked at');
     return { fd, inode: inodeOf(stats) };
   } catch (error) {
     await closeAsync(fd);

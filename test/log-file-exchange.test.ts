@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +35,16 @@ vi.mock('node:fs', async (importOriginal) => {
     done(null, bigint ? stats : Object.assign(fs.fstatSync(fd), { ino: Number(stats.ino) }));
   };
   return { ...fs, open, fstat };
+});
+
+vi.mock('node:fs/promises', async (importOriginal) => {
+  const promises = await importOriginal<typeof import('node:fs/promises')>();
+  const lstat = async (path: string): Promise<unknown> => {
+    const stats = await promises.lstat(path, { bigint: true });
+    if (stats.isFile()) stats.ino += 2n ** 62n;
+    return stats;
+  };
+  return { ...promises, lstat };
 });
 
 /** To be closed. */
@@ -102,6 +113,37 @@ it.each(exchanges)('a folder that becomes %s later is the one that the file is m
   opened.push(await openLogFile(path, null));
   expect(filesMade()).toEqual(['away']);
   expect(openDescriptors()).toEqual([join(directory, 'away', 'log')]);
+});
+
+/** As somebody does who may write to the folder of the log, just before it is opened. */
+function beforeTheFile(put: () => void): void {
+  beforeOpen.hook = (count) => {
+    if (count === 1) put();
+  };
+}
+
+it('a second name of another file, put there and taken away meanwhile, is refused', async () => {
+  const victim = join(other, 'victim');
+  writeFileSync(victim, '');
+  writeFileSync(path, '');
+  beforeTheFile(() => {
+    renameSync(victim, path);
+  });
+  await expect(openLogFile(path, null)).rejects.toMatchObject({ code: 'LOG_FILE' });
+  expect(openDescriptors()).toEqual([]);
+});
+
+it('a file that stays where it is is opened', async () => {
+  beforeOpen.hook = () => {};
+  writeFileSync(path, '');
+  opened.push(await openLogFile(path, null));
+  expect(openDescriptors()).toEqual([path]);
+});
+
+it('a file that comes where there was none is refused', async () => {
+  beforeTheFile(() => writeFileSync(path, ''));
+  await expect(openLogFile(path, null)).rejects.toMatchObject({ code: 'LOG_FILE' });
+  expect(openDescriptors()).toEqual([]);
 });
 
 it('two files are told apart by all bits of their inodes', async () => {

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { isatty } from 'node:tty';
+import { constants, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { childArguments } from '../child-arguments.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { SmallservdError } from '../errors.ts';
 import { keepDescriptors } from '../kernel/descriptors.ts';
+import { leaveKeyring } from '../kernel/privileges.ts';
 
 /** Take text as it came from the process. */
 export interface ApartOutput {
@@ -13,7 +14,7 @@ export interface ApartOutput {
   readonly printError: (text: string) => void;
 }
 
-/** For what the process has printed before its end to be read. */
+/** After the end of the process: when nothing more of its output has come for so long, that was all. */
 const lastOutputMs = 1000;
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
@@ -35,19 +36,35 @@ export function mustRunApart(): boolean {
 
 /**
  * Does what the command line says in a process that has no terminal, no descriptors that were left open for this one,
- * and a session of its own. Resolves with its exit code. A signal that would end this process ends both. Throws
+ * and a session of its own. `config` is the one that it names. Resolves with its exit code. A signal that would end this process ends both. Throws
  * `CHECK_ENDED` where something else has ended it.
  */
-export async function runApart({ print, printError }: ApartOutput, clock: Clock = systemClock): Promise<number> {
+export async function runApart(
+  config: string | undefined,
+  { print, printError }: ApartOutput,
+  clock: Clock = systemClock,
+): Promise<number> {
   keepDescriptors();
+  leaveKeyring();
   const program = fileURLToPath(new URL('../smallservd.js', import.meta.url));
   const child = spawn(process.execPath, [...childArguments, program, ...process.argv.slice(2)], {
-    stdio: [isatty(0) ? 'ignore' : 'inherit', 'pipe', 'pipe'],
+    stdio: [config === '/dev/stdin' ? inputAgain() : 'ignore', 'pipe', 'pipe'],
     env: { ...process.env, [variable]: '1' },
     detached: true,
   });
-  child.stdout?.setEncoding('utf8').on('data', print);
-  child.stderr?.setEncoding('utf8').on('data', printError);
+  let pieces = 0;
+  for (const [from, to, pass] of [
+    [child.stdout, process.stdout, print],
+    [child.stderr, process.stderr, printError],
+  ] as const)
+    from?.setEncoding('utf8').on('data', (text: string) => {
+      pieces += 1;
+      pass(text);
+      // Who reads slowly makes the process wait, and fills no memory.
+      if (!to.writableNeedDrain) return;
+      from.pause();
+      to.once('drain', () => from.resume());
+    });
   process.once('exit', () => child.kill('SIGKILL'));
   let came: NodeJS.Signals | undefined;
   for (const signal of signals)
@@ -60,10 +77,28 @@ export async function runApart({ print, printError }: ApartOutput, clock: Clock 
   });
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   // What it leaves behind could hold its output open.
-  await Promise.race([closed, new Promise<void>((resolve) => void clock.after(lastOutputMs, resolve))]);
+  const quiet = async (): Promise<void> => {
+    for (let before = -1; before !== pieces || child.stdout?.isPaused() || child.stderr?.isPaused(); ) {
+      before = pieces;
+      await new Promise<void>((resolve) => void clock.after(lastOutputMs, resolve));
+    }
+  };
+  await Promise.race([closed, quiet()]);
   child.stdout?.destroy();
   child.stderr?.destroy();
   if (came !== undefined) process.kill(process.pid, came);
   if (code === null) throw new SmallservdError('CHECK_ENDED', `the check was ended by ${signal}`);
   return code;
+}
+
+/**
+ * Standard input opened anew, for a config that is there: the script that root's shell reads may be there, too, and is
+ * not to be moved on in.
+ */
+function inputAgain(): number | 'ignore' {
+  try {
+    return openSync('/dev/stdin', constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch {
+    return 'ignore';
+  }
 }

@@ -23,7 +23,7 @@ const program = daemonProgram({
     exitNow(await run(options).catch(report));
   },
   check: async (options) => {
-    if (mustRunApart()) process.exitCode = await runApart({ print, printError });
+    if (mustRunApart()) process.exitCode = await runApart(options.config, { print, printError });
     else print(await check(options));
   },
   reload: async (options) => {

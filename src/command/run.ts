@@ -9,7 +9,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { hostServices } from '../host.ts';
 import { InProcessDaemon } from '../in-process-daemon.ts';
 import { keepDescriptors } from '../kernel/descriptors.ts';
-import { forbidNewPrivileges } from '../kernel/privileges.ts';
+import { forbidNewPrivileges, leaveKeyring } from '../kernel/privileges.ts';
 import { createLog, LogSink } from '../log.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
 import { adminIdentity, assumeIdentity, findIdentity, type Identity, sharedUser } from '../supervisor/identity.ts';
@@ -51,6 +51,7 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   // what modules write.
   process.umask(0o077);
   keepDescriptors();
+  leaveKeyring();
   const placed = leaveFolder(options);
   const signals = new Signals(systemClock);
   const opened: OpenLog = {};

@@ -48,13 +48,18 @@ async function resolvePackage(specifier: string, directory: string): Promise<str
   const match = /^((?:@[\w.-]+\/)?[\w-][\w.-]*)(\/.*)?$/.exec(specifier);
   if (match?.[1] === undefined) throw new Error('expected a path such as ./mine.js, or the name of a package');
   const name = match[1];
+  // That of the package which the config is part of, if any.
+  await assertManifest(directory);
   const require = createRequire(join(directory, 'config'));
   for (const folder of require.resolve.paths(name) ?? []) {
     const root = join(folder, name);
     const exported = await readExports(join(root, 'package.json'));
     if (exported === undefined) continue;
     // Without `exports` a package has a main file, or files, and require finds them.
-    if (exported === null) return require.resolve(specifier);
+    if (exported === null) {
+      await assertManifest(join(folder, specifier));
+      return require.resolve(specifier);
+    }
     const target = pickExport(exported, `.${match[2] ?? ''}`);
     if (target === undefined) throw new Error(`the package ${name} does not export ${specifier}`);
     return join(root, target);

@@ -13,6 +13,8 @@ export interface Libc {
   fcntl(descriptor: number, operation: number, argument: number): number;
   /** ioctl(2), for operations that take no argument: it must be 0. */
   ioctl(descriptor: number, operation: number, argument: number): number;
+  /** syscall(2), for what libc has no function for; the arguments that are left out are 0. */
+  syscall(number: number, first: number, second: number): number;
   /** _exit(2). It does not return. */
   _exit(status: number): void;
   /** Of the call just before. */
@@ -37,6 +39,7 @@ async function load(): Promise<Libc | undefined> {
       // Of its variable arguments there is one, which Linux passes as it passes any other.
       fcntl: library.func('int fcntl(int, int, int)'),
       ioctl: library.func('int ioctl(int, unsigned long, long)'),
+      syscall: library.func('long syscall(long, long, long)'),
       _exit: library.func('void _exit(int)'),
       errno: () => koffi.errno(),
     };

@@ -7,6 +7,10 @@ const PR_CAPBSET_READ = 23;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
 
+/** keyctl(2), by architecture: asm/unistd.h */
+const keyctl: Partial<Record<string, number>> = { x64: 250, arm64: 219, riscv64: 219, loong64: 219, ppc64: 271 };
+const KEYCTL_JOIN_SESSION_KEYRING = 1;
+
 /**
  * From now on no program that this thread starts gains privileges through a set-uid bit or file capabilities; neither
  * do the programs that those start. It cannot be undone. A program started as root stays root. False where the system
@@ -35,4 +39,14 @@ export function dropBoundingSet(): boolean {
  */
 export function endWithParent(): boolean {
   return libc?.prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL, 0, 0, 0) === 0;
+}
+
+/**
+ * Gives up the keys of the login that this thread comes from: it, and whatever it starts from now on, has an empty
+ * session keyring. A change of user would leave them. False where the system does not allow it, as in most containers,
+ * which have no such keys. session-keyring(7)
+ */
+export function leaveKeyring(): boolean {
+  const number = keyctl[process.arch];
+  return number !== undefined && (libc?.syscall(number, KEYCTL_JOIN_SESSION_KEYRING, 0) ?? -1) > 0;
 }

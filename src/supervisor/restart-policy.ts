@@ -106,7 +106,9 @@ export function isAlive({ status }: Slot): boolean {
 
 function died(before: PolicyState, index: number, exitCode: number | null, nowMs: number): Decision {
   const slot = slotOf(before, index);
-  if (exitCode === exitCodes.badConfig || exitCode === exitCodes.notPermitted)
+  const isRefusal = exitCode === exitCodes.badConfig || exitCode === exitCodes.notPermitted;
+  // One that was ready has found nothing wrong: a module has ended it so.
+  if (isRefusal && slot.status === 'starting')
     return orExit(change(before, index, { status: 'refused' }), exitCode, []);
   const healthy = nowMs - slot.readyMs >= limits.healthyMs;
   const deathsMs = [...(healthy ? [] : slot.deathsMs.filter((at) => nowMs - at < limits.deathsWindowMs)), nowMs];
@@ -141,7 +143,7 @@ function tick(before: PolicyState, nowMs: number): Decision {
     const slots = state.slots.map((slot) => ({ ...slot, heardMs: nowMs }));
     return [{ ...state, slots }, []];
   }
-  const hung = state.slots.flatMap((slot, index) => (!state.stopping && isHung(slot, nowMs) ? [index] : []));
+  const hung = state.slots.flatMap((slot, index) => (isHung(slot, nowMs) ? [index] : []));
   // Killed, a worker has the same time again to be gone: one order, not one a tick.
   const slots = state.slots.map((slot, index) => (hung.includes(index) ? { ...slot, heardMs: nowMs } : slot));
   return [{ ...state, slots }, hung.map((slot) => ({ type: 'kill', slot }) as const)];

@@ -22,6 +22,9 @@ import type { PlannedListener } from './plan.ts';
 /** When a dead socket is looked at again: a daemon that is starting refuses clients between its bind and its listen. */
 const secondLookMs = 200;
 
+/** On the way to a socket: more than the kernel follows links, 40, each with as many folders as a path can have. */
+const maxWays = 40 * 2048;
+
 /** A file that a listener is to have. */
 interface Place {
   /** Without symbolic links, as it was when nothing was there yet. */
@@ -181,24 +184,50 @@ function assertOurs(planned: PlannedListener, folder: number, owners: readonly n
  * put another folder in its place.
  */
 function assertWay(planned: PlannedListener, path: string, folder: string): void {
-  for (const way of new Set([...waysTo(path), ...waysTo(folder)])) {
+  for (const way of waysTo(path)) {
     const { uid, mode } = lstatSync(way);
     const parent = lstatSync(dirname(way));
     const isOpen = (parent.mode & 0o002) !== 0 || ((parent.mode & 0o020) !== 0 && parent.gid !== 0);
-    const isLink = (mode & constants.S_IFMT) === constants.S_IFLNK;
-    if ((way === folder || uid === 0) && !(isOpen && uid !== 0)) continue;
+    const isSticky = (parent.mode & 0o1000) !== 0;
+    const isOwnersAlone = !isOpen || (isSticky && uid === 0);
+    if (isOwnersAlone && (way === folder || uid === 0)) continue;
+    const who = isOpen && !isSticky ? `whoever can write to ${dirname(way)}` : `user ${uid}`;
+    const kind = (mode & constants.S_IFMT) === constants.S_IFLNK ? 'link' : 'folder';
     throw refusal(
       'LISTEN_NOT_PERMITTED',
       planned,
-      `user ${uid} can put another ${isLink ? 'link' : 'folder'} in the place of ${way}, which leads to it: expected one of root's, or the last folder in one of root's`,
+      `${who} can put another ${kind} in the place of ${way}, which leads to it: expected one of root's, or the last folder in one of root's`,
     );
   }
 }
 
-/** An absolute path and the paths of all folders on the way there, but for the root. */
+/** All folders and links on the way to a folder that is there, itself included, but for the root. */
 function waysTo(path: string): readonly string[] {
-  const parts = path.split('/').filter((part) => part !== '');
-  return parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`);
+  const ways: string[] = [];
+  const parts = partsOf(path);
+  let folder = '/';
+  // Each link puts the parts of its target in front; the kernel has followed them all, so there are not too many.
+  for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+    if (part === '..') {
+      folder = dirname(folder);
+      continue;
+    }
+    const way = join(folder, part);
+    ways.push(way);
+    if (!lstatSync(way).isSymbolicLink()) {
+      folder = way;
+      continue;
+    }
+    const target = readlinkSync(way);
+    parts.unshift(...partsOf(target));
+    if (target.startsWith('/')) folder = '/';
+    if (ways.length > maxWays) throw new Error('too many links lead to it');
+  }
+  return ways;
+}
+
+function partsOf(path: string): string[] {
+  return path.split('/').filter((part) => part !== '' && part !== '.');
 }
 
 function give(planned: PlannedListener, file: number, uid: number, gid: number, owner: number): void {

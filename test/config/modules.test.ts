@@ -70,6 +70,10 @@ async function messageOf(module: string): Promise<string | undefined> {
   return problem?.replace(/^.* services\.mine\.module: /, '');
 }
 
+function fifoIn(folder: string): string {
+  return `${join(folder, 'package.json')}: it is a FIFO or pipe, not a regular file`;
+}
+
 function withModule(module: string, rest = ''): string {
   return `services: { mine: { listen: tcp://:0, module: ${JSON.stringify(module)}${rest} } }`;
 }
@@ -119,6 +123,19 @@ describe('a module', () => {
       const said = `${join(folder, 'package.json')}: it is a FIFO or pipe, not a regular file`;
       expect(await messageOf(path)).toBe(`${JSON.stringify(path)}: ${said}`);
     }
+  });
+
+  test('no package.json is waited for that Node reads on its way to a package', async () => {
+    const here = join(directory, 'a-package');
+    const below = join(here, 'node_modules/plain/sub');
+    mkdirSync(below, { recursive: true });
+    writeFileSync(join(here, 'node_modules/plain/package.json'), '{}');
+    makeFifo(join(below, 'package.json'));
+    expect(await problemsOf(withModule('plain/sub'), { directory: here })).toEqual([
+      expect.stringContaining(fifoIn(below)),
+    ]);
+    makeFifo(join(here, 'package.json'));
+    expect(await problemsOf(withModule('plain'), { directory: here })).toEqual([expect.stringContaining(fifoIn(here))]);
   });
 
   test('its options are checked and completed, relative to the config', async () => {

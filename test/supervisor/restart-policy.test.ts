@@ -200,6 +200,15 @@ const table: readonly Row[] = [
       [{ type: 'exit', code: exitCode }],
     ],
   ),
+  ...[78, 77].map(
+    (exitCode): Row => [
+      `exit code ${exitCode} of one that was ready is a death like others`,
+      state([ready, ready]),
+      death(105_000, exitCode),
+      state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, ready]),
+      [{ type: 'wait', slot: 0, delayMs: 0 }],
+    ],
+  ),
   [
     'any other exit code is a death, 0 too: nobody asked for it',
     state([ready, ready]),
@@ -279,11 +288,11 @@ const table: readonly Row[] = [
     [],
   ],
   [
-    'tick: nobody is killed as silent while the daemon stops',
+    'tick: one that is silent while it lets its clients finish is killed, too',
     state([ready], { stopping: true, tickedMs: 199_500 }),
     { type: 'tick', nowMs: 200_000 },
-    state([ready], { stopping: true, tickedMs: 200_000 }),
-    [],
+    state([{ ...ready, heardMs: 200_000 }], { stopping: true, tickedMs: 200_000 }),
+    [{ type: 'kill', slot: 0 }],
   ],
   [
     'stop: those that live are stopped, the others are not started again',

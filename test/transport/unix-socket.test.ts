@@ -443,6 +443,23 @@ describe('SocketFiles', () => {
         },
       ],
       [
+        'a folder of root’s in one that others can write to',
+        () => {
+          chownSync(dirname(directory), 0, 7);
+          chmodSync(dirname(directory), 0o2775);
+        },
+      ],
+      [
+        'a link of root’s to a link of somebody else',
+        () => {
+          const [real, theirs] = [`${directory}.real`, `${directory}.theirs`];
+          renameSync(directory, real);
+          symlinkSync(real, theirs);
+          lchownSync(theirs, 7, 7);
+          symlinkSync(theirs, directory);
+        },
+      ],
+      [
         'a link that is not root’s',
         () => {
           renameSync(directory, `${directory}.real`);
@@ -455,7 +472,9 @@ describe('SocketFiles', () => {
       change();
       await expect(new SocketFiles().prepare(planned({ uid: 8 }), 7)).rejects.toMatchObject({
         code: 'LISTEN_NOT_PERMITTED',
-        message: expect.stringMatching(/user 7 can put another (folder|link) in the place of /),
+        message: expect.stringMatching(
+          /(user 7|whoever can write to .*) can put another (folder|link) in the place of /,
+        ),
       });
     });
 
