@@ -36,8 +36,8 @@ export function mustRunApart(): boolean {
 
 /**
  * Does what the command line says in a process that has no terminal, no descriptors that were left open for this one,
- * and a session of its own. `config` is the one that it names. Resolves with its exit code. A signal that would end this process ends both. Throws
- * `CHECK_ENDED` where something else has ended it.
+ * and a session of its own. `config` is the one that it names. Resolves with its exit code. A signal that would end
+ * this process ends both. Throws `CHECK_ENDED` where something else has ended it.
  */
 export async function runApart(
   config: string | undefined,
