@@ -1,5 +1,5 @@
 /** What the package exports: the contract for services, and the daemon for embedding. */
-export { type Daemon, type DaemonOptions, startDaemon } from './daemon.ts';
+export { type Daemon, type DaemonOptions, startDaemon } from './server/daemon.ts';
 export { type ConfigProblem, ConfigInvalidError, type ErrorCode, SmallservdError } from './errors.ts';
-export type { RunningListener } from './running-daemon.ts';
+export type { RunningListener } from './server/running-daemon.ts';
 export * from './service.ts';

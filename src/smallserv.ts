@@ -2,9 +2,9 @@
 import { CommanderError } from 'commander';
 import { SmallservdError } from './errors.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
-import { clientProgram } from './tool/program.ts';
-import { ProcessTerminal } from './tool/terminal.ts';
-import type { Run } from './tool/tool.ts';
+import { clientProgram } from './client/tool/program.ts';
+import { ProcessTerminal } from './client/tool/terminal.ts';
+import type { Run } from './client/tool/tool.ts';
 
 const terminal = new ProcessTerminal(process);
 let exitCode: ExitCode = exitCodes.stopped;

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import './no-debugger.ts';
+import './server/no-debugger.ts';
 
 // Not by an import statement: Node reads all that is imported so before it runs the first line, and until then the
 // debugger can be opened.
-await import('./command/main.ts');
+await import('./server/command/main.ts');

@@ -1,8 +1,8 @@
 import { formatHostPort } from '../address/host-port.ts';
-import { ask } from '../dial/ask.ts';
-import { Connection, type Endpoint } from '../dial/connection.ts';
-import { parseTarget } from '../dial/target.ts';
-import { untilInterrupted } from '../dial/wait.ts';
+import { ask } from './dial/ask.ts';
+import { Connection, type Endpoint } from './dial/connection.ts';
+import { parseTarget } from './dial/target.ts';
+import { untilInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { checkDatagram, type Deviation, PatternCheck } from './chargen-pattern.ts';
 import { assertWithin, type EitherProtocolOptions, withDefaults } from './options.ts';

@@ -1,9 +1,9 @@
 import { lookupServicePort } from '../address/service-ports.ts';
-import { type CheckedService, checkedServices } from '../conformance/check.ts';
-import { allChecks } from '../conformance/index.ts';
-import { type CheckResult, type Outcome, runChecks } from '../conformance/run.ts';
-import { parseHost } from '../dial/target.ts';
-import { foreverMs } from '../dial/wait.ts';
+import { type CheckedService, checkedServices } from './conformance/check.ts';
+import { allChecks } from './conformance/index.ts';
+import { type CheckResult, type Outcome, runChecks } from './conformance/run.ts';
+import { parseHost } from './dial/target.ts';
+import { foreverMs } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { assertWithin, type ClientOptions, withDefaults } from './options.ts';
 

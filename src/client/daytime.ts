@@ -1,4 +1,4 @@
-import type { Endpoint } from '../dial/connection.ts';
+import type { Endpoint } from './dial/connection.ts';
 import { formatHostPort } from '../address/host-port.ts';
 import { SmallservdError } from '../errors.ts';
 import { fetchFrom } from './fetch.ts';

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import type { Endpoint } from '../dial/connection.ts';
-import { DatagramSocket } from '../dial/datagram-socket.ts';
-import { firstToTake } from '../dial/first-to-take.ts';
-import { type HostAddress, resolveHost } from '../dial/resolve-host.ts';
-import type { Target } from '../dial/target.ts';
-import { type Patience, throwIfInterrupted, waitFor } from '../dial/wait.ts';
+import type { Endpoint } from './dial/connection.ts';
+import { DatagramSocket } from './dial/datagram-socket.ts';
+import { firstToTake } from './dial/first-to-take.ts';
+import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
+import type { Target } from './dial/target.ts';
+import { type Patience, throwIfInterrupted, waitFor } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import type { Discarded, DiscardOptions } from './discarded.ts';
 import { assertWithin, largestDatagramBytes, withDefaults } from './options.ts';

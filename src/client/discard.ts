@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import { Connection } from '../dial/connection.ts';
-import { parseTarget } from '../dial/target.ts';
-import { foreverMs, type Patience, waitFor } from '../dial/wait.ts';
+import { Connection } from './dial/connection.ts';
+import { parseTarget } from './dial/target.ts';
+import { foreverMs, type Patience, waitFor } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { discardDatagrams } from './discard-datagrams.ts';
 import type { Discarded, DiscardOptions } from './discarded.ts';

@@ -1,4 +1,4 @@
-import type { Endpoint } from '../dial/connection.ts';
+import type { Endpoint } from './dial/connection.ts';
 import type { EitherProtocolOptions } from './options.ts';
 import type { ProgressOptions, Transfer } from './transfer.ts';
 

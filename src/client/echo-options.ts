@@ -1,4 +1,4 @@
-import type { Endpoint } from '../dial/connection.ts';
+import type { Endpoint } from './dial/connection.ts';
 import { SmallservdError } from '../errors.ts';
 import { assertWithin, type EitherProtocolOptions } from './options.ts';
 

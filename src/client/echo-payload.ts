@@ -1,4 +1,4 @@
-import { firstDifference } from '../first-difference.ts';
+import { firstDifference } from './first-difference.ts';
 
 /** Payloads this large carry a header; smaller ones are told apart by their pattern. */
 export const headerBytes = 14;

@@ -1,11 +1,11 @@
 import { formatHostPort } from '../address/host-port.ts';
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
-import { Connection, type Endpoint } from '../dial/connection.ts';
-import { DatagramSocket } from '../dial/datagram-socket.ts';
-import { firstToTake } from '../dial/first-to-take.ts';
-import { type HostAddress, resolveHost } from '../dial/resolve-host.ts';
-import { parseTarget, type Target } from '../dial/target.ts';
-import { foreverMs, throwIfInterrupted } from '../dial/wait.ts';
+import { Connection, type Endpoint } from './dial/connection.ts';
+import { DatagramSocket } from './dial/datagram-socket.ts';
+import { firstToTake } from './dial/first-to-take.ts';
+import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
+import { parseTarget, type Target } from './dial/target.ts';
+import { foreverMs, throwIfInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { assertKeepAlive, type EchoOptions } from './echo-options.ts';
 import { EchoPayloads, type Recognised } from './echo-payload.ts';

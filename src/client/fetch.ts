@@ -1,7 +1,7 @@
 import { systemClock } from '../clock/clock.ts';
-import { ask } from '../dial/ask.ts';
-import { Connection, type Endpoint, type Received } from '../dial/connection.ts';
-import { parseTarget } from '../dial/target.ts';
+import { ask } from './dial/ask.ts';
+import { Connection, type Endpoint, type Received } from './dial/connection.ts';
+import { parseTarget } from './dial/target.ts';
 import { type EitherProtocolOptions, withDefaults } from './options.ts';
 
 /** What a service answers to whoever asks, over either protocol. */

@@ -1,7 +1,7 @@
 import { domainToASCII } from 'node:url';
 import { formatHostPort } from '../address/host-port.ts';
-import { Connection, type Endpoint, type Received } from '../dial/connection.ts';
-import { parseTarget, type Target } from '../dial/target.ts';
+import { Connection, type Endpoint, type Received } from './dial/connection.ts';
+import { parseTarget, type Target } from './dial/target.ts';
 import { SmallservdError } from '../errors.ts';
 import { type ClientOptions, withDefaults } from './options.ts';
 

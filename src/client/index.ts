@@ -2,8 +2,8 @@
 export type { AddressKind } from '../address/address-kind.ts';
 export type { ProtocolEntry } from '../address/protocol-numbers.ts';
 export type { ServiceEntry } from '../address/service-ports.ts';
-export type { Endpoint } from '../dial/connection.ts';
-export type { Family, HostAddress } from '../dial/resolve-host.ts';
+export type { Endpoint } from './dial/connection.ts';
+export type { Family, HostAddress } from './dial/resolve-host.ts';
 export { type ErrorCode, SmallservdError } from '../errors.ts';
 export { type Chargen, type ChargenOptions, chargen } from './chargen.ts';
 export type { Deviation } from './chargen-pattern.ts';

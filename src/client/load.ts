@@ -1,16 +1,16 @@
 import { systemClock } from '../clock/clock.ts';
-import { ask } from '../dial/ask.ts';
-import type { Endpoint } from '../dial/connection.ts';
-import { LoadStream } from '../dial/load-stream.ts';
-import { resolveHost } from '../dial/resolve-host.ts';
-import { parseTarget, type Target } from '../dial/target.ts';
-import { throwIfInterrupted } from '../dial/wait.ts';
+import { ask } from './dial/ask.ts';
+import type { Endpoint } from './dial/connection.ts';
+import { LoadStream } from './dial/load-stream.ts';
+import { resolveHost } from './dial/resolve-host.ts';
+import { parseTarget, type Target } from './dial/target.ts';
+import { throwIfInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import type { LatencyBucket, LatencySummary } from './latency.ts';
-import { AskLane, DiscardDatagramLane, EchoDatagramLane } from './load-datagram-lanes.ts';
-import { type LaneFactory, laneFailures, type LoadPeer, makePayloads } from './load-lane.ts';
-import { type LoadCounts, LoadRun, type LoadRunOptions } from './load-run.ts';
-import { ChargenStreamLane, DiscardStreamLane, EchoStreamLane, FetchLane } from './load-stream-lanes.ts';
+import { AskLane, DiscardDatagramLane, EchoDatagramLane } from './load/datagram-lanes.ts';
+import { type LaneFactory, laneFailures, type LoadPeer, makePayloads } from './load/lane.ts';
+import { type LoadCounts, LoadRun, type LoadRunOptions } from './load/run.ts';
+import { ChargenStreamLane, DiscardStreamLane, EchoStreamLane, FetchLane } from './load/stream-lanes.ts';
 import { readOpenFiles } from '../open-files.ts';
 import { type EitherProtocolOptions, largestDatagramBytes, withDefaults } from './options.ts';
 

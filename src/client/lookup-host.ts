@@ -1,8 +1,8 @@
 import { formatIpv6, parseIp } from '../address/ip-address.ts';
 import { SmallservdError } from '../errors.ts';
-import { canonicalName } from '../dial/canonical-name.ts';
-import { type HostAddress, resolveHost } from '../dial/resolve-host.ts';
-import { parseHost } from '../dial/target.ts';
+import { canonicalName } from './dial/canonical-name.ts';
+import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
+import { parseHost } from './dial/target.ts';
 import { type ClientOptions, withDefaults } from './options.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock/clock.ts';
-import type { Family } from '../dial/resolve-host.ts';
-import { defaultTimeoutMs, foreverMs } from '../dial/wait.ts';
+import type { Family } from './dial/resolve-host.ts';
+import { defaultTimeoutMs, foreverMs } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 
 export { defaultTimeoutMs };

@@ -1,10 +1,10 @@
 import { type IpAddress, isBroadcast, isMulticast, parseIp } from '../address/ip-address.ts';
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
-import { type OpenIcmpSocket, openIcmpSocket, type RawSocket } from '../dial/raw-socket.ts';
-import { type HostAddress, resolveHost } from '../dial/resolve-host.ts';
-import { firstWithRoute } from '../dial/route.ts';
-import { parseHost } from '../dial/target.ts';
-import { foreverMs, throwIfInterrupted } from '../dial/wait.ts';
+import { type OpenIcmpSocket, openIcmpSocket, type RawSocket } from './dial/raw-socket.ts';
+import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
+import { firstWithRoute } from './dial/route.ts';
+import { parseHost } from './dial/target.ts';
+import { foreverMs, throwIfInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { EchoPayloads } from './echo-payload.ts';
 import { decodeIcmp, type EchoReply, encodeEchoRequest, icmpHeaderBytes } from './icmp.ts';

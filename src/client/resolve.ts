@@ -1,4 +1,4 @@
-import type { HostAddress } from '../dial/resolve-host.ts';
+import type { HostAddress } from './dial/resolve-host.ts';
 import { lookupHost } from './lookup-host.ts';
 import type { ClientOptions } from './options.ts';
 

@@ -1,5 +1,5 @@
 import { formatHostPort } from '../address/host-port.ts';
-import type { Endpoint, Received } from '../dial/connection.ts';
+import type { Endpoint, Received } from './dial/connection.ts';
 import { SmallservdError } from '../errors.ts';
 import { type FetchOptions, fetchFrom } from './fetch.ts';
 

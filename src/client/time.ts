@@ -1,5 +1,5 @@
 import { formatHostPort } from '../address/host-port.ts';
-import type { Endpoint } from '../dial/connection.ts';
+import type { Endpoint } from './dial/connection.ts';
 import { SmallservdError } from '../errors.ts';
 import { fetchFrom } from './fetch.ts';
 import type { EitherProtocolOptions } from './options.ts';

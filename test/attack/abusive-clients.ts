@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { LoadResult } from '../../src/client/index.ts';
-import type { StreamCounters } from '../../src/counters.ts';
+import type { StreamCounters } from '../../src/server/counters.ts';
 import { DaemonProcess, root } from '../support/daemon-process.ts';
 import { clientProgram, Network } from '../system/machine.ts';
 import { Program } from '../system/program.ts';

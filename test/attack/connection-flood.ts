@@ -2,7 +2,7 @@
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
-import { nonZero } from '../../src/counters.ts';
+import { nonZero } from '../../src/server/counters.ts';
 import { DaemonProcess, root } from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { until, within } from '../support/wait.ts';

@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import type { DatagramCounters } from '../../src/counters.ts';
+import type { DatagramCounters } from '../../src/server/counters.ts';
 import { writeConfig } from '../support/daemon-process.ts';
 import { Network } from '../system/machine.ts';
 import { DaemonProgram, Program } from '../system/program.ts';

@@ -1,6 +1,6 @@
 /** Attack 7: as many sources as requests, against as many requests from one source. All are addresses of loopback. */
 import { connect, type Socket } from 'node:net';
-import type { ServiceCounters } from '../../src/counters.ts';
+import type { ServiceCounters } from '../../src/server/counters.ts';
 import { DaemonProcess, inOneProcess } from '../support/daemon-process.ts';
 import { run } from '../system/program.ts';
 import { holds } from './figures.ts';

@@ -1,5 +1,5 @@
 /** The report on the attacks: what their figures look like to a reader. */
-import { formatTable } from '../../src/console/table.ts';
+import { formatTable } from '../../src/server/command/table.ts';
 import type { Figure, ServerName } from './figures.ts';
 
 /** All that are tried, by their number from 1 on. */

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { sweepPeriodMs } from '../../src/guard/deadlines.ts';
+import { sweepPeriodMs } from '../../src/server/guard/deadlines.ts';
 import { DaemonProcess, inOneProcess } from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { until, within } from '../support/wait.ts';

@@ -1,6 +1,6 @@
 /** What a soak promises, and its figures for a reader. */
 import { holds } from './figures.ts';
-import { formatTable } from '../../src/console/table.ts';
+import { formatTable } from '../../src/server/command/table.ts';
 import type { SoakedKind } from './soak.ts';
 
 const attack = 17;

@@ -1,7 +1,7 @@
 /** Attack 17: requests of every kind, over and over, and whether the daemon keeps something of each. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { ServiceCounters } from '../../src/counters.ts';
+import type { ServiceCounters } from '../../src/server/counters.ts';
 import { DaemonProcess, inOneProcess } from '../support/daemon-process.ts';
 import { type Growth, growthOf, type Rest, slices } from './growth.ts';
 import { freePort } from '../support/ports.ts';

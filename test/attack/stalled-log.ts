@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { Snapshot } from '../../src/admin/snapshot.ts';
+import type { Snapshot } from '../../src/server/admin/snapshot.ts';
 import { DaemonProcess, fixtures } from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
 import { TcpClient } from '../support/tcp.ts';

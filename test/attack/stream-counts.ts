@@ -1,5 +1,5 @@
 /** What the daemon has counted on its streams. Workers tell it once a second. */
-import type { StreamCounters } from '../../src/counters.ts';
+import type { StreamCounters } from '../../src/server/counters.ts';
 import type { DaemonProcess } from '../support/daemon-process.ts';
 
 export type StreamCounts = Readonly<Record<string, StreamCounters>>;

@@ -7,7 +7,7 @@ import { formatIp, formatIpv6, parseIp } from '../../src/address/ip-address.ts';
 import { type ListenAddress, parseListenAddress } from '../../src/address/listen-address.ts';
 import { parseProtocolEntries } from '../../src/address/protocol-numbers.ts';
 import { parseServicesFile } from '../../src/address/service-ports.ts';
-import { parseTarget } from '../../src/dial/target.ts';
+import { parseTarget } from '../../src/client/dial/target.ts';
 import { SmallservdError } from '../../src/errors.ts';
 
 const lookup = parseServicesFile('gopher 70/tcp\nntp 123/udp\n');

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type ConfigSource, loadConfig } from '../../src/config/load.ts';
-import type { LoadedConfig } from '../../src/config/loaded-config.ts';
-import { configToJson, printConfig } from '../../src/config/print.ts';
+import { type ConfigSource, loadConfig } from '../../src/server/config/load.ts';
+import type { LoadedConfig } from '../../src/server/config/loaded-config.ts';
+import { configToJson, printConfig } from '../../src/server/config/print.ts';
 import { ConfigInvalidError } from '../../src/errors.ts';
 import { root } from '../support/daemon-process.ts';
 

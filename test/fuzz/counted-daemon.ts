@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { systemClock } from '../../src/clock/clock.ts';
-import { loadConfig } from '../../src/config/load.ts';
-import type { ServiceCounters } from '../../src/counters.ts';
-import { hostServices } from '../../src/host.ts';
-import { InProcessDaemon } from '../../src/in-process-daemon.ts';
-import { createLog } from '../../src/log.ts';
-import { socketAccessFor } from '../../src/supervisor/socket-access.ts';
-import { planListeners } from '../../src/transport/plan.ts';
+import { loadConfig } from '../../src/server/config/load.ts';
+import type { ServiceCounters } from '../../src/server/counters.ts';
+import { hostServices } from '../../src/server/service-context.ts';
+import { InProcessDaemon } from '../../src/server/in-process-daemon.ts';
+import { createLog } from '../../src/server/log.ts';
+import { socketAccessFor } from '../../src/server/supervisor/socket-access.ts';
+import { planListeners } from '../../src/server/transport/plan.ts';
 import { LogLines } from '../support/daemon.ts';
 import { temporaryFolder } from '../support/daemon-process.ts';
 

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Snapshot } from '../../src/admin/snapshot.ts';
+import type { Snapshot } from '../../src/server/admin/snapshot.ts';
 import {
   DaemonProcess,
   inOneProcess,

@@ -4,7 +4,7 @@ import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { snapshot } from '../admin/snapshot.ts';
+import { snapshot } from '../unit/server/admin/snapshot.ts';
 import {
   DaemonProcess,
   inOneProcess,

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as client from '../../src/client/index.ts';
-import { tools } from '../../src/tool/index.ts';
+import { tools } from '../../src/client/tool/index.ts';
 import { blocksOf, documents, read, root, tableAfter } from './files.ts';
 
 const page = read('docs/CLIENT.md');

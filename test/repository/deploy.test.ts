@@ -7,8 +7,8 @@ import { Namespace } from 'kubernetes-models/v1/Namespace';
 import { Service } from 'kubernetes-models/v1/Service';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { metrics } from '../../src/admin/metrics.ts';
-import { loadConfig, readConfigSource } from '../../src/config/load.ts';
+import { metrics } from '../../src/server/admin/metrics.ts';
+import { loadConfig, readConfigSource } from '../../src/server/config/load.ts';
 import { filesIn, read, root } from './files.ts';
 
 const models = { Deployment, NetworkPolicy, PodDisruptionBudget, Namespace, Service };

@@ -5,13 +5,13 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadConfig, readConfigSource } from '../../src/config/load.ts';
-import type { LoadedConfig } from '../../src/config/loaded-config.ts';
-import { configReference } from '../../src/config/reference.ts';
-import { commonSchema, daemonSchema, ownSchema } from '../../src/config/schema.ts';
-import { leavesOf, type Section } from '../../src/config/section.ts';
-import { newServiceCounters } from '../../src/counters.ts';
-import { startDaemon } from '../../src/daemon.ts';
+import { loadConfig, readConfigSource } from '../../src/server/config/load.ts';
+import type { LoadedConfig } from '../../src/server/config/loaded-config.ts';
+import { configReference } from '../../scripts/generate/config-reference.ts';
+import { commonSchema, daemonSchema, ownSchema } from '../../src/server/config/schema.ts';
+import { leavesOf, type Section } from '../../src/server/config/section.ts';
+import { newServiceCounters } from '../../src/server/counters.ts';
+import { startDaemon } from '../../src/server/daemon.ts';
 import { ConfigInvalidError } from '../../src/errors.ts';
 import { exitCodes } from '../../src/exit-codes.ts';
 import { services } from '../../src/services/index.ts';
@@ -198,7 +198,9 @@ describe('the README', () => {
   });
 
   test('has every signal that is handled', () => {
-    const handled = [...read('src/supervisor/signals.ts').matchAll(/\.on\('SIG(\w+)'/g)].map(([, name = '']) => name);
+    const handled = [...read('src/server/supervisor/signals.ts').matchAll(/\.on\('SIG(\w+)'/g)].map(
+      ([, name = '']) => name,
+    );
     const shown = tableAfter(readme, '| signal |').flatMap(([names = '']) => names.split(', '));
     expect(shown.toSorted()).toEqual(handled.toSorted());
   });

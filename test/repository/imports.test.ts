@@ -1,111 +1,81 @@
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { filesIn, importsOf, read, root, sources } from './files.ts';
+import { importsOf, read, root, sources } from './files.ts';
+
+/** The ground floor, which both wings stand on. */
+const ground = [
+  'address',
+  'clock',
+  'errors.ts',
+  'exit-codes.ts',
+  'kernel',
+  'open-files.ts',
+  'regular-file.ts',
+  'suggestion.ts',
+  'terminal-text.ts',
+  'units.ts',
+  'version.ts',
+  'wire-size.ts',
+];
 
 /**
- * Dependencies point inwards: what each folder may import of `src`, as folders and as single files of the top level.
- * `services` and `supervisor` never meet; only `command` knows both.
+ * Dependencies point inwards: what each part of `src` may import of the others. A part is a folder, of `server` and
+ * `client` a folder below, or a single file at the top. The two wings never meet; `services` and `supervisor` neither:
+ * only `server/command` knows both.
  */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  admin: [
-    'address',
-    'no-debugger.ts',
-    'clock',
-    'counters.ts',
-    'errors.ts',
-    'exit-codes.ts',
-    'guard',
-    'process-health.ts',
-    'running-daemon.ts',
-    'supervisor',
-    'terminal-text.ts',
-    'transport',
-    'kernel',
-    'child-arguments.ts',
-  ],
   address: ['errors.ts', 'suggestion.ts'],
-  client: ['address', 'clock', 'conformance', 'dial', 'errors.ts', 'first-difference.ts', 'open-files.ts', 'units.ts'],
+  client: ['client/conformance', 'client/dial', 'client/load', ...ground],
+  'client/conformance': ['client', 'client/dial', ...ground],
+  'client/dial': ground,
+  'client/load': ['client', 'client/dial', ...ground],
+  'client/tool': ['client', ...ground],
   clock: [],
-  command: [
-    'address',
-    'admin',
-    'clock',
-    'config',
-    'console',
-    'errors.ts',
-    'exit-codes.ts',
-    'guard',
-    'host.ts',
-    'in-process-daemon.ts',
-    'installation',
-    'kernel',
-    'counters.ts',
-    'log.ts',
-    'open-files.ts',
-    'process-health.ts',
-    'running-daemon.ts',
+  'errors.ts': ['exit-codes.ts'],
+  'exit-codes.ts': [],
+  'index.ts': ['errors.ts', 'server', 'service.ts'],
+  kernel: [],
+  'open-files.ts': [],
+  'regular-file.ts': ['clock'],
+  server: ['server/config', 'server/guard', 'server/supervisor', 'server/transport', 'service.ts', ...ground],
+  'server/admin': ['server', 'server/guard', 'server/supervisor', 'server/transport', ...ground],
+  'server/command': [
+    'server',
+    'server/admin',
+    'server/config',
+    'server/guard',
+    'server/supervisor',
+    'server/transport',
     'service.ts',
     'services',
-    'supervisor',
-    'transport',
-    'version.ts',
-    'terminal-text.ts',
-    'child-arguments.ts',
+    ...ground,
   ],
-  config: ['address', 'clock', 'errors.ts', 'regular-file.ts', 'service.ts', 'services', 'suggestion.ts', 'units.ts'],
-  completion: ['command-line.ts', 'config', 'services'],
-  conformance: ['address', 'clock', 'dial', 'errors.ts', 'first-difference.ts', 'guard', 'units.ts'],
-  console: ['address', 'admin', 'running-daemon.ts', 'transport'],
-  dial: ['address', 'clock', 'errors.ts', 'units.ts'],
-  guard: ['address', 'config'],
-  installation: [],
-  kernel: [],
-  manual: ['clock', 'command', 'command-line.ts', 'config', 'services', 'tool', 'version.ts'],
+  'server/config': ['server/guard', 'server/transport', 'service.ts', 'services', ...ground],
+  'server/guard': ['address', 'open-files.ts', 'wire-size.ts'],
+  'server/supervisor': ['server', 'server/config', 'server/guard', 'server/transport', ...ground],
+  'server/transport': ['server', 'server/guard', 'service.ts', ...ground],
+  'service.ts': [],
   services: ['clock', 'regular-file.ts', 'service.ts'],
-  supervisor: [
-    'address',
-    'line-budget.ts',
-    'clock',
-    'config',
-    'counters.ts',
-    'errors.ts',
-    'exit-codes.ts',
-    'guard',
-    'host.ts',
-    'lifecycle.ts',
-    'log.ts',
-    'process-health.ts',
-    'running-daemon.ts',
-    'service.ts',
-    'transport',
-    'kernel',
-    'no-debugger.ts',
-    'child-arguments.ts',
-  ],
-  tool: ['address', 'client', 'clock', 'errors.ts', 'exit-codes.ts', 'terminal-text.ts', 'units.ts', 'version.ts'],
-  transport: [
-    'address',
-    'clock',
-    'config',
-    'connection-log.ts',
-    'counters.ts',
-    'errors.ts',
-    'guard',
-    'kernel',
-    'service.ts',
-    'no-debugger.ts',
-    'path-descriptor.ts',
-    'child-arguments.ts',
-  ],
+  'smallserv.ts': ['client/tool', 'errors.ts', 'exit-codes.ts'],
+  'smallservd.ts': ['server', 'server/command'],
+  'suggestion.ts': [],
+  'terminal-text.ts': [],
+  'units.ts': [],
+  'version.ts': [],
+  'wire-size.ts': [],
 };
 
-/** The folder of a source file below `src`, or the file itself where it stands at the top. */
 function partOf(path: string): string {
-  return relative('src', path).split('/')[0] ?? '';
+  const [first = '', second = '', ...deeper] = relative('src', path).split('/');
+  return ['server', 'client'].includes(first) && deeper.length > 0 ? `${first}/${second}` : first;
 }
 
-function inFolder(folder: string): readonly string[] {
-  return sources.filter((path) => partOf(path) === folder);
+function inPart(part: string): readonly string[] {
+  return sources.filter((path) => partOf(path) === part);
+}
+
+function inWing(wing: 'server' | 'client'): readonly string[] {
+  return sources.filter((path) => path.startsWith(`src/${wing}/`));
 }
 
 /** `path: import` for each import of these files that `isMeant`. */
@@ -118,42 +88,50 @@ function found(paths: readonly string[], isMeant: (specifier: string) => boolean
 }
 
 describe('dependencies point inwards', () => {
-  const folders = [...new Set(sources.map(partOf))].filter((part) => !part.endsWith('.ts')).sort();
+  const parts = [...new Set(sources.map(partOf))].sort();
 
-  test('the table names every folder of src', () => {
-    expect(Object.keys(allowed).sort()).toEqual(folders);
+  test('the table names every part of src', () => {
+    expect(Object.keys(allowed).sort()).toEqual(parts);
   });
 
-  test.each(folders)('%s imports what the table allows', (folder) => {
-    const may = new Set([folder, ...(allowed[folder] ?? [])]);
-    expect(found(inFolder(folder), (to) => to.startsWith('src/') && !may.has(partOf(to)))).toEqual([]);
+  test.each(parts)('%s imports what the table allows', (part) => {
+    const may = new Set([part, ...(allowed[part] ?? [])]);
+    expect(found(inPart(part), (to) => to.startsWith('src/') && !may.has(partOf(to)))).toEqual([]);
+  });
+
+  test('the server and the client never import each other', () => {
+    expect(found(inWing('server'), (to) => to.startsWith('src/client/'))).toEqual([]);
+    expect(found(inWing('client'), (to) => to.startsWith('src/server/'))).toEqual([]);
   });
 
   test('the contract imports nothing', () => {
     expect(importsOf('src/service.ts')).toEqual([]);
   });
 
-  test('the guard takes only types from the config, and nothing of Node', () => {
-    expect(found(inFolder('guard'), (to) => !to.startsWith('src/'))).toEqual([]);
-    for (const path of inFolder('guard')) expect(read(path)).not.toMatch(/^import (?!type )[^;]*\/config\//m);
+  test('the guard imports nothing of Node, and only types from files that do', () => {
+    expect(found(inPart('server/guard'), (to) => !to.startsWith('src/'))).toEqual([]);
+    for (const path of inPart('server/guard'))
+      expect(read(path)).not.toMatch(/^import (?!type )[^;]*\/open-files\.ts/m);
   });
 
   test('services touch no network and no package', () => {
     const harmless = new Set(['node:fs/promises', 'node:child_process', 'node:util']);
-    expect(found(inFolder('services'), (to) => !to.startsWith('src/') && !harmless.has(to))).toEqual([]);
+    expect(found(inPart('services'), (to) => !to.startsWith('src/') && !harmless.has(to))).toEqual([]);
   });
 
   test('only the transport opens sockets, dial for the clients, admin for HTTP, and the channel between processes', () => {
     const others = sources.filter(
-      (path) => !['transport', 'dial', 'admin'].includes(partOf(path)) && path !== 'src/supervisor/channel.ts',
+      (path) =>
+        !['server/transport', 'client/dial', 'server/admin'].includes(partOf(path)) &&
+        path !== 'src/server/supervisor/channel.ts',
     );
     const network = /^node:(net|dgram|tls|https?|http2|inspector)$/;
     expect(found(others, (to) => network.test(to))).toEqual([]);
-    expect(found(inFolder('transport'), (to) => to === 'node:net' || to === 'node:dgram')).not.toEqual([]);
+    expect(found(inPart('server/transport'), (to) => to === 'node:net' || to === 'node:dgram')).not.toEqual([]);
   });
 
   test('only the supervisor knows of the cluster', () => {
-    const others = sources.filter((path) => partOf(path) !== 'supervisor');
+    const others = sources.filter((path) => partOf(path) !== 'server/supervisor');
     expect(found(others, (to) => to === 'node:cluster')).toEqual([]);
   });
 
@@ -171,29 +149,26 @@ describe('dependencies point inwards', () => {
 });
 
 test('each process of the daemon forbids the debugger before Node reads anything else', () => {
-  const started = ['src/smallservd.ts', 'src/supervisor/worker.ts', 'src/admin/child.ts'];
+  const started = ['src/smallservd.ts', 'src/server/supervisor/worker.ts', 'src/server/admin/child.ts'];
   for (const path of started) {
     const [first, ...others] = [...read(path).matchAll(/^import [^;]*;/gm)].map(([statement]) => statement);
     expect(first, path).toMatch(/no-debugger\.ts';$/);
     expect(others, path).toEqual([]);
   }
-  expect(importsOf('src/no-debugger.ts').filter((to) => !to.startsWith('node:'))).toEqual([]);
+  expect(importsOf('src/server/no-debugger.ts').filter((to) => !to.startsWith('node:'))).toEqual([]);
 });
 
 test('every file of src is reachable from an entry point', () => {
-  const scripts = filesIn('scripts').flatMap((path) =>
-    importsOf(path).map((to) => to.replace(/^dist\//, 'src/').replace(/\.js$/, '.ts')),
-  );
   const entries = [
     'smallservd',
     'smallserv',
     'index',
     'client/index',
-    'supervisor/worker',
-    'admin/child',
-    'transport/descriptor-probe',
+    'server/supervisor/worker',
+    'server/admin/child',
+    'server/transport/descriptor-probe',
   ];
-  const waiting = [...entries.map((name) => `src/${name}.ts`), ...scripts.filter((path) => path.startsWith('src/'))];
+  const waiting = entries.map((name) => `src/${name}.ts`);
   const reached = new Set<string>();
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     if (reached.has(path)) continue;

@@ -1,4 +1,4 @@
-import type { LeveledLog } from '../../src/budgeted-log.ts';
+import type { LeveledLog } from '../../src/server/budgeted-log.ts';
 import type { Log } from '../../src/service.ts';
 
 export interface FakeLogRecord {

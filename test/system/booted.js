@@ -174,7 +174,7 @@ async function outOfReach() {
   await call('mkdir --parents /home/eve /opt/closed/deep && chmod 750 /opt/closed');
   await call('cp --recursive /usr/lib/smallservd /home/eve/smallservd');
   await call(
-    'cp --recursive /usr/lib/smallservd /opt/smallservd && chmod 600 /opt/smallservd/dist/supervisor/worker.js',
+    'cp --recursive /usr/lib/smallservd /opt/smallservd && chmod 600 /opt/smallservd/dist/server/supervisor/worker.js',
   );
   await call('cp --recursive /usr/lib/smallservd /opt/closed/deep/smallservd');
   await call('cp /usr/bin/node /home/eve/node');

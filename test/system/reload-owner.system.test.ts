@@ -1,7 +1,7 @@
 /** `smallservd reload` as root and as others, before daemons and impostors of several users. */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { snapshot } from '../admin/snapshot.ts';
+import { snapshot } from '../unit/server/admin/snapshot.ts';
 import { writeConfig } from '../support/daemon-process.ts';
 import { childrenOf, commandOf, daemonProgram, identityOf, Network, needs, temporaryFolder } from './machine.ts';
 import { DaemonProgram, Program, run } from './program.ts';

@@ -212,7 +212,7 @@ describe('install-service', () => {
     ],
     [
       'file that is closed',
-      'dist/supervisor/worker.js, cannot be read by other users (mode 600): install it for all users',
+      'dist/server/supervisor/worker.js, cannot be read by other users (mode 600): install it for all users',
     ],
     [
       'Node in a home',

@@ -1,0 +1,19 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bashCompletion } from './completion/bash.ts';
+import { zshCompletion } from './completion/zsh.ts';
+import { configReference } from './config-reference.ts';
+import { clientCommandLine, daemonCommandLine, manualParts, withParts } from './manual/pages.ts';
+
+// `npm run docs`: writes what is made from the code, in the current folder, which is the checkout.
+writeFileSync('docs/CONFIG.md', configReference());
+
+for (const [page, parts] of Object.entries(manualParts)) {
+  const path = join('man', page);
+  writeFileSync(path, withParts(readFileSync(path, 'utf8'), parts));
+}
+
+const programs = [daemonCommandLine, clientCommandLine];
+mkdirSync('completion', { recursive: true });
+writeFileSync('completion/smallservd.bash', bashCompletion(programs));
+writeFileSync('completion/_smallservd', zshCompletion(programs));

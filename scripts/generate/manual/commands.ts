@@ -1,0 +1,91 @@
+import type { CommandLine, OptionLine, Parameter } from '../command-line.ts';
+import { tools } from '../../../src/client/tool/index.ts';
+import type { Tool } from '../../../src/client/tool/tool.ts';
+import { flags, literal, macro, prose } from './mdoc.ts';
+
+/** The subcommands of a program as a list: how each is called, what it does, its options, and its examples. */
+export function commandList({ commands }: CommandLine): string {
+  return ['.Bl -tag -width Ds', ...commands.flatMap(commandItem), '.El'].join('\n');
+}
+
+function commandItem({ name, summary, parameters, options }: CommandLine): readonly string[] {
+  const own = options.filter(isOwn);
+  const examples = tools.find((tool) => tool.name === name)?.examples ?? [];
+  const head = ['It Cm', literal(name), own.length > 0 ? 'Oo Ar options Oc' : '', ...parameters.map(parameterOf)];
+  return [
+    `.${head.filter(Boolean).join(' ')}`,
+    prose(sentence(summary)),
+    ...list(parameters, parameterItem),
+    ...list(own, optionItem),
+    ...(examples.length > 0 ? ['.Pp', 'Examples:'] : []),
+    ...list(examples, exampleItem),
+  ];
+}
+
+/** Of the program itself. */
+export function optionList({ options }: CommandLine): string {
+  return ['.Bl -tag -width Ds', ...options.flatMap(optionItem), '.El'].join('\n');
+}
+
+function list<Item>(items: readonly Item[], lines: (item: Item) => readonly string[]): readonly string[] {
+  if (items.length === 0) return [];
+  return ['.Pp', '.Bl -tag -width Ds -compact', ...items.flatMap(lines), '.El'];
+}
+
+function parameterOf({ name, isRequired }: Parameter): string {
+  return isRequired ? `Ar ${literal(name)}` : `Oo Ar ${literal(name)} Oc`;
+}
+
+function parameterItem({ name, summary, choices }: Parameter): readonly string[] {
+  return [`.It Ar ${literal(name)}`, ...detail(summary, choices, undefined)];
+}
+
+function optionItem(option: OptionLine): readonly string[] {
+  const value = option.value === undefined ? '' : ` Ar ${literal(option.value)}`;
+  return [`.It ${flags(option.flags)}${value}`, ...detail(option.summary, option.choices, option.fallback)];
+}
+
+function detail(
+  summary: string,
+  choices: readonly string[] | undefined,
+  fallback: string | undefined,
+): readonly string[] {
+  return [
+    prose(sentence(summary)),
+    ...(choices === undefined ? [] : [prose(`One of ${choices.map((choice) => `\`${choice}\``).join(', ')}.`)]),
+    ...(fallback === undefined ? [] : [prose(`The default is \`${fallback}\`.`)]),
+  ];
+}
+
+/** Every command has --help: the manual says so once. */
+function isOwn({ flags: names }: OptionLine): boolean {
+  return !names.includes('--help');
+}
+
+/** Of the tools of smallserv; smallservd's stand in its page. */
+function exampleItem([line, purpose]: Tool['examples'][number]): readonly string[] {
+  return [macro('It Ic', `smallserv ${line}`), prose(sentence(purpose))];
+}
+
+/** The summaries of a help begin small and end without a full stop. */
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.?!]$/.test(text) ? '' : '.'}`;
+}
+
+/** How each subcommand is called, with all of its options. */
+export function synopsis({ commands }: CommandLine): string {
+  return commands.flatMap(synopsisOf).join('\n');
+}
+
+function synopsisOf({ name, parameters, options }: CommandLine): readonly string[] {
+  return [
+    '.Nm',
+    macro('Cm', name),
+    ...options.filter(isOwn).map(optionOf),
+    ...parameters.map((each) => `.${parameterOf(each)}`),
+  ];
+}
+
+function optionOf({ flags: [flag = ''], value }: OptionLine): string {
+  return `.Op Fl ${literal(flag.slice(1))}${value === undefined ? '' : ` Ar ${literal(value)}`}`;
+}

@@ -1,0 +1,52 @@
+import { printed } from '../config-reference.ts';
+import { commonSchema, daemonSchema, optionsSchema, ownSchema } from '../../../src/server/config/schema.ts';
+import { type Leaf, leavesOf, type Section } from '../../../src/server/config/section.ts';
+import { type AnyServiceModule, services } from '../../../src/services/index.ts';
+import { macro, prose } from './mdoc.ts';
+
+/** The keys of the whole daemon, as a list. */
+export function daemonKeys(): string {
+  return keyList(daemonSchema);
+}
+
+/** The keys of a service that `defaults` does not have. */
+export function ownKeys(): string {
+  return keyList(ownSchema);
+}
+
+/** The keys of every service, which `defaults` has, too. */
+export function commonKeys(): string {
+  return keyList(commonSchema);
+}
+
+/** The kinds of service that are built in: what each does, and its own keys. */
+export function serviceKinds(): string {
+  return ['.Bl -tag -width Ds', ...services.flatMap(kindItem), '.El'].join('\n');
+}
+
+function kindItem(kind: AnyServiceModule): readonly string[] {
+  const { name, summary, rfc, port, maxAmplification, udpHazard } = kind;
+  const options = optionsSchema(kind);
+  const facts = [
+    `It ${summary}.`,
+    maxAmplification === undefined ? '' : `Its \`maxAmplification\` is ${maxAmplification} unless it is set.`,
+    udpHazard === undefined ? '' : `UDP on a public address needs \`exposeUdp: true\`, because ${udpHazard}.`,
+  ];
+  return [
+    `.It Cm ${name} Pq RFC ${rfc} , port ${port}`,
+    prose(facts.filter((fact) => fact !== '').join(' ')),
+    ...(Object.keys(options).length > 0 ? [keyList(options)] : []),
+  ];
+}
+
+function keyList(section: Section): string {
+  return [
+    '.Bl -tag -width Ds',
+    ...[...leavesOf(section)].flatMap(({ path, leaf }) => keyItem(path.join('.'), leaf)),
+    '.El',
+  ].join('\n');
+}
+
+function keyItem(key: string, { doc, format, default: value }: Leaf<unknown>): readonly string[] {
+  return [macro('It Cm', key), prose(doc), prose(`It is ${format.expected}. The default is \`${printed(value)}\`.`)];
+}

@@ -1,0 +1,54 @@
+import { released } from '../../../src/clock/release.ts';
+import { commandLineOf } from '../command-line.ts';
+import { type DaemonActions, daemonProgram } from '../../../src/server/command/program.ts';
+import { clientProgram } from '../../../src/client/tool/program.ts';
+import type { Terminal } from '../../../src/client/tool/terminal.ts';
+import { version } from '../../../src/version.ts';
+import { commandList, optionList, synopsis } from './commands.ts';
+import { commonKeys, daemonKeys, ownKeys, serviceKinds } from './config-keys.ts';
+
+/** The command lines of the two programs, which do nothing: only what can be said is of interest. */
+export const daemonCommandLine = commandLineOf(daemonProgram({} as DaemonActions));
+export const clientCommandLine = commandLineOf(clientProgram({} as Terminal, () => async () => {}));
+
+/** For each page in `man`, the parts that are made of the code, by the name that their marks have. */
+export const manualParts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'smallserv.1': {
+    head: head('SMALLSERV', 1),
+    options: optionList(clientCommandLine),
+    tools: commandList(clientCommandLine),
+  },
+  'smallservd.yaml.5': {
+    head: head('SMALLSERVD.YAML', 5),
+    daemon: daemonKeys(),
+    own: ownKeys(),
+    common: commonKeys(),
+    kinds: serviceKinds(),
+  },
+  'smallservd.8': {
+    head: head('SMALLSERVD', 8),
+    synopsis: synopsis(daemonCommandLine),
+    options: optionList(daemonCommandLine),
+    commands: commandList(daemonCommandLine),
+  },
+};
+
+function head(title: string, section: number): string {
+  const date = released.toLocaleDateString('en-US', { dateStyle: 'long', timeZone: 'UTC' });
+  return `.Dd ${date}\n.Dt ${title} ${section}\n.Os smallservd ${version}`;
+}
+
+/**
+ * The page with its parts anew: each stands between the lines `.\" BEGIN NAME` and `.\" END NAME`. Throws a RangeError
+ * where the marks of the page and the parts are not the same.
+ */
+export function withParts(page: string, parts: Readonly<Record<string, string>>): string {
+  const marks = new Set([...page.matchAll(/^\.\\" BEGIN (\w+)$/gm)].map(([, name]) => name));
+  const names = Object.keys(parts);
+  if (marks.size !== names.length || !names.every((name) => marks.has(name)))
+    throw new RangeError(`the page has marks for ${[...marks].join()}, and not for ${names.join()}`);
+  return page.replaceAll(
+    /^(\.\\" BEGIN (\w+)\n)[\s\S]*?(?=^\.\\" END \2$)/gm,
+    (_match, mark: string, name: string) => `${mark}${parts[name]}\n`,
+  );
+}

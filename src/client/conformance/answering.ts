@@ -1,0 +1,180 @@
+import { wireSize } from '../../wire-size.ts';
+import { SmallservdError } from '../../errors.ts';
+import { describeBytes } from './bytes.ts';
+import { type Check, type CheckContext, type CheckedService, Fault, Skip } from './check.ts';
+import { askFor, Inbox } from './datagrams.ts';
+import { betweenDatagramsMs, pause } from './pause.ts';
+
+const burstLength = 30;
+/** A server that drops what piles up while it answers is now and then quick enough for one burst. */
+const bursts = 5;
+const empty = Buffer.alloc(0);
+const long = Buffer.alloc(512, '\n');
+
+/** A datagram that every service answers, with a number so that no two are alike. */
+function request(number: number): Uint8Array {
+  return Buffer.from(`smallserv conform ${number}\r\n`);
+}
+
+/**
+ * The facts of all services that answer datagrams. `maxAmplification`: how many times the size of a request, on the
+ * wire, its answers may have.
+ */
+export function answeringChecks(
+  service: CheckedService,
+  rfc: Check['basis'],
+  maxAmplification: number,
+): readonly Check[] {
+  const common = { service, transport: 'udp' } as const;
+  return [
+    {
+      ...common,
+      id: `${service}.udp.empty`,
+      basis: rfc,
+      fact: 'an empty datagram is answered',
+      async run(context) {
+        await askFor(context, empty);
+      },
+    },
+    {
+      ...common,
+      id: `${service}.udp.any`,
+      basis: rfc,
+      fact: 'a datagram with text in it is answered',
+      async run(context) {
+        await askFor(context, request(0));
+      },
+    },
+    {
+      ...common,
+      id: `${service}.udp.burst`,
+      basis: 'safety',
+      fact: `${burstLength} datagrams in a burst, ${burstLength} answers, ${bursts} times over`,
+      async run(context) {
+        for (let turn = 0; turn < bursts; turn += 1) {
+          const count = await Inbox.with(context, async (inbox) => {
+            const requests = Array.from({ length: burstLength }, (_, number) => request(number));
+            await Promise.all(requests.map(async (each) => inbox.send(each)));
+            const { length } = await inbox.collect(burstLength);
+            return length < burstLength ? (await collectLate(context, inbox)).length : length;
+          });
+          if (count < burstLength) throw new Fault(`${burstLength} answers`, String(count));
+        }
+      },
+    },
+    {
+      ...common,
+      id: `${service}.udp.amplification`,
+      basis: 'safety',
+      fact: `the answer is at most ${maxAmplification === 1 ? 'as large as' : 'twice as large as'} the request, on the wire`,
+      run: async (context) => expectNoAmplification(context, maxAmplification),
+    },
+    {
+      ...common,
+      id: `${service}.udp.source-port-low`,
+      basis: 'safety',
+      fact: 'a datagram from a port below 1024 is not answered',
+      run: async (context) => expectSilence(context, context.dangerousPorts.low),
+    },
+    {
+      ...common,
+      id: `${service}.udp.source-port-reflector`,
+      basis: 'safety',
+      fact: 'a datagram from a known reflector, or from a port of its own, is not answered',
+      run: async (context) => expectSilence(context, context.dangerousPorts.reflectors),
+    },
+  ];
+}
+
+/**
+ * All that has come, once the answer to a later request has shown that the server had the time: GNU inetd sleeps for a
+ * second when the process that served a TCP client ends while it waits for the next one.
+ */
+async function collectLate(context: CheckContext, inbox: Inbox): Promise<readonly Uint8Array[]> {
+  await askFor(context, request(0)).catch(throwUnlessSilent);
+  return inbox.quiet();
+}
+
+/** A server that has fallen silent has had its time, too. */
+function throwUnlessSilent(error: unknown): void {
+  if (!(error instanceof SmallservdError) || error.code !== 'NO_ANSWER') throw error;
+}
+
+/** Of answers of random length, the largest of so many counts. */
+const amplificationRequests = 4;
+
+async function expectNoAmplification(context: CheckContext, most: number): Promise<string> {
+  const requests = [empty, Buffer.from('\n')].flatMap((each) => Array<Uint8Array>(amplificationRequests).fill(each));
+  let later: Promise<unknown> | undefined;
+  const seen = await Promise.all(
+    requests.map(async (each) =>
+      Inbox.with(context, async (inbox) => {
+        await inbox.send(each);
+        // As above; a longer one is answered by those that answer little with little, too.
+        later ??= askFor(context, long).catch(throwUnlessSilent);
+        await later;
+        return { request: each, replies: await inbox.quiet() };
+      }),
+    ),
+  );
+  const isV4 = context.address.family === 4;
+  const measured = seen.map(({ request: { length }, replies }) => {
+    const requestBytes = wireSize(length, isV4);
+    const replyBytes = replies.reduce((sum, reply) => sum + wireSize(reply.length, isV4), 0);
+    const words = `${replyBytes} bytes on the wire for ${requestBytes}`;
+    return { factor: replyBytes / requestBytes, words, bytes: Buffer.concat(replies) };
+  });
+  const worst = measured.reduce((one, other) => (other.factor > one.factor ? other : one));
+  const said = `a factor of ${worst.factor.toFixed(2)}: ${worst.words}`;
+  if (worst.factor <= most) return said;
+  throw new Fault(`a factor of at most ${most}`, `${said}: ${describeBytes(worst.bytes)}`, worst.bytes);
+}
+
+/** Sends a datagram from each of these ports of ours that can be had. Throws `Skip` where none can. */
+async function expectSilence(context: CheckContext, ports: readonly number[]): Promise<string> {
+  return context.alone(async () => {
+    const inboxes = new Map<number, Inbox>();
+    const reasons = new Set<string>();
+    try {
+      for (const port of ports) {
+        try {
+          inboxes.set(port, await Inbox.open(context, port));
+        } catch (error) {
+          reasons.add(whyNot(error));
+        }
+      }
+      if (inboxes.size === 0)
+        throw new Skip(`none of the ports ${ports.join(', ')} can be sent from here: ${[...reasons].join(', ')}`);
+      return await compareAnswers(context, inboxes);
+    } finally {
+      for (const inbox of inboxes.values()) inbox.close();
+    }
+  });
+}
+
+async function compareAnswers(context: CheckContext, inboxes: ReadonlyMap<number, Inbox>): Promise<string> {
+  for (const [port, inbox] of inboxes) {
+    // A firewall that turns it away is silence, too.
+    await inbox.send(request(port)).catch(() => {});
+    await pause(context, betweenDatagramsMs);
+  }
+  // The answer to a later one shows that the server has had the time.
+  await askFor(context, request(0));
+  await Promise.all([...inboxes.values()].map(async (inbox) => inbox.quiet().catch(() => {})));
+  if (context.signal.aborted) throw new SmallservdError('INTERRUPTED', 'interrupted');
+  const answered = [...inboxes].filter(([, { replies }]) => replies.length > 0);
+  const bytes = answered[0]?.[1].replies[0];
+  if (bytes === undefined) return `silent to port ${listPorts(inboxes)}`;
+  throw new Fault('silence', `an answer to port ${listPorts(answered)}: ${describeBytes(bytes)}`, bytes);
+}
+
+function listPorts(inboxes: Iterable<readonly [number, Inbox]>): string {
+  return Array.from(inboxes, ([port]) => port).join(', ');
+}
+
+/** Why a port cannot be had. Throws what has another reason. */
+function whyNot(error: unknown): string {
+  if (!(error instanceof SmallservdError) || error.code !== 'CONNECT_FAILED') throw error;
+  const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  return { EACCES: 'not permitted', EPERM: 'not permitted', EADDRINUSE: 'in use' }[code ?? ''] ?? error.message;
+}

@@ -1,0 +1,91 @@
+import { ask } from '../dial/ask.ts';
+import { Connection } from '../dial/connection.ts';
+import type { HostAddress } from '../dial/resolve-host.ts';
+import type { Patience } from '../dial/wait.ts';
+import { SmallservdError } from '../../errors.ts';
+import type { CheckContext, CheckedService, Transport } from './check.ts';
+import { Inbox } from './datagrams.ts';
+
+/** A service over one transport, and where it is looked for. */
+export interface Place {
+  readonly service: CheckedService;
+  readonly transport: Transport;
+  readonly port: number;
+}
+
+/**
+ * What became of the first try: the address that answered; the address that took what was sent, but is silent, as
+ * discard must be; or why nothing was reached.
+ */
+export type Reach =
+  | { readonly address: HostAddress; readonly isSilent: boolean }
+  | { readonly address: undefined; readonly reason: string };
+
+/** The second one for those that answer only so much for so little. */
+const requests = [Buffer.alloc(0), Buffer.alloc(512, '\n')] as const;
+
+/** Looks whether a service is there, at any of the host's addresses. Throws `INTERRUPTED` only. */
+export async function reach(
+  place: Place,
+  host: string,
+  addresses: readonly [HostAddress, ...HostAddress[]],
+  patience: Omit<CheckContext, 'address' | 'port'>,
+): Promise<Reach> {
+  try {
+    if (place.transport === 'tcp') return await connectTo(place, host, addresses, patience);
+    if (place.service === 'discard') return await sendTo(place, addresses, patience);
+    const [first] = addresses;
+    const family = addresses.length > 1 ? 'ip' : familyOf(first);
+    const target = { host, port: place.port };
+    const { timeoutMs, signal, clock } = patience;
+    const options = { timeoutMs, signal, clock, family } as const;
+    const { peer } = await ask(target, (attempt) => requests[attempt === 0 ? 0 : 1], options);
+    return { address: pinned(addresses, peer.address), isSilent: false };
+  } catch (error) {
+    if (!(error instanceof SmallservdError) || error.code === 'INTERRUPTED') throw error;
+    return { address: undefined, reason: error.message };
+  }
+}
+
+async function connectTo(
+  { port }: Place,
+  host: string,
+  addresses: readonly [HostAddress, ...HostAddress[]],
+  patience: Patience,
+): Promise<Reach> {
+  const family = addresses.every((each) => each.family === addresses[0].family) ? familyOf(addresses[0]) : 'ip';
+  const connection = await Connection.open({ host, port }, { ...patience, family });
+  connection.destroy();
+  return { address: pinned(addresses, connection.peer.address), isSilent: false };
+}
+
+/** A port that takes datagrams is known only by what does not come: ICMP's word that nobody listens. */
+async function sendTo(
+  { port }: Place,
+  addresses: readonly HostAddress[],
+  patience: Omit<CheckContext, 'address' | 'port'>,
+): Promise<Reach> {
+  let refusal: unknown;
+  for (const address of addresses) {
+    try {
+      const replies = await Inbox.with({ ...patience, address, port }, async (inbox) => {
+        await inbox.send(requests[1]);
+        return inbox.quiet();
+      });
+      return { address, isSilent: replies.length === 0 };
+    } catch (error) {
+      if (!(error instanceof SmallservdError) || error.code !== 'CONNECT_FAILED') throw error;
+      refusal = error;
+    }
+  }
+  throw refusal;
+}
+
+function familyOf({ family }: HostAddress): 'ip4' | 'ip6' {
+  return family === 6 ? 'ip6' : 'ip4';
+}
+
+/** The address with its zone, which a socket does not tell. */
+function pinned(addresses: readonly [HostAddress, ...HostAddress[]], seen: string): HostAddress {
+  return addresses.find(({ address }) => address === seen) ?? addresses[0];
+}

@@ -1,0 +1,127 @@
+import { SmallservdError } from '../../errors.ts';
+import { answeringChecks } from './answering.ts';
+import { describeBytes } from './bytes.ts';
+import { type Check, type CheckContext, Fault, Skip } from './check.ts';
+import { askFor, Inbox } from './datagrams.ts';
+import { betweenDatagramsMs, pause } from './pause.ts';
+import { expectBytes, expectFinish, isPeersFault, receive, receiveAll, withConnection } from './stream.ts';
+
+const tcp = { service: 'echo', transport: 'tcp', basis: 'RFC 862' } as const;
+const udp = { service: 'echo', transport: 'udp', basis: 'RFC 862' } as const;
+
+const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+/** Telnet: interrupt process, data mark, do timing mark. */
+const telnetCommands = Buffer.from([0xff, 0xf4, 0xff, 0xf2, 0xff, 0xfd, 0x06]);
+const allSorts = Buffer.concat([Buffer.from('line\r\n\r\0\n'), telnetCommands, everyByte]);
+
+/** So much may be on its way: two windows of any machine hold it, so neither side waits for the other. */
+const chunkLength = 32 * 1024;
+const megabyte = Buffer.alloc(1024 * 1024, Buffer.concat([allSorts, Buffer.from('a length that divides nothing')]));
+
+/** The datagrams' sizes: none, one, RFC 1122's and Ethernet's largest that is not cut, and IPv4's largest. */
+const lengths = [0, 1, 512, 1472, 8192, 65_507];
+
+/** RFC 862. */
+export const echoChecks: readonly Check[] = [
+  {
+    ...tcp,
+    id: 'echo.tcp.bytes',
+    fact: 'every byte comes back, in order, NUL and telnet commands too',
+    run: async (context) =>
+      withConnection(context, async (connection) => {
+        await connection.write(allSorts);
+        expectBytes(await receive(connection, allSorts.length), allSorts, 'the bytes that were sent');
+      }),
+  },
+  {
+    ...tcp,
+    id: 'echo.tcp.megabyte',
+    fact: 'a megabyte comes back, in order',
+    run: async (context) =>
+      withConnection(context, async (connection) => {
+        for (let at = 0; at < megabyte.length; at += chunkLength) {
+          const chunk = megabyte.subarray(at, at + chunkLength);
+          await connection.write(chunk);
+          expectBytes(await receive(connection, chunk.length), chunk, `the bytes that were sent from ${at} on`);
+        }
+      }),
+  },
+  {
+    ...tcp,
+    id: 'echo.tcp.half-close',
+    basis: 'safety',
+    fact: "after the client's FIN the rest comes back, then FIN",
+    run: async (context) =>
+      withConnection(context, async (connection) => {
+        const sent = megabyte.subarray(0, chunkLength);
+        await connection.write(sent);
+        connection.finish();
+        const received = await receiveAll(connection);
+        expectBytes(received.bytes, sent, 'the bytes that were sent');
+        expectFinish(received);
+      }),
+  },
+  {
+    ...tcp,
+    id: 'echo.tcp.fin',
+    fact: 'a FIN without a byte is answered with a FIN without a byte',
+    run: async (context) =>
+      withConnection(context, async (connection) => {
+        connection.finish();
+        const received = await receiveAll(connection);
+        expectFinish(received);
+        if (received.bytes.length > 0) throw new Fault('no byte', describeBytes(received.bytes), received.bytes);
+      }),
+  },
+  ...lengths.map(
+    (length): Check => ({
+      ...udp,
+      id: `echo.udp.length-${length}`,
+      fact: `a datagram of ${length === 1 ? '1 byte' : `${length} bytes`} comes back unchanged`,
+      run: async (context) => expectSame(context, Buffer.alloc(length, allSorts)),
+    }),
+  ),
+  {
+    ...udp,
+    id: 'echo.udp.content',
+    fact: 'of several datagrams none comes back twice, and none with other content',
+    run: async (context) =>
+      Inbox.with(context, async (inbox) => {
+        const sent = Array.from({ length: 5 }, (_, number) => Buffer.from(`datagram ${number}`));
+        for (const each of sent) {
+          await inbox.send(each);
+          await pause(context, betweenDatagramsMs);
+        }
+        await inbox.collect(sent.length);
+        const seen = (await inbox.quiet()).map((each) => Buffer.from(each).toString('latin1')).toSorted();
+        // That none is lost is for the burst to find.
+        const wanted = new Set(sent.map((each) => each.toString('latin1')));
+        if (seen.length > 0 && seen.every((each) => wanted.delete(each))) return;
+        const bytes = Buffer.from(seen.join(''), 'latin1');
+        throw new Fault(
+          `each of ${sent.length} datagrams at most once`,
+          `${seen.length}: ${describeBytes(bytes)}`,
+          bytes,
+        );
+      }),
+  },
+  ...answeringChecks('echo', 'RFC 862', 2).filter(({ id }) => id !== 'echo.udp.empty' && id !== 'echo.udp.any'),
+];
+
+async function expectSame(context: CheckContext, sent: Uint8Array): Promise<void> {
+  let reply: Uint8Array;
+  try {
+    reply = await askFor(context, sent);
+  } catch (error) {
+    if (!isPeersFault(error)) throw error;
+    if (isTooLarge(error)) throw new Skip('no way there takes a datagram of this size');
+    // Fragments are what firewalls like least.
+    const cut = sent.length > 1472 && error.code === 'NO_ANSWER' ? ' (a firewall may have dropped the fragments)' : '';
+    throw new Fault('the same datagram', `${error.message}${cut}`);
+  }
+  expectBytes(reply, sent, `the same ${sent.length} bytes`);
+}
+
+function isTooLarge(error: SmallservdError): boolean {
+  return (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EMSGSIZE';
+}

@@ -1,0 +1,165 @@
+import { setMaxListeners } from 'node:events';
+import { formatHostPort } from '../../address/host-port.ts';
+import { type Clock, systemClock } from '../../clock/clock.ts';
+import { type Family, resolveHost } from '../dial/resolve-host.ts';
+import { SmallservdError } from '../../errors.ts';
+import { formatDuration } from '../../units.ts';
+import {
+  type Check,
+  type CheckContext,
+  type CheckedService,
+  type DangerousPorts,
+  Fault,
+  Skip,
+  type Transport,
+} from './check.ts';
+import { type Place, type Reach, reach } from './discovery.ts';
+
+/** `broken`: the check failed by a fault of its own, which says nothing of the server. */
+export type Outcome = 'holds' | 'fails' | 'unreachable' | 'skipped' | 'broken';
+
+/** What came of a check. */
+export interface CheckResult {
+  readonly id: string;
+  readonly service: CheckedService;
+  readonly transport: Transport;
+  /** An RFC, or `safety`. */
+  readonly basis: Check['basis'];
+  readonly fact: string;
+  readonly outcome: Outcome;
+  /**
+   * What was expected and seen, why it was skipped or broke, or why nothing was reached; may be empty where the fact
+   * holds.
+   */
+  readonly detail: string;
+  /** Where it fails, the bytes that show it, if any came. */
+  readonly bytes?: Uint8Array | undefined;
+}
+
+export interface RunOptions {
+  readonly family?: Family | undefined;
+  readonly timeoutMs: number;
+  readonly quietMs: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly clock?: Clock | undefined;
+  readonly dangerousPorts: DangerousPorts;
+  readonly portOf: (service: CheckedService, transport: Transport) => number;
+  readonly onProgress?: ((done: number, all: number) => void) | undefined;
+}
+
+/**
+ * So many services are checked at a time; the checks of one service follow each other, so that none spoils another's
+ * count.
+ */
+const concurrency = 4;
+/** A check that takes so many timeouts has met a server that dribbles. */
+const checkTimeouts = 6;
+
+type Patience = Omit<CheckContext, 'address' | 'port'>;
+
+/**
+ * Runs the checks against a host, and resolves with a result for each, in their order. Throws `HOST_NOT_FOUND` and
+ * `INTERRUPTED`; whatever a server does is a result.
+ */
+export async function runChecks(
+  host: string,
+  checks: readonly Check[],
+  options: RunOptions,
+): Promise<readonly CheckResult[]> {
+  const { timeoutMs, quietMs, dangerousPorts } = options;
+  const signal = AbortSignal.any(options.signal === undefined ? [] : [options.signal]);
+  // All services at once, and each listens.
+  setMaxListeners(0, signal);
+  const clock = options.clock ?? systemClock;
+  const patience: Patience = { timeoutMs, quietMs, signal, clock, dangerousPorts, alone: oneAfterTheOther() };
+
+  const [first, ...others] = await resolveHost(host, options.family ?? 'ip', patience);
+  if (first === undefined) throw new SmallservdError('HOST_NOT_FOUND', `${host} has no address`);
+  const groups = groupChecks(checks, options.portOf);
+  const reached = await Promise.all(groups.map(async (group) => reach(group, host, [first, ...others], patience)));
+  const isAnybodyThere = reached.some((each) => each.address !== undefined && !each.isSilent);
+
+  let done = 0;
+  const results = new Map<Check, CheckResult>();
+  await eachOf(groups.entries(), async ([index, group]) => {
+    for (const check of group.checks) {
+      results.set(check, await runCheck(check, group.port, reached[index], isAnybodyThere, patience));
+      done += 1;
+      options.onProgress?.(done, checks.length);
+    }
+  });
+  return checks.flatMap((check) => results.get(check) ?? []);
+}
+
+/** The checks of one service over one transport. */
+interface Group extends Place {
+  readonly checks: Check[];
+}
+
+function groupChecks(checks: readonly Check[], portOf: RunOptions['portOf']): readonly Group[] {
+  const groups: Group[] = [];
+  for (const check of checks) {
+    const { service, transport } = check;
+    const group = groups.find((each) => each.service === service && each.transport === transport);
+    if (group !== undefined) group.checks.push(check);
+    else groups.push({ service, transport, port: portOf(service, transport), checks: [check] });
+  }
+  return groups;
+}
+
+async function runCheck(
+  check: Check,
+  port: number,
+  reached: Reach | undefined,
+  isAnybodyThere: boolean,
+  patience: Patience,
+): Promise<CheckResult> {
+  const { id, service, transport, basis, fact } = check;
+  const result = (outcome: Outcome, detail: string, bytes?: Uint8Array): CheckResult => {
+    return { id, service, transport, basis, fact, outcome, detail, ...(bytes !== undefined && { bytes }) };
+  };
+  if (reached?.address === undefined) return result('unreachable', reached?.reason ?? '');
+  if (reached.isSilent && !isAnybodyThere) {
+    const name = formatHostPort(reached.address.address, port);
+    return result('unreachable', `${name} is silent over UDP, as it must be, and as a host is that is not there`);
+  }
+  const limitMs = checkTimeouts * patience.timeoutMs;
+  const limit = new AbortController();
+  const cancel = patience.clock.after(limitMs, () => limit.abort());
+  const signal = AbortSignal.any([patience.signal, limit.signal]);
+  setMaxListeners(0, signal);
+  try {
+    const detail = await check.run({ ...patience, signal, address: reached.address, port });
+    return result('holds', detail ?? '');
+  } catch (error) {
+    if (patience.signal.aborted) throw error;
+    if (error instanceof Fault) return result('fails', error.message, error.bytes);
+    if (error instanceof Skip) return result('skipped', error.message);
+    if (limit.signal.aborted) return result('fails', `expected an end; saw none within ${formatDuration(limitMs)}`);
+    // It was there before the check: that it is not now, or says nothing, is what the check has found.
+    if (error instanceof SmallservdError) return result('fails', error.message);
+    return result('broken', String(error));
+  } finally {
+    cancel();
+  }
+}
+
+/** Runs the task for each, a few at a time, all sharing one supply. */
+async function eachOf<Item>(
+  items: Iterator<Item> & Iterable<Item>,
+  task: (item: Item) => Promise<void>,
+): Promise<void> {
+  const work = async (): Promise<void> => {
+    for (const item of items) await task(item);
+  };
+  await Promise.all(Array.from({ length: concurrency }, work));
+}
+
+function oneAfterTheOther(): CheckContext['alone'] {
+  let last: Promise<unknown> = Promise.resolve();
+  return async (task) => {
+    const result = last.then(task, task);
+    last = result.catch(() => {});
+    return result;
+  };
+}

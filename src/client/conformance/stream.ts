@@ -1,0 +1,69 @@
+import { Connection, type Received } from '../dial/connection.ts';
+import { SmallservdError } from '../../errors.ts';
+import { firstDifference } from '../first-difference.ts';
+import { describeBytes } from './bytes.ts';
+import { type CheckContext, Fault } from './check.ts';
+
+/** Of a server that goes on and on, so much is read. */
+const answerLimit = 64 * 1024;
+
+/** Runs a talk over a connection of its own. */
+export async function withConnection<Value>(
+  context: CheckContext,
+  talk: (connection: Connection) => Promise<Value>,
+): Promise<Value> {
+  const connection = await Connection.open({ host: context.address.address, port: context.port }, context);
+  try {
+    return await talk(connection);
+  } finally {
+    connection.destroy();
+  }
+}
+
+/** The answer of a service that sends it without being asked. */
+export async function readAnswer(context: CheckContext): Promise<Received> {
+  return withConnection(context, async (connection) => receiveAll(connection));
+}
+
+/** All up to the peer's end; an end without a byte is no error, only a reset and silence are. */
+export async function receiveAll(connection: Connection): Promise<Received> {
+  return connection.readAll(answerLimit);
+}
+
+/** Reads until so many bytes have come, or the peer has ended; what comes beyond is part of it. */
+export async function receive(connection: Connection, length: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let received = 0;
+  try {
+    while (received < length) {
+      const chunk = await connection.read();
+      if (chunk === undefined) break;
+      chunks.push(chunk);
+      received += chunk.length;
+    }
+  } catch (error) {
+    if (received === 0 || !isPeersFault(error)) throw error;
+  }
+  return Buffer.concat(chunks);
+}
+
+/** Throws `Fault` unless the bytes are these. */
+export function expectBytes(seen: Uint8Array, expected: Uint8Array, what: string): void {
+  const at = firstDifference(seen, expected);
+  if (at === undefined) return;
+  const rest = seen.subarray(at);
+  const where = at === 0 ? describeBytes(rest) : `${describeBytes(rest)} from byte ${at} on`;
+  throw new Fault(what, rest.length === 0 ? `only ${seen.length} of ${expected.length} bytes` : where, seen);
+}
+
+/** Throws `Fault` unless the peer has ended with FIN. */
+export function expectFinish({ bytes, end }: Received): void {
+  if (end === 'finished') return;
+  const seen = { reset: 'a reset', limit: 'more and more bytes', timeout: 'a connection that stays open' }[end];
+  throw new Fault('FIN after the answer', `${seen} after ${describeBytes(bytes)}`, bytes);
+}
+
+/** What the peer does to us, as opposed to a wish of ours to stop. */
+export function isPeersFault(error: unknown): error is SmallservdError {
+  return error instanceof SmallservdError && error.code !== 'INTERRUPTED';
+}

@@ -1,0 +1,139 @@
+import { formatHostPort } from '../../address/host-port.ts';
+import { type Cancel, systemClock } from '../../clock/clock.ts';
+import { SmallservdError } from '../../errors.ts';
+import type { Endpoint } from './connection.ts';
+import { interleave } from './connect.ts';
+import { DatagramSocket } from './datagram-socket.ts';
+import { type AddressLookup, type Family, type HostAddress, resolveHost } from './resolve-host.ts';
+import type { Target } from './target.ts';
+import { type Patience, waitFor } from './wait.ts';
+
+export interface AskOptions extends Patience {
+  readonly family?: Family | undefined;
+  readonly localPort?: number | undefined;
+  /** Who knows the addresses; by default the system. */
+  readonly lookup?: AddressLookup | undefined;
+  /** The answer may be several datagrams: after each the next is waited for so long. Without it the first is all. */
+  readonly quietMs?: number | undefined;
+}
+
+export interface Answer {
+  readonly bytes: Uint8Array;
+  /** The datagrams after the first, in the order in which they came. */
+  readonly further: readonly Uint8Array[];
+  readonly peer: Endpoint;
+  /** Datagrams that were sent until the answer came. */
+  readonly sent: number;
+  /** Milliseconds from the last datagram that was sent to the first of the answer. */
+  readonly rttMs: number;
+  /** The wall clock when the first came. */
+  readonly answeredAt: Date;
+}
+
+/** How long an address may be silent before the next one is asked, or the same again where it is the only one. */
+const nextAddressMs = 250;
+const againMs = 1000;
+/** Of a peer that goes on and on, so much is taken, and not much more than over TCP. */
+const mostDatagrams = 1000;
+const mostBytes = 64 * 1024;
+
+/**
+ * Sends a request and resolves with the first datagram that comes back, or with several (`quietMs`). Peers drop bursts
+ * and lines drop datagrams, so it asks again every second; of a name with several addresses it asks one after the
+ * other. `request` makes the datagram of the nth attempt, counted from 0. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED`
+ * where every address refuses, and `NO_ANSWER` for silence.
+ */
+export async function ask(
+  target: Target,
+  request: (attempt: number) => Uint8Array,
+  options: AskOptions,
+): Promise<Answer> {
+  const { clock = systemClock } = options;
+  const addresses = interleave(await resolveHost(target.host, options.family ?? 'ip', options, options.lookup));
+  const name = formatHostPort(target.host, target.port);
+  let sent = 0;
+  let sentMs = 0;
+  const silence = (waited: string): SmallservdError => {
+    const times = sent === 1 ? 'one datagram' : `${sent} datagrams`;
+    return new SmallservdError('NO_ANSWER', `${name} is silent over UDP: no answer to ${times} within ${waited}`);
+  };
+  const further: Uint8Array[] = [];
+  let answer: Answer | undefined;
+  const answered = waitFor<Answer>(options, silence, (resolve, reject) => {
+    const sockets = new Map<number, Promise<DatagramSocket>>();
+    const refused = new Set<number>();
+    let isOver = false;
+    let cancel: Cancel | undefined;
+    let answeringIndex: number | undefined;
+    let bytesTaken = 0;
+
+    const heard = (index: number, bytes: Uint8Array): void => {
+      if (answer === undefined) {
+        const { address } = addresses[index] as HostAddress;
+        const peer = { address, port: target.port };
+        const rttMs = clock.monotonicMs() - sentMs;
+        answer = { bytes, further, peer, sent, rttMs, answeredAt: clock.now() };
+        answeringIndex = index;
+      } else {
+        if (index !== answeringIndex) return;
+        // Who was asked twice may answer twice.
+        if (answer.sent > 1 && Buffer.compare(bytes, answer.bytes) === 0) return resolve(answer);
+        further.push(bytes);
+      }
+      const whole = answer;
+      cancel?.();
+      bytesTaken += bytes.length;
+      const isEnough = further.length + 1 >= mostDatagrams || bytesTaken >= mostBytes;
+      if (options.quietMs === undefined || isEnough) resolve(whole);
+      else cancel = clock.after(options.quietMs, () => resolve(whole));
+    };
+    const isAnswered = (): boolean => isOver || answer !== undefined;
+
+    const attempt = (turn: number): void => {
+      const index = turn % addresses.length;
+      const address = addresses[index];
+      if (address === undefined || isAnswered()) return;
+      cancel?.();
+      if (refused.has(index)) return attempt(turn + 1);
+      cancel = clock.after(turn + 1 < addresses.length ? nextAddressMs : againMs, () => attempt(turn + 1));
+      const failed = (error: Error): void => {
+        if (isAnswered() || refused.has(index)) return;
+        refused.add(index);
+        if (refused.size === addresses.length) reject(error);
+        else attempt(turn + 1);
+      };
+      const open = async (): Promise<DatagramSocket> =>
+        DatagramSocket.open(
+          address,
+          target.port,
+          { datagram: (bytes) => heard(index, bytes), failed },
+          options.localPort,
+        );
+      const socket = sockets.get(index) ?? open();
+      sockets.set(index, socket);
+      socket
+        .then((ready) => {
+          if (isAnswered()) return undefined;
+          sentMs = clock.monotonicMs();
+          const bytes = request(sent);
+          sent += 1;
+          return ready.send(bytes);
+        })
+        .catch(failed);
+    };
+    attempt(0);
+    return () => {
+      isOver = true;
+      cancel?.();
+      for (const socket of sockets.values()) socket.then((ready) => ready.close()).catch(() => {});
+    };
+  });
+  try {
+    return await answered;
+  } catch (error) {
+    const isLate = error instanceof SmallservdError && error.code === 'NO_ANSWER';
+    // A peer that never falls quiet has answered all the same.
+    if (isLate && answer !== undefined) return answer;
+    throw error;
+  }
+}

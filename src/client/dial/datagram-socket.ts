@@ -1,0 +1,86 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { SmallservdError } from '../../errors.ts';
+import { describeNetworkError } from './network-error.ts';
+import type { HostAddress } from './resolve-host.ts';
+import type { Endpoint } from './connection.ts';
+import { formatHostPort } from '../../address/host-port.ts';
+
+export interface DatagramHandlers {
+  datagram(bytes: Uint8Array): void;
+  /** The peer's machine, or ours, says that nobody takes datagrams there. */
+  failed(error: SmallservdError): void;
+}
+
+/** A UDP socket that is connected: it hears its peer only, and learns from ICMP where nobody listens (udp(7)). */
+export class DatagramSocket {
+  readonly peer: Endpoint;
+  readonly #socket: Socket;
+  #isClosed = false;
+
+  private constructor(socket: Socket, peer: Endpoint, handlers: DatagramHandlers) {
+    this.#socket = socket;
+    this.peer = peer;
+    socket.on('message', (bytes) => handlers.datagram(bytes));
+    socket.on('error', (error) => handlers.failed(this.#failure(error)));
+  }
+
+  /** Throws `CONNECT_FAILED` where this machine has no way there, or the local port is taken. */
+  static async open(
+    { address, family }: HostAddress,
+    port: number,
+    handlers: DatagramHandlers,
+    localPort = 0,
+  ): Promise<DatagramSocket> {
+    const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', recvBufferSize: 4 * 1024 * 1024 });
+    return new Promise((resolve, reject) => {
+      const failed = (cause: Error): void => {
+        socket.close();
+        const message = `cannot send to ${formatHostPort(address, port)}: ${describeNetworkError(cause)}`;
+        reject(new SmallservdError('CONNECT_FAILED', message, { cause }));
+      };
+      socket.once('error', failed);
+      socket.bind(localPort, () => {
+        socket.connect(port, address, (error?: Error) => {
+          socket.removeListener('error', failed);
+          if (error instanceof Error) failed(error);
+          else resolve(new DatagramSocket(socket, { address, port }, handlers));
+        });
+      });
+    });
+  }
+
+  get local(): Endpoint {
+    const { address, port } = this.#socket.address();
+    return { address, port };
+  }
+
+  /**
+   * Resolves when the kernel has taken it. Throws `CONNECT_FAILED`, also for an ICMP error that an earlier one caused.
+   */
+  async send(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.send(bytes, (error) => (error === null ? resolve() : reject(this.#failure(error))));
+    });
+  }
+
+  /**
+   * Sends, for those who send so many that a promise for each would cost too much. `taken` is told as `send` resolves
+   * or throws.
+   */
+  post(bytes: Uint8Array, taken: (error: Error | null) => void): void {
+    this.#socket.send(bytes, taken);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#socket.close();
+  }
+
+  #failure(cause: Error): SmallservdError {
+    const reason =
+      (cause as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'port unreachable' : describeNetworkError(cause);
+    const name = formatHostPort(this.peer.address, this.peer.port);
+    return new SmallservdError('CONNECT_FAILED', `cannot reach ${name} over UDP: ${reason}`, { cause });
+  }
+}

@@ -1,0 +1,155 @@
+import { createRequire } from 'node:module';
+import { type Clock, systemClock } from '../../clock/clock.ts';
+import { SmallservdError } from '../../errors.ts';
+import type { HostAddress } from './resolve-host.ts';
+
+/**
+ * A socket below UDP and TCP (raw(7)): it sends packets without their IP header, and hears all of its protocol that
+ * this machine receives.
+ */
+export interface RawSocket {
+  /**
+   * Resolves with the time at which the packet left, on the monotonic clock, before anything that answers it is told
+   * of. Throws `CONNECT_FAILED` where the system does not send it.
+   */
+  send(bytes: Uint8Array, address: string): Promise<number>;
+  close(): void;
+}
+
+export interface RawSocketHandlers {
+  /**
+   * A packet came, over IPv4 with its IP header; `atMs` on the monotonic clock. `source` has no zone. The bytes are
+   * only valid during the call.
+   */
+  packet(bytes: Uint8Array, source: string, atMs: number): void;
+  /** Nothing more will come. */
+  failed(error: SmallservdError): void;
+}
+
+export interface RawSocketOptions {
+  readonly family: HostAddress['family'];
+  /** The time to live, over IPv6 the hop limit, of what is sent: 1 to 255. Default: the system's, 64 as a rule. */
+  readonly ttl?: number | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+/**
+ * Opens a socket for ICMP, over IPv6 for ICMPv6. Throws `RAW_SOCKET_MISSING`, `RAW_SOCKET_NOT_PERMITTED`,
+ * `CONNECT_FAILED`.
+ */
+export type OpenIcmpSocket = (options: RawSocketOptions, handlers: RawSocketHandlers) => RawSocket;
+
+/** The parts of the package raw-socket that are used; it may be missing, so its own types may be, too. */
+interface RawSocketPackage {
+  readonly AddressFamily: { readonly IPv4: number; readonly IPv6: number };
+  readonly Protocol: { readonly ICMP: number; readonly ICMPv6: number };
+  readonly SocketLevel: { readonly IPPROTO_IP: number; readonly IPPROTO_IPV6: number };
+  readonly SocketOption: { readonly IP_TTL: number; readonly IPV6_UNICAST_HOPS: number };
+  /** Throws an Error whose message is that of strerror(3); it has no code. */
+  createSocket(options: {
+    readonly addressFamily: number;
+    readonly protocol: number;
+    readonly bufferSize: number;
+  }): PackageSocket;
+}
+
+interface PackageSocket {
+  on(event: 'message', heard: (bytes: Buffer, source: string) => void): void;
+  on(event: 'error', failed: (error: Error) => void): void;
+  setOption(level: number, option: number, value: number): void;
+  /** Calls `leaves` just before it sends. */
+  send(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    address: string,
+    leaves: () => void,
+    sent: (error: Error | null) => void,
+  ): void;
+  close(): void;
+}
+
+/** The largest IP packet. */
+const packetBytes = 65_535;
+/** What the system says of a packet that it told of and then threw away: its checksum was wrong. */
+const nothingThere = 'Resource temporarily unavailable';
+
+export const openIcmpSocket: OpenIcmpSocket = ({ family, ttl, clock = systemClock }, handlers) => {
+  const raw = loadPackage();
+  const socket = createSocket(raw, family);
+  let isClosed = false;
+  const close = (): void => {
+    // Closed twice, or sent to afterwards, the package would open another.
+    if (isClosed) return;
+    isClosed = true;
+    socket.close();
+  };
+  socket.on('message', (bytes, source) => handlers.packet(bytes, source, clock.monotonicMs()));
+  socket.on('error', (cause) => {
+    if (isClosed || cause.message === nothingThere) return;
+    close();
+    handlers.failed(new SmallservdError('CONNECTION_LOST', `the raw socket failed: ${cause.message}`, { cause }));
+  });
+  if (ttl !== undefined) {
+    const { SocketLevel: level, SocketOption: option } = raw;
+    if (family === 6) socket.setOption(level.IPPROTO_IPV6, option.IPV6_UNICAST_HOPS, ttl);
+    else socket.setOption(level.IPPROTO_IP, option.IP_TTL, ttl);
+  }
+  const send = async (bytes: Uint8Array, address: string): Promise<number> =>
+    new Promise((resolve, reject) => {
+      if (isClosed) return reject(new SmallservdError('CONNECTION_LOST', 'the raw socket is closed'));
+      let leftAtMs = 0;
+      const leaves = (): void => {
+        leftAtMs = clock.monotonicMs();
+      };
+      socket.send(bytes, 0, bytes.length, address, leaves, (cause) => {
+        if (cause === null) resolve(leftAtMs);
+        else reject(new SmallservdError('CONNECT_FAILED', `cannot send to ${address}: ${cause.message}`, { cause }));
+      });
+    });
+  return { send, close };
+};
+
+/** Loads it when it is first needed: Node keeps it, and to load the addon a second time would fail. */
+function loadPackage(): RawSocketPackage {
+  try {
+    return createRequire(import.meta.url)('raw-socket') as RawSocketPackage;
+  } catch (cause) {
+    throw new SmallservdError('RAW_SOCKET_MISSING', missing(cause), { cause });
+  }
+}
+
+function createSocket(raw: RawSocketPackage, family: HostAddress['family']): PackageSocket {
+  const { AddressFamily: families, Protocol: protocols } = raw;
+  const addressFamily = family === 6 ? families.IPv6 : families.IPv4;
+  const protocol = family === 6 ? protocols.ICMPv6 : protocols.ICMP;
+  try {
+    return raw.createSocket({ addressFamily, protocol, bufferSize: packetBytes });
+  } catch (cause) {
+    const { message } = cause as Error;
+    if (/not permitted|denied/i.test(message))
+      throw new SmallservdError('RAW_SOCKET_NOT_PERMITTED', notPermitted, { cause });
+    throw new SmallservdError('CONNECT_FAILED', `cannot open a raw socket: ${message}`, { cause });
+  }
+}
+
+const withoutRight =
+  'measure with `smallserv echo HOST --count 5`, which needs no right, but a host with an echo service';
+
+/** capabilities(7), CAP_NET_RAW. */
+const notPermitted = `a raw socket is not permitted: it needs root or the capability CAP_NET_RAW. Three ways out:
+  1. run it as root: sudo smallserv ping HOST
+  2. grant that right alone, to one run:
+       sudo setpriv --reuid $(id -u) --regid $(id -g) --clear-groups --inh-caps +net_raw --ambient-caps +net_raw smallserv ping HOST
+     or to all that this Node runs, until it is replaced: sudo setcap cap_net_raw+ep "$(readlink -f "$(command -v node)")"
+  3. ${withoutRight}`;
+
+function missing(cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const reason = code === 'MODULE_NOT_FOUND' ? 'it is not installed' : (message.split('\n')[0] ?? '');
+  return `the optional addon raw-socket cannot be loaded: ${reason}. Three ways out:
+  1. install it anew where smallservd is installed: npm install --include=optional
+     and where that has to build it, a compiler before: sudo apt-get install g++ make python3, then npm rebuild raw-socket
+  2. use a Node for which it comes ready built: 20 or 22, on Linux with glibc or musl
+  3. ${withoutRight}`;
+}

@@ -1,0 +1,58 @@
+import { lookup as dnsLookup } from 'node:dns';
+import { SmallservdError } from '../../errors.ts';
+import { type Patience, waitFor } from './wait.ts';
+
+/** Which addresses are wanted: of either family, or of one. */
+export type Family = 'ip' | 'ip4' | 'ip6';
+
+export interface HostAddress {
+  /** Without brackets; an IPv6 address may carry a zone. */
+  readonly address: string;
+  readonly family: 4 | 6;
+}
+
+/** getaddrinfo(3), as Node calls it: the addresses in the order in which the system prefers them. */
+export type AddressLookup = (
+  host: string,
+  family: 0 | 4 | 6,
+  done: (error: NodeJS.ErrnoException | null, found: readonly { address: string; family: number }[]) => void,
+) => void;
+
+const familyNumber = { ip: 0, ip4: 4, ip6: 6 } as const;
+const familyWord = { ip: 'address', ip4: 'IPv4 address', ip6: 'IPv6 address' } as const;
+
+/** All addresses of a host, at least one, each once, in the system's order. Throws `HOST_NOT_FOUND`. */
+export async function resolveHost(
+  host: string,
+  family: Family,
+  patience: Patience,
+  lookup: AddressLookup = systemLookup,
+): Promise<readonly HostAddress[]> {
+  const late = (waited: string): SmallservdError =>
+    new SmallservdError('HOST_NOT_FOUND', `no answer to the question for ${host} within ${waited}`);
+  return waitFor(patience, late, (resolve, reject) => {
+    lookup(host, familyNumber[family], (error, found) => {
+      if (error !== null) return reject(notFound(host, family, error));
+      // A name may stand on two lines of /etc/hosts.
+      const addresses = new Map<string, HostAddress>();
+      for (const each of found) addresses.set(each.address, { ...each, family: each.family === 6 ? 6 : 4 });
+      // A literal comes back as it is, whatever family was asked for.
+      const wanted = [...addresses.values()].filter((each) => family === 'ip' || each.family === familyNumber[family]);
+      if (wanted.length === 0) reject(notFound(host, family));
+      else resolve(wanted);
+    });
+    return () => {};
+  });
+}
+
+function notFound(host: string, family: Family, cause?: NodeJS.ErrnoException): SmallservdError {
+  const message =
+    cause?.code === 'EAI_AGAIN' || cause?.code === 'ETIMEOUT'
+      ? `${host} could not be looked up: no name server answers`
+      : `${host} has no ${familyWord[family]}`;
+  return new SmallservdError('HOST_NOT_FOUND', message, { cause });
+}
+
+function systemLookup(...[host, family, done]: Parameters<AddressLookup>): void {
+  dnsLookup(host, { family, all: true, verbatim: true }, done);
+}

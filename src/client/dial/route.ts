@@ -1,0 +1,42 @@
+import { createSocket } from 'node:dgram';
+import { isIP } from 'node:net';
+import { SmallservdError } from '../../errors.ts';
+import { describeNetworkError } from './network-error.ts';
+import type { HostAddress } from './resolve-host.ts';
+
+/** Any but 0: nothing is sent there. */
+const somePort = 9;
+
+/**
+ * The first of a host's addresses that this machine has a route to; for 0.0.0.0 and `::` the loopback address that they
+ * stand for. Sends nothing. Throws `CONNECT_FAILED` where there is none.
+ */
+export async function firstWithRoute(host: string, addresses: readonly HostAddress[]): Promise<HostAddress> {
+  let failure: Error | undefined;
+  for (const each of addresses) {
+    try {
+      return await findRoute(each);
+    } catch (error) {
+      failure ??= error as Error;
+    }
+  }
+  const message = `cannot reach ${host}: ${describeNetworkError(failure)}`;
+  throw new SmallservdError('CONNECT_FAILED', message, { cause: failure });
+}
+
+/** To connect a UDP socket finds the route and no more (udp(7)). */
+async function findRoute({ address, family }: HostAddress): Promise<HostAddress> {
+  const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
+  try {
+    return await new Promise((resolve, reject) => {
+      socket.once('error', reject);
+      socket.connect(somePort, address, (error?: Error) => {
+        if (error instanceof Error) return reject(error);
+        const remote = socket.remoteAddress().address;
+        resolve({ address: remote, family: isIP(remote) === 6 ? 6 : 4 });
+      });
+    });
+  } finally {
+    socket.close();
+  }
+}

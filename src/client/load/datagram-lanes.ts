@@ -1,0 +1,163 @@
+import { DatagramSocket } from '../dial/datagram-socket.ts';
+import { networkErrorKind } from '../dial/network-error.ts';
+import { isAnswerLength, type Lane, type LaneEvents, laneFailures, type LoadPeer, payloadCount } from './lane.ts';
+
+/**
+ * A lane over a UDP socket of its own. After a failure it opens another, on another port: what comes late for the old
+ * one finds nobody, and is never taken for the answer to a later request.
+ */
+abstract class DatagramLane implements Lane {
+  protected readonly events: LaneEvents;
+  protected socket: DatagramSocket | undefined;
+  readonly #peer: LoadPeer;
+  /** Tells one opening from the next while a socket is on its way. */
+  #opening = 0;
+
+  constructor(peer: LoadPeer, events: LaneEvents) {
+    this.#peer = peer;
+    this.events = events;
+  }
+
+  open(): void {
+    const opening = ++this.#opening;
+    const failed = (error: Error): void => {
+      if (opening === this.#opening) this.fail(kindOf(error));
+    };
+    const datagram = (bytes: Uint8Array): void => {
+      if (opening === this.#opening) this.received(bytes);
+    };
+    const opened = (socket: DatagramSocket): void => {
+      if (opening !== this.#opening) return socket.close();
+      this.socket = socket;
+      this.events.ready();
+    };
+    DatagramSocket.open(this.#peer.address, this.#peer.port, { datagram, failed }).then(opened, failed);
+  }
+
+  abstract request(): void;
+
+  close(): void {
+    this.#opening += 1;
+    this.socket?.close();
+    this.socket = undefined;
+  }
+
+  protected abstract received(bytes: Uint8Array): void;
+
+  /** What to tell `post`: one function for all datagrams. */
+  protected readonly taken = (error: Error | null): void => {
+    if (error !== null && this.socket !== undefined) this.fail(kindOf(error));
+  };
+
+  protected fail(kind: string): void {
+    this.close();
+    this.events.failed(kind);
+  }
+}
+
+/** ICMP says of a closed port what a reset says over TCP. */
+function kindOf(error: Error): string {
+  const cause = error.cause ?? error;
+  return (cause as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'port unreachable' : networkErrorKind(cause);
+}
+
+/** Echo over UDP: a datagram out, the same back. */
+export class EchoDatagramLane extends DatagramLane {
+  readonly #payloads: readonly Buffer[];
+  #turn: number;
+  #expected: Buffer | undefined;
+  #before: Buffer | undefined;
+
+  constructor(peer: LoadPeer, index: number, payloads: readonly Buffer[], events: LaneEvents) {
+    super(peer, events);
+    this.#payloads = payloads;
+    this.#turn = index * 7;
+  }
+
+  request(): void {
+    const payload = this.#payloads[this.#turn++ % payloadCount] as Buffer;
+    this.#expected = payload;
+    this.socket?.post(payload, this.taken);
+    this.events.moved(payload.length, 0);
+  }
+
+  override close(): void {
+    super.close();
+    this.#expected = undefined;
+    this.#before = undefined;
+  }
+
+  protected received(bytes: Uint8Array): void {
+    const expected = this.#expected;
+    // The network may deliver an answer twice.
+    if (this.#before?.equals(bytes) === true) return;
+    if (expected?.equals(bytes) !== true) return this.fail(laneFailures.wrong);
+    this.#before = expected;
+    this.#expected = undefined;
+    this.events.moved(0, bytes.length);
+    this.events.answered();
+  }
+}
+
+/** A datagram out, whatever comes back: daytime, time, qotd, systat, chargen. */
+export class AskLane extends DatagramLane {
+  readonly #question: Buffer;
+  readonly #service: string;
+  #isAsked = false;
+
+  constructor(peer: LoadPeer, service: string, question: Buffer, events: LaneEvents) {
+    super(peer, events);
+    this.#service = service;
+    this.#question = question;
+  }
+
+  request(): void {
+    this.#isAsked = true;
+    this.socket?.post(this.#question, this.taken);
+    this.events.moved(this.#question.length, 0);
+  }
+
+  override close(): void {
+    super.close();
+    this.#isAsked = false;
+  }
+
+  protected received(bytes: Uint8Array): void {
+    this.events.moved(0, bytes.length);
+    // Systat may answer in several datagrams.
+    if (!this.#isAsked) return;
+    this.#isAsked = false;
+    // A datagram of chargen may be empty (RFC 864).
+    if (this.#service !== 'chargen' && !isAnswerLength(this.#service, bytes.length))
+      return this.fail(laneFailures.wrong);
+    this.events.answered();
+  }
+}
+
+/** Discard over UDP: a request is done when the kernel has taken it; whether it arrives nobody can tell. */
+export class DiscardDatagramLane extends DatagramLane {
+  readonly #payload: Buffer;
+
+  constructor(peer: LoadPeer, payload: Buffer, events: LaneEvents) {
+    super(peer, events);
+    this.#payload = payload;
+  }
+
+  request(): void {
+    const { socket } = this;
+    socket?.post(this.#payload, (error) => {
+      if (socket !== this.socket) return;
+      if (error !== null) return this.fail(kindOf(error));
+      this.events.moved(this.#payload.length, 0);
+      // A kernel that takes all at once would never let the event loop turn.
+      setImmediate(() => {
+        if (socket === this.socket) this.events.answered();
+      });
+    });
+  }
+
+  /** Nothing should come; it is counted, not judged. */
+  protected received(bytes: Uint8Array): void {
+    this.events.moved(0, bytes.length);
+  }
+}

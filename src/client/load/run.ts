@@ -1,0 +1,289 @@
+import type { Cancel, Clock } from '../../clock/clock.ts';
+import { Latency } from '../latency.ts';
+import { type Lane, type LaneFactory, laneFailures } from './lane.ts';
+import { ClosedSchedule, type LoadSchedule, OpenSchedule } from './schedule.ts';
+
+export interface LoadRunOptions {
+  /** How many lanes carry the load. */
+  readonly connections: number;
+  readonly durationMs: number;
+  /** Requests a second in all; without it each lane sends the next when the last was answered. */
+  readonly perSecond?: number | undefined;
+  /** The load ends when so many requests are done. */
+  readonly requests?: number | undefined;
+  /** Whether lanes flow: bytes without requests. */
+  readonly isFlow: boolean;
+  /** For a connection, an answer, and the next bytes of a flow. */
+  readonly timeoutMs: number;
+  /** The kind of failure that silence is. */
+  readonly silence: typeof laneFailures.timeout | typeof laneFailures.lost;
+  readonly clock: Clock;
+  /** Calls the task when so many milliseconds have passed, 0 or more. Too early does no harm: it is asked again. */
+  readonly wake: (ms: number, task: () => void) => Cancel;
+}
+
+/** What was counted so far. */
+export interface LoadCounts {
+  readonly elapsedMs: number;
+  readonly answered: number;
+  /** All errors. */
+  readonly failed: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
+/** How a lane stands; in `resting` it has failed, and is opened again soon. */
+const states = { opening: 0, ready: 1, busy: 2, resting: 3, closed: 4 } as const;
+
+/** A lane that failed is opened again after this long: a peer that refuses everything is not flooded. */
+const restMs = 100;
+const shortestSweepMs = 10;
+const longestSweepMs = 250;
+
+/**
+ * One load from begin to end: deals requests to lanes as the schedule wants, keeps time and counts. It starts to count
+ * when all lanes have opened, or failed to. Nothing is allocated for a request.
+ */
+export class LoadRun {
+  /** From when a request was due to its answer. */
+  readonly response = new Latency();
+  /** From when it was sent. */
+  readonly service = new Latency();
+  /** How often each kind of failure came. */
+  readonly errors = new Map<string, number>();
+  readonly #options: LoadRunOptions;
+  readonly #clock: Clock;
+  readonly #lanes: readonly Lane[];
+  readonly #states: Uint8Array;
+  /** Since when a lane opens, waits for its answer, or has moved nothing. */
+  readonly #sinceMs: Float64Array;
+  readonly #dueMs: Float64Array;
+  /** The lanes that have nothing to do, in a ring: all take their turn. */
+  readonly #free: Int32Array;
+  #firstFree = 0;
+  #freeCount = 0;
+  #unopened: number;
+  #busyCount = 0;
+  #schedule: LoadSchedule | undefined;
+  #startMs = 0;
+  #endMs: number | undefined;
+  #requestsDone = 0;
+  #failed = 0;
+  #bytesSent = 0;
+  #bytesReceived = 0;
+  readonly #endings = new Set<Cancel>();
+  #cancelWake: Cancel | undefined;
+  #done: () => void = () => {};
+
+  constructor(options: LoadRunOptions, makeLane: LaneFactory) {
+    const { connections } = options;
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#states = new Uint8Array(connections);
+    this.#sinceMs = new Float64Array(connections);
+    this.#dueMs = new Float64Array(connections);
+    this.#free = new Int32Array(connections);
+    this.#unopened = connections;
+    this.#lanes = Array.from({ length: connections }, (_lane, index) =>
+      makeLane(index, {
+        ready: () => this.#ready(index),
+        answered: () => this.#answered(index),
+        moved: (sentBytes, receivedBytes) => this.#moved(index, sentBytes, receivedBytes),
+        failed: (kind) => this.#laneFailed(index, kind),
+      }),
+    );
+  }
+
+  /** `done` is called once, when the load has ended by itself; all lanes are closed then. */
+  start(done: () => void): void {
+    this.#done = done;
+    const { timeoutMs } = this.#options;
+    const sweepMs = Math.min(longestSweepMs, Math.max(shortestSweepMs, timeoutMs / 10));
+    this.#endings.add(this.#clock.every(sweepMs, () => this.#sweep()));
+    for (let index = 0; index < this.#lanes.length; index += 1) this.#open(index);
+  }
+
+  /** Ends the load at once, and closes all lanes. */
+  stop(): void {
+    if (this.#endMs !== undefined) return;
+    this.#endMs = this.#clock.monotonicMs();
+    this.#cancelWake?.();
+    for (const end of this.#endings) end();
+    this.#states.fill(states.closed);
+    for (const lane of this.#lanes) lane.close();
+  }
+
+  counts(): LoadCounts {
+    return {
+      elapsedMs: this.#schedule === undefined ? 0 : (this.#endMs ?? this.#clock.monotonicMs()) - this.#startMs,
+      answered: this.response.count,
+      failed: this.#failed,
+      bytesSent: this.#bytesSent,
+      bytesReceived: this.#bytesReceived,
+    };
+  }
+
+  /** Requests that were sent, and neither answered nor failed. */
+  get unfinished(): number {
+    return this.#busyCount;
+  }
+
+  /** Requests that were due and not sent, and for how long the oldest of them has been due. */
+  get backlog(): { readonly waiting: number; readonly behindMs: number } {
+    const nowMs = this.#endMs ?? this.#clock.monotonicMs();
+    const waiting = this.#schedule?.waiting(nowMs) ?? 0;
+    return { waiting, behindMs: waiting === 0 ? 0 : nowMs - (this.#schedule?.nextDueMs(nowMs) ?? nowMs) };
+  }
+
+  #open(index: number): void {
+    this.#states[index] = states.opening;
+    this.#sinceMs[index] = this.#clock.monotonicMs();
+    this.#lanes[index]?.open();
+  }
+
+  #ready(index: number): void {
+    this.#states[index] = states.ready;
+    if (this.#schedule === undefined) {
+      this.#putFree(index);
+      this.#opened();
+    } else this.#next(index, this.#clock.monotonicMs());
+  }
+
+  /** One more of the lanes has opened or failed for the first time. */
+  #opened(): void {
+    this.#unopened -= 1;
+    if (this.#unopened > 0) return;
+    const { perSecond, requests = Infinity, durationMs } = this.#options;
+    this.#startMs = this.#clock.monotonicMs();
+    this.#schedule =
+      perSecond === undefined
+        ? new ClosedSchedule(requests)
+        : // What would be due at the end, or later, is no part of the load.
+          new OpenSchedule(this.#startMs, perSecond, Math.min(requests, Math.ceil((durationMs * perSecond) / 1000)));
+    this.#finishAt(this.#startMs + durationMs);
+    for (const [index, state] of this.#states.entries()) if (state === states.resting) this.#rest(index);
+    this.#deal();
+  }
+
+  /** Gives lanes that are free the requests that are due, and comes back when the next one is. */
+  #deal(): void {
+    this.#cancelWake = undefined;
+    const nowMs = this.#clock.monotonicMs();
+    while (this.#freeCount > 0 && this.#endMs === undefined) {
+      const dueMs = this.#schedule?.take(nowMs);
+      if (dueMs === undefined) break;
+      this.#send(this.#takeFree(), dueMs, nowMs);
+    }
+    this.#wakeForNext();
+  }
+
+  #wakeForNext(): void {
+    if (this.#cancelWake !== undefined || this.#freeCount === 0 || this.#endMs !== undefined) return;
+    const nowMs = this.#clock.monotonicMs();
+    const dueMs = this.#schedule?.nextDueMs(nowMs) ?? Infinity;
+    if (dueMs !== Infinity) this.#cancelWake = this.#options.wake(Math.max(0, dueMs - nowMs), () => this.#deal());
+  }
+
+  /** A lane has nothing to do: it takes the request that has waited longest, or waits itself. */
+  #next(index: number, nowMs: number): void {
+    const dueMs = this.#schedule?.take(nowMs);
+    if (dueMs !== undefined) return this.#send(index, dueMs, nowMs);
+    this.#putFree(index);
+    this.#wakeForNext();
+  }
+
+  #send(index: number, dueMs: number, nowMs: number): void {
+    this.#states[index] = states.busy;
+    this.#busyCount += 1;
+    this.#sinceMs[index] = nowMs;
+    this.#dueMs[index] = dueMs;
+    this.#lanes[index]?.request();
+  }
+
+  #answered(index: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.response.record(Math.max(0, nowMs - (this.#dueMs[index] ?? nowMs)));
+    this.service.record(Math.max(0, nowMs - (this.#sinceMs[index] ?? nowMs)));
+    this.#states[index] = states.ready;
+    if (!this.#requestDone()) this.#next(index, nowMs);
+  }
+
+  #moved(index: number, sentBytes: number, receivedBytes: number): void {
+    this.#bytesSent += sentBytes;
+    this.#bytesReceived += receivedBytes;
+    if (this.#options.isFlow) this.#sinceMs[index] = this.#clock.monotonicMs();
+  }
+
+  #laneFailed(index: number, kind: string): void {
+    const was = this.#states[index];
+    this.#states[index] = states.resting;
+    this.errors.set(kind, (this.errors.get(kind) ?? 0) + 1);
+    this.#failed += 1;
+    if (was === states.ready) this.#removeFree(index);
+    // Before the start nothing is tried twice: it waits for each lane's first result.
+    if (this.#schedule !== undefined) this.#rest(index);
+    else if (was === states.opening) this.#opened();
+    if (was === states.busy) this.#requestDone();
+  }
+
+  #rest(index: number): void {
+    const cancel = this.#clock.after(restMs, () => {
+      this.#endings.delete(cancel);
+      this.#open(index);
+    });
+    this.#endings.add(cancel);
+  }
+
+  /** Counts a request that is over, however it ended. True: it was the last, and the load has ended. */
+  #requestDone(): boolean {
+    this.#busyCount -= 1;
+    this.#requestsDone += 1;
+    if (this.#requestsDone !== this.#options.requests) return false;
+    this.#finish();
+    return true;
+  }
+
+  #finishAt(endMs: number): void {
+    const leftMs = endMs - this.#clock.monotonicMs();
+    // Node's timers have whole milliseconds, and may be a part of one early.
+    if (leftMs <= 0) this.#finish();
+    else this.#endings.add(this.#clock.after(Math.ceil(leftMs), () => this.#finishAt(endMs)));
+  }
+
+  #finish(): void {
+    this.stop();
+    this.#done();
+  }
+
+  /** Gives up what has taken too long. One timer for all: a request costs none. */
+  #sweep(): void {
+    const lateMs = this.#clock.monotonicMs() - this.#options.timeoutMs;
+    for (let index = 0; index < this.#lanes.length; index += 1) {
+      const state = this.#states[index];
+      if (state !== states.busy && state !== states.opening) continue;
+      if ((this.#sinceMs[index] ?? 0) > lateMs) continue;
+      this.#lanes[index]?.close();
+      this.#laneFailed(index, state === states.busy ? this.#options.silence : laneFailures.timeout);
+    }
+  }
+
+  #putFree(index: number): void {
+    this.#free[(this.#firstFree + this.#freeCount) % this.#free.length] = index;
+    this.#freeCount += 1;
+  }
+
+  #takeFree(): number {
+    const index = this.#free[this.#firstFree] ?? 0;
+    this.#firstFree = (this.#firstFree + 1) % this.#free.length;
+    this.#freeCount -= 1;
+    return index;
+  }
+
+  /** Takes a lane out that failed while it had nothing to do. */
+  #removeFree(index: number): void {
+    for (let left = this.#freeCount; left > 0; left -= 1) {
+      const each = this.#takeFree();
+      if (each !== index) this.#putFree(each);
+    }
+  }
+}

@@ -1,0 +1,176 @@
+import { LoadStream, type LoadStreamEvents } from '../dial/load-stream.ts';
+import { networkErrorKind } from '../dial/network-error.ts';
+import { isAnswerLength, type Lane, type LaneEvents, laneFailures, type LoadPeer, payloadCount } from './lane.ts';
+
+/** A lane over a TCP connection that stays; what happens on it is told to the lane itself. */
+abstract class StreamLane implements Lane, LoadStreamEvents {
+  protected readonly events: LaneEvents;
+  protected stream: LoadStream | undefined;
+  readonly #peer: LoadPeer;
+  /** A connection that is there already, for the first time that the lane opens. */
+  #first: LoadStream | undefined;
+
+  constructor(peer: LoadPeer, events: LaneEvents, first?: LoadStream) {
+    this.#peer = peer;
+    this.events = events;
+    this.#first = first;
+  }
+
+  open(): void {
+    const first = this.#first;
+    this.#first = undefined;
+    this.stream = first ?? LoadStream.open(this.#peer.address, this.#peer.port, this);
+    if (first === undefined) return;
+    first.attach(this);
+    this.connected();
+  }
+
+  abstract request(): void;
+
+  close(): void {
+    this.stream?.destroy();
+    this.stream = undefined;
+  }
+
+  connected(): void {
+    this.events.ready();
+  }
+
+  abstract data(bytes: Uint8Array, length: number): void;
+
+  ended(): void {
+    this.fail(laneFailures.closed);
+  }
+
+  failed(error: Error): void {
+    this.fail(networkErrorKind(error));
+  }
+
+  protected fail(kind: string): void {
+    this.close();
+    this.events.failed(kind);
+  }
+}
+
+/** Echo over TCP: a payload out, the same bytes back, in as many pieces as they come. */
+export class EchoStreamLane extends StreamLane {
+  readonly #payloads: readonly Buffer[];
+  #turn: number;
+  #expected: Buffer | undefined;
+  #got = 0;
+
+  constructor(peer: LoadPeer, index: number, payloads: readonly Buffer[], events: LaneEvents, first?: LoadStream) {
+    super(peer, events, first);
+    this.#payloads = payloads;
+    this.#turn = index * 7;
+  }
+
+  request(): void {
+    const payload = this.#payloads[this.#turn++ % payloadCount] as Buffer;
+    this.#expected = payload;
+    this.#got = 0;
+    this.stream?.write(payload);
+    this.events.moved(payload.length, 0);
+  }
+
+  data(bytes: Uint8Array, length: number): void {
+    const expected = this.#expected;
+    const got = this.#got;
+    const end = got + length;
+    if (expected === undefined || end > expected.length || expected.compare(bytes, 0, length, got, end) !== 0)
+      return this.fail(laneFailures.wrong);
+    this.#got = end;
+    this.events.moved(0, length);
+    if (end < expected.length) return;
+    this.#expected = undefined;
+    this.events.answered();
+  }
+
+  override close(): void {
+    super.close();
+    this.#expected = undefined;
+  }
+}
+
+/** Discard over TCP: blocks go out as fast as the peer takes them. */
+export class DiscardStreamLane extends StreamLane {
+  readonly #block: Buffer;
+
+  constructor(peer: LoadPeer, block: Buffer, events: LaneEvents, first?: LoadStream) {
+    super(peer, events, first);
+    this.#block = block;
+  }
+
+  request(): void {
+    const { stream } = this;
+    stream?.write(this.#block, (error) => {
+      if (stream !== this.stream || (error ?? null) !== null) return;
+      this.events.moved(this.#block.length, 0);
+      // A kernel that takes all at once would never let the event loop turn.
+      setImmediate(() => {
+        if (stream === this.stream) this.request();
+      });
+    });
+  }
+
+  /** Nothing should come; it is counted, not judged. */
+  data(_bytes: Uint8Array, length: number): void {
+    this.events.moved(0, length);
+  }
+}
+
+/** Chargen over TCP: what comes is counted. */
+export class ChargenStreamLane extends StreamLane {
+  request(): void {}
+
+  data(_bytes: Uint8Array, length: number): void {
+    this.events.moved(0, length);
+  }
+}
+
+/** A connection for each request: the peer answers by itself, and finishes. */
+export class FetchLane extends StreamLane {
+  readonly #target: LoadPeer;
+  readonly #service: string;
+  #got = 0;
+
+  constructor(peer: LoadPeer, service: string, events: LaneEvents) {
+    super(peer, events);
+    this.#target = peer;
+    this.#service = service;
+  }
+
+  /** The connection is part of the request. */
+  override open(): void {
+    this.events.ready();
+  }
+
+  request(): void {
+    this.#got = 0;
+    this.stream = LoadStream.open(this.#target.address, this.#target.port, this);
+  }
+
+  override connected(): void {}
+
+  data(_bytes: Uint8Array, length: number): void {
+    this.#got += length;
+    this.events.moved(0, length);
+  }
+
+  override ended(): void {
+    if (this.#got === 0) return this.fail(laneFailures.closed);
+    this.#finish();
+  }
+
+  /** A reset after the answer is what servers do that leave input unread. */
+  override failed(error: Error): void {
+    if (this.#got === 0) super.failed(error);
+    else this.#finish();
+  }
+
+  #finish(): void {
+    if (!isAnswerLength(this.#service, this.#got)) return this.fail(laneFailures.wrong);
+    this.close();
+    this.events.answered();
+  }
+}

@@ -1,0 +1,100 @@
+import { Option } from 'commander';
+import { type Chargen, chargen } from '../chargen.ts';
+import type { Deviation } from '../chargen-pattern.ts';
+import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import type { Terminal } from './terminal.ts';
+import {
+  clientOptions,
+  type NetworkOptions,
+  printJson,
+  sizeOption,
+  type Tool,
+  wholeNumberOption,
+  withProtocol,
+} from './tool.ts';
+import { formatTransfer, showTransfer } from './transfer.ts';
+
+interface ChargenToolOptions extends NetworkOptions {
+  readonly bytes?: number;
+  readonly lines?: number;
+  readonly verify?: true;
+}
+
+/** Enough for the pattern to repeat 149 times. */
+const verifiedBytes = 1024 * 1024;
+const lineFeed = 0x0a;
+
+export const chargenTool: Tool = {
+  name: 'chargen',
+  summary: 'take a part of the endless characters, and check their pattern (RFC 864)',
+  examples: [
+    ['chargen localhost:1219', 'ten lines'],
+    ['chargen localhost:1219 --bytes 1MiB | wc -c', 'so many bytes, for another program'],
+    ['chargen localhost:1219 --verify', 'compare 1MiB with the pattern instead of printing it'],
+    ['chargen -u localhost:1219', 'one datagram of 0 to 512 bytes'],
+  ],
+  define(command, terminal, run) {
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 19 unless given'))
+      .addOption(new Option('--bytes <size>', 'stop after so many bytes').argParser(sizeOption).conflicts('lines'))
+      .addOption(
+        new Option('--lines <count>', 'stop after so many lines (default: 10)').argParser(wholeNumberOption(1)),
+      )
+      .option('--verify', 'compare with the pattern instead of printing, 1MiB unless told otherwise')
+      .action(
+        run(async (host: string, options: ChargenToolOptions) => {
+          const isQuiet = options.verify === true || options.json === true;
+          const amount = amountOf(options);
+          let last = lineFeed;
+          const print = async (bytes: Uint8Array): Promise<void> => {
+            last = bytes.at(-1) ?? last;
+            await terminal.printPeer(bytes);
+          };
+          const result = await chargen(host, {
+            ...clientOptions(options, terminal),
+            ...amount,
+            verify: options.verify === true,
+            onBytes: isQuiet ? undefined : print,
+            onProgress: isQuiet ? showTransfer(terminal, amount.bytes) : undefined,
+          });
+          if (options.json === true) printJson(terminal, result);
+          else if (options.verify === true) terminal.print(`${formatTransfer(result)}${holds(result)}\n`);
+          else if (terminal.isTerminal && last !== lineFeed) terminal.print('\n');
+          return judge(terminal, result, isQuiet);
+        }),
+      );
+  },
+};
+
+function amountOf({ bytes, lines, verify, udp }: ChargenToolOptions): { bytes?: number; lines?: number } {
+  if (bytes !== undefined) return { bytes };
+  if (lines !== undefined) return { lines };
+  return verify === true && udp !== true ? { bytes: verifiedBytes } : {};
+}
+
+function holds({ end }: Chargen): string {
+  return end === 'enough' ? ': all as RFC 864 has it' : '';
+}
+
+/** Says what is wrong, and returns the exit code for it. */
+function judge(terminal: Terminal, result: Chargen, isQuiet: boolean): ExitCode {
+  const { end, deviation } = result;
+  if (deviation !== undefined) terminal.complain(describeDeviation(deviation));
+  const figures = isQuiet ? `after ${result.bytes} bytes` : `after ${formatTransfer(result)}`;
+  if (end === 'finished') terminal.complain(`the server finished ${figures}: the stream has no end of its own`);
+  else if (end === 'reset') terminal.complain(`the server reset the connection ${figures}`);
+  else if (end === 'timeout') terminal.complain(`the server fell silent ${figures}`);
+  else if (end === 'interrupted') terminal.complain(`interrupted ${figures}`);
+  if (end === 'enough') return exitCodes.stopped;
+  return end === 'interrupted' ? exitCodes.interrupted : exitCodes.failed;
+}
+
+function describeDeviation({ offset, expected, got }: Deviation): string {
+  const wanted = expected === undefined ? 'the end of the datagram' : describeByte(expected);
+  return `not the pattern of RFC 864: at offset ${offset} expected ${wanted}, got ${describeByte(got)}`;
+}
+
+/** `0x41 "A"`. */
+function describeByte(byte: number): string {
+  const hexadecimal = `0x${byte.toString(16).padStart(2, '0')}`;
+  return byte >= 0x20 && byte < 0x7f ? `${hexadecimal} ${JSON.stringify(String.fromCharCode(byte))}` : hexadecimal;
+}

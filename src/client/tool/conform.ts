@@ -1,0 +1,145 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type CheckResult, type ConformResult, conform } from '../conform.ts';
+import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { escapeControls } from '../../terminal-text.ts';
+import type { Terminal } from './terminal.ts';
+import { clientOptions, type NetworkOptions, printJson, type Tool, wholeNumberOption, withNetwork } from './tool.ts';
+
+interface ConformToolOptions extends NetworkOptions {
+  readonly services?: readonly string[];
+  readonly basePort: number;
+  readonly port?: Readonly<Record<string, number>>;
+  readonly tcpOnly?: true;
+  readonly udpOnly?: true;
+}
+
+const notes = `
+A fact is one of the RFC that is named beside it, or of safety: what keeps a server from harm, and from doing harm to others.
+Datagrams are sent from a port that the system chooses, but for two checks of safety that need ports which a service might
+have: below 1024, for which one must be root, and those of well-known reflectors.
+What fails makes the exit code 1, and so does a check that breaks; it is 2 where nothing at all was reached.`;
+
+export const conformTool: Tool = {
+  name: 'conform',
+  summary: 'hold any server against the facts of the RFCs and of safety',
+  examples: [
+    ['conform server.example', 'all services on their own ports'],
+    ['conform localhost --base-port 1200 --port daytime=1200 --port echo=1201', 'smallservd as it is shipped'],
+    ['conform 192.0.2.1 --services time,daytime --udp-only', 'two services, over UDP only'],
+  ],
+  define(command, terminal, run) {
+    command.argument('<host>', 'HOST, without a port');
+    addOptions(command)
+      .addHelpText('after', notes)
+      .action(
+        run(async (host: string, options: ConformToolOptions) => {
+          const result = await conform(host, {
+            ...clientOptions(options, terminal),
+            services: options.services,
+            transport: options.tcpOnly === true ? 'tcp' : options.udpOnly === true ? 'udp' : undefined,
+            basePort: options.basePort,
+            ports: options.port,
+            onProgress: (done, all) => terminal.showProgress(`${done} of ${all} checks`),
+          });
+          if (options.json === true) printJson(terminal, result);
+          else if (isReached(result)) printResult(result, terminal);
+          return judge(result, terminal);
+        }),
+      );
+  },
+};
+
+function addOptions(command: Command): Command {
+  return withNetwork(
+    command
+      .option('--services <names>', 'these only, such as echo,time', (text) => text.split(','))
+      .addOption(
+        new Option('--base-port <number>', "added to each service's own port: with 1200, chargen has 1219")
+          .argParser(wholeNumberOption(0, 65_535))
+          .default(0),
+      )
+      .option('--port <service=number>', 'the port of one service; can be given again', addPort)
+      .addOption(new Option('--tcp-only', 'over TCP only').conflicts('udpOnly'))
+      .option('--udp-only', 'over UDP only'),
+  );
+}
+
+function addPort(text: string, before: Readonly<Record<string, number>> = {}): Readonly<Record<string, number>> {
+  const match = /^([a-z]+)=(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match?.[1] === undefined || !(port >= 1 && port <= 65_535))
+    throw new InvalidArgumentError('Expected a service and a port from 1 to 65535, such as echo=1201.');
+  return { ...before, [match[1]]: port };
+}
+
+function isReached({ checks, counts }: ConformResult): boolean {
+  return checks.length > counts.unreachable;
+}
+
+/** Says what the table does not, and returns the exit code. */
+export function judge(result: ConformResult, terminal: Pick<Terminal, 'complain'>): ExitCode {
+  const { host, checks, counts } = result;
+  if (!isReached(result)) {
+    terminal.complain(`nothing of ${host} could be reached: ${reasonOf(checks)}`);
+    return exitCodes.unreachable;
+  }
+  if (counts.broken > 0)
+    terminal.complain(`${counts.broken} of the checks broke, by a fault of smallserv: they say nothing of ${host}`);
+  return counts.fails + counts.broken > 0 ? exitCodes.failed : exitCodes.stopped;
+}
+
+const words = {
+  holds: 'holds',
+  fails: 'FAILS',
+  unreachable: 'not there',
+  skipped: 'skipped',
+  broken: 'BROKEN',
+} as const;
+const colours = { holds: 'green', fails: 'red', unreachable: 'yellow', skipped: 'yellow', broken: 'red' } as const;
+const columns = { outcome: 11, name: 23, basis: 9 };
+
+/** A table for each service over each transport. */
+function printResult({ checks, counts }: ConformResult, terminal: Terminal): void {
+  const groups = [...new Set(checks.map(groupOf))];
+  for (const group of groups) {
+    const members = checks.filter((check) => groupOf(check) === group);
+    terminal.print(`${terminal.paint('bold', group)}\n`);
+    if (members.every(({ outcome }) => outcome === 'unreachable'))
+      terminal.print(`${word('unreachable', terminal)}${wrap(reasonOf(members), columns.outcome, terminal)}\n`);
+    else for (const check of members) printCheck(check, terminal);
+    terminal.print('\n');
+  }
+  const sum = `${counts.holds} hold, ${counts.fails} fail, ${counts.skipped} skipped, ${counts.unreachable} not reached`;
+  terminal.print(`${terminal.paint('bold', sum)}\n`);
+}
+
+function printCheck({ id, basis, fact, outcome, detail }: CheckResult, terminal: Terminal): void {
+  const name = id.split('.').at(-1) ?? id;
+  const head = `${name.padEnd(columns.name)}${basis.padEnd(columns.basis)}`;
+  terminal.print(`${word(outcome, terminal)}${head}${wrap(fact, columns.outcome + head.length, terminal)}\n`);
+  if (detail === '') return;
+  const shown = ' '.repeat(columns.outcome) + wrap(escapeControls(detail), columns.outcome, terminal);
+  terminal.print(`${terminal.paint(outcome === 'fails' ? 'red' : 'dim', shown)}\n`);
+}
+
+/** The text, which begins in this column; on a terminal in as many lines as that is wide enough for. */
+function wrap(text: string, column: number, terminal: Terminal): string {
+  if (!terminal.isTerminal) return text;
+  const width = Math.max(20, terminal.columns - column - 1);
+  const lines = text.match(new RegExp(`.{1,${width}}(?:\\s|$)|.{1,${width}}`, 'g')) ?? [text];
+  return lines.map((line) => line.trimEnd()).join(`\n${' '.repeat(column)}`);
+}
+
+function word(outcome: CheckResult['outcome'], terminal: Terminal): string {
+  return terminal.paint(colours[outcome], words[outcome].padEnd(columns.outcome));
+}
+
+function groupOf({ service, transport }: CheckResult): string {
+  return `${service} over ${transport.toUpperCase()}`;
+}
+
+/** Why nothing was reached, in one line. */
+function reasonOf(checks: readonly CheckResult[]): string {
+  const [first = '', ...others] = new Set(checks.map(({ detail }) => escapeControls(detail)));
+  return others.length === 0 ? first : `${first}; ${others.length} more like it`;
+}

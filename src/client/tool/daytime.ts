@@ -1,0 +1,20 @@
+import { daytime } from '../daytime.ts';
+import { clientOptions, type NetworkOptions, printJson, type Tool, withProtocol } from './tool.ts';
+
+export const daytimeTool: Tool = {
+  name: 'daytime',
+  summary: 'ask for the date and time as text (RFC 867)',
+  examples: [
+    ['daytime localhost:1200', 'over TCP'],
+    ['daytime -u -4 time.example', 'over UDP and IPv4, on port 13'],
+  ],
+  define(command, terminal, run) {
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 13 unless given')).action(
+      run(async (host: string, options: NetworkOptions) => {
+        const result = await daytime(host, clientOptions(options, terminal));
+        if (options.json === true) return printJson(terminal, result);
+        await terminal.printPeer(Buffer.from(`${result.text}\n`, 'latin1'));
+      }),
+    );
+  },
+};

@@ -1,0 +1,129 @@
+import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { type Command, Option } from 'commander';
+import { formatHostPort } from '../../address/host-port.ts';
+import { patternPieces } from '../chargen-pattern.ts';
+import { discard } from '../discard.ts';
+import type { Discarded } from '../discarded.ts';
+import { largestDatagramBytes } from '../options.ts';
+import { SmallservdError } from '../../errors.ts';
+import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import type { Terminal } from './terminal.ts';
+import {
+  clientOptions,
+  type NetworkOptions,
+  printJson,
+  sizeOption,
+  type Tool,
+  wholeNumberOption,
+  withProtocol,
+} from './tool.ts';
+import { formatTransfer, showTransfer } from './transfer.ts';
+
+interface DiscardToolOptions extends NetworkOptions {
+  readonly bytes?: number;
+  readonly size: number;
+}
+
+export const discardTool: Tool = {
+  name: 'discard',
+  summary: 'send bytes to be thrown away, and measure how fast they are taken (RFC 863)',
+  examples: [
+    ['discard localhost:1209 --bytes 100MiB', 'a pattern'],
+    ['discard localhost:1209 notes.txt', 'a file'],
+    ['discard localhost:1209 < FILE', 'what a pipe brings'],
+    ['discard -u localhost:1209 --bytes 1MiB --size 1400', 'datagrams of 1400 bytes'],
+  ],
+  define(command, terminal, run) {
+    withSource(withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 9 unless given'))).action(
+      run(async (host: string, file: string | undefined, options: DiscardToolOptions) => {
+        const { source, bytes } = await openSource(terminal, file, options);
+        const result = await discard(host, source, {
+          ...clientOptions(options, terminal),
+          datagramBytes: options.size,
+          onProgress: showTransfer(terminal, bytes),
+        }).catch((error: unknown) => {
+          throw isReadError(error) ? unreadable(file, error) : error;
+        });
+        if (options.json === true) printJson(terminal, result);
+        else terminal.print(`${describe(result)}\n`);
+        return judge(terminal, result);
+      }),
+    );
+  },
+};
+
+function withSource(command: Command): Command {
+  return command
+    .argument('[file]', 'what to send; without it and --bytes, what a pipe brings')
+    .addOption(new Option('--bytes <size>', 'send so many bytes of a pattern').argParser(sizeOption))
+    .addOption(
+      new Option('--size <bytes>', 'with --udp: the size of a datagram')
+        .argParser(wholeNumberOption(1, largestDatagramBytes))
+        .default(512),
+    );
+}
+
+interface Source {
+  readonly source: Readable;
+  /** Where it is known how many come. */
+  readonly bytes: number | undefined;
+}
+
+async function openSource(
+  terminal: Terminal,
+  file: string | undefined,
+  { bytes }: DiscardToolOptions,
+): Promise<Source> {
+  if (file !== undefined && bytes !== undefined)
+    throw new SmallservdError('ARGUMENT_INVALID', 'discard sends --bytes or a file, not both');
+  if (bytes !== undefined) return { source: Readable.from(patternPieces(bytes)), bytes };
+  if (file !== undefined) return openFile(file);
+  if (terminal.input.isTTY)
+    throw new SmallservdError('ARGUMENT_INVALID', 'discard has nothing to send: expected --bytes, a file or a pipe');
+  return { source: terminal.input, bytes: undefined };
+}
+
+async function openFile(path: string): Promise<Source> {
+  try {
+    const file = await open(path);
+    const { size } = await file.stat();
+    return { source: file.createReadStream(), bytes: size };
+  } catch (error) {
+    throw unreadable(path, error as Error);
+  }
+}
+
+function isReadError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'read';
+}
+
+function unreadable(file = 'standard input', cause: Error): SmallservdError {
+  // `ENOENT: no such file or directory, open 'x'`
+  const reason = cause.message.replace(/^[A-Z]+: |, (open|read)( '.*')?$/gs, '');
+  return new SmallservdError('ARGUMENT_INVALID', `cannot read ${file}: ${reason}`, { cause });
+}
+
+function describe(result: Discarded): string {
+  const peer = formatHostPort(result.peer.address, result.peer.port);
+  if (result.datagrams === undefined) return `${peer}: ${formatTransfer(result)}`;
+  const datagrams = `${result.datagrams} ${result.datagrams === 1 ? 'datagram' : 'datagrams'}`;
+  const unknown =
+    result.end === 'sent' ? '\nnobody refused them; over UDP it cannot be known whether they arrived' : '';
+  return `${peer}: ${datagrams}, ${formatTransfer(result)}${unknown}`;
+}
+
+/** Says what is wrong, and returns the exit code for it. */
+function judge(terminal: Terminal, { end }: Discarded): ExitCode {
+  if (end === 'discarded' || end === 'sent') return exitCodes.stopped;
+  terminal.complain(faults[end]);
+  return end === 'interrupted' ? exitCodes.interrupted : exitCodes.failed;
+}
+
+const faults: Readonly<Record<Exclude<Discarded['end'], 'discarded' | 'sent'>, string>> = {
+  answered: 'the server sent something back: this is no discard service',
+  finished: 'the server finished before all was sent',
+  reset: 'the server reset the connection',
+  timeout: 'the server did not take everything and finish in time',
+  interrupted: 'interrupted',
+};

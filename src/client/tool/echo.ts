@@ -1,0 +1,172 @@
+import { InvalidArgumentError } from 'commander';
+import { formatHostPort } from '../../address/host-port.ts';
+import { type Echoed, echo } from '../echo.ts';
+import { type EchoPingEvent, echoPing } from '../echo-ping.ts';
+import { SmallservdError } from '../../errors.ts';
+import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { formatRoundTrips } from './round-trips.ts';
+import type { Terminal } from './terminal.ts';
+import {
+  clientOptions,
+  durationOption,
+  type NetworkOptions,
+  printJson,
+  sizeOption,
+  type Tool,
+  wholeNumberOption,
+  withProtocol,
+} from './tool.ts';
+
+interface EchoToolOptions extends NetworkOptions {
+  readonly count?: number;
+  readonly interval?: number;
+  readonly size?: number;
+  readonly quiet?: true;
+  readonly keepalive?: number;
+}
+
+export const echoTool: Tool = {
+  name: 'echo',
+  summary: 'send to an echo service and check what comes back (RFC 862)',
+  examples: [
+    ['echo localhost:1201', 'line by line; Ctrl-D ends it'],
+    ['echo localhost:1201 < FILE', 'through a pipe'],
+    ['echo -c 10 echo.example', 'ten requests, one a second, like ping'],
+    ['echo -u -c 0 -s 1400 -i 100ms [2001:db8::7]', 'datagrams until Ctrl-C'],
+  ],
+  define(command, terminal, run) {
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 7 unless given'))
+      .option('-c, --count <n>', 'send so many requests and time the answers; 0 or forever: until Ctrl-C', countOption)
+      .option('-i, --interval <duration>', 'the same, one each so often (default: 1s)', durationOption)
+      .option('-s, --size <bytes>', 'of each request, or of each datagram of a pipe (default: 512)', sizeOption)
+      .option('-q, --quiet', 'do not print a line for each answer')
+      .option(
+        '--keepalive <duration>',
+        'over TCP: ask a peer that is silent for so long whether it is there',
+        durationOption,
+      )
+      .action(
+        run(async (host: string, options: EchoToolOptions) => {
+          const isTimed = options.count !== undefined || options.interval !== undefined;
+          return isTimed ? ping(host, options, terminal) : pipe(host, options, terminal);
+        }),
+      );
+  },
+};
+
+/** Standard input goes out, what comes back goes to standard output. */
+async function pipe(host: string, options: EchoToolOptions, terminal: Terminal): Promise<void> {
+  if (options.size !== undefined && options.udp !== true)
+    throw new SmallservdError('ARGUMENT_INVALID', 'over TCP a pipe has no --size: expected --udp or --count with it');
+  const isTyped = terminal.input.isTTY && terminal.isTerminal && options.json !== true;
+  const deliver = async (bytes: Uint8Array): Promise<void> => {
+    if (options.json !== true) await terminal.printPeer(bytes);
+  };
+  let echoed: Echoed;
+  try {
+    echoed = await echo(host, readInput(terminal.input), deliver, {
+      ...clientOptions(options, terminal),
+      sizeBytes: options.size,
+      keepAliveMs: options.keepalive,
+      connected: ({ address, port }) => {
+        if (isTyped) terminal.print(`${formatHostPort(address, port)} sends back what you type; Ctrl-D ends it.\n`);
+      },
+    });
+  } finally {
+    // Where the peer ended first, somebody could still type.
+    terminal.input.destroy();
+  }
+  if (options.json === true) printJson(terminal, echoed);
+}
+
+/** Requests at intervals, each answer as a line, and the account in the end. */
+async function ping(host: string, options: EchoToolOptions, terminal: Terminal): Promise<ExitCode> {
+  const isLineWanted = options.quiet !== true && options.json !== true;
+  const progress = new Progress(options.count ?? 0);
+  let peer = '';
+  const result = await echoPing(host, {
+    ...clientOptions(options, terminal),
+    count: options.count ?? 0,
+    sizeBytes: options.size,
+    intervalMs: options.interval,
+    keepAliveMs: options.keepalive,
+    connected: ({ address, port }) => {
+      peer = formatHostPort(address, port);
+      const protocol = options.udp === true ? 'UDP' : 'TCP';
+      if (options.json !== true) terminal.print(`echo ${peer} over ${protocol}, ${options.size ?? 512} bytes\n`);
+    },
+    observe: (event) => {
+      if (!isLineWanted) terminal.showProgress(progress.after(event));
+      else if (event.kind !== 'sent') terminal.print(describe(event, peer, options.size ?? 512, terminal));
+    },
+  });
+  if (options.json === true) printJson(terminal, result);
+  else terminal.print(`\n${formatRoundTrips(peer, result, result.elapsedMs)}`);
+  if (result.problem !== undefined) terminal.complain(result.problem);
+  return result.isRight ? exitCodes.stopped : exitCodes.failed;
+}
+
+function describe(
+  event: Exclude<EchoPingEvent, { kind: 'sent' }>,
+  peer: string,
+  sizeBytes: number,
+  terminal: Terminal,
+): string {
+  switch (event.kind) {
+    case 'refused':
+      return `${terminal.paint('red', event.message)}\n`;
+    case 'answered': {
+      const mark = event.isDuplicate ? terminal.paint('yellow', ' (duplicate)') : '';
+      return `${sizeBytes} bytes from ${peer}: seq=${event.sequence + 1} time=${event.rttMs.toFixed(3)} ms${mark}\n`;
+    }
+    case 'corrupted': {
+      const which = event.sequence === undefined ? '' : ` seq=${event.sequence + 1}`;
+      const what = terminal.paint('red', `corrupted from offset ${event.offset} on`);
+      return `${event.sizeBytes} bytes from ${peer}:${which} ${what}\n`;
+    }
+  }
+}
+
+/** The line that lives while a quiet run goes on. */
+class Progress {
+  readonly #count: number;
+  #sent = 0;
+  #received = 0;
+  #corrupted = 0;
+  #last = '';
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  /** The line once this has happened. */
+  after(event: EchoPingEvent): string {
+    if (event.kind === 'sent') this.#sent += 1;
+    if (event.kind === 'corrupted') this.#corrupted += 1;
+    if (event.kind === 'answered' && !event.isDuplicate) {
+      this.#received += 1;
+      this.#last = `, last ${event.rttMs.toFixed(3)} ms`;
+    }
+    const of = this.#count === 0 ? '' : ` of ${this.#count}`;
+    const corrupted = this.#corrupted === 0 ? '' : `, ${this.#corrupted} corrupted`;
+    return `${this.#sent}${of} sent, ${this.#received} received${corrupted}${this.#last}`;
+  }
+}
+
+async function* readInput(input: AsyncIterable<Buffer | string>): AsyncGenerator<Uint8Array, void> {
+  try {
+    for await (const chunk of input) yield typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+  } catch (error) {
+    const { message } = error as Error;
+    throw new SmallservdError('ARGUMENT_INVALID', `cannot read standard input: ${message}`, { cause: error });
+  }
+}
+
+function countOption(text: string): number {
+  if (text === 'forever') return 0;
+  try {
+    return wholeNumberOption(0)(text);
+  } catch {
+    throw new InvalidArgumentError('Expected a whole number from 0 on, or forever.');
+  }
+}

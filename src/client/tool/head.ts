@@ -1,0 +1,28 @@
+import { head } from '../head.ts';
+import { exitCodes } from '../../exit-codes.ts';
+import { clientOptions, type NetworkOptions, printJson, type Tool, withNetwork } from './tool.ts';
+
+export const headTool: Tool = {
+  name: 'head',
+  summary: 'send an HTTP HEAD request over plain TCP and print the answer as it came',
+  examples: [
+    ['head localhost:8080', 'asks for /'],
+    ['head -4 --path /index.html www.example', 'over IPv4, on port 80'],
+  ],
+  define(command, terminal, run) {
+    withNetwork(
+      command
+        .argument('<host>', 'HOST or HOST:PORT; the port is 80 unless given')
+        .option('--path <path>', 'what to ask for', '/'),
+    ).action(
+      run(async (host: string, options: NetworkOptions & { readonly path: string }) => {
+        const answer = await head(host, { ...clientOptions(options, terminal), path: options.path });
+        if (options.json === true) printJson(terminal, answer);
+        else await terminal.printPeer(Buffer.from(answer.text, 'latin1'));
+        if (answer.fault === undefined) return exitCodes.stopped;
+        terminal.complain(answer.fault);
+        return exitCodes.failed;
+      }),
+    );
+  },
+};

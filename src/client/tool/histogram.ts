@@ -1,0 +1,68 @@
+import type { LatencyBucket } from '../latency.ts';
+
+/** Eighths of a character cell, from nothing to seven. */
+const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'] as const;
+const maxRows = 20;
+const shortestBar = 4;
+
+/** Milliseconds in the unit that suits, with three significant figures: `85.3 µs`, `1.25 ms`, `12 s`. */
+export function formatLatency(ms: number): string {
+  const [value, unit] = ms < 0.9995 ? [ms * 1000, 'µs'] : ms < 999.5 ? [ms, 'ms'] : [ms / 1000, 's'];
+  return `${Number(value.toPrecision(3))} ${unit}`;
+}
+
+/** A bar as long as `share`, from 0 to 1, of `width` characters; never nothing for more than 0. */
+export function bar(share: number, width: number): string {
+  const length = Math.round(Math.min(1, Math.max(0, share)) * width * eighths.length);
+  const cells = share > 0 ? Math.max(1, length) : 0;
+  return '█'.repeat(Math.floor(cells / eighths.length)) + (eighths[cells % eighths.length] ?? '');
+}
+
+/**
+ * A row for each bucket, at most twenty, with its upper end, a bar, its share and its count; neighbours are joined
+ * where there are more. No line is longer than `columns`.
+ */
+export function drawHistogram(
+  buckets: readonly LatencyBucket[],
+  columns: number,
+  paintBar: (bar: string) => string = (text) => text,
+): string {
+  const rows = joined(buckets);
+  const total = rows.reduce((sum, { count }) => sum + count, 0);
+  const highest = Math.max(...rows.map(({ count }) => count));
+  const ends = rows.map(({ toMs }) => formatLatency(toMs));
+  const counts = rows.map(({ count }) => count.toLocaleString('en'));
+  const shares = rows.map(({ count }) => `${((count / total) * 100).toFixed(1)}%`);
+  const endWidth = longest(ends);
+  const countWidth = longest(counts);
+  const shareWidth = longest(shares);
+  // Two for `≤ `, two between columns.
+  const barWidth = Math.max(shortestBar, columns - 1 - (2 + endWidth + 2 + 2 + shareWidth + 2 + countWidth));
+  return rows
+    .map(({ count }, row) => {
+      const drawn = bar(count / highest, barWidth);
+      const padding = ' '.repeat(barWidth - drawn.length);
+      const numbers = `${(shares[row] ?? '').padStart(shareWidth)}  ${(counts[row] ?? '').padStart(countWidth)}`;
+      return `≤ ${(ends[row] ?? '').padStart(endWidth)}  ${paintBar(drawn)}${padding}  ${numbers}\n`;
+    })
+    .join('');
+}
+
+/** Neighbours together, in as small groups as leave no more than `maxRows`. */
+function joined(buckets: readonly LatencyBucket[]): readonly LatencyBucket[] {
+  const groupSize = Math.ceil(buckets.length / maxRows);
+  const groups: LatencyBucket[] = [];
+  for (let start = 0; start < buckets.length; start += groupSize) {
+    const group = buckets.slice(start, start + groupSize);
+    groups.push({
+      aboveMs: group[0]?.aboveMs ?? 0,
+      toMs: group.at(-1)?.toMs ?? 0,
+      count: group.reduce((sum, { count }) => sum + count, 0),
+    });
+  }
+  return groups;
+}
+
+function longest(texts: readonly string[]): number {
+  return Math.max(...texts.map((text) => text.length));
+}

@@ -1,0 +1,29 @@
+import { ip } from '../ip.ts';
+import { formatFacts } from './facts.ts';
+import { printJson, type Tool, withJson } from './tool.ts';
+
+export const ipTool: Tool = {
+  name: 'ip',
+  summary: 'say what an IPv4 or IPv6 address is',
+  examples: [
+    ['ip 0:0:0:0:0:0:0:1', 'its normal form, family and kind'],
+    ['ip ::ffff:192.0.2.1', 'and the IPv4 address that it maps'],
+  ],
+  define(command, terminal, run) {
+    withJson(command.argument('<address>', 'an IPv4 or IPv6 address, without brackets')).action(
+      run(async (text: string, options: { readonly json?: true }) => {
+        const answer = await ip(text);
+        if (options.json === true) return printJson(terminal, answer);
+        const { address, family, kind, mapped } = answer;
+        terminal.print(
+          formatFacts([
+            ['address', address],
+            ['family', family],
+            ['kind', kind],
+            ['maps', mapped === undefined ? undefined : `${mapped.address} (IPv4, ${mapped.kind})`],
+          ]),
+        );
+      }),
+    );
+  },
+};

@@ -1,0 +1,185 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { formatHostPort } from '../../address/host-port.ts';
+import type { LatencySummary } from '../latency.ts';
+import { load, type LoadProgress, type LoadResult, type LoadService, loadServices } from '../load.ts';
+import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { formatDuration } from '../../units.ts';
+import { bar, drawHistogram, formatLatency } from './histogram.ts';
+import type { Terminal } from './terminal.ts';
+import {
+  clientOptions,
+  durationOption,
+  type NetworkOptions,
+  printJson,
+  sizeOption,
+  type Tool,
+  wholeNumberOption,
+  withProtocol,
+} from './tool.ts';
+
+interface LoadToolOptions extends NetworkOptions {
+  readonly service: LoadService;
+  readonly connections: number;
+  readonly duration: number;
+  readonly rate?: number;
+  readonly requests?: number;
+  readonly size?: number;
+}
+
+export const loadTool: Tool = {
+  name: 'load',
+  summary: 'put a server under load, and measure it',
+  examples: [
+    ['load localhost:1201 -c 50', 'echo over 50 connections for 10s, each as fast as it is answered'],
+    ['load localhost:1201 --rate 5000 --duration 1m', '5000 requests a second, whether it keeps up or not'],
+    ['load localhost:1200 --service daytime --requests 150', '150 connections, one for each request'],
+    ['load localhost:1201 -u --rate 150 --timeout 1s', 'over UDP; what is not answered within 1s is lost'],
+    ['load localhost:1219 --service chargen -c 4', 'how fast it sends; discard: how fast it takes'],
+  ],
+  define(command, terminal, run) {
+    defineOptions(command).action(
+      run(async (host: string, options: LoadToolOptions): Promise<ExitCode> => {
+        const result = await load(host, {
+          ...clientOptions(options, terminal),
+          service: options.service,
+          connections: options.connections,
+          durationMs: options.duration,
+          perSecond: options.rate,
+          requests: options.requests,
+          size: options.size,
+          onProgress: (progress) => terminal.showProgress(formatProgress(progress, terminal.columns)),
+        });
+        terminal.showProgress(undefined);
+        if (options.json === true) printJson(terminal, result);
+        else terminal.print(formatResult(result, terminal));
+        const hasResult = result.answered + result.bytesReceived + result.bytesSent > 0;
+        return hasResult && result.failed === 0 ? exitCodes.stopped : exitCodes.failed;
+      }),
+    );
+  },
+};
+
+function defineOptions(command: Command): Command {
+  return withProtocol(
+    command
+      .argument('<host>', 'HOST or HOST:PORT; the port is that of the service unless given')
+      .addOption(new Option('-s, --service <name>', 'what to ask for').choices(loadServices).default('echo'))
+      .addOption(
+        new Option('-c, --connections <number>', 'requests under way at a time, each on a connection of its own')
+          .argParser(wholeNumberOption(1, 10_000))
+          .default(10),
+      )
+      .addOption(
+        new Option('-d, --duration <duration>', 'how long, up to 1h')
+          .argParser(durationOption)
+          .default(10_000, formatDuration(10_000)),
+      )
+      .addOption(
+        new Option(
+          '-r, --rate <number>',
+          'requests a second in all, sent when due; latency counts from then',
+        ).argParser(rateOption),
+      )
+      .addOption(
+        new Option('-n, --requests <number>', 'end when so many requests are done').argParser(wholeNumberOption(1)),
+      )
+      .addOption(
+        new Option('--size <bytes>', 'bytes of a request (default: 64; blocks for discard over TCP: 64KiB)').argParser(
+          sizeOption,
+        ),
+      ),
+  );
+}
+
+/** `100` or `0.5`. */
+function rateOption(text: string): number {
+  const value = /^\d{1,7}(\.\d{1,6})?$/.test(text) ? Number(text) : 0;
+  if (value > 0) return value;
+  throw new InvalidArgumentError('Expected a number of requests a second, such as 1000 or 0.5.');
+}
+
+/** One line of at most `columns` characters, less one for the cursor. */
+export function formatProgress(progress: LoadProgress, columns: number): string {
+  const { elapsedMs, durationMs, answered, failed, requests, p99Ms, bytesSent, bytesReceived } = progress;
+  const share = Math.min(1, Math.max(elapsedMs / durationMs, requests === undefined ? 0 : answered / requests));
+  const seconds = elapsedMs / 1000;
+  const rate = p99Ms === undefined ? formatByteRate(bytesSent + bytesReceived, seconds) : formatRate(answered, seconds);
+  const latency = p99Ms === undefined ? '' : `  p99 ${formatLatency(p99Ms)}`;
+  const errors = failed === 0 ? '' : `  ${count(failed)} ${failed === 1 ? 'error' : 'errors'}`;
+  const text = ` ${seconds.toFixed(0)}s of ${formatDuration(durationMs)}  ${rate}${latency}${errors}`;
+  const width = Math.min(30, columns - 1 - text.length - 2);
+  return width < 4 ? text.trimStart().slice(0, columns - 1) : `[${bar(share, width).padEnd(width)}]${text}`;
+}
+
+/** What the person reads in the end. */
+export function formatResult(result: LoadResult, terminal: Pick<Terminal, 'columns' | 'paint'>): string {
+  const { service, protocol, peer, connections, elapsedMs, response, serviceTime, openLoop, distribution } = result;
+  const where = formatHostPort(peer.address, peer.port);
+  const seconds = elapsedMs / 1000;
+  const isFlow = protocol === 'tcp' && (service === 'discard' || service === 'chargen');
+  const carriers = `${count(connections)} ${protocol === 'tcp' ? 'connection' : 'socket'}${connections === 1 ? '' : 's'}`;
+  const lines = [
+    terminal.paint('bold', `${service} at ${where} over ${protocol.toUpperCase()}`) +
+      `, ${carriers}, ${seconds.toFixed(1)} s${result.isInterrupted ? ', interrupted' : ''}`,
+    '',
+  ];
+  const done = service === 'discard' ? 'handed out' : 'answered';
+  if (!isFlow) lines.push(`${done.padEnd(11)}${count(result.answered)}, ${formatRate(result.answered, seconds)}`);
+  if (openLoop !== undefined) {
+    const { wantedPerSecond, waiting, behindMs } = openLoop;
+    const behind = `${count(waiting)} due and not sent, ${(behindMs / 1000).toFixed(3)} s behind at the end`;
+    lines.push(`wanted     ${count(wantedPerSecond)}/s; ${waiting === 0 ? behind : terminal.paint('yellow', behind)}`);
+  }
+  if (result.bytesSent > 0) lines.push(`sent       ${formatBytes(result.bytesSent, seconds)}`);
+  if (result.bytesReceived > 0) lines.push(`received   ${formatBytes(result.bytesReceived, seconds)}`);
+  if (result.unfinished > 0) lines.push(`unfinished ${count(result.unfinished)} under way at the end`);
+  const kinds = Object.entries(result.errors).sort(([, one], [, other]) => other - one);
+  if (kinds.length === 0) lines.push('errors     none');
+  for (const [kind, times] of kinds) lines.push(`errors     ${terminal.paint('red', `${count(times)} × ${kind}`)}`);
+  if (response !== undefined && serviceTime !== undefined) {
+    lines.push('', formatLatencies(response, openLoop === undefined ? undefined : serviceTime), '');
+    lines.push(drawHistogram(distribution, terminal.columns, (text) => terminal.paint('cyan', text)).trimEnd());
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const columnsOfLatency = [
+  ['p50', 'p50Ms'],
+  ['p90', 'p90Ms'],
+  ['p99', 'p99Ms'],
+  ['p99.9', 'p999Ms'],
+  ['max', 'maxMs'],
+] as const;
+
+/** The percentiles side by side; of an open loop, from when requests were due and from when they were sent. */
+function formatLatencies(response: LatencySummary, serviceTime: LatencySummary | undefined): string {
+  const row = (title: string, summary: LatencySummary): string =>
+    title.padEnd(10) + columnsOfLatency.map(([, key]) => formatLatency(summary[key]).padStart(9)).join('');
+  const head = 'latency'.padEnd(10) + columnsOfLatency.map(([title]) => title.padStart(9)).join('');
+  if (serviceTime === undefined) return `${head}\n${row('', response)}`;
+  return `${head}\n${row('since due', response)}\n${row('since sent', serviceTime)}`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en');
+}
+
+function formatRate(answered: number, seconds: number): string {
+  const perSecond = seconds === 0 ? 0 : answered / seconds;
+  return `${count(perSecond < 100 ? Number(perSecond.toFixed(1)) : Math.round(perSecond))}/s`;
+}
+
+function formatByteRate(bytes: number, seconds: number): string {
+  return `${roundBytes(seconds === 0 ? 0 : bytes / seconds)}/s`;
+}
+
+function formatBytes(bytes: number, seconds: number): string {
+  return `${roundBytes(bytes)}, ${formatByteRate(bytes, seconds)}`;
+}
+
+/** Bytes in the unit that suits, with three significant figures. */
+function roundBytes(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+  const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)));
+  return `${count(Number((bytes / 1024 ** step).toPrecision(step === 0 ? 4 : 3)))} ${units[step]}`;
+}

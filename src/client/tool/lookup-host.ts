@@ -1,0 +1,28 @@
+import { lookupCanonicalName, lookupHost } from '../lookup-host.ts';
+import { clientOptions, type NetworkOptions, printJson, type Tool, withNetwork } from './tool.ts';
+
+export const lookupHostTool: Tool = {
+  name: 'lookup-host',
+  summary: 'print all addresses of a host, or its canonical name',
+  examples: [
+    ['lookup-host localhost', 'one address a line'],
+    ['lookup-host --cname localhost', 'what its aliases stand for'],
+  ],
+  define(command, terminal, run) {
+    withNetwork(
+      command.argument('<host>', 'a name or an address').option('--cname', 'print the canonical name instead'),
+    ).action(
+      run(async (host: string, options: NetworkOptions & { readonly cname?: true }) => {
+        const network = clientOptions(options, terminal);
+        if (options.cname === true) {
+          const canonicalName = await lookupCanonicalName(host, network);
+          if (options.json === true) return printJson(terminal, { host, canonicalName });
+          return terminal.printPeer(Buffer.from(`${canonicalName}\n`));
+        }
+        const addresses = await lookupHost(host, network);
+        if (options.json === true) return printJson(terminal, { host, addresses });
+        terminal.print(addresses.map(({ address }) => `${address}\n`).join(''));
+      }),
+    );
+  },
+};

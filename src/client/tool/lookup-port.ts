@@ -1,0 +1,22 @@
+import { Argument } from 'commander';
+import { lookupPort, portNetworks } from '../lookup-port.ts';
+import { printJson, type Tool, withJson } from './tool.ts';
+
+export const lookupPortTool: Tool = {
+  name: 'lookup-port',
+  summary: 'print the port of a service, or the service of a port, by /etc/services',
+  examples: [
+    ['lookup-port tcp telnet', 'the port of a name or alias'],
+    ['lookup-port udp 13', 'the name of a port'],
+  ],
+  define(command, terminal, run) {
+    const network = new Argument('<network>', 'the protocol').choices(portNetworks);
+    withJson(command.addArgument(network).argument('<service>', 'a name, an alias or a port')).action(
+      run(async (given: string, service: string, options: { readonly json?: true }) => {
+        const { name, port, ...rest } = await lookupPort(given, service);
+        if (options.json === true) return printJson(terminal, { name, port, ...rest });
+        terminal.print(`${/^\d+$/.test(service) ? name : port}\n`);
+      }),
+    );
+  },
+};

@@ -1,0 +1,33 @@
+import { Command } from 'commander';
+import { version } from '../../version.ts';
+import { tools } from './index.ts';
+import type { Terminal } from './terminal.ts';
+import type { Run } from './tool.ts';
+
+const codes = `
+HOST is a name, an IPv4 address, or an IPv6 address in brackets; after a colon, a port or the name of a service.
+Exit codes: 0 ok, 1 failed or a wrong answer, 2 could not resolve or connect, 64 usage, 77 not permitted, 130 interrupted.`;
+
+/** The command line of smallserv. The manual and the completion of shells are made of it, too. */
+export function clientProgram(terminal: Terminal, run: Run): Command {
+  const program = new Command('smallserv')
+    .description('Clients for the classic IETF services, and tools for those who test networks and learn protocols.')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', codes)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.print(text),
+      outputError: (text) => terminal.complain(text.replace(/^error: /, '').trimEnd()),
+    })
+    .configureHelp({ subcommandTerm: (command) => command.name() });
+
+  for (const tool of tools) {
+    const command = program.command(tool.name).description(tool.summary).helpOption('-h, --help', 'print this help');
+    const width = Math.max(...tool.examples.map(([line]) => line.length));
+    const examples = tool.examples.map(([line, purpose]) => `  smallserv ${line.padEnd(width)}  ${purpose}\n`).join('');
+    command.addHelpText('after', `\nExamples:\n${examples}`);
+    tool.define(command, terminal, run);
+  }
+  return program;
+}

@@ -1,0 +1,19 @@
+import { qotd } from '../qotd.ts';
+import { printText } from './text.ts';
+import { clientOptions, type NetworkOptions, type Tool, withProtocol } from './tool.ts';
+
+export const qotdTool: Tool = {
+  name: 'qotd',
+  summary: 'ask for the quotation of the day (RFC 865)',
+  examples: [
+    ['qotd localhost:1217', 'over TCP'],
+    ['qotd -u localhost:1217', 'over UDP, where servers choose a short one'],
+  ],
+  define(command, terminal, run) {
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 17 unless given')).action(
+      run(async (host: string, options: NetworkOptions) =>
+        printText(terminal, await qotd(host, clientOptions(options, terminal)), options),
+      ),
+    );
+  },
+};

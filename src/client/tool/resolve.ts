@@ -1,0 +1,24 @@
+import { Option } from 'commander';
+import { resolve } from '../resolve.ts';
+import type { ClientOptions } from '../options.ts';
+import { clientOptions, type NetworkOptions, printJson, type Tool, withNetwork } from './tool.ts';
+
+export const resolveTool: Tool = {
+  name: 'resolve',
+  summary: 'print one address of a host, the one that the system prefers',
+  examples: [
+    ['resolve localhost', 'of either family'],
+    ['resolve --family ip6 localhost', 'IPv6, the same as -6'],
+  ],
+  define(command, terminal, run) {
+    const family = new Option('--family <family>', 'ip for either').choices(['ip', 'ip4', 'ip6']).conflicts(['4', '6']);
+    withNetwork(command.argument('<host>', 'a name or an address').addOption(family)).action(
+      run(async (host: string, options: NetworkOptions & { readonly family?: ClientOptions['family'] }) => {
+        const network = clientOptions(options, terminal);
+        const answer = await resolve(host, { ...network, family: options.family ?? network.family });
+        if (options.json === true) return printJson(terminal, answer);
+        terminal.print(`${answer.address}\n`);
+      }),
+    );
+  },
+};

@@ -1,0 +1,20 @@
+import type { Text } from '../text.ts';
+import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import type { Terminal } from './terminal.ts';
+import { type NetworkOptions, printJson } from './tool.ts';
+
+const faults: Partial<Record<Text['end'], string>> = {
+  limit: 'there is more: only the first 64KiB are taken',
+  timeout: 'the server did not finish: this may not be all',
+};
+
+/** Prints what a server had to say, with our line ends. Returns `failed` where there may be more. */
+export async function printText(terminal: Terminal, result: Text, options: NetworkOptions): Promise<ExitCode> {
+  if (options.json === true) printJson(terminal, result);
+  else if (result.text !== '')
+    await terminal.printPeer(Buffer.from(`${result.text.replaceAll('\r\n', '\n')}\n`, 'latin1'));
+  const fault = faults[result.end];
+  if (fault === undefined) return exitCodes.stopped;
+  terminal.complain(fault);
+  return exitCodes.failed;
+}

@@ -1,0 +1,50 @@
+import { time } from '../time.ts';
+import { loadTimeZone } from '../../clock/time-zone.ts';
+import { exitCodes } from '../../exit-codes.ts';
+import { clientOptions, type NetworkOptions, printJson, type Tool, withProtocol } from './tool.ts';
+
+export const timeTool: Tool = {
+  name: 'time',
+  summary: 'ask for the time in four bytes, and compare it with the own clock (RFC 868)',
+  examples: [
+    ['time localhost:1237', 'over TCP'],
+    ['time -u time.example', 'over UDP, on port 37'],
+    ['time localhost:1237 | head -1', 'the time alone'],
+  ],
+  define(command, terminal, run) {
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 37 unless given')).action(
+      run(async (host: string, options: NetworkOptions) => {
+        const result = await time(host, clientOptions(options, terminal));
+        if (options.json === true) printJson(terminal, result);
+        else {
+          const { offsetSeconds, rttMs } = result;
+          const roundTrip = `round trip ${rttMs.toFixed(3)} ms`;
+          terminal.print(`${formatTime(result.time)}\noffset ${formatOffset(offsetSeconds)}, ${roundTrip}\n`);
+        }
+        if (result.length === 4) return exitCodes.stopped;
+        const taken = `the answer has ${result.length} bytes instead of 4: the first four are taken`;
+        if (result.length === 8) terminal.complain(`${taken} (GNU inetd sends 8 on 64-bit machines)`);
+        else terminal.complain(`${taken}, but no server of the time protocol sends so many`);
+        return result.length === 8 ? exitCodes.stopped : exitCodes.failed;
+      }),
+    );
+  },
+};
+
+/** In the machine's zone, as date(1) prints it: `Sun Nov 22 11:07:12 UTC 2026`. */
+function formatTime(date: Date): string {
+  const { year, month, day, hour, minute, second, weekday, abbreviation } = loadTimeZone(null).at(date.getTime());
+  const calendarDay = `${weekdays[weekday]} ${months[month - 1]} ${String(day).padStart(2)}`;
+  const clock = [hour, minute, second].map((each) => String(each).padStart(2, '0')).join(':');
+  return `${calendarDay} ${clock} ${abbreviation} ${year}`;
+}
+
+const weekdays = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const;
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
+
+function formatOffset(seconds: number): string {
+  if (seconds === 0) return '0 s (the clocks agree)';
+  return seconds > 0
+    ? `+${seconds} s (the server is ahead of this machine)`
+    : `${seconds} s (the server is behind this machine)`;
+}

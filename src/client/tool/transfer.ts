@@ -1,0 +1,17 @@
+import type { Transfer } from '../transfer.ts';
+import type { Terminal } from './terminal.ts';
+
+/** `16777216 bytes in 0.031 s, 541200516 bytes/s (516.13 MiB/s)`. */
+export function formatTransfer({ bytes, elapsedMs, bytesPerSecond }: Transfer): string {
+  const mebibytes = (bytesPerSecond / 2 ** 20).toFixed(2);
+  return `${bytes} bytes in ${(elapsedMs / 1000).toFixed(3)} s, ${Math.round(bytesPerSecond)} bytes/s (${mebibytes} MiB/s)`;
+}
+
+/** Shows the figures as a line of progress; with its share of all where that is known. */
+export function showTransfer(terminal: Terminal, totalBytes: number | undefined): (transfer: Transfer) => void {
+  return (transfer) => {
+    const isKnown = totalBytes !== undefined && totalBytes > 0;
+    const share = isKnown ? `${Math.floor((transfer.bytes / totalBytes) * 100)}%, ` : '';
+    terminal.showProgress(`${share}${formatTransfer(transfer)}`);
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * The admin endpoint in a process of its own, where the supervisor is root: it becomes an unprivileged user before it
+ * listens, and gets what it serves from the supervisor. It ends when the supervisor is gone.
+ */
+import { systemClock } from '../../clock/clock.ts';
+import { SmallservdError } from '../../errors.ts';
+import { exitCodes } from '../../exit-codes.ts';
+import { endWithParent } from '../../kernel/privileges.ts';
+import { leaveTerminal } from '../../kernel/terminal.ts';
+import { Channel } from '../supervisor/channel.ts';
+import { assumeIdentity } from '../supervisor/identity.ts';
+import { maxExplanationLength } from '../supervisor/reports.ts';
+import { openAdminServer } from './listeners.ts';
+import type { AdminServer } from './server.ts';
+import { type AdminOrder, type AdminReport, alivePeriodMs } from './messages.ts';
+import type { Snapshot } from './snapshot.ts';
+
+// A signal to the process group reaches this process too; only the supervisor answers it.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
+
+/** How long the supervisor may take to answer: longer, and it hangs. */
+const answerMs = 3000;
+
+let server: AdminServer | undefined;
+const asked = new Map<number, (value: unknown) => void>();
+let questions = 0;
+
+const supervisor = Channel.toSupervisor(
+  (message) => {
+    const order = message as AdminOrder;
+    if (order.type === 'open') void open(order).catch(fail);
+    else {
+      asked.get(order.id)?.(order.value);
+      asked.delete(order.id);
+    }
+  },
+  () => {
+    server?.close();
+    process.exit(exitCodes.stopped);
+  },
+);
+
+systemClock.every(alivePeriodMs, () => report({ type: 'alive' }));
+
+async function open({ listeners, hosts, identity }: Extract<AdminOrder, { type: 'open' }>): Promise<void> {
+  leaveTerminal();
+  assumeIdentity(identity);
+  endWithParent();
+  const source = {
+    snapshot: async (): Promise<Snapshot> => (await ask('snapshot')) as Snapshot,
+    config: async (): Promise<unknown> => ask('config'),
+  };
+  server = await openAdminServer(listeners, source, hosts);
+  report({ type: 'opened' });
+}
+
+async function ask(what: 'snapshot' | 'config'): Promise<unknown> {
+  questions += 1;
+  const id = questions;
+  return new Promise((resolve, reject) => {
+    const cancel = systemClock.after(answerMs, () => {
+      asked.delete(id);
+      reject(new Error('no answer from the supervisor'));
+    });
+    asked.set(id, (value) => {
+      cancel();
+      resolve(value);
+    });
+    report({ type: 'ask', id, what });
+  });
+}
+
+function fail(error: unknown): void {
+  const known =
+    error instanceof SmallservdError ? error : new SmallservdError('LISTEN_FAILED', `admin: ${String(error)}`);
+  report({ type: 'failed', code: known.code, message: known.message.slice(0, maxExplanationLength) });
+}
+
+function report(message: AdminReport): void {
+  supervisor.send(message);
+}

@@ -1,0 +1,171 @@
+import { type IncomingMessage, request } from 'node:http';
+import type { Socket } from 'node:net';
+import type { ListenAddress, NetworkListenAddress } from '../../address/listen-address.ts';
+import { SmallservdError } from '../../errors.ts';
+import { endpointName, type Snapshot } from './snapshot.ts';
+import { isMap, isSnapshot } from './snapshot-shape.ts';
+
+/** How long the endpoint may take for a whole answer. */
+const usualPatienceMs = 5000;
+
+/** More than this is no answer of ours: that is enough for some thousand services. */
+const maxAnswerBytes = 4 * 2 ** 20;
+
+/** Deeper is no answer of ours, and would be too deep for whoever walks through it. */
+const maxDepth = 64;
+
+/** What a client has reached: an address without a zone and a port, or the path of a UNIX socket. */
+export type ConnectedTo = { readonly address: string; readonly port: number } | { readonly path: string };
+
+interface Answer {
+  readonly response: IncomingMessage;
+  readonly body: string;
+}
+
+/**
+ * Asks a running daemon through its admin endpoint. Whoever answers there may be anybody: all that comes is checked.
+ */
+export class AdminClient {
+  readonly #where: { readonly socketPath: string } | { readonly host: string; readonly port: number };
+  readonly #name: string;
+  readonly #patienceMs: number;
+  #connectedTo: ConnectedTo | undefined;
+
+  /** Throws `ADMIN_UNKNOWN` where the address does not say how to connect. */
+  constructor(address: ListenAddress, patienceMs = usualPatienceMs) {
+    this.#name = address.text;
+    this.#patienceMs = patienceMs;
+    if (address.scheme === 'unix') this.#where = { socketPath: address.path };
+    else if (address.scheme === 'tcp') this.#where = { host: hostOf(address), port: address.port };
+    else
+      throw new SmallservdError(
+        'ADMIN_UNKNOWN',
+        `admin.listen is ${address.text}, a socket that the service manager passes: say with --admin where it is`,
+      );
+  }
+
+  /** As the listen address says it. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /** Whom the last question went to; undefined before the first. */
+  get connectedTo(): ConnectedTo | undefined {
+    return this.#connectedTo;
+  }
+
+  /** Throws `ADMIN_UNREACHABLE`. */
+  async snapshot(): Promise<Snapshot> {
+    const answer = await this.#get('/status');
+    const faults: string[] = [];
+    if (isSnapshot(answer, '', faults)) return answer;
+    throw this.#notOurs(`its /status has ${faults[0] === '' ? 'no object' : `no valid ${faults[0]}`}`);
+  }
+
+  /** The resolved config. Throws `ADMIN_UNREACHABLE`. */
+  async config(): Promise<Readonly<Record<string, unknown>>> {
+    const answer = await this.#get('/config');
+    if (isMap(answer)) return answer;
+    throw this.#notOurs('its /config has no object');
+  }
+
+  async #get(path: string): Promise<unknown> {
+    const { response, body } = await this.#ask(path).catch((error: unknown) => {
+      throw this.#failure(error as NodeJS.ErrnoException);
+    });
+    const { statusCode = 0 } = response;
+    if (response.headers.server !== endpointName) throw this.#notOurs('its answer has another Server header');
+    // A line of its own is what ours says where it has no answer.
+    if (statusCode >= 400 && /^.{1,200}\n$/.test(body)) throw this.#unreachable(body.trim());
+    if (statusCode !== 200) throw this.#notOurs(`it answers ${path} with status ${statusCode}`);
+    const answer = parseJson(body);
+    if (answer === undefined) throw this.#notOurs(`its ${path} is not JSON, or too deep`);
+    return answer;
+  }
+
+  /** Rejects with the system's error, or with `UnusableAnswer`. */
+  async #ask(path: string): Promise<Answer> {
+    const signal = AbortSignal.timeout(this.#patienceMs);
+    return this.#exchange(path, signal).catch((error: unknown) => {
+      // An end that we made is reported in several ways.
+      throw signal.aborted ? new Error(`no complete answer within ${this.#patienceMs} ms`) : error;
+    });
+  }
+
+  async #exchange(path: string, signal: AbortSignal): Promise<Answer> {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      // By the name that every endpoint answers to, whatever the address is called.
+      request({ ...this.#where, path, signal, agent: false, headers: { Host: 'localhost' } })
+        .on('socket', (socket) => socket.once('connect', () => this.#noteConnection(socket)))
+        .on('response', resolve)
+        // What comes after the answer has begun ends the reading of it, too.
+        .on('error', reject)
+        // Of an answer that switches protocols nothing else is said.
+        .on('close', () => reject(new UnusableAnswer('it sent no answer')))
+        .end();
+    });
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    for await (const part of response as AsyncIterable<Buffer>) {
+      bytes += part.length;
+      if (bytes > maxAnswerBytes) throw new UnusableAnswer(`its ${path} is longer than ${maxAnswerBytes} bytes`);
+      parts.push(part);
+    }
+    return { response, body: Buffer.concat(parts).toString() };
+  }
+
+  #noteConnection({ remoteAddress = '', remotePort = 0 }: Socket): void {
+    const where = this.#where;
+    this.#connectedTo =
+      'socketPath' in where
+        ? { path: where.socketPath }
+        : { address: remoteAddress.replace(/%.*/, ''), port: remotePort };
+  }
+
+  #failure(error: NodeJS.ErrnoException): SmallservdError {
+    if (error instanceof UnusableAnswer) return this.#notOurs(error.message);
+    if (error.code?.startsWith('HPE_') === true) return this.#notOurs('it does not speak HTTP');
+    return this.#unreachable(reasonOf(error));
+  }
+
+  #unreachable(reason: string): SmallservdError {
+    return new SmallservdError('ADMIN_UNREACHABLE', `no daemon answers at ${this.#name}: ${reason}`);
+  }
+
+  #notOurs(reason: string): SmallservdError {
+    return new SmallservdError('ADMIN_UNREACHABLE', `${this.#name} is not a smallservd admin endpoint: ${reason}`);
+  }
+}
+
+/** An answer that no endpoint of ours would give. */
+class UnusableAnswer extends Error {}
+
+/** Undefined where it is not JSON, or too deep. */
+function parseJson(text: string): unknown {
+  try {
+    const value = JSON.parse(text) as unknown;
+    return isDeeper(value, maxDepth) ? undefined : value;
+  } catch {
+    return undefined;
+  }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1));
+}
+
+/** All interfaces are reached through loopback. */
+function hostOf({ host, family }: NetworkListenAddress): string {
+  if (host === '') return family === 'ipv6' ? '::1' : '127.0.0.1';
+  if (host === '0.0.0.0') return '127.0.0.1';
+  return host === '::' ? '::1' : host;
+}
+
+function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ECONNREFUSED') return 'connection refused';
+  if (code === 'ENOENT') return 'there is no such socket';
+  if (code === 'EACCES') return 'not permitted';
+  if (code === 'ECONNRESET') return 'the connection was cut';
+  return message;
+}

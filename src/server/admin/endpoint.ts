@@ -1,0 +1,241 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import type { Clock } from '../../clock/clock.ts';
+import { SmallservdError } from '../../errors.ts';
+import { Channel, channelDescriptor } from '../supervisor/channel.ts';
+import { childArguments } from '../child-arguments.ts';
+import { readComplaints } from '../supervisor/complaints.ts';
+import type { Identity } from '../supervisor/identity.ts';
+import { readReport } from '../supervisor/reports.ts';
+import type { PlannedListener } from '../transport/plan.ts';
+import { SocketFiles } from '../transport/unix-socket.ts';
+import { openAdminServer } from './listeners.ts';
+import { type AdminOrder, type AdminReport, adminReports, alivePeriodMs } from './messages.ts';
+import type { SnapshotSource } from './snapshot.ts';
+
+export interface AdminEndpointOptions {
+  readonly plan: readonly PlannedListener[];
+  readonly hosts: readonly string[];
+  /** Whom the endpoint is served as; null: by this process. */
+  readonly identity: Identity | null;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** An endpoint that is open. */
+export interface AdminEndpoint {
+  /** Resolves when its sockets are closed. */
+  close(): Promise<void>;
+}
+
+/** How long its process may take to end before it is killed. */
+const closeMs = 500;
+
+/** How soon a process that died is replaced. */
+const restartMs = 1000;
+
+/** So many periods without a word, and it hangs. Counted, not timed: the supervisor may have been stopped itself. */
+const maxSilentPeriods = 5;
+
+/** In the child: the channel to the supervisor comes before them. */
+const firstCopy = channelDescriptor + 1;
+
+/** A child asks for a page now and then, and reads it at once. */
+const limits = { maxMessageBytes: 512 * 1024, maxMessagesPerSecond: 200 };
+const maxUnreadBytes = 64 * 2 ** 20;
+
+interface AdminProcess {
+  readonly child: ChildProcess;
+  /** Undefined where there never was a process. */
+  readonly channel: Channel | undefined;
+}
+
+/**
+ * Opens the admin endpoint, in this process or, where that is root, in an unprivileged child. Rejects with the error of
+ * a listener.
+ */
+export async function openAdminEndpoint(source: SnapshotSource, options: AdminEndpointOptions): Promise<AdminEndpoint> {
+  const { plan, hosts, identity } = options;
+  const sockets = new SocketFiles(identity?.uid);
+  await sockets.prepare(plan);
+  if (identity !== null) {
+    const child = new AdminChild(source, options, identity, sockets);
+    await child.opened;
+    return child;
+  }
+  const server = await openAdminServer(plan, source, hosts);
+  try {
+    sockets.grant(plan);
+  } catch (error) {
+    server.close();
+    throw error;
+  }
+  return { close: async () => server.close() };
+}
+
+class AdminChild implements AdminEndpoint {
+  /** Rejects where a listener cannot be opened the first time. */
+  readonly opened: Promise<void>;
+  readonly #source: SnapshotSource;
+  readonly #options: AdminEndpointOptions;
+  readonly #identity: Identity;
+  readonly #sockets: SocketFiles;
+  #process: AdminProcess;
+  #isOpen = false;
+  #isClosed = false;
+  #silentPeriods = 0;
+  #resolveOpened: () => void = () => {};
+  #rejectOpened: (error: Error) => void = () => {};
+
+  constructor(source: SnapshotSource, options: AdminEndpointOptions, identity: Identity, sockets: SocketFiles) {
+    this.#source = source;
+    this.#options = options;
+    this.#identity = identity;
+    this.#sockets = sockets;
+    this.opened = new Promise((resolve, reject) => {
+      this.#resolveOpened = resolve;
+      this.#rejectOpened = reject;
+    });
+    this.#process = this.#fork();
+    const cancel = options.clock.every(alivePeriodMs, () => {
+      if (this.#isClosed) cancel();
+      else this.#watch();
+    });
+  }
+
+  /** The process closes its sockets, and ends. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const { child, channel } = this.#process;
+    channel?.close();
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const cancel = this.#options.clock.after(closeMs, () => child.kill('SIGKILL'));
+    await once(child, 'exit');
+    cancel();
+  }
+
+  #watch(): void {
+    this.#silentPeriods += 1;
+    if (this.#silentPeriods !== maxSilentPeriods) return;
+    this.#options.log.error({}, 'the admin process is silent: it hangs, and is killed');
+    this.#process.child.kill('SIGKILL');
+  }
+
+  #fork(): AdminProcess {
+    this.#silentPeriods = 0;
+    const { plan, hosts, clock, log } = this.#options;
+    const descriptors = plan.flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
+    const script = fileURLToPath(new URL('child.js', import.meta.url));
+    const child = spawn(process.execPath, [...childArguments, script], {
+      // The fourth is Node's own channel in workers.
+      stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe', ...descriptors],
+    });
+    readComplaints(child.stderr, clock, (complaint) => log.error(complaint, 'the admin process complains'));
+    child.on('error', (error) => {
+      log.warn({ err: error }, 'the admin process cannot be reached');
+      // One that could not be made at all has no exit.
+      if (child.pid === undefined) this.#gone(null, null);
+    });
+    child.on('exit', (exitCode, signal) => this.#gone(exitCode, signal));
+    const admin: AdminProcess = { child, channel: this.#open(child, (report) => void this.#heard(admin, report)) };
+    const listeners = plan.map((planned) => asTheChildSeesIt(planned, descriptors));
+    send(admin, { type: 'open', listeners, hosts, identity: this.#identity });
+    return admin;
+  }
+
+  #open(child: ChildProcess, heard: (report: AdminReport) => void): Channel | undefined {
+    // Where the system has no descriptor left, there is no process, and Node leaves that undefined.
+    const { stdio } = child as { readonly stdio?: readonly unknown[] };
+    const socket = stdio?.[channelDescriptor];
+    if (!(socket instanceof Duplex)) return undefined;
+    const failed = (fault: string): void => {
+      this.#options.log.error({ fault }, 'the admin process sent an invalid report, killing it');
+      child.kill('SIGKILL');
+    };
+    const { clock } = this.#options;
+    return new Channel(socket, limits, () => clock.monotonicMs(), {
+      heard(message) {
+        if (child.killed) return undefined;
+        const reading = readReport(adminReports, message);
+        if ('fault' in reading) return reading.fault;
+        heard(reading.report);
+        return undefined;
+      },
+      failed,
+      closed() {},
+    });
+  }
+
+  async #heard(child: AdminProcess, report: AdminReport): Promise<void> {
+    this.#silentPeriods = 0;
+    if (report.type === 'ask') {
+      const value = report.what === 'config' ? await this.#source.config() : await this.#source.snapshot();
+      send(child, { type: 'answer', id: report.id, value });
+    } else if (report.type === 'opened') {
+      this.#letIn(child);
+    } else if (report.type === 'failed') {
+      this.#failed(child, new SmallservdError(report.code, report.message));
+    }
+  }
+
+  /** Whom the socket is meant for, only root can say. */
+  #letIn(child: AdminProcess): void {
+    try {
+      this.#sockets.grant(this.#options.plan);
+      this.#isOpen = true;
+      this.#resolveOpened();
+    } catch (error) {
+      this.#failed(
+        child,
+        error instanceof SmallservdError ? error : new SmallservdError('LISTEN_FAILED', String(error)),
+      );
+    }
+  }
+
+  #failed(child: AdminProcess, { code, message }: SmallservdError): void {
+    if (this.#isOpen) {
+      this.#options.log.error({ code }, message);
+      child.child.kill('SIGKILL');
+    } else {
+      void this.close();
+      this.#rejectOpened(new SmallservdError(code, message));
+    }
+  }
+
+  #gone(exitCode: number | null, signal: string | null): void {
+    // A child that it has left behind could go on in its name.
+    this.#process.channel?.close();
+    if (this.#isClosed) return;
+    const { clock, log } = this.#options;
+    log.error({ exitCode, signal }, 'the admin process died; another one follows');
+    clock.after(restartMs, () => void this.#replace());
+  }
+
+  async #replace(): Promise<void> {
+    // The dead one has left its UNIX socket. Where that cannot be removed, the next one says what is in its way.
+    await this.#sockets.prepare(this.#options.plan).catch(() => {});
+    if (!this.#isClosed) this.#process = this.#fork();
+  }
+}
+
+/**
+ * Descriptors are inherited under numbers of their own. Under our umask it binds a UNIX socket that is its alone until
+ * we give it away.
+ */
+function asTheChildSeesIt(planned: PlannedListener, descriptors: readonly number[]): PlannedListener {
+  const { target } = planned;
+  if ('path' in target) return { ...planned, target: { transport: target.transport, path: target.path } };
+  return 'fd' in target
+    ? { ...planned, target: { ...target, fd: firstCopy + descriptors.indexOf(target.fd) } }
+    : planned;
+}
+
+function send({ child, channel }: AdminProcess, order: AdminOrder): void {
+  if (channel === undefined) return;
+  // It asks, and does not read.
+  if (channel.unsentBytes > maxUnreadBytes) child.kill('SIGKILL');
+  else channel.send(order);
+}

@@ -1,0 +1,88 @@
+import { parseIp } from '../../address/ip-address.ts';
+import type { Clock } from '../../clock/clock.ts';
+import { coalesced } from './coalesced.ts';
+import { formatMetrics, metricsType } from './metrics.ts';
+import type { AdminRequest } from './request.ts';
+import type { SnapshotSource } from './snapshot.ts';
+
+/** An answer, but for the fields that all answers have. */
+export interface Page {
+  readonly status: number;
+  readonly type: string;
+  readonly body: Buffer;
+}
+
+const json = 'application/json; charset=utf-8';
+const plain = 'text/plain; charset=utf-8';
+
+/** How old an answer may be, however often it is asked for: the supervisor has better things to do. */
+const maxAgeMs = 20;
+
+/** Pages that tell nothing but yes or no: probes of orchestrators ask for them under any name. */
+const probes: ReadonlySet<string> = new Set(['/livez', '/readyz']);
+
+/**
+ * The pages of the admin endpoint: metrics, health and status. Requests must be addressed to an IP address, localhost
+ * or one of `hosts`: a web page in somebody's browser cannot read them through a name of its own (DNS rebinding).
+ */
+export class AdminPages {
+  readonly #hosts: ReadonlySet<string>;
+  readonly #pages: ReadonlyMap<string, () => Promise<Page>>;
+
+  constructor(source: SnapshotSource, hosts: readonly string[], clock: Clock) {
+    this.#hosts = new Set(['localhost', ...hosts.map((host) => host.toLowerCase())]);
+    const shared = <Value>(make: () => Promise<Value>): (() => Promise<Value>) => coalesced(make, maxAgeMs, clock);
+    const snapshot = shared(async () => source.snapshot());
+    const config = shared(async () => source.config());
+    this.#pages = new Map([
+      ['/', async () => textPage(200, 'smallservd: /metrics /livez /readyz /status /config')],
+      [
+        '/livez',
+        async () => {
+          // Only a supervisor that is alive can answer.
+          await snapshot();
+          return textPage(200, 'ok');
+        },
+      ],
+      [
+        '/readyz',
+        async () => {
+          const { notReady } = await snapshot();
+          return notReady.length === 0 ? textPage(200, 'ok') : textPage(503, `not ready: ${notReady.join('; ')}`);
+        },
+      ],
+      ['/metrics', shared(async () => page(200, metricsType, await formatMetrics(await snapshot())))],
+      ['/status', shared(async () => jsonPage(await snapshot()))],
+      ['/config', shared(async () => jsonPage(await config()))],
+    ]);
+  }
+
+  /** The answer to a request; 503 where the source of the pages fails. */
+  async answer({ method, target, host }: AdminRequest): Promise<Page> {
+    if (method !== 'GET' && method !== 'HEAD') return textPage(405, 'only GET and HEAD');
+    const path = target.split('?')[0] ?? '';
+    if (!probes.has(path) && !this.#isMeant(host)) return textPage(421, 'this endpoint has no such name');
+    const make = this.#pages.get(path);
+    if (make === undefined) return textPage(404, 'there are /metrics, /livez, /readyz, /status and /config');
+    return make().catch(() => textPage(503, 'no answer from the supervisor'));
+  }
+
+  #isMeant(host: string | undefined): boolean {
+    if (host === undefined) return false;
+    const name = host.replace(/:\d+$/, '').toLowerCase();
+    return this.#hosts.has(name) || parseIp(name.replace(/^\[(.*)\]$/, '$1')) !== undefined;
+  }
+}
+
+/** A page of one line. */
+export function textPage(status: number, line: string): Page {
+  return page(status, plain, `${line}\n`);
+}
+
+function jsonPage(value: unknown): Page {
+  return page(200, json, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+function page(status: number, type: string, body: string): Page {
+  return { status, type, body: Buffer.from(body) };
+}

@@ -1,0 +1,62 @@
+import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { type Clock, systemClock } from '../../clock/clock.ts';
+import { AdminConnection, type AdminConnectionOptions } from './connection.ts';
+import { AdminConnections } from './connections.ts';
+import { AdminPages } from './pages.ts';
+import type { SnapshotSource } from './snapshot.ts';
+
+/**
+ * The admin endpoint: HTTP, for reading only, a request a connection. It reads headers itself, since Node's server cuts
+ * wrong requests without an answer, drops header fields past its limit silently, and resets a connection with input
+ * that it has not read.
+ */
+export class AdminServer {
+  readonly #options: AdminConnectionOptions;
+  readonly #connections = new AdminConnections();
+  readonly #servers: Server[] = [];
+
+  constructor(source: SnapshotSource, hosts: readonly string[], clock: Clock = systemClock) {
+    const pages = new AdminPages(source, hosts, clock);
+    this.#options = {
+      clock,
+      answer: async (request) => pages.answer(request),
+      heard: (connection) => this.#connections.heard(connection),
+      closed: (connection) => this.#connections.remove(connection),
+    };
+  }
+
+  /** Listens on one more address. Rejects with the system's error. */
+  async open(options: ListenOptions): Promise<void> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(options, () => {
+        server.off('error', reject);
+        // EMFILE and the like: this client is not served, the next may be.
+        server.on('error', () => {});
+        resolve();
+      });
+    });
+    this.#servers.push(server);
+  }
+
+  /** The port of the first address; undefined for a UNIX socket. */
+  get port(): number | undefined {
+    const address = this.#servers[0]?.address();
+    return typeof address === 'object' ? address?.port : undefined;
+  }
+
+  /** How many are connected. */
+  get clients(): number {
+    return this.#connections.size;
+  }
+
+  close(): void {
+    for (const server of this.#servers) server.close();
+    this.#connections.destroyAll();
+  }
+
+  #accept(socket: Socket): void {
+    this.#connections.add(new AdminConnection(socket, this.#options));
+  }
+}

@@ -1,0 +1,32 @@
+import type { ListenAddress } from '../../address/listen-address.ts';
+import { AdminClient } from '../admin/client.ts';
+import { adminListen } from '../config/formats.ts';
+import { loadConfig, readConfigSource } from '../config/load.ts';
+import { SmallservdError } from '../../errors.ts';
+import type { ConfigOptions } from './prepare.ts';
+
+/** How a command finds the daemon that runs. */
+export interface AdminOptions extends ConfigOptions {
+  /** A listen address; without it `admin.listen` of the config. */
+  readonly admin?: string;
+}
+
+/** Throws `ADMIN_UNKNOWN` where neither the command line nor the config names an address. */
+export async function adminClient(options: AdminOptions): Promise<AdminClient> {
+  return new AdminClient(options.admin === undefined ? await addressInConfig(options) : parse(options.admin));
+}
+
+function parse(text: string): ListenAddress {
+  const reading = adminListen.read(text, '');
+  if ('flaws' in reading)
+    throw new SmallservdError('ADMIN_UNKNOWN', `--admin: ${reading.flaws[0]?.message ?? 'no address'}`);
+  return reading.value;
+}
+
+async function addressInConfig({ config, set }: ConfigOptions): Promise<ListenAddress> {
+  const source = await readConfigSource(config, process.env, set);
+  const { listen } = (await loadConfig(source, { importModules: false })).config.admin;
+  if (listen !== null) return listen;
+  const message = `${source.name} has no admin.listen, so a running daemon cannot be asked: set it, or say with --admin where it listens`;
+  throw new SmallservdError('ADMIN_UNKNOWN', message);
+}

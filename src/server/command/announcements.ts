@@ -1,0 +1,37 @@
+import type { Config } from '../config/config.ts';
+import { descriptorBudget, streamServices } from '../guard/descriptor-budget.ts';
+import { shareOf } from '../guard/share.ts';
+import { type OpenFiles, readOpenFiles } from '../../open-files.ts';
+import type { RunningListener } from '../running-daemon.ts';
+import type { Log } from '../../service.ts';
+import { formatBoundAddress } from '../transport/listener.ts';
+import { reachOf } from '../transport/reachability.ts';
+
+/** Warns of what a config can do that is right, but perhaps not meant. `files`: those of this process. */
+export function warnOf({ services, workers }: Config, log: Log, files: OpenFiles | undefined = readOpenFiles()): void {
+  const budget = descriptorBudget(files, services);
+  const configured = streamServices(services)
+    .map(({ stream }) => shareOf(stream, Math.max(1, workers)).maxConnections)
+    .reduce((sum, connections) => sum + connections, 0);
+  if (configured > budget)
+    log.warn(
+      { configured, budget, openFilesLimit: files?.limit },
+      'a process can have fewer clients than maxConnections of all its services together: its limit on open files (ulimit -n, LimitNOFILE=) rules',
+    );
+  const dry = services.filter(({ stream }) => stream.dryRun).map(({ name }) => name);
+  if (dry.length > 0) log.warn({ services: dry }, 'dry run: rates and connection limits refuse nobody');
+  const mute = services
+    .filter(
+      ({ proxy, listen }) =>
+        proxy.from.length > 0 && listen.every(({ scheme }) => scheme === 'udp' || scheme === 'unix'),
+    )
+    .map(({ name }) => name);
+  if (mute.length > 0)
+    log.warn({ services: mute }, 'proxyProtocol is about TCP: these services have no TCP listener to read a header on');
+}
+
+/** Says of each listener where it listens, and from where it can be reached. */
+export function logListeners(listeners: readonly RunningListener[], log: Log): void {
+  for (const each of listeners)
+    log.info({ service: each.service, address: formatBoundAddress(each), reach: reachOf(each) }, 'listening');
+}

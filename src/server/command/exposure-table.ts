@@ -1,0 +1,32 @@
+import type { RunningListener } from '../running-daemon.ts';
+import { type Reach, reaches, reachOf } from '../transport/reachability.ts';
+import { formatTable } from './table.ts';
+
+/**
+ * From where the services can be reached, a row for each kind of place. `notes`: by service, what else narrows it, such
+ * as `as allow says`.
+ */
+export function formatExposure(
+  listeners: readonly RunningListener[],
+  notes: ReadonlyMap<string, readonly string[]>,
+): string {
+  const rows = reaches.flatMap((reach) => {
+    const names = reachableFrom(reach, listeners, notes);
+    return names.length === 0 ? [] : [[reach, names.join(', ')]];
+  });
+  return formatTable(['reachable from', 'services'], rows);
+}
+
+function reachableFrom(
+  reach: Reach,
+  listeners: readonly RunningListener[],
+  notes: ReadonlyMap<string, readonly string[]>,
+): readonly string[] {
+  const there = listeners.filter((each) => reachOf(each) === reach);
+  return [...new Set(there.map(({ service }) => service))].map((service) => {
+    const transports = new Set(there.filter((each) => each.service === service).map(({ transport }) => transport));
+    const only = transports.size === 1 ? [...transports].map((transport) => transport.toUpperCase()) : [];
+    const remarks = [...only, ...(notes.get(service) ?? [])];
+    return remarks.length === 0 ? service : `${service} (${remarks.join(', ')})`;
+  });
+}

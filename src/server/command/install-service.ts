@@ -1,0 +1,196 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SmallservdError } from '../../errors.ts';
+import { whyOutOfReach } from './service-user-access.ts';
+import {
+  enablingLinks,
+  type Installation,
+  installations,
+  isPlainPath,
+  type ProgramPlaces,
+  type ServiceFile,
+  serviceFiles,
+  shippedPlaces,
+  type Verdict,
+  verdictOnInstall,
+  verdictOnRemoval,
+} from './service-files.ts';
+
+export interface InstallOptions {
+  readonly sandboxed?: true;
+  readonly dryRun?: true;
+  readonly remove?: true;
+  /** For packagers: write below this folder what belongs below `/`, with the paths that the shipped units have. */
+  readonly root?: string;
+}
+
+/** A file of the installation, and what is to become of it. */
+interface Decision {
+  readonly file: ServiceFile;
+  readonly verdict: Verdict;
+}
+
+/** Where this package lies: beside `src` and `dist` alike. */
+const packageFolder = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
+
+/**
+ * `smallservd install-service`: writes the units and the config of a systemd service, or removes them. Returns what to
+ * say. Throws `INSTALL_NOT_PERMITTED` without root, and `INSTALL_REFUSED` where the service could not work or something
+ * is in the way.
+ */
+export function installService(options: InstallOptions): string {
+  const { root = '', dryRun, remove } = options;
+  const installation = installations[options.sandboxed ? 'sandboxed' : 'plain'];
+  const places = options.root === undefined ? { node: process.execPath, package: packageFolder } : shippedPlaces;
+  if (!dryRun && options.root === undefined && process.geteuid?.() !== 0)
+    throw new SmallservdError(
+      'INSTALL_NOT_PERMITTED',
+      'only root can do this; --dry-run shows to anybody what it would do',
+    );
+  const files = serviceFiles(installation, places, (path) => readFileSync(join(packageFolder, path), 'utf8'));
+  const read = (path: string): string | undefined => readIfThere(root + path);
+  if (remove) {
+    const decisions = files.map((file) => ({ file, verdict: verdictOnRemoval(file, read(file.path)) }));
+    refuseForeign(decisions);
+    refuseEnabled(files, installation, root);
+    if (!dryRun) withReasons(() => removeFiles(decisions, root));
+    return describe(decisions, dryRun, root) + afterRemoval(options);
+  }
+  if (options.root === undefined) refuseOutOfReach(places);
+  const decisions = files.map((file) => ({ file, verdict: verdictOnInstall(file, read(file.path)) }));
+  refuseForeign(decisions);
+  if (!dryRun) withReasons(() => writeFiles(decisions, root));
+  return describe(decisions, dryRun, root) + afterInstall(options, installation);
+}
+
+const nodeAdvice = 'install one for all users, such as the Debian package nodejs';
+const packageAdvice =
+  'install it for all users, as root with umask 022: npm pack, then npm install --global with the file that this makes';
+
+/** Throws where the user of the service could not read Node or a file of the package. */
+function refuseOutOfReach(places: ProgramPlaces): void {
+  for (const path of [places.node, places.package])
+    if (!isPlainPath(path))
+      throw new SmallservdError('INSTALL_REFUSED', `${path} has characters that a unit file would have to quote`);
+  refuse('Node', [places.node], nodeAdvice);
+  const folders = ['dist', 'config', 'node_modules'].map((name) => join(places.package, name)).filter(existsSync);
+  refuse(
+    'the package',
+    [join(places.package, 'package.json'), ...folders, ...folders.flatMap(filesBelow)],
+    packageAdvice,
+  );
+}
+
+function filesBelow(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file));
+}
+
+function refuse(what: string, paths: readonly string[], advice: string): void {
+  for (const path of paths) {
+    const why = whyOutOfReach(path, modeOf);
+    if (why === undefined) continue;
+    const message = `${what}, ${path}, ${why}: ${advice}; then call that one's install-service`;
+    throw new SmallservdError('INSTALL_REFUSED', message);
+  }
+}
+
+/** A link that leads nowhere keeps nobody out. */
+function modeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mode ?? 0o777;
+}
+
+function refuseForeign(decisions: readonly Decision[]): void {
+  const foreign = decisions.find(({ verdict }) => verdict === 'foreign');
+  if (foreign !== undefined)
+    throw new SmallservdError(
+      'INSTALL_REFUSED',
+      `${foreign.file.path} is there, and not of smallservd: move it away first`,
+    );
+}
+
+/** systemd would go on to name, at each start, units that are gone. */
+function refuseEnabled(files: readonly ServiceFile[], { service, units }: Installation, root: string): void {
+  const links = enablingLinks(files.filter(({ kind }) => kind === 'unit'));
+  if (!links.some((link) => lstatSync(root + link, { throwIfNoEntry: false }) !== undefined)) return;
+  const sockets = units.length > 1 ? "'smallservd-*.socket' " : '';
+  const commands = [`systemctl disable ${service}`, `systemctl stop ${sockets}${service}`];
+  const lines = ['the service is enabled; first:', ...commands.map((each) => `  ${each}`)];
+  throw new SmallservdError('INSTALL_REFUSED', lines.join('\n'));
+}
+
+function writeFiles(decisions: readonly Decision[], root: string): void {
+  // The service must be able to read them, whatever the administrator's umask.
+  process.umask(0o022);
+  for (const { file, verdict } of decisions) {
+    if (verdict !== 'write') continue;
+    mkdirSync(dirname(root + file.path), { recursive: true });
+    writeFileSync(root + file.path, file.text);
+  }
+}
+
+function removeFiles(decisions: readonly Decision[], root: string): void {
+  for (const { file, verdict } of decisions) if (verdict === 'remove') rmSync(root + file.path);
+  const folders = decisions.filter(({ file }) => file.kind === 'config').map(({ file }) => root + dirname(file.path));
+  for (const folder of folders) if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
+}
+
+/** Throws the system's errors as ours. */
+function withReasons(action: () => void): void {
+  try {
+    action();
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const isPermission = code === 'EACCES' || code === 'EPERM';
+    throw new SmallservdError(isPermission ? 'INSTALL_NOT_PERMITTED' : 'INSTALL_REFUSED', message, { cause });
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+}
+
+const done: Readonly<Record<Verdict, readonly [done: string, planned: string]>> = {
+  write: ['written', 'would write'],
+  remove: ['removed', 'would remove'],
+  unchanged: ['unchanged', 'unchanged'],
+  missing: ['not there', 'not there'],
+  keep: ['kept', 'would keep'],
+  foreign: ['not ours', 'not ours'],
+};
+
+/** A line for each file; a dry run adds the text of those that it would write. */
+function describe(decisions: readonly Decision[], dryRun: true | undefined, root: string): string {
+  const lines = decisions.map(({ file, verdict }) => {
+    const word = done[verdict][dryRun ? 1 : 0].padEnd(12);
+    const reason = verdict === 'keep' ? ': it differs from the shipped one' : '';
+    const text = dryRun && verdict === 'write' ? `\n${file.text}\n` : '';
+    return `${word} ${root}${file.path}${reason}\n${text}`;
+  });
+  return lines.join('');
+}
+
+function afterInstall({ root }: InstallOptions, { service, config }: Installation): string {
+  if (root !== undefined) return '';
+  return `
+Next:
+  systemctl daemon-reload
+  systemctl enable --now ${service}    or, if it runs: systemctl restart ${service}
+  journalctl --unit ${service}         its log
+The config is ${config}; after a change: systemctl reload ${service}
+`;
+}
+
+function afterRemoval({ root }: InstallOptions): string {
+  return root === undefined ? '\nNext:\n  systemctl daemon-reload\n' : '';
+}

@@ -1,0 +1,211 @@
+/** Which process owns the socket that a client has reached, as /proc tells. proc(5) */
+import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { endianness, networkInterfaces } from 'node:os';
+import { basename } from 'node:path';
+import { type IpAddress, isIpv4, isLoopback, isUnspecified, parseIp } from '../../address/ip-address.ts';
+import type { ConnectedTo } from '../admin/client.ts';
+
+/** A row of a table of sockets that listens. */
+export interface ListeningSocket {
+  readonly inode: string;
+  /** Who made it; the table of UNIX sockets does not tell. */
+  readonly uid: number | undefined;
+}
+
+export interface ProcessStatus {
+  readonly parent: number;
+  /** Real, effective, saved and file system. */
+  readonly uids: readonly number[];
+}
+
+/** What is asked of the system. Paths are below /proc; undefined: it is not there, or not ours to see. */
+export interface ProcFiles {
+  read(path: string): string | undefined;
+  link(path: string): string | undefined;
+  list(path: string): readonly string[] | undefined;
+  /** All names of a file: as it is called, and with its links resolved. */
+  namesOf(file: string): readonly string[];
+  ownerOf(file: string): number | undefined;
+  /** The addresses of this machine, loopback or not. */
+  readonly ownAddresses: readonly string[];
+  /** Who asks. */
+  readonly uid: number;
+}
+
+/** pid_max of 64-bit Linux. */
+const largestPid = 2 ** 22;
+const listenState = '0A';
+/** __SO_ACCEPTCON, linux/net.h. */
+const acceptsConnections = 0x1_00_00;
+
+/**
+ * Why the process is not the smallservd that listens where the client is connected to; undefined: it is. The socket
+ * must be held by the process or, as under a root supervisor, by a child of it. Descriptors that are hidden from us
+ * (Linux hides those of a process with capabilities from its own user) are not asked for where socket and process are
+ * both our own; from root none are hidden.
+ */
+export function whyNotListener(pid: number, at: ConnectedTo, proc: ProcFiles): string | undefined {
+  if (!Number.isSafeInteger(pid) || pid < 1 || pid > largestPid) return 'that is not the id of a process';
+  const status = parseStatus(proc.read(`${pid}/status`) ?? '');
+  if (status === undefined) return 'there is no such process here';
+  if (!isSmallservd(proc.read(`${pid}/cmdline`) ?? '', proc.link(`${pid}/exe`))) return 'it is not smallservd';
+  const sockets = listenersAt(at, proc);
+  if (sockets === undefined) return 'the endpoint is not on this machine';
+  if (sockets.length === 0) return 'nobody listens there in this network namespace';
+  const processes = [{ pid, status }, ...childrenOf(pid, proc)];
+  const held = processes.map((each) => ({ uids: each.status.uids, inodes: socketsOf(each.pid, proc) }));
+  const holder = held.find(({ inodes }) => sockets.some(({ inode }) => inodes?.has(inode) === true));
+  if (holder !== undefined) return whyAmbiguous(at, sockets, [status.uids, holder.uids], proc);
+  if (held.every(({ inodes }) => inodes !== undefined)) return 'it does not hold the socket';
+  if (proc.uid === 0) return 'its descriptors cannot be read';
+  if (!status.uids.every((uid) => uid === proc.uid))
+    return 'it belongs to another user, and its descriptors are hidden';
+  return isOurs(at, sockets, proc) ? undefined : 'its descriptors are hidden, and the socket belongs to another user';
+}
+
+/** Sockets that accept connections to this address; undefined where it is not one of this machine. */
+function listenersAt(at: ConnectedTo, proc: ProcFiles): readonly ListeningSocket[] | undefined {
+  if ('path' in at) return unixListeners(proc.read('self/net/unix') ?? '', proc.namesOf(at.path));
+  const address = parseIp(at.address);
+  if (address === undefined) return undefined;
+  if (!isLoopback(address) && !proc.ownAddresses.some((own) => isSame(parseIp(own), address))) return undefined;
+  const tables = { ipv4: proc.read('self/net/tcp') ?? '', ipv6: proc.read('self/net/tcp6') ?? '' };
+  return tcpListeners(tables, address, at.port, endianness());
+}
+
+/**
+ * A path may hold a line end, so that anybody can make the table of UNIX sockets say anything, and a file system of
+ * somebody's own may have the same path: where several sockets have the name, the file must belong to root or to who
+ * holds the socket.
+ */
+function whyAmbiguous(
+  at: ConnectedTo,
+  sockets: readonly ListeningSocket[],
+  uids: readonly (readonly number[])[],
+  proc: ProcFiles,
+): string | undefined {
+  if (!('path' in at) || sockets.length === 1) return undefined;
+  const owner = proc.ownerOf(at.path);
+  const isTrusted = owner === 0 || uids.some((each) => each.every((uid) => uid === owner));
+  return isTrusted ? undefined : 'several sockets have this name, and the file belongs to another user';
+}
+
+/** Of a UNIX socket the file tells: only its owner and root can have put it there. */
+function isOurs(at: ConnectedTo, sockets: readonly ListeningSocket[], proc: ProcFiles): boolean {
+  if (!('path' in at)) return sockets.some(({ uid }) => uid === proc.uid);
+  const owner = proc.ownerOf(at.path);
+  return owner === proc.uid || owner === 0;
+}
+
+/**
+ * The listening sockets that get connections to an address, from /proc/net/tcp and tcp6: those of the address itself,
+ * else those of all addresses. One of `::` gets IPv4 connections unless it was told not to, which the table does not
+ * say.
+ */
+export function tcpListeners(
+  tables: { readonly ipv4: string; readonly ipv6: string },
+  address: IpAddress,
+  port: number,
+  order: 'LE' | 'BE',
+): readonly ListeningSocket[] {
+  const rows = [tables.ipv4, tables.ipv6].map((table) =>
+    parseTcpTable(table, order).filter((row) => row.port === port),
+  );
+  const [ipv4 = [], ipv6 = []] = rows;
+  const candidates = isIpv4(address) ? [ipv4, ipv6] : [ipv6];
+  const exact = candidates.map((table) => table.filter((row) => isSame(row.address, address)));
+  const wildcard = candidates.map((table) => table.filter((row) => isUnspecified(row.address)));
+  return [...exact, ...wildcard].find((found) => found.length > 0) ?? [];
+}
+
+interface TcpListener extends ListeningSocket {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
+function parseTcpTable(table: string, order: 'LE' | 'BE'): readonly TcpListener[] {
+  return table.split('\n').flatMap((line) => {
+    // sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
+    const [, local = '', , state, , , , uid = '', , inode = ''] = line.trim().split(/\s+/);
+    const match = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local);
+    if (match === null || state !== listenState || !/^\d+$/.test(uid) || !/^[1-9]\d*$/.test(inode)) return [];
+    const words = (match[1]?.match(/.{8}/g) ?? []).map((word) => wordOf(word, order));
+    const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = words.length === 1 ? [0, 0, 0xffff, ...words] : words;
+    return [{ address: { w0, w1, w2, w3 }, port: Number.parseInt(match[2] ?? '', 16), uid: Number(uid), inode }];
+  });
+}
+
+/** The kernel prints the four bytes of the network as one number of its own. */
+function wordOf(hex: string, order: 'LE' | 'BE'): number {
+  const bytes = Buffer.from(hex, 'hex');
+  return order === 'LE' ? bytes.readUInt32LE() : bytes.readUInt32BE();
+}
+
+/** The listening sockets that are bound to one of these paths, from /proc/net/unix. */
+export function unixListeners(table: string, paths: readonly string[]): readonly ListeningSocket[] {
+  return table.split('\n').flatMap((line) => {
+    // Num RefCount Protocol Flags Type St Inode Path
+    const match = /^[0-9a-fA-F]+: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) 0001 [0-9A-F]{2} +([1-9]\d*) (.*)$/.exec(line);
+    if (match === null || (Number.parseInt(match[1] ?? '', 16) & acceptsConnections) === 0) return [];
+    return paths.includes(match[3] ?? '') ? [{ inode: match[2] ?? '', uid: undefined }] : [];
+  });
+}
+
+/** Reads /proc/PID/status; undefined where it is not one. */
+export function parseStatus(text: string): ProcessStatus | undefined {
+  const parent = /^PPid:\s+(\d+)$/m.exec(text)?.[1];
+  const uids = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$/m.exec(text)?.slice(1).map(Number);
+  return parent === undefined || uids === undefined ? undefined : { parent: Number(parent), uids };
+}
+
+/** By /proc/PID/cmdline and the link /proc/PID/exe; where that is hidden, by what the process calls its program. */
+export function isSmallservd(commandLine: string, executable: string | undefined): boolean {
+  const [called = '', ...args] = commandLine.split('\0');
+  // An upgrade removes the file of a program that runs.
+  const program = basename((executable ?? called).replace(/ \(deleted\)$/, ''));
+  const isNode = program === 'node' || program === 'nodejs' || program === basename(process.execPath);
+  return isNode && args.some((each) => ['smallservd', 'smallservd.js'].includes(basename(each)));
+}
+
+/** The inodes of a process's sockets; undefined: its descriptors are hidden. */
+function socketsOf(pid: number, proc: ProcFiles): ReadonlySet<string> | undefined {
+  const links = proc.list(`${pid}/fd`)?.map((fd) => proc.link(`${pid}/fd/${fd}`));
+  if (links === undefined || (links.length > 0 && links.every((link) => link === undefined))) return undefined;
+  const inodes = links.map((link) => /^socket:\[(\d+)\]$/.exec(link ?? '')?.[1]);
+  return new Set(inodes.filter((inode) => inode !== undefined));
+}
+
+function childrenOf(pid: number, proc: ProcFiles): readonly { readonly pid: number; readonly status: ProcessStatus }[] {
+  return (proc.list('.') ?? []).flatMap((name) => {
+    const status = /^\d+$/.test(name) ? parseStatus(proc.read(`${name}/status`) ?? '') : undefined;
+    return status?.parent === pid ? [{ pid: Number(name), status }] : [];
+  });
+}
+
+function isSame(one: IpAddress | undefined, other: IpAddress): boolean {
+  return one !== undefined && one.w0 === other.w0 && one.w1 === other.w1 && one.w2 === other.w2 && one.w3 === other.w3;
+}
+
+/** The system's own. */
+export const systemProcFiles: ProcFiles = {
+  read: (path) => orUndefined(() => readFileSync(`/proc/${path}`, 'utf8')),
+  link: (path) => orUndefined(() => readlinkSync(`/proc/${path}`)),
+  list: (path) => orUndefined(() => readdirSync(`/proc/${path}`)),
+  namesOf: (file) => [file, ...(orUndefined(() => [realpathSync(file)]) ?? [])],
+  ownerOf: (file) => orUndefined(() => statSync(file).uid),
+  get ownAddresses() {
+    const interfaces = orUndefined(() => Object.values(networkInterfaces())) ?? [];
+    return interfaces.flatMap((each) => each ?? []).map(({ address }) => address);
+  },
+  get uid() {
+    return process.geteuid?.() ?? -1;
+  },
+};
+
+function orUndefined<Value>(ask: () => Value): Value | undefined {
+  try {
+    return ask();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,83 @@
+/** The program smallservd: what the command line says is done. */
+import { CommanderError } from 'commander';
+import { mustRunApart, runApart } from './apart.ts';
+import { check } from './check.ts';
+import { installService } from './install-service.ts';
+import { daemonProgram } from './program.ts';
+import { reload } from './reload.ts';
+import { run } from './run.ts';
+import { describeServices } from './services.ts';
+import { status } from './status.ts';
+import { SmallservdError } from '../../errors.ts';
+import { exitCodes } from '../../exit-codes.ts';
+import { exitNow } from '../../kernel/exit.ts';
+import { escapeControls } from '../../terminal-text.ts';
+
+let isPrinting = false;
+
+const program = daemonProgram({
+  print,
+  complain,
+  run: async (options) => {
+    // Exits even where a log reader that stalls still holds a line, or a thread waits for a dead file server.
+    exitNow(await run(options).catch(report));
+  },
+  check: async (options) => {
+    if (mustRunApart()) process.exitCode = await runApart(options.config, { print, printError });
+    else print(await check(options));
+  },
+  reload: async (options) => {
+    const { code, text } = await reload(options);
+    if (code === exitCodes.stopped) print(text);
+    else complain(text);
+    process.exitCode = code;
+  },
+  status: async (options) => {
+    process.exitCode = await status(options, print);
+  },
+  services: () => {
+    print(describeServices());
+  },
+  installService: (options) => {
+    print(installService(options));
+  },
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+  // What failed may have left a thread behind that waits for a dead file server.
+  if (error instanceof SmallservdError) exitNow(process.exitCode);
+}
+
+/** All that is printed goes through here: a terminal gets it with controls escaped, after an `order` of ours. */
+function print(text: string, order = ''): void {
+  // Who reads standard output may have seen enough, and have gone. The daemon itself prints nothing so, and goes on.
+  if (!isPrinting) process.stdout.on('error', () => process.exit());
+  isPrinting = true;
+  process.stdout.write(process.stdout.isTTY ? order + escapeControls(text) : text);
+}
+
+/** To standard error, with controls escaped. */
+function printError(text: string): void {
+  process.stderr.write(escapeControls(text));
+}
+
+/** To standard error, each line with the program's name before it and with its controls escaped. */
+function complain(message: string): void {
+  const lines = message.split('\n').map((line) => `smallservd: ${escapeControls(line)}\n`);
+  process.stderr.write(lines.join(''));
+}
+
+/** Says on standard error what went wrong, and returns the exit code for it. */
+function report(error: unknown): number {
+  // Commander has already written its message; help and version end with 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.stopped : exitCodes.usage;
+  if (error instanceof SmallservdError) {
+    complain(error.message);
+    return error.exitCode;
+  }
+  complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return exitCodes.failed;
+}

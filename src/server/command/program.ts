@@ -1,0 +1,106 @@
+import { Command } from 'commander';
+import { version } from '../../version.ts';
+import type { AdminOptions } from './admin.ts';
+import type { CheckOptions } from './check.ts';
+import type { InstallOptions } from './install-service.ts';
+import type { ConfigOptions } from './prepare.ts';
+import type { StatusOptions } from './status.ts';
+
+/** What the subcommands of smallservd do. */
+export interface DaemonActions {
+  /** Text to standard output. */
+  print(text: string): void;
+  /** Lines to standard error, each with the program's name before it. */
+  complain(message: string): void;
+  run(options: ConfigOptions): Promise<void>;
+  check(options: CheckOptions): Promise<void>;
+  reload(options: AdminOptions): Promise<void>;
+  status(options: StatusOptions): Promise<void>;
+  services(): void;
+  installService(options: InstallOptions): void;
+}
+
+const configOption = ['-c, --config <file>', 'the config to use; without it the shipped one'] as const;
+const setOption = ['--set <key=value>', 'set a value of the config; may be repeated'] as const;
+const adminOption = ['--admin <address>', "the running daemon's admin endpoint; without it the config's"] as const;
+
+const examples = `
+Options of run, check, reload and status:
+${[configOption, setOption].map(([flags, text]) => `  ${flags.padEnd(21)}${text}\n`).join('')}
+Examples:
+  smallservd                                        the shipped config: localhost, ports 1200 to 1237
+  smallservd --config /etc/smallservd.yaml          a config of your own
+  smallservd --set services.echo.idleTimeout=1m     one value, over file and environment
+  smallservd --set log.level=debug --set workers=0  all in one process, with more to read
+  smallservd check --config new.yaml                what is wrong in it, or what it means in full
+  smallservd check --json | jq .services.echo
+  smallservd check --diff && smallservd reload      what would change, and then have it so
+  smallservd status --watch                         clients, workers and listeners, every second
+
+Signals: TERM and INT stop gracefully, a second one at once; QUIT stops at once; HUP reloads the config; USR1 reopens the log
+file; USR2 logs the state.
+Exit codes: 0 stopped or ready, 1 failed or not ready, 2 not running, 64 usage, 70 workers keep dying, 77 not permitted, 78 bad config.`;
+
+/** The command line of smallservd. The manual and the completion of shells are made of it, too. */
+export function daemonProgram(actions: DaemonActions): Command {
+  const program = new Command('smallservd')
+    .description(
+      'The daemon for the classic IETF services, over TCP and UDP: echo, discard, chargen, qotd, systat, daytime, time.',
+    )
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', examples)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => actions.print(text),
+      outputError: (text) => actions.complain(text.replace(/^error: /, '').trimEnd()),
+    })
+    .showHelpAfterError('Try: smallservd --help');
+
+  withConfig(program.command('run', { isDefault: true }).description('serve until told to stop (the default)'))
+    // A command that is none of ours ends up here, too.
+    .allowExcessArguments()
+    .action(async (options: ConfigOptions, { args }: Command) => {
+      if (args.length > 0)
+        program.error(
+          `error: unknown command '${args.join(' ')}': expected run, check, reload, status, services or install-service`,
+        );
+      await actions.run(options);
+    });
+  withConfig(program.command('check').description('check a config whole and print what it means, with the defaults'))
+    .option('--json', 'print JSON instead of YAML')
+    .option('--diff', 'print what a reload would change in the running daemon instead')
+    .option(...adminOption)
+    .action((options: CheckOptions) => actions.check(options));
+  withConfig(
+    program.command('reload').description('have the running daemon read its config anew, and wait for the result'),
+  )
+    .option(...adminOption)
+    .action((options: AdminOptions) => actions.reload(options));
+  withConfig(program.command('status').description('show how the running daemon is doing; ends with 0 if it is ready'))
+    .option('--json', 'print JSON')
+    .option('--watch', 'print it every second')
+    .option(...adminOption)
+    .action((options: StatusOptions) => actions.status(options));
+  program
+    .command('services')
+    .description('list the services that are built in, with their RFC, port and options')
+    .action(() => actions.services());
+  program
+    .command('install-service')
+    .description('write the units and the config of a systemd service, and say what to do next')
+    .option('--sandboxed', 'without network and rights of its own: systemd passes the sockets')
+    .option('--dry-run', 'print what would be written, and change nothing')
+    .option('--remove', 'remove what was written; a config that was changed is kept')
+    .option('--root <folder>', 'for packagers: write below this folder, with the paths of the shipped units')
+    .action((options: InstallOptions) => actions.installService(options));
+  return program;
+}
+
+function withConfig(command: Command): Command {
+  return command.option(...configOption).option(...setOption, collect, []);
+}
+
+function collect(value: string, all: readonly string[]): readonly string[] {
+  return [...all, value];
+}

@@ -1,0 +1,56 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { AdminClient } from '../admin/client.ts';
+import type { Snapshot } from '../admin/snapshot.ts';
+import { SmallservdError } from '../../errors.ts';
+import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { type AdminOptions, adminClient } from './admin.ts';
+import { systemProcFiles, whyNotListener } from './listener-owner.ts';
+
+/** How often the daemon is asked, and how long a reload may take. */
+const pollMs = 50;
+const patienceMs = 120_000;
+
+/**
+ * `smallservd reload`: has the running daemon read its config anew, and waits for the result. Resolves with the exit
+ * code and what to say.
+ */
+export async function reload(options: AdminOptions): Promise<{ readonly code: ExitCode; readonly text: string }> {
+  const client = await adminClient(options);
+  const before = await client.snapshot();
+  signal(before.pid, client);
+  const { config, reload: result } = await resultOf(client, before);
+  const { last } = result;
+  if (last?.succeeded === true)
+    return { code: exitCodes.stopped, text: `${config.name} is in use (${config.hash}), after ${last.tookMs} ms\n` };
+  return { code: exitCodes.badConfig, text: ['nothing has changed:', ...(last?.errors ?? [])].join('\n') };
+}
+
+/** Whoever answers names a process, and HUP ends most programs: it must be the smallservd that listens there. */
+function signal(pid: number, { name, connectedTo }: AdminClient): void {
+  const why = connectedTo === undefined ? 'nobody answered' : whyNotListener(pid, connectedTo, systemProcFiles);
+  // Of ExecReload= the service manager says which process it means; a sandbox may hide all others from us.
+  // systemd.exec(5)
+  if (why !== undefined && process.env['MAINPID'] !== String(pid))
+    throw new SmallservdError(
+      'RELOAD_NOT_ASKED',
+      `${name} says that it is process ${pid}, which is not told to reload: ${why}. Expected the smallservd that listens there; a daemon on another machine, or in a container, is told to reload there`,
+    );
+  try {
+    // At once: the number may be that of another process a moment later.
+    process.kill(pid, 'SIGHUP');
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code === 'EPERM' ? 'not permitted' : 'it has gone';
+    throw new SmallservdError('RELOAD_NOT_ASKED', `process ${pid} cannot be told to reload: ${reason}`, { cause });
+  }
+}
+
+async function resultOf(client: AdminClient, before: Snapshot): Promise<Snapshot> {
+  for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += pollMs) {
+    await pause(pollMs);
+    const now = await client.snapshot();
+    if (now.pid !== before.pid)
+      throw new SmallservdError('RELOAD_NOT_ASKED', 'the daemon has been started anew meanwhile');
+    if (now.reload.attempts > before.reload.attempts && !now.reload.isRunning) return now;
+  }
+  throw new SmallservdError('RELOAD_NOT_ASKED', `no result after ${patienceMs / 1000} s: read the log`);
+}

@@ -1,0 +1,163 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../clock/clock.ts';
+import { configDifferences, formatDifference } from '../config/difference.ts';
+import { configToJson } from '../config/print.ts';
+import { SmallservdError } from '../../errors.ts';
+import { findIdentity, type Identity } from '../supervisor/identity.ts';
+import type { RunningListener } from '../running-daemon.ts';
+import { socketAccessFor } from '../supervisor/socket-access.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
+import { formatBoundAddress } from '../transport/listener.ts';
+import { type PlannedListener, planListeners } from '../transport/plan.ts';
+import { type ConfigOptions, type PreparedConfig, prepare } from './prepare.ts';
+import { logListeners, warnOf } from './announcements.ts';
+
+/** How a reload went. */
+export interface ReloadResult {
+  readonly succeeded: boolean;
+  /** When it ended. */
+  readonly at: Date;
+  readonly tookMs: number;
+  /** What was wrong, a line each. */
+  readonly errors: readonly string[];
+}
+
+export interface ReloaderOptions {
+  readonly command: ConfigOptions;
+  /** Descriptors that the service manager passed at the start. */
+  readonly passed: ReadonlyMap<string, readonly number[]>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  onStart(): void;
+  /** The workers are those of another config, and run as `identity`. */
+  onReplaced(identity: Identity | null): void;
+  onEnd(): void;
+}
+
+/** Reads the config anew and has the supervisor serve by it, one reload at a time. */
+export class Reloader {
+  attempts = 0;
+  failures = 0;
+  last: ReloadResult | undefined;
+  lastSuccessAt: Date | undefined;
+  readonly #options: ReloaderOptions;
+  readonly #supervisor: Supervisor | undefined;
+  #current: PreparedConfig;
+  #running: Promise<void> | undefined;
+  #isAskedAgain = false;
+
+  /** Without a supervisor every reload fails, and says so. */
+  constructor(supervisor: Supervisor | undefined, prepared: PreparedConfig, options: ReloaderOptions) {
+    this.#supervisor = supervisor;
+    this.#current = prepared;
+    this.#options = options;
+  }
+
+  /** The config that is served by. */
+  get current(): PreparedConfig {
+    return this.#current;
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Asked while one is under way, another follows it: what was written meanwhile is read, too. */
+  reload(): void {
+    this.#isAskedAgain = true;
+    this.#running ??= this.#work().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #work(): Promise<void> {
+    while (this.#isAskedAgain) {
+      this.#isAskedAgain = false;
+      await this.#reloadOnce();
+    }
+  }
+
+  async #reloadOnce(): Promise<void> {
+    const { clock, log } = this.#options;
+    const startedMs = clock.monotonicMs();
+    this.attempts += 1;
+    this.#options.onStart();
+    let errors: readonly string[] = [];
+    try {
+      await this.#replace();
+    } catch (error) {
+      const known = error instanceof SmallservdError ? error : undefined;
+      errors = (known?.message ?? String(error)).split('\n');
+      this.failures += 1;
+      log.error({ code: known?.code, errors }, 'reload failed: nothing has changed');
+    }
+    const tookMs = Math.round(clock.monotonicMs() - startedMs);
+    this.last = { succeeded: errors.length === 0, at: clock.now(), tookMs, errors };
+    this.#options.onEnd();
+    if (errors.length > 0) return;
+    this.lastSuccessAt = this.last.at;
+    log.info({ ms: tookMs }, 'reloaded');
+  }
+
+  async #replace(): Promise<void> {
+    const { command, passed, log } = this.#options;
+    log.info({}, 'reloading');
+    const supervisor = this.#supervisor;
+    if (supervisor === undefined)
+      throw new SmallservdError('RELOAD_NEEDS_RESTART', 'a daemon without workers cannot reload: restart it');
+    const next = await prepare(command);
+    const { config } = next.loaded;
+    this.#refuseRestarts(next);
+    const identity = await findIdentity(config.user, config.group);
+    const plan = await planListeners(config, passed, socketAccessFor(identity));
+    const { added, removed, kept } = supervisor.changes(plan);
+    const changed = configDifferences(configToJson(this.#current.loaded), configToJson(next.loaded));
+    log.info(
+      {
+        added: added.map(describe),
+        removed: removed.map(describe),
+        kept: kept.length,
+        changed: changed.map(formatDifference),
+      },
+      'what the new config changes',
+    );
+    const before = new Set(supervisor.listeners.map(nameOf));
+    await supervisor.reload({ config, source: next.source, plan, identity });
+    this.#current = next;
+    this.#options.onReplaced(identity);
+    log.level = config.log.level;
+    logListeners(
+      supervisor.listeners.filter((each) => !before.has(nameOf(each))),
+      log,
+    );
+    warnOf(config, log);
+  }
+
+  /** Throws `RELOAD_NEEDS_RESTART` for what stays as it was for as long as the process lives. */
+  #refuseRestarts({ loaded: { config } }: PreparedConfig): void {
+    const old = this.#current.loaded.config;
+    const fixed: readonly (readonly [key: string, before: string | null, after: string | null])[] = [
+      ['log.file', old.log.file, config.log.file],
+      ['admin.listen', old.admin.listen?.text ?? null, config.admin.listen?.text ?? null],
+      ['admin.hosts', `[${old.admin.hosts.join(', ')}]`, `[${config.admin.hosts.join(', ')}]`],
+    ];
+    const lines = fixed.flatMap(([key, before, after]) =>
+      before === after ? [] : [`${key} from ${before} to ${after}`],
+    );
+    if (config.workers === 0) lines.push('workers to 0');
+    if (lines.length > 0) throw needsRestart(lines);
+  }
+}
+
+function needsRestart(changes: readonly string[]): SmallservdError {
+  const lines = changes.map((change) => `this change needs a restart: ${change}`);
+  return new SmallservdError('RELOAD_NEEDS_RESTART', lines.join('\n'));
+}
+
+function nameOf(listener: RunningListener): string {
+  return `${listener.service} ${formatBoundAddress(listener)}`;
+}
+
+function describe({ service, text }: PlannedListener): string {
+  return `${service} ${text}`;
+}

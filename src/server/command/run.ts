@@ -1,0 +1,223 @@
+import type { Logger } from 'pino';
+import { type AdminEndpoint, openAdminEndpoint } from '../admin/endpoint.ts';
+import { systemClock } from '../../clock/clock.ts';
+import type { Config, ServiceConfig } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { formatExposure } from './exposure-table.ts';
+import { formatListeners } from './listeners-table.ts';
+import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { hostServices } from '../service-context.ts';
+import { InProcessDaemon } from '../in-process-daemon.ts';
+import { keepDescriptors } from '../../kernel/descriptors.ts';
+import { forbidNewPrivileges, leaveKeyring } from '../../kernel/privileges.ts';
+import { createLog, LogSink } from '../log.ts';
+import type { RunningDaemon } from '../running-daemon.ts';
+import { adminIdentity, assumeIdentity, findIdentity, type Identity, sharedUser } from '../supervisor/identity.ts';
+import { type Condition, ServiceManager } from '../supervisor/service-manager.ts';
+import { Signals } from '../supervisor/signals.ts';
+import { socketAccessFor } from '../supervisor/socket-access.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
+import { passedDescriptors } from '../transport/inherited.ts';
+import { type PlannedListener, planListeners } from '../transport/plan.ts';
+import { version } from '../../version.ts';
+import { logListeners, warnOf } from './announcements.ts';
+import { type ConfigOptions, leaveFolder, type PreparedConfig, prepare } from './prepare.ts';
+import { Reloader } from './reloader.ts';
+import { DaemonSnapshots } from './snapshot.ts';
+
+/** What systemd tells the supervisor alone: workers and what services start must not think it is meant for them. */
+const serviceManagerVariables = [
+  'NOTIFY_SOCKET',
+  'WATCHDOG_PID',
+  'WATCHDOG_USEC',
+  'LISTEN_PID',
+  'LISTEN_FDS',
+  'LISTEN_FDNAMES',
+];
+
+/** The log, once it is open. */
+interface OpenLog {
+  sink?: LogSink;
+  log?: Logger;
+}
+
+/**
+ * `smallservd run`: serves until told to stop. Resolves with the exit code, at once where it is told so before there is
+ * a daemon: then what the start waits for is not waited for, and the process is to end. Rejects where the daemon cannot
+ * start.
+ */
+export async function run(options: ConfigOptions): Promise<ExitCode> {
+  // For good, children included: a UNIX socket is its owner's alone until it is given away, and so are the log file and
+  // what modules write.
+  process.umask(0o077);
+  keepDescriptors();
+  leaveKeyring();
+  const placed = leaveFolder(options);
+  const signals = new Signals(systemClock);
+  const opened: OpenLog = {};
+  return await Promise.race([serve(placed, signals, opened), signals.stoppedEarly.then(() => stopEarly(opened))]);
+}
+
+async function stopEarly({ sink, log }: OpenLog): Promise<ExitCode> {
+  log?.info({ exitCode: exitCodes.stopped }, 'stopped');
+  await sink?.flush();
+  return exitCodes.stopped;
+}
+
+async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog): Promise<ExitCode> {
+  const startedMs = systemClock.monotonicMs();
+  // Workers and whatever they start inherit it.
+  const canGainPrivileges = !forbidNewPrivileges();
+  const prepared = await prepare(options);
+  const { config } = prepared.loaded;
+  const passed = passedDescriptors(process.env, process.pid);
+  const environment = { ...process.env };
+  // What Node reads from them could open a debugger in workers, or run code there.
+  const ofNode = Object.keys(environment).filter((variable) => variable.startsWith('NODE_'));
+  for (const variable of [...serviceManagerVariables, ...ofNode]) delete process.env[variable];
+  const identity = await findIdentity(config.user, config.group);
+  const plan = await planListeners(config, passed, socketAccessFor(identity));
+  const { file } = config.log;
+  const sink = await (file === null ? LogSink.standardOutput() : LogSink.file(file, identity));
+  const log = createLog(config.log, sink);
+  Object.assign(opened, { sink, log });
+  sink.reportLostLines(log);
+  log.info(
+    { version, node: process.version, pid: process.pid, config: prepared.source.name, workers: config.workers },
+    'starting',
+  );
+  if (config.user === null && identity?.user === sharedUser)
+    log.warn(
+      { user: sharedUser },
+      'workers run as a user that other daemons share, who can signal them: add a user smallservd',
+    );
+  if (canGainPrivileges) log.warn({}, 'cannot set no_new_privs: workers can run set-uid programs');
+  warnOf(config, log);
+
+  // The clock's timers keep no process alive, and while the workers are dead and wait for their next start nothing else
+  // does.
+  const alive = setInterval(() => {}, 1 << 30);
+  const manager = new ServiceManager({ environment, pid: process.pid, clock: systemClock, log });
+  const snapshots = new DaemonSnapshots(prepared, sink, systemClock.now());
+  let admin: AdminEndpoint | undefined;
+  try {
+    const launch = await readyToLaunch(prepared, plan, identity, sink, log);
+    admin = await openAdmin(config, passed, identity, snapshots, log);
+    const daemon = await launch();
+    snapshots.daemon = daemon;
+    const reloader = new Reloader(daemon instanceof Supervisor ? daemon : undefined, prepared, {
+      command: options,
+      passed,
+      clock: systemClock,
+      log,
+      onStart: () => manager.reloading(),
+      onReplaced: (workers) => sink.trust(workers),
+      onEnd: () => manager.reloaded(conditionOf(daemon).status),
+    });
+    snapshots.reloader = reloader;
+    signals.deliverTo(daemon, {
+      reopenLog: () => void reopen(sink, log),
+      hangUp() {
+        const reopened = reopen(sink, log);
+        // Not before all has been said that is said of the start. What is said of the reload goes into the new file.
+        Promise.all([daemon.ready, reopened])
+          .then(() => setImmediate(() => reloader.reload()))
+          .catch(() => {});
+      },
+      stopping: () => manager.stopping(),
+    });
+    // A stop that comes first ends the daemon before it is ready.
+    const isReady = await Promise.race([daemon.ready.then(() => true), daemon.ended.then(() => false)]);
+    if (isReady) {
+      announce(daemon, config, sink, log, systemClock.monotonicMs() - startedMs);
+      manager.ready(() => conditionOf(daemon));
+    }
+    const code = await daemon.ended;
+    log.info({ exitCode: code }, 'stopped');
+    return code;
+  } finally {
+    await admin?.close();
+    clearInterval(alive);
+    await sink.flush();
+  }
+}
+
+/** Loads what must be loaded first; the function that it resolves with forks the workers, or serves in this process. */
+async function readyToLaunch(
+  { source, loaded: { config } }: PreparedConfig,
+  plan: readonly PlannedListener[],
+  identity: Identity | null,
+  sink: LogSink,
+  log: Logger,
+): Promise<() => Promise<RunningDaemon>> {
+  const clock = systemClock;
+  if (config.workers > 0) return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
+  // As a worker does: become the user, then load the config, and open. Nobody is ever served as root, so low ports need
+  // a supervisor. Standard output is the log's own; what a module prints goes elsewhere.
+  process.stdout.write = process.stderr.write.bind(process.stderr);
+  if (identity !== null) assumeIdentity(identity);
+  const whole = await loadConfig(source, { importModules: true });
+  const services = await hostServices(whole, clock, Math.random, log, 1);
+  return async () => new InProcessDaemon({ config, services, plan, clock, random: Math.random, log });
+}
+
+async function openAdmin(
+  { admin: { listen, hosts } }: Config,
+  passed: ReadonlyMap<string, readonly number[]>,
+  identity: Identity | null,
+  snapshots: DaemonSnapshots,
+  log: Logger,
+): Promise<AdminEndpoint | undefined> {
+  if (listen === null) return undefined;
+  const servedAs = process.geteuid?.() === 0 ? await adminIdentity(identity) : null;
+  const access = socketAccessFor(servedAs);
+  const plan = await planListeners({ services: [{ name: 'admin', listen: [listen] }] }, passed, access);
+  const endpoint = await openAdminEndpoint(snapshots, { plan, hosts, identity: servedAs, clock: systemClock, log });
+  log.info({ listen: listen.text }, 'the admin endpoint is open');
+  return endpoint;
+}
+
+/** What the service manager is told of the daemon. */
+function conditionOf({ report: { state, workers, services, listeners } }: RunningDaemon): Condition {
+  const clients = [...services.values()].reduce((sum, { stream }) => sum + stream.active, 0);
+  const open = listeners.filter(({ isOpen }) => isOpen).length;
+  const ready = workers.filter(({ status }) => status === 'ready').length;
+  return {
+    status: `${state}: ${clients} clients, ${open} of ${listeners.length} listeners open, ${ready} workers`,
+    isHealthy: ready > 0,
+  };
+}
+
+/** The log file may have been moved away. */
+async function reopen(sink: LogSink, log: Logger): Promise<void> {
+  if (sink.isStandardOutput) return;
+  try {
+    await sink.reopen();
+    log.info({}, 'log file reopened');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.error({ error: reason }, 'cannot reopen the log file, keeping the old one');
+  }
+}
+
+function announce(daemon: RunningDaemon, { services }: Config, sink: LogSink, log: Logger, ms: number): void {
+  const { listeners } = daemon;
+  logListeners(listeners, log);
+  for (const { service, text } of daemon.skipped)
+    log.info({ service, listen: text }, 'not listening: this machine lacks the address family');
+  log.info({ listeners: listeners.length, ms: Math.round(ms) }, 'ready');
+  if (!process.stdout.isTTY || !sink.isStandardOutput) return;
+  const notes = new Map(services.map((service) => [service.name, narrowing(service)]));
+  sink.print(`
+${formatListeners(listeners)}
+${formatExposure(listeners, notes)}
+`);
+}
+
+/** What makes a service's reach narrower than its addresses do. */
+function narrowing({ access, proxy }: ServiceConfig): readonly string[] {
+  return [
+    ...(access.allow.length > 0 ? ['as allow says'] : []),
+    ...(proxy.from.length > 0 ? ['TCP through proxies alone'] : []),
+  ];
+}

@@ -1,0 +1,79 @@
+import { ConfigInvalidError, SmallservdError } from '../../errors.ts';
+import { ConfigError, type Host, type Service } from '../../service.ts';
+import type { ServiceConfig } from './config.ts';
+import type { LoadedConfig } from './loaded-config.ts';
+import { Problems } from './problems.ts';
+import { formatPath } from './raw.ts';
+
+/**
+ * Creates the services of a config, by the name of the instance; `hostOf` gives each what the daemon lends it. Throws
+ * `ConfigInvalidError` with all that the services find wrong with their options and files, and `SERVICE_NOT_CREATED`
+ * for any other failure; the services that were created are closed then.
+ */
+export async function createServices(
+  loaded: LoadedConfig,
+  hostOf: (service: ServiceConfig) => Host,
+): Promise<ReadonlyMap<string, Service>> {
+  const created = new Map<string, Service>();
+  const problems = new Problems();
+  try {
+    for (const service of loaded.config.services) {
+      const module = loaded.modules.get(service.name);
+      if (module === undefined) continue;
+      try {
+        created.set(service.name, await module.create(service.options, hostOf(service)));
+      } catch (error) {
+        report(service, error, loaded.place, problems);
+      }
+    }
+    const found = problems.sorted();
+    if (found.length > 0) throw new ConfigInvalidError(found);
+  } catch (error) {
+    for (const service of created.values()) service.close?.();
+    throw error;
+  }
+  return created;
+}
+
+/**
+ * Creates services and closes them again: what they find wrong goes to `problems`. Throws `SERVICE_NOT_CREATED` for any
+ * other failure.
+ */
+export async function tryServices(
+  services: readonly ServiceConfig[],
+  modules: LoadedConfig['modules'],
+  hostOf: (service: ServiceConfig) => Host,
+  place: LoadedConfig['place'],
+  problems: Problems,
+): Promise<void> {
+  for (const service of services) {
+    try {
+      const created = await modules.get(service.name)?.create(service.options, hostOf(service));
+      created?.close?.();
+    } catch (error) {
+      report(service, error, place, problems);
+    }
+  }
+}
+
+function report(service: ServiceConfig, error: unknown, place: LoadedConfig['place'], problems: Problems): void {
+  if (!isConfigError(error)) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new SmallservdError('SERVICE_NOT_CREATED', `services.${service.name} cannot be created: ${reason}`, {
+      cause: error,
+    });
+  }
+  const options = service.module === undefined ? [] : ['options'];
+  const option = error.option === undefined ? [] : [...options, error.option];
+  const path = ['services', service.name, ...option];
+  const placed = place(path);
+  if (error.file !== undefined && error.line !== undefined)
+    problems.add({ where: `${error.file}:${error.line}`, rank: placed.rank }, formatPath(path), error.message);
+  else
+    problems.add(placed, formatPath(path), error.file === undefined ? error.message : `${error.file} ${error.message}`);
+}
+
+/** By name: a third-party module may have a copy of this package of its own. */
+function isConfigError(error: unknown): error is ConfigError {
+  return error instanceof ConfigError || (error instanceof Error && error.name === 'ConfigError');
+}

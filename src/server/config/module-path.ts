@@ -1,0 +1,111 @@
+import { realpath } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { systemClock } from '../../clock/clock.ts';
+import { answerInTime, assertRegularFile, FileError, maxFileBytes, readRegularFile } from '../../regular-file.ts';
+
+/**
+ * The `file:` URL that a `module` key means: a path (absolute, or relative to `directory`), a `file:` URL, or a
+ * package that is installed for `directory`, whose `exports` are read as `import` does. Throws an Error with a plain
+ * message where there is none.
+ *
+ * Node can do this by itself only for the importing file: `import.meta.resolve` with a parent is behind a flag, and
+ * `require.resolve` does not see packages that export for `import` alone.
+ */
+export async function resolveModule(specifier: string, directory: string): Promise<string> {
+  const file = pathOf(specifier, directory) ?? (await resolvePackage(specifier, directory));
+  try {
+    await assertRegularFile(file, maxFileBytes);
+  } catch (error) {
+    const message = isMissing(error) ? `there is no file ${file}` : about(file, error);
+    throw new Error(message, { cause: error });
+  }
+  await assertManifest(dirname(await answerInTime(file, systemClock, async () => realpath(file))));
+  return pathToFileURL(file).href;
+}
+
+/**
+ * Node asks the nearest package.json above a module what kind of module it is, and waits for one that is a FIFO.
+ * https://nodejs.org/api/packages.html#determining-module-system
+ */
+async function assertManifest(folder: string): Promise<void> {
+  const file = join(folder, 'package.json');
+  try {
+    await assertRegularFile(file, maxFileBytes);
+  } catch (error) {
+    if (!isMissing(error)) throw new Error(about(file, error), { cause: error });
+    if (dirname(folder) !== folder) await assertManifest(dirname(folder));
+  }
+}
+
+function pathOf(specifier: string, directory: string): string | undefined {
+  if (specifier.startsWith('file:')) return fileURLToPath(specifier);
+  return /^\.{0,2}\//.test(specifier) ? resolve(directory, specifier) : undefined;
+}
+
+async function resolvePackage(specifier: string, directory: string): Promise<string> {
+  const match = /^((?:@[\w.-]+\/)?[\w-][\w.-]*)(\/.*)?$/.exec(specifier);
+  if (match?.[1] === undefined) throw new Error('expected a path such as ./mine.js, or the name of a package');
+  const name = match[1];
+  // That of the package which the config is part of, if any.
+  await assertManifest(directory);
+  const require = createRequire(join(directory, 'config'));
+  for (const folder of require.resolve.paths(name) ?? []) {
+    const root = join(folder, name);
+    const exported = await readExports(join(root, 'package.json'));
+    if (exported === undefined) continue;
+    // Without `exports` a package has a main file, or files, and require finds them.
+    if (exported === null) {
+      await assertManifest(join(folder, specifier));
+      return require.resolve(specifier);
+    }
+    const target = pickExport(exported, `.${match[2] ?? ''}`);
+    if (target === undefined) throw new Error(`the package ${name} does not export ${specifier}`);
+    return join(root, target);
+  }
+  throw new Error(`there is no package ${name} for ${directory}`);
+}
+
+/** Undefined: no such package. Null: it has no `exports`. */
+async function readExports(file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = (await readRegularFile(file, maxFileBytes)).toString();
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw new Error(about(file, error), { cause: error });
+  }
+  const manifest: unknown = JSON.parse(text);
+  return isObject(manifest) ? (manifest['exports'] ?? null) : null;
+}
+
+/** https://nodejs.org/api/packages.html#package-entry-points, without patterns. */
+function pickExport(exported: unknown, subpath: string): string | undefined {
+  const hasSubpaths = isObject(exported) && Object.keys(exported).some((key) => key.startsWith('.'));
+  if (hasSubpaths) return pickCondition(exported[subpath]);
+  return subpath === '.' ? pickCondition(exported) : undefined;
+}
+
+function pickCondition(target: unknown): string | undefined {
+  if (typeof target === 'string') return target;
+  if (Array.isArray(target)) return target.map(pickCondition).find((each) => each !== undefined);
+  if (!isObject(target)) return undefined;
+  for (const [condition, value] of Object.entries(target)) {
+    const picked = ['import', 'node', 'default'].includes(condition) ? pickCondition(value) : undefined;
+    if (picked !== undefined) return picked;
+  }
+  return undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof FileError && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}
+
+function about(file: string, error: unknown): string {
+  return `${file}: ${error instanceof Error ? error.message : String(error)}`;
+}

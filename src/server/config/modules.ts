@@ -1,0 +1,69 @@
+import type { AnyServiceModule } from '../../services/index.ts';
+import { orNull, words } from './format.ts';
+import { optionFormats } from './formats.ts';
+
+/**
+ * Imports a module and checks that its default export is a kind of service. Throws an Error with a plain message
+ * where it is not, or where the import fails.
+ */
+export async function importServiceModule(url: string): Promise<AnyServiceModule> {
+  let exported: unknown;
+  try {
+    exported = ((await import(url)) as { readonly default?: unknown }).default;
+  } catch (cause) {
+    throw new Error(`cannot be imported: ${oneLine(cause)}`, { cause });
+  }
+  const fault = faultOf(exported);
+  if (fault !== undefined) throw new Error(`is not a service module: ${fault}`);
+  return exported as AnyServiceModule;
+}
+
+function faultOf(exported: unknown): string | undefined {
+  if (!isObject(exported)) return 'its default export is not an object';
+  const { name, summary, options, create, udpHazard, maxAmplification, port, rfc } = exported;
+  if (typeof name !== 'string' || !/^[a-z][a-z0-9-]*$/.test(name)) return 'name is not a word such as my-service';
+  if (typeof summary !== 'string') return 'summary is not text';
+  if (typeof create !== 'function') return 'create is not a function';
+  if (!isOptional(udpHazard, 'string')) return 'udpHazard is not text';
+  if (!isOptional(maxAmplification, 'number')) return 'maxAmplification is not a number';
+  if (!isOptional(port, 'number') || !isOptional(rfc, 'number')) return 'port or rfc is not a number';
+  if (!isObject(options)) return 'options is not an object';
+  for (const [key, spec] of Object.entries(options)) {
+    const fault = faultOfOption(key, spec);
+    if (fault !== undefined) return `options.${key}: ${fault}`;
+  }
+  return undefined;
+}
+
+function faultOfOption(key: string, spec: unknown): string | undefined {
+  // Other keys could not be set by the environment, and convict takes `default` for its own.
+  if (!/^[a-z][A-Za-z0-9]*$/.test(key) || key === 'default' || key === 'constructor')
+    return 'the name is not a word such as maxLength';
+  if (!isObject(spec) || typeof spec['doc'] !== 'string') return 'doc is not text';
+  const { format, default: value } = spec;
+  const isWords = Array.isArray(format) && format.length > 0 && format.every((word) => typeof word === 'string');
+  const named = Object.entries(optionFormats).find(([name]) => name === format)?.[1];
+  const plain = isWords ? words(format) : named;
+  if (plain === undefined) return `format is not a list of words or one of ${Object.keys(optionFormats).join(', ')}`;
+  try {
+    const known = value === null ? orNull(plain) : plain;
+    const isRead = value !== undefined && 'value' in known.read(known.print(value), '/');
+    return isRead ? undefined : 'default does not suit format';
+  } catch {
+    return 'default does not suit format';
+  }
+}
+
+function isOptional(value: unknown, type: 'string' | 'number'): boolean {
+  return value === undefined || typeof value === type;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** An error of the imported code may hold anything. */
+function oneLine(cause: unknown): string {
+  const text = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  return text.replace(/[^ -~]+/g, ' ').slice(0, 300);
+}

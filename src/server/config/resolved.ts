@@ -1,0 +1,83 @@
+import { availableParallelism } from 'node:os';
+import type { Config, ServiceConfig } from './config.ts';
+import type { Instance } from './instances.ts';
+import type { RawMap } from './raw.ts';
+import { commonSchema, daemonSchema, ownSchema } from './schema.ts';
+import { readSection, type Values } from './section.ts';
+
+type DaemonValues = Values<typeof daemonSchema>;
+type ServiceValues = Values<typeof commonSchema & typeof ownSchema>;
+
+/** The daemon's part of a config from values that are free of flaws. */
+export function resolveDaemon(raw: RawMap, directory: string, services: readonly ServiceConfig[]): Config {
+  const values: DaemonValues = readSection(daemonSchema, raw, directory);
+  const { workers, user, group, log, shutdown, reload, admin } = values;
+  return {
+    workers: workers === 'auto' ? autoWorkers(availableParallelism()) : workers,
+    user,
+    group,
+    log,
+    shutdown: { graceMs: shutdown.grace },
+    reload: { graceMs: reload.grace },
+    admin,
+    services,
+  };
+}
+
+/** Two at least, so that a crash leaves every TCP port open; more than four do not serve more clients. */
+function autoWorkers(processors: number): number {
+  return Math.min(4, Math.max(2, processors));
+}
+
+/** A service's part of a config from values that are free of flaws. */
+export function resolveService(
+  { name, type, module, kind }: Instance,
+  raw: RawMap,
+  options: Readonly<Record<string, unknown>>,
+  directory: string,
+): ServiceConfig {
+  const values: ServiceValues = readSection({ ...commonSchema, ...ownSchema }, raw, directory);
+  return {
+    name,
+    type,
+    module,
+    listen: values.listen,
+    access: {
+      allow: values.allow,
+      deny: values.deny,
+      exempt: values.exempt,
+      exemptByHeader: values.proxyProtocol.exempt,
+    },
+    proxy: { from: values.proxyProtocol.from, timeoutMs: values.proxyProtocol.timeout },
+    stream: {
+      idleTimeoutMs: values.idleTimeout,
+      stallTimeoutMs: values.stallTimeout,
+      maxLifetimeMs: values.maxLifetime,
+      lingerTimeoutMs: values.lingerTimeout,
+      maxBytes: values.maxBytes,
+      maxConnections: values.maxConnections,
+      maxConnectionsPerSource: values.maxConnectionsPerSource,
+      networkShare: values.networkShare,
+      connectionRate: values.connectionRate,
+      sourcePrefix: values.streamPrefix,
+      dryRun: values.dryRun,
+    },
+    socket: {
+      keepAlive: { enabled: values.keepAlive.enabled, delayMs: values.keepAlive.delay },
+      noDelay: values.noDelay,
+      backlog: values.backlog,
+    },
+    datagram: {
+      datagramRate: values.datagramRate,
+      datagramServiceRate: values.datagramServiceRate,
+      sourcePrefix: values.datagramPrefix,
+      dryRun: values.dryRun,
+      maxAmplification: values.maxAmplification,
+      allowSourcePorts: values.allowSourcePorts,
+      receiveBufferBytes: values.receiveBuffer,
+    },
+    exposeUdp: values.exposeUdp,
+    udpHazard: kind?.udpHazard,
+    options,
+  };
+}

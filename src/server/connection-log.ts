@@ -1,0 +1,145 @@
+import { formatHostPort } from '../address/host-port.ts';
+import type { BudgetedLog } from './budgeted-log.ts';
+import type { LogConfig } from './config/config.ts';
+import { nonZero, type ServiceCounters } from './counters.ts';
+import type { CloseReason, Endpoint } from '../service.ts';
+
+/** A stream client by name. */
+export interface NamedClient {
+  readonly peer: Endpoint;
+  /** The user who is a UNIX client, where the kernel tells. */
+  readonly uid: number | undefined;
+}
+
+/** What the log wants to know of a client that has gone. */
+export interface ClosedClient extends NamedClient {
+  /** The proxy that spoke for it. */
+  readonly via: string | undefined;
+  readonly local: string;
+  readonly openedAtMs: number;
+  readonly received: number;
+  readonly sent: number;
+}
+
+/** How often a service's refusals, drops and unwritten lines become a summary. */
+export const summaryPeriodMs = 10_000;
+
+/**
+ * What is written about the clients of one service: a line for each that closed, and a summary of those refused, of
+ * datagrams dropped and of lines left out. However many strangers come, the log grows by a bounded number of lines a
+ * second.
+ */
+export class ConnectionLog {
+  readonly #level: LogConfig['connections'];
+  readonly #log: BudgetedLog;
+  readonly #counters: ServiceCounters;
+  #errorsLeftOut = 0;
+  #errorLogged = false;
+  #summarised: Refusals;
+
+  /** `log` is the service's own, which names it in each line. */
+  constructor(level: LogConfig['connections'], log: BudgetedLog, counters: ServiceCounters) {
+    this.#level = level;
+    this.#log = log;
+    this.#counters = counters;
+    this.#summarised = this.#snapshot();
+  }
+
+  closed(client: ClosedClient, nowMs: number, reason: CloseReason): void {
+    if (this.#level === 'off') return;
+    // Minor at every level: whoever connects can cause it.
+    const log = this.#log.take(this.#level, true);
+    if (log === undefined) return;
+    log[this.#level](
+      {
+        peer: formatPeer(client),
+        ...(client.via !== undefined && { via: client.via }),
+        local: client.local,
+        bytesIn: client.received,
+        bytesOut: client.sent,
+        ms: Math.round(nowMs - client.openedAtMs),
+        reason,
+      },
+      'closed',
+    );
+  }
+
+  /** A service threw: the first error of each summary period is logged whole, the others are counted. */
+  serviceFailed(error: unknown, client?: NamedClient): void {
+    const log = this.#errorLogged ? undefined : this.#log.take('error');
+    if (log === undefined) {
+      this.#errorsLeftOut += 1;
+      return;
+    }
+    this.#errorLogged = true;
+    const who = client === undefined ? {} : { peer: formatPeer(client) };
+    log.error(
+      { ...who, err: error },
+      'the service threw an error: it costs this client its answer, the others nothing',
+    );
+  }
+
+  listenerFailed(error: Error): void {
+    this.#log.error({ err: error }, 'a listener reports an error');
+  }
+
+  muted(peer: string): void {
+    this.#log.warn(
+      { peer },
+      'a loop with a peer, which sends our own answers back or the same again and again; muted for 60 s',
+    );
+  }
+
+  /**
+   * Writes a line about what happened since the last, if anything did, and one about what only a dry run let happen.
+   */
+  summarise(): void {
+    const now = this.#snapshot();
+    const before = this.#summarised;
+    const linesNotLogged = this.#log.takeLeftOut();
+    const happened = {
+      ...news('refused', now.refused, before.refused),
+      ...news('dropped', now.dropped, before.dropped),
+      ...(linesNotLogged > 0 && { linesNotLogged }),
+      ...(this.#errorsLeftOut > 0 && { errorsNotLogged: this.#errorsLeftOut }),
+    };
+    const wouldHave = {
+      ...news('wouldRefuse', now.wouldRefuse, before.wouldRefuse),
+      ...news('wouldDrop', now.wouldDrop, before.wouldDrop),
+    };
+    const log = this.#log.unbudgeted;
+    if (Object.keys(happened).length > 0) log.warn(happened, 'refused or dropped');
+    if (Object.keys(wouldHave).length > 0) log.warn(wouldHave, 'dry run: these would have been refused or dropped');
+    this.#summarised = now;
+    this.#errorsLeftOut = 0;
+    this.#errorLogged = false;
+  }
+
+  #snapshot(): Refusals {
+    const { refused, wouldRefuse } = this.#counters.stream;
+    const { dropped, wouldDrop } = this.#counters.datagram;
+    return {
+      refused: { ...refused },
+      dropped: { ...dropped },
+      wouldRefuse: { ...wouldRefuse },
+      wouldDrop: { ...wouldDrop },
+    };
+  }
+}
+
+type Refusals = Readonly<Record<'refused' | 'dropped' | 'wouldRefuse' | 'wouldDrop', Record<string, number>>>;
+
+/** What has been counted since, under its name; nothing where that is nothing. */
+function news(name: keyof Refusals, now: Record<string, number>, before: Record<string, number>): object {
+  const counts = nonZero(difference(now, before));
+  return Object.keys(counts).length > 0 ? { [name]: counts } : {};
+}
+
+function difference(now: Record<string, number>, before: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(now).map(([key, count]) => [key, count - (before[key] ?? 0)]));
+}
+
+function formatPeer({ peer: { family, address, port }, uid }: NamedClient): string {
+  if (family !== 'unix') return formatHostPort(address, port);
+  return uid === undefined ? 'unix' : `unix:${uid}`;
+}

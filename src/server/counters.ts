@@ -1,0 +1,93 @@
+import type { RefuseReason, WouldRefuseReason } from './guard/admission.ts';
+import type { DropReason, WouldDropReason } from './guard/datagram-guard.ts';
+import type { CloseReason } from '../service.ts';
+
+/** What has happened on a service's streams. */
+export interface StreamCounters {
+  accepted: number;
+  active: number;
+  bytesIn: number;
+  bytesOut: number;
+  closed: Record<CloseReason, number>;
+  refused: Record<RefuseReason, number>;
+  /** Served, since the limits are on a dry run. */
+  wouldRefuse: Record<WouldRefuseReason, number>;
+}
+
+/** What has happened on a service's datagram sockets. */
+export interface DatagramCounters {
+  received: number;
+  sent: number;
+  bytesIn: number;
+  bytesOut: number;
+  dropped: Record<DropReason, number>;
+  /** Answered, since the rates are on a dry run. */
+  wouldDrop: Record<WouldDropReason, number>;
+}
+
+/** All that one process, or the daemon as a whole, counts for one service. */
+export interface ServiceCounters {
+  readonly stream: StreamCounters;
+  readonly datagram: DatagramCounters;
+}
+
+export function newServiceCounters(): ServiceCounters {
+  return {
+    stream: {
+      accepted: 0,
+      active: 0,
+      bytesIn: 0,
+      bytesOut: 0,
+      closed: {
+        completed: 0,
+        'client-reset': 0,
+        'client-lost': 0,
+        idle: 0,
+        stalled: 0,
+        lifetime: 0,
+        quota: 0,
+        evicted: 0,
+        shutdown: 0,
+        'service-error': 0,
+      },
+      refused: { 'proxy-header': 0, denied: 0, limit: 0, 'source-limit': 0, rate: 0 },
+      wouldRefuse: { limit: 0, 'source-limit': 0, rate: 0 },
+    },
+    datagram: {
+      received: 0,
+      sent: 0,
+      bytesIn: 0,
+      bytesOut: 0,
+      dropped: {
+        'source-port': 0,
+        'source-address': 0,
+        denied: 0,
+        rate: 0,
+        loop: 0,
+        amplification: 0,
+        busy: 0,
+        'service-error': 0,
+      },
+      wouldDrop: { rate: 0 },
+    },
+  };
+}
+
+/** Adds `more` to `total`, in place. */
+export function addServiceCounters(total: ServiceCounters, more: ServiceCounters): void {
+  addCounts(total, more);
+}
+
+function addCounts(total: object, more: object): void {
+  const sums = total as Record<string, unknown>;
+  for (const [key, value] of Object.entries(more)) {
+    if (typeof value === 'number') sums[key] = Number(sums[key] ?? 0) + value;
+    else addCounts(sums[key] as object, value as object);
+  }
+}
+
+/** The counts that are not zero: what a person wants to read. */
+export function nonZero<Key extends string>(counts: Readonly<Record<Key, number>>): Partial<Record<Key, number>> {
+  const entries = Object.entries(counts) as [Key, number][];
+  return Object.fromEntries(entries.filter(([, count]) => count !== 0)) as Partial<Record<Key, number>>;
+}

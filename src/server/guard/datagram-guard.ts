@@ -1,0 +1,166 @@
+import {
+  type IpAddress,
+  isBroadcast,
+  isIpv4,
+  isMulticast,
+  isReserved,
+  isUnspecified,
+} from '../../address/ip-address.ts';
+import { largestPayloadWithin, wireSize } from '../../wire-size.ts';
+import { isDenied, isExempt } from './access-list.ts';
+import type { AccessRules, DatagramLimits } from './limits.ts';
+import { LoopBreaker } from './loop-breaker.ts';
+import { SourceMask } from './source-prefix.ts';
+import { TokenBucket, TokenTable } from './token-bucket.ts';
+
+/**
+ * Why a datagram or its reply is dropped; a closed set, in the order in which the rules are asked. `judge` gives the
+ * first five; the transport counts the others: a reply past `fitting`, a full send queue, a service that threw.
+ */
+export type DropReason =
+  | 'source-port'
+  | 'source-address'
+  | 'denied'
+  | 'rate'
+  | 'loop'
+  | 'amplification'
+  | 'busy'
+  | 'service-error';
+
+/** The reasons that a dry run only counts. */
+export type WouldDropReason = Extract<DropReason, 'rate'>;
+
+export interface DatagramGuardOptions {
+  readonly limits: DatagramLimits;
+  readonly access: AccessRules;
+  /** The UDP ports that we serve; may grow. */
+  readonly ownPorts: ReadonlySet<number>;
+  /** The IPv4 broadcast addresses of our interfaces as unsigned 32-bit words; may change. */
+  readonly broadcasts: ReadonlySet<number>;
+  /** From 0 up to, but not including, 1. */
+  readonly random: () => number;
+  /** Told once for each time that a peer is muted as a loop. */
+  readonly onMute?: (source: IpAddress, port: number) => void;
+  /** Told of each datagram that only a dry run answers. */
+  readonly onWouldDrop?: (reason: WouldDropReason) => void;
+}
+
+const firstUnprivilegedPort = 1024;
+
+/** SSDP, NFS, WS-Discovery, mDNS and memcached: they answer whatever a spoofed reply of ours says. */
+const reflectorPorts: ReadonlySet<number> = new Set([1900, 2049, 3702, 5353, 11_211]);
+
+/** What the 16-bit lengths leave: of the packet with its header in IPv4, of the payload in IPv6. */
+const largestPayloadIpv4 = 65_507;
+const largestPayloadIpv6 = 65_527;
+
+/**
+ * The rules between a UDP socket and one service: which datagrams are answered, and with how much. Silent on the wire.
+ */
+export class DatagramGuard {
+  readonly #access: AccessRules;
+  readonly #ownPorts: ReadonlySet<number>;
+  readonly #broadcasts: ReadonlySet<number>;
+  readonly #allowedPorts: ReadonlySet<number>;
+  readonly #maxAmplification: number;
+  readonly #mask: SourceMask;
+  readonly #sourceRates: TokenTable;
+  readonly #serviceRate: TokenBucket;
+  readonly #loops: LoopBreaker;
+  readonly #dryRun: boolean;
+  readonly #onMute: ((source: IpAddress, port: number) => void) | undefined;
+  readonly #onWouldDrop: ((reason: WouldDropReason) => void) | undefined;
+
+  constructor({ limits, access, ownPorts, broadcasts, random, onMute, onWouldDrop }: DatagramGuardOptions) {
+    this.#access = access;
+    this.#ownPorts = ownPorts;
+    this.#broadcasts = broadcasts;
+    this.#allowedPorts = new Set(limits.allowSourcePorts);
+    this.#maxAmplification = limits.maxAmplification;
+    this.#mask = new SourceMask(limits.sourcePrefix);
+    this.#sourceRates = new TokenTable(limits.datagramRate, random);
+    this.#serviceRate = new TokenBucket(limits.datagramServiceRate);
+    this.#loops = new LoopBreaker(random);
+    this.#dryRun = limits.dryRun;
+    this.#onMute = onMute;
+    this.#onWouldDrop = onWouldDrop;
+  }
+
+  /** Why the datagram is dropped; `undefined`: admitted. Times are monotonic milliseconds, 0 or more. */
+  judge(source: IpAddress, port: number, request: Uint8Array, nowMs: number): DropReason | undefined {
+    if (this.#isRefusedPort(port)) return 'source-port';
+    if (this.#isRefusedAddress(source)) return 'source-address';
+    if (isDenied(this.#access, source)) return 'denied';
+    if (!isExempt(this.#access, source) && !this.#takeRate(source, nowMs)) {
+      if (!this.#dryRun) return 'rate';
+      this.#onWouldDrop?.('rate');
+    }
+    const verdict = this.#loops.repeats(source, port, request, nowMs);
+    if (verdict === 'no') return undefined;
+    if (verdict === 'muted-now') this.#onMute?.(source, port);
+    return 'loop';
+  }
+
+  /**
+   * The largest payload in bytes of a single reply to a request of `requestLength` bytes: what fits
+   * `maxAmplification` times its size on the wire, and one datagram. Below 0: not even an empty reply fits.
+   */
+  replyLimit(source: IpAddress, requestLength: number): number {
+    const isV4 = isIpv4(source);
+    const budget = this.#budget(requestLength, isV4);
+    if (budget < wireSize(0, isV4)) return -1;
+    return Math.min(largestPayloadWithin(budget, isV4), largestPayload(isV4));
+  }
+
+  /** How many of the replies may be sent: the longest prefix whose sizes on the wire together fit the same budget. */
+  fitting(source: IpAddress, requestLength: number, replies: readonly Uint8Array[]): number {
+    const isV4 = isIpv4(source);
+    let left = this.#budget(requestLength, isV4);
+    let count = 0;
+    for (const { length } of replies) {
+      left -= wireSize(length, isV4);
+      if (left < 0 || length > largestPayload(isV4)) break;
+      count++;
+    }
+    return count;
+  }
+
+  /** To be told of each reply sent: the loop rule compares later datagrams with both. */
+  sent(source: IpAddress, port: number, request: Uint8Array, reply: Uint8Array, nowMs: number): void {
+    this.#loops.remember(source, port, request, reply, nowMs);
+  }
+
+  #isRefusedPort(port: number): boolean {
+    if (port === 0) return true;
+    const isDangerous = port < firstUnprivilegedPort || reflectorPorts.has(port) || this.#ownPorts.has(port);
+    return isDangerous && !this.#allowedPorts.has(port);
+  }
+
+  #isRefusedAddress(source: IpAddress): boolean {
+    return (
+      isUnspecified(source) ||
+      isMulticast(source) ||
+      isReserved(source) ||
+      isBroadcast(source) ||
+      (isIpv4(source) && this.#broadcasts.has(source.w3))
+    );
+  }
+
+  /**
+   * A token of the source's network (IPv4 /24, IPv6 /56 unless the config says otherwise) and one of the service; both
+   * or neither.
+   */
+  #takeRate(source: IpAddress, nowMs: number): boolean {
+    if (!this.#serviceRate.ready(nowMs)) return false;
+    const admitted = this.#sourceRates.take(this.#mask.high(source), this.#mask.low(source), nowMs);
+    return admitted && this.#serviceRate.take(nowMs);
+  }
+
+  #budget(requestLength: number, isV4: boolean): number {
+    return this.#maxAmplification * wireSize(requestLength, isV4);
+  }
+}
+
+function largestPayload(isV4: boolean): number {
+  return isV4 ? largestPayloadIpv4 : largestPayloadIpv6;
+}

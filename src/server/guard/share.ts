@@ -1,0 +1,22 @@
+import type { Rate, StreamLimits } from './limits.ts';
+
+/**
+ * One process's part of the stream limits, rounded up: the parts together are at most the limit and one less than the
+ * number of processes.
+ */
+export function shareOf(limits: StreamLimits, processes: number): StreamLimits {
+  return {
+    ...limits,
+    maxConnections: part(limits.maxConnections, processes),
+    maxConnectionsPerSource: part(limits.maxConnectionsPerSource, processes),
+    connectionRate: partOfRate(limits.connectionRate, processes),
+  };
+}
+
+function partOfRate({ perSecond, burst }: Rate, processes: number): Rate {
+  return { perSecond: part(perSecond, processes), burst: part(burst, processes) };
+}
+
+function part(limit: number, processes: number): number {
+  return Math.ceil(limit / processes);
+}

@@ -1,0 +1,104 @@
+import type { Rate } from './limits.ts';
+
+/**
+ * A token bucket kept as one number, the generic cell rate algorithm (ITU-T I.371): the time at which the bucket will
+ * be full again. A token moves it an interval on; it may lie ahead of the clock by the time that all tokens but one
+ * take to come back.
+ */
+interface Pace {
+  readonly intervalMs: number;
+  readonly toleranceMs: number;
+}
+
+// So that a rate of 0 is a bucket which never fills again, rather than Infinity minus Infinity.
+const longestIntervalMs = 1e12;
+
+// In tokens: sums of rounded intervals must not cost the last token of a burst.
+const roundingSlack = 1e-4;
+
+function paceOf({ perSecond, burst }: Rate): Pace {
+  if (perSecond === Infinity) return { intervalMs: 0, toleranceMs: Infinity };
+  const intervalMs = Math.min(1000 / perSecond, longestIntervalMs);
+  return { intervalMs, toleranceMs: (burst - 1 + roundingSlack) * intervalMs };
+}
+
+/**
+ * One token bucket. It starts full. Times are monotonic milliseconds, 0 or more. With an infinite rate it never
+ * refuses; with a burst below 1 it always does.
+ */
+export class TokenBucket {
+  readonly #pace: Pace;
+  #fullAtMs = 0;
+
+  constructor(rate: Rate) {
+    this.#pace = paceOf(rate);
+  }
+
+  /** Whether `take` would succeed. */
+  ready(nowMs: number): boolean {
+    return Math.max(this.#fullAtMs, nowMs) - nowMs <= this.#pace.toleranceMs;
+  }
+
+  /** Takes a token. False: there is none, and nothing has changed. */
+  take(nowMs: number): boolean {
+    if (!this.ready(nowMs)) return false;
+    this.#fullAtMs = Math.max(this.#fullAtMs, nowMs) + this.#pace.intervalMs;
+    return true;
+  }
+}
+
+/**
+ * Token buckets for any number of sources in constant memory: two rows of slots, in each of which a source has a slot
+ * by a seeded hash. A source is refused only when both its slots are exhausted, so a flooding source spoils a given
+ * other one with a chance of one in the square of the slots. No source ever gets more than a bucket of its own would
+ * give it.
+ */
+export class TokenTable {
+  readonly #pace: Pace;
+  readonly #fullAtMs: Float64Array;
+  readonly #slots: number;
+  readonly #randomWords: Uint32Array;
+
+  /**
+   * `slots` for each row: a power of two, 65,536 at most. `random` gives numbers from 0 up to, but not including, 1.
+   */
+  constructor(rate: Rate, random: () => number, slots = 16_384) {
+    this.#pace = paceOf(rate);
+    this.#slots = slots;
+    this.#fullAtMs = new Float64Array(2 * slots);
+    this.#randomWords = Uint32Array.from({ length: 8 * 256 }, () => random() * 2 ** 32);
+  }
+
+  /** Takes a token of the source that the two 32-bit words name. False: it has none, and nothing has changed. */
+  take(high: number, low: number, nowMs: number): boolean {
+    const { intervalMs, toleranceMs } = this.#pace;
+    const hash = this.#hash(high, low);
+    const first = hash & (this.#slots - 1);
+    const second = this.#slots + ((hash >>> 16) & (this.#slots - 1));
+    const firstFullAtMs = this.#fullAtMs[first]!;
+    const secondFullAtMs = this.#fullAtMs[second]!;
+
+    // The slot that fewer others share has the truer time; the other one is only raised to it (a conservative update).
+    const fullAtMs = Math.max(Math.min(firstFullAtMs, secondFullAtMs), nowMs);
+    if (fullAtMs - nowMs > toleranceMs) return false;
+    const nextMs = fullAtMs + intervalMs;
+    this.#fullAtMs[first] = Math.max(firstFullAtMs, nextMs);
+    this.#fullAtMs[second] = Math.max(secondFullAtMs, nextMs);
+    return true;
+  }
+
+  /** Tabulation hashing: a random word for each value of each byte. Nobody outside can choose sources that collide. */
+  #hash(high: number, low: number): number {
+    const words = this.#randomWords;
+    return (
+      words[high & 0xff]! ^
+      words[0x100 | ((high >>> 8) & 0xff)]! ^
+      words[0x200 | ((high >>> 16) & 0xff)]! ^
+      words[0x300 | (high >>> 24)]! ^
+      words[0x400 | (low & 0xff)]! ^
+      words[0x500 | ((low >>> 8) & 0xff)]! ^
+      words[0x600 | ((low >>> 16) & 0xff)]! ^
+      words[0x700 | (low >>> 24)]!
+    );
+  }
+}

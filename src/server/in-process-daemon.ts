@@ -1,0 +1,119 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../clock/clock.ts';
+import type { Config } from './config/config.ts';
+import { SmallservdError } from '../errors.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import type { HostedService } from './service-context.ts';
+import { Lifecycle, type OpenedListener } from './lifecycle.ts';
+import { HealthMeter } from './process-health.ts';
+import type { DaemonReport, RunningDaemon, RunningListener } from './running-daemon.ts';
+import { formatBoundAddress } from './transport/listener.ts';
+import { unservedError } from './transport/open-error.ts';
+import { datagramPortsOf, findUnserved, type PlannedListener } from './transport/plan.ts';
+import { SocketFiles } from './transport/unix-socket.ts';
+
+export interface InProcessOptions {
+  readonly config: Config;
+  readonly services: ReadonlyMap<string, HostedService>;
+  readonly plan: readonly PlannedListener[];
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+/** The daemon in one process, without a supervisor: `workers: 0`, and what embeds it. */
+export class InProcessDaemon implements RunningDaemon {
+  readonly ready: Promise<void>;
+  readonly ended: Promise<ExitCode>;
+  readonly #options: InProcessOptions;
+  readonly #lifecycle: Lifecycle;
+  readonly #health: HealthMeter;
+  #opened: readonly OpenedListener[] = [];
+  #stopping: Promise<ExitCode> | undefined;
+  #resolveEnded: (code: ExitCode) => void = () => {};
+
+  constructor(options: InProcessOptions) {
+    this.#options = options;
+    this.#health = new HealthMeter(options.clock);
+    this.#lifecycle = new Lifecycle({ ...options, processes: 1 });
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.ready = this.#open();
+    // After `ready` has rejected: who waits for either learns why.
+    this.ready.catch((error: unknown) =>
+      this.#resolveEnded(error instanceof SmallservdError ? error.exitCode : exitCodes.failed),
+    );
+  }
+
+  get listeners(): readonly RunningListener[] {
+    return this.#opened.flatMap(({ planned, bound }) =>
+      bound === undefined ? [] : [{ service: planned.service, ...bound }],
+    );
+  }
+
+  get skipped(): readonly PlannedListener[] {
+    return this.#opened.flatMap(({ planned, bound }) => (bound === undefined ? [planned] : []));
+  }
+
+  get report(): DaemonReport {
+    const isReady = this.#opened.length > 0 && this.#stopping === undefined;
+    const state = this.#stopping !== undefined ? 'draining' : isReady ? 'ready' : 'starting';
+    return {
+      state,
+      workers: [{ worker: 0, status: state, pid: process.pid, health: this.#health.take() }],
+      workerDeaths: 0,
+      listeners: this.listeners.map((each) => ({
+        service: each.service,
+        address: formatBoundAddress(each),
+        isOpen: isReady,
+      })),
+      services: this.#lifecycle.counters,
+      topSources: this.#lifecycle.topSources,
+    };
+  }
+
+  async stop(graceMs: number = this.#options.config.shutdown.graceMs): Promise<ExitCode> {
+    this.#stopping ??= this.#drain(graceMs);
+    return this.#stopping;
+  }
+
+  destroy(): void {
+    void this.stop(0);
+    this.#lifecycle.destroy();
+  }
+
+  logState(): void {
+    const { listeners, workers, services } = this.report;
+    this.#options.log.info({ listeners, workers, services: Object.fromEntries(services) }, 'state');
+  }
+
+  async #open(): Promise<void> {
+    const { plan } = this.#options;
+    try {
+      const sockets = new SocketFiles();
+      await sockets.prepare(plan);
+      this.#lifecycle.addOwnPorts(datagramPortsOf(plan));
+      const opened = await this.#lifecycle.open(plan);
+      sockets.grant(plan);
+      const open = new Set(opened.flatMap(({ planned, bound }) => (bound === undefined ? [] : [planned])));
+      const unserved = findUnserved(plan, (planned) => open.has(planned));
+      if (unserved !== undefined) throw unservedError(unserved);
+      this.#opened = opened;
+    } catch (error) {
+      if (this.#stopping === undefined) {
+        this.#stopping = this.ended;
+        await this.#lifecycle.drain(0);
+      } else {
+        await this.#stopping;
+      }
+      throw error;
+    }
+  }
+
+  async #drain(graceMs: number): Promise<ExitCode> {
+    await this.#lifecycle.drain(graceMs);
+    this.#resolveEnded(exitCodes.stopped);
+    return exitCodes.stopped;
+  }
+}

@@ -1,0 +1,298 @@
+import { formatHostPort } from '../address/host-port.ts';
+import { formatIp } from '../address/ip-address.ts';
+import type { BudgetedLog } from './budgeted-log.ts';
+import type { Cancel, Clock } from '../clock/clock.ts';
+import type { Config, ServiceConfig } from './config/config.ts';
+import { isExposed } from '../address/exposure.ts';
+import { exposureMessage } from './config/exposure.ts';
+import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
+import { newServiceCounters, type ServiceCounters } from './counters.ts';
+import { SmallservdError } from '../errors.ts';
+import { Admission, type SourceCount } from './guard/admission.ts';
+import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
+import { DatagramGuard } from './guard/datagram-guard.ts';
+import { shareOf } from './guard/share.ts';
+import type { HostedService } from './service-context.ts';
+import { readOpenFiles } from '../open-files.ts';
+import type { Log } from '../service.ts';
+import { BroadcastAddresses } from './transport/broadcast-addresses.ts';
+import { DatagramListener } from './transport/datagram.ts';
+import type { BoundAddress, Listener } from './transport/listener.ts';
+import { isFamilyMissing, openError } from './transport/open-error.ts';
+import type { PlannedListener } from './transport/plan.ts';
+import { StreamListener } from './transport/stream.ts';
+
+/** A listener of the plan after `open`: where it is bound, or that the machine lacks its family. */
+export interface OpenedListener {
+  readonly planned: PlannedListener;
+  /** Undefined: skipped. */
+  readonly bound: BoundAddress | undefined;
+}
+
+export interface LifecycleOptions {
+  readonly config: Config;
+  readonly services: ReadonlyMap<string, HostedService>;
+  /** How many processes share the stream limits; each enforces its part. */
+  readonly processes: number;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+/** Of each service so many sources are named. */
+export const topSourcesCount = 10;
+
+/** How often the interfaces' broadcast addresses are read again. */
+const interfacesPeriodMs = 60_000;
+
+/** How often a shortage of descriptors may end, and another one begin. */
+const reviewPeriodMs = 1000;
+
+/** All that one service has in this process. */
+interface Served extends HostedService {
+  readonly config: ServiceConfig;
+  readonly counters: ServiceCounters;
+  readonly connectionLog: ConnectionLog;
+  readonly admission: Admission;
+  readonly guard: DatagramGuard;
+}
+
+/** The services of one process and their listeners, started and stopped in order. */
+export class Lifecycle {
+  readonly #options: LifecycleOptions;
+  readonly #served = new Map<string, Served>();
+  readonly #listeners = new Map<number, Listener>();
+  /** Where those of them that take clients are bound. */
+  readonly #bound = new Map<number, BoundAddress>();
+  readonly #ownPorts = new Set<number>();
+  readonly #descriptors: DescriptorBudget;
+  readonly #cancels: Cancel[] = [];
+  #started = false;
+  #suspended = false;
+  #closed = false;
+
+  constructor(options: LifecycleOptions) {
+    this.#options = options;
+    const { config, services, clock, log } = options;
+    const broadcasts = new BroadcastAddresses((error) =>
+      log.warn(
+        { err: error },
+        'the interfaces cannot be read: datagrams from their broadcast addresses are not refused',
+      ),
+    );
+    this.#descriptors = this.#descriptorBudget();
+    for (const service of config.services) {
+      const hosted = services.get(service.name);
+      if (hosted === undefined) throw new Error(`no service was made for ${service.name}`);
+      this.#served.set(service.name, { ...hosted, ...this.#guards(service, hosted.log, broadcasts) });
+    }
+    this.#cancels.push(clock.every(interfacesPeriodMs, () => broadcasts.read()));
+    this.#cancels.push(clock.every(summaryPeriodMs, () => this.#summarise()));
+    this.#cancels.push(clock.every(reviewPeriodMs, () => this.#descriptors.review()));
+  }
+
+  /** By the name of the instance. */
+  get counters(): ReadonlyMap<string, ServiceCounters> {
+    return new Map([...this.#served].map(([name, { counters }]) => [name, counters]));
+  }
+
+  /** By the name of the instance: the sources with the most connections here. */
+  get topSources(): ReadonlyMap<string, readonly SourceCount[]> {
+    return new Map([...this.#served].map(([name, { admission }]) => [name, admission.topSources(topSourcesCount)]));
+  }
+
+  /** UDP ports that this daemon serves, in whichever process: nobody may be answered there. */
+  addOwnPorts(ports: Iterable<number>): void {
+    for (const port of ports) this.#ownPorts.add(port);
+  }
+
+  /**
+   * Opens listeners in the order given; those that are open stay as they are. Any failure closes what this call opened,
+   * and rejects with the error that names service, address and cause. More listeners may be opened later.
+   */
+  async open(plan: readonly PlannedListener[]): Promise<readonly OpenedListener[]> {
+    const opened: OpenedListener[] = [];
+    const before = new Map(this.#bound);
+    try {
+      if (!this.#started) {
+        this.#started = true;
+        await Promise.all([...this.#served.values()].map(({ host }) => host.start()));
+      }
+      for (const planned of plan)
+        opened.push({ planned, bound: before.get(planned.id) ?? (await this.#open(planned)) });
+    } catch (error) {
+      for (const { planned } of opened) {
+        if (before.has(planned.id)) continue;
+        this.#listeners.get(planned.id)?.suspend();
+        this.#bound.delete(planned.id);
+      }
+      throw error;
+    }
+    return opened;
+  }
+
+  /** Takes no new client from now on, on any listener. */
+  suspend(): void {
+    this.#suspended = true;
+    for (const listener of this.#listeners.values()) listener.suspend();
+  }
+
+  /** Lets the clients finish, at most `graceMs`, then ends the rest. A second call can only shorten that. */
+  async drain(graceMs: number): Promise<void> {
+    this.suspend();
+    const drained = Promise.all([...this.#listeners.values()].map((listener) => listener.drain()));
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.after(graceMs, resolve);
+      void drained.then(cancel).then(resolve);
+    });
+    this.destroy();
+    await drained;
+    this.#close();
+  }
+
+  /** Ends the clients that are left. */
+  destroy(): void {
+    for (const listener of this.#listeners.values()) listener.destroy();
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const cancel of this.#cancels) cancel();
+    this.#summarise();
+    for (const [name, { service, host }] of this.#served) {
+      host.stop();
+      try {
+        service.close?.();
+      } catch (error) {
+        this.#options.log.error({ service: name, err: error }, 'the service threw an error while closing');
+      }
+    }
+  }
+
+  #summarise(): void {
+    for (const { connectionLog } of this.#served.values()) connectionLog.summarise();
+  }
+
+  async #open(planned: PlannedListener): Promise<BoundAddress | undefined> {
+    const { target } = planned;
+    if ('address' in target) this.#assertMayAnswer(planned, target.address);
+    const listener = this.#listener(planned);
+    let bound: BoundAddress;
+    try {
+      bound = await listener.open();
+    } catch (error) {
+      if (planned.optional && isFamilyMissing(error)) return undefined;
+      throw openError(planned, error);
+    }
+    try {
+      // Where an inherited socket is bound shows only now.
+      this.#assertMayAnswer(planned, bound.address);
+    } catch (error) {
+      listener.suspend();
+      throw error;
+    }
+    // A stop that came while this listener was being opened.
+    if (this.#suspended) listener.suspend();
+    this.#listeners.set(planned.id, listener);
+    this.#bound.set(planned.id, bound);
+    if (bound.transport === 'udp') this.#ownPorts.add(bound.port);
+    return bound;
+  }
+
+  /**
+   * The config is checked for it where it names addresses; names and inherited sockets show theirs later. Throws
+   * `CONFIG_INVALID`.
+   */
+  #assertMayAnswer({ service: name, text, target }: PlannedListener, address: string): void {
+    const { config } = this.#serviceOf(name);
+    const { type, udpHazard, exposeUdp } = config;
+    if (target.transport !== 'udp' || udpHazard === undefined || exposeUdp || !isExposed(address)) return;
+    const message = exposureMessage(`${text} (${address})`, type, udpHazard);
+    throw new SmallservdError('CONFIG_INVALID', `${name}: ${message}`);
+  }
+
+  #serviceOf(name: string): Served {
+    const served = this.#served.get(name);
+    if (served === undefined) throw new Error(`the plan names a service that the config lacks: ${name}`);
+    return served;
+  }
+
+  #listener({ service: name, target }: PlannedListener): Listener {
+    const { clock } = this.#options;
+    const { config, service, counters, connectionLog, admission, guard } = this.#serviceOf(name);
+    if (target.transport === 'udp') {
+      const { receiveBufferBytes } = config.datagram;
+      return new DatagramListener({
+        target,
+        service,
+        receiveBufferBytes,
+        guard,
+        counters: counters.datagram,
+        connectionLog,
+        clock,
+      });
+    }
+    const { stream: limits, proxy, socket } = config;
+    return new StreamListener({
+      target,
+      service,
+      limits,
+      proxy,
+      socket,
+      admission,
+      counters: counters.stream,
+      connectionLog,
+      clock,
+    });
+  }
+
+  /** Throws `NO_DESCRIPTORS`. */
+  #descriptorBudget(): DescriptorBudget {
+    const { config, log } = this.#options;
+    const files = readOpenFiles();
+    const budget = descriptorBudget(files, config.services);
+    const services = streamServices(config.services).length;
+    if (budget === 0 && services > 0) {
+      const message = `of the ${files?.limit} files that this process may have open none is left for clients: raise the limit (ulimit -n, LimitNOFILE=)`;
+      throw new SmallservdError('NO_DESCRIPTORS', message);
+    }
+    return new DescriptorBudget(budget, services, {
+      onShortage: (descriptors) =>
+        log.warn({ budget: descriptors }, 'no descriptors are left for clients: new ones are refused until some go'),
+      onRelief: (refused) => log.info({ refused }, 'there are descriptors for clients again'),
+    });
+  }
+
+  #guards(config: ServiceConfig, log: BudgetedLog, broadcasts: BroadcastAddresses): Omit<Served, keyof HostedService> {
+    const { random, processes } = this.#options;
+    const { access } = config;
+    const counters = newServiceCounters();
+    const connectionLog = new ConnectionLog(this.#options.config.log.connections, log, counters);
+    return {
+      config,
+      counters,
+      connectionLog,
+      admission: new Admission({
+        limits: shareOf(config.stream, processes),
+        access,
+        descriptors: this.#descriptors.share(),
+        random,
+        onWouldRefuse: (reason) => {
+          counters.stream.wouldRefuse[reason] += 1;
+        },
+      }),
+      guard: new DatagramGuard({
+        limits: config.datagram,
+        access,
+        ownPorts: this.#ownPorts,
+        broadcasts: broadcasts.words,
+        random,
+        onMute: (source, port) => connectionLog.muted(formatHostPort(formatIp(source), port)),
+        onWouldDrop: (reason) => {
+          counters.datagram.wouldDrop[reason] += 1;
+        },
+      }),
+    };
+  }
+}

@@ -1,0 +1,117 @@
+import { BudgetedLog } from './budgeted-log.ts';
+import type { Cancel, Clock } from '../clock/clock.ts';
+import { clockIsSet } from '../clock/release.ts';
+import { createServices } from './config/create-services.ts';
+import type { LoadedConfig } from './config/loaded-config.ts';
+import type { Logger } from 'pino';
+import type { Host, Log, Service } from '../service.ts';
+
+/** How long the start waits for the first run of the periodic tasks. */
+const firstRunMs = 5000;
+
+/**
+ * A service's host, and the periodic tasks that the service asked for: none runs before `start`, none begins after
+ * `stop`.
+ */
+export class ServiceHost implements Host {
+  readonly log: Log;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #tasks: { ms: number; task: () => Promise<void> }[] = [];
+  readonly #cancels = new Set<Cancel>();
+  #state: 'waiting' | 'started' | 'stopped' = 'waiting';
+
+  constructor(clock: Clock, random: () => number, log: Log) {
+    this.#clock = clock;
+    this.#random = random;
+    this.log = log;
+  }
+
+  now(): Date {
+    return this.#clock.now();
+  }
+
+  clockIsSet(): boolean {
+    return clockIsSet(this.#clock.now().getTime());
+  }
+
+  random(): number {
+    return this.#random();
+  }
+
+  every(ms: number, task: () => Promise<void>): void {
+    this.#tasks.push({ ms, task });
+    if (this.#state === 'started') void this.#run(ms, task);
+  }
+
+  /**
+   * Runs each task once before it resolves, so a service answers with what they found from its first client on; but a
+   * task that takes longer than five seconds keeps nobody waiting.
+   */
+  async start(): Promise<void> {
+    if (this.#state === 'stopped') return;
+    this.#state = 'started';
+    const firstRuns = Promise.all(this.#tasks.map(({ ms, task }) => this.#run(ms, task)));
+    await new Promise<void>((resolve) => {
+      const cancel = this.#clock.after(firstRunMs, () => {
+        this.log.warn({ waitedMs: firstRunMs }, 'a periodic task has not ended its first run: serving without it');
+        resolve();
+      });
+      void firstRuns.then(cancel).then(resolve);
+    });
+  }
+
+  stop(): void {
+    this.#state = 'stopped';
+    for (const cancel of this.#cancels) cancel();
+    this.#cancels.clear();
+  }
+
+  async #run(ms: number, task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      this.log.error({ err: error }, 'a periodic task failed; it runs again');
+    }
+    if (this.#state !== 'started') return;
+    const cancel = this.#clock.after(ms, () => {
+      this.#cancels.delete(cancel);
+      void this.#run(ms, task);
+    });
+    this.#cancels.add(cancel);
+  }
+}
+
+/** A service with its host: what the config made of one instance. */
+export interface HostedService {
+  readonly service: Service;
+  readonly host: ServiceHost;
+  /** The host's log: all that is written about this service goes through it. */
+  readonly log: BudgetedLog;
+}
+
+/**
+ * Creates the services of a config, each with a host of its own. `processes`: how many serve them. Throws what
+ * `createServices` throws.
+ */
+export async function hostServices(
+  loaded: LoadedConfig,
+  clock: Clock,
+  random: () => number,
+  log: Logger,
+  processes: number,
+): Promise<ReadonlyMap<string, HostedService>> {
+  const hosts = new Map<string, Omit<HostedService, 'service'>>();
+  const services = await createServices(loaded, ({ name }) => {
+    const budgeted = new BudgetedLog(log.child({ service: name }), clock, processes);
+    const host = new ServiceHost(clock, random, budgeted);
+    hosts.set(name, { host, log: budgeted });
+    return host;
+  });
+  const hosted = new Map<string, HostedService>();
+  for (const [name, service] of services) {
+    const host = hosts.get(name);
+    if (host !== undefined) hosted.set(name, { service, ...host });
+  }
+  return hosted;
+}

@@ -1,0 +1,472 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../clock/clock.ts';
+import type { Config } from '../config/config.ts';
+import type { ConfigSource } from '../config/load.ts';
+import type { ServiceCounters } from '../counters.ts';
+import { SmallservdError } from '../../errors.ts';
+import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { topSourcesCount } from '../lifecycle.ts';
+import { linesPerSecond } from '../line-budget.ts';
+import type { LogSink } from '../log.ts';
+import { unservedError } from '../transport/open-error.ts';
+import type { PlannedListener } from '../transport/plan.ts';
+import type { SocketFiles } from '../transport/unix-socket.ts';
+import { type DatagramOwners, dealOut, reassign } from './datagram-owners.ts';
+import type { Identity } from './identity.ts';
+import type { ListenerTable, Selection } from './listener-table.ts';
+import type { WorkerOrder } from './messages.ts';
+import { type Opened, type WorkerReport, workerReports } from './reports.ts';
+import {
+  begin,
+  decide,
+  isAlive,
+  type PolicyEffect,
+  type PolicyEvent,
+  type PolicyState,
+  tickPeriodMs,
+} from './restart-policy.ts';
+import type { WorkerState } from '../running-daemon.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+export interface CrewOptions {
+  readonly config: Config;
+  readonly source: ConfigSource;
+  readonly plan: readonly PlannedListener[];
+  readonly identity: Identity | null;
+  readonly table: ListenerTable;
+  readonly sockets: SocketFiles;
+  /** The number of its first worker in the log. */
+  readonly firstWorker: number;
+  /**
+   * An older crew serves beside it: a death before all are ready ends this one, and what only one process can hold
+   * comes later.
+   */
+  readonly isSuccessor: boolean;
+  readonly clock: Clock;
+  readonly sink: LogSink;
+  readonly log: Logger;
+}
+
+/** What the supervisor hears of its crews. */
+export interface CrewHandlers {
+  /** UDP ports of the whole daemon: nobody may be answered there. */
+  datagramPorts(): readonly number[];
+  /** A UDP port is new. */
+  portOpened(): void;
+  /** A worker died that was not told to end. */
+  died(): void;
+  /** What a worker that is gone had counted. */
+  counted(counters: ReadonlyMap<string, ServiceCounters>): void;
+}
+
+/** A report is at most this large: an error message, and what a heartbeat says of each service. */
+const reportBaseBytes = 512 * 1024;
+const reportBytesOfService = 16 * 1024;
+
+/** What writes lines in a worker besides its services, counted as services. */
+const otherSources = 10;
+
+/** How soon a UDP socket that could not be opened is tried again. */
+const reopenMs = 5000;
+
+/** How long the end waits for the last lines of workers whose output somebody else, a child of theirs, holds open. */
+const lastLinesMs = 1000;
+
+/** The workers of one config, kept alive. What to do is decided in restart-policy.ts; here it is done. */
+export class Crew {
+  /** Resolves when all that can serve do; rejects, with nothing left running, where a listener cannot be opened. */
+  readonly ready: Promise<void>;
+  readonly ended: Promise<ExitCode>;
+  /** Resolves when its workers have closed their listeners, after `stop`. */
+  readonly suspended: Promise<void>;
+  readonly table: ListenerTable;
+  readonly #options: CrewOptions;
+  readonly #handlers: CrewHandlers;
+  readonly #live = new Map<number, WorkerProcess>();
+  /** Workers whose output has not been read to its end. */
+  readonly #unread = new Set<Promise<void>>();
+  readonly #notSuspended = new Set<WorkerProcess>();
+  /** Services whose UDP sockets could not be opened when their worker had died. */
+  readonly #missing = new Set<string>();
+  readonly #reports: ReturnType<typeof workerReports>;
+  #state: PolicyState;
+  #owners: DatagramOwners;
+  #up = false;
+  #failure: SmallservdError | undefined;
+  #graceMs = 0;
+  #resolveReady: () => void = () => {};
+  #rejectReady: (error: SmallservdError) => void = () => {};
+  #resolveEnded: (code: ExitCode) => void = () => {};
+  #resolveSuspended: () => void = () => {};
+
+  constructor(options: CrewOptions, handlers: CrewHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    const { config, clock, table } = options;
+    this.ready = new Promise((resolve, reject) => {
+      this.#resolveReady = resolve;
+      this.#rejectReady = reject;
+    });
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.suspended = new Promise((resolve) => {
+      this.#resolveSuspended = resolve;
+    });
+    this.table = table;
+    this.#reports = workerReports(
+      config.services.map(({ name }) => name),
+      options.plan,
+      topSourcesCount,
+    );
+    this.#owners = dealOut(table.datagramServices, config.workers);
+    const [state, effects] = begin(config.workers, clock.monotonicMs(), table.hasInheritedStreams);
+    this.#state = state;
+    this.#act(effects);
+    const cancelTicks = clock.every(tickPeriodMs, () => this.#dispatch({ type: 'tick', nowMs: this.#nowMs }));
+    void this.ended.then(cancelTicks);
+  }
+
+  get config(): Config {
+    return this.#options.config;
+  }
+
+  get isUp(): boolean {
+    return this.#up && !this.#state.stopping;
+  }
+
+  get workers(): readonly WorkerState[] {
+    return this.#state.slots.map(({ status }, slot) => {
+      const live = this.#live.get(slot);
+      return {
+        worker: this.#nameOf(slot),
+        status: this.#state.stopping && status !== 'stopped' ? 'draining' : status,
+        pid: live?.pid,
+        health: live?.health,
+      };
+    });
+  }
+
+  /** Whether a worker serves the listener: any, for a stream; the one that reads it, for UDP. */
+  isOpen({ service, target }: PlannedListener): boolean {
+    if (this.#state.stopping) return false;
+    if (target.transport !== 'udp') return this.#state.slots.some(({ status }) => status === 'ready');
+    const owner = this.#state.slots[this.#owners.get(service) ?? -1];
+    return owner?.status === 'ready' && !this.#missing.has(service);
+  }
+
+  /** Those of its workers that live. */
+  get live(): Iterable<WorkerProcess> {
+    return this.#live.values();
+  }
+
+  /** Takes no new client, lets those there are finish, at most `graceMs`; a second call can only shorten that. */
+  stop(graceMs: number): void {
+    if (this.#state.stopping) {
+      for (const worker of this.#live.values()) worker.stop(graceMs);
+      return;
+    }
+    this.#graceMs = graceMs;
+    for (const worker of this.#live.values()) this.#notSuspended.add(worker);
+    this.#dispatch({ type: 'stop', nowMs: this.#nowMs });
+    this.#noteSuspended();
+  }
+
+  destroy(): void {
+    this.stop(0);
+    for (const worker of this.#live.values()) worker.kill();
+  }
+
+  /** Opens what could not be open while an older crew had it. */
+  takeOver(): void {
+    for (const worker of this.#live.values()) this.#openDatagrams(worker, this.#ownedBy(worker.slot), 'late');
+  }
+
+  announcePorts(ports: readonly number[]): void {
+    for (const worker of this.#live.values()) worker.order({ type: 'own-ports', ports });
+  }
+
+  #dispatch(event: PolicyEvent): void {
+    const [state, effects] = decide(this.#state, event);
+    this.#state = state;
+    this.#act(effects);
+    this.#noteReady();
+  }
+
+  /** Up: some worker serves, and none is about to. */
+  #noteReady(): void {
+    const { slots, stopping } = this.#state;
+    if (this.#up || stopping || slots.some(({ status }) => status === 'starting' || status === 'waiting')) return;
+    if (!slots.some(({ status }) => status === 'ready')) return;
+    const unserved = this.table.unserved;
+    if (unserved !== undefined) {
+      this.#fail(unservedError(unserved));
+      return;
+    }
+    // What an older crew has open, too, stays as it is until now.
+    if (this.#options.isSuccessor && !this.#grantSockets()) return;
+    this.#up = true;
+    this.#resolveReady();
+    this.#reassign();
+  }
+
+  #act(effects: readonly PolicyEffect[]): void {
+    for (const effect of effects) {
+      switch (effect.type) {
+        case 'fork':
+          this.#fork(effect.slot);
+          break;
+        case 'kill':
+          this.#options.log.error({ worker: this.#nameOf(effect.slot) }, 'a worker is silent: it hangs, and is killed');
+          this.#live.get(effect.slot)?.kill();
+          break;
+        case 'stop': {
+          // One that is starting may hang in what it imports, or have its first clients.
+          const isStarting = this.#state.slots[effect.slot]?.status === 'starting';
+          this.#live.get(effect.slot)?.stop(this.#graceMs, isStarting);
+          break;
+        }
+        case 'wait':
+          this.#options.clock.after(effect.delayMs, () =>
+            this.#dispatch({ type: 'due', slot: effect.slot, nowMs: this.#nowMs }),
+          );
+          break;
+        case 'exit':
+          void this.#end(effect.code);
+          break;
+      }
+    }
+  }
+
+  #fork(slot: number): void {
+    const { clock, sink, log } = this.#options;
+    const { inheritedDatagrams } = this.table;
+    const worker: WorkerProcess = new WorkerProcess(
+      {
+        slot,
+        name: this.#nameOf(slot),
+        inheritedDatagrams,
+        reports: this.#reports,
+        maxReportBytes: reportBaseBytes + this.config.services.length * reportBytesOfService,
+        linesPerSecond: (this.config.services.length + otherSources) * linesPerSecond,
+        clusterRules: {
+          isPlanned: (request) => this.table.isPlanned(request),
+          maxListeners: this.table.plan.length,
+          monotonicMs: () => clock.monotonicMs(),
+        },
+        clock,
+        sink,
+        log,
+      },
+      {
+        heard: (report) => this.#heard(worker, report),
+        gone: (code, signal) => this.#gone(worker, code, signal),
+      },
+    );
+    this.#live.set(slot, worker);
+    this.#unread.add(worker.read);
+    void worker.read.then(() => this.#unread.delete(worker.read));
+  }
+
+  #heard(worker: WorkerProcess, report: WorkerReport): void {
+    const { slot, name } = worker;
+    switch (report.type) {
+      case 'loaded':
+        if (!this.#state.stopping && !worker.hasStarted) worker.order(this.#startOrder(slot));
+        break;
+      case 'heartbeat':
+        worker.counters = new Map(report.counters);
+        worker.topSources = new Map(report.topSources);
+        worker.health = report.health;
+        this.#options.sink.addLost(report.lostLines);
+        this.#dispatch({ type: 'heard', slot, nowMs: this.#nowMs });
+        break;
+      case 'opened':
+        this.#record(report.opened);
+        this.#noteOpenAgain(name, report.opened);
+        break;
+      case 'ready':
+        this.#record(report.opened);
+        this.#readied(worker);
+        break;
+      case 'suspended':
+        worker.heardStop();
+        this.#notSuspended.delete(worker);
+        this.#noteSuspended();
+        break;
+      case 'not-opened':
+        this.#options.log.error({ worker: name, code: report.code, retryMs: reopenMs }, report.message);
+        for (const service of report.services) this.#missing.add(service);
+        this.#options.clock.after(reopenMs, () => this.#openDatagrams(worker, new Set(report.services)));
+        break;
+      case 'failed':
+        if (worker.hasFailed) break;
+        worker.hasFailed = true;
+        if (this.#up) this.#options.log.error({ worker: name, code: report.code }, report.message);
+        else this.#fail(new SmallservdError(report.code, report.message));
+        break;
+    }
+  }
+
+  #readied(worker: WorkerProcess): void {
+    const { slot, name } = worker;
+    const isBack = this.#up;
+    if (isBack) this.#options.log.info({ worker: name }, 'a worker is back');
+    this.#dispatch({ type: 'ready', slot, nowMs: this.#nowMs });
+    if (isBack) this.#openDatagrams(worker, this.#ownedBy(slot));
+    this.#reassign();
+  }
+
+  #noteOpenAgain(worker: number, opened: readonly Opened[]): void {
+    for (const service of new Set(opened.map(({ id }) => this.#options.plan[id]?.service ?? ''))) {
+      if (this.#missing.delete(service)) this.#options.log.info({ worker, service }, 'listening again');
+    }
+  }
+
+  #noteSuspended(): void {
+    if (this.#state.stopping && this.#notSuspended.size === 0) this.#resolveSuspended();
+  }
+
+  #record(opened: readonly Opened[]): void {
+    if (this.table.record(opened)) this.#handlers.portOpened();
+    // When the last worker that held it died, a socket was bound again.
+    if (this.#up || !this.#options.isSuccessor) this.#grantSockets();
+  }
+
+  /** Lets the clients of UNIX sockets in. False where that fails: it ends a crew that is not up. */
+  #grantSockets(): boolean {
+    if (this.#state.stopping) return false;
+    try {
+      this.#options.sockets.grant(this.#options.plan);
+      return true;
+    } catch (cause) {
+      const error = cause instanceof SmallservdError ? cause : new SmallservdError('LISTEN_FAILED', String(cause));
+      if (this.#up) this.#options.log.error({ code: error.code }, error.message);
+      else this.#fail(error);
+      return false;
+    }
+  }
+
+  #gone(worker: WorkerProcess, code: number | null, signal: string | null): void {
+    const { slot, name, pid } = worker;
+    this.#live.delete(slot);
+    this.#notSuspended.delete(worker);
+    this.#handlers.counted(worker.counters);
+    if (!this.#state.stopping) {
+      this.#options.log.error({ worker: name, pid, exitCode: code, signal }, 'a worker died; the others go on');
+      this.#handlers.died();
+      if (this.#options.isSuccessor && !this.#up) this.#fail(diedTooSoon(code, signal));
+    } else if (this.#up && code !== exitCodes.stopped && !worker.wasKilled) {
+      const fields = { worker: name, pid, exitCode: code, signal };
+      this.#options.log.error(fields, 'a worker died before its clients had finished');
+    }
+    this.#dispatch({ type: 'died', slot, exitCode: code, nowMs: this.#nowMs });
+    this.#noteSuspended();
+    this.#keepPorts();
+    this.#reassign();
+  }
+
+  /**
+   * With its last holder the primary closes a shared port. A worker that comes next asks for the same number, and one
+   * that is on its way with older orders begins again.
+   */
+  #keepPorts(): void {
+    if (!this.#up || this.#state.stopping || this.#state.slots.some(({ status }) => status === 'ready')) return;
+    this.table.pinPorts();
+    for (const worker of this.#live.values()) if (worker.hasStarted) worker.kill();
+  }
+
+  #startOrder(slot: number): WorkerOrder {
+    const { source, config, identity, isSuccessor } = this.#options;
+    return {
+      type: 'start',
+      name: this.#nameOf(slot),
+      source,
+      // Once the daemon is up, a UDP socket that cannot be had is no reason to do without a worker: they come by orders
+      // of their own.
+      listeners: this.table.toOpen(this.#up ? new Set() : this.#ownedBy(slot), {
+        streams: true,
+        when: isSuccessor && !this.#up ? 'early' : 'any',
+      }),
+      ownPorts: this.#handlers.datagramPorts(),
+      processes: config.workers,
+      identity,
+    };
+  }
+
+  #ownedBy(slot: number): ReadonlySet<string> {
+    return new Set([...this.#owners].filter(([, owner]) => owner === slot).map(([service]) => service));
+  }
+
+  /** Has a worker open those of the services' UDP sockets that are still its own. */
+  #openDatagrams(worker: WorkerProcess, services: ReadonlySet<string>, when: Selection['when'] = 'any'): void {
+    if (this.#state.stopping || this.#live.get(worker.slot) !== worker) return;
+    const owned = this.#ownedBy(worker.slot);
+    const wanted = new Set([...services].filter((service) => owned.has(service)));
+    const listeners = this.table.toOpen(wanted, { streams: false, when });
+    if (listeners.length > 0) worker.order({ type: 'open', listeners });
+  }
+
+  /** UDP sockets whose worker died go to those that are ready, at once. */
+  #reassign(): void {
+    if (!this.#up || this.#state.stopping) return;
+    const { slots } = this.#state;
+    // A slot that is starting keeps its own: it is told to open them when it is ready.
+    const alive = new Set(slots.flatMap((slot, index) => (isAlive(slot) ? [index] : [])));
+    const ready = slots.flatMap(({ status }, index) => (status === 'ready' ? [index] : []));
+    const before = this.#owners;
+    this.#owners = reassign(before, alive, ready);
+    for (const slot of ready) {
+      const gained = [...this.#ownedBy(slot)].filter((service) => before.get(service) !== slot);
+      const worker = this.#live.get(slot);
+      if (worker !== undefined) this.#openDatagrams(worker, new Set(gained));
+    }
+  }
+
+  /** Ends what runs, then rejects `ready`: nothing stays behind. */
+  #fail(error: SmallservdError): void {
+    if (this.#state.stopping) return;
+    this.#failure = error;
+    if (this.#options.isSuccessor) {
+      // Some may serve clients already: they finish.
+      this.#rejectReady(error);
+      this.stop(this.config.shutdown.graceMs);
+      return;
+    }
+    this.#state = { ...this.#state, stopping: true };
+    for (const worker of this.#live.values()) worker.kill();
+  }
+
+  async #end(code: ExitCode): Promise<void> {
+    this.#state = { ...this.#state, stopping: true };
+    for (const worker of this.#live.values()) worker.kill();
+    await Promise.race([Promise.all(this.#unread), this.#pause(lastLinesMs)]);
+    if (code === exitCodes.workersKeepDying && this.#failure === undefined) {
+      const message = 'the workers keep dying; the log says how each of them ended';
+      this.#failure = new SmallservdError('WORKERS_KEEP_DYING', message);
+      this.#options.log.error({}, message);
+    }
+    if (this.#failure !== undefined) this.#rejectReady(this.#failure);
+    this.#resolveSuspended();
+    this.#resolveEnded(this.#failure?.exitCode ?? code);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#options.clock.after(ms, resolve);
+    });
+  }
+
+  #nameOf(slot: number): number {
+    return this.#options.firstWorker + slot;
+  }
+
+  get #nowMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+}
+
+function diedTooSoon(code: number | null, signal: string | null): SmallservdError {
+  const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+  return new SmallservdError('WORKER_FAILED', `a worker with the new config died before it was ready (${how})`);
+}

@@ -1,0 +1,44 @@
+import type { Readable } from 'node:stream';
+import type { Clock } from '../../clock/clock.ts';
+import { Lines } from './lines.ts';
+
+/** How much of a child's output is read in a second. Whoever writes more waits. */
+export interface Pace {
+  readonly linesPerSecond: number;
+  readonly bytesPerSecond: number;
+}
+
+/**
+ * Reads the lines of a child's output at a pace that leaves the supervisor its time; `leftOut` is called for each line
+ * past it.
+ */
+export function readLines(
+  stream: Readable | null,
+  clock: Clock,
+  { linesPerSecond, bytesPerSecond }: Pace,
+  line: (line: string) => void,
+  leftOut: () => void,
+): void {
+  let secondStartMs = Number.NEGATIVE_INFINITY;
+  let lines = 0;
+  let bytes = 0;
+  const whole = (text: string): void => {
+    lines += 1;
+    if (lines > linesPerSecond) leftOut();
+    else line(text);
+  };
+  const cutter = new Lines(whole, leftOut);
+  stream?.setEncoding('utf8').on('data', (text: string) => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - secondStartMs >= 1000) {
+      secondStartMs = nowMs;
+      lines = 0;
+      bytes = 0;
+    }
+    bytes += text.length;
+    cutter.write(text);
+    if (lines <= linesPerSecond && bytes <= bytesPerSecond) return;
+    stream.pause();
+    clock.after(secondStartMs + 1000 - nowMs, () => stream.resume());
+  });
+}

@@ -1,0 +1,127 @@
+import * as v from 'valibot';
+import { newServiceCounters, type ServiceCounters } from '../counters.ts';
+import { type ErrorCode, errorCodes } from '../../errors.ts';
+import type { BoundAddress, ListenTarget } from '../transport/listener.ts';
+import type { PlannedListener } from '../transport/plan.ts';
+
+/**
+ * What a worker tells its supervisor. A worker serves strangers: nothing that it says is read before it has been
+ * checked.
+ */
+export type WorkerReport = v.InferOutput<ReturnType<typeof workerReports>>;
+
+/** Where a listener of the plan is bound in a worker; null: its family is missing here. */
+export type Opened = v.InferOutput<ReturnType<typeof openedListener>>;
+
+/** Reads what came from another process; for what is wrong in it, which field, and what it should be. */
+export function readReport<Report>(
+  schema: v.GenericSchema<unknown, Report>,
+  message: unknown,
+): { readonly report: Report } | { readonly fault: string } {
+  const result = v.safeParse(schema, message, { abortEarly: true });
+  if (result.success) return { report: result.output };
+  const [{ expected, message: explanation }] = result.issues;
+  const field = v.getDotPath(result.issues[0]) ?? 'the report';
+  return { fault: `${field.slice(0, 200)}: expected ${expected ?? explanation}` };
+}
+
+/**
+ * The reports of a worker that serves `services` on the listeners of `plan`, and names at most `sources` sources of
+ * each.
+ */
+export function workerReports(services: readonly string[], plan: readonly PlannedListener[], sources: number) {
+  const names = new Set(services);
+  const service = v.pipe(
+    v.string(),
+    v.check((name) => names.has(name), 'a service of the config'),
+  );
+  const ofEachService = <Value extends v.GenericSchema>(value: Value) =>
+    v.pipe(v.array(v.strictTuple([service, value])), v.maxLength(services.length), v.readonly());
+  const opened = v.pipe(v.array(openedListener(plan)), v.maxLength(plan.length), v.readonly());
+  return v.variant('type', [
+    /** The code is loaded: `start` may come. */
+    v.strictObject({ type: v.literal('loaded') }),
+    /** Told to stop, it has closed its listeners; its clients finish. */
+    v.strictObject({ type: v.literal('suspended') }),
+    v.strictObject({ type: v.literal('ready'), opened }),
+    v.strictObject({ type: v.literal('opened'), opened }),
+    /** It goes on with what it has. */
+    v.strictObject({
+      type: v.literal('not-opened'),
+      services: v.pipe(v.array(service), v.maxLength(services.length), v.readonly()),
+      code: errorCode,
+      message: explanation,
+    }),
+    v.strictObject({
+      type: v.literal('heartbeat'),
+      counters: ofEachService(counters),
+      topSources: ofEachService(v.pipe(v.array(sourceCount), v.maxLength(sources), v.readonly())),
+      health: v.strictObject({ lagMs: amount, residentBytes: amount, heapBytes: amount }),
+      /** Log lines that the worker could not hand over since the last heartbeat. */
+      lostLines: count,
+    }),
+    /** It ends right after. */
+    v.strictObject({ type: v.literal('failed'), code: errorCode, message: explanation }),
+  ]);
+}
+
+function openedListener(plan: readonly PlannedListener[]) {
+  const targets = new Map(plan.map(({ id, target }) => [id, target]));
+  return v.pipe(
+    v.strictObject({
+      id: v.pipe(
+        v.number(),
+        v.check((id) => targets.has(id), 'a listener of the plan'),
+      ),
+      bound: v.nullable(
+        v.strictObject({
+          transport: v.picklist(['tcp', 'udp', 'unix']),
+          // A UNIX path has at most 107 bytes.
+          address: v.pipe(v.string(), v.maxLength(107)),
+          port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
+        }),
+      ),
+    }),
+    v.check(({ id, bound }) => bound === null || isOn(bound, targets.get(id)), 'what the listener of the plan is on'),
+  );
+}
+
+/**
+ * Whether a listener that was to be opened on `target` can be bound there. The supervisor binds what a worker has named
+ * so for the workers that follow: a port that it could not have had by itself would be a gift of root's.
+ */
+function isOn({ transport, address, port }: BoundAddress, target: ListenTarget | undefined): boolean {
+  if (target === undefined || transport !== target.transport) return false;
+  // It is shown on terminals. Of the others the plan knows the address.
+  if ('fd' in target) return /^\P{C}*$/u.test(address);
+  if ('path' in target) return port === 0;
+  return target.port === 0 ? port >= firstUnprivilegedPort : port === target.port;
+}
+
+/** ip(7), `ip_unprivileged_port_start`. No system chooses one below it. */
+const firstUnprivilegedPort = 1024;
+
+const amount = v.pipe(v.number(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
+
+const count = v.pipe(amount, v.integer());
+
+export const errorCode = v.picklist(Object.keys(errorCodes) as ErrorCode[]);
+
+/** Of the message of an error: a wrong config has a line for each of its problems. Who sends a longer one cuts it. */
+export const maxExplanationLength = 65_536;
+
+export const explanation = v.pipe(v.string(), v.maxLength(maxExplanationLength));
+
+const sourceCount = v.strictObject({ source: v.pipe(v.string(), v.maxLength(64)), connections: count });
+
+const counters = countersLike(newServiceCounters()) as v.GenericSchema<ServiceCounters>;
+
+/** Of the same keys as `model`, with counts for its numbers. */
+function countersLike(model: object): v.GenericSchema {
+  const entries = Object.entries(model) as [string, number | object][];
+  return v.strictObject(
+    Object.fromEntries(
+      entries.map(([key, value]) => [key, typeof value === 'number' ? count : countersLike(value)] as const),
+    ),
+  );
+}

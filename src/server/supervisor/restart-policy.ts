@@ -1,0 +1,178 @@
+import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+
+/**
+ * The supervisor's decisions as a pure function: (state, event) → (state, effects). Nothing here forks, kills or waits;
+ * all times are milliseconds on the monotonic clock.
+ */
+const limits = {
+  /** At least this long from one start of a slot to its next; doubled at each death. */
+  minGapMs: 1000,
+  maxGapMs: 60_000,
+  /** Ready for so long, and earlier deaths are forgotten. */
+  healthyMs: 60_000,
+  /** Five deaths in a minute, and the slot rests a minute. */
+  deaths: 5,
+  deathsWindowMs: 60_000,
+  restMs: 60_000,
+  /** A worker that says nothing for so long is hung. */
+  silentMs: 5000,
+  /** The same for one that is still loading code and config. */
+  startMs: 30_000,
+  /** Two ticks further apart than this: we were stopped ourselves, so nobody's silence counts. */
+  lateTickMs: 2500,
+} as const;
+
+/** How often the supervisor sends a `tick`. */
+export const tickPeriodMs = 500;
+
+/**
+ * `waiting`: to be started again soon. `resting`: after too many deaths. `refused`: it cannot run; not started again.
+ */
+type SlotStatus = 'starting' | 'ready' | 'waiting' | 'resting' | 'refused' | 'stopped';
+
+export interface Slot {
+  readonly status: SlotStatus;
+  readonly startedMs: number;
+  readonly heardMs: number;
+  readonly readyMs: number;
+  readonly gapMs: number;
+  readonly deathsMs: readonly number[];
+}
+
+export interface PolicyState {
+  readonly slots: readonly Slot[];
+  readonly stopping: boolean;
+  readonly tickedMs: number;
+  /** Inherited listeners are lost when the last worker that holds them dies: then only the service manager can help. */
+  readonly inheritedListeners: boolean;
+}
+
+export type PolicyEvent =
+  | { readonly type: 'ready' | 'heard' | 'due'; readonly slot: number; readonly nowMs: number }
+  /** `exitCode` null: ended by a signal. */
+  | { readonly type: 'died'; readonly slot: number; readonly exitCode: number | null; readonly nowMs: number }
+  | { readonly type: 'tick' | 'stop'; readonly nowMs: number };
+
+export type PolicyEffect =
+  | { readonly type: 'fork' | 'kill' | 'stop'; readonly slot: number }
+  /** Send `due` for the slot after so long. */
+  | { readonly type: 'wait'; readonly slot: number; readonly delayMs: number }
+  | { readonly type: 'exit'; readonly code: ExitCode };
+
+export type Decision = readonly [PolicyState, readonly PolicyEffect[]];
+
+/** The first decision: every slot is to be forked. */
+export function begin(slots: number, nowMs: number, inheritedListeners: boolean): Decision {
+  const slot: Slot = {
+    status: 'starting',
+    startedMs: nowMs,
+    heardMs: nowMs,
+    readyMs: Number.POSITIVE_INFINITY,
+    gapMs: limits.minGapMs,
+    deathsMs: [],
+  };
+  const state = {
+    slots: Array.from({ length: slots }, () => slot),
+    stopping: false,
+    tickedMs: nowMs,
+    inheritedListeners,
+  };
+  return [state, state.slots.map((_, index) => ({ type: 'fork', slot: index }) as const)];
+}
+
+export function decide(state: PolicyState, event: PolicyEvent): Decision {
+  switch (event.type) {
+    case 'ready':
+      return [change(state, event.slot, { status: 'ready', readyMs: event.nowMs, heardMs: event.nowMs }), []];
+    case 'heard':
+      // While it starts only `ready` counts: a service that never comes up must not look alive.
+      if (slotOf(state, event.slot).status === 'starting') return [state, []];
+      return [change(state, event.slot, { heardMs: event.nowMs }), []];
+    case 'died':
+      return state.stopping ? stopped(state, event.slot) : died(state, event.slot, event.exitCode, event.nowMs);
+    case 'due':
+      return due(state, event.slot, event.nowMs);
+    case 'tick':
+      return tick(state, event.nowMs);
+    case 'stop':
+      return stop(state);
+  }
+}
+
+/** Whether the slot has a process. */
+export function isAlive({ status }: Slot): boolean {
+  return status === 'starting' || status === 'ready';
+}
+
+function died(before: PolicyState, index: number, exitCode: number | null, nowMs: number): Decision {
+  const slot = slotOf(before, index);
+  const isRefusal = exitCode === exitCodes.badConfig || exitCode === exitCodes.notPermitted;
+  // One that was ready has found nothing wrong: a module has ended it so.
+  if (isRefusal && slot.status === 'starting')
+    return orExit(change(before, index, { status: 'refused' }), exitCode, []);
+  const healthy = nowMs - slot.readyMs >= limits.healthyMs;
+  const deathsMs = [...(healthy ? [] : slot.deathsMs.filter((at) => nowMs - at < limits.deathsWindowMs)), nowMs];
+  if (deathsMs.length >= limits.deaths) {
+    const state = change(before, index, { status: 'resting', deathsMs: [], gapMs: limits.minGapMs });
+    return orExit(state, exitCodes.workersKeepDying, [{ type: 'wait', slot: index, delayMs: limits.restMs }]);
+  }
+  const gapMs = healthy ? limits.minGapMs : slot.gapMs;
+  const delayMs = Math.max(0, slot.startedMs + gapMs - nowMs);
+  const next = { status: 'waiting', deathsMs, gapMs: Math.min(gapMs * 2, limits.maxGapMs) } as const;
+  return orExit(change(before, index, next), exitCodes.workersKeepDying, [{ type: 'wait', slot: index, delayMs }]);
+}
+
+/** The effects, unless the last hope has gone: then the daemon ends. */
+function orExit(state: PolicyState, code: ExitCode, effects: readonly PolicyEffect[]): Decision {
+  const hopeless = state.slots.every(({ status }) => status === 'resting' || status === 'refused');
+  // One that is only starting does not hold them yet.
+  const listenersLost = state.inheritedListeners && !state.slots.some(({ status }) => status === 'ready');
+  return hopeless || listenersLost ? [state, [{ type: 'exit', code }]] : [state, effects];
+}
+
+function due(state: PolicyState, index: number, nowMs: number): Decision {
+  const { status } = slotOf(state, index);
+  if (state.stopping || (status !== 'waiting' && status !== 'resting')) return [state, []];
+  const started = { status: 'starting', startedMs: nowMs, heardMs: nowMs, readyMs: Number.POSITIVE_INFINITY } as const;
+  return [change(state, index, started), [{ type: 'fork', slot: index }]];
+}
+
+function tick(before: PolicyState, nowMs: number): Decision {
+  const state = { ...before, tickedMs: nowMs };
+  if (nowMs - before.tickedMs > limits.lateTickMs) {
+    const slots = state.slots.map((slot) => ({ ...slot, heardMs: nowMs }));
+    return [{ ...state, slots }, []];
+  }
+  const hung = state.slots.flatMap((slot, index) => (isHung(slot, nowMs) ? [index] : []));
+  // Killed, a worker has the same time again to be gone: one order, not one a tick.
+  const slots = state.slots.map((slot, index) => (hung.includes(index) ? { ...slot, heardMs: nowMs } : slot));
+  return [{ ...state, slots }, hung.map((slot) => ({ type: 'kill', slot }) as const)];
+}
+
+function isHung(slot: Slot, nowMs: number): boolean {
+  const patienceMs = slot.status === 'starting' ? limits.startMs : limits.silentMs;
+  return isAlive(slot) && nowMs - slot.heardMs >= patienceMs;
+}
+
+function stop(before: PolicyState): Decision {
+  if (before.stopping) return [before, []];
+  const slots = before.slots.map((slot) => (isAlive(slot) ? slot : { ...slot, status: 'stopped' as const }));
+  const state = { ...before, slots, stopping: true };
+  const stops = slots.flatMap((slot, index) => (isAlive(slot) ? [{ type: 'stop', slot: index } as const] : []));
+  return [state, stops.length === 0 ? [{ type: 'exit', code: exitCodes.stopped }] : stops];
+}
+
+function stopped(before: PolicyState, index: number): Decision {
+  const state = change(before, index, { status: 'stopped' });
+  return [state, state.slots.some(isAlive) ? [] : [{ type: 'exit', code: exitCodes.stopped }]];
+}
+
+function change(state: PolicyState, index: number, patch: Partial<Slot>): PolicyState {
+  return { ...state, slots: state.slots.map((slot, at) => (at === index ? { ...slot, ...patch } : slot)) };
+}
+
+function slotOf(state: PolicyState, index: number): Slot {
+  const slot = state.slots[index];
+  if (slot === undefined) throw new RangeError(`there is no worker slot ${index}`);
+  return slot;
+}

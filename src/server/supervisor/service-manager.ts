@@ -1,0 +1,120 @@
+import { execFile } from 'node:child_process';
+import type { Logger } from 'pino';
+import type { Cancel, Clock } from '../../clock/clock.ts';
+
+/** Sends fields of sd_notify(3), such as `READY=1`. Rejects where that fails. */
+export type Notify = (fields: readonly string[]) => Promise<void>;
+
+export interface ServiceManagerOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly pid: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Default: systemd-notify(1), as Node has no UNIX datagram socket. */
+  readonly notify?: Notify;
+}
+
+/** What the service manager is to know of the daemon. */
+export interface Condition {
+  /** One line for `systemctl status`. */
+  readonly status: string;
+  /** Whether clients can be served: no worker is, and the watchdog is not fed. */
+  readonly isHealthy: boolean;
+}
+
+/** How often the status line is looked at; it is sent where it has changed. */
+const statusPeriodMs = 10_000;
+
+/** Tells systemd how the daemon is doing; does nothing where NOTIFY_SOCKET does not say that systemd wants to know. */
+export class ServiceManager {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #notify: Notify | undefined;
+  /** Undefined: no watchdog. */
+  readonly #watchdogMs: number | undefined;
+  readonly #cancels: Cancel[] = [];
+  #status = '';
+  #hasFailed = false;
+  #isStopping = false;
+  /** The last one on its way: messages must not overtake each other. */
+  #sending: Promise<void> = Promise.resolve();
+
+  constructor({ environment, pid, clock, log, notify }: ServiceManagerOptions) {
+    this.#clock = clock;
+    this.#log = log;
+    const socket = environment['NOTIFY_SOCKET'];
+    this.#notify = socket === undefined ? undefined : (notify ?? bySystemdNotify(socket));
+    this.#watchdogMs = watchdogMs(environment, pid);
+  }
+
+  /** Called once all listeners are open; from then on the condition is looked at now and then, and the watchdog fed. */
+  ready(condition: () => Condition): void {
+    if (this.#notify === undefined) return;
+    this.#status = condition().status;
+    this.#send(['READY=1', `STATUS=${this.#status}`]);
+    this.#cancels.push(this.#clock.every(statusPeriodMs, () => this.#sendStatus(condition().status)));
+    // Half the time that systemd allows, as sd_watchdog_enabled(3) recommends.
+    if (this.#watchdogMs !== undefined)
+      this.#cancels.push(
+        this.#clock.every(this.#watchdogMs / 2, () => {
+          if (condition().isHealthy) this.#send(['WATCHDOG=1']);
+        }),
+      );
+  }
+
+  reloading(): void {
+    if (this.#isStopping) return;
+    this.#send(['RELOADING=1', 'STATUS=reloading']);
+  }
+
+  /** After `reloading`, however that ended. */
+  reloaded(status: string): void {
+    if (this.#isStopping) return;
+    this.#status = status;
+    this.#send(['READY=1', `STATUS=${status}`]);
+  }
+
+  /** The last that is said: a reload under way ends without a word. */
+  stopping(): void {
+    this.#isStopping = true;
+    for (const cancel of this.#cancels.splice(0)) cancel();
+    this.#send(['STOPPING=1', 'STATUS=clients finish']);
+  }
+
+  #sendStatus(status: string): void {
+    if (status === this.#status) return;
+    this.#status = status;
+    this.#send([`STATUS=${status}`]);
+  }
+
+  #send(fields: readonly string[]): void {
+    const notify = this.#notify;
+    if (notify === undefined) return;
+    this.#sending = this.#sending
+      .then(async () => notify(fields))
+      .catch((error: unknown) => {
+        if (!this.#hasFailed) this.#log.warn({ err: error }, 'the service manager cannot be told how we are doing');
+        this.#hasFailed = true;
+      });
+  }
+}
+
+function watchdogMs(environment: ServiceManagerOptions['environment'], pid: number): number | undefined {
+  const { WATCHDOG_USEC: microseconds = '', WATCHDOG_PID: owner } = environment;
+  const isOurs = owner === undefined || owner === String(pid);
+  return isOurs && /^\d{1,15}$/.test(microseconds) && Number(microseconds) > 0
+    ? Number(microseconds) / 1000
+    : undefined;
+}
+
+function bySystemdNotify(socket: string): Notify {
+  return async (fields) =>
+    new Promise((resolve, reject) => {
+      execFile(
+        'systemd-notify',
+        [...fields],
+        { env: { ...process.env, NOTIFY_SOCKET: socket }, timeout: 5000 },
+        (error) => (error === null ? resolve() : reject(error)),
+      );
+    });
+}

@@ -1,0 +1,24 @@
+import { SmallservdError } from '../../errors.ts';
+import type { SocketAccess } from '../transport/listener.ts';
+import type { SocketAccessLookup } from '../transport/plan.ts';
+import { accountId, type Identity } from './identity.ts';
+
+/**
+ * What the files of UNIX listeners are given: what their addresses say, else user and group of `identity`, who serves;
+ * null is this process.
+ */
+export function socketAccessFor(identity: Identity | null): SocketAccessLookup {
+  return async ({ text, mode, owner, group }, service): Promise<SocketAccess> => ({
+    mode,
+    uid:
+      owner === null ? (identity?.uid ?? process.geteuid?.() ?? 0) : await idOf('user', owner, `${service}: ${text}`),
+    gid:
+      group === null ? (identity?.gid ?? process.getegid?.() ?? 0) : await idOf('group', group, `${service}: ${text}`),
+  });
+}
+
+async function idOf(kind: 'user' | 'group', account: string, listener: string): Promise<number> {
+  const id = await accountId(kind, account);
+  if (id === undefined) throw new SmallservdError('USER_UNKNOWN', `${listener}: there is no ${kind} ${account}`);
+  return id;
+}

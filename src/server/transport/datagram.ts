@@ -1,0 +1,188 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import type { LookupOneOptions } from 'node:dns';
+import { type IpAddress, parseIp } from '../../address/ip-address.ts';
+import type { Clock } from '../../clock/clock.ts';
+import type { ConnectionLog } from '../connection-log.ts';
+import type { DatagramCounters } from '../counters.ts';
+import type { DatagramGuard } from '../guard/datagram-guard.ts';
+import type { Service } from '../../service.ts';
+import type { BoundAddress, DatagramTarget, Listener } from './listener.ts';
+import { synchronous } from './synchronous.ts';
+
+export interface DatagramListenerOptions {
+  readonly target: DatagramTarget;
+  readonly service: Service;
+  /** Asked of the kernel, which may grant less (net.core.rmem_max). */
+  readonly receiveBufferBytes: number;
+  /** Shared by all datagram listeners of the service. */
+  readonly guard: DatagramGuard;
+  readonly counters: DatagramCounters;
+  readonly connectionLog: ConnectionLog;
+  readonly clock: Clock;
+}
+
+/** Replies that may wait in one socket's own send queue, in bytes; past it the guard drops as `busy`. */
+const sendQueueBytes = 1024 * 1024;
+
+/** How often a closing socket looks whether its queue is empty. */
+const flushPollMs = 5;
+
+const noSource: IpAddress = { w0: 0, w1: 0, w2: 0, w3: 0 };
+
+/** A UDP listener. It alone holds the socket: a service returns bytes, and the guard decides whether they leave. */
+export class DatagramListener implements Listener {
+  readonly #options: DatagramListenerOptions;
+  readonly #socket: Socket;
+  #suspended = false;
+  /** `close` was called: the socket throws at a second one. */
+  #closing = false;
+  #closed = false;
+  #sourceText = '';
+  #source = noSource;
+
+  constructor(options: DatagramListenerOptions) {
+    this.#options = options;
+    const ipv6 = options.target.family === 'ipv6';
+    this.#socket = createSocket({
+      type: ipv6 ? 'udp6' : 'udp4',
+      ipv6Only: ipv6,
+      recvBufferSize: options.receiveBufferBytes,
+      lookup: literal,
+    });
+    this.#socket.on('message', (request, peer) => this.#request(request, peer));
+    this.#socket.on('close', () => {
+      this.#closed = true;
+    });
+  }
+
+  async open(): Promise<BoundAddress> {
+    const { target } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      const failed = (error: Error): void => {
+        this.#close();
+        reject(error);
+      };
+      this.#socket.once('error', failed);
+      this.#socket.once('listening', () => {
+        this.#socket.off('error', failed);
+        resolve();
+      });
+      this.#socket.bind(bindOptions(target));
+    });
+    this.#socket.on('error', (error) => this.#options.connectionLog.listenerFailed(error));
+    const { address, port } = this.#socket.address();
+    return { transport: 'udp', address, port };
+  }
+
+  suspend(): void {
+    if (this.#suspended) return;
+    this.#suspended = true;
+    this.#closeWhenFlushed();
+  }
+
+  async drain(): Promise<void> {
+    if (this.#closed) return;
+    await new Promise<void>((resolve) => this.#socket.once('close', resolve));
+  }
+
+  destroy(): void {
+    this.#suspended = true;
+    this.#close();
+  }
+
+  #request(request: Buffer, { address, port }: RemoteInfo): void {
+    const { service, guard, counters, connectionLog, clock } = this.#options;
+    if (this.#suspended) return;
+    counters.received += 1;
+    counters.bytesIn += request.length;
+    if (address !== this.#sourceText) {
+      this.#sourceText = address;
+      this.#source = parseIp(address) ?? noSource;
+    }
+    const source = this.#source;
+    const nowMs = clock.monotonicMs();
+    const refusal = guard.judge(source, port, request, nowMs);
+    if (refusal !== undefined) {
+      counters.dropped[refusal] += 1;
+      return;
+    }
+    const limit = guard.replyLimit(source, request.length);
+    let replies: readonly Uint8Array[];
+    try {
+      replies = asReplies(synchronous(service.datagram?.(request, limit)));
+    } catch (error) {
+      counters.dropped['service-error'] += 1;
+      connectionLog.serviceFailed(error);
+      return;
+    }
+    const fitting = guard.fitting(source, request.length, replies);
+    counters.dropped.amplification += replies.length - fitting;
+    for (let index = 0; index < fitting; index += 1) {
+      const reply = replies[index];
+      if (reply !== undefined) this.#reply(request, reply, source, address, port, nowMs);
+    }
+  }
+
+  #reply(
+    request: Uint8Array,
+    reply: Uint8Array,
+    source: IpAddress,
+    address: string,
+    port: number,
+    nowMs: number,
+  ): void {
+    const { guard, counters } = this.#options;
+    if (this.#socket.getSendQueueSize() > sendQueueBytes) {
+      counters.dropped.busy += 1;
+      return;
+    }
+    // Without a callback: a reply that the kernel refuses is a lost datagram, as any other.
+    this.#socket.send(reply, port, address);
+    counters.sent += 1;
+    counters.bytesOut += reply.length;
+    guard.sent(source, port, request, reply, nowMs);
+  }
+
+  /** Closing a socket drops what still waits in its queue. */
+  #closeWhenFlushed(): void {
+    if (this.#closing) return;
+    if (this.#socket.getSendQueueSize() === 0) this.#close();
+    else this.#options.clock.after(flushPollMs, () => this.#closeWhenFlushed());
+  }
+
+  #close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#socket.close();
+  }
+}
+
+const silence: readonly Uint8Array[] = [];
+
+/** What a service returned, which may be a module's own idea of it. Throws a TypeError where it is no answer. */
+function asReplies(answer: unknown): readonly Uint8Array[] {
+  if (answer === undefined || answer === null) return silence;
+  if (answer instanceof Uint8Array) return [answer];
+  if (Array.isArray(answer) && answer.every((each) => each instanceof Uint8Array)) return answer;
+  throw new TypeError('datagram() returned neither bytes, nor a list of bytes, nor undefined');
+}
+
+/**
+ * Replies go to literal addresses: Node's own look-up would put each on the next tick.
+ * https://nodejs.org/api/dgram.html#dgramcreatesocketoptions-callback
+ */
+function literal(
+  address: string,
+  { family }: LookupOneOptions,
+  callback: (error: null, address: string, family: number) => void,
+): void {
+  callback(null, address, family === 6 ? 6 : 4);
+}
+
+function bindOptions(target: DatagramTarget): object {
+  // In a worker `fd` is its own inherited copy, not the primary's descriptor.
+  if ('fd' in target) return { fd: target.fd, exclusive: true };
+  // A port that the system chooses needs no right, and must not be shared: cluster would give every worker's first one
+  // the same socket.
+  return { address: target.address, port: target.port, exclusive: target.port === 0 };
+}

@@ -1,0 +1,83 @@
+import { childArguments } from '../child-arguments.ts';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fstatSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { SmallservdError } from '../../errors.ts';
+import type { ListenTarget } from './listener.ts';
+
+/** What an inherited descriptor turned out to be. */
+export type InheritedTarget = Extract<ListenTarget, { fd: number }>;
+
+/** sd_listen_fds(3): the first descriptor that systemd passes. */
+const firstPassed = 3;
+
+/**
+ * The descriptors that systemd (or systemd-socket-activate) passed to this process, by their names in LISTEN_FDNAMES;
+ * one name may stand for several. Empty where LISTEN_PID names another process. See sd_listen_fds_with_names(3).
+ */
+export function passedDescriptors(
+  env: Readonly<Record<string, string | undefined>>,
+  pid: number,
+): ReadonlyMap<string, readonly number[]> {
+  const passed = new Map<string, number[]>();
+  if (env['LISTEN_PID'] !== String(pid)) return passed;
+  const count = Number(env['LISTEN_FDS'] ?? 0);
+  const names = (env['LISTEN_FDNAMES'] ?? '').split(':');
+  for (let index = 0; index < count; index += 1) {
+    const name = names[index] || 'unknown';
+    passed.set(name, [...(passed.get(name) ?? []), firstPassed + index]);
+  }
+  return passed;
+}
+
+/**
+ * Tells TCP, UDP and UNIX sockets apart. Node says what a descriptor is only to who opens it, and closing it would
+ * close the one copy we have: a child looks at copies. `users` says for each descriptor who wants it, for messages.
+ * Throws `LISTEN_NO_DESCRIPTOR` for one that is not there or is no listening or datagram socket.
+ */
+export async function identifyDescriptors(
+  users: ReadonlyMap<number, string>,
+): Promise<ReadonlyMap<number, InheritedTarget>> {
+  const identified = new Map<number, InheritedTarget>();
+  if (users.size === 0) return identified;
+  for (const [fd, user] of users) assertSocket(fd, user);
+  const fds = [...users.keys()];
+  const kinds = await probe(fds);
+  fds.forEach((fd, index) => {
+    const kind = kinds[index];
+    if (kind === 'tcp' || kind === 'unix') identified.set(fd, { transport: kind, fd });
+    else if (kind === 'udp4' || kind === 'udp6')
+      identified.set(fd, { transport: 'udp', fd, family: kind === 'udp4' ? 'ipv4' : 'ipv6' });
+    else throw noDescriptor(fd, users.get(fd), 'is no listening stream socket and no UDP socket');
+  });
+  return identified;
+}
+
+async function probe(fds: readonly number[]): Promise<readonly (string | null)[]> {
+  const script = fileURLToPath(new URL('descriptor-probe.js', import.meta.url));
+  const child = spawn(process.execPath, [...childArguments, script, String(fds.length)], {
+    stdio: ['ignore', 'pipe', 'inherit', ...fds],
+  });
+  let answer = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    answer += text;
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new SmallservdError('LISTEN_FAILED', 'the inherited descriptors cannot be examined');
+  return JSON.parse(answer) as (string | null)[];
+}
+
+function assertSocket(fd: number, user: string): void {
+  let isSocket: boolean;
+  try {
+    isSocket = fstatSync(fd).isSocket();
+  } catch (cause) {
+    throw noDescriptor(fd, user, 'is not open: nobody passed it to this process', cause);
+  }
+  if (!isSocket) throw noDescriptor(fd, user, 'is not a socket');
+}
+
+function noDescriptor(fd: number, user: string | undefined, fault: string, cause?: unknown): SmallservdError {
+  return new SmallservdError('LISTEN_NO_DESCRIPTOR', `${user ?? 'a listener'}: descriptor ${fd} ${fault}`, { cause });
+}

@@ -1,0 +1,46 @@
+import { SmallservdError } from '../../errors.ts';
+import { formatHostPort } from '../../address/host-port.ts';
+import type { ListenTarget } from './listener.ts';
+import type { PlannedListener } from './plan.ts';
+
+/** Whether an address could not be opened because the machine lacks its family, or the address. */
+export function isFamilyMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT';
+}
+
+/** The system's error for a listener, as an error that names service, address, cause and the way out. */
+export function openError({ service, text, target }: PlannedListener, cause: unknown): SmallservdError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const where = `${service}: cannot listen on ${describe(target, text)}`;
+  if (code === 'EADDRINUSE')
+    return new SmallservdError('LISTEN_IN_USE', `${where}: the address is in use by another program`, { cause });
+  if (code === 'EACCES' || code === 'EPERM')
+    return new SmallservdError('LISTEN_NOT_PERMITTED', `${where}: not permitted${waysOut(target)}`, { cause });
+  if (isFamilyMissing(cause))
+    return new SmallservdError('LISTEN_NOT_AVAILABLE', `${where}: this machine does not have that address`, { cause });
+  return new SmallservdError('LISTEN_FAILED', `${where}: ${message}`, { cause });
+}
+
+/** A service all of whose listeners were skipped is not served at all. */
+export function unservedError({ service, text }: PlannedListener): SmallservdError {
+  const message = `${service}: cannot listen on ${text}: this machine does not have that address`;
+  return new SmallservdError('LISTEN_NOT_AVAILABLE', message);
+}
+
+function describe(target: ListenTarget, text: string): string {
+  if ('fd' in target) return `${text} (descriptor ${target.fd})`;
+  if (target.transport === 'unix') return text;
+  const address = `${target.transport}://${formatHostPort(target.address, target.port)}`;
+  return address === text ? text : `${text} (${address})`;
+}
+
+function waysOut(target: ListenTarget): string {
+  if (!('port' in target) || target.port === 0 || target.port >= 1024) return '';
+  return [
+    '. A port below 1024 needs one of:',
+    '  - the capability: AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit, or setpriv --ambient-caps +net_bind_service',
+    '  - low ports for everybody on this machine or in this container: sysctl net.ipv4.ip_unprivileged_port_start=0',
+    '  - a start as root, with workers: the supervisor binds the ports and its workers run as `user`',
+  ].join('\n');
+}

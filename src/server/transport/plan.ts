@@ -1,0 +1,102 @@
+import type { ListenAddress, UnixListenAddress } from '../../address/listen-address.ts';
+import { findOverlaps, type ResolvedAddress, resolveListenAddress } from '../../address/resolve.ts';
+import { SmallservdError } from '../../errors.ts';
+import { identifyDescriptors, type InheritedTarget } from './inherited.ts';
+import type { ListenTarget, SocketAccess } from './listener.ts';
+
+/** One listener to open: which service's, as which listen address of the config it was written, and on what. */
+export interface PlannedListener {
+  /** Its place in the plan. */
+  readonly id: number;
+  readonly service: string;
+  /** The listen address as the config has it. */
+  readonly text: string;
+  readonly target: ListenTarget;
+  /** True where a family that the machine lacks may be skipped. */
+  readonly optional: boolean;
+}
+
+/** The numbers of what the address of a service's listener says of its file. Throws `USER_UNKNOWN`. */
+export type SocketAccessLookup = (address: UnixListenAddress, service: string) => Promise<SocketAccess>;
+
+/**
+ * All listeners of a config, names resolved and inherited descriptors identified. Throws `NAME_NOT_RESOLVED`,
+ * `LISTEN_NO_DESCRIPTOR` or `LISTEN_IN_USE` where two names stand for one address, and what `access` does.
+ */
+export async function planListeners(
+  config: { readonly services: readonly { readonly name: string; readonly listen: readonly ListenAddress[] }[] },
+  passed: ReadonlyMap<string, readonly number[]>,
+  access: SocketAccessLookup,
+  resolve: typeof resolveListenAddress = resolveListenAddress,
+): Promise<readonly PlannedListener[]> {
+  const drafts: Omit<PlannedListener, 'id'>[] = [];
+  const fds: { service: string; text: string; fd: number }[] = [];
+  const resolved: (ResolvedAddress & { service: string; text: string })[] = [];
+  for (const { name: service, listen } of config.services) {
+    for (const address of listen) {
+      const { text } = address;
+      if (address.scheme === 'unix') {
+        const target = { transport: 'unix', path: address.path, access: await access(address, service) } as const;
+        drafts.push({ service, text, target, optional: false });
+      } else if (address.scheme === 'fd') {
+        fds.push({ service, text, fd: address.fd });
+      } else if (address.scheme === 'systemd') {
+        const found = passed.get(address.name);
+        if (found === undefined) throw notPassed(service, text, [...passed.keys()]);
+        fds.push(...found.map((fd) => ({ service, text, fd })));
+      } else {
+        resolved.push(...(await resolve(address)).map((each) => ({ ...each, service, text })));
+      }
+    }
+  }
+  for (const [one, other] of findOverlaps(resolved)) {
+    const message = `${other.service}: ${other.text} is the address of ${one.service}: ${one.text}`;
+    throw new SmallservdError('LISTEN_IN_USE', message);
+  }
+  for (const { service, text, optional, transport, family, address, port } of resolved) {
+    const at = { family, address, port };
+    drafts.push({ service, text, optional, target: transport === 'tcp' ? { transport, ...at } : { transport, ...at } });
+  }
+  const identified = await identifyInherited(fds);
+  for (const { service, text, fd } of fds) {
+    drafts.push({ service, text, target: identified.get(fd) as InheritedTarget, optional: false });
+  }
+  return drafts.map((draft, id) => ({ id, ...draft }));
+}
+
+async function identifyInherited(
+  fds: readonly { service: string; text: string; fd: number }[],
+): Promise<ReadonlyMap<number, InheritedTarget>> {
+  const users = new Map<number, string>();
+  for (const { service, text, fd } of fds) {
+    const user = users.get(fd);
+    if (user !== undefined)
+      throw new SmallservdError('LISTEN_IN_USE', `${service}: ${text} is the descriptor of ${user}`);
+    users.set(fd, `${service}: ${text}`);
+  }
+  return await identifyDescriptors(users);
+}
+
+function notPassed(service: string, text: string, names: readonly string[]): SmallservdError {
+  const got = names.length === 0 ? 'no descriptor was passed at all' : `the names passed are ${names.join(', ')}`;
+  return new SmallservdError(
+    'LISTEN_NO_DESCRIPTOR',
+    `${service}: ${text}: no descriptor of that name was passed to this process (LISTEN_FDNAMES); ${got}`,
+  );
+}
+
+/** The UDP ports that the plan names. */
+export function datagramPortsOf(plan: readonly PlannedListener[]): readonly number[] {
+  return plan.flatMap(({ target }) =>
+    target.transport === 'udp' && 'port' in target && target.port !== 0 ? [target.port] : [],
+  );
+}
+
+/** A listener of a service none of whose listeners is open; undefined: every service is served. */
+export function findUnserved(
+  plan: readonly PlannedListener[],
+  isOpen: (planned: PlannedListener) => boolean,
+): PlannedListener | undefined {
+  const served = new Set(plan.filter(isOpen).map(({ service }) => service));
+  return plan.find(({ service }) => !served.has(service));
+}

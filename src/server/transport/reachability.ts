@@ -1,0 +1,17 @@
+import { isLinkLocal, isLoopback, parseIp } from '../../address/ip-address.ts';
+import { isExposed } from '../../address/exposure.ts';
+import type { BoundAddress } from './listener.ts';
+
+/** From where a listener can be reached at all, whatever its access lists say; the narrowest first. */
+export const reaches = ['this machine', 'its links', 'private networks', 'anywhere'] as const;
+
+export type Reach = (typeof reaches)[number];
+
+/** By the address that it is bound to: the routes and firewalls of the network are not known here. */
+export function reachOf({ transport, address }: BoundAddress): Reach {
+  if (transport === 'unix') return 'this machine';
+  const ip = parseIp(address);
+  if (ip === undefined || isExposed(address)) return 'anywhere';
+  if (isLoopback(ip)) return 'this machine';
+  return isLinkLocal(ip) ? 'its links' : 'private networks';
+}

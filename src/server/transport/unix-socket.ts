@@ -1,0 +1,293 @@
+import {
+  type BigIntStats,
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { connect } from 'node:net';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as pauseFor } from 'node:timers/promises';
+import { SmallservdError } from '../../errors.ts';
+import { O_PATH, pathOf } from '../path-descriptor.ts';
+import type { SocketAccess } from './listener.ts';
+import { openError } from './open-error.ts';
+import type { PlannedListener } from './plan.ts';
+
+/** When a dead socket is looked at again: a daemon that is starting refuses clients between its bind and its listen. */
+const secondLookMs = 200;
+
+/** On the way to a socket: more than the kernel follows links, 40, each with as many folders as a path can have. */
+const maxWays = 40 * 2048;
+
+/** A file that a listener is to have. */
+interface Place {
+  /** Without symbolic links, as it was when nothing was there yet. */
+  readonly path: string;
+  /** The file that was given away; undefined before. */
+  given?: bigint;
+}
+
+/**
+ * The files of a daemon's UNIX listeners. Whoever binds one does so under a umask that lets nobody else in; here it
+ * then gets owner, group and mode. Since that may be done by root in a folder where others can write, a file is only
+ * changed when it is certain to be ours: what `prepare` saw is compared with what is there now.
+ */
+export class SocketFiles {
+  readonly #maker: number;
+  readonly #pause: (ms: number) => Promise<void>;
+  readonly #places = new Map<string, Place>();
+
+  /** `maker`: the user of the process that binds the sockets. */
+  constructor(maker: number = process.geteuid?.() ?? 0, pause: (ms: number) => Promise<void> = pauseFor) {
+    this.#maker = maker;
+    this.#pause = pause;
+  }
+
+  /**
+   * Before listeners are opened: removes the files that a daemon which was killed has left, as nobody answers on them,
+   * and nobody could bind them. `user`: who serves, and may own the folder. Throws `LISTEN_NOT_PERMITTED` where root
+   * would have to work in a folder in which strangers can write, or what `openError` makes of the system's error.
+   */
+  async prepare(plan: readonly PlannedListener[], user: number = this.#maker): Promise<void> {
+    // All at once, so that they share one pause; none is at work any more when this is over.
+    const all = await Promise.allSettled(plan.map((planned) => this.#prepare(planned, user)));
+    for (const one of all) if (one.status === 'rejected') throw one.reason;
+  }
+
+  /**
+   * After they are open, at any time: gives each file its owner, group and mode. Throws `LISTEN_NOT_PERMITTED` for an
+   * owner or group that this process cannot give it, `LISTEN_FAILED` where the file is not the one that was made.
+   */
+  grant(plan: readonly PlannedListener[]): void {
+    for (const planned of plan) {
+      const { target } = planned;
+      if (!('path' in target) || target.access === undefined) continue;
+      let file: number | undefined;
+      try {
+        file = openSync(target.path, O_PATH | constants.O_NOFOLLOW);
+        this.#grant(planned, this.#places.get(target.path), file, target.access);
+      } catch (error) {
+        throw error instanceof SmallservdError ? error : openError(planned, error);
+      } finally {
+        if (file !== undefined) closeSync(file);
+      }
+    }
+  }
+
+  async #prepare(planned: PlannedListener, user: number): Promise<void> {
+    const { target } = planned;
+    if (!('path' in target) || target.access === undefined) return;
+    let folder: number | undefined;
+    try {
+      folder = openSync(dirname(target.path), O_PATH | constants.O_DIRECTORY);
+      if (isRoot()) {
+        assertOurs(planned, folder, [0, this.#maker, user, target.access.uid]);
+        if (this.#maker === 0) assertWay(planned, dirname(target.path), linkedBy(folder));
+      }
+      await this.#makeRoom(target.path, folder);
+    } catch (error) {
+      throw error instanceof SmallservdError ? error : openError(planned, error);
+    } finally {
+      if (folder !== undefined) closeSync(folder);
+    }
+  }
+
+  async #makeRoom(path: string, folder: number): Promise<void> {
+    // By the folder that was looked at, whatever its path leads to by now. Somebody who can write there may exchange
+    // the file before it is removed, but could have removed it as well.
+    const file = join(pathOf(folder), basename(path));
+    const found = lstatSync(file, { bigint: true, throwIfNoEntry: false });
+    if (found?.isSocket() === true && (await this.#staysDead(file, found))) unlinkSync(file);
+    // So root never takes a file for its own that was there before. A listener that a reload brings back may still be
+    // open.
+    else if (found !== undefined && isRoot() && !this.#places.has(path)) throw failure('EADDRINUSE');
+    this.#places.set(path, { ...this.#places.get(path), path: join(linkedBy(folder), basename(path)) });
+  }
+
+  async #staysDead(file: string, found: BigIntStats): Promise<boolean> {
+    if (!(await isDead(file, found))) return false;
+    await this.#pause(secondLookMs);
+    const now = lstatSync(file, { bigint: true, throwIfNoEntry: false });
+    return now?.ino === found.ino && (await isDead(file, now));
+  }
+
+  #grant(planned: PlannedListener, place: Place | undefined, file: number, { mode, uid, gid }: SocketAccess): void {
+    const is = fstatSync(file, { bigint: true });
+    if (place === undefined || !this.#isOurs(is, place, linkedBy(file)))
+      throw refusal(
+        'LISTEN_FAILED',
+        planned,
+        'its file is not the socket that was made there: somebody has replaced it',
+      );
+    place.given = is.ino;
+    const [modeBefore, owner, group] = [Number(is.mode & 0o7777n), Number(is.uid), Number(is.gid)];
+    // Neither those who could connect before nor those who can from now on have more than both modes say.
+    if ((modeBefore & mode) !== modeBefore) chmodSync(pathOf(file), modeBefore & mode);
+    if (owner !== uid || group !== gid) give(planned, file, uid, gid, owner);
+    if ((modeBefore & mode) !== mode) chmodSync(pathOf(file), mode);
+  }
+
+  /**
+   * With a second name it could be a socket of somebody else, which whoever can write in our folder has linked there.
+   */
+  #isOurs(is: BigIntStats, place: Place, path: string): boolean {
+    const isKnown = is.uid === BigInt(this.#maker) || is.ino === place.given;
+    return is.isSocket() && is.nlink === 1n && path === place.path && isKnown;
+  }
+}
+
+/**
+ * Runs a bind, synchronously, under a umask that lets nobody but the owner connect. The umask is that of the whole
+ * process, and threads other than the main one cannot set it: there it throws.
+ */
+export function bindPrivately(bind: () => void): void {
+  const before = process.umask(0o177);
+  try {
+    bind();
+  } finally {
+    process.umask(before);
+  }
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+/** Throws where others than `owners` can exchange the files of a folder. */
+function assertOurs(planned: PlannedListener, folder: number, owners: readonly number[]): void {
+  const { uid, gid, mode } = fstatSync(folder);
+  const isSticky = (mode & 0o1000) !== 0;
+  const isOpen = (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
+  const name = linkedBy(folder);
+  if (!owners.includes(uid))
+    throw refusal(
+      'LISTEN_NOT_PERMITTED',
+      planned,
+      `the folder ${name} belongs to user ${uid}: expected root or the user that serves`,
+    );
+  if (isOpen && !isSticky)
+    throw refusal(
+      'LISTEN_NOT_PERMITTED',
+      planned,
+      `others can write to the folder ${name}, which has mode ${formatMode(mode)}: expected 0755 or less, or a sticky one`,
+    );
+}
+
+/**
+ * Sockets are bound and removed by their path, by root: what leads to their folder must be root's, so that nobody can
+ * put another folder in its place.
+ */
+function assertWay(planned: PlannedListener, path: string, folder: string): void {
+  for (const way of waysTo(path)) {
+    const { uid, mode } = lstatSync(way);
+    const parent = lstatSync(dirname(way));
+    const isOpen = (parent.mode & 0o002) !== 0 || ((parent.mode & 0o020) !== 0 && parent.gid !== 0);
+    const isSticky = (parent.mode & 0o1000) !== 0;
+    const isOwnersAlone = !isOpen || (isSticky && uid === 0);
+    if (isOwnersAlone && (way === folder || uid === 0)) continue;
+    const who = isOpen && !isSticky ? `whoever can write to ${dirname(way)}` : `user ${uid}`;
+    const kind = (mode & constants.S_IFMT) === constants.S_IFLNK ? 'link' : 'folder';
+    throw refusal(
+      'LISTEN_NOT_PERMITTED',
+      planned,
+      `${who} can put another ${kind} in the place of ${way}, which leads to it: expected one of root's, or the last folder in one of root's`,
+    );
+  }
+}
+
+/** All folders and links on the way to a folder that is there, itself included, but for the root. */
+function waysTo(path: string): readonly string[] {
+  const ways: string[] = [];
+  const parts = partsOf(path);
+  let folder = '/';
+  // Each link puts the parts of its target in front; the kernel has followed them all, so there are not too many.
+  for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+    if (part === '..') {
+      folder = dirname(folder);
+      continue;
+    }
+    const way = join(folder, part);
+    ways.push(way);
+    if (!lstatSync(way).isSymbolicLink()) {
+      folder = way;
+      continue;
+    }
+    const target = readlinkSync(way);
+    parts.unshift(...partsOf(target));
+    if (target.startsWith('/')) folder = '/';
+    if (ways.length > maxWays) throw new Error('too many links lead to it');
+  }
+  return ways;
+}
+
+function partsOf(path: string): string[] {
+  return path.split('/').filter((part) => part !== '' && part !== '.');
+}
+
+function give(planned: PlannedListener, file: number, uid: number, gid: number, owner: number): void {
+  try {
+    chownSync(pathOf(file), uid, gid);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EPERM') throw cause;
+    const why =
+      owner === uid
+        ? `only root (CAP_CHOWN) can give it to group ${gid}, of which this process is not a member`
+        : `only root (CAP_CHOWN) can give it to user ${uid}`;
+    throw refusal('LISTEN_NOT_PERMITTED', planned, why, cause);
+  }
+}
+
+function linkedBy(descriptor: number): string {
+  try {
+    return readlinkSync(pathOf(descriptor));
+  } catch (cause) {
+    throw Object.assign(new Error('UNIX sockets need /proc, which is missing here'), { cause });
+  }
+}
+
+function refusal(
+  code: 'LISTEN_NOT_PERMITTED' | 'LISTEN_FAILED',
+  { service, text }: PlannedListener,
+  why: string,
+  cause?: unknown,
+): SmallservdError {
+  return new SmallservdError(code, `${service}: cannot listen on ${text}: ${why}`, { cause });
+}
+
+function failure(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}
+
+function formatMode(mode: number): string {
+  return (mode & 0o7777).toString(8).padStart(4, '0');
+}
+
+/** Whether nobody listens on a socket. */
+async function isDead(path: string, stats: BigIntStats): Promise<boolean> {
+  const mode = Number(stats.mode);
+  // To connect takes the right to write, which a mode may deny to ourselves.
+  const isShut = !isRoot() && Number(stats.uid) === process.geteuid?.() && (mode & 0o200) === 0;
+  if (isShut) chmodSync(path, mode | 0o200);
+  try {
+    return await refusesClients(path);
+  } finally {
+    if (isShut) chmodSync(path, mode);
+  }
+}
+
+async function refusesClients(path: string): Promise<boolean> {
+  return await new Promise<boolean>((resolve) => {
+    const socket = connect(path);
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+  });
+}

@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { conform } from '../../../src/client/conform.ts';
+import { allChecks } from '../../../src/client/conformance/index.ts';
+import { checkedServices } from '../../../src/client/conformance/check.ts';
+import { hasIpv6, serve } from '../../support/daemon.ts';
+import { fakeTcpServer } from '../../support/fake-servers.ts';
+import { freePort } from '../../support/ports.ts';
+
+/** A port for each service, the same over both transports. */
+async function freePorts(): Promise<Record<string, number>> {
+  const ports: Record<string, number> = {};
+  for (const service of checkedServices) ports[service] = await freePort();
+  return ports;
+}
+
+describe('smallservd', () => {
+  test.each(hasIpv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1'])(
+    'comes out clean at %s, with everything reached',
+    async (host) => {
+      const ports = await freePorts();
+      const address = host.includes(':') ? `[${host}]` : host;
+      const services = Object.entries(ports).map(([service, port]) => [
+        service,
+        { listen: [`tcp://${address}:${port}`, `udp://${address}:${port}`] },
+      ]);
+      await serve(Object.fromEntries(services));
+      const { checks, counts } = await conform(host, { ports, quietMs: 100 });
+      // Who is not root has no low ports, and other programs may have some of them.
+      const excused = /^none of the ports .* can be sent from here: (?:in use|not permitted)/;
+      expect(
+        checks.filter(({ outcome, detail }) => outcome !== 'holds' && !(outcome === 'skipped' && excused.test(detail))),
+      ).toEqual([]);
+      expect(checks.map(({ id }) => id)).toEqual(allChecks.map(({ id }) => id));
+      expect(counts).toMatchObject({ fails: 0, unreachable: 0 });
+      expect(counts.holds + counts.skipped).toBe(allChecks.length);
+    },
+  );
+});
+
+describe('which checks are run', () => {
+  test('of some services, over one transport', async () => {
+    const { checks } = await conform('127.0.0.1', {
+      services: ['time', 'echo'],
+      transport: 'tcp',
+      ports: { time: await freePort(), echo: await freePort() },
+    });
+    expect([...new Set(checks.map(({ service, transport }) => `${service}.${transport}`))]).toEqual([
+      'echo.tcp',
+      'time.tcp',
+    ]);
+    expect(checks.every(({ outcome }) => outcome === 'unreachable')).toBe(true);
+  });
+
+  test('ports are counted from a base, unless one is named', async () => {
+    const { port } = await fakeTcpServer((socket) => void socket.resume().end('abcd'));
+    const { checks, counts } = await conform('127.0.0.1', {
+      services: ['time', 'systat'],
+      transport: 'tcp',
+      basePort: port - 37,
+      ports: { systat: await freePort() },
+    });
+    const isReached = checks.map(({ service, outcome }) => (service === 'time') === (outcome !== 'unreachable'));
+    expect(isReached.every(Boolean)).toBe(true);
+    expect(counts.unreachable).toBe(checks.filter(({ service }) => service === 'systat').length);
+  });
+
+  test.each([
+    [{ services: ['finger'] }, '"finger" is no service to check: expected echo, discard, '],
+    [{ ports: { finger: 79 } }, '"finger" is no service to check'],
+    [{ basePort: 65_500 }, 'time would have port 65537: expected 1 to 65535'],
+    [{ quietMs: NaN }, 'the time of quiet in milliseconds is NaN: expected 1 to '],
+    [{ ports: { echo: 0 } }, 'echo would have port 0: expected 1 to 65535'],
+  ])('%j is refused', async (options, message) => {
+    const error = await conform('127.0.0.1', options).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'ARGUMENT_INVALID', message: expect.stringContaining(message) });
+  });
+
+  test.each(['localhost:7', '[::1]:7', '', '-4', 'a b'])('a host is no %j', async (host) => {
+    const error = await conform(host).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'ARGUMENT_INVALID', message: expect.stringContaining('is no host') });
+  });
+});

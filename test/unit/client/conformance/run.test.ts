@@ -1,0 +1,177 @@
+import { describe, expect, test } from 'vitest';
+import { type Check, Fault, Skip } from '../../../../src/client/conformance/check.ts';
+import { allChecks } from '../../../../src/client/conformance/index.ts';
+import { type CheckResult, type RunOptions, runChecks } from '../../../../src/client/conformance/run.ts';
+import { SmallservdError } from '../../../../src/errors.ts';
+import { fakeTcpServer, fakeUdpServer } from '../../../support/fake-servers.ts';
+import { freePort } from '../../../support/ports.ts';
+
+const options = {
+  timeoutMs: 1000,
+  quietMs: 50,
+  dangerousPorts: { low: [], reflectors: [] },
+} as const;
+
+function check(word: string, run: Check['run'], transport: 'tcp' | 'udp' = 'tcp'): Check {
+  return { id: `echo.${transport}.${word}`, service: 'echo', transport, basis: 'RFC 862', fact: `${word} holds`, run };
+}
+
+function named(...ids: readonly string[]): readonly Check[] {
+  return allChecks.filter(({ id }) => ids.includes(id));
+}
+
+/** Runs them against one server for all. */
+async function runAgainst(
+  checks: readonly Check[],
+  port: number,
+  more: Partial<RunOptions> = {},
+): Promise<readonly CheckResult[]> {
+  return runChecks('127.0.0.1', checks, { ...options, portOf: () => port, ...more });
+}
+
+async function openServer(): Promise<number> {
+  return (await fakeTcpServer((socket) => void socket.resume())).port;
+}
+
+describe('one check', () => {
+  test.each([
+    ['that is content', async () => 'a word', { outcome: 'holds', detail: 'a word' }],
+    ['that has nothing to say', async () => {}, { outcome: 'holds', detail: '' }],
+    [
+      'that finds a fault',
+      async () => Promise.reject(new Fault('this', 'that', Buffer.from('that'))),
+      { outcome: 'fails', detail: 'expected this; saw that', bytes: Buffer.from('that') },
+    ],
+    ['that cannot tell', async () => Promise.reject(new Skip('too far')), { outcome: 'skipped', detail: 'too far' }],
+    [
+      'that the server has left alone',
+      async () => Promise.reject(new SmallservdError('NO_ANSWER', 'it is silent')),
+      { outcome: 'fails', detail: 'it is silent' },
+    ],
+    [
+      'that is broken itself',
+      async () => Promise.reject(new TypeError('undefined is not a function')),
+      { outcome: 'broken', detail: 'TypeError: undefined is not a function' },
+    ],
+  ])('%s takes down no other', async (_what, first, result) => {
+    const results = await runAgainst([check('one', first), check('two', async () => 'runs')], await openServer());
+    expect(results).toMatchObject([result, { id: 'echo.tcp.two', outcome: 'holds', detail: 'runs' }]);
+  });
+
+  test('that meets a server which dribbles is ended', async () => {
+    const { port } = await fakeTcpServer((socket) => {
+      const timer = setInterval(() => socket.write('x'), 20);
+      socket.resume().on('close', () => clearInterval(timer));
+    });
+    const results = await runAgainst(named('chargen.tcp.ring'), port, { timeoutMs: 100 });
+    expect(results).toMatchObject([{ outcome: 'fails', detail: 'expected an end; saw none within 600ms' }]);
+  });
+
+  test('after which the server is gone leaves the next to say so', async () => {
+    let clients = 0;
+    const { port } = await fakeTcpServer((socket) => {
+      clients += 1;
+      if (clients > 1) socket.resetAndDestroy();
+    });
+    const results = await runAgainst(named('time.tcp.four-bytes'), port);
+    expect(results).toMatchObject([{ outcome: 'fails', detail: expect.stringMatching(/connection reset/) }]);
+  });
+});
+
+describe('what is not there', () => {
+  test('is unreachable, over TCP and UDP, and says why', async () => {
+    const results = await runAgainst(
+      named('time.tcp.closes', 'time.udp.empty', 'discard.udp.silent'),
+      await freePort(),
+    );
+    expect(results.map(({ id, outcome }) => [id, outcome])).toEqual([
+      ['discard.udp.silent', 'unreachable'],
+      ['time.tcp.closes', 'unreachable'],
+      ['time.udp.empty', 'unreachable'],
+    ]);
+    expect(results.map(({ detail }) => detail)).toEqual([
+      expect.stringMatching(/over UDP: port unreachable$/),
+      expect.stringMatching(/^cannot connect to .*: connection refused$/),
+      expect.stringMatching(/over UDP: port unreachable$/),
+    ]);
+  });
+
+  test('cannot be told from a discard that is silent', async () => {
+    const { port } = await fakeUdpServer(() => {});
+    const [alone] = await runAgainst(named('discard.udp.silent'), port);
+    expect(alone).toMatchObject({ outcome: 'unreachable', detail: expect.stringMatching(/is silent over UDP/) });
+    const tcp = await openServer();
+    const portOf: RunOptions['portOf'] = (_service, transport) => (transport === 'tcp' ? tcp : port);
+    const results = await runAgainst([...named('discard.udp.silent'), check('any', async () => {})], port, { portOf });
+    expect(results.map(({ outcome }) => outcome)).toEqual(['holds', 'holds']);
+  });
+
+  test('is a name without an address', async () => {
+    const error = await runChecks('no-such-host.invalid', named('time.tcp.closes'), {
+      ...options,
+      portOf: () => 37,
+    }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'HOST_NOT_FOUND' });
+  });
+});
+
+test('the address that answers is the one that is checked', async () => {
+  // On IPv4 only, whatever the system prefers for the name.
+  const { port } = await fakeUdpServer((_request, reply) => reply('1234'));
+  const results = await runChecks('localhost', named('time.udp.four-bytes'), { ...options, portOf: () => port });
+  expect(results).toMatchObject([{ outcome: 'holds' }]);
+});
+
+test('the results keep the order of the checks, and progress is told of', async () => {
+  const told: string[] = [];
+  const results = await runAgainst(
+    [check('a', async () => {}), check('b', async () => {}), ...named('time.tcp.closes', 'time.udp.any')],
+    await openServer(),
+    { onProgress: (done, all) => told.push(`${done}/${all}`), timeoutMs: 100 },
+  );
+  expect(results.map(({ id }) => id)).toEqual(['echo.tcp.a', 'echo.tcp.b', 'time.tcp.closes', 'time.udp.any']);
+  expect(told).toEqual(['1/4', '2/4', '3/4', '4/4']);
+});
+
+test('tasks that need the same ports run one after the other, even after one that fails', async () => {
+  const order: string[] = [];
+  const lonely =
+    (name: string, fault?: Error): Check['run'] =>
+    async (context) =>
+      context.alone(async () => {
+        order.push(`${name} begins`);
+        await new Promise((resolve) => {
+          setImmediate(resolve);
+        });
+        order.push(`${name} ends`);
+        if (fault !== undefined) throw fault;
+      });
+  const udp = await fakeUdpServer((_request, reply) => reply('here'));
+  const tcp = await openServer();
+  const portOf: RunOptions['portOf'] = (_service, transport) => (transport === 'tcp' ? tcp : udp.port);
+  const checks = [check('one', lonely('one', new Skip('no'))), check('two', lonely('two'), 'udp')];
+  const results = await runAgainst(checks, 0, { portOf });
+  expect(results.map(({ outcome }) => outcome)).toEqual(['skipped', 'holds']);
+  expect(order.filter((_, index) => index % 2 === 0).map((each) => each.split(' ')[1])).toEqual(['begins', 'begins']);
+});
+
+describe('an interruption', () => {
+  test('ends it, in the middle of a check', async () => {
+    const stop = new AbortController();
+    const waits = check('waits', async () => {
+      stop.abort();
+      await Promise.reject(new SmallservdError('INTERRUPTED', 'interrupted'));
+    });
+    const error = await runAgainst([waits], await openServer(), { signal: stop.signal }).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ code: 'INTERRUPTED' });
+  });
+
+  test('ends it before it has begun', async () => {
+    const error = await runAgainst(named('time.tcp.closes'), 37, { signal: AbortSignal.abort() }).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ code: 'INTERRUPTED' });
+  });
+});

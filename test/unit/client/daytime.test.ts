@@ -1,0 +1,110 @@
+import type { Socket } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { daytime } from '../../../src/client/daytime.ts';
+import { AskedClock } from '../../support/asked-clock.ts';
+import { serve } from '../../support/daemon.ts';
+import { answerTcp, serveTcp, answerUdp } from '../../support/fake-servers.ts';
+import { freePort, takeUdpPort } from '../../support/ports.ts';
+import { until } from '../../support/wait.ts';
+
+describe('daytime from smallservd', () => {
+  test.each([false, true])('gives the line without its end (udp: %s)', async (udp) => {
+    const daemon = await serve({ daytime: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'], format: 'iso8601' } });
+    const { host, port } = daemon.target('daytime', udp ? 'udp' : 'tcp');
+    const { text, peer } = await daytime(`${host}:${port}`, { udp });
+    expect(text).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d$/);
+    expect(peer).toEqual({ address: host, port });
+  });
+});
+
+describe('other servers', () => {
+  test.each(['now', 'now\n', 'now\r\n'])('%j is an answer', async (answer) => {
+    expect(await daytime(await answerTcp(answer))).toMatchObject({ text: 'now' });
+    expect(await daytime(await answerUdp(() => [answer]), { udp: true })).toMatchObject({ text: 'now' });
+  });
+
+  test('a reset after the text is no fault', async () => {
+    const clock = new AskedClock();
+    let client: Socket | undefined;
+    const host = await serveTcp((socket) => {
+      client = socket;
+      socket.write('now\r\n');
+    });
+    const asked = daytime(host, { clock });
+    // When it has connected, and when the text has come: a reset that comes together with bytes is read as FIN.
+    await until(() => clock.asked === 2, 'the text');
+    client?.resetAndDestroy();
+    expect(await asked).toMatchObject({ text: 'now' });
+  });
+
+  test('nor is a server that does not finish', async () => {
+    const host = await serveTcp((socket) => void socket.write('now\r\n'));
+    expect(await daytime(host, { timeoutMs: 100 })).toMatchObject({ text: 'now' });
+  });
+
+  test.each(['', '\r\n'])('%j is none', async (answer) => {
+    const rejected = expect.objectContaining({
+      code: 'ANSWER_WRONG',
+      message: expect.stringMatching(/without a time$/),
+    });
+    await expect(daytime(await answerTcp(answer))).rejects.toEqual(rejected);
+    await expect(daytime(await answerUdp(() => [answer]), { udp: true })).rejects.toEqual(rejected);
+  });
+
+  test('a reset before the text is an error', async () => {
+    const host = await serveTcp((socket) => void socket.resetAndDestroy());
+    // It may come before the connection stands on our side.
+    await expect(daytime(host)).rejects.toMatchObject({ code: expect.stringMatching(/^CONNECT(ION_LOST|_FAILED)$/) });
+  });
+
+  test('who is silent is asked again over UDP', async () => {
+    const requests: number[] = [];
+    const host = await answerUdp((request, count) => {
+      requests.push(request.length);
+      return count === 1 ? [] : ['now\r\n'];
+    });
+    expect(await daytime(host, { udp: true })).toMatchObject({ text: 'now' });
+    expect(requests).toEqual([0, 512]);
+  });
+});
+
+describe('nobody', () => {
+  test('at the port', async () => {
+    const host = `127.0.0.1:${await freePort()}`;
+    await expect(daytime(host)).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
+    await expect(daytime(host, { udp: true })).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
+  });
+
+  test('who answers', async () => {
+    const silent = await serveTcp(() => {});
+    await expect(daytime(silent, { timeoutMs: 50 })).rejects.toMatchObject({ code: 'NO_ANSWER' });
+    const udp = `127.0.0.1:${await takeUdpPort()}`;
+    await expect(daytime(udp, { timeoutMs: 50, udp: true })).rejects.toMatchObject({ code: 'NO_ANSWER' });
+  });
+
+  test.each([false, true])('and the caller loses patience (udp: %s)', async (udp) => {
+    const host = udp ? `127.0.0.1:${await takeUdpPort()}` : await serveTcp(() => {});
+    const abort = new AbortController();
+    const asked = daytime(host, { udp, signal: abort.signal });
+    abort.abort();
+    await expect(asked).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  });
+
+  test('with such a family', async () => {
+    await expect(daytime('127.0.0.1:13', { family: 'ip6' })).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
+  });
+
+  test('of such a form', async () => {
+    await expect(daytime('a host')).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
+    await expect(daytime('127.0.0.1:0')).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
+  });
+
+  test.each([0, -1, 0.5, 2 ** 31, Infinity, NaN])('within %d ms', async (timeoutMs) => {
+    const message = `the timeout in milliseconds is ${timeoutMs}: expected 1 to 2147483647`;
+    for (const udp of [false, true])
+      await expect(daytime('127.0.0.1:13', { udp, timeoutMs })).rejects.toMatchObject({
+        code: 'ARGUMENT_INVALID',
+        message,
+      });
+  });
+});

@@ -1,0 +1,232 @@
+import { describe, expect, test } from 'vitest';
+import type { Cancel } from '../../../../src/clock/clock.ts';
+import { ask, type AskOptions } from '../../../../src/client/dial/ask.ts';
+import type { AddressLookup } from '../../../../src/client/dial/resolve-host.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+import { fakeUdpServer } from '../../../support/fake-servers.ts';
+import { freePort } from '../../../support/ports.ts';
+import { until } from '../../../support/wait.ts';
+
+function hostWith(...addresses: readonly string[]): AddressLookup {
+  return (_host, _family, done) =>
+    done(
+      null,
+      addresses.map((address) => ({ address, family: 4 })),
+    );
+}
+
+/** Numbers its requests. */
+const request = (attempt: number): Uint8Array => Buffer.from(`request ${attempt}`);
+
+interface Asked {
+  readonly clock: FakeClock;
+  readonly answer: ReturnType<typeof ask>;
+}
+
+function askAt(port: number, options: Partial<AskOptions> = {}): Asked {
+  const clock = new FakeClock();
+  const lookup = hostWith('127.0.0.1');
+  return {
+    clock,
+    answer: ask({ host: 'some.example', port }, request, { timeoutMs: 5000, clock, lookup, ...options }),
+  };
+}
+
+/** Keeps what it hears, and answers only what it is told to. */
+async function listener(host: string, answers: (text: string) => string | undefined, port = 0) {
+  const heard: string[] = [];
+  const server = await fakeUdpServer(
+    (bytes, reply) => {
+      heard.push(String(bytes));
+      const answer = answers(String(bytes));
+      if (answer !== undefined) reply(answer);
+    },
+    host,
+    port,
+  );
+  return { ...server, heard };
+}
+
+const silence = (): undefined => undefined;
+
+describe('ask', () => {
+  test('gives the first answer', async () => {
+    const { port, heard } = await listener('127.0.0.1', () => 'answer');
+    const { answer, clock } = askAt(port);
+    expect(await answer).toEqual({
+      bytes: Buffer.from('answer'),
+      further: [],
+      peer: { address: '127.0.0.1', port },
+      sent: 1,
+      rttMs: 0,
+      answeredAt: clock.now(),
+    });
+    expect([heard, clock.waiting]).toEqual([['request 0'], 0]);
+  });
+
+  test('asks again after a second of silence', async () => {
+    const { port, heard } = await listener('127.0.0.1', (text) => (text === 'request 2' ? 'answer' : undefined));
+    const { answer, clock } = askAt(port);
+    await until(() => heard.length === 1, 'the first request');
+    clock.advance(999);
+    expect(clock.nowMs).toBe(999);
+    clock.advance(1);
+    await until(() => heard.length === 2, 'the second request');
+    clock.advance(1000);
+    expect(await answer).toMatchObject({ sent: 3, rttMs: 0 });
+    expect(heard).toEqual(['request 0', 'request 1', 'request 2']);
+  });
+
+  test('measures from the last request to the answer', async () => {
+    const replies: ((text: string) => void)[] = [];
+    const { port } = await fakeUdpServer((_bytes, reply) => replies.push(reply));
+    const { answer, clock } = askAt(port);
+    await until(() => replies.length === 1, 'the request');
+    clock.advance(30);
+    replies[0]?.('answer');
+    expect(await answer).toMatchObject({ sent: 1, rttMs: 30 });
+  });
+
+  test('gives up on silence', async () => {
+    const { port, heard } = await listener('127.0.0.1', silence);
+    const { answer, clock } = askAt(port);
+    for (let second = 1; second <= 5; second += 1) {
+      await until(() => heard.length === second, `request ${second}`);
+      clock.advance(1000);
+    }
+    const message = `some.example:${port} is silent over UDP: no answer to 5 datagrams within 5s`;
+    await expect(answer).rejects.toMatchObject({ code: 'NO_ANSWER', exitCode: 1, message });
+    expect(clock.waiting).toBe(0);
+  });
+
+  test('says so of a single datagram, too', async () => {
+    const { port, heard } = await listener('127.0.0.1', silence);
+    const { answer, clock } = askAt(port, { timeoutMs: 500 });
+    await until(() => heard.length === 1, 'the request');
+    clock.advance(500);
+    const message = `some.example:${port} is silent over UDP: no answer to one datagram within 500ms`;
+    await expect(answer).rejects.toMatchObject({ message });
+  });
+
+  test('can be interrupted', async () => {
+    const { port, heard } = await listener('127.0.0.1', silence);
+    const abort = new AbortController();
+    const { answer, clock } = askAt(port, { signal: abort.signal });
+    await until(() => heard.length === 1, 'the request');
+    abort.abort();
+    await expect(answer).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(clock.waiting).toBe(0);
+  });
+
+  test('fails where nobody listens', async () => {
+    const port = await freePort();
+    const { answer, clock } = askAt(port);
+    const message = `cannot reach 127.0.0.1:${port} over UDP: port unreachable`;
+    await expect(answer).rejects.toMatchObject({ code: 'CONNECT_FAILED', exitCode: 2, message });
+    expect(clock.waiting).toBe(0);
+  });
+});
+
+describe('of several addresses', () => {
+  test('the next is asked as soon as one refuses', async () => {
+    const { port, heard } = await listener('127.0.0.2', () => 'answer');
+    const { answer, clock } = askAt(port, { lookup: hostWith('127.0.0.1', '127.0.0.2') });
+    expect(await answer).toMatchObject({ peer: { address: '127.0.0.2', port }, sent: 2 });
+    expect([heard, clock.nowMs]).toEqual([['request 1'], 0]);
+  });
+
+  test('the next is asked after 250 ms of silence', async () => {
+    const first = await listener('127.0.0.1', silence);
+    const second = await listener('127.0.0.2', () => 'answer', first.port);
+    const { answer, clock } = askAt(first.port, { lookup: hostWith('127.0.0.1', '127.0.0.2') });
+    await until(() => first.heard.length === 1, 'the first request');
+    clock.advance(250);
+    expect(await answer).toMatchObject({ peer: { address: '127.0.0.2', port: first.port }, sent: 2 });
+    expect([first.heard, second.heard]).toEqual([['request 0'], ['request 1']]);
+  });
+
+  test('the first may still answer', async () => {
+    const replies: ((text: string) => void)[] = [];
+    const first = await fakeUdpServer((_bytes, reply) => replies.push(reply));
+    const second = await listener('127.0.0.2', silence, first.port);
+    const { answer, clock } = askAt(first.port, { lookup: hostWith('127.0.0.1', '127.0.0.2') });
+    await until(() => replies.length === 1, 'the first request');
+    clock.advance(250);
+    await until(() => second.heard.length === 1, 'the second request');
+    replies[0]?.('late');
+    expect(await answer).toMatchObject({ bytes: Buffer.from('late'), peer: { address: '127.0.0.1' } });
+  });
+
+  test('they fail where all refuse', async () => {
+    const port = await freePort();
+    const { answer } = askAt(port, { lookup: hostWith('127.0.0.1', '127.0.0.2') });
+    await expect(answer).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
+  });
+
+  test('one that refuses is not asked again, and does not end the wait for a silent one', async () => {
+    const { port, heard } = await listener('127.0.0.2', silence);
+    const { answer, clock } = askAt(port, { lookup: hostWith('127.0.0.1', '127.0.0.2') });
+    await until(() => heard.length === 1, 'the request');
+    clock.advance(1000);
+    await until(() => heard.length === 2, 'the next');
+    expect(heard).toEqual(['request 1', 'request 2']);
+    clock.advance(4000);
+    await expect(answer).rejects.toMatchObject({ code: 'NO_ANSWER' });
+  });
+});
+
+/** Counts the waits for quiet: each datagram begins one. */
+class QuietClock extends FakeClock {
+  quiets = 0;
+  readonly #quietMs: number;
+
+  constructor(quietMs: number) {
+    super();
+    this.#quietMs = quietMs;
+  }
+
+  override after(ms: number, task: () => void): Cancel {
+    if (ms === this.#quietMs) this.quiets += 1;
+    return super.after(ms, task);
+  }
+}
+
+describe('an answer of several datagrams', () => {
+  test('is whole after so much quiet', async () => {
+    const { port } = await fakeUdpServer((_bytes, reply) => ['one', 'two', 'three'].forEach((part) => reply(part)));
+    const clock = new QuietClock(40);
+    const { answer } = askAt(port, { clock, quietMs: 40 });
+    await until(() => clock.quiets === 3, 'three datagrams');
+    clock.advance(40);
+    const { bytes, further } = await answer;
+    expect([bytes, ...further].map(String)).toEqual(['one', 'two', 'three']);
+  });
+
+  test('is given where the peer never falls quiet', async () => {
+    const { port } = await fakeUdpServer((_bytes, reply) => reply('one'));
+    const clock = new QuietClock(6000);
+    const { answer } = askAt(port, { clock, quietMs: 6000 });
+    await until(() => clock.quiets === 1, 'the datagram');
+    clock.advance(5000);
+    expect(String((await answer).bytes)).toBe('one');
+  });
+
+  test('comes from one address', async () => {
+    const replies: ((text: string) => void)[] = [];
+    const first = await fakeUdpServer((_bytes, reply) => replies.push(reply));
+    await fakeUdpServer((_bytes, reply) => replies.push(reply), '127.0.0.2', first.port);
+    const clock = new QuietClock(40);
+    const { answer } = askAt(first.port, { clock, quietMs: 40, lookup: hostWith('127.0.0.1', '127.0.0.2') });
+    await until(() => replies.length === 1, 'the first request');
+    clock.advance(250);
+    await until(() => replies.length === 2, 'the second request');
+    replies[0]?.('one');
+    await until(() => clock.quiets === 1, 'the first datagram');
+    replies[1]?.('other');
+    replies[0]?.('two');
+    await until(() => clock.quiets === 2, 'the second datagram');
+    clock.advance(40);
+    const { bytes, further } = await answer;
+    expect([bytes, ...further].map(String)).toEqual(['one', 'two']);
+  });
+});

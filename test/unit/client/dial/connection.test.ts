@@ -1,0 +1,199 @@
+import type { Socket } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Connection, type ConnectionOptions } from '../../../../src/client/dial/connection.ts';
+import { AskedClock } from '../../../support/asked-clock.ts';
+import { fakeTcpServer } from '../../../support/fake-servers.ts';
+import { until } from '../../../support/wait.ts';
+
+interface Pair {
+  readonly connection: Connection;
+  /** The other end. */
+  readonly peer: Socket;
+  readonly clock: AskedClock;
+  readonly name: string;
+}
+
+/** A connection whose time stands still, and its peer. */
+async function connected(options: Partial<ConnectionOptions> = {}): Promise<Pair> {
+  let peer: Socket | undefined;
+  const { host, port, name } = await fakeTcpServer((socket) => {
+    peer = socket;
+  });
+  const clock = new AskedClock();
+  const connection = await Connection.open({ host, port }, { timeoutMs: 5000, clock, ...options });
+  onTestFinished(() => connection.destroy());
+  await until(() => peer !== undefined, 'the client');
+  return { connection, peer: peer as Socket, clock, name };
+}
+
+const text = (bytes: Uint8Array | undefined): string | undefined =>
+  (bytes && Buffer.from(bytes).toString()) || undefined;
+
+describe('read', () => {
+  test('gives what comes, and undefined after the end', async () => {
+    const { connection, peer } = await connected();
+    peer.write('one');
+    expect(text(await connection.read())).toBe('one');
+    peer.end('two');
+    expect(text(await connection.read())).toBe('two');
+    expect(await connection.read()).toBeUndefined();
+    expect(await connection.read()).toBeUndefined();
+  });
+
+  test('tells of a reset', async () => {
+    const { connection, peer, name } = await connected();
+    const reading = connection.read();
+    peer.resetAndDestroy();
+    const message = `${name}: connection reset`;
+    await expect(reading).rejects.toMatchObject({ code: 'CONNECTION_LOST', exitCode: 1, message });
+    await expect(connection.read()).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+  });
+
+  test('waits no longer than the timeout, or than it is told', async () => {
+    const { connection, clock, name } = await connected();
+    const first = connection.read();
+    clock.advance(5000);
+    const message = `${name}: nothing came within 5s`;
+    await expect(first).rejects.toMatchObject({ code: 'NO_ANSWER', exitCode: 1, message });
+    const second = connection.read(100);
+    clock.advance(100);
+    await expect(second).rejects.toMatchObject({ message: `${name}: nothing came within 100ms` });
+  });
+
+  test('works again after a timeout', async () => {
+    const { connection, peer, clock } = await connected();
+    const first = connection.read();
+    clock.advance(5000);
+    await expect(first).rejects.toMatchObject({ code: 'NO_ANSWER' });
+    peer.write('late');
+    expect(text(await connection.read())).toBe('late');
+  });
+
+  test('can be interrupted, and stays so', async () => {
+    const abort = new AbortController();
+    const { connection, peer } = await connected({ signal: abort.signal });
+    const reading = connection.read();
+    abort.abort();
+    await expect(reading).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    peer.write('more');
+    await expect(connection.read()).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    await expect(connection.write('x')).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  });
+});
+
+describe('readAll', () => {
+  test('gives all up to the end', async () => {
+    const { connection, peer } = await connected();
+    peer.write('one ');
+    peer.end('two');
+    const { bytes, end } = await connection.readAll(100);
+    expect([text(bytes), end]).toEqual(['one two', 'finished']);
+  });
+
+  test.each([
+    ['reset', (peer: Socket) => void peer.resetAndDestroy()],
+    ['timeout', (_peer: Socket, clock: AskedClock) => clock.advance(5000)],
+  ] as const)('gives what came before the %s', async (how, happen) => {
+    const { connection, peer, clock } = await connected();
+    peer.write('one');
+    const all = connection.readAll(100);
+    await until(() => clock.isAsked, 'the first bytes');
+    happen(peer, clock);
+    const { bytes, end } = await all;
+    expect([text(bytes), end]).toEqual(['one', how]);
+  });
+
+  test.each([
+    [3, 'one', 'limit'],
+    [4, 'one!', 'finished'],
+    [5, 'one!', 'finished'],
+  ])('of four bytes and a limit of %d gives %s', async (limit, wanted, how) => {
+    const { connection, peer } = await connected();
+    peer.end('one!');
+    const { bytes, end } = await connection.readAll(limit);
+    expect([text(bytes), end]).toEqual([wanted, how]);
+  });
+
+  test('throws where nothing came at all', async () => {
+    const lost = await connected();
+    lost.peer.resetAndDestroy();
+    await expect(lost.connection.readAll(100)).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+    const silent = await connected();
+    const all = silent.connection.readAll(100);
+    silent.clock.advance(5000);
+    const message = `${silent.name}: nothing came within 5s`;
+    await expect(all).rejects.toMatchObject({ code: 'NO_ANSWER', message });
+  });
+
+  test('is empty where the peer just ends', async () => {
+    const { connection, peer } = await connected();
+    peer.end();
+    const { bytes, end } = await connection.readAll(100);
+    expect([bytes.length, end]).toEqual([0, 'finished']);
+  });
+
+  test('throws at an interrupt, whatever came', async () => {
+    const abort = new AbortController();
+    const { connection, peer } = await connected({ signal: abort.signal });
+    peer.write('one');
+    const all = connection.readAll(100);
+    abort.abort();
+    await expect(all).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  });
+});
+
+describe('the two halves', () => {
+  test('the peer answers after our end', async () => {
+    const { connection, peer } = await connected();
+    peer.resume().on('end', () => peer.end('answer'));
+    connection.finish();
+    const { bytes, end } = await connection.readAll(100);
+    expect([text(bytes), end]).toEqual(['answer', 'finished']);
+  });
+
+  test("we write after the peer's end", async () => {
+    const { connection, peer } = await connected();
+    let got = '';
+    peer.on('data', (chunk) => {
+      got += String(chunk);
+    });
+    peer.end();
+    expect(await connection.read()).toBeUndefined();
+    await connection.write('still here');
+    await until(() => got === 'still here', 'our bytes');
+  });
+});
+
+describe('write', () => {
+  test('waits for a peer that takes nothing, but not for ever', async () => {
+    const { connection, clock, name } = await connected();
+    // More than the buffers of both kernels hold.
+    const writing = connection.write(Buffer.alloc(64 * 1024 * 1024));
+    clock.advance(5000);
+    const message = `${name}: takes nothing, for 5s`;
+    await expect(writing).rejects.toMatchObject({ code: 'NO_ANSWER', message });
+  });
+
+  test('resolves when the peer has made room', async () => {
+    const { connection, peer } = await connected();
+    const size = 16 * 1024 * 1024;
+    const writing = connection.write(Buffer.alloc(size));
+    peer.resume();
+    await writing;
+    await until(() => peer.bytesRead === size, 'all bytes');
+  });
+
+  test('tells of a reset', async () => {
+    const { connection, peer } = await connected();
+    const reading = connection.read();
+    peer.resetAndDestroy();
+    await expect(reading).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+    await expect(connection.write('x')).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+  });
+});
+
+test('a connection knows its ends', async () => {
+  const { connection, peer } = await connected();
+  expect(connection.local).toEqual({ address: '127.0.0.1', port: peer.remotePort });
+  expect(connection.peer).toEqual({ address: '127.0.0.1', port: peer.localPort });
+});

@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest';
+import { type AddressLookup, resolveHost } from '../../../../src/client/dial/resolve-host.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+
+const patience = { timeoutMs: 5000 };
+
+/** Knows these addresses, and says which family it was asked for. */
+function knows(...found: readonly { address: string; family: number }[]): AddressLookup {
+  return (_host, _family, done) => done(null, found);
+}
+
+function fails(code: string): AddressLookup {
+  return (_host, _family, done) => done(Object.assign(new Error(`getaddrinfo ${code}`), { code }), []);
+}
+
+const four = { address: '192.0.2.1', family: 4 } as const;
+const six = { address: '2001:db8::1', family: 6 } as const;
+
+describe('resolveHost', () => {
+  test('keeps the order of the system, and each address once', async () => {
+    const lookup = knows(six, four, six, { address: '192.0.2.2', family: 4 });
+    expect(await resolveHost('both.example', 'ip', patience, lookup)).toEqual([
+      six,
+      four,
+      { address: '192.0.2.2', family: 4 },
+    ]);
+  });
+
+  test.each([
+    ['ip', 0],
+    ['ip4', 4],
+    ['ip6', 6],
+  ] as const)('%s asks for family %d', async (family, number) => {
+    const asked: unknown[] = [];
+    const lookup: AddressLookup = (host, wanted, done) => {
+      asked.push([host, wanted]);
+      done(null, [four, six]);
+    };
+    await resolveHost('both.example', family, patience, lookup);
+    expect(asked).toEqual([['both.example', number]]);
+  });
+
+  test.each([
+    ['ip4', six, 'both.example has no IPv4 address'],
+    ['ip6', four, 'both.example has no IPv6 address'],
+  ] as const)('%s takes no other family', async (family, found, message) => {
+    const resolved = resolveHost('both.example', family, patience, knows(found));
+    await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', exitCode: 2, message });
+  });
+
+  test.each([
+    ['ENOTFOUND', 'a.example has no address'],
+    ['EAI_AGAIN', 'a.example could not be looked up: no name server answers'],
+    ['ETIMEOUT', 'a.example could not be looked up: no name server answers'],
+  ])('%s is told as: %s', async (code, message) => {
+    const resolved = resolveHost('a.example', 'ip', patience, fails(code));
+    await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message, cause: { code } });
+  });
+
+  test('waits no longer than the timeout', async () => {
+    const clock = new FakeClock();
+    const resolved = resolveHost('a.example', 'ip', { timeoutMs: 5000, clock }, () => {});
+    clock.advance(5000);
+    const message = 'no answer to the question for a.example within 5s';
+    await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message });
+  });
+
+  test('can be interrupted', async () => {
+    const abort = new AbortController();
+    const resolved = resolveHost('a.example', 'ip', { timeoutMs: 5000, signal: abort.signal }, () => {});
+    abort.abort();
+    await expect(resolved).rejects.toMatchObject({ code: 'INTERRUPTED', exitCode: 130 });
+  });
+
+  test('asks the system, which takes an address as it is', async () => {
+    expect(await resolveHost('127.0.0.1', 'ip', patience)).toEqual([{ address: '127.0.0.1', family: 4 }]);
+    expect(await resolveHost('::1', 'ip', patience)).toEqual([{ address: '::1', family: 6 }]);
+    await expect(resolveHost('127.0.0.1', 'ip6', patience)).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
+    expect(await resolveHost('localhost', 'ip4', patience)).toEqual([{ address: '127.0.0.1', family: 4 }]);
+  });
+});

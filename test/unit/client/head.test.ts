@@ -1,0 +1,192 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { head } from '../../../src/client/head.ts';
+import { hasIpv6 } from '../../support/daemon.ts';
+import { AskedClock } from '../../support/asked-clock.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { fakeTcpServer } from '../../support/fake-servers.ts';
+import { freePort } from '../../support/ports.ts';
+import { until } from '../../support/wait.ts';
+
+interface WebServer {
+  readonly port: number;
+  readonly requests: IncomingMessage[];
+}
+
+/** Node's own server, which keeps to the standard. */
+async function webServer(host = '127.0.0.1'): Promise<WebServer> {
+  const requests: IncomingMessage[] = [];
+  const server = createServer((request, response) => {
+    requests.push(request);
+    response.statusCode = request.url === '/' ? 200 : 404;
+    response.setHeader('X-Twice', ['one', 'two']);
+    response.end('a body, which is not sent');
+  }).listen(0, host);
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { port: (server.address() as { port: number }).port, requests };
+}
+
+/** Answers each request with this text and its end. */
+async function answering(
+  text: string,
+  finish: (socket: Socket) => void = (socket) => void socket.end(),
+): Promise<string> {
+  const { name } = await fakeTcpServer((socket) => {
+    socket.once('data', () => socket.write(text, 'latin1', () => finish(socket)));
+  });
+  return name;
+}
+
+describe('head of a real server', () => {
+  test('gives the status line, the headers, and the text as it came', async () => {
+    const { port, requests } = await webServer();
+    const answer = await head(`127.0.0.1:${port}`);
+    expect(answer.statusLine).toBe('HTTP/1.1 200 OK');
+    expect(answer.headers.slice(0, 2)).toEqual([
+      { name: 'X-Twice', value: 'one' },
+      { name: 'X-Twice', value: 'two' },
+    ]);
+    expect(answer.headers).toContainEqual({ name: 'Connection', value: 'close' });
+    expect(answer.text).toMatch(/^HTTP\/1\.1 200 OK\r\n(?:[\w-]+: .*\r\n)+\r\n$/);
+    expect([answer.fault, answer.peer]).toEqual([undefined, { address: '127.0.0.1', port }]);
+    expect(requests.map(({ method, url, headers }) => [method, url, headers.host, headers.connection])).toEqual([
+      ['HEAD', '/', `127.0.0.1:${port}`, 'close'],
+    ]);
+  });
+
+  test('asks for the path that it is given', async () => {
+    const { port, requests } = await webServer();
+    const answer = await head(`localhost:${port}`, { family: 'ip4', path: '/a%20b/~c?d=e&f' });
+    expect([answer.statusLine, answer.fault]).toEqual(['HTTP/1.1 404 Not Found', undefined]);
+    expect(requests.map(({ url, headers }) => [url, headers.host])).toEqual([['/a%20b/~c?d=e&f', `localhost:${port}`]]);
+  });
+
+  test.each(hasIpv6 ? ['::1'] : [])('names the IPv6 host %s in brackets', async (host) => {
+    const { port, requests } = await webServer(host);
+    expect((await head(`[${host}]:${port}`)).fault).toBeUndefined();
+    expect(requests[0]?.headers.host).toBe(`[${host}]:${port}`);
+  });
+});
+
+test('the request is what it should be, byte for byte', async () => {
+  let request = '';
+  const { name } = await fakeTcpServer((socket) => {
+    socket.on('data', (chunk) => {
+      request += String(chunk);
+      if (request.endsWith('\r\n\r\n')) socket.end('HTTP/1.0 204 No Content\r\n\r\n');
+    });
+  });
+  expect((await head(name)).statusLine).toBe('HTTP/1.0 204 No Content');
+  expect(request).toBe(`HEAD / HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`);
+});
+
+describe('a path', () => {
+  test.each(['', 'index.html', '/a b', '/a\r\nX: y', '/a\n', '/\t', '/a#b', '/ä', '/\u007f', '*'])(
+    '%j is refused before anything is sent',
+    async (path) => {
+      // Nobody listens there.
+      const found = head(`127.0.0.1:${await freePort()}`, { path });
+      await expect(found).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', exitCode: 64 });
+    },
+  );
+});
+
+describe('an answer', () => {
+  const ok = 'HTTP/1.1 200 OK';
+
+  test.each([
+    ['with CRLF', `${ok}\r\nA: b\r\n\r\n`],
+    ['with LF alone', `${ok}\nA: b\n\n`],
+    ['with spaces around the value', `${ok}\r\nA: \t b \t\r\n\r\n`],
+    ['with a body that should not be there', `${ok}\r\nA: b\r\n\r\nbody\r\n\r\nmore`],
+    ['after an interim answer', `HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${ok}\r\nA: b\r\n\r\n`],
+  ])('%s is read', async (_how, text) => {
+    const answer = await head(await answering(text));
+    expect(answer).toMatchObject({ text, statusLine: ok, headers: [{ name: 'A', value: 'b' }] });
+    expect(answer.fault).toBeUndefined();
+  });
+
+  test('without a reason or headers is read', async () => {
+    const answer = await head(await answering('HTTP/1.1 200\r\n\r\n'));
+    expect(answer).toMatchObject({ statusLine: 'HTTP/1.1 200', headers: [] });
+    expect(answer.fault).toBeUndefined();
+  });
+
+  test('is right where the server resets after it', async () => {
+    const clock = new AskedClock();
+    let client: Socket | undefined;
+    const name = await answering(`${ok}\r\n\r\n`, (socket) => {
+      client = socket;
+    });
+    const answer = head(name, { clock });
+    // A reset that comes before its bytes have been read takes them along.
+    await until(() => clock.isAsked, 'the answer');
+    client?.resetAndDestroy();
+    expect(await answer).toMatchObject({ statusLine: ok, fault: undefined });
+  });
+
+  test.each([
+    ['SSH-2.0-OpenSSH_9.2\r\n', undefined, 'the answer is no HTTP'],
+    ['\u0015\u0003\u0001\u0000\u0002\u0002\u0016', undefined, 'the answer is no HTTP'],
+    ['HTTP/1.1 OK\r\n\r\n', undefined, 'the answer is no HTTP'],
+    ['', undefined, 'the connection ended without an answer'],
+    ['HTTP/1.1 20', undefined, 'the head of the answer has no end: the connection ended'],
+    [`${ok}\r\n`, ok, 'the head of the answer has no end: the connection ended'],
+    [`${ok}\r\nA: b\r\nC: `, ok, 'the head of the answer has no end: the connection ended'],
+    [`${ok}\r\nno header\r\n\r\n`, ok, 'a line of the answer is no header: "no header"'],
+    [`${ok}\r\nA : b\r\n\r\n`, ok, 'a line of the answer is no header: "A : b"'],
+  ])('of %j has a fault', async (text, statusLine, fault) => {
+    const answer = await head(await answering(text));
+    expect(answer).toMatchObject({ text, fault });
+    expect(answer.statusLine).toBe(statusLine);
+  });
+
+  test('without end is given up', async () => {
+    const name = await answering(`${ok}\r\n${'A: b\r\n'.repeat(20_000)}`);
+    const answer = await head(name);
+    expect([answer.text.length, answer.fault]).toEqual([
+      64 * 1024,
+      'the head of the answer has no end: after 64 KiB it still goes on',
+    ]);
+  });
+});
+
+describe('a server that does not end the connection', () => {
+  test.each([
+    ['HTTP/1.1 200 OK\r\n\r\n', 'the answer is whole, but the connection did not end in time'],
+    ['HTTP/1.1 200 OK\r\nA: b', 'the head of the answer has no end: no more came in time'],
+  ])('after %j', async (text, fault) => {
+    const clock = new AskedClock();
+    const answer = head(await answering(text, () => {}), { clock });
+    await until(() => clock.isAsked, 'the answer');
+    clock.advance(5000);
+    expect(await answer).toMatchObject({ text, fault });
+  });
+
+  test('and says nothing', async () => {
+    const clock = new FakeClock();
+    let isAsked = false;
+    const { name } = await fakeTcpServer((socket) => {
+      socket.once('data', () => {
+        isAsked = true;
+      });
+    });
+    const answer = head(name, { clock });
+    await until(() => isAsked, 'the request');
+    clock.advance(5000);
+    const message = `${name}: nothing came within 5s`;
+    await expect(answer).rejects.toMatchObject({ code: 'NO_ANSWER', exitCode: 1, message });
+  });
+});
+
+test('a closed port', async () => {
+  const port = await freePort();
+  const message = `cannot connect to 127.0.0.1:${port}: connection refused`;
+  await expect(head(`127.0.0.1:${port}`)).rejects.toMatchObject({ code: 'CONNECT_FAILED', exitCode: 2, message });
+});

@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest';
+import { lookupCanonicalName, lookupHost } from '../../../src/client/lookup-host.ts';
+import { resolve } from '../../../src/client/resolve.ts';
+
+/** RFC 6761 section 6.4: no name server knows names below it. */
+const nowhere = 'nowhere.invalid';
+
+describe('lookupHost', () => {
+  test.each([
+    ['127.0.0.1', { address: '127.0.0.1', family: 4 }],
+    ['[0:0:0:0:0:0:0:1]', { address: '::1', family: 6 }],
+    ['2001:DB8::0001', { address: '2001:db8::1', family: 6 }],
+    ['::ffff:127.0.0.1', { address: '::ffff:127.0.0.1', family: 6 }],
+  ])('%s is an address, given in its normal form', async (host, address) => {
+    expect(await lookupHost(host)).toEqual([address]);
+  });
+
+  test('localhost is this machine', async () => {
+    const addresses = (await lookupHost('localhost')).map(({ address }) => address);
+    expect(addresses).toContain('127.0.0.1');
+    expect(['127.0.0.1', '::1']).toEqual(expect.arrayContaining(addresses));
+  });
+
+  test.each(['localhost:7', '', 'a b'])('%j is no host', async (host) => {
+    await expect(lookupHost(host)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', exitCode: 64 });
+  });
+
+  test('a name without an address is not found', async () => {
+    await expect(lookupHost(nowhere)).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', exitCode: 2 });
+  });
+
+  test('can be interrupted', async () => {
+    const signal = AbortSignal.abort();
+    await expect(lookupHost('localhost', { signal })).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  });
+});
+
+describe('resolve', () => {
+  test('gives one address of the family that is wanted', async () => {
+    expect(await resolve('localhost', { family: 'ip4' })).toEqual({ address: '127.0.0.1', family: 4 });
+    expect(await resolve('[::1]', { family: 'ip6' })).toEqual({ address: '::1', family: 6 });
+    await expect(resolve('127.0.0.1', { family: 'ip6' })).rejects.toMatchObject({
+      code: 'HOST_NOT_FOUND',
+      message: '127.0.0.1 has no IPv6 address',
+    });
+  });
+
+  test('agrees with the first of all', async () => {
+    expect(await resolve('localhost')).toEqual((await lookupHost('localhost'))[0]);
+  });
+});
+
+describe('lookupCanonicalName', () => {
+  test('knows localhost without a name server', async () => {
+    expect(await lookupCanonicalName('localhost')).toBe('localhost.');
+  });
+
+  test.each(['127.0.0.1', '[::1]'])('%s has none', async (host) => {
+    await expect(lookupCanonicalName(host)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
+  });
+
+  test('a name without an address has none', async () => {
+    await expect(lookupCanonicalName(nowhere)).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
+  });
+});

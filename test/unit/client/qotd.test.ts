@@ -1,0 +1,54 @@
+import type { Socket } from 'node:net';
+import { expect, test } from 'vitest';
+import { qotd } from '../../../src/client/qotd.ts';
+import { AskedClock } from '../../support/asked-clock.ts';
+import { serve } from '../../support/daemon.ts';
+import { answerTcp, serveTcp, answerUdp } from '../../support/fake-servers.ts';
+import { until } from '../../support/wait.ts';
+
+test.each([false, true])('gives a quotation of smallservd (udp: %s)', async (udp) => {
+  const daemon = await serve({ qotd: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } });
+  const { host, port } = daemon.target('qotd', udp ? 'udp' : 'tcp');
+  const { text, end, peer } = await qotd(`${host}:${port}`, { udp });
+  expect(text).toMatch(/^[ -~\r\n]+[ -~]$/);
+  expect(end).toBe('finished');
+  expect(peer).toEqual({ address: host, port });
+});
+
+test('any text will do: long, of several lines, in any characters', async () => {
+  const text = `${'long '.repeat(1000)}\r\nsecond \u00e9\r\n`;
+  const host = await answerTcp(Buffer.from(text, 'latin1'));
+  expect(await qotd(host)).toMatchObject({ text: text.slice(0, -2), end: 'finished' });
+});
+
+test('no text will not', async () => {
+  const rejected = { code: 'ANSWER_WRONG', message: expect.stringMatching(/answered without a quotation$/) };
+  await expect(qotd(await answerTcp(''))).rejects.toMatchObject(rejected);
+  await expect(qotd(await answerUdp(() => ['']), { udp: true })).rejects.toMatchObject(rejected);
+});
+
+test('of a text without end the first 64KiB are taken', async () => {
+  const host = await serveTcp((socket) => void socket.write(Buffer.alloc(1024 * 1024, 'x')));
+  const { text, end } = await qotd(host);
+  expect(text).toBe('x'.repeat(64 * 1024));
+  expect(end).toBe('limit');
+});
+
+test('a server that does not finish is told from one that does', async () => {
+  const host = await serveTcp((socket) => void socket.write('half a'));
+  expect(await qotd(host, { timeoutMs: 100 })).toMatchObject({ text: 'half a', end: 'timeout' });
+});
+
+test('a reset after the text is no fault', async () => {
+  const clock = new AskedClock();
+  let client: Socket | undefined;
+  const host = await serveTcp((socket) => {
+    client = socket;
+    socket.write('all of it');
+  });
+  const asked = qotd(host, { clock });
+  // When it has connected, and when the text has come: a reset that comes together with bytes is read as FIN.
+  await until(() => clock.asked === 2, 'the text');
+  client?.resetAndDestroy();
+  expect(await asked).toMatchObject({ text: 'all of it', end: 'reset' });
+});

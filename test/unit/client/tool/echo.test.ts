@@ -1,0 +1,231 @@
+import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../server/guard/fixtures.ts';
+import { serve, type TestDaemon } from '../../../support/daemon.ts';
+import { fakeTcpServer, fakeUdpServer } from '../../../support/fake-servers.ts';
+import { freePort } from '../../../support/ports.ts';
+import { runTool, ToolProcess } from '../../../support/tool-process.ts';
+
+const protocols = ['tcp', 'udp'] as const;
+type Protocol = (typeof protocols)[number];
+
+async function serveEcho(): Promise<TestDaemon> {
+  return serve({ echo: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } });
+}
+
+/** The daemon's echo as arguments. */
+function at(daemon: TestDaemon, protocol: Protocol): readonly string[] {
+  const { host, port } = daemon.target('echo', protocol);
+  return ['echo', `${host}:${port}`, ...(protocol === 'udp' ? ['--udp'] : [])];
+}
+
+describe('a pipe', () => {
+  it.each(protocols)('gives back what went in, over %s', async (protocol) => {
+    const daemon = await serveEcho();
+    const echoed = await runTool(at(daemon, protocol), { input: 'x' });
+    expect(echoed).toEqual({ code: 0, stdout: 'x', stderr: '' });
+    expect(await runTool(at(daemon, protocol))).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  it('gives back megabytes of any bytes', async () => {
+    const daemon = await serveEcho();
+    const random = seededRandom(1);
+    const input = Buffer.from(Array.from({ length: 5_000_000 }, () => Math.floor(random() * 256)));
+    const { code, stdout, stderr } = await runTool(at(daemon, 'tcp'), { input });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(Buffer.from(stdout, 'latin1').equals(input)).toBe(true);
+  });
+
+  it('gives back each line while more is to come', async () => {
+    const daemon = await serveEcho();
+    const tool = new ToolProcess(at(daemon, 'tcp'), 'pipe');
+    tool.type('one\n');
+    await tool.says('one\n');
+    tool.type('two\n');
+    await tool.says('two\n');
+    tool.endInput();
+    expect((await tool.ended()).code).toBe(0);
+  });
+
+  it('ends with the connection, though more could be typed', async () => {
+    const { name } = await fakeTcpServer((client) => {
+      client.once('data', (chunk) => client.end(chunk));
+    });
+    const tool = new ToolProcess(['echo', name], 'pipe');
+    tool.type('one\n');
+    expect(await tool.ended()).toEqual({
+      code: 1,
+      stdout: 'one\n',
+      stderr: `smallserv: ${name} closed the connection\n`,
+    });
+  });
+
+  it('tells where the bytes differ', async () => {
+    const { name } = await fakeTcpServer((client) => client.once('data', () => client.end('help')));
+    expect(await runTool(['echo', name], { input: 'hello' })).toEqual({
+      code: 1,
+      stdout: 'help',
+      stderr: `smallserv: ${name}: what came back differs from what was sent, from offset 3 on\n`,
+    });
+  });
+
+  it('tells how many are missing', async () => {
+    const { name } = await fakeTcpServer((client) => client.resume().on('end', () => client.end('he')));
+    expect(await runTool(['echo', name], { input: 'hello' })).toEqual({
+      code: 1,
+      stdout: 'he',
+      stderr: `smallserv: ${name} closed the connection: 3 of 5 bytes did not come back\n`,
+    });
+  });
+
+  it('prints an account instead, with --json', async () => {
+    const daemon = await serveEcho();
+    const { code, stdout } = await runTool([...at(daemon, 'tcp'), '--json'], { input: 'hello' });
+    const { port } = daemon.target('echo', 'tcp');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ peer: { address: '127.0.0.1', port }, bytes: 5 });
+  });
+
+  it('is ended by Ctrl-C', async () => {
+    const daemon = await serveEcho();
+    const tool = new ToolProcess(at(daemon, 'tcp'), 'pipe');
+    tool.type('one\n');
+    await tool.says('one\n');
+    tool.signal('SIGINT');
+    expect(await tool.ended()).toEqual({ code: 130, stdout: 'one\n', stderr: 'smallserv: interrupted\n' });
+  });
+});
+
+describe('requests at intervals', () => {
+  it.each(protocols)('are printed as they come back, and summed up (%s)', async (protocol) => {
+    const daemon = await serveEcho();
+    const { host, port } = daemon.target('echo', protocol);
+    const peer = `${host}:${port}`;
+    const args = [...at(daemon, protocol), '-c', '3', '-i', '1ms', '-s', '100'];
+    const { code, stdout, stderr } = await runTool(args);
+    const times = '\\d+\\.\\d{3}';
+    expect(stdout).toMatch(
+      new RegExp(
+        [
+          `^echo ${peer} over ${protocol.toUpperCase()}, 100 bytes`,
+          `100 bytes from ${peer}: seq=1 time=${times} ms`,
+          `100 bytes from ${peer}: seq=2 time=${times} ms`,
+          `100 bytes from ${peer}: seq=3 time=${times} ms`,
+          '',
+          `--- ${peer}: 3 sent, 3 received, 0% lost, \\d+ ms`,
+          `rtt min/avg/max/mdev = ${times}/${times}/${times}/${times} ms`,
+          `rtt p50/p90/p99 = ${times}/${times}/${times} ms`,
+          '$',
+        ].join('\n'),
+      ),
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  it('are not printed one by one with --quiet', async () => {
+    const daemon = await serveEcho();
+    const { code, stdout } = await runTool([...at(daemon, 'udp'), '-q', '-c', '2', '-i', '1ms']);
+    expect(code).toBe(0);
+    expect(stdout).not.toContain('seq=');
+    expect(stdout).toContain('2 sent, 2 received, 0% lost');
+  });
+
+  it('are summed up as JSON', async () => {
+    const daemon = await serveEcho();
+    const { code, stdout } = await runTool([...at(daemon, 'udp'), '--json', '-c', '2', '-i', '1ms', '-s', '0']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ protocol: 'udp', sizeBytes: 0, sent: 2, received: 2, isRight: true });
+  });
+
+  it.each([[['--count', '0']], [['--count', 'forever']], [['--interval', '1s']]])(
+    'go on until Ctrl-C with %j, and are summed up then',
+    async (args) => {
+      const daemon = await serveEcho();
+      const tool = new ToolProcess([...at(daemon, 'tcp'), ...args]);
+      await tool.says('seq=1 ');
+      tool.signal('SIGINT');
+      const { code, stdout, stderr } = await tool.ended();
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toMatch(/\n--- \S+: 1 sent, 1 received, 0% lost, \d+ ms\nrtt min/);
+    },
+  );
+
+  it('that come back twice, wrong or not at all are told', async () => {
+    let requests = 0;
+    const { name } = await fakeUdpServer((request, reply) => {
+      requests += 1;
+      const wrong = Buffer.from(request);
+      wrong[60] = (wrong[60] ?? 0) ^ 1;
+      if (requests === 1) for (let times = 0; times < 2; times++) reply(request);
+      if (requests === 2) reply(wrong);
+    });
+    const args = ['-u', '-c', '3', '-i', '50ms', '-s', '64', '--timeout', '100ms'];
+    const { code, stdout } = await runTool(['echo', name, ...args]);
+    expect(stdout).toMatch(
+      /seq=1 time=\S+ ms\n.*seq=1 time=\S+ ms \(duplicate\)\n.*seq=2 corrupted from offset 60 on\n/,
+    );
+    expect(stdout).toContain('3 sent, 1 received, 1 duplicate, 1 corrupted, 66.67% lost');
+    expect(code).toBe(1);
+  });
+
+  it('on a connection that ends are summed up, and the end is told', async () => {
+    const { name } = await fakeTcpServer((client) => client.once('data', () => client.end()));
+    const { code, stdout, stderr } = await runTool(['echo', name, '-c', '2']);
+    expect(code).toBe(1);
+    expect(stdout).toContain('1 sent, 0 received, 100% lost');
+    expect(stderr).toBe(`smallserv: ${name} closed the connection\n`);
+  });
+});
+
+describe('who cannot be reached', () => {
+  it.each([[[]], [['-c', '1']]])('is told on one line, with exit code 2 (%j)', async (args) => {
+    const host = `127.0.0.1:${await freePort()}`;
+    for (const protocol of protocols) {
+      const { code, stderr } = await runTool(['echo', host, ...(protocol === 'udp' ? ['-u'] : []), ...args], {
+        input: 'x',
+      });
+      expect(code).toBe(2);
+      expect(stderr).toBe(
+        protocol === 'udp'
+          ? `smallserv: cannot reach ${host} over UDP: port unreachable\n`
+          : `smallserv: cannot connect to ${host}: connection refused\n`,
+      );
+    }
+    const { code, stderr } = await runTool(['echo', 'no-such-host.invalid', ...args], { input: 'x' });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^smallserv: no-such-host\.invalid .*\n$/);
+  });
+
+  it('is silent', async () => {
+    const { name } = await fakeUdpServer(() => {});
+    const { code, stdout, stderr } = await runTool(['echo', name, '-u', '--timeout', '100ms'], { input: 'x' });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toBe(
+      `smallserv: ${name} is silent over UDP: the datagram at offset 0 did not come back within 100ms\n`,
+    );
+  });
+});
+
+it.each([
+  [[], 'missing required argument'],
+  [['h', '-c', 'x'], 'Expected a whole number from 0 on, or forever'],
+  [['h', '-i', '1'], 'Expected a duration'],
+  [['h', '-s', 'big', '-u'], 'Expected a size'],
+  [['127.0.0.1:7', '-s', '9'], 'over TCP a pipe has no --size'],
+  [['127.0.0.1:7', '-u', '-s', '65508'], 'the size of a datagram is 65508: expected 1 to 65507'],
+  [['127.0.0.1:7', '-u', '-c', '1', '-s', '65508'], 'the size of a datagram is 65508: expected 0 to 65507'],
+  [['127.0.0.1:7', '-c', '1', '-s', '0'], 'the size of a request over TCP is 0: expected 1 to 16777216'],
+  [['127.0.0.1:7', '--keepalive', '10ms'], 'the keepalive delay in milliseconds is 10: expected 1000'],
+])('%j is a wrong command line', async (args, message) => {
+  const { code, stdout, stderr } = await runTool(['echo', ...args]);
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+  expect(stderr).toMatch(/^smallserv: .*\n$/);
+  expect(stderr).toContain(message);
+});
+
+it('explains itself', async () => {
+  const { code, stdout } = await runTool(['echo', '--help']);
+  expect(code).toBe(0);
+  for (const option of ['--udp', '--count', '--interval', '--size', '--quiet', '--keepalive', '--timeout', '--json'])
+    expect(stdout).toContain(option);
+  expect(stdout).toContain('smallserv echo localhost:1201');
+});

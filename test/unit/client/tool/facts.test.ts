@@ -1,0 +1,11 @@
+import { expect, test } from 'vitest';
+import { formatFacts } from '../../../../src/client/tool/facts.ts';
+
+test('facts stand one a line, their values below each other', () => {
+  const facts = [
+    ['address', '::1'],
+    ['class', undefined],
+    ['in hex', '0x00'],
+  ] as const;
+  expect(formatFacts(facts)).toBe('address  ::1\nin hex   0x00\n');
+});

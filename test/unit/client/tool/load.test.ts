@@ -1,0 +1,221 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { assert, integer, property } from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { LoadProgress, LoadResult } from '../../../../src/client/load.ts';
+import { formatProgress, formatResult } from '../../../../src/client/tool/load.ts';
+import { serve } from '../../../support/daemon.ts';
+import { root } from '../../../support/daemon-process.ts';
+import { fakeTcpServer } from '../../../support/fake-servers.ts';
+import { freePort } from '../../../support/ports.ts';
+import { runTool, ToolProcess } from '../../../support/tool-process.ts';
+import { until } from '../../../support/wait.ts';
+
+async function echoHost(protocol: 'tcp' | 'udp' = 'tcp'): Promise<string> {
+  const daemon = await serve({ echo: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } });
+  const { host, port } = daemon.target('echo', protocol);
+  return `${host}:${port}`;
+}
+
+describe('smallserv load', () => {
+  it('prints what it measured, and a histogram', async () => {
+    const host = await echoHost();
+    const { code, stdout, stderr } = await runTool(['load', host, '-c', '3', '-n', '1000']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const text = Buffer.from(stdout, 'latin1').toString('utf8');
+    expect(text).toMatch(new RegExp(`^echo at ${host} over TCP, 3 connections, \\d+\\.\\d s\\n\\nanswered   1,000, `));
+    expect(text).toContain('\nsent       62.5 KiB, ');
+    expect(text).toContain('\nerrors     none\n');
+    expect(text).toMatch(/\nlatency +p50 +p90 +p99 +p99\.9 +max\n( +[\d.]+ (µs|ms|s)){5}\n/);
+    expect(text).toMatch(/\n(≤ +[\d.]+ (µs|ms|s) +[█▏▎▍▌▋▊▉]* +[\d.]+% +[\d,]+\n)+$/);
+    expect(text).not.toContain('\u001b');
+  });
+
+  it('prints the whole result as JSON', async () => {
+    const host = await echoHost('udp');
+    const args = ['load', host, '-u', '--rate', '500', '--requests', '50', '--size', '100', '--json'];
+    const { code, stdout, stderr } = await runTool(args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const result = JSON.parse(stdout) as LoadResult;
+    expect(result).toMatchObject({
+      service: 'echo',
+      protocol: 'udp',
+      connections: 10,
+      answered: 50,
+      failed: 0,
+      errors: {},
+      isInterrupted: false,
+      bytesSent: 5000,
+      bytesReceived: 5000,
+      openLoop: { wantedPerSecond: 500, waiting: 0, behindMs: 0 },
+    });
+    for (const key of ['p50Ms', 'p90Ms', 'p99Ms', 'p999Ms', 'maxMs'] as const) {
+      expect(result.response?.[key]).toBeGreaterThan(0);
+      expect(result.serviceTime?.[key]).toBeGreaterThan(0);
+    }
+    expect(result.distribution.reduce((sum, { count }) => sum + count, 0)).toBe(50);
+  });
+
+  it('ends after its duration', async () => {
+    const { code, stdout } = await runTool(['load', await echoHost(), '--duration', '300ms', '--json']);
+    const result = JSON.parse(stdout) as LoadResult;
+    expect(code).toBe(0);
+    expect(result.elapsedMs).toBeGreaterThanOrEqual(300);
+    expect(result.answered).toBeGreaterThan(0);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('%s ends it early, with what there is', async (signal) => {
+    let isUnderLoad = false;
+    const { name } = await fakeTcpServer((socket) => {
+      socket.on('data', (bytes) => {
+        isUnderLoad = true;
+        socket.write(bytes);
+      });
+    });
+    const tool = new ToolProcess(['load', name, '--duration', '1h']);
+    await until(() => isUnderLoad, 'the load');
+    tool.signal(signal);
+    const { code, stdout, stderr } = await tool.ended();
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/, 10 connections, [\d.]+ s, interrupted\n/);
+  });
+
+  it('exits 1 where answers were wrong, and says of what kind', async () => {
+    const { name } = await fakeTcpServer((socket) => {
+      socket.on('data', (bytes) => socket.write(Buffer.alloc(bytes.length)));
+    });
+    const { code, stdout, stderr } = await runTool(['load', name, '-c', '1', '-n', '2']);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    expect(Buffer.from(stdout, 'latin1').toString()).toContain('\nerrors     2 × wrong content\n');
+  });
+
+  it('exits 2 where nobody listens', async () => {
+    const host = `127.0.0.1:${await freePort()}`;
+    expect(await runTool(['load', host])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `smallserv: cannot connect to ${host}: connection refused\n`,
+    });
+  });
+
+  it.each([
+    [['--service', 'discard', '--rate', '5'], /discard over TCP is a flow of bytes/],
+    [['--service', 'finger'], /'--service|-s, --service/],
+    [['--connections', '10001'], /from 1 to 10000/],
+    [['--duration', '2h'], /from 1ms to 1h/],
+    [['--rate', 'fast'], /number of requests a second/],
+    [['--size', '2MiB'], /from 1 to 1048576 bytes/],
+    [['--udp', '--size', '65508'], /from 1 to 65507 bytes/],
+  ] as const)('exits 64 for %j', async (args, message) => {
+    const { code, stdout, stderr } = await runTool(['load', '127.0.0.1:9', ...args]);
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+    expect(stderr).toMatch(/^smallserv: [^\n]+\n$/);
+    expect(stderr).toMatch(message);
+  });
+
+  it('says where the limit on open files is too low for so many connections', () => {
+    const script = 'ulimit -n 64 && exec "$0" "$@"';
+    const args = [process.execPath, join(root, 'dist/smallserv.js'), 'load', '127.0.0.1:9', '--connections', '100'];
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', script, ...args], { encoding: 'utf8' });
+    expect({ status, stdout }).toEqual({ status: 64, stdout: '' });
+    expect(stderr).toMatch(
+      /^smallserv: 100 connections need \d+ open files, and only 64 are allowed: ulimit -n \d+\n$/,
+    );
+  });
+});
+
+describe('the line of progress', () => {
+  const progress: LoadProgress = {
+    elapsedMs: 2500,
+    durationMs: 10_000,
+    answered: 100_000,
+    failed: 0,
+    bytesSent: 6_400_000,
+    bytesReceived: 6_400_000,
+    requests: undefined,
+    p99Ms: 1.25,
+  };
+
+  it('shows how far it is, how fast, and what goes wrong', () => {
+    expect(formatProgress(progress, 80)).toBe(`[${'█'.repeat(7)}▌${' '.repeat(22)}] 3s of 10s  40,000/s  p99 1.25 ms`);
+    expect(formatProgress({ ...progress, failed: 2 }, 80)).toMatch(/ {2}2 errors$/);
+    expect(formatProgress({ ...progress, answered: 0, p99Ms: undefined }, 80)).toMatch(/ {2}4\.88 MiB\/s$/);
+    expect(formatProgress({ ...progress, requests: 100_000 }, 80)).toContain(`[${'█'.repeat(30)}]`);
+  });
+
+  it('leaves a column free, however wide the terminal is', () => {
+    const count = integer({ min: 0, max: 1_000_000_000 });
+    assert(
+      property(integer({ min: 40, max: 200 }), count, count, (columns, answered, failed) => {
+        const line = formatProgress({ ...progress, answered, failed }, columns);
+        expect(line.length).toBeLessThan(columns);
+      }),
+    );
+  });
+});
+
+describe('the result', () => {
+  const plain = { paint: (_colour: string, text: string): string => text };
+  const latency = { count: 2, minMs: 1, meanMs: 1, p50Ms: 1, p90Ms: 1.5, p99Ms: 2, p999Ms: 2, maxMs: 2 };
+  const result: LoadResult = {
+    service: 'echo',
+    protocol: 'tcp',
+    peer: { address: '::1', port: 7 },
+    connections: 1,
+    elapsedMs: 2000,
+    isInterrupted: false,
+    answered: 2,
+    answeredPerSecond: 1,
+    failed: 3,
+    errors: { timeout: 1, lost: 2 },
+    unfinished: 1,
+    bytesSent: 3,
+    bytesReceived: 2,
+    bytesSentPerSecond: 1.5,
+    bytesReceivedPerSecond: 1,
+    openLoop: { wantedPerSecond: 4, waiting: 5, behindMs: 1250 },
+    response: latency,
+    serviceTime: { ...latency, p50Ms: 0.5 },
+    distribution: [{ aboveMs: 0.8, toMs: 1, count: 2 }],
+  };
+
+  it('of an open loop tells how far behind it is, and both latencies', () => {
+    expect(formatResult(result, { ...plain, columns: 40 })).toBe(
+      [
+        'echo at [::1]:7 over TCP, 1 connection, 2.0 s',
+        '',
+        'answered   2, 1/s',
+        'wanted     4/s; 5 due and not sent, 1.250 s behind at the end',
+        'sent       3 bytes, 1.5 bytes/s',
+        'received   2 bytes, 1 bytes/s',
+        'unfinished 1 under way at the end',
+        'errors     2 × lost',
+        'errors     1 × timeout',
+        '',
+        'latency         p50      p90      p99    p99.9      max',
+        'since due      1 ms   1.5 ms     2 ms     2 ms     2 ms',
+        'since sent   500 µs   1.5 ms     2 ms     2 ms     2 ms',
+        '',
+        `≤ 1 ms  ${'█'.repeat(20)}  100.0%  2`,
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('of nothing has neither latencies nor a histogram', () => {
+    const nothing = { ...result, response: undefined, serviceTime: undefined, openLoop: undefined, distribution: [] };
+    expect(formatResult({ ...nothing, answered: 0, isInterrupted: true }, { ...plain, columns: 80 })).toBe(
+      [
+        'echo at [::1]:7 over TCP, 1 connection, 2.0 s, interrupted',
+        '',
+        'answered   0, 0/s',
+        'sent       3 bytes, 1.5 bytes/s',
+        'received   2 bytes, 1 bytes/s',
+        'unfinished 1 under way at the end',
+        'errors     2 × lost',
+        'errors     1 × timeout',
+        '',
+      ].join('\n'),
+    );
+  });
+});

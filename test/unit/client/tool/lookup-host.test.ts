@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { runTool } from '../../../support/tool-process.ts';
+
+test('prints one address a line', async () => {
+  const { code, stdout, stderr } = await runTool(['lookup-host', 'localhost']);
+  expect([code, stderr]).toEqual([0, '']);
+  expect(stdout.split('\n').slice(0, -1)).toContain('127.0.0.1');
+  expect(stdout).toMatch(/^(?:(?:127\.0\.0\.1|::1)\n)+$/);
+});
+
+test('prints the canonical name', async () => {
+  expect(await runTool(['lookup-host', '--cname', 'localhost'])).toEqual({
+    code: 0,
+    stdout: 'localhost.\n',
+    stderr: '',
+  });
+});
+
+test('prints JSON', async () => {
+  const addresses = await runTool(['lookup-host', '-4', '--json', 'localhost']);
+  expect(JSON.parse(addresses.stdout)).toEqual({ host: 'localhost', addresses: [{ address: '127.0.0.1', family: 4 }] });
+  const name = await runTool(['lookup-host', '--cname', '--json', 'localhost']);
+  expect(JSON.parse(name.stdout)).toEqual({ host: 'localhost', canonicalName: 'localhost.' });
+});
+
+test.each([
+  [['-6', '127.0.0.1'], 2, '127.0.0.1 has no IPv6 address'],
+  [['--cname', '127.0.0.1'], 64, '127.0.0.1 is an address: expected a name, which has a canonical one'],
+  [['nowhere.invalid'], 2, expect.stringMatching(/^nowhere\.invalid (?:has no address|could not be looked up)/)],
+  [['--cname', 'nowhere.invalid'], 2, expect.stringMatching(/^nowhere\.invalid (?:has no address|could not be)/)],
+])('lookup-host %j fails', async (args, code, message) => {
+  const end = await runTool(['lookup-host', ...args]);
+  expect([end.code, end.stdout, end.stderr.replace(/^smallserv: ([^\n]*)\n$/, '$1')]).toEqual([code, '', message]);
+});

@@ -1,0 +1,51 @@
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { root, runToEnd } from '../../../support/daemon-process.ts';
+import { unprivileged } from '../../../support/nobody.ts';
+import { runTool } from '../../../support/tool-process.ts';
+
+/** What it does with the right to a raw socket is tested in test/system. */
+describe('smallserv ping', () => {
+  it('says in its help how it ends, and what it needs', async () => {
+    const { code, stdout } = await runTool(['ping', '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('CAP_NET_RAW');
+    expect(stdout).toMatch(/Examples:\n {2}smallserv ping /);
+  });
+
+  it.each([
+    [['--count', '0'], 'from 1 on'],
+    [['--size', '65508'], 'from 0 to 65507'],
+    [['--ttl', '0'], 'from 1 to 255'],
+    [['--ttl', '256'], 'from 1 to 255'],
+    [['--interval', '1'], 'a duration with its unit'],
+    [['-4', '-6'], 'cannot be used with'],
+  ])('refuses %j', async (options, reason) => {
+    const { code, stdout, stderr } = await runTool(['ping', ...options, '127.0.0.1']);
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+    expect(stderr).toMatch(/^smallserv: .*\n$/);
+    expect(stderr).toContain(reason);
+  });
+
+  it.each(['127.0.0.1:7', '224.0.0.1', 'not a host'])('refuses %j, which is no single host', async (host) => {
+    const { code, stderr } = await runTool(['ping', host]);
+    expect(code).toBe(64);
+    expect(stderr).toMatch(/^smallserv: .*\n$/);
+  });
+
+  it('ends with 2 for an address of the other family', async () => {
+    const end = await runTool(['ping', '-6', '127.0.0.1']);
+    expect(end).toEqual({ code: 2, stdout: '', stderr: 'smallserv: 127.0.0.1 has no IPv6 address\n' });
+  });
+
+  it('ends with 77 and says what to do where it may not, or has no addon', async () => {
+    const { command = [process.execPath, join(root, 'dist/smallservd.js')], ...options } = unprivileged();
+    const [program, script = ''] = command;
+    const tool = [program, join(dirname(script), 'smallserv.js')] as const;
+    const { code, stdout, stderr } = await runToEnd(['ping', '127.0.0.1', '-c', '1'], { ...options, command: tool });
+    expect({ code, stdout }).toEqual({ code: 77, stdout: '' });
+    expect(stderr).toContain('Three ways out:\n');
+    expect(stderr.match(/^smallserv: {3}[123]\. .+$/gm)).toHaveLength(3);
+    expect(stderr).not.toContain('    at ');
+  });
+});

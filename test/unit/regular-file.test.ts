@@ -1,0 +1,156 @@
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readConfigSource } from '../../src/server/config/source.ts';
+import { assertRegularFile, FileError, maxFileBytes, readRegularFile } from '../../src/regular-file.ts';
+import { ConfigError } from '../../src/service.ts';
+import { qotd } from '../../src/services/qotd.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { FakeHost } from '../support/fake-host.ts';
+import { oddFiles } from '../support/odd-files.ts';
+
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'smallservd-file-'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function fileOf(content: Uint8Array | string): string {
+  const path = join(folder, 'file');
+  writeFileSync(path, content);
+  return path;
+}
+
+async function errorOf(reading: Promise<unknown>): Promise<unknown> {
+  return await reading.then(
+    () => 'it was read',
+    (error: unknown) => error,
+  );
+}
+
+it('what is no regular file of a bounded size is refused in plain words, and never waited for: by all that read files', async () => {
+  for (const { name, path, message } of await oddFiles(folder)) {
+    expect(await errorOf(readRegularFile(path, maxFileBytes)), name).toMatchObject({ name: 'FileError', message });
+    expect(await errorOf(assertRegularFile(path, maxFileBytes)), name).toMatchObject({ name: 'FileError', message });
+    // As a config, /dev/null means none.
+    if (path !== '/dev/null')
+      expect(await errorOf(readConfigSource(path, {}, [])), name).toMatchObject({
+        code: 'CONFIG_UNREADABLE',
+        message: `cannot read the config ${path}: ${message}`,
+      });
+    const created = await errorOf(Promise.resolve(qotd.create({ file: path, choice: 'random' }, new FakeHost())));
+    expect(created, name).toBeInstanceOf(ConfigError);
+    expect(created, name).toMatchObject({ option: 'file', file: path, message: `cannot be read: ${message}` });
+  }
+});
+
+it('so is one that this user may not read', async () => {
+  const path = fileOf('secret');
+  chmodSync(folder, 0o755);
+  chmodSync(path, 0o000);
+  const uid = process.geteuid?.();
+  // Root may read everything.
+  if (uid === 0) process.seteuid?.('nobody');
+  try {
+    expect(await errorOf(readRegularFile(path, 100))).toMatchObject({ message: 'permission denied', code: 'EACCES' });
+  } finally {
+    if (uid === 0) process.seteuid?.(uid);
+  }
+});
+
+describe('a regular file', () => {
+  it('is read byte for byte, up to the bound and not beyond it', async () => {
+    const content = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      // Around the size of the pieces that it is read by.
+      fc.integer({ min: -2, max: 2 }).map((more) => new Uint8Array(128 * 1024 + more).fill(7)),
+    );
+    await fc.assert(
+      fc.asyncProperty(content, async (bytes) => {
+        const path = fileOf(bytes);
+        for (const maxBytes of [bytes.length, bytes.length + 1])
+          expect((await readRegularFile(path, maxBytes)).equals(bytes)).toBe(true);
+        if (bytes.length === 0) return;
+        expect(await errorOf(readRegularFile(path, bytes.length - 1))).toBeInstanceOf(FileError);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('that says it is empty, as all in /proc do, is read to its end', async () => {
+    expect(statSync('/proc/self/limits').size).toBe(0);
+    expect(await readRegularFile('/proc/self/limits', 64 * 1024)).toEqual(readFileSync('/proc/self/limits'));
+  });
+
+  it('that turns out to hold more than it said is refused as one that is too large', async () => {
+    expect(await errorOf(readRegularFile('/proc/self/limits', 100))).toMatchObject({
+      message: expect.stringMatching(/^it is larger than/),
+    });
+  });
+
+  it('that grows all the time is never read past the bound', async () => {
+    const path = fileOf('');
+    const done = new AbortController();
+    const growing = grow(path, done.signal);
+    try {
+      for (let tries = 0; tries < 20; tries += 1) {
+        // What is there at a moment when it ends, or nothing.
+        const read = await readRegularFile(path, 20_000).catch((error: unknown) => error);
+        if (read instanceof Buffer) expect(read.length).toBeLessThanOrEqual(20_000);
+        else expect(read).toMatchObject({ message: expect.stringMatching(/^it is larger than/) });
+      }
+    } finally {
+      done.abort();
+      await growing;
+    }
+  });
+});
+
+/** Appends to the file at every turn of the event loop. */
+async function grow(path: string, end: AbortSignal): Promise<void> {
+  while (!end.aborted) {
+    appendFileSync(path, 'x'.repeat(1000));
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+}
+
+describe('a file system that does not answer', () => {
+  it('is given up after ten seconds, not before, and not asked again until it has answered', async () => {
+    const path = fileOf('content');
+    const clock = new FakeClock();
+    // No answer can come before the event loop turns.
+    const reading = errorOf(readRegularFile(path, 100, clock));
+    clock.advance(9999);
+    const other = readRegularFile(fileOf('content'), 100, new FakeClock());
+    clock.advance(1);
+    expect(await errorOf(readRegularFile(path, 100, clock))).toMatchObject({
+      message: 'its file system still does not answer',
+    });
+    expect(await reading).toMatchObject({ message: 'its file system does not answer within 10 s', code: undefined });
+    expect((await other).toString()).toBe('content');
+    // The late answer has come by now, or comes soon.
+    for (;;) {
+      const again = await errorOf(readRegularFile(path, 100, clock));
+      if (again === 'it was read') break;
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+    }
+    expect(clock.waiting).toBe(0);
+  });
+
+  it('costs nothing where it answers in time', async () => {
+    const path = fileOf('content');
+    const clock = new FakeClock();
+    const reading = readRegularFile(path, 100, clock);
+    clock.advance(9999);
+    expect((await reading).toString()).toBe('content');
+    expect(clock.waiting).toBe(0);
+  });
+});

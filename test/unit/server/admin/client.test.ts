@@ -1,0 +1,163 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { parseListenAddress } from '../../../../src/address/listen-address.ts';
+import { AdminClient } from '../../../../src/server/admin/client.ts';
+import { AdminServer } from '../../../../src/server/admin/server.ts';
+import { answerTcp } from '../../../support/fake-servers.ts';
+import { takeTcpPort } from '../../../support/ports.ts';
+import { snapshot } from './snapshot.ts';
+
+function clientOf(listen: string): AdminClient {
+  return new AdminClient(parseListenAddress(listen, () => undefined));
+}
+
+/** A list in a list in a list. */
+function nested(levels: number): string {
+  return '['.repeat(levels) + ']'.repeat(levels);
+}
+
+/** Where somebody answers HTTP, gone when the test is over. */
+async function httpServer(answer: RequestListener): Promise<string> {
+  const server = createServer(answer).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `tcp://127.0.0.1:${(server.address() as { port: number }).port}`;
+}
+
+describe('AdminClient', () => {
+  it('asks the endpoint, whatever its address is called', async () => {
+    const server = new AdminServer({ snapshot: async () => snapshot(), config: async () => ({ workers: 2 }) }, []);
+    await server.open({ host: '127.0.0.1', port: 0 });
+    onTestFinished(() => server.close());
+    const client = clientOf(`tcp4://localhost:${server.port}`);
+    expect(await client.snapshot()).toEqual(JSON.parse(JSON.stringify(snapshot())));
+    expect(await client.config()).toEqual({ workers: 2 });
+  });
+
+  it('says why where the daemon has no answer', async () => {
+    const source = { snapshot: async () => Promise.reject(new Error('gone')), config: async () => ({}) };
+    const server = new AdminServer(source, []);
+    await server.open({ host: '127.0.0.1', port: 0 });
+    onTestFinished(() => server.close());
+    await expect(clientOf(`tcp://127.0.0.1:${server.port}`).snapshot()).rejects.toMatchObject({
+      code: 'ADMIN_UNREACHABLE',
+      message: `no daemon answers at tcp://127.0.0.1:${server.port}: no answer from the supervisor`,
+    });
+  });
+
+  it.each<[string, RequestListener]>([
+    ['a page', (_, response) => void response.end('<html>hello')],
+    ['JSON', (_, response) => void response.end('{"pid":1}')],
+    ['404', (_, response) => void response.writeHead(404).end('<html>\n\u001b[31mno')],
+    ['the name of another', (_, response) => void response.writeHead(200, { Server: 'smallservd/2' }).end('{}')],
+  ])('another program that answers %s is told apart, and not quoted', async (_, answer) => {
+    const listen = await httpServer(answer);
+    await expect(clientOf(listen).snapshot()).rejects.toMatchObject({
+      code: 'ADMIN_UNREACHABLE',
+      message: `${listen} is not a smallservd admin endpoint: its answer has another Server header`,
+    });
+  });
+
+  it('so is one that speaks no HTTP', async () => {
+    const listen = `tcp://${await answerTcp('Sunday, November 22, 2026 11:07:12-UTC\r\n')}`;
+    await expect(clientOf(listen).config()).rejects.toMatchObject({
+      code: 'ADMIN_UNREACHABLE',
+      message: `${listen} is not a smallservd admin endpoint: it does not speak HTTP`,
+    });
+  });
+
+  it.each<[string, RequestListener, string]>([
+    ['no JSON', (_, response) => void response.end('{"pid":'), 'its /status is not JSON, or too deep'],
+    ['nothing', (_, response) => void response.end(), 'its /status is not JSON, or too deep'],
+    ['a list', (_, response) => void response.end('[]'), 'its /status has no object'],
+    ['null', (_, response) => void response.end('null'), 'its /status has no object'],
+    ['what is nested', (_, response) => void response.end(nested(65)), 'its /status is not JSON, or too deep'],
+    ['what is nested deeply', (_, response) => void response.end(nested(1e6)), 'its /status is not JSON, or too deep'],
+    [
+      'more than a daemon could',
+      (_, response) => void response.end(`"${'x'.repeat(4 * 2 ** 20)}"`),
+      'its /status is longer than 4194304 bytes',
+    ],
+    [
+      'without end',
+      (_, response) => {
+        const timer = setInterval(() => response.write('x'.repeat(2 ** 20)), 0);
+        response.on('close', () => clearInterval(timer));
+      },
+      'its /status is longer than 4194304 bytes',
+    ],
+    [
+      'a redirect',
+      (_, response) => void response.writeHead(302, { Location: 'http://127.0.0.1:9/' }).end(),
+      'it answers /status with status 302',
+    ],
+    ['many lines', (_, response) => void response.writeHead(500).end('a\nb\n'), 'it answers /status with status 500'],
+    [
+      'a long line',
+      (_, response) => void response.writeHead(503).end(`${'x'.repeat(201)}\n`),
+      'it answers /status with status 503',
+    ],
+  ])('one that lies about its name and answers %s is told apart', async (_, answer, reason) => {
+    const listen = await httpServer((request, response) => answer(request, response.setHeader('Server', 'smallservd')));
+    await expect(clientOf(listen).snapshot()).rejects.toMatchObject({
+      code: 'ADMIN_UNREACHABLE',
+      message: `${listen} is not a smallservd admin endpoint: ${reason}`,
+    });
+  });
+
+  it('an answer that switches protocols is none', async () => {
+    const head = 'HTTP/1.1 101 Switching Protocols\r\nServer: smallservd\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n';
+    const listen = `tcp://${await answerTcp(head)}`;
+    await expect(clientOf(listen).snapshot()).rejects.toMatchObject({ code: 'ADMIN_UNREACHABLE' });
+  });
+
+  it('a config is an object', async () => {
+    const listen = await httpServer((_, response) => void response.setHeader('Server', 'smallservd').end('[1]'));
+    await expect(clientOf(listen).config()).rejects.toMatchObject({
+      code: 'ADMIN_UNREACHABLE',
+      message: `${listen} is not a smallservd admin endpoint: its /config has no object`,
+    });
+  });
+
+  it.each<[string, RequestListener]>([
+    ['never begins', () => {}],
+    ['never ends', (_, response) => void response.setHeader('Server', 'smallservd').write('{')],
+    [
+      'trickles',
+      (_, response) => {
+        const timer = setInterval(() => response.write(' '), 5);
+        response.setHeader('Server', 'smallservd').on('close', () => clearInterval(timer));
+      },
+    ],
+  ])('an answer that %s is given up', async (_, answer) => {
+    const listen = await httpServer(answer);
+    const address = parseListenAddress(listen, () => undefined);
+    await expect(new AdminClient(address, 100).snapshot()).rejects.toMatchObject({
+      code: 'ADMIN_UNREACHABLE',
+      message: `no daemon answers at ${listen}: no complete answer within 100 ms`,
+    });
+  });
+
+  it('an answer that is cut short is none', async () => {
+    const listen = await httpServer((request, response) => {
+      response.writeHead(200, { Server: 'smallservd', 'Content-Length': 100 }).write('{"pid"', () => request.destroy());
+    });
+    await expect(clientOf(listen).snapshot()).rejects.toMatchObject({
+      code: 'ADMIN_UNREACHABLE',
+      message: `no daemon answers at ${listen}: the connection was cut`,
+    });
+  });
+
+  it('nobody there', async () => {
+    const port = await takeTcpPort();
+    await expect(clientOf(`tcp6://[::1]:${port}`).snapshot()).rejects.toMatchObject({ code: 'ADMIN_UNREACHABLE' });
+  });
+
+  it.each(['fd://3', 'systemd:admin'])('cannot connect to %s', (listen) => {
+    expect(() => clientOf(listen)).toThrow(expect.objectContaining({ code: 'ADMIN_UNKNOWN' }));
+  });
+});

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { formatMetrics, metrics } from '../../../../src/server/admin/metrics.ts';
+import { read, tableAfter } from '../../../repository/files.ts';
+import { snapshot } from './snapshot.ts';
+
+async function valueOf(sample: string, changes: Parameters<typeof snapshot>[0] = {}): Promise<number | undefined> {
+  const line = (await formatMetrics(snapshot(changes))).split('\n').find((each) => each.startsWith(`${sample} `));
+  return line === undefined ? undefined : Number(line.slice(sample.length + 1));
+}
+
+describe('the values', () => {
+  it.each([
+    ['smallservd_build_info{version="1.2.3",node="v20.20.2"}', 1],
+    ['smallservd_start_time_seconds', 1_795_345_632],
+    ['smallservd_ready', 1],
+    ['smallservd_workers{status="ready"}', 1],
+    ['smallservd_workers{status="waiting"}', 1],
+    ['smallservd_workers{status="draining"}', 0],
+    ['smallservd_worker_deaths_total', 1],
+    ['smallservd_event_loop_lag_seconds{process="supervisor"}', 0.0015],
+    ['smallservd_resident_memory_bytes{process="worker 1"}', 67_108_864],
+    ['smallservd_listener_open{service="echo",address="tcp://127.0.0.1:1201"}', 1],
+    ['smallservd_listener_open{service="echo",address="udp://127.0.0.1:1201"}', 0],
+    ['smallservd_connections{service="echo"}', 2],
+    ['smallservd_connections_accepted_total{service="echo"}', 7],
+    ['smallservd_connections_closed_total{service="echo",reason="completed"}', 5],
+    ['smallservd_connections_refused_total{service="echo",reason="rate"}', 3],
+    ['smallservd_datagrams_dropped_total{service="echo",reason="source-port"}', 4],
+    ['smallservd_config_last_reload_successful', 1],
+    ['smallservd_config_last_reload_success_timestamp_seconds', 1_795_345_632],
+  ])('%s is %d', async (sample, value) => {
+    expect(await valueOf(sample)).toBe(value);
+  });
+
+  it('tell how reloads went', async () => {
+    const last = { succeeded: false, at: '2026-11-22T12:00:00.000Z', tookMs: 9, errors: ['wrong'] };
+    const lastSuccessAt = '2026-11-22T11:30:00.000Z';
+    const reload = { attempts: 5, failures: 2, isRunning: true, lastSuccessAt, last };
+    expect(await valueOf('smallservd_config_reloads_total{result="success"}', { reload })).toBe(2);
+    expect(await valueOf('smallservd_config_reloads_total{result="failure"}', { reload })).toBe(2);
+    expect(await valueOf('smallservd_config_last_reload_successful', { reload })).toBe(0);
+    expect(await valueOf('smallservd_config_last_reload_success_timestamp_seconds', { reload })).toBe(1_795_347_000);
+  });
+
+  it('cannot be broken by a name', async () => {
+    const listeners = [{ service: 'a', address: 'unix:///run/"quoted"\\\n{x}', isOpen: true }];
+    const text = await formatMetrics(snapshot({ listeners }));
+    expect(text).toContain('smallservd_listener_open{service="a",address="unix:///run/\\"quoted\\"\\\\\\n{x}"} 1\n');
+  });
+});
+
+describe('the names', () => {
+  it.each(metrics.map(({ name, kind, help, labels }) => [name, kind, help, labels] as const))(
+    '%s follows the conventions of Prometheus',
+    (name, kind, help, labels) => {
+      expect(name).toMatch(/^smallservd(_[a-z]+)+$/);
+      expect(name.endsWith('_total')).toBe(kind === 'counter');
+      // Base units, written out, and before _total.
+      expect(name).not.toMatch(
+        /_(ms|millis\w*|kib|mib|kb|mb|minutes|hours|percent|microseconds|count|sum|bucket)(_|$)/,
+      );
+      if (/(seconds|bytes)/.test(name)) expect(name).toMatch(/_(seconds|bytes)(_total)?$/);
+      for (const label of labels) expect(label).toMatch(/^[a-z]+$/);
+      expect(help).toMatch(/\.$/);
+    },
+  );
+
+  it('are all different', () => {
+    expect(new Set(metrics.map(({ name }) => name)).size).toBe(metrics.length);
+  });
+
+  it('stand in docs/METRICS.md with their kind, labels and help, in this order', () => {
+    const rows = metrics.map(({ name, kind, labels, help }) => [name, kind, labels.join(', ') || '–', help]);
+    expect(tableAfter(read('docs/METRICS.md'), '# Metrics')).toEqual(rows);
+  });
+});

@@ -1,0 +1,419 @@
+import { request } from 'node:http';
+import { connect, type ListenOptions } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { AdminServer } from '../../../../src/server/admin/server.ts';
+import type { Snapshot, SnapshotSource } from '../../../../src/server/admin/snapshot.ts';
+import { temporaryFolder } from '../../../support/daemon-process.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+import { TcpClient } from '../../../support/tcp.ts';
+import { until } from '../../../support/wait.ts';
+import { snapshot } from './snapshot.ts';
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly type: string | undefined;
+  readonly body: string;
+}
+
+class Endpoint {
+  readonly #port: number;
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  static async open(changes: Partial<Snapshot> = {}, hosts: readonly string[] = []): Promise<Endpoint> {
+    const source = { snapshot: async () => snapshot(changes), config: async () => ({ workers: 2 }) };
+    const server = new AdminServer(source, hosts);
+    await server.open({ host: '127.0.0.1', port: 0 });
+    onTestFinished(() => server.close());
+    return new Endpoint(server.port ?? 0);
+  }
+
+  async ask(path: string, host: string | undefined = 'localhost', method = 'GET'): Promise<Answer> {
+    const asked = request({ port: this.#port, path, method, headers: { host }, agent: false }).end();
+    const [response] = (await once(asked, 'response')) as [import('node:http').IncomingMessage];
+    let body = '';
+    for await (const part of response.setEncoding('utf8')) body += String(part);
+    return { status: response.statusCode, type: response.headers['content-type'], body };
+  }
+
+  /** Sends these bytes as they are, and gives all that comes back. */
+  async send(bytes: string): Promise<string> {
+    const socket = connect(this.#port, '127.0.0.1').setEncoding('latin1');
+    let text = '';
+    socket.on('data', (more: string) => {
+      text += more;
+    });
+    socket.on('error', () => {});
+    socket.end(bytes);
+    await once(socket, 'close');
+    return text;
+  }
+}
+
+describe('the pages', () => {
+  it('/livez is ok while somebody answers', async () => {
+    const endpoint = await Endpoint.open({ notReady: ['starting'] });
+    expect(await endpoint.ask('/livez')).toMatchObject({ status: 200, body: 'ok\n' });
+  });
+
+  it('/readyz says whether the daemon is ready, and why not', async () => {
+    expect(await (await Endpoint.open()).ask('/readyz')).toMatchObject({ status: 200, body: 'ok\n' });
+    const notReady = ['echo tcp://127.0.0.1:1201 is not open', 'more'];
+    expect(await (await Endpoint.open({ notReady })).ask('/readyz')).toMatchObject({
+      status: 503,
+      body: 'not ready: echo tcp://127.0.0.1:1201 is not open; more\n',
+    });
+  });
+
+  it('/metrics is the text format of Prometheus', async () => {
+    const { status, type, body } = await (await Endpoint.open()).ask('/metrics?name[]=x');
+    expect({ status, type }).toEqual({ status: 200, type: 'text/plain; version=0.0.4; charset=utf-8' });
+    expect(body).toContain('# TYPE smallservd_ready gauge\nsmallservd_ready 1\n');
+  });
+
+  it('/status and /config are JSON', async () => {
+    const endpoint = await Endpoint.open();
+    const { type, body } = await endpoint.ask('/status');
+    expect(type).toBe('application/json; charset=utf-8');
+    expect(JSON.parse(body)).toEqual(JSON.parse(JSON.stringify(snapshot())));
+    expect(JSON.parse((await endpoint.ask('/config')).body)).toEqual({ workers: 2 });
+  });
+
+  it('no other', async () => {
+    const endpoint = await Endpoint.open();
+    for (const path of ['/nothing', '/status/', '//status', '/../etc/passwd', '/%2e%2e/config', '/reload'])
+      expect(await endpoint.ask(path), path).toMatchObject({ status: 404 });
+    expect((await endpoint.ask('/')).body).toContain('/metrics');
+  });
+});
+
+describe('requests', () => {
+  it.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])('%s changes nothing', async (method) => {
+    expect(await (await Endpoint.open()).ask('/status', 'localhost', method)).toMatchObject({ status: 405 });
+  });
+
+  it('HEAD gets no body', async () => {
+    expect(await (await Endpoint.open()).ask('/readyz', 'localhost', 'HEAD')).toMatchObject({ status: 200, body: '' });
+  });
+
+  it.each(['localhost', 'LOCALHOST:9013', '127.0.0.1:9013', '10.1.2.3', '[::1]:9013', '[fe80::1]', 'Admin.example'])(
+    'to %s are answered',
+    async (host) => {
+      const endpoint = await Endpoint.open({}, ['admin.example']);
+      expect(await endpoint.ask('/status', host)).toMatchObject({ status: 200 });
+    },
+  );
+
+  it.each(['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', 'evil.example:9013', '[localhost]'])(
+    'to %j are not, but for probes',
+    async (host) => {
+      const endpoint = await Endpoint.open();
+      for (const path of ['/status', '/config', '/metrics', '/'])
+        expect(await endpoint.ask(path, host), path).toMatchObject({ status: 421 });
+      for (const path of ['/livez', '/readyz'])
+        expect(await endpoint.ask(path, host), path).toMatchObject({ status: 200 });
+    },
+  );
+
+  it('of one connection only the first is answered', async () => {
+    const answers = await (await Endpoint.open()).send('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3000));
+    expect(answers.split('HTTP/1.1 200 OK')).toHaveLength(2);
+  });
+
+  it('get their answer where they end the stream first', async () => {
+    const source = new AskedSource();
+    const { server, where } = await serve(source);
+    const client = await TcpClient.connect(where);
+    client.finish('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
+    await until(() => source.asked.length === 1, 'the question');
+    source.answer();
+    expect((await client.takeAll()).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    await until(() => server.clients === 0, 'the end of the connection');
+  });
+
+  it.each(['\r\n', '\n'])('may come a byte at a time, with lines that end with %j', async (end) => {
+    const { where } = await serve(quick());
+    const client = await TcpClient.connect(where);
+    for (const byte of `${end}GET /livez HTTP/1.1${end}Host:\t a ${end}X-Y:${end}${end}`) {
+      client.write(byte);
+      await new Promise(setImmediate);
+    }
+    expect((await client.takeAll()).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  });
+
+  it('that get no answer from the supervisor are told so', async () => {
+    const { where } = await serve({
+      snapshot: async () => Promise.reject(new Error('gone')),
+      config: async () => ({}),
+    });
+    for (const path of ['/livez', '/readyz', '/status', '/metrics'])
+      expect(await answerTo(where, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)).toMatch(/^HTTP\/1\.1 503 /);
+  });
+});
+
+/** In place of a method, a field, a path. */
+const long = 'x'.repeat(9000);
+const fieldsOf = (count: number): string => 'x: y\r\n'.repeat(count);
+
+describe('wrong requests are answered, then cut', () => {
+  it.each<[string, number, string]>([
+    ['nonsense', 400, 'hello\r\n\r\n'],
+    ['no target', 400, 'GET\r\n\r\n'],
+    ['an empty line', 400, '\r\n\r\n'],
+    ['zeros', 400, '\0\0\0'],
+    ['a TLS hello', 400, '\x16\x03\x01\x02\x00\x01\x00\x01'],
+    ['HTTP/2', 400, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['HTTP/0.9', 400, 'GET /livez\r\n\r\n'],
+    ['a header that breaks off', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\n'],
+    ['no Host', 400, 'GET /livez HTTP/1.1\r\n\r\n'],
+    ['two Hosts', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n'],
+    ['a line that is no field', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\nx\r\n\r\n'],
+    ['a field without a name', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n'],
+    ['a space before the colon', 400, 'GET /livez HTTP/1.1\r\nHost : a\r\n\r\n'],
+    ['a field on two lines', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\nx: y\r\n z\r\n\r\n'],
+    ['a control character in a field', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\nx: \x1b\r\n\r\n'],
+    ['a carriage return alone', 400, 'GET /livez HTTP/1.1\r\nHost: a\rx: y\r\n\r\n'],
+    ['CONNECT', 400, 'CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    [
+      'an upgrade, which is not taken up',
+      200,
+      'GET /livez HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    ],
+    ['another method', 405, 'BREW /livez HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['a method with a body', 405, 'POST /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello'],
+    ['an expectation', 417, 'GET /livez HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\n\r\n'],
+    ['an empty Host', 421, 'GET /status HTTP/1.1\r\nHost:\r\n\r\n'],
+    ['no Host in HTTP/1.0', 421, 'GET /status HTTP/1.0\r\n\r\n'],
+    ['101 fields', 431, `GET /livez HTTP/1.1\r\nHost: a\r\n${fieldsOf(100)}\r\n`],
+    ['a long field', 431, `GET /livez HTTP/1.1\r\nHost: a\r\nx: ${long}`],
+    ['a long name of a field', 431, `GET /livez HTTP/1.1\r\nHost: a\r\n${long}`],
+    ['a long path', 431, `GET /${long}`],
+    ['a long method', 431, long],
+    ['spaces without end', 431, `GET /livez HTTP/1.1\r\nHost: a\r\nx:${' '.repeat(9000)}`],
+  ])('%s: %i', async (_, status, bytes) => {
+    const { server, where } = await serve(quick());
+    expect(await answerTo(where, bytes)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [^]*\r\nConnection: close\r\n`));
+    await until(() => server.clients === 0, 'the end of the connection');
+    expect(await answerTo(where, live)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it.each<[string, string]>([
+    ['99 fields and Host', `GET /livez HTTP/1.1\r\nHost: a\r\n${fieldsOf(99)}\r\n`],
+    ['8192 bytes', `GET /livez HTTP/1.1\r\nHost: a\r\nx: ${'y'.repeat(8192 - 37)}\r\n\r\n`],
+    ['a body', 'GET /livez HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
+    ['a body that is waited for', 'GET /livez HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n\r\n'],
+  ])('%s is not wrong', async (_, bytes) => {
+    const { where } = await serve(quick());
+    expect(await answerTo(where, bytes)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it.each(['GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n', '\0', long])(
+    'the answer to %# reaches a client that sends megabytes more',
+    async (start) => {
+      const { server, where } = await serve(quick());
+      const client = await TcpClient.connect(where);
+      client.write(start);
+      for (let mebibytes = 0; mebibytes < 8; mebibytes += 1) client.write(Buffer.alloc(2 ** 20));
+      expect((await client.takeAll()).toString()).toMatch(/^HTTP\/1\.1 (200|400|431) [^]*\n$/);
+      client.finish();
+      await client.gone();
+      expect(client.error).toBeUndefined();
+      await until(() => server.clients === 0, 'the end of the connection');
+    },
+  );
+
+  it('a client that closes without a word gets none', async () => {
+    const { where } = await serve(quick());
+    expect(await answerTo(where, '')).toBe('');
+  });
+});
+
+describe('deadlines', () => {
+  it.each(['', 'GET /livez HTTP/1.1\r\nHost: a\r\nX: '])('2 s for a header: %j', async (bytes) => {
+    const clock = new FakeClock();
+    const { server, where } = await serve(quick(), clock);
+    const client = await TcpClient.connect(where);
+    client.write(bytes);
+    await until(() => server.clients === 1, 'the connection');
+    clock.advance(1000);
+    client.write(bytes === '' ? '' : 'y');
+    await turns();
+    clock.advance(999);
+    await turns();
+    expect(client.text).toBe('');
+    clock.advance(1);
+    expect((await client.takeAll()).toString()).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
+  });
+
+  it('5 s for each piece of an answer to be taken', async () => {
+    const clock = new FakeClock();
+    const { server, where } = await serve(quick('x'.repeat(2 ** 26)), clock);
+    const slow = await TcpClient.connect(where, { reads: false });
+    slow.write('GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await until(() => slow.socket.readableLength > 0, 'the answer');
+    // A piece may be on its way: the deadline begins again with each.
+    while (server.clients > 0) {
+      clock.advance(4999);
+      await turns();
+      clock.advance(1);
+      await turns();
+    }
+    const taking = await TcpClient.connect(where);
+    taking.write('GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    for (let before = -1; !taking.ended; before = taking.length) {
+      await until(() => taking.length > before || taking.ended, 'more of the answer');
+      clock.advance(1000);
+    }
+    expect(taking.length).toBeGreaterThan(2 ** 26);
+  });
+
+  it('5 s for an answer to be made', async () => {
+    const clock = new FakeClock();
+    const source = new AskedSource();
+    const { server, where } = await serve(source, clock);
+    const client = await TcpClient.connect(where);
+    client.write(live);
+    await until(() => source.asked.length === 1, 'the question');
+    clock.advance(4999);
+    expect(server.clients).toBe(1);
+    clock.advance(1);
+    await client.cut();
+    source.answer();
+    await until(() => server.clients === 0, 'the end of the connection');
+  });
+
+  it('2 s for a client to close', async () => {
+    const clock = new FakeClock();
+    const { server, where } = await serve(quick(), clock);
+    const client = await TcpClient.connect(where);
+    client.write(live);
+    await client.takeAll();
+    await turns();
+    clock.advance(1999);
+    client.write('more');
+    await turns();
+    expect(server.clients).toBe(1);
+    clock.advance(1);
+    await until(() => server.clients === 0, 'the end of the connection');
+    expect(clock.waiting).toBe(0);
+  });
+});
+
+describe('snapshots', () => {
+  it('one is made at a time, however many ask', async () => {
+    const source = new AskedSource();
+    const clock = new FakeClock();
+    const { server, where } = await serve(source, clock);
+    const paths = ['/livez', '/readyz', '/status', '/metrics'];
+    const ask = async (): Promise<readonly string[]> =>
+      Promise.all(
+        Array.from({ length: 20 }, async (_, index) =>
+          answerTo(where, `GET ${paths[index % 4]} HTTP/1.1\r\nHost: localhost\r\n\r\n`),
+        ),
+      );
+    for (let round = 1; round <= 2; round += 1) {
+      const answers = ask();
+      await until(() => server.clients === 20, 'all who ask');
+      await turns();
+      expect(source.asked).toHaveLength(round);
+      source.answer();
+      for (const answer of await answers) expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+      await until(() => server.clients === 0, 'the end of the connections');
+      // The answer is too old by then.
+      clock.advance(20);
+    }
+    expect(source.asked).toHaveLength(2);
+  });
+});
+
+/** Ways to listen, and to connect there. */
+const listeners: readonly (readonly [string, () => Promise<Place>])[] = [
+  ['TCP', async () => ({ listen: { host: '127.0.0.1', port: 0 } })],
+  ['UNIX', async () => place(join(temporaryFolder(), 'admin.sock'))],
+];
+
+const crowds: readonly (readonly [counts: readonly number[], what: string, act: (client: TcpClient) => void])[] = [
+  [[24, 240], 'are silent', () => {}],
+  [[24, 240], 'send a header that never ends', (client) => client.write('GET /livez HTTP/1.1\r\nHost: a\r\nX: ')],
+  [[24, 60], 'never read their answer', (client) => client.write('GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n')],
+  [[24, 240], 'reset', (client) => (client.name === 'unix' ? client.socket.destroy() : client.abort())],
+  [[24, 240], 'finish and stay', (client) => client.finish('x')],
+];
+
+describe.each(listeners)('%s: /livez answers', (_transport, open) => {
+  it.each(crowds.flatMap(([counts, what, act]) => counts.map((count) => [count, what, act] as const)))(
+    'while %i connections %s',
+    async (count, _what, act) => {
+      const { listen, where: path } = await open();
+      const server = new AdminServer(quick('x'.repeat(2 ** 22)), [], new FakeClock());
+      await server.open(listen);
+      onTestFinished(() => server.close());
+      const where = path ?? { host: '127.0.0.1', port: server.port ?? 0 };
+      for (let each = 0; each < count; each += 1) {
+        act(await TcpClient.connect(where, { reads: false }));
+        if (each % 12 === 11) expect(await answerTo(where, live)).toMatch(/^HTTP\/1\.1 200 /);
+        // 24, and those whose request has not been read yet.
+        expect(server.clients).toBeLessThanOrEqual(24 + 8);
+      }
+      for (let probe = 0; probe < 10; probe += 1) expect(await answerTo(where, live)).toMatch(/^HTTP\/1\.1 200 /);
+    },
+  );
+});
+
+const live = 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n';
+
+type Where = { readonly host: string; readonly port: number } | { readonly path: string };
+
+interface Place {
+  readonly listen: ListenOptions;
+  /** Undefined: on the port that it gets. */
+  readonly where?: Where;
+}
+
+function place(path: string): Place {
+  return { listen: { path }, where: { path } };
+}
+
+function quick(config: unknown = { workers: 2 }): SnapshotSource {
+  return { snapshot: async () => snapshot(), config: async () => config };
+}
+
+/** Answers when the test says so. */
+class AskedSource implements SnapshotSource {
+  readonly asked: ((value: Snapshot) => void)[] = [];
+
+  async snapshot(): Promise<Snapshot> {
+    return new Promise((resolve) => this.asked.push(resolve));
+  }
+
+  async config(): Promise<unknown> {
+    return {};
+  }
+
+  answer(): void {
+    this.asked.at(-1)?.(snapshot());
+  }
+}
+
+async function serve(source: SnapshotSource, clock?: FakeClock): Promise<{ server: AdminServer; where: Where }> {
+  const server = new AdminServer(source, [], clock);
+  await server.open({ host: '127.0.0.1', port: 0 });
+  onTestFinished(() => server.close());
+  return { server, where: { host: '127.0.0.1', port: server.port ?? 0 } };
+}
+
+/** All that comes back for these bytes, up to the end of the stream. */
+async function answerTo(where: Where, bytes: string): Promise<string> {
+  const client = await TcpClient.connect(where);
+  client.finish(Buffer.from(bytes, 'latin1'));
+  return (await client.takeAll()).toString('latin1');
+}
+
+/** Lets what is on its way arrive. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+}

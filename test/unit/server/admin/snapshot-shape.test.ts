@@ -1,0 +1,86 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isMap, isSnapshot } from '../../../../src/server/admin/snapshot-shape.ts';
+import { formatStatus } from '../../../../src/server/command/status-text.ts';
+import { snapshot } from './snapshot.ts';
+
+type Json = Record<string, unknown>;
+
+/** As it comes over the network. */
+function received(): Json {
+  const last = { succeeded: false, at: '2026-11-22T11:07:13.000Z', tookMs: 5, errors: ['one'] };
+  const reload = { attempts: 3, failures: 1, isRunning: false, lastSuccessAt: '2026-11-22T11:07:13.000Z', last };
+  return JSON.parse(JSON.stringify(snapshot({ reload, notReady: ['draining'] }))) as Json;
+}
+
+function faultIn(value: unknown): string | undefined {
+  const faults: string[] = [];
+  return isSnapshot(value, '', faults) ? undefined : faults.join(' ');
+}
+
+/** The paths of all that is in it, as lists of keys. */
+function pathsOf(value: unknown, path: readonly string[] = []): readonly (readonly string[])[] {
+  const parts = typeof value === 'object' && value !== null ? Object.entries(value) : [];
+  return [path, ...parts.flatMap(([key, part]) => pathsOf(part, [...path, key]))];
+}
+
+function replaced(value: unknown, [key, ...rest]: readonly string[], by: unknown): unknown {
+  if (key === undefined) return by;
+  if (Array.isArray(value))
+    return value.map((each, index) => (String(index) === key ? replaced(each, rest, by) : each));
+  return isMap(value) ? { ...value, [key]: replaced(value[key], rest, by) } : value;
+}
+
+/** Whether a person could be shown it. */
+function isShown(value: unknown): boolean {
+  return !isSnapshot(value, '', []) || formatStatus(value, Date.UTC(2026, 10, 23)) !== '';
+}
+
+describe('isSnapshot', () => {
+  it('takes what a daemon serves, and keys that it does not know', () => {
+    expect(faultIn(received())).toBeUndefined();
+    expect(faultIn({ ...received(), later: [1] })).toBeUndefined();
+  });
+
+  it('takes no other kind of value in any place, and names the place', () => {
+    const paths = pathsOf(received());
+    expect(paths.length).toBeGreaterThan(80);
+    for (const path of paths) {
+      const name = path.reduce(
+        (all, key) => (/^\d+$/.test(key) ? `${all}[${key}]` : all === '' ? key : `${all}.${key}`),
+        '',
+      );
+      // A function stands for what is of no kind at all.
+      expect(faultIn(replaced(received(), path, () => {})), name).toBe(name);
+    }
+  });
+
+  it.each([
+    ['pid', JSON.parse('1e999') as number],
+    ['pid', '1'],
+    ['workerDeaths', -1],
+    ['workerDeaths', 1.5],
+    ['workerDeaths', 2 ** 60],
+    ['startedAt', 'soon'],
+    ['version', 'x'.repeat(257)],
+    ['state', 'constructor'],
+  ])('takes for %s no %s', (key, value) => {
+    expect(faultIn({ ...received(), [key]: value })).toBe(key);
+  });
+
+  it('takes no text and no name that is too long', () => {
+    expect(faultIn({ ...received(), notReady: ['x'.repeat(64 * 1024 + 1)] })).toBe('notReady[0]');
+    expect(faultIn({ ...received(), services: { ['x'.repeat(257)]: {} } })).toBe('services');
+  });
+
+  it('nothing that it takes breaks the table', () => {
+    const paths = pathsOf(received());
+    fc.assert(
+      fc.property(fc.constantFrom(...paths), fc.jsonValue(), (path, value) => {
+        expect(isShown(replaced(received(), path, value))).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+    fc.assert(fc.property(fc.jsonValue(), (value) => isShown(value)));
+  });
+});

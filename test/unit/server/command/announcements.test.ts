@@ -1,0 +1,48 @@
+import { expect, it } from 'vitest';
+import { warnOf } from '../../../../src/server/command/announcements.ts';
+import { load } from '../config/sources.ts';
+import { FakeLog } from '../../../support/fake-log.ts';
+
+const services = `
+  echo: { listen: ["tcp://localhost:1201", "udp://localhost:1201"] }
+  time: { listen: ["udp://localhost:1237"] }
+  daytime: { listen: ["unix:///run/daytime.sock"], maxConnections: 501 }`;
+
+const plenty = { limit: 1_000_000, open: 20 };
+
+it.each([
+  [0, 1501],
+  [2, 751],
+])('with %d workers a process has room for %d connections, or a warning says so', async (workers, configured) => {
+  const { config } = await load(`workers: ${workers}\nservices: ${services}`);
+  const log = new FakeLog();
+  const enough = configured + 64 + 8;
+  warnOf(config, log, { limit: enough, open: 20 });
+  warnOf(config, log, undefined);
+  expect(log.records).toEqual([]);
+  warnOf(config, log, { limit: enough - 1, open: 20 });
+  expect(log.records).toMatchObject([
+    { level: 'warn', fields: { configured, budget: configured - 1, openFilesLimit: enough - 1 } },
+  ]);
+});
+
+it.each([
+  ['qotd: { listen: ["tcp://localhost:1217"], dryRun: true }', 'dry run: rates and connection limits refuse nobody'],
+  [
+    'qotd: { listen: ["unix:///run/qotd.sock", "udp://localhost:1217"], proxyProtocol: { from: [10.0.0.1] } }',
+    'proxyProtocol is about TCP: these services have no TCP listener to read a header on',
+  ],
+])('names the services that may be a mistake: %s', async (qotd, message) => {
+  const { config } = await load(`services: ${services}\n  ${qotd}`);
+  const log = new FakeLog();
+  warnOf(config, log, plenty);
+  expect(log.records).toEqual([{ level: 'warn', fields: { services: ['qotd'] }, message }]);
+});
+
+it('says nothing of proxyProtocol where a listener may be TCP', async () => {
+  const proxied = 'listen: ["systemd:qotd"], proxyProtocol: { from: [10.0.0.1] }';
+  const { config } = await load(`services: ${services}\n  qotd: { ${proxied} }`);
+  const log = new FakeLog();
+  warnOf(config, log, plenty);
+  expect(log.records).toEqual([]);
+});

@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { formatExposure } from '../../../../src/server/command/exposure-table.ts';
+import type { RunningListener } from '../../../../src/server/running-daemon.ts';
+
+const listeners: readonly RunningListener[] = [
+  { service: 'echo', transport: 'tcp', address: '127.0.0.1', port: 7 },
+  { service: 'echo', transport: 'tcp', address: '::1', port: 7 },
+  { service: 'echo', transport: 'unix', address: '/run/echo.sock', port: 0 },
+  { service: 'time', transport: 'udp', address: '127.0.0.1', port: 37 },
+  { service: 'echo', transport: 'udp', address: '0.0.0.0', port: 7 },
+  { service: 'daytime', transport: 'udp', address: '::', port: 13 },
+  { service: 'daytime', transport: 'tcp', address: '::', port: 13 },
+];
+
+it('has a row for each kind of place that reaches something, the nearest first', () => {
+  const notes = new Map([
+    ['daytime', ['as allow says']],
+    ['echo', []],
+  ]);
+  expect(formatExposure(listeners, notes)).toBe(`\
+reachable from  services
+──────────────  ───────────────────────────────────
+this machine    echo, time (UDP)
+anywhere        echo (UDP), daytime (as allow says)
+`);
+});

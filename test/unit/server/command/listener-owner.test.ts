@@ -1,0 +1,342 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type IpAddress, parseIp } from '../../../../src/address/ip-address.ts';
+import {
+  isSmallservd,
+  parseStatus,
+  type ProcFiles,
+  tcpListeners,
+  unixListeners,
+  whyNotListener,
+} from '../../../../src/server/command/listener-owner.ts';
+
+function ip(text: string): IpAddress {
+  const address = parseIp(text);
+  if (address === undefined) throw new Error(text);
+  return address;
+}
+
+/** As Linux 6.1 printed it on x86-64. */
+const tcp = `\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode                                                     
+   0: 0100007F:2335 00000000:0000 0A 00000000:00000000 00:00000000 00000000 65534        0 777141 1 00000000c9e0faad 100 0 0 10 0                    
+   1: 00000000:2336 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 779444 1 000000007cddd4c9 100 0 0 10 0                    
+   2: 0200007F:2336 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 779445 1 000000007cddd4ca 100 0 0 10 0                    
+   3: 0100007F:2337 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 779446 1 000000007cddd4cb 20 4 30 10 -1                   
+   4: 0100007F:2338 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 0 1 000000007cddd4cc 100 0 0 10 0                         
+`;
+const tcp6 = `\
+  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000000000000000000001000000:2335 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 800001 1 00000000b1bdb8a3 100 0 0 10 0
+   1: 00000000000000000000000000000000:2339 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000   101        0 800002 1 00000000b1bdb8a4 100 0 0 10 0
+   2: B80D0120000000000000000001000000:2335 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000   102        0 800003 1 00000000b1bdb8a5 100 0 0 10 0
+   3: 0000000000000000FFFF00000100007F:233A 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000   103        0 800004 1 00000000b1bdb8a6 100 0 0 10 0
+`;
+
+describe('tcpListeners', () => {
+  const tables = { ipv4: tcp, ipv6: tcp6 };
+
+  it.each([
+    ['127.0.0.1', 0x2335, ['777141'], [65534]],
+    ['::1', 0x2335, ['800001'], [0]],
+    ['2001:db8::1', 0x2335, ['800003'], [102]],
+    ['127.0.0.1', 0x2336, ['779444'], [0]],
+    ['127.0.0.2', 0x2336, ['779445'], [1000]],
+    ['::1', 0x2336, [], []],
+    ['127.0.0.1', 0x2337, [], []],
+    ['127.0.0.1', 0x2338, [], []],
+    ['127.0.0.1', 0x2339, ['800002'], [101]],
+    ['::1', 0x2339, ['800002'], [101]],
+    ['127.0.0.1', 0x233a, ['800004'], [103]],
+    ['127.0.0.2', 0x2335, [], []],
+  ])('%s port %d: socket %j of %j', (address, port, inodes, uids) => {
+    const found = tcpListeners(tables, ip(address), port, 'LE');
+    expect(found.map(({ inode }) => inode)).toEqual(inodes);
+    expect(found.map(({ uid }) => uid)).toEqual(uids);
+  });
+
+  it('reads the numbers of a big-endian machine', () => {
+    const big = { ipv4: tcp.replaceAll('0100007F', '7F000001'), ipv6: '' };
+    expect(tcpListeners(big, ip('127.0.0.1'), 0x2335, 'BE')).toMatchObject([{ inode: '777141' }]);
+    expect(tcpListeners(big, ip('127.0.0.1'), 0x2335, 'LE')).toEqual([]);
+  });
+
+  it('finds nothing in junk', () => {
+    fc.assert(
+      fc.property(junkOf(tcp), junkOf(tcp6), fc.nat(65_535), (ipv4, ipv6, port) => {
+        for (const found of tcpListeners({ ipv4, ipv6 }, ip('127.0.0.1'), port, 'LE')) {
+          expect(found.inode).toMatch(/^[1-9]\d*$/);
+          expect(found.uid).toBeGreaterThanOrEqual(0);
+        }
+      }),
+    );
+  });
+});
+
+const unix = `\
+Num       RefCount Protocol Flags    Type St Inode Path
+00000000cf095e7b: 00000002 00000000 00010000 0001 01 776199 /run/smallservd/admin.sock
+00000000a92e5e0c: 00000003 00000000 00000000 0001 03 832248 /run/smallservd/admin.sock
+000000005c829e11: 00000003 00000000 00000000 0001 03 776793
+0000000068174680: 00000002 00000000 00010000 0001 01    17 /tmp/with a space.sock
+0000000068174681: 00000002 00000000 00010000 0005 01 776800 /run/packets.sock
+0000000068174682: 00000002 00000000 00000000 0002 01 776801 /run/datagrams.sock
+0000000068174683: 00000002 00000000 00010000 0001 01 776802 @/run/abstract
+`;
+
+describe('unixListeners', () => {
+  it.each([
+    [['/run/smallservd/admin.sock'], ['776199']],
+    [['/var/run/smallservd/admin.sock', '/run/smallservd/admin.sock'], ['776199']],
+    [['/tmp/with a space.sock'], ['17']],
+    [['/run/packets.sock'], []],
+    [['/run/datagrams.sock'], []],
+    [['/run/abstract'], []],
+    [['/run/smallservd'], []],
+    [[''], []],
+    [[], []],
+  ])('%j: socket %j', (paths, inodes) => {
+    expect(unixListeners(unix, paths).map(({ inode }) => inode)).toEqual(inodes);
+  });
+
+  it('finds nothing in junk', () => {
+    fc.assert(
+      fc.property(junkOf(unix), (table) => {
+        for (const { inode } of unixListeners(table, ['/run/smallservd/admin.sock']))
+          expect(inode).toMatch(/^[1-9]\d*$/);
+      }),
+    );
+  });
+});
+
+describe('parseStatus', () => {
+  const status =
+    'Name:\tnode\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t4711\nPid:\t4711\nPPid:\t42\nUid:\t0\t1\t2\t3\nGid:\t0\t0\t0\t0\n';
+
+  it('reads parent and users', () => {
+    expect(parseStatus(status)).toEqual({ parent: 42, uids: [0, 1, 2, 3] });
+  });
+
+  it('is not misled by a name', () => {
+    // The kernel escapes line ends in it.
+    expect(parseStatus(status.replace('node', 'x\\nPPid:\t7'))).toEqual({ parent: 42, uids: [0, 1, 2, 3] });
+  });
+
+  it('takes nothing else', () => {
+    for (const text of ['', 'PPid:\t1\n', 'Uid:\t1\t2\t3\t4\n', status.replace('42', '-1')])
+      expect(parseStatus(text)).toBeUndefined();
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => parseStatus(text) === undefined));
+  });
+});
+
+describe('isSmallservd', () => {
+  it.each([
+    [['node', '/usr/local/bin/smallservd'], '/usr/bin/node'],
+    [['/usr/bin/node', '/usr/lib/smallservd/dist/smallservd.js', '--config', 'x'], '/usr/bin/node'],
+    [['node', '--max-old-space-size=64', 'dist/smallservd.js'], '/opt/node/bin/node (deleted)'],
+    [['nodejs', 'smallservd'], '/usr/bin/nodejs'],
+    [['node', 'dist/smallservd.js'], undefined],
+  ])('%j of %s is', (args, executable) => {
+    expect(isSmallservd(`${args.join('\0')}\0`, executable)).toBe(true);
+  });
+
+  it.each([
+    [['node', 'smallservd.js.txt'], '/usr/bin/node'],
+    [['node', '/smallservd/server.js'], '/usr/bin/node'],
+    [['node', 'not-smallservd'], '/usr/bin/node'],
+    [['node', '--config=smallservd'], '/usr/bin/node/x'],
+    [['smallservd'], '/usr/bin/node'],
+    [['node', 'smallservd'], '/usr/bin/python3'],
+    [['vim', '/etc/smallservd'], '/usr/bin/vim'],
+    [['sleep', 'smallservd'], undefined],
+    [['sshd: smallservd [priv]'], undefined],
+    [[], undefined],
+  ])('%j of %s is not', (args, executable) => {
+    expect(isSmallservd(args.join('\0'), executable)).toBe(false);
+  });
+});
+
+/** A process as /proc shows it; `sockets` undefined: its descriptors are hidden. */
+interface FakeProcess {
+  readonly args?: string;
+  readonly parent?: number;
+  readonly uid?: number;
+  readonly sockets?: readonly string[] | undefined;
+}
+
+const daemon = 'node\0/usr/lib/smallservd/dist/smallservd.js\0';
+const admin = { address: '127.0.0.1', port: 0x2335 };
+const socketPath = { path: '/run/smallservd/admin.sock' };
+
+function proc(processes: Readonly<Record<number, FakeProcess>>, more: Partial<ProcFiles> = {}): ProcFiles {
+  const files = new Map([
+    ['self/net/tcp', tcp],
+    ['self/net/tcp6', tcp6],
+    ['self/net/unix', unix],
+  ]);
+  const links = new Map<string, string>();
+  const folders = new Map<string, readonly string[]>([['.', ['self', 'net', ...Object.keys(processes)]]]);
+  for (const [pid, { args = daemon, parent = 1, uid = 0, ...rest }] of Object.entries(processes)) {
+    files.set(`${pid}/status`, `Name:\tnode\nPPid:\t${parent}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\n`);
+    files.set(`${pid}/cmdline`, args);
+    const sockets = 'sockets' in rest ? rest.sockets : [];
+    if (sockets === undefined) continue;
+    links.set(`${pid}/exe`, `/usr/bin/${args.split('\0')[0]}`);
+    folders.set(`${pid}/fd`, ['0', ...sockets.map((_, index) => String(index + 3))]);
+    links.set(`${pid}/fd/0`, '/dev/null');
+    sockets.forEach((inode, index) => links.set(`${pid}/fd/${index + 3}`, `socket:[${inode}]`));
+  }
+  return {
+    read: (path) => files.get(path),
+    link: (path) => links.get(path),
+    list: (path) => folders.get(path),
+    namesOf: (file) => [file],
+    ownerOf: () => 0,
+    ownAddresses: [],
+    uid: 0,
+    ...more,
+  };
+}
+
+describe('whyNotListener', () => {
+  it.each([
+    ['the process that listens', { 50: { sockets: ['777141'] } }],
+    [
+      'one whose child listens',
+      { 50: {}, 51: { parent: 50, uid: 65534, args: 'node\0child.js\0', sockets: ['777141'] } },
+    ],
+  ])('takes %s', (_, processes) => {
+    expect(whyNotListener(50, admin, proc(processes))).toBeUndefined();
+  });
+
+  it('takes one behind a UNIX socket', () => {
+    expect(whyNotListener(50, socketPath, proc({ 50: { sockets: ['9', '776199'] } }))).toBeUndefined();
+    expect(whyNotListener(50, socketPath, proc({ 50: { sockets: ['832248'] } }))).toBe('it does not hold the socket');
+  });
+
+  it.each([-1, 0, -50, 1.5, 2 ** 22 + 1, 2 ** 31, 2 ** 32 + 50, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY])(
+    'takes %d for no process',
+    (pid) => {
+      expect(whyNotListener(pid, admin, proc({ [pid]: { sockets: ['777141'] } }))).toBe(
+        'that is not the id of a process',
+      );
+    },
+  );
+
+  const child = { parent: 50, uid: 65534, args: 'node\0child.js\0', sockets: ['777141'] };
+
+  it.each<[string, number, Readonly<Record<number, FakeProcess>>, string]>([
+    ['one that has gone', 50, {}, 'there is no such process here'],
+    ['init', 1, { 1: { args: '/sbin/init\0' } }, 'it is not smallservd'],
+    ['sshd', 60, { 60: { args: 'sshd: /usr/sbin/sshd -D\0' }, 50: child }, 'it is not smallservd'],
+    [
+      'its own parent, su',
+      60,
+      { 60: { args: 'su\0user\0' }, 50: { parent: 60, sockets: ['777141'] } },
+      'it is not smallservd',
+    ],
+    [
+      'a smallservd that listens elsewhere',
+      60,
+      { 60: { sockets: ['800001'] }, 50: child },
+      'it does not hold the socket',
+    ],
+    ['the grandparent of who listens', 60, { 60: {}, 50: { parent: 60 }, 51: child }, 'it does not hold the socket'],
+    [
+      'the child of who listens',
+      51,
+      { 50: { sockets: ['777141'] }, 51: { parent: 50 } },
+      'it does not hold the socket',
+    ],
+    [
+      'what calls itself so',
+      50,
+      { 50: { args: 'python3\0smallservd\0', sockets: ['777141'] } },
+      'it is not smallservd',
+    ],
+    ['one that hides from root', 50, { 50: { sockets: undefined } }, 'its descriptors cannot be read'],
+  ])('does not take %s', (_, pid, processes, why) => {
+    expect(whyNotListener(pid, admin, proc(processes))).toBe(why);
+  });
+
+  it('takes no address that is not of this machine, whoever listens on all here', () => {
+    const processes = { 50: { sockets: ['800002'] } };
+    const there = { address: '192.0.2.7', port: 0x2339 };
+    expect(whyNotListener(50, there, proc(processes))).toBe('the endpoint is not on this machine');
+    expect(whyNotListener(50, there, proc(processes, { ownAddresses: ['192.0.2.7'] }))).toBeUndefined();
+  });
+
+  it.each([0, 65534])('takes nobody where no socket listens: asked by user %d', (uid) => {
+    for (const at of [{ ...admin, port: 7 }, { path: '/not/listed' }])
+      expect(whyNotListener(50, at, proc({ 50: { uid, sockets: undefined } }, { uid }))).toBe(
+        'nobody listens there in this network namespace',
+      );
+  });
+
+  describe('where descriptors are hidden from their own user', () => {
+    const hidden = { 50: { uid: 65534, sockets: undefined } };
+
+    it('takes what is our own on both sides', () => {
+      expect(whyNotListener(50, admin, proc(hidden, { uid: 65534 }))).toBeUndefined();
+      expect(whyNotListener(50, socketPath, proc(hidden, { uid: 65534 }))).toBeUndefined();
+      expect(whyNotListener(50, socketPath, proc(hidden, { uid: 65534, ownerOf: () => 65534 }))).toBeUndefined();
+    });
+
+    it.each<[string, Readonly<Record<number, FakeProcess>>, object, Partial<ProcFiles>, RegExp]>([
+      [
+        "another user's socket",
+        { 50: { uid: 1000, sockets: undefined } },
+        admin,
+        { uid: 1000 },
+        /socket belongs to another/,
+      ],
+      [
+        "another user's process",
+        { 50: { uid: 1000, sockets: undefined } },
+        admin,
+        { uid: 65534 },
+        /^it belongs to another/,
+      ],
+      ["root's process", { 50: { sockets: undefined } }, admin, { uid: 65534 }, /^it belongs to another/],
+      ["another user's file", hidden, socketPath, { uid: 65534, ownerOf: () => 1000 }, /socket belongs to another/],
+      [
+        'a file that has gone',
+        hidden,
+        socketPath,
+        { uid: 65534, ownerOf: () => undefined },
+        /socket belongs to another/,
+      ],
+    ])('does not take %s', (_, processes, at, more, why) => {
+      expect(whyNotListener(50, at as typeof admin, proc(processes, more))).toMatch(why);
+    });
+  });
+
+  it('does not believe a table in which several sockets have the name, unless the file is of who holds one', () => {
+    const forged = proc({ 50: { uid: 102, sockets: ['4242'] } });
+    const read = (path: string): string | undefined =>
+      path === 'self/net/unix'
+        ? `${unix}00000000: 00000002 00000000 00010000 0001 01 4242 ${socketPath.path}\n`
+        : forged.read(path);
+    const owned = (uid: number): ProcFiles => ({ ...forged, read, ownerOf: () => uid });
+    expect(whyNotListener(50, socketPath, owned(1000))).toMatch(/^several sockets have this name/);
+    expect(whyNotListener(50, socketPath, owned(102))).toBeUndefined();
+    expect(whyNotListener(50, socketPath, owned(0))).toBeUndefined();
+  });
+
+  it('takes nothing of a system that tells nothing, or junk', () => {
+    fc.assert(
+      fc.property(fc.nat(2 ** 22), fc.func(fc.option(fc.string(), { nil: undefined })), (pid, read) => {
+        const files = proc({}, { read, link: read, list: (path) => read(path)?.split('') });
+        expect(whyNotListener(pid, admin, files)).toBeDefined();
+      }),
+    );
+  });
+});
+
+/** The text with parts taken out, doubled or replaced. */
+function junkOf(text: string): fc.Arbitrary<string> {
+  const cut = fc.tuple(fc.nat(text.length), fc.nat(60), fc.string({ unit: 'binary', maxLength: 20 }));
+  return fc
+    .array(cut, { minLength: 1, maxLength: 5 })
+    .map((cuts) => cuts.reduce((all, [at, length, by]) => all.slice(0, at) + by + all.slice(at + length), text));
+}

@@ -1,0 +1,55 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { whyOutOfReach } from '../../../../src/server/command/service-user-access.ts';
+
+/** Permission bits by path; every other folder is open to all. */
+function modes(special: Readonly<Record<string, number>> = {}): (path: string) => number {
+  return (path) => special[path] ?? 0o40755;
+}
+
+describe('whyOutOfReach', () => {
+  it.each(['/usr/bin/node', '/opt/node/bin/node', '/homes/node', '/rooted/node', '/node', '/var/tmpfiles/node'])(
+    '%s can be read',
+    (path) => {
+      expect(whyOutOfReach(path, modes())).toBeUndefined();
+    },
+  );
+
+  it.each([
+    ['/root/.nvm/versions/node/v20.20.2/bin/node', 'lies in /root, which is hidden from the service (ProtectHome)'],
+    ['/home/eve/smallservd', 'lies in /home, which is hidden from the service (ProtectHome)'],
+    ['/run/user/1000/node', 'lies in /run/user, which is hidden from the service (ProtectHome)'],
+    ['/tmp/node', 'lies in /tmp, which is hidden from the service (PrivateTmp)'],
+    ['/var/tmp/x/node', 'lies in /var/tmp, which is hidden from the service (PrivateTmp)'],
+    ['/home', 'lies in /home, which is hidden from the service (ProtectHome)'],
+  ])('%s is hidden, however open it is', (path, why) => {
+    expect(whyOutOfReach(path, modes())).toBe(why);
+  });
+
+  it('names the first folder that others may not enter, and its mode', () => {
+    const special = { '/opt/closed': 0o40750, '/opt/closed/deeper': 0o40700 };
+    const why = 'lies in /opt/closed, which other users may not enter (mode 750)';
+    expect(whyOutOfReach('/opt/closed/deeper/node', modes(special))).toBe(why);
+  });
+
+  it('does not need to list a folder, only to enter it', () => {
+    expect(whyOutOfReach('/opt/x/node', modes({ '/opt/x': 0o40711 }))).toBeUndefined();
+    expect(whyOutOfReach('/opt/x/node', modes({ '/opt/x': 0o40754 }))).toMatch(/^lies in \/opt\/x, .*\(mode 754\)$/);
+  });
+
+  it('must be able to read the file', () => {
+    const why = 'cannot be read by other users (mode 750)';
+    expect(whyOutOfReach('/opt/node', modes({ '/opt/node': 0o100750 }))).toBe(why);
+    expect(whyOutOfReach('/opt/node', modes({ '/opt/node': 0o100604 }))).toBeUndefined();
+  });
+
+  it('asks the bits for others alone: the user owns nothing and is in no group', () => {
+    const bits = fc.integer({ min: 0, max: 0o777 });
+    fc.assert(
+      fc.property(bits, bits, (folder, file) => {
+        const why = whyOutOfReach('/opt/node', modes({ '/opt': 0o40000 | folder, '/opt/node': 0o100000 | file }));
+        expect(why === undefined).toBe((folder & 0o001) !== 0 && (file & 0o004) !== 0);
+      }),
+    );
+  });
+});

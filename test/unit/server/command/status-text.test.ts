@@ -1,0 +1,52 @@
+import { expect, it } from 'vitest';
+import { formatSpan, formatStatus } from '../../../../src/server/command/status-text.ts';
+import { snapshot } from '../admin/snapshot.ts';
+
+const startedMs = Date.parse(snapshot().startedAt);
+
+it('a status is a table of workers and one of services', () => {
+  expect(formatStatus(snapshot(), startedMs + 3_723_000)).toBe(`\
+smallservd 1.2.3, process 4711, Node v20.20.2, up 1h 2m: ready
+config /etc/smallservd.yaml (0123456789ab); never reloaded
+
+worker  status   process  memory  lag
+──────  ───────  ───────  ──────  ──────
+1       ready    4712     64 MiB  2.0 ms
+2       waiting  –        –       –
+
+service  clients  accepted  refused  datagrams  replies  dropped  listens on
+───────  ───────  ────────  ───────  ─────────  ───────  ───────  ──────────────────────────────────────────────────
+echo     2        7         3        11         0        4        tcp://127.0.0.1:1201 udp://127.0.0.1:1201 (closed)
+`);
+});
+
+it('says why it is not ready, and how the last reload went', () => {
+  const last = { succeeded: false, at: '2026-11-22T11:07:13.000Z', tookMs: 5, errors: ['one', 'two'] };
+  const reload = { attempts: 3, failures: 1, isRunning: false, lastSuccessAt: null, last };
+  const text = formatStatus(snapshot({ notReady: ['starting'], reload }), startedMs + 6000);
+  expect(text).toContain('up 6s: NOT READY: starting\n');
+  expect(text).toContain('; 3 reloads, 1 failed; the last one, 5s ago, FAILED: one; two\n');
+});
+
+it.each([
+  [0, '0s'],
+  [999, '0s'],
+  [61_000, '1m 1s'],
+  [3_600_000, '1h 0m'],
+  [90_061_000, '1d 1h'],
+  [-5, '0s'],
+])('%d ms is %s', (ms, text) => {
+  expect(formatSpan(ms)).toBe(text);
+});
+
+it('has no place where a single cell costs its length a row', () => {
+  const [state] = snapshot().workers;
+  const workers = Array.from({ length: 150_000 }, (_, worker) => ({ ...state!, worker }));
+  const listeners = [{ service: 'echo', address: 'x'.repeat(2 ** 20), isOpen: true }];
+  const { services } = snapshot();
+  const text = formatStatus(
+    snapshot({ workers, listeners, services: { ...services, time: services['echo']! } }),
+    startedMs,
+  );
+  expect(text.length).toBeLessThan(10_000_000);
+});

@@ -1,0 +1,129 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { parse } from 'yaml';
+import { loadConfig, readConfigSource } from '../../../../src/server/config/load.ts';
+import { configReference } from '../../../../scripts/generate/config-reference.ts';
+import { commonSchema, ownSchema } from '../../../../src/server/config/schema.ts';
+import { services } from '../../../../src/services/index.ts';
+
+const root = fileURLToPath(new URL('../../../..', import.meta.url));
+
+async function addresses(file: string | undefined): Promise<Record<string, readonly string[]>> {
+  const { config } = await loadConfig(await readConfigSource(file, {}, []), { importModules: true });
+  return Object.fromEntries(config.services.map(({ name, listen }) => [name, listen.map(({ text }) => text)]));
+}
+
+describe('the configs that are shipped', () => {
+  test('without a name, the one on localhost', async () => {
+    const ports = { daytime: 1200, echo: 1201, discard: 1209, systat: 1211, qotd: 1217, chargen: 1219, time: 1237 };
+    const expected = Object.entries(ports).map(([name, port]) => [
+      name,
+      [`tcp://localhost:${port}`, `udp://localhost:${port}`],
+    ]);
+    expect(await addresses(undefined)).toEqual(Object.fromEntries(expected));
+  });
+
+  test('the ports of IANA on all interfaces', async () => {
+    const udp = new Set(['echo', 'discard', 'daytime', 'time']);
+    const expected = services.map(({ name, port }) => [
+      name,
+      [`tcp://*:${port}`, ...(udp.has(name) ? [`udp://*:${port}`] : [])],
+    ]);
+    expect(await addresses(`${root}config/well-known.yaml`)).toEqual(Object.fromEntries(expected));
+  });
+
+  test('the same services on sockets that systemd passes', async () => {
+    const udp = new Set(['echo', 'discard', 'daytime', 'time']);
+    const expected = services.map(({ name }) => [
+      name,
+      [`systemd:${name}-tcp`, ...(udp.has(name) ? [`systemd:${name}-udp`] : [])],
+    ]);
+    expect(await addresses(`${root}config/sockets.yaml`)).toEqual(Object.fromEntries(expected));
+  });
+
+  test.each([
+    ['smallservd.yaml', 'tcp://127.0.0.1:9013'],
+    ['well-known.yaml', 'tcp://127.0.0.1:9013'],
+    ['sockets.yaml', 'systemd:admin'],
+  ])('every key of %s is documented, and has its default', async (file, adminListen) => {
+    const { workers, log, shutdown, reload, admin, defaults, ...rest } = parse(
+      readFileSync(`${root}config/${file}`, 'utf8'),
+    ) as Record<string, unknown>;
+    expect(Object.keys(rest)).toEqual(['services']);
+    const plain = 'services: { echo: { listen: tcp://:0 } }';
+    const environment = { directory: dirname(root), env: {}, sets: [] };
+    const spoken = { workers, log, shutdown, reload, admin, defaults, services: { echo: { listen: 'tcp://:0' } } };
+    const said = await loadConfig(
+      { ...environment, name: 'said', text: undefined, tree: spoken },
+      { importModules: true },
+    );
+    const silent = await loadConfig({ ...environment, name: 'silent', text: plain }, { importModules: true });
+    // Off unless a config says otherwise; the shipped ones do.
+    expect(said.config.admin.listen?.text).toBe(adminListen);
+    expect(said.config).toEqual({ ...silent.config, admin: said.config.admin });
+  });
+});
+
+describe('the reference', () => {
+  const reference = readFileSync(`${root}docs/CONFIG.md`, 'utf8');
+
+  test('is what the schema says: npm run docs', () => {
+    expect(reference).toBe(configReference());
+  });
+
+  test('has every key and option', () => {
+    const keys = [commonSchema, ownSchema, ...services.map(({ options }) => options)].flatMap((each) =>
+      Object.keys(each),
+    );
+    expect(keys.length).toBeGreaterThan(25);
+    expect(keys.filter((key) => !reference.includes(`| \`${key}\`<br>`) && !reference.includes(`| \`${key}.`))).toEqual(
+      [],
+    );
+  });
+
+  test('no option of a built-in service hides a key that all services have', () => {
+    const common = new Set(Object.keys({ ...commonSchema, ...ownSchema }));
+    const hidden = services.flatMap(({ name, options }) =>
+      Object.keys(options)
+        .filter((key) => common.has(key))
+        .map((key) => `${name}.${key}`),
+    );
+    expect(hidden).toEqual([]);
+  });
+});
+
+describe('a config that cannot be read', () => {
+  test.each([
+    ['/nonexistent/x.yaml', 'cannot read the config /nonexistent/x.yaml: there is no such file'],
+    ['/', 'cannot read the config /: it is a directory'],
+  ])('%s', async (file, message) => {
+    await expect(readConfigSource(file, {}, [])).rejects.toMatchObject({
+      code: 'CONFIG_UNREADABLE',
+      message,
+      exitCode: 78,
+    });
+  });
+
+  test('because it is not text', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'smallservd-config-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'config');
+    writeFileSync(file, new Uint8Array([0x61, 0xff]));
+    await expect(readConfigSource(file, {}, [])).rejects.toMatchObject({
+      code: 'CONFIG_UNREADABLE',
+      message: `cannot read the config ${file}: it is not UTF-8 text`,
+      exitCode: 78,
+    });
+  });
+
+  test('a source can be cloned, and holds no more of the environment than is ours', async () => {
+    const source = await readConfigSource(undefined, { SMALLSERVD_WORKERS: '0', SECRET: 'x' }, ['log.level=warn']);
+    expect(source.env).toEqual({ SMALLSERVD_WORKERS: '0' });
+    expect(structuredClone(source)).toEqual(source);
+    const { config } = await loadConfig(structuredClone(source), { importModules: true });
+    expect(config).toMatchObject({ workers: 0, log: { level: 'warn' } });
+  });
+});

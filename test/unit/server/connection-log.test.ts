@@ -1,0 +1,176 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { BudgetedLog } from '../../../src/server/budgeted-log.ts';
+import { type ClosedClient, ConnectionLog } from '../../../src/server/connection-log.ts';
+import { newServiceCounters, type ServiceCounters } from '../../../src/server/counters.ts';
+import type { Endpoint } from '../../../src/service.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { FakeLog } from '../../support/fake-log.ts';
+
+const ipv4: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 40_000 };
+const unix: Endpoint = { family: 'unix', address: '', port: 0 };
+const client: ClosedClient = {
+  peer: ipv4,
+  uid: undefined,
+  via: undefined,
+  local: '192.0.2.9:7',
+  openedAtMs: 1000,
+  received: 12,
+  sent: 34,
+};
+
+let clock: FakeClock;
+let log: FakeLog;
+let budgeted: BudgetedLog;
+let counters: ServiceCounters;
+let connections: ConnectionLog;
+
+beforeEach(() => {
+  log = new FakeLog();
+  counters = newServiceCounters();
+  clock = new FakeClock();
+  budgeted = new BudgetedLog(log, clock, 1);
+  connections = new ConnectionLog('info', budgeted, counters);
+});
+
+/** What each summary says. */
+function summaries(): readonly object[] {
+  return log.records.filter(({ message }) => message === 'refused or dropped').map(({ fields }) => fields);
+}
+
+describe('the line for a closed client', () => {
+  it('says peer, local address, bytes in and out, milliseconds and reason', () => {
+    connections.closed(client, 1234.6, 'completed');
+    const fields = {
+      peer: '192.0.2.1:40000',
+      local: '192.0.2.9:7',
+      bytesIn: 12,
+      bytesOut: 34,
+      ms: 235,
+      reason: 'completed',
+    };
+    expect(log.records).toEqual([{ level: 'info', fields, message: 'closed' }]);
+  });
+
+  it('names the proxy that spoke for it', () => {
+    connections.closed({ ...client, via: '192.0.2.8:50000' }, 1234.6, 'completed');
+    expect(log.records[0]?.fields).toMatchObject({ peer: '192.0.2.1:40000', via: '192.0.2.8:50000' });
+  });
+
+  it.each<[Endpoint, string, number?]>([
+    [ipv4, '192.0.2.1:40000'],
+    [{ family: 'ipv6', address: '2001:db8::1', port: 40_000 }, '[2001:db8::1]:40000'],
+    [unix, 'unix'],
+    [unix, 'unix:0', 0],
+    [unix, 'unix:1000', 1000],
+  ])('names %j', (peer, name, uid) => {
+    connections.closed({ ...client, peer, uid }, 2000, 'idle');
+    expect(log.records[0]?.fields['peer']).toBe(name);
+  });
+
+  it.each(['debug', 'info', 'warn'] as const)('has the level of log.connections: %s', (level) => {
+    new ConnectionLog(level, budgeted, counters).closed(client, 2000, 'idle');
+    expect(log.records.map((each) => each.level)).toEqual([level]);
+  });
+
+  it('is not written, nor counted as left out, where log.connections is off', () => {
+    const off = new ConnectionLog('off', budgeted, counters);
+    for (let turn = 0; turn < 200; turn += 1) off.closed(client, 2000, 'idle');
+    off.summarise();
+    expect(log.records).toEqual([]);
+  });
+
+  it('is left out past the budget of the service, and counted in one summary', () => {
+    for (let turn = 0; turn < 250; turn += 1) connections.closed(client, 5000, 'completed');
+    expect(log.records).toHaveLength(80);
+    connections.summarise();
+    expect(summaries()).toEqual([{ linesNotLogged: 170 }]);
+    connections.summarise();
+    expect(summaries()).toHaveLength(1);
+  });
+});
+
+describe('the summary', () => {
+  it('is not written when nothing happened', () => {
+    connections.summarise();
+    expect(log.records).toEqual([]);
+  });
+
+  it('says what was refused and dropped since the last one, by reason', () => {
+    counters.stream.refused.denied = 2;
+    counters.datagram.dropped.rate = 1_000_000;
+    connections.summarise();
+    counters.stream.refused.limit = 1;
+    counters.datagram.dropped.rate += 5;
+    connections.summarise();
+    connections.summarise();
+    expect(summaries()).toEqual([
+      { refused: { denied: 2 }, dropped: { rate: 1_000_000 } },
+      { refused: { limit: 1 }, dropped: { rate: 5 } },
+    ]);
+    expect(log.records.every(({ level }) => level === 'warn')).toBe(true);
+  });
+
+  it('has a line of its own for what only a dry run let happen', () => {
+    counters.stream.wouldRefuse.rate = 3;
+    counters.datagram.wouldDrop.rate = 7;
+    connections.summarise();
+    connections.summarise();
+    expect(log.records).toEqual([
+      {
+        level: 'warn',
+        fields: { wouldRefuse: { rate: 3 }, wouldDrop: { rate: 7 } },
+        message: 'dry run: these would have been refused or dropped',
+      },
+    ]);
+  });
+});
+
+describe('errors', () => {
+  it('a service that throws: the first error of a period is logged whole, the others are counted', () => {
+    const errors = [new Error('one'), new Error('two'), new Error('three')];
+    for (const error of errors) connections.serviceFailed(error, client);
+    connections.summarise();
+    connections.serviceFailed(new Error('four'));
+    const logged = log.records.filter(({ level }) => level === 'error').map(({ fields }) => fields);
+    expect(logged).toEqual([{ peer: '192.0.2.1:40000', err: errors[0] }, { err: new Error('four') }]);
+    expect(summaries()).toEqual([{ errorsNotLogged: 2 }]);
+  });
+
+  it('a service that throws while the budget is spent: the first error that can be is logged whole', () => {
+    for (let turn = 0; turn < 101; turn += 1) connections.muted('192.0.2.1:7');
+    connections.serviceFailed(new Error('one'));
+    clock.advance(1000);
+    const error = new Error('two');
+    connections.serviceFailed(error);
+    expect(log.records.filter(({ level }) => level === 'error').map(({ fields }) => fields)).toEqual([{ err: error }]);
+    connections.summarise();
+    expect(summaries()).toEqual([{ linesNotLogged: 2, errorsNotLogged: 1 }]);
+  });
+
+  it.each(['debug', 'info', 'warn'] as const)('have room, however many clients come and go at level %s', (level) => {
+    const told = new ConnectionLog(level, budgeted, counters);
+    for (let turn = 0; turn < 200; turn += 1) told.closed(client, 0, 'completed');
+    told.serviceFailed(new Error('one'));
+    told.muted('192.0.2.1:7');
+    told.listenerFailed(new Error('two'));
+    expect(log.records.slice(-3).map((each) => each.level)).toEqual(['error', 'warn', 'error']);
+    expect(log.records).toHaveLength(83);
+  });
+
+  it('a muted peer and a listener that fails have a line of their own', () => {
+    const error = new Error('broken');
+    connections.muted('192.0.2.1:7');
+    connections.listenerFailed(error);
+    expect(log.records.map(({ level, fields }) => [level, fields])).toEqual([
+      ['warn', { peer: '192.0.2.1:7' }],
+      ['error', { err: error }],
+    ]);
+  });
+
+  it('what a peer sent never becomes part of a message', () => {
+    const hostile = '\u001b[2J{"level":"error"}\n';
+    connections.closed({ ...client, peer: { ...ipv4, address: hostile } }, 2000, 'idle');
+    connections.serviceFailed(new Error(hostile), client);
+    for (const { message } of log.records) expect(message).toMatch(/^[\w ;,:]+$/);
+  });
+});

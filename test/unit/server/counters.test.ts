@@ -1,0 +1,63 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { addServiceCounters, newServiceCounters, nonZero, type ServiceCounters } from '../../../src/server/counters.ts';
+
+/** Every count in counters, by its path. */
+function flatten(counts: object, path = ''): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(counts).flatMap(([key, value]): (readonly [string, number])[] =>
+      typeof value === 'number' ? [[path + key, value]] : Object.entries(flatten(value as object, `${path + key}.`)),
+    ),
+  );
+}
+
+/** Counters in which every count is different. */
+function filled(start: number): ServiceCounters {
+  let next = start;
+  const fill = (counts: object): object =>
+    Object.fromEntries(
+      Object.entries(counts).map(([key, value]) => [key, typeof value === 'number' ? next++ : fill(value as object)]),
+    );
+  return fill(newServiceCounters()) as ServiceCounters;
+}
+
+describe('newServiceCounters', () => {
+  it('begins at zero, for every reason of the closed sets', () => {
+    const counters = newServiceCounters();
+    expect(new Set(Object.values(flatten(counters)))).toEqual(new Set([0]));
+    const closed = 'completed client-reset client-lost idle stalled lifetime quota evicted shutdown service-error';
+    expect(Object.keys(counters.stream.closed)).toEqual(closed.split(' '));
+    expect(Object.keys(counters.stream.refused)).toEqual(['proxy-header', 'denied', 'limit', 'source-limit', 'rate']);
+    expect(Object.keys(counters.stream.wouldRefuse)).toEqual(['limit', 'source-limit', 'rate']);
+    expect(Object.keys(counters.datagram.wouldDrop)).toEqual(['rate']);
+    const dropped = 'source-port source-address denied rate loop amplification busy service-error';
+    expect(Object.keys(counters.datagram.dropped)).toEqual(dropped.split(' '));
+  });
+
+  it('shares nothing', () => {
+    newServiceCounters().stream.closed.idle += 1;
+    expect(newServiceCounters().stream.closed.idle).toBe(0);
+  });
+});
+
+describe('addServiceCounters', () => {
+  it('adds every count, in place, and leaves what is added alone', () => {
+    fc.assert(
+      fc.property(fc.nat(1000), fc.nat(1000), (one, other) => {
+        const [total, more] = [filled(one), filled(other)];
+        const before = flatten(total);
+        const added = flatten(more);
+        addServiceCounters(total, more);
+        expect(flatten(more)).toEqual(added);
+        const sums = Object.entries(before).map(([path, count]) => [path, count + (added[path] ?? Number.NaN)]);
+        expect(flatten(total)).toEqual(Object.fromEntries(sums));
+      }),
+    );
+  });
+});
+
+describe('nonZero', () => {
+  it('keeps what is not zero', () => {
+    expect(nonZero({ denied: 0, limit: 2, rate: 0 })).toEqual({ limit: 2 });
+  });
+});

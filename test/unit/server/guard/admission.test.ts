@@ -1,0 +1,637 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { StreamLimits } from '../../../../src/server/guard/limits.ts';
+import {
+  Admission,
+  type RefuseReason,
+  type SourceCount,
+  type WouldRefuseReason,
+} from '../../../../src/server/guard/admission.ts';
+import { DescriptorBudget } from '../../../../src/server/guard/descriptor-budget.ts';
+import { isUnixUser, type Source } from '../../../../src/server/guard/source-prefix.ts';
+import type { Place } from '../../../../src/server/guard/source-tree.ts';
+import { access, ip, seededRandom, streamLimits } from './fixtures.ts';
+
+interface Around {
+  /** Descriptors for clients. */
+  budget?: number;
+  onWouldRefuse?: (reason: WouldRefuseReason) => void;
+}
+
+/** One that was let in. */
+interface Client {
+  readonly text: string;
+  readonly place: Place;
+}
+
+/** The clients of one service, by the text of their source. */
+class Clients {
+  readonly admission: Admission;
+  /** Those who are there, idle longest first. */
+  here: readonly Client[] = [];
+  /** Those who had to go. */
+  evicted: readonly Client[] = [];
+
+  constructor(subject: Admission) {
+    this.admission = subject;
+  }
+
+  /** Why it is refused; undefined: it is here. */
+  admit(text: string, nowMs = 0): RefuseReason | undefined {
+    const place = this.admission.admit(source(text), nowMs);
+    if (typeof place === 'string') return place;
+    const client: Client = { text, place };
+    place.holder = {
+      evict: () => {
+        this.here = this.here.filter((other) => other !== client);
+        this.evicted = [...this.evicted, client];
+      },
+    };
+    this.here = [...this.here, client];
+    return undefined;
+  }
+
+  /** The one of that source who has been idle longest goes by himself; false: there is none. */
+  release(text: string): boolean {
+    const client = this.here.find((each) => each.text === text);
+    if (client === undefined) return false;
+    this.here = this.here.filter((other) => other !== client);
+    this.admission.release(client.place);
+    return true;
+  }
+
+  /** The same one sends something. */
+  renew(text: string): void {
+    const client = this.here.find((each) => each.text === text);
+    if (client === undefined) return;
+    client.place.renew();
+    this.here = [...this.here.filter((other) => other !== client), client];
+  }
+
+  get active(): number {
+    return this.admission.active;
+  }
+
+  topSources(count: number): readonly SourceCount[] {
+    return this.admission.topSources(count);
+  }
+
+  reserve(): RefuseReason | undefined {
+    return this.admission.reserve();
+  }
+
+  cancel(): void {
+    this.admission.cancel();
+  }
+}
+
+function admission(
+  limits: Partial<StreamLimits> = {},
+  lists: Parameters<typeof access>[0] = {},
+  { budget = Infinity, onWouldRefuse = () => {} }: Around = {},
+): Clients {
+  return new Clients(
+    new Admission({
+      limits: { ...streamLimits, ...limits },
+      access: access(lists),
+      descriptors: new DescriptorBudget(budget, 1, { onShortage() {}, onRelief() {} }).share(),
+      random: seededRandom(1),
+      onWouldRefuse,
+    }),
+  );
+}
+
+/** An address, `unix:1000`, or `unix` for a user who is not known. */
+function source(text: string): Source {
+  if (text === 'unix') return { uid: undefined };
+  return text.startsWith('unix:') ? { uid: Number(text.slice(5)) } : ip(text);
+}
+
+/** What becomes of these clients, one after the other. */
+function outcomes(subject: Clients, sources: readonly string[], nowMs = 0): (RefuseReason | undefined)[] {
+  return sources.map((text) => subject.admit(text, nowMs));
+}
+
+const no = undefined;
+const everybody = { allow: [], deny: ['0.0.0.0/0', '::/0'] };
+
+describe('Admission', () => {
+  it.each([
+    ['denied by deny', { deny: ['192.0.2.0/24'] }, '192.0.2.1', 'denied'],
+    ['denied by allow', { allow: ['10.0.0.0/8'] }, '192.0.2.1', 'denied'],
+    ['a UNIX client is never denied by deny', everybody, 'unix', no],
+    ['a UNIX client is never denied by allow', { allow: ['10.0.0.0/8'] }, 'unix', no],
+    ['exempt sources may be denied', { deny: ['127.0.0.1'], exempt: ['127.0.0.1'] }, '127.0.0.1', 'denied'],
+  ])('%s', (_rule, lists, text, reason) => {
+    const subject = admission({}, lists);
+    expect(subject.admit(text)).toBe(reason);
+    expect(subject.active).toBe(reason === undefined ? 1 : 0);
+  });
+
+  it.each([
+    ['an IPv4 address is a source', ['192.0.2.1', '192.0.2.1', '192.0.2.2'], [no, 'source-limit', no]],
+    [
+      'an IPv6 /64 is a source',
+      ['2001:db8:1:2::1', '2001:db8:1:2:ffff::1', '2001:db8:1:3::1'],
+      [no, 'source-limit', no],
+    ],
+    ['a UNIX user is a source', ['unix:0', 'unix:0', 'unix:1000', 'unix:65534'], [no, 'source-limit', no, no]],
+    ['UNIX clients of whom nothing is known are one source', ['unix', 'unix', 'unix:0'], [no, 'source-limit', no]],
+    ['a UNIX client is nobody else', ['unix:0', 'unix', '::', '0.0.0.0'], [no, no, no, no]],
+    ['mapped addresses are IPv4', ['192.0.2.1', '::ffff:192.0.2.1'], [no, 'source-limit']],
+  ] as const)('%s', (_rule, sources, reasons) => {
+    expect(outcomes(admission({ maxConnectionsPerSource: 1 }), sources)).toEqual(reasons);
+  });
+
+  it.each([
+    ['IPv4', { ipv4: 24, ipv6: 64 }, ['192.0.2.1', '192.0.2.255', '192.0.3.1'], [no, 'source-limit', no]],
+    ['IPv6', { ipv4: 32, ipv6: 48 }, ['2001:db8:1:2::1', '2001:db8:1:3::1', '2001:db8:2::1'], [no, 'source-limit', no]],
+    [
+      'IPv6, below a word',
+      { ipv4: 32, ipv6: 20 },
+      ['2001:db8::1', '2001:0fff::1', '2001:1000::1'],
+      [no, 'source-limit', no],
+    ],
+    [
+      'all of IPv4 as one bit tells',
+      { ipv4: 1, ipv6: 64 },
+      ['1.0.0.1', '127.0.0.1', '128.0.0.1'],
+      [no, 'source-limit', no],
+    ],
+  ] as const)('a source has as many bits as sourcePrefix says: %s', (_family, sourcePrefix, sources, reasons) => {
+    const subject = admission({ maxConnectionsPerSource: 1, sourcePrefix });
+    expect(outcomes(subject, sources)).toEqual(reasons);
+    subject.release(sources[0]);
+    expect(subject.admit(sources[0])).toBeUndefined();
+  });
+
+  it('names the sources with the most connections by their prefix', () => {
+    const subject = admission({ sourcePrefix: { ipv4: 24, ipv6: 48 } });
+    outcomes(subject, ['192.0.2.1', '192.0.2.2', '192.0.2.3', '2001:db8::1', '2001:db8:0:5::1', 'unix']);
+    expect(subject.topSources(3)).toEqual([
+      { source: '192.0.2.0/24', connections: 3 },
+      { source: '2001:db8::/48', connections: 2 },
+      { source: 'unix', connections: 1 },
+    ]);
+    const usual = admission();
+    outcomes(usual, ['255.0.2.1', '2001:db8:ffff:ffff::1']);
+    expect(usual.topSources(2).map((each) => each.source)).toEqual(['255.0.2.1', '2001:db8:ffff:ffff::/64']);
+  });
+
+  it('refuses past maxConnections, exempt or not, until one is released', () => {
+    const subject = admission({ maxConnections: 2 }, { exempt: ['127.0.0.1'] });
+    expect(outcomes(subject, ['192.0.2.1', 'unix', '192.0.2.2', '127.0.0.1'])).toEqual([no, no, 'limit', 'limit']);
+    expect(subject.active).toBe(2);
+    subject.release('unix');
+    expect(outcomes(subject, ['127.0.0.1', 'unix'])).toEqual([no, 'limit']);
+  });
+
+  it('refuses past maxConnectionsPerSource until one is released', () => {
+    const subject = admission({ maxConnectionsPerSource: 2 });
+    expect(outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.1'])).toEqual([no, no, 'source-limit']);
+    subject.release('192.0.2.1');
+    expect(outcomes(subject, ['192.0.2.1', '192.0.2.1'])).toEqual([no, 'source-limit']);
+  });
+
+  it.each(['192.0.2.1', '2001:db8::1', 'unix'])('refuses past the rate: %s', (text) => {
+    const subject = admission({ connectionRate: { perSecond: 1, burst: 2 } });
+    expect(outcomes(subject, [text, text, text, '198.51.100.1'])).toEqual([no, no, 'rate', no]);
+    expect(outcomes(subject, [text, text], 1000)).toEqual([no, 'rate']);
+  });
+
+  it('exempt sources skip the rate and the limit per source', () => {
+    const subject = admission(
+      { maxConnectionsPerSource: 1, connectionRate: { perSecond: 1, burst: 1 } },
+      { exempt: ['127.0.0.0/8'] },
+    );
+    expect(outcomes(subject, ['127.0.0.1', '127.0.0.1', '127.0.0.1'])).toEqual([no, no, no]);
+    expect(subject.active).toBe(3);
+    for (let at = 0; at < 3; at++) subject.release('127.0.0.1');
+    expect(subject.active).toBe(0);
+  });
+
+  it.each([
+    ['denied before limit', { maxConnections: 0 }, { deny: ['192.0.2.1'] }, 'denied'],
+    ['limit before source-limit', { maxConnections: 0, maxConnectionsPerSource: 0 }, {}, 'limit'],
+    [
+      'source-limit before rate',
+      { maxConnectionsPerSource: 0, connectionRate: { perSecond: 1, burst: 0 } },
+      {},
+      'source-limit',
+    ],
+    ['rate last', { connectionRate: { perSecond: 1, burst: 0 } }, {}, 'rate'],
+  ])('the order of the rules: %s', (_rule, limits, lists, reason) => {
+    expect(admission(limits, lists).admit('192.0.2.1')).toBe(reason);
+  });
+
+  it('a refused client charges no rate and counts nowhere', () => {
+    const subject = admission({ maxConnectionsPerSource: 1, connectionRate: { perSecond: 0, burst: 2 } });
+    expect(outcomes(subject, ['192.0.2.1', ...Array.from({ length: 10 }, () => '192.0.2.1')]).at(-1)).toBe(
+      'source-limit',
+    );
+    expect(subject.active).toBe(1);
+    subject.release('192.0.2.1');
+    expect(subject.admit('192.0.2.1')).toBeUndefined();
+  });
+
+  it('refuses as limit where no descriptor is left, and charges nothing for it', () => {
+    const subject = admission({ connectionRate: { perSecond: 0, burst: 2 } }, {}, { budget: 1 });
+    expect(outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.1'])).toEqual([no, 'limit', 'limit']);
+    subject.release('192.0.2.1');
+    expect(outcomes(subject, ['192.0.2.1', '192.0.2.1'])).toEqual([no, 'limit']);
+  });
+
+  it('a refused client takes no descriptor', () => {
+    const subject = admission({ maxConnectionsPerSource: 1 }, { deny: ['198.51.100.1'] }, { budget: 2 });
+    outcomes(subject, ['192.0.2.1', '192.0.2.1', '198.51.100.1']);
+    expect(outcomes(subject, ['192.0.2.2', '192.0.2.3'])).toEqual([no, 'limit']);
+  });
+
+  it('a reserved place counts as a connection and a descriptor, until it is cancelled', () => {
+    const subject = admission({ maxConnections: 2 });
+    expect([subject.reserve(), subject.reserve(), subject.reserve()]).toEqual([no, no, 'limit']);
+    expect(outcomes(subject, ['192.0.2.1'])).toEqual(['limit']);
+    subject.cancel();
+    expect(outcomes(subject, ['192.0.2.1', '192.0.2.1'])).toEqual([no, 'limit']);
+    expect(subject.reserve()).toBe('limit');
+    const poor = admission({}, {}, { budget: 1 });
+    expect([poor.reserve(), poor.reserve()]).toEqual([no, 'limit']);
+    expect(outcomes(poor, ['192.0.2.1'])).toEqual(['limit']);
+    poor.cancel();
+    expect(outcomes(poor, ['192.0.2.1'])).toEqual([no]);
+  });
+
+  it('gives a place back once', () => {
+    const subject = admission({ maxConnections: 2 });
+    outcomes(subject, ['192.0.2.1', '192.0.2.1']);
+    const [first] = subject.here;
+    if (first === undefined) throw new Error('nobody is here');
+    for (let turn = 0; turn < 3; turn++) subject.admission.release(first.place);
+    expect(subject.active).toBe(1);
+    expect(outcomes(subject, ['192.0.2.1', '192.0.2.1'])).toEqual([no, 'limit']);
+  });
+});
+
+describe('networks', () => {
+  const fives = {
+    maxConnections: 20,
+    maxConnectionsPerSource: 4,
+    networkShare: { ipv6Prefix56: 25, ipv6Prefix48: 50 },
+  };
+  /** The sources of one /56, a /64 each. */
+  const ofOne56 = Array.from({ length: 6 }, (_, index) => `2001:db8:0:1${index}::1`);
+  /** Those of one /48, a /56 each. */
+  const ofOne48 = Array.from({ length: 11 }, (_, index) => `2001:db8:0:${index}00::1`);
+
+  it('a /56 has its share, however many sources it has', () => {
+    const subject = admission(fives);
+    expect(outcomes(subject, ofOne56)).toEqual([no, no, no, no, no, 'source-limit']);
+    expect(outcomes(subject, ['2001:db8:0:200::1'])).toEqual([no]);
+    subject.release(ofOne56[2] ?? '');
+    expect(outcomes(subject, [ofOne56[5] ?? '', ofOne56[0] ?? ''])).toEqual([no, 'source-limit']);
+  });
+
+  it('a /48 has its share, however many networks it has', () => {
+    const subject = admission(fives);
+    expect(outcomes(subject, ofOne48)).toEqual([...Array.from({ length: 10 }, () => no), 'source-limit']);
+    expect(outcomes(subject, ['2001:db8:1::1', '192.0.2.1', 'unix:0'])).toEqual([no, no, no]);
+  });
+
+  it.each([
+    ['rounds up', 7, 25, 2],
+    ['is never below 1', 3, 1, 1],
+    ['of all is no limit', 6, 100, 6],
+  ])('a share %s', (_rule, maxConnections, percent, most) => {
+    const networkShare = { ipv6Prefix56: percent, ipv6Prefix48: percent };
+    const subject = admission({ maxConnections, networkShare });
+    expect(outcomes(subject, ofOne56).filter((reason) => reason === undefined)).toHaveLength(most);
+  });
+
+  it.each([
+    [49, '2001:db8:0:8000::1', '2001:db8:0:0::1', [no, 'source-limit']],
+    [48, '2001:db8:0:1::1', '2001:db8:0:0::1', [no, no]],
+    [56, '2001:db8:0:1::1', '2001:db8:0:0::1', [no, no]],
+    [57, '2001:db8:0:80::1', '2001:db8:0:0::1', [no, 'source-limit']],
+  ])('a share is only for networks larger than a source of /%i', (ipv6, one, other, reasons) => {
+    const share56 = { ipv6Prefix56: 1, ipv6Prefix48: 100 };
+    const share48 = { ipv6Prefix56: 100, ipv6Prefix48: 1 };
+    const subject = admission({
+      maxConnections: 100,
+      sourcePrefix: { ipv4: 32, ipv6 },
+      networkShare: ipv6 < 56 ? share48 : share56,
+    });
+    expect(outcomes(subject, [one, other])).toEqual(reasons);
+  });
+
+  it('exempt sources are not concerned, and do not count', () => {
+    const subject = admission(fives, { exempt: ['2001:db8:0:10::/63'] });
+    expect(outcomes(subject, [...ofOne56, ...ofOne56.slice(0, 2)])).toEqual(Array.from({ length: 8 }, () => no));
+    expect(outcomes(subject, [ofOne56[2] ?? '', ofOne56[2] ?? ''])).toEqual([no, 'source-limit']);
+  });
+
+  it('a dry run counts what a share would refuse', () => {
+    const reasons: WouldRefuseReason[] = [];
+    const onWouldRefuse = (reason: WouldRefuseReason): void => void reasons.push(reason);
+    const subject = admission({ ...fives, dryRun: true }, {}, { onWouldRefuse });
+    expect(outcomes(subject, ofOne56)).toEqual(Array.from({ length: 6 }, () => no));
+    expect(reasons).toEqual(['source-limit']);
+  });
+});
+
+describe('a full service', () => {
+  const full = { maxConnections: 4 };
+
+  it('evicts the client idle longest of the largest source for one who has less', () => {
+    const subject = admission(full);
+    outcomes(subject, ['192.0.2.1', '192.0.2.2', '192.0.2.1', '192.0.2.1']);
+    const [first, , second] = subject.here;
+    subject.renew('192.0.2.1');
+    expect(outcomes(subject, ['198.51.100.1'])).toEqual([no]);
+    expect(subject.evicted).toEqual([second]);
+    expect(subject.active).toBe(4);
+    // What the evicted client still says, and its end, change nothing.
+    second?.place.renew();
+    subject.admission.release(second?.place as Place);
+    expect(subject.active).toBe(4);
+    expect(subject.here).toContain(first);
+  });
+
+  it.each([
+    ['one of the largest source itself', ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.1'], '192.0.2.1', false],
+    ['all have one each', ['192.0.2.1', '192.0.2.2', '192.0.2.3', 'unix'], '192.0.2.4', false],
+    ['it would have as many then', ['192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.3'], '192.0.2.2', false],
+    ['it would have less then', ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2'], '192.0.2.2', true],
+    ['a /48 is compared as one', ['2001:db8::1', '2001:db8:0:100::1', '192.0.2.1', '192.0.2.2'], '192.0.2.3', true],
+    ['a newcomer of a large /48', ['2001:db8::1', '2001:db8:0:1::1', 'unix:1', 'unix:1'], '2001:db8:0:2::1', false],
+    ['another /48', ['2001:db8::1', '2001:db8:0:1::1', 'unix:1', 'unix:2'], '2001:db8:1::1', true],
+    ['a UNIX user gives way', ['unix:1', 'unix:1', 'unix:2', '192.0.2.1'], 'unix:3', true],
+  ])('whom it lets in: %s', (_case, before, newcomer, isAdmitted) => {
+    const subject = admission({ ...full, networkShare: { ipv6Prefix56: 100, ipv6Prefix48: 100 } });
+    outcomes(subject, before);
+    expect(outcomes(subject, [newcomer])).toEqual([isAdmitted ? no : 'limit']);
+    expect(subject.evicted).toHaveLength(isAdmitted ? 1 : 0);
+    expect(subject.active).toBe(4);
+  });
+
+  it('looks for the largest /56 of the largest /48, and for the largest /64 of that', () => {
+    const subject = admission({ maxConnections: 8, networkShare: { ipv6Prefix56: 100, ipv6Prefix48: 100 } });
+    // The /48 has five; its two /56 have two, in one /64, and three.
+    const [alone, pair, single] = ['2001:db8::1', '2001:db8:0:101::1', '2001:db8:0:102::1'];
+    outcomes(subject, [alone, alone, single, pair, pair, '192.0.2.1', '192.0.2.1', '192.0.2.1']);
+    outcomes(subject, ['198.51.100.1']);
+    expect(subject.evicted.map(({ text }) => text)).toEqual([pair]);
+  });
+
+  it('evicts nobody for one whom another rule refuses', () => {
+    const rates = { connectionRate: { perSecond: 0, burst: 3 } };
+    const subject = admission({ ...full, ...rates, maxConnectionsPerSource: 3 }, { deny: ['198.51.100.1'] });
+    outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.2']);
+    expect(subject.here.map(({ text }) => text).sort()).toEqual(['192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.2']);
+    expect(outcomes(subject, ['198.51.100.1', '192.0.2.1', '192.0.2.3'])).toEqual(['denied', 'limit', no]);
+    const spent = admission({ ...full, ...rates });
+    outcomes(spent, ['192.0.2.2', '192.0.2.2', '192.0.2.2']);
+    for (let turn = 0; turn < 3; turn++) spent.release('192.0.2.2');
+    outcomes(spent, ['192.0.2.1', '192.0.2.1', '192.0.2.1', 'unix']);
+    expect(outcomes(spent, ['192.0.2.2'])).toEqual(['rate']);
+    expect(spent.evicted).toEqual([]);
+  });
+
+  it('never evicts exempt clients, but lets them in where they have less', () => {
+    const subject = admission(full, { exempt: ['127.0.0.0/8'] });
+    outcomes(subject, ['127.0.0.1', '127.0.0.1', '127.0.0.1', '192.0.2.1']);
+    expect(outcomes(subject, ['192.0.2.2', '192.0.2.1'])).toEqual(['limit', 'limit']);
+    const other = admission(full, { exempt: ['127.0.0.0/8'] });
+    outcomes(other, ['192.0.2.1', '192.0.2.1', '192.0.2.1', '127.0.0.1']);
+    expect(outcomes(other, ['127.0.0.1', '127.0.0.1'])).toEqual([no, 'limit']);
+    expect(outcomes(other, ['127.0.0.2', '127.0.0.3'])).toEqual([no, 'limit']);
+  });
+
+  it('is no reason to evict where a place is only reserved', () => {
+    const subject = admission(full);
+    outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.1']);
+    expect([subject.reserve(), subject.reserve()]).toEqual([no, 'limit']);
+    expect(subject.evicted).toEqual([]);
+    // One who says who he is finds his place.
+    subject.cancel();
+    expect(outcomes(subject, ['192.0.2.1'])).toEqual([no]);
+    expect(subject.evicted).toEqual([]);
+  });
+
+  it('evicts nobody in a dry run', () => {
+    const subject = admission({ ...full, dryRun: true });
+    outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2']);
+    expect([subject.active, subject.evicted]).toEqual([5, []]);
+  });
+
+  it('does the same for a descriptor, and within the service', () => {
+    const told: string[] = [];
+    const budget = new DescriptorBudget(4, 2, { onShortage: () => told.push('shortage'), onRelief() {} });
+    const [mine, theirs] = [budget.share(), budget.share()].map((descriptors) => {
+      const limits = { ...streamLimits, maxConnectionsPerSource: 100 };
+      const rest = { access: access(), random: seededRandom(1), onWouldRefuse() {} };
+      return new Clients(new Admission({ limits, descriptors, ...rest }));
+    });
+    if (mine === undefined || theirs === undefined) throw new Error('two services');
+    outcomes(mine, ['192.0.2.1', '192.0.2.1', '192.0.2.1']);
+    expect(outcomes(theirs, ['192.0.2.2'])).toEqual([no]);
+    expect(outcomes(mine, ['192.0.2.2'])).toEqual([no]);
+    expect([mine.active, mine.evicted.length, theirs.evicted.length, told]).toEqual([3, 1, 0, ['shortage']]);
+    expect(outcomes(theirs, ['192.0.2.3'])).toEqual(['limit']);
+    expect(told).toEqual(['shortage']);
+    expect(mine.release('192.0.2.2')).toBe(true);
+    expect(outcomes(theirs, ['192.0.2.3', '192.0.2.3'])).toEqual([no, 'limit']);
+  });
+});
+
+/** For the clients that come and go, with those of their sources to which limits do not apply. */
+const exempt = ['127.0.0.0/8', '2001:db8:0:2::/64'];
+
+function isBound(text: string): boolean {
+  return text !== '127.0.0.1' && text !== '2001:db8:0:2::1';
+}
+
+/**
+ * The networks that hold a source, the largest first, and the source itself, as text that says nothing but which is
+ * which.
+ */
+function pathOf(text: string, { ipv4, ipv6 }: StreamLimits['sourcePrefix']): readonly string[] {
+  const from = source(text);
+  if (isUnixUser(from)) return [text];
+  const bits = [from.w0, from.w1, from.w2, from.w3].map((word) => word.toString(2).padStart(32, '0')).join('');
+  if (!text.includes(':')) return [bits.slice(0, 96 + ipv4)];
+  return [48, 56]
+    .filter((prefix) => prefix < ipv6)
+    .concat(ipv6)
+    .map((prefix) => `six ${bits.slice(0, prefix)}`);
+}
+
+describe('whatever comes and goes', () => {
+  const sources = [
+    '2001:db8::1',
+    '2001:db8:0:1::1',
+    '2001:db8:0:2::1',
+    '2001:db8:0:100::1',
+    '2001:db8:0:101::1',
+    '2001:db8:1::1',
+    '2001:db8:1:100::1',
+    '192.0.2.1',
+    '192.0.2.2',
+    '127.0.0.1',
+    'unix:0',
+    'unix:1000',
+    'unix',
+  ];
+  const steps = fc.array(
+    fc.record({
+      text: fc.constantFrom(...sources),
+      does: fc.constantFrom('come', 'come', 'come', 'go', 'say', 'reserve', 'cancel'),
+    }),
+    { maxLength: 200 },
+  );
+  const settings = fc.record({
+    maxConnections: fc.integer({ min: 1, max: 16 }),
+    maxConnectionsPerSource: fc.integer({ min: 1, max: 8 }),
+    networkShare: fc.record({
+      ipv6Prefix56: fc.integer({ min: 1, max: 100 }),
+      ipv6Prefix48: fc.integer({ min: 1, max: 100 }),
+    }),
+    sourcePrefix: fc.record({ ipv4: fc.integer({ min: 1, max: 32 }), ipv6: fc.integer({ min: 1, max: 64 }) }),
+  });
+  /** Reserved places are within it, since they have descriptors as well. */
+  const budgets = fc.integer({ min: 1, max: 20 });
+
+  it('is what a list of the open connections would do', () => {
+    fc.assert(
+      fc.property(steps, settings, budgets, (list, setting, budget) => {
+        const { maxConnections, maxConnectionsPerSource, networkShare, sourcePrefix } = setting;
+        const rates = { connectionRate: { perSecond: Infinity, burst: 1 } };
+        const subject = admission({ ...setting, ...rates }, { exempt }, { budget });
+        let reserved = 0;
+        const path = (text: string): readonly string[] => pathOf(text, sourcePrefix);
+        /** Of those who may be evicted, how many there are in a network; of all, where `all`. */
+        const count = (network: string | undefined, here: readonly Client[], all = false): number =>
+          here.filter(({ text }) => (all || isBound(text)) && path(text).includes(network ?? '')).length;
+        const mostOf = (level: number, levels: number): number => {
+          if (level === levels - 1) return maxConnectionsPerSource;
+          const share = level === 0 ? networkShare.ipv6Prefix48 : networkShare.ipv6Prefix56;
+          return share === 100 ? Infinity : Math.ceil((maxConnections * share) / 100);
+        };
+        const come = (text: string): void => {
+          const { here, evicted } = subject;
+          const top = path(text)[0];
+          const largest = Math.max(0, ...here.map((each) => count(path(each.text)[0], here)));
+          const isFull = here.length + reserved >= Math.min(maxConnections, budget);
+          const mayEvict = largest > count(top, here, true) + 1;
+          const isOver =
+            isBound(text) &&
+            path(text).some((network, level, all) => count(network, here) >= mostOf(level, all.length));
+          const reason = isFull && !mayEvict ? 'limit' : isOver ? 'source-limit' : undefined;
+          expect(subject.admit(text)).toBe(reason);
+          const gone = subject.evicted.slice(evicted.length);
+          expect(gone).toHaveLength(isFull && reason === undefined ? 1 : 0);
+          for (const victim of gone) {
+            expect(isBound(victim.text)).toBe(true);
+            // At each level its network is the largest there is in the one above.
+            for (const [level, network] of path(victim.text).entries()) {
+              const above = path(victim.text)[level - 1];
+              const peers = here.filter((each) => above === undefined || path(each.text).includes(above));
+              const sizes = peers.map((each) => count(path(each.text)[level], here));
+              expect(count(network, here)).toBe(Math.max(...sizes));
+            }
+            const own = path(victim.text).at(-1);
+            expect(here.find((each) => isBound(each.text) && path(each.text).at(-1) === own)).toBe(victim);
+          }
+        };
+        for (const { text, does } of list) {
+          if (does === 'come') come(text);
+          if (does === 'go') subject.release(text);
+          if (does === 'say') subject.renew(text);
+          if (does === 'reserve') {
+            const isFull = subject.here.length + reserved >= Math.min(maxConnections, budget);
+            expect(subject.reserve()).toBe(isFull ? 'limit' : undefined);
+            if (!isFull) reserved += 1;
+          }
+          if (does === 'cancel' && reserved > 0) {
+            reserved -= 1;
+            subject.cancel();
+          }
+          expect(subject.active).toBe(subject.here.length);
+          expect(subject.active + reserved).toBeLessThanOrEqual(maxConnections);
+          const bySource = new Map<string, number>();
+          for (const each of subject.here) {
+            const own = path(each.text).at(-1) ?? '';
+            bySource.set(own, (bySource.get(own) ?? 0) + 1);
+          }
+          const sizes = [...bySource.values()].sort((one, other) => other - one);
+          expect(subject.topSources(100).map(({ connections }) => connections)).toEqual(sizes);
+        }
+      }),
+    );
+  });
+
+  it('a newcomer from a network of its own is let in where another one has two', () => {
+    const arrivals = fc.array(fc.constantFrom(...sources.filter((text) => text !== '127.0.0.1')), { maxLength: 60 });
+    fc.assert(
+      fc.property(arrivals, fc.integer({ min: 2, max: 12 }), (list, maxConnections) => {
+        const subject = admission({ maxConnections, networkShare: { ipv6Prefix56: 100, ipv6Prefix48: 100 } });
+        outcomes(subject, list);
+        const tops = subject.here.map(({ text }) => pathOf(text, streamLimits.sourcePrefix)[0]);
+        const isUneven = new Set(tops).size < tops.length;
+        const isFull = tops.length === maxConnections;
+        expect(subject.admit('203.0.113.1')).toBe(isFull && !isUneven ? 'limit' : undefined);
+      }),
+    );
+  });
+
+  it('comes to rest: sources that keep coming do not evict each other for ever', () => {
+    const several = fc.uniqueArray(fc.constantFrom(...sources), { minLength: 2, maxLength: 8 });
+    fc.assert(
+      fc.property(several, fc.integer({ min: 1, max: 12 }), (from, maxConnections) => {
+        const subject = admission({ maxConnections });
+        const comeAll = (): number => {
+          const before = subject.evicted.length;
+          outcomes(subject, from);
+          return subject.evicted.length - before;
+        };
+        for (let turn = 0; turn < maxConnections * maxConnections; turn++) comeAll();
+        expect(comeAll()).toBe(0);
+      }),
+    );
+  });
+});
+
+describe('a dry run', () => {
+  const narrow = {
+    maxConnections: 3,
+    maxConnectionsPerSource: 1,
+    connectionRate: { perSecond: 1, burst: 1 },
+    dryRun: true,
+  };
+
+  function dryRun(around: Around = {}): { subject: Clients; reasons: WouldRefuseReason[] } {
+    const reasons: WouldRefuseReason[] = [];
+    const onWouldRefuse = (reason: WouldRefuseReason): void => void reasons.push(reason);
+    return { subject: admission(narrow, { deny: ['198.51.100.1'] }, { onWouldRefuse, ...around }), reasons };
+  }
+
+  it('admits whom the limits would refuse, and tells by which', () => {
+    const { subject, reasons } = dryRun();
+    expect(outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.3'])).toEqual([no, no, no, no]);
+    expect(reasons).toEqual(['source-limit', 'limit']);
+    for (const text of ['192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.3']) subject.release(text);
+    expect(subject.active).toBe(0);
+    expect(outcomes(subject, ['192.0.2.1'])).toEqual([no]);
+    expect(reasons).toEqual(['source-limit', 'limit', 'rate']);
+  });
+
+  it('denies all the same, and has no more descriptors than there are', () => {
+    const { subject, reasons } = dryRun({ budget: 1 });
+    expect(outcomes(subject, ['198.51.100.1', '192.0.2.1', '192.0.2.2'])).toEqual(['denied', no, 'limit']);
+    expect(reasons).toEqual([]);
+  });
+
+  it('has a place for a client that has not said who it is', () => {
+    const { subject } = dryRun();
+    expect(Array.from({ length: 4 }, () => subject.reserve())).toEqual([no, no, no, no]);
+  });
+});

@@ -1,0 +1,202 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Deadline, Deadlines, sweepPeriodMs } from '../../../../src/server/guard/deadlines.ts';
+import { streamLimits } from './fixtures.ts';
+
+const limits = { ...streamLimits, idleTimeoutMs: 1000, stallTimeoutMs: 400, maxLifetimeMs: 5000, lingerTimeoutMs: 200 };
+const never = {
+  ...streamLimits,
+  idleTimeoutMs: Infinity,
+  stallTimeoutMs: Infinity,
+  maxLifetimeMs: Infinity,
+  lingerTimeoutMs: Infinity,
+};
+
+/** A look: the time, bytes received and sent so far, bytes pending, and what passes. */
+type Look = readonly [nowMs: number, received: number, sent: number, pending: number, passed: Deadline | undefined];
+
+const no = undefined;
+
+const cases: readonly [string, readonly Look[]][] = [
+  [
+    'idle: a client that never does anything',
+    [
+      [10_999, 0, 0, 0, no],
+      [11_000, 0, 0, 0, 'idle'],
+    ],
+  ],
+  [
+    'idle: what the client sends starts it anew',
+    [
+      [10_500, 1, 0, 0, no],
+      [11_499, 1, 0, 0, no],
+      [11_500, 1, 0, 0, 'idle'],
+    ],
+  ],
+  [
+    'idle: what the client takes starts it anew',
+    [
+      [10_500, 0, 1, 0, no],
+      [11_499, 0, 1, 0, no],
+      [11_500, 0, 1, 0, 'idle'],
+    ],
+  ],
+  [
+    'stalled: from the look that first finds bytes waiting',
+    [
+      [10_100, 9, 0, 9, no],
+      [10_499, 9, 0, 9, no],
+      [10_500, 9, 0, 9, 'stalled'],
+    ],
+  ],
+  [
+    'stalled: taking a byte starts it anew',
+    [
+      [10_100, 0, 5, 9, no],
+      [10_400, 0, 6, 8, no],
+      [10_799, 0, 6, 8, no],
+      [10_800, 0, 6, 8, 'stalled'],
+    ],
+  ],
+  [
+    'stalled: sending does not help the client',
+    [
+      [10_100, 1, 0, 9, no],
+      [10_300, 2, 0, 9, no],
+      [10_500, 3, 0, 9, 'stalled'],
+    ],
+  ],
+  [
+    'stalled: not while nothing waits',
+    [
+      [10_100, 9, 0, 9, no],
+      [10_400, 9, 9, 0, no],
+      [10_900, 9, 9, 0, no],
+    ],
+  ],
+  [
+    'stalled: counts anew after nothing waited',
+    [
+      [10_100, 9, 0, 9, no],
+      [10_300, 9, 9, 0, no],
+      [10_600, 18, 9, 9, no],
+      [10_999, 18, 9, 9, no],
+      [11_000, 18, 9, 9, 'stalled'],
+    ],
+  ],
+  [
+    'lifetime: however busy',
+    [
+      [10_900, 1, 1, 0, no],
+      [11_800, 2, 2, 0, no],
+      [12_700, 3, 3, 0, no],
+      [13_600, 4, 4, 0, no],
+      [14_500, 5, 5, 0, no],
+      [14_999, 6, 6, 0, no],
+      [15_000, 7, 7, 0, 'lifetime'],
+    ],
+  ],
+  [
+    'lifetime goes before the others',
+    [
+      [10_001, 1, 0, 9, no],
+      [15_000, 1, 0, 9, 'lifetime'],
+    ],
+  ],
+  [
+    'stalled goes before idle',
+    [
+      [10_001, 1, 0, 9, no],
+      [12_000, 1, 0, 9, 'stalled'],
+    ],
+  ],
+];
+
+describe('Deadlines', () => {
+  it.each(cases)('%s', (_rule, looks) => {
+    const deadlines = new Deadlines(limits, 10_000);
+    const passed = looks.map(([nowMs, received, sent, pending]) => deadlines.passed(nowMs, received, sent, pending));
+    expect(passed).toEqual(looks.map((look) => look[4]));
+  });
+
+  it('linger: counts from finished, and nothing else does', () => {
+    const deadlines = new Deadlines({ ...limits, lingerTimeoutMs: 20_000 }, 0);
+    deadlines.finished(100);
+    expect(deadlines.passed(20_099, 0, 0, 0)).toBeUndefined();
+    expect(deadlines.passed(20_100, 0, 0, 0)).toBe('linger');
+  });
+
+  it('linger: what the client still sends does not prolong it', () => {
+    const deadlines = new Deadlines(limits, 0);
+    deadlines.finished(0);
+    expect(deadlines.passed(199, 1000, 0, 0)).toBeUndefined();
+    expect(deadlines.passed(200, 2000, 0, 0)).toBe('linger');
+  });
+
+  it('linger: finishing again does not prolong it', () => {
+    const deadlines = new Deadlines(limits, 0);
+    deadlines.finished(0);
+    deadlines.finished(150);
+    expect(deadlines.passed(200, 0, 0, 0)).toBe('linger');
+  });
+
+  it.each([
+    ['open', false],
+    ['finished', true],
+  ])('Infinity never passes: %s', (_state, finish) => {
+    const deadlines = new Deadlines(never, 0);
+    if (finish) deadlines.finished(1);
+    expect(deadlines.passed(10, 0, 0, 5)).toBeUndefined();
+    expect(deadlines.passed(1e15, 0, 0, 5)).toBeUndefined();
+  });
+
+  it('a client cut as idle or stalled was so for the whole timeout, and at most two sweeps more', () => {
+    const acts = fc.array(
+      fc.record({ waitMs: fc.integer({ min: 1, max: 900 }), sends: fc.nat(1), queue: fc.nat(2), takes: fc.nat(3) }),
+    );
+    const sweepMs = sweepPeriodMs(limits);
+    fc.assert(
+      fc.property(acts, (list) => {
+        const deadlines = new Deadlines({ ...limits, maxLifetimeMs: Infinity }, 0);
+        const client = { received: 0, sent: 0, pending: 0, activeMs: 0, behindMs: Infinity };
+        let nextLookMs = sweepMs;
+        let nowMs = 0;
+        for (const act of [...list, { waitMs: 5000, sends: 0, queue: 0, takes: 0 }]) {
+          nowMs += act.waitMs;
+          for (; nextLookMs <= nowMs; nextLookMs += sweepMs) {
+            const passed = deadlines.passed(nextLookMs, client.received, client.sent, client.pending);
+            const idleMs = nextLookMs - client.activeMs;
+            const stalledMs = nextLookMs - client.behindMs;
+            if (passed === 'idle') expect(idleMs).toBeGreaterThanOrEqual(limits.idleTimeoutMs);
+            if (passed === 'stalled') expect(stalledMs).toBeGreaterThanOrEqual(limits.stallTimeoutMs);
+            if (passed !== undefined) return;
+            expect(idleMs).toBeLessThan(limits.idleTimeoutMs + 2 * sweepMs);
+            expect(stalledMs).toBeLessThan(limits.stallTimeoutMs + 2 * sweepMs);
+          }
+          const taken = Math.min(client.pending + act.queue, act.takes);
+          client.received += act.sends;
+          client.sent += taken;
+          client.pending += act.queue - taken;
+          if (taken > 0 || act.sends > 0) client.activeMs = nowMs;
+          if (client.pending === 0) client.behindMs = Infinity;
+          else if (taken > 0 || client.behindMs === Infinity) client.behindMs = nowMs;
+        }
+        expect.fail('nothing passed in the end');
+      }),
+    );
+  });
+});
+
+describe('sweepPeriodMs', () => {
+  it.each([
+    ['at most a second', streamLimits, 1000],
+    ['a quarter of the shortest: idle', { ...streamLimits, idleTimeoutMs: 400 }, 100],
+    ['a quarter of the shortest: stall', { ...streamLimits, stallTimeoutMs: 400 }, 100],
+    ['a quarter of the shortest: lifetime', { ...streamLimits, maxLifetimeMs: 400 }, 100],
+    ['a quarter of the shortest: linger', { ...streamLimits, lingerTimeoutMs: 400 }, 100],
+    ['at least 10 ms', { ...streamLimits, idleTimeoutMs: 1 }, 10],
+    ['a second when all are infinite', never, 1000],
+  ])('%s', (_rule, timeouts, periodMs) => {
+    expect(sweepPeriodMs(timeouts)).toBe(periodMs);
+  });
+});

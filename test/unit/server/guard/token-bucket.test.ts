@@ -1,0 +1,192 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Rate } from '../../../../src/server/guard/limits.ts';
+import { TokenBucket, TokenTable } from '../../../../src/server/guard/token-bucket.ts';
+import { seededRandom } from './fixtures.ts';
+
+/** How many of `tries` takes at the same time succeed. */
+function taken(take: () => boolean, tries: number): number {
+  return Array.from({ length: tries }, take).filter(Boolean).length;
+}
+
+/** The textbook's bucket, in integers: a token is worth `intervalMs`. */
+class NaiveBucket {
+  readonly #intervalMs: number;
+  readonly #capacityMs: number;
+  #levelMs: number;
+  #lastMs = 0;
+
+  constructor(intervalMs: number, burst: number) {
+    this.#intervalMs = intervalMs;
+    this.#capacityMs = burst * intervalMs;
+    this.#levelMs = this.#capacityMs;
+  }
+
+  take(nowMs: number): boolean {
+    this.#levelMs = Math.min(this.#levelMs + nowMs - this.#lastMs, this.#capacityMs);
+    this.#lastMs = nowMs;
+    if (this.#levelMs < this.#intervalMs) return false;
+    this.#levelMs -= this.#intervalMs;
+    return true;
+  }
+}
+
+const intervals = fc.constantFrom(1, 2, 4, 5, 10, 20, 50, 100, 500, 1000);
+const bursts = fc.integer({ min: 1, max: 20 });
+
+const forms: readonly [string, (rate: Rate) => { take(nowMs: number): boolean }][] = [
+  ['TokenBucket', (rate) => new TokenBucket(rate)],
+  [
+    'TokenTable, of each source,',
+    (rate) => {
+      const table = new TokenTable(rate, seededRandom(1));
+      return { take: (nowMs) => table.take(0, 0xc0000201, nowMs) };
+    },
+  ],
+];
+
+describe.each(forms)('%s', (_name, create) => {
+  it.each([1, 3, 7, 400, 20_000])('starts full: a burst of %d', (burst) => {
+    for (const perSecond of [1, 3, 7, 200, 20_000]) {
+      const bucket = create({ perSecond, burst });
+      expect(
+        taken(() => bucket.take(123_456.789), burst + 5),
+        `${perSecond} a second`,
+      ).toBe(burst);
+    }
+  });
+
+  it('gives a token back after its interval, not before', () => {
+    const bucket = create({ perSecond: 10, burst: 2 });
+    expect(taken(() => bucket.take(1000), 3)).toBe(2);
+    expect(bucket.take(1099)).toBe(false);
+    expect(bucket.take(1100)).toBe(true);
+    expect(bucket.take(1100)).toBe(false);
+  });
+
+  it('never holds more than the burst', () => {
+    const bucket = create({ perSecond: 10, burst: 2 });
+    expect(taken(() => bucket.take(0), 3)).toBe(2);
+    expect(taken(() => bucket.take(3_600_000), 5)).toBe(2);
+  });
+
+  it('charges nothing for a refused request', () => {
+    const bucket = create({ perSecond: 1, burst: 1 });
+    expect(bucket.take(0)).toBe(true);
+    expect(taken(() => bucket.take(500), 1000)).toBe(0);
+    expect(bucket.take(1000)).toBe(true);
+  });
+
+  it.each([1, 5, Infinity])('never refuses at an infinite rate with a burst of %d', (burst) => {
+    const bucket = create({ perSecond: Infinity, burst });
+    expect(taken(() => bucket.take(1), 10_000)).toBe(10_000);
+  });
+
+  it('never refuses with an infinite burst', () => {
+    const bucket = create({ perSecond: 1, burst: Infinity });
+    expect(taken(() => bucket.take(1), 10_000)).toBe(10_000);
+  });
+
+  it('never fills again at a rate of 0', () => {
+    const bucket = create({ perSecond: 0, burst: 3 });
+    expect(taken(() => bucket.take(0), 10)).toBe(3);
+    expect(bucket.take(1e10)).toBe(false);
+  });
+
+  it('always refuses with a burst of 0', () => {
+    expect(taken(() => create({ perSecond: 10, burst: 0 }).take(5000), 10)).toBe(0);
+  });
+
+  it('decides as the textbook bucket does', () => {
+    fc.assert(
+      fc.property(intervals, bursts, fc.array(fc.integer({ min: 0, max: 300 })), (intervalMs, burst, steps) => {
+        const bucket = create({ perSecond: 1000 / intervalMs, burst });
+        const naive = new NaiveBucket(intervalMs, burst);
+        let nowMs = 0;
+        for (const step of steps) {
+          nowMs += step;
+          expect(bucket.take(nowMs)).toBe(naive.take(nowMs));
+        }
+      }),
+    );
+  });
+});
+
+describe('TokenBucket.ready', () => {
+  it('says what take would, and takes nothing', () => {
+    const bucket = new TokenBucket({ perSecond: 1, burst: 1 });
+    expect(taken(() => bucket.ready(0), 5)).toBe(5);
+    expect(bucket.take(0)).toBe(true);
+    expect(bucket.ready(999)).toBe(false);
+    expect(bucket.ready(1000)).toBe(true);
+  });
+});
+
+describe('TokenTable', () => {
+  const single = { perSecond: 1, burst: 1 };
+
+  it('counts each source by itself', () => {
+    const table = new TokenTable(single, seededRandom(1));
+    expect(table.take(0, 1, 0)).toBe(true);
+    expect(table.take(0, 1, 0)).toBe(false);
+    expect(table.take(0, 2, 0)).toBe(true);
+    expect(table.take(1, 1, 0)).toBe(true);
+    expect(table.take(0x80000000, 0xffffff00, 0)).toBe(true);
+    // The same words, signed.
+    expect(table.take(0x80000000 | 0, 0xffffff00 | 0, 0)).toBe(false);
+  });
+
+  it('uses every byte of both words', () => {
+    const table = new TokenTable(single, seededRandom(1));
+    const sources = [0, ...Array.from({ length: 32 }, (_, bit) => 2 ** bit)];
+    expect(sources.filter((high) => !table.take(high, 0, 0))).toEqual([]);
+    expect(sources.slice(1).filter((low) => !table.take(0, low, 0))).toEqual([]);
+  });
+
+  it('spoils an innocent source only where both slots are shared: about 1 in 16 * 16', () => {
+    const random = seededRandom(7);
+    const tries = 4000;
+    let spoilt = 0;
+    for (let run = 0; run < tries; run++) {
+      const table = new TokenTable(single, random, 16);
+      taken(() => table.take(0, 1, 0), 100);
+      if (!table.take(0, 2, 0)) spoilt++;
+    }
+    // One row would spoil 250, both of them 16.
+    expect(spoilt).toBeGreaterThan(4);
+    expect(spoilt).toBeLessThan(40);
+  });
+
+  it('keeps a flood out of the way of 1,000 other sources', () => {
+    const table = new TokenTable(single, seededRandom(3));
+    taken(() => table.take(0, 0x0a000000, 0), 10_000);
+    const refused = Array.from({ length: 1000 }, (_, at) => table.take(0, 0xc0000000 + at * 256, 0)).filter(
+      (ok) => !ok,
+    );
+    expect(refused.length).toBeLessThanOrEqual(5);
+  });
+
+  it('depends on the seed', () => {
+    const patterns = Array.from({ length: 10 }, (_, seed) => {
+      const table = new TokenTable(single, seededRandom(seed), 2);
+      return Array.from({ length: 32 }, (__, source) => table.take(0, source, 0)).join();
+    });
+    expect(new Set(patterns).size).toBeGreaterThan(1);
+  });
+
+  it('never gives a source more than a bucket of its own would, however many slots are shared', () => {
+    const requests = fc.array(fc.record({ source: fc.nat(9), step: fc.nat(3) }), { minLength: 100, maxLength: 400 });
+    fc.assert(
+      fc.property(requests, fc.integer(), bursts, (list, seed, burst) => {
+        const table = new TokenTable({ perSecond: 100, burst }, seededRandom(seed), 4);
+        const own = Array.from({ length: 10 }, () => new NaiveBucket(10, burst));
+        let nowMs = 0;
+        for (const { source, step } of list) {
+          nowMs += step;
+          if (table.take(0, source, nowMs)) expect(own[source]?.take(nowMs)).toBe(true);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

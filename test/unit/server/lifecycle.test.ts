@@ -1,0 +1,317 @@
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { BudgetedLog } from '../../../src/server/budgeted-log.ts';
+import type { Config } from '../../../src/server/config/config.ts';
+import { type HostedService, ServiceHost } from '../../../src/server/service-context.ts';
+import { Lifecycle } from '../../../src/server/lifecycle.ts';
+import type { Service } from '../../../src/service.ts';
+import { socketAccessFor } from '../../../src/server/supervisor/socket-access.ts';
+import { type PlannedListener, planListeners } from '../../../src/server/transport/plan.ts';
+import { load } from './config/sources.ts';
+import { serve } from '../../support/daemon.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { FakeLog } from '../../support/fake-log.ts';
+import { TcpClient } from '../../support/tcp.ts';
+import { UdpClient } from '../../support/udp.ts';
+import { within } from '../../support/wait.ts';
+
+const echo: Service = {
+  stream: (client) => ({ data: (chunk) => client.write(chunk) }),
+  datagram: (request) => request,
+};
+
+let clock: FakeClock;
+let log: FakeLog;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  log = new FakeLog();
+});
+
+interface Made {
+  readonly lifecycle: Lifecycle;
+  readonly plan: readonly PlannedListener[];
+  readonly host: ServiceHost;
+  readonly config: Config;
+}
+
+async function make(services: string, service: Service = echo, processes = 1): Promise<Made> {
+  const { config } = await load(`services: { ${services} }`);
+  const host = new ServiceHost(clock, Math.random, log);
+  const hosted = new Map<string, HostedService>(
+    config.services.map(({ name }) => [
+      name,
+      { service, host, log: new BudgetedLog(log.child({ service: name }), clock, processes) },
+    ]),
+  );
+  const lifecycle = new Lifecycle({ config, services: hosted, processes, clock, random: Math.random, log });
+  onTestFinished(async () => {
+    const drained = lifecycle.drain(0);
+    clock.advance(0);
+    await drained;
+  });
+  return { lifecycle, host, config, plan: await planListeners(config, new Map(), socketAccessFor(null)) };
+}
+
+/** Opens all, and gives where the first is bound. */
+async function open({ lifecycle, plan }: Made): Promise<{ host: string; port: number }> {
+  const [first] = await lifecycle.open(plan);
+  return { host: first?.bound?.address ?? '', port: first?.bound?.port ?? 0 };
+}
+
+describe('open', () => {
+  it('opens in the order of the plan, and says where', async () => {
+    const made = await make('echo: { listen: [tcp://127.0.0.1:0, udp://127.0.0.1:0] }');
+    const opened = await made.lifecycle.open(made.plan);
+    expect(opened.map(({ planned, bound }) => [planned.id, bound?.transport, bound?.address])).toEqual([
+      [0, 'tcp', '127.0.0.1'],
+      [1, 'udp', '127.0.0.1'],
+    ]);
+    expect(opened.every(({ bound }) => (bound?.port ?? 0) > 0)).toBe(true);
+  });
+
+  it('runs the periodic tasks of the services before a client can come', async () => {
+    const made = await make('echo: { listen: [tcp://127.0.0.1:0] }');
+    let runs = 0;
+    made.host.every(1000, async () => {
+      runs += 1;
+    });
+    await open(made);
+    expect(runs).toBe(1);
+  });
+
+  it('of a failure closes what this call opened, and no more', async () => {
+    const made = await make(
+      'echo: { listen: [tcp://127.0.0.1:0] }, other: { type: echo, listen: [tcp://127.0.0.1:0] }',
+    );
+    const [first, second] = made.plan;
+    const [opened] = await made.lifecycle.open(made.plan.slice(0, 1));
+    const port = opened?.bound?.port ?? 0;
+    const taken = { ...second, id: 3, target: { ...second?.target, port } } as PlannedListener;
+    const before = await serve({ echo: { listen: ['tcp://127.0.0.1:0'] } });
+    const free = before.target('echo', 'tcp');
+    await before.close();
+    const spare = { ...first, id: 2, target: { ...first?.target, port: free.port } } as PlannedListener;
+    await expect(made.lifecycle.open([spare, taken])).rejects.toMatchObject({ code: 'LISTEN_IN_USE' });
+    await expect(TcpClient.connect(free)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    const client = await TcpClient.connect({ host: '127.0.0.1', port });
+    client.finish('still served');
+    expect((await client.takeAll()).toString()).toBe('still served');
+  });
+
+  it('what is open already stays as it is, whatever comes of the rest', async () => {
+    const made = await make('echo: { listen: [udp://127.0.0.1:0, udp://127.0.0.1:0] }');
+    const [first, second] = made.plan as [PlannedListener, PlannedListener];
+    const [before] = await made.lifecycle.open([first]);
+    const target = { host: '127.0.0.1', port: before?.bound?.port ?? 0 };
+    expect(await made.lifecycle.open([first])).toEqual([before]);
+    const taken = { ...second, target: { ...second.target, port: target.port } } as PlannedListener;
+    await expect(made.lifecycle.open([first, taken])).rejects.toMatchObject({ code: 'LISTEN_IN_USE' });
+    const client = await UdpClient.open('127.0.0.1');
+    expect((await client.ask('still served', target)).toString()).toBe('still served');
+    expect(await made.lifecycle.open(made.plan)).toHaveLength(2);
+  });
+
+  it('skips what is optional where the machine lacks it', async () => {
+    const made = await make('echo: { listen: [tcp://127.0.0.1:0, tcp://127.0.0.1:0] }');
+    // RFC 5737: an address that no machine has stands for a family that is missing.
+    const missing = made.plan.map((each) => ({
+      ...each,
+      optional: true,
+      target: { transport: 'tcp', family: 'ipv4', address: '203.0.113.77', port: 0 } as const,
+    }));
+    const mixed = [made.plan[0], missing[1]] as PlannedListener[];
+    const opened = await made.lifecycle.open(mixed);
+    expect(opened.map(({ bound }) => bound !== undefined)).toEqual([true, false]);
+  });
+});
+
+describe('suspend, drain, destroy', () => {
+  it('suspend: new clients are refused, those there are served', async () => {
+    const made = await make('echo: { listen: [tcp://127.0.0.1:0] }');
+    const target = await open(made);
+    const client = await TcpClient.connect(target);
+    client.write('before');
+    await client.take(6);
+    made.lifecycle.suspend();
+    await expect(TcpClient.connect(target)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    client.finish(' after');
+    expect((await client.takeAll()).toString()).toBe('before after');
+  });
+
+  it('drain: waits for the clients, and resolves when the last has gone', async () => {
+    const made = await make('echo: { listen: [tcp://127.0.0.1:0] }');
+    const target = await open(made);
+    const clients = [await TcpClient.connect(target), await TcpClient.connect(target)];
+    for (const client of clients) {
+      client.write('x');
+      await client.take(1);
+    }
+    let drained = false;
+    const draining = (async () => {
+      await made.lifecycle.drain(60_000);
+      drained = true;
+    })();
+    clients[0]?.finish();
+    await clients[0]?.gone();
+    expect(drained).toBe(false);
+    clients[1]?.finish('last words');
+    expect((await clients[1]?.takeAll())?.toString()).toBe('xlast words');
+    await within(draining, 'the drain');
+    const reasons = log.records.filter(({ message }) => message === 'closed').map(({ fields }) => fields['reason']);
+    expect(reasons).toEqual(['completed', 'completed']);
+  });
+
+  it('drain: whoever is left after the grace period ends as shutdown', async () => {
+    const made = await make('echo: { listen: [tcp://127.0.0.1:0] }');
+    const client = await TcpClient.connect(await open(made));
+    client.write('x');
+    await client.take(1);
+    const draining = made.lifecycle.drain(10_000);
+    clock.advance(9999);
+    client.write('y');
+    await client.take(2);
+    clock.advance(1);
+    await within(draining, 'the drain');
+    await client.cut();
+    expect(log.records.at(-1)?.fields).toMatchObject({ reason: 'shutdown', bytesIn: 2 });
+  });
+
+  it('destroy: ends everybody at once, suspended or not; twice is harmless', async () => {
+    const made = await make('echo: { listen: [tcp://127.0.0.1:0, udp://127.0.0.1:0] }');
+    const client = await TcpClient.connect(await open(made));
+    client.write('x');
+    await client.take(1);
+    const draining = made.lifecycle.drain(10_000);
+    made.lifecycle.destroy();
+    made.lifecycle.destroy();
+    await client.cut();
+    await within(draining, 'the drain');
+  });
+
+  it('a stop that comes while listeners are being opened leaves none open', async () => {
+    const made = await make('echo: { listen: [tcp://127.0.0.1:0, udp://127.0.0.1:0] }');
+    const opening = made.lifecycle.open(made.plan);
+    made.lifecycle.suspend();
+    const [tcp] = await opening;
+    await expect(TcpClient.connect({ host: '127.0.0.1', port: tcp?.bound?.port ?? 0 })).rejects.toMatchObject({
+      code: 'ECONNREFUSED',
+    });
+  });
+
+  it('closes the services, stops their tasks, and writes the last summary', async () => {
+    const closed: string[] = [];
+    const made = await make(
+      'echo: { listen: [udp://127.0.0.1:0], deny: [127.0.0.1] }, time: { listen: [udp://127.0.0.1:0] }',
+      {
+        ...echo,
+        close() {
+          closed.push('closed');
+          throw new Error('cannot close');
+        },
+      },
+    );
+    made.host.every(1000, async () => {});
+    await open(made);
+    made.lifecycle.counters.get('echo')!.datagram.dropped.denied = 3;
+    await within(
+      made.lifecycle.drain(0).finally(() => {}),
+      'the drain',
+    );
+    expect(closed).toEqual(['closed', 'closed']);
+    expect(log.records).toContainEqual(
+      expect.objectContaining({ fields: { service: 'echo', dropped: { denied: 3 } }, message: 'refused or dropped' }),
+    );
+    expect(log.records.filter(({ level }) => level === 'error')).toHaveLength(2);
+    expect(clock.waiting).toBe(0);
+  });
+});
+
+describe('what the process counts and knows', () => {
+  it('counts by service', async () => {
+    const made = await make(
+      'echo: { listen: [tcp://127.0.0.1:0] }, other: { type: echo, listen: [tcp://127.0.0.1:0] }',
+    );
+    const client = await TcpClient.connect(await open(made));
+    client.finish('four');
+    await client.takeAll();
+    await client.gone();
+    const drained = made.lifecycle.drain(60_000);
+    await within(drained, 'the drain');
+    expect(made.lifecycle.counters.get('echo')?.stream).toMatchObject({
+      accepted: 1,
+      active: 0,
+      bytesIn: 4,
+      bytesOut: 4,
+      closed: { completed: 1 },
+    });
+    expect(made.lifecycle.counters.get('other')?.stream.accepted).toBe(0);
+  });
+
+  it('enforces its part of the stream limits, rounded up', async () => {
+    const made = await make('echo: { listen: [tcp://127.0.0.1:0], maxConnections: 3 }', echo, 2);
+    const target = await open(made);
+    const served: boolean[] = [];
+    for (let turn = 0; turn < 3; turn += 1) {
+      const client = await TcpClient.connect(target);
+      client.write('x');
+      served.push(
+        await client.take(1).then(
+          () => true,
+          () => false,
+        ),
+      );
+    }
+    expect(served).toEqual([true, true, false]);
+  });
+
+  it('answers nobody on a UDP port of another process of ours', async () => {
+    const made = await make('echo: { listen: [udp://127.0.0.1:0] }');
+    const target = await open(made);
+    const [stranger, own] = [await UdpClient.open('127.0.0.1'), await UdpClient.open('127.0.0.1')];
+    expect((await own?.ask('x', target))?.toString()).toBe('x');
+    made.lifecycle.addOwnPorts([own?.port ?? 0]);
+    own?.send('y', target);
+    await stranger?.ask('z', target);
+    expect(own?.replies).toHaveLength(1);
+    expect(made.lifecycle.counters.get('echo')?.datagram.dropped['source-port']).toBe(1);
+  });
+});
+
+/** A plan whose only listener is this one, of chargen. */
+function planOf(text: string, target: PlannedListener['target']): readonly PlannedListener[] {
+  return [{ id: 0, service: 'chargen', text, target, optional: false }];
+}
+
+describe('UDP of a kind that is abused there', () => {
+  const exposed =
+    /chargen is abused there: .*; listen on a loopback, private or link-local address, use TCP, or set exposeUdp: true/;
+
+  const chargen = 'chargen: { listen: [tcp://127.0.0.1:0] }';
+
+  it('is not opened on a public address that a name stands for', async () => {
+    const { lifecycle } = await make(chargen);
+    const target = { transport: 'udp', family: 'ipv4', address: '0.0.0.0', port: 0 } as const;
+    const opening = lifecycle.open(planOf('udp://public.example:0', target));
+    await expect(opening).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(exposed) });
+    await expect(opening).rejects.toThrow('chargen: udp://public.example:0 (0.0.0.0) would answer UDP for strangers');
+  });
+
+  it('is opened on a loopback address', async () => {
+    const { lifecycle } = await make(chargen);
+    const target = { transport: 'udp', family: 'ipv4', address: '127.0.0.1', port: 0 } as const;
+    const [opened] = await lifecycle.open(planOf('udp://some.example:0', target));
+    expect(opened?.bound?.address).toBe('127.0.0.1');
+  });
+
+  // An address that no machine has: nothing is really opened for strangers.
+  const publicAddress = { family: 'ipv4', address: '192.0.2.1', port: 0 } as const;
+
+  it.each([
+    ['with exposeUdp', { transport: 'udp', ...publicAddress }, ', exposeUdp: true'],
+    ['over TCP', { transport: 'tcp', ...publicAddress }, ''],
+  ] as const)('may be opened on a public one %s', async (_how, target, more) => {
+    const { lifecycle } = await make(`chargen: { listen: [tcp://127.0.0.1:0]${more} }`);
+    const opening = lifecycle.open(planOf(`${target.transport}://public.example:0`, target));
+    await expect(opening).rejects.toMatchObject({ code: 'LISTEN_NOT_AVAILABLE' });
+  });
+});

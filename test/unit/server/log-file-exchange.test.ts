@@ -1,0 +1,155 @@
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { type OpenLogFile, openLogFile } from '../../../src/server/log-file.ts';
+
+/** Called before each open(2), with how many there were. */
+const beforeOpen = vi.hoisted(() => ({ hook: (_count: number): void => {}, opened: 0 }));
+
+vi.mock('node:fs', async (importOriginal) => {
+  const fs = await importOriginal<typeof import('node:fs') & { open: (...args: unknown[]) => void }>();
+  const open = (...args: unknown[]): void => {
+    beforeOpen.hook(beforeOpen.opened);
+    beforeOpen.opened += 1;
+    fs.open(...args);
+  };
+  // As XFS and others number files, of which a double does not hold all.
+  const fstat = (fd: number, ...rest: unknown[]): void => {
+    const done = rest.pop() as (error: Error | null, stats: unknown) => void;
+    const bigint = rest.length > 0;
+    const stats = fs.fstatSync(fd, { bigint: true });
+    if (stats.isFile()) stats.ino += 2n ** 62n;
+    done(null, bigint ? stats : Object.assign(fs.fstatSync(fd), { ino: Number(stats.ino) }));
+  };
+  return { ...fs, open, fstat };
+});
+
+vi.mock('node:fs/promises', async (importOriginal) => {
+  const promises = await importOriginal<typeof import('node:fs/promises')>();
+  const lstat = async (path: string): Promise<unknown> => {
+    const stats = await promises.lstat(path, { bigint: true });
+    if (stats.isFile()) stats.ino += 2n ** 62n;
+    return stats;
+  };
+  return { ...promises, lstat };
+});
+
+/** To be closed. */
+const opened: OpenLogFile[] = [];
+
+let directory = '';
+let folder = '';
+let other = '';
+let path = '';
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'smallservd-exchange-'));
+  [folder, other] = [join(directory, 'folder'), join(directory, 'other')];
+  path = join(folder, 'log');
+  for (const each of [directory, folder, other]) {
+    mkdirSync(each, { recursive: true });
+    chmodSync(each, 0o755);
+  }
+  beforeOpen.opened = 0;
+});
+
+afterEach(() => {
+  for (const { fd } of opened.splice(0)) closeSync(fd);
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const exchanges: readonly (readonly [string, () => void])[] = [
+  ['a link to another folder', () => symlinkSync(other, folder)],
+  ['another folder', () => renameSync(other, folder)],
+];
+
+/** As somebody does who may write to the folder above. */
+function exchangeAt(at: number, put: () => void): void {
+  beforeOpen.hook = (count) => {
+    if (count !== at) return;
+    renameSync(folder, join(directory, 'away'));
+    put();
+  };
+}
+
+function filesMade(): readonly string[] {
+  return ['folder', 'other', 'away'].filter((each) => existsSync(join(directory, each, 'log')));
+}
+
+/** Of this process, on what is below the test's folder. */
+function openDescriptors(): readonly string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      return target.startsWith(directory) ? [target] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+it.each(exchanges)('a folder that becomes %s after it was looked at is refused', async (_what, put) => {
+  exchangeAt(0, put);
+  await expect(openLogFile(path, null)).rejects.toMatchObject({ code: 'LOG_FILE' });
+  expect(filesMade()).toEqual([]);
+  expect(openDescriptors()).toEqual([]);
+});
+
+it.each(exchanges)('a folder that becomes %s later is the one that the file is made in', async (_what, put) => {
+  exchangeAt(1, put);
+  opened.push(await openLogFile(path, null));
+  expect(filesMade()).toEqual(['away']);
+  expect(openDescriptors()).toEqual([join(directory, 'away', 'log')]);
+});
+
+/** As somebody does who may write to the folder of the log, just before it is opened. */
+function beforeTheFile(put: () => void): void {
+  beforeOpen.hook = (count) => {
+    if (count === 1) put();
+  };
+}
+
+it('a second name of another file, put there and taken away meanwhile, is refused', async () => {
+  const victim = join(other, 'victim');
+  writeFileSync(victim, '');
+  writeFileSync(path, '');
+  beforeTheFile(() => {
+    renameSync(victim, path);
+  });
+  await expect(openLogFile(path, null)).rejects.toMatchObject({ code: 'LOG_FILE' });
+  expect(openDescriptors()).toEqual([]);
+});
+
+it('a file that stays where it is is opened', async () => {
+  beforeOpen.hook = () => {};
+  writeFileSync(path, '');
+  opened.push(await openLogFile(path, null));
+  expect(openDescriptors()).toEqual([path]);
+});
+
+it('a file that comes where there was none is refused', async () => {
+  beforeTheFile(() => writeFileSync(path, ''));
+  await expect(openLogFile(path, null)).rejects.toMatchObject({ code: 'LOG_FILE' });
+  expect(openDescriptors()).toEqual([]);
+});
+
+it('two files are told apart by all bits of their inodes', async () => {
+  beforeOpen.hook = () => {};
+  const first = await openLogFile(path, null);
+  const second = await openLogFile(join(other, 'log'), null);
+  opened.push(first, second);
+  expect(second.inode).not.toBe(first.inode);
+});

@@ -1,0 +1,392 @@
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  lchownSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import type { SmallservdError } from '../../../src/errors.ts';
+import { LogSink } from '../../../src/server/log.ts';
+import { openLogFile } from '../../../src/server/log-file.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { makeFifo } from '../../support/odd-files.ts';
+import { until } from '../../support/wait.ts';
+
+const isRoot = process.geteuid?.() === 0;
+/** The user of the workers, and somebody else. */
+const owner = { uid: 4001, gid: 4001 };
+const stranger = 4002;
+
+let directory = '';
+let folder = '';
+let path = '';
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'smallservd-log-file-'));
+  chmodSync(directory, 0o755);
+  folder = join(directory, 'folder');
+  path = join(folder, 'log');
+  mkdirSync(folder);
+  chmodSync(folder, 0o755);
+});
+
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+/** A link to where the log folder then is; `path` leads through it. */
+function linkInTheMiddle(uid: number): void {
+  renameSync(folder, `${folder}.real`);
+  symlinkSync(`${folder}.real`, folder);
+  lchownSync(folder, uid, uid);
+}
+
+interface Refusal {
+  readonly name: string;
+  /** Without it everybody can try. */
+  readonly needsRoot?: true;
+  /** Done where no log file is, with whatever leads to it. */
+  readonly make: () => void | Promise<void>;
+  readonly code: 'LOG_FILE' | 'LOG_FILE_NOT_PERMITTED';
+  readonly message: () => string;
+}
+
+const victim = (): string => join(directory, 'victim');
+
+const refusals: readonly Refusal[] = [
+  {
+    name: 'a symbolic link',
+    make: () => {
+      writeFileSync(victim(), 'precious\n');
+      symlinkSync(victim(), path);
+    },
+    code: 'LOG_FILE',
+    message: () => 'it is a symbolic link, not a regular file',
+  },
+  {
+    name: 'a dangling link',
+    make: () => symlinkSync(victim(), path),
+    code: 'LOG_FILE',
+    message: () => 'it is a symbolic link, not a regular file',
+  },
+  {
+    name: 'a hard link',
+    make: () => {
+      writeFileSync(victim(), 'precious\n');
+      linkSync(victim(), path);
+    },
+    code: 'LOG_FILE',
+    message: () => 'it has 2 names (hard links): expected one',
+  },
+  {
+    name: 'a FIFO without a reader',
+    make: () => makeFifo(path),
+    code: 'LOG_FILE',
+    message: () => 'it is a FIFO or pipe, not a regular file',
+  },
+  {
+    name: 'a FIFO with a reader',
+    make: () => {
+      makeFifo(path);
+      const reader = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+      onTestFinished(() => closeSync(reader));
+    },
+    code: 'LOG_FILE',
+    message: () => 'it is a FIFO or pipe, not a regular file',
+  },
+  {
+    name: 'a socket',
+    make: async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => {
+        server.listen(path, resolve);
+      });
+      onTestFinished(() => void server.close());
+    },
+    code: 'LOG_FILE',
+    message: () => 'it is a socket, not a regular file',
+  },
+  {
+    name: 'a directory',
+    make: () => mkdirSync(path),
+    code: 'LOG_FILE',
+    message: () => 'it is a directory',
+  },
+  {
+    name: 'a folder that is missing',
+    make: () => renameSync(folder, `${folder}.away`),
+    code: 'LOG_FILE',
+    message: () => `there is no folder ${folder}`,
+  },
+  {
+    name: 'a file in place of the folder',
+    make: () => {
+      renameSync(folder, `${folder}.away`);
+      writeFileSync(folder, '');
+    },
+    code: 'LOG_FILE',
+    message: () => `${folder} is not a folder`,
+  },
+  {
+    name: 'a loop of links in place of the folder',
+    make: () => {
+      renameSync(folder, `${folder}.away`);
+      symlinkSync(folder, folder);
+    },
+    code: 'LOG_FILE',
+    message: () => 'too many symbolic links',
+  },
+  {
+    name: 'a folder that everybody can write to',
+    make: () => chmodSync(folder, 0o777),
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () =>
+      `everybody can write to the folder ${folder} (uid ${process.geteuid?.()}, mode 0777): expected a folder that only its owner can write to`,
+  },
+  {
+    name: 'a folder that everybody can write to, sticky',
+    make: () => chmodSync(folder, 0o1777),
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () =>
+      `everybody can write to the folder ${folder} (uid ${process.geteuid?.()}, mode 1777): expected a folder for the log that only its owner can write to`,
+  },
+  {
+    name: 'a folder further up that everybody can write to',
+    make: () => chmodSync(directory, 0o777),
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () =>
+      `everybody can write to the folder ${directory} (uid ${process.geteuid?.()}, mode 0777): expected a folder that only its owner can write to`,
+  },
+  {
+    name: 'a folder that a strange group can write to',
+    needsRoot: true,
+    make: () => {
+      chownSync(folder, 0, stranger);
+      chmodSync(folder, 0o775);
+    },
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () =>
+      `gid ${stranger} can write to the folder ${folder} (uid 0, mode 0775): expected gid 0 or ${owner.gid}, or no group`,
+  },
+  {
+    name: 'a folder of another user',
+    needsRoot: true,
+    make: () => chownSync(folder, stranger, stranger),
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () => `the folder ${folder} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
+  },
+  {
+    name: 'a folder further up of another user',
+    needsRoot: true,
+    make: () => chownSync(directory, stranger, stranger),
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () => `the folder ${directory} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
+  },
+  {
+    name: 'a link of another user in the middle',
+    needsRoot: true,
+    make: () => linkInTheMiddle(stranger),
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () => `the symbolic link ${folder} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
+  },
+  {
+    name: 'a link in the middle that leads through a folder of another user',
+    needsRoot: true,
+    make: () => {
+      mkdirSync(join(directory, 'strange'));
+      renameSync(folder, join(directory, 'strange/real'));
+      symlinkSync('strange/real', folder);
+      chownSync(join(directory, 'strange'), stranger, stranger);
+    },
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () =>
+      `the folder ${join(directory, 'strange')} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
+  },
+  {
+    name: 'a file of another user',
+    needsRoot: true,
+    make: () => {
+      writeFileSync(path, '');
+      chownSync(path, stranger, stranger);
+    },
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () => `it belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
+  },
+];
+
+function possible({ needsRoot }: Refusal): boolean {
+  return isRoot || needsRoot === undefined;
+}
+
+/** All files below the test's folder, with what they hold; FIFOs and the like by name alone. */
+function everything(): Record<string, string> {
+  const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const where = join(entry.parentPath, entry.name);
+      return [where, entry.isFile() ? readFileSync(where, 'utf8') : entry.isSymbolicLink() ? readlinkSync(where) : ''];
+    }),
+  );
+}
+
+describe('a log file that somebody else could decide on, or none', () => {
+  it.each(refusals.filter(possible))('at the start: $name', async ({ make, code, message }) => {
+    await make();
+    const before = everything();
+    const descriptors = openDescriptors();
+    await expect(LogSink.file(path, owner)).rejects.toMatchObject({ code, message: `log.file ${path}: ${message()}` });
+    expect(everything()).toEqual(before);
+    expect(openDescriptors()).toEqual(descriptors);
+  });
+
+  it.each(refusals.filter(possible))('at a reopening, which costs no line: $name', async ({ make, code, message }) => {
+    const sink = await LogSink.file(path, owner);
+    sink.write('before\n');
+    await sink.flush();
+    const moved = join(directory, 'moved');
+    renameSync(path, moved);
+    await make();
+    const before = everything();
+    const descriptors = openDescriptors();
+    const reopening = sink.reopen();
+    sink.write('meanwhile\n');
+    await expect(reopening).rejects.toMatchObject({ code, message: `log.file ${path}: ${message()}` });
+    sink.write('after\n');
+    await sink.flush();
+    expect(everything()).toEqual({ ...before, [moved]: 'before\nmeanwhile\nafter\n' });
+    expect(openDescriptors()).toEqual(descriptors);
+  });
+
+  it.skipIf(!isRoot)('tells what the exit codes mean', async () => {
+    chownSync(folder, stranger, stranger);
+    const error = await LogSink.file(path, owner).catch((each: unknown) => each as SmallservdError);
+    expect(error).toMatchObject({ exitCode: 77 });
+  });
+});
+
+describe('a log file in good hands', () => {
+  it('is made with mode 0640 at most', async () => {
+    await LogSink.file(path, null);
+    expect(statSync(path).mode & 0o7777 & ~0o640).toBe(0);
+    expect(statSync(path).mode & 0o600).toBe(0o600);
+  });
+
+  it.each<[string, () => void]>([
+    ['a file that is there', () => writeFileSync(path, '')],
+    ['a sticky folder further up', () => chmodSync(directory, 0o1777)],
+    ['a folder that a group of ours can write to', () => chmodSync(folder, 0o775)],
+    ['a link of ours in the middle', () => linkInTheMiddle(process.geteuid?.() ?? 0)],
+    [
+      'a relative link in the middle, with dots',
+      () => {
+        mkdirSync(join(directory, 'real'));
+        rmSync(folder, { recursive: true });
+        symlinkSync('./real/../real//', folder);
+      },
+    ],
+  ])('is opened: %s', async (_name, make) => {
+    make();
+    await (await LogSink.file(path, owner)).flush();
+    expect(existsSync(path)).toBe(true);
+  });
+
+  it.skipIf(!isRoot).each<[string, () => void]>([
+    ['a folder of the user', () => chownSync(folder, owner.uid, owner.gid)],
+    [
+      'a folder that the group of the user can write to',
+      () => {
+        chownSync(folder, 0, owner.gid);
+        chmodSync(folder, 0o770);
+      },
+    ],
+    [
+      'a link of the user in the middle, to a folder of the user',
+      () => {
+        linkInTheMiddle(owner.uid);
+        chownSync(`${folder}.real`, owner.uid, owner.gid);
+      },
+    ],
+    [
+      'a file of the user',
+      () => {
+        writeFileSync(path, '');
+        chownSync(path, owner.uid, owner.gid);
+      },
+    ],
+  ])('is opened: %s; without that user it is refused', async (_name, make) => {
+    make();
+    await (await LogSink.file(path, owner)).flush();
+    await expect(LogSink.file(path, null)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
+  });
+
+  it.skipIf(!isRoot)('is not opened in a folder of root that the user leads to', async () => {
+    linkInTheMiddle(owner.uid);
+    const message = expect.stringMatching(/the workers' user decides what leads to the folder .*folder\.real, which/);
+    await expect(LogSink.file(path, owner)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED', message });
+    chownSync(`${folder}.real`, owner.uid, owner.gid);
+    mkdirSync(join(`${folder}.real`, 'below'));
+    const below = join(folder, 'below', 'log');
+    await expect(LogSink.file(below, owner)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
+  });
+
+  it.skipIf(!isRoot)('is opened again in the hands of whoever is trusted by then', async () => {
+    const sink = await LogSink.file(path, null);
+    chownSync(folder, owner.uid, owner.gid);
+    renameSync(path, join(folder, 'moved'));
+    await expect(sink.reopen()).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
+    sink.trust(owner);
+    await sink.reopen();
+    expect(existsSync(path)).toBe(true);
+    sink.trust(null);
+    await expect(sink.reopen()).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
+  });
+
+  it('may be named with dots and slashes', async () => {
+    const odd = `${folder}/./../folder//log`;
+    await LogSink.file(odd, owner);
+    expect(existsSync(path)).toBe(true);
+  });
+
+  it('is given up where its file system does not answer, and closed where it opens after all', async () => {
+    const clock = new FakeClock();
+    const descriptors = openDescriptors();
+    const opening = openLogFile(path, null, clock);
+    clock.advance(10_000);
+    await expect(opening).rejects.toMatchObject({
+      code: 'LOG_FILE',
+      message: `log.file ${path}: its file system does not answer within 10 s`,
+    });
+    await until(
+      () => existsSync(path) && openDescriptors().length === descriptors.length,
+      'the descriptor to be closed',
+    );
+    expect(clock.waiting).toBe(0);
+  });
+});
+
+/** Of this process, on what is below the test's folder. */
+function openDescriptors(): readonly string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      return target.startsWith(dirname(folder)) ? [target] : [];
+    } catch {
+      return [];
+    }
+  });
+}

@@ -1,0 +1,426 @@
+import fs, { mkdtempSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import * as fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createLog, LogSink } from '../../../src/server/log.ts';
+import { until } from '../../support/wait.ts';
+
+/** A sink that keeps its lines. */
+class Kept {
+  readonly lines: string[] = [];
+
+  write(line: string): void {
+    this.lines.push(line);
+  }
+}
+
+describe('createLog', () => {
+  it('writes a finished JSON line a call: level by name, time, fields, message', () => {
+    const sink = new Kept();
+    createLog({ level: 'info' }, sink).info({ service: 'echo', bytesIn: 3 }, 'closed');
+    expect(sink.lines).toHaveLength(1);
+    expect(sink.lines[0]).toMatch(/^\{"level":"info",.*\}\n$/);
+    const { time, ...rest } = JSON.parse(sink.lines[0] ?? '') as { time: string };
+    expect(rest).toEqual({ level: 'info', service: 'echo', bytesIn: 3, msg: 'closed' });
+    expect(new Date(time).toISOString()).toBe(time);
+  });
+
+  it('puts the bindings into every line', () => {
+    const sink = new Kept();
+    const log = createLog({ level: 'info' }, sink, { worker: 2 });
+    log.info({}, 'one');
+    log.child({ service: 'echo' }).warn({}, 'two');
+    expect(sink.lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { level: 'info', worker: 2 },
+      { level: 'warn', worker: 2, service: 'echo' },
+    ]);
+  });
+
+  it.each([
+    ['debug', ['debug', 'info', 'warn', 'error']],
+    ['info', ['info', 'warn', 'error']],
+    ['warn', ['warn', 'error']],
+    ['error', ['error']],
+    ['silent', []],
+  ] as const)('log.level %s lets through %j', (level, expected) => {
+    const sink = new Kept();
+    const log = createLog({ level }, sink);
+    for (const each of ['debug', 'info', 'warn', 'error'] as const) log[each]({}, 'line');
+    expect(sink.lines.map((line) => (JSON.parse(line) as { level: string }).level)).toEqual(expected);
+  });
+
+  it('control characters in a field stay inside it, and one line stays one', () => {
+    const sink = new Kept();
+    createLog({ level: 'info' }, sink).info({ input: 'a\n{"level":"error"}\u001b[2J\r\0' }, 'message');
+    const codes = Array.from(sink.lines.join(''), (character) => character.charCodeAt(0));
+    expect(codes.pop()).toBe(0x0a);
+    expect(codes.filter((code) => code < 0x20)).toEqual([]);
+  });
+
+  it('writes an error with its message and stack', () => {
+    const sink = new Kept();
+    createLog({ level: 'info' }, sink).error({ err: new Error('broken') }, 'it failed');
+    expect(JSON.parse(sink.lines[0] ?? '')).toMatchObject({
+      msg: 'it failed',
+      err: { message: 'broken', stack: expect.stringContaining('log.test.ts') },
+    });
+  });
+});
+
+describe('LogSink.file', () => {
+  let directory = '';
+  let path = '';
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'smallservd-log-'));
+    path = join(directory, 'log');
+  });
+
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  it('appends lines to what is there', async () => {
+    writeFileSync(path, 'old\n');
+    const sink = await LogSink.file(path, null);
+    expect(sink.isStandardOutput).toBe(false);
+    sink.write('one\n');
+    sink.write('two\n');
+    await sink.flush();
+    expect(readFileSync(path, 'utf8')).toBe('old\none\ntwo\n');
+  });
+
+  it('escapes what JSON leaves as it is but terminals obey', async () => {
+    const sink = await LogSink.file(path, null);
+    sink.write(`${JSON.stringify({ text: '\u009b2J\u007f\u2028\u202e\u2067' })}\n`);
+    await sink.flush();
+    expect(readFileSync(path, 'utf8')).toBe('{"text":"\\u009b2J\\u007f\\u2028\\u202e\\u2067"}\n');
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ text: '\u009b2J\u007f\u2028\u202e\u2067' });
+  });
+
+  it('escapes all controls of a line that is no JSON of ours, and keeps it one line', async () => {
+    const sink = await LogSink.file(path, null);
+    const controls = Array.from({ length: 0x20 }, (_, code) => String.fromCharCode(code)).filter(
+      (each) => each !== '\n',
+    );
+    for (const control of controls) sink.write(`{"msg":"a${control}[2Jb"}\n`);
+    sink.write('no JSON \u001b[31mred\r\t\n');
+    await sink.flush();
+    const text = readFileSync(path, 'utf8');
+    // oxlint-disable-next-line no-control-regex
+    expect(text).not.toMatch(/[\0-\u0009\u000b-\u001f]/);
+    const lines = text.trimEnd().split('\n');
+    expect(lines.pop()).toBe('no JSON \\u001b[31mred\\u000d\\u0009');
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual(controls.map((each) => ({ msg: `a${each}[2Jb` })));
+  });
+
+  it('after it was moved away, reopen writes to a new file of the old name; no line is lost', async () => {
+    const sink = await LogSink.file(path, null);
+    sink.write('before\n');
+    await sink.flush();
+    renameSync(path, `${path}.1`);
+    sink.write('between\n');
+    await sink.flush();
+    await sink.reopen();
+    sink.write('after\n');
+    await sink.flush();
+    expect(readFileSync(path, 'utf8')).toBe('after\n');
+    expect(readFileSync(`${path}.1`, 'utf8')).toBe('before\nbetween\n');
+  });
+
+  it('a folder that is missing is an error that names the file, and is not tried again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const missing = join(directory, 'none', 'log');
+    await expect(LogSink.file(missing, null)).rejects.toMatchObject({
+      code: 'LOG_FILE',
+      exitCode: 1,
+      message: expect.stringContaining(`log.file ${missing}: `),
+    });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('lines that are lost are reported once, when the file takes lines again', async () => {
+    const sink = await LogSink.file(path, null);
+    sink.reportLostLines(createLog({ level: 'info' }, sink));
+    // More than may wait at once, in one turn of the event loop: the reader has no chance.
+    const line = `${'x'.repeat(1023)}\n`;
+    for (let count = 0; count < 8 * 1024; count += 1) sink.write(line);
+    const written = (): readonly string[] => readFileSync(path, 'utf8').trimEnd().split('\n');
+    await until(() => written().some((each) => each.startsWith('{')), 'the report');
+    const report = JSON.parse(written().find((each) => each.startsWith('{')) ?? '') as { lines: number };
+    const kept = written().filter((each) => each.startsWith('x'));
+    expect(report).toMatchObject({ level: 'warn', lines: 8 * 1024 - kept.length });
+    expect(kept.every((each) => each.length === 1023)).toBe(true);
+    expect(report.lines).toBeGreaterThan(0);
+    await sink.flush();
+    expect(sink.takeLost()).toBe(0);
+  });
+
+  it('lines that were lost elsewhere are reported, also when nothing waits any more', async () => {
+    const sink = await LogSink.file(path, null);
+    sink.reportLostLines(createLog({ level: 'info' }, sink));
+    sink.write('{}\n');
+    await sink.flush();
+    sink.addLost(0);
+    sink.addLost(3);
+    await sink.flush();
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { lines?: number }).lines)).toEqual([undefined, 3]);
+  });
+
+  it('counts lines that were lost elsewhere', async () => {
+    const sink = await LogSink.file(path, null);
+    sink.addLost(3);
+    expect(sink.takeLost()).toBe(3);
+    expect(sink.takeLost()).toBe(0);
+  });
+});
+
+/** Some of the event loop: what is due by then has happened. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1)
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+}
+
+describe('LogSink.reopen', () => {
+  let directory = '';
+  let path = '';
+  let files = 0;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'smallservd-reopen-'));
+    path = join(directory, 'log');
+    files = 0;
+  });
+
+  afterEach(() => {
+    vi.restoreAllMocks();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  /** Moves the log file away; gives its new path. */
+  function moveAway(): string {
+    files += 1;
+    renameSync(path, `${path}.${files}`);
+    return `${path}.${files}`;
+  }
+
+  /** All that was written, in the order of the files. */
+  function written(): string {
+    const moved = Array.from({ length: files }, (_, index) => readFileSync(`${path}.${index + 1}`, 'utf8'));
+    return [...moved, readFileSync(path, 'utf8')].join('');
+  }
+
+  /** On what is in the folder of the log. */
+  function openFiles(): readonly string[] {
+    return readdirSync('/proc/self/fd').flatMap((fd) => {
+      try {
+        const target = readlinkSync(`/proc/self/fd/${fd}`);
+        return target.startsWith(dirname(path)) ? [target] : [];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  /** What every write of a sink goes through; `write` is Node's own. */
+  type Write = (fd: number, bytes: Uint8Array, done: (error: Error | null, written?: number) => void) => void;
+
+  function interceptWrites(intercept: (write: Write) => Write): void {
+    const write = fs.write.bind(fs);
+    const own: Write = (fd, bytes, done) => write(fd, bytes, 0, bytes.length, null, (error, n) => done(error, n));
+    const changed = intercept(own);
+    const replacement = (fd: number, data: Uint8Array | string, ...rest: unknown[]): void => {
+      changed(fd, Buffer.from(data as string), rest.at(-1) as Parameters<Write>[2]);
+    };
+    vi.spyOn(fs, 'write').mockImplementation(replacement);
+  }
+
+  it('opens no second descriptor where the file has not been moved, however often it is asked', async () => {
+    const sink = await LogSink.file(path, null);
+    sink.write('one\n');
+    await Promise.all([sink.reopen(), sink.reopen(), sink.reopen()]);
+    sink.write('two\n');
+    await sink.flush();
+    expect(written()).toBe('one\ntwo\n');
+    await until(() => openFiles().length === 1, 'one descriptor');
+  });
+
+  it('closes the old file', async () => {
+    const sink = await LogSink.file(path, null);
+    sink.write('one\n');
+    moveAway();
+    await Promise.all([sink.reopen(), sink.reopen(), sink.reopen()]);
+    await until(() => openFiles().join() === path, 'the descriptor of the new file alone');
+  });
+
+  it('makes a new file where the old one was deleted', async () => {
+    const sink = await LogSink.file(path, null);
+    rmSync(path);
+    await sink.reopen();
+    sink.write('two\n');
+    await sink.flush();
+    expect(written()).toBe('two\n');
+  });
+
+  it('loses, doubles and reorders no line, whatever comes together', async () => {
+    const step = fc.oneof(
+      { weight: 4, arbitrary: fc.constant('write' as const) },
+      fc.constantFrom('move', 'reopen', 'reopen later', 'flush', 'turn'),
+    );
+    // How many bytes the next writes take.
+    let appetites: Iterator<number> = [].values();
+    interceptWrites((write) => (fd, bytes, done) => write(fd, bytes.subarray(0, appetites.next().value), done));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 40 }),
+        fc.infiniteStream(fc.integer({ min: 1, max: 30 })),
+        async (steps, sizes) => {
+          path = join(mkdtempSync(join(directory, 'round-')), 'log');
+          files = 0;
+          appetites = sizes;
+          const sink = await LogSink.file(path, null);
+          let isMoved = false;
+          let lines = '';
+          const pending: Promise<void>[] = [];
+          for (const [index, each] of steps.entries()) {
+            if (each === 'write') {
+              const line = `${index} ${'x'.repeat(index % 7)}\n`;
+              lines += line;
+              sink.write(line);
+            } else if (each === 'move') {
+              if (!isMoved) moveAway();
+              isMoved = true;
+            } else if (each === 'reopen') {
+              await Promise.all([...pending.splice(0), sink.reopen()]);
+              isMoved = false;
+            } else if (each === 'reopen later') {
+              pending.push(sink.reopen());
+            } else if (each === 'flush') {
+              await sink.flush();
+            } else {
+              await new Promise((resolve) => {
+                setImmediate(resolve);
+              });
+            }
+            // A reopening that nobody waited for may have made the file by now.
+            if (isMoved && fs.existsSync(path)) isMoved = false;
+          }
+          await Promise.all([...pending, sink.reopen()]);
+          await sink.flush();
+          expect(written()).toBe(lines);
+          await until(() => openFiles().join() === path, 'one descriptor');
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('has the old file keep its lines while its disk stalls, and waits for no more than one old file', async () => {
+    const held: (() => void)[] = [];
+    let stalled: number | undefined;
+    interceptWrites((write) => (fd, bytes, done) => {
+      stalled ??= fd;
+      if (fd === stalled) held.push(() => write(fd, bytes, done));
+      else write(fd, bytes, done);
+    });
+    const sink = await LogSink.file(path, null);
+    sink.write('1\n');
+    sink.write('2\n');
+    const first = moveAway();
+    await sink.reopen();
+    sink.write('3\n');
+    await until(() => readFileSync(path, 'utf8') === '3\n', 'the line in the new file');
+    expect(readFileSync(first, 'utf8')).toBe('');
+
+    const second = moveAway();
+    await expect(sink.reopen()).rejects.toMatchObject({
+      code: 'LOG_FILE',
+      message: `log.file ${path}: lines still wait to be written to the file before`,
+    });
+    sink.write('4\n');
+    await until(() => readFileSync(second, 'utf8') === '3\n4\n', 'the line in the file that goes on');
+
+    stalled = -1;
+    for (const each of held.splice(0)) each();
+    await sink.flush();
+    await sink.reopen();
+    sink.write('5\n');
+    await sink.flush();
+    expect(written()).toBe('1\n2\n3\n4\n5\n');
+    await until(() => openFiles().join() === path, 'one descriptor');
+  });
+
+  it('has the old file keep its lines while its disk is full, half a line too', async () => {
+    let full: number | undefined;
+    interceptWrites((write) => (fd, bytes, done) => {
+      full ??= fd;
+      if (fd !== full) write(fd, bytes, done);
+      else if (bytes.length > 1) write(fd, bytes.subarray(0, 1), done);
+      else done(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+    });
+    const sink = await LogSink.file(path, null);
+    sink.write('one\n');
+    sink.write('two\n');
+    const first = moveAway();
+    await until(() => readFileSync(first, 'utf8') === 'one', 'the disk to be full');
+    await sink.reopen();
+    sink.write('three\n');
+    await until(() => readFileSync(path, 'utf8') === 'three\n', 'the line in the new file');
+    full = -1;
+    await until(() => openFiles().join() === path, 'the descriptor of the new file alone');
+    expect(written()).toBe('one\ntwo\nthree\n');
+  });
+
+  it('tries again once a second while its disk is full, however many lines come', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    let tries = 0;
+    interceptWrites(() => (_fd, _bytes, done) => {
+      tries += 1;
+      setImmediate(() => done(Object.assign(new Error('no space'), { code: 'ENOSPC' })));
+    });
+    const sink = await LogSink.file(path, null);
+    for (let line = 1; line <= 20; line += 1) {
+      sink.write(`${line}\n`);
+      await turns();
+    }
+    expect(vi.getTimerCount()).toBe(1);
+    for (let second = 1; second <= 5; second += 1) {
+      const before = tries;
+      vi.advanceTimersByTime(1000);
+      await turns();
+      expect([tries - before, vi.getTimerCount()]).toEqual([1, 1]);
+    }
+  });
+
+  it('leaves no listener behind, however often it is flushed, and whether that ends in time or not', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const warn = vi.spyOn(process, 'emitWarning');
+    const held: (() => void)[] = [];
+    let isStalled = false;
+    interceptWrites((write) => (fd, bytes, done) => {
+      if (isStalled) held.push(() => write(fd, bytes, done));
+      else write(fd, bytes, done);
+    });
+    const sink = await LogSink.file(path, null);
+    for (let flush = 0; flush < 20; flush += 1) {
+      sink.write('line\n');
+      await sink.flush();
+    }
+    isStalled = true;
+    sink.write('line\n');
+    for (let flush = 0; flush < 20; flush += 1) {
+      const flushing = sink.flush();
+      vi.advanceTimersByTime(1000);
+      await flushing;
+    }
+    expect(warn).not.toHaveBeenCalled();
+    for (const each of held) each();
+    await sink.flush();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

@@ -1,0 +1,23 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { HealthMeter } from '../../../src/server/process-health.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+it('a late event loop is told to all who ask within half a second, and forgotten after', async () => {
+  const clock = new FakeClock();
+  const meter = new HealthMeter(clock);
+  meter.take();
+  // The first sample, then a loop that is late for the second.
+  await pause(120);
+  const endMs = performance.now() + 300;
+  while (performance.now() < endMs);
+  await pause(60);
+  clock.advance(500);
+  const { lagMs, residentBytes } = meter.take();
+  expect(lagMs).toBeGreaterThan(100);
+  expect(residentBytes).toBeGreaterThan(2 ** 20);
+  clock.advance(499);
+  expect(meter.take().lagMs).toBe(lagMs);
+  clock.advance(1);
+  expect(meter.take().lagMs).toBeLessThan(lagMs);
+});

@@ -1,0 +1,80 @@
+import { PassThrough } from 'node:stream';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Channel } from '../../../../src/server/supervisor/channel.ts';
+
+/** Feeds chunks to a channel; what was heard of them, and what was found wrong. */
+async function feed(chunks: readonly Buffer[], limits = {}, nowMs = (): number => 0): Promise<unknown[]> {
+  const socket = new PassThrough();
+  const heard: unknown[] = [];
+  const closed = new Promise<void>((resolve) => {
+    const handlers = {
+      heard(message: unknown) {
+        heard.push(message);
+        return message === 'wrong' ? 'found wrong' : undefined;
+      },
+      failed: (fault: string) => heard.push({ fault }),
+      closed: resolve,
+    };
+    void new Channel(socket, { maxMessageBytes: 1000, maxMessagesPerSecond: 100, ...limits }, nowMs, handlers);
+  });
+  for (const chunk of chunks) socket.write(chunk);
+  socket.end();
+  await closed;
+  return heard;
+}
+
+describe('Channel', () => {
+  it('hears messages whole, wherever they are cut', async () => {
+    const message = fc.jsonValue({ maxDepth: 2 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(message, { maxLength: 20 }),
+        fc.infiniteStream(fc.integer({ min: 1, max: 30 })),
+        async (sent, sizes) => {
+          const bytes = Buffer.from(sent.map((each) => `${JSON.stringify(each)}\n`).join(''));
+          const chunks: Buffer[] = [];
+          for (let at = 0; at < bytes.length; ) {
+            const size = Number(sizes.next().value);
+            chunks.push(bytes.subarray(at, at + size));
+            at += size;
+          }
+          expect(await feed(chunks, { maxMessageBytes: 1_000_000 })).toEqual(JSON.parse(JSON.stringify(sent)));
+        },
+      ),
+    );
+  });
+
+  it('hears nothing after a message that is too long, not JSON, or one too many in a second', async () => {
+    const ok = Buffer.from('1\n');
+    const tooLong = { fault: 'a message of more than 1000 bytes' };
+    expect(await feed([ok, Buffer.from(`"${'x'.repeat(998)}"\n`), ok])).toEqual([1, 'x'.repeat(998), 1]);
+    expect(await feed([ok, Buffer.from(`"${'x'.repeat(999)}"\n`), ok])).toEqual([1, tooLong]);
+    // Without an end of line, too: what is held is bounded.
+    expect(await feed([ok, ...Array.from({ length: 11 }, () => Buffer.alloc(100, 'x')), ok])).toEqual([1, tooLong]);
+    expect(await feed([ok, Buffer.from('{]\n'), ok])).toEqual([1, { fault: 'a message that is not JSON' }]);
+    expect(await feed([ok, Buffer.from('"wrong"\n1\n'), ok])).toEqual([1, 'wrong', { fault: 'found wrong' }]);
+    const many = Array.from({ length: 101 }, () => ok);
+    expect((await feed([...many, ok])).slice(99)).toEqual([1, { fault: 'more than 100 messages in a second' }]);
+  });
+
+  it('counts the messages of each second by themselves', async () => {
+    let ms = 0;
+    const clock = (): number => (ms += 10);
+    expect(
+      await feed(
+        Array.from({ length: 1000 }, () => Buffer.from('1\n')),
+        {},
+        clock,
+      ),
+    ).toHaveLength(1000);
+  });
+
+  it('never throws, whatever comes', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 50 })), async (chunks) => {
+        await feed(chunks.map((chunk) => Buffer.from(chunk)));
+      }),
+    );
+  });
+});

@@ -1,0 +1,58 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Lines } from '../../../../src/server/supervisor/lines.ts';
+
+function cut(...pieces: readonly string[]): readonly string[] {
+  const passed: string[] = [];
+  const lines = new Lines(
+    (line) => passed.push(line),
+    () => passed.push('(too long)'),
+  );
+  for (const piece of pieces) lines.write(piece);
+  return passed;
+}
+
+const max = 256 * 1024;
+
+describe('Lines', () => {
+  it.each<[string, string[], string[]]>([
+    ['a whole line', ['one\n'], ['one\n']],
+    ['several at once', ['one\ntwo\n'], ['one\n', 'two\n']],
+    ['one in pieces', ['o', 'n', 'e\n'], ['one\n']],
+    ['a piece that ends one line and begins the next', ['one\ntw', 'o\n'], ['one\n', 'two\n']],
+    ['an empty line', ['\n'], ['\n']],
+    ['a line that has not ended is kept back', ['one\ntwo'], ['one\n']],
+    ['a line end of its own', ['one', '\n'], ['one\n']],
+  ])('%s', (_case, pieces, expected) => {
+    expect(cut(...pieces)).toEqual(expected);
+  });
+
+  it('passes on whole lines, in order, wherever they are cut', () => {
+    const lineList = fc.array(fc.string({ maxLength: 20 }).map((text) => `${text.replaceAll('\n', ' ')}\n`));
+    fc.assert(
+      fc.property(lineList, fc.array(fc.nat(50)), (lines, lengths) => {
+        let text = lines.join('');
+        const pieces: string[] = [];
+        for (const length of lengths) {
+          pieces.push(text.slice(0, length));
+          text = text.slice(length);
+        }
+        expect(cut(...pieces, text)).toEqual(lines);
+      }),
+    );
+  });
+
+  it('throws a line away that is too long, whole, and tells of it once: its end is no line of its own', () => {
+    const piece = 'x'.repeat(max / 2);
+    expect(cut('one\n', piece, piece, piece, piece, piece, 'the end\ntwo\n')).toEqual(['one\n', '(too long)', 'two\n']);
+  });
+
+  it('throws away one that ends in the piece that follows', () => {
+    expect(cut('x'.repeat(max + 1), '\ntwo\n')).toEqual(['(too long)', 'two\n']);
+  });
+
+  it('passes on a line as long as is allowed', () => {
+    const line = 'x'.repeat(max);
+    expect(cut(line, '\n')).toEqual([`${line}\n`]);
+  });
+});

@@ -1,0 +1,516 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  begin,
+  decide,
+  isAlive,
+  type PolicyEffect,
+  type PolicyEvent,
+  type PolicyState,
+  type Slot,
+} from '../../../../src/server/supervisor/restart-policy.ts';
+
+const never = Number.POSITIVE_INFINITY;
+
+/** A slot that was started at 100 s, and is ready since 101 s. */
+const ready: Slot = {
+  status: 'ready',
+  startedMs: 100_000,
+  heardMs: 101_000,
+  readyMs: 101_000,
+  gapMs: 1000,
+  deathsMs: [],
+};
+const starting: Slot = { ...ready, status: 'starting', heardMs: 100_000, readyMs: never };
+const waiting: Slot = { ...starting, status: 'waiting', gapMs: 2000, deathsMs: [100_500] };
+const resting: Slot = { ...starting, status: 'resting' };
+const refused: Slot = { ...starting, status: 'refused' };
+const stopped: Slot = { ...ready, status: 'stopped' };
+
+function state(slots: readonly Slot[], rest: Partial<PolicyState> = {}): PolicyState {
+  return { slots, stopping: false, tickedMs: 101_000, inheritedListeners: false, ...rest };
+}
+
+/** What is expected of the state: the slots, and what else differs from before. */
+type Row = readonly [
+  rule: string,
+  before: PolicyState,
+  event: PolicyEvent,
+  after: PolicyState,
+  effects: readonly PolicyEffect[],
+];
+
+function death(nowMs: number, exitCode: number | null = null, slot = 0): PolicyEvent {
+  return { type: 'died', slot, exitCode, nowMs };
+}
+
+const fourDeaths = [101_000, 102_000, 104_000, 108_000];
+
+const table: readonly Row[] = [
+  [
+    'readiness is announced by the worker',
+    state([starting, starting]),
+    { type: 'ready', slot: 1, nowMs: 102_000 },
+    state([starting, { ...starting, status: 'ready', readyMs: 102_000, heardMs: 102_000 }]),
+    [],
+  ],
+  [
+    'a heartbeat is noted',
+    state([starting, ready]),
+    { type: 'heard', slot: 1, nowMs: 103_000 },
+    state([starting, { ...ready, heardMs: 103_000 }]),
+    [],
+  ],
+  [
+    'a heartbeat of one that starts makes it neither ready nor patient',
+    state([starting, ready]),
+    { type: 'heard', slot: 0, nowMs: 103_000 },
+    state([starting, ready]),
+    [],
+  ],
+  [
+    'a death more than a second after the start: another start at once',
+    state([ready, ready]),
+    death(105_000),
+    state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, ready]),
+    [{ type: 'wait', slot: 0, delayMs: 0 }],
+  ],
+  [
+    'a death right after the start: a second from that start to the next',
+    state([starting, ready]),
+    death(100_300),
+    state([{ ...starting, status: 'waiting', gapMs: 2000, deathsMs: [100_300] }, ready]),
+    [{ type: 'wait', slot: 0, delayMs: 700 }],
+  ],
+  [
+    'the gap doubles at each death',
+    state([{ ...starting, gapMs: 4000, deathsMs: [98_000] }, ready]),
+    death(100_500),
+    state([{ ...starting, status: 'waiting', gapMs: 8000, deathsMs: [98_000, 100_500] }, ready]),
+    [{ type: 'wait', slot: 0, delayMs: 3500 }],
+  ],
+  [
+    'to a minute at the most',
+    state([{ ...starting, gapMs: 60_000 }, ready]),
+    death(100_000),
+    state([{ ...starting, status: 'waiting', gapMs: 60_000, deathsMs: [100_000] }, ready]),
+    [{ type: 'wait', slot: 0, delayMs: 60_000 }],
+  ],
+  [
+    'a healthy minute resets the gap and forgets the deaths',
+    state([{ ...ready, gapMs: 32_000, deathsMs: fourDeaths }, ready]),
+    death(161_000),
+    state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [161_000] }, ready]),
+    [{ type: 'wait', slot: 0, delayMs: 0 }],
+  ],
+  [
+    'not quite a healthy minute does not',
+    state([{ ...ready, gapMs: 64_000, deathsMs: [160_000] }, ready]),
+    death(160_999),
+    state([{ ...ready, status: 'waiting', gapMs: 60_000, deathsMs: [160_000, 160_999] }, ready]),
+    [{ type: 'wait', slot: 0, delayMs: 3001 }],
+  ],
+  [
+    'a minute of starting is not a healthy one',
+    state([{ ...starting, gapMs: 4000, deathsMs: [99_000] }, ready]),
+    death(158_999),
+    state([{ ...starting, status: 'waiting', gapMs: 8000, deathsMs: [99_000, 158_999] }, ready]),
+    [{ type: 'wait', slot: 0, delayMs: 0 }],
+  ],
+  [
+    'five deaths in a minute: it rests a minute, and begins anew then',
+    state([{ ...starting, gapMs: 16_000, deathsMs: fourDeaths }, ready]),
+    death(116_000),
+    state([{ ...starting, status: 'resting', gapMs: 1000, deathsMs: [] }, ready]),
+    [{ type: 'wait', slot: 0, delayMs: 60_000 }],
+  ],
+  [
+    'deaths more than a minute ago do not count',
+    state([{ ...starting, startedMs: 161_000, gapMs: 16_000, deathsMs: fourDeaths }, ready]),
+    death(161_000),
+    state([
+      {
+        ...starting,
+        startedMs: 161_000,
+        status: 'waiting',
+        gapMs: 32_000,
+        deathsMs: [102_000, 104_000, 108_000, 161_000],
+      },
+      ready,
+    ]),
+    [{ type: 'wait', slot: 0, delayMs: 16_000 }],
+  ],
+  [
+    'the last hope: all rest, the daemon ends with its own exit code',
+    state([{ ...starting, deathsMs: fourDeaths }, resting]),
+    death(116_000),
+    state([{ ...starting, status: 'resting' }, resting]),
+    [{ type: 'exit', code: 70 }],
+  ],
+  [
+    'the last hope: one rests, the others cannot run',
+    state([{ ...starting, deathsMs: fourDeaths }, refused]),
+    death(116_000),
+    state([{ ...starting, status: 'resting' }, refused]),
+    [{ type: 'exit', code: 70 }],
+  ],
+  [
+    'a slot that waits is still a hope',
+    state([{ ...starting, deathsMs: fourDeaths }, waiting]),
+    death(116_000),
+    state([{ ...starting, status: 'resting' }, waiting]),
+    [{ type: 'wait', slot: 0, delayMs: 60_000 }],
+  ],
+  [
+    'all died once, none serves: they are started again',
+    state([ready, waiting]),
+    death(105_000),
+    state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, waiting]),
+    [{ type: 'wait', slot: 0, delayMs: 0 }],
+  ],
+  [
+    'with inherited listeners the death of the last process ends the daemon: its sockets are with systemd',
+    state([ready, waiting], { inheritedListeners: true }),
+    death(105_000),
+    state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, waiting], { inheritedListeners: true }),
+    [{ type: 'exit', code: 70 }],
+  ],
+  [
+    'with inherited listeners one that starts does not hold them yet',
+    state([ready, starting], { inheritedListeners: true }),
+    death(105_000),
+    state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, starting], { inheritedListeners: true }),
+    [{ type: 'exit', code: 70 }],
+  ],
+  ...[78, 77].map(
+    (exitCode): Row => [
+      `exit code ${exitCode}: not restarted, the others go on`,
+      state([starting, ready]),
+      death(100_300, exitCode),
+      state([{ ...starting, status: 'refused' }, ready]),
+      [],
+    ],
+  ),
+  ...([78, 77] as const).map(
+    (exitCode): Row => [
+      `exit code ${exitCode} of the last one: the daemon ends with it`,
+      state([starting, refused]),
+      death(100_300, exitCode),
+      state([{ ...starting, status: 'refused' }, refused]),
+      [{ type: 'exit', code: exitCode }],
+    ],
+  ),
+  ...[78, 77].map(
+    (exitCode): Row => [
+      `exit code ${exitCode} of one that was ready is a death like others`,
+      state([ready, ready]),
+      death(105_000, exitCode),
+      state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, ready]),
+      [{ type: 'wait', slot: 0, delayMs: 0 }],
+    ],
+  ),
+  [
+    'any other exit code is a death, 0 too: nobody asked for it',
+    state([ready, ready]),
+    death(105_000, 0),
+    state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, ready]),
+    [{ type: 'wait', slot: 0, delayMs: 0 }],
+  ],
+  ...[waiting, resting].map(
+    (slot): Row => [
+      `due: a slot that is ${slot.status} is forked`,
+      state([slot, ready]),
+      { type: 'due', slot: 0, nowMs: 170_000 },
+      state([{ ...slot, status: 'starting', startedMs: 170_000, heardMs: 170_000, readyMs: never }, ready]),
+      [{ type: 'fork', slot: 0 }],
+    ],
+  ),
+  ...[starting, ready, refused, stopped].map(
+    (slot): Row => [
+      `due: a slot that is ${slot.status} is not`,
+      state([slot, ready]),
+      { type: 'due', slot: 0, nowMs: 170_000 },
+      state([slot, ready]),
+      [],
+    ],
+  ),
+  [
+    'due after stop forks nobody',
+    state([waiting, ready], { stopping: true }),
+    { type: 'due', slot: 0, nowMs: 170_000 },
+    state([waiting, ready], { stopping: true }),
+    [],
+  ],
+  [
+    'tick: one silent for 5 s is killed, once, nobody else',
+    state([ready, { ...ready, heardMs: 101_001 }], { tickedMs: 105_500 }),
+    { type: 'tick', nowMs: 106_000 },
+    state(
+      [
+        { ...ready, heardMs: 106_000 },
+        { ...ready, heardMs: 101_001 },
+      ],
+      { tickedMs: 106_000 },
+    ),
+    [{ type: 'kill', slot: 0 }],
+  ],
+  [
+    'tick: one that starts has 30 s',
+    state([starting, { ...starting, heardMs: 100_001 }], { tickedMs: 129_500 }),
+    { type: 'tick', nowMs: 130_000 },
+    state(
+      [
+        { ...starting, heardMs: 130_000 },
+        { ...starting, heardMs: 100_001 },
+      ],
+      { tickedMs: 130_000 },
+    ),
+    [{ type: 'kill', slot: 0 }],
+  ],
+  [
+    'tick: a slot without a process is never killed',
+    state([waiting, resting, refused, stopped], { tickedMs: 999_500 }),
+    { type: 'tick', nowMs: 1_000_000 },
+    state([waiting, resting, refused, stopped], { tickedMs: 1_000_000 }),
+    [],
+  ],
+  [
+    'tick: after we were stopped ourselves silence counts from now',
+    state([ready, waiting], { tickedMs: 101_000 }),
+    { type: 'tick', nowMs: 200_000 },
+    state(
+      [
+        { ...ready, heardMs: 200_000 },
+        { ...waiting, heardMs: 200_000 },
+      ],
+      { tickedMs: 200_000 },
+    ),
+    [],
+  ],
+  [
+    'tick: one that is silent while it lets its clients finish is killed, too',
+    state([ready], { stopping: true, tickedMs: 199_500 }),
+    { type: 'tick', nowMs: 200_000 },
+    state([{ ...ready, heardMs: 200_000 }], { stopping: true, tickedMs: 200_000 }),
+    [{ type: 'kill', slot: 0 }],
+  ],
+  [
+    'stop: those that live are stopped, the others are not started again',
+    state([ready, starting, waiting, resting, refused]),
+    { type: 'stop', nowMs: 105_000 },
+    state(
+      [
+        ready,
+        starting,
+        { ...waiting, status: 'stopped' },
+        { ...resting, status: 'stopped' },
+        { ...refused, status: 'stopped' },
+      ],
+      { stopping: true },
+    ),
+    [
+      { type: 'stop', slot: 0 },
+      { type: 'stop', slot: 1 },
+    ],
+  ],
+  [
+    'stop: where nobody lives the daemon ends with 0',
+    state([waiting, resting]),
+    { type: 'stop', nowMs: 105_000 },
+    state(
+      [
+        { ...waiting, status: 'stopped' },
+        { ...resting, status: 'stopped' },
+      ],
+      { stopping: true },
+    ),
+    [{ type: 'exit', code: 0 }],
+  ],
+  [
+    'stop: a second one changes nothing',
+    state([ready], { stopping: true }),
+    { type: 'stop', nowMs: 105_000 },
+    state([ready], { stopping: true }),
+    [],
+  ],
+  [
+    'an ordered exit is no death',
+    state([ready, ready], { stopping: true }),
+    death(105_000, 0),
+    state([stopped, ready], { stopping: true }),
+    [],
+  ],
+  ...[0, 70, 78, null].map(
+    (exitCode): Row => [
+      `the last ordered exit ends the daemon with 0, even where it says ${exitCode}`,
+      state([stopped, ready], { stopping: true }),
+      death(105_000, exitCode, 1),
+      state([stopped, stopped], { stopping: true }),
+      [{ type: 'exit', code: 0 }],
+    ],
+  ),
+];
+
+describe('decide', () => {
+  it.each(table)('%s', (_rule, before, event, after, effects) => {
+    const frozen = structuredClone(before);
+    expect(decide(before, event)).toEqual([after, effects]);
+    expect(before).toEqual(frozen);
+  });
+
+  it('knows only its slots', () => {
+    expect(() => decide(state([ready]), death(105_000, null, 1))).toThrow(RangeError);
+  });
+});
+
+describe('begin', () => {
+  it('forks every slot', () => {
+    const slot = { ...starting, startedMs: 5000, heardMs: 5000 };
+    expect(begin(3, 5000, true)).toEqual([
+      state([slot, slot, slot], { tickedMs: 5000, inheritedListeners: true }),
+      [
+        { type: 'fork', slot: 0 },
+        { type: 'fork', slot: 1 },
+        { type: 'fork', slot: 2 },
+      ],
+    ]);
+  });
+});
+
+/** What may happen next, to which slot, after how long. */
+interface Act {
+  readonly kind: 'ready' | 'heard' | 'die' | 'refuse' | 'nothing' | 'stop';
+  readonly slot: number;
+  readonly waitMs: number;
+}
+
+const slots = 3;
+
+const acts = fc.array(
+  fc.record<Act>({
+    kind: fc.oneof(
+      { weight: 6, arbitrary: fc.constant('die' as const) },
+      { weight: 4, arbitrary: fc.constantFrom('ready', 'heard', 'nothing') },
+      { weight: 1, arbitrary: fc.constantFrom('refuse', 'stop') },
+    ),
+    slot: fc.nat(slots - 1),
+    waitMs: fc.oneof(fc.nat(400), fc.nat(5000), fc.nat(100_000)),
+  }),
+  { maxLength: 60 },
+);
+
+/** A supervisor without processes: does what the policy says, in time that costs nothing, and keeps the books. */
+class Simulation {
+  nowMs = 0;
+  state: PolicyState;
+  readonly running = new Set<number>();
+  readonly starts: number[][] = Array.from({ length: slots }, () => []);
+  readonly deaths: number[][] = Array.from({ length: slots }, () => []);
+  readonly exits: number[] = [];
+  readonly #due: { readonly slot: number; readonly atMs: number }[] = [];
+  #forksAfterStop = 0;
+
+  constructor(inherited: boolean) {
+    const [first, effects] = begin(slots, 0, inherited);
+    this.state = first;
+    this.#act(effects);
+  }
+
+  get isOver(): boolean {
+    return this.exits.length > 0;
+  }
+
+  get forksAfterStop(): number {
+    return this.#forksAfterStop;
+  }
+
+  get isWaitingFor(): (slot: number) => boolean {
+    return (slot) => this.#due.some((each) => each.slot === slot);
+  }
+
+  dispatch(event: PolicyEvent): void {
+    const [next, effects] = decide(this.state, event);
+    this.state = next;
+    this.#act(effects);
+  }
+
+  die(slot: number, exitCode: number | null): void {
+    if (!this.running.delete(slot)) return;
+    this.deaths[slot]?.push(this.nowMs);
+    this.dispatch({ type: 'died', slot, exitCode, nowMs: this.nowMs });
+  }
+
+  /** Time passes: what is due happens, in order. */
+  advance(ms: number): void {
+    const endMs = this.nowMs + ms;
+    for (;;) {
+      const next = this.#due.toSorted((one, other) => one.atMs - other.atMs)[0];
+      if (next === undefined || next.atMs > endMs || this.isOver) break;
+      this.#due.splice(this.#due.indexOf(next), 1);
+      this.nowMs = next.atMs;
+      this.dispatch({ type: 'due', slot: next.slot, nowMs: this.nowMs });
+    }
+    this.nowMs = endMs;
+  }
+
+  #act(effects: readonly PolicyEffect[]): void {
+    for (const effect of effects) {
+      if (effect.type === 'fork') {
+        expect(this.running.has(effect.slot), 'a fork while the slot has a process').toBe(false);
+        if (this.state.stopping) this.#forksAfterStop += 1;
+        this.running.add(effect.slot);
+        this.starts[effect.slot]?.push(this.nowMs);
+      } else if (effect.type === 'wait') {
+        this.#due.push({ slot: effect.slot, atMs: this.nowMs + effect.delayMs });
+      } else if (effect.type === 'exit') {
+        this.exits.push(effect.code);
+      }
+    }
+  }
+}
+
+describe('whatever happens', () => {
+  it('the rules hold', () => {
+    fc.assert(
+      fc.property(acts, fc.boolean(), (list, inherited) => {
+        const simulation = new Simulation(inherited);
+        for (const { kind, slot, waitMs } of list) {
+          if (simulation.isOver) break;
+          const { nowMs } = simulation;
+          if (kind === 'die') simulation.die(slot, null);
+          else if (kind === 'refuse') simulation.die(slot, 78);
+          else if (kind === 'stop') simulation.dispatch({ type: 'stop', nowMs });
+          else if (kind !== 'nothing' && simulation.running.has(slot)) simulation.dispatch({ type: kind, slot, nowMs });
+          checkBooks(simulation);
+          simulation.advance(waitMs);
+          checkBooks(simulation);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+function checkBooks(simulation: Simulation): void {
+  const { state: now, running, starts, deaths } = simulation;
+  expect(simulation.forksAfterStop).toBe(0);
+  expect(simulation.exits.length).toBeLessThanOrEqual(1);
+  for (const [slot, each] of now.slots.entries()) {
+    // The policy's books are ours.
+    expect(isAlive(each)).toBe(running.has(slot));
+    // A slot that is to come back has somebody who brings it back.
+    const comesBack = (each.status === 'waiting' || each.status === 'resting') && !now.stopping && !simulation.isOver;
+    if (comesBack) expect(simulation.isWaitingFor(slot)).toBe(true);
+    const times = starts[slot] ?? [];
+    for (const [index, startMs] of times.entries()) {
+      if (index > 0) expect(startMs - (times[index - 1] ?? 0)).toBeGreaterThanOrEqual(1000);
+    }
+    // Five deaths in a minute, and a minute's rest.
+    for (const [index, deathMs] of (deaths[slot] ?? []).entries()) {
+      const fifth = deaths[slot]?.[index + 4];
+      if (fifth === undefined || fifth - deathMs >= 60_000) continue;
+      const next = times[index + 5];
+      if (next !== undefined) expect(next - fifth).toBeGreaterThanOrEqual(60_000);
+    }
+  }
+}

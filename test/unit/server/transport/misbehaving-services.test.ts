@@ -1,0 +1,188 @@
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { serve, type TestDaemon } from '../../../support/daemon.ts';
+import { TcpClient } from '../../../support/tcp.ts';
+import { UdpClient } from '../../../support/udp.ts';
+
+const listen = ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'];
+
+function serveWith(module: string, options: object = {}, keys: object = {}): Promise<TestDaemon> {
+  return serve({ bad: { module: `./${module}.js`, listen, options, ...keys }, echo: { listen } });
+}
+
+async function expectServed(daemon: TestDaemon, service: string): Promise<void> {
+  const client = await TcpClient.connect(daemon.target(service, 'tcp'));
+  client.finish('served');
+  expect((await client.takeAll()).toString()).toBe('served');
+}
+
+describe('a service that throws', () => {
+  it.each(['data', 'end', 'drained'])('in %s: that client ends, its neighbours are served', async (where) => {
+    const daemon = await serveWith('throws', { where });
+    const neighbour = await TcpClient.connect(daemon.target('bad', 'tcp'));
+    const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
+    client.finish('boom');
+    await client.cut();
+    expect(await daemon.log.closing(client.name)).toMatchObject({ service: 'bad', reason: 'service-error' });
+    const error = daemon.log.lines.find(({ level }) => level === 'error');
+    expect(error).toMatchObject({ service: 'bad', peer: client.name, err: { message: `thrown in ${where}` } });
+    neighbour.finish('hello');
+    expect((await neighbour.takeAll()).toString()).toBe('hello');
+    await expectServed(daemon, 'echo');
+  });
+
+  it('in stream: nobody is served by it, the other services go on', async () => {
+    const daemon = await serveWith('throws', { where: 'stream' });
+    for (let turn = 0; turn < 3; turn += 1) {
+      const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
+      await client.cut();
+      expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'service-error' });
+      await expectServed(daemon, 'echo');
+    }
+  });
+
+  it.each([
+    ['null', 'null'],
+    ['text', 'text'],
+    ['a promise that rejects', 'promise'],
+    ['a list of something else', 'list'],
+  ])(
+    'a datagram() that returns %s: silence or an error of the service, and the next datagram is answered',
+    async (_what, returned) => {
+      const daemon = await serveWith('throws', { where: 'datagram', returned });
+      const client = await UdpClient.open('127.0.0.1');
+      const target = daemon.target('bad', 'udp');
+      client.send('boom', target);
+      expect((await client.ask('fine', target)).toString()).toBe('fine');
+      expect(client.replies).toHaveLength(1);
+      await daemon.close();
+      const silent = returned === 'null';
+      expect(daemon.log.lines.filter(({ level }) => level === 'error')).toHaveLength(silent ? 0 : 1);
+    },
+  );
+
+  it.each(['stream', 'data', 'end', 'closed'])(
+    'an asynchronous %s: that client ends, and nothing is left uncaught',
+    async (where) => {
+      const daemon = await serveWith('throws', { where, returned: 'promise' });
+      const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
+      client.finish('boom');
+      if (where === 'closed') await client.takeAll();
+      else await client.cut();
+      await daemon.log.closing(client.name);
+      const error = daemon.log.lines.find(({ level }) => level === 'error');
+      expect(error).toMatchObject({ service: 'bad', err: { type: 'TypeError' } });
+      await expectServed(daemon, 'echo');
+    },
+  );
+
+  it('in closed: the reason stays what it was, and the error is logged', async () => {
+    const daemon = await serveWith('throws', { where: 'closed' });
+    const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
+    client.finish('boom');
+    expect((await client.takeAll()).toString()).toBe('boom');
+    expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'completed' });
+    expect(daemon.log.lines).toContainEqual(expect.objectContaining({ level: 'error', service: 'bad' }));
+    await expectServed(daemon, 'bad');
+  });
+
+  it('in datagram: silence, counted; the next datagram is answered', async () => {
+    const daemon = await serveWith('throws', { where: 'datagram' });
+    const client = await UdpClient.open('127.0.0.1');
+    const target = daemon.target('bad', 'udp');
+    for (let turn = 0; turn < 3; turn += 1) client.send('boom', target);
+    expect((await client.ask('fine', target)).toString()).toBe('fine');
+    expect(client.replies).toHaveLength(1);
+    await daemon.close();
+    expect(daemon.log.summed('dropped')).toEqual({ 'service-error': 3 });
+    // The first is logged whole, the others are counted.
+    expect(daemon.log.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
+    expect(daemon.log.lines).toContainEqual(expect.objectContaining({ errorsNotLogged: 2 }));
+  });
+
+  it('in create: nothing is opened, and the error names the service', async () => {
+    await expect(serveWith('throws', { where: 'create' })).rejects.toMatchObject({
+      code: 'SERVICE_NOT_CREATED',
+      message: expect.stringContaining('services.bad cannot be created: thrown in create'),
+    });
+  });
+
+  it('in close: it is logged, and the daemon closes all the same', async () => {
+    const daemon = await serveWith('throws', { where: 'close' });
+    await daemon.close();
+    expect(daemon.log.lines).toContainEqual(
+      expect.objectContaining({ level: 'error', service: 'bad', msg: 'the service threw an error while closing' }),
+    );
+  });
+});
+
+describe('a service that floods', () => {
+  it('a client that never reads is cut as stalled, and others are served meanwhile', async () => {
+    const daemon = await serveWith('floods', {}, { stallTimeout: '300ms' });
+    const client = await TcpClient.connect(daemon.target('bad', 'tcp'), { reads: false });
+    while (daemon.log.closed(client.name).length === 0) await expectServed(daemon, 'echo');
+    expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'stalled' });
+  });
+
+  it('a reader as fast as it gets a flood, and others are served meanwhile', async () => {
+    const daemon = await serveWith('floods');
+    const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
+    while (client.length < 48 * 1024 * 1024) await expectServed(daemon, 'echo');
+    expect(daemon.log.closed(client.name)).toEqual([]);
+  });
+
+  it('of many datagrams the prefix leaves that together is at most twice the request on the wire', async () => {
+    const daemon = await serveWith('floods');
+    const client = await UdpClient.open('127.0.0.1');
+    client.send(Buffer.alloc(1000), daemon.target('bad', 'udp'));
+    // (1000 + 46 + 20) * 2 = 2132 bytes: three of 566.
+    await client.take(3);
+    await client.ask('last', daemon.target('echo', 'udp'));
+    expect(client.replies).toHaveLength(4);
+    await daemon.close();
+    expect(daemon.log.summed('dropped')).toEqual({ amplification: 997 });
+  });
+
+  it('one datagram that is too large is dropped, and counted', async () => {
+    const daemon = await serveWith('floods');
+    const client = await UdpClient.open('127.0.0.1');
+    const target = daemon.target('bad', 'udp');
+    client.send('one', target);
+    client.send(Buffer.alloc(300), target);
+    expect((await client.take(1)).map(({ length }) => length)).toEqual([500]);
+    await daemon.close();
+    expect(daemon.log.summed('dropped')).toEqual({ amplification: 1 + 999 });
+  });
+});
+
+describe('a service that never ends', () => {
+  it('its client ends as idle', async () => {
+    const daemon = await serveWith('never-ends', {}, { idleTimeout: '200ms' });
+    const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
+    client.finish('hello?');
+    await client.cut();
+    expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'idle', bytesIn: 6 });
+  });
+
+  it('its client ends as shutdown when the grace period is over', async () => {
+    const daemon = await serveWith('never-ends');
+    const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
+    await daemon.close(50);
+    await client.cut();
+    expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'shutdown' });
+  });
+});
+
+it('a client whose service writes much outside of any handler is heard again once it has taken all', async () => {
+  const daemon = await serveWith('bursts');
+  const client = await TcpClient.connect(daemon.target('bad', 'tcp'), { reads: false });
+  // The burst has begun, and cannot end before it is read: no kernel holds that much.
+  await once(client.socket, 'readable');
+  client.read();
+  client.socket.resume();
+  const burst = 32 * 1024 * 1024;
+  await client.take(burst);
+  client.write('heard');
+  await client.take(burst + 5);
+  expect(client.bytes.subarray(burst).toString()).toBe('heard');
+});

@@ -1,0 +1,230 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { serve, type TestDaemon } from '../../../support/daemon.ts';
+import { temporaryFolder } from '../../../support/daemon-process.ts';
+import { TcpClient } from '../../../support/tcp.ts';
+import { until } from '../../../support/wait.ts';
+
+const listen = ['tcp://127.0.0.1:0'];
+const fromHere = { from: ['127.0.0.0/8'] };
+const header = 'PROXY TCP4 192.0.2.7 198.51.100.1 40000 7\r\n';
+
+/** Version 2 of the same: TCP over IPv4. */
+const binaryHeader = Buffer.from('0d0a0d0a000d0a515549540a2111000cc0000207c63364019c400007', 'hex');
+
+function tcp4(address: string): string {
+  return `PROXY TCP4 ${address} 198.51.100.1 40000 7\r\n`;
+}
+
+function tcp6(address: string): string {
+  return `PROXY TCP6 ${address} 2001:db8::1 40000 7\r\n`;
+}
+
+/** Starts one service named after its kind, which takes the word of proxies. */
+function serveOne(type: string, config: object = {}): Promise<TestDaemon> {
+  return serve({ [type]: { listen, proxyProtocol: fromHere, ...config } });
+}
+
+async function connect(daemon: TestDaemon, service: string, localAddress = '127.0.0.1'): Promise<TcpClient> {
+  return TcpClient.connect({ ...daemon.target(service, 'tcp'), localAddress });
+}
+
+/** What a connection gets that sends this and ends. */
+async function answerTo(daemon: TestDaemon, service: string, bytes: string | Buffer): Promise<string> {
+  const client = await connect(daemon, service);
+  client.write(bytes);
+  client.socket.end();
+  await until(() => client.ended || client.closed, 'the end of the answer');
+  return client.text;
+}
+
+/** What the summaries say when the daemon has closed. */
+async function refusedWhenClosed(daemon: TestDaemon): Promise<Record<string, number>> {
+  await daemon.close(0);
+  return daemon.log.summed('refused');
+}
+
+describe('the client that a header names', () => {
+  it.each([
+    ['version 1', header],
+    ['version 2', binaryHeader],
+  ])('stands in the log, with the proxy beside it: %s', async (_version, bytes) => {
+    const daemon = await serveOne('echo');
+    const client = await connect(daemon, 'echo');
+    client.write(bytes);
+    client.write('hello');
+    await client.take(5);
+    client.socket.end();
+    const line = await daemon.log.closing('192.0.2.7:40000');
+    expect(line).toMatchObject({ via: client.name, bytesIn: 5, bytesOut: 5, reason: 'completed' });
+    expect(line['local']).toBe(`127.0.0.1:${daemon.target('echo', 'tcp').port}`);
+  });
+
+  it.each([
+    ['PROXY UNKNOWN\r\n'],
+    ['PROXY UNKNOWN ffff::1 whatever\r\n'],
+    [Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex')],
+  ])('is the proxy itself where the header names nobody: %j', async (bytes) => {
+    const daemon = await serveOne('echo');
+    const client = await connect(daemon, 'echo');
+    client.write(bytes);
+    client.write('hello');
+    await client.take(5);
+    client.socket.end();
+    expect(await daemon.log.closing(client.name)).toMatchObject({ via: client.name, bytesIn: 5 });
+  });
+
+  it('is the one that the rules and limits are about', async () => {
+    const daemon = await serveOne('echo', { deny: ['192.0.2.7'], maxConnectionsPerSource: 1 });
+    expect(await answerTo(daemon, 'echo', `${header}hello`)).toBe('');
+    const other = 'PROXY TCP4 192.0.2.8 198.51.100.1 40000 7\r\n';
+    const first = await connect(daemon, 'echo');
+    first.write(`${other}x`);
+    await first.take(1);
+    expect(await answerTo(daemon, 'echo', `${other}hello`)).toBe('');
+    expect(await answerTo(daemon, 'echo', 'PROXY TCP4 192.0.2.9 198.51.100.1 40000 7\r\nhello')).toBe('hello');
+    expect(await refusedWhenClosed(daemon)).toEqual({ denied: 1, 'source-limit': 1 });
+  });
+
+  it.each([
+    ['not exempt by default: loopback', {}, [], tcp4('127.0.0.1'), 1],
+    ['not exempt by default: loopback in IPv6', {}, [], tcp6('::1'), 1],
+    ['not exempt by default: loopback in IPv6 form', {}, [], tcp6('::ffff:127.0.0.1'), 1],
+    ['not exempt where `exempt` holds its address', {}, ['127.0.0.1', '192.0.2.7'], tcp4('192.0.2.7'), 1],
+    ['not exempt where only the proxy is', {}, ['127.0.0.1'], tcp4('192.0.2.7'), 1],
+    ['exempt where `proxyProtocol.exempt` holds its address', { exempt: ['192.0.2.7'] }, [], tcp4('192.0.2.7'), 2],
+    ['not exempt as the proxy is, where the header names nobody', {}, ['127.0.0.1'], 'PROXY UNKNOWN\r\n', 1],
+    [
+      'exempt where it names nobody and the list holds the proxy',
+      { exempt: ['127.0.0.1'] },
+      [],
+      'PROXY UNKNOWN\r\n',
+      2,
+    ],
+  ])('is %s', async (_rule, rules, exempt, head, served) => {
+    const proxyProtocol = { ...fromHere, ...rules };
+    const daemon = await serveOne('echo', { maxConnectionsPerSource: 1, exempt, proxyProtocol });
+    const clients = [await connect(daemon, 'echo'), await connect(daemon, 'echo')];
+    for (const client of clients) {
+      client.write(`${head}x`);
+      await until(() => client.length > 0 || client.ended || client.closed, 'an answer or a refusal');
+    }
+    expect(clients.filter(({ length }) => length > 0)).toHaveLength(served);
+  });
+});
+
+describe('what comes after a header', () => {
+  it('belongs to the service, however it was cut', async () => {
+    const daemon = await serveOne('echo');
+    const client = await connect(daemon, 'echo');
+    client.socket.setNoDelay(true);
+    for (const byte of `${header}hello`) {
+      client.write(byte);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await client.take(5);
+    expect(client.text).toBe('hello');
+    client.write(' more');
+    await client.take(10);
+    expect(client.text).toBe('hello more');
+  });
+
+  it('is echoed whole when it is large, and came with the header', async () => {
+    const daemon = await serveOne('echo');
+    const bytes = Buffer.alloc(300_000, 'abcdefg');
+    expect(await answerTo(daemon, 'echo', Buffer.concat([Buffer.from(header), bytes]))).toBe(bytes.toString());
+  });
+
+  it('may be the end at once', async () => {
+    const daemon = await serveOne('echo');
+    expect(await answerTo(daemon, 'echo', header)).toBe('');
+    expect(await daemon.log.closing('192.0.2.7:40000')).toMatchObject({ reason: 'completed', bytesIn: 0 });
+  });
+
+  it('does not matter to a service that answers at once', async () => {
+    const daemon = await serveOne('time');
+    const client = await connect(daemon, 'time');
+    client.write(`${header}ignored`);
+    await until(() => client.ended, 'the answer');
+    expect(client.length).toBe(4);
+    client.socket.end();
+    expect(await daemon.log.closing('192.0.2.7:40000')).toMatchObject({ reason: 'completed', bytesOut: 4 });
+  });
+});
+
+describe('refused as proxy-header', () => {
+  it.each([
+    ['what is no header', 'hello\r\n'],
+    ['a malformed one', 'PROXY TCP4 192.0.2.700 198.51.100.1 40000 7\r\n'],
+    ['a part of one', 'PROXY TCP4 192.0.2.7'],
+    ['nothing', ''],
+  ])('%s', async (_what, bytes) => {
+    const daemon = await serveOne('echo');
+    expect(await answerTo(daemon, 'echo', bytes)).toBe('');
+    expect(await refusedWhenClosed(daemon)).toEqual({ 'proxy-header': 1 });
+    expect(daemon.log.closed()).toEqual([]);
+  });
+
+  it('one that does not come in time', async () => {
+    const daemon = await serveOne('echo', { proxyProtocol: { ...fromHere, timeout: '50ms' } });
+    const client = await connect(daemon, 'echo');
+    client.write('PROXY ');
+    await until(() => client.ended || client.closed, 'the end');
+    expect(await refusedWhenClosed(daemon)).toEqual({ 'proxy-header': 1 });
+  });
+
+  it('a reset before it is there', async () => {
+    const daemon = await serveOne('echo');
+    const client = await connect(daemon, 'echo');
+    client.write('PROXY ');
+    client.socket.resetAndDestroy();
+    expect(await answerTo(daemon, 'echo', `${header}x`)).toBe('x');
+    expect(await refusedWhenClosed(daemon)).toEqual({ 'proxy-header': 1 });
+  });
+
+  it('one who is no proxy, even with a right header', async () => {
+    const daemon = await serveOne('echo', { proxyProtocol: { from: ['127.0.0.2'] } });
+    expect(await answerTo(daemon, 'echo', `${header}hello`)).toBe('');
+    const proxy = await connect(daemon, 'echo', '127.0.0.2');
+    proxy.write(`${header}hello`);
+    await proxy.take(5);
+    expect(await refusedWhenClosed(daemon)).toEqual({ 'proxy-header': 1 });
+  });
+});
+
+it('those that have not said who they are have a place among the connections', async () => {
+  const daemon = await serveOne('echo', { maxConnections: 2 });
+  const silent = [await connect(daemon, 'echo'), await connect(daemon, 'echo')];
+  expect(await answerTo(daemon, 'echo', `${header}hello`)).toBe('');
+  silent[0]?.write(`${header}x`);
+  await silent[0]?.take(1);
+  expect(await answerTo(daemon, 'echo', `${header}hello`)).toBe('');
+  silent[1]?.socket.end();
+  await until(() => silent[1]?.ended === true, 'the place to be free');
+  expect(await answerTo(daemon, 'echo', `${header}hello`)).toBe('hello');
+});
+
+it('UDP and UNIX clients send no header', async () => {
+  const path = join(temporaryFolder(), 'echo.sock');
+  await serve({ echo: { listen: [`unix://${path}`, 'tcp://127.0.0.1:0'], proxyProtocol: fromHere } });
+  const client = await TcpClient.connect({ path });
+  client.write(header);
+  await client.take(header.length);
+  expect(client.text).toBe(header);
+});
+
+it('a stop waits for them as for clients, and then ends them without a word of refusal', async () => {
+  const daemon = await serveOne('echo', { proxyProtocol: { ...fromHere, timeout: '1m' } });
+  const silent = await connect(daemon, 'echo');
+  const late = await connect(daemon, 'echo');
+  // Connections are accepted in their order.
+  expect(await answerTo(daemon, 'echo', `${header}x`)).toBe('x');
+  const closed = daemon.close(2000);
+  late.write(`${header}hello`);
+  await late.take(5);
+  late.socket.end();
+  await closed;
+  await until(() => silent.closed || silent.ended, 'the end of the silent one');
+  expect(daemon.log.closed('192.0.2.7:40000')).toHaveLength(2);
+  expect(daemon.log.summed('refused')).toEqual({});
+});

@@ -1,0 +1,490 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import * as fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { libc } from '../../../../src/kernel/libc.ts';
+import type { SocketAccess } from '../../../../src/server/transport/listener.ts';
+import type { PlannedListener } from '../../../../src/server/transport/plan.ts';
+import { bindPrivately, SocketFiles } from '../../../../src/server/transport/unix-socket.ts';
+import { serve } from '../../../support/daemon.ts';
+import { TcpClient } from '../../../support/tcp.ts';
+import { until } from '../../../support/wait.ts';
+
+let directory = '';
+let path = '';
+
+beforeEach(() => {
+  directory = join(mkdtempSync(join(tmpdir(), 'smallservd-unix-')), 'run');
+  mkdirSync(directory);
+  path = join(directory, 'echo.sock');
+});
+
+afterEach(() => rmSync(dirname(directory), { recursive: true, force: true }));
+
+/** What a daemon leaves that was killed: a socket file on which nobody listens. */
+function leaveDeadSocket(file: string = path): void {
+  const script = 'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))';
+  expect(() => execFileSync(process.execPath, ['-e', script, file], { stdio: 'ignore' })).toThrow();
+  expect(lstatSync(file).isSocket()).toBe(true);
+}
+
+/** A daemon that has bound its socket, and listens once the result is called. Undefined where koffi is missing. */
+async function bindWithoutListening(): Promise<(() => void) | undefined> {
+  if (libc === undefined) return undefined;
+  const { default: koffi } = await import('koffi');
+  const library = koffi.load(null);
+  const socket = library.func('int socket(int, int, int)');
+  const bindTo = library.func('int bind(int, void *, int)');
+  const listen = library.func('int listen(int, int)');
+  const descriptor = Number(socket(1, 1, 0));
+  onTestFinished(() => closeSync(descriptor));
+  // unix(7): AF_UNIX in two bytes of the machine's order, then the path.
+  const address = Buffer.concat([Buffer.from(new Uint16Array([1]).buffer), Buffer.from(`${path}\0`)]);
+  expect(bindTo(descriptor, address, address.length)).toBe(0);
+  return () => expect(listen(descriptor, 8)).toBe(0);
+}
+
+async function expectEcho(): Promise<void> {
+  const client = await TcpClient.connect({ path });
+  client.finish('hello');
+  expect((await client.takeAll()).toString()).toBe('hello');
+}
+
+describe('a UNIX listener', () => {
+  it('serves, says where, and logs its clients', async () => {
+    const daemon = await serve({ echo: { listen: [`unix://${path}`] } });
+    expect(daemon.listeners).toEqual([{ service: 'echo', transport: 'unix', address: path, port: 0 }]);
+    await expectEcho();
+    const line = await daemon.log.closing(`unix:${process.geteuid?.()}`);
+    expect(line).toMatchObject({ local: `unix:${path}`, bytesIn: 5, bytesOut: 5, reason: 'completed' });
+  });
+
+  it('removes its file when it closes', async () => {
+    const daemon = await serve({ echo: { listen: [`unix://${path}`] } });
+    await daemon.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('the clients of a user are one source', async () => {
+    const daemon = await serve({ echo: { listen: [`unix://${path}`], maxConnectionsPerSource: 1 } });
+    await TcpClient.connect({ path });
+    const second = await TcpClient.connect({ path });
+    expect(await second.takeAll()).toHaveLength(0);
+    await daemon.close(0);
+    expect(daemon.log.summed('refused')).toEqual({ 'source-limit': 1 });
+  });
+
+  it('ends a client that takes nothing, and serves the others', async () => {
+    const limits = { stallTimeout: '200ms', idleTimeout: 'never' };
+    const daemon = await serve({ chargen: { listen: [`unix://${path}`], ...limits } });
+    const slow = await TcpClient.connect({ path }, { reads: false });
+    expect(await daemon.log.closing(slow.name)).toMatchObject({ reason: 'stalled' });
+    const other = await TcpClient.connect({ path });
+    expect(await other.take(74)).not.toHaveLength(0);
+  });
+
+  it('no CIDR rule concerns its clients', async () => {
+    await serve({ echo: { listen: [`unix://${path}`], allow: ['192.0.2.1'], deny: ['0.0.0.0/0', '::/0'] } });
+    await expectEcho();
+  });
+});
+
+describe('a socket file that is already there', () => {
+  it('dead: is removed', async () => {
+    leaveDeadSocket();
+    await serve({ echo: { listen: [`unix://${path}`] } });
+    await expectEcho();
+  });
+
+  it('live: stays, and the start fails as in use', async () => {
+    await serve({ echo: { listen: [`unix://${path}`] } });
+    await expect(serve({ other: { type: 'echo', listen: [`unix://${path}`] } })).rejects.toMatchObject({
+      code: 'LISTEN_IN_USE',
+      message: `other: cannot listen on unix://${path}: the address is in use by another program`,
+    });
+    await expectEcho();
+  });
+
+  it('no socket: stays, and the start fails', async () => {
+    writeFileSync(path, 'precious');
+    await expect(serve({ echo: { listen: [`unix://${path}`] } })).rejects.toMatchObject({ code: 'LISTEN_IN_USE' });
+    expect(lstatSync(path).isFile()).toBe(true);
+  });
+
+  it('a directory that is missing is an error that names service and path', async () => {
+    const missing = join(directory, 'none', 'echo.sock');
+    await expect(serve({ echo: { listen: [`unix://${missing}`] } })).rejects.toMatchObject({
+      name: 'SmallservdError',
+      message: expect.stringContaining(`echo: cannot listen on unix://${missing}`),
+    });
+  });
+});
+
+/** The permission bits of the file at `path`. */
+function modeOf(file: string = path): number {
+  return lstatSync(file).mode & 0o7777;
+}
+
+/** For this test, with no umask at all: what is private is so by our own doing. */
+function withoutUmask(): void {
+  const before = process.umask(0);
+  onTestFinished(() => void process.umask(before));
+}
+
+describe('the file of a UNIX listener', () => {
+  it.each([
+    ['', 0o660],
+    ['?mode=0600', 0o600],
+    ['?mode=0', 0],
+    ['?mode=0777', 0o777],
+    ['?mode=062', 0o062],
+    [`?mode=0666&owner=${process.geteuid?.()}&group=${process.getegid?.()}`, 0o666],
+  ])('%s: nobody else can connect until it has its mode', async (parameters, mode) => {
+    withoutUmask();
+    const bound: number[] = [];
+    const listen: unknown = Reflect.get(Server.prototype, 'listen');
+    const spy = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (this: Server, ...args: unknown[]) {
+      if (typeof listen === 'function') Reflect.apply(listen, this, args);
+      // Bound and listening by now, as that is done at once.
+      bound.push(modeOf());
+      return this;
+    });
+    onTestFinished(() => spy.mockRestore());
+    await serve({ echo: { listen: [`unix://${path}${parameters}`] } });
+    expect(bound).toEqual([0o600]);
+    expect(process.umask()).toBe(0);
+    const { uid, gid } = lstatSync(path);
+    expect([modeOf(), uid, gid]).toEqual([mode, process.geteuid?.(), process.getegid?.()]);
+  });
+
+  it('may have ? and % in its name, which is told as a config would have it', async () => {
+    const odd = join(directory, 'a?mode=0%25');
+    const daemon = await serve({ echo: { listen: [`unix://${directory}/a%3Fmode=0%2525?mode=0600`] } });
+    expect(modeOf(odd)).toBe(0o600);
+    expect(daemon.listeners).toEqual([{ service: 'echo', transport: 'unix', address: odd, port: 0 }]);
+  });
+
+  it('whose owner is unknown ends the start, and names the listener', async () => {
+    for (const [kind, parameter] of [
+      ['user', 'owner'],
+      ['group', 'group'],
+    ]) {
+      const text = `unix://${path}?${parameter}=no-such-account`;
+      await expect(serve({ echo: { listen: [text] } })).rejects.toMatchObject({
+        code: 'USER_UNKNOWN',
+        message: `echo: ${text}: there is no ${kind} no-such-account`,
+      });
+    }
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('stays closed, and nothing else open, where it cannot be given away', async () => {
+    const other = join(directory, 'other.sock');
+    const refuse = vi.spyOn(SocketFiles.prototype, 'grant').mockImplementation(() => {
+      throw new Error('no');
+    });
+    onTestFinished(() => refuse.mockRestore());
+    await expect(serve({ echo: { listen: [`unix://${path}`, `unix://${other}`] } })).rejects.toThrow('no');
+    expect([existsSync(path), existsSync(other)]).toEqual([false, false]);
+  });
+});
+
+describe('bindPrivately', () => {
+  it('puts the umask back, whatever comes of the bind', () => {
+    withoutUmask();
+    process.umask(0o027);
+    bindPrivately(() => expect(process.umask()).toBe(0o177));
+    expect(process.umask()).toBe(0o027);
+    expect(() =>
+      bindPrivately(() => {
+        throw new Error('in use');
+      }),
+    ).toThrow('in use');
+    expect(process.umask()).toBe(0o027);
+  });
+});
+
+/** Binds a socket there until the test is over. */
+async function bind(file: string = path): Promise<void> {
+  const server = createServer();
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => bindPrivately(() => void server.listen(file, resolve)));
+}
+
+function failureOf(run: () => void): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+describe('SocketFiles', () => {
+  const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+
+  function planned(access: Partial<SocketAccess> = {}, file: string = path): readonly PlannedListener[] {
+    const target = { transport: 'unix', path: file, access: { mode: 0o660, uid, gid, ...access } } as const;
+    return [{ id: 0, service: 'echo', text: `unix://${file}`, optional: false, target }];
+  }
+
+  async function prepared(): Promise<SocketFiles> {
+    const files = new SocketFiles();
+    await files.prepare(planned());
+    await bind();
+    return files;
+  }
+
+  const replaced = {
+    code: 'LISTEN_FAILED',
+    message: expect.stringMatching(/^echo: cannot listen on unix:.*: its file is not the socket that was made there/),
+  };
+
+  it('gives any mode after any other', async () => {
+    const files = await prepared();
+    fc.assert(
+      fc.property(fc.nat(0o777), (mode) => {
+        files.grant(planned({ mode }));
+        expect(modeOf()).toBe(mode);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('changes nothing where all is as it should be', async () => {
+    const files = await prepared();
+    files.grant(planned());
+    const before = lstatSync(path, { bigint: true }).ctimeNs;
+    files.grant(planned());
+    expect(lstatSync(path, { bigint: true }).ctimeNs).toBe(before);
+  });
+
+  it('leaves alone what others bind', async () => {
+    const file = join(directory, 'file');
+    writeFileSync(file, '', { mode: 0o604 });
+    const target = { transport: 'unix', path: file } as const;
+    const plan = [{ id: 0, service: 'echo', text: '', optional: false, target }];
+    const files = new SocketFiles();
+    await files.prepare(plan);
+    files.grant(plan);
+    expect(modeOf(file)).toBe(0o604);
+  });
+
+  it.each<[string, () => Promise<void> | void]>([
+    ['a symbolic link to a file', () => symlinkSync(join(directory, 'target'), path)],
+    [
+      'a symbolic link to a socket',
+      async () => {
+        await bind(join(directory, 'socket'));
+        symlinkSync(join(directory, 'socket'), path);
+      },
+    ],
+    ['a file', () => writeFileSync(path, '', { mode: 0o600 })],
+    ['a folder', () => mkdirSync(path, 0o700)],
+    [
+      'another name of a socket',
+      async () => {
+        await bind(join(directory, 'socket'));
+        linkSync(join(directory, 'socket'), path);
+      },
+    ],
+    [
+      'a socket in a folder that took the place of ours',
+      async () => {
+        const others = join(directory, 'others');
+        mkdirSync(others);
+        await bind(join(others, 'echo.sock'));
+        rmSync(`${directory}-was`, { recursive: true, force: true });
+        renameSync(directory, `${directory}-was`);
+        onTestFinished(() => rmSync(`${directory}-was`, { recursive: true, force: true }));
+        symlinkSync(`${directory}-was/others`, directory);
+      },
+    ],
+  ])('does not touch %s that is in the place of the socket', async (_what, replace) => {
+    const target = join(directory, 'target');
+    writeFileSync(target, 'precious', { mode: 0o600 });
+    const files = await prepared();
+    files.grant(planned());
+    unlinkSync(path);
+    await replace();
+    const before = lstatSync(path).mode;
+    expect(failureOf(() => files.grant(planned({ mode: 0o777 })))).toMatchObject(replaced);
+    expect(lstatSync(path).mode).toBe(before);
+    if (existsSync(target)) expect(modeOf(target)).toBe(0o600);
+  });
+
+  it('knows nothing of a socket that it did not prepare for', async () => {
+    await bind();
+    expect(failureOf(() => new SocketFiles().grant(planned({ mode: 0o777 })))).toMatchObject(replaced);
+    expect(modeOf()).toBe(0o600);
+  });
+
+  it('leaves alone the socket of a daemon that has bound it, and listens a moment later', async () => {
+    const listen = await bindWithoutListening();
+    if (listen === undefined) return;
+    const pauses: number[] = [];
+    const files = new SocketFiles(uid, async (ms) => {
+      pauses.push(ms);
+      listen();
+    });
+    await files.prepare(planned()).catch(() => {});
+    expect([pauses, existsSync(path)]).toEqual([[200], true]);
+  });
+
+  it.each<[string, () => void, string]>([
+    ['was exchanged', () => renameSync(join(directory, 'next'), path), 'echo.sock'],
+    ['has gone', () => unlinkSync(path), 'next'],
+  ])('removes no dead socket that %s meanwhile', async (_what, change, left) => {
+    leaveDeadSocket();
+    leaveDeadSocket(join(directory, 'next'));
+    const files = new SocketFiles(uid, async () => change());
+    await files.prepare(planned()).catch((error: unknown) => expect(error).toMatchObject({ code: 'LISTEN_IN_USE' }));
+    expect(readdirSync(directory)).toEqual([left]);
+  });
+
+  it('looks at all dead sockets again after one pause', async () => {
+    const other = join(directory, 'other.sock');
+    for (const file of [path, other]) leaveDeadSocket(file);
+    let waiting = 0;
+    const files = new SocketFiles(uid, async () => {
+      waiting += 1;
+      await until(() => waiting === 2, 'the other one to wait too');
+    });
+    await files.prepare([...planned(), ...planned({}, other)]);
+    expect([existsSync(path), existsSync(other)]).toEqual([false, false]);
+  });
+
+  it('says so where the file is gone', async () => {
+    const files = await prepared();
+    unlinkSync(path);
+    expect(failureOf(() => files.grant(planned()))).toMatchObject({
+      code: 'LISTEN_FAILED',
+      message: expect.stringContaining('ENOENT'),
+    });
+  });
+
+  describe.runIf(uid === 0)('as root', () => {
+    it('gives owner, group and mode, and takes them back', async () => {
+      const files = await prepared();
+      for (const access of [
+        { uid: 1, gid: 2, mode: 0o606 },
+        { uid: 3, gid: 2, mode: 0o660 },
+        { uid: 0, gid: 0, mode: 0o600 },
+      ]) {
+        files.grant(planned(access));
+        expect(lstatSync(path)).toMatchObject({ uid: access.uid, gid: access.gid });
+        expect(modeOf()).toBe(access.mode);
+      }
+    });
+
+    it('does not take the socket of somebody else for its own', async () => {
+      const files = await prepared();
+      chownSync(path, 1, 1);
+      expect(failureOf(() => files.grant(planned()))).toMatchObject(replaced);
+      expect(lstatSync(path).uid).toBe(1);
+      // One that it has given away is known again.
+      chownSync(path, 0, 0);
+      files.grant(planned({ uid: 1 }));
+      files.grant(planned({ uid: 2 }));
+      expect(lstatSync(path).uid).toBe(2);
+    });
+
+    it.each([
+      [0, 0, 0o755, true],
+      [0, 0, 0o775, true],
+      [0, 0, 0o1777, true],
+      [0, 7, 0o1775, true],
+      [7, 7, 0o755, true],
+      [8, 8, 0o700, true],
+      [0, 7, 0o775, false],
+      [0, 0, 0o757, false],
+      [0, 0, 0o777, false],
+      [7, 7, 0o775, false],
+      [9, 0, 0o700, false],
+      [9, 0, 0o1777, false],
+    ])('a folder of user %i, group %i, mode %i: %s', async (owner, group, mode, isFit) => {
+      chmodSync(directory, mode);
+      chownSync(directory, owner, group);
+      // 7 serves, 8 is to have the socket.
+      const result = new SocketFiles().prepare(planned({ uid: 8 }), 7);
+      if (isFit) return await result;
+      return await expect(result).rejects.toMatchObject({
+        code: 'LISTEN_NOT_PERMITTED',
+        message: expect.stringMatching(/^echo: cannot listen on unix:.* (folder .* belongs to|write to the folder) /),
+      });
+    });
+
+    it.each<[string, () => void]>([
+      ['a folder further up that is not root’s', () => chownSync(dirname(directory), 7, 7)],
+      [
+        'a folder of a user in one that all can write to',
+        () => {
+          chownSync(directory, 7, 7);
+          chmodSync(dirname(directory), 0o1777);
+        },
+      ],
+      [
+        'a folder of root’s in one that others can write to',
+        () => {
+          chownSync(dirname(directory), 0, 7);
+          chmodSync(dirname(directory), 0o2775);
+        },
+      ],
+      [
+        'a link of root’s to a link of somebody else',
+        () => {
+          const [real, theirs] = [`${directory}.real`, `${directory}.theirs`];
+          renameSync(directory, real);
+          symlinkSync(real, theirs);
+          lchownSync(theirs, 7, 7);
+          symlinkSync(theirs, directory);
+        },
+      ],
+      [
+        'a link that is not root’s',
+        () => {
+          renameSync(directory, `${directory}.real`);
+          symlinkSync(`${directory}.real`, directory);
+          lchownSync(directory, 7, 7);
+        },
+      ],
+    ])('is not bound by a path that somebody can lead elsewhere: %s', async (_what, change) => {
+      await new SocketFiles().prepare(planned({ uid: 8 }), 7);
+      change();
+      await expect(new SocketFiles().prepare(planned({ uid: 8 }), 7)).rejects.toMatchObject({
+        code: 'LISTEN_NOT_PERMITTED',
+        message: expect.stringMatching(
+          /(user 7|whoever can write to .*) can put another (folder|link) in the place of /,
+        ),
+      });
+    });
+
+    it('never begins with a file that is there', async () => {
+      for (const make of [() => writeFileSync(path, ''), () => symlinkSync('/nowhere', path)]) {
+        make();
+        await expect(new SocketFiles().prepare(planned())).rejects.toMatchObject({ code: 'LISTEN_IN_USE' });
+        expect(lstatSync(path).isSocket()).toBe(false);
+        unlinkSync(path);
+      }
+    });
+  });
+});

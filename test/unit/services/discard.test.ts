@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { discard } from '../../../src/services/discard.ts';
+import { FakeConnection } from '../../support/fake-client.ts';
+import { FakeHost } from '../../support/fake-host.ts';
+
+const service = await discard.create({}, new FakeHost());
+
+describe('discard, RFC 863, over TCP', () => {
+  it("drops what it reads and closes after the client's FIN", () => {
+    const connection = new FakeConnection(service);
+    connection.send('nobody reads this');
+    connection.drain();
+    expect(connection.client).toMatchObject({ writes: [], ended: false });
+    connection.finish();
+    expect(connection.client).toMatchObject({ writes: [], ended: true });
+  });
+});
+
+describe('discard over UDP', () => {
+  it.each([0, 1, 65_507])('never answers: %i bytes', (length) => {
+    expect(service).toHaveProperty('datagram');
+    expect(service.datagram?.(Buffer.alloc(length), 65_507)).toBeUndefined();
+  });
+});

@@ -1,0 +1,38 @@
+import { expect, it } from 'vitest';
+import { findService, services } from '../../../src/services/index.ts';
+import { FakeHost } from '../../support/fake-host.ts';
+
+it('the built-in services stand in this order, with the numbers that IANA and the RFCs gave them', () => {
+  expect(services.map(({ name, rfc, port }) => [name, rfc, port])).toEqual([
+    ['echo', 862, 7],
+    ['discard', 863, 9],
+    ['chargen', 864, 19],
+    ['qotd', 865, 17],
+    ['systat', 866, 11],
+    ['daytime', 867, 13],
+    ['time', 868, 37],
+  ]);
+});
+
+it('those that UDP makes dangerous say why', () => {
+  expect(services.filter(({ udpHazard }) => udpHazard !== undefined).map(({ name }) => name)).toEqual([
+    'chargen',
+    'qotd',
+    'systat',
+  ]);
+});
+
+it.each(services.map((service) => [service.name, service] as const))(
+  '%s is found by its name, and is created from its defaults with both of its sides',
+  async (name, service) => {
+    expect(findService(name)).toBe(service);
+    const defaults = Object.fromEntries(Object.entries(service.options).map(([key, spec]) => [key, spec.default]));
+    const created = await service.create(defaults, new FakeHost());
+    expect(created).toMatchObject({ stream: expect.any(Function), datagram: expect.any(Function) });
+  },
+);
+
+it('no other name is found', () => {
+  expect(findService('tcpmux')).toBeUndefined();
+  expect(findService('constructor')).toBeUndefined();
+});

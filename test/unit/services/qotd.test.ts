@@ -1,0 +1,198 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type QotdOptions, qotd } from '../../../src/services/qotd.ts';
+import { builtInQuotations, parseQuotations } from '../../../src/services/quotations.ts';
+import { ConfigError, type Service } from '../../../src/service.ts';
+import { connect } from '../../support/fake-client.ts';
+import { FakeHost } from '../../support/fake-host.ts';
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'smallservd-qotd-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function create(
+  options: { choice?: QotdOptions['choice']; content?: string },
+  now?: string,
+): Promise<{ host: FakeHost; service: Service }> {
+  const host = new FakeHost(now);
+  let file: string | null = null;
+  if (options.content !== undefined) {
+    file = join(folder, 'quotations');
+    writeFileSync(file, options.content);
+  }
+  return { host, service: await qotd.create({ file, choice: options.choice ?? 'random' }, host) };
+}
+
+function texts(content: string): string[] {
+  return parseQuotations(content, 'q').map((bytes) => Buffer.from(bytes).toString('latin1'));
+}
+
+function refusal(content: string): ConfigError {
+  try {
+    parseQuotations(content, 'q');
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+
+describe('a file of quotations', () => {
+  it.each([
+    ['one a line', 'one\ntwo\n', ['one\r\n', 'two\r\n']],
+    ['without a last line end', 'one\ntwo', ['one\r\n', 'two\r\n']],
+    ['with CR LF', 'one\r\ntwo\r\n', ['one\r\n', 'two\r\n']],
+    ['with empty lines', '\n\none\n   \ntwo\n\n', ['one\r\n', 'two\r\n']],
+    ['separated by %', 'one\nmore\n%\ntwo\n', ['one\r\nmore\r\n', 'two\r\n']],
+    ['with % around', '%\none\n%\n%\n\n%\ntwo\n%\n', ['one\r\n', 'two\r\n']],
+    ['with % and CR LF', 'one\r\nmore\r\n%\r\ntwo\r\n', ['one\r\nmore\r\n', 'two\r\n']],
+    ['with a % that is not alone', '100 %\n50%\n%%\n', ['100 %\r\n', '50%\r\n', '%%\r\n']],
+  ])('%s', (_name, content, expected) => {
+    expect(texts(content)).toEqual(expected);
+  });
+
+  it('holds quotations of fewer than 512 characters with their line ends', () => {
+    expect(texts('x'.repeat(509))[0]).toHaveLength(511);
+    expect(texts(`%\n${'x'.repeat(253)}\n${'y'.repeat(254)}`)[0]).toHaveLength(511);
+  });
+
+  it.each([
+    ['a line of 510 characters and CR LF', `one\n${'x'.repeat(510)}\ntwo`, 2],
+    ['lines of 512 together, at the first of them', `one\n%\n\n${'x'.repeat(254)}\n${'y'.repeat(254)}\n%\ntwo`, 4],
+    ['the last one', `one\n%\n${'x'.repeat(510)}`, 3],
+    ['a tab', 'one\ntwo\tthree', 2],
+    ['a NUL', 'one\n\0', 2],
+    ['a DEL', 'one\x7f', 1],
+    ['an escape', '\x1b[2J', 1],
+    ['a byte above ASCII, at its own line', 'one\n%\ntwo\nd\xe9j\xe0 vu', 4],
+  ])('is refused with file and line: %s', (_name, content, line) => {
+    expect(refusal(content)).toMatchObject({ file: 'q', line });
+  });
+
+  it('says which byte it refuses, in ASCII', () => {
+    expect(refusal('d\xe9').message).toContain('0xe9');
+    expect(refusal('d\t').message).toContain('0x09');
+  });
+
+  it.each(['', '\n\n', '%\n%\n', '  \n'])('is refused where it holds none: %j', (content) => {
+    expect(refusal(content)).toMatchObject({ file: 'q', option: 'file' });
+  });
+
+  it('throws nothing but ConfigError, and gives only what RFC 865 lets through', () => {
+    const piece = fc.oneof(
+      fc.constantFrom('%', '\n', '\r\n', '\r', '', 'word ', 'x'.repeat(300)),
+      fc.string({ maxLength: 3 }),
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+        let found: string[];
+        try {
+          found = texts(Buffer.from(pieces.join('')).toString('latin1'));
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError);
+          return;
+        }
+        expect(found.length).toBeGreaterThan(0);
+        for (const text of found) {
+          expect(text.length).toBeLessThan(512);
+          expect(text).toMatch(/^([ -~]+\r\n)+$/);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it.each([
+    ['a file that is not there', () => join(folder, 'missing'), 'there is no such file'],
+    ['a folder', () => folder, 'it is a directory'],
+  ])('cannot be read: %s', async (_name, path, cause) => {
+    const created = Promise.resolve(qotd.create({ file: path(), choice: 'random' }, new FakeHost()));
+    await expect(created).rejects.toBeInstanceOf(ConfigError);
+    await expect(created).rejects.toMatchObject({
+      option: 'file',
+      file: path(),
+      message: expect.stringContaining(cause),
+    });
+  });
+});
+
+describe('qotd, RFC 865, over TCP', () => {
+  it.each([
+    [0, 'a\r\n'],
+    [0.34, 'bb\r\n'],
+    [0.999, 'ccc\r\n'],
+  ])('sends one of all, by chance (%d), then closes', async (random, text) => {
+    const { host, service } = await create({ content: 'bb\nccc\na\n' });
+    host.randomNumbers.push(random);
+    expect(connect(service)).toMatchObject({ text, ended: true });
+  });
+
+  it('has quotations of its own, several of which fit the reply to an empty datagram', async () => {
+    expect(builtInQuotations.length).toBeGreaterThanOrEqual(12);
+    expect(builtInQuotations.filter((bytes) => bytes.length <= 86).length).toBeGreaterThanOrEqual(6);
+    const { host, service } = await create({});
+    host.randomNumbers.push(0.5);
+    expect(connect(service).text).toMatch(/^[ -~]+ -- [A-Z][A-Za-z ]+\r\n$/);
+  });
+});
+
+describe('qotd over UDP', () => {
+  it.each([
+    [2, 0.5, undefined],
+    [3, 0.999, 'a\r\n'],
+    [4, 0, 'a\r\n'],
+    [4, 0.999, 'bb\r\n'],
+    [5, 0.999, 'ccc\r\n'],
+    [512, 0.999, 'ccc\r\n'],
+    [-1, 0.5, undefined],
+  ])('sends one of those that fit %i bytes, by chance (%d)', async (limit, random, expected) => {
+    const { host, service } = await create({ content: 'bb\nccc\na\n' });
+    host.randomNumbers.push(random);
+    const reply = service.datagram?.(Buffer.alloc(0), limit);
+    expect(reply).toEqual(expected === undefined ? undefined : Buffer.from(expected));
+  });
+
+  it('names its hazard', () => {
+    expect(qotd.udpHazard).toBeTruthy();
+  });
+});
+
+describe('qotd once a day', () => {
+  it('sends everybody the same one for a UTC day, then the next one, and begins again', async () => {
+    const { host, service } = await create({ content: 'one\ntwo\nthree\n', choice: 'daily' }, '2026-11-22T00:00:00Z');
+    const days = Array.from({ length: 4 }, () => {
+      const first = connect(service).text;
+      host.nowMs += 86_399_999;
+      expect(connect(service).text).toBe(first);
+      host.nowMs += 1;
+      return first;
+    });
+    expect(new Set(days).size).toBe(3);
+    expect(days[3]).toBe(days[0]);
+  });
+
+  it('is the same in another process, whatever its randomness', async () => {
+    const one = await create({ content: 'one\ntwo\nthree\n', choice: 'daily' }, '2026-11-22T01:00:00Z');
+    const other = await create({ content: 'one\ntwo\nthree\n', choice: 'daily' }, '2026-11-22T23:00:00Z');
+    expect(connect(one.service).text).toBe(connect(other.service).text);
+  });
+
+  it('is silent over UDP where it does not fit, even if another would', async () => {
+    // Day 20779 since 1970 is the second of three.
+    const { service } = await create({ content: 'a\nlong one\nb\n', choice: 'daily' }, '2026-11-22T00:00:00Z');
+    expect(20_779 % 3).toBe(1);
+    expect(service.datagram?.(Buffer.alloc(0), 10)).toEqual(Buffer.from('long one\r\n'));
+    expect(service.datagram?.(Buffer.alloc(0), 9)).toBeUndefined();
+  });
+
+  it('answers with a clock before 1970', async () => {
+    const { service } = await create({ content: 'one\ntwo\n', choice: 'daily' }, '1969-12-30T12:00:00Z');
+    expect(connect(service).text).toMatch(/^(one|two)\r\n$/);
+  });
+});

@@ -1,0 +1,208 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createSystat, packLines, type SystatOptions, systat } from '../../../src/services/systat.ts';
+import { ConfigError, type Service } from '../../../src/service.ts';
+import { loginNames } from '../../../src/services/who.ts';
+import { connect, FakeConnection } from '../../support/fake-client.ts';
+import { FakeHost } from '../../support/fake-host.ts';
+
+/** A service with users who log in and out by assignment; `undefined` makes the listing fail. */
+class Office {
+  readonly host = new FakeHost();
+  readonly service: Service;
+  users: readonly string[] | undefined;
+  asked = 0;
+
+  constructor(show: SystatOptions['show'], users: readonly string[] | undefined) {
+    this.users = users;
+    this.service = createSystat({ show, text: null }, this.host, () => {
+      this.asked++;
+      return this.users === undefined ? Promise.reject(new Error('spawn who ENOENT')) : Promise.resolve(this.users);
+    });
+  }
+}
+
+function datagrams(service: Service, limit: number): string[] | undefined {
+  const reply = service.datagram?.(Buffer.alloc(0), limit);
+  if (reply === undefined) return undefined;
+  return (reply instanceof Uint8Array ? [reply] : reply).map((bytes) => Buffer.from(bytes).toString('latin1'));
+}
+
+describe('systat, RFC 866, over TCP', () => {
+  it('shows how many users there are', async () => {
+    const office = new Office('count', ['ada', 'grace']);
+    await office.host.runTasks();
+    expect(connect(office.service)).toMatchObject({ text: '2 users\r\n', ended: true });
+  });
+
+  it('shows one user a line', async () => {
+    const office = new Office('users', ['ada', 'grace']);
+    await office.host.runTasks();
+    expect(connect(office.service)).toMatchObject({ text: 'ada\r\ngrace\r\n', ended: true });
+  });
+
+  it('closes without a line where there are none', async () => {
+    const office = new Office('users', []);
+    await office.host.runTasks();
+    expect(connect(office.service)).toMatchObject({ text: '', ended: true });
+  });
+
+  it('shows a fixed text', async () => {
+    const host = new FakeHost();
+    const service = await systat.create({ show: 'text', text: 'Nobody you know\nAsk the desk\n' }, host);
+    expect(connect(service)).toMatchObject({ text: 'Nobody you know\r\nAsk the desk\r\n', ended: true });
+    expect(host.tasks).toEqual([]);
+  });
+
+  it('ignores input', () => {
+    const connection = new FakeConnection(new Office('count', []).service);
+    connection.send('who?');
+    connection.finish();
+    expect(connection.client).toMatchObject({ text: '0 users\r\n', ended: true });
+  });
+
+  it('shows how many users there are by default', () => {
+    expect(systat.options.show.default).toBe('count');
+  });
+});
+
+describe('the list of users', () => {
+  it('is made every five seconds, never on a request', async () => {
+    const office = new Office('count', ['ada']);
+    expect(office.host.tasks.map(({ ms }) => ms)).toEqual([5000]);
+    expect(connect(office.service).text).toBe('0 users\r\n');
+    datagrams(office.service, 512);
+    expect(office.asked).toBe(0);
+    await office.host.runTasks();
+    expect(connect(office.service).text).toBe('1 users\r\n');
+    office.users = ['ada', 'grace'];
+    expect(connect(office.service).text).toBe('1 users\r\n');
+    await office.host.runTasks();
+    expect(connect(office.service).text).toBe('2 users\r\n');
+    expect(office.asked).toBe(2);
+  });
+
+  it('stays when it cannot be made, with one warning until it can', async () => {
+    const office = new Office('users', ['ada']);
+    await office.host.runTasks();
+    office.users = undefined;
+    await office.host.runTasks();
+    await office.host.runTasks();
+    expect(connect(office.service).text).toBe('ada\r\n');
+    expect(office.host.records).toEqual([
+      { level: 'warn', fields: { error: 'Error: spawn who ENOENT' }, message: expect.stringContaining('who') },
+    ]);
+    office.users = ['grace'];
+    await office.host.runTasks();
+    expect(connect(office.service).text).toBe('grace\r\n');
+    office.users = undefined;
+    await office.host.runTasks();
+    expect(office.host.records).toHaveLength(2);
+  });
+
+  it('is empty at first', async () => {
+    const office = new Office('users', undefined);
+    await office.host.runTasks();
+    expect(connect(office.service)).toMatchObject({ text: '', ended: true });
+  });
+
+  it('holds each login name of who once, sorted', () => {
+    const output = [
+      'root     tty1         2026-11-22 09:00',
+      'grace    pts/0        2026-11-22 09:14 (192.0.2.7)',
+      'ada      pts/1        2026-11-22 09:15 (:0)',
+      'grace    pts/2        2026-11-22 10:02 (192.0.2.7)',
+      '',
+    ].join('\n');
+    expect(loginNames(output)).toEqual(['ada', 'grace', 'root']);
+    expect(loginNames('')).toEqual([]);
+  });
+
+  it('holds only printable ASCII, whatever who prints', () => {
+    expect(loginNames('\x1b[2J pts/0\nzo\xeb pts/1\nada\tx pts/2\nbob pts/3\n')).toEqual(['bob']);
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (output) => {
+        for (const name of loginNames(output)) expect(name).toMatch(/^[!-~]+$/);
+      }),
+    );
+  });
+});
+
+describe('systat over UDP', () => {
+  it('sends one datagram where it fits', async () => {
+    const office = new Office('users', ['ada', 'grace']);
+    await office.host.runTasks();
+    expect(datagrams(office.service, 65_507)).toEqual(['ada\r\ngrace\r\n']);
+    expect(datagrams(office.service, 12)).toEqual(['ada\r\ngrace\r\n']);
+  });
+
+  it('sends several where it does not, without splitting a line', async () => {
+    const office = new Office('users', ['ada', 'bob', 'grace']);
+    await office.host.runTasks();
+    expect(datagrams(office.service, 11)).toEqual(['ada\r\nbob\r\n', 'grace\r\n']);
+    expect(datagrams(office.service, 9)).toEqual(['ada\r\n', 'bob\r\n', 'grace\r\n']);
+  });
+
+  it('sends at most 512 bytes in a datagram', async () => {
+    const office = new Office(
+      'users',
+      Array.from({ length: 65 }, (_, index) => `user${10 + index}`),
+    );
+    await office.host.runTasks();
+    expect(datagrams(office.service, 65_507)?.map((text) => text.length)).toEqual([512, 8]);
+    office.users = [...(office.users?.slice(0, 63) ?? []), 'user999'];
+    await office.host.runTasks();
+    expect(datagrams(office.service, 65_507)?.map((text) => text.length)).toEqual([504, 9]);
+  });
+
+  it('ends before a line that does not fit', async () => {
+    const office = new Office('users', ['ada', 'bartholomew', 'cy']);
+    await office.host.runTasks();
+    expect(datagrams(office.service, 9)).toEqual(['ada\r\n']);
+    expect(datagrams(office.service, 4)).toBeUndefined();
+  });
+
+  it('sends one empty datagram where there are no users', async () => {
+    const office = new Office('users', []);
+    await office.host.runTasks();
+    expect(datagrams(office.service, 512)).toEqual(['']);
+    expect(datagrams(office.service, 0)).toEqual(['']);
+    expect(datagrams(office.service, -1)).toBeUndefined();
+  });
+
+  it('packs any lines: whole, in order, as full as can be', () => {
+    const anyLines = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', ' '), maxLength: 30 }), { maxLength: 40 });
+    fc.assert(
+      fc.property(anyLines, fc.integer({ min: -1, max: 80 }), (lines, limit) => {
+        const whole = lines.map((line) => `${line}\r\n`);
+        const fitting = whole.findIndex((line) => line.length > limit);
+        const expected = fitting === -1 ? whole : whole.slice(0, fitting);
+        const packed = (packLines(Buffer.from(whole.join('')), lines, limit) ?? []).map(String);
+
+        expect(packed.join('')).toBe(expected.join(''));
+        for (const [index, text] of packed.entries()) {
+          expect(text.length).toBeLessThanOrEqual(limit);
+          if (lines.length > 0) expect(text.endsWith('\r\n')).toBe(true);
+          const next = packed[index + 1]?.split('\r\n')[0];
+          if (next !== undefined) expect(text.length + next.length + 2).toBeGreaterThan(limit);
+        }
+      }),
+    );
+  });
+
+  it('names its hazard', () => {
+    expect(systat.udpHazard).toBeTruthy();
+  });
+});
+
+describe('the text', () => {
+  it.each([null, '', ' \n', 'caf\xe9', 'tab\there', 'bell\x07'])('is refused: %j', (text) => {
+    const create = (): unknown => systat.create({ show: 'text', text }, new FakeHost());
+    expect(create).toThrow(ConfigError);
+    expect(create).toThrow(expect.objectContaining({ option: 'text' }));
+  });
+
+  it('is not needed for the others', () => {
+    expect(() => systat.create({ show: 'count', text: null }, new FakeHost())).not.toThrow();
+  });
+});

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { time } from '../../../src/services/time.ts';
+import type { Service } from '../../../src/service.ts';
+import { connect, FakeConnection } from '../../support/fake-client.ts';
+import { FakeHost } from '../../support/fake-host.ts';
+
+async function create(now: string): Promise<{ host: FakeHost; service: Service }> {
+  const host = new FakeHost(now);
+  return { host, service: await time.create({}, host) };
+}
+
+const instants = [
+  ['1970-01-01T00:00:00Z', 2_208_988_800],
+  ['1976-01-01T00:00:00Z', 2_398_291_200],
+  ['1980-01-01T00:00:00Z', 2_524_521_600],
+  ['1983-05-01T00:00:00Z', 2_629_584_000],
+  ['2026-11-22T11:07:12.999Z', 4_004_334_432],
+  ['2036-02-07T06:28:15Z', 4_294_967_295],
+  ['2036-02-07T06:28:16Z', 0],
+  ['2036-02-07T06:28:17Z', 1],
+  ['1900-01-01T00:00:00Z', 0],
+] as const;
+
+describe('time, RFC 868, sends the seconds since 1900, modulo 2^32, in exactly four bytes', () => {
+  it.each(instants)('%s over TCP: %i, then closes', async (now, seconds) => {
+    const { service } = await create(now);
+    const { bytes, ended } = connect(service);
+    expect(bytes.length).toBe(4);
+    expect(bytes.readUInt32BE()).toBe(seconds);
+    expect(ended).toBe(true);
+  });
+
+  it.each(instants)('%s over UDP: %i', async (now, seconds) => {
+    const { service } = await create(now);
+    const expected = Buffer.alloc(4);
+    expected.writeUInt32BE(seconds);
+    expect(service.datagram?.(Buffer.alloc(0), 18)).toEqual(expected);
+    expect(service.datagram?.(Buffer.alloc(100), 4)).toEqual(expected);
+  });
+});
+
+describe('time', () => {
+  it('ignores input', async () => {
+    const { service } = await create('2026-11-22T11:07:12Z');
+    const connection = new FakeConnection(service);
+    connection.send('what?');
+    connection.finish();
+    expect(connection.client).toMatchObject({ ended: true, writes: [expect.any(Buffer)] });
+  });
+
+  it('is silent over UDP where four bytes are not let through', async () => {
+    const { service } = await create('2026-11-22T11:07:12Z');
+    expect(service.datagram?.(Buffer.alloc(0), 3)).toBeUndefined();
+  });
+
+  it('is silent while the clock is not set: TCP closes without a byte, UDP does not answer', async () => {
+    const { host, service } = await create('1970-01-01T00:00:05Z');
+    host.clockSet = false;
+    expect(connect(service)).toMatchObject({ writes: [], ended: true });
+    expect(service.datagram?.(Buffer.alloc(0), 512)).toBeUndefined();
+    host.clockSet = true;
+    expect(connect(service).bytes.readUInt32BE()).toBe(2_208_988_805);
+  });
+
+  it('leaves the bytes of the last second as they are', async () => {
+    const { host, service } = await create('2026-11-22T11:07:12Z');
+    const first = service.datagram?.(Buffer.alloc(0), 4) as Buffer;
+    expect(service.datagram?.(Buffer.alloc(0), 4)).toBe(first);
+    host.nowMs += 1000;
+    const second = service.datagram?.(Buffer.alloc(0), 4) as Buffer;
+    expect([first.readUInt32BE(), second.readUInt32BE()]).toEqual([4_004_334_432, 4_004_334_433]);
+  });
+});
