@@ -67,19 +67,22 @@ export interface ConfigProblem {
   readonly path: string;
   /** What is wrong and what is expected, without a full stop. */
   readonly message: string;
+  /** What a line for people begins with: `where` and `path`, unless the one tells the other. */
+  readonly subject: string;
 }
 
-/** All that is wrong in a config, at once. The message holds a line for each problem: `where path: message`. */
+/** What is wrong in a config, at once. The message holds a line for each problem. */
 export class ConfigInvalidError extends SmallservdError {
   override readonly name = 'ConfigInvalidError';
   readonly problems: readonly ConfigProblem[];
+  /** How many more there are. */
+  readonly unreported: number;
 
-  constructor(problems: readonly ConfigProblem[]) {
-    super('CONFIG_INVALID', problems.map(formatProblem).join('\n'));
+  constructor(problems: readonly ConfigProblem[], unreported = 0) {
+    const lines = problems.map(({ subject, message }) => `${subject}: ${message}`);
+    if (unreported > 0) lines.push(`and ${unreported} more ${unreported === 1 ? 'problem' : 'problems'}`);
+    super('CONFIG_INVALID', lines.join('\n'));
     this.problems = problems;
+    this.unreported = unreported;
   }
-}
-
-function formatProblem({ where, path, message }: ConfigProblem): string {
-  return path === '' ? `${where} ${message}` : `${where} ${path}: ${message}`;
 }

@@ -1,8 +1,8 @@
 import { type AnyServiceModule, services } from '../../src/services/index.ts';
-import { environmentName } from '../../src/server/config/environment.ts';
+import { environmentName } from '../../src/server/config/environment-name.ts';
 import { isRawList, type Path, type Raw, show } from '../../src/server/config/raw.ts';
 import { commonSchema, daemonSchema, optionsSchema, ownSchema } from '../../src/server/config/schema.ts';
-import { type Leaf, leavesOf, type Section } from '../../src/server/config/section.ts';
+import { formatOf, type Key, keysOf, type Section } from '../../src/server/config/section.ts';
 
 /**
  * docs/CONFIG.md: every key of the config from its schema. Pure; `npm run docs` writes it, a test
@@ -127,13 +127,13 @@ function kindPart(kind: AnyServiceModule): readonly string[] {
 }
 
 function table(section: Section, prefix: Path): string {
-  const rows = [...leavesOf(section)].map(({ path, leaf }) => row(path, leaf, environmentName([...prefix, ...path])));
+  const rows = [...keysOf(section)].map(({ path, key }) => row(path, key, environmentName([...prefix, ...path])));
   return ['| key | default | expected | meaning |', '|---|---|---|---|', ...rows].join('\n');
 }
 
-function row(path: Path, { doc, format, default: value }: Leaf<unknown>, variable: string): string {
-  const key = `\`${path.join('.')}\`<br>\`${variable}\``;
-  const cells = [key, `\`${printed(value)}\``, format.expected, doc];
+function row(path: Path, key: Key, variable: string): string {
+  const names = `\`${path.join('.')}\`<br>\`${variable}\``;
+  const cells = [names, `\`${printed(key.default)}\``, formatOf(key).expected, key.doc];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 

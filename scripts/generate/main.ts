@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { bashCompletion } from './completion/bash.ts';
 import { zshCompletion } from './completion/zsh.ts';
 import { configReference } from './config-reference.ts';
+import { configJsonSchema } from '../../src/server/config/json-schema.ts';
 import { clientCommandLine, daemonCommandLine, manualParts, withParts } from './manual/pages.ts';
 
 // `npm run docs`: writes what is made from the code, in the current folder, which is the checkout.
 writeFileSync('docs/CONFIG.md', configReference());
+writeFileSync('config/smallservd.schema.json', `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
 
 for (const [page, parts] of Object.entries(manualParts)) {
   const path = join('man', page);

@@ -47,27 +47,34 @@ export function resolveWithoutLookup(listen: NetworkListenAddress): readonly Res
 }
 
 /**
- * The pairs, the earlier one first, that cannot both be open: the same transport, family and port, and the same
- * address or all interfaces on one side. Port 0 never overlaps.
+ * For each listener that cannot be open together with an earlier one, the first of those and itself: the same
+ * transport, family and port, and the same address or all interfaces on one side. Port 0 never overlaps.
  */
 export function findOverlaps<Listener extends ResolvedAddress>(
   listeners: readonly Listener[],
 ): readonly (readonly [Listener, Listener])[] {
-  const seen = new Map<string, Listener[]>();
+  const ports = new Map<string, PortUse<Listener>>();
   const overlaps: (readonly [Listener, Listener])[] = [];
   for (const listener of listeners) {
-    if (listener.port === 0) continue;
-    const key = `${listener.transport} ${listener.family} ${listener.port}`;
-    const others = seen.get(key) ?? [];
-    for (const other of others) if (sameOrWildcard(other, listener)) overlaps.push([other, listener]);
-    seen.set(key, [...others, listener]);
+    const { transport, family, address, port } = listener;
+    if (port === 0) continue;
+    const key = `${transport} ${family} ${port}`;
+    const use = ports.get(key) ?? { first: listener, ofAll: undefined, byAddress: new Map<string, Listener>() };
+    const isOfAll = address === wildcard[family];
+    const other = ports.has(key) ? (isOfAll ? use.first : (use.byAddress.get(address) ?? use.ofAll)) : undefined;
+    if (other !== undefined) overlaps.push([other, listener]);
+    ports.set(key, use);
+    if (isOfAll) use.ofAll ??= listener;
+    else if (!use.byAddress.has(address)) use.byAddress.set(address, listener);
   }
   return overlaps;
 }
 
-function sameOrWildcard(one: ResolvedAddress, other: ResolvedAddress): boolean {
-  const all = wildcard[one.family];
-  return one.address === other.address || one.address === all || other.address === all;
+/** Who listens on a port of one transport and family. */
+interface PortUse<Listener> {
+  readonly first: Listener;
+  ofAll: Listener | undefined;
+  readonly byAddress: Map<string, Listener>;
 }
 
 function bothFamilies(listen: NetworkListenAddress, addresses: typeof wildcard | typeof loopback): ResolvedAddress[] {

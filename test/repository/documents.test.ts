@@ -9,7 +9,7 @@ import { loadConfig, readConfigSource } from '../../src/server/config/load.ts';
 import type { LoadedConfig } from '../../src/server/config/loaded-config.ts';
 import { configReference } from '../../scripts/generate/config-reference.ts';
 import { commonSchema, daemonSchema, ownSchema } from '../../src/server/config/schema.ts';
-import { leavesOf, type Section } from '../../src/server/config/section.ts';
+import { keysOf as keysOfSection, type Section } from '../../src/server/config/section.ts';
 import { newServiceCounters } from '../../src/server/counters.ts';
 import { startDaemon } from '../../src/server/daemon.ts';
 import { ConfigInvalidError } from '../../src/errors.ts';
@@ -207,7 +207,7 @@ describe('the README', () => {
 
   test('names the defaults that the schema has', () => {
     const { datagramRate, datagramServiceRate, maxAmplification } = commonSchema;
-    const [network, service] = [datagramRate, datagramServiceRate].map(({ perSecond }) => Number(perSecond.default));
+    const [network, service] = [datagramRate, datagramServiceRate].map(({ perSecond }) => perSecond.default);
     expect(readme).toMatch(new RegExp(`${network}\\sdatagrams a second from one network`));
     expect(readme).toContain(`${service?.toLocaleString('en')} for one service`);
     expect(maxAmplification.default).toBe(2);
@@ -320,7 +320,7 @@ function splitArguments(text: string): readonly string[] {
 }
 
 function keysOf(section: Section): readonly string[] {
-  return [...leavesOf(section)].map(({ path }) => path.join('.'));
+  return [...keysOfSection(section)].map(({ path }) => path.join('.'));
 }
 
 /** The code spans of a document's prose. */

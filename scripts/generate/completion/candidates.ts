@@ -1,6 +1,6 @@
 import type { OptionLine, Parameter } from '../command-line.ts';
 import { commonSchema, daemonSchema, optionsSchema, ownSchema } from '../../../src/server/config/schema.ts';
-import { leavesOf, type Section } from '../../../src/server/config/section.ts';
+import { keysOf, type Section } from '../../../src/server/config/section.ts';
 import { services } from '../../../src/services/index.ts';
 
 /** What can stand in a place of a command line. */
@@ -46,5 +46,5 @@ export function settableKeys(): readonly string[] {
 }
 
 function pathsOf(section: Section): readonly string[] {
-  return [...leavesOf(section)].map(({ path }) => path.join('.'));
+  return [...keysOf(section)].map(({ path }) => path.join('.'));
 }

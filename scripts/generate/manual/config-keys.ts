@@ -1,6 +1,6 @@
 import { printed } from '../config-reference.ts';
 import { commonSchema, daemonSchema, optionsSchema, ownSchema } from '../../../src/server/config/schema.ts';
-import { type Leaf, leavesOf, type Section } from '../../../src/server/config/section.ts';
+import { formatOf, type Key, keysOf, type Section } from '../../../src/server/config/section.ts';
 import { type AnyServiceModule, services } from '../../../src/services/index.ts';
 import { macro, prose } from './mdoc.ts';
 
@@ -42,11 +42,12 @@ function kindItem(kind: AnyServiceModule): readonly string[] {
 function keyList(section: Section): string {
   return [
     '.Bl -tag -width Ds',
-    ...[...leavesOf(section)].flatMap(({ path, leaf }) => keyItem(path.join('.'), leaf)),
+    ...[...keysOf(section)].flatMap(({ path, key }) => keyItem(path.join('.'), key)),
     '.El',
   ].join('\n');
 }
 
-function keyItem(key: string, { doc, format, default: value }: Leaf<unknown>): readonly string[] {
-  return [macro('It Cm', key), prose(doc), prose(`It is ${format.expected}. The default is \`${printed(value)}\`.`)];
+function keyItem(name: string, key: Key): readonly string[] {
+  const facts = `It is ${formatOf(key).expected}. The default is \`${printed(key.default)}\`.`;
+  return [macro('It Cm', name), prose(key.doc), prose(facts)];
 }

@@ -1,6 +1,6 @@
 import type { ListenAddress } from '../../address/listen-address.ts';
 import { AdminClient } from '../admin/client.ts';
-import { adminListen } from '../config/formats.ts';
+import { formats } from '../config/formats.ts';
 import { loadConfig, readConfigSource } from '../config/load.ts';
 import { SmallservdError } from '../../errors.ts';
 import type { ConfigOptions } from './prepare.ts';
@@ -17,7 +17,7 @@ export async function adminClient(options: AdminOptions): Promise<AdminClient> {
 }
 
 function parse(text: string): ListenAddress {
-  const reading = adminListen.read(text, '');
+  const reading = formats.adminListen.read(text, '');
   if ('flaws' in reading)
     throw new SmallservdError('ADMIN_UNKNOWN', `--admin: ${reading.flaws[0]?.message ?? 'no address'}`);
   return reading.value;

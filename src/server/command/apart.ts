@@ -4,6 +4,7 @@ import { constants, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { childArguments } from '../child-arguments.ts';
 import { type Clock, systemClock } from '../../clock/clock.ts';
+import { standardInput } from '../config/source.ts';
 import { SmallservdError } from '../../errors.ts';
 import { keepDescriptors } from '../../kernel/descriptors.ts';
 import { leaveKeyring } from '../../kernel/privileges.ts';
@@ -48,10 +49,14 @@ export async function runApart(
   leaveKeyring();
   const program = fileURLToPath(new URL('../../smallservd.js', import.meta.url));
   const child = spawn(process.execPath, [...childArguments, program, ...process.argv.slice(2)], {
-    stdio: [config === '/dev/stdin' ? inputAgain() : 'ignore', 'pipe', 'pipe'],
+    stdio: [inputFor(config), 'pipe', 'pipe'],
     env: { ...process.env, [variable]: '1' },
     detached: true,
   });
+  if (child.stdin !== null) {
+    child.stdin.on('error', () => {});
+    process.stdin.pipe(child.stdin);
+  }
   let pieces = 0;
   for (const [from, to, pass] of [
     [child.stdout, process.stdout, print],
@@ -84,11 +89,18 @@ export async function runApart(
     }
   };
   await Promise.race([closed, quiet()]);
+  if (child.stdin !== null) process.stdin.destroy();
   child.stdout?.destroy();
   child.stderr?.destroy();
   if (came !== undefined) process.kill(process.pid, came);
   if (code === null) throw new SmallservdError('CHECK_ENDED', `the check was ended by ${signal}`);
   return code;
+}
+
+/** What the process gets as standard input: nothing, unless its config is there. */
+function inputFor(config: string | undefined): number | 'pipe' | 'ignore' {
+  if (config === standardInput) return 'pipe';
+  return config === '/dev/stdin' ? inputAgain() : 'ignore';
 }
 
 /**

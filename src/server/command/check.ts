@@ -1,34 +1,44 @@
 import { configDifferences, formatDifference } from '../config/difference.ts';
-import { configToJson, printConfig } from '../config/print.ts';
-import { shareOf } from '../guard/share.ts';
+import { configJsonSchema } from '../config/json-schema.ts';
 import { loadConfig } from '../config/load.ts';
 import type { LoadedConfig } from '../config/loaded-config.ts';
+import { printYaml, withoutDefaults } from '../config/print.ts';
+import { shareOf } from '../guard/share.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
 import { prepareAsUser } from './prepare.ts';
 
 export interface CheckOptions extends AdminOptions {
   readonly json?: true;
+  readonly brief?: true;
   readonly diff?: true;
+  readonly schema?: true;
 }
 
 /** `smallservd check`: the resolved config, as YAML that is itself a config, or as JSON. Throws what is wrong. */
 export async function check(options: CheckOptions): Promise<string> {
+  if (options.schema) return formatJson(configJsonSchema());
   // What only root may read of our own comes first: the check goes on as the user.
   const running = options.diff ? await (await adminClient(options)).config() : undefined;
   const { source, loaded } = await prepareAsUser(options);
   if (running !== undefined)
     // As the daemon has it: its workers alone know the options of modules.
-    return diff(running, configToJson(await loadConfig(source, { importModules: false })), options);
-  if (options.json) return `${JSON.stringify(configToJson(loaded), null, 2)}\n`;
-  return `# ${source.name}: correct. All of it, with the defaults:\n${printConfig(loaded)}${describeShares(loaded)}`;
+    return diff(running, (await loadConfig(source, { importModules: false })).printed, options);
+  const printed = options.brief ? withoutDefaults(loaded) : loaded.printed;
+  if (options.json) return formatJson(printed);
+  if (options.brief) return `# ${source.name} is valid. What differs from the defaults:\n${printYaml(printed)}`;
+  return `# ${source.name} is valid. In full, with the defaults:\n${printYaml(printed)}${describeShares(loaded)}`;
 }
 
 /** What a reload would change in the daemon that runs. */
 function diff(running: unknown, next: unknown, options: CheckOptions): string {
   const differences = configDifferences(running, next);
-  if (options.json) return `${JSON.stringify(differences, null, 2)}\n`;
+  if (options.json) return formatJson(differences);
   if (differences.length === 0) return 'a reload would change nothing\n';
   return differences.map((each) => `${formatDifference(each)}\n`).join('');
+}
+
+function formatJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
 }
 
 /** With several workers each enforces its part of the stream limits; the parts are rounded up. */

@@ -1,17 +1,21 @@
 /** The program smallservd: what the command line says is done. */
 import { CommanderError } from 'commander';
 import { mustRunApart, runApart } from './apart.ts';
-import { check } from './check.ts';
+import { type CheckOptions, check } from './check.ts';
 import { installService } from './install-service.ts';
+import { configVariable } from '../config/environment.ts';
 import { daemonProgram } from './program.ts';
 import { reload } from './reload.ts';
 import { run } from './run.ts';
 import { describeServices } from './services.ts';
 import { status } from './status.ts';
-import { SmallservdError } from '../../errors.ts';
+import { ConfigInvalidError, SmallservdError } from '../../errors.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { exitNow } from '../../kernel/exit.ts';
 import { escapeControls } from '../../terminal-text.ts';
+
+// As every variable of ours that is empty it is not set.
+if (process.env[configVariable] === '') delete process.env[configVariable];
 
 let isPrinting = false;
 
@@ -24,7 +28,7 @@ const program = daemonProgram({
   },
   check: async (options) => {
     if (mustRunApart()) process.exitCode = await runApart(options.config, { print, printError });
-    else print(await check(options));
+    else print(await check(options).catch((error: unknown) => problemsAsJson(error, options)));
   },
   reload: async (options) => {
     const { code, text } = await reload(options);
@@ -68,6 +72,14 @@ function printError(text: string): void {
 function complain(message: string): void {
   const lines = message.split('\n').map((line) => `smallservd: ${escapeControls(line)}\n`);
   process.stderr.write(lines.join(''));
+}
+
+/** What is wrong in a config, for programs, where they ask for it; throws the error otherwise. */
+function problemsAsJson(error: unknown, { json }: CheckOptions): string {
+  if (!json || !(error instanceof ConfigInvalidError)) throw error;
+  process.exitCode = error.exitCode;
+  const problems = error.problems.map(({ where, path, message }) => ({ where, path, message }));
+  return `${JSON.stringify({ problems, unreported: error.unreported }, null, 2)}\n`;
 }
 
 /** Says on standard error what went wrong, and returns the exit code for it. */

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { pino } from 'pino';
 import { systemClock } from '../../clock/clock.ts';
 import type { Config } from '../config/config.ts';
 import { type ConfigSource, loadConfig, readConfigSource } from '../config/load.ts';
 import type { LoadedConfig } from '../config/loaded-config.ts';
+import { standardInput } from '../config/source.ts';
 import { ServiceHost } from '../service-context.ts';
 import { endWithParent, forbidNewPrivileges } from '../../kernel/privileges.ts';
 import { accountId, assumeIdentity, findIdentity } from '../supervisor/identity.ts';
@@ -12,6 +14,8 @@ import { isApart } from './apart.ts';
 export interface ConfigOptions {
   readonly config?: string;
   readonly set: readonly string[];
+  /** Where relative paths of a config from standard input start; the current folder unless given. */
+  readonly folder?: string;
 }
 
 /**
@@ -21,16 +25,18 @@ export interface ConfigOptions {
 export function leaveFolder<Options extends ConfigOptions>(options: Options): Options {
   const { config } = options;
   // Not by resolve, which takes `link/..` for the folder of the link.
-  const placed =
-    config === undefined || /^(?:\/|$)/.test(config) ? options : { ...options, config: `${process.cwd()}/${config}` };
+  const folder = process.cwd();
+  const isPlaced = config === undefined || config === standardInput || /^(?:\/|$)/.test(config);
   process.chdir('/');
-  return placed;
+  return { ...options, folder, ...(!isPlaced && { config: `${folder}/${config}` }) };
 }
 
 /** A config that is right: as it was read, and as it was understood. */
 export interface PreparedConfig {
   readonly source: ConfigSource;
   readonly loaded: LoadedConfig;
+  /** Of what it says in full, short enough to compare by eye. */
+  readonly hash: string;
 }
 
 /**
@@ -45,7 +51,7 @@ export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
     ...(!isRoot() && { trialHost }),
     accounts: accountId,
   });
-  return { source, loaded };
+  return { source, loaded, hash: hashOf(loaded) };
 }
 
 /**
@@ -62,11 +68,11 @@ export async function prepareAsUser(options: ConfigOptions): Promise<PreparedCon
     trialHost,
     accounts: accountId,
   });
-  return { source, loaded };
+  return { source, loaded, hash: hashOf(loaded) };
 }
 
-async function readSource({ config, set }: ConfigOptions): Promise<ConfigSource> {
-  return readConfigSource(config, process.env, set);
+async function readSource({ config, set, folder }: ConfigOptions): Promise<ConfigSource> {
+  return readConfigSource(config, process.env, set, folder);
 }
 
 async function becomeUser({ user, group }: Pick<Config, 'user' | 'group'>): Promise<void> {
@@ -84,4 +90,8 @@ function isRoot(): boolean {
 
 function trialHost(): ServiceHost {
   return new ServiceHost(systemClock, Math.random, pino({ level: 'silent' }));
+}
+
+function hashOf({ printed }: LoadedConfig): string {
+  return createHash('sha256').update(JSON.stringify(printed)).digest('hex').slice(0, 12);
 }

@@ -1,4 +1,5 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { configVariable } from '../config/environment.ts';
 import { version } from '../../version.ts';
 import type { AdminOptions } from './admin.ts';
 import type { CheckOptions } from './check.ts';
@@ -20,7 +21,7 @@ export interface DaemonActions {
   installService(options: InstallOptions): void;
 }
 
-const configOption = ['-c, --config <file>', 'the config to use; without it the shipped one'] as const;
+const configOption = ['-c, --config <file>', 'config file, or - for standard input; default: the shipped one'] as const;
 const setOption = ['--set <key=value>', 'set a value of the config; may be repeated'] as const;
 const adminOption = ['--admin <address>', "the running daemon's admin endpoint; without it the config's"] as const;
 
@@ -68,7 +69,9 @@ export function daemonProgram(actions: DaemonActions): Command {
       await actions.run(options);
     });
   withConfig(program.command('check').description('check a config whole and print what it means, with the defaults'))
-    .option('--json', 'print JSON instead of YAML')
+    .option('--json', 'print JSON instead of YAML, problems too')
+    .option('--brief', 'print only what differs from the defaults')
+    .option('--schema', 'print a JSON Schema of the config instead')
     .option('--diff', 'print what a reload would change in the running daemon instead')
     .option(...adminOption)
     .action((options: CheckOptions) => actions.check(options));
@@ -98,7 +101,7 @@ export function daemonProgram(actions: DaemonActions): Command {
 }
 
 function withConfig(command: Command): Command {
-  return command.option(...configOption).option(...setOption, collect, []);
+  return command.addOption(new Option(...configOption).env(configVariable)).option(...setOption, collect, []);
 }
 
 function collect(value: string, all: readonly string[]): readonly string[] {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../clock/clock.ts';
 import { configDifferences, formatDifference } from '../config/difference.ts';
-import { configToJson } from '../config/print.ts';
+import { standardInput } from '../config/source.ts';
 import { SmallservdError } from '../../errors.ts';
 import { findIdentity, type Identity } from '../supervisor/identity.ts';
 import type { RunningListener } from '../running-daemon.ts';
@@ -105,13 +105,18 @@ export class Reloader {
     const supervisor = this.#supervisor;
     if (supervisor === undefined)
       throw new SmallservdError('RELOAD_NEEDS_RESTART', 'a daemon without workers cannot reload: restart it');
+    if (command.config === standardInput)
+      throw new SmallservdError(
+        'RELOAD_NEEDS_RESTART',
+        'a config from standard input cannot be read again: start with a file to reload it',
+      );
     const next = await prepare(command);
     const { config } = next.loaded;
     this.#refuseRestarts(next);
     const identity = await findIdentity(config.user, config.group);
     const plan = await planListeners(config, passed, socketAccessFor(identity));
     const { added, removed, kept } = supervisor.changes(plan);
-    const changed = configDifferences(configToJson(this.#current.loaded), configToJson(next.loaded));
+    const changed = configDifferences(this.#current.loaded.printed, next.loaded.printed);
     log.info(
       {
         added: added.map(describe),

@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Snapshot, SnapshotSource } from '../admin/snapshot.ts';
 import { systemClock } from '../../clock/clock.ts';
-import { configToJson } from '../config/print.ts';
 import { newServiceCounters } from '../counters.ts';
 import type { LogSink } from '../log.ts';
 import { HealthMeter } from '../process-health.ts';
@@ -20,8 +18,6 @@ export class DaemonSnapshots implements SnapshotSource {
   readonly #sink: LogSink;
   readonly #startedAt: Date;
   readonly #health = new HealthMeter(systemClock);
-  /** Of the config in use, made once: whoever may ask may ask often. */
-  readonly #printed = new WeakMap<PreparedConfig, { readonly config: unknown; readonly hash: string }>();
 
   constructor(prepared: PreparedConfig, sink: LogSink, startedAt: Date) {
     this.#prepared = prepared;
@@ -30,12 +26,12 @@ export class DaemonSnapshots implements SnapshotSource {
   }
 
   async config(): Promise<unknown> {
-    return this.#print(this.#current).config;
+    return this.#current.loaded.printed;
   }
 
   async snapshot(): Promise<Snapshot> {
     const report = this.daemon?.report;
-    const { source, loaded } = this.#current;
+    const { source, loaded, hash } = this.#current;
     const { services } = loaded.config;
     return {
       version,
@@ -44,7 +40,7 @@ export class DaemonSnapshots implements SnapshotSource {
       startedAt: this.#startedAt.toISOString(),
       state: report?.state ?? 'starting',
       notReady: whyNotReady(report),
-      config: { name: source.name, hash: this.#print(this.#current).hash },
+      config: { name: source.name, hash },
       reload: this.#reload,
       supervisor: this.#health.take(),
       workers: report?.workers ?? [],
@@ -64,15 +60,6 @@ export class DaemonSnapshots implements SnapshotSource {
       ),
       lostLogLines: this.#sink.lostInAll,
     };
-  }
-
-  #print(prepared: PreparedConfig): { readonly config: unknown; readonly hash: string } {
-    const known = this.#printed.get(prepared);
-    if (known !== undefined) return known;
-    const config = configToJson(prepared.loaded);
-    const printed = { config, hash: hashOf(config) };
-    this.#printed.set(prepared, printed);
-    return printed;
   }
 
   get #current(): PreparedConfig {
@@ -96,9 +83,4 @@ function whyNotReady(report: DaemonReport | undefined): readonly string[] {
   return report.listeners.flatMap(({ service, address, isOpen }) =>
     isOpen ? [] : [`${service} ${address} is not open`],
   );
-}
-
-/** Short enough to compare by eye. */
-function hashOf(config: unknown): string {
-  return createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 12);
 }

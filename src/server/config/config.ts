@@ -6,12 +6,11 @@ export interface ServiceConfig {
   /** The instance's name: the key under `services`. */
   readonly name: string;
   /**
-   * The name of the kind of service; for a module its own `name`, or the instance's name while the module is not
-   * loaded.
+   * The name of the service's module; while a third-party module is not imported, the instance's name.
    */
   readonly type: string;
-  /** What to import instead of a built-in: a `file:` URL; while the module is not loaded, what the config calls it. */
-  readonly module: string | undefined;
+  /** Of a third-party module, its `file:` URL; while it is not imported, what the config calls it. */
+  readonly moduleUrl: string | undefined;
   readonly listen: readonly ListenAddress[];
   readonly access: AccessRules;
   readonly proxy: ProxyRules;
@@ -19,9 +18,9 @@ export interface ServiceConfig {
   readonly socket: SocketOptions;
   readonly datagram: DatagramLimits;
   readonly exposeUdp: boolean;
-  /** Why the kind's UDP side may be abused; undefined where it may not, and while its module is not loaded. */
+  /** Why the UDP side may be abused; undefined where it may not, and while the module is not imported. */
   readonly udpHazard: string | undefined;
-  /** Checked and completed by the kind's schema. */
+  /** Checked and completed by the module's declarations. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 

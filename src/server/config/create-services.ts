@@ -1,9 +1,8 @@
-import { ConfigInvalidError, SmallservdError } from '../../errors.ts';
+import { SmallservdError } from '../../errors.ts';
 import { ConfigError, type Host, type Service } from '../../service.ts';
 import type { ServiceConfig } from './config.ts';
 import type { LoadedConfig } from './loaded-config.ts';
 import { Problems } from './problems.ts';
-import { formatPath } from './raw.ts';
 
 /**
  * Creates the services of a config, by the name of the instance; `hostOf` gives each what the daemon lends it. Throws
@@ -26,8 +25,7 @@ export async function createServices(
         report(service, error, loaded.place, problems);
       }
     }
-    const found = problems.sorted();
-    if (found.length > 0) throw new ConfigInvalidError(found);
+    if (problems.areAny) throw problems.toError();
   } catch (error) {
     for (const service of created.values()) service.close?.();
     throw error;
@@ -63,14 +61,13 @@ function report(service: ServiceConfig, error: unknown, place: LoadedConfig['pla
       cause: error,
     });
   }
-  const options = service.module === undefined ? [] : ['options'];
+  const options = service.moduleUrl === undefined ? [] : ['options'];
   const option = error.option === undefined ? [] : [...options, error.option];
   const path = ['services', service.name, ...option];
   const placed = place(path);
   if (error.file !== undefined && error.line !== undefined)
-    problems.add({ where: `${error.file}:${error.line}`, rank: placed.rank }, formatPath(path), error.message);
-  else
-    problems.add(placed, formatPath(path), error.file === undefined ? error.message : `${error.file} ${error.message}`);
+    problems.add({ ...placed, where: `${error.file}:${error.line}`, names: undefined }, path, error.message);
+  else problems.add(placed, path, error.file === undefined ? error.message : `${error.file} ${error.message}`);
 }
 
 /** By name: a third-party module may have a copy of this package of its own. */

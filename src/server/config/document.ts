@@ -1,140 +1,172 @@
 import {
+  Composer,
+  type CST,
+  type Document,
   isAlias,
   isMap,
   isPair,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
-  type Document,
   type Node,
-  parseDocument,
+  Parser,
   visit,
 } from 'yaml';
-import type { Place, Problems } from './problems.ts';
-import { formatPath, maxDepth, type Path, type Raw, type RawMap } from './raw.ts';
+import type { Problems } from './problems.ts';
+import type { Path } from './raw.ts';
+import { type ConfigMap, type ConfigNode, maxDepth, type Place } from './tree.ts';
 
-/** A config file, read: its values, and where each key and value stands. */
-export interface ConfigDocument {
-  /** Undefined where the syntax is wrong. */
-  readonly root: RawMap | undefined;
-  /** `file:line:column` of a value or its key; undefined where the file has none. */
-  locate(path: Path, part?: 'key' | 'value'): Place | undefined;
-}
-
-/** Aliases can make a small file huge ("billion laughs"): a config has far fewer values than this. */
-const maxValues = 20_000;
+/** 1 MiB. */
 const maxTextLength = 1 << 20;
+/** A text of that length that is a config has fewer tokens; to parse more would take seconds. */
+const maxTokens = 500_000;
+/** Of the parser, which needs about three for a level of a config. */
+const maxParserDepth = 100;
+/** Aliases can make a small file huge ("billion laughs"): a config has far fewer values than this. */
+const maxValues = 200_000;
 
-/**
- * Reads YAML 1.2. All errors of syntax go to `problems` as `name:line:column`; nothing is thrown.
- */
-export function readDocument(name: string, text: string, problems: Problems): ConfigDocument {
-  const reader = new DocumentReader(name, problems);
-  const root = reader.read(text);
-  return { root, locate: (path, part = 'value') => reader.locate(path, part) };
+/** Reads YAML 1.2. What is wrong goes to `problems`; undefined: no config can be made of it. */
+export function readDocument(name: string, text: string, problems: Problems): ConfigNode | undefined {
+  return new DocumentReader(name, problems).read(text);
 }
 
 class DocumentReader {
   readonly #name: string;
   readonly #problems: Problems;
   readonly #lines = new LineCounter();
-  readonly #offsets = new Map<string, { readonly key: number; readonly value: number }>();
   #values = 0;
+  readonly #origin = (offset: number): Place => {
+    const { line, col } = this.#lines.linePos(Math.max(0, offset));
+    const where = offset < 0 ? this.#name : `${this.#name}:${Math.max(line, 1)}:${Math.max(col, 1)}`;
+    return { where, rank: Math.max(0, offset), names: undefined };
+  };
 
   constructor(name: string, problems: Problems) {
     this.#name = name;
     this.#problems = problems;
   }
 
-  read(text: string): RawMap | undefined {
+  read(text: string): ConfigNode | undefined {
     if (text.length > maxTextLength) {
       this.#problem(0, 'is larger than a config can be (1 MiB)');
       return undefined;
     }
-    const document = parseDocument(text, {
-      version: '1.2',
-      schema: 'core',
-      merge: false,
-      // Found below, where the key's path is known.
-      uniqueKeys: false,
-      prettyErrors: false,
-      lineCounter: this.#lines,
-    });
-    for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
-      this.#problem(pos[0], friendly[code] ?? lowerFirst(message));
-    }
-    const { explicit, version } = document.directives?.yaml ?? {};
-    if (explicit === true && version !== '1.2') this.#problem(0, 'is not YAML 1.2: leave out the %YAML line');
-    if (document.errors.length > 0) return undefined;
+    const { document, isWhole } = this.#parse(text);
+    if (document === undefined || !isWhole) return undefined;
     const targets = targetsOf(document);
-    const root = this.#convert(document.contents, [], (alias) => targets.get(alias));
-    if (root instanceof Map) return root;
-    if (root === null) return new Map();
+    const root = this.#convert(document.contents, [], -1, (alias) => targets.get(alias));
+    if (root.value instanceof Map) return { ...root, keyOffset: -1, offset: -1 };
+    if (root.value === null) return { ...root, value: new Map(), keyOffset: -1, offset: -1 };
     this.#problem(offsetOf(document.contents), 'is not a config: expected keys such as services:');
     return undefined;
   }
 
-  locate(path: Path, part: 'key' | 'value'): Place | undefined {
-    const offset = this.#offsets.get(JSON.stringify(path))?.[part];
-    return offset === undefined ? undefined : this.#place(offset);
+  /** What the library's `parseDocument` does, but bounded. */
+  #parse(text: string): { readonly document: Document | undefined; readonly isWhole: boolean } {
+    const parser = new Parser(this.#lines.addNewLine);
+    const tokens: CST.Token[] = [];
+    let count = 0;
+    let isWhole = true;
+    this.#lines.addNewLine(0);
+    for (const lexeme of new Lexer().lex(text)) {
+      for (const token of parser.next(lexeme)) {
+        if (token.type !== 'error') tokens.push(token);
+        else {
+          isWhole = false;
+          this.#problem(token.offset, lowerFirst(token.message));
+        }
+      }
+      count += 1;
+      const excess = count > maxTokens ? 'holds more values than a config can' : 'is nested too deeply';
+      if (count <= maxTokens && parser.stack.length <= maxParserDepth) continue;
+      this.#problem(parser.offset, excess);
+      isWhole = false;
+      break;
+    }
+    tokens.push(...parser.end());
+    // The trace of each of a hundred thousand errors would take seconds.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    try {
+      const composer = new Composer({
+        version: '1.2',
+        schema: 'core',
+        merge: false,
+        // Found below, where the key's path is known.
+        uniqueKeys: false,
+        prettyErrors: false,
+      });
+      const [document, second] = composer.compose(tokens, true, text.length);
+      for (const { code, message, pos } of [...(document?.errors ?? []), ...(document?.warnings ?? [])])
+        this.#problem(pos[0], friendly[code] ?? lowerFirst(message));
+      if (second !== undefined) this.#problem(second.range[0], 'a second document begins: expected one');
+      const { explicit, version } = document?.directives?.yaml ?? {};
+      if (explicit === true && version !== '1.2') this.#problem(0, 'is not YAML 1.2: leave out the %YAML line');
+      return { document, isWhole: isWhole && second === undefined && document?.errors.length === 0 };
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
+    }
   }
 
-  #convert(node: unknown, path: Path, resolve: (alias: unknown) => Node | undefined): Raw {
+  #convert(
+    node: unknown,
+    path: Path,
+    keyOffset: number,
+    resolve: (alias: unknown) => Node | undefined,
+    offset = offsetOf(node),
+  ): ConfigNode {
+    return { value: this.#content(node, path, resolve), origin: this.#origin, keyOffset, offset };
+  }
+
+  #content(node: unknown, path: Path, resolve: (alias: unknown) => Node | undefined): ConfigNode['value'] {
     this.#values += 1;
     if (this.#values === maxValues) this.#problem(offsetOf(node), 'holds more values than a config can');
     if (path.length > maxDepth) this.#problem(offsetOf(node), 'is nested too deeply', path);
     if (this.#values >= maxValues || path.length > maxDepth) return null;
     if (isAlias(node)) {
       const target = resolve(node);
-      if (target === undefined) this.#problem(offsetOf(node), `the anchor of *${node.source} is unknown`, path);
-      return target === undefined ? null : this.#convert(target, path, resolve);
+      if (target === undefined) this.#problem(offsetOf(node), `unknown anchor *${node.source}`, path);
+      return target === undefined ? null : this.#content(target, path, resolve);
     }
-    if (isMap(node)) return this.#convertMap(node.items, path, resolve);
-    if (isSeq(node)) {
-      return node.items.map((item, index) => {
-        this.#note([...path, index], offsetOf(item), offsetOf(item));
-        return this.#convert(item, [...path, index], resolve);
-      });
-    }
+    if (isMap(node)) return this.#map(node.items, path, resolve);
+    if (isSeq(node))
+      return node.items.map((item, index) => this.#convert(item, [...path, index], offsetOf(item), resolve));
     return isScalar(node) ? this.#scalar(node.value, node, path) : null;
   }
 
-  #convertMap(items: readonly unknown[], path: Path, resolve: (alias: unknown) => Node | undefined): RawMap {
-    const map = new Map<string, Raw>();
+  #map(items: readonly unknown[], path: Path, resolve: (alias: unknown) => Node | undefined): ConfigMap {
+    const map: ConfigMap = new Map();
     for (const pair of items) {
       if (!isPair(pair)) continue;
+      const keyOffset = offsetOf(pair.key);
       if (!isScalar(pair.key)) {
-        this.#problem(offsetOf(pair.key), 'a key must be a word', path);
+        this.#problem(keyOffset, 'a key must be a word', path);
         continue;
       }
       const key = String(pair.key.value);
-      const keyOffset = offsetOf(pair.key);
-      const empty = pair.value === null || (isScalar(pair.value) && pair.value.value === null && !pair.value.source);
-      this.#note([...path, key], keyOffset, empty ? keyOffset : offsetOf(pair.value));
-      if (map.has(key)) this.#problem(keyOffset, 'the key is there twice', [...path, key]);
-      map.set(key, this.#convert(pair.value, [...path, key], resolve));
+      const here = [...path, key];
+      if (key === '<<') {
+        this.#problem(keyOffset, 'merge keys (<<) are not part of YAML 1.2: repeat the keys, or use "defaults"', path);
+        continue;
+      }
+      if (map.has(key)) this.#problem(keyOffset, 'duplicate key', here);
+      const isEmpty = pair.value === null || (isScalar(pair.value) && pair.value.value === null && !pair.value.source);
+      const offset = isEmpty ? keyOffset : offsetOf(pair.value);
+      map.set(key, this.#convert(pair.value, here, keyOffset, resolve, offset));
     }
     return map;
   }
 
-  #scalar(value: unknown, node: unknown, path: Path): Raw {
+  #scalar(value: unknown, node: unknown, path: Path): string | number | boolean | null {
     if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
       return value;
     this.#problem(offsetOf(node), `is a ${typeof value}, which a config cannot hold`, path);
     return null;
   }
 
-  #note(path: Path, key: number, value: number): void {
-    this.#offsets.set(JSON.stringify(path), { key, value });
-  }
-
   #problem(offset: number, message: string, path: Path = []): void {
-    this.#problems.add(this.#place(offset), formatPath(path), message);
-  }
-
-  #place(offset: number): Place {
-    const { line, col } = this.#lines.linePos(offset);
-    return { where: `${this.#name}:${Math.max(line, 1)}:${Math.max(col, 1)}`, rank: offset };
+    this.#problems.add(this.#origin(offset), path, message);
   }
 }
 
@@ -158,7 +190,6 @@ function targetsOf(document: Document): ReadonlyMap<unknown, Node> {
 
 /** The library's words for some errors are about its own interface. */
 const friendly: Readonly<Record<string, string>> = {
-  MULTIPLE_DOCS: 'a second document begins: expected one',
   RESOURCE_EXHAUSTION: 'is nested too deeply',
 };
 

@@ -1,49 +1,44 @@
-import { commonSchema, daemonSchema, ownSchema } from './schema.ts';
-import { leavesOf } from './section.ts';
 import { nearestWord } from '../../suggestion.ts';
-import type { Path } from './raw.ts';
+import { environmentName, prefix } from './environment-name.ts';
+import { commonSchema, daemonSchema } from './schema.ts';
+import { keysOf } from './section.ts';
 
-const prefix = 'SMALLSERVD_';
+/** Names the config file, and sets no key. */
+export const configVariable = `${prefix}CONFIG`;
 
-/** The environment variable that overrides a key: `SMALLSERVD_SERVICES__ECHO_LAN__IDLE_TIMEOUT`. */
-export function environmentName(path: Path): string {
-  const segments = path.map((step) => String(step).replaceAll('-', '_').replace(/[A-Z]/g, '_$&').toUpperCase());
-  return prefix + segments.join('__');
-}
-
-export interface EnvironmentValue {
+interface EnvironmentValue {
   readonly variable: string;
   readonly path: readonly string[];
   readonly text: string;
 }
 
-/** A variable that is meant for us but is none of ours. */
-export interface StrangeVariable {
+/** A variable with our prefix that sets nothing. */
+interface UnknownVariable {
   readonly variable: string;
   readonly message: string;
 }
 
 /**
- * Reads the variables that override keys. `instances` are the services known so far, whose names cannot be told from
- * the variable alone (`ECHO_LAN`). Variables that Kubernetes sets for a Service of our name are passed over.
+ * Reads the variables that set keys; one that is empty sets nothing. `services` are those known so far, whose names
+ * cannot be told from the variable alone (`ECHO_LAN`). Variables that Kubernetes sets for a Service of our name are
+ * passed over.
  */
 export function readEnvironment(
   env: Readonly<Record<string, string | undefined>>,
-  instances: Iterable<string>,
-): { readonly values: readonly EnvironmentValue[]; readonly strange: readonly StrangeVariable[] } {
-  const names = new Map([...instances].map((name) => [segmentOf(name), name]));
+  services: Iterable<string>,
+): { readonly values: readonly EnvironmentValue[]; readonly unknown: readonly UnknownVariable[] } {
+  const names = new Map([...services].map((name) => [environmentName([name]).slice(prefix.length), name]));
   const values: EnvironmentValue[] = [];
-  const strange: StrangeVariable[] = [];
-  for (const [variable, text] of Object.entries(env).toSorted(([one], [other]) => (one < other ? -1 : 1))) {
-    if (!variable.startsWith(prefix) || text === undefined || isFromKubernetes(variable)) continue;
+  const unknown: UnknownVariable[] = [];
+  for (const [variable, text = ''] of Object.entries(env).toSorted(([one], [other]) => (one < other ? -1 : 1))) {
+    if (!variable.startsWith(prefix) || text === '' || variable === configVariable || isFromKubernetes(variable))
+      continue;
     const segments = variable.slice(prefix.length).split('__');
-    if (segments.length > 1 || isDaemonKey(variable)) values.push({ variable, path: pathOf(segments, names), text });
-    else {
-      const message = explainStrange(variable);
-      if (message !== undefined) strange.push({ variable, message });
-    }
+    if (segments.length > 1 || topVariables.has(variable))
+      values.push({ variable, path: pathOf(segments, names), text });
+    else unknown.push({ variable, message: `is not a variable of smallservd${explain(variable)}` });
   }
-  return { values, strange };
+  return { values, unknown };
 }
 
 /** https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables */
@@ -54,38 +49,25 @@ function isFromKubernetes(variable: string): boolean {
   return !words.includes('') && words.some((_word, index) => tail.test(words.slice(index).join('_')));
 }
 
-function isDaemonKey(variable: string): boolean {
-  return Object.keys(daemonSchema).some((key) => environmentName([key]) === variable) || isSectionName(variable);
-}
+const topVariables = new Set(
+  [...Object.keys(daemonSchema), 'defaults', 'services'].map((key) => environmentName([key])),
+);
 
-function isSectionName(variable: string): boolean {
-  return variable === environmentName(['services']) || variable === environmentName(['defaults']);
-}
-
-function pathOf(segments: readonly string[], instances: ReadonlyMap<string, string>): readonly string[] {
+function pathOf(segments: readonly string[], services: ReadonlyMap<string, string>): readonly string[] {
   return segments.map((segment, index) => {
     if (index === 1 && segments[0] === 'SERVICES') {
-      return instances.get(segment) ?? segment.toLowerCase().replaceAll('_', '-');
+      return services.get(segment) ?? segment.toLowerCase().replaceAll('_', '-');
     }
     return segment.toLowerCase().replace(/_(.)/g, (_match, letter: string) => letter.toUpperCase());
   });
 }
 
-function segmentOf(instance: string): string {
-  return environmentName([instance]).slice(prefix.length);
-}
-
-/** Undefined for a variable that may well be somebody else's. */
-function explainStrange(variable: string): string | undefined {
-  const known = [...leavesOf(daemonSchema)].map(({ path }) => environmentName(path));
-  const common = [...leavesOf({ ...commonSchema, ...ownSchema })].map(({ path }) =>
-    environmentName(['defaults', ...path]),
-  );
-  const oneUnderscore = [...known, ...common].find((name) => name.replaceAll('__', '_') === variable);
+function explain(variable: string): string {
+  const ofDaemon = [...keysOf(daemonSchema)].map(({ path }) => environmentName(path));
+  const ofDefaults = [...keysOf(commonSchema)].map(({ path }) => environmentName(['defaults', ...path]));
+  const known = [...ofDaemon, ...ofDefaults, configVariable];
+  const oneUnderscore = known.find((name) => name.replaceAll('__', '_') === variable);
   const meant = oneUnderscore ?? nearestWord(variable, known);
-  if (meant !== undefined) return `is not a variable of smallservd; did you mean ${meant}?`;
-  if (/^SMALLSERVD_(SERVICES|DEFAULTS)_/.test(variable)) {
-    return 'is not a variable of smallservd: expected two underscores between the levels of a key';
-  }
-  return undefined;
+  if (meant !== undefined) return `; did you mean ${meant}?`;
+  return ': expected SMALLSERVD_CONFIG, or a key such as SMALLSERVD_LOG__LEVEL, with two underscores between its levels';
 }

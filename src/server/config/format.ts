@@ -8,12 +8,16 @@ export interface Flaw {
 
 type Reading<Value> = { readonly value: Value } | { readonly flaws: readonly Flaw[] };
 
+/** A part of a JSON Schema (2020-12). */
+export type JsonSchema = { readonly [keyword: string]: unknown };
+
 /** How one kind of value is read, strictly, and written back. */
 export interface Format<Value> {
-  /** Unique: convict registers formats by name. */
   readonly name: string;
   /** Ends the sentence `"80abc" is not …`. */
   readonly expected: string;
+  /** What JSON Schema can say of it; it may accept more. */
+  readonly json: JsonSchema;
   /** Relative files are taken from `directory`. */
   read(raw: Raw, directory: string): Reading<Value>;
   /** The value as a config would hold it. */
@@ -24,12 +28,14 @@ export interface Format<Value> {
 export function scalar<Value>(
   name: string,
   expected: string,
+  json: JsonSchema,
   parse: (raw: string | number | boolean, directory: string) => Value | undefined,
   print: (value: Value) => Raw,
 ): Format<Value> {
   return {
     name,
     expected,
+    json,
     read(raw, directory) {
       const isScalar = typeof raw === 'string' || typeof raw === 'number' || typeof raw === 'boolean';
       const value = isScalar ? parse(raw, directory) : undefined;
@@ -45,6 +51,7 @@ export function words<const Word extends string>(allowed: readonly Word[]): Form
   return scalar(
     `one of ${JSON.stringify(allowed)}`,
     expected,
+    { enum: allowed },
     (raw) => allowed.find((word) => word === raw),
     (word) => word,
   );
@@ -56,6 +63,7 @@ export function orNull<Value>(format: Format<Value>): Format<Value | null> {
   return {
     name: `${format.name} or null`,
     expected,
+    json: { anyOf: [format.json, { type: 'null' }] },
     read(raw, directory) {
       if (raw === null) return { value: null };
       const reading = format.read(raw, directory);

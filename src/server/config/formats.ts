@@ -5,8 +5,8 @@ import { type Cidr, formatCidr, readCidr } from '../../address/cidr.ts';
 import { type ListenAddress, parseListenAddress } from '../../address/listen-address.ts';
 import { lookupServicePort } from '../../address/service-ports.ts';
 import { isTimeZone } from '../../clock/time-zone.ts';
-import type { FormatName } from '../../service.ts';
-import { type Flaw, type Format, scalar } from './format.ts';
+import type { FormatName as OptionFormatName } from '../../service.ts';
+import { type Flaw, type Format, type JsonSchema, scalar } from './format.ts';
 import { isRawList, type Raw, show } from './raw.ts';
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../units.ts';
 
@@ -14,31 +14,52 @@ import { formatDuration, formatSize, parseDuration, parseSize } from '../../unit
 const maxDurationMs = 24 * 86_400_000;
 const tebibyte = 2 ** 40;
 
-export const string: Format<string> = scalar(
+const durationPattern = '\\d+(ms|s|m|h|d)';
+const durations: JsonSchema = { type: 'string', pattern: `^${durationPattern}$` };
+
+function wholeNumbers(minimum: number, maximum?: number): JsonSchema {
+  return {
+    type: ['integer', 'string'],
+    pattern: '^(0|[1-9]\\d{0,15})$',
+    minimum,
+    ...(maximum !== undefined && { maximum }),
+  };
+}
+
+function sizes(...words: readonly string[]): JsonSchema {
+  const pattern = `^(${[...words, '\\d+(B|KiB|MiB|GiB|TiB)?'].join('|')})$`;
+  return { type: ['integer', 'string'], pattern, minimum: 1 };
+}
+
+const string: Format<string> = scalar(
   'string',
   'text (in quotes if it looks like something else)',
+  { type: 'string' },
   (raw) => (typeof raw === 'string' ? raw : undefined),
   (value) => value,
 );
 
-export const boolean: Format<boolean> = scalar(
+const boolean: Format<boolean> = scalar(
   'boolean',
   'true or false',
+  { enum: [true, false, 'true', 'false'] },
   (raw) => (raw === true || raw === 'true' ? true : raw === false || raw === 'false' ? false : undefined),
   (value) => value,
 );
 
-export const count: Format<number> = scalar(
+const count: Format<number> = scalar(
   'count',
   'a whole number from 1 on',
+  wholeNumbers(1),
   (raw) => wholeNumber(raw, 1, Number.MAX_SAFE_INTEGER),
   (value) => value,
 );
 
 /** A number above 0, up to a million. */
-export const ratio: Format<number> = scalar(
+const ratio: Format<number> = scalar(
   'ratio',
   'a number above 0, such as 1 or 2.5',
+  { type: ['number', 'string'], exclusiveMinimum: 0, maximum: 1_000_000, pattern: '^\\d{1,7}(\\.\\d{1,9})?$' },
   (raw) => {
     const value = typeof raw === 'string' && /^\d{1,7}(\.\d{1,9})?$/.test(raw) ? Number(raw) : raw;
     return typeof value === 'number' && value > 0 && value <= 1_000_000 ? value : undefined;
@@ -47,40 +68,45 @@ export const ratio: Format<number> = scalar(
 );
 
 /** Percent. */
-export const share: Format<number> = scalar(
+const share: Format<number> = scalar(
   'share',
   'a whole percentage from 1% to 100%, such as 25%',
+  { type: 'string', pattern: '^([1-9]\\d?|100)%$' },
   (raw) => (typeof raw === 'string' && /^([1-9]\d?|100)%$/.test(raw) ? Number.parseInt(raw, 10) : undefined),
   (value) => `${value}%`,
 );
 
-export const port: Format<number> = scalar(
+const port: Format<number> = scalar(
   'port',
   'a port from 1 to 65535',
+  wholeNumbers(1, 65_535),
   (raw) => wholeNumber(raw, 1, 65_535),
   (value) => value,
 );
 
 /** Milliseconds; `never` is Infinity. */
-export const duration: Format<number> = scalar(
+const duration: Format<number> = scalar(
   'duration',
   'a duration with its unit, such as 500ms, 10s, 5m, 24h (at most 24d), or never',
+  { type: 'string', pattern: `^(never|${durationPattern})$` },
   (raw) => (raw === 'never' ? Infinity : durationWithin(raw, 1, maxDurationMs)),
   (value) => (value === Infinity ? 'never' : formatDuration(value)),
 );
 
 /** Milliseconds; 0 is meant, never is not. */
-export const grace: Format<number> = scalar(
+const grace: Format<number> = scalar(
   'grace',
   'a duration with its unit, such as 0s, 10s or 5m (at most 1h)',
+  durations,
   (raw) => durationWithin(raw, 0, 3_600_000),
   formatDuration,
 );
 
 /** Milliseconds; what TCP_KEEPIDLE can hold (tcp(7)): whole seconds up to 32767. */
-export const keepAliveDelay: Format<number> = scalar(
+const keepAliveDelay: Format<number> = scalar(
   'keepAliveDelay',
   'a duration in whole seconds, such as 60s or 5m (at most 9h)',
+  durations,
   (raw) => {
     const ms = durationWithin(raw, 1000, 9 * 3_600_000);
     return ms !== undefined && ms % 1000 === 0 ? ms : undefined;
@@ -89,16 +115,18 @@ export const keepAliveDelay: Format<number> = scalar(
 );
 
 /** Milliseconds; never is not meant. */
-export const headerTimeout: Format<number> = scalar(
+const headerTimeout: Format<number> = scalar(
   'headerTimeout',
   'a duration with its unit, such as 500ms or 5s (at most 1m)',
+  durations,
   (raw) => durationWithin(raw, 1, 60_000),
   formatDuration,
 );
 
-export const prefixIpv4: Format<number> = scalar(
+const prefixIpv4: Format<number> = scalar(
   'prefixIpv4',
   'a whole number from 1 to 32',
+  wholeNumbers(1, 32),
   (raw) => wholeNumber(raw, 1, 32),
   (value) => value,
 );
@@ -107,57 +135,64 @@ export const prefixIpv4: Format<number> = scalar(
  * Up to 64: a host can take any address of its /64 (RFC 4291 section 2.5.4), so a longer prefix would tell nobody
  * apart.
  */
-export const prefixIpv6: Format<number> = scalar(
+const prefixIpv6: Format<number> = scalar(
   'prefixIpv6',
   'a whole number from 1 to 64',
+  wholeNumbers(1, 64),
   (raw) => wholeNumber(raw, 1, 64),
   (value) => value,
 );
 
 /** Bytes. */
-export const size: Format<number> = scalar(
+const size: Format<number> = scalar(
   'size',
   'a size in bytes, such as 512, 64KiB, 4MiB or 1TiB',
+  sizes(),
   (raw) => sizeWithin(raw, 1024 * tebibyte),
   formatSize,
 );
 
 /** Bytes; `unlimited` is Infinity. */
-export const quota: Format<number> = scalar(
+const quota: Format<number> = scalar(
   'quota',
   'a size in bytes, such as 512, 64KiB, 4MiB or 1TiB, or unlimited',
+  sizes('unlimited'),
   (raw) => (raw === 'unlimited' ? Infinity : sizeWithin(raw, 1024 * tebibyte)),
   (value) => (value === Infinity ? 'unlimited' : formatSize(value)),
 );
 
 /** Bytes; what setsockopt(2) can take. */
-export const bufferSize: Format<number> = scalar(
+const bufferSize: Format<number> = scalar(
   'bufferSize',
   'a size in bytes, such as 256KiB or 4MiB (at most 1GiB)',
+  sizes(),
   (raw) => sizeWithin(raw, 2 ** 30),
   formatSize,
 );
 
 /** An absolute path; a relative one is taken from the config's directory. */
-export const file: Format<string> = scalar(
+const file: Format<string> = scalar(
   'file',
   'a path',
+  { type: 'string', minLength: 1 },
   (raw, directory) =>
     typeof raw === 'string' && raw !== '' && !raw.includes('\0') ? resolve(directory, raw) : undefined,
   (value) => value,
 );
 
-export const timezone: Format<string> = scalar(
+const timezone: Format<string> = scalar(
   'timezone',
   'a time zone such as UTC or Europe/Paris',
+  { type: 'string', minLength: 1 },
   (raw) => (typeof raw === 'string' && isTimeZone(raw) ? raw : undefined),
   (value) => value,
 );
 
 /** A name, or a number as text. */
-export const account: Format<string> = scalar(
+const account: Format<string> = scalar(
   'account',
   'a name such as nobody, or a number',
+  { type: ['string', 'integer'], minLength: 1, minimum: 0 },
   (raw) => {
     const text = typeof raw === 'number' && Number.isInteger(raw) ? String(raw) : raw;
     return typeof text === 'string' && isAccount(text) ? text : undefined;
@@ -165,16 +200,18 @@ export const account: Format<string> = scalar(
   (value) => value,
 );
 
-export const workers: Format<number | 'auto'> = scalar(
+const workers: Format<number | 'auto'> = scalar(
   'workers',
   'auto or a whole number from 0 to 256',
+  { anyOf: [{ const: 'auto' }, wholeNumbers(0, 256)] },
   (raw) => (raw === 'auto' ? raw : wholeNumber(raw, 0, 256)),
   (value) => value,
 );
 
-export const backlog: Format<number> = scalar(
+const backlog: Format<number> = scalar(
   'backlog',
   'a whole number from 1 to 65535',
+  wholeNumbers(1, 65_535),
   (raw) => wholeNumber(raw, 1, 65_535),
   (value) => value,
 );
@@ -182,13 +219,20 @@ export const backlog: Format<number> = scalar(
 /** One item of a list; throws an Error that says what is wrong. */
 type ItemReader<Item> = (raw: Raw) => Item;
 
-export const strings: Format<readonly string[]> = list('strings', 'a list of texts', itemOf(string), (item) => item);
+const strings: Format<readonly string[]> = list(
+  'strings',
+  'a list of texts',
+  string.json,
+  itemOf(string),
+  (item) => item,
+);
 
-export const ports: Format<readonly number[]> = list('ports', 'a list of ports', itemOf(port), (item) => item);
+const ports: Format<readonly number[]> = list('ports', 'a list of ports', port.json, itemOf(port), (item) => item);
 
-export const cidrs: Format<readonly Cidr[]> = list(
+const cidrs: Format<readonly Cidr[]> = list(
   'cidrs',
   'a list of addresses or networks, such as 192.0.2.7, 10.0.0.0/8 or fd00::/8',
+  { type: 'string' },
   (raw) => {
     const cidr = typeof raw === 'string' ? readCidr(raw) : 'malformed';
     if (cidr === 'host-bits')
@@ -201,9 +245,10 @@ export const cidrs: Format<readonly Cidr[]> = list(
   formatCidr,
 );
 
-export const listen: Format<readonly ListenAddress[]> = list(
+const listen: Format<readonly ListenAddress[]> = list(
   'listen',
   'a list of listen addresses, such as tcp://localhost:1201',
+  { type: 'string', pattern: '^(tcp[46]?|udp[46]?|unix|fd|systemd):' },
   (raw) => {
     if (typeof raw !== 'string') throw new Error(`${show(raw)} is not a listen address, such as tcp://localhost:1201`);
     return parseListenAddress(raw, lookupServicePort);
@@ -214,6 +259,7 @@ export const listen: Format<readonly ListenAddress[]> = list(
 const adminAddress: Format<ListenAddress> = scalar(
   'adminListen',
   'a TCP address or a UNIX socket, such as tcp://127.0.0.1:9013 or unix:///run/smallservd/admin.sock',
+  { type: 'string' },
   (raw) => {
     try {
       const address = parseListenAddress(String(raw), lookupServicePort);
@@ -226,7 +272,7 @@ const adminAddress: Format<ListenAddress> = scalar(
 );
 
 /** Where the admin endpoint listens. */
-export const adminListen: Format<ListenAddress> = {
+const adminListen: Format<ListenAddress> = {
   ...adminAddress,
   read(raw, directory) {
     // What is wrong with the path or a parameter is worth more than that it is no address.
@@ -239,8 +285,37 @@ export const adminListen: Format<ListenAddress> = {
   },
 };
 
-/** The formats that a service's options can name. */
-export const optionFormats: { readonly [Name in FormatName]: Format<unknown> } = {
+/** Every format, by the name that keys and options have it by. */
+export const formats = {
+  string,
+  boolean,
+  count,
+  ratio,
+  share,
+  port,
+  ports,
+  duration,
+  grace,
+  keepAliveDelay,
+  headerTimeout,
+  prefixIpv4,
+  prefixIpv6,
+  size,
+  quota,
+  bufferSize,
+  cidrs,
+  file,
+  timezone,
+  account,
+  workers,
+  backlog,
+  strings,
+  listen,
+  adminListen,
+} as const;
+
+/** Those that the options of a service can name. */
+export const optionFormats: { readonly [Name in OptionFormatName]: Format<unknown> } = {
   string,
   boolean,
   count,
@@ -261,12 +336,15 @@ export const optionFormats: { readonly [Name in FormatName]: Format<unknown> } =
 function list<Item>(
   name: string,
   expected: string,
+  ofItem: JsonSchema,
   readItem: ItemReader<Item>,
   printItem: (item: Item) => Raw,
 ): Format<readonly Item[]> {
   return {
     name,
     expected,
+    // One text may hold the whole list, and one value may stand for a list of it.
+    json: { anyOf: [{ type: 'array', items: ofItem }, { type: ['string', 'number'] }] },
     read(raw) {
       const items = typeof raw === 'string' ? splitList(raw) : typeof raw === 'number' ? [raw] : raw;
       if (!isRawList(items)) return { flaws: [{ message: `${show(raw)} is not ${expected}` }] };

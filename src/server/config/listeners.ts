@@ -2,7 +2,7 @@ import type { ListenAddress } from '../../address/listen-address.ts';
 import { findOverlaps, type ResolvedAddress, resolveWithoutLookup } from '../../address/resolve.ts';
 import { isExposed } from '../../address/exposure.ts';
 import { exposureMessage } from './exposure.ts';
-import type { Layers } from './layers.ts';
+import type { LoadedConfig } from './loaded-config.ts';
 import type { Problems } from './problems.ts';
 import { formatPath, type Path } from './raw.ts';
 
@@ -43,20 +43,20 @@ export async function checkListeners(
   services: readonly Listening[],
   admin: ListenAddress | null,
   accounts: AccountLookup | undefined,
-  layers: Layers,
+  place: LoadedConfig['place'],
   problems: Problems,
 ): Promise<void> {
   for (const { service, listen } of services) {
     if (listen.length > 0) continue;
     const path = ['services', service, 'listen'];
     const message = 'is missing: expected at least one address, such as tcp://localhost:1201';
-    problems.add(layers.place(path), formatPath(path), message);
+    problems.add(place(path), path, message);
   }
   const ofAdmin = admin === null ? [] : [{ path: ['admin', 'listen'], owner: 'admin', address: admin }];
   const entries = [...services.flatMap(entriesOf), ...ofAdmin];
-  checkOverlaps(entries, layers, problems);
-  if (accounts !== undefined) await checkAccounts(entries, accounts, layers, problems);
-  for (const each of services) if (each.hazard !== undefined) checkExposure(each, each.hazard, layers, problems);
+  checkOverlaps(entries, place, problems);
+  if (accounts !== undefined) await checkAccounts(entries, accounts, place, problems);
+  for (const each of services) if (each.hazard !== undefined) checkExposure(each, each.hazard, place, problems);
 }
 
 function entriesOf({ service, listen }: Listening): readonly Entry[] {
@@ -67,7 +67,7 @@ function entriesOf({ service, listen }: Listening): readonly Entry[] {
   }));
 }
 
-function checkOverlaps(entries: readonly Entry[], layers: Layers, problems: Problems): void {
+function checkOverlaps(entries: readonly Entry[], place: LoadedConfig['place'], problems: Problems): void {
   const reported = new Set<string>();
   for (const [one, other] of [...sameAddresses(entries), ...findOverlaps(entries.flatMap(listenersOf))]) {
     const name = formatPath(other.path);
@@ -75,14 +75,14 @@ function checkOverlaps(entries: readonly Entry[], layers: Layers, problems: Prob
     reported.add(name);
     const owner = one.owner === other.owner ? 'this service' : one.owner;
     const relation = one.text === other.text ? 'is also an address of' : `overlaps with ${one.text} of`;
-    problems.add(layers.place(other.path), name, `${other.text} ${relation} ${owner}`);
+    problems.add(place(other.path), other.path, `${other.text} ${relation} ${owner}`);
   }
 }
 
 async function checkAccounts(
   entries: readonly Entry[],
   lookup: AccountLookup,
-  layers: Layers,
+  place: LoadedConfig['place'],
   problems: Problems,
 ): Promise<void> {
   for (const { path, address } of entries) {
@@ -93,7 +93,7 @@ async function checkAccounts(
     ] as const;
     for (const [kind, account] of named) {
       if (account === null || (await lookup(kind, account)) !== undefined) continue;
-      problems.add(layers.place(path), formatPath(path), `${address.text}: there is no ${kind} ${account}`);
+      problems.add(place(path), path, `${address.text}: there is no ${kind} ${account}`);
     }
   }
 }
@@ -125,12 +125,12 @@ function identityOf(address: ListenAddress): string | undefined {
   return `${address.scheme} ${address.family} ${address.host.toLowerCase()} ${address.port}`;
 }
 
-function checkExposure(listening: Listening, hazard: string, layers: Layers, problems: Problems): void {
+function checkExposure(listening: Listening, hazard: string, place: LoadedConfig['place'], problems: Problems): void {
   for (const [index, address] of listening.listen.entries()) {
     if (address.scheme !== 'udp') continue;
     const resolved = resolveWithoutLookup(address) ?? [];
     if (!resolved.some((each) => isExposed(each.address))) continue;
     const path = ['services', listening.service, 'listen', index];
-    problems.add(layers.place(path), formatPath(path), exposureMessage(address.text, listening.type, hazard));
+    problems.add(place(path), path, exposureMessage(address.text, listening.type, hazard));
   }
 }

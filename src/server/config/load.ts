@@ -1,20 +1,19 @@
-import type { ListenAddress } from '../../address/listen-address.ts';
-import { ConfigInvalidError } from '../../errors.ts';
 import type { Host } from '../../service.ts';
+import type { AnyServiceModule } from '../../services/index.ts';
 import type { Config, ServiceConfig } from './config.ts';
-import { complete } from './convict.ts';
 import { tryServices } from './create-services.ts';
 import { findInstances, type Instance } from './instances.ts';
-import { type Layers, readLayers } from './layers.ts';
-import type { LoadedConfig } from './loaded-config.ts';
+import { readLayers } from './layers.ts';
 import { type AccountLookup, checkListeners, type Listening } from './listeners.ts';
-import { type Place, Problems } from './problems.ts';
-import { formatPath, isRawMap, type Path, plainFromRaw, type Raw, type RawMap } from './raw.ts';
+import type { LoadedConfig } from './loaded-config.ts';
+import { Problems } from './problems.ts';
+import { type Printed, type ReadContext, type Reading, readDefaults, readSection } from './reading.ts';
 import { resolveDaemon, resolveService } from './resolved.ts';
-import { commonSchema, daemonSchema, optionsSchema, ownSchema } from './schema.ts';
-import { isLeaf, keyOf, rawAt, readSection, type Section, withDefaults } from './section.ts';
+import { commonSchema, daemonSchema } from './schema.ts';
+import type { Section } from './section.ts';
+import { plainSection, sectionOf } from './service-section.ts';
 import type { ConfigSource } from './source.ts';
-import { fit, type UnknownKeys } from './structure.ts';
+import { type ConfigNode, isMapNode, placeAt, plainOf } from './tree.ts';
 
 export { type ConfigSource, readConfigSource } from './source.ts';
 
@@ -38,6 +37,8 @@ export interface LoadOptions {
   readonly accounts?: AccountLookup;
 }
 
+const topSchema = { ...daemonSchema, defaults: commonSchema };
+
 /**
  * Checks a config and completes it: defaults, then the file, the environment and `--set`, each over the ones before.
  * Throws `ConfigInvalidError` with all that is wrong.
@@ -47,204 +48,138 @@ export async function loadConfig(
   { importModules, beforeFiles, trialHost, accounts }: LoadOptions,
 ): Promise<LoadedConfig> {
   const problems = new Problems();
-  const layers = readLayers(source, problems);
-  if (layers === undefined) throw new ConfigInvalidError(problems.sorted());
+  const context: ReadContext = { directory: source.directory, problems };
+  const root = readLayers(source, problems);
+  if (root === undefined) throw problems.toError();
+  const place: LoadedConfig['place'] = (path, part) => placeAt(root, path, part);
 
-  const daemon = checkDaemon(layers, source.directory, problems);
-  await beforeFiles?.(daemon.account);
-  const instances = await findInstances(layers, source.directory, importModules, problems);
-  const services = checkServices(instances, daemon, layers, source.directory, problems);
-  await checkListeners(services.flatMap(listeningOf), daemon.adminListen, accounts, layers, problems);
+  const { values, printed } = readSection(topSchema, root, [], context, { elsewhere: ['services'] });
+  await beforeFiles?.({ user: values.user, group: values.group });
+  const instances = await findInstances({ ...context, root, importModules });
+  const reader = new ServiceReader(root, { values: values.defaults, printed: printed['defaults'] as Printed }, context);
+  const read = instances.map((instance) => reader.read(instance));
+  await checkListeners(read.flatMap(listeningOf), values.admin.listen, accounts, place, problems);
 
-  const modules = new Map(instances.flatMap(({ name, kind }) => (kind === undefined ? [] : [[name, kind] as const])));
-  const place = (path: Path): Place => layers.place(path);
+  const modules = new Map(
+    instances.flatMap(({ name, module }) => (module === undefined ? [] : [[name, module] as const])),
+  );
   if (trialHost !== undefined) {
-    const right = services.filter(({ wrong }) => wrong.size === 0);
-    const resolved = right.map((service) => resolveChecked(service, source.directory));
-    await tryServices(resolved, modules, trialHost, place, problems);
+    const right = read.filter(({ reading }) => reading.wrong.size === 0);
+    await tryServices(
+      right.map(({ config }) => config),
+      modules,
+      trialHost,
+      place,
+      problems,
+    );
   }
-
-  const found = problems.sorted();
-  if (found.length > 0) throw new ConfigInvalidError(found);
-  const resolved = services.map((service) => resolveChecked(service, source.directory));
+  if (problems.areAny) throw problems.toError();
+  const { defaults: _defaults, ...daemon } = printed;
   return {
-    config: resolveDaemon(daemon.values, source.directory, resolved),
+    config: resolveDaemon(
+      values,
+      read.map(({ config }) => config),
+    ),
+    printed: { ...daemon, services: Object.fromEntries(read.map(printService)) },
     modules,
     place,
   };
 }
 
-interface CheckedDaemon {
-  readonly values: RawMap;
-  /** What `defaults` sets, without what is wrong in it. */
-  readonly defaults: RawMap;
-  /** Null where it is wrong, too. */
-  readonly adminListen: ListenAddress | null;
-  readonly account: Pick<Config, 'user' | 'group'>;
-}
-
-function checkDaemon(layers: Layers, directory: string, problems: Problems): CheckedDaemon {
-  const schema: Section = { ...daemonSchema, defaults: commonSchema };
-  // The services are checked by schemas of their own; here the key is only known, for the sake of suggestions.
-  const root = new Map(layers.root);
-  root.delete('services');
-  const given = fit({ ...schema, services: {} }, root, [], layers, problems);
-  const { values, wrong } = complete(schema, given);
-  for (const path of wrong) reportFlaws(schema, values, path, { layers, directory, problems });
-  const defaults = given.get('defaults');
-  const isWrong = (key: string): boolean => wrong.some((path) => formatPath(path) === key);
-  return {
-    values,
-    defaults: without(
-      isRawMap(defaults) ? defaults : new Map(),
-      wrong.map((path) => path.slice(1)),
-    ),
-    adminListen: isWrong('admin.listen') ? null : adminListenOf(values, directory),
-    account: {
-      user: isWrong('user') ? null : readSection({ user: daemonSchema.user }, values, directory).user,
-      group: isWrong('group') ? null : readSection({ group: daemonSchema.group }, values, directory).group,
-    },
-  };
-}
-
-function adminListenOf(values: RawMap, directory: string): ListenAddress | null {
-  const admin = values.get('admin');
-  const { listen } = daemonSchema.admin;
-  return readSection({ listen }, isRawMap(admin) ? admin : new Map(), directory).listen;
-}
-
-/** One service whose values have been read, where they are free of flaws. */
-interface CheckedService {
+interface ReadService {
   readonly instance: Instance;
-  readonly schema: Section;
-  readonly values: RawMap;
-  /** Keys whose values are not to be relied on. */
-  readonly wrong: ReadonlySet<string>;
+  readonly reading: Reading<typeof plainSection>;
+  readonly config: ServiceConfig;
 }
 
-function checkServices(
-  instances: readonly Instance[],
-  { defaults }: CheckedDaemon,
-  layers: Layers,
-  directory: string,
-  problems: Problems,
-): readonly CheckedService[] {
-  const schemas = new Map(instances.map((instance) => [instance.name, serviceSchema(instance, defaults)]));
-  const given = new Map<string, Raw>();
-  for (const instance of instances) {
-    const schema = schemas.get(instance.name) ?? {};
-    const path = ['services', instance.name];
-    const raw = isUnchecked(instance) ? without(instance.raw, [['options']]) : instance.raw;
-    given.set(instance.name, fit(schema, raw, path, layers, problems, unknownKeys(instance)));
-    if (isUnchecked(instance)) checkUncheckedOptions(instance, layers, problems);
+/** Reads services, over what `defaults` says. */
+class ServiceReader {
+  readonly #context: ReadContext;
+  readonly #defaults: Pick<Reading<typeof commonSchema>, 'values' | 'printed'>;
+  /** The keys that `defaults` has. */
+  readonly #given: readonly (string | number)[];
+  readonly #fallbacks = new Map<Section, Pick<Reading, 'values' | 'printed'>>();
+
+  constructor(
+    root: ConfigNode,
+    defaults: Pick<Reading<typeof commonSchema>, 'values' | 'printed'>,
+    context: ReadContext,
+  ) {
+    const node = isMapNode(root) ? root.value.get('defaults') : undefined;
+    this.#given = isMapNode(node) ? [...node.value.keys()].filter((name) => Object.hasOwn(commonSchema, name)) : [];
+    this.#defaults = defaults;
+    this.#context = context;
   }
-  const schema: Section = { services: Object.fromEntries(schemas) };
-  const { values, wrong } = complete(schema, new Map([['services', given]]));
-  for (const path of wrong) reportFlaws(schema, values, path, { layers, directory, problems });
-  return instances.map((instance) => {
-    const own = rawAt(values, ['services', instance.name]);
-    const keys = wrong.filter((path) => path[1] === instance.name).map((path) => String(path[2]));
-    // A mapping there has been reported, and left out.
-    const misfits = isRawMap(instance.raw.get('listen')) ? ['listen'] : [];
-    return {
-      instance,
-      schema: schemas.get(instance.name) ?? {},
-      values: isRawMap(own) ? own : new Map(),
-      wrong: new Set([...keys, ...misfits]),
-    };
-  });
-}
 
-function serviceSchema({ kind, module }: Instance, defaults: RawMap): Section {
-  const amplification = kind?.maxAmplification ?? commonSchema.maxAmplification.default;
-  const ofKind = { ...commonSchema, maxAmplification: { ...commonSchema.maxAmplification, default: amplification } };
-  const common = { ...ownSchema, ...withDefaults(ofKind, defaults) };
-  if (kind === undefined) return common;
-  const options = optionsSchema(kind);
-  return module === undefined ? { ...common, ...options } : { ...common, options };
-}
-
-/** A module that is not imported yet: its options are checked where it is. */
-function isUnchecked({ module, kind }: Instance): boolean {
-  return module !== undefined && kind === undefined;
-}
-
-function unknownKeys(instance: Instance): UnknownKeys {
-  const { kind, module, known } = instance;
-  return {
-    report: known,
-    hint(key) {
-      if (module === undefined && key === 'options')
-        return ': the options of a built-in service stand beside its other keys';
-      const isOption = module !== undefined && kind !== undefined && Object.hasOwn(kind.options, key);
-      return isOption ? ': the options of a module stand under options' : undefined;
-    },
-  };
-}
-
-function checkUncheckedOptions({ name, raw }: Instance, layers: Layers, problems: Problems): void {
-  const path = ['services', name, 'options'];
-  const options = raw.get('options');
-  if (options === undefined || isRawMap(options)) return;
-  problems.add(layers.place(path), formatPath(path), 'is not a mapping: expected the options of the module');
-}
-
-interface Reporting {
-  readonly layers: Layers;
-  readonly directory: string;
-  readonly problems: Problems;
-}
-
-function reportFlaws(schema: Section, values: RawMap, path: Path, reporting: Reporting): void {
-  let node: ReturnType<typeof keyOf> = schema;
-  for (const step of path) node = node === undefined || isLeaf(node) ? undefined : keyOf(node, String(step));
-  if (!isLeaf(node)) return;
-  const reading = node.format.read(rawAt(values, path) ?? null, reporting.directory);
-  if (!('flaws' in reading)) return;
-  for (const { item, message } of reading.flaws) {
-    const at = item === undefined ? path : [...path, item];
-    reporting.problems.add(reporting.layers.place(at), formatPath(at), message);
+  read(instance: Instance): ReadService {
+    const { name, node, module, moduleUrl, isMistaken } = instance;
+    const section = sectionOf(module, moduleUrl === undefined);
+    // The options of a module that is not imported are checked where it is.
+    const isUnchecked = moduleUrl !== undefined && module === undefined;
+    const reading = readSection(section, node, ['services', name], this.#context, {
+      fallback: this.#fallback(section),
+      elsewhere: isUnchecked ? ['options'] : [],
+      acceptsUnknown: isMistaken,
+      hint: (key) => misplacedOption(key, instance),
+    });
+    const unread = isMapNode(node) && isUnchecked ? node.value.get('options') : undefined;
+    if (unread !== undefined && !isMapNode(unread)) {
+      const path = ['services', name, 'options'];
+      this.#context.problems.add(
+        placeAt(node, ['options']),
+        path,
+        'is not a mapping: expected the options of the module',
+      );
+    }
+    const values = reading.values as Readonly<Record<string, unknown>>;
+    const options = isUnchecked
+      ? ((unread === undefined ? {} : plainOf(unread)) as Readonly<Record<string, unknown>>)
+      : optionsOf(module, moduleUrl === undefined, values);
+    const common = reading as Reading<typeof plainSection>;
+    return { instance, reading: common, config: resolveService(instance, common.values, options) };
   }
-}
 
-/** A copy without some leaves. */
-function without(map: RawMap, paths: readonly Path[]): RawMap {
-  const kept = new Map<string, Raw>();
-  for (const [key, value] of map) {
-    const below = paths.filter((path) => path[0] === key).map((path) => path.slice(1));
-    if (below.some((path) => path.length === 0)) continue;
-    kept.set(key, isRawMap(value) ? without(value, below) : value);
+  #fallback(section: Section): Pick<Reading, 'values' | 'printed'> {
+    const known = this.#fallbacks.get(section);
+    if (known !== undefined) return known;
+    const base = readDefaults(section);
+    const { values, printed } = this.#defaults;
+    const given = (from: object): object =>
+      Object.fromEntries(Object.entries(from).filter(([name]) => this.#given.includes(name)));
+    const fallback = { values: { ...base.values, ...given(values) }, printed: { ...base.printed, ...given(printed) } };
+    this.#fallbacks.set(section, fallback);
+    return fallback;
   }
-  return kept;
-}
-
-function listeningOf({ instance, values, wrong }: CheckedService): readonly Listening[] {
-  if (wrong.has('listen')) return [];
-  const { listen } = readSection({ listen: ownSchema.listen }, values, '/');
-  const exposed = values.get('exposeUdp');
-  const hazard =
-    exposed === true || exposed === 'true' || wrong.has('exposeUdp') ? undefined : instance.kind?.udpHazard;
-  return [{ service: instance.name, type: instance.type, listen, hazard }];
-}
-
-function resolveChecked({ instance, schema, values }: CheckedService, directory: string): ServiceConfig {
-  return resolveService(instance, values, optionsOf(instance, schema, values, directory), directory);
 }
 
 function optionsOf(
-  instance: Instance,
-  schema: Section,
-  values: RawMap,
-  directory: string,
+  module: AnyServiceModule | undefined,
+  isBuiltIn: boolean,
+  values: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {
-  if (instance.kind === undefined)
-    return plainFromRaw(instance.raw.get('options') ?? new Map()) as Record<string, unknown>;
-  const { kind, module } = instance;
-  if (module === undefined) return readSection(pick(schema, Object.keys(kind.options)), values, directory);
-  const options = values.get('options');
-  return readSection(optionsSchema(kind), isRawMap(options) ? options : new Map(), directory);
+  if (module === undefined) return {};
+  if (!isBuiltIn) return values['options'] as Readonly<Record<string, unknown>>;
+  return Object.fromEntries(Object.keys(module.options).map((key) => [key, values[key]]));
 }
 
-function pick(schema: Section, keys: readonly string[]): Section {
-  return Object.fromEntries(keys.flatMap((key) => (schema[key] === undefined ? [] : [[key, schema[key]]])));
+function misplacedOption(key: string, { module, moduleUrl }: Instance): string | undefined {
+  if (moduleUrl === undefined)
+    return key === 'options' ? ': the options of a built-in service stand next to its other keys' : undefined;
+  const isOption = module !== undefined && Object.hasOwn(module.options, key);
+  return isOption ? ': the options of a module stand under "options"' : undefined;
+}
+
+function listeningOf({ instance, reading: { values, wrong } }: ReadService): readonly Listening[] {
+  if (wrong.has('listen')) return [];
+  const { listen, exposeUdp } = values;
+  const hazard = exposeUdp || wrong.has('exposeUdp') ? undefined : instance.module?.udpHazard;
+  return [{ service: instance.name, type: instance.type, listen, hazard }];
+}
+
+function printService({ instance, reading, config }: ReadService): readonly [name: string, printed: Printed] {
+  const { type: _type, module: _module, ...printed } = reading.printed;
+  const { name, type, moduleUrl, module } = instance;
+  const which = moduleUrl === undefined ? { type } : { module: moduleUrl };
+  const unread = moduleUrl !== undefined && module === undefined ? { options: config.options } : {};
+  return [name, { ...which, ...printed, ...unread }];
 }

@@ -1,6 +1,7 @@
 import type { AnyServiceModule } from '../../services/index.ts';
-import { orNull, words } from './format.ts';
+import { defaultsOf } from './convict.ts';
 import { optionFormats } from './formats.ts';
+import { optionsSchema } from './schema.ts';
 
 /**
  * Imports a module and checks that its default export is a kind of service. Throws an Error with a plain message
@@ -42,16 +43,17 @@ function faultOfOption(key: string, spec: unknown): string | undefined {
   if (!isObject(spec) || typeof spec['doc'] !== 'string') return 'doc is not text';
   const { format, default: value } = spec;
   const isWords = Array.isArray(format) && format.length > 0 && format.every((word) => typeof word === 'string');
-  const named = Object.entries(optionFormats).find(([name]) => name === format)?.[1];
-  const plain = isWords ? words(format) : named;
-  if (plain === undefined) return `format is not a list of words or one of ${Object.keys(optionFormats).join(', ')}`;
+  if (!isWords && !Object.keys(optionFormats).some((name) => name === format))
+    return `format is not a list of words or one of ${Object.keys(optionFormats).join(', ')}`;
   try {
-    const known = value === null ? orNull(plain) : plain;
-    const isRead = value !== undefined && 'value' in known.read(known.print(value), '/');
-    return isRead ? undefined : 'default does not suit format';
+    if (value !== undefined) {
+      defaultsOf(optionsSchema({ options: { [key]: spec } } as unknown as AnyServiceModule));
+      return undefined;
+    }
   } catch {
-    return 'default does not suit format';
+    // Of convict's, or of what prints a default that is no value of the format.
   }
+  return 'default does not suit format';
 }
 
 function isOptional(value: unknown, type: 'string' | 'number'): boolean {

@@ -1,29 +1,12 @@
 import { stringify } from 'yaml';
-import type { AnyServiceModule } from '../../services/index.ts';
 import type { LoadedConfig } from './loaded-config.ts';
-import type { ServiceConfig } from './config.ts';
-import { plainFromRaw, type Raw } from './raw.ts';
-import { commonSchema, daemonSchema, optionsSchema, ownSchema } from './schema.ts';
-import { isLeaf, type Section, type Values } from './section.ts';
+import { type Printed, readDefaults } from './reading.ts';
+import { daemonSchema } from './schema.ts';
+import { sectionOf } from './service-section.ts';
 
-/** A resolved config as plain JSON, in the shape and the units of a config file: it is itself a valid config. */
-export function configToJson({ config, modules }: LoadedConfig): unknown {
-  const daemon: Values<typeof daemonSchema> = {
-    workers: config.workers,
-    user: config.user,
-    group: config.group,
-    log: config.log,
-    shutdown: { grace: config.shutdown.graceMs },
-    reload: { grace: config.reload.graceMs },
-    admin: config.admin,
-  };
-  const services = config.services.map((service) => [service.name, serviceToJson(service, modules.get(service.name))]);
-  return { ...printSection(daemonSchema, daemon), services: Object.fromEntries(services) as unknown };
-}
-
-/** A resolved config as YAML. Loaded again it gives the same config. */
-export function printConfig(loaded: LoadedConfig): string {
-  return stringify(configToJson(loaded), {
+/** A config as YAML. Loaded again it gives the same config. */
+export function printYaml(printed: Printed): string {
+  return stringify(printed, {
     lineWidth: 0,
     version: '1.2',
     schema: 'core',
@@ -31,63 +14,33 @@ export function printConfig(loaded: LoadedConfig): string {
   });
 }
 
-function serviceToJson(service: ServiceConfig, kind: AnyServiceModule | undefined): unknown {
-  const own: Values<typeof ownSchema> = {
-    type: service.module === undefined ? service.type : null,
-    module: service.module ?? null,
-    listen: service.listen,
-  };
-  const options = kind === undefined ? service.options : printSection(optionsSchema(kind), service.options);
+/** The same config, with only what differs from the defaults. */
+export function withoutDefaults({ config, printed, modules }: LoadedConfig): Printed {
+  const services = printed['services'] as Readonly<Record<string, Printed>>;
+  const brief = config.services.map(({ name, type, moduleUrl }) => {
+    const module = modules.get(name);
+    const defaults = readDefaults(sectionOf(module, moduleUrl === undefined)).printed;
+    const implied = moduleUrl === undefined && type === name ? { type } : {};
+    return [name, difference(services[name] ?? {}, { ...defaults, ...implied })] as const;
+  });
   return {
-    ...Object.fromEntries(Object.entries(printSection(ownSchema, own)).filter(([, value]) => value !== null)),
-    ...printSection(commonSchema, commonValues(service)),
-    ...(service.module === undefined ? options : { options }),
+    ...difference(printed, { ...readDefaults(daemonSchema).printed, services }),
+    services: Object.fromEntries(brief),
   };
 }
 
-function commonValues({
-  access,
-  proxy,
-  stream,
-  socket,
-  datagram,
-  exposeUdp,
-}: ServiceConfig): Values<typeof commonSchema> {
-  return {
-    allow: access.allow,
-    deny: access.deny,
-    exempt: access.exempt,
-    dryRun: stream.dryRun,
-    proxyProtocol: { from: proxy.from, exempt: access.exemptByHeader, timeout: proxy.timeoutMs },
-    idleTimeout: stream.idleTimeoutMs,
-    stallTimeout: stream.stallTimeoutMs,
-    maxLifetime: stream.maxLifetimeMs,
-    lingerTimeout: stream.lingerTimeoutMs,
-    maxBytes: stream.maxBytes,
-    maxConnections: stream.maxConnections,
-    maxConnectionsPerSource: stream.maxConnectionsPerSource,
-    networkShare: stream.networkShare,
-    connectionRate: stream.connectionRate,
-    streamPrefix: stream.sourcePrefix,
-    keepAlive: { enabled: socket.keepAlive.enabled, delay: socket.keepAlive.delayMs },
-    noDelay: socket.noDelay,
-    backlog: socket.backlog,
-    datagramRate: datagram.datagramRate,
-    datagramServiceRate: datagram.datagramServiceRate,
-    datagramPrefix: datagram.sourcePrefix,
-    maxAmplification: datagram.maxAmplification,
-    allowSourcePorts: datagram.allowSourcePorts,
-    receiveBuffer: datagram.receiveBufferBytes,
-    exposeUdp,
-  };
-}
-
-function printSection(section: Section, values: { readonly [key: string]: unknown }): Record<string, unknown> {
-  const entries = Object.entries(section).map(([key, node]): [string, unknown] => {
-    const value = values[key];
-    if (!isLeaf(node)) return [key, printSection(node, value as { readonly [key: string]: unknown })];
-    const raw: Raw = node.format.print(value);
-    return [key, plainFromRaw(raw)];
+function difference(printed: Printed, defaults: Printed): Printed {
+  const entries = Object.entries(printed).flatMap(([key, value]): [string, unknown][] => {
+    const usual = defaults[key];
+    if (isMap(value) && isMap(usual)) {
+      const below = difference(value, usual);
+      return Object.keys(below).length === 0 ? [] : [[key, below]];
+    }
+    return JSON.stringify(value) === JSON.stringify(usual) ? [] : [[key, value]];
   });
   return Object.fromEntries(entries);
+}
+
+function isMap(value: unknown): value is Printed {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

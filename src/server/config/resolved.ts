@@ -1,16 +1,12 @@
 import { availableParallelism } from 'node:os';
 import type { Config, ServiceConfig } from './config.ts';
 import type { Instance } from './instances.ts';
-import type { RawMap } from './raw.ts';
-import { commonSchema, daemonSchema, ownSchema } from './schema.ts';
-import { readSection, type Values } from './section.ts';
+import type { daemonSchema } from './schema.ts';
+import type { Values } from './section.ts';
+import type { plainSection } from './service-section.ts';
 
-type DaemonValues = Values<typeof daemonSchema>;
-type ServiceValues = Values<typeof commonSchema & typeof ownSchema>;
-
-/** The daemon's part of a config from values that are free of flaws. */
-export function resolveDaemon(raw: RawMap, directory: string, services: readonly ServiceConfig[]): Config {
-  const values: DaemonValues = readSection(daemonSchema, raw, directory);
+/** The daemon's part of a config. */
+export function resolveDaemon(values: Values<typeof daemonSchema>, services: readonly ServiceConfig[]): Config {
   const { workers, user, group, log, shutdown, reload, admin } = values;
   return {
     workers: workers === 'auto' ? autoWorkers(availableParallelism()) : workers,
@@ -29,18 +25,16 @@ function autoWorkers(processors: number): number {
   return Math.min(4, Math.max(2, processors));
 }
 
-/** A service's part of a config from values that are free of flaws. */
+/** A service's part of a config. */
 export function resolveService(
-  { name, type, module, kind }: Instance,
-  raw: RawMap,
+  { name, type, moduleUrl, module }: Instance,
+  values: Values<typeof plainSection>,
   options: Readonly<Record<string, unknown>>,
-  directory: string,
 ): ServiceConfig {
-  const values: ServiceValues = readSection({ ...commonSchema, ...ownSchema }, raw, directory);
   return {
     name,
     type,
-    module,
+    moduleUrl,
     listen: values.listen,
     access: {
       allow: values.allow,
@@ -77,7 +71,7 @@ export function resolveService(
       receiveBufferBytes: values.receiveBuffer,
     },
     exposeUdp: values.exposeUdp,
-    udpHazard: kind?.udpHazard,
+    udpHazard: module?.udpHazard,
     options,
   };
 }

@@ -1,69 +1,63 @@
-import type { Format } from './format.ts';
-import { isRawMap, type Path, type Raw, type RawMap } from './raw.ts';
+import { type Format, orNull, words } from './format.ts';
+import { formats } from './formats.ts';
+import type { Raw } from './raw.ts';
 
-/** One key of the config: its documentation, how it is read, and what it is when nothing is said. */
-export interface Leaf<Value> {
-  readonly doc: string;
-  readonly format: Format<Value>;
-  /** As a config would hold it. */
+type FormatName = keyof typeof formats;
+
+/**
+ * The declaration of one key, in the words of convict's schemas: how it is read, what it is when nothing is said, as a
+ * config would hold it, and its documentation. A list as format is one of these words. With null as default the key
+ * may be null. Its environment variable follows from its path.
+ */
+export interface Key {
+  readonly format: FormatName | readonly string[];
   readonly default: Raw;
+  readonly doc: string;
 }
 
 /** Keys, and sections of keys below them. */
-export type Section = { readonly [key: string]: Leaf<unknown> | Section };
+export type Section = { readonly [key: string]: Key | Section };
 
-/** The values that the leaves of a section give. */
+type ValueOf<Name> = Name extends readonly (infer Word)[]
+  ? Word
+  : Name extends FormatName
+    ? (typeof formats)[Name] extends Format<infer Value>
+      ? Value
+      : never
+    : never;
+
+/** The values that the keys of a section give. */
 export type Values<Keys extends Section> = {
-  readonly [Key in keyof Keys]: Keys[Key] extends Leaf<infer Value>
-    ? Value
-    : Keys[Key] extends Section
-      ? Values<Keys[Key]>
+  readonly [Name in keyof Keys]: Keys[Name] extends Key
+    ? ValueOf<Keys[Name]['format']> | (Keys[Name]['default'] extends null ? null : never)
+    : Keys[Name] extends Section
+      ? Values<Keys[Name]>
       : never;
 };
 
-export function isLeaf(node: Leaf<unknown> | Section | undefined): node is Leaf<unknown> {
-  // A section may have a key `doc`, but then it holds a leaf or a section, not text.
+export function isKey(node: Key | Section | undefined): node is Key {
+  // A section may have a key `doc`, but then it holds a key or a section, not text.
   return typeof node?.['doc'] === 'string';
 }
 
-/** Keys as the config has them: the built-in property names of objects are not among them. */
-export function keyOf(section: Section, key: string): Leaf<unknown> | Section | undefined {
-  return Object.hasOwn(section, key) ? section[key] : undefined;
+const ofKeys = new WeakMap<Key, Format<unknown>>();
+
+export function formatOf(key: Key): Format<unknown> {
+  const known = ofKeys.get(key);
+  if (known !== undefined) return known;
+  const plain: Format<unknown> = typeof key.format === 'string' ? formats[key.format] : words(key.format);
+  const format = key.default === null ? orNull(plain) : plain;
+  ofKeys.set(key, format);
+  return format;
 }
 
-/** Every leaf with its path, in the order of the schema. */
-export function* leavesOf(section: Section, path: Path = []): Generator<{ path: Path; leaf: Leaf<unknown> }> {
-  for (const [key, node] of Object.entries(section)) {
-    if (isLeaf(node)) yield { path: [...path, key], leaf: node };
-    else yield* leavesOf(node, [...path, key]);
+/** Every key with its path, in the order of the schema. */
+export function* keysOf(
+  section: Section,
+  path: readonly string[] = [],
+): Generator<{ path: readonly string[]; key: Key }> {
+  for (const [name, node] of Object.entries(section)) {
+    if (isKey(node)) yield { path: [...path, name], key: node };
+    else yield* keysOf(node, [...path, name]);
   }
-}
-
-export function rawAt(raw: Raw | undefined, path: Path): Raw | undefined {
-  let value = raw;
-  for (const step of path) value = isRawMap(value) ? value.get(String(step)) : undefined;
-  return value;
-}
-
-/** The same section with other defaults, where `raw` holds them. */
-export function withDefaults<Keys extends Section>(section: Keys, raw: RawMap): Keys {
-  const entries = Object.entries(section).map(([key, node]) => {
-    const given = raw.get(key);
-    if (given === undefined) return [key, node];
-    if (isLeaf(node)) return [key, { ...node, default: given }];
-    return [key, isRawMap(given) ? withDefaults(node, given) : node];
-  });
-  return Object.fromEntries(entries) as Keys;
-}
-
-/** Reads every leaf. What is read must have been found free of flaws before. */
-export function readSection<Keys extends Section>(section: Keys, raw: RawMap, directory: string): Values<Keys> {
-  const entries = Object.entries(section).map(([key, node]) => {
-    const value = raw.get(key);
-    if (!isLeaf(node)) return [key, readSection(node, isRawMap(value) ? value : new Map(), directory)];
-    const reading = node.format.read(value === undefined ? node.default : value, directory);
-    if ('flaws' in reading) throw new TypeError(`${key}: ${reading.flaws[0]?.message ?? node.format.expected}`);
-    return [key, reading.value];
-  });
-  return Object.fromEntries(entries) as Values<Keys>;
 }

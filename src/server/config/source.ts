@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SmallservdError } from '../../errors.ts';
+import { prefix } from './environment-name.ts';
 import { FileError, maxFileBytes, readRegularFile } from '../../regular-file.ts';
 
 /** All that a config is made from. It can be cloned: workers get it by IPC and load it again. */
@@ -21,35 +22,61 @@ export interface ConfigSource {
 /** Beside `src` and `dist` alike. */
 const shippedConfig = fileURLToPath(new URL('../../../config/smallservd.yaml', import.meta.url));
 
+/** Stands for standard input where a config file is named. */
+export const standardInput = '-';
+
 /**
- * Reads a config file, or the shipped one where none is named. Of the environment only variables of ours are kept.
- * Throws `CONFIG_UNREADABLE`.
+ * Reads a config file, standard input, or the shipped config where none is named. `folder`: where relative paths of a
+ * config from standard input start. Of the environment only variables of ours are kept. Throws `CONFIG_UNREADABLE`.
  */
 export async function readConfigSource(
   file: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
   sets: readonly string[],
+  folder: string = process.cwd(),
 ): Promise<ConfigSource> {
-  const name = file ?? shippedConfig;
+  const isInput = file === standardInput;
+  const name = isInput ? 'standard input' : (file ?? shippedConfig);
+  const bytes = isInput ? await (input ??= readInput()) : await readFile(name);
   return {
     name,
-    directory: dirname(resolve(name)),
-    text: await readText(name),
-    env: Object.fromEntries(Object.entries(env).filter(([variable]) => variable.startsWith('SMALLSERVD_'))),
+    directory: isInput ? folder : dirname(resolve(name)),
+    text: decode(name, bytes),
+    env: Object.fromEntries(Object.entries(env).filter(([variable]) => variable.startsWith(prefix))),
     sets: [...sets],
   };
 }
 
-async function readText(name: string): Promise<string> {
+async function readFile(name: string): Promise<Uint8Array> {
   // A device, but a usual way to say: no file at all.
-  if (name === '/dev/null') return '';
-  let bytes: Uint8Array;
+  if (name === '/dev/null') return new Uint8Array();
   try {
-    bytes = await readRegularFile(name, maxFileBytes);
+    return await readRegularFile(name, maxFileBytes);
   } catch (cause) {
     if (!(cause instanceof FileError)) throw cause;
     throw new SmallservdError('CONFIG_UNREADABLE', `cannot read the config ${name}: ${cause.message}`, { cause });
   }
+}
+
+/** It can be read once, and a command may ask for its config twice. */
+let input: Promise<Uint8Array> | undefined;
+
+async function readInput(): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
+    length += chunk.length;
+    if (length > maxFileBytes)
+      throw new SmallservdError(
+        'CONFIG_UNREADABLE',
+        `cannot read the config from standard input: it is larger than ${maxFileBytes / 2 ** 20} MiB`,
+      );
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function decode(name: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {

@@ -100,7 +100,7 @@ describe('findOverlaps', () => {
     expect(findOverlaps(pair)).toEqual(overlap ? [pair] : []);
   });
 
-  test('every pair is found, the earlier listener first', () => {
+  test('each that overlaps is found, with the first that it overlaps', () => {
     const [first, second, third] = ['tcp 10.0.0.1 7', 'tcp 0.0.0.0 7', 'tcp 10.0.0.2 7'].map(addressOf);
     expect(findOverlaps([first, second, third].filter((each) => each !== undefined))).toEqual([
       [first, second],

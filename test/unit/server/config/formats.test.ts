@@ -2,11 +2,11 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatCidr } from '../../../../src/address/cidr.ts';
 import { type Format, orNull, words } from '../../../../src/server/config/format.ts';
-import * as formats from '../../../../src/server/config/formats.ts';
+import { formats, optionFormats } from '../../../../src/server/config/formats.ts';
 import type { Raw } from '../../../../src/server/config/raw.ts';
 
 const all: readonly Format<unknown>[] = [
-  ...Object.values(formats.optionFormats),
+  ...Object.values(optionFormats),
   formats.grace,
   formats.keepAliveDelay,
   formats.quota,

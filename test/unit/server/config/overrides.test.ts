@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { environmentName } from '../../../../src/server/config/environment.ts';
+import { environmentName } from '../../../../src/server/config/environment-name.ts';
 import { load, problemsOf } from './sources.ts';
 
 const text = `
@@ -103,57 +103,57 @@ describe('what is wrong in the environment', () => {
   test.each<[Record<string, string>, readonly string[]]>([
     [
       { SMALLSERVD_SERVICES__ECHO__MAX_CONNECTIONS: 'many' },
-      [
-        'SMALLSERVD_SERVICES__ECHO__MAX_CONNECTIONS services.echo.maxConnections: "many" is not a whole number from 1 on',
-      ],
+      ['SMALLSERVD_SERVICES__ECHO__MAX_CONNECTIONS: "many" is not a whole number from 1 on'],
     ],
-    [{ SMALLSERVD_WORKERS: '' }, ['SMALLSERVD_WORKERS workers: "" is not auto or a whole number from 0 to 256']],
+    [{ SMALLSERVD_WORKERS: 'x' }, ['SMALLSERVD_WORKERS: "x" is not auto or a whole number from 0 to 256']],
     [
       { SMALLSERVD_SERVICES__ECHO__LISTEN: 'tcp://:0 tcp://x' },
-      [
-        'SMALLSERVD_SERVICES__ECHO__LISTEN services.echo.listen[1]: ' +
-          '"tcp://x" has no port: expected one as in tcp://localhost:1201',
-      ],
+      ['SMALLSERVD_SERVICES__ECHO__LISTEN[1]: "tcp://x" has no port: expected one as in tcp://localhost:1201'],
     ],
     [
       { SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOT: '5m' },
-      [
-        'SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOT services.echo.idleTimeot: there is no such key; did you mean idleTimeout?',
-      ],
+      ['SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOT: unknown key; did you mean idleTimeout?'],
     ],
-    [{ SMALLSERVD_LOGS__LEVEL: 'info' }, ['SMALLSERVD_LOGS__LEVEL logs: there is no such key; did you mean log?']],
+    [{ SMALLSERVD_LOGS__LEVEL: 'info' }, ['SMALLSERVD_LOGS__LEVEL logs: unknown key; did you mean log?']],
     [
       { SMALLSERVD_SERVICES__ECHOO__LISTEN: 'tcp://:0' },
       [
-        'SMALLSERVD_SERVICES__ECHOO__LISTEN services.echoo: there is no service of this name: ' +
-          'expected one of echo, discard, chargen, qotd, systat, daytime, time, or type or module to be set; did you mean echo?',
+        'SMALLSERVD_SERVICES__ECHOO__LISTEN services.echoo: unknown service: ' +
+          'expected one of echo, discard, chargen, qotd, systat, daytime, time, or "type" or "module" to be set; did you mean echo?',
+      ],
+    ],
+    [
+      { SMALLSERVD_VERSION_OF_IMAGE: '1' },
+      [
+        'SMALLSERVD_VERSION_OF_IMAGE: is not a variable of smallservd: ' +
+          'expected SMALLSERVD_CONFIG, or a key such as SMALLSERVD_LOG__LEVEL, with two underscores between its levels',
       ],
     ],
     [
       { SMALLSERVD_WORKER: '1' },
-      ['SMALLSERVD_WORKER is not a variable of smallservd; did you mean SMALLSERVD_WORKERS?'],
+      ['SMALLSERVD_WORKER: is not a variable of smallservd; did you mean SMALLSERVD_WORKERS?'],
     ],
     [
       { SMALLSERVD_LOG_LEVEL: 'info' },
-      ['SMALLSERVD_LOG_LEVEL is not a variable of smallservd; did you mean SMALLSERVD_LOG__LEVEL?'],
+      ['SMALLSERVD_LOG_LEVEL: is not a variable of smallservd; did you mean SMALLSERVD_LOG__LEVEL?'],
     ],
     [
       { SMALLSERVD_DEFAULTS_IDLE_TIMEOUT: '1s' },
       [
-        'SMALLSERVD_DEFAULTS_IDLE_TIMEOUT is not a variable of smallservd; ' +
+        'SMALLSERVD_DEFAULTS_IDLE_TIMEOUT: is not a variable of smallservd; ' +
           'did you mean SMALLSERVD_DEFAULTS__IDLE_TIMEOUT?',
       ],
     ],
     [
       { SMALLSERVD_SERVICES_ECHO_LISTEN: 'tcp://:0' },
       [
-        'SMALLSERVD_SERVICES_ECHO_LISTEN is not a variable of smallservd: ' +
-          'expected two underscores between the levels of a key',
+        'SMALLSERVD_SERVICES_ECHO_LISTEN: is not a variable of smallservd: ' +
+          'expected SMALLSERVD_CONFIG, or a key such as SMALLSERVD_LOG__LEVEL, with two underscores between its levels',
       ],
     ],
     [
       { SMALLSERVD_SERVICES: 'echo' },
-      ['SMALLSERVD_SERVICES services: is not a mapping of services: expected at least one, such as echo:'],
+      ['SMALLSERVD_SERVICES: is not a mapping of services: expected at least one, such as echo:'],
     ],
     [
       { SMALLSERVD_LOG__LEVEL__DEEP: '1' },
@@ -163,7 +163,7 @@ describe('what is wrong in the environment', () => {
     expect(await problemsOf(text, { env })).toEqual(expected);
   });
 
-  test('what Kubernetes sets, and what is nothing like ours, is passed over', async () => {
+  test('what Kubernetes sets, what is empty, and what names the file is passed over', async () => {
     const env = {
       SMALLSERVD_SERVICE_HOST: '10.0.0.1',
       SMALLSERVD_SERVICE_PORT: '13',
@@ -175,7 +175,9 @@ describe('what is wrong in the environment', () => {
       SMALLSERVD_PORT_13_UDP_ADDR: '10.0.0.1',
       SMALLSERVD_ADMIN_SERVICE_HOST: '10.0.0.1',
       SMALLSERVD_ADMIN_PORT_9013_TCP_ADDR: '10.0.0.1',
-      SMALLSERVD_VERSION_OF_IMAGE: '1',
+      SMALLSERVD_CONFIG: '/etc/smallservd.yaml',
+      SMALLSERVD_WORKERS: '',
+      SMALLSERVD_NOTHING_OF_OURS: '',
       SMALLSERV_WORKERS: 'x',
       PATH: '/bin',
     };
@@ -185,25 +187,22 @@ describe('what is wrong in the environment', () => {
 
 describe('what is wrong with --set', () => {
   test.each<[string, readonly string[]]>([
-    ['workers', ['--set workers is not key=value, such as services.echo.idleTimeout=10s']],
-    ['=1', ['--set  is not key=value, such as services.echo.idleTimeout=10s']],
-    ['a..b=1', ['--set a..b is not key=value, such as services.echo.idleTimeout=10s']],
-    ['a\u001b[2J=1', ['--set a?[2J is not key=value, such as services.echo.idleTimeout=10s']],
+    ['workers', ['--set workers: expected key=value, such as services.echo.idleTimeout=10s']],
+    ['=1', ['--set : expected key=value, such as services.echo.idleTimeout=10s']],
+    ['a..b=1', ['--set a..b: expected key=value, such as services.echo.idleTimeout=10s']],
+    ['a\u001b[2J=1', ['--set a?[2J: expected key=value, such as services.echo.idleTimeout=10s']],
     [
       '__proto__.workers=1',
       [
-        '--set __proto__.workers __proto__: there is no such key: expected one of workers, user, group, log, shutdown, reload, admin, defaults, services',
+        '--set __proto__.workers __proto__: unknown key: expected one of workers, user, group, log, shutdown, reload, admin, defaults, services',
       ],
     ],
     ['workers.x=1', ['--set workers.x workers: a mapping is not auto or a whole number from 0 to 256']],
-    [
-      'services.echo=x',
-      ['--set services.echo services.echo: is not a mapping: expected the keys of a service, such as listen:'],
-    ],
+    ['services.echo=x', ['--set services.echo: is not a mapping: expected the keys of a service, such as listen:']],
     [
       'services.echo.idleTimeout=10',
       [
-        '--set services.echo.idleTimeout services.echo.idleTimeout: "10" is not a duration with its unit, ' +
+        '--set services.echo.idleTimeout: "10" is not a duration with its unit, ' +
           'such as 500ms, 10s, 5m, 24h (at most 24d), or never',
       ],
     ],
@@ -216,12 +215,34 @@ describe('what is wrong with --set', () => {
     ],
     [
       'services.echo.listen=',
-      [
-        '--set services.echo.listen services.echo.listen: is missing: expected at least one address, such as tcp://localhost:1201',
-      ],
+      ['--set services.echo.listen: is missing: expected at least one address, such as tcp://localhost:1201'],
     ],
   ])('%j', async (set, expected) => {
     expect(await problemsOf(text, { sets: [set] })).toEqual(expected);
+  });
+});
+
+describe('a service is removed', () => {
+  test.each<[Parameters<typeof load>[1]]>([
+    [{ sets: ['services.echo-lan=null'] }],
+    [{ env: { SMALLSERVD_SERVICES__ECHO_LAN: 'null' } }],
+  ])('by %j', async (more) => {
+    expect(await idleTimeouts(more)).toEqual({ echo: 120 });
+  });
+
+  test('and set anew by what comes later', async () => {
+    const sets = ['services.echo=null', 'services.echo.listen=tcp://:0', 'services.echo.idleTimeout=4s'];
+    const { config } = await load(text, { sets });
+    expect(config.services.map(({ name, stream }) => [name, stream.idleTimeoutMs, stream.stallTimeoutMs])).toEqual([
+      ['echo-lan', 180_000, 30_000],
+      ['echo', 4000, 30_000],
+    ]);
+  });
+
+  test('not if it is not there', async () => {
+    expect(await problemsOf(text, { sets: ['services.ecko=null'] })).toEqual([
+      '--set services.ecko: there is no service of this name to remove; did you mean echo?',
+    ]);
   });
 });
 

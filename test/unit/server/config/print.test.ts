@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { configToJson, printConfig } from '../../../../src/server/config/print.ts';
+import { printYaml, withoutDefaults } from '../../../../src/server/config/print.ts';
 import { loadConfig, readConfigSource } from '../../../../src/server/config/load.ts';
 import { load, sourceOf } from './sources.ts';
 
@@ -26,26 +26,41 @@ services:
 
 test('what is printed is a config that means the same', async () => {
   const first = await load(rich);
-  const again = await load(printConfig(first));
+  const again = await load(printYaml(first.printed));
   expect(again.config).toEqual(first.config);
-  expect(printConfig(again)).toBe(printConfig(first));
+  expect(printYaml(again.printed)).toBe(printYaml(first.printed));
 });
 
 test('the JSON form is a config too', async () => {
   const first = await load(rich);
-  const json = JSON.parse(JSON.stringify(configToJson(first))) as unknown;
+  const json = JSON.parse(JSON.stringify(first.printed)) as unknown;
   const again = await loadConfig({ ...sourceOf(''), text: undefined, tree: json }, { importModules: true });
   expect(again.config).toEqual(first.config);
 });
 
 test('the shipped config survives as well', async () => {
   const first = await loadConfig(await readConfigSource(undefined, {}, []), { importModules: true });
-  expect((await load(printConfig(first))).config).toEqual(first.config);
+  expect((await load(printYaml(first.printed))).config).toEqual(first.config);
+});
+
+test('in brief it has what differs from the defaults, and means the same', async () => {
+  const first = await load(rich);
+  const brief = withoutDefaults(first);
+  expect((await load(printYaml(brief))).config).toEqual(first.config);
+  const small = await load(
+    'defaults: { backlog: 7 }\nlog: { level: info }\nservices: { echo: { listen: tcp://:0, noDelay: true }, a: { type: echo, listen: tcp://:0 } }',
+  );
+  expect(withoutDefaults(small)).toEqual({
+    services: {
+      echo: { listen: ['tcp://:0'], backlog: 7 },
+      a: { type: 'echo', listen: ['tcp://:0'], backlog: 7 },
+    },
+  });
 });
 
 test('values are printed with their units, and nothing is left out', async () => {
   const loaded = await load('workers: 1\nservices: { daytime: { listen: tcp://localhost:1200 } }');
-  expect(printConfig(loaded)).toBe(`workers: 1
+  expect(printYaml(loaded.printed)).toBe(`workers: 1
 user: null
 group: null
 log:

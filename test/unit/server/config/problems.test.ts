@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { rawFromObject } from '../../../../src/server/config/raw.ts';
+import { treeOfObject } from '../../../../src/server/config/tree.ts';
 import { loadConfig } from '../../../../src/server/config/load.ts';
 import { problemsOf, sourceOf } from './sources.ts';
 
@@ -22,38 +22,38 @@ describe('one problem, with its place and its remedy', () => {
       'services: [echo]',
       ['test.yaml:1:11 services: is not a mapping of services: expected at least one, such as echo:'],
     ],
-    ['a list instead of a config', '- a', ['test.yaml:1:1 is not a config: expected keys such as services:']],
-    ['text instead of a config', '\n  hello', ['test.yaml:2:3 is not a config: expected keys such as services:']],
-    ['an unknown key', `${echo}workrs: 2`, ['test.yaml:2:1 workrs: there is no such key; did you mean workers?']],
+    ['a list instead of a config', '- a', ['test.yaml:1:1: is not a config: expected keys such as services:']],
+    ['text instead of a config', '\n  hello', ['test.yaml:2:3: is not a config: expected keys such as services:']],
+    ['an unknown key', `${echo}workrs: 2`, ['test.yaml:2:1 workrs: unknown key; did you mean workers?']],
     [
       'a key like no other',
       `${echo}  \nfrobnicate: 2`,
-      [`test.yaml:3:1 frobnicate: there is no such key: expected one of ${topKeys}`],
+      [`test.yaml:3:1 frobnicate: unknown key: expected one of ${topKeys}`],
     ],
     [
       'an unknown key of a service',
       'services:\n  echo:\n    listen: tcp://localhost:0\n    idletimeout: 3s',
-      ['test.yaml:4:5 services.echo.idletimeout: there is no such key; did you mean idleTimeout?'],
+      ['test.yaml:4:5 services.echo.idletimeout: unknown key; did you mean idleTimeout?'],
     ],
     [
       "another kind's option",
       'services: { daytime: { listen: tcp://localhost:0, formt: unix } }',
-      ['test.yaml:1:51 services.daytime.formt: there is no such key; did you mean format?'],
+      ['test.yaml:1:51 services.daytime.formt: unknown key; did you mean format?'],
     ],
     [
       'options of a built-in service',
       'services: { echo: { listen: tcp://localhost:0, options: {} } }',
       [
-        'test.yaml:1:48 services.echo.options: there is no such key: ' +
-          'the options of a built-in service stand beside its other keys',
+        'test.yaml:1:48 services.echo.options: unknown key: ' +
+          'the options of a built-in service stand next to its other keys',
       ],
     ],
     [
       'an unknown key of a section',
       `${echo}log: { lvl: info, levels: info }`,
       [
-        'test.yaml:2:8 log.lvl: there is no such key: expected one of level, connections, file',
-        'test.yaml:2:19 log.levels: there is no such key; did you mean level?',
+        'test.yaml:2:8 log.lvl: unknown key: expected one of level, connections, file',
+        'test.yaml:2:19 log.levels: unknown key; did you mean level?',
       ],
     ],
     [
@@ -90,7 +90,7 @@ describe('one problem, with its place and its remedy', () => {
       'listen among the defaults',
       `${echo}defaults: { listen: tcp://:0, keepAlive: { delay: 1 } }`,
       [
-        'test.yaml:2:13 defaults.listen: there is no such key: expected one of allow, deny, exempt, dryRun, ' +
+        'test.yaml:2:13 defaults.listen: unknown key: expected one of allow, deny, exempt, dryRun, ' +
           'proxyProtocol, idleTimeout, stallTimeout, maxLifetime, lingerTimeout, maxBytes, maxConnections, ' +
           'maxConnectionsPerSource, networkShare, connectionRate, streamPrefix, keepAlive, noDelay, backlog, datagramRate, ' +
           'datagramServiceRate, datagramPrefix, maxAmplification, allowSourcePorts, receiveBuffer, exposeUdp',
@@ -122,15 +122,12 @@ describe('one problem, with its place and its remedy', () => {
     [
       'an unknown type',
       'services:\n  a: { type: daytme, listen: tcp://:0, format: unix }',
-      [`test.yaml:2:14 services.a.type: there is no service "daytme": expected one of ${kinds}; did you mean daytime?`],
+      [`test.yaml:2:14 services.a.type: unknown service "daytme": expected one of ${kinds}; did you mean daytime?`],
     ],
     [
       'a name that is no type',
       'services:\n  a: { listen: tcp://:0 }',
-      [
-        `test.yaml:2:3 services.a: there is no service of this name: expected one of ${kinds}, ` +
-          'or type or module to be set',
-      ],
+      [`test.yaml:2:3 services.a: unknown service: expected one of ${kinds}, or "type" or "module" to be set`],
     ],
     [
       'a type that is no text',
@@ -140,7 +137,7 @@ describe('one problem, with its place and its remedy', () => {
     [
       'both type and module',
       'services:\n  a: { type: echo, module: ./a.js, listen: tcp://:0 }',
-      ['test.yaml:2:28 services.a.module: is there beside type: expected only one of them'],
+      ['test.yaml:2:28 services.a.module: cannot be combined with type'],
     ],
     [
       'a missing module',
@@ -157,65 +154,63 @@ describe('one problem, with its place and its remedy', () => {
     ],
     [
       'names that are none',
-      'services:\n  Echo: {}\n  a.b: {}\n  __proto__: {}\n  7: {}\n  constructor: {}\n  default: {}',
+      'services:\n  Echo: {}\n  a.b: {}\n  __proto__: {}\n  7: {}\n  constructor: { listen: tcp://:0 }\n  default: { listen: tcp://:0 }',
       [
         'test.yaml:2:3 services.Echo: is not a name for a service: expected a-z, then a-z, 0-9 and -',
         'test.yaml:3:3 services["a.b"]: is not a name for a service: expected a-z, then a-z, 0-9 and -',
         'test.yaml:4:3 services.__proto__: is not a name for a service: expected a-z, then a-z, 0-9 and -',
         'test.yaml:5:3 services.7: is not a name for a service: expected a-z, then a-z, 0-9 and -',
-        'test.yaml:6:3 services.constructor: this name is reserved',
-        'test.yaml:7:3 services.default: this name is reserved',
+        `test.yaml:6:3 services.constructor: unknown service: expected one of ${kinds}, or "type" or "module" to be set`,
+        `test.yaml:7:3 services.default: unknown service: expected one of ${kinds}, or "type" or "module" to be set`,
       ],
     ],
     [
       'keys that objects have by themselves',
       'services:\n  echo: { listen: tcp://:0, __proto__: { a: 1 }, constructor: { prototype: 1 } }\ntoString: 1',
       [
-        'test.yaml:2:29 services.echo.__proto__: there is no such key',
-        'test.yaml:2:50 services.echo.constructor: there is no such key',
-        `test.yaml:3:1 toString: there is no such key: expected one of ${topKeys}`,
+        'test.yaml:2:29 services.echo.__proto__: unknown key',
+        'test.yaml:2:50 services.echo.constructor: unknown key',
+        `test.yaml:3:1 toString: unknown key: expected one of ${topKeys}`,
       ],
     ],
   ])('%s', async (_name, text, expected) => {
     const found = await problemsOf(text);
     // The keys that a service may have are listed in full elsewhere.
-    expect(found.map((line) => line.replace(/(\.(__proto__|constructor): there is no such key): .*/, '$1'))).toEqual(
-      expected,
-    );
+    expect(found.map((line) => line.replace(/(\.(__proto__|constructor): unknown key): .*/, '$1'))).toEqual(expected);
   });
 });
 
 describe('syntax', () => {
   test.each<[string, string, readonly string[]]>([
-    ['a key twice', `${echo}workers: 1\nworkers: 2`, ['test.yaml:3:1 workers: the key is there twice']],
-    ['a tab', 'log:\n\tlevel: info', ['test.yaml:2:1 tabs are not allowed as indentation']],
+    ['a key twice', `${echo}workers: 1\nworkers: 2`, ['test.yaml:3:1 workers: duplicate key']],
+    ['a tab', 'log:\n\tlevel: info', ['test.yaml:2:1: tabs are not allowed as indentation']],
     [
       'several errors',
       'log: {\nservices: [}\nx: "',
       [
-        'test.yaml:2:1 flow map in block collection must be sufficiently indented and end with a }',
-        'test.yaml:2:12 flow sequence in block collection must be sufficiently indented and end with a ]',
-        'test.yaml:3:5 missing closing "quote',
+        'test.yaml:2:1: flow map in block collection must be sufficiently indented and end with a }',
+        'test.yaml:2:12: flow sequence in block collection must be sufficiently indented and end with a ]',
+        'test.yaml:3:5: missing closing "quote',
       ],
     ],
     [
       'an unknown anchor',
       `${echo}workers: *many`,
       [
-        'test.yaml:2:10 workers: the anchor of *many is unknown',
+        'test.yaml:2:10 workers: unknown anchor *many',
         'test.yaml:2:10 workers: null is not auto or a whole number from 0 to 256',
       ],
     ],
-    ['a tag', `${echo}workers: !js 1`, ['test.yaml:2:10 unresolved tag: !js']],
+    ['a tag', `${echo}workers: !js 1`, ['test.yaml:2:10: unresolved tag: !js']],
     [
       'a merge key',
       `${echo}<<: { workers: 1 }`,
-      [`test.yaml:2:1 ["<<"]: there is no such key: expected one of ${topKeys}`],
+      ['test.yaml:2:1: merge keys (<<) are not part of YAML 1.2: repeat the keys, or use "defaults"'],
     ],
-    ['two documents', `${echo}---\n${echo}`, ['test.yaml:2:1 a second document begins: expected one']],
-    ['a key that is a list', `${echo}? [a]\n: 1`, ['test.yaml:2:3 a key must be a word']],
-    ['another YAML', `%YAML 1.1\n---\n${echo}`, ['test.yaml:1:1 is not YAML 1.2: leave out the %YAML line']],
-    ['a file without end', ' '.repeat(1_100_000), ['test.yaml:1:1 is larger than a config can be (1 MiB)']],
+    ['two documents', `${echo}---\n${echo}`, ['test.yaml:2:1: a second document begins: expected one']],
+    ['a key that is a list', `${echo}? [a]\n: 1`, ['test.yaml:2:3: a key must be a word']],
+    ['another YAML', `%YAML 1.1\n---\n${echo}`, ['test.yaml:1:1: is not YAML 1.2: leave out the %YAML line']],
+    ['a file without end', ' '.repeat(1_100_000), ['test.yaml:1:1: is larger than a config can be (1 MiB)']],
   ])('%s', async (_name, text, expected) => {
     expect(await problemsOf(text)).toEqual(expected);
   });
@@ -248,6 +243,36 @@ describe('syntax', () => {
   ])('%s is refused', async (_name, text) => {
     const problems = await problemsOf(text);
     expect(problems.join('\n')).toMatch(/is nested too deeply|holds more values than a config can/);
+  });
+});
+
+describe('a config without end', () => {
+  test('has its first hundred problems told, and how many more there are', async () => {
+    const text = Array.from({ length: 30_000 }, (_, index) => `key${index}: ${index}`).join('\n');
+    const problems = await problemsOf(text);
+    expect(problems).toHaveLength(101);
+    expect(problems[0]).toMatch(/^test\.yaml:1:1 key0: unknown key: expected one of workers, /);
+    expect(problems[100]).toBe('and 29901 more problems');
+  });
+
+  test.each([
+    ['quotes', '"'.repeat(1 << 20)],
+    ['anchors and aliases', '&a *a '.repeat(170_000)],
+    ['documents', '---\n'.repeat(260_000)],
+    ['mappings', '{}\n'.repeat(340_000)],
+    ['tabs', '\t- a\n'.repeat(200_000)],
+    ['keys without values', 'a:\n'.repeat(340_000)],
+  ])('of %s', async (_name, text) => {
+    expect((await problemsOf(text)).length).toBeLessThanOrEqual(101);
+  });
+
+  test('may be right: ten thousand services', async () => {
+    const services = Array.from(
+      { length: 10_000 },
+      (_, index) => `  echo-${index}: { type: echo, listen: ["tcp://127.0.${index >> 8}.${index & 255}:7"] }\n`,
+    );
+    const { config } = await loadConfig(sourceOf(`services:\n${services.join('')}`), { importModules: true });
+    expect(config.services).toHaveLength(10_000);
   });
 });
 
@@ -379,7 +404,7 @@ services:
 `;
   const env = { SMALLSERVD_DEFAULTS__NO_DELAY: 'no', SMALLSERVD_LOG_LEVEL: 'info' };
   expect(await problemsOf(text, { env, sets: ['services.time.backlog=none', 'workers'] })).toEqual([
-    'test.yaml:2:1 workrs: there is no such key; did you mean workers?',
+    'test.yaml:2:1 workrs: unknown key; did you mean workers?',
     `test.yaml:4:16 defaults.idleTimeout: 10 is not ${duration}`,
     'test.yaml:6:44 services.echo.listen[1]: "tcp://[::1:9" is not a listen address: ' +
       'expected host:port after the scheme, as in tcp://localhost:1201',
@@ -388,10 +413,10 @@ services:
       "expected a network's own address",
     'test.yaml:7:62 services.daytime.format: "foo" is not one of rfc867, smtp, ctime, unix, iso8601, nist',
     'test.yaml:8:20 services.time.listen[0]: tcp://localhost:7 overlaps with tcp://*:7 of services.daytime',
-    'SMALLSERVD_LOG_LEVEL is not a variable of smallservd; did you mean SMALLSERVD_LOG__LEVEL?',
-    'SMALLSERVD_DEFAULTS__NO_DELAY defaults.noDelay: "no" is not true or false',
-    '--set services.time.backlog services.time.backlog: "none" is not a whole number from 1 to 65535',
-    '--set workers is not key=value, such as services.echo.idleTimeout=10s',
+    'SMALLSERVD_LOG_LEVEL: is not a variable of smallservd; did you mean SMALLSERVD_LOG__LEVEL?',
+    'SMALLSERVD_DEFAULTS__NO_DELAY: "no" is not true or false',
+    '--set services.time.backlog: "none" is not a whole number from 1 to 65535',
+    '--set workers: expected key=value, such as services.echo.idleTimeout=10s',
   ]);
 });
 
@@ -406,8 +431,8 @@ describe('an object instead of text', () => {
   });
 
   test.each<[string, unknown, string]>([
-    ['text', 'services', 'config is not a config: expected an object'],
-    ['a list', [], 'config is not a config: expected an object'],
+    ['text', 'services', 'config: is not a config: expected an object'],
+    ['a list', [], 'config: is not a config: expected an object'],
     [
       'a function in it',
       { workers: () => 1, services: {} },
@@ -423,7 +448,11 @@ describe('an object instead of text', () => {
     const tree: Record<string, unknown> = {};
     tree['self'] = tree;
     const refused: string[] = [];
-    rawFromObject(tree, (_path, message) => refused.push(message));
+    treeOfObject(
+      tree,
+      () => ({ where: '', rank: 0, names: undefined }),
+      (_path, message) => refused.push(message),
+    );
     expect(refused).toEqual(['is nested too deeply']);
   });
 });

@@ -1,0 +1,154 @@
+import { suggest } from '../../suggestion.ts';
+import { type Defaults, defaultsOf } from './convict.ts';
+import type { Problems } from './problems.ts';
+import { type Path, type Raw, show } from './raw.ts';
+import { formatOf, isKey, type Key, type Section, type Values } from './section.ts';
+import { type ConfigNode, isListNode, isMapNode, placeOf, rawOf } from './tree.ts';
+
+/** What a section says, complete. */
+export interface Reading<Keys extends Section = Section> {
+  readonly values: Values<Keys>;
+  /** The same as a config holds it, in its usual form: plain JSON. */
+  readonly printed: Printed;
+  /** The keys of the section itself that are given but wrong, or have something wrong in them. */
+  readonly wrong: ReadonlySet<string>;
+}
+
+export type Printed = { readonly [key: string]: unknown };
+
+export interface ReadOptions<Keys extends Section> {
+  /** What keys that are not given are; the defaults of the section without it. */
+  readonly fallback?: Pick<Reading<Keys>, 'values' | 'printed'>;
+  /** Keys that are read elsewhere. */
+  readonly elsewhere?: readonly string[];
+  /** True where other keys may be right: nobody knows which there are. */
+  readonly acceptsUnknown?: boolean;
+  /** For a key that the section does not have, what to say instead of a guess. */
+  readonly hint?: (key: string) => string | undefined;
+}
+
+/** What sections are read with. */
+export interface ReadContext {
+  /** Relative files are taken from here. */
+  readonly directory: string;
+  readonly problems: Problems;
+}
+
+/**
+ * Reads a section in one pass: its values, and what is wrong, which goes to the problems of the context. A value that
+ * is wrong is what it would be if it were not given.
+ */
+export function readSection<Keys extends Section>(
+  section: Keys,
+  node: ConfigNode | undefined,
+  path: Path,
+  context: ReadContext,
+  options: ReadOptions<Keys> = {},
+): Reading<Keys> {
+  const fallback = options.fallback ?? readDefaults(section);
+  if (node === undefined) return { ...fallback, wrong: new Set() };
+  const pass = new SectionPass(section, path, context, fallback);
+  if (isMapNode(node)) for (const [name, each] of node.value) pass.read(name, each, options);
+  else pass.refuse(node, options);
+  return pass as Reading as Reading<Keys>;
+}
+
+class SectionPass implements Reading {
+  readonly values: Record<string, never>;
+  readonly printed: Record<string, unknown>;
+  readonly wrong = new Set<string>();
+  readonly #section: Section;
+  readonly #path: Path;
+  readonly #context: ReadContext;
+
+  constructor(section: Section, path: Path, context: ReadContext, fallback: Pick<Reading, 'values' | 'printed'>) {
+    this.#section = section;
+    this.#path = path;
+    this.#context = context;
+    this.values = { ...fallback.values };
+    this.printed = { ...fallback.printed };
+  }
+
+  read(name: string, node: ConfigNode, options: ReadOptions<Section>): void {
+    if (options.elsewhere?.includes(name)) return;
+    const declared = Object.hasOwn(this.#section, name) ? this.#section[name] : undefined;
+    if (declared === undefined) this.#readUnknown(name, node, options);
+    else if (isKey(declared)) this.#readKey(name, declared, node);
+    else {
+      const fallback = { values: this.values[name] ?? {}, printed: this.printed[name] as Printed };
+      const below = readSection(declared, node, [...this.#path, name], this.#context, { fallback });
+      this.values[name] = below.values as never;
+      this.printed[name] = below.printed;
+      if (below.wrong.size > 0) this.wrong.add(name);
+    }
+  }
+
+  refuse(node: ConfigNode, options: ReadOptions<Section>): void {
+    const keys = [...Object.keys(this.#section), ...(options.elsewhere ?? [])].join(', ') || '(none)';
+    this.#problem(node, this.#path, `${show(rawOf(node))} is not a mapping: expected the keys ${keys}`);
+    for (const name of Object.keys(this.#section)) this.wrong.add(name);
+  }
+
+  #readKey(name: string, key: Key, node: ConfigNode): void {
+    const format = formatOf(key);
+    const path = [...this.#path, name];
+    if (isMapNode(node)) {
+      this.wrong.add(name);
+      this.#problem(node, path, `a mapping is not ${format.expected}`);
+      return;
+    }
+    const reading = format.read(rawOf(node), this.#context.directory);
+    if ('value' in reading) {
+      this.values[name] = reading.value as never;
+      this.printed[name] = format.print(reading.value);
+      return;
+    }
+    this.wrong.add(name);
+    for (const { item, message } of reading.flaws) {
+      const at = item !== undefined && isListNode(node) ? (node.value[item] ?? node) : node;
+      this.#problem(at, item === undefined ? path : [...path, item], message);
+    }
+  }
+
+  #readUnknown(name: string, node: ConfigNode, { acceptsUnknown, elsewhere = [], hint }: ReadOptions<Section>): void {
+    if (acceptsUnknown) return;
+    const known = [...Object.keys(this.#section), ...elsewhere];
+    this.#context.problems.add(placeOf(node, 'key'), [...this.#path, name], () => {
+      const guess = hint?.(name) ?? suggest(name, known);
+      return `unknown key${guess === '' ? `: expected one of ${known.join(', ') || '(none)'}` : guess}`;
+    });
+  }
+
+  #problem(node: ConfigNode, path: Path, message: string): void {
+    this.#context.problems.add(placeOf(node), path, message);
+  }
+}
+
+const known = new WeakMap<Section, Pick<Reading, 'values' | 'printed'>>();
+
+/** What a section says when nothing is given. Throws what `defaultsOf` does. */
+export function readDefaults<Keys extends Section>(section: Keys): Pick<Reading<Keys>, 'values' | 'printed'> {
+  const made = known.get(section) ?? completed(section, defaultsOf(section));
+  known.set(section, made);
+  return made as Pick<Reading<Keys>, 'values' | 'printed'>;
+}
+
+function completed(section: Section, defaults: Defaults): Pick<Reading, 'values' | 'printed'> {
+  const values: Record<string, unknown> = {};
+  const printed: Record<string, unknown> = {};
+  for (const [name, node] of Object.entries(section)) {
+    if (isKey(node)) {
+      const format = formatOf(node);
+      const reading = format.read(defaults[name] as Raw, '/');
+      // Convict has asked the same format.
+      if ('flaws' in reading) throw new TypeError(`${name}: ${reading.flaws[0]?.message ?? format.expected}`);
+      values[name] = reading.value;
+      printed[name] = format.print(reading.value);
+    } else {
+      const below = completed(node, defaults[name] as Defaults);
+      values[name] = below.values;
+      printed[name] = below.printed;
+    }
+  }
+  return { values: values as Reading['values'], printed };
+}
