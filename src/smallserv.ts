@@ -1,35 +1,6 @@
 #!/usr/bin/env node
-import { CommanderError } from 'commander';
-import { SmallservdError } from './errors.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
-import { clientProgram } from './client/tool/program.ts';
-import { ProcessTerminal } from './client/tool/terminal.ts';
-import type { Run } from './client/tool/tool.ts';
+import './no-debugger.ts';
 
-const terminal = new ProcessTerminal(process);
-let exitCode: ExitCode = exitCodes.stopped;
-const run: Run =
-  (action) =>
-  async (...args) => {
-    exitCode = (await action(...args)) ?? exitCodes.stopped;
-  };
-
-try {
-  await clientProgram(terminal, run).parseAsync();
-} catch (error) {
-  exitCode = report(error);
-}
-terminal.showProgress(undefined);
-process.exitCode = exitCode;
-
-/** Says on standard error what went wrong, and returns the exit code for it. */
-function report(error: unknown): ExitCode {
-  // Commander has already written its message; help and version end with 0.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.stopped : exitCodes.usage;
-  if (error instanceof SmallservdError) {
-    terminal.complain(error.message);
-    return error.exitCode;
-  }
-  terminal.complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  return exitCodes.failed;
-}
+// Not by an import statement: Node reads all that is imported so before it runs the first line, and until then the
+// debugger can be opened.
+await import('./client/tool/main.ts');

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import './server/no-debugger.ts';
+import './no-debugger.ts';
 
 // Not by an import statement: Node reads all that is imported so before it runs the first line, and until then the
 // debugger can be opened.

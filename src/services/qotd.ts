@@ -1,4 +1,4 @@
-import { FileError, maxFileBytes, readRegularFile } from '../regular-file.ts';
+import { FileError, readRegularFile } from '../regular-file.ts';
 import { ConfigError, type ServiceModule } from '../service.ts';
 import { builtInQuotations, parseQuotations } from './quotations.ts';
 
@@ -9,6 +9,9 @@ export type QotdOptions = {
 };
 
 const dayMs = 86_400_000;
+
+/** More than all that fortune has. It is parsed in one piece, while the process does nothing else. */
+const maxFileBytes = 4 * 2 ** 20;
 
 /** RFC 865: one quotation of fewer than 512 characters. */
 export const qotd: ServiceModule<QotdOptions> = {

@@ -3,6 +3,9 @@ import { ConfigError } from '../service.ts';
 /** RFC 865: fewer than 512 characters, line ends included. */
 const maxLength = 511;
 
+/** Each takes some hundred bytes of memory in every process. */
+const maxQuotations = 100_000;
+
 /**
  * Reads a file of quotations, given as latin1 text so that a character is a byte: one a line, or, where any line is
  * exactly `%`, separated by such lines as fortune does. Empty lines are left out. Each quotation becomes the bytes of
@@ -20,6 +23,8 @@ export function parseQuotations(text: string, file: string): readonly Uint8Array
       const message = `a quotation has at most ${maxLength} characters with its line ends, this one ${answer.length}`;
       throw new ConfigError(message, { file, line: begin });
     }
+    if (answer !== '' && quotations.length === maxQuotations)
+      throw new ConfigError(`a file holds at most ${maxQuotations} quotations`, { file, line: begin });
     if (answer !== '') quotations.push(Buffer.from(answer, 'latin1'));
     answer = '';
   }

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DaemonProcess, inOneProcess, runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
+import { ToolProcess } from '../support/tool-process.ts';
 import { until } from '../support/wait.ts';
 
 const services = { echo: { listen: ['tcp://127.0.0.1:0'] } };
@@ -52,6 +53,23 @@ describe('SIGUSR1', () => {
       expect(daemon.exit.signal).toBe('SIGABRT');
       expect(daemon.stderr).toContain('the Node.js debugger is open, refusing to run');
     }
+  });
+
+  it('opens none in a client tool, and does not end it', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const asked = once(server, 'connection');
+    const tool = new ToolProcess(['daytime', `127.0.0.1:${port}`, '--timeout', '60s']);
+    const [client] = (await asked) as [Socket];
+    tool.signal('SIGUSR1');
+    // A Node of no special kind opens its own meanwhile.
+    const bare = await bareNode();
+    process.kill(bare, 'SIGUSR1');
+    await until(() => listeningSockets(bare).length > 0, 'the debugger of a bare Node');
+    client.end('now\r\n');
+    expect(await tool.ended()).toEqual({ code: 0, stdout: 'now\n', stderr: '' });
   });
 
   it('reopens the log file, and reloads nothing', async () => {

@@ -100,7 +100,7 @@ describe('a config that is no regular file of a bounded size', () => {
 
 describe('a quotation file that is no regular file of a bounded size', () => {
   it('is an error at check and at the start, and nothing is waited for', async () => {
-    const files = await oddFiles(temporaryFolder());
+    const files = await oddFiles(temporaryFolder(), 4);
     const config = writeConfig({ services: quotersOf(files) });
     for (const command of ['check', 'run']) {
       const { code, stdout, stderr } = await runToEnd([command, '--config', config]);
@@ -122,7 +122,7 @@ describe('a quotation file that is no regular file of a bounded size', () => {
   });
 
   it('is an error at a reload, and the running config goes on', async () => {
-    const files = await oddFiles(temporaryFolder());
+    const files = await oddFiles(temporaryFolder(), 4);
     const config = writeConfig({ workers: 1, services: { echo } });
     const daemon = DaemonProcess.spawn(['--config', config]);
     await daemon.line('ready');

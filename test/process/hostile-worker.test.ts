@@ -16,7 +16,7 @@ const echo = { listen: ['tcp://127.0.0.1:0'] };
 
 /**
  * What a worker says, to which descriptor, what is found wrong with it, and how often it says it. More of the kinds are
- * in test/supervisor.
+ * in test/unit/server/supervisor.
  */
 const messages: readonly (readonly [what: string, descriptor: number, text: string, fault: RegExp, times?: number])[] =
   [
@@ -25,7 +25,26 @@ const messages: readonly (readonly [what: string, descriptor: number, text: stri
     ['a prototype', reports, '{"type":"loaded","__proto__":{"type":"ready"}}\n', /^__proto__: expected never/],
     ['JSON so deep that stacks overflow', reports, `${'['.repeat(400_000)}\n`, /not JSON|^type|^the report/],
     ['100 MB in one line', reports, 'x'.repeat(1_000_000), /more than \d+ bytes/, 100],
-    ['a report a thousand times', reports, line({ type: 'opened', opened: [] }), /more than 200 messages/, 1000],
+    [
+      'a report a thousand times',
+      reports,
+      line({ type: 'failed', code: 'LISTEN_FAILED', message: 'x' }),
+      /more than 200 messages/,
+      1000,
+    ],
+    ['that it is ready, again', reports, line({ type: 'ready', opened: [] }), /^type: expected no "ready"/],
+    [
+      'that it opened what it was not told to',
+      reports,
+      line({ type: 'opened', opened: [] }),
+      /^type: expected no "opened"/,
+    ],
+    [
+      'that a service of another worker is not open',
+      reports,
+      line({ type: 'not-opened', services: ['echo'], code: 'LISTEN_FAILED', message: 'x' }),
+      /^type: expected no "not-opened"/,
+    ],
     ['text to node:cluster that is not JSON', cluster, 'hello\n', /not JSON/],
     ['100 MB to node:cluster', cluster, 'x'.repeat(1_000_000), /more than \d+ bytes/, 100],
     ['an acknowledgement of nothing', cluster, line({ cmd: 'NODE_HANDLE_ACK' }), /acknowledgement/],
@@ -96,11 +115,12 @@ describe('a worker that reads nothing of what node:cluster tells it', () => {
 describe('descriptors that a worker sends its supervisor', () => {
   const smuggler = { module: join(fixtures, 'smuggler.js'), listen: ['tcp://127.0.0.1:0'] };
   const online = line({ ...said, act: 'online' });
+  const failed = line({ type: 'failed', code: 'LISTEN_FAILED', message: 'x' });
 
   it.each([
     ['of a file', { descriptor: cluster, file: '/dev/null', text: online, times: 100 }],
     ['of a kind that Node does not know', { descriptor: cluster, file: 'epoll', text: online, times: 100 }],
-    ['with a report', { descriptor: reports, file: '/dev/null', text: line({ type: 'suspended' }), times: 100 }],
+    ['with a report', { descriptor: reports, file: '/dev/null', text: failed, times: 100 }],
   ])('%s are closed', async (_what, order) => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { smuggler, echo } });
     const client = await TcpClient.connect(daemon.target('smuggler', 'tcp'));

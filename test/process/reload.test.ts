@@ -235,7 +235,7 @@ const wrongConfigs: readonly (readonly [what: string, change: (echo: object) => 
     (echo) => ({ services: { echo: { ...echo, idleTimeout: 5 } } }),
     /yaml:1:\d+ services\.echo\.idleTimeout: 5 is not a duration/,
   ],
-  ['no YAML at all', () => 'services: [', /yaml:1:\d+ /],
+  ['no YAML at all', () => 'services: [', /yaml:1:\d+[: ]/],
   [
     'an address in use',
     (echo) => ({ services: { echo, time: { listen: ['tcp://127.0.0.1:IN_USE'] } } }),

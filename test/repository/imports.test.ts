@@ -9,6 +9,7 @@ const ground = [
   'errors.ts',
   'exit-codes.ts',
   'kernel',
+  'no-debugger.ts',
   'open-files.ts',
   'regular-file.ts',
   'suggestion.ts',
@@ -35,6 +36,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'exit-codes.ts': [],
   'index.ts': ['errors.ts', 'server', 'service.ts'],
   kernel: [],
+  'no-debugger.ts': [],
   'open-files.ts': [],
   'regular-file.ts': ['clock'],
   server: ['server/config', 'server/guard', 'server/supervisor', 'server/transport', 'service.ts', ...ground],
@@ -56,8 +58,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'server/transport': ['server', 'server/guard', 'service.ts', ...ground],
   'service.ts': [],
   services: ['clock', 'regular-file.ts', 'service.ts'],
-  'smallserv.ts': ['client/tool', 'errors.ts', 'exit-codes.ts'],
-  'smallservd.ts': ['server', 'server/command'],
+  'smallserv.ts': ['client/tool', 'no-debugger.ts'],
+  'smallservd.ts': ['no-debugger.ts', 'server/command'],
   'suggestion.ts': [],
   'terminal-text.ts': [],
   'units.ts': [],
@@ -148,14 +150,19 @@ describe('dependencies point inwards', () => {
   });
 });
 
-test('each process of the daemon forbids the debugger before Node reads anything else', () => {
-  const started = ['src/smallservd.ts', 'src/server/supervisor/worker.ts', 'src/server/admin/child.ts'];
+test('each program and each process of the daemon forbids the debugger before Node reads anything else', () => {
+  const started = [
+    'src/smallservd.ts',
+    'src/smallserv.ts',
+    'src/server/supervisor/worker.ts',
+    'src/server/admin/child.ts',
+  ];
   for (const path of started) {
     const [first, ...others] = [...read(path).matchAll(/^import [^;]*;/gm)].map(([statement]) => statement);
     expect(first, path).toMatch(/no-debugger\.ts';$/);
     expect(others, path).toEqual([]);
   }
-  expect(importsOf('src/server/no-debugger.ts').filter((to) => !to.startsWith('node:'))).toEqual([]);
+  expect(importsOf('src/no-debugger.ts').filter((to) => !to.startsWith('node:'))).toEqual([]);
 });
 
 test('every file of src is reachable from an entry point', () => {

@@ -15,7 +15,7 @@ export interface OddFile {
  * A path of every kind that is refused, most of them in `folder`. They are gone, or of no use any more, when the test
  * is over.
  */
-export async function oddFiles(folder: string): Promise<readonly OddFile[]> {
+export async function oddFiles(folder: string, maxMebibytes: number = 16): Promise<readonly OddFile[]> {
   const at = (name: string): string => join(folder, name);
   mkdirSync(at('directory'));
   makeFifo(at('fifo'));
@@ -44,7 +44,7 @@ export async function oddFiles(folder: string): Promise<readonly OddFile[]> {
     { name: 'a socket', path: at('socket'), message: 'it is a socket, not a regular file' },
     { name: '/dev/zero', path: '/dev/zero', message: 'it is a device, not a regular file' },
     { name: '/dev/null', path: '/dev/null', message: 'it is a device, not a regular file' },
-    { name: 'ten sparse gigabytes', path: at('sparse'), message: 'it is larger than 16 MiB' },
+    { name: 'ten sparse gigabytes', path: at('sparse'), message: `it is larger than ${maxMebibytes} MiB` },
     { name: 'a loop of links', path: at('loop'), message: 'too many symbolic links' },
     { name: 'a path of 5000 characters', path: `/${'a/'.repeat(2499)}b`, message: 'the path is too long' },
     { name: 'a name of 300 characters', path: at('x'.repeat(300)), message: 'the path is too long' },

@@ -53,19 +53,16 @@ describe('npm start on a terminal', () => {
     await terminal.end();
   });
 
-  it.each(['npm start', 'node dist/smallservd.js', 'node dist/smallservd.js --set workers=0'])(
-    'Ctrl-C stops %s gracefully and frees the ports within a second',
+  // With a grace period longer than the test may take: nothing waits for it.
+  it.each(['npm start --', 'node dist/smallservd.js', 'node dist/smallservd.js --set workers=0'])(
+    'Ctrl-C stops %s gracefully and frees the ports at once',
     async (command) => {
-      const { terminal, network } = onTerminal(command);
+      const { terminal, network } = onTerminal(`${command} --set shutdown.grace=1h`);
       await terminal.says(/time +127\.0\.0\.1:1237/);
       const peers = new Peers(network);
       expect(await peers.tcp('127.0.0.1', 1201, 'here\n')).toBe('here\n');
-      const typedMs = performance.now();
       terminal.type(controlC);
-      const { code } = await terminal.end();
-      const tookMs = performance.now() - typedMs;
-      expect(code).toBe(0);
-      expect(tookMs).toBeLessThan(1000);
+      expect((await terminal.end()).code).toBe(0);
       expect(terminal.output.replaceAll(colours, '')).toMatch(/INFO: stopped \{"exitCode":0\}/);
       // Somebody else can have the ports at once.
       const next = new Program(network.inside(['npm', 'start']), { directory: checkout });
@@ -74,24 +71,20 @@ describe('npm start on a terminal', () => {
   );
 
   it('Ctrl-C lets a client finish, and a second one does not', async () => {
-    const { terminal, network } = onTerminal('npm start');
+    const { terminal, network } = onTerminal('npm start -- --set shutdown.grace=1h');
     await terminal.says(/time +127\.0\.0\.1:1237/);
     const peers = new Peers(network);
     const client = peers.talk('-N', '127.0.0.1', '1201');
     client.type('one\n');
     await client.says(/one\n/);
     terminal.type(controlC);
-    const deadline = performance.now() + 2000;
-    while ((await peers.tcp('127.0.0.1', 1200)) !== '') expect(performance.now()).toBeLessThan(deadline);
+    while ((await peers.tcp('127.0.0.1', 1200)) !== '');
     // It takes nobody new, and still serves whom it has.
     client.type('two\n');
     await client.says(/two\n/);
     await new Promise((resolve) => setTimeout(resolve, 1200));
-    const typedMs = performance.now();
     terminal.type(controlC);
-    const { code } = await terminal.end();
-    expect(code).toBe(0);
-    expect(performance.now() - typedMs).toBeLessThan(1000);
+    expect((await terminal.end()).code).toBe(0);
   });
 
   const opener = [
@@ -126,6 +119,14 @@ describe('npm start on a terminal', () => {
     await terminal.end();
     const hanging = Number(/hangs now: (\d+)/.exec(terminal.output)?.[1]);
     await until(() => !isRunning(hanging), 'the end of the process that hangs');
+  });
+
+  it('a check ends, whatever a module has left behind that goes on writing', async () => {
+    const { terminal } = onTerminal(program.replace(' run ', ' check ').replace('terminal-opener', 'leaves-writer'));
+    await terminal.end();
+    const left = Number(/left behind: (\d+)/.exec(terminal.output)?.[1]);
+    expect(terminal.output).toContain('still here');
+    process.kill(left, 'SIGKILL');
   });
 
   it('a service that logs no message, or no line of a log, harms nobody', async () => {

@@ -1,5 +1,5 @@
 /** What the process of the admin endpoint is started with. */
-import '../no-debugger.ts';
+import '../../no-debugger.ts';
 
 // As in smallservd.ts: what is imported by a statement is read before the debugger is forbidden.
 await import('./child-main.ts');

@@ -22,7 +22,7 @@ const pieceBytes = 65_536;
 export interface AdminConnectionOptions {
   readonly clock: Clock;
   readonly answer: (request: AdminRequest) => Promise<Page>;
-  /** A byte came, or the client has taken some. */
+  /** Its request is whole, more came after it, or the client has taken some of the answer. */
   readonly heard: (connection: AdminConnection) => void;
   readonly closed: (connection: AdminConnection) => void;
 }
@@ -66,15 +66,17 @@ export class AdminConnection {
   }
 
   #read(chunk: Buffer): void {
-    this.#options.heard(this);
     // Bodies and further requests are thrown away. They must be read: closing with unread input resets the connection,
     // and the answer is lost.
-    if (this.#state !== 'asking') return;
-    this.#header += chunk.toString('latin1');
-    const request = readRequest(this.#header);
-    if (request === undefined) return;
-    if ('status' in request) this.#refuse(request);
-    else void this.#answer(request);
+    if (this.#state === 'asking') {
+      this.#header += chunk.toString('latin1');
+      const request = readRequest(this.#header);
+      // Single bytes must not keep a place: until its request is whole, a connection is as old as it is.
+      if (request === undefined) return;
+      if ('status' in request) this.#refuse(request);
+      else void this.#answer(request);
+    }
+    this.#options.heard(this);
   }
 
   #clientEnded(): void {

@@ -47,7 +47,7 @@ export class AdminConnections {
       });
   }
 
-  /** A byte came from it, or reached it: it is the least silent from now on. */
+  /** It has asked, or has taken a part of its answer: it is the least silent from now on. */
   heard(connection: Evictable): void {
     if (this.#connections.delete(connection)) this.#connections.add(connection);
   }

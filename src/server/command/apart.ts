@@ -15,8 +15,12 @@ export interface ApartOutput {
   readonly printError: (text: string) => void;
 }
 
-/** After the end of the process: when nothing more of its output has come for so long, that was all. */
-const lastOutputMs = 1000;
+/**
+ * After the end of the process: when nothing more of its output has come for so long, that was all. What it leaves
+ * behind may go on writing: no longer than the second.
+ */
+const quietMs = 1000;
+const lastOutputMs = 5000;
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
@@ -72,11 +76,14 @@ export async function runApart(
     });
   process.once('exit', () => child.kill('SIGKILL'));
   let came: NodeJS.Signals | undefined;
-  for (const signal of signals)
-    process.once(signal, () => {
-      came ??= signal;
-      child.kill('SIGKILL');
-    });
+  const ended = new Promise<void>((resolve) => {
+    for (const signal of signals)
+      process.once(signal, () => {
+        came ??= signal;
+        child.kill('SIGKILL');
+        resolve();
+      });
+  });
   const closed = new Promise<void>((resolve) => {
     child.once('close', () => resolve());
   });
@@ -85,16 +92,20 @@ export async function runApart(
   const quiet = async (): Promise<void> => {
     for (let before = -1; before !== pieces || child.stdout?.isPaused() || child.stderr?.isPaused(); ) {
       before = pieces;
-      await new Promise<void>((resolve) => void clock.after(lastOutputMs, resolve));
+      await pause(quietMs, clock);
     }
   };
-  await Promise.race([closed, quiet()]);
+  await Promise.race([closed, quiet(), pause(lastOutputMs, clock), ended]);
   if (child.stdin !== null) process.stdin.destroy();
   child.stdout?.destroy();
   child.stderr?.destroy();
   if (came !== undefined) process.kill(process.pid, came);
   if (code === null) throw new SmallservdError('CHECK_ENDED', `the check was ended by ${signal}`);
   return code;
+}
+
+async function pause(ms: number, clock: Clock): Promise<void> {
+  await new Promise<void>((resolve) => void clock.after(ms, resolve));
 }
 
 /** What the process gets as standard input: nothing, unless its config is there. */

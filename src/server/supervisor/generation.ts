@@ -296,8 +296,7 @@ export class Crew {
         break;
       case 'not-opened':
         this.#options.log.error({ worker: name, code: report.code, retryMs: reopenMs }, report.message);
-        for (const service of report.services) this.#missing.add(service);
-        this.#options.clock.after(reopenMs, () => this.#openDatagrams(worker, new Set(report.services)));
+        this.#retry(worker, report.services);
         break;
       case 'failed':
         if (worker.hasFailed) break;
@@ -306,6 +305,14 @@ export class Crew {
         else this.#fail(new SmallservdError(report.code, report.message));
         break;
     }
+  }
+
+  #retry(worker: WorkerProcess, services: readonly string[]): void {
+    // Those of other workers are none of its business, and so is one that another worker has opened meanwhile.
+    const owned = this.#ownedBy(worker.slot);
+    const missing = new Set(services.filter((service) => owned.has(service)));
+    for (const service of missing) this.#missing.add(service);
+    this.#options.clock.after(reopenMs, () => this.#openDatagrams(worker, missing));
   }
 
   #readied(worker: WorkerProcess): void {

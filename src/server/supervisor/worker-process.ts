@@ -12,6 +12,7 @@ import { childArguments } from '../child-arguments.ts';
 import { readComplaints } from './complaints.ts';
 import { type ClusterRules, forkGuarded } from './cluster-requests.ts';
 import type { WorkerOrder } from './messages.ts';
+import { OwedReports } from './owed-reports.ts';
 import { readLines } from './paced-lines.ts';
 import { readReport, type WorkerReport, type workerReports } from './reports.ts';
 
@@ -72,6 +73,7 @@ export class WorkerProcess {
   /** Undefined where there never was a process. */
   readonly #channel: Channel | undefined;
   readonly #clock: Clock;
+  readonly #owed = new OwedReports();
   /** Of the times at which it would be killed. */
   readonly #cancels: Cancel[] = [];
   #cancelTrial: Cancel | undefined;
@@ -116,6 +118,7 @@ export class WorkerProcess {
 
   order(order: WorkerOrder): void {
     if (order.type === 'start') this.hasStarted = true;
+    this.#owed.ordered(order);
     if ((this.#channel?.unsentBytes ?? 0) > maxUnreadBytes) this.kill();
     else this.#channel?.send(order);
   }
@@ -156,8 +159,9 @@ export class WorkerProcess {
         if (this.#isDistrusted || this.#isGone) return undefined;
         const reading = readReport(reports, message);
         if ('fault' in reading) return reading.fault;
-        handlers.heard(reading.report);
-        return undefined;
+        const fault = this.#owed.take(reading.report.type);
+        if (fault === undefined) handlers.heard(reading.report);
+        return fault;
       },
       failed,
       closed: () => {},

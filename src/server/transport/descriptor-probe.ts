@@ -3,7 +3,7 @@
  * `udp6`, `unix` or null. All of it happens in one turn of the event loop, so no client is accepted and no datagram
  * read.
  */
-import '../no-debugger.ts';
+import '../../no-debugger.ts';
 import { createSocket } from 'node:dgram';
 import { writeSync } from 'node:fs';
 import { createServer } from 'node:net';

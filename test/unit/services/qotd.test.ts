@@ -196,3 +196,17 @@ describe('qotd once a day', () => {
     expect(connect(service).text).toMatch(/^(one|two)\r\n$/);
   });
 });
+
+describe('a file that would fill the memory', () => {
+  it.each(['a\n', 'a\n%\n'])('with more than 100,000 quotations is refused: %j', (quotation) => {
+    expect(texts(quotation.repeat(100_000))).toHaveLength(100_000);
+    const error = refusal(`${quotation.repeat(100_000)}b\n\n`);
+    expect(error).toMatchObject({ message: 'a file holds at most 100000 quotations', file: 'q' });
+  });
+
+  it('of more than 4 MiB is not read', async () => {
+    await expect(create({ content: `${'\n'.repeat(4 * 2 ** 20)}a` })).rejects.toThrow(
+      'cannot be read: it is larger than 4 MiB',
+    );
+  });
+});

@@ -65,7 +65,7 @@ it('nobody gives way before what it has sent is read, but where eight more are t
   expect(connections.size).toBe(24);
 });
 
-it('a byte makes a connection the least silent', () => {
+it('one that is heard of is the least silent', () => {
   const connections = new AdminConnections((task) => task());
   const all = many('asking', 24).map((state) => new FakeConnection(state));
   for (const each of all) connections.add(each);

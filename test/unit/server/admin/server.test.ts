@@ -303,6 +303,25 @@ describe('deadlines', () => {
   });
 });
 
+describe('places', () => {
+  it('one that sends its header byte by byte is as old as it is', async () => {
+    const { server, where } = await serve(quick());
+    const dripping = await TcpClient.connect(where);
+    dripping.write('GET /livez HTTP/1.1\r\nX: ');
+    await until(() => server.clients === 1, 'the first connection');
+    const others: TcpClient[] = [];
+    while (others.length < 23) others.push(await TcpClient.connect(where));
+    await until(() => server.clients === 24, 'the others');
+    dripping.write('y');
+    await turns();
+    const probe = await TcpClient.connect(where);
+    await dripping.cut();
+    probe.write(live);
+    expect((await probe.takeAll()).toString()).toMatch(/^HTTP\/1\.1 200 /);
+    expect(others.filter(({ ended }) => ended)).toEqual([]);
+  });
+});
+
 describe('snapshots', () => {
   it('one is made at a time, however many ask', async () => {
     const source = new AskedSource();

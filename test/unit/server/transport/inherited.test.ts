@@ -99,7 +99,7 @@ describe('descriptor-probe', () => {
     const unix = await listening(createServer().listen(join(directory, 'socket')));
     const udp = await bound('udp4', '127.0.0.1');
     const fds = [tcp, unix, udp, nothing];
-    const script = fileURLToPath(new URL('../../../../../dist/server/transport/descriptor-probe.js', import.meta.url));
+    const script = fileURLToPath(new URL('../../../../dist/server/transport/descriptor-probe.js', import.meta.url));
     const child = spawn(process.execPath, [script, String(fds.length)], {
       stdio: ['ignore', 'pipe', 'inherit', ...fds],
     });

@@ -1,0 +1,27 @@
+import type { WorkerOrder } from './messages.ts';
+import type { WorkerReport } from './reports.ts';
+
+type Owed = Exclude<WorkerReport['type'], 'heartbeat' | 'failed'>;
+
+/**
+ * The reports that a worker owes its supervisor: one for its code, and one for each order that asks for one. It may
+ * send a heartbeat, or say why it fails, at any time.
+ */
+export class OwedReports {
+  readonly #owed = { loaded: 1, ready: 0, opened: 0, suspended: 0 };
+
+  ordered({ type }: WorkerOrder): void {
+    if (type === 'start') this.#owed.ready += 1;
+    else if (type === 'open') this.#owed.opened += 1;
+    else if (type === 'stop') this.#owed.suspended += 1;
+  }
+
+  /** Takes a report off; what is wrong with one that is not owed. */
+  take(type: WorkerReport['type']): string | undefined {
+    if (type === 'heartbeat' || type === 'failed') return undefined;
+    const owed: Exclude<Owed, 'not-opened'> = type === 'not-opened' ? 'opened' : type;
+    if (this.#owed[owed] === 0) return `type: expected no "${type}" that was not asked for`;
+    this.#owed[owed] -= 1;
+    return undefined;
+  }
+}

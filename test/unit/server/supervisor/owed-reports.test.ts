@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import type { WorkerOrder } from '../../../../src/server/supervisor/messages.ts';
+import { OwedReports } from '../../../../src/server/supervisor/owed-reports.ts';
+import type { WorkerReport } from '../../../../src/server/supervisor/reports.ts';
+
+const start = { type: 'start' } as WorkerOrder;
+const open: WorkerOrder = { type: 'open', listeners: [] };
+const stop: WorkerOrder = { type: 'stop', graceMs: 0 };
+
+/** Orders and reports in turn; the positions of the reports that are not owed. */
+function notOwed(turns: readonly (WorkerOrder | WorkerReport['type'])[]): readonly number[] {
+  const owed = new OwedReports();
+  return turns.flatMap((turn, index) => {
+    if (typeof turn === 'string') return owed.take(turn) === undefined ? [] : [index];
+    owed.ordered(turn);
+    return [];
+  });
+}
+
+test('each report is owed once for what asked for it', () => {
+  expect(notOwed(['loaded', start, 'ready', open, 'opened', open, 'not-opened', stop, 'suspended'])).toEqual([]);
+  expect(notOwed([open, open, 'opened', 'opened', stop, stop, 'suspended', 'suspended'])).toEqual([]);
+  expect(notOwed(['loaded', 'loaded', 'ready', start, 'ready', 'ready'])).toEqual([1, 2, 5]);
+  expect(notOwed(['opened', open, 'not-opened', 'not-opened', 'opened', 'suspended'])).toEqual([0, 3, 4, 5]);
+});
+
+test('heartbeats and failures come as they like', () => {
+  expect(notOwed(['heartbeat', 'heartbeat', 'failed', 'failed'])).toEqual([]);
+});
+
+test('what is wrong is said', () => {
+  expect(new OwedReports().take('not-opened')).toBe('type: expected no "not-opened" that was not asked for');
+});
