@@ -7,7 +7,7 @@
  */
 
 /** Where a client comes from. A UNIX client has an empty address and port 0. */
-export interface Endpoint {
+export interface PeerAddress {
   readonly family: 'ipv4' | 'ipv6' | 'unix';
   /** As text; an IPv4-mapped IPv6 address is given as the IPv4 address. */
   readonly address: string;
@@ -36,7 +36,7 @@ export interface Log {
 }
 
 /** What the daemon lends to a service. */
-export interface Host {
+export interface ServiceContext {
   /** The wall clock. Answers depend on it; limits never do. */
   now(): Date;
   /** False while the wall clock stands before the release of this build, so cannot be right. */
@@ -53,7 +53,7 @@ export interface Host {
 
 /** One connected client. What is written must not change afterwards: the transport may still hold it. */
 export interface Client {
-  readonly peer: Endpoint;
+  readonly peer: PeerAddress;
   /**
    * Sends bytes. While the client is slow to take them, reading from it pauses by itself. Does nothing once the client
    * has ended.
@@ -134,7 +134,7 @@ export interface ServiceModule<Options = Record<string, never>> {
   readonly maxAmplification?: number;
   readonly options: OptionsSchema<Options>;
   /** Reads and checks what the options name; throws `ConfigError`. `check` calls it too. */
-  create(options: Options, host: Host): Service | Promise<Service>;
+  create(options: Options, context: ServiceContext): Service | Promise<Service>;
 }
 
 /** What a service throws from `create` when a file or an option is wrong. */

@@ -3,7 +3,7 @@
  * NAT or a load balancer these are not the client's own.
  *
  * @typedef {{ format: 'text' | 'json' }} Options
- * @typedef {import('smallservd').Endpoint} Endpoint
+ * @typedef {import('smallservd').PeerAddress} PeerAddress
  */
 
 /** @type {import('smallservd').ServiceModule<Options>} */
@@ -23,12 +23,12 @@ const whatismyip = {
 
 export default whatismyip;
 
-/** @param {Endpoint} peer */
+/** @param {PeerAddress} peer */
 function toJson({ family, address, port }) {
   return JSON.stringify(family === 'unix' ? { family } : { family, address, port });
 }
 
-/** @param {Endpoint} peer */
+/** @param {PeerAddress} peer */
 function toText({ family, address, port }) {
   if (family === 'unix') return 'unix';
   return family === 'ipv6' ? `[${address}]:${port}` : `${address}:${port}`;

@@ -26,7 +26,7 @@ export async function discardDatagrams(target: Target, source: Readable, options
   const { datagramBytes = defaultDatagramBytes } = options;
   assertWithin('the size of a datagram', datagramBytes, 1, largestDatagramBytes);
   const patient = withDefaults(options);
-  const addresses = await resolveHost(target.host, options.family ?? 'ip', patient);
+  const addresses = await resolveHost(target.host, options.family ?? 'both', patient);
   const meter = new Meter(options.clock);
   const stopReport = meter.report(options);
   let line: Line | undefined;

@@ -133,7 +133,7 @@ async function readMessages(connection: Connection, run: Run, sizeBytes: number)
 
 async function pingOverUdp(host: string, settings: Settings): Promise<EchoPingResult> {
   const target = parseTarget(host, 'udp', 'echo');
-  const addresses = await resolveHost(target.host, settings.family ?? 'ip', settings);
+  const addresses = await resolveHost(target.host, settings.family ?? 'both', settings);
   return firstToTake(addresses, async (address) => pingAddress(address, target.port, settings));
 }
 

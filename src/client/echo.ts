@@ -199,7 +199,7 @@ async function echoOverUdp(
   deliver: Deliver,
   settings: Settings,
 ): Promise<Echoed> {
-  const { sizeBytes = 512, signal, family = 'ip' } = settings;
+  const { sizeBytes = 512, signal, family = 'both' } = settings;
   assertWithin('the size of a datagram', sizeBytes, 1, largestDatagramBytes);
   const addresses = await resolveHost(target.host, family, settings);
   const pieces = cut(input, sizeBytes)[Symbol.asyncIterator]();

@@ -1,7 +1,7 @@
 import type { IpAddress } from '../address/ip-address.ts';
 
 /** Which ICMP: RFC 792 over IPv4, RFC 4443 over IPv6. */
-export type IpVersion = 4 | 6;
+export type IpVersion = 'ipv4' | 'ipv6';
 
 /** The identifier and the sequence number are of 16 bits. */
 export interface EchoRequest {
@@ -32,8 +32,8 @@ export interface EchoError {
 /** Of an echo request and its reply; the data follow. */
 export const icmpHeaderBytes = 8;
 const ipv6HeaderBytes = 40;
-const requestType = { 4: 8, 6: 128 } as const;
-const replyType = { 4: 0, 6: 129 } as const;
+const requestType = { ipv4: 8, ipv6: 128 } as const;
+const replyType = { ipv4: 0, ipv6: 129 } as const;
 const icmpProtocol = { 4: 1, 6: 58 } as const;
 /** The next header of an IPv6 fragment, and the length of that header (RFC 8200 section 4.5). */
 const fragment = { protocol: 44, bytes: 8 } as const;
@@ -62,7 +62,7 @@ export function encodeEchoRequest(version: IpVersion, { identifier, sequence, da
   bytes.writeUInt16BE(identifier, 4);
   bytes.writeUInt16BE(sequence, 6);
   bytes.set(data, icmpHeaderBytes);
-  if (version === 4) bytes.writeUInt16BE(checksum(bytes), 2);
+  if (version === 'ipv4') bytes.writeUInt16BE(checksum(bytes), 2);
   return bytes;
 }
 
@@ -73,18 +73,18 @@ export function encodeEchoRequest(version: IpVersion, { identifier, sequence, da
  */
 export function decodeIcmp(version: IpVersion, packet: Uint8Array): EchoReply | EchoError | undefined {
   const bytes = Buffer.from(packet.buffer, packet.byteOffset, packet.length);
-  const start = version === 4 ? ipv4HeaderBytes(bytes) : 0;
+  const start = version === 'ipv4' ? ipv4HeaderBytes(bytes) : 0;
   if (start === undefined || bytes.length < start + icmpHeaderBytes) return undefined;
   const message = bytes.subarray(start);
   // Of IPv6's the addresses are a part, which only the kernel knows.
-  const isIntact = version === 6 || checksum(message) === 0;
+  const isIntact = version === 'ipv6' || checksum(message) === 0;
   if (message[0] === replyType[version] && message[1] === 0) {
-    const ttl = version === 4 ? bytes[8] : undefined;
+    const ttl = version === 'ipv4' ? bytes[8] : undefined;
     return { kind: 'reply', ...numbersOf(message), data: message.subarray(icmpHeaderBytes), ttl, isIntact };
   }
-  const reason = version === 4 ? reasonOf4(message) : reasonOf6(message);
+  const reason = version === 'ipv4' ? reasonOf4(message) : reasonOf6(message);
   const quoted = message.subarray(icmpHeaderBytes);
-  const request = version === 4 ? quotedRequest4(quoted) : quotedRequest6(quoted);
+  const request = version === 'ipv4' ? quotedRequest4(quoted) : quotedRequest6(quoted);
   if (reason === undefined || request === undefined || !isIntact) return undefined;
   return { kind: 'error', reason, ...request };
 }
@@ -107,7 +107,7 @@ function quotedRequest4(quoted: Buffer): QuotedRequest | undefined {
   const start = ipv4HeaderBytes(quoted);
   if (start === undefined || quoted.length < start + icmpHeaderBytes) return undefined;
   const isFirstFragment = (quoted.readUInt16BE(6) & 0x1fff) === 0;
-  if (!isFirstFragment || quoted[9] !== icmpProtocol[4] || quoted[start] !== requestType[4]) return undefined;
+  if (!isFirstFragment || quoted[9] !== icmpProtocol[4] || quoted[start] !== requestType.ipv4) return undefined;
   const destination = { w0: 0, w1: 0, w2: 0xffff, w3: quoted.readUInt32BE(16) };
   return { destination, ...numbersOf(quoted.subarray(start)) };
 }
@@ -118,7 +118,7 @@ function quotedRequest6(quoted: Buffer): QuotedRequest | undefined {
   if (quoted.length < start + icmpHeaderBytes || (quoted[0] ?? 0) >>> 4 !== 6) return undefined;
   if (isFragment && quoted.readUInt16BE(ipv6HeaderBytes + 2) >>> 3 !== 0) return undefined;
   const protocol = quoted[isFragment ? ipv6HeaderBytes : 6];
-  if (protocol !== icmpProtocol[6] || quoted[start] !== requestType[6]) return undefined;
+  if (protocol !== icmpProtocol[6] || quoted[start] !== requestType.ipv6) return undefined;
   const word = (index: number): number => quoted.readUInt32BE(24 + 4 * index);
   return {
     destination: { w0: word(0), w1: word(1), w2: word(2), w3: word(3) },

@@ -32,7 +32,7 @@ export type { ClientOptions, EitherProtocolOptions } from './options.ts';
 export { type PingErrors, type PingEvent, type PingOptions, type PingResult, ping } from './ping.ts';
 export { qotd } from './qotd.ts';
 export { resolve } from './resolve.ts';
-export type { RoundTripSummary, RoundTripTimes } from './round-trips.ts';
+export type { RoundTripSummary } from './round-trips.ts';
 export { systat } from './systat.ts';
 export type { Text } from './text.ts';
 export { type Time, time } from './time.ts';

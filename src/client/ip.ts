@@ -5,7 +5,7 @@ import { SmallservdError } from '../errors.ts';
 export interface IpAnswer {
   /** The normal form: a dotted quad, or RFC 5952; with its zone, if it has one. */
   readonly address: string;
-  readonly family: 'IPv4' | 'IPv6';
+  readonly family: 'ipv4' | 'ipv6';
   readonly kind: AddressKind | 'v4-mapped';
   /** The IPv4 address that a v4-mapped one stands for (RFC 4291 section 2.5.5.2). */
   readonly mapped?: { readonly address: string; readonly kind: AddressKind };
@@ -16,7 +16,7 @@ export async function ip(text: string): Promise<IpAnswer> {
   const parsed = parseAddress(text);
   if (parsed === undefined) throw invalidAddress(text);
   const { address, zone, family } = parsed;
-  if (family === 'IPv4') return { address: formatIp(address), family, kind: kindOf(address) };
+  if (family === 'ipv4') return { address: formatIp(address), family, kind: kindOf(address) };
   const normal = zone === '' ? formatIpv6(address) : `${formatIpv6(address)}%${zone}`;
   if (!isIpv4(address)) return { address: normal, family, kind: kindOf(address) };
   const mapped = { address: formatIp(address), kind: kindOf(address) };
@@ -28,7 +28,7 @@ export interface ParsedAddress {
   /** Empty: none. */
   readonly zone: string;
   /** Of the text: a v4-mapped address is IPv6. */
-  readonly family: 'IPv4' | 'IPv6';
+  readonly family: 'ipv4' | 'ipv6';
 }
 
 /** Undefined: not an address. */
@@ -38,7 +38,7 @@ export function parseAddress(text: string): ParsedAddress | undefined {
   const address = parseIp(text);
   // A zone is the name or number of an interface (RFC 4007 section 11.2).
   if (address === undefined || !/^[\w.-]{0,15}$/.test(zone)) return undefined;
-  return { address, zone, family: literal.includes(':') ? 'IPv6' : 'IPv4' };
+  return { address, zone, family: literal.includes(':') ? 'ipv6' : 'ipv4' };
 }
 
 export function invalidAddress(text: string): SmallservdError {

@@ -5,6 +5,8 @@ export interface LatencySummary {
   readonly count: number;
   readonly minMs: number;
   readonly meanMs: number;
+  /** The standard deviation. */
+  readonly deviationMs: number;
   readonly p50Ms: number;
   readonly p90Ms: number;
   readonly p99Ms: number;
@@ -38,6 +40,7 @@ export class Latency {
   readonly #counts = new Float64Array(boundsMs.length + 1);
   #count = 0;
   #sumMs = 0;
+  #sumOfSquares = 0;
   #minMs = Infinity;
   #maxMs = 0;
 
@@ -48,6 +51,7 @@ export class Latency {
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
     this.#count += 1;
     this.#sumMs += ms;
+    this.#sumOfSquares += ms * ms;
     if (ms < this.#minMs) this.#minMs = ms;
     if (ms > this.#maxMs) this.#maxMs = ms;
   }
@@ -66,10 +70,12 @@ export class Latency {
   /** Undefined where nothing was recorded. */
   summary(): LatencySummary | undefined {
     if (this.#count === 0) return undefined;
+    const meanMs = this.#sumMs / this.#count;
     return {
       count: this.#count,
       minMs: this.#minMs,
-      meanMs: this.#sumMs / this.#count,
+      meanMs,
+      deviationMs: Math.sqrt(Math.max(0, this.#sumOfSquares / this.#count - meanMs * meanMs)),
       p50Ms: this.percentileMs(50),
       p90Ms: this.percentileMs(90),
       p99Ms: this.percentileMs(99),

@@ -279,13 +279,13 @@ async function prepareDatagrams(target: Target, { service, size }: LoadPlan, opt
 
   /** Discard never answers. */
   async function firstAddress(): Promise<LoadPeer['address']> {
-    const [address] = await resolveHost(target.host, options.family ?? 'ip', patient);
+    const [address] = await resolveHost(target.host, options.family ?? 'both', patient);
     return address as LoadPeer['address'];
   }
 
   async function answeringAddress(): Promise<LoadPeer['address']> {
     const { address } = (await ask(target, () => payload, { ...patient, family: options.family })).peer;
-    return { address, family: address.includes(':') ? 6 : 4 };
+    return { address, family: address.includes(':') ? 'ipv6' : 'ipv4' };
   }
 }
 

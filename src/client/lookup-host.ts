@@ -10,7 +10,7 @@ import { type ClientOptions, withDefaults } from './options.ts';
  * `ARGUMENT_INVALID` and `HOST_NOT_FOUND`.
  */
 export async function lookupHost(host: string, options: ClientOptions = {}): Promise<readonly HostAddress[]> {
-  const found = await resolveHost(parseHost(host), options.family ?? 'ip', withDefaults(options));
+  const found = await resolveHost(parseHost(host), options.family ?? 'both', withDefaults(options));
   return found.map(normalForm);
 }
 
@@ -19,7 +19,7 @@ export async function lookupHost(host: string, options: ClientOptions = {}): Pro
  * address, and `HOST_NOT_FOUND`.
  */
 export async function lookupCanonicalName(host: string, options: ClientOptions = {}): Promise<string> {
-  return canonicalName(parseName(host), options.family ?? 'ip', withDefaults(options));
+  return canonicalName(parseName(host), options.family ?? 'both', withDefaults(options));
 }
 
 function parseName(text: string): string {
@@ -30,6 +30,6 @@ function parseName(text: string): string {
 
 /** A literal comes back from the system as it was written. */
 function normalForm({ address, family }: HostAddress): HostAddress {
-  const ip = family === 6 ? parseIp(address) : undefined;
+  const ip = family === 'ipv6' ? parseIp(address) : undefined;
   return ip === undefined || address.includes('%') ? { address, family } : { address: formatIpv6(ip), family };
 }

@@ -6,7 +6,7 @@ import { invalidAddress, parseAddress } from './ip.ts';
 /** An address, its mask, and the network that the mask cuts out. All addresses are in their normal form. */
 export interface MaskAnswer {
   readonly address: string;
-  readonly family: 'IPv4' | 'IPv6';
+  readonly family: 'ipv4' | 'ipv6';
   /** The class that gave the mask, where the arguments gave none (RFC 791 section 3.2). */
   readonly class?: 'A' | 'B' | 'C';
   /** `255.255.255.0`; for IPv6 `ffff:ffff:ffff:ffff::`. */
@@ -34,8 +34,8 @@ export async function mask(text: string, separateMask?: string): Promise<MaskAns
   const parsed = parseAddress(addressText);
   if (parsed === undefined || parsed.zone !== '') throw invalidAddress(addressText);
   const { address, family } = parsed;
-  const bits = family === 'IPv4' ? 32 : 128;
-  const format = family === 'IPv4' ? formatIp : formatIpv6;
+  const bits = family === 'ipv4' ? 32 : 128;
+  const format = family === 'ipv4' ? formatIp : formatIpv6;
   if (slash >= 0 && separateMask !== undefined)
     throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(text)} has a mask already: expected no second one`);
   const given = slash < 0 ? separateMask : text.slice(slash + 1);
@@ -69,7 +69,7 @@ function impliedPrefix(address: IpAddress, text: string, bits: AddressBits): Ret
 function parsePrefix(given: string, bits: AddressBits): number {
   if (/^(?:0|[1-9]\d{0,2})$/.test(given) && Number(given) <= bits) return Number(given);
   const parsed = /[.:]/.test(given) ? parseAddress(given) : undefined;
-  const isMask = parsed?.zone === '' && (parsed.family === 'IPv4') === (bits === 32);
+  const isMask = parsed?.zone === '' && (parsed.family === 'ipv4') === (bits === 32);
   const prefix = isMask ? prefixOfMask(parsed.address, bits) : undefined;
   if (prefix !== undefined) return prefix;
   const example = bits === 32 ? '255.255.0.0' : 'ffff::';

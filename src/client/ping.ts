@@ -81,7 +81,7 @@ export async function ping(
   options: PingOptions = {},
   open: OpenIcmpSocket = openIcmpSocket,
 ): Promise<PingResult> {
-  const { family = 'ip', signal } = options;
+  const { family = 'both', signal } = options;
   assertRanges(options);
   const name = parseHost(host);
   const addresses = await resolveHost(name, family, withDefaults(options));

@@ -1,16 +1,4 @@
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
-
-/** Milliseconds. */
-export interface RoundTripTimes {
-  readonly minMs: number;
-  readonly avgMs: number;
-  readonly maxMs: number;
-  /** The standard deviation. */
-  readonly deviationMs: number;
-  readonly p50Ms: number;
-  readonly p90Ms: number;
-  readonly p99Ms: number;
-}
+import { Latency, type LatencySummary } from './latency.ts';
 
 /** What became of the requests. */
 export interface RoundTripSummary {
@@ -27,7 +15,7 @@ export interface RoundTripSummary {
   /** Answers with other bytes than were sent. */
   readonly corrupted: number;
   /** Undefined where nothing was received. */
-  readonly times: RoundTripTimes | undefined;
+  readonly times: LatencySummary | undefined;
 }
 
 /**
@@ -38,19 +26,13 @@ const remembered = 65_536;
 /** Keeps account of requests, numbered from 0 one after the other, and of what came back. */
 export class RoundTrips {
   readonly #sentAtMs = new Map<number, number>();
-  /** Microseconds; 0 is no value of it, so each is one higher. */
-  readonly #histogram: RecordableHistogram = createHistogram();
+  readonly #latency = new Latency();
   readonly #answered = new Set<number>();
   #sent = 0;
-  #received = 0;
   #highest = -1;
   #duplicates = 0;
   #reordered = 0;
   #corrupted = 0;
-  #sumMs = 0;
-  #sumOfSquares = 0;
-  #minMs = Infinity;
-  #maxMs = 0;
 
   /** `atMs` on the monotonic clock. */
   sent(sequence: number, atMs: number): void {
@@ -72,14 +54,9 @@ export class RoundTrips {
       return { rttMs, isDuplicate: true };
     }
     this.#answered.add(sequence);
-    this.#received += 1;
     if (sequence < this.#highest) this.#reordered += 1;
     else this.#highest = sequence;
-    this.#histogram.record(Math.round(rttMs * 1000) + 1);
-    this.#sumMs += rttMs;
-    this.#sumOfSquares += rttMs * rttMs;
-    this.#minMs = Math.min(this.#minMs, rttMs);
-    this.#maxMs = Math.max(this.#maxMs, rttMs);
+    this.#latency.record(rttMs);
     return { rttMs, isDuplicate: false };
   }
 
@@ -94,7 +71,7 @@ export class RoundTrips {
 
   summary(): RoundTripSummary {
     const sent = this.#sent;
-    const received = this.#received;
+    const received = this.#latency.count;
     return {
       sent,
       received,
@@ -103,23 +80,7 @@ export class RoundTrips {
       duplicates: this.#duplicates,
       reordered: this.#reordered,
       corrupted: this.#corrupted,
-      times: received === 0 ? undefined : this.#times(received),
-    };
-  }
-
-  #times(received: number): RoundTripTimes {
-    const avgMs = this.#sumMs / received;
-    const percentile = (percent: number): number =>
-      // The histogram rounds up; no percentile lies beyond what was seen.
-      Math.min(this.#maxMs, Math.max(this.#minMs, (this.#histogram.percentile(percent) - 1) / 1000));
-    return {
-      minMs: this.#minMs,
-      avgMs,
-      maxMs: this.#maxMs,
-      deviationMs: Math.sqrt(Math.max(0, this.#sumOfSquares / received - avgMs * avgMs)),
-      p50Ms: percentile(50),
-      p90Ms: percentile(90),
-      p99Ms: percentile(99),
+      times: this.#latency.summary(),
     };
   }
 }

@@ -2,11 +2,11 @@ import { formatHostPort } from '../address/host-port.ts';
 import type { BudgetedLog } from './budgeted-log.ts';
 import type { LogConfig } from './config/config.ts';
 import { nonZero, type ServiceCounters } from './counters.ts';
-import type { CloseReason, Endpoint } from '../service.ts';
+import type { CloseReason, PeerAddress } from '../service.ts';
 
 /** A stream client by name. */
 export interface NamedClient {
-  readonly peer: Endpoint;
+  readonly peer: PeerAddress;
   /** The user who is a UNIX client, where the kernel tells. */
   readonly uid: number | undefined;
 }

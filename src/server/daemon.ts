@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { systemClock } from '../clock/clock.ts';
 import { loadConfig, readConfigSource } from './config/load.ts';
-import { hostServices } from './service-context.ts';
+import { prepareServices } from './service-context.ts';
 import { InProcessDaemon } from './in-process-daemon.ts';
 import { createLog, type LineWriter } from './log.ts';
 import type { RunningListener } from './running-daemon.ts';
@@ -44,7 +44,7 @@ export async function startDaemon(config: object | string, options: DaemonOption
     options.log ?? { write() {} },
   );
   const plan = await planListeners(loaded.config, new Map(), socketAccessFor(null));
-  const services = await hostServices(loaded, systemClock, Math.random, log, 1);
+  const services = await prepareServices(loaded, systemClock, Math.random, log, 1);
   const daemon = new InProcessDaemon({
     config: loaded.config,
     services,

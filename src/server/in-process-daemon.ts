@@ -3,7 +3,7 @@ import type { Clock } from '../clock/clock.ts';
 import type { Config } from './config/config.ts';
 import { SmallservdError } from '../errors.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import type { HostedService } from './service-context.ts';
+import type { PreparedService } from './service-context.ts';
 import { Lifecycle, type OpenedListener } from './lifecycle.ts';
 import { HealthMeter } from './process-health.ts';
 import type { DaemonReport, RunningDaemon, RunningListener } from './running-daemon.ts';
@@ -14,7 +14,7 @@ import { SocketFiles } from './transport/unix-socket.ts';
 
 export interface InProcessOptions {
   readonly config: Config;
-  readonly services: ReadonlyMap<string, HostedService>;
+  readonly services: ReadonlyMap<string, PreparedService>;
   readonly plan: readonly PlannedListener[];
   readonly clock: Clock;
   readonly random: () => number;

@@ -12,7 +12,7 @@ import { Admission, type SourceCount } from './guard/admission.ts';
 import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
 import { DatagramGuard } from './guard/datagram-guard.ts';
 import { shareOf } from './guard/share.ts';
-import type { HostedService } from './service-context.ts';
+import type { PreparedService } from './service-context.ts';
 import { readOpenFiles } from '../open-files.ts';
 import type { Log } from '../service.ts';
 import { BroadcastAddresses } from './transport/broadcast-addresses.ts';
@@ -31,7 +31,7 @@ export interface OpenedListener {
 
 export interface LifecycleOptions {
   readonly config: Config;
-  readonly services: ReadonlyMap<string, HostedService>;
+  readonly services: ReadonlyMap<string, PreparedService>;
   /** How many processes share the stream limits; each enforces its part. */
   readonly processes: number;
   readonly clock: Clock;
@@ -49,7 +49,7 @@ const interfacesPeriodMs = 60_000;
 const reviewPeriodMs = 1000;
 
 /** All that one service has in this process. */
-interface Served extends HostedService {
+interface Served extends PreparedService {
   readonly config: ServiceConfig;
   readonly counters: ServiceCounters;
   readonly connectionLog: ConnectionLog;
@@ -116,7 +116,7 @@ export class Lifecycle {
     try {
       if (!this.#started) {
         this.#started = true;
-        await Promise.all([...this.#served.values()].map(({ host }) => host.start()));
+        await Promise.all([...this.#served.values()].map(({ context }) => context.start()));
       }
       for (const planned of plan)
         opened.push({ planned, bound: before.get(planned.id) ?? (await this.#open(planned)) });
@@ -160,8 +160,8 @@ export class Lifecycle {
     this.#closed = true;
     for (const cancel of this.#cancels) cancel();
     this.#summarise();
-    for (const [name, { service, host }] of this.#served) {
-      host.stop();
+    for (const [name, { service, context }] of this.#served) {
+      context.stop();
       try {
         service.close?.();
       } catch (error) {
@@ -264,7 +264,11 @@ export class Lifecycle {
     });
   }
 
-  #guards(config: ServiceConfig, log: BudgetedLog, broadcasts: BroadcastAddresses): Omit<Served, keyof HostedService> {
+  #guards(
+    config: ServiceConfig,
+    log: BudgetedLog,
+    broadcasts: BroadcastAddresses,
+  ): Omit<Served, keyof PreparedService> {
     const { random, processes } = this.#options;
     const { access } = config;
     const counters = newServiceCounters();

@@ -4,16 +4,16 @@ import { clockIsSet } from '../clock/release.ts';
 import { createServices } from './config/create-services.ts';
 import type { LoadedConfig } from './config/loaded-config.ts';
 import type { Logger } from 'pino';
-import type { Host, Log, Service } from '../service.ts';
+import type { ServiceContext, Log, Service } from '../service.ts';
 
 /** How long the start waits for the first run of the periodic tasks. */
 const firstRunMs = 5000;
 
 /**
- * A service's host, and the periodic tasks that the service asked for: none runs before `start`, none begins after
+ * A service's context, and the periodic tasks that the service asked for: none runs before `start`, none begins after
  * `stop`.
  */
-export class ServiceHost implements Host {
+export class TaskContext implements ServiceContext {
   readonly log: Log;
   readonly #clock: Clock;
   readonly #random: () => number;
@@ -82,36 +82,36 @@ export class ServiceHost implements Host {
   }
 }
 
-/** A service with its host: what the config made of one instance. */
-export interface HostedService {
+/** A service with its context: what the config made of one instance. */
+export interface PreparedService {
   readonly service: Service;
-  readonly host: ServiceHost;
+  readonly context: TaskContext;
   /** The host's log: all that is written about this service goes through it. */
   readonly log: BudgetedLog;
 }
 
 /**
- * Creates the services of a config, each with a host of its own. `processes`: how many serve them. Throws what
+ * Creates the services of a config, each with a context of its own. `processes`: how many serve them. Throws what
  * `createServices` throws.
  */
-export async function hostServices(
+export async function prepareServices(
   loaded: LoadedConfig,
   clock: Clock,
   random: () => number,
   log: Logger,
   processes: number,
-): Promise<ReadonlyMap<string, HostedService>> {
-  const hosts = new Map<string, Omit<HostedService, 'service'>>();
+): Promise<ReadonlyMap<string, PreparedService>> {
+  const contexts = new Map<string, Omit<PreparedService, 'service'>>();
   const services = await createServices(loaded, ({ name }) => {
     const budgeted = new BudgetedLog(log.child({ service: name }), clock, processes);
-    const host = new ServiceHost(clock, random, budgeted);
-    hosts.set(name, { host, log: budgeted });
-    return host;
+    const context = new TaskContext(clock, random, budgeted);
+    contexts.set(name, { context, log: budgeted });
+    return context;
   });
-  const hosted = new Map<string, HostedService>();
+  const prepared = new Map<string, PreparedService>();
   for (const [name, service] of services) {
-    const host = hosts.get(name);
-    if (host !== undefined) hosted.set(name, { service, ...host });
+    const context = contexts.get(name);
+    if (context !== undefined) prepared.set(name, { service, ...context });
   }
-  return hosted;
+  return prepared;
 }

@@ -18,7 +18,7 @@ export const chargen: ServiceModule = {
   udpHazard: 'it answers a small datagram with up to 512 bytes, at any address that a sender forges',
   maxAmplification: 1,
   options: {},
-  create: (_options, host) => ({
+  create: (_options, context) => ({
     stream(client) {
       client.write(block);
       return {
@@ -28,7 +28,7 @@ export const chargen: ServiceModule = {
     },
     datagram(_request, limit) {
       if (limit < 0) return undefined;
-      const length = Math.floor(host.random() * (Math.min(maxDatagram, limit) + 1));
+      const length = Math.floor(context.random() * (Math.min(maxDatagram, limit) + 1));
       return pattern.subarray(0, length);
     },
   }),

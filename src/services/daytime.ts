@@ -28,18 +28,18 @@ export const daytime: ServiceModule<DaytimeOptions> = {
       default: null,
     },
   },
-  create({ format, zone: zoneName }, host) {
+  create({ format, zone: zoneName }, context) {
     const zone = loadTimeZone(format === 'nist' ? 'UTC' : zoneName);
     const write = formats[format];
     let cachedSecond = Number.NaN;
     let cachedLine = Buffer.alloc(0);
 
     function line(): Uint8Array {
-      const nowMs = host.now().getTime();
+      const nowMs = context.now().getTime();
       const second = Math.floor(nowMs / 1000);
       if (second !== cachedSecond) {
         // A new buffer each second: a transport may still hold the last one.
-        cachedLine = Buffer.from(`${write(zone.at(nowMs), host.clockIsSet())}\r\n`, 'latin1');
+        cachedLine = Buffer.from(`${write(zone.at(nowMs), context.clockIsSet())}\r\n`, 'latin1');
         cachedSecond = second;
       }
       return cachedLine;

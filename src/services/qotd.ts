@@ -32,19 +32,19 @@ export const qotd: ServiceModule<QotdOptions> = {
       default: 'random',
     },
   },
-  async create({ file, choice }, host) {
+  async create({ file, choice }, context) {
     const quotations = file === null ? builtInQuotations : parseQuotations(await readText(file), file);
     const byLength = quotations.toSorted((one, other) => one.length - other.length);
 
     function ofTheDay(limit: number): Uint8Array | undefined {
-      const day = Math.floor(host.now().getTime() / dayMs);
+      const day = Math.floor(context.now().getTime() / dayMs);
       const quotation = quotations.at(day % quotations.length);
       return quotation !== undefined && quotation.length <= limit ? quotation : undefined;
     }
 
     function any(limit: number): Uint8Array | undefined {
       const fitting = countFitting(byLength, limit);
-      return fitting === 0 ? undefined : byLength[Math.floor(host.random() * fitting)];
+      return fitting === 0 ? undefined : byLength[Math.floor(context.random() * fitting)];
     }
 
     const choose = choice === 'daily' ? ofTheDay : any;

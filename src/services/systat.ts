@@ -1,4 +1,4 @@
-import { ConfigError, type Host, type Service, type ServiceModule } from '../service.ts';
+import { ConfigError, type ServiceContext, type Service, type ServiceModule } from '../service.ts';
 import { listUsers } from './who.ts';
 
 export type SystatOptions = {
@@ -24,11 +24,15 @@ export const systat: ServiceModule<SystatOptions> = {
     },
     text: { doc: 'The text that is shown where show is text.', format: 'string', default: null },
   },
-  create: (options, host) => createSystat(options, host, listUsers),
+  create: (options, context) => createSystat(options, context, listUsers),
 };
 
 /** The service; `list` gives the login names, and runs in the background only. */
-export function createSystat(options: SystatOptions, host: Host, list: () => Promise<readonly string[]>): Service {
+export function createSystat(
+  options: SystatOptions,
+  context: ServiceContext,
+  list: () => Promise<readonly string[]>,
+): Service {
   let lines = options.show === 'text' ? readText(options.text) : showUsers([]);
   let answer = joinLines(lines);
   let failing = false;
@@ -43,12 +47,12 @@ export function createSystat(options: SystatOptions, host: Host, list: () => Pro
       answer = joinLines(lines);
       failing = false;
     } catch (error) {
-      if (!failing) host.log.warn({ error: String(error) }, 'cannot list the users with who: the last list stays');
+      if (!failing) context.log.warn({ error: String(error) }, 'cannot list the users with who: the last list stays');
       failing = true;
     }
   }
 
-  if (options.show !== 'text') host.every(5000, refresh);
+  if (options.show !== 'text') context.every(5000, refresh);
   return {
     stream: (client) => client.end(answer),
     datagram: (_request, limit) => packLines(answer, lines, Math.min(maxDatagram, limit)),

@@ -10,13 +10,13 @@ export const time: ServiceModule = {
   rfc: 868,
   port: 37,
   options: {},
-  create(_options, host) {
+  create(_options, context) {
     let cachedSecond = Number.NaN;
     let cachedWord = Buffer.alloc(0);
 
     function word(): Uint8Array | undefined {
-      if (!host.clockIsSet()) return undefined;
-      const second = Math.floor(host.now().getTime() / 1000);
+      if (!context.clockIsSet()) return undefined;
+      const second = Math.floor(context.now().getTime() / 1000);
       if (second !== cachedSecond) {
         // A new buffer each second: a transport may still hold the last one.
         cachedWord = Buffer.alloc(4);

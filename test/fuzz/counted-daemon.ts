@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest';
 import { systemClock } from '../../src/clock/clock.ts';
 import { loadConfig } from '../../src/server/config/load.ts';
 import type { ServiceCounters } from '../../src/server/counters.ts';
-import { hostServices } from '../../src/server/service-context.ts';
+import { prepareServices } from '../../src/server/service-context.ts';
 import { InProcessDaemon } from '../../src/server/in-process-daemon.ts';
 import { createLog } from '../../src/server/log.ts';
 import { socketAccessFor } from '../../src/server/supervisor/socket-access.ts';
@@ -31,7 +31,7 @@ export async function serveCounted(service: string, keys: object = {}): Promise<
   const log = createLog(loaded.config.log, lines);
   const daemon = new InProcessDaemon({
     config: loaded.config,
-    services: await hostServices(loaded, systemClock, Math.random, log, 1),
+    services: await prepareServices(loaded, systemClock, Math.random, log, 1),
     plan: await planListeners(loaded.config, new Map(), socketAccessFor(null)),
     clock: systemClock,
     random: Math.random,

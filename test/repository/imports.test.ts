@@ -6,6 +6,7 @@ import { importsOf, read, root, sources } from './files.ts';
 const ground = [
   'address',
   'clock',
+  'command-end.ts',
   'errors.ts',
   'exit-codes.ts',
   'kernel',
@@ -32,6 +33,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'client/load': ['client', 'client/dial', ...ground],
   'client/tool': ['client', ...ground],
   clock: [],
+  'command-end.ts': ['errors.ts', 'exit-codes.ts'],
   'errors.ts': ['exit-codes.ts'],
   'exit-codes.ts': [],
   'index.ts': ['errors.ts', 'server', 'service.ts'],

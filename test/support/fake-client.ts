@@ -1,13 +1,13 @@
-import type { Client, CloseReason, Endpoint, Service, StreamHandlers } from '../../src/service.ts';
+import type { Client, CloseReason, PeerAddress, Service, StreamHandlers } from '../../src/service.ts';
 
 /** A client that records what a service sends to it. What it is sent after its end is not recorded, as on the wire. */
 export class FakeClient implements Client {
-  readonly peer: Endpoint;
+  readonly peer: PeerAddress;
   /** A copy of the bytes of each write, made during the call. */
   readonly writes: Buffer[] = [];
   ended = false;
 
-  constructor(peer: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 40_000 }) {
+  constructor(peer: PeerAddress = { family: 'ipv4', address: '192.0.2.1', port: 40_000 }) {
     this.peer = peer;
   }
 

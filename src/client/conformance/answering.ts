@@ -117,7 +117,7 @@ async function expectNoAmplification(context: CheckContext, most: number): Promi
       }),
     ),
   );
-  const isV4 = context.address.family === 4;
+  const isV4 = context.address.family === 'ipv4';
   const measured = seen.map(({ request: { length }, replies }) => {
     const requestBytes = wireSize(length, isV4);
     const replyBytes = replies.reduce((sum, reply) => sum + wireSize(reply.length, isV4), 0);

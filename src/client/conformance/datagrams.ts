@@ -93,6 +93,6 @@ export class Inbox {
 /** One request and the first datagram that comes back; it asks again a few times. Throws `NO_ANSWER`. */
 export async function askFor(context: CheckContext, request: Uint8Array): Promise<Uint8Array> {
   const { address, port, timeoutMs, signal, clock } = context;
-  const family = address.family === 6 ? 'ip6' : 'ip4';
+  const family = address.family === 'ipv6' ? 'ipv6' : 'ipv4';
   return (await ask({ host: address.address, port }, () => request, { timeoutMs, signal, clock, family })).bytes;
 }

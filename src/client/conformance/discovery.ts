@@ -35,7 +35,7 @@ export async function reach(
     if (place.transport === 'tcp') return await connectTo(place, host, addresses, patience);
     if (place.service === 'discard') return await sendTo(place, addresses, patience);
     const [first] = addresses;
-    const family = addresses.length > 1 ? 'ip' : familyOf(first);
+    const family = addresses.length > 1 ? 'both' : familyOf(first);
     const target = { host, port: place.port };
     const { timeoutMs, signal, clock } = patience;
     const options = { timeoutMs, signal, clock, family } as const;
@@ -53,7 +53,7 @@ async function connectTo(
   addresses: readonly [HostAddress, ...HostAddress[]],
   patience: Patience,
 ): Promise<Reach> {
-  const family = addresses.every((each) => each.family === addresses[0].family) ? familyOf(addresses[0]) : 'ip';
+  const family = addresses.every((each) => each.family === addresses[0].family) ? familyOf(addresses[0]) : 'both';
   const connection = await Connection.open({ host, port }, { ...patience, family });
   connection.destroy();
   return { address: pinned(addresses, connection.peer.address), isSilent: false };
@@ -81,8 +81,8 @@ async function sendTo(
   throw refusal;
 }
 
-function familyOf({ family }: HostAddress): 'ip4' | 'ip6' {
-  return family === 6 ? 'ip6' : 'ip4';
+function familyOf({ family }: HostAddress): 'ipv4' | 'ipv6' {
+  return family === 'ipv6' ? 'ipv6' : 'ipv4';
 }
 
 /** The address with its zone, which a socket does not tell. */

@@ -73,7 +73,7 @@ export async function runChecks(
   const clock = options.clock ?? systemClock;
   const patience: Patience = { timeoutMs, quietMs, signal, clock, dangerousPorts, alone: oneAfterTheOther() };
 
-  const [first, ...others] = await resolveHost(host, options.family ?? 'ip', patience);
+  const [first, ...others] = await resolveHost(host, options.family ?? 'both', patience);
   if (first === undefined) throw new SmallservdError('HOST_NOT_FOUND', `${host} has no address`);
   const groups = groupChecks(checks, options.portOf);
   const reached = await Promise.all(groups.map(async (group) => reach(group, host, [first, ...others], patience)));

@@ -49,7 +49,7 @@ export async function ask(
   options: AskOptions,
 ): Promise<Answer> {
   const { clock = systemClock } = options;
-  const addresses = interleave(await resolveHost(target.host, options.family ?? 'ip', options, options.lookup));
+  const addresses = interleave(await resolveHost(target.host, options.family ?? 'both', options, options.lookup));
   const name = formatHostPort(target.host, target.port);
   let sent = 0;
   let sentMs = 0;

@@ -26,7 +26,7 @@ const attemptDelayMs = 250;
  * `HOST_NOT_FOUND` and `CONNECT_FAILED`.
  */
 export async function connect(target: Target, options: ConnectOptions): Promise<Socket> {
-  const addresses = await resolveHost(target.host, options.family ?? 'ip', options, options.lookup);
+  const addresses = await resolveHost(target.host, options.family ?? 'both', options, options.lookup);
   return race(interleave(addresses), target, options);
 }
 
@@ -56,7 +56,7 @@ async function race(addresses: readonly HostAddress[], target: Target, options: 
 }
 
 function openSocket({ address, family }: HostAddress, port: number, localPort: number | undefined): Socket {
-  const options: TcpSocketConnectOpts = { host: address, port, family, noDelay: true };
+  const options: TcpSocketConnectOpts = { host: address, port, family: family === 'ipv6' ? 6 : 4, noDelay: true };
   const socket = new Socket({ allowHalfOpen: true });
   return socket.connect(localPort === undefined ? options : { ...options, localPort });
 }

@@ -31,7 +31,7 @@ export class DatagramSocket {
     handlers: DatagramHandlers,
     localPort = 0,
   ): Promise<DatagramSocket> {
-    const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', recvBufferSize: 4 * 1024 * 1024 });
+    const socket = createSocket({ type: family === 'ipv6' ? 'udp6' : 'udp4', recvBufferSize: 4 * 1024 * 1024 });
     return new Promise((resolve, reject) => {
       const failed = (cause: Error): void => {
         socket.close();

@@ -41,7 +41,7 @@ export class LoadStream {
     const socket = createConnection({
       host: address.address,
       port,
-      family: address.family,
+      family: address.family === 'ipv6' ? 6 : 4,
       noDelay: true,
       onread: {
         buffer: readBuffer,
@@ -61,7 +61,7 @@ export class LoadStream {
    */
   static async first(target: Target, options: ConnectOptions): Promise<LoadStream> {
     const socket = await connect(target, options);
-    const family = socket.remoteFamily === 'IPv6' ? 6 : 4;
+    const family = socket.remoteFamily === 'IPv6' ? 'ipv6' : 'ipv4';
     return new LoadStream(socket, { address: socket.remoteAddress ?? target.host, family }, nobody);
   }
 

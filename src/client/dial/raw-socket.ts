@@ -92,7 +92,7 @@ export const openIcmpSocket: OpenIcmpSocket = ({ family, ttl, clock = systemCloc
   });
   if (ttl !== undefined) {
     const { SocketLevel: level, SocketOption: option } = raw;
-    if (family === 6) socket.setOption(level.IPPROTO_IPV6, option.IPV6_UNICAST_HOPS, ttl);
+    if (family === 'ipv6') socket.setOption(level.IPPROTO_IPV6, option.IPV6_UNICAST_HOPS, ttl);
     else socket.setOption(level.IPPROTO_IP, option.IP_TTL, ttl);
   }
   const send = async (bytes: Uint8Array, address: string): Promise<number> =>
@@ -121,8 +121,8 @@ function loadPackage(): RawSocketPackage {
 
 function createSocket(raw: RawSocketPackage, family: HostAddress['family']): PackageSocket {
   const { AddressFamily: families, Protocol: protocols } = raw;
-  const addressFamily = family === 6 ? families.IPv6 : families.IPv4;
-  const protocol = family === 6 ? protocols.ICMPv6 : protocols.ICMP;
+  const addressFamily = family === 'ipv6' ? families.IPv6 : families.IPv4;
+  const protocol = family === 'ipv6' ? protocols.ICMPv6 : protocols.ICMP;
   try {
     return raw.createSocket({ addressFamily, protocol, bufferSize: packetBytes });
   } catch (cause) {

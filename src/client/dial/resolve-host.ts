@@ -3,12 +3,12 @@ import { SmallservdError } from '../../errors.ts';
 import { type Patience, waitFor } from './wait.ts';
 
 /** Which addresses are wanted: of either family, or of one. */
-export type Family = 'ip' | 'ip4' | 'ip6';
+export type Family = 'both' | 'ipv4' | 'ipv6';
 
 export interface HostAddress {
   /** Without brackets; an IPv6 address may carry a zone. */
   readonly address: string;
-  readonly family: 4 | 6;
+  readonly family: 'ipv4' | 'ipv6';
 }
 
 /** getaddrinfo(3), as Node calls it: the addresses in the order in which the system prefers them. */
@@ -18,8 +18,8 @@ export type AddressLookup = (
   done: (error: NodeJS.ErrnoException | null, found: readonly { address: string; family: number }[]) => void,
 ) => void;
 
-const familyNumber = { ip: 0, ip4: 4, ip6: 6 } as const;
-const familyWord = { ip: 'address', ip4: 'IPv4 address', ip6: 'IPv6 address' } as const;
+const familyNumber = { both: 0, ipv4: 4, ipv6: 6 } as const;
+const familyWord = { both: 'address', ipv4: 'IPv4 address', ipv6: 'IPv6 address' } as const;
 
 /** All addresses of a host, at least one, each once, in the system's order. Throws `HOST_NOT_FOUND`. */
 export async function resolveHost(
@@ -35,9 +35,9 @@ export async function resolveHost(
       if (error !== null) return reject(notFound(host, family, error));
       // A name may stand on two lines of /etc/hosts.
       const addresses = new Map<string, HostAddress>();
-      for (const each of found) addresses.set(each.address, { ...each, family: each.family === 6 ? 6 : 4 });
+      for (const each of found) addresses.set(each.address, { ...each, family: each.family === 6 ? 'ipv6' : 'ipv4' });
       // A literal comes back as it is, whatever family was asked for.
-      const wanted = [...addresses.values()].filter((each) => family === 'ip' || each.family === familyNumber[family]);
+      const wanted = [...addresses.values()].filter((each) => family === 'both' || each.family === family);
       if (wanted.length === 0) reject(notFound(host, family));
       else resolve(wanted);
     });

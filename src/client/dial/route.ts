@@ -26,14 +26,14 @@ export async function firstWithRoute(host: string, addresses: readonly HostAddre
 
 /** To connect a UDP socket finds the route and no more (udp(7)). */
 async function findRoute({ address, family }: HostAddress): Promise<HostAddress> {
-  const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
+  const socket = createSocket(family === 'ipv6' ? 'udp6' : 'udp4');
   try {
     return await new Promise((resolve, reject) => {
       socket.once('error', reject);
       socket.connect(somePort, address, (error?: Error) => {
         if (error instanceof Error) return reject(error);
         const remote = socket.remoteAddress().address;
-        resolve({ address: remote, family: isIP(remote) === 6 ? 6 : 4 });
+        resolve({ address: remote, family: isIP(remote) === 6 ? 'ipv6' : 'ipv4' });
       });
     });
   } finally {

@@ -8,10 +8,12 @@ export const resolveTool: Tool = {
   summary: 'print one address of a host, the one that the system prefers',
   examples: [
     ['resolve localhost', 'of either family'],
-    ['resolve --family ip6 localhost', 'IPv6, the same as -6'],
+    ['resolve --family ipv6 localhost', 'IPv6, the same as -6'],
   ],
   define(command, terminal, run) {
-    const family = new Option('--family <family>', 'ip for either').choices(['ip', 'ip4', 'ip6']).conflicts(['4', '6']);
+    const family = new Option('--family <family>', 'both, ipv4 or ipv6')
+      .choices(['both', 'ipv4', 'ipv6'])
+      .conflicts(['4', '6']);
     withNetwork(command.argument('<host>', 'a name or an address').addOption(family)).action(
       run(async (host: string, options: NetworkOptions & { readonly family?: ClientOptions['family'] }) => {
         const network = clientOptions(options, terminal);

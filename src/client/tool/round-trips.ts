@@ -11,8 +11,8 @@ export function formatRoundTrips(host: string, summary: RoundTripSummary, elapse
   const loss = `${Number((lossRatio * 100).toFixed(2))}% lost`;
   const lines = [`--- ${host}: ${sent} sent, ${received} received${odd}, ${loss}, ${Math.round(elapsedMs)} ms`];
   if (times !== undefined) {
-    const { minMs, avgMs, maxMs, deviationMs, p50Ms, p90Ms, p99Ms } = times;
-    lines.push(`rtt min/avg/max/mdev = ${row([minMs, avgMs, maxMs, deviationMs])} ms`);
+    const { minMs, meanMs, maxMs, deviationMs, p50Ms, p90Ms, p99Ms } = times;
+    lines.push(`rtt min/avg/max/mdev = ${row([minMs, meanMs, maxMs, deviationMs])} ms`);
     lines.push(`rtt p50/p90/p99 = ${row([p50Ms, p90Ms, p99Ms])} ms`);
   }
   return `${lines.join('\n')}\n`;

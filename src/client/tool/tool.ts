@@ -64,7 +64,7 @@ export function withProtocol(command: Command): Command {
 /** The options as the clients in `src/client` take them. */
 export function clientOptions(options: NetworkOptions, terminal: Terminal): ClientOptions & EitherProtocolOptions {
   return {
-    family: options[4] === true ? 'ip4' : options[6] === true ? 'ip6' : 'ip',
+    family: options[4] === true ? 'ipv4' : options[6] === true ? 'ipv6' : 'both',
     timeoutMs: options.timeout,
     udp: options.udp === true,
     signal: terminal.signal,

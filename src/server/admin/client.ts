@@ -36,7 +36,7 @@ export class AdminClient {
     this.#name = address.text;
     this.#patienceMs = patienceMs;
     if (address.scheme === 'unix') this.#where = { socketPath: address.path };
-    else if (address.scheme === 'tcp') this.#where = { host: hostOf(address), port: address.port };
+    else if (address.scheme === 'tcp') this.#where = { host: contextOf(address), port: address.port };
     else
       throw new SmallservdError(
         'ADMIN_UNKNOWN',
@@ -156,7 +156,7 @@ function isDeeper(value: unknown, levels: number): boolean {
 }
 
 /** All interfaces are reached through loopback. */
-function hostOf({ host, family }: NetworkListenAddress): string {
+function contextOf({ host, family }: NetworkListenAddress): string {
   if (host === '') return family === 'ipv6' ? '::1' : '127.0.0.1';
   if (host === '0.0.0.0') return '127.0.0.1';
   return host === '::' ? '::1' : host;

@@ -2,7 +2,7 @@ import type { DatagramCounters, StreamCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import type { ListenerState, WorkerState } from '../running-daemon.ts';
-import type { LastReload, ServiceStatus, Snapshot } from './snapshot.ts';
+import type { ReloadResult, ServiceStatus, Snapshot } from './snapshot.ts';
 
 /** Whether a value is of a kind; where it is not, the path of the part that is to blame is added to `faults`. */
 type Guard<Value> = (value: unknown, path: string, faults: string[]) => value is Value;
@@ -103,7 +103,7 @@ export const isSnapshot: Guard<Snapshot> = object<Snapshot>({
     failures: count,
     isRunning: boolean,
     lastSuccessAt: nullable(time),
-    last: nullable(object<LastReload>({ succeeded: boolean, at: time, tookMs: number, errors: list(text) })),
+    last: nullable(object<ReloadResult>({ succeeded: boolean, at: time, tookMs: number, errors: list(text) })),
   }),
   supervisor: health,
   workers: list(

@@ -6,7 +6,7 @@ import type { ListenerState, WorkerState } from '../running-daemon.ts';
 export const endpointName = 'smallservd';
 
 /** How the last attempt to reload went. */
-export interface LastReload {
+export interface ReloadResult {
   readonly succeeded: boolean;
   /** ISO 8601. */
   readonly at: string;
@@ -43,7 +43,7 @@ export interface Snapshot {
     readonly isRunning: boolean;
     /** ISO 8601; null: the config of the start is in use. */
     readonly lastSuccessAt: string | null;
-    readonly last: LastReload | null;
+    readonly last: ReloadResult | null;
   };
   readonly supervisor: { readonly lagMs: number; readonly residentBytes: number; readonly heapBytes: number };
   readonly workers: readonly WorkerState[];

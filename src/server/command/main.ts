@@ -1,5 +1,5 @@
 /** The program smallservd: what the command line says is done. */
-import { CommanderError } from 'commander';
+import { endOf } from '../../command-end.ts';
 import { mustRunApart, runApart } from './apart.ts';
 import { type CheckOptions, check } from './check.ts';
 import { installService } from './install-service.ts';
@@ -24,7 +24,7 @@ const program = daemonProgram({
   complain,
   run: async (options) => {
     // Exits even where a log reader that stalls still holds a line, or a thread waits for a dead file server.
-    exitNow(await run(options).catch(report));
+    exitNow(await run(options).catch((error: unknown) => endOf(error, complain)));
   },
   check: async (options) => {
     if (mustRunApart()) process.exitCode = await runApart(options.config, { print, printError });
@@ -50,7 +50,7 @@ const program = daemonProgram({
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = report(error);
+  process.exitCode = endOf(error, complain);
   // What failed may have left a thread behind that waits for a dead file server.
   if (error instanceof SmallservdError) exitNow(process.exitCode);
 }
@@ -80,16 +80,4 @@ function problemsAsJson(error: unknown, { json }: CheckOptions): string {
   process.exitCode = error.exitCode;
   const problems = error.problems.map(({ where, path, message }) => ({ where, path, message }));
   return `${JSON.stringify({ problems, unreported: error.unreported }, null, 2)}\n`;
-}
-
-/** Says on standard error what went wrong, and returns the exit code for it. */
-function report(error: unknown): number {
-  // Commander has already written its message; help and version end with 0.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.stopped : exitCodes.usage;
-  if (error instanceof SmallservdError) {
-    complain(error.message);
-    return error.exitCode;
-  }
-  complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  return exitCodes.failed;
 }

@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import { type ConfigSource, loadConfig, readConfigSource } from '../config/load.ts';
 import type { LoadedConfig } from '../config/loaded-config.ts';
 import { standardInput } from '../config/source.ts';
-import { ServiceHost } from '../service-context.ts';
+import { TaskContext } from '../service-context.ts';
 import { endWithParent, forbidNewPrivileges } from '../../kernel/privileges.ts';
 import { accountId, assumeIdentity, findIdentity } from '../supervisor/identity.ts';
 import { isApart } from './apart.ts';
@@ -48,7 +48,7 @@ export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
   const source = await readSource(options);
   const loaded = await loadConfig(source, {
     importModules: false,
-    ...(!isRoot() && { trialHost }),
+    ...(!isRoot() && { trialContext }),
     accounts: accountId,
   });
   return { source, loaded, hash: hashOf(loaded) };
@@ -65,7 +65,7 @@ export async function prepareAsUser(options: ConfigOptions): Promise<PreparedCon
   const loaded = await loadConfig(source, {
     importModules: true,
     beforeFiles: becomeUser,
-    trialHost,
+    trialContext,
     accounts: accountId,
   });
   return { source, loaded, hash: hashOf(loaded) };
@@ -88,8 +88,8 @@ function isRoot(): boolean {
   return process.geteuid?.() === 0;
 }
 
-function trialHost(): ServiceHost {
-  return new ServiceHost(systemClock, Math.random, pino({ level: 'silent' }));
+function trialContext(): TaskContext {
+  return new TaskContext(systemClock, Math.random, pino({ level: 'silent' }));
 }
 
 function hashOf({ printed }: LoadedConfig): string {

@@ -3,6 +3,8 @@ import type { Clock } from '../../clock/clock.ts';
 import { configDifferences, formatDifference } from '../config/difference.ts';
 import { standardInput } from '../config/source.ts';
 import { SmallservdError } from '../../errors.ts';
+import type { ReloadResult } from '../admin/snapshot.ts';
+import { needsRestart } from '../supervisor/listener-changes.ts';
 import { findIdentity, type Identity } from '../supervisor/identity.ts';
 import type { RunningListener } from '../running-daemon.ts';
 import { socketAccessFor } from '../supervisor/socket-access.ts';
@@ -11,16 +13,6 @@ import { formatBoundAddress } from '../transport/listener.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
 import { type ConfigOptions, type PreparedConfig, prepare } from './prepare.ts';
 import { logListeners, warnOf } from './announcements.ts';
-
-/** How a reload went. */
-export interface ReloadResult {
-  readonly succeeded: boolean;
-  /** When it ended. */
-  readonly at: Date;
-  readonly tookMs: number;
-  /** What was wrong, a line each. */
-  readonly errors: readonly string[];
-}
 
 export interface ReloaderOptions {
   readonly command: ConfigOptions;
@@ -39,7 +31,8 @@ export class Reloader {
   attempts = 0;
   failures = 0;
   last: ReloadResult | undefined;
-  lastSuccessAt: Date | undefined;
+  /** ISO 8601. */
+  lastSuccessAt: string | undefined;
   readonly #options: ReloaderOptions;
   readonly #supervisor: Supervisor | undefined;
   #current: PreparedConfig;
@@ -92,7 +85,7 @@ export class Reloader {
       log.error({ code: known?.code, errors }, 'reload failed: nothing has changed');
     }
     const tookMs = Math.round(clock.monotonicMs() - startedMs);
-    this.last = { succeeded: errors.length === 0, at: clock.now(), tookMs, errors };
+    this.last = { succeeded: errors.length === 0, at: clock.now().toISOString(), tookMs, errors };
     this.#options.onEnd();
     if (errors.length > 0) return;
     this.lastSuccessAt = this.last.at;
@@ -115,7 +108,8 @@ export class Reloader {
     this.#refuseRestarts(next);
     const identity = await findIdentity(config.user, config.group);
     const plan = await planListeners(config, passed, socketAccessFor(identity));
-    const { added, removed, kept } = supervisor.changes(plan);
+    const changes = supervisor.changes(plan);
+    const { added, removed, kept } = changes;
     const changed = configDifferences(this.#current.loaded.printed, next.loaded.printed);
     log.info(
       {
@@ -127,7 +121,7 @@ export class Reloader {
       'what the new config changes',
     );
     const before = new Set(supervisor.listeners.map(nameOf));
-    await supervisor.reload({ config, source: next.source, plan, identity });
+    await supervisor.reload({ config, source: next.source, plan, identity }, changes);
     this.#current = next;
     this.#options.onReplaced(identity);
     log.level = config.log.level;
@@ -150,13 +144,8 @@ export class Reloader {
       before === after ? [] : [`${key} from ${before} to ${after}`],
     );
     if (config.workers === 0) lines.push('workers to 0');
-    if (lines.length > 0) throw needsRestart(lines);
+    if (lines.length > 0) throw needsRestart(...lines);
   }
-}
-
-function needsRestart(changes: readonly string[]): SmallservdError {
-  const lines = changes.map((change) => `this change needs a restart: ${change}`);
-  return new SmallservdError('RELOAD_NEEDS_RESTART', lines.join('\n'));
 }
 
 function nameOf(listener: RunningListener): string {

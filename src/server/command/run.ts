@@ -6,7 +6,7 @@ import { loadConfig } from '../config/load.ts';
 import { formatExposure } from './exposure-table.ts';
 import { formatListeners } from './listeners-table.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
-import { hostServices } from '../service-context.ts';
+import { prepareServices } from '../service-context.ts';
 import { InProcessDaemon } from '../in-process-daemon.ts';
 import { keepDescriptors } from '../../kernel/descriptors.ts';
 import { forbidNewPrivileges, leaveKeyring } from '../../kernel/privileges.ts';
@@ -157,7 +157,7 @@ async function readyToLaunch(
   process.stdout.write = process.stderr.write.bind(process.stderr);
   if (identity !== null) assumeIdentity(identity);
   const whole = await loadConfig(source, { importModules: true });
-  const services = await hostServices(whole, clock, Math.random, log, 1);
+  const services = await prepareServices(whole, clock, Math.random, log, 1);
   return async () => new InProcessDaemon({ config, services, plan, clock, random: Math.random, log });
 }
 

@@ -72,8 +72,8 @@ export class DaemonSnapshots implements SnapshotSource {
       attempts,
       failures,
       isRunning,
-      lastSuccessAt: lastSuccessAt?.toISOString() ?? null,
-      last: last === undefined ? null : { ...last, at: last.at.toISOString() },
+      lastSuccessAt: lastSuccessAt ?? null,
+      last: last ?? null,
     };
   }
 }

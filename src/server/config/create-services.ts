@@ -1,17 +1,17 @@
 import { SmallservdError } from '../../errors.ts';
-import { ConfigError, type Host, type Service } from '../../service.ts';
+import { ConfigError, type ServiceContext, type Service } from '../../service.ts';
 import type { ServiceConfig } from './config.ts';
 import type { LoadedConfig } from './loaded-config.ts';
 import { Problems } from './problems.ts';
 
 /**
- * Creates the services of a config, by the name of the instance; `hostOf` gives each what the daemon lends it. Throws
+ * Creates the services of a config, by name; `contextOf` gives each what the daemon lends it. Throws
  * `ConfigInvalidError` with all that the services find wrong with their options and files, and `SERVICE_NOT_CREATED`
  * for any other failure; the services that were created are closed then.
  */
 export async function createServices(
   loaded: LoadedConfig,
-  hostOf: (service: ServiceConfig) => Host,
+  contextOf: (service: ServiceConfig) => ServiceContext,
 ): Promise<ReadonlyMap<string, Service>> {
   const created = new Map<string, Service>();
   const problems = new Problems();
@@ -20,7 +20,7 @@ export async function createServices(
       const module = loaded.modules.get(service.name);
       if (module === undefined) continue;
       try {
-        created.set(service.name, await module.create(service.options, hostOf(service)));
+        created.set(service.name, await module.create(service.options, contextOf(service)));
       } catch (error) {
         report(service, error, loaded.place, problems);
       }
@@ -40,13 +40,13 @@ export async function createServices(
 export async function tryServices(
   services: readonly ServiceConfig[],
   modules: LoadedConfig['modules'],
-  hostOf: (service: ServiceConfig) => Host,
+  contextOf: (service: ServiceConfig) => ServiceContext,
   place: LoadedConfig['place'],
   problems: Problems,
 ): Promise<void> {
   for (const service of services) {
     try {
-      const created = await modules.get(service.name)?.create(service.options, hostOf(service));
+      const created = await modules.get(service.name)?.create(service.options, contextOf(service));
       created?.close?.();
     } catch (error) {
       report(service, error, place, problems);

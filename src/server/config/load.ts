@@ -1,4 +1,4 @@
-import type { Host } from '../../service.ts';
+import type { ServiceContext } from '../../service.ts';
 import type { AnyServiceModule } from '../../services/index.ts';
 import type { Config, ServiceConfig } from './config.ts';
 import { tryServices } from './create-services.ts';
@@ -32,7 +32,7 @@ export interface LoadOptions {
    * With it every service whose values are right is created once, to find what is wrong with the files it reads, and
    * closed again: so all that is wrong is reported together.
    */
-  readonly trialHost?: (service: ServiceConfig) => Host;
+  readonly trialContext?: (service: ServiceConfig) => ServiceContext;
   /** With it owners and groups of UNIX sockets are looked up. */
   readonly accounts?: AccountLookup;
 }
@@ -45,7 +45,7 @@ const topSchema = { ...daemonSchema, defaults: commonSchema };
  */
 export async function loadConfig(
   source: ConfigSource,
-  { importModules, beforeFiles, trialHost, accounts }: LoadOptions,
+  { importModules, beforeFiles, trialContext, accounts }: LoadOptions,
 ): Promise<LoadedConfig> {
   const problems = new Problems();
   const context: ReadContext = { directory: source.directory, problems };
@@ -63,12 +63,12 @@ export async function loadConfig(
   const modules = new Map(
     instances.flatMap(({ name, module }) => (module === undefined ? [] : [[name, module] as const])),
   );
-  if (trialHost !== undefined) {
+  if (trialContext !== undefined) {
     const right = read.filter(({ reading }) => reading.wrong.size === 0);
     await tryServices(
       right.map(({ config }) => config),
       modules,
-      trialHost,
+      trialContext,
       place,
       problems,
     );

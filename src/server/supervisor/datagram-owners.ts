@@ -1,11 +1,52 @@
+/** Which slot reads the UDP sockets of a service. */
+type Owners = ReadonlyMap<string, number>;
+
 /**
  * Which worker reads a service's UDP sockets: all of one service's in one worker, so that replies stay in order and its
- * buckets and loop table are exact.
+ * buckets and loop table are exact. Also which of them could not be opened.
  */
-export type DatagramOwners = ReadonlyMap<string, number>;
+export class DatagramOwners {
+  #owners: Owners;
+  readonly #missing = new Set<string>();
+
+  constructor(services: readonly string[], slots: number) {
+    this.#owners = dealOut(services, slots);
+  }
+
+  servicesOf(slot: number): ReadonlySet<string> {
+    return new Set([...this.#owners].filter(([, owner]) => owner === slot).map(([service]) => service));
+  }
+
+  /** Undefined: nobody reads it, or its sockets could not be opened. */
+  readerOf(service: string): number | undefined {
+    return this.#missing.has(service) ? undefined : this.#owners.get(service);
+  }
+
+  /** Notes that a worker could not open sockets; returns the services that are its own: it has no say in others. */
+  noteMissing(slot: number, services: readonly string[]): ReadonlySet<string> {
+    const owned = this.servicesOf(slot);
+    const missing = new Set(services.filter((service) => owned.has(service)));
+    for (const service of missing) this.#missing.add(service);
+    return missing;
+  }
+
+  /** Notes that the sockets of a service are open; true where they were missing. */
+  noteOpen(service: string): boolean {
+    return this.#missing.delete(service);
+  }
+
+  /** Gives what slots without a process have to those that are ready. Returns what each of these gains. */
+  reassign(alive: ReadonlySet<number>, ready: readonly number[]): ReadonlyMap<number, ReadonlySet<string>> {
+    const before = this.#owners;
+    this.#owners = reassign(before, alive, ready);
+    const gained = (slot: number): ReadonlySet<string> =>
+      new Set([...this.servicesOf(slot)].filter((service) => before.get(service) !== slot));
+    return new Map(ready.map((slot) => [slot, gained(slot)]));
+  }
+}
 
 /** Deals services out over the slots, round robin. */
-export function dealOut(services: readonly string[], slots: number): DatagramOwners {
+export function dealOut(services: readonly string[], slots: number): Owners {
   return new Map(services.map((service, index) => [service, index % slots]));
 }
 
@@ -13,7 +54,7 @@ export function dealOut(services: readonly string[], slots: number): DatagramOwn
  * Gives the services of slots that have no process to those that are ready, evenly; while none is ready all stay where
  * they are.
  */
-export function reassign(owners: DatagramOwners, alive: ReadonlySet<number>, ready: readonly number[]): DatagramOwners {
+export function reassign(owners: Owners, alive: ReadonlySet<number>, ready: readonly number[]): Owners {
   if (ready.length === 0) return owners;
   const load = new Map(ready.map((slot) => [slot, 0]));
   for (const slot of owners.values()) if (load.has(slot)) load.set(slot, (load.get(slot) ?? 0) + 1);

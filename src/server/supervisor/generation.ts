@@ -11,7 +11,7 @@ import type { LogSink } from '../log.ts';
 import { unservedError } from '../transport/open-error.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import type { SocketFiles } from '../transport/unix-socket.ts';
-import { type DatagramOwners, dealOut, reassign } from './datagram-owners.ts';
+import { DatagramOwners } from './datagram-owners.ts';
 import type { Identity } from './identity.ts';
 import type { ListenerTable, Selection } from './listener-table.ts';
 import type { WorkerOrder } from './messages.ts';
@@ -26,9 +26,9 @@ import {
   tickPeriodMs,
 } from './restart-policy.ts';
 import type { WorkerState } from '../running-daemon.ts';
-import { WorkerProcess } from './worker-process.ts';
+import type { Worker, WorkerFactory } from './worker-process.ts';
 
-export interface CrewOptions {
+export interface GenerationOptions {
   readonly config: Config;
   readonly source: ConfigSource;
   readonly plan: readonly PlannedListener[];
@@ -38,17 +38,18 @@ export interface CrewOptions {
   /** The number of its first worker in the log. */
   readonly firstWorker: number;
   /**
-   * An older crew serves beside it: a death before all are ready ends this one, and what only one process can hold
-   * comes later.
+   * An older generation serves next to it: a death before all are ready ends this one, and what only one process can
+   * hold comes later.
    */
   readonly isSuccessor: boolean;
+  readonly startWorker: WorkerFactory;
   readonly clock: Clock;
   readonly sink: LogSink;
   readonly log: Logger;
 }
 
-/** What the supervisor hears of its crews. */
-export interface CrewHandlers {
+/** What the supervisor hears of its generations. */
+export interface GenerationHandlers {
   /** UDP ports of the whole daemon: nobody may be answered there. */
   datagramPorts(): readonly number[];
   /** A UDP port is new. */
@@ -73,24 +74,22 @@ const reopenMs = 5000;
 const lastLinesMs = 1000;
 
 /** The workers of one config, kept alive. What to do is decided in restart-policy.ts; here it is done. */
-export class Crew {
+export class Generation {
   /** Resolves when all that can serve do; rejects, with nothing left running, where a listener cannot be opened. */
   readonly ready: Promise<void>;
   readonly ended: Promise<ExitCode>;
   /** Resolves when its workers have closed their listeners, after `stop`. */
   readonly suspended: Promise<void>;
   readonly table: ListenerTable;
-  readonly #options: CrewOptions;
-  readonly #handlers: CrewHandlers;
-  readonly #live = new Map<number, WorkerProcess>();
+  readonly #options: GenerationOptions;
+  readonly #handlers: GenerationHandlers;
+  readonly #live = new Map<number, Worker>();
   /** Workers whose output has not been read to its end. */
   readonly #unread = new Set<Promise<void>>();
-  readonly #notSuspended = new Set<WorkerProcess>();
-  /** Services whose UDP sockets could not be opened when their worker had died. */
-  readonly #missing = new Set<string>();
+  readonly #notSuspended = new Set<Worker>();
   readonly #reports: ReturnType<typeof workerReports>;
   #state: PolicyState;
-  #owners: DatagramOwners;
+  readonly #owners: DatagramOwners;
   #up = false;
   #failure: SmallservdError | undefined;
   #graceMs = 0;
@@ -99,7 +98,7 @@ export class Crew {
   #resolveEnded: (code: ExitCode) => void = () => {};
   #resolveSuspended: () => void = () => {};
 
-  constructor(options: CrewOptions, handlers: CrewHandlers) {
+  constructor(options: GenerationOptions, handlers: GenerationHandlers) {
     this.#options = options;
     this.#handlers = handlers;
     const { config, clock, table } = options;
@@ -119,7 +118,7 @@ export class Crew {
       options.plan,
       topSourcesCount,
     );
-    this.#owners = dealOut(table.datagramServices, config.workers);
+    this.#owners = new DatagramOwners(table.datagramServices, config.workers);
     const [state, effects] = begin(config.workers, clock.monotonicMs(), table.hasInheritedStreams);
     this.#state = state;
     this.#act(effects);
@@ -151,12 +150,11 @@ export class Crew {
   isOpen({ service, target }: PlannedListener): boolean {
     if (this.#state.stopping) return false;
     if (target.transport !== 'udp') return this.#state.slots.some(({ status }) => status === 'ready');
-    const owner = this.#state.slots[this.#owners.get(service) ?? -1];
-    return owner?.status === 'ready' && !this.#missing.has(service);
+    return this.#state.slots[this.#owners.readerOf(service) ?? -1]?.status === 'ready';
   }
 
   /** Those of its workers that live. */
-  get live(): Iterable<WorkerProcess> {
+  get live(): Iterable<Worker> {
     return this.#live.values();
   }
 
@@ -177,9 +175,9 @@ export class Crew {
     for (const worker of this.#live.values()) worker.kill();
   }
 
-  /** Opens what could not be open while an older crew had it. */
+  /** Opens what could not be open while an older generation had it. */
   takeOver(): void {
-    for (const worker of this.#live.values()) this.#openDatagrams(worker, this.#ownedBy(worker.slot), 'late');
+    for (const worker of this.#live.values()) this.#openDatagrams(worker, this.#owners.servicesOf(worker.slot), 'late');
   }
 
   announcePorts(ports: readonly number[]): void {
@@ -203,7 +201,7 @@ export class Crew {
       this.#fail(unservedError(unserved));
       return;
     }
-    // What an older crew has open, too, stays as it is until now.
+    // What an older generation has open, too, stays as it is until now.
     if (this.#options.isSuccessor && !this.#grantSockets()) return;
     this.#up = true;
     this.#resolveReady();
@@ -241,7 +239,7 @@ export class Crew {
   #fork(slot: number): void {
     const { clock, sink, log } = this.#options;
     const { inheritedDatagrams } = this.table;
-    const worker: WorkerProcess = new WorkerProcess(
+    const worker: Worker = this.#options.startWorker(
       {
         slot,
         name: this.#nameOf(slot),
@@ -268,7 +266,7 @@ export class Crew {
     void worker.read.then(() => this.#unread.delete(worker.read));
   }
 
-  #heard(worker: WorkerProcess, report: WorkerReport): void {
+  #heard(worker: Worker, report: WorkerReport): void {
     const { slot, name } = worker;
     switch (report.type) {
       case 'loaded':
@@ -307,26 +305,24 @@ export class Crew {
     }
   }
 
-  #retry(worker: WorkerProcess, services: readonly string[]): void {
-    // Those of other workers are none of its business, and so is one that another worker has opened meanwhile.
-    const owned = this.#ownedBy(worker.slot);
-    const missing = new Set(services.filter((service) => owned.has(service)));
-    for (const service of missing) this.#missing.add(service);
+  /** Those of another worker, or that another one has opened meanwhile, are none of its business. */
+  #retry(worker: Worker, services: readonly string[]): void {
+    const missing = this.#owners.noteMissing(worker.slot, services);
     this.#options.clock.after(reopenMs, () => this.#openDatagrams(worker, missing));
   }
 
-  #readied(worker: WorkerProcess): void {
+  #readied(worker: Worker): void {
     const { slot, name } = worker;
     const isBack = this.#up;
     if (isBack) this.#options.log.info({ worker: name }, 'a worker is back');
     this.#dispatch({ type: 'ready', slot, nowMs: this.#nowMs });
-    if (isBack) this.#openDatagrams(worker, this.#ownedBy(slot));
+    if (isBack) this.#openDatagrams(worker, this.#owners.servicesOf(slot));
     this.#reassign();
   }
 
   #noteOpenAgain(worker: number, opened: readonly Opened[]): void {
     for (const service of new Set(opened.map(({ id }) => this.#options.plan[id]?.service ?? ''))) {
-      if (this.#missing.delete(service)) this.#options.log.info({ worker, service }, 'listening again');
+      if (this.#owners.noteOpen(service)) this.#options.log.info({ worker, service }, 'listening again');
     }
   }
 
@@ -340,7 +336,7 @@ export class Crew {
     if (this.#up || !this.#options.isSuccessor) this.#grantSockets();
   }
 
-  /** Lets the clients of UNIX sockets in. False where that fails: it ends a crew that is not up. */
+  /** Lets the clients of UNIX sockets in. False where that fails: it ends a generation that is not up. */
   #grantSockets(): boolean {
     if (this.#state.stopping) return false;
     try {
@@ -354,7 +350,7 @@ export class Crew {
     }
   }
 
-  #gone(worker: WorkerProcess, code: number | null, signal: string | null): void {
+  #gone(worker: Worker, code: number | null, signal: string | null): void {
     const { slot, name, pid } = worker;
     this.#live.delete(slot);
     this.#notSuspended.delete(worker);
@@ -391,7 +387,7 @@ export class Crew {
       source,
       // Once the daemon is up, a UDP socket that cannot be had is no reason to do without a worker: they come by orders
       // of their own.
-      listeners: this.table.toOpen(this.#up ? new Set() : this.#ownedBy(slot), {
+      listeners: this.table.toOpen(this.#up ? new Set() : this.#owners.servicesOf(slot), {
         streams: true,
         when: isSuccessor && !this.#up ? 'early' : 'any',
       }),
@@ -401,14 +397,10 @@ export class Crew {
     };
   }
 
-  #ownedBy(slot: number): ReadonlySet<string> {
-    return new Set([...this.#owners].filter(([, owner]) => owner === slot).map(([service]) => service));
-  }
-
   /** Has a worker open those of the services' UDP sockets that are still its own. */
-  #openDatagrams(worker: WorkerProcess, services: ReadonlySet<string>, when: Selection['when'] = 'any'): void {
+  #openDatagrams(worker: Worker, services: ReadonlySet<string>, when: Selection['when'] = 'any'): void {
     if (this.#state.stopping || this.#live.get(worker.slot) !== worker) return;
-    const owned = this.#ownedBy(worker.slot);
+    const owned = this.#owners.servicesOf(worker.slot);
     const wanted = new Set([...services].filter((service) => owned.has(service)));
     const listeners = this.table.toOpen(wanted, { streams: false, when });
     if (listeners.length > 0) worker.order({ type: 'open', listeners });
@@ -421,12 +413,9 @@ export class Crew {
     // A slot that is starting keeps its own: it is told to open them when it is ready.
     const alive = new Set(slots.flatMap((slot, index) => (isAlive(slot) ? [index] : [])));
     const ready = slots.flatMap(({ status }, index) => (status === 'ready' ? [index] : []));
-    const before = this.#owners;
-    this.#owners = reassign(before, alive, ready);
-    for (const slot of ready) {
-      const gained = [...this.#ownedBy(slot)].filter((service) => before.get(service) !== slot);
+    for (const [slot, gained] of this.#owners.reassign(alive, ready)) {
       const worker = this.#live.get(slot);
-      if (worker !== undefined) this.#openDatagrams(worker, new Set(gained));
+      if (worker !== undefined) this.#openDatagrams(worker, gained);
     }
   }
 

@@ -86,6 +86,8 @@ function nameOf({ service, text, target }: PlannedListener): string {
   return `${service} ${address}`;
 }
 
-function needsRestart(message: string): SmallservdError {
-  return new SmallservdError('RELOAD_NEEDS_RESTART', `this change needs a restart: ${message}`);
+/** The error for changes that a reload cannot make. */
+export function needsRestart(...changes: readonly string[]): SmallservdError {
+  const lines = changes.map((change) => `this change needs a restart: ${change}`);
+  return new SmallservdError('RELOAD_NEEDS_RESTART', lines.join('\n'));
 }

@@ -15,7 +15,7 @@ const ipv6Only = 1;
 /** Which of a table's listeners a worker is to open. */
 export interface Selection {
   readonly streams: boolean;
-  /** `early`: what can be open beside an older crew's. `late`: the rest. */
+  /** `early`: what can be open beside an older generation's. `late`: the rest. */
   readonly when: 'early' | 'late' | 'any';
 }
 
@@ -25,11 +25,11 @@ export class ListenerTable {
   readonly #bound = new Map<number, BoundAddress>();
   /** Listeners whose chosen port is asked for by number from now on. */
   readonly #pinned = new Set<number>();
-  /** Those that an older crew has open in a way that cannot be shared. */
+  /** Those that an older generation has open in a way that cannot be shared. */
   readonly #late = new Set<number>();
-  /** Where an older crew had bound what this one is to open. */
+  /** Where an older generation had bound what this one is to open. */
   readonly #inherited = new Map<number, BoundAddress>();
-  /** Those that an older crew has open, too. */
+  /** Those that an older generation has open, too. */
   readonly #kept = new Set<number>();
 
   constructor(plan: readonly PlannedListener[]) {

@@ -9,45 +9,48 @@ import type { LogSink } from '../log.ts';
 import { type DaemonReport, mergeSources, type RunningDaemon, type RunningListener } from '../running-daemon.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
-import { Crew, type CrewHandlers } from './generation.ts';
+import { Generation, type GenerationHandlers } from './generation.ts';
 import type { Identity } from './identity.ts';
 import { ListenerTable } from './listener-table.ts';
 import { type ListenerChanges, listenerChanges } from './listener-changes.ts';
+import { type WorkerFactory, WorkerProcess } from './worker-process.ts';
 
-/** What a crew is made of: a config, checked, with its listeners and the user it serves as. */
-export interface CrewPlan {
+/** What a generation is made of: a config, checked, with its listeners and the user it serves as. */
+export interface GenerationPlan {
   readonly config: Config;
   readonly source: ConfigSource;
   readonly plan: readonly PlannedListener[];
   readonly identity: Identity | null;
 }
 
-export interface SupervisorOptions extends CrewPlan {
+export interface SupervisorOptions extends GenerationPlan {
+  /** How workers are made; as processes unless given. */
+  readonly startWorker?: WorkerFactory;
   readonly clock: Clock;
   readonly sink: LogSink;
   readonly log: Logger;
 }
 
-/** So many crews of earlier configs may have clients left; of more the oldest ends early. */
+/** So many generations of earlier configs may have clients left; of more the oldest ends early. */
 const maxDraining = 4;
 
-/** Holds the ports, has a crew of workers serve, replaces it when the config changes, and writes the log. */
+/** Holds the ports, has a generation of workers serve, replaces it when the config changes, and writes the log. */
 export class Supervisor implements RunningDaemon {
   readonly ready: Promise<void>;
   readonly ended: Promise<ExitCode>;
   readonly #options: SupervisorOptions;
-  readonly #handlers: CrewHandlers;
+  readonly #handlers: GenerationHandlers;
   readonly #sockets: SocketFiles;
-  /** Crews of earlier configs, and of one that failed, whose clients finish; the oldest first. */
-  readonly #draining = new Set<Crew>();
+  /** Generations of earlier configs, and of one that failed, whose clients finish; the oldest first. */
+  readonly #draining = new Set<Generation>();
   /** Counters of workers that are gone: totals never fall. */
   readonly #past = new Map<string, ServiceCounters>();
   /**
-   * Inherited descriptors that some crew has let go: the primary may have closed them, and their numbers are used
+   * Inherited descriptors that some generation has let go: the primary may have closed them, and their numbers are used
    * again.
    */
   readonly #droppedDescriptors = new Set<number>();
-  #crew: Crew;
+  #generation: Generation;
   #workersSoFar = 0;
   #workerDeaths = 0;
   #stopping = false;
@@ -59,7 +62,7 @@ export class Supervisor implements RunningDaemon {
     this.#handlers = {
       datagramPorts: () => this.#datagramPorts,
       portOpened: () => {
-        for (const crew of this.#crews) crew.announcePorts(this.#datagramPorts);
+        for (const generation of this.#generations) generation.announcePorts(this.#datagramPorts);
       },
       died: () => {
         this.#workerDeaths += 1;
@@ -71,9 +74,9 @@ export class Supervisor implements RunningDaemon {
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
-    this.#crew = this.#newCrew(options, new ListenerTable(options.plan), false);
-    this.ready = this.#crew.ready;
-    void this.#follow(this.#crew);
+    this.#generation = this.#newGeneration(options, new ListenerTable(options.plan), false);
+    this.ready = this.#generation.ready;
+    void this.#follow(this.#generation);
   }
 
   /** Forks the workers; what comes of them, `ready` and `ended` tell. */
@@ -84,21 +87,23 @@ export class Supervisor implements RunningDaemon {
   }
 
   get listeners(): readonly RunningListener[] {
-    return this.#crew.table.running;
+    return this.#generation.table.running;
   }
 
   get skipped(): readonly PlannedListener[] {
-    return this.#crew.table.skipped;
+    return this.#generation.table.skipped;
   }
 
   get report(): DaemonReport {
     return {
-      state: this.#stopping ? 'draining' : this.#crew.isUp ? 'ready' : 'starting',
-      workers: this.#crews.flatMap(({ workers }) => workers).filter(({ status }) => status !== 'stopped'),
+      state: this.#stopping ? 'draining' : this.#generation.isUp ? 'ready' : 'starting',
+      workers: this.#generations.flatMap(({ workers }) => workers).filter(({ status }) => status !== 'stopped'),
       workerDeaths: this.#workerDeaths,
-      listeners: this.#crew.table.states((planned) => this.#crew.isOpen(planned)),
+      listeners: this.#generation.table.states((planned) => this.#generation.isOpen(planned)),
       services: this.#counters,
-      topSources: mergeSources([...this.#crews].flatMap(({ live }) => [...live].map(({ topSources }) => topSources))),
+      topSources: mergeSources(
+        [...this.#generations].flatMap(({ live }) => [...live].map(({ topSources }) => topSources)),
+      ),
     };
   }
 
@@ -110,9 +115,9 @@ export class Supervisor implements RunningDaemon {
       addServiceCounters(total, counters);
       totals.set(service, total);
     };
-    for (const { name } of this.#crew.config.services) add(name, newServiceCounters());
+    for (const { name } of this.#generation.config.services) add(name, newServiceCounters());
     for (const [service, counters] of this.#past) add(service, counters);
-    for (const { live } of this.#crews) {
+    for (const { live } of this.#generations) {
       for (const { counters } of live) for (const [service, counts] of counters) add(service, counts);
     }
     return totals;
@@ -123,58 +128,58 @@ export class Supervisor implements RunningDaemon {
    * clients are served.
    */
   changes(plan: readonly PlannedListener[]): ListenerChanges {
-    return listenerChanges(this.#crew.table.plan, plan, this.#droppedDescriptors);
+    return listenerChanges(this.#generation.table.plan, plan, this.#droppedDescriptors);
   }
 
   /**
-   * Serves by another config from now on: a new crew starts beside the old one and takes over once it is ready; the old
-   * one's clients finish, for at most the new config's `reload.grace`. Rejects, and changes nothing, where the new crew
-   * cannot serve; with `RELOAD_CUT_SHORT` where the daemon is stopping.
+   * Serves by another config from now on, which makes these `changes`: a new generation starts next to the old one and
+   * takes over once it is ready; the clients of the old one finish, for at most the new config's `reload.grace`.
+   * Rejects, and changes nothing, where the new generation cannot serve; with `RELOAD_CUT_SHORT` where the daemon is
+   * stopping.
    */
-  async reload(next: CrewPlan): Promise<void> {
-    const { added, removed } = this.changes(next.plan);
+  async reload(next: GenerationPlan, { added, removed }: ListenerChanges): Promise<void> {
     await this.#sockets.prepare(added, next.identity?.uid);
     if (this.#stopping) throw cutShort();
-    const old = this.#crew;
-    const crew = this.#newCrew(next, old.table.successor(next.plan), true);
-    this.#draining.add(crew);
-    void this.#follow(crew);
+    const old = this.#generation;
+    const generation = this.#newGeneration(next, old.table.successor(next.plan), true);
+    this.#draining.add(generation);
+    void this.#follow(generation);
     try {
       // A stop that comes meanwhile ends it before it is ready.
-      await Promise.race([crew.ready, crew.ended]);
+      await Promise.race([generation.ready, generation.ended]);
     } catch (error) {
       this.#noteDropped(added);
       this.#restoreSockets(old);
       throw error;
     }
     if (this.#stopping) throw cutShort();
-    this.#draining.delete(crew);
+    this.#draining.delete(generation);
     this.#draining.add(old);
-    this.#crew = crew;
+    this.#generation = generation;
     this.#noteDropped(removed);
     old.stop(next.config.reload.graceMs);
-    void old.suspended.then(() => crew.takeOver());
+    void old.suspended.then(() => generation.takeOver());
     this.#endOldest();
   }
 
   /** Those that both have may have got what the config that failed says. */
-  #restoreSockets(crew: Crew): void {
+  #restoreSockets(generation: Generation): void {
     try {
-      this.#sockets.grant(crew.table.plan);
+      this.#sockets.grant(generation.table.plan);
     } catch {
       // The reload has failed, and says why.
     }
   }
 
-  async stop(graceMs: number = this.#crew.config.shutdown.graceMs): Promise<ExitCode> {
+  async stop(graceMs: number = this.#generation.config.shutdown.graceMs): Promise<ExitCode> {
     this.#stopping = true;
-    for (const crew of this.#crews) crew.stop(graceMs);
+    for (const generation of this.#generations) generation.stop(graceMs);
     return this.ended;
   }
 
   destroy(): void {
     this.#stopping = true;
-    for (const crew of this.#crews) crew.destroy();
+    for (const generation of this.#generations) generation.destroy();
   }
 
   logState(): void {
@@ -182,23 +187,24 @@ export class Supervisor implements RunningDaemon {
     this.#options.log.info({ listeners, workers, services: Object.fromEntries(services) }, 'state');
   }
 
-  #newCrew(next: CrewPlan, table: ListenerTable, isSuccessor: boolean): Crew {
-    const { clock, sink, log } = this.#options;
+  #newGeneration(next: GenerationPlan, table: ListenerTable, isSuccessor: boolean): Generation {
+    const { startWorker = startProcess, clock, sink, log } = this.#options;
     const firstWorker = this.#workersSoFar + 1;
     this.#workersSoFar += next.config.workers;
     const sockets = this.#sockets;
-    return new Crew({ ...next, table, sockets, firstWorker, isSuccessor, clock, sink, log }, this.#handlers);
+    const options = { ...next, table, sockets, firstWorker, isSuccessor, startWorker, clock, sink, log };
+    return new Generation(options, this.#handlers);
   }
 
-  /** The daemon ends when the crew that serves does. */
-  async #follow(crew: Crew): Promise<void> {
-    const code = await crew.ended;
-    this.#draining.delete(crew);
-    if (crew !== this.#crew) return;
+  /** The daemon ends when the generation that serves does. */
+  async #follow(generation: Generation): Promise<void> {
+    const code = await generation.ended;
+    this.#draining.delete(generation);
+    if (generation !== this.#generation) return;
     this.#stopping = true;
     const rest = [...this.#draining];
     // What ended without being asked to leaves the others their time.
-    for (const each of rest) each.stop(crew.config.shutdown.graceMs);
+    for (const each of rest) each.stop(generation.config.shutdown.graceMs);
     await Promise.all(rest.map(({ ended }) => ended));
     this.#resolveEnded(code);
   }
@@ -208,22 +214,22 @@ export class Supervisor implements RunningDaemon {
   }
 
   #endOldest(): void {
-    for (const crew of [...this.#draining].slice(0, -maxDraining)) {
+    for (const generation of [...this.#draining].slice(0, -maxDraining)) {
       this.#options.log.warn(
         { draining: maxDraining },
         'too many reloads at once: clients of the oldest config are ended',
       );
-      crew.stop(0);
+      generation.stop(0);
     }
   }
 
-  /** The crew that serves, and those that drain. */
-  get #crews(): readonly Crew[] {
-    return [this.#crew, ...this.#draining];
+  /** The generation that serves, and those that drain. */
+  get #generations(): readonly Generation[] {
+    return [this.#generation, ...this.#draining];
   }
 
   get #datagramPorts(): readonly number[] {
-    return [...new Set(this.#crews.flatMap(({ table }) => table.datagramPorts))];
+    return [...new Set(this.#generations.flatMap(({ table }) => table.datagramPorts))];
   }
 
   #pastOf(service: string): ServiceCounters {
@@ -232,6 +238,8 @@ export class Supervisor implements RunningDaemon {
     return past;
   }
 }
+
+const startProcess: WorkerFactory = (options, handlers) => new WorkerProcess(options, handlers);
 
 function cutShort(): SmallservdError {
   return new SmallservdError('RELOAD_CUT_SHORT', 'the daemon is stopping');

@@ -6,7 +6,7 @@ import { systemClock } from '../../clock/clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { SmallservdError } from '../../errors.ts';
 import { exitCodes } from '../../exit-codes.ts';
-import { hostServices } from '../service-context.ts';
+import { prepareServices } from '../service-context.ts';
 import { exitNow } from '../../kernel/exit.ts';
 import { endWithParent } from '../../kernel/privileges.ts';
 import { leaveTerminal } from '../../kernel/terminal.ts';
@@ -73,7 +73,7 @@ async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<vo
   endWithParent();
   const loaded = await loadConfig(order.source, { importModules: true });
   const log = createLog(loaded.config.log, sink, { worker: order.name });
-  const services = await hostServices(loaded, systemClock, Math.random, log, order.processes);
+  const services = await prepareServices(loaded, systemClock, Math.random, log, order.processes);
   lifecycle = new Lifecycle({
     config: loaded.config,
     services,

@@ -1,4 +1,4 @@
-import cluster, { type Worker } from 'node:cluster';
+import cluster, { type Worker as ClusterWorker } from 'node:cluster';
 import { Duplex, type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
@@ -53,6 +53,11 @@ const maxMeanLineBytes = 4096;
 /** A worker reports once a second, and where listeners open or do not. */
 const maxReportsPerSecond = 200;
 
+/** A worker, as its generation needs it. */
+export type Worker = Pick<WorkerProcess, keyof WorkerProcess>;
+
+export type WorkerFactory = (options: WorkerProcessOptions, handlers: WorkerProcessHandlers) => Worker;
+
 /** One worker, as its supervisor sees it: orders go in; reports, log lines and complaints come out. */
 export class WorkerProcess {
   readonly slot: number;
@@ -69,7 +74,7 @@ export class WorkerProcess {
   health: ProcessHealth | undefined;
   /** Resolves when its output has been read to the end: it may have died, its last lines not. */
   readonly read: Promise<void>;
-  readonly #worker: Worker;
+  readonly #worker: ClusterWorker;
   /** Undefined where there never was a process. */
   readonly #channel: Channel | undefined;
   readonly #clock: Clock;
@@ -200,7 +205,7 @@ async function allClosed(streams: readonly (Readable | null | undefined)[]): Pro
   await Promise.all(closed);
 }
 
-function fork(inheritedDatagrams: readonly number[]): Worker {
+function fork(inheritedDatagrams: readonly number[]): ClusterWorker {
   // Workers accept from the shared handle: a quarter of the CPU a connection that round robin costs.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   // For each worker anew: during a reload those of two configs are forked in turn.

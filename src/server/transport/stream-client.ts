@@ -7,7 +7,7 @@ import type { StreamLimits } from '../guard/limits.ts';
 import type { SocketOptions } from './socket-options.ts';
 import { startReading, stopReading } from './reading.ts';
 import { synchronous } from './synchronous.ts';
-import type { Client, CloseReason, Endpoint, Service, StreamHandlers } from '../../service.ts';
+import type { Client, CloseReason, PeerAddress, Service, StreamHandlers } from '../../service.ts';
 
 /** What a client tells its listener, once each at the most. */
 export interface StreamClientEvents {
@@ -25,7 +25,22 @@ export interface Proxied {
   readonly headerLength: number;
 }
 
-const unixPeer: Endpoint = { family: 'unix', address: '', port: 0 };
+/** Who a client is, and what holds for it. */
+export interface StreamClientOptions {
+  readonly source: Source;
+  /** The client's; 0 for a UNIX client. */
+  readonly port: number;
+  /** Our own address that the client reached. */
+  readonly local: string;
+  readonly limits: StreamLimits;
+  /** On the monotonic clock. */
+  readonly openedAtMs: number;
+  readonly events: StreamClientEvents;
+  /** Undefined: it came by itself. */
+  readonly proxied: Proxied | undefined;
+}
+
+const unixPeer: PeerAddress = { family: 'unix', address: '', port: 0 };
 
 /** What a service that returns nothing does with a client's bytes. */
 const noHandlers: StreamHandlers = {};
@@ -62,24 +77,15 @@ export class StreamClient implements Client, PlaceHolder {
   #abandoned: number | undefined;
   #reason: CloseReason | undefined;
 
-  constructor(
-    socket: Socket,
-    place: Place,
-    source: Source,
-    port: number,
-    local: string,
-    limits: StreamLimits,
-    nowMs: number,
-    events: StreamClientEvents,
-    proxied: Proxied | undefined,
-  ) {
+  constructor(socket: Socket, place: Place, options: StreamClientOptions) {
+    const { source, port, local, limits, openedAtMs, events, proxied } = options;
     this.#socket = socket;
     this.place = place;
     place.holder = this;
     this.#source = source;
     this.#port = port;
     this.local = local;
-    this.openedAtMs = nowMs;
+    this.openedAtMs = openedAtMs;
     this.#limits = limits;
     this.#events = events;
     this.#proxied = proxied;
@@ -88,7 +94,7 @@ export class StreamClient implements Client, PlaceHolder {
     socket.on('close', () => this.#closed());
   }
 
-  get peer(): Endpoint {
+  get peer(): PeerAddress {
     const source = this.#source;
     if (isUnixUser(source)) return unixPeer;
     return { family: isIpv4(source) ? 'ipv4' : 'ipv6', address: formatIp(source), port: this.#port };

@@ -176,15 +176,16 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
 
   #admit(socket: Socket, source: Source, port: number, proxied: Proxied | undefined): StreamClient | undefined {
     const { limits, admission, counters, clock } = this.#options;
-    const nowMs = clock.monotonicMs();
-    const place = admission.admit(source, nowMs, proxied !== undefined);
+    const openedAtMs = clock.monotonicMs();
+    const place = admission.admit(source, openedAtMs, proxied !== undefined);
     if (typeof place === 'string') {
       this.refused(place);
       drop(socket);
       return undefined;
     }
     const local = this.#local ?? localAddressOf(socket);
-    const client = new StreamClient(socket, place, source, port, local, limits, nowMs, this, proxied);
+    const options = { source, port, local, limits, openedAtMs, events: this, proxied };
+    const client = new StreamClient(socket, place, options);
     this.#clients.add(client);
     counters.accepted += 1;
     counters.active += 1;

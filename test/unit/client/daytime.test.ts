@@ -91,7 +91,7 @@ describe('nobody', () => {
   });
 
   test('with such a family', async () => {
-    await expect(daytime('127.0.0.1:13', { family: 'ip6' })).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
+    await expect(daytime('127.0.0.1:13', { family: 'ipv6' })).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
   });
 
   test('of such a form', async () => {

@@ -12,7 +12,7 @@ import { until } from '../../support/wait.ts';
 /** A name with two addresses. */
 vi.mock('node:dns', async (importOriginal) => {
   const dns = await importOriginal<typeof import('node:dns')>();
-  const addresses = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }));
+  const addresses = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 'ipv4' }));
   const lookup = (host: string, options: object, done: (error: null, found: typeof addresses) => void): void =>
     host === 'twice.example' ? done(null, addresses) : dns.lookup(host, options, done as () => void);
   return { ...dns, lookup };

@@ -62,7 +62,7 @@ describe('head of a real server', () => {
 
   test('asks for the path that it is given', async () => {
     const { port, requests } = await webServer();
-    const answer = await head(`localhost:${port}`, { family: 'ip4', path: '/a%20b/~c?d=e&f' });
+    const answer = await head(`localhost:${port}`, { family: 'ipv4', path: '/a%20b/~c?d=e&f' });
     expect([answer.statusLine, answer.fault]).toEqual(['HTTP/1.1 404 Not Found', undefined]);
     expect(requests.map(({ url, headers }) => [url, headers.host])).toEqual([['/a%20b/~c?d=e&f', `localhost:${port}`]]);
   });

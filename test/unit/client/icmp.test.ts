@@ -9,8 +9,8 @@ const data = fc.uint8Array({ maxLength: 300 });
 const request = fc.record({ identifier: word, sequence: word, data });
 
 const asked = { identifier: 0x1234, sequence: 0x00ff, data: Buffer.from('what is asked') };
-const request4 = encodeEchoRequest(4, asked);
-const request6 = encodeEchoRequest(6, asked);
+const request4 = encodeEchoRequest('ipv4', asked);
+const request6 = encodeEchoRequest('ipv6', asked);
 const numbers = { identifier: asked.identifier, sequence: asked.sequence };
 
 describe('checksum', () => {
@@ -56,17 +56,17 @@ describe('checksum', () => {
 
 describe('encodeEchoRequest', () => {
   it('is what RFC 792 says, byte for byte', () => {
-    const bytes = encodeEchoRequest(4, { identifier: 0x0102, sequence: 0x0304, data: Buffer.from('abc') });
+    const bytes = encodeEchoRequest('ipv4', { identifier: 0x0102, sequence: 0x0304, data: Buffer.from('abc') });
     expect(Buffer.from(bytes).toString('hex')).toBe('08002f9701020304616263');
   });
 
   it('leaves the checksum of ICMPv6 to the kernel', () => {
-    const bytes = encodeEchoRequest(6, { identifier: 0x0102, sequence: 0x0304, data: Buffer.from('abc') });
+    const bytes = encodeEchoRequest('ipv6', { identifier: 0x0102, sequence: 0x0304, data: Buffer.from('abc') });
     expect(Buffer.from(bytes).toString('hex')).toBe('8000000001020304616263');
   });
 
   it('has a checksum that cancels out', () => {
-    fc.assert(fc.property(request, (each) => referenceChecksum(encodeEchoRequest(4, each)) === 0));
+    fc.assert(fc.property(request, (each) => referenceChecksum(encodeEchoRequest('ipv4', each)) === 0));
   });
 });
 
@@ -78,8 +78,8 @@ describe('a reply', () => {
         fc.integer({ min: 5, max: 15 }),
         fc.integer({ min: 1, max: 255 }),
         (each, headerWords, ttl) => {
-          const packet = packet4(replyTo(4, encodeEchoRequest(4, each)), { headerWords, ttl });
-          expect(decodeIcmp(4, packet)).toEqual({ kind: 'reply', ...copied(each), ttl, isIntact: true });
+          const packet = packet4(replyTo(4, encodeEchoRequest('ipv4', each)), { headerWords, ttl });
+          expect(decodeIcmp('ipv4', packet)).toEqual({ kind: 'reply', ...copied(each), ttl, isIntact: true });
         },
       ),
     );
@@ -88,8 +88,8 @@ describe('a reply', () => {
   it('gives it back over IPv6, where no header comes', () => {
     fc.assert(
       fc.property(request, (each) => {
-        const message = replyTo(6, encodeEchoRequest(6, each));
-        expect(decodeIcmp(6, message)).toEqual({ kind: 'reply', ...copied(each), ttl: undefined, isIntact: true });
+        const message = replyTo(6, encodeEchoRequest('ipv6', each));
+        expect(decodeIcmp('ipv6', message)).toEqual({ kind: 'reply', ...copied(each), ttl: undefined, isIntact: true });
       }),
     );
   });
@@ -97,10 +97,10 @@ describe('a reply', () => {
   it('over IPv4 is never taken for intact where one bit was flipped', () => {
     fc.assert(
       fc.property(request, fc.nat(), (each, chosen) => {
-        const message = replyTo(4, encodeEchoRequest(4, each));
+        const message = replyTo(4, encodeEchoRequest('ipv4', each));
         const bit = chosen % (message.length * 8);
         message[bit >>> 3]! ^= 1 << (bit & 7);
-        const decoded = decodeIcmp(4, packet4(message));
+        const decoded = decodeIcmp('ipv4', packet4(message));
         expect(decoded).not.toMatchObject({ isIntact: true });
         expect(decoded?.kind).not.toBe('error');
       }),
@@ -110,18 +110,18 @@ describe('a reply', () => {
   it('over IPv6 differs where one bit was flipped, but for the checksum, which the kernel has looked at', () => {
     fc.assert(
       fc.property(request, fc.nat(), (each, chosen) => {
-        const message = replyTo(6, encodeEchoRequest(6, each));
-        const before = decodeIcmp(6, Buffer.from(message));
+        const message = replyTo(6, encodeEchoRequest('ipv6', each));
+        const before = decodeIcmp('ipv6', Buffer.from(message));
         const bit = chosen % ((message.length - 2) * 8);
         const at = bit >>> 3;
         message[at < 2 ? at : at + 2]! ^= 1 << (bit & 7);
-        expect(decodeIcmp(6, message)).not.toEqual(before);
+        expect(decodeIcmp('ipv6', message)).not.toEqual(before);
       }),
     );
   });
 
   it('has no other code than 0', () => {
-    expect(decodeIcmp(4, packet4(icmpMessage(0, 1, 0, Buffer.alloc(8))))).toBeUndefined();
+    expect(decodeIcmp('ipv4', packet4(icmpMessage(0, 1, 0, Buffer.alloc(8))))).toBeUndefined();
   });
 });
 
@@ -141,7 +141,7 @@ describe('an error', () => {
   ])('of type %d, code %d names the request', (type, code, rest, reason) => {
     const error = icmpMessage(type, code, rest, packet4(request4, { destination: '192.0.2.9' }));
     const destination = parseIp('192.0.2.9');
-    expect(decodeIcmp(4, packet4(error))).toEqual({ kind: 'error', reason, destination, ...numbers });
+    expect(decodeIcmp('ipv4', packet4(error))).toEqual({ kind: 'error', reason, destination, ...numbers });
   });
 
   it.each([
@@ -159,26 +159,26 @@ describe('an error', () => {
   ])('of ICMPv6 type %d, code %d names the request', (type, code, rest, reason) => {
     const error = icmpMessage(type, code, rest, packet6(request6, { destination: '2001:db8::9' }));
     const destination = parseIp('2001:db8::9');
-    expect(decodeIcmp(6, error)).toEqual({ kind: 'error', reason, destination, ...numbers });
+    expect(decodeIcmp('ipv6', error)).toEqual({ kind: 'error', reason, destination, ...numbers });
   });
 
   it('needs no more of the request than the 8 bytes that RFC 792 promises', () => {
     const start = request4.subarray(0, 8);
     const quoted = packet4(start, { headerWords: 7 });
-    expect(decodeIcmp(4, packet4(icmpMessage(11, 0, 0, quoted), { headerWords: 6 }))).toMatchObject(numbers);
-    expect(decodeIcmp(4, packet4(icmpMessage(11, 0, 0, quoted.subarray(0, -1))))).toBeUndefined();
-    expect(decodeIcmp(6, icmpMessage(3, 0, 0, packet6(start)))).toBeUndefined();
-    expect(decodeIcmp(6, icmpMessage(3, 0, 0, packet6(request6.subarray(0, 8))))).toMatchObject(numbers);
-    expect(decodeIcmp(6, icmpMessage(3, 0, 0, packet6(request6.subarray(0, 7))))).toBeUndefined();
+    expect(decodeIcmp('ipv4', packet4(icmpMessage(11, 0, 0, quoted), { headerWords: 6 }))).toMatchObject(numbers);
+    expect(decodeIcmp('ipv4', packet4(icmpMessage(11, 0, 0, quoted.subarray(0, -1))))).toBeUndefined();
+    expect(decodeIcmp('ipv6', icmpMessage(3, 0, 0, packet6(start)))).toBeUndefined();
+    expect(decodeIcmp('ipv6', icmpMessage(3, 0, 0, packet6(request6.subarray(0, 8))))).toMatchObject(numbers);
+    expect(decodeIcmp('ipv6', icmpMessage(3, 0, 0, packet6(request6.subarray(0, 7))))).toBeUndefined();
   });
 
   it('about a first fragment is about the request; about a later one it cannot be told', () => {
     const first = packet4(request4, { fragmentOffset: 0x2000 });
-    expect(decodeIcmp(4, packet4(icmpMessage(11, 1, 0, first)))).toMatchObject(numbers);
+    expect(decodeIcmp('ipv4', packet4(icmpMessage(11, 1, 0, first)))).toMatchObject(numbers);
     const later = packet4(request4, { fragmentOffset: 185 });
-    expect(decodeIcmp(4, packet4(icmpMessage(11, 1, 0, later)))).toBeUndefined();
-    expect(decodeIcmp(6, icmpMessage(3, 1, 0, packet6(request6, { fragmentOffset: 0 })))).toMatchObject(numbers);
-    expect(decodeIcmp(6, icmpMessage(3, 1, 0, packet6(request6, { fragmentOffset: 181 })))).toBeUndefined();
+    expect(decodeIcmp('ipv4', packet4(icmpMessage(11, 1, 0, later)))).toBeUndefined();
+    expect(decodeIcmp('ipv6', icmpMessage(3, 1, 0, packet6(request6, { fragmentOffset: 0 })))).toMatchObject(numbers);
+    expect(decodeIcmp('ipv6', icmpMessage(3, 1, 0, packet6(request6, { fragmentOffset: 181 })))).toBeUndefined();
   });
 
   it.each([
@@ -189,7 +189,7 @@ describe('an error', () => {
     ['that is a redirect', icmpMessage(5, 1, 0, packet4(request4))],
     ['that is none, but an echo request', request4],
   ])('%s is none of ours', (_name, message) => {
-    expect(decodeIcmp(4, packet4(message))).toBeUndefined();
+    expect(decodeIcmp('ipv4', packet4(message))).toBeUndefined();
   });
 
   it.each([
@@ -199,7 +199,7 @@ describe('an error', () => {
     ['that is a neighbour advertisement', icmpMessage(136, 0, 0, packet6(request6))],
     ['that is none, but an echo request', Buffer.from(request6)],
   ])('of ICMPv6 %s is none of ours', (_name, message) => {
-    expect(decodeIcmp(6, message)).toBeUndefined();
+    expect(decodeIcmp('ipv6', message)).toBeUndefined();
   });
 });
 
@@ -212,7 +212,7 @@ describe('anything else', () => {
     ['ends within the ICMP header', packet4(replyTo(4, request4).subarray(0, 7))],
     ['is empty', Buffer.alloc(0)],
   ])('that %s is ignored', (_name, packet) => {
-    expect(decodeIcmp(4, packet)).toBeUndefined();
+    expect(decodeIcmp('ipv4', packet)).toBeUndefined();
   });
 
   it('never throws, and never makes up a number', () => {
@@ -221,7 +221,7 @@ describe('anything else', () => {
       .tuple(first, fc.uint8Array({ maxLength: 120 }))
       .map(([head, rest]) => Buffer.from([head, ...rest]));
     fc.assert(
-      fc.property(fc.constantFrom(4 as const, 6 as const), bytes, (version, packet) => {
+      fc.property(fc.constantFrom('ipv4' as const, 'ipv6' as const), bytes, (version, packet) => {
         const decoded = decodeIcmp(version, packet);
         expect(decoded === undefined || (decoded.identifier <= 0xffff && decoded.sequence <= 0xffff)).toBe(true);
       }),

@@ -4,19 +4,19 @@ import { ip } from '../../../src/client/ip.ts';
 
 describe('ip', () => {
   test.each([
-    ['127.0.0.1', { address: '127.0.0.1', family: 'IPv4', kind: 'loopback' }],
-    ['0:0:0:0:0:0:0:1', { address: '::1', family: 'IPv6', kind: 'loopback' }],
-    ['2001:DB8:0:0:1:0:0:1', { address: '2001:db8::1:0:0:1', family: 'IPv6', kind: 'documentation' }],
-    ['fe80::1%eth0', { address: 'fe80::1%eth0', family: 'IPv6', kind: 'link-local' }],
+    ['127.0.0.1', { address: '127.0.0.1', family: 'ipv4', kind: 'loopback' }],
+    ['0:0:0:0:0:0:0:1', { address: '::1', family: 'ipv6', kind: 'loopback' }],
+    ['2001:DB8:0:0:1:0:0:1', { address: '2001:db8::1:0:0:1', family: 'ipv6', kind: 'documentation' }],
+    ['fe80::1%eth0', { address: 'fe80::1%eth0', family: 'ipv6', kind: 'link-local' }],
     [
       '::ffff:1.2.3.4',
-      { address: '::ffff:1.2.3.4', family: 'IPv6', kind: 'v4-mapped', mapped: { address: '1.2.3.4', kind: 'global' } },
+      { address: '::ffff:1.2.3.4', family: 'ipv6', kind: 'v4-mapped', mapped: { address: '1.2.3.4', kind: 'global' } },
     ],
     [
       '::FFFF:7f00:1',
       {
         address: '::ffff:127.0.0.1',
-        family: 'IPv6',
+        family: 'ipv6',
         kind: 'v4-mapped',
         mapped: { address: '127.0.0.1', kind: 'loopback' },
       },
@@ -52,7 +52,7 @@ describe('ip', () => {
       fc.asyncProperty(fc.oneof(fc.ipV4(), fc.ipV6()), async (text) => {
         const answer = await ip(text);
         expect(await ip(answer.address)).toEqual(answer);
-        expect(answer.family).toBe(text.includes(':') ? 'IPv6' : 'IPv4');
+        expect(answer.family).toBe(text.includes(':') ? 'ipv6' : 'ipv4');
       }),
     );
   });

@@ -18,7 +18,7 @@ async function daemonWith(service: LoadService): Promise<TestDaemon> {
   return serve({ [service]: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } }, roomy);
 }
 
-function hostOf(daemon: TestDaemon, service: LoadService, protocol: 'tcp' | 'udp'): string {
+function contextOf(daemon: TestDaemon, service: LoadService, protocol: 'tcp' | 'udp'): string {
   const { host, port } = daemon.target(service, protocol);
   return `${host}:${port}`;
 }
@@ -31,7 +31,7 @@ describe('against smallservd', () => {
     '%s over TCP answers every request',
     async (service) => {
       const daemon = await daemonWith(service);
-      const host = hostOf(daemon, service, 'tcp');
+      const host = contextOf(daemon, service, 'tcp');
       const result = await load(host, { service, connections: 5, requests: 40, durationMs });
       expect(result).toMatchObject({ service, protocol: 'tcp', answered: 40, failed: 0, errors: {}, unfinished: 0 });
       expect(result.bytesReceived).toBeGreaterThanOrEqual(40);
@@ -45,7 +45,7 @@ describe('against smallservd', () => {
 
   it.each(loadServices)('%s over UDP answers every request', async (service) => {
     const daemon = await daemonWith(service);
-    const host = hostOf(daemon, service, 'udp');
+    const host = contextOf(daemon, service, 'udp');
     const result = await load(host, { service, udp: true, connections: 5, requests: 40, durationMs });
     expect(result).toMatchObject({ service, protocol: 'udp', answered: 40, failed: 0, bytesSent: 40 * 64 });
     expect(result.serviceTime).toMatchObject({ count: 40 });
@@ -56,7 +56,7 @@ describe('against smallservd', () => {
     const abort = new AbortController();
     const moved = ({ bytesSent, bytesReceived }: LoadProgress): number =>
       service === 'discard' ? bytesSent : bytesReceived;
-    const result = await load(hostOf(daemon, service, 'tcp'), {
+    const result = await load(contextOf(daemon, service, 'tcp'), {
       service,
       connections: 3,
       durationMs,
@@ -73,21 +73,21 @@ describe('against smallservd', () => {
   it('carries an answer of many pieces', async () => {
     const daemon = await daemonWith('echo');
     const size = 1024 * 1024;
-    const result = await load(hostOf(daemon, 'echo', 'tcp'), { connections: 2, requests: 8, size, durationMs });
+    const result = await load(contextOf(daemon, 'echo', 'tcp'), { connections: 2, requests: 8, size, durationMs });
     expect(result).toMatchObject({ answered: 8, failed: 0, bytesSent: 8 * size, bytesReceived: 8 * size });
   });
 
   it('carries the largest datagrams', async () => {
     const daemon = await daemonWith('echo');
     const options = { udp: true, connections: 2, requests: 6, size: 65_507, durationMs };
-    expect(await load(hostOf(daemon, 'echo', 'udp'), options)).toMatchObject({ answered: 6, failed: 0 });
+    expect(await load(contextOf(daemon, 'echo', 'udp'), options)).toMatchObject({ answered: 6, failed: 0 });
   });
 
   it('keeps a rate, over TCP and UDP', async () => {
     const daemon = await daemonWith('echo');
     for (const protocol of ['tcp', 'udp'] as const) {
       const options = { udp: protocol === 'udp', perSecond: 1000, requests: 100, durationMs };
-      const result = await load(hostOf(daemon, 'echo', protocol), options);
+      const result = await load(contextOf(daemon, 'echo', protocol), options);
       expect(result).toMatchObject({ answered: 100, failed: 0, openLoop: { wantedPerSecond: 1000, waiting: 0 } });
       // The last is due after 99 ms: it comes neither before, nor is it sent before.
       expect(result.elapsedMs).toBeGreaterThanOrEqual(99);
@@ -98,7 +98,7 @@ describe('against smallservd', () => {
 
   it('sends no more than a rate allows until the end', async () => {
     const daemon = await daemonWith('echo');
-    const result = await load(hostOf(daemon, 'echo', 'tcp'), { perSecond: 100, durationMs: 200 });
+    const result = await load(contextOf(daemon, 'echo', 'tcp'), { perSecond: 100, durationMs: 200 });
     expect(result.answered + result.unfinished + (result.openLoop?.waiting ?? 0)).toBe(20);
     expect(result.elapsedMs).toBeGreaterThanOrEqual(200);
   });
@@ -106,21 +106,21 @@ describe('against smallservd', () => {
   it.runIf(hasIpv6)('goes to IPv6 where that is wanted', async () => {
     const daemon = await serve({ echo: { listen: ['tcp://localhost:0'] } }, roomy);
     const { port } = daemon.target('echo', 'tcp', '::1');
-    const result = await load(`[::1]:${port}`, { family: 'ip6', requests: 10, connections: 2, durationMs });
+    const result = await load(`[::1]:${port}`, { family: 'ipv6', requests: 10, connections: 2, durationMs });
     expect(result).toMatchObject({ answered: 10, failed: 0, peer: { address: '::1', port } });
   });
 
   it('uses no more connections than it says, the first one included', async () => {
     const limit = { echo: { listen: ['tcp://127.0.0.1:0'], maxConnections: 4 } };
     const daemon = await serve(limit);
-    const host = hostOf(daemon, 'echo', 'tcp');
+    const host = contextOf(daemon, 'echo', 'tcp');
     expect(await load(host, { connections: 4, requests: 50, durationMs })).toMatchObject({ answered: 50, failed: 0 });
   });
 
   it('counts what the daemon refuses', async () => {
     const daemon = await serve({ echo: { listen: ['tcp://127.0.0.1:0'], maxConnections: 2 } });
     const abort = new AbortController();
-    const result = await load(hostOf(daemon, 'echo', 'tcp'), {
+    const result = await load(contextOf(daemon, 'echo', 'tcp'), {
       connections: 4,
       durationMs,
       signal: abort.signal,

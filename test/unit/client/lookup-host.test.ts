@@ -7,10 +7,10 @@ const nowhere = 'nowhere.invalid';
 
 describe('lookupHost', () => {
   test.each([
-    ['127.0.0.1', { address: '127.0.0.1', family: 4 }],
-    ['[0:0:0:0:0:0:0:1]', { address: '::1', family: 6 }],
-    ['2001:DB8::0001', { address: '2001:db8::1', family: 6 }],
-    ['::ffff:127.0.0.1', { address: '::ffff:127.0.0.1', family: 6 }],
+    ['127.0.0.1', { address: '127.0.0.1', family: 'ipv4' }],
+    ['[0:0:0:0:0:0:0:1]', { address: '::1', family: 'ipv6' }],
+    ['2001:DB8::0001', { address: '2001:db8::1', family: 'ipv6' }],
+    ['::ffff:127.0.0.1', { address: '::ffff:127.0.0.1', family: 'ipv6' }],
   ])('%s is an address, given in its normal form', async (host, address) => {
     expect(await lookupHost(host)).toEqual([address]);
   });
@@ -37,9 +37,9 @@ describe('lookupHost', () => {
 
 describe('resolve', () => {
   test('gives one address of the family that is wanted', async () => {
-    expect(await resolve('localhost', { family: 'ip4' })).toEqual({ address: '127.0.0.1', family: 4 });
-    expect(await resolve('[::1]', { family: 'ip6' })).toEqual({ address: '::1', family: 6 });
-    await expect(resolve('127.0.0.1', { family: 'ip6' })).rejects.toMatchObject({
+    expect(await resolve('localhost', { family: 'ipv4' })).toEqual({ address: '127.0.0.1', family: 'ipv4' });
+    expect(await resolve('[::1]', { family: 'ipv6' })).toEqual({ address: '::1', family: 'ipv6' });
+    await expect(resolve('127.0.0.1', { family: 'ipv6' })).rejects.toMatchObject({
       code: 'HOST_NOT_FOUND',
       message: '127.0.0.1 has no IPv6 address',
     });

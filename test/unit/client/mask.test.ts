@@ -4,7 +4,7 @@ import { mask } from '../../../src/client/mask.ts';
 
 const ofClassC = {
   address: '192.0.2.70',
-  family: 'IPv4',
+  family: 'ipv4',
   mask: '255.255.255.192',
   hexMask: 'ffffffc0',
   prefix: 26,
@@ -31,7 +31,7 @@ describe('mask', () => {
   test('takes the default mask of the class', async () => {
     expect(await mask('127.0.0.1')).toEqual({
       address: '127.0.0.1',
-      family: 'IPv4',
+      family: 'ipv4',
       class: 'A',
       mask: '255.0.0.0',
       hexMask: 'ff000000',

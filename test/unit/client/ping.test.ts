@@ -122,7 +122,7 @@ describe('ping', () => {
 
   it('hands the time to live to the socket', async () => {
     const run = await new Ping(faithful, { count: 1, ttl: 3 }).pass(100);
-    expect(run.options).toMatchObject({ family: 4, ttl: 3 });
+    expect(run.options).toMatchObject({ family: 'ipv4', ttl: 3 });
   });
 
   it('works without data', async () => {
@@ -332,7 +332,7 @@ describe('ping', () => {
       { count: 2, intervalMs: 20 },
       '::1',
     ).pass(100);
-    expect(run.options).toMatchObject({ family: 6 });
+    expect(run.options).toMatchObject({ family: 'ipv6' });
     expect(run.requests.map(([type]) => type)).toEqual([128, 128]);
     expect(run.told).toEqual([
       { ...reply, sequence: 1, ttl: undefined },

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BudgetedLog } from '../../../src/server/budgeted-log.ts';
 import { ConnectionLog } from '../../../src/server/connection-log.ts';
 import { newServiceCounters } from '../../../src/server/counters.ts';
-import { ServiceHost } from '../../../src/server/service-context.ts';
+import { TaskContext } from '../../../src/server/service-context.ts';
 import type { Log } from '../../../src/service.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { FakeLog } from '../../support/fake-log.ts';
@@ -24,14 +24,14 @@ class LoggedService {
   readonly clock = new FakeClock();
   readonly log = new FakeLog();
   readonly connections: ConnectionLog;
-  readonly host: ServiceHost;
+  readonly context: TaskContext;
   /** When each line was written, but for the summaries. */
   readonly writtenAtMs: number[] = [];
 
   constructor(processes = 1) {
     const budgeted = new BudgetedLog(this.log, this.clock, processes);
     this.connections = new ConnectionLog('info', budgeted, newServiceCounters());
-    this.host = new ServiceHost(this.clock, Math.random, budgeted);
+    this.context = new TaskContext(this.clock, Math.random, budgeted);
   }
 
   /** The lines left out that the summaries have counted. */
@@ -56,10 +56,10 @@ const causes = {
   muted: ({ connections }: LoggedService) => connections.muted('192.0.2.1:7'),
   listenerFailed: ({ connections }: LoggedService) => connections.listenerFailed(new Error('broken')),
   serviceFailed: ({ connections }: LoggedService) => connections.serviceFailed(new Error('thrown')),
-  debug: ({ host }: LoggedService) => host.log.debug({}, 'of its own'),
-  info: ({ host }: LoggedService) => host.log.info({}, 'of its own'),
-  warn: ({ host }: LoggedService) => host.log.warn({}, 'of its own'),
-  error: ({ host }: LoggedService) => host.log.error({}, 'of its own'),
+  debug: ({ context }: LoggedService) => context.log.debug({}, 'of its own'),
+  info: ({ context }: LoggedService) => context.log.info({}, 'of its own'),
+  warn: ({ context }: LoggedService) => context.log.warn({}, 'of its own'),
+  error: ({ context }: LoggedService) => context.log.error({}, 'of its own'),
 };
 type Kind = keyof typeof causes;
 const kinds = Object.keys(causes) as readonly Kind[];
@@ -116,7 +116,7 @@ describe('the lines of a service', () => {
     for (const [index, level] of levels.entries()) {
       const service = new LoggedService();
       service.log.level = level;
-      const { log } = service.host;
+      const { log } = service.context;
       for (const off of levels.slice(0, index)) for (let turn = 0; turn < 200; turn += 1) log[off]({}, 'off');
       for (let turn = 0; turn < 80; turn += 1) log[level]({}, 'on');
       service.connections.summarise();

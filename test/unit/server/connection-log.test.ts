@@ -2,12 +2,12 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { BudgetedLog } from '../../../src/server/budgeted-log.ts';
 import { type ClosedClient, ConnectionLog } from '../../../src/server/connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from '../../../src/server/counters.ts';
-import type { Endpoint } from '../../../src/service.ts';
+import type { PeerAddress } from '../../../src/service.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { FakeLog } from '../../support/fake-log.ts';
 
-const ipv4: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 40_000 };
-const unix: Endpoint = { family: 'unix', address: '', port: 0 };
+const ipv4: PeerAddress = { family: 'ipv4', address: '192.0.2.1', port: 40_000 };
+const unix: PeerAddress = { family: 'unix', address: '', port: 0 };
 const client: ClosedClient = {
   peer: ipv4,
   uid: undefined,
@@ -56,7 +56,7 @@ describe('the line for a closed client', () => {
     expect(log.records[0]?.fields).toMatchObject({ peer: '192.0.2.1:40000', via: '192.0.2.8:50000' });
   });
 
-  it.each<[Endpoint, string, number?]>([
+  it.each<[PeerAddress, string, number?]>([
     [ipv4, '192.0.2.1:40000'],
     [{ family: 'ipv6', address: '2001:db8::1', port: 40_000 }, '[2001:db8::1]:40000'],
     [unix, 'unix'],

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../../src/clock/clock.ts';
 import { exitCodes } from '../../../src/exit-codes.ts';
-import { hostServices } from '../../../src/server/service-context.ts';
+import { prepareServices } from '../../../src/server/service-context.ts';
 import { InProcessDaemon } from '../../../src/server/in-process-daemon.ts';
 import { socketAccessFor } from '../../../src/server/supervisor/socket-access.ts';
 import { planListeners } from '../../../src/server/transport/plan.ts';
@@ -17,7 +17,7 @@ async function launch(services: string): Promise<{ daemon: InProcessDaemon; log:
   const log = pino({ formatters: { level: (level) => ({ level }) } }, lines);
   const daemon = new InProcessDaemon({
     config: loaded.config,
-    services: await hostServices(loaded, systemClock, Math.random, log, 1),
+    services: await prepareServices(loaded, systemClock, Math.random, log, 1),
     plan: await planListeners(loaded.config, new Map(), socketAccessFor(null)),
     clock: systemClock,
     random: Math.random,

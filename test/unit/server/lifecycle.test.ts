@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { BudgetedLog } from '../../../src/server/budgeted-log.ts';
 import type { Config } from '../../../src/server/config/config.ts';
-import { type HostedService, ServiceHost } from '../../../src/server/service-context.ts';
+import { type PreparedService, TaskContext } from '../../../src/server/service-context.ts';
 import { Lifecycle } from '../../../src/server/lifecycle.ts';
 import type { Service } from '../../../src/service.ts';
 import { socketAccessFor } from '../../../src/server/supervisor/socket-access.ts';
@@ -30,26 +30,26 @@ beforeEach(() => {
 interface Made {
   readonly lifecycle: Lifecycle;
   readonly plan: readonly PlannedListener[];
-  readonly host: ServiceHost;
+  readonly context: TaskContext;
   readonly config: Config;
 }
 
 async function make(services: string, service: Service = echo, processes = 1): Promise<Made> {
   const { config } = await load(`services: { ${services} }`);
-  const host = new ServiceHost(clock, Math.random, log);
-  const hosted = new Map<string, HostedService>(
+  const context = new TaskContext(clock, Math.random, log);
+  const prepared = new Map<string, PreparedService>(
     config.services.map(({ name }) => [
       name,
-      { service, host, log: new BudgetedLog(log.child({ service: name }), clock, processes) },
+      { service, context, log: new BudgetedLog(log.child({ service: name }), clock, processes) },
     ]),
   );
-  const lifecycle = new Lifecycle({ config, services: hosted, processes, clock, random: Math.random, log });
+  const lifecycle = new Lifecycle({ config, services: prepared, processes, clock, random: Math.random, log });
   onTestFinished(async () => {
     const drained = lifecycle.drain(0);
     clock.advance(0);
     await drained;
   });
-  return { lifecycle, host, config, plan: await planListeners(config, new Map(), socketAccessFor(null)) };
+  return { lifecycle, context, config, plan: await planListeners(config, new Map(), socketAccessFor(null)) };
 }
 
 /** Opens all, and gives where the first is bound. */
@@ -72,7 +72,7 @@ describe('open', () => {
   it('runs the periodic tasks of the services before a client can come', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0] }');
     let runs = 0;
-    made.host.every(1000, async () => {
+    made.context.every(1000, async () => {
       runs += 1;
     });
     await open(made);
@@ -210,7 +210,7 @@ describe('suspend, drain, destroy', () => {
         },
       },
     );
-    made.host.every(1000, async () => {});
+    made.context.every(1000, async () => {});
     await open(made);
     made.lifecycle.counters.get('echo')!.datagram.dropped.denied = 3;
     await within(

@@ -1,19 +1,19 @@
 import { EventEmitter, once } from 'node:events';
 import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { hostServices, ServiceHost } from '../../../src/server/service-context.ts';
+import { prepareServices, TaskContext } from '../../../src/server/service-context.ts';
 import { load } from './config/sources.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { FakeLog } from '../../support/fake-log.ts';
 
 let clock: FakeClock;
 let log: FakeLog;
-let host: ServiceHost;
+let context: TaskContext;
 
 beforeEach(() => {
   clock = new FakeClock();
   log = new FakeLog();
-  host = new ServiceHost(clock, () => 0.25, log);
+  context = new TaskContext(clock, () => 0.25, log);
 });
 
 /** Lets promises that are settled already run their course. */
@@ -23,19 +23,19 @@ async function settle(): Promise<void> {
   });
 }
 
-describe('ServiceHost', () => {
+describe('TaskContext', () => {
   it('gives the wall clock, and randomness', () => {
     clock.advance(1000);
-    expect(host.now()).toEqual(new Date('2026-11-22T11:07:13Z'));
-    expect(host.clockIsSet()).toBe(true);
+    expect(context.now()).toEqual(new Date('2026-11-22T11:07:13Z'));
+    expect(context.clockIsSet()).toBe(true);
     clock.nowMs = -13 * 3_600_000;
-    expect(host.clockIsSet()).toBe(false);
-    expect(host.random()).toBe(0.25);
+    expect(context.clockIsSet()).toBe(false);
+    expect(context.random()).toBe(0.25);
   });
 
   it('a first run that does not end keeps the start waiting five seconds, no longer', async () => {
-    host.every(1000, () => new Promise(() => {}));
-    const start = host.start();
+    context.every(1000, () => new Promise(() => {}));
+    const start = context.start();
     const still = Symbol('still waiting');
     clock.advance(4999);
     expect(await Promise.race([start, settle().then(() => still)])).toBe(still);
@@ -47,13 +47,13 @@ describe('ServiceHost', () => {
   it('runs no task before start, each once before start resolves, then ms after the last run ended', async () => {
     const runs: number[] = [];
     const slow = new EventEmitter();
-    host.every(1000, async () => {
+    context.every(1000, async () => {
       runs.push(clock.nowMs);
       if (runs.length === 2) await once(slow, 'finish');
     });
     clock.advance(5000);
     expect(runs).toEqual([]);
-    await host.start();
+    await context.start();
     expect(runs).toEqual([5000]);
     clock.advance(1000);
     expect(runs).toEqual([5000, 6000]);
@@ -68,9 +68,9 @@ describe('ServiceHost', () => {
   });
 
   it('runs a task at once that is asked for after start', async () => {
-    await host.start();
+    await context.start();
     let runs = 0;
-    host.every(1000, async () => {
+    context.every(1000, async () => {
       runs += 1;
     });
     expect(runs).toBe(1);
@@ -79,11 +79,11 @@ describe('ServiceHost', () => {
   it('logs a task that fails, and runs it again', async () => {
     let runs = 0;
     const error = new Error('no luck');
-    host.every(1000, async () => {
+    context.every(1000, async () => {
       runs += 1;
       throw error;
     });
-    await host.start();
+    await context.start();
     clock.advance(1000);
     await settle();
     expect(runs).toBe(2);
@@ -95,15 +95,15 @@ describe('ServiceHost', () => {
 
   it.each(['before start', 'while it waits', 'while it runs'])('begins no task after stop: %s', async (moment) => {
     let runs = 0;
-    host.every(1000, async () => {
+    context.every(1000, async () => {
       runs += 1;
       await settle();
     });
-    if (moment === 'before start') host.stop();
-    const started = host.start();
-    if (moment === 'while it runs') host.stop();
+    if (moment === 'before start') context.stop();
+    const started = context.start();
+    if (moment === 'while it runs') context.stop();
     await started;
-    host.stop();
+    context.stop();
     clock.advance(10_000);
     await settle();
     expect(runs).toBe(moment === 'before start' ? 0 : 1);
@@ -111,27 +111,27 @@ describe('ServiceHost', () => {
   });
 });
 
-describe('hostServices', () => {
-  it('creates each service with a host of its own, whose log names the service', async () => {
+describe('prepareServices', () => {
+  it('creates each service with a context of its own, whose log names the service', async () => {
     const lines: string[] = [];
     const logger = pino({}, { write: (line: string) => lines.push(line) });
     const loaded = await load('services: { one: { type: echo, listen: tcp://:0 }, echo: { listen: udp://:0 } }');
-    const hosted = await hostServices(loaded, clock, Math.random, logger, 1);
-    expect([...hosted.keys()]).toEqual(['one', 'echo']);
-    for (const each of hosted.values()) each.host.log.info({}, 'hello');
+    const prepared = await prepareServices(loaded, clock, Math.random, logger, 1);
+    expect([...prepared.keys()]).toEqual(['one', 'echo']);
+    for (const each of prepared.values()) each.context.log.info({}, 'hello');
     expect(lines.map((line) => (JSON.parse(line) as { service: string }).service)).toEqual(['one', 'echo']);
-    expect(hosted.get('one')?.service).not.toBe(hosted.get('echo')?.service);
-    expect(hosted.get('one')?.host.log).toBe(hosted.get('one')?.log);
+    expect(prepared.get('one')?.service).not.toBe(prepared.get('echo')?.service);
+    expect(prepared.get('one')?.context.log).toBe(prepared.get('one')?.log);
   });
 
   it('each service has its own 100 lines a second, all it writes about it together', async () => {
     const lines: string[] = [];
     const logger = pino({}, { write: (line: string) => lines.push(line) });
     const loaded = await load('services: { one: { type: echo, listen: tcp://:0 }, echo: { listen: udp://:0 } }');
-    const hosted = await hostServices(loaded, clock, Math.random, logger, 1);
+    const prepared = await prepareServices(loaded, clock, Math.random, logger, 1);
     for (let turn = 0; turn < 300; turn += 1) {
-      for (const each of hosted.values()) each.host.log.info({}, 'its own');
-      for (const each of hosted.values()) each.log.warn({}, 'about it');
+      for (const each of prepared.values()) each.context.log.info({}, 'its own');
+      for (const each of prepared.values()) each.log.warn({}, 'about it');
     }
     const services = lines.map((line) => (JSON.parse(line) as { service: string }).service);
     for (const name of ['one', 'echo']) expect(services.filter((each) => each === name)).toHaveLength(100);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { chargen } from '../../../src/services/chargen.ts';
 import { connect, FakeConnection } from '../../support/fake-client.ts';
-import { FakeHost } from '../../support/fake-host.ts';
+import { FakeContext } from '../../support/fake-context.ts';
 
 const lineZero = ' !"#$%&\'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r\n';
-const host = new FakeHost();
-const service = await chargen.create({}, host);
+const context = new FakeContext();
+const service = await chargen.create({}, context);
 
 /** The byte at a position of the endless stream, from the words of RFC 864. */
 function byteAt(position: number): number {
@@ -76,14 +76,14 @@ describe('chargen over UDP', () => {
     ['less than the limit', 0.5, 18, 9],
     ['nothing where the limit is 0', 0.999_999, 0, 0],
   ])('answers with a random length of the pattern: %s', (_name, random, limit, length) => {
-    host.randomNumbers.push(random);
+    context.randomNumbers.push(random);
     const reply = service.datagram?.(Buffer.from('ignored'), limit);
     expect(Buffer.from(reply as Uint8Array).toString('latin1')).toBe(pattern(length));
   });
 
   it('draws every length equally often', () => {
     const lengths = range(0, 512).map((step) => {
-      host.randomNumbers.push((step + 0.5) / 513);
+      context.randomNumbers.push((step + 0.5) / 513);
       const reply = service.datagram?.(Buffer.alloc(0), 65_507);
       return reply?.length;
     });

@@ -2,11 +2,14 @@ import { describe, expect, it, vi } from 'vitest';
 import { type DaytimeFormat, type DaytimeOptions, daytime } from '../../../src/services/daytime.ts';
 import type { Service } from '../../../src/service.ts';
 import { connect, FakeConnection } from '../../support/fake-client.ts';
-import { FakeHost } from '../../support/fake-host.ts';
+import { FakeContext } from '../../support/fake-context.ts';
 
-async function create(options: Partial<DaytimeOptions>, now: string): Promise<{ host: FakeHost; service: Service }> {
-  const host = new FakeHost(now);
-  return { host, service: await daytime.create({ format: 'rfc867', zone: 'UTC', ...options }, host) };
+async function create(
+  options: Partial<DaytimeOptions>,
+  now: string,
+): Promise<{ context: FakeContext; service: Service }> {
+  const context = new FakeContext(now);
+  return { context, service: await daytime.create({ format: 'rfc867', zone: 'UTC', ...options }, context) };
 }
 
 const noon = '2026-11-22T11:07:12Z';
@@ -90,8 +93,8 @@ describe('the nist line holds', () => {
   });
 
   it('health 2 while the clock is not set', async () => {
-    const { host, service } = await create({ format: 'nist' }, '1970-01-01T00:00:05Z');
-    host.clockSet = false;
+    const { context, service } = await create({ format: 'nist' }, '1970-01-01T00:00:05Z');
+    context.clockSet = false;
     expect(connect(service).text).toBe('40587 70-01-01 00:00:05 00 0 2   0.0 UTC(smallservd) *\r\n');
   });
 });
@@ -112,19 +115,19 @@ describe('daytime', () => {
   });
 
   it('leaves the bytes of the last second as they are', async () => {
-    const { host, service } = await create({ format: 'smtp' }, noon);
+    const { context, service } = await create({ format: 'smtp' }, noon);
     const first = service.datagram?.(Buffer.alloc(0), 512);
-    host.nowMs += 999;
+    context.nowMs += 999;
     expect(service.datagram?.(Buffer.alloc(0), 512)).toBe(first);
-    host.nowMs += 1;
+    context.nowMs += 1;
     expect(service.datagram?.(Buffer.alloc(0), 512)).toEqual(Buffer.from('22 NOV 26 11:07:13 UTC\r\n'));
     expect(first).toEqual(Buffer.from('22 NOV 26 11:07:12 UTC\r\n'));
   });
 
   it('follows a clock that is set back', async () => {
-    const { host, service } = await create({ format: 'smtp' }, noon);
+    const { context, service } = await create({ format: 'smtp' }, noon);
     connect(service);
-    host.nowMs -= 60_000;
+    context.nowMs -= 60_000;
     expect(connect(service).text).toBe('22 NOV 26 11:06:12 UTC\r\n');
   });
 });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { discard } from '../../../src/services/discard.ts';
 import { FakeConnection } from '../../support/fake-client.ts';
-import { FakeHost } from '../../support/fake-host.ts';
+import { FakeContext } from '../../support/fake-context.ts';
 
-const service = await discard.create({}, new FakeHost());
+const service = await discard.create({}, new FakeContext());
 
 describe('discard, RFC 863, over TCP', () => {
   it("drops what it reads and closes after the client's FIN", () => {

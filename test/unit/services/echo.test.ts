@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { echo } from '../../../src/services/echo.ts';
 import type { Service } from '../../../src/service.ts';
 import { FakeConnection } from '../../support/fake-client.ts';
-import { FakeHost } from '../../support/fake-host.ts';
+import { FakeContext } from '../../support/fake-context.ts';
 
-const service = (await echo.create({}, new FakeHost())) satisfies Service;
+const service = (await echo.create({}, new FakeContext())) satisfies Service;
 
 describe('echo, RFC 862, over TCP', () => {
   it('sends every byte back, in order, at once', () => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { findService, services } from '../../../src/services/index.ts';
-import { FakeHost } from '../../support/fake-host.ts';
+import { FakeContext } from '../../support/fake-context.ts';
 
 it('the built-in services stand in this order, with the numbers that IANA and the RFCs gave them', () => {
   expect(services.map(({ name, rfc, port }) => [name, rfc, port])).toEqual([
@@ -27,7 +27,7 @@ it.each(services.map((service) => [service.name, service] as const))(
   async (name, service) => {
     expect(findService(name)).toBe(service);
     const defaults = Object.fromEntries(Object.entries(service.options).map(([key, spec]) => [key, spec.default]));
-    const created = await service.create(defaults, new FakeHost());
+    const created = await service.create(defaults, new FakeContext());
     expect(created).toMatchObject({ stream: expect.any(Function), datagram: expect.any(Function) });
   },
 );

@@ -7,7 +7,7 @@ import { type QotdOptions, qotd } from '../../../src/services/qotd.ts';
 import { builtInQuotations, parseQuotations } from '../../../src/services/quotations.ts';
 import { ConfigError, type Service } from '../../../src/service.ts';
 import { connect } from '../../support/fake-client.ts';
-import { FakeHost } from '../../support/fake-host.ts';
+import { FakeContext } from '../../support/fake-context.ts';
 
 let folder: string;
 
@@ -19,14 +19,14 @@ afterAll(() => rmSync(folder, { recursive: true }));
 async function create(
   options: { choice?: QotdOptions['choice']; content?: string },
   now?: string,
-): Promise<{ host: FakeHost; service: Service }> {
-  const host = new FakeHost(now);
+): Promise<{ context: FakeContext; service: Service }> {
+  const context = new FakeContext(now);
   let file: string | null = null;
   if (options.content !== undefined) {
     file = join(folder, 'quotations');
     writeFileSync(file, options.content);
   }
-  return { host, service: await qotd.create({ file, choice: options.choice ?? 'random' }, host) };
+  return { context, service: await qotd.create({ file, choice: options.choice ?? 'random' }, context) };
 }
 
 function texts(content: string): string[] {
@@ -112,7 +112,7 @@ describe('a file of quotations', () => {
     ['a file that is not there', () => join(folder, 'missing'), 'there is no such file'],
     ['a folder', () => folder, 'it is a directory'],
   ])('cannot be read: %s', async (_name, path, cause) => {
-    const created = Promise.resolve(qotd.create({ file: path(), choice: 'random' }, new FakeHost()));
+    const created = Promise.resolve(qotd.create({ file: path(), choice: 'random' }, new FakeContext()));
     await expect(created).rejects.toBeInstanceOf(ConfigError);
     await expect(created).rejects.toMatchObject({
       option: 'file',
@@ -128,16 +128,16 @@ describe('qotd, RFC 865, over TCP', () => {
     [0.34, 'bb\r\n'],
     [0.999, 'ccc\r\n'],
   ])('sends one of all, by chance (%d), then closes', async (random, text) => {
-    const { host, service } = await create({ content: 'bb\nccc\na\n' });
-    host.randomNumbers.push(random);
+    const { context, service } = await create({ content: 'bb\nccc\na\n' });
+    context.randomNumbers.push(random);
     expect(connect(service)).toMatchObject({ text, ended: true });
   });
 
   it('has quotations of its own, several of which fit the reply to an empty datagram', async () => {
     expect(builtInQuotations.length).toBeGreaterThanOrEqual(12);
     expect(builtInQuotations.filter((bytes) => bytes.length <= 86).length).toBeGreaterThanOrEqual(6);
-    const { host, service } = await create({});
-    host.randomNumbers.push(0.5);
+    const { context, service } = await create({});
+    context.randomNumbers.push(0.5);
     expect(connect(service).text).toMatch(/^[ -~]+ -- [A-Z][A-Za-z ]+\r\n$/);
   });
 });
@@ -152,8 +152,8 @@ describe('qotd over UDP', () => {
     [512, 0.999, 'ccc\r\n'],
     [-1, 0.5, undefined],
   ])('sends one of those that fit %i bytes, by chance (%d)', async (limit, random, expected) => {
-    const { host, service } = await create({ content: 'bb\nccc\na\n' });
-    host.randomNumbers.push(random);
+    const { context, service } = await create({ content: 'bb\nccc\na\n' });
+    context.randomNumbers.push(random);
     const reply = service.datagram?.(Buffer.alloc(0), limit);
     expect(reply).toEqual(expected === undefined ? undefined : Buffer.from(expected));
   });
@@ -165,12 +165,15 @@ describe('qotd over UDP', () => {
 
 describe('qotd once a day', () => {
   it('sends everybody the same one for a UTC day, then the next one, and begins again', async () => {
-    const { host, service } = await create({ content: 'one\ntwo\nthree\n', choice: 'daily' }, '2026-11-22T00:00:00Z');
+    const { context, service } = await create(
+      { content: 'one\ntwo\nthree\n', choice: 'daily' },
+      '2026-11-22T00:00:00Z',
+    );
     const days = Array.from({ length: 4 }, () => {
       const first = connect(service).text;
-      host.nowMs += 86_399_999;
+      context.nowMs += 86_399_999;
       expect(connect(service).text).toBe(first);
-      host.nowMs += 1;
+      context.nowMs += 1;
       return first;
     });
     expect(new Set(days).size).toBe(3);

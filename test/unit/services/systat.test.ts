@@ -4,18 +4,18 @@ import { createSystat, packLines, type SystatOptions, systat } from '../../../sr
 import { ConfigError, type Service } from '../../../src/service.ts';
 import { loginNames } from '../../../src/services/who.ts';
 import { connect, FakeConnection } from '../../support/fake-client.ts';
-import { FakeHost } from '../../support/fake-host.ts';
+import { FakeContext } from '../../support/fake-context.ts';
 
 /** A service with users who log in and out by assignment; `undefined` makes the listing fail. */
 class Office {
-  readonly host = new FakeHost();
+  readonly context = new FakeContext();
   readonly service: Service;
   users: readonly string[] | undefined;
   asked = 0;
 
   constructor(show: SystatOptions['show'], users: readonly string[] | undefined) {
     this.users = users;
-    this.service = createSystat({ show, text: null }, this.host, () => {
+    this.service = createSystat({ show, text: null }, this.context, () => {
       this.asked++;
       return this.users === undefined ? Promise.reject(new Error('spawn who ENOENT')) : Promise.resolve(this.users);
     });
@@ -31,27 +31,27 @@ function datagrams(service: Service, limit: number): string[] | undefined {
 describe('systat, RFC 866, over TCP', () => {
   it('shows how many users there are', async () => {
     const office = new Office('count', ['ada', 'grace']);
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(connect(office.service)).toMatchObject({ text: '2 users\r\n', ended: true });
   });
 
   it('shows one user a line', async () => {
     const office = new Office('users', ['ada', 'grace']);
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(connect(office.service)).toMatchObject({ text: 'ada\r\ngrace\r\n', ended: true });
   });
 
   it('closes without a line where there are none', async () => {
     const office = new Office('users', []);
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(connect(office.service)).toMatchObject({ text: '', ended: true });
   });
 
   it('shows a fixed text', async () => {
-    const host = new FakeHost();
-    const service = await systat.create({ show: 'text', text: 'Nobody you know\nAsk the desk\n' }, host);
+    const context = new FakeContext();
+    const service = await systat.create({ show: 'text', text: 'Nobody you know\nAsk the desk\n' }, context);
     expect(connect(service)).toMatchObject({ text: 'Nobody you know\r\nAsk the desk\r\n', ended: true });
-    expect(host.tasks).toEqual([]);
+    expect(context.tasks).toEqual([]);
   });
 
   it('ignores input', () => {
@@ -69,40 +69,40 @@ describe('systat, RFC 866, over TCP', () => {
 describe('the list of users', () => {
   it('is made every five seconds, never on a request', async () => {
     const office = new Office('count', ['ada']);
-    expect(office.host.tasks.map(({ ms }) => ms)).toEqual([5000]);
+    expect(office.context.tasks.map(({ ms }) => ms)).toEqual([5000]);
     expect(connect(office.service).text).toBe('0 users\r\n');
     datagrams(office.service, 512);
     expect(office.asked).toBe(0);
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(connect(office.service).text).toBe('1 users\r\n');
     office.users = ['ada', 'grace'];
     expect(connect(office.service).text).toBe('1 users\r\n');
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(connect(office.service).text).toBe('2 users\r\n');
     expect(office.asked).toBe(2);
   });
 
   it('stays when it cannot be made, with one warning until it can', async () => {
     const office = new Office('users', ['ada']);
-    await office.host.runTasks();
+    await office.context.runTasks();
     office.users = undefined;
-    await office.host.runTasks();
-    await office.host.runTasks();
+    await office.context.runTasks();
+    await office.context.runTasks();
     expect(connect(office.service).text).toBe('ada\r\n');
-    expect(office.host.records).toEqual([
+    expect(office.context.records).toEqual([
       { level: 'warn', fields: { error: 'Error: spawn who ENOENT' }, message: expect.stringContaining('who') },
     ]);
     office.users = ['grace'];
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(connect(office.service).text).toBe('grace\r\n');
     office.users = undefined;
-    await office.host.runTasks();
-    expect(office.host.records).toHaveLength(2);
+    await office.context.runTasks();
+    expect(office.context.records).toHaveLength(2);
   });
 
   it('is empty at first', async () => {
     const office = new Office('users', undefined);
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(connect(office.service)).toMatchObject({ text: '', ended: true });
   });
 
@@ -131,14 +131,14 @@ describe('the list of users', () => {
 describe('systat over UDP', () => {
   it('sends one datagram where it fits', async () => {
     const office = new Office('users', ['ada', 'grace']);
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(datagrams(office.service, 65_507)).toEqual(['ada\r\ngrace\r\n']);
     expect(datagrams(office.service, 12)).toEqual(['ada\r\ngrace\r\n']);
   });
 
   it('sends several where it does not, without splitting a line', async () => {
     const office = new Office('users', ['ada', 'bob', 'grace']);
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(datagrams(office.service, 11)).toEqual(['ada\r\nbob\r\n', 'grace\r\n']);
     expect(datagrams(office.service, 9)).toEqual(['ada\r\n', 'bob\r\n', 'grace\r\n']);
   });
@@ -148,23 +148,23 @@ describe('systat over UDP', () => {
       'users',
       Array.from({ length: 65 }, (_, index) => `user${10 + index}`),
     );
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(datagrams(office.service, 65_507)?.map((text) => text.length)).toEqual([512, 8]);
     office.users = [...(office.users?.slice(0, 63) ?? []), 'user999'];
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(datagrams(office.service, 65_507)?.map((text) => text.length)).toEqual([504, 9]);
   });
 
   it('ends before a line that does not fit', async () => {
     const office = new Office('users', ['ada', 'bartholomew', 'cy']);
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(datagrams(office.service, 9)).toEqual(['ada\r\n']);
     expect(datagrams(office.service, 4)).toBeUndefined();
   });
 
   it('sends one empty datagram where there are no users', async () => {
     const office = new Office('users', []);
-    await office.host.runTasks();
+    await office.context.runTasks();
     expect(datagrams(office.service, 512)).toEqual(['']);
     expect(datagrams(office.service, 0)).toEqual(['']);
     expect(datagrams(office.service, -1)).toBeUndefined();
@@ -197,12 +197,12 @@ describe('systat over UDP', () => {
 
 describe('the text', () => {
   it.each([null, '', ' \n', 'caf\xe9', 'tab\there', 'bell\x07'])('is refused: %j', (text) => {
-    const create = (): unknown => systat.create({ show: 'text', text }, new FakeHost());
+    const create = (): unknown => systat.create({ show: 'text', text }, new FakeContext());
     expect(create).toThrow(ConfigError);
     expect(create).toThrow(expect.objectContaining({ option: 'text' }));
   });
 
   it('is not needed for the others', () => {
-    expect(() => systat.create({ show: 'count', text: null }, new FakeHost())).not.toThrow();
+    expect(() => systat.create({ show: 'count', text: null }, new FakeContext())).not.toThrow();
   });
 });

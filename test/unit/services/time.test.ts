@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { time } from '../../../src/services/time.ts';
 import type { Service } from '../../../src/service.ts';
 import { connect, FakeConnection } from '../../support/fake-client.ts';
-import { FakeHost } from '../../support/fake-host.ts';
+import { FakeContext } from '../../support/fake-context.ts';
 
-async function create(now: string): Promise<{ host: FakeHost; service: Service }> {
-  const host = new FakeHost(now);
-  return { host, service: await time.create({}, host) };
+async function create(now: string): Promise<{ context: FakeContext; service: Service }> {
+  const context = new FakeContext(now);
+  return { context, service: await time.create({}, context) };
 }
 
 const instants = [
@@ -54,19 +54,19 @@ describe('time', () => {
   });
 
   it('is silent while the clock is not set: TCP closes without a byte, UDP does not answer', async () => {
-    const { host, service } = await create('1970-01-01T00:00:05Z');
-    host.clockSet = false;
+    const { context, service } = await create('1970-01-01T00:00:05Z');
+    context.clockSet = false;
     expect(connect(service)).toMatchObject({ writes: [], ended: true });
     expect(service.datagram?.(Buffer.alloc(0), 512)).toBeUndefined();
-    host.clockSet = true;
+    context.clockSet = true;
     expect(connect(service).bytes.readUInt32BE()).toBe(2_208_988_805);
   });
 
   it('leaves the bytes of the last second as they are', async () => {
-    const { host, service } = await create('2026-11-22T11:07:12Z');
+    const { context, service } = await create('2026-11-22T11:07:12Z');
     const first = service.datagram?.(Buffer.alloc(0), 4) as Buffer;
     expect(service.datagram?.(Buffer.alloc(0), 4)).toBe(first);
-    host.nowMs += 1000;
+    context.nowMs += 1000;
     const second = service.datagram?.(Buffer.alloc(0), 4) as Buffer;
     expect([first.readUInt32BE(), second.readUInt32BE()]).toEqual([4_004_334_432, 4_004_334_433]);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Endpoint, ServiceModule } from '../../../src/service.ts';
+import type { PeerAddress, ServiceModule } from '../../../src/service.ts';
 import { FakeClient, FakeConnection } from '../../support/fake-client.ts';
-import { FakeHost } from '../../support/fake-host.ts';
+import { FakeContext } from '../../support/fake-context.ts';
 
 interface Example {
   readonly default: ServiceModule<{ readonly format: 'text' | 'json' }>;
@@ -10,9 +10,9 @@ interface Example {
 const location = new URL('../../../examples/whatismyip/whatismyip.js', import.meta.url);
 const { default: whatismyip } = (await import(location.href)) as Example;
 
-const ipv4: Endpoint = { family: 'ipv4', address: '192.0.2.7', port: 51_234 };
-const ipv6: Endpoint = { family: 'ipv6', address: '2001:db8::7', port: 51_234 };
-const unix: Endpoint = { family: 'unix', address: '', port: 0 };
+const ipv4: PeerAddress = { family: 'ipv4', address: '192.0.2.7', port: 51_234 };
+const ipv6: PeerAddress = { family: 'ipv6', address: '2001:db8::7', port: 51_234 };
+const unix: PeerAddress = { family: 'unix', address: '', port: 0 };
 
 describe('the example whatismyip', () => {
   it.each([
@@ -23,13 +23,13 @@ describe('the example whatismyip', () => {
     ['json', ipv6, '{"family":"ipv6","address":"2001:db8::7","port":51234}'],
     ['json', unix, '{"family":"unix"}'],
   ] as const)('answers in %s', async (format, peer, line) => {
-    const service = await whatismyip.create({ format }, new FakeHost());
+    const service = await whatismyip.create({ format }, new FakeContext());
     const { client } = new FakeConnection(service, new FakeClient(peer));
     expect(client).toMatchObject({ text: `${line}\r\n`, ended: true });
   });
 
   it('has no UDP side', async () => {
     expect(whatismyip.name).toBe('whatismyip');
-    expect(await whatismyip.create({ format: 'text' }, new FakeHost())).not.toHaveProperty('datagram');
+    expect(await whatismyip.create({ format: 'text' }, new FakeContext())).not.toHaveProperty('datagram');
   });
 });

@@ -32,34 +32,36 @@ describe('canonicalName', () => {
   test('is where the CNAME records lead', async () => {
     const asked: string[] = [];
     const cnames = server({ 'www.example': 'web.example', 'web.example': 'host7.example' }, asked);
-    expect(await canonicalName('www.example', 'ip', patience, { addresses, hosts: '', cnames })).toBe('host7.example.');
+    expect(await canonicalName('www.example', 'both', patience, { addresses, hosts: '', cnames })).toBe(
+      'host7.example.',
+    );
     expect(asked).toEqual(['www.example', 'web.example', 'host7.example']);
   });
 
   test.each(['host7.example', 'host7.example.'])('is its own where %s has no such record', async (host) => {
     const sources = { addresses, hosts: '', cnames: server({}) };
-    expect(await canonicalName(host, 'ip', patience, sources)).toBe('host7.example.');
+    expect(await canonicalName(host, 'both', patience, sources)).toBe('host7.example.');
   });
 
   test('is the first on the line of the hosts file, which goes before name servers', async () => {
     const sources = { addresses, hosts: '192.0.2.1 host7.example www.example\n', cnames: nobody };
-    expect(await canonicalName('www.example', 'ip', patience, sources)).toBe('host7.example.');
+    expect(await canonicalName('www.example', 'both', patience, sources)).toBe('host7.example.');
   });
 
   test.each(['localhost', 'LOCALHOST.', 'www.localhost'])('of %s no name server is asked', async (host) => {
     const sources = { addresses, hosts: '', cnames: nobody };
-    expect(await canonicalName(host, 'ip', patience, sources)).toBe(`${host.replace(/\.$/, '')}.`);
+    expect(await canonicalName(host, 'both', patience, sources)).toBe(`${host.replace(/\.$/, '')}.`);
   });
 
   test.each(['ENODATA', 'ENOTFOUND', 'ECONNREFUSED'])('is the name itself at %s', async (code) => {
     const sources = { addresses, hosts: '', cnames: failing(code) };
-    expect(await canonicalName('a.example', 'ip', patience, sources)).toBe('a.example.');
+    expect(await canonicalName('a.example', 'both', patience, sources)).toBe('a.example.');
   });
 
   test.each(['ESERVFAIL', 'EREFUSED', 'ETIMEOUT'])('is unknown at %s', async (code) => {
     const sources = { addresses, hosts: '', cnames: failing(code) };
     const message = `the CNAME of a.example could not be looked up: ${code}`;
-    await expect(canonicalName('a.example', 'ip', patience, sources)).rejects.toMatchObject({
+    await expect(canonicalName('a.example', 'both', patience, sources)).rejects.toMatchObject({
       code: 'HOST_NOT_FOUND',
       message,
     });
@@ -67,13 +69,13 @@ describe('canonicalName', () => {
 
   test('records in a circle lead nowhere', async () => {
     const sources = { addresses, hosts: '', cnames: server({ 'a.example': 'b.example', 'b.example': 'a.example' }) };
-    const found = canonicalName('a.example', 'ip', patience, sources);
+    const found = canonicalName('a.example', 'both', patience, sources);
     await expect(found).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
   });
 
   test('needs an address', async () => {
     const none: NameSources = { addresses: (_host, _family, done) => done(null, []), hosts: '', cnames: nobody };
-    const found = canonicalName('a.example', 'ip6', patience, none);
+    const found = canonicalName('a.example', 'ipv6', patience, none);
     await expect(found).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message: 'a.example has no IPv6 address' });
   });
 
@@ -89,7 +91,7 @@ describe('canonicalName', () => {
       return () => log.push('cancelled');
     };
     const impatient = { timeoutMs: 5000, clock, signal: abort.signal };
-    const found = canonicalName('a.example', 'ip', impatient, { addresses, hosts: '', cnames });
+    const found = canonicalName('a.example', 'both', impatient, { addresses, hosts: '', cnames });
     await until(() => log.length === 1, 'the question');
     happen(clock, abort);
     await expect(found).rejects.toMatchObject({ code });

@@ -8,7 +8,7 @@ import { FakeClock } from '../../../support/fake-clock.ts';
 import { freePort } from '../../../support/ports.ts';
 import { until } from '../../../support/wait.ts';
 
-const address = (family: 4 | 6, name: number): HostAddress => ({ address: `${family}-${name}`, family });
+const address = (family: 'ipv4' | 'ipv6', name: number): HostAddress => ({ address: `${family}-${name}`, family });
 
 describe('interleave', () => {
   test.each([
@@ -20,27 +20,27 @@ describe('interleave', () => {
     ['turns already', '4646', '4646'],
     ['the last first', '4666', '4666'],
   ])('%s: %s', (_what, given, taken) => {
-    const addresses = Array.from(given, (family, name) => address(family === '6' ? 6 : 4, name));
+    const addresses = Array.from(given, (family, name) => address(family === '6' ? 'ipv6' : 'ipv4', name));
     expect(
       interleave(addresses)
-        .map(({ family }) => family)
+        .map(({ family }) => family.slice(-1))
         .join(''),
     ).toBe(taken);
   });
 
   test('keeps every address, the first in front, and the order of each family', () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom(4, 6)), (families) => {
-        const addresses = families.map((family, name) => address(family === 6 ? 6 : 4, name));
+      fc.property(fc.array(fc.constantFrom('ipv4' as const, 'ipv6' as const)), (families) => {
+        const addresses = families.map((family, name) => address(family, name));
         const taken = interleave(addresses);
         expect(taken[0]).toEqual(addresses[0]);
         expect(taken).toHaveLength(addresses.length);
-        for (const family of [4, 6])
+        for (const family of ['ipv4', 'ipv6'])
           expect(taken.filter((each) => each.family === family)).toEqual(
             addresses.filter((each) => each.family === family),
           );
         // Both families take turns as long as both have addresses left.
-        const fewer = Math.min(...[4, 6].map((family) => families.filter((each) => each === family).length));
+        const fewer = Math.min(...['ipv4', 'ipv6'].map((family) => families.filter((each) => each === family).length));
         for (let turn = 1; turn < 2 * fewer; turn += 1) expect(taken[turn]?.family).not.toBe(taken[turn - 1]?.family);
       }),
     );

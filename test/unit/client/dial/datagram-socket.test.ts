@@ -21,7 +21,7 @@ async function open(port: number, host = '127.0.0.1', localPort?: number): Promi
     failed: (error: SmallservdError) => void failures.push(error),
   };
   const socket = await DatagramSocket.open(
-    { address: host, family: host.includes(':') ? 6 : 4 },
+    { address: host, family: host.includes(':') ? 'ipv6' : 'ipv4' },
     port,
     handlers,
     localPort,

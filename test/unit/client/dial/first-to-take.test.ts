@@ -4,9 +4,9 @@ import type { HostAddress } from '../../../../src/client/dial/resolve-host.ts';
 import { SmallservdError } from '../../../../src/errors.ts';
 
 const addresses: readonly HostAddress[] = [
-  { address: '2001:db8::1', family: 6 },
-  { address: '2001:db8::2', family: 6 },
-  { address: '192.0.2.1', family: 4 },
+  { address: '2001:db8::1', family: 'ipv6' },
+  { address: '2001:db8::2', family: 'ipv6' },
+  { address: '192.0.2.1', family: 'ipv4' },
 ];
 
 function refusing(by: Readonly<Record<string, string>>, tried: string[]): (address: HostAddress) => Promise<string> {

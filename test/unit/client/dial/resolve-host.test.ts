@@ -13,23 +13,24 @@ function fails(code: string): AddressLookup {
   return (_host, _family, done) => done(Object.assign(new Error(`getaddrinfo ${code}`), { code }), []);
 }
 
+/** As Node gives them. */
 const four = { address: '192.0.2.1', family: 4 } as const;
 const six = { address: '2001:db8::1', family: 6 } as const;
 
 describe('resolveHost', () => {
   test('keeps the order of the system, and each address once', async () => {
     const lookup = knows(six, four, six, { address: '192.0.2.2', family: 4 });
-    expect(await resolveHost('both.example', 'ip', patience, lookup)).toEqual([
-      six,
-      four,
-      { address: '192.0.2.2', family: 4 },
+    expect(await resolveHost('both.example', 'both', patience, lookup)).toEqual([
+      { address: '2001:db8::1', family: 'ipv6' },
+      { address: '192.0.2.1', family: 'ipv4' },
+      { address: '192.0.2.2', family: 'ipv4' },
     ]);
   });
 
   test.each([
-    ['ip', 0],
-    ['ip4', 4],
-    ['ip6', 6],
+    ['both', 0],
+    ['ipv4', 4],
+    ['ipv6', 6],
   ] as const)('%s asks for family %d', async (family, number) => {
     const asked: unknown[] = [];
     const lookup: AddressLookup = (host, wanted, done) => {
@@ -41,8 +42,8 @@ describe('resolveHost', () => {
   });
 
   test.each([
-    ['ip4', six, 'both.example has no IPv4 address'],
-    ['ip6', four, 'both.example has no IPv6 address'],
+    ['ipv4', six, 'both.example has no IPv4 address'],
+    ['ipv6', four, 'both.example has no IPv6 address'],
   ] as const)('%s takes no other family', async (family, found, message) => {
     const resolved = resolveHost('both.example', family, patience, knows(found));
     await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', exitCode: 2, message });
@@ -53,13 +54,13 @@ describe('resolveHost', () => {
     ['EAI_AGAIN', 'a.example could not be looked up: no name server answers'],
     ['ETIMEOUT', 'a.example could not be looked up: no name server answers'],
   ])('%s is told as: %s', async (code, message) => {
-    const resolved = resolveHost('a.example', 'ip', patience, fails(code));
+    const resolved = resolveHost('a.example', 'both', patience, fails(code));
     await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message, cause: { code } });
   });
 
   test('waits no longer than the timeout', async () => {
     const clock = new FakeClock();
-    const resolved = resolveHost('a.example', 'ip', { timeoutMs: 5000, clock }, () => {});
+    const resolved = resolveHost('a.example', 'both', { timeoutMs: 5000, clock }, () => {});
     clock.advance(5000);
     const message = 'no answer to the question for a.example within 5s';
     await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message });
@@ -67,15 +68,15 @@ describe('resolveHost', () => {
 
   test('can be interrupted', async () => {
     const abort = new AbortController();
-    const resolved = resolveHost('a.example', 'ip', { timeoutMs: 5000, signal: abort.signal }, () => {});
+    const resolved = resolveHost('a.example', 'both', { timeoutMs: 5000, signal: abort.signal }, () => {});
     abort.abort();
     await expect(resolved).rejects.toMatchObject({ code: 'INTERRUPTED', exitCode: 130 });
   });
 
   test('asks the system, which takes an address as it is', async () => {
-    expect(await resolveHost('127.0.0.1', 'ip', patience)).toEqual([{ address: '127.0.0.1', family: 4 }]);
-    expect(await resolveHost('::1', 'ip', patience)).toEqual([{ address: '::1', family: 6 }]);
-    await expect(resolveHost('127.0.0.1', 'ip6', patience)).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
-    expect(await resolveHost('localhost', 'ip4', patience)).toEqual([{ address: '127.0.0.1', family: 4 }]);
+    expect(await resolveHost('127.0.0.1', 'both', patience)).toEqual([{ address: '127.0.0.1', family: 'ipv4' }]);
+    expect(await resolveHost('::1', 'both', patience)).toEqual([{ address: '::1', family: 'ipv6' }]);
+    await expect(resolveHost('127.0.0.1', 'ipv6', patience)).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
+    expect(await resolveHost('localhost', 'ipv4', patience)).toEqual([{ address: '127.0.0.1', family: 'ipv4' }]);
   });
 });

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import type { HostAddress } from '../../../../src/client/dial/resolve-host.ts';
 import { firstWithRoute } from '../../../../src/client/dial/route.ts';
 
-const loopback: HostAddress = { address: '127.0.0.1', family: 4 };
+const loopback: HostAddress = { address: '127.0.0.1', family: 'ipv4' };
 /** Without SO_BROADCAST the system refuses it: an address without a route on every machine. */
-const refused: HostAddress = { address: '255.255.255.255', family: 4 };
+const refused: HostAddress = { address: '255.255.255.255', family: 'ipv4' };
 
 describe('firstWithRoute', () => {
   it('is the first where all have one', async () => {
-    const other: HostAddress = { address: '127.0.0.2', family: 4 };
+    const other: HostAddress = { address: '127.0.0.2', family: 'ipv4' };
     expect(await firstWithRoute('a.example', [loopback, other])).toEqual(loopback);
   });
 
@@ -17,7 +17,7 @@ describe('firstWithRoute', () => {
   });
 
   it('is the loopback for the unspecified address', async () => {
-    expect(await firstWithRoute('0.0.0.0', [{ address: '0.0.0.0', family: 4 }])).toEqual(loopback);
+    expect(await firstWithRoute('0.0.0.0', [{ address: '0.0.0.0', family: 'ipv4' }])).toEqual(loopback);
   });
 
   it('names the host where none has one', async () => {

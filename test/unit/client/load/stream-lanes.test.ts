@@ -11,7 +11,7 @@ function fetchLane(service: string): { readonly lane: FetchLane; readonly told: 
     moved: (sentBytes, receivedBytes) => told.push(`moved ${sentBytes} ${receivedBytes}`),
     failed: (kind) => told.push(kind),
   };
-  const peer = { address: { address: '127.0.0.1', family: 4 }, port: 9 } as const;
+  const peer = { address: { address: '127.0.0.1', family: 'ipv4' }, port: 9 } as const;
   return { lane: new FetchLane(peer, service, events), told };
 }
 

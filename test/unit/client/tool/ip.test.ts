@@ -4,7 +4,7 @@ import { runTool } from '../../../support/tool-process.ts';
 test('prints the normal form, family and kind', async () => {
   expect(await runTool(['ip', '0:0:0:0:0:0:0:1'])).toEqual({
     code: 0,
-    stdout: 'address  ::1\nfamily   IPv6\nkind     loopback\n',
+    stdout: 'address  ::1\nfamily   ipv6\nkind     loopback\n',
     stderr: '',
   });
 });
@@ -12,14 +12,14 @@ test('prints the normal form, family and kind', async () => {
 test('prints what a v4-mapped address maps', async () => {
   expect(await runTool(['ip', '::ffff:1.2.3.4'])).toEqual({
     code: 0,
-    stdout: 'address  ::ffff:1.2.3.4\nfamily   IPv6\nkind     v4-mapped\nmaps     1.2.3.4 (IPv4, global)\n',
+    stdout: 'address  ::ffff:1.2.3.4\nfamily   ipv6\nkind     v4-mapped\nmaps     1.2.3.4 (IPv4, global)\n',
     stderr: '',
   });
 });
 
 test('prints JSON', async () => {
   const { code, stdout } = await runTool(['ip', '--json', '10.0.0.1']);
-  expect([code, JSON.parse(stdout)]).toEqual([0, { address: '10.0.0.1', family: 'IPv4', kind: 'private' }]);
+  expect([code, JSON.parse(stdout)]).toEqual([0, { address: '10.0.0.1', family: 'ipv4', kind: 'private' }]);
 });
 
 test.each([

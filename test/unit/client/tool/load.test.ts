@@ -156,7 +156,17 @@ describe('the line of progress', () => {
 
 describe('the result', () => {
   const plain = { paint: (_colour: string, text: string): string => text };
-  const latency = { count: 2, minMs: 1, meanMs: 1, p50Ms: 1, p90Ms: 1.5, p99Ms: 2, p999Ms: 2, maxMs: 2 };
+  const latency = {
+    count: 2,
+    minMs: 1,
+    meanMs: 1,
+    deviationMs: 0.1,
+    p50Ms: 1,
+    p90Ms: 1.5,
+    p99Ms: 2,
+    p999Ms: 2,
+    maxMs: 2,
+  };
   const result: LoadResult = {
     service: 'echo',
     protocol: 'tcp',

@@ -2,24 +2,24 @@ import { expect, test } from 'vitest';
 import { runTool } from '../../../support/tool-process.ts';
 
 test.each([
-  [['--family', 'ip4', 'localhost'], '127.0.0.1\n'],
+  [['--family', 'ipv4', 'localhost'], '127.0.0.1\n'],
   [['-4', 'localhost'], '127.0.0.1\n'],
   [['[0::1]'], '::1\n'],
-  [['--family', 'ip', '192.0.2.1'], '192.0.2.1\n'],
+  [['--family', 'both', '192.0.2.1'], '192.0.2.1\n'],
 ])('resolve %j', async (args, stdout) => {
   expect(await runTool(['resolve', ...args])).toEqual({ code: 0, stdout, stderr: '' });
 });
 
 test('prints JSON', async () => {
   const { stdout } = await runTool(['resolve', '-4', '--json', 'localhost']);
-  expect(JSON.parse(stdout)).toEqual({ address: '127.0.0.1', family: 4 });
+  expect(JSON.parse(stdout)).toEqual({ address: '127.0.0.1', family: 'ipv4' });
 });
 
 test.each([
   [['-6', '127.0.0.1'], 2, '127.0.0.1 has no IPv6 address'],
-  [['--family', 'ip6', '127.0.0.1'], 2, '127.0.0.1 has no IPv6 address'],
-  [['--family', 'ip5', 'localhost'], 64, expect.stringContaining('Allowed choices are ip, ip4, ip6.')],
-  [['-6', '--family', 'ip4', 'localhost'], 64, expect.stringContaining('cannot be used with')],
+  [['--family', 'ipv6', '127.0.0.1'], 2, '127.0.0.1 has no IPv6 address'],
+  [['--family', 'ip5', 'localhost'], 64, expect.stringContaining('Allowed choices are both, ipv4, ipv6.')],
+  [['-6', '--family', 'ipv4', 'localhost'], 64, expect.stringContaining('cannot be used with')],
   [['localhost:7'], 64, expect.stringContaining('"localhost:7" is no host')],
   [['nowhere.invalid'], 2, expect.stringMatching(/^nowhere\.invalid (?:has no address|could not be looked up)/)],
 ])('resolve %j fails', async (args, code, message) => {

@@ -13,7 +13,17 @@ const nothing: RoundTripSummary = {
   times: undefined,
 };
 
-const times = { minMs: 0.1, avgMs: 0.25, maxMs: 1.5, deviationMs: 0.02, p50Ms: 0.2, p90Ms: 1, p99Ms: 1.4999 };
+const times = {
+  count: 3,
+  p999Ms: 1.5,
+  minMs: 0.1,
+  meanMs: 0.25,
+  maxMs: 1.5,
+  deviationMs: 0.02,
+  p50Ms: 0.2,
+  p90Ms: 1,
+  p99Ms: 1.4999,
+};
 
 function line(summary: RoundTripSummary): string {
   return formatRoundTrips('host', summary, 0);

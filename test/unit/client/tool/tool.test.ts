@@ -75,10 +75,10 @@ describe('the options of the network', () => {
   const terminal = { signal } as Terminal;
 
   test.each([
-    [[], { family: 'ip', timeoutMs: 5000, udp: false }],
-    [['-4'], { family: 'ip4', timeoutMs: 5000, udp: false }],
-    [['-6', '--timeout', '10s'], { family: 'ip6', timeoutMs: 10_000, udp: false }],
-    [['-u4', '--timeout=250ms'], { family: 'ip4', timeoutMs: 250, udp: true }],
+    [[], { family: 'both', timeoutMs: 5000, udp: false }],
+    [['-4'], { family: 'ipv4', timeoutMs: 5000, udp: false }],
+    [['-6', '--timeout', '10s'], { family: 'ipv6', timeoutMs: 10_000, udp: false }],
+    [['-u4', '--timeout=250ms'], { family: 'ipv4', timeoutMs: 250, udp: true }],
   ])('%j', (args, options) => {
     expect(clientOptions(parsed(withProtocol, ...args), terminal)).toEqual({ ...options, signal });
   });

@@ -7,7 +7,7 @@ import { createServices } from '../../../../src/server/config/create-services.ts
 import { loadConfig } from '../../../../src/server/config/load.ts';
 import { printYaml } from '../../../../src/server/config/print.ts';
 import { ConfigError } from '../../../../src/service.ts';
-import { FakeHost } from '../../../support/fake-host.ts';
+import { FakeContext } from '../../../support/fake-context.ts';
 import { makeFifo, oddFiles } from '../../../support/odd-files.ts';
 import { load, problemsOf, sourceOf } from './sources.ts';
 
@@ -235,7 +235,7 @@ describe('a trial of the services', () => {
     const source = sourceOf(
       'services:\n  echo: { listen: nowhere }\n  qotd: { listen: tcp://:0, file: /none/q.txt }\n',
     );
-    const loading = loadConfig(source, { importModules: true, trialHost: () => new FakeHost() });
+    const loading = loadConfig(source, { importModules: true, trialContext: () => new FakeContext() });
     await expect(loading).rejects.toThrow(
       /^test\.yaml:2:19 services\.echo\.listen.*\ntest\.yaml:3:35 services\.qotd\.file: \/none\/q\.txt cannot be read: there is no such file$/,
     );
@@ -250,7 +250,7 @@ describe('createServices', () => {
     const asked: string[] = [];
     const created = await createServices(loaded, ({ name }) => {
       asked.push(name);
-      return new FakeHost();
+      return new FakeContext();
     });
     expect([...created.keys()]).toEqual(['echo', 'qotd']);
     expect(asked).toEqual(['echo', 'qotd']);
@@ -275,7 +275,7 @@ describe('createServices', () => {
         },
       ],
     ]);
-    return { result: createServices({ ...loaded, modules }, () => new FakeHost()), closed };
+    return { result: createServices({ ...loaded, modules }, () => new FakeContext()), closed };
   }
 
   test.each([

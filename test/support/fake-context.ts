@@ -1,4 +1,4 @@
-import type { Host, Log } from '../../src/service.ts';
+import type { ServiceContext, Log } from '../../src/service.ts';
 
 export interface LogRecord {
   readonly level: keyof Log;
@@ -6,8 +6,8 @@ export interface LogRecord {
   readonly message: string;
 }
 
-/** A host whose time, randomness and periodic tasks are in the test's hands. */
-export class FakeHost implements Host {
+/** A context whose time, randomness and periodic tasks are in the test's hands. */
+export class FakeContext implements ServiceContext {
   /** Milliseconds since 1970. */
   nowMs: number;
   clockSet = true;

@@ -1,0 +1,102 @@
+import { newServiceCounters, type ServiceCounters } from '../../src/server/counters.ts';
+import type { WorkerOrder } from '../../src/server/supervisor/messages.ts';
+import type { Opened, WorkerReport } from '../../src/server/supervisor/reports.ts';
+import type { Worker, WorkerFactory } from '../../src/server/supervisor/worker-process.ts';
+
+type Handlers = Parameters<WorkerFactory>[1];
+type Options = Parameters<WorkerFactory>[0];
+
+/** A worker without a process: it keeps its orders, and the test says what it reports and when it ends. */
+export class FakeWorker implements Worker {
+  readonly slot: number;
+  readonly name: number;
+  readonly pid: number;
+  hasStarted = false;
+  hasFailed = false;
+  wasKilled = false;
+  counters: Worker['counters'] = new Map();
+  topSources: Worker['topSources'] = new Map();
+  health: Worker['health'] = undefined;
+  readonly read: Promise<void> = Promise.resolve();
+  readonly orders: WorkerOrder[] = [];
+  isGone = false;
+  readonly #handlers: Handlers;
+
+  constructor({ slot, name }: Options, handlers: Handlers) {
+    this.slot = slot;
+    this.name = name;
+    this.pid = 1000 + name;
+    this.#handlers = handlers;
+  }
+
+  order(order: WorkerOrder): void {
+    if (order.type === 'start') this.hasStarted = true;
+    this.orders.push(order);
+  }
+
+  stop(graceMs: number): void {
+    this.order({ type: 'stop', graceMs });
+  }
+
+  heardStop(): void {}
+
+  kill(): void {
+    this.wasKilled = true;
+    this.die(null, 'SIGKILL');
+  }
+
+  report(report: WorkerReport): void {
+    this.#handlers.heard(report);
+  }
+
+  /** Loads, and opens all that it is told to, where the plan says; `ports` are those that the system chooses. */
+  serve(ports: readonly number[] = []): void {
+    this.report({ type: 'loaded' });
+    const start = this.orders.find((order) => order.type === 'start');
+    const chosen = [...ports];
+    const opened = (start?.listeners ?? []).map(({ id, target }): Opened => {
+      const { transport } = target;
+      if (!('port' in target)) return { id, bound: { transport, address: '', port: 0 } };
+      const port = target.port === 0 ? (chosen.shift() ?? 0) : target.port;
+      return { id, bound: { transport, address: target.address, port } };
+    });
+    this.report({ type: 'ready', opened });
+  }
+
+  /** Counts so many clients of a service that are there now, and as many that it has had. */
+  count(service: string, active: number): void {
+    const counters: ServiceCounters = newServiceCounters();
+    counters.stream.accepted = active;
+    counters.stream.active = active;
+    const health = { lagMs: 1, residentBytes: 1, heapBytes: 1 };
+    this.report({ type: 'heartbeat', counters: [[service, counters]], topSources: [], health, lostLines: 0 });
+  }
+
+  /** Ends as one that was told to. */
+  finish(): void {
+    this.report({ type: 'suspended' });
+    this.die(0);
+  }
+
+  die(code: number | null, signal: string | null = null): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    this.#handlers.gone(code, signal);
+  }
+}
+
+/** Makes workers, and keeps all that it has made. */
+export class FakeWorkers {
+  readonly all: FakeWorker[] = [];
+
+  readonly start: WorkerFactory = (options, handlers) => {
+    const worker = new FakeWorker(options, handlers);
+    this.all.push(worker);
+    return worker;
+  };
+
+  /** Those that live, the oldest first. */
+  get live(): readonly FakeWorker[] {
+    return this.all.filter(({ isGone }) => !isGone);
+  }
+}

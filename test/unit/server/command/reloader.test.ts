@@ -1,0 +1,179 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { prepare } from '../../../../src/server/command/prepare.ts';
+import { Reloader } from '../../../../src/server/command/reloader.ts';
+import type { LogSink } from '../../../../src/server/log.ts';
+import { socketAccessFor } from '../../../../src/server/supervisor/socket-access.ts';
+import { Supervisor } from '../../../../src/server/supervisor/supervisor.ts';
+import { planListeners } from '../../../../src/server/transport/plan.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+import { FakeLog } from '../../../support/fake-log.ts';
+import { FakeWorkers } from '../../../support/fake-worker.ts';
+import { until } from '../../../support/wait.ts';
+
+let clock: FakeClock;
+let log: FakeLog;
+let workers: FakeWorkers;
+let told: string[];
+
+beforeEach(() => {
+  clock = new FakeClock();
+  log = new FakeLog();
+  workers = new FakeWorkers();
+  told = [];
+});
+
+interface Reloading {
+  readonly reloader: Reloader;
+  readonly supervisor: Supervisor;
+  /** Writes the config anew. */
+  write(text: string): void;
+}
+
+const user = process.geteuid?.() === 0 ? 'user: root' : '';
+
+function configOf(port: number, more = ''): string {
+  return `workers: 1\n${user}\n${more}\nservices: { echo: { listen: "tcp://127.0.0.1:${port}" } }\n`;
+}
+
+async function start(config?: string): Promise<Reloading> {
+  const folder = mkdtempSync(join(tmpdir(), 'smallservd-reloader-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'smallservd.yaml');
+  const write = (text: string): void => writeFileSync(file, text);
+  write(configOf(7001));
+  const prepared = await prepare({ config: file, set: [] });
+  const plan = await planListeners(prepared.loaded.config, new Map(), socketAccessFor(null));
+  const supervisor = await Supervisor.launch({
+    config: prepared.loaded.config,
+    source: prepared.source,
+    plan,
+    identity: null,
+    startWorker: workers.start,
+    clock,
+    sink: { addLost() {}, write() {} } as unknown as LogSink,
+    log: log as unknown as Logger,
+  });
+  workers.all[0]?.serve();
+  const reloader = new Reloader(supervisor, prepared, {
+    command: { config: config ?? file, set: [] },
+    passed: new Map(),
+    clock,
+    log: log as unknown as Logger,
+    onStart: () => told.push('start'),
+    onReplaced: () => told.push('replaced'),
+    onEnd: () => told.push('end'),
+  });
+  return { reloader, supervisor, write };
+}
+
+async function ended(reloader: Reloader): Promise<void> {
+  await until(() => !reloader.isRunning, 'the end of the reload');
+}
+
+describe('a reload', () => {
+  it('puts the new config in use when its workers serve, and says what has changed', async () => {
+    const { reloader, supervisor, write } = await start();
+    const before = reloader.current.hash;
+    write(configOf(7002, 'log: { level: warn }'));
+    reloader.reload();
+    await until(() => workers.all.length === 2, 'a new worker');
+    expect(reloader.isRunning).toBe(true);
+    workers.all[1]?.serve();
+    await ended(reloader);
+    expect(reloader).toMatchObject({ attempts: 1, failures: 0, last: { succeeded: true, errors: [] } });
+    expect(reloader.lastSuccessAt).toBe(reloader.last?.at);
+    expect(reloader.current.hash).not.toBe(before);
+    expect(supervisor.listeners.map(({ port }) => port)).toEqual([7002]);
+    expect(told).toEqual(['start', 'replaced', 'end']);
+    const changes = log.records.find(({ message }) => message === 'what the new config changes');
+    expect(changes?.fields).toMatchObject({
+      added: ['echo tcp://127.0.0.1:7002'],
+      removed: ['echo tcp://127.0.0.1:7001'],
+      kept: 0,
+      changed: [
+        '~ log.level: "info" → "warn"',
+        '~ services.echo.listen: ["tcp://127.0.0.1:7001"] → ["tcp://127.0.0.1:7002"]',
+      ],
+    });
+  });
+
+  it.each<[string, string, readonly RegExp[]]>([
+    ['a wrong config', configOf(7001, 'workrs: 2'), [/workrs: unknown key; did you mean workers\?$/]],
+    [
+      'what stays for as long as the process lives',
+      configOf(7001, 'log: { file: /tmp/x.log }\nadmin: { listen: "tcp://127.0.0.1:7099" }'),
+      [/^this change needs a restart: log\.file from null to/, /^this change needs a restart: admin\.listen from null/],
+    ],
+    [
+      'a wildcard in the place of an address',
+      configOf(7001).replace('127.0.0.1', '*'),
+      [/needs a restart: echo .*overlaps/],
+    ],
+  ])('is refused for %s, and nothing changes', async (_what, text, errors) => {
+    const { reloader, write } = await start();
+    const before = reloader.current;
+    write(text);
+    reloader.reload();
+    await ended(reloader);
+    expect(reloader).toMatchObject({ attempts: 1, failures: 1, last: { succeeded: false }, lastSuccessAt: undefined });
+    expect(reloader.last?.errors).toEqual(errors.map((each) => expect.stringMatching(each) as string));
+    expect(reloader.current).toBe(before);
+    expect(workers.all).toHaveLength(1);
+    expect(told).toEqual(['start', 'end']);
+  });
+
+  it('fails where the new workers cannot serve', async () => {
+    const { reloader, write } = await start();
+    write(configOf(7002));
+    reloader.reload();
+    await until(() => workers.all.length === 2, 'a new worker');
+    workers.all[1]?.report({ type: 'failed', code: 'LISTEN_IN_USE', message: 'port 7002 is taken' });
+    await ended(reloader);
+    expect(reloader.last?.errors).toEqual(['port 7002 is taken']);
+    expect(log.records.at(-1)).toMatchObject({ level: 'error', fields: { code: 'LISTEN_IN_USE' } });
+  });
+
+  it('asked for while one is under way, follows it: once, however often it was asked for', async () => {
+    const { reloader, write } = await start();
+    write(configOf(7002));
+    reloader.reload();
+    await until(() => workers.all.length === 2, 'a new worker');
+    write(configOf(7003));
+    reloader.reload();
+    reloader.reload();
+    workers.all[1]?.serve();
+    await until(() => workers.all.length === 3, 'a worker of the second reload');
+    workers.all[2]?.serve();
+    await ended(reloader);
+    expect(reloader).toMatchObject({ attempts: 2, failures: 0 });
+  });
+
+  it('of standard input is not possible', async () => {
+    const { reloader } = await start('-');
+    reloader.reload();
+    await ended(reloader);
+    expect(reloader.last?.errors).toEqual([
+      'a config from standard input cannot be read again: start with a file to reload it',
+    ]);
+  });
+});
+
+it('a daemon without workers says that it cannot reload', async () => {
+  const { reloader: other } = await start();
+  const reloader = new Reloader(undefined, other.current, {
+    command: { set: [] },
+    passed: new Map(),
+    clock,
+    log: log as unknown as Logger,
+    onStart() {},
+    onReplaced() {},
+    onEnd() {},
+  });
+  reloader.reload();
+  await ended(reloader);
+  expect(reloader.last?.errors).toEqual(['a daemon without workers cannot reload: restart it']);
+});
