@@ -30,7 +30,7 @@ interface Reloading {
   readonly reloader: Reloader;
   readonly supervisor: Supervisor;
   /** Writes the config anew. */
-  write(text: string): void;
+  readonly write: (text: string) => void;
 }
 
 const user = process.geteuid?.() === 0 ? 'user: root' : '';
