@@ -73,21 +73,15 @@ export class ConnectionLog {
     }
     this.#errorLogged = true;
     const who = client === undefined ? {} : { peer: formatPeer(client) };
-    log.error(
-      { ...who, err: error },
-      'the service threw an error: it costs this client its answer, the others nothing',
-    );
+    log.error({ ...who, err: error }, 'service failed, only this client is affected');
   }
 
   listenerFailed(error: Error): void {
-    this.#log.error({ err: error }, 'a listener reports an error');
+    this.#log.error({ err: error }, 'listener reported an error');
   }
 
   muted(peer: string): void {
-    this.#log.warn(
-      { peer },
-      'a loop with a peer, which sends our own answers back or the same again and again; muted for 60 s',
-    );
+    this.#log.warn({ peer }, 'loop detected, peer muted for 60 s');
   }
 
   /**
@@ -108,8 +102,8 @@ export class ConnectionLog {
       ...news('wouldDrop', now.wouldDrop, before.wouldDrop),
     };
     const log = this.#log.unbudgeted;
-    if (Object.keys(happened).length > 0) log.warn(happened, 'refused or dropped');
-    if (Object.keys(wouldHave).length > 0) log.warn(wouldHave, 'dry run: these would have been refused or dropped');
+    if (Object.keys(happened).length > 0) log.warn(happened, 'clients refused or datagrams dropped');
+    if (Object.keys(wouldHave).length > 0) log.warn(wouldHave, 'dry run, would have refused or dropped');
     this.#summarised = now;
     this.#errorsLeftOut = 0;
     this.#errorLogged = false;

@@ -75,10 +75,7 @@ export class Lifecycle {
     this.#options = options;
     const { config, services, clock, log } = options;
     const broadcasts = new BroadcastAddresses((error) =>
-      log.warn(
-        { err: error },
-        'the interfaces cannot be read: datagrams from their broadcast addresses are not refused',
-      ),
+      log.warn({ err: error }, 'cannot read network interfaces, datagrams from their broadcast addresses are accepted'),
     );
     this.#descriptors = this.#descriptorBudget();
     for (const service of config.services) {
@@ -165,7 +162,7 @@ export class Lifecycle {
       try {
         service.close?.();
       } catch (error) {
-        this.#options.log.error({ service: name, err: error }, 'the service threw an error while closing');
+        this.#options.log.error({ service: name, err: error }, 'service failed while closing');
       }
     }
   }
@@ -258,9 +255,8 @@ export class Lifecycle {
       throw new SmallservdError('NO_DESCRIPTORS', message);
     }
     return new DescriptorBudget(budget, services, {
-      onShortage: (descriptors) =>
-        log.warn({ budget: descriptors }, 'no descriptors are left for clients: new ones are refused until some go'),
-      onRelief: (refused) => log.info({ refused }, 'there are descriptors for clients again'),
+      onShortage: (descriptors) => log.warn({ budget: descriptors }, 'out of file descriptors, refusing new clients'),
+      onRelief: (refused) => log.info({ refused }, 'file descriptors available again'),
     });
   }
 

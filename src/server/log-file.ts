@@ -93,7 +93,7 @@ async function openIn(file: string, trusted: Trusted): Promise<OpenLogFile> {
     trusted.assertFile(stats);
     // A second name of somebody else's file, put there and taken away meanwhile, is seen by this alone.
     if (before !== undefined && inodeOf(before) !== inodeOf(stats))
-      throw new Error('it was exchanged while it was looked at');
+      throw new Error('it was replaced while it was being checked');
     return { fd, inode: inodeOf(stats) };
   } catch (error) {
     await closeAsync(fd);
@@ -107,7 +107,7 @@ async function openFolder(path: string, trusted: Trusted): Promise<number> {
   const fd = await openAsync(folder, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
     const stats = await fstatExact(fd);
-    if (inodeOf(stats) !== inode) throw new Error(`the folder ${folder} was exchanged while it was looked at`);
+    if (inodeOf(stats) !== inode) throw new Error(`the folder ${folder} was replaced while it was being checked`);
     trusted.assertFolder(folder, stats);
     trusted.assertLastFolder(folder, stats);
     if ((await lstatExact(pathOf(fd)).catch(missing)) === undefined)

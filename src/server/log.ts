@@ -67,8 +67,7 @@ export class LogSink {
 
   /** Writes the number of lost lines into the log as soon as its reader takes lines again. */
   reportLostLines(log: Logger): void {
-    this.#recovered = (lines) =>
-      log.warn({ lines }, 'lines of this log are lost: its reader was too slow, or the disk full');
+    this.#recovered = (lines) => log.warn({ lines }, 'log lines lost, reader too slow or disk full');
   }
 
   /** Standard output: readable on a terminal, with syslog priorities for the journal, JSON lines otherwise. */

@@ -54,7 +54,7 @@ export class TaskContext implements ServiceContext {
     const firstRuns = Promise.all(this.#tasks.map(({ ms, task }) => this.#run(ms, task)));
     await new Promise<void>((resolve) => {
       const cancel = this.#clock.after(firstRunMs, () => {
-        this.log.warn({ waitedMs: firstRunMs }, 'a periodic task has not ended its first run: serving without it');
+        this.log.warn({ waitedMs: firstRunMs }, 'periodic task still in its first run, serving without it');
         resolve();
       });
       void firstRuns.then(cancel).then(resolve);
@@ -71,7 +71,7 @@ export class TaskContext implements ServiceContext {
     try {
       await task();
     } catch (error) {
-      this.log.error({ err: error }, 'a periodic task failed; it runs again');
+      this.log.error({ err: error }, 'periodic task failed, it will run again');
     }
     if (this.#state !== 'started') return;
     const cancel = this.#clock.after(ms, () => {

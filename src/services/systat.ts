@@ -47,7 +47,7 @@ export function createSystat(
       answer = joinLines(lines);
       failing = false;
     } catch (error) {
-      if (!failing) context.log.warn({ error: String(error) }, 'cannot list the users with who: the last list stays');
+      if (!failing) context.log.warn({ error: String(error) }, 'cannot list users with who, keeping the last list');
       failing = true;
     }
   }

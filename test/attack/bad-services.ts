@@ -76,13 +76,13 @@ export async function serveBesideHanging(): Promise<void> {
   const hungMs = performance.now();
   client.write('!');
   // From now on its worker takes nobody; whom it had taken before would hang with it.
-  await daemon.line('a worker complains', { stderr: 'hanging' });
+  await daemon.line('worker wrote to stderr', { stderr: 'hanging' });
   const load = new Load(daemon.target('echo', 'tcp'), 2);
   // One of the two services has its sockets in the worker that hangs, the other in the other.
   const services = ['echo', 'time'];
   const askers = await Promise.all(services.map(async (name) => DatagramRegular.of(daemon.target(name, 'udp'))));
-  const { worker } = await daemon.line('a worker is silent: it hangs, and is killed');
-  await daemon.line('a worker is back', { worker });
+  const { worker } = await daemon.line('worker unresponsive, killing it');
+  await daemon.line('worker ready again', { worker });
   const seconds = (performance.now() - hungMs) / 1000;
   await Promise.all([load.stop(), ...askers.map(async (asker) => asker.stop())]);
   const time = { unit: ' s', digits: 1, isTime: true };

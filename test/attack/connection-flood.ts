@@ -50,8 +50,8 @@ const unlimited = {
   maxConnectionsPerSource: 100_000,
   connectionRate: { perSecond: 1_000_000, burst: 1_000_000 },
 };
-const shortage = 'no descriptors are left for clients: new ones are refused until some go';
-const relief = 'there are descriptors for clients again';
+const shortage = 'out of file descriptors, refusing new clients';
+const relief = 'file descriptors available again';
 const all: Bound = { atLeast: 100, atMost: 100, unit: ' %' };
 
 /** Floods a service past each of its limits. */

@@ -36,14 +36,14 @@ export async function killUnderLoad(kills: number): Promise<void> {
     if (victim === undefined) throw new Error('no worker is ready');
     const killedMs = performance.now();
     process.kill(victim.pid, 'SIGKILL');
-    const isBack = (): boolean => daemon.linesWith('a worker is back').length >= kill;
+    const isBack = (): boolean => daemon.linesWith('worker ready again').length >= kill;
     await daemon.waitFor(isBack, 'the worker that follows');
     const absenceMs = performance.now() - killedMs;
     longestAbsenceMs = Math.max(longestAbsenceMs, absenceMs);
     await pause(Math.max(0, apartMs - absenceMs));
   }
   const results = await Promise.all([resultOf(streams), resultOf(datagrams)]);
-  expect(daemon.linesWith('a worker died; the others go on')).toHaveLength(kills);
+  expect(daemon.linesWith('worker exited, restarting')).toHaveLength(kills);
   const [ofTcp, ofUdp] = results;
   const name = (what: string): string => `${kills} times kill -9: ${what}`;
   const refused = ofTcp.errors['connection refused'] ?? 0;

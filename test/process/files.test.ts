@@ -128,7 +128,7 @@ describe('a quotation file that is no regular file of a bounded size', () => {
     await daemon.line('ready');
     writeFileSync(config, JSON.stringify({ workers: 1, services: { echo, ...quotersOf(files) } }));
     daemon.signal('SIGHUP');
-    const { errors } = await daemon.line('reload failed: nothing has changed');
+    const { errors } = await daemon.line('reload failed, keeping the running config');
     const text = (errors as readonly string[]).join('\n');
     for (const complaint of complaintsOf(files)) expect(text).toContain(complaint);
     await echoes(daemon);
@@ -175,7 +175,7 @@ describe('a log file that somebody else could decide on', () => {
     renameSync(file, moved);
     set(file, victim);
     daemon.signal('SIGHUP');
-    await until(() => linesOf(moved).some(({ msg }) => msg === 'reloaded'), 'the reload');
+    await until(() => linesOf(moved).some(({ msg }) => msg === 'config reloaded'), 'the reload');
     const refusal = linesOf(moved).find(({ msg }) => msg === 'cannot reopen the log file, keeping the old one');
     expect(refusal).toMatchObject({ level: 'error', error: expect.stringMatching(message) });
     expect(readFileSync(victim, 'utf8')).toBe('precious\n');
@@ -214,7 +214,7 @@ describe('a log file that somebody else could decide on', () => {
       await until(() => linesOf(file).some(({ msg }) => msg === 'ready'), 'ready');
       writeFileSync(config, JSON.stringify(of(4002)));
       daemon.signal('SIGHUP');
-      await until(() => linesOf(file).some(({ msg }) => msg === 'reloaded'), 'the reload');
+      await until(() => linesOf(file).some(({ msg }) => msg === 'config reloaded'), 'the reload');
       chownSync(folder, 4002, 4002);
       const moved = `${folder}.moved`;
       renameSync(file, moved);
@@ -240,7 +240,7 @@ function place(): { folder: string; file: string; victim: string } {
 }
 
 function failures(daemon: DaemonProcess): readonly LogLine[] {
-  return daemon.linesWith('reload failed: nothing has changed');
+  return daemon.linesWith('reload failed, keeping the running config');
 }
 
 /** The whole lines of a log file. */

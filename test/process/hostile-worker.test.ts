@@ -72,10 +72,10 @@ describe('a worker that turns against its supervisor', () => {
 
       const { worker, fault: found } = await daemon.line('worker sent an invalid report, killing it');
       expect(found).toMatch(fault);
-      await daemon.line('a worker died; the others go on', { worker, pid, signal: 'SIGKILL' });
-      await daemon.line('a worker is back', { worker });
+      await daemon.line('worker exited, restarting', { worker, pid, signal: 'SIGKILL' });
+      await daemon.line('worker ready again', { worker });
       expect(isRunning(daemon.pid)).toBe(true);
-      expect(daemon.linesWith('a worker died; the others go on')).toHaveLength(1);
+      expect(daemon.linesWith('worker exited, restarting')).toHaveLength(1);
       const next = await TcpClient.connect(daemon.target('echo', 'tcp'));
       next.socket.end('after');
       await until(() => next.ended, 'the end of an echo');
@@ -107,7 +107,7 @@ describe('a worker that reads nothing of what node:cluster tells it', () => {
     client.socket.write(line({ descriptor: cluster, text: requests.join(''), times: 1, deaf: true }));
     const { fault } = await daemon.line('worker sent an invalid report, killing it');
     expect(fault).toBe('nothing that it was told is read');
-    await daemon.line('a worker is back');
+    await daemon.line('worker ready again');
     expect(await daemon.stop()).toBe(0);
   });
 });
@@ -147,7 +147,7 @@ describe('a child that a worker leaves behind', () => {
     const before = openFiles(daemon.pid);
     try {
       process.kill(worker, 'SIGKILL');
-      await daemon.line('a worker is back');
+      await daemon.line('worker ready again');
       expect(isRunning(child)).toBe(true);
       await until(() => openFiles(daemon.pid) <= before, 'the descriptors of the dead worker to be closed');
       expect(await daemon.stop()).toBe(0);

@@ -64,7 +64,7 @@ class Reloadable {
   }
 }
 
-const failed = 'reload failed: nothing has changed';
+const failed = 'reload failed, keeping the running config';
 
 /** Starts the daemon with a listening socket as descriptor 3, and passes signals on to it. */
 const withDescriptor = `
@@ -76,7 +76,7 @@ const server = require('node:net').createServer().listen(0, '127.0.0.1', () => {
 });`;
 
 function isResult(msg: string): boolean {
-  return msg === 'reloaded' || msg === failed;
+  return msg === 'config reloaded' || msg === failed;
 }
 
 async function says(target: { host: string; port: number }, text: string): Promise<void> {
@@ -99,8 +99,8 @@ describe('SIGHUP', () => {
 
     const echo = { listen: [...listen, `tcp://127.0.0.1:${added}`], idleTimeout: '1m' };
     const nist = { ...daytime, format: 'nist' };
-    expect(await reloadable.reload({ workers: 3, services: { echo, daytime: nist } })).toBe('reloaded');
-    expect(daemon.linesWith('what the new config changes')).toMatchObject([
+    expect(await reloadable.reload({ workers: 3, services: { echo, daytime: nist } })).toBe('config reloaded');
+    expect(daemon.linesWith('config changes')).toMatchObject([
       {
         added: [`echo tcp://127.0.0.1:${added}`],
         removed: [],
@@ -133,12 +133,12 @@ describe('SIGHUP', () => {
   it('closes what the new config does not have', async () => {
     const [kept, gone] = [await freePort(), await freePort()];
     const reloadable = await Reloadable.serve(echoOn([kept, gone]));
-    expect(await reloadable.reload(echoOn([kept]))).toBe('reloaded');
-    await until(() => reloadable.daemon.linesWith('reloaded').length === 1, 'the reload');
+    expect(await reloadable.reload(echoOn([kept]))).toBe('config reloaded');
+    await until(() => reloadable.daemon.linesWith('config reloaded').length === 1, 'the reload');
     await refused(gone);
     await says({ host: '127.0.0.1', port: kept }, 'still here');
     // And has it again.
-    expect(await reloadable.reload(echoOn([kept, gone]))).toBe('reloaded');
+    expect(await reloadable.reload(echoOn([kept, gone]))).toBe('config reloaded');
     await says({ host: '127.0.0.1', port: gone }, 'again');
   });
 
@@ -153,7 +153,7 @@ describe('SIGHUP', () => {
     const client = await TcpClient.connect({ host: '127.0.0.1', port });
     client.write('one');
     await client.take(3);
-    expect(await reloadable.reload(config)).toBe('reloaded');
+    expect(await reloadable.reload(config)).toBe('config reloaded');
     await client.cut();
     expect(await reloadable.daemon.line('closed')).toMatchObject({ reason: 'shutdown' });
     await says({ host: '127.0.0.1', port }, 'the new one');
@@ -167,13 +167,13 @@ describe('SIGHUP', () => {
     client.write('one');
     await client.take(3);
     const [old] = await daemon.workers();
-    expect(await reloadable.reload(config)).toBe('reloaded');
+    expect(await reloadable.reload(config)).toBe('config reloaded');
     process.kill(old?.pid ?? 0, 'SIGKILL');
-    const died = await daemon.line('a worker died before its clients had finished');
+    const died = await daemon.line('worker exited before its clients finished');
     expect(died).toMatchObject({ level: 'error', worker: 1, pid: old?.pid, signal: 'SIGKILL' });
     await client.cut();
     expect(await daemon.stop()).toBe(0);
-    expect(daemon.linesWith('a worker died before its clients had finished')).toHaveLength(1);
+    expect(daemon.linesWith('worker exited before its clients finished')).toHaveLength(1);
   });
 
   it('keeps the UDP port that the system chose', async () => {
@@ -182,7 +182,7 @@ describe('SIGHUP', () => {
     const client = await UdpClient.open('127.0.0.1');
     const target = reloadable.daemon.target('echo', 'udp');
     for (const text of ['one', 'two', 'three']) {
-      expect(await reloadable.reload(config)).toBe('reloaded');
+      expect(await reloadable.reload(config)).toBe('config reloaded');
       const before = client.replies.length;
       // For a moment nobody has the socket: the old worker closes it, then the new one opens it.
       const asking = setInterval(() => client.send(text, target), 5);
@@ -197,7 +197,7 @@ describe('SIGHUP', () => {
     const reloadable = await Reloadable.serve(config);
     for (const text of ['one', 'two']) {
       await says({ host: '127.0.0.1', port }, text);
-      expect(await reloadable.reload(config)).toBe('reloaded');
+      expect(await reloadable.reload(config)).toBe('config reloaded');
     }
     const accepted = async (): Promise<unknown> => (await reloadable.daemon.state()).services['echo']?.stream.accepted;
     const endMs = performance.now() + 10_000;
@@ -216,12 +216,12 @@ describe('SIGHUP', () => {
     const load = new Load({ host: '127.0.0.1', port });
     for (let turn = 1; turn <= 10; turn += 1) {
       const before = load.answered;
-      expect(await reloadable.reload(config(60 + turn))).toBe('reloaded');
+      expect(await reloadable.reload(config(60 + turn))).toBe('config reloaded');
       await until(() => load.answered > before + 100, '100 answers more');
     }
     await load.stop();
     expect(load).toMatchObject({ refused: 0, failed: 0 });
-    expect(reloadable.daemon.linesWith('reloaded')).toHaveLength(10);
+    expect(reloadable.daemon.linesWith('config reloaded')).toHaveLength(10);
   }, 60_000);
 });
 
@@ -285,7 +285,7 @@ describe('a reload that fails', () => {
       await client.take(3 * (index + 1));
       await says({ host: '127.0.0.1', port }, 'a new client');
     }
-    expect(await reloadable.reload(config)).toBe('reloaded');
+    expect(await reloadable.reload(config)).toBe('config reloaded');
   }, 60_000);
 
   it('a descriptor that it used and let go cannot be had any more: its number may mean another socket', async () => {
@@ -301,7 +301,7 @@ describe('a reload that fails', () => {
     expect(await reloadable.reload(config(['fd://3'], elsewhere))).toBe(failed);
     expect(await reloadable.reload(config(['fd://3']))).toBe(failed);
     expect(String(reloadable.daemon.linesWith(failed)[1]?.['errors'])).toMatch(/fd:\/\/3: descriptor 3 /);
-    expect(await reloadable.reload(config([]))).toBe('reloaded');
+    expect(await reloadable.reload(config([]))).toBe('config reloaded');
   });
 
   it('a module that is mended afterwards, and has another option then, can be used', async () => {
@@ -327,7 +327,7 @@ describe('a reload that fails', () => {
     write(
       `export default { name: "mine", summary: "", options: { text: { format: "string", default: "", doc: "" } }, ${create} };`,
     );
-    expect(await reloadable.reload(next)).toBe('reloaded');
+    expect(await reloadable.reload(next)).toBe('config reloaded');
     const client = await TcpClient.connect({ host: '127.0.0.1', port });
     expect((await client.takeAll()).toString()).toBe('mended');
   });
@@ -341,8 +341,8 @@ describe('a reload that fails', () => {
     const mine = { module, listen: [`tcp://127.0.0.1:${await freePort()}`] };
     expect(await reloadable.reload({ workers: 2, services: { echo: service, mine } })).toBe(failed);
     const [line] = reloadable.daemon.linesWith(failed);
-    expect(line?.['errors']).toEqual(['a worker with the new config died before it was ready (exit code 9)']);
-    expect(await reloadable.reload({ workers: 2, services: { echo: service } })).toBe('reloaded');
+    expect(line?.['errors']).toEqual(['a worker with the new config exited before it was ready (exit code 9)']);
+    expect(await reloadable.reload({ workers: 2, services: { echo: service } })).toBe('config reloaded');
   });
 
   it('without workers', async () => {
@@ -365,9 +365,9 @@ describe('SIGHUP at another time', () => {
     const daemon = DaemonProcess.spawn(['--config', writeConfig(config)]);
     await daemon.line('starting');
     daemon.signal('SIGHUP');
-    await daemon.line('reloaded');
+    await daemon.line('config reloaded');
     const said = daemon.lines.map(({ msg }) => msg).filter((msg) => /^(ready|reload)/.test(msg));
-    expect(said).toEqual(['ready', 'reloading', 'reloaded']);
+    expect(said).toEqual(['ready', 'reloading', 'config reloaded']);
   });
 
   it('while the daemon stops: it says that nothing has changed', async () => {
@@ -381,7 +381,7 @@ describe('SIGHUP at another time', () => {
     expect(await daemon.line(failed)).toMatchObject({ code: 'RELOAD_CUT_SHORT', errors: ['the daemon is stopping'] });
     client.finish();
     expect(await daemon.closed()).toBe(0);
-    expect(daemon.linesWith('reloaded')).toEqual([]);
+    expect(daemon.linesWith('config reloaded')).toEqual([]);
   });
 });
 
@@ -446,7 +446,7 @@ describe('smallservd reload', () => {
       services: { echo: await echoSomewhere() },
     });
     expect(await runToEnd(['reload', '--admin', placed(admin)])).toMatchObject({ code: 0, stderr: '' });
-    await daemon.line('reloaded');
+    await daemon.line('config reloaded');
   });
 
   it('signals no process but the one that listens, whatever it calls itself', async () => {
@@ -468,7 +468,7 @@ describe('smallservd reload', () => {
     const admin = await endpointThatNames(daemon.pid);
     // The signal comes, and what the endpoint says of it is up to the endpoint.
     const command = DaemonProcess.spawn(['reload', '--admin', admin], { env }, false);
-    await daemon.line('reloaded');
+    await daemon.line('config reloaded');
     expect(command.exit).toBeUndefined();
     const victim = await Victim.start();
     await expectNotAsked(victim.pid, 'it does not hold the socket', env);

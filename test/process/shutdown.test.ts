@@ -9,7 +9,7 @@ import { until } from '../support/wait.ts';
 async function hanging(): Promise<{ readonly daemon: DaemonProcess; readonly worker: number }> {
   const hangs = { module: join(fixtures, 'hangs-at-import.js'), listen: ['tcp://127.0.0.1:0'] };
   const daemon = DaemonProcess.spawn(['--config', writeConfig({ ...patient, workers: 1, services: { hangs } })]);
-  const { stderr } = await daemon.line('a worker complains');
+  const { stderr } = await daemon.line('worker wrote to stderr');
   return { daemon, worker: Number(String(stderr).replace('hangs now: ', '')) };
 }
 
@@ -103,7 +103,7 @@ describe('TERM and INT', () => {
     await refused(daemon);
     await finishes(client);
     expect(await daemon.closed()).toBe(0);
-    expect(daemon.linesWith('a worker died; the others go on')).toEqual([]);
+    expect(daemon.linesWith('worker exited, restarting')).toEqual([]);
   });
 });
 

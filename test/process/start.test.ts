@@ -60,7 +60,7 @@ describe('what the daemon leaves behind at its start', () => {
     const [worker] = await daemon.workers();
     for (const pid of [daemon.pid, worker?.pid]) expect(readlinkSync(`/proc/${pid}/cwd`)).toBe('/');
     daemon.signal('SIGHUP');
-    await daemon.line('reloaded');
+    await daemon.line('config reloaded');
     expect(await daemon.stop()).toBe(0);
   });
 
@@ -277,7 +277,7 @@ describe('a start that does not come to its end', () => {
     const services = { frail: { module: join(fixtures, 'dies-at-start.js'), listen: ['tcp://127.0.0.1:0'], options } };
     const daemon = await DaemonProcess.serve({ workers: 2, services });
     const names = daemon.lines.map(({ msg }) => msg);
-    expect(names).toContain('a worker died; the others go on');
+    expect(names).toContain('worker exited, restarting');
     const client = await TcpClient.connect(daemon.target('frail', 'tcp'));
     expect((await client.takeAll()).toString()).toBe('alive\n');
     client.finish();

@@ -18,7 +18,7 @@ const isRoot = process.geteuid?.() === 0;
 
 /** Who serves, unless the config says otherwise. */
 const usual = isRoot ? { uid: 65_534, gid: 65_534 } : { uid: process.geteuid?.(), gid: process.getegid?.() };
-const failed = 'reload failed: nothing has changed';
+const failed = 'reload failed, keeping the running config';
 
 /** Starts the daemon without any umask: what is private is so by its own doing. */
 function spawnOpenly(config: string): DaemonProcess {
@@ -61,7 +61,7 @@ async function echoes(path: string): Promise<void> {
 }
 
 async function reload(daemon: DaemonProcess, file: string, config: object): Promise<string> {
-  const results = () => daemon.lines.filter(({ msg }) => msg === 'reloaded' || msg === failed);
+  const results = () => daemon.lines.filter(({ msg }) => msg === 'config reloaded' || msg === failed);
   const before = results().length;
   writeFileSync(file, JSON.stringify(config));
   daemon.signal('SIGHUP');
@@ -131,7 +131,7 @@ it('a socket that is bound again, as all workers died, has its owner and mode ag
   expect(accessOf(path)).toEqual(expected);
   const before = lstatSync(path, { bigint: true }).ctimeNs;
   for (const { pid } of await daemon.workers()) process.kill(pid, 'SIGKILL');
-  await daemon.waitFor(() => daemon.linesWith('a worker is back').length === 2, 'the workers');
+  await daemon.waitFor(() => daemon.linesWith('worker ready again').length === 2, 'the workers');
   expect(accessOf(path)).toEqual(expected);
   expect(lstatSync(path, { bigint: true }).ctimeNs).not.toBe(before);
   await echoes(path);
@@ -152,9 +152,9 @@ describe('a reload', () => {
     await client.take(6);
     const { ino } = lstatSync(path);
     expect(await reload(daemon, file, configOf(`unix://${path}?mode=0600`, `unix://${added}?mode=0644`))).toBe(
-      'reloaded',
+      'config reloaded',
     );
-    expect(daemon.linesWith('what the new config changes')).toMatchObject([
+    expect(daemon.linesWith('config changes')).toMatchObject([
       { added: [`echo unix://${added}?mode=0644`], removed: [], kept: 1 },
     ]);
     expect([accessOf(path).mode, accessOf(added).mode, lstatSync(path).ino]).toEqual(['600', '644', ino]);
@@ -162,7 +162,7 @@ describe('a reload', () => {
     await echoes(added);
     client.finish(' and after');
     expect((await client.takeAll()).toString()).toBe('before and after');
-    expect(await reload(daemon, file, configOf(`unix://${path}`))).toBe('reloaded');
+    expect(await reload(daemon, file, configOf(`unix://${path}`))).toBe('config reloaded');
     expect([accessOf(path).mode, lstatSync(path).ino]).toEqual(['660', ino]);
   });
 

@@ -8,8 +8,8 @@ import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
 import { until } from '../support/wait.ts';
 
-const died = 'a worker died; the others go on';
-const back = 'a worker is back';
+const died = 'worker exited, restarting';
+const back = 'worker ready again';
 const whoami = { module: join(fixtures, 'whoami.js'), listen: ['tcp://127.0.0.1:0'] };
 const echo = { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] };
 const time = { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] };
@@ -112,9 +112,9 @@ describe('a worker that hangs', () => {
     const client = await TcpClient.connect(daemon.target('hangs', 'tcp'));
     client.write('!');
     // Only now: a connection that this worker had accepted before would hang with it.
-    await daemon.line('a worker complains', { stderr: 'hanging' });
+    await daemon.line('worker wrote to stderr', { stderr: 'hanging' });
     const load = new Load(daemon.target('echo', 'tcp'), 1);
-    const { worker } = await daemon.line('a worker is silent: it hangs, and is killed');
+    const { worker } = await daemon.line('worker unresponsive, killing it');
     const answeredWhileHung = load.answered;
     await daemon.line(back, { worker });
     await load.stop();

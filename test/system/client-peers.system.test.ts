@@ -103,13 +103,13 @@ describe.each(peers)('smallserv with $name', ({ name, daytime, timeLength, timeC
     );
   });
 
-  it('echo returns what a pipe brings over TCP, to the last byte', async () => {
+  it('echo returns standard input over TCP, to the last byte', async () => {
     const smallserv = await start(name);
     const text = 'line after line\n'.repeat(40_000);
     expect(await smallserv(['echo', '127.0.0.1'], text)).toEqual(well(text));
   });
 
-  it('echo returns what a pipe brings over UDP', async () => {
+  it('echo returns standard input over UDP', async () => {
     const smallserv = await start(name);
     expect(await smallserv(['echo', '--udp', '127.0.0.1'], 'one\ntwo\n')).toEqual(well('one\ntwo\n'));
   });

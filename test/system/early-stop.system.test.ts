@@ -101,10 +101,11 @@ describe('a file system that does not answer', () => {
     for (let reloads = 1; reloads <= 2; reloads += 1) {
       daemon.signal('SIGHUP');
       const failed = (): number =>
-        daemon.lines.filter(({ msg }) => msg === 'reload failed: nothing has changed').length;
+        daemon.lines.filter(({ msg }) => msg === 'reload failed, keeping the running config').length;
       await daemon.until(() => failed() === reloads, 'the end of the reload', 25_000);
       const { errors } = await daemon.line(
-        ({ msg, errors: lines }) => msg === 'reload failed: nothing has changed' && String(lines).includes(message),
+        ({ msg, errors: lines }) =>
+          msg === 'reload failed, keeping the running config' && String(lines).includes(message),
         20_000,
       );
       expect(errors).toEqual([expect.stringContaining(`${quotations} cannot be read: its file system ${message}`)]);

@@ -96,7 +96,7 @@ ${talkers.map((port) => `  talker-${port}: { module: ./talker.mjs, listen: ["tcp
   rmSync(join(seen, 'filler'));
   await serves('after\n');
   await daemon.until(() => log().some(({ msg }) => msg.includes('lost')), 'the report of the loss');
-  await daemon.until(() => log().some(({ msg }) => msg === 'reloaded'), 'the end of the reload');
+  await daemon.until(() => log().some(({ msg }) => msg === 'config reloaded'), 'the end of the reload');
   await serves('at last\n');
   await daemon.until(() => log().at(-1)?.['service'] === 'echo', 'the line of the last client');
   // Whole lines, in order; those that are missing are counted.

@@ -21,7 +21,7 @@ const webServer = `const server = require('node:http').createServer((request, re
 server.listen(80, () => console.log('ready'));`;
 
 /**
- * A machine with smallservd as it is shipped, and cables to others: two inetds, a web server, and one that does not
+ * A machine with smallservd as shipped, and cables to others: two inetds, a web server, and one that does not
  * answer.
  */
 export interface Lab {

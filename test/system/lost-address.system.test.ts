@@ -34,7 +34,7 @@ describe('a UDP address that is gone when the worker that had it dies', () => {
     expect(failed).toMatchObject({ level: 'error', code: 'LISTEN_NOT_AVAILABLE' });
     await daemon.workersBack(1);
     expect(await peers.tcp('127.0.0.1', 1201, 'meanwhile\n')).toBe('meanwhile\n');
-    expect(daemon.lines.filter(({ msg }) => msg === 'a worker died; the others go on')).toHaveLength(1);
+    expect(daemon.lines.filter(({ msg }) => msg === 'worker exited, restarting')).toHaveLength(1);
 
     ip(network, 'address', 'add', '192.0.2.9/32', 'dev', 'lo');
     await daemon.line(({ msg }) => msg === 'listening again');

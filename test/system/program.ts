@@ -200,7 +200,7 @@ export class DaemonProgram extends Program {
 
   /** Resolves when so many workers serve, the replaced ones included. */
   async workersBack(deaths: number): Promise<void> {
-    const isBack = (): boolean => this.lines.filter(({ msg }) => msg === 'a worker is back').length >= deaths;
+    const isBack = (): boolean => this.lines.filter(({ msg }) => msg === 'worker ready again').length >= deaths;
     await this.until(() => isBack() || !this.running, `the return of ${deaths} workers`);
     if (!isBack()) throw new Error(`the daemon ended: ${this.output}${this.complaints}`);
   }

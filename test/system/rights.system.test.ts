@@ -146,7 +146,7 @@ describe('the user that workers run as by default', () => {
     expect(daemon.lines.filter(({ level }) => level === 'warn')).toMatchObject([
       {
         user: 'nobody',
-        msg: 'workers run as a user that other daemons share, who can signal them: add a user smallservd',
+        msg: 'workers run as a user shared with other daemons, add a user smallservd',
       },
     ]);
   });
@@ -171,7 +171,7 @@ describe('what the config names is opened with the rights of the user alone', ()
     expect(await peers.tcp('127.0.0.1', 17)).toBe(`${kept}\r\n`);
     replaceByLink(folder, locked);
     daemon.signal('SIGHUP');
-    const { errors } = await daemon.line(({ msg }) => msg === 'reload failed: nothing has changed');
+    const { errors } = await daemon.line(({ msg }) => msg === 'reload failed, keeping the running config');
     expect(String(errors)).toMatch(/services\.qotd\.file: .*permission denied/);
     expect(await peers.tcp('127.0.0.1', 17)).toBe(`${kept}\r\n`);
     expect(daemon.output).not.toContain(secret);

@@ -103,10 +103,13 @@ describe('a UNIX socket of a daemon that root started', () => {
       ['owner=games&group=games&mode=0600', { mode: '600', uid: 5, gid: games }],
       ['group=33&mode=0060', { mode: '60', ...nobody, gid: 33 }],
     ] as const) {
-      const before = daemon.lines.filter(({ msg }) => msg === 'reloaded').length;
+      const before = daemon.lines.filter(({ msg }) => msg === 'config reloaded').length;
       configOf(folder, { workers: 2, ...echo(`unix://${path}?${parameters}`) });
       daemon.signal('SIGHUP');
-      await daemon.until(() => daemon.lines.filter(({ msg }) => msg === 'reloaded').length > before, 'the reload');
+      await daemon.until(
+        () => daemon.lines.filter(({ msg }) => msg === 'config reloaded').length > before,
+        'the reload',
+      );
       expect(accessOf(path)).toEqual(expected);
     }
     expect(await ask(path, daemonUser, [33])).toBe('hello');

@@ -26,20 +26,18 @@ const lineFeed = 0x0a;
 
 export const chargenTool: Tool = {
   name: 'chargen',
-  summary: 'take a part of the endless characters, and check their pattern (RFC 864)',
+  summary: 'receive characters and check their pattern (RFC 864)',
   examples: [
     ['chargen localhost:1219', 'ten lines'],
-    ['chargen localhost:1219 --bytes 1MiB | wc -c', 'so many bytes, for another program'],
+    ['chargen localhost:1219 --bytes 1MiB | wc -c', '1 MiB, for another program'],
     ['chargen localhost:1219 --verify', 'compare 1MiB with the pattern instead of printing it'],
     ['chargen -u localhost:1219', 'one datagram of 0 to 512 bytes'],
   ],
   define(command, terminal, run) {
-    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 19 unless given'))
-      .addOption(new Option('--bytes <size>', 'stop after so many bytes').argParser(sizeOption).conflicts('lines'))
-      .addOption(
-        new Option('--lines <count>', 'stop after so many lines (default: 10)').argParser(wholeNumberOption(1)),
-      )
-      .option('--verify', 'compare with the pattern instead of printing, 1MiB unless told otherwise')
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 19'))
+      .addOption(new Option('--bytes <size>', 'stop after N bytes').argParser(sizeOption).conflicts('lines'))
+      .addOption(new Option('--lines <count>', 'stop after N lines (default: 10)').argParser(wholeNumberOption(1)))
+      .option('--verify', 'compare with the pattern instead of printing (default: 1MiB)')
       .action(
         run(async (host: string, options: ChargenToolOptions) => {
           const isQuiet = options.verify === true || options.json === true;

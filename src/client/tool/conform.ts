@@ -21,11 +21,11 @@ What fails makes the exit code 1, and so does a check that breaks; it is 2 where
 
 export const conformTool: Tool = {
   name: 'conform',
-  summary: 'hold any server against the facts of the RFCs and of safety',
+  summary: 'check any server against the RFCs, and for abuse',
   examples: [
-    ['conform server.example', 'all services on their own ports'],
-    ['conform localhost --base-port 1200 --port daytime=1200 --port echo=1201', 'smallservd as it is shipped'],
-    ['conform 192.0.2.1 --services time,daytime --udp-only', 'two services, over UDP only'],
+    ['conform server.example', 'all services on their standard ports'],
+    ['conform localhost --base-port 1200 --port daytime=1200 --port echo=1201', 'smallservd as shipped'],
+    ['conform 192.0.2.1 --services time,daytime --udp-only', 'two services, UDP only'],
   ],
   define(command, terminal, run) {
     command.argument('<host>', 'HOST, without a port');
@@ -52,15 +52,15 @@ export const conformTool: Tool = {
 function addOptions(command: Command): Command {
   return withNetwork(
     command
-      .option('--services <names>', 'these only, such as echo,time', (text) => text.split(','))
+      .option('--services <names>', 'only these, such as echo,time', (text) => text.split(','))
       .addOption(
-        new Option('--base-port <number>', "added to each service's own port: with 1200, chargen has 1219")
+        new Option('--base-port <number>', 'added to each standard port: with 1200, chargen is at 1219')
           .argParser(wholeNumberOption(0, 65_535))
           .default(0),
       )
-      .option('--port <service=number>', 'the port of one service; can be given again', addPort)
-      .addOption(new Option('--tcp-only', 'over TCP only').conflicts('udpOnly'))
-      .option('--udp-only', 'over UDP only'),
+      .option('--port <service=number>', 'port of one service; repeatable', addPort)
+      .addOption(new Option('--tcp-only', 'TCP only').conflicts('udpOnly'))
+      .option('--udp-only', 'UDP only'),
   );
 }
 

@@ -9,7 +9,7 @@ export const daytimeTool: Tool = {
     ['daytime -u -4 time.example', 'over UDP and IPv4, on port 13'],
   ],
   define(command, terminal, run) {
-    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 13 unless given')).action(
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 13')).action(
       run(async (host: string, options: NetworkOptions) => {
         const result = await daytime(host, clientOptions(options, terminal));
         if (options.json === true) return printJson(terminal, result);

@@ -27,15 +27,15 @@ interface DiscardToolOptions extends NetworkOptions {
 
 export const discardTool: Tool = {
   name: 'discard',
-  summary: 'send bytes to be thrown away, and measure how fast they are taken (RFC 863)',
+  summary: 'send bytes to be discarded, and measure the throughput (RFC 863)',
   examples: [
     ['discard localhost:1209 --bytes 100MiB', 'a pattern'],
     ['discard localhost:1209 notes.txt', 'a file'],
-    ['discard localhost:1209 < FILE', 'what a pipe brings'],
+    ['discard localhost:1209 < FILE', 'standard input'],
     ['discard -u localhost:1209 --bytes 1MiB --size 1400', 'datagrams of 1400 bytes'],
   ],
   define(command, terminal, run) {
-    withSource(withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 9 unless given'))).action(
+    withSource(withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 9'))).action(
       run(async (host: string, file: string | undefined, options: DiscardToolOptions) => {
         const { source, bytes } = await openSource(terminal, file, options);
         const result = await discard(host, source, {
@@ -55,10 +55,10 @@ export const discardTool: Tool = {
 
 function withSource(command: Command): Command {
   return command
-    .argument('[file]', 'what to send; without it and --bytes, what a pipe brings')
-    .addOption(new Option('--bytes <size>', 'send so many bytes of a pattern').argParser(sizeOption))
+    .argument('[file]', 'file to send; default: standard input, if it is a pipe')
+    .addOption(new Option('--bytes <size>', 'send N bytes of a pattern').argParser(sizeOption))
     .addOption(
-      new Option('--size <bytes>', 'with --udp: the size of a datagram')
+      new Option('--size <bytes>', 'size of a datagram, with --udp')
         .argParser(wholeNumberOption(1, largestDatagramBytes))
         .default(512),
     );

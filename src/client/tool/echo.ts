@@ -35,16 +35,12 @@ export const echoTool: Tool = {
     ['echo -u -c 0 -s 1400 -i 100ms [2001:db8::7]', 'datagrams until Ctrl-C'],
   ],
   define(command, terminal, run) {
-    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 7 unless given'))
-      .option('-c, --count <n>', 'send so many requests and time the answers; 0 or forever: until Ctrl-C', countOption)
-      .option('-i, --interval <duration>', 'the same, one each so often (default: 1s)', durationOption)
-      .option('-s, --size <bytes>', 'of each request, or of each datagram of a pipe (default: 512)', sizeOption)
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 7'))
+      .option('-c, --count <n>', 'send N requests and time the answers; 0 or forever: until Ctrl-C', countOption)
+      .option('-i, --interval <duration>', 'wait this long between requests (default: 1s)', durationOption)
+      .option('-s, --size <bytes>', 'size of a request, or of a datagram of a pipe (default: 512)', sizeOption)
       .option('-q, --quiet', 'do not print a line for each answer')
-      .option(
-        '--keepalive <duration>',
-        'over TCP: ask a peer that is silent for so long whether it is there',
-        durationOption,
-      )
+      .option('--keepalive <duration>', 'over TCP: probe a peer that is silent for this long', durationOption)
       .action(
         run(async (host: string, options: EchoToolOptions) => {
           const isTimed = options.count !== undefined || options.interval !== undefined;

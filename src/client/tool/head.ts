@@ -11,9 +11,7 @@ export const headTool: Tool = {
   ],
   define(command, terminal, run) {
     withNetwork(
-      command
-        .argument('<host>', 'HOST or HOST:PORT; the port is 80 unless given')
-        .option('--path <path>', 'what to ask for', '/'),
+      command.argument('<host>', 'HOST or HOST:PORT; default port 80').option('--path <path>', 'what to ask for', '/'),
     ).action(
       run(async (host: string, options: NetworkOptions & { readonly path: string }) => {
         const answer = await head(host, { ...clientOptions(options, terminal), path: options.path });

@@ -4,7 +4,7 @@ import { printJson, type Tool, withJson } from './tool.ts';
 
 export const ipTool: Tool = {
   name: 'ip',
-  summary: 'say what an IPv4 or IPv6 address is',
+  summary: 'describe an IPv4 or IPv6 address',
   examples: [
     ['ip 0:0:0:0:0:0:0:1', 'its normal form, family and kind'],
     ['ip ::ffff:192.0.2.1', 'and the IPv4 address that it maps'],

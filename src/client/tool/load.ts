@@ -28,9 +28,9 @@ interface LoadToolOptions extends NetworkOptions {
 
 export const loadTool: Tool = {
   name: 'load',
-  summary: 'put a server under load, and measure it',
+  summary: 'put load on a server, and measure it',
   examples: [
-    ['load localhost:1201 -c 50', 'echo over 50 connections for 10s, each as fast as it is answered'],
+    ['load localhost:1201 -c 50', 'echo over 50 connections for 10s, each as fast as it gets answers'],
     ['load localhost:1201 --rate 5000 --duration 1m', '5000 requests a second, whether it keeps up or not'],
     ['load localhost:1200 --service daytime --requests 150', '150 connections, one for each request'],
     ['load localhost:1201 -u --rate 150 --timeout 1s', 'over UDP; what is not answered within 1s is lost'],
@@ -62,29 +62,27 @@ export const loadTool: Tool = {
 function defineOptions(command: Command): Command {
   return withProtocol(
     command
-      .argument('<host>', 'HOST or HOST:PORT; the port is that of the service unless given')
-      .addOption(new Option('-s, --service <name>', 'what to ask for').choices(loadServices).default('echo'))
+      .argument('<host>', 'HOST or HOST:PORT; default port: that of the service')
+      .addOption(new Option('-s, --service <name>', 'service to ask for').choices(loadServices).default('echo'))
       .addOption(
-        new Option('-c, --connections <number>', 'requests under way at a time, each on a connection of its own')
+        new Option('-c, --connections <number>', 'concurrent connections, with one request in flight each')
           .argParser(wholeNumberOption(1, 10_000))
           .default(10),
       )
       .addOption(
-        new Option('-d, --duration <duration>', 'how long, up to 1h')
+        new Option('-d, --duration <duration>', 'duration, up to 1h')
           .argParser(durationOption)
           .default(10_000, formatDuration(10_000)),
       )
       .addOption(
         new Option(
           '-r, --rate <number>',
-          'requests a second in all, sent when due; latency counts from then',
+          'total requests per second, sent when due; latency counts from then',
         ).argParser(rateOption),
       )
+      .addOption(new Option('-n, --requests <number>', 'stop after N requests').argParser(wholeNumberOption(1)))
       .addOption(
-        new Option('-n, --requests <number>', 'end when so many requests are done').argParser(wholeNumberOption(1)),
-      )
-      .addOption(
-        new Option('--size <bytes>', 'bytes of a request (default: 64; blocks for discard over TCP: 64KiB)').argParser(
+        new Option('--size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)').argParser(
           sizeOption,
         ),
       ),

@@ -4,7 +4,7 @@ import { printJson, type Tool, withJson } from './tool.ts';
 
 export const maskTool: Tool = {
   name: 'mask',
-  summary: 'say what a mask makes of an address: network, hosts, broadcast',
+  summary: 'apply a mask to an address: network, hosts, broadcast',
   examples: [
     ['mask 192.0.2.70/26', 'by the length of the prefix'],
     ['mask 192.0.2.70 255.255.255.192', 'by the mask'],

@@ -26,24 +26,21 @@ export const pingTool: Tool = {
   summary: 'send ICMP echo requests and check the replies (RFC 792, RFC 4443)',
   examples: [
     ['ping localhost', 'one request a second, until Ctrl-C'],
-    ['ping -6 -c 1 -s 1400 -q host.example', 'one of 1400 bytes over IPv6, the account only'],
+    ['ping -6 -c 1 -s 1400 -q host.example', '1400 bytes over IPv6, only the summary'],
     ['ping -c 1 --ttl 2 --timeout 1s host.example', 'who is the second router on the way?'],
   ],
   define(command, terminal, run) {
     withNetwork(command.argument('<host>', 'a name or an address'))
-      .option('-c, --count <n>', 'end after so many requests (default: at Ctrl-C)', wholeNumberOption(1))
-      .option('-i, --interval <duration>', 'from one request to the next (default: 1s)', durationOption)
-      .option('-s, --size <bytes>', 'of data in each request (default: 56)', wholeNumberOption(0, mostPingBytes))
+      .option('-c, --count <n>', 'stop after N requests (default: at Ctrl-C)', wholeNumberOption(1))
+      .option('-i, --interval <duration>', 'wait this long between requests (default: 1s)', durationOption)
+      .option('-s, --size <bytes>', 'bytes of data in a request (default: 56)', wholeNumberOption(0, mostPingBytes))
       .option(
         '-t, --ttl <n>',
-        'routers that a request may pass, and one (default: of the system)',
+        'time to live (hop limit) of requests (default: that of the system)',
         wholeNumberOption(1, 255),
       )
       .option('-q, --quiet', 'do not print a line for each reply')
-      .addHelpText(
-        'after',
-        '\nA raw socket needs root, or CAP_NET_RAW. Exits with 0 where at least one reply came that is right, else with 1.',
-      )
+      .addHelpText('after', '\nRaw sockets need root or CAP_NET_RAW. Exit code 0: at least one correct reply; 1: none.')
       .action(run((host: string, options: PingToolOptions) => pingHost(host, options, terminal)));
   },
 };

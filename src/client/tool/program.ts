@@ -11,7 +11,7 @@ Exit codes: 0 ok, 1 failed or a wrong answer, 2 could not resolve or connect, 64
 /** The command line of smallserv. The manual and the completion of shells are made of it, too. */
 export function clientProgram(terminal: Terminal, run: Run): Command {
   const program = new Command('smallserv')
-    .description('Clients for the classic IETF services, and tools for those who test networks and learn protocols.')
+    .description('Clients for the classic IETF services, and tools to test networks and learn protocols.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', codes)

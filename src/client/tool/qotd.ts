@@ -10,7 +10,7 @@ export const qotdTool: Tool = {
     ['qotd -u localhost:1217', 'over UDP, where servers choose a short one'],
   ],
   define(command, terminal, run) {
-    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 17 unless given')).action(
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 17')).action(
       run(async (host: string, options: NetworkOptions) =>
         printText(terminal, await qotd(host, clientOptions(options, terminal)), options),
       ),

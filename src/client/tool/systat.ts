@@ -10,7 +10,7 @@ export const systatTool: Tool = {
     ['systat -u localhost:1211', 'over UDP: all datagrams of the list'],
   ],
   define(command, terminal, run) {
-    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 11 unless given')).action(
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 11')).action(
       run(async (host: string, options: NetworkOptions) =>
         printText(terminal, await systat(host, clientOptions(options, terminal)), options),
       ),

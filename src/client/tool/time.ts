@@ -5,14 +5,14 @@ import { clientOptions, type NetworkOptions, printJson, type Tool, withProtocol 
 
 export const timeTool: Tool = {
   name: 'time',
-  summary: 'ask for the time in four bytes, and compare it with the own clock (RFC 868)',
+  summary: 'ask for the time in four bytes, and compare it with the local clock (RFC 868)',
   examples: [
     ['time localhost:1237', 'over TCP'],
     ['time -u time.example', 'over UDP, on port 37'],
     ['time localhost:1237 | head -1', 'the time alone'],
   ],
   define(command, terminal, run) {
-    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; the port is 37 unless given')).action(
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 37')).action(
       run(async (host: string, options: NetworkOptions) => {
         const result = await time(host, clientOptions(options, terminal));
         if (options.json === true) printJson(terminal, result);

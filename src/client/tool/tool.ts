@@ -51,7 +51,7 @@ export function withNetwork(command: Command): Command {
 }
 
 function timeoutOption(): Option {
-  return new Option('--timeout <duration>', 'how long to wait for each of: name, connection, answer')
+  return new Option('--timeout <duration>', 'time to wait for each of: name, connection, answer')
     .argParser(durationOption)
     .default(defaultTimeoutMs, formatDuration(defaultTimeoutMs));
 }

@@ -120,7 +120,7 @@ class AdminChild implements AdminEndpoint {
   #watch(): void {
     this.#silentPeriods += 1;
     if (this.#silentPeriods !== maxSilentPeriods) return;
-    this.#options.log.error({}, 'the admin process is silent: it hangs, and is killed');
+    this.#options.log.error({}, 'admin process unresponsive, killing it');
     this.#process.child.kill('SIGKILL');
   }
 
@@ -133,9 +133,9 @@ class AdminChild implements AdminEndpoint {
       // The fourth is Node's own channel in workers.
       stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe', ...descriptors],
     });
-    readComplaints(child.stderr, clock, (complaint) => log.error(complaint, 'the admin process complains'));
+    readComplaints(child.stderr, clock, (complaint) => log.error(complaint, 'admin process wrote to stderr'));
     child.on('error', (error) => {
-      log.warn({ err: error }, 'the admin process cannot be reached');
+      log.warn({ err: error }, 'admin process unreachable');
       // One that could not be made at all has no exit.
       if (child.pid === undefined) this.#gone(null, null);
     });
@@ -152,7 +152,7 @@ class AdminChild implements AdminEndpoint {
     const socket = stdio?.[channelDescriptor];
     if (!(socket instanceof Duplex)) return undefined;
     const failed = (fault: string): void => {
-      this.#options.log.error({ fault }, 'the admin process sent an invalid report, killing it');
+      this.#options.log.error({ fault }, 'admin process sent an invalid report, killing it');
       child.kill('SIGKILL');
     };
     const { clock } = this.#options;
@@ -210,7 +210,7 @@ class AdminChild implements AdminEndpoint {
     this.#process.channel?.close();
     if (this.#isClosed) return;
     const { clock, log } = this.#options;
-    log.error({ exitCode, signal }, 'the admin process died; another one follows');
+    log.error({ exitCode, signal }, 'admin process exited, restarting');
     clock.after(restartMs, () => void this.#replace());
   }
 

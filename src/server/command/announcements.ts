@@ -16,18 +16,17 @@ export function warnOf({ services, workers }: Config, log: Log, files: OpenFiles
   if (configured > budget)
     log.warn(
       { configured, budget, openFilesLimit: files?.limit },
-      'a process can have fewer clients than maxConnections of all its services together: its limit on open files (ulimit -n, LimitNOFILE=) rules',
+      'open file limit (ulimit -n, LimitNOFILE=) is below the sum of maxConnections',
     );
   const dry = services.filter(({ stream }) => stream.dryRun).map(({ name }) => name);
-  if (dry.length > 0) log.warn({ services: dry }, 'dry run: rates and connection limits refuse nobody');
+  if (dry.length > 0) log.warn({ services: dry }, 'dry run, rates and connection limits are not enforced');
   const mute = services
     .filter(
       ({ proxy, listen }) =>
         proxy.from.length > 0 && listen.every(({ scheme }) => scheme === 'udp' || scheme === 'unix'),
     )
     .map(({ name }) => name);
-  if (mute.length > 0)
-    log.warn({ services: mute }, 'proxyProtocol is about TCP: these services have no TCP listener to read a header on');
+  if (mute.length > 0) log.warn({ services: mute }, 'proxyProtocol has no effect without a TCP listener');
 }
 
 /** Says of each listener where it listens, and from where it can be reached. */

@@ -22,20 +22,20 @@ export interface DaemonActions {
 }
 
 const configOption = ['-c, --config <file>', 'config file, or - for standard input; default: the shipped one'] as const;
-const setOption = ['--set <key=value>', 'set a value of the config; may be repeated'] as const;
-const adminOption = ['--admin <address>', "the running daemon's admin endpoint; without it the config's"] as const;
+const setOption = ['--set <key=value>', 'set a value of the config; repeatable'] as const;
+const adminOption = ['--admin <address>', 'admin endpoint of the running daemon; default: that of the config'] as const;
 
 const examples = `
 Options of run, check, reload and status:
 ${[configOption, setOption].map(([flags, text]) => `  ${flags.padEnd(21)}${text}\n`).join('')}
 Examples:
   smallservd                                        the shipped config: localhost, ports 1200 to 1237
-  smallservd --config /etc/smallservd.yaml          a config of your own
-  smallservd --set services.echo.idleTimeout=1m     one value, over file and environment
-  smallservd --set log.level=debug --set workers=0  all in one process, with more to read
-  smallservd check --config new.yaml                what is wrong in it, or what it means in full
-  smallservd check --json | jq .services.echo
-  smallservd check --diff && smallservd reload      what would change, and then have it so
+  smallservd --config /etc/smallservd.yaml          another config
+  smallservd --set services.echo.idleTimeout=1m     one value changed
+  smallservd --set log.level=debug --set workers=0  one process, verbose log
+  smallservd check --config new.yaml                validate a config and print it in full
+  smallservd check --brief                          print only what differs from the defaults
+  smallservd check --diff && smallservd reload      show what a reload would change, then reload
   smallservd status --watch                         clients, workers and listeners, every second
 
 Signals: TERM and INT stop gracefully, a second one at once; QUIT stops at once; HUP reloads the config; USR1 reopens the log
@@ -58,7 +58,7 @@ export function daemonProgram(actions: DaemonActions): Command {
     })
     .showHelpAfterError('Try: smallservd --help');
 
-  withConfig(program.command('run', { isDefault: true }).description('serve until told to stop (the default)'))
+  withConfig(program.command('run', { isDefault: true }).description('run the daemon (the default)'))
     // A command that is none of ours ends up here, too.
     .allowExcessArguments()
     .action(async (options: ConfigOptions, { args }: Command) => {
@@ -68,34 +68,34 @@ export function daemonProgram(actions: DaemonActions): Command {
         );
       await actions.run(options);
     });
-  withConfig(program.command('check').description('check a config whole and print what it means, with the defaults'))
-    .option('--json', 'print JSON instead of YAML, problems too')
+  withConfig(program.command('check').description('validate a config and print it fully resolved'))
+    .option('--json', 'print JSON instead of YAML, including problems')
     .option('--brief', 'print only what differs from the defaults')
-    .option('--schema', 'print a JSON Schema of the config instead')
+    .option('--schema', 'print the JSON Schema of the config instead')
     .option('--diff', 'print what a reload would change in the running daemon instead')
     .option(...adminOption)
     .action((options: CheckOptions) => actions.check(options));
   withConfig(
-    program.command('reload').description('have the running daemon read its config anew, and wait for the result'),
+    program.command('reload').description('make the running daemon reload its config, and wait for the result'),
   )
     .option(...adminOption)
     .action((options: AdminOptions) => actions.reload(options));
-  withConfig(program.command('status').description('show how the running daemon is doing; ends with 0 if it is ready'))
+  withConfig(program.command('status').description('print the state of the running daemon; exit with 0 if it is ready'))
     .option('--json', 'print JSON')
     .option('--watch', 'print it every second')
     .option(...adminOption)
     .action((options: StatusOptions) => actions.status(options));
   program
     .command('services')
-    .description('list the services that are built in, with their RFC, port and options')
+    .description('list the built-in services with their RFC, port and options')
     .action(() => actions.services());
   program
     .command('install-service')
-    .description('write the units and the config of a systemd service, and say what to do next')
-    .option('--sandboxed', 'without network and rights of its own: systemd passes the sockets')
-    .option('--dry-run', 'print what would be written, and change nothing')
-    .option('--remove', 'remove what was written; a config that was changed is kept')
-    .option('--root <folder>', 'for packagers: write below this folder, with the paths of the shipped units')
+    .description('install the units and the config of a systemd service, and print the next steps')
+    .option('--sandboxed', 'with no network access and no privileges: systemd passes the sockets')
+    .option('--dry-run', 'print what would be written, without writing it')
+    .option('--remove', 'remove what was installed, except a config that was changed')
+    .option('--root <folder>', 'for packagers: install below this folder, with the paths of the shipped units')
     .action((options: InstallOptions) => actions.installService(options));
   return program;
 }

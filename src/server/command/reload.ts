@@ -48,8 +48,7 @@ async function resultOf(client: AdminClient, before: Snapshot): Promise<Snapshot
   for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += pollMs) {
     await pause(pollMs);
     const now = await client.snapshot();
-    if (now.pid !== before.pid)
-      throw new SmallservdError('RELOAD_NOT_ASKED', 'the daemon has been started anew meanwhile');
+    if (now.pid !== before.pid) throw new SmallservdError('RELOAD_NOT_ASKED', 'the daemon was restarted meanwhile');
     if (now.reload.attempts > before.reload.attempts && !now.reload.isRunning) return now;
   }
   throw new SmallservdError('RELOAD_NOT_ASKED', `no result after ${patienceMs / 1000} s: read the log`);

@@ -82,14 +82,14 @@ export class Reloader {
       const known = error instanceof SmallservdError ? error : undefined;
       errors = (known?.message ?? String(error)).split('\n');
       this.failures += 1;
-      log.error({ code: known?.code, errors }, 'reload failed: nothing has changed');
+      log.error({ code: known?.code, errors }, 'reload failed, keeping the running config');
     }
     const tookMs = Math.round(clock.monotonicMs() - startedMs);
     this.last = { succeeded: errors.length === 0, at: clock.now().toISOString(), tookMs, errors };
     this.#options.onEnd();
     if (errors.length > 0) return;
     this.lastSuccessAt = this.last.at;
-    log.info({ ms: tookMs }, 'reloaded');
+    log.info({ ms: tookMs }, 'config reloaded');
   }
 
   async #replace(): Promise<void> {
@@ -118,7 +118,7 @@ export class Reloader {
         kept: kept.length,
         changed: changed.map(formatDifference),
       },
-      'what the new config changes',
+      'config changes',
     );
     const before = new Set(supervisor.listeners.map(nameOf));
     await supervisor.reload({ config, source: next.source, plan, identity }, changes);

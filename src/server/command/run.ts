@@ -87,11 +87,8 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
     'starting',
   );
   if (config.user === null && identity?.user === sharedUser)
-    log.warn(
-      { user: sharedUser },
-      'workers run as a user that other daemons share, who can signal them: add a user smallservd',
-    );
-  if (canGainPrivileges) log.warn({}, 'cannot set no_new_privs: workers can run set-uid programs');
+    log.warn({ user: sharedUser }, 'workers run as a user shared with other daemons, add a user smallservd');
+  if (canGainPrivileges) log.warn({}, 'no_new_privs not set, workers can run set-uid programs');
   warnOf(config, log);
 
   // The clock's timers keep no process alive, and while the workers are dead and wait for their next start nothing else
@@ -173,7 +170,7 @@ async function openAdmin(
   const access = socketAccessFor(servedAs);
   const plan = await planListeners({ services: [{ name: 'admin', listen: [listen] }] }, passed, access);
   const endpoint = await openAdminEndpoint(snapshots, { plan, hosts, identity: servedAs, clock: systemClock, log });
-  log.info({ listen: listen.text }, 'the admin endpoint is open');
+  log.info({ listen: listen.text }, 'admin endpoint opened');
   return endpoint;
 }
 
@@ -204,7 +201,7 @@ function announce(daemon: RunningDaemon, { services }: Config, sink: LogSink, lo
   const { listeners } = daemon;
   logListeners(listeners, log);
   for (const { service, text } of daemon.skipped)
-    log.info({ service, listen: text }, 'not listening: this machine lacks the address family');
+    log.info({ service, listen: text }, 'listener skipped, address family not available');
   log.info({ listeners: listeners.length, ms: Math.round(ms) }, 'ready');
   if (!process.stdout.isTTY || !sink.isStandardOutput) return;
   const notes = new Map(services.map((service) => [service.name, narrowing(service)]));

@@ -49,7 +49,7 @@ class DocumentReader {
 
   read(text: string): ConfigNode | undefined {
     if (text.length > maxTextLength) {
-      this.#problem(0, 'is larger than a config can be (1 MiB)');
+      this.#problem(0, 'is larger than 1 MiB, the limit for a config');
       return undefined;
     }
     const { document, isWhole } = this.#parse(text);
@@ -78,7 +78,7 @@ class DocumentReader {
         }
       }
       count += 1;
-      const excess = count > maxTokens ? 'holds more values than a config can' : 'is nested too deeply';
+      const excess = count > maxTokens ? 'has too many values for a config' : 'is nested too deeply';
       if (count <= maxTokens && parser.stack.length <= maxParserDepth) continue;
       this.#problem(parser.offset, excess);
       isWhole = false;
@@ -100,9 +100,9 @@ class DocumentReader {
       const [document, second] = composer.compose(tokens, true, text.length);
       for (const { code, message, pos } of [...(document?.errors ?? []), ...(document?.warnings ?? [])])
         this.#problem(pos[0], friendly[code] ?? lowerFirst(message));
-      if (second !== undefined) this.#problem(second.range[0], 'a second document begins: expected one');
+      if (second !== undefined) this.#problem(second.range[0], 'second document: expected only one');
       const { explicit, version } = document?.directives?.yaml ?? {};
-      if (explicit === true && version !== '1.2') this.#problem(0, 'is not YAML 1.2: leave out the %YAML line');
+      if (explicit === true && version !== '1.2') this.#problem(0, 'is not YAML 1.2: remove the %YAML line');
       return { document, isWhole: isWhole && second === undefined && document?.errors.length === 0 };
     } finally {
       Error.stackTraceLimit = stackTraceLimit;
@@ -121,7 +121,7 @@ class DocumentReader {
 
   #content(node: unknown, path: Path, resolve: (alias: unknown) => Node | undefined): ConfigNode['value'] {
     this.#values += 1;
-    if (this.#values === maxValues) this.#problem(offsetOf(node), 'holds more values than a config can');
+    if (this.#values === maxValues) this.#problem(offsetOf(node), 'has too many values for a config');
     if (path.length > maxDepth) this.#problem(offsetOf(node), 'is nested too deeply', path);
     if (this.#values >= maxValues || path.length > maxDepth) return null;
     if (isAlias(node)) {
@@ -141,7 +141,7 @@ class DocumentReader {
       if (!isPair(pair)) continue;
       const keyOffset = offsetOf(pair.key);
       if (!isScalar(pair.key)) {
-        this.#problem(keyOffset, 'a key must be a word', path);
+        this.#problem(keyOffset, 'a key must be a scalar', path);
         continue;
       }
       const key = String(pair.key.value);

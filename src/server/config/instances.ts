@@ -36,7 +36,7 @@ export async function findInstances(context: FindContext): Promise<readonly Inst
   for (const [name, node] of found.value) {
     const path = ['services', name];
     if (!/^[a-z][a-z0-9-]{0,62}$/.test(name))
-      problems.add(placeAt(root, path, 'key'), path, 'is not a name for a service: expected a-z, then a-z, 0-9 and -');
+      problems.add(placeAt(root, path, 'key'), path, 'is not a valid service name: expected a-z, then a-z, 0-9 and -');
     else if (isMapNode(node)) instances.push(await findInstance(name, node, context));
     else problems.add(placeAt(root, path), path, 'is not a mapping: expected the keys of a service, such as listen:');
   }

@@ -215,7 +215,7 @@ export class Generation {
           this.#fork(effect.slot);
           break;
         case 'kill':
-          this.#options.log.error({ worker: this.#nameOf(effect.slot) }, 'a worker is silent: it hangs, and is killed');
+          this.#options.log.error({ worker: this.#nameOf(effect.slot) }, 'worker unresponsive, killing it');
           this.#live.get(effect.slot)?.kill();
           break;
         case 'stop': {
@@ -314,7 +314,7 @@ export class Generation {
   #readied(worker: Worker): void {
     const { slot, name } = worker;
     const isBack = this.#up;
-    if (isBack) this.#options.log.info({ worker: name }, 'a worker is back');
+    if (isBack) this.#options.log.info({ worker: name }, 'worker ready again');
     this.#dispatch({ type: 'ready', slot, nowMs: this.#nowMs });
     if (isBack) this.#openDatagrams(worker, this.#owners.servicesOf(slot));
     this.#reassign();
@@ -356,12 +356,12 @@ export class Generation {
     this.#notSuspended.delete(worker);
     this.#handlers.counted(worker.counters);
     if (!this.#state.stopping) {
-      this.#options.log.error({ worker: name, pid, exitCode: code, signal }, 'a worker died; the others go on');
+      this.#options.log.error({ worker: name, pid, exitCode: code, signal }, 'worker exited, restarting');
       this.#handlers.died();
       if (this.#options.isSuccessor && !this.#up) this.#fail(diedTooSoon(code, signal));
     } else if (this.#up && code !== exitCodes.stopped && !worker.wasKilled) {
       const fields = { worker: name, pid, exitCode: code, signal };
-      this.#options.log.error(fields, 'a worker died before its clients had finished');
+      this.#options.log.error(fields, 'worker exited before its clients finished');
     }
     this.#dispatch({ type: 'died', slot, exitCode: code, nowMs: this.#nowMs });
     this.#noteSuspended();
@@ -438,7 +438,7 @@ export class Generation {
     for (const worker of this.#live.values()) worker.kill();
     await Promise.race([Promise.all(this.#unread), this.#pause(lastLinesMs)]);
     if (code === exitCodes.workersKeepDying && this.#failure === undefined) {
-      const message = 'the workers keep dying; the log says how each of them ended';
+      const message = 'workers keep exiting, giving up; the log says why';
       this.#failure = new SmallservdError('WORKERS_KEEP_DYING', message);
       this.#options.log.error({}, message);
     }
@@ -464,5 +464,5 @@ export class Generation {
 
 function diedTooSoon(code: number | null, signal: string | null): SmallservdError {
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-  return new SmallservdError('WORKER_FAILED', `a worker with the new config died before it was ready (${how})`);
+  return new SmallservdError('WORKER_FAILED', `a worker with the new config exited before it was ready (${how})`);
 }

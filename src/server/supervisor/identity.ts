@@ -68,7 +68,7 @@ interface GroupRights {
 async function unprivilegedIdentity(group: string | null): Promise<Identity> {
   for (const user of unprivilegedUsers) if ((await entryOf('passwd', user)) !== undefined) return lookUp(user, group);
   const names = unprivilegedUsers.join(' or ');
-  throw new SmallservdError('USER_UNKNOWN', `there is no user ${names} to run as: set user to one that is not root`);
+  throw new SmallservdError('USER_UNKNOWN', `no user ${names} to run as: set user to one other than root`);
 }
 
 /**

@@ -93,7 +93,7 @@ export class ServiceManager {
     this.#sending = this.#sending
       .then(async () => notify(fields))
       .catch((error: unknown) => {
-        if (!this.#hasFailed) this.#log.warn({ err: error }, 'the service manager cannot be told how we are doing');
+        if (!this.#hasFailed) this.#log.warn({ err: error }, 'cannot notify the service manager');
         this.#hasFailed = true;
       });
   }

@@ -217,7 +217,7 @@ export class Supervisor implements RunningDaemon {
     for (const generation of [...this.#draining].slice(0, -maxDraining)) {
       this.#options.log.warn(
         { draining: maxDraining },
-        'too many reloads at once: clients of the oldest config are ended',
+        'too many reloads in progress, closing clients of the oldest config',
       );
       generation.stop(0);
     }

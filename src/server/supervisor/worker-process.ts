@@ -110,7 +110,7 @@ export class WorkerProcess {
       handlers.gone(code, signal);
     };
     this.#worker.on('error', (error) => {
-      options.log.warn({ worker: this.name, err: error }, 'a worker cannot be reached');
+      options.log.warn({ worker: this.name, err: error }, 'worker unreachable');
       // A process that could not be made at all has no exit.
       if (process.pid === undefined) gone(null, null);
     });
@@ -191,7 +191,9 @@ export class WorkerProcess {
       (line) => sink.write(line),
       () => sink.addLost(1),
     );
-    readComplaints(stderr, clock, (complaint) => log.error({ worker: this.name, ...complaint }, 'a worker complains'));
+    readComplaints(stderr, clock, (complaint) =>
+      log.error({ worker: this.name, ...complaint }, 'worker wrote to stderr'),
+    );
   }
 }
 

@@ -153,7 +153,7 @@ describe('the lines of a service', () => {
     expect(service.log.records.at(-1)).toEqual({
       level: 'warn',
       fields: { linesNotLogged: 200 },
-      message: 'refused or dropped',
+      message: 'clients refused or datagrams dropped',
     });
   });
 });

@@ -34,7 +34,9 @@ beforeEach(() => {
 
 /** What each summary says. */
 function summaries(): readonly object[] {
-  return log.records.filter(({ message }) => message === 'refused or dropped').map(({ fields }) => fields);
+  return log.records
+    .filter(({ message }) => message === 'clients refused or datagrams dropped')
+    .map(({ fields }) => fields);
 }
 
 describe('the line for a closed client', () => {
@@ -119,7 +121,7 @@ describe('the summary', () => {
       {
         level: 'warn',
         fields: { wouldRefuse: { rate: 3 }, wouldDrop: { rate: 7 } },
-        message: 'dry run: these would have been refused or dropped',
+        message: 'dry run, would have refused or dropped',
       },
     ]);
   });

@@ -219,7 +219,10 @@ describe('suspend, drain, destroy', () => {
     );
     expect(closed).toEqual(['closed', 'closed']);
     expect(log.records).toContainEqual(
-      expect.objectContaining({ fields: { service: 'echo', dropped: { denied: 3 } }, message: 'refused or dropped' }),
+      expect.objectContaining({
+        fields: { service: 'echo', dropped: { denied: 3 } },
+        message: 'clients refused or datagrams dropped',
+      }),
     );
     expect(log.records.filter(({ level }) => level === 'error')).toHaveLength(2);
     expect(clock.waiting).toBe(0);

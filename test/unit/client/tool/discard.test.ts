@@ -36,7 +36,7 @@ describe('smallserv discard', () => {
     expect((await daemon.log.closing())['bytesIn']).toBe(100_000);
   });
 
-  test('sends what a pipe brings', async () => {
+  test('sends standard input', async () => {
     const { daemon, tcp } = await smallservd();
     const { code, stdout } = await runTool(['discard', tcp], { input: 'x'.repeat(100_000) });
     expect(code).toBe(0);

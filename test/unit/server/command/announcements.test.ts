@@ -27,10 +27,10 @@ it.each([
 });
 
 it.each([
-  ['qotd: { listen: ["tcp://localhost:1217"], dryRun: true }', 'dry run: rates and connection limits refuse nobody'],
+  ['qotd: { listen: ["tcp://localhost:1217"], dryRun: true }', 'dry run, rates and connection limits are not enforced'],
   [
     'qotd: { listen: ["unix:///run/qotd.sock", "udp://localhost:1217"], proxyProtocol: { from: [10.0.0.1] } }',
-    'proxyProtocol is about TCP: these services have no TCP listener to read a header on',
+    'proxyProtocol has no effect without a TCP listener',
   ],
 ])('names the services that may be a mistake: %s', async (qotd, message) => {
   const { config } = await load(`services: ${services}\n  ${qotd}`);

@@ -89,7 +89,7 @@ describe('a reload', () => {
     expect(reloader.current.hash).not.toBe(before);
     expect(supervisor.listeners.map(({ port }) => port)).toEqual([7002]);
     expect(told).toEqual(['start', 'replaced', 'end']);
-    const changes = log.records.find(({ message }) => message === 'what the new config changes');
+    const changes = log.records.find(({ message }) => message === 'config changes');
     expect(changes?.fields).toMatchObject({
       added: ['echo tcp://127.0.0.1:7002'],
       removed: ['echo tcp://127.0.0.1:7001'],

@@ -133,7 +133,7 @@ describe('a worker that dies', () => {
     // What the other one has taken over stays there.
     expect(told(third, 'start')).toEqual([0]);
     expect(third?.orders.some(({ type }) => type === 'open')).toBe(false);
-    expect(messages()).toContain('a worker is back');
+    expect(messages()).toContain('worker ready again');
   });
 
   it('takes its clients from the counts, and no more', () => {
@@ -215,7 +215,7 @@ describe('the end', () => {
     workers.all[1]?.finish();
     await generation.suspended;
     expect(await generation.ended).toBe(0);
-    expect(messages()).toEqual(['a worker died before its clients had finished']);
+    expect(messages()).toEqual(['worker exited before its clients finished']);
   });
 
   it('is at once for all where it is destroyed', async () => {

@@ -116,6 +116,6 @@ describe('ServiceManager', () => {
     failing.stopping();
     await settle();
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toContain('the service manager cannot be told how we are doing');
+    expect(lines[0]).toContain('cannot notify the service manager');
   });
 });

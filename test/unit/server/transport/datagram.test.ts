@@ -22,7 +22,7 @@ describe('a datagram listener', () => {
     await until(() => seen.mock.calls.filter(([event]) => event === 'message').length >= 20, '20 datagrams');
     await daemon.close();
     expect(client.replies).toEqual([]);
-    expect(daemon.log.lines.map(({ msg }) => msg)).toEqual(['refused or dropped']);
+    expect(daemon.log.lines.map(({ msg }) => msg)).toEqual(['clients refused or datagrams dropped']);
     expect(daemon.log.summed('dropped')).toEqual({ denied: 20 });
   });
 

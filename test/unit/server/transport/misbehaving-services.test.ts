@@ -111,7 +111,7 @@ describe('a service that throws', () => {
     const daemon = await serveWith('throws', { where: 'close' });
     await daemon.close();
     expect(daemon.log.lines).toContainEqual(
-      expect.objectContaining({ level: 'error', service: 'bad', msg: 'the service threw an error while closing' }),
+      expect.objectContaining({ level: 'error', service: 'bad', msg: 'service failed while closing' }),
     );
   });
 });
