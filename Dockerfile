@@ -14,6 +14,7 @@ RUN npm install --ignore-scripts --no-audit --no-fund
 ENV npm_package_config_node_gyp_nodedir=/usr/local
 COPY LICENSE tsconfig.json tsconfig.build.json ./
 COPY src src
+COPY config/smallservd.schema.json config/
 # npm install goes on without a raw-socket that does not compile, as it is optional; npm rebuild does not. Of it, only
 # what was compiled is kept.
 RUN npm run build \

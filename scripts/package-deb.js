@@ -207,9 +207,9 @@ function isForThisMachine({ os = ['linux'], cpu = [process.arch] }) {
   return os.includes('linux') && cpu.includes(process.arch);
 }
 
-/** A build leaves what earlier ones have built. */
+/** A build leaves what earlier ones have built. JSON is copied there by the build. */
 function hasSource(path) {
-  return existsSync(join(checkout, path.replace(/^dist/, 'src').replace(/\.js$/, '.ts')));
+  return path.endsWith('.json') || existsSync(join(checkout, path.replace(/^dist/, 'src').replace(/\.js$/, '.ts')));
 }
 
 /** Not types, not maps, not papers. */

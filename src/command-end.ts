@@ -2,9 +2,9 @@ import { CommanderError } from 'commander';
 import { SmallservdError } from './errors.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 
-/** Has `complain` say what has ended a command, and returns the exit code for it. */
+/** Reports with `complain` what ended a command and returns its exit code. */
 export function endOf(error: unknown, complain: (message: string) => void): ExitCode {
-  // Commander has already written its message; help and version end with 0.
+  // Commander has already printed its message. Help and version exit with 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.stopped : exitCodes.usage;
   if (error instanceof SmallservdError) {
     complain(error.message);

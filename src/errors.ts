@@ -1,9 +1,6 @@
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 
-/**
- * Every error that the daemon or a client raises by itself: its code, and the exit code it ends the process with when
- * nobody handles it.
- */
+/** All errors raised by the daemon and the clients, with the exit code of a process that does not handle them. */
 export const errorCodes = {
   CONFIG_INVALID: exitCodes.badConfig,
   CONFIG_UNREADABLE: exitCodes.badConfig,
@@ -44,7 +41,7 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes;
 
-/** An error with a code of the list above and a message for the person who runs the daemon or the client. */
+/** An error with one of the codes above and a message for the user. */
 export class SmallservdError extends Error {
   override readonly name: string = 'SmallservdError';
   readonly code: ErrorCode;
@@ -59,23 +56,23 @@ export class SmallservdError extends Error {
   }
 }
 
-/** One thing that is wrong in a config: where it stands, what is wrong and what was expected. */
+/** A problem in a config: where it is, what is wrong and what was expected. */
 export interface ConfigProblem {
   /** `file:line:column`, a bare file name, or the environment variable or `--set` option that holds the value. */
   readonly where: string;
-  /** The key's path, such as `services.echo.idleTimeout`; empty for the document itself. */
+  /** Path of the key, such as `services.echo.idleTimeout`. Empty for the document itself. */
   readonly path: string;
-  /** What is wrong and what is expected, without a full stop. */
+  /** What is wrong and what is expected, without a period. */
   readonly message: string;
-  /** What a line for people begins with: `where` and `path`, unless the one tells the other. */
+  /** Start of the message line: `where` and `path`, unless one implies the other. */
   readonly subject: string;
 }
 
-/** What is wrong in a config, at once. The message holds a line for each problem. */
+/** All problems of a config. The message has one line per problem. */
 export class ConfigInvalidError extends SmallservdError {
   override readonly name = 'ConfigInvalidError';
   readonly problems: readonly ConfigProblem[];
-  /** How many more there are. */
+  /** Number of further problems. */
   readonly unreported: number;
 
   constructor(problems: readonly ConfigProblem[], unreported = 0) {

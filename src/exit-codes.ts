@@ -1,22 +1,20 @@
-/** What a process tells its service manager, or the shell, when it ends; values from sysexits.h where one fits. */
+/** Exit codes for service managers and shells, from sysexits.h where one fits. */
 export const exitCodes = {
-  /** Stopped as asked; for a client, done and as it should be. */
+  /** Stopped as requested. For a client: success. */
   stopped: 0,
-  /**
-   * Failed for a reason that may pass: a port in use, an unreachable name server; for a client, a wrong answer or none.
-   */
+  /** A possibly temporary failure: a port in use, an unreachable name server. For a client: a wrong answer or none. */
   failed: 1,
-  /** A client could not resolve or connect; `status` found no daemon. */
+  /** A client could not resolve or connect, or `status` found no daemon. */
   unreachable: 2,
-  /** The command line was wrong (EX_USAGE). */
+  /** Invalid command line (EX_USAGE). */
   usage: 64,
   /** The workers keep dying (EX_SOFTWARE). */
   workersKeepDying: 70,
-  /** Not permitted: a low port, a user to become, a file (EX_NOPERM). */
+  /** Not permitted: a privileged port, a change of user, a file (EX_NOPERM). */
   notPermitted: 77,
-  /** The config is wrong (EX_CONFIG). */
+  /** Invalid config (EX_CONFIG). */
   badConfig: 78,
-  /** A client was interrupted before it had a result: 128 and the number of SIGINT, as shells say. */
+  /** A client was interrupted before it had a result: 128 plus the number of SIGINT, as in shells. */
   interrupted: 130,
 } as const;
 

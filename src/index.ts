@@ -1,4 +1,4 @@
-/** What the package exports: the contract for services, and the daemon for embedding. */
+/** The public API: the service contract, and the daemon for embedding. */
 export { type Daemon, type DaemonOptions, startDaemon } from './server/daemon.ts';
 export { type ConfigProblem, ConfigInvalidError, type ErrorCode, SmallservdError } from './errors.ts';
 export type { RunningListener } from './server/running-daemon.ts';

@@ -1,24 +1,18 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** How many files a process may have open, and has. */
+/** The limit on open files, and the number open. */
 export interface OpenFiles {
   readonly limit: number;
   readonly open: number;
 }
 
-/**
- * The soft limit in the text of /proc/PID/limits (proc_pid_limits(5)); undefined where it has none, or is not to be
- * found.
- */
+/** The soft limit in the text of /proc/PID/limits (proc_pid_limits(5)). Undefined if it is unlimited or not found. */
 export function parseOpenFilesLimit(text: string): number | undefined {
   const soft = /^Max open files +(\d+)/m.exec(text)?.[1];
   return soft === undefined ? undefined : Number(soft);
 }
 
-/**
- * Those of this process; undefined on systems that do not tell. Node has raised the soft limit to the hard one by
- * itself.
- */
+/** Undefined if the system does not report them. Node has already raised the soft limit to the hard limit. */
 export function readOpenFiles(): OpenFiles | undefined {
   try {
     const limit = parseOpenFilesLimit(readFileSync('/proc/self/limits', 'utf8'));

@@ -2,16 +2,16 @@ import { type BigIntStats, constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { type Clock, systemClock } from './clock/clock.ts';
 
-/** How long a file system may take to answer: that of a dead server never does. */
+/** How long a file system may take to answer. A dead server never does. */
 const deadlineMs = 10_000;
 
-/** Larger than any config, quotation file or module that somebody means. */
+/** Larger than any plausible config, quotation file or module. */
 export const maxFileBytes: number = 16 * 1024 * 1024;
 
-/** Why a file cannot be used, for people; to follow `cannot be read: `. */
+/** Why a file cannot be used. The message continues `cannot be read: `. */
 export class FileError extends Error {
   override readonly name = 'FileError';
-  /** Of the system, such as `ENOENT`. */
+  /** The system's error code, such as `ENOENT`. */
   readonly code: string | undefined;
 
   constructor(cause: unknown) {
@@ -21,17 +21,17 @@ export class FileError extends Error {
 }
 
 /**
- * Reads a regular file, or fails: a FIFO, a device or a socket is never waited for, of a file that is larger than
- * `maxBytes`, or grows past it, no more is read, and a file system that does not answer within ten seconds is given up.
- * What /proc shows as an empty file is read like any other. Throws `FileError`.
+ * Reads a regular file or fails. It never waits for a FIFO, device or socket, never reads more than `maxBytes`, and
+ * gives up on a file system that does not answer within ten seconds. Files that /proc shows as empty are read
+ * correctly. Throws `FileError`.
  */
 export async function readRegularFile(path: string, maxBytes: number, clock: Clock = systemClock): Promise<Buffer> {
   return await answerInTime(path, clock, async () => {
-    // Opening a device can have effects, and a socket cannot be opened: look first.
+    // Opening a device can have side effects, and sockets cannot be opened, so check first.
     assertBoundedFile(await stat(path), maxBytes);
     const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     try {
-      // It may be another one now.
+      // The file may have been replaced.
       assertBoundedFile(await handle.stat(), maxBytes);
       return await readBounded(handle, maxBytes);
     } finally {
@@ -40,24 +40,15 @@ export async function readRegularFile(path: string, maxBytes: number, clock: Clo
   });
 }
 
-/**
- * Throws `FileError` where `path` is not a regular file of at most `maxBytes`; for a file that somebody else is to
- * read.
- */
+/** Throws `FileError` unless `path` is a regular file of at most `maxBytes`. For files read by another program. */
 export async function assertRegularFile(path: string, maxBytes: number, clock: Clock = systemClock): Promise<void> {
   await answerInTime(path, clock, async () => assertBoundedFile(await stat(path), maxBytes));
 }
 
-/**
- * Paths of which an answer is overdue. Each has one of the four threads that also write the log and resolve names: it
- * gets no second one.
- */
+/** Overdue paths, not asked again: each blocks one of the four threads that also write the log and resolve names. */
 const overdue = new Set<string>();
 
-/**
- * What `ask` resolves with, where that takes at most ten seconds; it is not asked for a path that still owes an answer.
- * Throws `FileError`.
- */
+/** Runs `ask` with a limit of ten seconds. It is not called for a path with an overdue answer. Throws `FileError`. */
 export async function answerInTime<Answer>(path: string, clock: Clock, ask: () => Promise<Answer>): Promise<Answer> {
   if (overdue.has(path)) throw new FileError(new Error('its file system still does not answer'));
   return await new Promise<Answer>((resolve, reject) => {
@@ -80,7 +71,7 @@ function assertBoundedFile(stats: Stats, maxBytes: number): void {
   if (stats.size > maxBytes) throw tooLarge(maxBytes);
 }
 
-/** Throws an Error that says what it is where it is not a regular file. */
+/** Throws an Error naming the file type unless it is a regular file. */
 export function assertFileKind(stats: Stats | BigIntStats): void {
   if (stats.isFile()) return;
   if (stats.isDirectory()) throw new Error('it is a directory');
@@ -94,7 +85,7 @@ function kindOf(stats: Stats | BigIntStats): string {
   return 'device';
 }
 
-/** Not by the size that fstat(2) tells: the file may grow, and in /proc it says 0. */
+/** Ignores the size from fstat(2), because the file may grow, and /proc reports 0. */
 async function readBounded(handle: FileHandle, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for (let length = 0; length <= maxBytes; ) {
@@ -121,7 +112,7 @@ function codeOf(cause: unknown): string | undefined {
 }
 
 const causes: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
+  ENOENT: 'no such file',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EISDIR: 'it is a directory',

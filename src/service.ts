@@ -1,20 +1,20 @@
 /**
- * THE contract between a service and the transports. Types only, but for `ConfigError`, which a service throws from
+ * The contract between services and transports. Types only, except for `ConfigError`, which a service throws from
  * `create`.
  *
- * A service turns bytes into bytes. It never holds a socket, a timer or a limit: the transports around it do, so no
+ * A service turns bytes into bytes. It never holds a socket, timer or limit. Those belong to the transports, so no
  * service can forget a guard.
  */
 
-/** Where a client comes from. A UNIX client has an empty address and port 0. */
+/** A client's address. A UNIX client has an empty address and port 0. */
 export interface PeerAddress {
   readonly family: 'ipv4' | 'ipv6' | 'unix';
-  /** As text; an IPv4-mapped IPv6 address is given as the IPv4 address. */
+  /** As text. An IPv4-mapped IPv6 address is given as IPv4. */
   readonly address: string;
   readonly port: number;
 }
 
-/** Why a connection ended; a closed set, which logs and metrics use as a label. */
+/** Why a connection ended. A fixed set, used as a label in logs and metrics. */
 export type CloseReason =
   | 'completed'
   | 'client-reset'
@@ -27,7 +27,7 @@ export type CloseReason =
   | 'shutdown'
   | 'service-error';
 
-/** A structured log. The message is the program's own text: what a peer sent goes only into fields. */
+/** A structured log. Messages must be constant text. Data from a peer belongs in fields. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -35,65 +35,59 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
-/** What the daemon lends to a service. */
+/** The daemon's facilities for a service. */
 export interface ServiceContext {
-  /** The wall clock. Answers depend on it; limits never do. */
+  /** The wall clock, for answers only. Limits never depend on it. */
   now(): Date;
-  /** False while the wall clock stands before the release of this build, so cannot be right. */
+  /** False if the wall clock is earlier than the release of this build, and so must be wrong. */
   clockIsSet(): boolean;
-  /** A number from 0 up to, but not including, 1. */
+  /** A random number from 0 up to, but not including, 1. */
   random(): number;
   /**
-   * Runs a task now and then again and again, `ms` milliseconds after the last run ended, from start to close. A task
-   * that rejects is logged and runs again. While a config is only being checked nothing runs.
+   * Runs a task now and again `ms` milliseconds after each run ends, from start to close. A task that rejects is logged
+   * and runs again. Nothing runs while a config is only being checked.
    */
   every(ms: number, task: () => Promise<void>): void;
   readonly log: Log;
 }
 
-/** One connected client. What is written must not change afterwards: the transport may still hold it. */
+/** A connected client. Written bytes must not change afterwards, because the transport may still hold them. */
 export interface Client {
   readonly peer: PeerAddress;
-  /**
-   * Sends bytes. While the client is slow to take them, reading from it pauses by itself. Does nothing once the client
-   * has ended.
-   */
+  /** Sends bytes. Reading pauses while the client is slow to accept them. Does nothing once the client has ended. */
   write(bytes: Uint8Array): void;
-  /** Flushes, sends FIN, discards what still arrives, lingers, then destroys. */
+  /** Flushes, sends FIN, discards further input, lingers, then closes. */
   end(bytes?: Uint8Array): void;
 }
 
-/** What a service does with one client's stream. Every handler is called synchronously by the transport. */
+/** Handlers for a client's stream. The transport calls them synchronously. */
 export interface StreamHandlers {
-  /**
-   * The client sent bytes. They are only valid during the call: copy what you keep; passing them to `write` is fine.
-   */
+  /** The client sent data, valid only during the call. Copy anything you keep, but passing it to `write` is fine. */
   data?(chunk: Uint8Array): void;
-  /** The client has finished sending. Without this handler, `client.end()`. */
+  /** The client has finished sending. Default: `client.end()`. */
   end?(): void;
-  /** All that was written has left: write more. */
+  /** Everything written has been sent, so more can be written. */
   drained?(): void;
-  /** The connection is gone. */
+  /** The connection has closed. */
   closed?(reason: CloseReason): void;
 }
 
 /** A running service. */
 export interface Service {
-  /** A client connected. Return what to do with its bytes; return nothing and they are read and thrown away. */
+  /** A client connected. Return handlers for its data, or nothing to have the data discarded. */
   stream?(client: Client): StreamHandlers | undefined | void;
   /**
-   * One request, one reply: synchronous, without a socket. `undefined` means silence. `limit` is the largest single
-   * reply in bytes that the guard lets through; of several, the guard sends the longest prefix whose sizes on the wire
-   * together fit.
+   * Answers a datagram synchronously. `undefined` means no answer. `limit` is the largest single reply, in bytes, that
+   * the guard allows. Of several replies, it sends the longest prefix whose total size on the wire fits.
    */
   datagram?(request: Uint8Array, limit: number): Uint8Array | readonly Uint8Array[] | undefined;
   close?(): void;
 }
 
-/** How the text of an option is read: one of the config's own formats, or a list of the words allowed. */
+/** How to parse the text of an option: one of the config's formats, or a list of allowed words. */
 export type OptionFormat = FormatName | readonly string[];
 
-/** The formats that options can name; see docs/CONFIG.md for what each accepts. */
+/** The formats available for options. docs/CONFIG.md describes what each accepts. */
 export type FormatName =
   | 'string'
   | 'boolean'
@@ -108,9 +102,7 @@ export type FormatName =
   | 'timezone'
   | 'strings';
 
-/**
- * One option: its documentation, how it is read, and what it is when not given. `null` as default makes it optional.
- */
+/** An option with its documentation, format and default. A `null` default makes it optional. */
 export interface OptionSpec<Value> {
   readonly doc: string;
   readonly format: OptionFormat;
@@ -119,28 +111,28 @@ export interface OptionSpec<Value> {
 
 export type OptionsSchema<Options> = { readonly [Key in keyof Options]: OptionSpec<Options[Key]> };
 
-/** A kind of service: what the config can name as its `type`, or load as a `module`. */
+/** A kind of service, which the config names as `type` or loads as `module`. */
 export interface ServiceModule<Options = Record<string, never>> {
-  /** `echo`: the config word, the log field, the metric label, the file name. */
+  /** Such as `echo`: used in the config, the log, metric labels and file names. */
   readonly name: string;
   /** One line for people. */
   readonly summary: string;
   readonly rfc?: number;
   /** Assigned by IANA. */
   readonly port?: number;
-  /** Why its UDP side may be abused; then UDP on a public address needs `exposeUdp: true`. */
+  /** Why its UDP side can be abused. If set, UDP on a public address requires `exposeUdp: true`. */
   readonly udpHazard?: string;
-  /** The `maxAmplification` of this kind where the config says nothing. */
+  /** The default `maxAmplification` of this kind. */
   readonly maxAmplification?: number;
   readonly options: OptionsSchema<Options>;
-  /** Reads and checks what the options name; throws `ConfigError`. `check` calls it too. */
+  /** Reads and checks everything the options refer to. Throws `ConfigError`. Also called by `check`. */
   create(options: Options, context: ServiceContext): Service | Promise<Service>;
 }
 
-/** What a service throws from `create` when a file or an option is wrong. */
+/** Thrown by a service's `create` for an invalid file or option. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
-  /** The option at fault, if it is one. */
+  /** The option at fault, if any. */
   readonly option: string | undefined;
   readonly file: string | undefined;
   /** Counted from 1. */

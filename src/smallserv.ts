@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import './no-debugger.ts';
 
-// Not by an import statement: Node reads all that is imported so before it runs the first line, and until then the
-// debugger can be opened.
+// Not an import statement: Node would load it before running the first line, while the debugger can still be opened.
 await import('./client/tool/main.ts');

@@ -1,10 +1,10 @@
-/** `; did you mean idleTimeout?` for a word that is nearly one of the known ones, else nothing. */
+/** `; did you mean idleTimeout?` for a word close to a known one, otherwise empty. */
 export function suggest(word: string, known: Iterable<string>): string {
   const nearest = nearestWord(word, known);
   return nearest === undefined ? '' : `; did you mean ${nearest}?`;
 }
 
-/** The known word that at most two typing errors (one in a short word) turn into this one. */
+/** The known word within two typing errors, or one for a short word. */
 export function nearestWord(word: string, known: Iterable<string>): string | undefined {
   if (word.length > 64) return undefined;
   let best: { readonly candidate: string; readonly distance: number } | undefined;
@@ -16,7 +16,7 @@ export function nearestWord(word: string, known: Iterable<string>): string | und
   return best?.candidate;
 }
 
-/** How many letters must be inserted, removed, replaced or swapped with their neighbour (optimal string alignment). */
+/** The number of letters to insert, delete, replace or swap with a neighbor (optimal string alignment). */
 function editDistance(one: string, other: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: other.length + 1 }, (_, column) => column);

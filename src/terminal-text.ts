@@ -1,20 +1,19 @@
 /**
- * Control characters but TAB and LF (C0, DEL, C1), what changes the direction of reading, what some readers take for
- * the end of a line, and halves of surrogate pairs. With the flag `u` a whole pair is one character, which is none of
- * these.
+ * Control characters except TAB and LF (C0, DEL, C1), bidirectional controls, characters that some readers take for a
+ * line end, and lone surrogates. With the flag `u`, a surrogate pair is one character and does not match.
  */
 // oxlint-disable-next-line no-control-regex
 const unsafe = /[\0-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]/gu;
 
 /**
- * The text with whatever a terminal could obey or be misled by as `\u001b`; TAB and LF stay. In a JSON string the
- * escape stands for the same character, so JSON says the same before and after.
+ * Replaces everything that could control or mislead a terminal with escapes such as `\u001b`, except TAB and LF. In a
+ * JSON string, such an escape means the same character, so the JSON value does not change.
  */
 export function escapeControls(text: string): string {
   return text.replace(unsafe, escapeCharacter);
 }
 
-/** The same on one line: TAB and LF are escaped, too. */
+/** The same for a single line: TAB and LF are also escaped. */
 export function escapeToOneLine(text: string): string {
   return escapeControls(text).replace(/[\t\n]/g, escapeCharacter);
 }

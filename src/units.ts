@@ -1,29 +1,26 @@
 const msOf = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const bytesOf = { TiB: 2 ** 40, GiB: 2 ** 30, MiB: 2 ** 20, KiB: 2 ** 10, '': 1 } as const;
 
-/** `500ms`, `10s`, `5m`, `24h`, `7d` in milliseconds; undefined for anything else, a bare number too. */
+/** Parses `500ms`, `10s`, `5m`, `24h` or `7d` as milliseconds. Undefined for anything else, including bare numbers. */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text);
   return match === null ? undefined : Number(match[1]) * msOf[match[2] as keyof typeof msOf];
 }
 
-/**
- * Milliseconds in the largest unit that divides them and of which there are two: `5m`, but `60s` and `24h`, as people
- * write.
- */
+/** Formats milliseconds in the largest unit that divides them and gives at least two: `5m`, but `60s` and `24h`. */
 export function formatDuration(ms: number): string {
   if (ms % msOf.s !== 0) return `${ms}ms`;
   const unit = (['d', 'h', 'm'] as const).find((each) => ms % msOf[each] === 0 && ms >= 2 * msOf[each]) ?? 's';
   return `${ms / msOf[unit]}${unit}`;
 }
 
-/** `512`, `64KiB`, `4MiB`, `1GiB`, `1TiB` in bytes; undefined for anything else. */
+/** Parses `512`, `64KiB`, `4MiB`, `1GiB` or `1TiB` as bytes. Returns undefined for anything else. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d{1,15})(KiB|MiB|GiB|TiB|)$/.exec(text);
   return match === null ? undefined : Number(match[1]) * bytesOf[match[2] as keyof typeof bytesOf];
 }
 
-/** Bytes in the largest unit that divides them: `64KiB`. */
+/** Formats bytes in the largest unit that divides them: `64KiB`. */
 export function formatSize(bytes: number): string {
   const unit = (['TiB', 'GiB', 'MiB', 'KiB'] as const).find((each) => bytes % bytesOf[each] === 0) ?? '';
   return `${bytes / bytesOf[unit]}${unit}`;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { bashCompletion } from './completion/bash.ts';
 import { zshCompletion } from './completion/zsh.ts';
 import { configReference } from './config-reference.ts';
-import { configJsonSchema } from '../../src/server/config/json-schema.ts';
+import { configJsonSchema } from './config-json-schema.ts';
 import { clientCommandLine, daemonCommandLine, manualParts, withParts } from './manual/pages.ts';
 
 // `npm run docs`: writes what is made from the code, in the current folder, which is the checkout.

@@ -1,7 +1,7 @@
 import { cidrContains, type Cidr, parseCidr } from './cidr.ts';
 import type { IpAddress } from './ip-address.ts';
 
-/** What an address is for. `reserved` is what no host may have, for whatever reason; `global` is the rest. */
+/** The purpose of an address. `reserved` addresses must not be used by hosts, `global` covers everything not listed. */
 export type AddressKind =
   | 'unspecified'
   | 'loopback'
@@ -18,8 +18,8 @@ export type AddressKind =
   | 'global';
 
 /**
- * The special-purpose registries of IANA (RFC 6890; iana-ipv4-special-registry, iana-ipv6-special-registry) and the
- * multicast blocks, the narrower ones first. Blocks that the registries call globally reachable are `global`.
+ * IANA's special-purpose registries (RFC 6890; iana-ipv4-special-registry, iana-ipv6-special-registry) and the
+ * multicast blocks, narrower blocks first. Blocks registered as globally reachable are `global`.
  */
 const blocks: readonly (readonly [Cidr, AddressKind])[] = Object.entries({
   '0.0.0.0/32': 'unspecified',
@@ -57,7 +57,7 @@ const blocks: readonly (readonly [Cidr, AddressKind])[] = Object.entries({
   '2001::/23': 'reserved',
   '2001:db8::/32': 'documentation',
   '3fff::/20': 'documentation',
-  // All that IANA has given out of the IPv6 space (RFC 4291 section 2.4, iana-ipv6-address-space).
+  // All IPv6 space allocated by IANA (RFC 4291 section 2.4, iana-ipv6-address-space).
   '2000::/3': 'global',
   'fc00::/7': 'unique local',
   'fe80::/10': 'link-local',
@@ -70,7 +70,7 @@ function blockOf(text: string): Cidr {
   return block;
 }
 
-/** What the registries say of an address. An IPv4-mapped address counts as the IPv4 address. */
+/** Classifies an address by the registries. An IPv4-mapped address counts as IPv4. */
 export function kindOf(ip: IpAddress): AddressKind {
   return blocks.find(([block]) => cidrContains(block, ip))?.[1] ?? 'reserved';
 }

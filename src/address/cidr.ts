@@ -1,25 +1,20 @@
 import { formatIp, type IpAddress, isIpv4, parseIp } from './ip-address.ts';
 
-/**
- * A block of addresses (RFC 4632, RFC 4291 section 2.3). The prefix is counted in the IPv6 space, 0 to 128: an IPv4 /24
- * is /120.
- */
+/** A block of addresses (RFC 4632, RFC 4291 section 2.3). `prefix` is 0 to 128 in IPv6 space: an IPv4 /24 is /120. */
 export interface Cidr {
   readonly network: IpAddress;
   readonly prefix: number;
 }
 
-/**
- * Why a text is no CIDR block: it does not read as one, or the address has bits set beyond the prefix (`10.0.0.1/8`).
- */
+/** Why a text is not a CIDR block: it is malformed, or the address has bits set beyond the prefix (`10.0.0.1/8`). */
 export type CidrFault = 'malformed' | 'host-bits';
 
 /** The prefix of all IPv4 addresses, `::ffff:0:0/96`. */
 const ipv4Prefix = 96;
 
 /**
- * Reads `10.0.0.0/8`, `fc00::/7`, or a bare address as a block of one. Zones are refused: a block that named an
- * interface would match on all of them. `::ffff:0:0/96` and longer is the IPv4 block.
+ * Parses `10.0.0.0/8`, `fc00::/7`, or a bare address as a block of one. Zones are refused, because the block would
+ * match on every interface. `::ffff:0:0/96` and longer prefixes are IPv4 blocks.
  */
 export function readCidr(text: string): Cidr | CidrFault {
   const slash = text.indexOf('/');
@@ -33,21 +28,18 @@ export function readCidr(text: string): Cidr | CidrFault {
   return hasHostBits(network, prefix) ? 'host-bits' : { network, prefix };
 }
 
-/** As `readCidr`, without the reason. */
+/** Like `readCidr`, without the reason. */
 export function parseCidr(text: string): Cidr | undefined {
   const cidr = readCidr(text);
   return typeof cidr === 'string' ? undefined : cidr;
 }
 
-/** `10.0.0.0/8`, `fc00::/7`; always with the prefix. */
+/** `10.0.0.0/8` or `fc00::/7`, always with the prefix length. */
 export function formatCidr({ network, prefix }: Cidr): string {
   return `${formatIp(network)}/${isIpv4(network) ? prefix - ipv4Prefix : prefix}`;
 }
 
-/**
- * Whether the address lies in the block. IPv6 blocks hold no IPv4 address, not even `::/0`; IPv4 blocks hold no IPv6
- * address.
- */
+/** Whether the block contains the address. IPv6 blocks, even `::/0`, contain no IPv4 addresses, and vice versa. */
 export function cidrContains({ network, prefix }: Cidr, ip: IpAddress): boolean {
   if (prefix < ipv4Prefix && isIpv4(ip)) return false;
   return (
@@ -58,7 +50,7 @@ export function cidrContains({ network, prefix }: Cidr, ip: IpAddress): boolean 
   );
 }
 
-/** The address with all bits beyond the prefix (0 to 128, in the IPv6 space) cleared. */
+/** Clears all bits beyond the prefix length (0 to 128, in IPv6 space). */
 export function prefixOf(ip: IpAddress, prefix: number): IpAddress {
   return {
     w0: leadingBits(ip.w0, prefix),
@@ -68,7 +60,7 @@ export function prefixOf(ip: IpAddress, prefix: number): IpAddress {
   };
 }
 
-/** -1: no prefix length, or longer than `longest`. */
+/** Returns -1 if the text is not a prefix length up to `longest`. */
 function parseLength(text: string, longest: number): number {
   const length = /^(?:0|[1-9]\d{0,2})$/.test(text) ? Number(text) : -1;
   return length <= longest ? length : -1;

@@ -1,4 +1,4 @@
-/** An address and a port as people write them: an IPv6 address in brackets. */
+/** Formats an address and a port, with IPv6 addresses in brackets. */
 export function formatHostPort(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -1,9 +1,6 @@
 import { parseDatabase } from './system-database.ts';
 
-/**
- * The canonical name of a host in the text of a hosts(5) file: the first on its line, aliases follow. Undefined: it has
- * no line.
- */
+/** The canonical name of a host in hosts(5) text, the first name on its line. Undefined if the host is not listed. */
 export function canonicalNameInHosts(text: string, host: string): string | undefined {
   const wanted = host.toLowerCase();
   const line = parseDatabase(text).find(([, ...names]) => names.some((name) => name.toLowerCase() === wanted));

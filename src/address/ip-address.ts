@@ -1,7 +1,7 @@
 /**
- * An IP address as four unsigned 32-bit words, most significant first. An IPv4 address is held as its IPv4-mapped IPv6
- * address (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2), so one comparison serves both families and a dual-stack socket
- * needs no special case.
+ * An IP address as four unsigned 32-bit words, most significant first. IPv4 addresses are stored IPv4-mapped
+ * (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2), so one comparison serves both families and dual-stack sockets need no
+ * special case.
  */
 export interface IpAddress {
   readonly w0: number;
@@ -15,20 +15,19 @@ const dot = 0x2e;
 const zero = 0x30;
 const letterA = 0x61;
 
-// Shared by all calls, since parsing is synchronous and happens for every datagram.
+// Shared by all calls: parsing is synchronous and happens for every datagram.
 const groups = new Uint16Array(8);
 
 /**
- * Reads an IP address: a dotted quad of decimal numbers without leading zeros, or any text form of RFC 4291 section
- * 2.2. The zone of an IPv6 address (`fe80::1%eth0`, RFC 4007 section 11) is accepted and ignored. `undefined`: not an
- * address.
+ * Parses an IP address: a dotted quad without leading zeros, or any text form of RFC 4291 section 2.2. The zone of an
+ * IPv6 address (`fe80::1%eth0`, RFC 4007 section 11) is accepted and ignored. Returns undefined for anything else.
  */
 export function parseIp(text: string): IpAddress | undefined {
   const quad = parseQuad(text, 0, text.length);
   return quad < 0 ? parseIpv6(text) : { w0: 0, w1: 0, w2: 0xffff, w3: quad };
 }
 
-/** The text of an address: a dotted quad for IPv4 (so for `::ffff:a.b.c.d` too), RFC 5952 for IPv6. */
+/** Formats an address: a dotted quad for IPv4 (including `::ffff:a.b.c.d`), RFC 5952 for IPv6. */
 export function formatIp(ip: IpAddress): string {
   if (isIpv4(ip)) return [ip.w3 >>> 24, (ip.w3 >>> 16) & 0xff, (ip.w3 >>> 8) & 0xff, ip.w3 & 0xff].join('.');
   const hex = [ip.w0, ip.w1, ip.w2, ip.w3].flatMap((word) => [
@@ -40,7 +39,7 @@ export function formatIp(ip: IpAddress): string {
   return `${hex.slice(0, start).join(':')}::${hex.slice(start + length).join(':')}`;
 }
 
-/** As `formatIp`, but an IPv4 address as the IPv6 address that maps it: `::ffff:a.b.c.d` (RFC 5952 section 5). */
+/** Like `formatIp`, but formats IPv4 as IPv4-mapped IPv6: `::ffff:a.b.c.d` (RFC 5952 section 5). */
 export function formatIpv6(ip: IpAddress): string {
   return isIpv4(ip) ? `::ffff:${formatIp(ip)}` : formatIp(ip);
 }
@@ -60,7 +59,7 @@ export function isLoopback(ip: IpAddress): boolean {
   return ip.w3 === 1 && ip.w2 === 0 && ip.w1 === 0 && ip.w0 === 0;
 }
 
-/** 10/8, 172.16/12 and 192.168/16 (RFC 1918), the shared space 100.64/10 (RFC 6598), fc00::/7 (RFC 4193). */
+/** 10/8, 172.16/12 and 192.168/16 (RFC 1918), shared space 100.64/10 (RFC 6598), or fc00::/7 (RFC 4193). */
 export function isPrivate(ip: IpAddress): boolean {
   if (!isIpv4(ip)) return ip.w0 >>> 25 === 0xfc >>> 1;
   const { w3 } = ip;
@@ -77,17 +76,17 @@ export function isMulticast(ip: IpAddress): boolean {
   return isIpv4(ip) ? ip.w3 >>> 28 === 0xe : ip.w0 >>> 24 === 0xff;
 }
 
-/** Class E (240/4, RFC 1112 section 4) without 255.255.255.255, which is `isBroadcast`. */
+/** Class E (240/4, RFC 1112 section 4) except 255.255.255.255, which is `isBroadcast`. */
 export function isReserved(ip: IpAddress): boolean {
   return isIpv4(ip) && ip.w3 >>> 28 === 0xf && ip.w3 !== 0xffffffff;
 }
 
-/** 255.255.255.255 only: the broadcast addresses of single networks depend on their prefix. */
+/** Only 255.255.255.255. Other broadcast addresses depend on the prefix of their network. */
 export function isBroadcast(ip: IpAddress): boolean {
   return ip.w3 === 0xffffffff && isIpv4(ip);
 }
 
-/** The word of the dotted quad in `text` from `start` up to `end`; -1: not one. */
+/** Parses a dotted quad from `start` up to `end`. Returns its 32-bit value, or -1. */
 function parseQuad(text: string, start: number, end: number): number {
   let word = 0;
   let octet = -1;
@@ -101,7 +100,7 @@ function parseQuad(text: string, start: number, end: number): number {
       dots++;
     } else {
       const digit = code - zero;
-      // Digits after a 0: some parsers take such a number as octal.
+      // Digits after a leading 0: some parsers would read octal.
       if (digit < 0 || digit > 9 || octet === 0) return -1;
       octet = octet < 0 ? digit : octet * 10 + digit;
       if (octet > 255) return -1;
@@ -149,7 +148,7 @@ function parseIpv6(text: string): IpAddress | undefined {
   }
 
   if (gap < 0) return count === 8 ? wordsOfGroups() : undefined;
-  // `::` stands for one group or more.
+  // `::` must stand for at least one group.
   if (count === 8) return undefined;
   groups.copyWithin(8 - (count - gap), gap, count);
   groups.fill(0, gap, gap + 8 - count);
@@ -164,17 +163,17 @@ function wordOfGroups(first: number): number {
   return ((groups[first]! << 16) | groups[first + 1]!) >>> 0;
 }
 
-/** -1: no hexadecimal digit stands there. */
+/** Returns -1 if there is no hexadecimal digit. */
 function hexDigit(text: string, at: number, end: number): number {
   if (at >= end) return -1;
   const code = text.charCodeAt(at);
   if (code >= zero && code <= zero + 9) return code - zero;
-  // The bit 0x20 makes a letter lower case.
+  // Setting bit 0x20 converts a letter to lower case.
   const letter = (code | 0x20) - letterA;
   return letter >= 0 && letter < 6 ? letter + 10 : -1;
 }
 
-/** The longest run of zero groups, of equal ones the first (RFC 5952 section 4.2.3). */
+/** The longest run of zero groups, and the first among equals (RFC 5952 section 4.2.3). */
 function longestZeros(hex: readonly string[]): { start: number; length: number } {
   let longest = { start: 0, length: 0 };
   let length = 0;

@@ -4,24 +4,24 @@ import { isAccount } from './account.ts';
 import { isIpv4, isLinkLocal, parseIp } from './ip-address.ts';
 import type { ServicePortLookup } from './service-ports.ts';
 
-/** A parsed listen address. `text` is what the config said. */
+/** A parsed listen address. `text` is the original from the config. */
 export type ListenAddress = NetworkListenAddress | UnixListenAddress | FdListenAddress | SystemdListenAddress;
 
 export interface NetworkListenAddress {
   readonly scheme: 'tcp' | 'udp';
   readonly family: 'both' | 'ipv4' | 'ipv6';
-  /** A host name or a literal without brackets; empty: all interfaces. */
+  /** A host name, or a literal without brackets. Empty for all interfaces. */
   readonly host: string;
-  /** 0: the system chooses. */
+  /** 0 lets the system choose. */
   readonly port: number;
   readonly text: string;
 }
 
 export interface UnixListenAddress {
   readonly scheme: 'unix';
-  /** Absolute, and decoded. */
+  /** Absolute and percent-decoded. */
   readonly path: string;
-  /** Of the socket file: permission bits, and who may connect by them. Null: whoever serves, and their group. */
+  /** Permission bits, owner and group of the socket file. Null owner or group: those of the serving user. */
   readonly mode: number;
   readonly owner: string | null;
   readonly group: string | null;
@@ -35,10 +35,7 @@ interface FdListenAddress {
   readonly text: string;
 }
 
-/**
- * An inherited descriptor, by its name in LISTEN_FDNAMES (sd_listen_fds_with_names(3)); one name may stand for
- * several.
- */
+/** An inherited descriptor by its LISTEN_FDNAMES name (sd_listen_fds_with_names(3)). A name may stand for several. */
 interface SystemdListenAddress {
   readonly scheme: 'systemd';
   readonly name: string;
@@ -53,10 +50,10 @@ const maxTextLength = 400;
 const familyOf = { '': 'both', '4': 'ipv4', '6': 'ipv6' } as const;
 
 /**
- * Reads a listen address: `tcp://host:port`, `udp://host:port` (`tcp4`, `tcp6`, `udp4`, `udp6` for one family),
- * `unix:///path?mode=0660&owner=USER&group=GROUP`, `fd://3`, `systemd:NAME`. An empty host or `*` means all interfaces,
- * an IPv6 address stands in brackets, port 0 lets the system choose, and a port may be the name of a service. The
- * parameters of a UNIX socket may be left out, and its path is percent-encoded. Throws an Error that says what is wrong
+ * Parses a listen address: `tcp://host:port`, `udp://host:port` (`tcp4`, `tcp6`, `udp4`, `udp6` for one family),
+ * `unix:///path?mode=0660&owner=USER&group=GROUP`, `fd://3` or `systemd:NAME`. An empty host or `*` means all
+ * interfaces, IPv6 addresses are in brackets, port 0 lets the system choose, and a port may be a service name. The
+ * parameters of a UNIX socket are optional, and its path is percent-encoded. Throws an Error that says what is wrong
  * and what is expected.
  */
 export function parseListenAddress(text: string, lookup: ServicePortLookup): ListenAddress {
@@ -180,7 +177,7 @@ const parameters = {
 };
 type Parameter = keyof typeof parameters;
 
-/** What stands after the `?`, each value in its right form. */
+/** Parses and validates the parameters after the `?`. */
 function parseParameters(text: string, query: string): { readonly [Name in Parameter]?: string } {
   const found: { [Name in Parameter]?: string } = {};
   for (const part of query.split('&')) {
@@ -204,7 +201,7 @@ function explainParameter(text: string, name: string): string {
   return `${quote(text)} has parameter ${quote(name)}: ${expected}${suggest(name, Object.keys(parameters))}`;
 }
 
-/** Whoever passes a socket has made its file. */
+/** A passed socket already has its file. */
 function refuseParameters(text: string): void {
   if (text.includes('?'))
     throw new Error(`${quote(text)} has parameters: mode and owner of an inherited socket are set where it is made`);
@@ -221,7 +218,7 @@ function parseFd(text: string): FdListenAddress {
 
 function parseSystemd(text: string): SystemdListenAddress {
   refuseParameters(text);
-  // systemd.socket(5): FileDescriptorName= is printable ASCII without a colon, at most 255 characters.
+  // FileDescriptorName= is printable ASCII without a colon, at most 255 characters, see systemd.socket(5).
   const name = /^systemd:([!-9;-~]{1,255})$/.exec(text)?.[1];
   if (name === undefined) {
     throw new Error(
@@ -231,7 +228,7 @@ function parseSystemd(text: string): SystemdListenAddress {
   return { scheme: 'systemd', name, text };
 }
 
-/** JSON's quotes make control characters harmless in a message; a long text is cut. */
+/** Quotes as JSON, which escapes control characters, and truncates long text. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
 }

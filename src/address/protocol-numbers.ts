@@ -1,16 +1,14 @@
 import { parseDatabase } from './system-database.ts';
 
-/**
- * A line of protocols(5): what stands in the protocol field of an IPv4 header, and in the next header field of IPv6.
- */
+/** An entry of protocols(5): the value of the protocol field in IPv4 headers and of the next header field in IPv6. */
 export interface ProtocolEntry {
   readonly name: string;
-  /** 0 to 255 in a packet; Linux gives higher ones to what only it tells apart (mptcp is 262). */
+  /** 0 to 255 in packets. Linux uses higher numbers internally (mptcp is 262). */
   readonly number: number;
   readonly aliases: readonly string[];
 }
 
-/** What every machine speaks is known without /etc/protocols. */
+/** Protocols known even without /etc/protocols. */
 const ownEntries: readonly ProtocolEntry[] = [
   { name: 'ip', number: 0, aliases: ['IP'] },
   { name: 'icmp', number: 1, aliases: ['ICMP'] },
@@ -20,7 +18,7 @@ const ownEntries: readonly ProtocolEntry[] = [
   { name: 'ipv6-icmp', number: 58, aliases: ['IPv6-ICMP'] },
 ];
 
-/** The entries of a protocols(5) file, our own after them; lines that make no sense are passed over. */
+/** Parses a protocols(5) file and appends our own entries. Malformed lines are skipped. */
 export function parseProtocolEntries(text: string): readonly ProtocolEntry[] {
   const entries = parseDatabase(text).flatMap(([name, target = '', ...aliases]): ProtocolEntry[] => {
     return /^\d{1,5}$/.test(target) ? [{ name, number: Number(target), aliases }] : [];

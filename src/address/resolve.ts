@@ -3,28 +3,25 @@ import { SmallservdError } from '../errors.ts';
 import { formatIp, parseIp } from './ip-address.ts';
 import type { NetworkListenAddress } from './listen-address.ts';
 
-/** One socket to open. */
+/** A single socket to open. */
 export interface ResolvedAddress {
   readonly transport: 'tcp' | 'udp';
   readonly family: 'ipv4' | 'ipv6';
-  /** A literal in its canonical form; `0.0.0.0` or `::` for all interfaces of that family. */
+  /** A literal in canonical form, or `0.0.0.0` or `::` for all interfaces of that family. */
   readonly address: string;
-  /** 0: the system chooses. */
+  /** 0 lets the system choose. */
   readonly port: number;
-  /** True where the config named no single address: a family that the machine lacks is then skipped. */
+  /** Whether to skip the socket if the machine lacks its family. True unless the config names a single address. */
   readonly optional: boolean;
 }
 
-/** Asks the resolver for all addresses of a name; rejects where there are none. */
+/** Resolves all addresses of a name. Rejects if there are none. */
 export type NameLookup = (name: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
 
 const wildcard = { ipv4: '0.0.0.0', ipv6: '::' } as const;
 const loopback = { ipv4: '127.0.0.1', ipv6: '::1' } as const;
 
-/**
- * The sockets that an address stands for. A name is looked up; throws `NAME_NOT_RESOLVED` where it has no address of
- * the wanted family.
- */
+/** Resolves a listen address to sockets. Throws `NAME_NOT_RESOLVED` if a name has no address of the wanted family. */
 export async function resolveListenAddress(
   listen: NetworkListenAddress,
   lookup: NameLookup = lookupName,
@@ -32,11 +29,11 @@ export async function resolveListenAddress(
   return resolveWithoutLookup(listen) ?? (await resolveName(listen, lookup));
 }
 
-/** The same for an address that needs no resolver (a literal, all interfaces, localhost); undefined for other names. */
+/** The same for addresses that need no resolver (literals, all interfaces, localhost). Undefined for other names. */
 export function resolveWithoutLookup(listen: NetworkListenAddress): readonly ResolvedAddress[] | undefined {
   const { scheme: transport, host, port } = listen;
   if (host === '') return bothFamilies(listen, wildcard);
-  // RFC 6761 section 6.3: these names always mean loopback, whatever a resolver says.
+  // These names always mean loopback, whatever a resolver says (RFC 6761 section 6.3).
   if (/^(.+\.)?localhost\.?$/i.test(host)) return bothFamilies(listen, loopback);
   const [literal = '', zone] = host.split('%');
   const ip = parseIp(literal);
@@ -47,8 +44,8 @@ export function resolveWithoutLookup(listen: NetworkListenAddress): readonly Res
 }
 
 /**
- * For each listener that cannot be open together with an earlier one, the first of those and itself: the same
- * transport, family and port, and the same address or all interfaces on one side. Port 0 never overlaps.
+ * Pairs each listener that conflicts with an earlier one with the first such listener: same transport, family and port,
+ * and either the same address or a wildcard on one side. Port 0 never conflicts.
  */
 export function findOverlaps<Listener extends ResolvedAddress>(
   listeners: readonly Listener[],
@@ -70,7 +67,7 @@ export function findOverlaps<Listener extends ResolvedAddress>(
   return overlaps;
 }
 
-/** Who listens on a port of one transport and family. */
+/** The listeners on a port of one transport and family. */
 interface PortUse<Listener> {
   readonly first: Listener;
   ofAll: Listener | undefined;

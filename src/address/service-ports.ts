@@ -1,9 +1,9 @@
 import { parseDatabase, readDatabase } from './system-database.ts';
 
-/** Looks up the port that a service's name stands for, as getservbyname(3) does. */
+/** Resolves a service name to its port, like getservbyname(3). */
 export type ServicePortLookup = (name: string, protocol: 'tcp' | 'udp') => number | undefined;
 
-/** A line of services(5). */
+/** An entry of services(5). */
 export interface ServiceEntry {
   readonly name: string;
   readonly protocol: 'tcp' | 'udp';
@@ -11,7 +11,7 @@ export interface ServiceEntry {
   readonly aliases: readonly string[];
 }
 
-/** What the daemon serves is known on machines without /etc/services (slim images). */
+/** Our own services, known even without /etc/services (slim images). */
 const ownEntries: readonly ServiceEntry[] = Object.entries({
   echo: 7,
   discard: 9,
@@ -22,7 +22,7 @@ const ownEntries: readonly ServiceEntry[] = Object.entries({
   time: 37,
 }).flatMap(([name, port]) => (['tcp', 'udp'] as const).map((protocol) => ({ name, protocol, port, aliases: [] })));
 
-/** The entries of a services(5) file, our own after them; lines that make no sense are passed over. */
+/** Parses a services(5) file and appends our own entries. Malformed lines are skipped. */
 export function parseServiceEntries(text: string): readonly ServiceEntry[] {
   const entries = parseDatabase(text).flatMap(([name, target = '', ...aliases]): ServiceEntry[] => {
     const match = /^(\d{1,5})\/(tcp|udp)$/.exec(target);
@@ -32,7 +32,7 @@ export function parseServiceEntries(text: string): readonly ServiceEntry[] {
   return [...entries, ...ownEntries];
 }
 
-/** Reads the text of a services(5) file; the first entry for a name wins. */
+/** Parses services(5) text. The first entry for a name wins. */
 export function parseServicesFile(text: string): ServicePortLookup {
   const ports = new Map<string, number>();
   for (const { name, protocol, port, aliases } of parseServiceEntries(text)) {
@@ -44,7 +44,7 @@ export function parseServicesFile(text: string): ServicePortLookup {
   return (name, protocol) => ports.get(`${name}/${protocol}`);
 }
 
-/** A lookup over a file that is read at the first question. A file that is missing or unreadable is an empty one. */
+/** A lookup in a file that is read on first use. A missing or unreadable file counts as empty. */
 export function servicePortsOf(file: string): ServicePortLookup {
   let lookup: ServicePortLookup | undefined;
   return (name, protocol) => {
@@ -53,5 +53,5 @@ export function servicePortsOf(file: string): ServicePortLookup {
   };
 }
 
-/** The port of a service by its name or alias in /etc/services; our own seven are known without that file. */
+/** Resolves a service name or alias in /etc/services. Our own seven services are known without it. */
 export const lookupServicePort: ServicePortLookup = servicePortsOf('/etc/services');

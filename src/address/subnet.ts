@@ -4,22 +4,20 @@ import type { IpAddress } from './ip-address.ts';
 /** The length of an address in bits. */
 export type AddressBits = 32 | 128;
 
-/** A network, and where an address stands in it. */
+/** A network, and an address's position in it. */
 export interface Subnet {
   readonly mask: IpAddress;
   readonly network: IpAddress;
-  /** The address without its network. */
+  /** The address with the network bits cleared. */
   readonly hostPart: IpAddress;
-  /** IPv4 only, and not where the network has one or two addresses (RFC 3021). */
+  /** IPv4 only, and undefined for networks of one or two addresses (RFC 3021). */
   readonly broadcast: IpAddress | undefined;
   readonly firstHost: IpAddress;
   readonly lastHost: IpAddress;
   readonly hosts: bigint;
 }
 
-/**
- * The prefix length that the class of an IPv4 address implies (RFC 791 section 3.2): 8, 16 or 24; D and E imply none.
- */
+/** The prefix length of an IPv4 address's class (RFC 791 section 3.2): 8, 16 or 24. Classes D and E have none. */
 export function classfulPrefix({
   w3,
 }: IpAddress): { readonly class: 'A' | 'B' | 'C'; readonly prefix: number } | undefined {
@@ -28,7 +26,7 @@ export function classfulPrefix({
   return w3 >>> 29 === 0b110 ? { class: 'C', prefix: 24 } : undefined;
 }
 
-/** The prefix length of a mask; undefined where a one follows a zero. */
+/** The prefix length of a mask, or undefined if a 1 follows a 0. */
 export function prefixOfMask(mask: IpAddress, bits: AddressBits): number | undefined {
   const ones = numberOf(mask, bits).toString(2).padStart(bits, '0').indexOf('0');
   const prefix = ones < 0 ? bits : ones;
@@ -36,9 +34,9 @@ export function prefixOfMask(mask: IpAddress, bits: AddressBits): number | undef
 }
 
 /**
- * The network that the first `prefix` bits of an address, 0 to `bits`, make. An IPv4 network keeps its first address
- * for itself and its last for broadcast, but not a /31 (RFC 3021) or /32. An IPv6 network keeps its first for any
- * router (RFC 4291 section 2.6.1), but not a /127 (RFC 6164) or /128.
+ * The network given by the first `prefix` bits of an address, from 0 to `bits`. IPv4 reserves the first address for the
+ * network and the last for broadcast, except in a /31 (RFC 3021) or /32. IPv6 reserves the first for the subnet-router
+ * anycast address (RFC 4291 section 2.6.1), except in a /127 (RFC 6164) or /128.
  */
 export function subnetOf(address: IpAddress, prefix: number, bits: AddressBits): Subnet {
   const size = 1n << BigInt(bits - prefix);

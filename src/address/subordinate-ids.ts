@@ -6,32 +6,30 @@ interface Range {
   readonly owner: number;
 }
 
-/**
- * The user ids that users may take besides their own, for containers: some 65,536 each. subuid(5)
- */
+/** User ids that users may take in addition to their own, for containers, usually 65,536 each. See subuid(5). */
 export class SubordinateIds {
   readonly #ranges: readonly Range[];
 
-  /** From the texts of /etc/subuid and of /etc/passwd. Lines that are wrong are left out. */
+  /** Takes the contents of /etc/subuid and /etc/passwd. Malformed lines are skipped. */
   constructor(subuid: string, passwd: string) {
     const ids = new Map(linesOf(passwd).map(([name = '', , uid = '']) => [name, uid]));
     this.#ranges = linesOf(subuid).flatMap(([name = '', start = '', count = '']) => {
       if (!isNumber(start) || !isNumber(count)) return [];
       const uid = isNumber(name) ? name : ids.get(name);
-      // A user whom only the network's directory knows is known by the first of the ids.
+      // A user known only to a network directory is represented by the first id of the range.
       const owner = uid !== undefined && isNumber(uid) ? uid : start;
       return [{ start: Number(start), end: Number(start) + Number(count), owner: Number(owner) }];
     });
   }
 
-  /** Those of this machine, as of now. */
+  /** Reads the current ids of this machine. */
   static read(): SubordinateIds {
     return new SubordinateIds(readDatabase('/etc/subuid'), readDatabase('/etc/passwd'));
   }
 
-  /** The user who may take the id; the id itself where it is nobody's but its own. */
+  /** The user who may take the id, or the id itself if it is not subordinate. */
   ownerOf(uid: number): number {
-    // Ranges may overlap: the first that has it decides.
+    // Ranges may overlap. The first match wins.
     return this.#ranges.find(({ start, end }) => uid >= start && uid < end)?.owner ?? uid;
   }
 }

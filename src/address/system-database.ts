@@ -1,9 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/**
- * The fields of each line of a file such as /etc/services, /etc/protocols and /etc/hosts; comments and empty lines are
- * left out.
- */
+/** The fields of each line of a file such as /etc/services or /etc/hosts, without comments and empty lines. */
 export function parseDatabase(text: string): readonly (readonly [string, ...string[]])[] {
   return text.split('\n').flatMap((line) => {
     const [first = '', ...rest] = line.replace(/#.*/, '').trim().split(/\s+/);
@@ -11,7 +8,7 @@ export function parseDatabase(text: string): readonly (readonly [string, ...stri
   });
 }
 
-/** The text of such a file. A file that is missing or unreadable is an empty one. */
+/** Reads such a file. A missing or unreadable file counts as empty. */
 export function readDatabase(file: string): string {
   try {
     return readFileSync(file, 'utf8');

@@ -1,23 +1,23 @@
-/** The pattern of RFC 864: 72 of the 95 printable characters a line, each line beginning one further in their ring. */
+/** The pattern of RFC 864: lines of 72 of the 95 printable characters, each line starting one character later. */
 const firstCharacter = 0x20;
 const ringCharacters = 95;
 const lineCharacters = 72;
 
-/** With CR LF. */
+/** Includes CR LF. */
 const lineBytes = lineCharacters + 2;
 
-/** After so many bytes it repeats: 7,030. */
+/** The pattern repeats after this many bytes (7,030). */
 const periodBytes = ringCharacters * lineBytes;
 
-/** Longer than any piece that is compared or sent at once, wherever in the period it begins. */
+/** Longer than any piece that is compared or sent at once, wherever in the period it starts. */
 const pieceBytes = 64 * 1024;
 const pattern = Buffer.alloc(pieceBytes + periodBytes, createPeriod());
 
-/** Where bytes are not the pattern. */
+/** Where bytes differ from the pattern. */
 export interface Deviation {
   /** Counted from 0. */
   readonly offset: number;
-  /** A byte; undefined where the end was expected. */
+  /** The expected byte, or undefined if the end was expected. */
   readonly expected: number | undefined;
   readonly got: number;
 }
@@ -32,7 +32,7 @@ export class PatternCheck {
     this.#begin = firstLine * lineBytes;
   }
 
-  /** The first deviation in the next bytes of the stream. */
+  /** Returns the first deviation in the next bytes of the stream. */
   check(bytes: Uint8Array): Deviation | undefined {
     for (let begin = 0; begin < bytes.length; begin += pieceBytes) {
       const piece = bytes.subarray(begin, begin + pieceBytes);
@@ -47,13 +47,10 @@ export class PatternCheck {
   }
 }
 
-/** RFC 864's limit. */
+/** The limit in RFC 864. */
 const mostDatagramBytes = 512;
 
-/**
- * Compares a datagram with the pattern: 0 to 512 bytes of it. They may begin with any of its lines, as those of the
- * BSDs do.
- */
+/** Compares a datagram of 0 to 512 bytes with the pattern. It may start with any line, as on the BSDs. */
 export function checkDatagram(bytes: Uint8Array): Deviation | undefined {
   const line = (bytes[0] ?? firstCharacter) - firstCharacter;
   const check = new PatternCheck(line >= 0 && line < ringCharacters ? line : 0);
@@ -69,7 +66,7 @@ export function* patternPieces(length: number): Generator<Uint8Array> {
     yield patternAt(offset, Math.min(pieceBytes, length - offset));
 }
 
-/** At most 64 KiB. */
+/** Returns at most 64 KiB. */
 function patternAt(offset: number, length: number): Uint8Array {
   const begin = offset % periodBytes;
   return pattern.subarray(begin, begin + length);

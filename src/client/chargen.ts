@@ -9,19 +9,20 @@ import { assertWithin, type EitherProtocolOptions, withDefaults } from './option
 import { Meter, type ProgressOptions, type Transfer, transferOf } from './transfer.ts';
 
 export interface ChargenOptions extends EitherProtocolOptions, ProgressOptions {
-  /** Stop after so many bytes, or so many lines, from 1 on. Default: 10 lines. A datagram is taken whole. */
+  /** Stop after this many bytes or lines, at least 1. Default: 10 lines. A datagram is never cut. */
   readonly bytes?: number | undefined;
   readonly lines?: number | undefined;
-  /** Compare with the pattern of RFC 864, and stop where it deviates. Default false. */
+  /** Compare with the pattern of RFC 864 and stop at the first deviation. Default false. */
   readonly verify?: boolean | undefined;
-  /** Takes what comes; the next bytes are read when it has resolved. */
+  /** Receives the data. The next read waits until it resolves. */
   readonly onBytes?: ((bytes: Uint8Array) => Promise<void>) | undefined;
 }
 
 export interface Chargen extends Transfer {
   /**
-   * `enough`: all that was wanted came. `deviation`: it is not the pattern. Else the stream ended before, by the peer's
-   * FIN (`finished`) or RST (`reset`), by silence (`timeout`), or by the caller's signal (`interrupted`).
+   * `enough`: everything requested arrived. `deviation`: the data differs from the pattern. Otherwise the stream ended
+   * early through the peer's FIN (`finished`) or RST (`reset`), silence (`timeout`), or the caller's signal
+   * (`interrupted`).
    */
   readonly end: 'enough' | 'deviation' | 'finished' | 'reset' | 'timeout' | 'interrupted';
   readonly deviation: Deviation | undefined;
@@ -30,7 +31,7 @@ export interface Chargen extends Transfer {
 
 const defaultLines = 10;
 
-/** How an exception of `read` ends a stream of which something has come. */
+/** How errors from `read` end a stream that has delivered data. */
 const endings: Partial<Record<string, Chargen['end']>> = {
   CONNECTION_LOST: 'reset',
   NO_ANSWER: 'timeout',
@@ -38,9 +39,9 @@ const endings: Partial<Record<string, Chargen['end']>> = {
 };
 
 /**
- * Takes a part of the endless characters (RFC 864), over UDP one datagram. `host` is `HOST` or `HOST:PORT`. Throws
- * `ARGUMENT_INVALID` for both a number of bytes and of lines, either over UDP, or none at all; where nothing at all
- * comes, `ANSWER_WRONG` and what every client throws.
+ * Reads part of the endless character stream (RFC 864), over UDP one datagram. `host` is `HOST` or `HOST:PORT`. Throws
+ * `ARGUMENT_INVALID` if both bytes and lines are given, either is given over UDP, or the number is 0. If nothing
+ * arrives at all, throws `ANSWER_WRONG` and what every client throws.
  */
 export async function chargen(host: string, options: ChargenOptions = {}): Promise<Chargen> {
   const { bytes, lines, udp = false } = options;
@@ -86,7 +87,7 @@ async function takeStream(host: string, options: ChargenOptions): Promise<Charge
   }
 }
 
-/** The next bytes, or how the stream ended, which is an exception where nothing has come before. */
+/** The next bytes, or how the stream ended. Throws if it ended before any data. */
 async function readOrEnd(connection: Connection, hasBegun: boolean): Promise<Uint8Array | Chargen['end']> {
   try {
     const bytes = await connection.read();
@@ -104,14 +105,14 @@ async function readOrEnd(connection: Connection, hasBegun: boolean): Promise<Uin
 
 async function takeDatagram(host: string, options: ChargenOptions): Promise<Chargen> {
   const target = parseTarget(host, 'udp', 'chargen');
-  // Servers that answer only so much for so little have room for all of a datagram then.
+  // Long enough that servers limiting answers to the size of the request can send a full datagram.
   const { bytes, peer, rttMs } = await ask(target, () => Buffer.alloc(512, '\n'), withDefaults(options));
   const deviation = options.verify === true ? checkDatagram(bytes) : undefined;
   if (deviation === undefined) await options.onBytes?.(bytes);
   return { ...transferOf(bytes.length, rttMs), end: deviation === undefined ? 'enough' : 'deviation', deviation, peer };
 }
 
-/** How much of the stream is still wanted. */
+/** Tracks how much of the stream is still wanted. */
 class Wanted {
   #bytes: number;
   #lines: number;
@@ -125,7 +126,7 @@ class Wanted {
     return this.#bytes <= 0 || this.#lines <= 0;
   }
 
-  /** The part of the next bytes that is wanted. */
+  /** Returns the part of the next bytes that is wanted. */
   take(came: Uint8Array): Uint8Array {
     const bytes = came.subarray(0, Math.min(this.#bytes, this.#lengthOfLines(came)));
     this.#bytes -= bytes.length;

@@ -10,38 +10,38 @@ import { assertWithin, type ClientOptions, withDefaults } from './options.ts';
 export type { CheckResult, Outcome };
 
 export interface ConformOptions extends ClientOptions {
-  /** Of echo, discard, systat, daytime, qotd, chargen and time. Default: all. */
+  /** Any of echo, discard, systat, daytime, qotd, chargen and time. Default: all. */
   readonly services?: readonly string[] | undefined;
-  /** Over one transport only. Default: both. */
+  /** Check one transport only. Default: both. */
   readonly transport?: 'tcp' | 'udp' | undefined;
-  /** Added to each service's own port: with 1200, chargen is expected at 1219. Default 0. */
+  /** Added to each service's standard port: with 1200, chargen is expected at 1219. Default 0. */
   readonly basePort?: number | undefined;
-  /** The ports of single services, over both transports; they come before `basePort`. */
+  /** Ports of individual services, for both transports. They override `basePort`. */
   readonly ports?: Readonly<Record<string, number>> | undefined;
-  /** Milliseconds without a byte after which a peer counts as silent; more for lines that are slow. Default 500. */
+  /** Milliseconds without data after which a peer counts as silent. Increase it for slow lines. Default 500. */
   readonly quietMs?: number | undefined;
-  /** Told of each check that is done, and how many there are. */
+  /** Called after each check with the number done and the total. */
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
 }
 
 export interface ConformResult {
-  /** As it was asked for. */
+  /** The host as given. */
   readonly host: string;
-  /** In the order of the services' ports, over TCP before UDP. */
+  /** In order of the services' ports, TCP before UDP. */
   readonly checks: readonly CheckResult[];
-  /** How many of the checks came to each. */
+  /** Number of checks by outcome. */
   readonly counts: Readonly<Record<Outcome, number>>;
 }
 
-/** Below 1024: echo, chargen and time, and one that belongs to nobody. */
+/** Below 1024: echo, chargen, time, and an unassigned port. */
 const lowPorts = [7, 19, 37, 1023];
 /** SSDP, NFS, WS-Discovery, mDNS and memcached. */
 const reflectorPorts = [1900, 2049, 3702, 5353, 11_211];
 
 /**
- * Holds a server against the facts of its protocols and of its safety. Sends no forged packets, and no more than a
- * handful of datagrams at a time but for bursts of 30. `host` is `HOST` without a port. Throws `ARGUMENT_INVALID`,
- * `HOST_NOT_FOUND` and `INTERRUPTED`; all that the server does, and does not, is part of the result.
+ * Checks a server against its RFCs and for safety. Sends no forged packets, and only a handful of datagrams at a time
+ * except for bursts of 30. `host` is `HOST` without a port. Throws `ARGUMENT_INVALID`, `HOST_NOT_FOUND` and
+ * `INTERRUPTED`. Anything the server does or fails to do is part of the result.
  */
 export async function conform(host: string, options: ConformOptions = {}): Promise<ConformResult> {
   const { services = checkedServices, transport, basePort = 0, ports = {}, quietMs = 500 } = options;
@@ -49,7 +49,7 @@ export async function conform(host: string, options: ConformOptions = {}): Promi
   for (const name of [...services, ...Object.keys(ports)]) {
     if (isChecked(name)) continue;
     const expected = `expected ${checkedServices.slice(0, -1).join(', ')} or ${checkedServices.at(-1)}`;
-    throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(name)} is no service to check: ${expected}`);
+    throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(name)} is not a service to check: ${expected}`);
   }
   const portOf = (service: CheckedService, over: 'tcp' | 'udp'): number => {
     const port = ports[service] ?? (lookupServicePort(service, over) ?? 0) + basePort;

@@ -5,14 +5,14 @@ import { fetchFrom } from './fetch.ts';
 import type { EitherProtocolOptions } from './options.ts';
 
 export interface Daytime {
-  /** As the server put it, without the line end. */
+  /** The server's text, without the line end. */
   readonly text: string;
   readonly peer: Endpoint;
 }
 
 /**
- * Asks for the daytime (RFC 867). `host` is `HOST` or `HOST:PORT`. Any text will do, with or without a line end; a
- * reset after it, too. Throws `ANSWER_WRONG` for an empty answer, and what every client throws.
+ * Queries the daytime (RFC 867). `host` is `HOST` or `HOST:PORT`. Accepts any text, with or without a line end, even if
+ * a reset follows. Throws `ANSWER_WRONG` for an empty answer, and what every client throws.
  */
 export async function daytime(host: string, options: EitherProtocolOptions = {}): Promise<Daytime> {
   const { bytes, peer } = await fetchFrom(host, 'daytime', options);

@@ -14,14 +14,12 @@ import { Meter } from './transfer.ts';
 const defaultDatagramBytes = 512;
 
 /**
- * How long a refusal, or bytes that should not come, may take: after the first datagram to an address that has an
- * alternative, and after the last.
+ * How long to wait for a refusal or an unexpected answer: after the first datagram to an address that has alternatives,
+ * and after the last datagram.
  */
 const refusalMs = 500;
 
-/**
- * The part of `discard` that goes over UDP. Of a name with several addresses the first that does not refuse is taken.
- */
+/** The UDP part of `discard`. Uses the first address of a name that does not refuse. */
 export async function discardDatagrams(target: Target, source: Readable, options: DiscardOptions): Promise<Discarded> {
   const { datagramBytes = defaultDatagramBytes } = options;
   assertWithin('the size of a datagram', datagramBytes, 1, largestDatagramBytes);
@@ -41,12 +39,12 @@ export async function discardDatagrams(target: Target, source: Readable, options
     for await (const datagram of piecesOf(source, datagramBytes)) {
       if (line === undefined) {
         line = await openLine(addresses, target.port, datagram, patient);
-        // It has waited for refusals, which is no time of sending.
+        // Waiting for refusals does not count as sending time.
         meter.begin();
       } else await line.send(datagram);
       meter.bytes += datagram.length;
       datagrams += 1;
-      // The kernel takes datagrams without a pause: refusals, and whoever wants to stop it, get their turn here.
+      // The kernel accepts datagrams without pause, so let refusals and interruptions in.
       await setImmediate();
       throwIfInterrupted(options.signal);
       if (line.isAnswered) return result('answered');
@@ -65,10 +63,7 @@ export async function discardDatagrams(target: Target, source: Readable, options
   }
 }
 
-/**
- * Sends the first datagram to one address after the other, until one does not refuse it. Throws `CONNECT_FAILED` where
- * all do.
- */
+/** Sends the first datagram to each address in turn until one does not refuse it. Throws `CONNECT_FAILED` if all do. */
 async function openLine(
   addresses: readonly HostAddress[],
   port: number,
@@ -80,7 +75,7 @@ async function openLine(
     try {
       await line.open(address, port);
       await line.send(first);
-      // With nobody else to turn to, the refusal can come later.
+      // With no alternative, the refusal can come later.
       if (addresses.length > 1) await line.listen(patience);
       return line;
     } catch (error) {
@@ -90,7 +85,7 @@ async function openLine(
   });
 }
 
-/** A socket, and what the peer has to say. */
+/** A socket, with what the peer has sent or refused. */
 class Line {
   isAnswered = false;
   #socket: DatagramSocket | undefined;
@@ -114,13 +109,13 @@ class Line {
     });
   }
 
-  /** Throws `CONNECT_FAILED`, also where an earlier datagram was refused. */
+  /** Throws `CONNECT_FAILED`, also if an earlier datagram was refused. */
   async send(bytes: Uint8Array): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     await this.#socket?.send(bytes);
   }
 
-  /** Waits a little for a refusal. Throws `CONNECT_FAILED`. */
+  /** Waits briefly for a refusal. Throws `CONNECT_FAILED`. */
   async listen(patience: Patience): Promise<void> {
     const silence = new SmallservdError('NO_ANSWER', 'nobody refuses');
     const timeoutMs = Math.min(refusalMs, patience.timeoutMs);
@@ -143,7 +138,7 @@ class Line {
   }
 }
 
-/** The bytes of a stream in pieces of one length, the last perhaps shorter. */
+/** Cuts a stream into pieces of equal length. The last one may be shorter. */
 async function* piecesOf(source: Readable, length: number): AsyncGenerator<Uint8Array> {
   let rest: Uint8Array = new Uint8Array(0);
   for await (const chunk of source as AsyncIterable<Uint8Array>) {

@@ -14,14 +14,14 @@ const endings: Partial<Record<string, Discarded['end']>> = {
   INTERRUPTED: 'interrupted',
 };
 
-/** More than what the buffers on the way can hold when our machine has taken the last byte. */
+/** More than the buffers along the path can hold once the local kernel has accepted the last byte. */
 const bufferedBytes = 16 * 1024 * 1024;
 
 /**
- * Sends all of `source` to be thrown away (RFC 863), then FIN, and waits for the peer's end: a timeout, and as long as
- * what may still be in buffers takes at the pace so far. `host` is `HOST` or `HOST:PORT`. The source is destroyed in
- * the end. Throws `ARGUMENT_INVALID` for a size out of range, what connecting throws, over UDP `CONNECT_FAILED` also
- * where datagrams are refused, and what the source throws.
+ * Sends all of `source` to be discarded (RFC 863), then FIN, and waits for the peer's end. The wait is the timeout plus
+ * the time that data still in buffers needs at the rate so far. `host` is `HOST` or `HOST:PORT`. Always destroys the
+ * source. Throws `ARGUMENT_INVALID` for a size out of range, the errors of connecting, `CONNECT_FAILED` if datagrams
+ * are refused over UDP, and the errors of the source.
  */
 export async function discard(host: string, source: Readable, options: DiscardOptions = {}): Promise<Discarded> {
   try {
@@ -39,7 +39,7 @@ async function discardStream(connection: Connection, source: Readable, options: 
   let heard: Discarded['end'] | undefined;
   const ended = listen(connection).then((end) => {
     heard = end;
-    // A source that waits for input would keep us from telling.
+    // A source still waiting for input would delay the report.
     source.destroy();
     return end;
   });
@@ -72,7 +72,7 @@ async function discardStream(connection: Connection, source: Readable, options: 
   }
 }
 
-/** Where the peer is slow, or the line, megabytes are still to go; nothing tells how far they are. */
+/** With a slow peer or line, megabytes can still be queued, with no way to see their progress. */
 function patienceForRest({ bytes, elapsedMs }: Transfer, options: DiscardOptions): Patience {
   const { timeoutMs, ...rest } = withDefaults(options);
   const share = bytes > bufferedBytes ? bufferedBytes / bytes : 1;
@@ -83,10 +83,10 @@ function late(waited: string): SmallservdError {
   return new SmallservdError('NO_ANSWER', `no end within ${waited}`);
 }
 
-/** Resolves with how the peer ends the connection, or that it sends. */
+/** Resolves with how the peer ends the connection, or with `answered` if it sends data. */
 async function listen(connection: Connection): Promise<Discarded['end']> {
   try {
-    // Nobody waits for it: the peer has nothing to say until we have finished.
+    // No timeout: the peer has nothing to send until we have finished.
     return (await connection.read(foreverMs)) === undefined ? 'finished' : 'answered';
   } catch (error) {
     const end = error instanceof SmallservdError ? endings[error.code] : undefined;

@@ -2,11 +2,11 @@ import type { Endpoint } from './dial/connection.ts';
 import { SmallservdError } from '../errors.ts';
 import { assertWithin, type EitherProtocolOptions } from './options.ts';
 
-/** What both ways to use echo take. */
+/** Options common to both uses of echo. */
 export interface EchoOptions extends EitherProtocolOptions {
-  /** Over TCP: milliseconds of silence before the first keepalive probe, from 1000 on. Without it there are none. */
+  /** Over TCP: milliseconds of silence before the first keepalive probe, at least 1000. Default: keepalive is off. */
   readonly keepAliveMs?: number | undefined;
-  /** The peer that is talked to; of a name with several addresses over UDP, each that is tried. */
+  /** Called with the connected peer, or over UDP with each address that is tried. */
   readonly connected?: ((peer: Endpoint) => void) | undefined;
 }
 

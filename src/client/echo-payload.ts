@@ -1,37 +1,36 @@
 import { firstDifference } from './first-difference.ts';
 
-/** Payloads this large carry a header; smaller ones are told apart by their pattern. */
+/** Payloads of at least this size carry a header. Smaller ones are identified by their pattern. */
 export const headerBytes = 14;
 const nonceBytes = 8;
 const sequenceBytes = 6;
 const unguardedBytes = nonceBytes - sequenceBytes;
 
-/** What an answer turned out to be. */
+/** The verdict on an answer. */
 export type Recognised =
   | { readonly kind: 'right'; readonly sequence: number }
-  /** `offset`: of the first byte that is wrong, missing or too much. `sequence`: where the header still tells. */
+  /** `offset` of the first wrong, missing or excess byte. `sequence` is set if the header is still readable. */
   | { readonly kind: 'corrupted'; readonly sequence: number | undefined; readonly offset: number };
 
 /**
- * Makes the payloads of one run, all of one size, and recognises them when they come back. From 14 bytes on each begins
- * with the run's random nonce (8 bytes, the last six of them XORed with the sequence number, which they so guard) and
- * its sequence number (6, big-endian); a pattern of its own follows. Below, the pattern is all there is.
+ * Generates the equally sized payloads of a run and recognizes them in answers. Payloads of 14 bytes or more start with
+ * the run's random nonce (8 bytes, the last six XORed with the sequence number to protect it) and the sequence number
+ * (6 bytes, big-endian), followed by a pattern of the request. Smaller payloads are only the pattern.
  */
 export class EchoPayloads {
   readonly sizeBytes: number;
   readonly #nonce: Buffer;
 
-  /** `random` gives numbers from 0 up to, but not including, 1. */
+  /** `random` returns numbers from 0 up to, but not including, 1. */
   constructor(sizeBytes: number, random: () => number) {
     this.sizeBytes = sizeBytes;
     this.#nonce = Buffer.from(Array.from({ length: nonceBytes }, () => Math.floor(random() * 256)));
   }
 
-  /** The payload of a request. */
   make(sequence: number): Uint8Array {
     const payload = Buffer.allocUnsafe(this.sizeBytes);
     const start = sequence + (this.#nonce[0] ?? 0);
-    // Past 256 bytes it does not merely repeat.
+    // Shift the pattern every 256 bytes, so that it does not simply repeat.
     for (let index = 0; index < payload.length; index++) payload[index] = (start + index + (index >>> 8)) & 0xff;
     if (this.#hasHeader) {
       payload.writeUIntBE(sequence, nonceBytes, sequenceBytes);
@@ -42,15 +41,15 @@ export class EchoPayloads {
   }
 
   /**
-   * Recognises a datagram. `sent` requests are out; `unanswered` are those without an answer that are worth the
-   * question, the oldest first. Without a header an answer belongs to the first of them with these bytes, else it
-   * repeats the last request that had them: among empty datagrams that is a guess.
+   * Identifies a datagram. `sent` is the number of requests sent. `unanswered` lists those still worth considering,
+   * oldest first. Without a header, an answer matches the first of them with these bytes, otherwise it duplicates the
+   * last request that had them. Among empty datagrams, this is a guess.
    */
   recognise(answer: Uint8Array, sent: number, unanswered: Iterable<number>): Recognised {
     return this.#hasHeader ? this.#readHeader(answer, sent) : this.#guess(answer, sent, unanswered);
   }
 
-  /** Compares an answer with the request that it must be the answer to, as on a stream. */
+  /** Compares an answer with the request it must belong to, as on a stream. */
   compare(answer: Uint8Array, sequence: number): Recognised {
     const offset = firstDifference(this.make(sequence), answer);
     return offset === undefined ? { kind: 'right', sequence } : { kind: 'corrupted', sequence, offset };
@@ -68,7 +67,7 @@ export class EchoPayloads {
     const sequence = bytes.readUIntBE(nonceBytes, sequenceBytes);
     if (sequence >= sent) return { kind: 'corrupted', sequence: undefined, offset: nonceBytes };
     const recognised = this.compare(answer, sequence);
-    // A header that contradicts itself says nothing of its request.
+    // A header that fails its check does not identify a request.
     const isHeaderWrong = recognised.kind === 'corrupted' && recognised.offset < headerBytes;
     return isHeaderWrong ? { ...recognised, sequence: undefined } : recognised;
   }
@@ -80,7 +79,7 @@ export class EchoPayloads {
       if (recognised.kind === 'right') return recognised;
       nearest ??= { ...recognised, sequence: undefined };
     }
-    // The pattern begins anew after 256 requests.
+    // The pattern repeats after 256 requests.
     for (let sequence = sent - 1; sequence >= Math.max(0, sent - 256); sequence--) {
       const recognised = this.compare(answer, sequence);
       if (recognised.kind === 'right') return recognised;

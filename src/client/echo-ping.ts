@@ -13,15 +13,15 @@ import { assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
 import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
 
 export interface EchoPingOptions extends EchoOptions {
-  /** How many requests; 0: until the signal aborts. Default 0. */
+  /** Number of requests, or 0 to continue until the signal aborts. Default 0. */
   readonly count?: number | undefined;
-  /** Of each request: over UDP 0 to 65507, over TCP 1 to 16 MiB. Default 512. */
+  /** Bytes of each request: 0 to 65507 over UDP, 1 to 16 MiB over TCP. Default 512. */
   readonly sizeBytes?: number | undefined;
-  /** From the start of one request to the next. Default 1000. */
+  /** Milliseconds from the start of one request to the next. Default 1000. */
   readonly intervalMs?: number | undefined;
-  /** From 0 up to, but not including, 1. Default `Math.random`. */
+  /** Returns numbers from 0 up to, but not including, 1. Default `Math.random`. */
   readonly random?: (() => number) | undefined;
-  /** Told of what happens while it happens. */
+  /** Called for each event as it happens. */
   readonly observe?: ((event: EchoPingEvent) => void) | undefined;
 }
 
@@ -29,14 +29,14 @@ export interface EchoPingOptions extends EchoOptions {
 export type EchoPingEvent =
   | { readonly kind: 'sent'; readonly sequence: number }
   | { readonly kind: 'answered'; readonly sequence: number; readonly rttMs: number; readonly isDuplicate: boolean }
-  /** `offset`: of the first wrong byte, in the datagram or in all that came over TCP. */
+  /** `offset` of the first wrong byte, in the datagram or in the entire TCP stream. */
   | {
       readonly kind: 'corrupted';
       readonly sequence: number | undefined;
       readonly sizeBytes: number;
       readonly offset: number;
     }
-  /** Over UDP: something on the way said that nobody takes it. The run goes on, as the peer has answered before. */
+  /** Over UDP: ICMP reported the port unreachable. The run continues, because the peer has answered before. */
   | { readonly kind: 'refused'; readonly message: string };
 
 export interface EchoPingResult extends RoundTripSummary {
@@ -44,9 +44,9 @@ export interface EchoPingResult extends RoundTripSummary {
   readonly protocol: 'tcp' | 'udp';
   readonly sizeBytes: number;
   readonly elapsedMs: number;
-  /** Why it ended before its time; not for the signal. */
+  /** Why the run ended early, unless the signal ended it. */
   readonly problem: string | undefined;
-  /** Whether each request came back as it was. */
+  /** Whether every request came back unchanged. */
   readonly isRight: boolean;
 }
 
@@ -60,11 +60,10 @@ type Settings = EchoPingOptions & {
 };
 
 /**
- * Sends numbered requests to an echo service (RFC 862), on one connection or as datagrams, one each interval, and holds
- * what comes back against them. After the last one it waits one timeout for those that are late; when the signal
- * aborts, only as long as the answer to the last request may well be on its way, twice the longest round trip so far.
- * Throws `ARGUMENT_INVALID`, and `HOST_NOT_FOUND`, `CONNECT_FAILED` or `INTERRUPTED` where there is nothing to account
- * for.
+ * Sends numbered requests to an echo service (RFC 862) at intervals, over one connection or as datagrams, and verifies
+ * the answers. After the last request it waits one timeout for late answers. When the signal aborts, it waits only
+ * twice the longest round trip so far for the answer to the last request. Throws `ARGUMENT_INVALID`, and
+ * `HOST_NOT_FOUND`, `CONNECT_FAILED` or `INTERRUPTED` if there is nothing to report.
  */
 export async function echoPing(host: string, options: EchoPingOptions = {}): Promise<EchoPingResult> {
   const { count = 0, sizeBytes = 512, intervalMs = 1000, random = Math.random, clock = systemClock } = options;
@@ -94,7 +93,7 @@ async function pingOverTcp(host: string, settings: Settings): Promise<EchoPingRe
   return run.result();
 }
 
-/** The signal ends the opening; what comes afterwards is still read, for the run decides when it is over. */
+/** The signal aborts only the opening. Afterwards the run decides when to stop, because answers may still arrive. */
 async function openConnection(target: Target, { signal, ...settings }: Settings): Promise<Connection> {
   throwIfInterrupted(signal);
   const opening = new AbortController();
@@ -107,7 +106,7 @@ async function openConnection(target: Target, { signal, ...settings }: Settings)
   }
 }
 
-/** Cuts the stream into messages of the size of the requests, up to its end. */
+/** Cuts the stream into messages of the request size, until the stream ends. */
 async function readMessages(connection: Connection, run: Run, sizeBytes: number): Promise<void> {
   const message = Buffer.alloc(sizeBytes);
   let length = 0;
@@ -152,25 +151,24 @@ async function pingAddress(address: HostAddress, port: number, settings: Setting
   return run.result();
 }
 
-/** One run: the requests at their times, the account of what came back, and when it is over. */
+/** One run: sends requests on schedule, counts answers and decides when to stop. */
 class Run {
   readonly #peer: Endpoint;
   readonly #protocol: 'tcp' | 'udp';
   readonly #settings: Settings;
   readonly #payloads: EchoPayloads;
   readonly #trips = new RoundTrips();
-  /** When those were sent that are neither answered nor late, the oldest first. */
+  /** Send times of requests that are neither answered nor late, oldest first. */
   readonly #unanswered = new Map<number, number>();
   #sent = 0;
   #answered = 0;
-  /** Messages that came over TCP. */
   #messages = 0;
   #startMs = 0;
   #endMs = 0;
   /** Intervals from the start to the last request. */
   #slot = 0;
   #longestRttMs = 0;
-  /** Something came over UDP, right or not. */
+  /** Whether any datagram has arrived over UDP, valid or not. */
   #hasHeard = false;
   #isInterrupted = false;
   #isOver = false;
@@ -187,7 +185,7 @@ class Run {
     this.#payloads = new EchoPayloads(settings.sizeBytes, settings.random);
   }
 
-  /** Sends the first request now and the others at their times. Resolves when the run is over. */
+  /** Sends the first request now and the rest on schedule. Resolves when the run is over. */
   async start(send: (payload: Uint8Array) => Promise<void>): Promise<void> {
     const { signal, clock } = this.#settings;
     const interrupt = (): void => this.#interrupt();
@@ -208,21 +206,20 @@ class Run {
     }
   }
 
-  /** An answer over UDP. */
   takeDatagram(bytes: Uint8Array): void {
     this.#hasHeard = true;
     this.#forgetLate();
     this.#take(this.#payloads.recognise(bytes, this.#sent, this.#unanswered.keys()), bytes.length);
   }
 
-  /** An answer over TCP: the nth is to the nth request. */
+  /** An answer over TCP. Answer N belongs to request N. */
   takeMessage(bytes: Uint8Array): void {
     const sequence = this.#messages;
     this.#messages += 1;
     const before = sequence * bytes.length;
     if (sequence >= this.#sent) {
       this.#take({ kind: 'corrupted', sequence: undefined, offset: before }, bytes.length);
-      // Of a stream that gives more than it got, nothing further means anything.
+      // Once a stream returns more than was sent, nothing after that can be trusted.
       return this.end(new SmallservdError('ANSWER_WRONG', `${this.#name}: more came back than was sent`));
     }
     const recognised = this.#payloads.compare(bytes, sequence);
@@ -234,13 +231,13 @@ class Run {
     this.end(new SmallservdError('CONNECTION_LOST', `${this.#name} closed the connection`));
   }
 
-  /** ICMP said that nobody listens. */
+  /** ICMP reported the port unreachable. */
   refused(error: SmallservdError): void {
     if (!this.#hasHeard) this.#fail(error);
     else if (!this.#isOver) this.#settings.observe?.({ kind: 'refused', message: error.message });
   }
 
-  /** Ends it; where something failed, with that as the problem. */
+  /** Ends the run, with the error as the problem if there is one. */
   end(error?: unknown): void {
     if (this.#isOver) return;
     if (error !== undefined && !(error instanceof SmallservdError)) return this.#fail(error);
@@ -309,8 +306,7 @@ class Run {
       this.#cancel = clock.after(timeoutMs, () => this.end());
       return;
     }
-    // Counted from the start: what one request is late does not delay the next. Those that were missed are left out,
-    // not sent in a burst.
+    // Slots count from the start, so a late request does not delay the next. Missed ones are skipped, without a burst.
     const elapsedMs = clock.monotonicMs() - this.#startMs;
     this.#slot = Math.max(this.#slot + 1, Math.ceil(elapsedMs / intervalMs));
     this.#cancel = clock.after(Math.max(0, this.#slot * intervalMs - elapsedMs), () => this.#sendNext());
@@ -335,7 +331,7 @@ class Run {
     if (isLast) this.end();
   }
 
-  /** An answer that tells nothing of itself is not taken for that to a request of long ago. */
+  /** Drops old requests, so that an answer without a header is not attributed to one of them. */
   #forgetLate(): void {
     const { clock, timeoutMs } = this.#settings;
     const earliestMs = clock.monotonicMs() - timeoutMs;

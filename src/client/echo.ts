@@ -13,33 +13,33 @@ import { assertKeepAlive, type EchoOptions } from './echo-options.ts';
 import { assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
 
 export interface EchoPipeOptions extends EchoOptions {
-  /** Over UDP: what is sent is cut into datagrams of so many bytes, 1 to 65507. Default 512. */
+  /** Over UDP: the input is cut into datagrams of at most this many bytes, 1 to 65507. Default 512. */
   readonly sizeBytes?: number | undefined;
 }
 
-/** What went out and came back the same. */
+/** What was sent and came back unchanged. */
 export interface Echoed {
   readonly peer: Endpoint;
   readonly bytes: number;
 }
 
-/** Takes what came back; until it resolves no more is read. */
+/** Receives what came back. The next read waits until it resolves. */
 export type Deliver = (bytes: Uint8Array) => Promise<void> | void;
 
 type Settings = EchoPipeOptions & { readonly timeoutMs: number; readonly clock: Clock };
 
-/** Over TCP, so much may be under way: a peer that answers nothing does not fill the memory. */
+/** The most data in flight over TCP, so that a peer that never answers does not exhaust memory. */
 const windowBytes = 16 * 1024 * 1024;
-/** Over UDP, a datagram is sent again when it has not come back for so long: peers drop some, and so do lines. */
+/** Over UDP, a datagram is resent if it has not come back after this long, since peers and networks drop some. */
 const againMs = 1000;
 
 /**
- * Sends what `input` gives to an echo service (RFC 862), delivers what comes back, and holds the one against the other.
- * Over TCP both go on at once, and the end of the input is a FIN, after which the peer's is awaited. Over UDP each
- * datagram is awaited before the next is sent. The bytes of `input` must not change afterwards; when the peer ends
- * first the input is left where it is. Throws `ANSWER_WRONG` at the first byte that differs, and where some are missing
- * at the peer's FIN; `NO_ANSWER` where what was sent does not come back in time; `CONNECTION_LOST` where the peer ends
- * before the input does; what `Connection.open` throws; what `input` and `deliver` throw.
+ * Sends `input` to an echo service (RFC 862), delivers what comes back and compares the two. Over TCP, both directions
+ * run concurrently, and the end of the input sends FIN and waits for the peer's FIN. Over UDP, each datagram must come
+ * back before the next is sent. The bytes of `input` must not change afterwards. If the peer ends first, the rest of
+ * the input is left unread. Throws `ANSWER_WRONG` at the first byte that differs or if bytes are missing at the peer's
+ * FIN, `NO_ANSWER` if data does not come back in time, `CONNECTION_LOST` if the peer ends before the input does, and
+ * the errors of `Connection.open`, `input` and `deliver`.
  */
 export async function echo(
   host: string,
@@ -59,19 +59,18 @@ export async function echo(
   }
 }
 
-/** One exchange over TCP. */
 class StreamEcho {
   readonly #connection: Connection;
   readonly #input: AsyncIterable<Uint8Array>;
   readonly #deliver: Deliver;
   readonly #settings: Settings;
   readonly #name: string;
-  /** What was sent and has not come back. */
+  /** Data sent and not yet returned. */
   readonly #underWay: Uint8Array[] = [];
   #sentBytes = 0;
   #receivedBytes = 0;
   #isFinished = false;
-  /** Since when something is due to us; undefined: nothing is. */
+  /** When the peer started to owe an answer, or undefined if none is due. */
   #dueSinceMs: number | undefined;
   #madeRoom: () => void = () => {};
 
@@ -99,7 +98,7 @@ class StreamEcho {
       this.#sentBytes += chunk.length;
       this.#dueSinceMs ??= this.#settings.clock.monotonicMs();
       try {
-        // How long it may take is for the reader to say, who learns of a failure, too.
+        // No timeout: the reader decides how long this may take, and also sees a failure.
         await this.#connection.write(chunk, foreverMs);
       } catch {
         return;
@@ -124,7 +123,7 @@ class StreamEcho {
     }
   }
 
-  /** The next bytes, undefined after the peer's FIN. Silence is a fault only while something is due. */
+  /** The next bytes, or undefined after the peer's FIN. Silence is an error only while an answer is due. */
   async #read(): Promise<Uint8Array | undefined> {
     const { clock, timeoutMs } = this.#settings;
     for (;;) {
@@ -140,7 +139,7 @@ class StreamEcho {
     }
   }
 
-  /** Takes the bytes off what is under way; gives the offset of the first that differs, counted from the start. */
+  /** Removes the bytes from those in flight. Returns the stream offset of the first that differs. */
   #compare(chunk: Uint8Array): number | undefined {
     const start = this.#receivedBytes;
     this.#receivedBytes += chunk.length;
@@ -210,7 +209,7 @@ async function echoOverUdp(
     const exchange = await DatagramEcho.open(address, target.port, settings);
     try {
       settings.connected?.(exchange.peer);
-      // An address that refuses leaves its datagram to the next.
+      // If an address refuses a datagram, it goes to the next address.
       piece ??= await next();
       while (piece.done !== true) {
         const answer = await exchange.ask(piece.value, bytes);
@@ -227,7 +226,7 @@ async function echoOverUdp(
   });
 }
 
-/** Datagrams that go out one after the other, each when the one before has come back. */
+/** Sends datagrams one at a time, each after the previous one has come back. */
 class DatagramEcho {
   readonly name: string;
   readonly peer: Endpoint;
@@ -253,8 +252,8 @@ class DatagramEcho {
   }
 
   /**
-   * The answer to a datagram; a late one to the datagram before is passed over. Throws `NO_ANSWER`, `CONNECT_FAILED`
-   * and, where the peer had answered before, `CONNECTION_LOST`.
+   * Resolves with the answer to a datagram, ignoring a late copy of the previous one. Throws `NO_ANSWER`,
+   * `CONNECT_FAILED` and, if the peer has answered before, `CONNECTION_LOST`.
    */
   async ask(bytes: Uint8Array, offset: number): Promise<Uint8Array> {
     const { clock } = this.#settings;
@@ -295,7 +294,7 @@ class DatagramEcho {
   }
 }
 
-/** The input in pieces of at most so many bytes; none waits for more to come, as somebody may be typing. */
+/** Cuts the input into pieces of at most `sizeBytes`, without waiting to fill a piece: a person may be typing. */
 async function* cut(input: AsyncIterable<Uint8Array>, sizeBytes: number): AsyncGenerator<Uint8Array, void> {
   for await (const chunk of input)
     for (let start = 0; start < chunk.length; start += sizeBytes) yield chunk.subarray(start, start + sizeBytes);

@@ -4,35 +4,34 @@ import { Connection, type Endpoint, type Received } from './dial/connection.ts';
 import { parseTarget } from './dial/target.ts';
 import { type EitherProtocolOptions, withDefaults } from './options.ts';
 
-/** What a service answers to whoever asks, over either protocol. */
+/** The answer of a service that needs no request, over either protocol. */
 export interface Fetched {
   readonly bytes: Uint8Array;
-  /** How the answer ended; a datagram is whole. */
+  /** How the answer ended. A datagram is always complete. */
   readonly end: Received['end'];
-  /** Who answered. */
   readonly peer: Endpoint;
-  /** The wall clock of this machine when the first bytes came. */
+  /** The local wall clock when the first bytes arrived. */
   readonly answeredAt: Date;
-  /** Milliseconds from the request, over TCP from the connection, to the first bytes. */
+  /** Milliseconds from the request, or over TCP from the connection, to the first bytes. */
   readonly rttMs: number;
 }
 
 export interface FetchOptions extends EitherProtocolOptions {
-  /** Over UDP the answer may be a list of several datagrams. Default false: the first is all. */
+  /** Over UDP, the answer may be a list of several datagrams. Default false: only the first counts. */
   readonly isList?: boolean | undefined;
 }
 
-/** Of a server that goes on and on, so much is read. */
+/** The most to read from a server that does not stop sending. */
 const limit = 64 * 1024;
-/** The first datagram is empty; servers that answer only so much for so little get more to go by afterwards. */
+/** The first request is empty. Retries are longer, for servers that limit the answer to the size of the request. */
 const empty = Buffer.alloc(0);
 const laterRequest = Buffer.alloc(512, '\n');
-/** Such a server would cut a list without a word: it gets as much as fits a packet from the start. */
+/** Such a server would silently truncate a list, so the first request already fills a packet. */
 const listRequest = Buffer.alloc(1400, '\n');
-/** The datagrams of a list follow each other at once. */
+/** The datagrams of a list arrive in quick succession. */
 const listQuietMs = 250;
 
-/** Asks a service that answers by itself: daytime, time, qotd, systat. Throws what `Connection` and `ask` throw. */
+/** Queries a service that needs no request: daytime, time, qotd, systat. Throws what `Connection` and `ask` throw. */
 export async function fetchFrom(host: string, service: string, options: FetchOptions): Promise<Fetched> {
   const { clock = systemClock, isList = false } = options;
   const patient = withDefaults(options);

@@ -6,19 +6,19 @@ import { SmallservdError } from '../errors.ts';
 import { type ClientOptions, withDefaults } from './options.ts';
 
 export interface HeadOptions extends ClientOptions {
-  /** What is asked for: a path from `/` on, with its query if it has one, percent-encoded. Default `/`. */
+  /** The path to request, starting with `/`, with an optional query, percent-encoded. Default `/`. */
   readonly path?: string | undefined;
 }
 
 export interface HeadAnswer {
   readonly peer: Endpoint;
-  /** All that came, up to 64 KiB, each byte a character (ISO 8859-1). */
+  /** The entire answer, up to 64 KiB, each byte as a character (ISO 8859-1). */
   readonly text: string;
-  /** `HTTP/1.1 200 OK`; undefined where the answer is no HTTP. */
+  /** `HTTP/1.1 200 OK`. Undefined if the answer is not HTTP. */
   readonly statusLine: string | undefined;
-  /** In the order in which they came; a name may come twice. */
+  /** In order of arrival. Names may repeat. */
   readonly headers: readonly Header[];
-  /** What is wrong with the answer; undefined: nothing. */
+  /** What is wrong with the answer, or undefined. */
   readonly fault: string | undefined;
 }
 
@@ -30,8 +30,8 @@ export interface Header {
 const limit = 64 * 1024;
 
 /**
- * Sends a HEAD request (RFC 9110 section 9.3.2) over plain TCP and reads to the end. `host` is `HOST` or `HOST:PORT`.
- * An answer with a fault is returned, too. Throws `ARGUMENT_INVALID` and what every client throws.
+ * Sends a HEAD request (RFC 9110 section 9.3.2) over plain TCP and reads to the end. `host` is `HOST` or `HOST:PORT`. A
+ * faulty answer is still returned. Throws `ARGUMENT_INVALID` and what every client throws.
  */
 export async function head(host: string, options: HeadOptions = {}): Promise<HeadAnswer> {
   const target = parseTarget(host, 'tcp', 'http');
@@ -47,31 +47,31 @@ export async function head(host: string, options: HeadOptions = {}): Promise<Hea
   }
 }
 
-/** A path in origin form (RFC 9112 section 3.2.1): a space or a line end in it would be another request. */
+/** Checks for origin form (RFC 9112 section 3.2.1). A space or line end would change the request. */
 function checkPath(path: string): string {
   if (/^\/[!"$-~]*$/.test(path)) return path;
   const expected = 'expected one from / on, in ASCII without spaces and #; percent-encode the rest, as in /a%20b';
-  throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(path)} is no path: ${expected}`);
+  throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(path)} is not a path: ${expected}`);
 }
 
-/** The Host field (RFC 9110 section 7.2): without the zone, which means nothing there, and without the usual port. */
+/** The Host field (RFC 9110 section 7.2), without the zone, which is meaningless there, and the default port. */
 function hostField({ host, port }: Target): string {
-  // Only where need be: it would also read `1.2.3` as an address.
+  // Convert only if necessary: domainToASCII would also read `1.2.3` as an address.
   const name = /^[\0-\x7f]*$/.test(host) ? host.replace(/%.*$/, '') : domainToASCII(host);
   return port === 80 ? formatHostPort(name, port).replace(/:80$/, '') : formatHostPort(name, port);
 }
 
-/** Reads a message head (RFC 9112 section 2.2: a lone line feed ends a line, too). */
+/** Parses a message head. A bare LF also ends a line (RFC 9112 section 2.2). */
 function parseHead(text: string, end: Received['end']): Omit<HeadAnswer, 'peer' | 'text'> {
   const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
-  // What follows the last line end is no line yet.
+  // Text after the last line end is an incomplete line.
   const rest = lines.pop() ?? '';
   const emptyLine = lines.indexOf('');
   const isWhole = emptyLine >= 0;
   const [statusLine = rest, ...headerLines] = isWhole ? lines.slice(0, emptyLine) : lines;
   const status = /^HTTP\/\d\.\d (\d{3})(?: .*)?$/.exec(statusLine)?.[1];
   if (status === undefined) return { statusLine: undefined, headers: [], fault: strangeness(text, end) };
-  // An interim answer comes before the one that was asked for (RFC 9110 section 15.2).
+  // Skip interim responses (RFC 9110 section 15.2).
   if (isWhole && /^1(?!01)/.test(status)) return parseHead([...lines.slice(emptyLine + 1), rest].join('\n'), end);
   const fields = headerLines.map((line) => /^([!#$%&'*+.^`|~\w-]+):[ \t]*(.*?)[ \t]*$/.exec(line));
   const headers = fields.flatMap((field) => (field === null ? [] : [{ name: field[1] ?? '', value: field[2] ?? '' }]));
@@ -81,14 +81,14 @@ function parseHead(text: string, end: Received['end']): Omit<HeadAnswer, 'peer' 
 
 function strangeness(text: string, end: Received['end']): string {
   if (text === '') return 'the connection ended without an answer';
-  return text.startsWith('HTTP/') && !text.includes('\n') ? cut(end) : 'the answer is no HTTP';
+  return text.startsWith('HTTP/') && !text.includes('\n') ? cut(end) : 'the answer is not HTTP';
 }
 
 function faultOf(isWhole: boolean, odd: string | undefined, end: Received['end']): string | undefined {
   if (odd !== undefined) return `a line of the answer is no header: ${JSON.stringify(odd.slice(0, 80))}`;
   if (!isWhole) return cut(end);
   if (end === 'limit') return 'more than 64 KiB came as the answer';
-  // Who resets after all has been said has said it.
+  // A reset after a complete answer is harmless.
   return end === 'timeout' ? 'the answer is whole, but the connection did not end in time' : undefined;
 }
 

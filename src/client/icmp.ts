@@ -1,9 +1,9 @@
 import type { IpAddress } from '../address/ip-address.ts';
 
-/** Which ICMP: RFC 792 over IPv4, RFC 4443 over IPv6. */
+/** Selects ICMP: RFC 792 over IPv4, RFC 4443 over IPv6. */
 export type IpVersion = 'ipv4' | 'ipv6';
 
-/** The identifier and the sequence number are of 16 bits. */
+/** Identifier and sequence number are 16 bits. */
 export interface EchoRequest {
   readonly identifier: number;
   readonly sequence: number;
@@ -12,24 +12,24 @@ export interface EchoRequest {
 
 export interface EchoReply extends EchoRequest {
   readonly kind: 'reply';
-  /** The time to live that was left; undefined over IPv6, where a raw socket gets no IP header. */
+  /** The remaining time to live. Undefined over IPv6, where a raw socket gets no IP header. */
   readonly ttl: number | undefined;
-  /** Whether the checksum is right. Over IPv6 the kernel has thrown away all others. */
+  /** Whether the checksum is correct. Over IPv6, the kernel has already dropped all others. */
   readonly isIntact: boolean;
 }
 
-/** What a router, or a host, says of an echo request that did not get through. */
+/** An error from a router or host about an echo request that did not get through. */
 export interface EchoError {
   readonly kind: 'error';
   /** In the words of ping(8). */
   readonly reason: string;
-  /** Of the request: where it was sent to, and its numbers. */
+  /** Destination and numbers of the request. */
   readonly destination: IpAddress;
   readonly identifier: number;
   readonly sequence: number;
 }
 
-/** Of an echo request and its reply; the data follow. */
+/** Header length of an echo request or reply. Data follows. */
 export const icmpHeaderBytes = 8;
 const ipv6HeaderBytes = 40;
 const requestType = { ipv4: 8, ipv6: 128 } as const;
@@ -39,23 +39,20 @@ const icmpProtocol = { 4: 1, 6: 58 } as const;
 const fragment = { protocol: 44, bytes: 8 } as const;
 
 /**
- * The Internet checksum (RFC 1071): the one's complement of the one's complement sum of all 16-bit words. A last odd
- * byte is padded with zero. Over bytes that hold their own right checksum it is 0.
+ * The Internet checksum (RFC 1071): the one's complement of the one's complement sum of all 16-bit words, an odd last
+ * byte padded with zero. It is 0 for bytes that include their correct checksum.
  */
 export function checksum(bytes: Uint8Array): number {
   let sum = 0;
   for (let at = 0; at < bytes.length; at += 2) {
     sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-    // Folded at each step, it stays exact however long the message is.
+    // Folding at each step keeps the sum exact for any length.
     sum = (sum & 0xffff) + (sum >>> 16);
   }
   return ~sum & 0xffff;
 }
 
-/**
- * An echo request as it is given to a raw socket. Over IPv6 its checksum is 0: the kernel fills it in (RFC 3542 section
- * 3.1).
- */
+/** Encodes an echo request for a raw socket. Over IPv6 the kernel fills in the checksum (RFC 3542 section 3.1). */
 export function encodeEchoRequest(version: IpVersion, { identifier, sequence, data }: EchoRequest): Uint8Array {
   const bytes = Buffer.alloc(icmpHeaderBytes + data.length);
   bytes[0] = requestType[version];
@@ -67,16 +64,16 @@ export function encodeEchoRequest(version: IpVersion, { identifier, sequence, da
 }
 
 /**
- * Reads what a raw socket received: over IPv4 a packet with its IP header, over IPv6 the ICMP message alone. Undefined:
- * it is neither a reply to an echo request nor an error about one, or it is cut short, or it is an error with a wrong
- * checksum. `data` is a view of the packet.
+ * Decodes what a raw socket received: over IPv4 a packet with its IP header, over IPv6 only the ICMP message. Returns
+ * undefined if it is neither an echo reply nor an error about an echo request, is truncated, or is an error with a
+ * wrong checksum. `data` is a view of the packet.
  */
 export function decodeIcmp(version: IpVersion, packet: Uint8Array): EchoReply | EchoError | undefined {
   const bytes = Buffer.from(packet.buffer, packet.byteOffset, packet.length);
   const start = version === 'ipv4' ? ipv4HeaderBytes(bytes) : 0;
   if (start === undefined || bytes.length < start + icmpHeaderBytes) return undefined;
   const message = bytes.subarray(start);
-  // Of IPv6's the addresses are a part, which only the kernel knows.
+  // The IPv6 checksum covers the addresses, which only the kernel knows.
   const isIntact = version === 'ipv6' || checksum(message) === 0;
   if (message[0] === replyType[version] && message[1] === 0) {
     const ttl = version === 'ipv4' ? bytes[8] : undefined;
@@ -89,7 +86,7 @@ export function decodeIcmp(version: IpVersion, packet: Uint8Array): EchoReply | 
   return { kind: 'error', reason, ...request };
 }
 
-/** The length of an IPv4 header with its options (RFC 791 section 3.1); undefined where there is none. */
+/** The length of an IPv4 header with options (RFC 791 section 3.1), or undefined if there is none. */
 function ipv4HeaderBytes(packet: Buffer): number | undefined {
   const first = packet[0] ?? 0;
   const length = (first & 0x0f) * 4;
@@ -102,7 +99,7 @@ function numbersOf(message: Buffer): { readonly identifier: number; readonly seq
 
 type QuotedRequest = Pick<EchoError, 'destination' | 'identifier' | 'sequence'>;
 
-/** The IP header of the request and at least its first 8 bytes; of a later fragment those are data. */
+/** The quote is the request's IP header and at least 8 more bytes, which in a later fragment are data. */
 function quotedRequest4(quoted: Buffer): QuotedRequest | undefined {
   const start = ipv4HeaderBytes(quoted);
   if (start === undefined || quoted.length < start + icmpHeaderBytes) return undefined;
@@ -126,7 +123,7 @@ function quotedRequest6(quoted: Buffer): QuotedRequest | undefined {
   };
 }
 
-/** RFC 792, RFC 1122 section 3.2.2.1 and RFC 1812 section 5.2.7.1, by code. */
+/** By code: RFC 792, RFC 1122 section 3.2.2.1 and RFC 1812 section 5.2.7.1. */
 const unreachable4 = [
   'Destination Net Unreachable',
   'Destination Host Unreachable',
@@ -157,7 +154,7 @@ function reasonOf4(message: Buffer): string | undefined {
   return type === 12 ? `Parameter problem: pointer = ${message[4]}` : undefined;
 }
 
-/** RFC 4443 section 3.1, by code. */
+/** By code: RFC 4443 section 3.1. */
 const unreachable6 = [
   'No route',
   'Administratively prohibited',
@@ -167,7 +164,7 @@ const unreachable6 = [
   'Source address failed policy',
   'Reject route',
 ] as const;
-/** RFC 4443 section 3.4, by code. */
+/** By code: RFC 4443 section 3.4. */
 const parameterProblem6 = ['Wrong header field', 'Unknown header', 'Unknown option'] as const;
 
 function reasonOf6(message: Buffer): string | undefined {

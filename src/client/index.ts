@@ -1,4 +1,4 @@
-/** The client tools for programs: `import { daytime } from 'smallservd/client'`. */
+/** The client tools as a library: `import { daytime } from 'smallservd/client'`. */
 export type { AddressKind } from '../address/address-kind.ts';
 export type { ProtocolEntry } from '../address/protocol-numbers.ts';
 export type { ServiceEntry } from '../address/service-ports.ts';

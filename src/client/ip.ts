@@ -3,15 +3,15 @@ import { formatIp, formatIpv6, type IpAddress, isIpv4, parseIp } from '../addres
 import { SmallservdError } from '../errors.ts';
 
 export interface IpAnswer {
-  /** The normal form: a dotted quad, or RFC 5952; with its zone, if it has one. */
+  /** In normal form: a dotted quad, or RFC 5952, with the zone if there is one. */
   readonly address: string;
   readonly family: 'ipv4' | 'ipv6';
   readonly kind: AddressKind | 'v4-mapped';
-  /** The IPv4 address that a v4-mapped one stands for (RFC 4291 section 2.5.5.2). */
+  /** The IPv4 address inside a v4-mapped address (RFC 4291 section 2.5.5.2). */
   readonly mapped?: { readonly address: string; readonly kind: AddressKind };
 }
 
-/** Reads an IPv4 or IPv6 address, and says what it is. Throws `ADDRESS_INVALID`. */
+/** Parses and classifies an IPv4 or IPv6 address. Throws `ADDRESS_INVALID`. */
 export async function ip(text: string): Promise<IpAnswer> {
   const parsed = parseAddress(text);
   if (parsed === undefined) throw invalidAddress(text);
@@ -25,13 +25,13 @@ export async function ip(text: string): Promise<IpAnswer> {
 
 export interface ParsedAddress {
   readonly address: IpAddress;
-  /** Empty: none. */
+  /** Empty if there is none. */
   readonly zone: string;
-  /** Of the text: a v4-mapped address is IPv6. */
+  /** The family as written: a v4-mapped address is IPv6. */
   readonly family: 'ipv4' | 'ipv6';
 }
 
-/** Undefined: not an address. */
+/** Returns undefined if the text is not an address. */
 export function parseAddress(text: string): ParsedAddress | undefined {
   const [literal = '', ...zones] = text.split('%');
   const zone = zones.join('%');

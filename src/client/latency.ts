@@ -1,6 +1,6 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 
-/** How long something took, many times over. Milliseconds, to three significant figures. */
+/** Summary of repeated measurements, in milliseconds with three significant figures. */
 export interface LatencySummary {
   readonly count: number;
   readonly minMs: number;
@@ -10,32 +10,32 @@ export interface LatencySummary {
   readonly p50Ms: number;
   readonly p90Ms: number;
   readonly p99Ms: number;
-  /** 99.9 of a hundred took no longer. */
+  /** The 99.9th percentile. */
   readonly p999Ms: number;
   readonly maxMs: number;
 }
 
-/** How many took longer than `aboveMs` and at most `toMs`. */
+/** The number of values greater than `aboveMs` and at most `toMs`. */
 export interface LatencyBucket {
   readonly aboveMs: number;
   readonly toMs: number;
   readonly count: number;
 }
 
-/** Ten steps a decade, about a quarter more each (ISO 3, series R10). */
+/** Ten steps per decade, each about a quarter more (ISO 3, series R10). */
 const steps = [1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8] as const;
 /** From a microsecond to a thousand seconds. */
 const decades = 9;
-/** The upper end of each bucket but the last, which has none. */
+/** The upper bound of each bucket except the last, which has none. */
 const boundsMs = Float64Array.from(
   Array.from({ length: decades }, (_decade, decade) => steps.map((step) => (step * 10 ** decade) / 1000)).flat(),
 );
 
 const nsOfMs = 1_000_000;
 
-/** Keeps account of latencies, in constant memory. */
+/** Records latencies in constant memory. */
 export class Latency {
-  /** Nanoseconds; 0 is no value of it. */
+  /** In nanoseconds. It cannot hold 0. */
   readonly #histogram: RecordableHistogram = createHistogram();
   readonly #counts = new Float64Array(boundsMs.length + 1);
   #count = 0;
@@ -60,14 +60,14 @@ export class Latency {
     return this.#count;
   }
 
-  /** `percent` above 0 and at most 100. 0 where nothing was recorded. */
+  /** `percent` is above 0 and at most 100. Returns 0 if nothing was recorded. */
   percentileMs(percent: number): number {
     if (this.#count === 0) return 0;
-    // The histogram rounds up; no percentile lies beyond what was seen.
+    // The histogram rounds up, but no percentile may exceed the observed range.
     return Math.min(this.#maxMs, Math.max(this.#minMs, this.#histogram.percentile(percent) / nsOfMs));
   }
 
-  /** Undefined where nothing was recorded. */
+  /** Undefined if nothing was recorded. */
   summary(): LatencySummary | undefined {
     if (this.#count === 0) return undefined;
     const meanMs = this.#sumMs / this.#count;
@@ -84,7 +84,7 @@ export class Latency {
     };
   }
 
-  /** The buckets from the first to the last that hold something. */
+  /** The buckets from the first to the last that are not empty. */
   distribution(): readonly LatencyBucket[] {
     const first = this.#counts.findIndex((count) => count > 0);
     const last = this.#counts.findLastIndex((count) => count > 0);
@@ -97,7 +97,7 @@ export class Latency {
   }
 }
 
-/** The first bucket whose upper end is no less. */
+/** The first bucket whose upper bound is at least `ms`. */
 function bucketOf(ms: number): number {
   let low = 0;
   let high = boundsMs.length;

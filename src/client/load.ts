@@ -21,34 +21,28 @@ export type LoadService = (typeof loadServices)[number];
 export interface LoadOptions extends EitherProtocolOptions {
   /** Default `echo`. */
   readonly service?: LoadService | undefined;
-  /**
-   * How many requests can be under way at a time, each on a connection, or a UDP socket, of its own: 1 to 10,000.
-   * Default 10.
-   */
+  /** The most requests in flight, each on its own connection or UDP socket: 1 to 10,000. Default 10. */
   readonly connections?: number | undefined;
   /** 1 ms to 1 h. Default 10 s. */
   readonly durationMs?: number | undefined;
   /**
-   * Open loop: so many requests a second in all, sent when they are due whatever became of those before; above 0, up to
-   * 1,000,000. One that finds no free connection waits, and its response time counts from when it was due. Without it
-   * each connection sends the next request when the last was answered.
+   * Open loop: total requests per second, above 0 and up to 1,000,000, sent when due regardless of earlier requests. If
+   * no connection is free, a request waits, and its response time counts from when it was due. Default: each connection
+   * sends its next request as soon as the last is answered.
    */
   readonly perSecond?: number | undefined;
-  /** Ends the load when so many requests are done, answered or not. */
+  /** Ends the load after this many requests, answered or not. */
   readonly requests?: number | undefined;
-  /**
-   * Bytes of a request: of echo, of blocks for discard, and of every datagram; 1 to 1 MiB, over UDP to 65,507. Default
-   * 64; blocks for discard over TCP have 64 KiB.
-   */
+  /** Bytes per request, discard block or datagram: 1 to 1 MiB, UDP to 65,507. Default 64, discard blocks 64 KiB. */
   readonly size?: number | undefined;
-  /** Told four times a second how far it is. */
+  /** Called four times a second with the progress. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
 export interface LoadProgress extends LoadCounts {
   readonly durationMs: number;
   readonly requests: number | undefined;
-  /** Undefined where nothing was answered, or the service has no requests. */
+  /** Undefined if nothing was answered or the service has no requests. */
   readonly p99Ms: number | undefined;
 }
 
@@ -57,42 +51,42 @@ export interface LoadResult {
   readonly protocol: 'tcp' | 'udp';
   readonly peer: Endpoint;
   readonly connections: number;
-  /** From when all connections stood to the end. */
+  /** Milliseconds from when all connections were open to the end. */
   readonly elapsedMs: number;
-  /** Somebody ended it before its time. */
+  /** Whether the signal ended it early. */
   readonly isInterrupted: boolean;
   /**
-   * Requests that were answered rightly; datagrams for discard, which nobody answers, when the kernel has taken them.
-   * Discard and chargen over TCP have no requests, only bytes.
+   * Requests answered correctly. For discard over UDP, which has no answers, datagrams accepted by the kernel. Discard
+   * and chargen over TCP have no requests, only bytes.
    */
   readonly answered: number;
   readonly answeredPerSecond: number;
-  /** All errors: of requests, and of connections that could not be made or broke. */
+  /** All errors, of requests and of connections that failed or broke. */
   readonly failed: number;
-  /** How often each kind came, in words: `connection refused`, `timeout`, `wrong content`, `lost`… */
+  /** Number of errors by kind: `connection refused`, `timeout`, `wrong content`, `lost`… */
   readonly errors: Readonly<Record<string, number>>;
-  /** Requests that were under way at the end. */
+  /** Requests in flight at the end. */
   readonly unfinished: number;
-  /** Payload that was given to the network, and that came. */
+  /** Payload bytes sent and received. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
   readonly bytesSentPerSecond: number;
   readonly bytesReceivedPerSecond: number;
-  /** Of an open loop. */
+  /** Set for an open loop. */
   readonly openLoop: OpenLoopResult | undefined;
-  /** From when an answered request was due to its answer; in a closed loop it is due when it is sent. */
+  /** Time from when an answered request was due to its answer. In a closed loop, a request is due when it is sent. */
   readonly response: LatencySummary | undefined;
-  /** From when it was sent to its answer. With one connection for each request, connecting included. */
+  /** Time from sending a request to its answer. With one connection per request, this includes connecting. */
   readonly serviceTime: LatencySummary | undefined;
-  /** How the response times are spread. */
+  /** The distribution of response times. */
   readonly distribution: readonly LatencyBucket[];
 }
 
 export interface OpenLoopResult {
   readonly wantedPerSecond: number;
-  /** Requests that were due and were not sent before the end: their response times are missing from the percentiles. */
+  /** Requests that were due but not sent before the end. Their response times are missing from the percentiles. */
   readonly waiting: number;
-  /** For how long the oldest of them had been due. */
+  /** How long the oldest of them had been due. */
   readonly behindMs: number;
 }
 
@@ -102,16 +96,16 @@ const maxPerSecond = 1_000_000;
 const maxSize = 1024 * 1024;
 const defaultSize = 64;
 const discardBlockSize = 64 * 1024;
-/** What a process opens beside its connections: standard streams, epoll, pipes of its threads, a name look-up. */
+/** Files that a process opens besides its connections: standard streams, epoll, thread pipes, a name lookup. */
 const ownFiles = 8;
 const progressMs = 250;
 
 /**
- * Puts a server under load. Every connection is made before the time begins, and all are closed when it resolves.
- * Errors of single requests are counted; it throws `ARGUMENT_INVALID`, also where the limit on open files forbids so
- * many connections, `HOST_NOT_FOUND` and `CONNECT_FAILED` where there is nobody, `NO_ANSWER` where a UDP peer is silent
- * from the beginning, and `INTERRUPTED` where the signal comes before there is a result; afterwards the signal ends the
- * load, with what there is.
+ * Puts a server under load. All connections are made before the time starts and closed when it resolves. Errors of
+ * single requests are only counted. Throws `ARGUMENT_INVALID`, also if the limit on open files is too low for the
+ * connections, `HOST_NOT_FOUND` and `CONNECT_FAILED` if the server cannot be reached, `NO_ANSWER` if a UDP peer never
+ * answers, and `INTERRUPTED` if the signal aborts before there is a result. A later signal ends the load with the
+ * results so far.
  */
 export async function load(host: string, options: LoadOptions = {}): Promise<LoadResult> {
   const plan = checked(options);
@@ -172,7 +166,7 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
   };
 }
 
-/** The options with their defaults, and what follows from them. */
+/** The options with defaults applied, and values derived from them. */
 interface LoadPlan extends Omit<LoadRunOptions, 'clock' | 'wake'> {
   readonly service: LoadService;
   readonly protocol: 'tcp' | 'udp';
@@ -216,7 +210,7 @@ function requireThat(holds: boolean, message: string): void {
   if (!holds) throw new SmallservdError('ARGUMENT_INVALID', message);
 }
 
-/** Better no load than one that measures the limit. */
+/** Fails early, because otherwise the load would measure the limit on open files. */
 function requireOpenFiles(connections: number): void {
   const files = readOpenFiles();
   if (files === undefined) return;
@@ -232,7 +226,7 @@ interface Prepared {
   readonly makeLane: LaneFactory;
 }
 
-/** Finds the address that answers, and makes lanes to it. */
+/** Finds the address that answers and prepares lanes to it. */
 async function prepare(target: Target, plan: LoadPlan, options: LoadOptions): Promise<Prepared> {
   return plan.protocol === 'udp' ? prepareDatagrams(target, plan, options) : prepareStreams(target, plan, options);
 }
@@ -240,7 +234,7 @@ async function prepare(target: Target, plan: LoadPlan, options: LoadOptions): Pr
 async function prepareStreams(target: Target, { service, size }: LoadPlan, options: LoadOptions): Promise<Prepared> {
   const first = await LoadStream.first(target, withDefaults(options));
   const peer: LoadPeer = { address: first.address, port: target.port };
-  // The connection that found the address is the first lane's: the server never sees one too many.
+  // The connection that found the address becomes the first lane's, so the server never sees an extra one.
   const own = (index: number): readonly LoadStream[] => (index === 0 ? [first] : []);
   switch (service) {
     case 'echo': {
@@ -254,7 +248,7 @@ async function prepareStreams(target: Target, { service, size }: LoadPlan, optio
     case 'chargen':
       return { peer, makeLane: (index, events) => new ChargenStreamLane(peer, events, ...own(index)) };
     default:
-      // These answer the connection itself: it has served.
+      // These services answer the connection itself, so it is used up.
       first.destroy();
       return { peer, makeLane: (_index, events) => new FetchLane(peer, service, events) };
   }
@@ -277,7 +271,7 @@ async function prepareDatagrams(target: Target, { service, size }: LoadPlan, opt
       return { peer, makeLane: (_index, events) => new AskLane(peer, service, payload, events) };
   }
 
-  /** Discard never answers. */
+  /** Discard never answers, so there is nothing to wait for. */
   async function firstAddress(): Promise<LoadPeer['address']> {
     const [address] = await resolveHost(target.host, options.family ?? 'both', patient);
     return address as LoadPeer['address'];
@@ -289,7 +283,7 @@ async function prepareDatagrams(target: Target, { service, size }: LoadPlan, opt
   }
 }
 
-/** Node's timers have whole milliseconds, and may be one late; the last two are passed in turns of the event loop. */
+/** Sleeps exactly: Node's timers have millisecond resolution and may fire late, so the last two are spent polling. */
 function wakeExactly(ms: number, task: () => void): () => void {
   if (ms > 2) {
     const timer = setTimeout(task, Math.floor(ms) - 1);

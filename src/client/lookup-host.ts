@@ -5,19 +5,13 @@ import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
 import { parseHost } from './dial/target.ts';
 import { type ClientOptions, withDefaults } from './options.ts';
 
-/**
- * All addresses of a host, in the order in which the system prefers them and in their normal form. Throws
- * `ARGUMENT_INVALID` and `HOST_NOT_FOUND`.
- */
+/** All addresses of a host, normalized, in the system's order. Throws `ARGUMENT_INVALID` and `HOST_NOT_FOUND`. */
 export async function lookupHost(host: string, options: ClientOptions = {}): Promise<readonly HostAddress[]> {
   const found = await resolveHost(parseHost(host), options.family ?? 'both', withDefaults(options));
   return found.map(normalForm);
 }
 
-/**
- * The name that all aliases of a host stand for, with the dot at the end. Throws `ARGUMENT_INVALID`, also for an
- * address, and `HOST_NOT_FOUND`.
- */
+/** The canonical name of a host, with trailing dot. Throws `HOST_NOT_FOUND`, and `ARGUMENT_INVALID` for an address. */
 export async function lookupCanonicalName(host: string, options: ClientOptions = {}): Promise<string> {
   return canonicalName(parseName(host), options.family ?? 'both', withDefaults(options));
 }
@@ -28,7 +22,7 @@ function parseName(text: string): string {
   throw new SmallservdError('ARGUMENT_INVALID', `${host} is an address: expected a name, which has a canonical one`);
 }
 
-/** A literal comes back from the system as it was written. */
+/** The system returns a literal as it was written. */
 function normalForm({ address, family }: HostAddress): HostAddress {
   const ip = family === 'ipv6' ? parseIp(address) : undefined;
   return ip === undefined || address.includes('%') ? { address, family } : { address: formatIpv6(ip), family };

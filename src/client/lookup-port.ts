@@ -2,7 +2,7 @@ import { parseServiceEntries, type ServiceEntry } from '../address/service-ports
 import { readDatabase } from '../address/system-database.ts';
 import { SmallservdError } from '../errors.ts';
 
-/** Networks that a service can be looked up for; those of one family have the ports of both. */
+/** Networks for looking up a service. The single-family ones have the same ports as both. */
 export const portNetworks = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'] as const;
 
 export interface PortAnswer extends ServiceEntry {
@@ -10,8 +10,8 @@ export interface PortAnswer extends ServiceEntry {
 }
 
 /**
- * The entry of a service by its name, an alias, or its port, as getservbyname(3) and getservbyport(3) find it: the
- * first in `file`. The services of smallservd are known without it. Throws `ARGUMENT_INVALID` and `ENTRY_NOT_FOUND`.
+ * Finds a service by name, alias or port, like getservbyname(3) and getservbyport(3): the first match in `file`. The
+ * services of smallservd are also known without it. Throws `ARGUMENT_INVALID` and `ENTRY_NOT_FOUND`.
  */
 export async function lookupPort(
   network: string,
@@ -21,7 +21,7 @@ export async function lookupPort(
   const known = portNetworks.find((each) => each === network);
   if (known === undefined) {
     const expected = `expected one of ${portNetworks.join(', ')}`;
-    throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(network)} is no network: ${expected}`);
+    throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(network)} is not a network: ${expected}`);
   }
   const port = parsePort(service);
   const protocol = known.startsWith('udp') ? 'udp' : 'tcp';
@@ -35,13 +35,13 @@ export async function lookupPort(
   throw new SmallservdError('ENTRY_NOT_FOUND', `${file} has no ${wanted} for ${protocol}`);
 }
 
-/** Undefined: a name. */
+/** Returns undefined for a name. */
 function parsePort(service: string): number | undefined {
   if (!/^\d+$/.test(service)) return undefined;
   const port = Number(service);
   if (port >= 1 && port <= 65_535) return port;
   throw new SmallservdError(
     'ARGUMENT_INVALID',
-    `${JSON.stringify(service)} is no port: expected 1 to 65535, or a name`,
+    `${JSON.stringify(service)} is not a port: expected 1 to 65535, or a name`,
   );
 }

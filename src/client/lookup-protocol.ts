@@ -3,8 +3,8 @@ import { readDatabase } from '../address/system-database.ts';
 import { SmallservdError } from '../errors.ts';
 
 /**
- * The entry of a protocol by its name, an alias, or its number, as getprotobyname(3) and getprotobynumber(3) find it:
- * the first in `file`. ip, icmp, tcp, udp, ipv6 and ipv6-icmp are known without it. Throws `ENTRY_NOT_FOUND`.
+ * Finds a protocol by name, alias or number, like getprotobyname(3) and getprotobynumber(3): the first match in `file`.
+ * ip, icmp, tcp, udp, ipv6 and ipv6-icmp are also known without it. Throws `ENTRY_NOT_FOUND`.
  */
 export async function lookupProtocol(protocol: string, file: string = '/etc/protocols'): Promise<ProtocolEntry> {
   const number = /^\d+$/.test(protocol) ? Number(protocol) : undefined;

@@ -3,21 +3,21 @@ import { type AddressBits, classfulPrefix, prefixOfMask, subnetOf } from '../add
 import { SmallservdError } from '../errors.ts';
 import { invalidAddress, parseAddress } from './ip.ts';
 
-/** An address, its mask, and the network that the mask cuts out. All addresses are in their normal form. */
+/** An address, its mask and the resulting network. All addresses are in normal form. */
 export interface MaskAnswer {
   readonly address: string;
   readonly family: 'ipv4' | 'ipv6';
-  /** The class that gave the mask, where the arguments gave none (RFC 791 section 3.2). */
+  /** The class that determined the mask, if none was given (RFC 791 section 3.2). */
   readonly class?: 'A' | 'B' | 'C';
-  /** `255.255.255.0`; for IPv6 `ffff:ffff:ffff:ffff::`. */
+  /** `255.255.255.0`, or for IPv6 `ffff:ffff:ffff:ffff::`. */
   readonly mask: string;
-  /** `ffffff00`: 8 digits, for IPv6 32. */
+  /** `ffffff00`: 8 digits, or 32 for IPv6. */
   readonly hexMask: string;
   readonly prefix: number;
   readonly network: string;
-  /** The address without its network: `0.0.0.7`. */
+  /** The address with the network bits cleared: `0.0.0.7`. */
   readonly hostPart: string;
-  /** None in IPv6, nor where a network has one or two addresses (RFC 3021). */
+  /** Missing for IPv6, and for networks of one or two addresses (RFC 3021). */
   readonly broadcast?: string;
   readonly firstHost: string;
   readonly lastHost: string;
@@ -25,8 +25,8 @@ export interface MaskAnswer {
 }
 
 /**
- * What a mask makes of an address. `text` is `ADDRESS/PREFIX`, `ADDRESS/MASK` or `ADDRESS`, which takes `mask` or, for
- * IPv4, the mask of its class. Throws `ADDRESS_INVALID`; `ARGUMENT_INVALID` where there is no mask or there are two.
+ * Applies a mask to an address. `text` is `ADDRESS/PREFIX`, `ADDRESS/MASK` or `ADDRESS`, which uses `mask` or, for
+ * IPv4, the mask of its class. Throws `ADDRESS_INVALID`, and `ARGUMENT_INVALID` if there is no mask or there are two.
  */
 export async function mask(text: string, separateMask?: string): Promise<MaskAnswer> {
   const slash = text.indexOf('/');
@@ -65,7 +65,7 @@ function impliedPrefix(address: IpAddress, text: string, bits: AddressBits): Ret
   throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(text)} ${reason}: expected ${text}/PREFIX`);
 }
 
-/** The prefix length of `24` or of `255.255.255.0`. */
+/** Parses `24` or `255.255.255.0` as a prefix length. */
 function parsePrefix(given: string, bits: AddressBits): number {
   if (/^(?:0|[1-9]\d{0,2})$/.test(given) && Number(given) <= bits) return Number(given);
   const parsed = /[.:]/.test(given) ? parseAddress(given) : undefined;

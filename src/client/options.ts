@@ -5,28 +5,28 @@ import { SmallservdError } from '../errors.ts';
 
 export { defaultTimeoutMs };
 
-/** What IPv4 lets a datagram carry. */
+/** The maximum UDP payload over IPv4. */
 export const largestDatagramBytes = 65_507;
 
-/** What every client that talks to a host takes. */
+/** Options common to all clients that talk to a host. */
 export interface ClientOptions {
-  /** `ip4` or `ip6` for one family only. Default `ip`: either, as the system prefers. */
+  /** `ip4` or `ip6` for one family only. Default `ip`: both, as the system prefers. */
   readonly family?: Family | undefined;
-  /** Milliseconds, for each of: the name, the connection, the answer. Default 5000. */
+  /** Milliseconds for each of name lookup, connection and answer. Default 5000. */
   readonly timeoutMs?: number | undefined;
-  /** Ends it early; it then throws `INTERRUPTED`. */
+  /** Ends the operation early with `INTERRUPTED`. */
   readonly signal?: AbortSignal | undefined;
-  /** Default: the machine's. */
+  /** Default: the system clock. */
   readonly clock?: Clock | undefined;
 }
 
-/** The options of services that are served over both protocols. */
+/** Options of services available over both protocols. */
 export interface EitherProtocolOptions extends ClientOptions {
-  /** Over UDP instead of TCP. Default false. */
+  /** Use UDP instead of TCP. Default false. */
   readonly udp?: boolean | undefined;
 }
 
-/** The options with their timeout. Throws `ARGUMENT_INVALID` for one that no timer can hold. */
+/** Applies the default timeout. Throws `ARGUMENT_INVALID` for a timeout that no timer can hold. */
 export function withDefaults<Options extends ClientOptions>(
   options: Options,
 ): Options & { readonly timeoutMs: number } {
@@ -35,7 +35,7 @@ export function withDefaults<Options extends ClientOptions>(
   return { ...options, timeoutMs };
 }
 
-/** Throws `ARGUMENT_INVALID` unless `value` is a whole number in the range. */
+/** Throws `ARGUMENT_INVALID` unless `value` is an integer in the range. */
 export function assertWithin(what: string, value: number, least: number, most: number): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
   throw new SmallservdError('ARGUMENT_INVALID', `${what} is ${value}: expected ${least} to ${most}`);

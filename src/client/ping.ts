@@ -11,48 +11,48 @@ import { decodeIcmp, type EchoReply, encodeEchoRequest, icmpHeaderBytes } from '
 import { assertWithin, type ClientOptions, withDefaults } from './options.ts';
 import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
 
-/** The largest data of an echo request: an IPv4 packet without its headers. */
+/** The most data in an echo request: the largest IPv4 packet minus its headers. */
 export const mostPingBytes = 65_507;
 
 export interface PingOptions extends ClientOptions {
-  /** Echo requests to send, from 1 on. Default: they go on until the signal aborts. */
+  /** Number of echo requests, at least 1. Default: continue until the signal aborts. */
   readonly count?: number | undefined;
   /** Milliseconds from one request to the next. Default 1000. */
   readonly intervalMs?: number | undefined;
-  /** Data of each request, 0 to 65507 bytes. Default 56. */
+  /** Data bytes of each request, 0 to 65507. Default 56. */
   readonly sizeBytes?: number | undefined;
-  /** The time to live, over IPv6 the hop limit: 1 to 255. Default: the system's. */
+  /** Time to live (hop limit over IPv6), 1 to 255. Default: the system's. */
   readonly ttl?: number | undefined;
-  /** Is told what happens, when it happens. */
+  /** Called for each event as it happens. */
   readonly observe?: ((event: PingEvent) => void) | undefined;
-  /** From 0 up to, but not including, 1: the identifier and the data. Default `Math.random`. */
+  /** Returns numbers from 0 up to, but not including, 1, for the identifier and the data. Default `Math.random`. */
   readonly random?: (() => number) | undefined;
 }
 
-/** `sequence` is that on the wire: from 1 on, 0 after 65535. */
+/** `sequence` is the number on the wire. It starts at 1 and wraps from 65535 to 0. */
 export type PingEvent =
   | { readonly kind: 'started'; readonly address: string; readonly sizeBytes: number }
   | {
       readonly kind: 'reply';
       readonly sequence: number;
-      /** Of the ICMP message: the data and 8 more. */
+      /** Length of the ICMP message: the data plus 8. */
       readonly bytes: number;
       /** Undefined over IPv6. */
       readonly ttl: number | undefined;
       readonly rttMs: number;
       /** The request had been answered before. */
       readonly isDuplicate: boolean;
-      /** It took longer than the timeout. It counts all the same. */
+      /** It took longer than the timeout, but still counts. */
       readonly isLate: boolean;
     }
-  /** A reply with a wrong checksum, or with other data than was sent: `offset` of the first such byte. */
+  /** A reply with a wrong checksum or different data. `offset` is the first such byte. */
   | { readonly kind: 'corrupted'; readonly sequence: number; readonly offset: number | undefined }
-  /** A router or a host, `from`, says why the request did not get through; undefined: this machine did not send it. */
+  /** An error about the request from the router or host `from`. Undefined if this machine could not send it. */
   | { readonly kind: 'error'; readonly sequence: number; readonly from: string | undefined; readonly reason: string }
-  /** Nothing came within the timeout. */
+  /** No reply within the timeout. */
   | { readonly kind: 'silence'; readonly sequence: number };
 
-/** Errors of one kind. */
+/** Number of errors of one kind. */
 export interface PingErrors {
   readonly from: string | undefined;
   readonly reason: string;
@@ -60,9 +60,9 @@ export interface PingErrors {
 }
 
 export interface PingResult extends RoundTripSummary {
-  /** Which address was asked. */
+  /** The address that was pinged. */
   readonly address: string;
-  /** Replies that took longer than the timeout; they are among `received`. */
+  /** Replies that took longer than the timeout. They are included in `received`. */
   readonly late: number;
   readonly errors: readonly PingErrors[];
   /** Milliseconds from the first request to the end. */
@@ -71,10 +71,10 @@ export interface PingResult extends RoundTripSummary {
 
 /**
  * Sends ICMP echo requests (RFC 792, RFC 4443) to the first address of a host that this machine has a route to, and
- * compares the replies with what was sent. Ends when as many as wanted are sent and each is answered or given up, or
- * when the signal aborts; without any answer, too. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED` without a route,
- * `ARGUMENT_INVALID` for an option out of its range and for a multicast or broadcast address, `RAW_SOCKET_MISSING`,
- * `RAW_SOCKET_NOT_PERMITTED`, and `INTERRUPTED` where the signal aborts before the first request.
+ * verifies the replies. Ends when all requests are sent and answered or given up, or when the signal aborts, even
+ * without any reply. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED` without a route, `ARGUMENT_INVALID` for an option out of
+ * range and for a multicast or broadcast address, `RAW_SOCKET_MISSING`, `RAW_SOCKET_NOT_PERMITTED`, and `INTERRUPTED`
+ * if the signal aborts before the first request.
  */
 export async function ping(
   host: string,
@@ -107,7 +107,7 @@ function assertRanges({ count = 1, intervalMs = 1000, sizeBytes = 0, ttl = 1 }: 
   assertWithin('the time to live', ttl, 1, 255);
 }
 
-/** Requests are numbered from 0 on; the numbers on the wire begin with 1, as ping's always have, and have 16 bits. */
+/** Requests are counted from 0. Numbers on the wire have 16 bits and start at 1, as in other pings. */
 class PingRun {
   readonly #target: HostAddress;
   readonly #ip: IpAddress | undefined;
@@ -120,10 +120,10 @@ class PingRun {
   readonly #payloads: EchoPayloads;
   readonly #socket: RawSocket;
   readonly #roundTrips = new RoundTrips();
-  /** Requests that nothing has come for yet: who gives them up. */
+  /** Requests without a reply or error so far, with the timer that gives them up. */
   readonly #waiting = new Map<number, Cancel>();
   readonly #errors = new Map<string, PingErrors>();
-  /** Requests that were given to the socket. */
+  /** Requests passed to the socket so far. */
   #next = 0;
   #late = 0;
   #isOver = false;
@@ -153,7 +153,7 @@ class PingRun {
     );
   }
 
-  /** Resolves when all is over. */
+  /** Resolves when the run is over. */
   async begin(): Promise<PingResult> {
     this.#beganMs = this.#clock.monotonicMs();
     this.#dueMs = this.#beganMs;
@@ -165,7 +165,7 @@ class PingRun {
     });
   }
 
-  /** Ends it with what it has. */
+  /** Ends the run with the results so far. */
   stop(): void {
     this.close();
     this.#resolve({
@@ -206,7 +206,7 @@ class PingRun {
     );
     if (this.#next === this.#count) return;
     const nowMs = this.#clock.monotonicMs();
-    // After a machine has slept, what it missed is not made up for.
+    // After the machine has been suspended, missed requests are skipped.
     if (nowMs - this.#dueMs > this.#intervalMs) this.#dueMs = nowMs;
     this.#dueMs += this.#intervalMs;
     this.#cancelNext = this.#clock.after(Math.max(0, this.#dueMs - nowMs), () => this.#sendNext());
@@ -215,7 +215,7 @@ class PingRun {
   #heard(bytes: Uint8Array, source: string, atMs: number): void {
     if (this.#isOver) return;
     const message = decodeIcmp(this.#target.family, bytes);
-    // A raw socket hears what is meant for other programs, too.
+    // A raw socket also receives replies for other programs.
     if (message === undefined || message.identifier !== this.#identifier) return;
     const about = message.kind === 'reply' ? parseIp(source) : message.destination;
     const request = this.#requestOf(message.sequence);
@@ -248,7 +248,7 @@ class PingRun {
     this.#settle(request);
   }
 
-  /** The last request with this number on the wire; undefined: none was sent. */
+  /** The last request with this number on the wire, or undefined if none was sent. */
   #requestOf(sequence: number): number | undefined {
     const last = this.#next - 1;
     const request = last - ((onWire(last) - sequence) & 0xffff);

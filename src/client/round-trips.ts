@@ -1,29 +1,27 @@
 import { Latency, type LatencySummary } from './latency.ts';
 
-/** What became of the requests. */
+/** Totals over all requests. */
 export interface RoundTripSummary {
   readonly sent: number;
-  /** Requests that were answered, each counted once. */
+  /** Requests answered, each counted once. */
   readonly received: number;
   readonly lost: number;
-  /** From 0 to 1; 0 where nothing was sent. */
+  /** From 0 to 1. 0 if nothing was sent. */
   readonly lossRatio: number;
-  /** Answers beyond the first to the same request. */
+  /** Repeated answers to the same request. */
   readonly duplicates: number;
-  /** First answers that came after the answer to a later request. */
+  /** First answers that arrived after the answer to a later request. */
   readonly reordered: number;
-  /** Answers with other bytes than were sent. */
+  /** Answers that differ from what was sent. */
   readonly corrupted: number;
-  /** Undefined where nothing was received. */
+  /** Undefined if nothing was received. */
   readonly times: LatencySummary | undefined;
 }
 
-/**
- * Requests whose answers are told apart; older ones are counted and forgotten, or an endless run would fill the memory.
- */
+/** Requests whose answers can be matched. Older ones are forgotten, or an endless run would exhaust memory. */
 const remembered = 65_536;
 
-/** Keeps account of requests, numbered from 0 one after the other, and of what came back. */
+/** Matches answers to requests, which are numbered from 0, and counts both. */
 export class RoundTrips {
   readonly #sentAtMs = new Map<number, number>();
   readonly #latency = new Latency();
@@ -34,7 +32,7 @@ export class RoundTrips {
   #reordered = 0;
   #corrupted = 0;
 
-  /** `atMs` on the monotonic clock. */
+  /** `atMs` is monotonic time. */
   sent(sequence: number, atMs: number): void {
     this.#sent += 1;
     this.#sentAtMs.set(sequence, atMs);
@@ -42,9 +40,7 @@ export class RoundTrips {
     this.#answered.delete(sequence - remembered);
   }
 
-  /**
-   * Counts an answer whose bytes are right. Returns its round trip; undefined where no such request was sent lately.
-   */
+  /** Counts a correct answer. Returns its round trip, or undefined if no such request was sent recently. */
   received(sequence: number, atMs: number): { readonly rttMs: number; readonly isDuplicate: boolean } | undefined {
     const sentAtMs = this.#sentAtMs.get(sequence);
     if (sentAtMs === undefined) return undefined;
@@ -60,7 +56,7 @@ export class RoundTrips {
     return { rttMs, isDuplicate: false };
   }
 
-  /** Counts an answer whose bytes are wrong: its request counts as lost unless a right one comes, too. */
+  /** Counts a corrupted answer. Its request counts as lost unless a correct answer also arrives. */
   corrupted(): void {
     this.#corrupted += 1;
   }

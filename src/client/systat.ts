@@ -2,9 +2,9 @@ import type { EitherProtocolOptions } from './options.ts';
 import { type Text, textFrom } from './text.ts';
 
 /**
- * Asks for the active users (RFC 866): one a line, or what the server tells instead. `host` is `HOST` or `HOST:PORT`.
- * Nobody may be there: then the text is empty. Over UDP the list may be several datagrams; what is lost on the way is
- * missing without a sign. Throws what every client throws.
+ * Queries the active users (RFC 866), one per line, or whatever else the server reports. `host` is `HOST` or
+ * `HOST:PORT`. The text is empty if no users are logged in. Over UDP the list may span several datagrams, and lost ones
+ * go unnoticed. Throws what every client throws.
  */
 export async function systat(host: string, options: EitherProtocolOptions = {}): Promise<Text> {
   return textFrom(host, 'systat', { ...options, isList: true }, 'allowed');

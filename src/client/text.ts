@@ -3,19 +3,16 @@ import type { Endpoint, Received } from './dial/connection.ts';
 import { SmallservdError } from '../errors.ts';
 import { type FetchOptions, fetchFrom } from './fetch.ts';
 
-/** What a service that sends text has to say. */
+/** The answer of a text service. */
 export interface Text {
-  /** As the server put it, each byte a character (ISO 8859-1), without the last line end. */
+  /** The server's text, each byte as a character (ISO 8859-1), without the last line end. */
   readonly text: string;
-  /** `limit`: there is more than 64 KiB. `timeout`: neither more nor an end came in time. Both: the text may be cut. */
+  /** `limit`: more than 64 KiB. `timeout`: no more data and no end in time. The text may be cut in both cases. */
   readonly end: Received['end'];
   readonly peer: Endpoint;
 }
 
-/**
- * Asks a service for its text. Throws `ANSWER_WRONG` for an empty one unless that is allowed, and what every client
- * throws.
- */
+/** Queries a text service. Throws `ANSWER_WRONG` for an empty answer unless allowed, and what every client throws. */
 export async function textFrom(
   host: string,
   service: string,

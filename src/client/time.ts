@@ -5,30 +5,30 @@ import { fetchFrom } from './fetch.ts';
 import type { EitherProtocolOptions } from './options.ts';
 
 export interface Time {
-  /** The server's time, in the era nearest the own clock. */
+  /** The server's time, in the era nearest to the local clock. */
   readonly time: Date;
   /**
-   * The server's clock less the own one at half the round trip, both in whole seconds, as RFC 868 has no smaller unit:
-   * the true offset is less than a second away.
+   * The server's clock minus the local clock at half the round trip, in whole seconds, the resolution of RFC 868. The
+   * true offset is less than a second away.
    */
   readonly offsetSeconds: number;
-  /** Milliseconds from the request, over TCP from the connection, to the first bytes. */
+  /** Milliseconds from the request, or over TCP from the connection, to the first bytes. */
   readonly rttMs: number;
   /**
-   * The bytes of the answer, of which the first four count: 4, or 8 of GNU inetd on 64-bit machines. Whoever sends
-   * another number does not speak the protocol, and `time` may mean nothing.
+   * Bytes of the answer, of which only the first four count: 4, or 8 from GNU inetd on 64-bit machines. With any other
+   * length, the server does not speak the protocol and `time` may be meaningless.
    */
   readonly length: number;
   readonly peer: Endpoint;
 }
 
-/** From 1900, where RFC 868 starts counting, to 1970. */
+/** Seconds from 1900, the epoch of RFC 868, to 1970. */
 const secondsTo1970 = 2_208_988_800;
 const eraSeconds = 2 ** 32;
 
 /**
- * Asks for the time (RFC 868). `host` is `HOST` or `HOST:PORT`. Throws `ANSWER_WRONG` for fewer than four bytes, and
- * what every client throws; a server that does not know the time is silent over UDP: `NO_ANSWER`.
+ * Queries the time (RFC 868). `host` is `HOST` or `HOST:PORT`. Throws `ANSWER_WRONG` for fewer than four bytes, and
+ * what every client throws. A UDP server that does not know the time stays silent, which is `NO_ANSWER`.
  */
 export async function time(host: string, options: EitherProtocolOptions = {}): Promise<Time> {
   const { bytes, peer, answeredAt, rttMs } = await fetchFrom(host, 'time', options);
@@ -50,10 +50,7 @@ export async function time(host: string, options: EitherProtocolOptions = {}): P
   };
 }
 
-/**
- * The seconds since 1970 nearest to `nearSeconds` that a word of RFC 868 can mean: it wraps every 2^32 seconds, next in
- * 2036.
- */
+/** The seconds since 1970 nearest to `nearSeconds` for a word of RFC 868, which wraps every 2^32 s, next in 2036. */
 export function secondsOfWord(word: number, nearSeconds: number): number {
   const firstEra = word - secondsTo1970;
   return firstEra + eraSeconds * Math.round((nearSeconds - firstEra) / eraSeconds);

@@ -1,16 +1,16 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 
-/** How much went over, and how fast. */
+/** Size and rate of a transfer. */
 export interface Transfer {
   readonly bytes: number;
-  /** Milliseconds from the connection, or the first datagram that nobody refused, on. */
+  /** Milliseconds since the connection, or since the first datagram that was not refused. */
   readonly elapsedMs: number;
-  /** 0 where no time has passed. */
+  /** 0 if no time has passed. */
   readonly bytesPerSecond: number;
 }
 
 export interface ProgressOptions {
-  /** Is told the figures so far, five times a second. */
+  /** Called five times a second with the figures so far. */
   readonly onProgress?: ((transfer: Transfer) => void) | undefined;
 }
 
@@ -20,7 +20,7 @@ export function transferOf(bytes: number, elapsedMs: number): Transfer {
   return { bytes, elapsedMs, bytesPerSecond: elapsedMs > 0 ? (bytes / elapsedMs) * 1000 : 0 };
 }
 
-/** Counts bytes, and the time from its creation on. */
+/** Counts bytes and the time since its creation. */
 export class Meter {
   bytes = 0;
   readonly #clock: Clock;
@@ -31,7 +31,7 @@ export class Meter {
     this.#beganMs = clock.monotonicMs();
   }
 
-  /** Forgets the time so far. */
+  /** Restarts the clock. */
   begin(): void {
     this.#beganMs = this.#clock.monotonicMs();
   }

@@ -1,17 +1,17 @@
-/** Ends what it was returned for; calling it twice is harmless. */
+/** Stops what returned it. Repeated calls are harmless. */
 export type Cancel = () => void;
 
-/** Time, as the transports and the supervisor see it. Tests put their own in its place. */
+/** Time for the transports and the supervisor. Tests substitute their own. */
 export interface Clock {
-  /** Milliseconds on the monotonic clock: limits and deadlines. */
+  /** Monotonic milliseconds, for limits and deadlines. */
   monotonicMs(): number;
-  /** The wall clock: payloads and log lines. */
+  /** The wall clock, for payloads and log lines. */
   now(): Date;
   after(ms: number, task: () => void): Cancel;
   every(ms: number, task: () => void): Cancel;
 }
 
-/** The machine's clocks and Node's timers. Its timers do not keep the process alive: open sockets do. */
+/** The system clocks and Node's timers. The timers do not keep the process alive, but open sockets do. */
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   now: () => new Date(),

@@ -1,14 +1,14 @@
 const dayMs = 86_400_000;
 
-/** The Modified Julian Date of a UTC date (month 1 to 12): whole days since 1858-11-17. */
+/** The Modified Julian Date of a UTC date (month 1 to 12): days since 1858-11-17. */
 export function modifiedJulianDate(year: number, month: number, day: number): number {
   return Math.floor(Date.UTC(year, month - 1, day) / dayMs) + 40_587;
 }
 
 /**
- * The daylight-saving code of NIST's daytime service for a UTC date (month 1 to 12): 0 while the United States keep
- * standard time, 50 while they keep daylight time. From the first of the month of a change until its day it counts the
- * days down, and that day counts as 1: to 51 on the second Sunday of March, to 1 on the first Sunday of November.
+ * The daylight-saving code of NIST's daytime service for a UTC date (month 1 to 12): 0 during US standard time, 50
+ * during US daylight time. From the first of a month with a change, it counts down the days until then: to 51 on the
+ * second Sunday of March, and to 1 on the first Sunday of November.
  */
 export function usDaylightCode(year: number, month: number, day: number): number {
   if (month === 3) {

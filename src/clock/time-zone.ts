@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type LocalTimeType, parsePosixZone, posixTypeAt } from './posix-zone.ts';
 import { parseTzif, typeAt, type ZoneHistory } from './tzif.ts';
 
-/** An instant as the clocks of a zone show it. */
+/** An instant in local time. */
 export interface LocalTime {
   readonly year: number;
   /** 1 to 12. */
@@ -17,18 +17,18 @@ export interface LocalTime {
   readonly weekday: number;
   /** Positive east of Greenwich. */
   readonly offsetSeconds: number;
-  /** What `date +%Z` prints, such as `CEST`; without the system's zone files the offset, such as `+0200`, or `UTC`. */
+  /** As printed by `date +%Z`, such as `CEST`. Without the system's zone files, an offset such as `+0200`, or `UTC`. */
   readonly abbreviation: string;
 }
 
 export interface TimeZone {
-  /** Such as `Europe/Paris`, or the rule that TZ holds. */
+  /** A name such as `Europe/Paris`, or the rule in TZ. */
   readonly name: string;
-  /** `epochMs` is in milliseconds since 1970. */
+  /** `epochMs` is milliseconds since 1970. */
   at(epochMs: number): LocalTime;
 }
 
-/** Where the system keeps its TZif files. */
+/** Where to find the system's TZif files. */
 export interface ZoneFiles {
   readonly directory: string;
   readonly localtime: string;
@@ -36,20 +36,20 @@ export interface ZoneFiles {
 
 const systemZoneFiles: ZoneFiles = { directory: '/usr/share/zoneinfo', localtime: '/etc/localtime' };
 
-/** Whether `name` is a zone of the IANA database, such as `Europe/Paris` or `UTC`. */
+/** Whether `name` is an IANA time zone, such as `Europe/Paris` or `UTC`. */
 export function isTimeZone(name: string): boolean {
-  // No dot can pass: no name leads out of the directory of zone files.
+  // Dots are not allowed, so no name can leave the directory of zone files.
   return /^[A-Za-z][\w+-]*(\/[\w+-]+)*$/.test(name) && intlName(name) !== undefined;
 }
 
 /**
- * Loads a zone by its name; `null` is the machine's zone: that of the environment variable TZ, else of /etc/localtime.
- * Throws `RangeError` where `isTimeZone(name)` is false. Missing or damaged zone files are no error.
+ * Loads a zone by name, or the machine's zone if `name` is null: from the environment variable TZ, otherwise from
+ * /etc/localtime. Throws `RangeError` if `isTimeZone(name)` is false. Missing or damaged zone files are not an error.
  */
 export function loadTimeZone(name: string | null, files: ZoneFiles = systemZoneFiles): TimeZone {
   if (name === null) return loadMachineZone(files);
   if (!isTimeZone(name)) throw new RangeError(`${JSON.stringify(name)} is not a time zone`);
-  // The name as given comes first: Intl's own name for GMT is UTC, which is another abbreviation.
+  // Try the name as given first: Intl renames GMT to UTC, which has another abbreviation.
   const history =
     readHistory(join(files.directory, name)) ?? readHistory(join(files.directory, intlName(name) ?? name));
   return history === undefined ? zoneOfIntl(name) : zoneOfHistory(name, history);
@@ -59,7 +59,7 @@ function loadMachineZone(files: ZoneFiles): TimeZone {
   const wanted = process.env['TZ']?.replace(/^:/, '');
   if (wanted !== undefined && isTimeZone(wanted)) return loadTimeZone(wanted, files);
 
-  // TZ may also hold a rule such as JST-9, of which Intl knows nothing.
+  // TZ may also contain a rule such as JST-9, which Intl does not know.
   const rule = wanted === undefined ? undefined : parsePosixZone(wanted);
   if (wanted !== undefined && rule !== undefined) return createTimeZone(wanted, (ms) => posixTypeAt(rule, ms / 1000));
 
@@ -100,7 +100,7 @@ function toLocalTime(epochMs: number, { offsetSeconds, abbreviation }: LocalTime
   };
 }
 
-/** An offset as `+HHMM`, or with the separator as `+HH:MM`; seconds are left out, as `date` does. */
+/** Formats an offset as `+HHMM`, or with the separator as `+HH:MM`. Seconds are dropped, as in `date`. */
 export function formatOffset(offsetSeconds: number, separator = ''): string {
   const minutes = Math.trunc(offsetSeconds / 60);
   const size = Math.abs(minutes);
@@ -111,7 +111,7 @@ function twoDigits(value: number): string {
   return String(value).padStart(2, '0');
 }
 
-/** The name that Intl gives a zone; undefined for what it does not know. */
+/** Intl's name for a zone, or undefined if it is unknown. */
 function intlName(name: string): string | undefined {
   try {
     return new Intl.DateTimeFormat('en-US', { timeZone: name }).resolvedOptions().timeZone;
@@ -120,7 +120,7 @@ function intlName(name: string): string | undefined {
   }
 }
 
-/** The offset in seconds, which Intl writes as `GMT`, `GMT+09:00` or `GMT-00:44:30`. */
+/** The offset in seconds, parsed from Intl's `GMT`, `GMT+09:00` or `GMT-00:44:30`. */
 function intlOffset(format: Intl.DateTimeFormat, epochMs: number): number {
   const [, sign, hours, minutes, seconds] = /GMT([+-])(\d\d):(\d\d)(?::(\d\d))?/.exec(format.format(epochMs)) ?? [];
   if (sign === undefined) return 0;

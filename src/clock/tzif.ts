@@ -1,12 +1,12 @@
 import { type LocalTimeType, type PosixZone, parsePosixZone, posixTypeAt } from './posix-zone.ts';
 
-/** What a TZif file says about one zone. */
+/** Contents of a TZif file. */
 export interface ZoneHistory {
   /** The type before the first transition. */
   readonly initial: LocalTimeType;
-  /** In ascending order; `at` in seconds since 1970, `type` is what holds from then on. */
+  /** In ascending order. `type` applies from `at`, in seconds since 1970. */
   readonly transitions: readonly { readonly at: number; readonly type: LocalTimeType }[];
-  /** What holds after the last transition, or always where there is none; the last type where this is undefined. */
+  /** The rule after the last transition, or always if there are none. If undefined, the last type stays in effect. */
   readonly future: PosixZone | undefined;
 }
 
@@ -24,8 +24,8 @@ const headerBytes = 44;
 const abbreviationPattern = /^[A-Za-z0-9+-]+$/;
 
 /**
- * Reads a TZif file of any version (RFC 8536). Never throws: `undefined` for bytes that are not a sound TZif file, and
- * for a file that counts leap seconds, whose seconds are not those of the wall clock.
+ * Parses a TZif file of any version (RFC 8536). Never throws. Returns undefined for a malformed file, and for one that
+ * counts leap seconds, which does not match the wall clock.
  */
 export function parseTzif(bytes: Uint8Array): ZoneHistory | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -44,7 +44,7 @@ export function parseTzif(bytes: Uint8Array): ZoneHistory | undefined {
   return readBlock(view, secondStart + headerBytes, second, 8, future);
 }
 
-/** The type that holds at an instant in seconds since 1970. */
+/** The type in effect at an instant in seconds since 1970. */
 export function typeAt({ transitions, initial, future }: ZoneHistory, seconds: number): LocalTimeType {
   let low = 0;
   let high = transitions.length;

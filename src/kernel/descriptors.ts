@@ -6,18 +6,16 @@ const F_SETFD = 2;
 const F_DUPFD_CLOEXEC = 1030;
 const FD_CLOEXEC = 1;
 
-/**
- * Another descriptor for what `descriptor` stands for, which programs that are started do not inherit. Undefined where
- * the system does not give one.
- */
+/** Duplicates a descriptor with close-on-exec set. Returns undefined if the system refuses. */
 export function duplicate(descriptor: number): number | undefined {
   const copy = libc?.fcntl(descriptor, F_DUPFD_CLOEXEC, 0) ?? -1;
   return copy < 0 ? undefined : copy;
 }
 
 /**
- * From now on no program that this process starts inherits a descriptor but those it is given: whoever started this one
- * may have left files of root's open. The standard ones stay as they are. Without koffi, or /proc, so do all.
+ * Sets close-on-exec on all descriptors, so that child processes inherit only those passed explicitly: whoever started
+ * this process may have left root's files open. The standard descriptors stay as they are. Does nothing without koffi
+ * or /proc.
  */
 export function keepDescriptors(): void {
   if (libc === undefined) return;

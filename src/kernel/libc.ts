@@ -1,29 +1,27 @@
 /**
- * The one file that calls libc, through koffi (https://koffi.dev). A wrong signature here is a segmentation fault, so
- * each function is declared once, with the man page that it follows, and `test/kernel` calls each of them.
+ * The only file that calls libc, through koffi (https://koffi.dev). A wrong signature here means a segmentation fault,
+ * so each function is declared once, with its man page, and `test/kernel` calls each of them.
  */
 
-/** The functions of libc that are used. A result of -1 is an error, whose number `errno` tells. */
+/** The libc functions in use. A result of -1 is an error, with its number in `errno`. */
 export interface Libc {
-  /** prctl(2). The arguments that an operation does not use must be 0. */
+  /** prctl(2). Unused arguments must be 0. */
   prctl(operation: number, second: number, third: number, fourth: number, fifth: number): number;
-  /** getsockopt(2). `length` holds the size of `value` in bytes, and afterwards how much of it was filled. */
+  /** getsockopt(2). `length` holds the size of `value` in bytes, and on return the number of bytes filled. */
   getsockopt(descriptor: number, level: number, name: number, value: Uint8Array, length: Uint32Array): number;
-  /** fcntl(2), for operations whose argument is an int. */
+  /** fcntl(2), for operations with an int argument. */
   fcntl(descriptor: number, operation: number, argument: number): number;
-  /** ioctl(2), for operations that take no argument: it must be 0. */
+  /** ioctl(2), for operations without an argument, which must be 0. */
   ioctl(descriptor: number, operation: number, argument: number): number;
-  /** syscall(2), for what libc has no function for; the arguments that are left out are 0. */
+  /** syscall(2), for system calls without a libc function. Missing arguments are 0. */
   syscall(number: number, first: number, second: number): number;
-  /** _exit(2). It does not return. */
+  /** _exit(2). Does not return. */
   _exit(status: number): void;
-  /** Of the call just before. */
+  /** The error of the preceding call. */
   errno(): number;
 }
 
-/**
- * Undefined where there is no koffi for this machine, or no 64-bit Linux: the structures are laid out for nothing else.
- */
+/** Undefined without koffi for this machine, and except on 64-bit Linux, for which the structures are laid out. */
 export const libc: Libc | undefined = await load();
 
 async function load(): Promise<Libc | undefined> {
@@ -36,7 +34,7 @@ async function load(): Promise<Libc | undefined> {
     return {
       prctl: library.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
       getsockopt: library.func('int getsockopt(int, int, int, _Out_ void *, _Inout_ uint32_t *)'),
-      // Of its variable arguments there is one, which Linux passes as it passes any other.
+      // Variadic, but with a single argument, which Linux passes like any other.
       fcntl: library.func('int fcntl(int, int, int)'),
       ioctl: library.func('int ioctl(int, unsigned long, long)'),
       syscall: library.func('long syscall(long, long, long)'),

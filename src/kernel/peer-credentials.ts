@@ -1,8 +1,8 @@
 import { libc } from './libc.ts';
 
-/** Who opened the other end of a connected UNIX socket. */
+/** The process at the other end of a connected UNIX socket. */
 export interface PeerCredentials {
-  /** 0: it is not known in this process' namespace, see pid_namespaces(7). */
+  /** 0 if it is unknown in this process's namespace, see pid_namespaces(7). */
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
@@ -10,27 +10,23 @@ export interface PeerCredentials {
 
 const SOL_SOCKET = 1;
 const nobody = 0xffffffff;
-/** asm-generic/socket.h, and powerpc's own. */
+/** asm-generic/socket.h, and powerpc's own header. */
 const SO_PEERCRED = process.arch === 'ppc64' ? 21 : 17;
 
-/**
- * `struct ucred`: pid, uid and gid, 32 bits each. Both live as long as the program, so the kernel never writes into
- * memory that is gone.
- */
+/** `struct ucred`: pid, uid and gid, 32 bits each. Both buffers are permanent, because the kernel writes to them. */
 const credentials = new Uint32Array(new ArrayBuffer(12));
 const bytes = new Uint8Array(credentials.buffer);
 const length = new Uint32Array(1);
 
 /**
- * The credentials of a UNIX client, as the kernel noted them when it connected; undefined where the system does not
- * tell, and for a socket of another kind. unix(7), SO_PEERCRED
+ * The credentials of a UNIX client, recorded by the kernel at connect. Undefined if the system does not report them,
+ * and for other kinds of socket. See SO_PEERCRED in unix(7).
  */
 export function readPeerCredentials(descriptor: number): PeerCredentials | undefined {
   length[0] = bytes.length;
   if (libc?.getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, bytes, length) !== 0 || length[0] !== bytes.length)
     return undefined;
   const [pid = 0, uid = 0, gid = 0] = credentials;
-  // The kernel has nobody's credentials for a socket that is not a UNIX one: pid 0, and -1 for both ids. The pid alone
-  // is 0 for a client in another container, which has no id here.
+  // A socket of another kind gives pid 0 and both ids -1. Check the uid: a client in another container also has pid 0.
   return uid === nobody ? undefined : { pid, uid, gid };
 }

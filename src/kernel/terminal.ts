@@ -1,13 +1,13 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { libc } from './libc.ts';
 
-// asm-generic/ioctls.h, and the same on powerpc.
+// asm-generic/ioctls.h, identical on powerpc.
 const TIOCNOTTY = 0x5422;
 
 /**
- * Gives up the terminal that this process was started from, for good, and for all that it starts: none of them opens it
- * as /dev/tty any more, or types into it. Signals of its keys still come, but not if the session is this process' own.
- * Where there is no terminal, nothing happens. ioctl_tty(2)
+ * Permanently gives up the controlling terminal, also for child processes: none of them can open /dev/tty or type into
+ * it. Signals from its keys still arrive, unless this process leads the session. Does nothing without a terminal. See
+ * ioctl_tty(2).
  */
 export function leaveTerminal(): void {
   const terminal = openTerminal();

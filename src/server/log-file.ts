@@ -132,7 +132,7 @@ async function resolveFolder(path: string, trusted: Trusted): Promise<{ folder: 
     const next = join(folder, part);
     isOwners ||= trusted.isOwners(stats);
     const found = await lstatExact(next).catch(missing);
-    if (found === undefined) throw new Error(`there is no folder ${next}`);
+    if (found === undefined) throw new Error(`no folder ${next}`);
     if (found.isSymbolicLink()) {
       trusted.assertOwner(`the symbolic link ${next}`, found);
       isOwners ||= trusted.isOwners(found);

@@ -6,10 +6,10 @@ const lineLength = 72;
 const maxDatagram = 512;
 
 const pattern = createPattern();
-/** Nine periods: whole ones follow each other without a seam, and a larger block saves turns of the event loop. */
+/** Nine periods. Complete periods join seamlessly, and a larger block saves turns of the event loop. */
 const block = Buffer.alloc(9 * pattern.length, pattern);
 
-/** RFC 864: a pattern of the printable characters, over TCP without end, over UDP 0 to 512 bytes of it. */
+/** RFC 864: a pattern of the printable characters, endless over TCP, 0 to 512 bytes over UDP. */
 export const chargen: ServiceModule = {
   name: 'chargen',
   summary: 'sends a pattern of the printable characters without end',
@@ -34,7 +34,7 @@ export const chargen: ServiceModule = {
   }),
 };
 
-/** The 95 lines after which the pattern repeats: 7,030 bytes. */
+/** The 95 lines after which the pattern repeats, 7,030 bytes. */
 function createPattern(): Buffer {
   const lines = Array.from({ length: ringLength }, (_line, line) => {
     const codes = Array.from(

@@ -6,11 +6,11 @@ export type DaytimeFormat = 'rfc867' | 'smtp' | 'ctime' | 'unix' | 'iso8601' | '
 
 export type DaytimeOptions = {
   readonly format: DaytimeFormat;
-  /** Null: the machine's. */
+  /** Null for the machine's zone. */
   readonly zone: string | null;
 };
 
-/** RFC 867: the date and the time on one line. */
+/** RFC 867: date and time on one line. */
 export const daytime: ServiceModule<DaytimeOptions> = {
   name: 'daytime',
   summary: 'sends the date and time as a line of text',
@@ -38,7 +38,7 @@ export const daytime: ServiceModule<DaytimeOptions> = {
       const nowMs = context.now().getTime();
       const second = Math.floor(nowMs / 1000);
       if (second !== cachedSecond) {
-        // A new buffer each second: a transport may still hold the last one.
+        // A new buffer each second, because a transport may still hold the last one.
         cachedLine = Buffer.from(`${write(zone.at(nowMs), context.clockIsSet())}\r\n`, 'latin1');
         cachedSecond = second;
       }

@@ -1,6 +1,6 @@
 import type { ServiceModule } from '../service.ts';
 
-/** RFC 863: reads and throws away, and never answers. */
+/** RFC 863: reads and discards everything, and never answers. */
 export const discard: ServiceModule = {
   name: 'discard',
   summary: 'throws away what it receives',

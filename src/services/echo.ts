@@ -1,6 +1,6 @@
 import type { ServiceModule } from '../service.ts';
 
-/** RFC 862: every byte comes back, in order; a datagram comes back whole. */
+/** RFC 862: returns every byte in order, and every datagram unchanged. */
 export const echo: ServiceModule = {
   name: 'echo',
   summary: 'sends back what it receives',

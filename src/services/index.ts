@@ -7,13 +7,13 @@ import { qotd } from './qotd.ts';
 import { systat } from './systat.ts';
 import { time } from './time.ts';
 
-/** A kind of service whose options are known only at run time: its own schema has checked them before `create`. */
+/** A service module whose options are known only at run time, validated by its own schema before `create`. */
 export type AnyServiceModule = ServiceModule<Readonly<Record<string, unknown>>>;
 
-/** The built-in services, in the order in which people see them. */
+/** The built-in services, in display order. */
 export const services: readonly AnyServiceModule[] = [echo, discard, chargen, qotd, systat, daytime, time];
 
-/** The built-in service of that name. */
+/** Finds a built-in service by name. */
 export function findService(name: string): AnyServiceModule | undefined {
   return services.find((service) => service.name === name);
 }

@@ -3,14 +3,14 @@ import { ConfigError, type ServiceModule } from '../service.ts';
 import { builtInQuotations, parseQuotations } from './quotations.ts';
 
 export type QotdOptions = {
-  /** Null: the built-in list. */
+  /** Null for the built-in list. */
   readonly file: string | null;
   readonly choice: 'random' | 'daily';
 };
 
 const dayMs = 86_400_000;
 
-/** More than all that fortune has. It is parsed in one piece, while the process does nothing else. */
+/** More than all of fortune. The file is parsed in one go, which blocks the process. */
 const maxFileBytes = 4 * 2 ** 20;
 
 /** RFC 865: one quotation of fewer than 512 characters. */
@@ -55,7 +55,7 @@ export const qotd: ServiceModule<QotdOptions> = {
   },
 };
 
-/** How many of the quotations, which are sorted by length, have at most `limit` bytes. */
+/** How many quotations have at most `limit` bytes. They are sorted by length. */
 function countFitting(byLength: readonly Uint8Array[], limit: number): number {
   let low = 0;
   let high = byLength.length;

@@ -1,15 +1,15 @@
 import { ConfigError } from '../service.ts';
 
-/** RFC 865: fewer than 512 characters, line ends included. */
+/** RFC 865: fewer than 512 characters, including line ends. */
 const maxLength = 511;
 
-/** Each takes some hundred bytes of memory in every process. */
+/** Each takes about a hundred bytes of memory in every process. */
 const maxQuotations = 100_000;
 
 /**
- * Reads a file of quotations, given as latin1 text so that a character is a byte: one a line, or, where any line is
- * exactly `%`, separated by such lines as fortune does. Empty lines are left out. Each quotation becomes the bytes of
- * its answer, with CR LF after every line. Throws `ConfigError` with file and line.
+ * Parses a file of quotations, given as latin1 text so that a character is a byte. There is one per line or, if any
+ * line is exactly `%`, they are separated by such lines as in fortune files. Empty lines are dropped. Each quotation
+ * becomes the bytes of its answer, with CR LF after every line. Throws `ConfigError` with file and line.
  */
 export function parseQuotations(text: string, file: string): readonly Uint8Array[] {
   const lines = text.split(/\r\n|\r|\n/);
@@ -51,7 +51,7 @@ export function parseQuotations(text: string, file: string): readonly Uint8Array
   return quotations;
 }
 
-/** What is quoted where no file is configured; the authors died long ago. */
+/** Used if no file is configured. The authors died long ago. */
 export const builtInQuotations = parseQuotations(
   `The unexamined life is not worth living. -- Socrates
 I think, therefore I am. -- Rene Descartes

@@ -3,13 +3,13 @@ import { listUsers } from './who.ts';
 
 export type SystatOptions = {
   readonly show: 'count' | 'users' | 'text';
-  /** Required where `text` is shown. */
+  /** Required with `show: text`. */
   readonly text: string | null;
 };
 
 const maxDatagram = 512;
 
-/** RFC 866: the active users, or what the administrator shows instead. */
+/** RFC 866: the active users, or a text of the administrator. */
 export const systat: ServiceModule<SystatOptions> = {
   name: 'systat',
   summary: 'sends the number or the names of the users who are logged in',
@@ -27,7 +27,7 @@ export const systat: ServiceModule<SystatOptions> = {
   create: (options, context) => createSystat(options, context, listUsers),
 };
 
-/** The service; `list` gives the login names, and runs in the background only. */
+/** Creates the service. `list` returns the login names and is called only in the background. */
 export function createSystat(
   options: SystatOptions,
   context: ServiceContext,
@@ -60,8 +60,8 @@ export function createSystat(
 }
 
 /**
- * Cuts an answer, which is made of `lines`, into datagrams of at most `limit` bytes, between lines; a line that is
- * longer ends it. An empty answer is one empty datagram; undefined where nothing fits.
+ * Splits an answer made of `lines` into datagrams of at most `limit` bytes, at line boundaries. Stops before a line
+ * that does not fit. An empty answer is one empty datagram. Returns undefined if nothing fits.
  */
 export function packLines(answer: Uint8Array, lines: readonly string[], limit: number): Uint8Array[] | undefined {
   const datagrams: Uint8Array[] = [];

@@ -1,9 +1,9 @@
 import type { ServiceModule } from '../service.ts';
 
-/** From 1900, where RFC 868 starts counting, to 1970. */
+/** Seconds from 1900, the epoch of RFC 868, to 1970. */
 const secondsTo1970 = 2_208_988_800;
 
-/** RFC 868: the seconds since 1900 in four bytes, modulo 2^32; silence while the clock is not set. */
+/** RFC 868: seconds since 1900 in four bytes, modulo 2^32. Silent while the clock is not set. */
 export const time: ServiceModule = {
   name: 'time',
   summary: 'sends the time as four bytes',
@@ -18,7 +18,7 @@ export const time: ServiceModule = {
       if (!context.clockIsSet()) return undefined;
       const second = Math.floor(context.now().getTime() / 1000);
       if (second !== cachedSecond) {
-        // A new buffer each second: a transport may still hold the last one.
+        // A new buffer each second, because a transport may still hold the last one.
         cachedWord = Buffer.alloc(4);
         cachedWord.writeUInt32BE((second + secondsTo1970) >>> 0);
         cachedSecond = second;

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-/** The login names of the users who are logged in, as the command `who` lists them. */
+/** The login names of logged-in users, as listed by `who`. */
 export async function listUsers(): Promise<readonly string[]> {
   const { stdout } = await promisify(execFile)('who', [], {
-    env: { ...process.env, LC_ALL: 'C' },
+    // Processes of the same user can read this, so pass on nothing else from the daemon's environment.
+    env: { PATH: process.env['PATH'], TZ: process.env['TZ'], LC_ALL: 'C' },
     timeout: 4000,
     killSignal: 'SIGKILL',
     maxBuffer: 256 * 1024,
@@ -12,7 +13,7 @@ export async function listUsers(): Promise<readonly string[]> {
   return loginNames(stdout);
 }
 
-/** The login names in what `who` prints: each once, sorted; names of other than printable ASCII are left out. */
+/** The distinct login names in the output of `who`, sorted. Names outside printable ASCII are dropped. */
 export function loginNames(output: string): readonly string[] {
   const names = output.split('\n').map((line) => line.split(' ', 1)[0] ?? '');
   return [...new Set(names)].filter((name) => /^[!-~]+$/.test(name)).toSorted();

@@ -1,8 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { DaemonProcess, runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
+import { DaemonProcess, root, runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
 
 const config = {
   workers: 3,
@@ -54,6 +54,41 @@ describe('check', () => {
     });
   });
 
+  it('prints what differs from the defaults, which is itself a config and means the same', async () => {
+    const file = writeConfig(config);
+    const brief = await runToEnd(['check', '--brief', '--json', '--config', file]);
+    expect(brief).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(brief.stdout)).toEqual(config);
+    const inFull = await runToEnd(['check', '--json', '--config', writeConfig(JSON.parse(brief.stdout) as object)]);
+    expect(inFull.stdout).toBe((await runToEnd(['check', '--json', '--config', file])).stdout);
+    const { stdout } = await runToEnd(['check', '--brief', '--config', file]);
+    expect(stdout).toMatch(/^# .* is valid\. What differs from the defaults:\n/);
+    expect(parse(stdout)).toEqual(config);
+  });
+
+  it('prints the JSON Schema, whatever the config', async () => {
+    const { code, stdout } = await runToEnd(['check', '--schema', '--config', '/nonexistent']);
+    expect(code).toBe(0);
+    expect(stdout).toBe(readFileSync(join(root, 'config/smallservd.schema.json'), 'utf8'));
+  });
+
+  it('prints what is wrong as JSON, too', async () => {
+    const file = writeConfig('workers: many\nservices: { echo: { listen: tcp://localhost:0 } }\n');
+    const { code, stdout, stderr } = await runToEnd(['check', '--json', '--config', file, '--set', 'log.level=loud']);
+    expect([code, stderr]).toEqual([78, '']);
+    expect(JSON.parse(stdout)).toEqual({
+      problems: [
+        { where: `${file}:1:10`, path: 'workers', message: '"many" is not auto or a whole number from 0 to 256' },
+        {
+          where: '--set log.level',
+          path: 'log.level',
+          message: '"loud" is not one of debug, info, warn, error, silent',
+        },
+      ],
+      unreported: 0,
+    });
+  });
+
   it('says of a wrong config what run says', async () => {
     const file = writeConfig(
       'workers: many\nservices:\n  echo: { listen: [tcp://localhost:http/80], idleTimeout: 10 }\n',
@@ -77,4 +112,49 @@ it.each(['--help', 'check', 'services', 'check --json'])('%s ends quietly where 
   command.hangUp();
   expect(await command.ended()).toBe(0);
   expect(command.stderr).toBe('');
+});
+
+/** The services of the config that the environment names. */
+async function namedBy(variable: string, ...args: readonly string[]): Promise<readonly string[]> {
+  const env = { SMALLSERVD_CONFIG: variable };
+  const { stdout } = await runToEnd(['check', '--brief', '--json', ...args], { env });
+  return Object.keys((JSON.parse(stdout) as typeof config).services);
+}
+
+describe('a config from elsewhere', () => {
+  const yaml = 'services: { echo: { listen: "tcp://127.0.0.1:0" } }\n';
+  const fromInput = (): readonly [string, ...string[]] => [
+    'sh',
+    '-c',
+    'exec "$@" < "$0"',
+    writeConfig(yaml),
+    process.execPath,
+    join(root, 'dist/smallservd.js'),
+  ];
+
+  it('may come from standard input', async () => {
+    const { code, stdout, stderr } = await runToEnd(['check', '--brief', '--json', '--config', '-'], {
+      command: fromInput(),
+    });
+    expect([code, stderr]).toEqual([0, '']);
+    expect(JSON.parse(stdout)).toEqual({ services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
+  });
+
+  it('may be named by the environment; --config goes before it, and empty is not set', async () => {
+    const named = writeConfig(yaml.replace('echo', 'time'));
+    expect(await namedBy(named)).toEqual(['time']);
+    expect(await namedBy(named, '--config', writeConfig(yaml))).toEqual(['echo']);
+    expect(await namedBy('')).toHaveLength(7);
+  });
+
+  it('is served by run, too, and is not read again', async () => {
+    const daemon = DaemonProcess.spawn(['run', '--config', '-', '--set', 'workers=1'], { command: fromInput() });
+    expect(await daemon.line('starting')).toMatchObject({ config: 'standard input' });
+    await daemon.line('ready');
+    daemon.signal('SIGHUP');
+    expect(await daemon.line('reload failed, keeping the running config')).toMatchObject({
+      errors: ['a config from standard input cannot be read again: start with a file to reload it'],
+    });
+    expect(await daemon.stop()).toBe(0);
+  });
 });

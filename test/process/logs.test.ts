@@ -133,7 +133,7 @@ describe('log.file', () => {
     mkdirSync(join(folder, 'is-a-folder'));
     for (const [name, message] of [
       ['is-a-folder', 'it is a directory'],
-      ['missing/smallservd.log', `there is no folder ${folder}/missing`],
+      ['missing/smallservd.log', `no folder ${folder}/missing`],
     ] as const) {
       const file = join(folder, name);
       const { code, stdout, stderr } = await runToEnd(['--config', writeConfig({ log: { file }, services: { echo } })]);

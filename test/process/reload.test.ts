@@ -370,7 +370,7 @@ describe('SIGHUP at another time', () => {
     expect(said).toEqual(['ready', 'reloading', 'config reloaded']);
   });
 
-  it('while the daemon stops: it says that nothing has changed', async () => {
+  it('while the daemon stops: it says that the running config stays', async () => {
     const config = { workers: 2, shutdown: { grace: '60s' }, services: { echo: await echoSomewhere() } };
     const { daemon } = await Reloadable.serve(config);
     const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
@@ -414,7 +414,7 @@ describe('smallservd reload', () => {
     expect(diff).toMatchObject({ code: 0, stdout: '~ services.echo.idleTimeout: "5m" → "60s"\n', stderr: '' });
     const good = await runToEnd(['reload', '--config', file]);
     expect(good).toMatchObject({ code: 0, stderr: '' });
-    expect(good.stdout).toMatch(/^\S+smallservd\.yaml is in use \([0-9a-f]{12}\), after \d+ ms\n$/);
+    expect(good.stdout).toMatch(/^reloaded \S+smallservd\.yaml \([0-9a-f]{12}\) in \d+ ms\n$/);
     expect(await runToEnd(['check', '--diff', '--config', file])).toMatchObject({
       code: 0,
       stdout: 'a reload would change nothing\n',
@@ -424,7 +424,7 @@ describe('smallservd reload', () => {
     const bad = await runToEnd(['reload', '--admin', `tcp://127.0.0.1:${admin}`]);
     expect(bad).toMatchObject({ code: 78, stdout: '' });
     expect(bad.stderr).toMatch(
-      /^smallservd: nothing has changed:\nsmallservd: \S+smallservd\.yaml:1:\d+ services\.echo\.idleTimeout: "soon" is not a duration.*\n$/,
+      /^smallservd: reload failed, the running config stays in use:\nsmallservd: \S+smallservd\.yaml:1:\d+ services\.echo\.idleTimeout: "soon" is not a duration.*\n$/,
     );
   });
 
@@ -497,7 +497,8 @@ describe('smallservd reload', () => {
     await DaemonProcess.serve({ ...inOneProcess, admin: { listen: admin }, services: { echo: await echoSomewhere() } });
     expect(await runToEnd(['reload', '--admin', admin])).toMatchObject({
       code: 78,
-      stderr: 'smallservd: nothing has changed:\nsmallservd: a daemon without workers cannot reload: restart it\n',
+      stderr:
+        'smallservd: reload failed, the running config stays in use:\nsmallservd: a daemon without workers cannot reload: restart it\n',
     });
   });
 

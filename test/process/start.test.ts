@@ -215,7 +215,7 @@ describe('exit code 78', () => {
 
   it('names a file that is not there', async () => {
     const { code, stderr } = await runToEnd(['--config', '/nowhere/smallservd.yaml']);
-    expect(stderr).toBe('smallservd: cannot read the config /nowhere/smallservd.yaml: there is no such file\n');
+    expect(stderr).toBe('smallservd: cannot read the config /nowhere/smallservd.yaml: no such file\n');
     expect(code).toBe(78);
   });
 });

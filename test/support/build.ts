@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { copyFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -11,4 +12,5 @@ export default function build(): void {
     cwd: root,
     stdio: 'inherit',
   });
+  copyFileSync(`${root}config/smallservd.schema.json`, `${root}dist/smallservd.schema.json`);
 }

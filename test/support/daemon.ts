@@ -30,7 +30,7 @@ export class LogLines {
   summed(field: 'refused' | 'dropped' | 'wouldRefuse' | 'wouldDrop'): Record<string, number> {
     const sums: Record<string, number> = {};
     for (const line of this.lines) {
-      const counts = (line.msg.endsWith('clients refused or datagrams dropped') ? line[field] : undefined) ?? {};
+      const counts = line[field] ?? {};
       for (const [reason, count] of Object.entries(counts)) sums[reason] = (sums[reason] ?? 0) + Number(count);
     }
     return sums;

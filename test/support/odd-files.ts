@@ -34,8 +34,8 @@ export async function oddFiles(folder: string, maxMebibytes: number = 16): Promi
   symlinkSync('nowhere', at('dangling'));
   symlinkSync('fifo', at('link to a FIFO'));
   return [
-    { name: 'missing', path: at('missing'), message: 'there is no such file' },
-    { name: 'a dangling link', path: at('dangling'), message: 'there is no such file' },
+    { name: 'missing', path: at('missing'), message: 'no such file' },
+    { name: 'a dangling link', path: at('dangling'), message: 'no such file' },
     { name: 'below a file', path: at('file/below'), message: 'a part of the path is not a directory' },
     { name: 'a directory', path: at('directory'), message: 'it is a directory' },
     { name: 'a FIFO without a writer', path: at('fifo'), message: 'it is a FIFO or pipe, not a regular file' },

@@ -151,14 +151,21 @@ describe('the user that workers run as by default', () => {
     ]);
   });
 
-  it('must be there: it is never root', async () => {
-    const wrap = withUsers('root:x:0:0:root:/root:/bin/bash\n');
-    const refused = await run(Network.make().inside(wrap([...daemonProgram])));
-    expect((await refused.end()).code).toBe(78);
-    expect(refused.complaints).toBe(
-      'smallservd: there is no user smallservd or nobody to run as: set user to one that is not root\n',
-    );
+  it('is not root by another name', async () => {
+    const { daemon } = await serve(config, withUsers(`${users}smallservd:x:0:0::/:/usr/sbin/nologin\n`));
+    for (const child of childrenOf(daemon.pid))
+      expect(identityOf(child).uids).toEqual([nobody, nobody, nobody, nobody]);
   });
+
+  it.each(['', 'smallservd:x:0:0::/:/bin/sh\nnobody:x:0:0::/:/bin/sh\n'])(
+    'must be there: it is never root: %j',
+    async (more) => {
+      const wrap = withUsers(`root:x:0:0:root:/root:/bin/bash\n${more}`);
+      const refused = await run(Network.make().inside(wrap([...daemonProgram])));
+      expect((await refused.end()).code).toBe(78);
+      expect(refused.complaints).toBe('smallservd: no user smallservd or nobody other than root: set user\n');
+    },
+  );
 });
 
 describe('what the config names is opened with the rights of the user alone', () => {
@@ -192,7 +199,8 @@ describe('what the config names is opened with the rights of the user alone', ()
     });
     const refused = await run(Network.make().inside([...daemonProgram, ...args, '--config', file]));
     expect((await refused.end()).code).toBe(78);
-    expect(refused.complaints).toMatch(/services\.qotd\.file: .*permission denied/);
+    const said = args.includes('--json') ? refused.output : refused.complaints;
+    expect(said).toMatch(/services\.qotd\.file[^]*permission denied/);
     if ('log' in more) expect(refused.complaints).toMatch(/log\.level: "loud" is not/);
     expect(refused.complaints + refused.output).not.toContain(secret);
   });

@@ -6,19 +6,19 @@ import { askFor, Inbox } from './datagrams.ts';
 import { betweenDatagramsMs, pause } from './pause.ts';
 
 const burstLength = 30;
-/** A server that drops what piles up while it answers is now and then quick enough for one burst. */
+/** Bursts to send, because a server that drops datagrams while it answers may keep up with a single burst. */
 const bursts = 5;
 const empty = Buffer.alloc(0);
 const long = Buffer.alloc(512, '\n');
 
-/** A datagram that every service answers, with a number so that no two are alike. */
+/** A numbered datagram that every service answers. No two are alike. */
 function request(number: number): Uint8Array {
   return Buffer.from(`smallserv conform ${number}\r\n`);
 }
 
 /**
- * The facts of all services that answer datagrams. `maxAmplification`: how many times the size of a request, on the
- * wire, its answers may have.
+ * Checks shared by all services that answer datagrams. `maxAmplification` limits the size of an answer relative to the
+ * request, both measured on the wire.
  */
 export function answeringChecks(
   service: CheckedService,
@@ -80,27 +80,27 @@ export function answeringChecks(
       ...common,
       id: `${service}.udp.source-port-reflector`,
       basis: 'safety',
-      fact: 'a datagram from a known reflector, or from a port of its own, is not answered',
+      fact: "a datagram from a known reflector port or the server's port is not answered",
       run: async (context) => expectSilence(context, context.dangerousPorts.reflectors),
     },
   ];
 }
 
 /**
- * All that has come, once the answer to a later request has shown that the server had the time: GNU inetd sleeps for a
- * second when the process that served a TCP client ends while it waits for the next one.
+ * All replies, collected until a later request is answered, which proves that the server had time. GNU inetd sleeps for
+ * a second if the process that served a TCP client exits while it waits for the next one.
  */
 async function collectLate(context: CheckContext, inbox: Inbox): Promise<readonly Uint8Array[]> {
   await askFor(context, request(0)).catch(throwUnlessSilent);
   return inbox.quiet();
 }
 
-/** A server that has fallen silent has had its time, too. */
+/** A server that has fallen silent has had its time too. */
 function throwUnlessSilent(error: unknown): void {
   if (!(error instanceof SmallservdError) || error.code !== 'NO_ANSWER') throw error;
 }
 
-/** Of answers of random length, the largest of so many counts. */
+/** Answers vary in length, so the largest of this many counts. */
 const amplificationRequests = 4;
 
 async function expectNoAmplification(context: CheckContext, most: number): Promise<string> {
@@ -110,7 +110,7 @@ async function expectNoAmplification(context: CheckContext, most: number): Promi
     requests.map(async (each) =>
       Inbox.with(context, async (inbox) => {
         await inbox.send(each);
-        // As above; a longer one is answered by those that answer little with little, too.
+        // As in collectLate. Servers that never send more than they received still answer a long request.
         later ??= askFor(context, long).catch(throwUnlessSilent);
         await later;
         return { request: each, replies: await inbox.quiet() };
@@ -130,7 +130,7 @@ async function expectNoAmplification(context: CheckContext, most: number): Promi
   throw new Fault(`a factor of at most ${most}`, `${said}: ${describeBytes(worst.bytes)}`, worst.bytes);
 }
 
-/** Sends a datagram from each of these ports of ours that can be had. Throws `Skip` where none can. */
+/** Sends a datagram from each of these local ports that can be bound. Throws `Skip` if none can. */
 async function expectSilence(context: CheckContext, ports: readonly number[]): Promise<string> {
   return context.alone(async () => {
     const inboxes = new Map<number, Inbox>();
@@ -154,11 +154,11 @@ async function expectSilence(context: CheckContext, ports: readonly number[]): P
 
 async function compareAnswers(context: CheckContext, inboxes: ReadonlyMap<number, Inbox>): Promise<string> {
   for (const [port, inbox] of inboxes) {
-    // A firewall that turns it away is silence, too.
+    // A firewall rejecting the datagram also counts as silence.
     await inbox.send(request(port)).catch(() => {});
     await pause(context, betweenDatagramsMs);
   }
-  // The answer to a later one shows that the server has had the time.
+  // An answer to a later request shows that the server had time to answer.
   await askFor(context, request(0));
   await Promise.all([...inboxes.values()].map(async (inbox) => inbox.quiet().catch(() => {})));
   if (context.signal.aborted) throw new SmallservdError('INTERRUPTED', 'interrupted');
@@ -172,7 +172,7 @@ function listPorts(inboxes: Iterable<readonly [number, Inbox]>): string {
   return Array.from(inboxes, ([port]) => port).join(', ');
 }
 
-/** Why a port cannot be had. Throws what has another reason. */
+/** Why a port cannot be bound. Rethrows errors with any other cause. */
 function whyNot(error: unknown): string {
   if (!(error instanceof SmallservdError) || error.code !== 'CONNECT_FAILED') throw error;
   const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;

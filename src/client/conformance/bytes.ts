@@ -1,10 +1,7 @@
-/** So many bytes of a peer are shown. */
+/** The most bytes to show of a peer's data. */
 const shownBytes = 48;
 
-/**
- * Bytes as people can read them and a terminal cannot obey: text in quotes where they are text, else hexadecimal; and
- * how many they are.
- */
+/** Formats bytes safely for a terminal, as quoted text or else in hexadecimal, followed by their number. */
 export function describeBytes(bytes: Uint8Array): string {
   if (bytes.length === 0) return 'nothing';
   const shown = Buffer.from(bytes.subarray(0, shownBytes));

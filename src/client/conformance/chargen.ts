@@ -11,12 +11,12 @@ const udp = { service: 'chargen', transport: 'udp', basis: 'RFC 864' } as const;
 const space = 0x20;
 const ringLength = 95;
 const lineLength = 72;
-/** With CR LF. */
+/** Includes CR LF. */
 const wholeLine = lineLength + 2;
-/** The pattern begins anew after so many bytes; more than two of them are looked at. */
+/** The pattern repeats after this many bytes. More than two periods are examined. */
 const period = ringLength * wholeLine;
 const looked = 2 * period + wholeLine;
-/** More than what all buffers between two machines can have held when the server learned of something. */
+/** More than all buffers between two machines can have held when the server learns of an event. */
 const enough = 16 * 1024 * 1024;
 const largestDatagram = 512;
 const datagrams = 8;
@@ -126,7 +126,7 @@ function following(character: number): number {
   return space + ((character - space + 1) % ringLength);
 }
 
-/** Throws `Fault` unless each character is the one after that before it. */
+/** Throws `Fault` unless each character follows its predecessor in the ring. */
 function expectRing(line: Uint8Array): void {
   for (const [column, character] of line.entries()) {
     const before = line[column - 1];
@@ -145,12 +145,12 @@ async function read(context: CheckContext, length: number): Promise<Uint8Array> 
   throw new Fault(`${length} bytes and more`, `only ${describeBytes(bytes)}`, bytes);
 }
 
-/** The whole lines, without their CR LF. */
+/** The complete lines, without their CR LF. */
 function linesOf(bytes: Uint8Array): readonly Uint8Array[] {
   return splitLines(bytes).slice(0, -1);
 }
 
-/** The lines of a datagram, the last of which may end anywhere. */
+/** The lines of a datagram. The last one may be cut anywhere. */
 function withoutLineEnd(bytes: Uint8Array): readonly Uint8Array[] {
   const lines = splitLines(bytes);
   const last = lines.at(-1) ?? Buffer.alloc(0);
@@ -166,15 +166,13 @@ function splitLines(bytes: Uint8Array): readonly Uint8Array[] {
 
 async function sample(context: CheckContext): Promise<readonly Uint8Array[]> {
   const answers: Uint8Array[] = [];
-  // What may be answered with 512 bytes by one that never sends more than it got.
+  // Long enough to get 512 bytes from a server that never sends more than it received.
   const long = Buffer.alloc(largestDatagram, '\n');
   for (let turn = 0; turn < datagrams; turn += 1) answers.push(await askFor(context, long));
   return answers;
 }
 
-/**
- * Throws `Fault` where it ends before all that may have been on its way has come; over a slow line, within the timeout.
- */
+/** Throws `Fault` if the stream ends before all that may be in flight has arrived, unless the timeout comes first. */
 async function expectMore({ clock, timeoutMs }: CheckContext, connection: Connection): Promise<void> {
   const endMs = clock.monotonicMs() + timeoutMs;
   let received = 0;

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock/clock.ts';
 import type { HostAddress } from '../dial/resolve-host.ts';
 
-/** The services that there are checks for, in the order of their ports. */
+/** Services that have checks, in order of their ports. */
 export const checkedServices = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'] as const;
 
 export type CheckedService = (typeof checkedServices)[number];
@@ -10,52 +10,48 @@ export type Transport = 'tcp' | 'udp';
 
 /** One fact that must hold for a service over one transport. */
 export interface Check {
-  /** `time.tcp.four-bytes`: service, transport, and a word for the fact. */
+  /** `time.tcp.four-bytes`: service, transport, and a short name for the fact. */
   readonly id: string;
   readonly service: CheckedService;
   readonly transport: Transport;
-  /** Where the fact stands: an RFC, or `safety` for what keeps a server from harm and from doing harm. */
+  /** The source of the fact: an RFC, or `safety` for protection of the server and of others. */
   readonly basis: `RFC ${number}` | 'safety';
-  /** The fact in one line. */
   readonly fact: string;
-  /**
-   * Resolves where the fact holds, with what is worth saying of it. Throws `Fault` where it does not, and `Skip` where
-   * it cannot be told.
-   */
+  /** Resolves if the fact holds, optionally with a detail. Throws `Fault` if not, and `Skip` if it cannot tell. */
   run(context: CheckContext): Promise<string | void>;
 }
 
-/** What a check runs in: a service that has been reached, and patience. */
+/** The environment of a check, whose service has been reached. */
 export interface CheckContext {
   /** The address that answered. */
   readonly address: HostAddress;
   readonly port: number;
   /** Milliseconds for each connection and each answer. */
   readonly timeoutMs: number;
-  /** Milliseconds without a byte after which a peer counts as silent. */
+  /** Milliseconds without data after which a peer counts as silent. */
   readonly quietMs: number;
   readonly signal: AbortSignal;
   readonly clock: Clock;
-  /** The ports that datagrams must not be answered to. */
+  /** Source ports that a server must not answer. */
   readonly dangerousPorts: DangerousPorts;
-  /** Runs tasks of all checks one after the other: those that need the same local ports. */
+  /** Serializes tasks across all checks, for those that need the same local ports. */
   alone<Value>(task: () => Promise<Value>): Promise<Value>;
 }
 
 export interface DangerousPorts {
-  /** Below 1024, where services live. */
+  /** Ports below 1024, where services live. */
   readonly low: readonly number[];
-  /** Services above that answer whatever comes, and the UDP ports of the server itself. */
+  /** Higher ports of services that answer anything, and the server's own UDP ports. */
   readonly reflectors: readonly number[];
 }
 
-/** The fact does not hold. */
+/** Thrown when the fact does not hold. */
 export class Fault extends Error {
   override readonly name = 'Fault';
   readonly expected: string;
-  /** What was seen instead, in words. */
+  /** What was observed instead, in words. */
   readonly seen: string;
-  /** The bytes of the peer that show it. */
+  /** The peer's bytes that show it. */
   readonly bytes: Uint8Array | undefined;
 
   constructor(expected: string, seen: string, bytes?: Uint8Array) {
@@ -66,7 +62,7 @@ export class Fault extends Error {
   }
 }
 
-/** Whether the fact holds cannot be told from here; the message says why. */
+/** Thrown when the fact cannot be checked from here. The message says why. */
 export class Skip extends Error {
   override readonly name = 'Skip';
 }

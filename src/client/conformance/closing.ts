@@ -4,10 +4,10 @@ import { type Check, type CheckContext, type CheckedService, Fault } from './che
 import { pause } from './pause.ts';
 import { expectFinish, readAnswer, receiveAll, withConnection } from './stream.ts';
 
-/** More than a server that looks for input at all takes at one go, and less than what the windows hold. */
+/** More than a server that reads input at all takes in one read, and less than the windows hold. */
 const unread = Buffer.alloc(4096, 'unread\r\n');
 
-/** The facts of all services that send one answer over TCP and close. */
+/** Checks shared by all services that send one answer over TCP and close. */
 export function closingChecks(service: CheckedService, rfc: Check['basis']): readonly Check[] {
   const common = { service, transport: 'tcp' } as const;
   return [
@@ -44,7 +44,7 @@ export function closingChecks(service: CheckedService, rfc: Check['basis']): rea
           await connection.write(unread);
           const received = await receiveAll(connection);
           expectFinish(received);
-          // The reset comes when the input reaches a socket that is closed, so a round trip after the FIN.
+          // The reset is sent when the input reaches a closed socket, one round trip after the FIN.
           await pause(context, context.quietMs);
           if (!(await connection.isResetAfterFinish())) return received;
           const { bytes } = received;
@@ -56,7 +56,7 @@ export function closingChecks(service: CheckedService, rfc: Check['basis']): rea
   ];
 }
 
-/** Throws `Fault` where there is no answer though there is one for others. */
+/** Throws `Fault` if there is no answer here although other requests get one. */
 async function expectAnswer(context: CheckContext, { bytes }: Received): Promise<void> {
   if (bytes.length > 0) return;
   const usual = (await readAnswer(context)).bytes;

@@ -3,7 +3,7 @@ import { DatagramSocket } from '../dial/datagram-socket.ts';
 import type { CheckContext } from './check.ts';
 import { comesWithin } from './pause.ts';
 
-/** The datagrams that come back to one socket. */
+/** A UDP socket that collects the replies to it. */
 export class Inbox {
   readonly replies: Uint8Array[] = [];
   readonly #context: CheckContext;
@@ -15,9 +15,7 @@ export class Inbox {
     this.#context = context;
   }
 
-  /**
-   * From this local port; the system chooses one unless given. Throws `CONNECT_FAILED` where the port cannot be had.
-   */
+  /** `localPort` defaults to one chosen by the system. Throws `CONNECT_FAILED` if the port cannot be bound. */
   static async open(context: CheckContext, localPort?: number): Promise<Inbox> {
     const inbox = new Inbox(context);
     const handlers = {
@@ -34,7 +32,7 @@ export class Inbox {
     return inbox;
   }
 
-  /** Runs a talk with a socket of its own. */
+  /** Runs `talk` with a new socket and closes it afterwards. */
   static async with<Value>(context: CheckContext, talk: (inbox: Inbox) => Promise<Value>): Promise<Value> {
     const inbox = await Inbox.open(context);
     try {
@@ -54,8 +52,8 @@ export class Inbox {
   }
 
   /**
-   * Waits until so many replies are there, or none has come for `quietMs`; for the first one it waits longer. Throws
-   * `CONNECT_FAILED` where the peer's machine says that nobody listens.
+   * Waits until `count` replies have arrived, or none for `quietMs`. The first reply gets the longer timeout. Throws
+   * `CONNECT_FAILED` if the peer's machine reports a closed port.
    */
   async collect(count: number): Promise<readonly Uint8Array[]> {
     const { timeoutMs, quietMs } = this.#context;
@@ -67,7 +65,7 @@ export class Inbox {
     }
   }
 
-  /** Waits until `quietMs` have passed without a reply. Throws what `collect` throws. */
+  /** Waits until `quietMs` have passed without a reply. Throws the errors of `collect`. */
   async quiet(): Promise<readonly Uint8Array[]> {
     for (;;) {
       const before = this.replies.length;
@@ -75,7 +73,7 @@ export class Inbox {
     }
   }
 
-  /** Whether it comes to that in this time. */
+  /** Whether the condition becomes true within this time. */
   async #comes(isSo: () => boolean, timeoutMs: number): Promise<boolean> {
     return comesWithin(this.#context, timeoutMs, (resolve, reject) => {
       this.#changed = () => {
@@ -90,7 +88,7 @@ export class Inbox {
   }
 }
 
-/** One request and the first datagram that comes back; it asks again a few times. Throws `NO_ANSWER`. */
+/** Sends a request, with a few retries, and resolves with the first datagram of the answer. Throws `NO_ANSWER`. */
 export async function askFor(context: CheckContext, request: Uint8Array): Promise<Uint8Array> {
   const { address, port, timeoutMs, signal, clock } = context;
   const family = address.family === 'ipv6' ? 'ipv6' : 'ipv4';

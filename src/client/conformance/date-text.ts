@@ -2,12 +2,11 @@ const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', '
 const name = `(${months.join('|')})[a-z]*`;
 
 export interface DateText {
-  /** Milliseconds since 1970; where the text names no zone that is known here, as if it were UTC. */
+  /** Milliseconds since 1970, computed as UTC if the text names no known zone. */
   readonly utcMs: number;
   readonly hasZone: boolean;
 }
 
-/** How servers write year, month and day. */
 const orders: readonly { readonly pattern: RegExp; readonly order: readonly ('year' | 'month' | 'day')[] }[] = [
   // 2026-11-22, and NIST's 61366 26-11-22
   { pattern: /\b(\d{4})-(\d\d)-(\d\d)/, order: ['year', 'month', 'day'] },
@@ -23,10 +22,7 @@ const orders: readonly { readonly pattern: RegExp; readonly order: readonly ('ye
   },
 ];
 
-/**
- * The date and time in a line of daytime, whose form no standard fixes (RFC 867). Undefined where it is none that is
- * known here.
- */
+/** Parses date and time in a daytime line, which has no standard format (RFC 867). Undefined if it is unknown. */
 export function readDate(text: string): DateText | undefined {
   const clock = /(?<!\d)(\d{1,2}):(\d\d):(\d\d)(?!\d)/.exec(text);
   if (clock === null) return undefined;
@@ -45,7 +41,7 @@ export function readDate(text: string): DateText | undefined {
   return undefined;
 }
 
-/** Of the zones only UTC and numbers mean the same everywhere. */
+/** Only UTC and numeric offsets mean the same everywhere. */
 function readOffset(text: string): number | undefined {
   if (/\d\d[ -]?(?:UTC|GMT|Z)\b|\bUTC\(/.test(text)) return 0;
   const match = /:\d\d ?([+-])(\d\d):?(\d\d)\b/.exec(text);

@@ -7,7 +7,7 @@ import { charactersCheck, fetchAnswer } from './text.ts';
 
 const rfc = 'RFC 867';
 const minuteMs = 60_000;
-/** Zones reach from 12 hours behind UTC to 14 hours before it. */
+/** Zones range from 12 hours behind UTC to 14 hours ahead. */
 const zoneMs = 14 * 60 * minuteMs;
 
 /** RFC 867. */

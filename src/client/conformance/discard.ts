@@ -57,7 +57,7 @@ export const discardChecks: readonly Check[] = [
   },
 ];
 
-/** What comes while silence is expected; undefined for FIN. */
+/** Reads while silence is expected. Returns undefined for FIN. */
 async function readFor(context: CheckContext, connection: Connection): Promise<Uint8Array | undefined | 'nothing'> {
   try {
     return await connection.read(context.quietMs);

@@ -6,7 +6,7 @@ import { SmallservdError } from '../../errors.ts';
 import type { CheckContext, CheckedService, Transport } from './check.ts';
 import { Inbox } from './datagrams.ts';
 
-/** A service over one transport, and where it is looked for. */
+/** A service over one transport, and the port to try. */
 export interface Place {
   readonly service: CheckedService;
   readonly transport: Transport;
@@ -14,17 +14,17 @@ export interface Place {
 }
 
 /**
- * What became of the first try: the address that answered; the address that took what was sent, but is silent, as
- * discard must be; or why nothing was reached.
+ * Result of the first contact: the address that answered, the address that accepted the request but is silent, as
+ * discard must be, or the reason why nothing was reached.
  */
 export type Reach =
   | { readonly address: HostAddress; readonly isSilent: boolean }
   | { readonly address: undefined; readonly reason: string };
 
-/** The second one for those that answer only so much for so little. */
+/** The second request is for servers that limit the size of an answer to that of the request. */
 const requests = [Buffer.alloc(0), Buffer.alloc(512, '\n')] as const;
 
-/** Looks whether a service is there, at any of the host's addresses. Throws `INTERRUPTED` only. */
+/** Looks for a service at all addresses of the host. Throws only `INTERRUPTED`. */
 export async function reach(
   place: Place,
   host: string,
@@ -59,7 +59,7 @@ async function connectTo(
   return { address: pinned(addresses, connection.peer.address), isSilent: false };
 }
 
-/** A port that takes datagrams is known only by what does not come: ICMP's word that nobody listens. */
+/** Without an answer, an open UDP port shows only by the absence of ICMP port unreachable. */
 async function sendTo(
   { port }: Place,
   addresses: readonly HostAddress[],
@@ -85,7 +85,7 @@ function familyOf({ family }: HostAddress): 'ipv4' | 'ipv6' {
   return family === 'ipv6' ? 'ipv6' : 'ipv4';
 }
 
-/** The address with its zone, which a socket does not tell. */
+/** The address with its zone, which a socket does not report. */
 function pinned(addresses: readonly [HostAddress, ...HostAddress[]], seen: string): HostAddress {
   return addresses.find(({ address }) => address === seen) ?? addresses[0];
 }

@@ -14,11 +14,11 @@ const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
 const telnetCommands = Buffer.from([0xff, 0xf4, 0xff, 0xf2, 0xff, 0xfd, 0x06]);
 const allSorts = Buffer.concat([Buffer.from('line\r\n\r\0\n'), telnetCommands, everyByte]);
 
-/** So much may be on its way: two windows of any machine hold it, so neither side waits for the other. */
+/** The most bytes to have in flight. It fits into two windows of any machine, so neither side waits for the other. */
 const chunkLength = 32 * 1024;
 const megabyte = Buffer.alloc(1024 * 1024, Buffer.concat([allSorts, Buffer.from('a length that divides nothing')]));
 
-/** The datagrams' sizes: none, one, RFC 1122's and Ethernet's largest that is not cut, and IPv4's largest. */
+/** Datagram sizes: empty, one byte, RFC 1122's minimum, Ethernet's largest without fragmentation, IPv4's maximum. */
 const lengths = [0, 1, 512, 1472, 8192, 65_507];
 
 /** RFC 862. */
@@ -94,7 +94,7 @@ export const echoChecks: readonly Check[] = [
         }
         await inbox.collect(sent.length);
         const seen = (await inbox.quiet()).map((each) => Buffer.from(each).toString('latin1')).toSorted();
-        // That none is lost is for the burst to find.
+        // Losses are the subject of the burst check.
         const wanted = new Set(sent.map((each) => each.toString('latin1')));
         if (seen.length > 0 && seen.every((each) => wanted.delete(each))) return;
         const bytes = Buffer.from(seen.join(''), 'latin1');
@@ -115,7 +115,7 @@ async function expectSame(context: CheckContext, sent: Uint8Array): Promise<void
   } catch (error) {
     if (!isPeersFault(error)) throw error;
     if (isTooLarge(error)) throw new Skip('no way there takes a datagram of this size');
-    // Fragments are what firewalls like least.
+    // Firewalls often drop fragments.
     const cut = sent.length > 1472 && error.code === 'NO_ANSWER' ? ' (a firewall may have dropped the fragments)' : '';
     throw new Fault('the same datagram', `${error.message}${cut}`);
   }

@@ -7,7 +7,7 @@ import { qotdChecks } from './qotd.ts';
 import { systatChecks } from './systat.ts';
 import { timeChecks } from './time.ts';
 
-/** All facts, in the order of the services' ports, over TCP before UDP. */
+/** All checks, in order of the services' ports, TCP before UDP. */
 export const allChecks: readonly Check[] = [
   ...echoChecks,
   ...discardChecks,

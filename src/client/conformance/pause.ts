@@ -1,17 +1,17 @@
 import { waitFor } from '../dial/wait.ts';
 import type { CheckContext } from './check.ts';
 
-/** So far apart are datagrams that are no burst: servers drop what comes while they are at work. */
+/** Spacing between datagrams that are not a burst. Servers drop what arrives while they are busy. */
 export const betweenDatagramsMs = 50;
 
-/** Lets time pass. Throws `INTERRUPTED`. */
+/** Waits this long. Throws `INTERRUPTED`. */
 export async function pause(context: CheckContext, ms: number): Promise<void> {
   await comesWithin(context, ms, () => () => {});
 }
 
 /**
- * Whether what `start` begins resolves in this time; what `start` returned is called in the end. Throws what it rejects
- * with, and `INTERRUPTED`.
+ * Whether the operation begun by `start` resolves within this time. The function that `start` returns is called at the
+ * end. Rethrows its rejection, and throws `INTERRUPTED`.
  */
 export async function comesWithin(
   { clock, signal }: CheckContext,

@@ -15,10 +15,10 @@ import {
 } from './check.ts';
 import { type Place, type Reach, reach } from './discovery.ts';
 
-/** `broken`: the check failed by a fault of its own, which says nothing of the server. */
+/** `broken`: the check itself failed, which says nothing about the server. */
 export type Outcome = 'holds' | 'fails' | 'unreachable' | 'skipped' | 'broken';
 
-/** What came of a check. */
+/** The result of a check. */
 export interface CheckResult {
   readonly id: string;
   readonly service: CheckedService;
@@ -27,12 +27,9 @@ export interface CheckResult {
   readonly basis: Check['basis'];
   readonly fact: string;
   readonly outcome: Outcome;
-  /**
-   * What was expected and seen, why it was skipped or broke, or why nothing was reached; may be empty where the fact
-   * holds.
-   */
+  /** What was expected and seen, or why the check was skipped, broken or not reached. May be empty if it holds. */
   readonly detail: string;
-  /** Where it fails, the bytes that show it, if any came. */
+  /** On failure, the bytes that show it, if any arrived. */
   readonly bytes?: Uint8Array | undefined;
 }
 
@@ -47,19 +44,16 @@ export interface RunOptions {
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
 }
 
-/**
- * So many services are checked at a time; the checks of one service follow each other, so that none spoils another's
- * count.
- */
+/** Services checked concurrently. Checks of one service run in sequence, so that none disturbs another's counts. */
 const concurrency = 4;
-/** A check that takes so many timeouts has met a server that dribbles. */
+/** Limit for a check, in timeouts, against a server that dribbles data. */
 const checkTimeouts = 6;
 
 type Patience = Omit<CheckContext, 'address' | 'port'>;
 
 /**
- * Runs the checks against a host, and resolves with a result for each, in their order. Throws `HOST_NOT_FOUND` and
- * `INTERRUPTED`; whatever a server does is a result.
+ * Runs the checks against a host and resolves with their results in the same order. Throws `HOST_NOT_FOUND` and
+ * `INTERRUPTED`. Anything a server does becomes a result.
  */
 export async function runChecks(
   host: string,
@@ -68,7 +62,7 @@ export async function runChecks(
 ): Promise<readonly CheckResult[]> {
   const { timeoutMs, quietMs, dangerousPorts } = options;
   const signal = AbortSignal.any(options.signal === undefined ? [] : [options.signal]);
-  // All services at once, and each listens.
+  // All services are reached at once, and each adds a listener.
   setMaxListeners(0, signal);
   const clock = options.clock ?? systemClock;
   const patience: Patience = { timeoutMs, quietMs, signal, clock, dangerousPorts, alone: oneAfterTheOther() };
@@ -136,7 +130,7 @@ async function runCheck(
     if (error instanceof Fault) return result('fails', error.message, error.bytes);
     if (error instanceof Skip) return result('skipped', error.message);
     if (limit.signal.aborted) return result('fails', `expected an end; saw none within ${formatDuration(limitMs)}`);
-    // It was there before the check: that it is not now, or says nothing, is what the check has found.
+    // The service was there before the check, so an error or silence now is a finding.
     if (error instanceof SmallservdError) return result('fails', error.message);
     return result('broken', String(error));
   } finally {
@@ -144,7 +138,7 @@ async function runCheck(
   }
 }
 
-/** Runs the task for each, a few at a time, all sharing one supply. */
+/** Runs the task for each item, a few concurrently. */
 async function eachOf<Item>(
   items: Iterator<Item> & Iterable<Item>,
   task: (item: Item) => Promise<void>,

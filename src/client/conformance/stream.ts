@@ -4,10 +4,10 @@ import { firstDifference } from '../first-difference.ts';
 import { describeBytes } from './bytes.ts';
 import { type CheckContext, Fault } from './check.ts';
 
-/** Of a server that goes on and on, so much is read. */
+/** The most to read from a server that does not stop sending. */
 const answerLimit = 64 * 1024;
 
-/** Runs a talk over a connection of its own. */
+/** Runs `talk` with a new connection and closes it afterwards. */
 export async function withConnection<Value>(
   context: CheckContext,
   talk: (connection: Connection) => Promise<Value>,
@@ -20,17 +20,17 @@ export async function withConnection<Value>(
   }
 }
 
-/** The answer of a service that sends it without being asked. */
+/** Reads the answer of a service that sends it without being asked. */
 export async function readAnswer(context: CheckContext): Promise<Received> {
   return withConnection(context, async (connection) => receiveAll(connection));
 }
 
-/** All up to the peer's end; an end without a byte is no error, only a reset and silence are. */
+/** Reads to the peer's end. An end without data is not an error, but a reset or silence is. */
 export async function receiveAll(connection: Connection): Promise<Received> {
   return connection.readAll(answerLimit);
 }
 
-/** Reads until so many bytes have come, or the peer has ended; what comes beyond is part of it. */
+/** Reads until `length` bytes have arrived or the peer has ended. The result may be longer. */
 export async function receive(connection: Connection, length: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let received = 0;
@@ -47,7 +47,7 @@ export async function receive(connection: Connection, length: number): Promise<U
   return Buffer.concat(chunks);
 }
 
-/** Throws `Fault` unless the bytes are these. */
+/** Throws `Fault` unless the bytes match. */
 export function expectBytes(seen: Uint8Array, expected: Uint8Array, what: string): void {
   const at = firstDifference(seen, expected);
   if (at === undefined) return;
@@ -63,7 +63,7 @@ export function expectFinish({ bytes, end }: Received): void {
   throw new Fault('FIN after the answer', `${seen} after ${describeBytes(bytes)}`, bytes);
 }
 
-/** What the peer does to us, as opposed to a wish of ours to stop. */
+/** Whether the peer caused the error, rather than our own interruption. */
 export function isPeersFault(error: unknown): error is SmallservdError {
   return error instanceof SmallservdError && error.code !== 'INTERRUPTED';
 }

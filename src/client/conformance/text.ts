@@ -7,12 +7,12 @@ const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
 const empty = Buffer.alloc(0);
 
-/** Asks a service that answers by itself. */
+/** Reads the answer of a service that sends it without being asked. */
 export async function fetchAnswer(context: CheckContext, transport: Transport): Promise<Uint8Array> {
   return transport === 'tcp' ? (await readAnswer(context)).bytes : askFor(context, empty);
 }
 
-/** The answer is text as the RFCs of daytime, qotd and systat recommend it, in the same words. */
+/** Checks for the character set that the RFCs of daytime, qotd and systat recommend in the same words. */
 export function charactersCheck(service: CheckedService, transport: Transport, rfc: Check['basis']): Check {
   return {
     id: `${service}.${transport}.characters`,
@@ -30,7 +30,7 @@ export function charactersCheck(service: CheckedService, transport: Transport, r
   };
 }
 
-/** Every line, the last one too, ends with CR LF, and neither stands alone. */
+/** Whether every line, including the last, ends with CR LF, and neither character appears alone. */
 export function hasWholeLines(bytes: Uint8Array): boolean {
   return /^(?:[^\r\n]*\r\n)*$/.test(Buffer.from(bytes).toString('latin1'));
 }

@@ -42,7 +42,7 @@ function wordChecks(transport: Transport): readonly Check[] {
         const seen = Buffer.from(bytes).readUInt32BE();
         const nowSeconds = context.clock.now().getTime() / 1000;
         const expected = Math.floor(nowSeconds + epochSeconds) % eraSeconds;
-        // The shorter way around: the count starts again in 2036.
+        // The shorter distance. The count wraps around in 2036.
         const apart = (seen - expected + eraSeconds) % eraSeconds;
         if (Math.min(apart, eraSeconds - apart) <= toleranceSeconds) return;
         const word = Buffer.alloc(4);

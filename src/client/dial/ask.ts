@@ -11,37 +11,37 @@ import { type Patience, waitFor } from './wait.ts';
 export interface AskOptions extends Patience {
   readonly family?: Family | undefined;
   readonly localPort?: number | undefined;
-  /** Who knows the addresses; by default the system. */
+  /** Resolves names. Default: the system resolver. */
   readonly lookup?: AddressLookup | undefined;
-  /** The answer may be several datagrams: after each the next is waited for so long. Without it the first is all. */
+  /** Keeps collecting datagrams until none has arrived for this long. Default: only the first datagram counts. */
   readonly quietMs?: number | undefined;
 }
 
 export interface Answer {
   readonly bytes: Uint8Array;
-  /** The datagrams after the first, in the order in which they came. */
+  /** The datagrams after the first, in order of arrival. */
   readonly further: readonly Uint8Array[];
   readonly peer: Endpoint;
-  /** Datagrams that were sent until the answer came. */
+  /** Requests sent before the answer arrived. */
   readonly sent: number;
-  /** Milliseconds from the last datagram that was sent to the first of the answer. */
+  /** Milliseconds from the last request to the first datagram of the answer. */
   readonly rttMs: number;
-  /** The wall clock when the first came. */
+  /** Wall-clock time at which the first datagram arrived. */
   readonly answeredAt: Date;
 }
 
-/** How long an address may be silent before the next one is asked, or the same again where it is the only one. */
+/** How long to wait before asking the next address. */
 const nextAddressMs = 250;
 const againMs = 1000;
-/** Of a peer that goes on and on, so much is taken, and not much more than over TCP. */
+/** Caps what an endless peer can deliver at about what TCP clients read. */
 const mostDatagrams = 1000;
 const mostBytes = 64 * 1024;
 
 /**
- * Sends a request and resolves with the first datagram that comes back, or with several (`quietMs`). Peers drop bursts
- * and lines drop datagrams, so it asks again every second; of a name with several addresses it asks one after the
- * other. `request` makes the datagram of the nth attempt, counted from 0. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED`
- * where every address refuses, and `NO_ANSWER` for silence.
+ * Sends a request and resolves with the first datagram of the answer, or with all of them if `quietMs` is set. Peers
+ * and networks drop datagrams, so the request is repeated every second. The addresses of a name are asked in turn.
+ * `request` builds the datagram for attempt N, counted from 0. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED` when every
+ * address refuses, and `NO_ANSWER` on silence.
  */
 export async function ask(
   target: Target,
@@ -76,7 +76,7 @@ export async function ask(
         answeringIndex = index;
       } else {
         if (index !== answeringIndex) return;
-        // Who was asked twice may answer twice.
+        // A repeated request may be answered twice.
         if (answer.sent > 1 && Buffer.compare(bytes, answer.bytes) === 0) return resolve(answer);
         further.push(bytes);
       }
@@ -132,7 +132,7 @@ export async function ask(
     return await answered;
   } catch (error) {
     const isLate = error instanceof SmallservdError && error.code === 'NO_ANSWER';
-    // A peer that never falls quiet has answered all the same.
+    // A peer that never falls quiet has still answered.
     if (isLate && answer !== undefined) return answer;
     throw error;
   }

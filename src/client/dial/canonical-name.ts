@@ -6,33 +6,33 @@ import { SmallservdError } from '../../errors.ts';
 import { type AddressLookup, type Family, resolveHost } from './resolve-host.ts';
 import { type Patience, waitFor } from './wait.ts';
 
-/** Asks a name server for the CNAME record of a name. Returns what gives the question up. */
+/** Queries a name server for the CNAME record of a name. Returns a function that cancels the query. */
 export type CnameLookup = (
   name: string,
   done: (error: NodeJS.ErrnoException | null, names: readonly string[]) => void,
 ) => Cancel;
 
-/** Where names come from; by default from this machine. */
+/** Where names are looked up. Default: this machine. */
 export interface NameSources {
   readonly addresses?: AddressLookup | undefined;
-  /** The text of hosts(5). */
+  /** Contents of the hosts(5) file. */
   readonly hosts?: string | undefined;
   readonly cnames?: CnameLookup | undefined;
 }
 
-/** A chain of CNAME records that is longer leads nowhere: it is what BIND follows (max-query-restarts). */
+/** The longest CNAME chain to follow. BIND has the same limit (max-query-restarts). */
 const longestChain = 11;
 
 /**
- * Answers that end a chain. The name has an address, so where no name server runs at all (`ECONNREFUSED`) it comes from
- * elsewhere, and has no CNAME record.
+ * Errors that end a chain. The name is known to have an address, so if no name server is running (`ECONNREFUSED`), the
+ * address comes from another source and there is no CNAME record.
  */
 const endOfChain = new Set(['ENODATA', 'ENOTFOUND', 'ECONNREFUSED']);
 
 /**
- * The name that all aliases of a host stand for, with the dot at the end: the first on its line in /etc/hosts, else the
- * last of its CNAME records (RFC 1034 section 3.6.2), else its own. Node cannot ask getaddrinfo(3) for it, so a search
- * list (resolv.conf(5)) adds nothing to the name. Throws `HOST_NOT_FOUND`, also for a name without an address.
+ * The canonical name of a host, with the trailing dot: the first name on its line in /etc/hosts, otherwise the last of
+ * its CNAME records (RFC 1034 section 3.6.2), otherwise the name itself. Node cannot ask getaddrinfo(3) for it, so
+ * search lists (resolv.conf(5)) do not apply. Throws `HOST_NOT_FOUND`, also for a name without an address.
  */
 export async function canonicalName(
   host: string,
@@ -44,7 +44,7 @@ export async function canonicalName(
   const own = host.replace(/\.$/, '');
   const listed = canonicalNameInHosts(hosts, own);
   if (listed !== undefined) return withDot(listed);
-  // No name server need be asked for these (RFC 6761 section 6.3).
+  // These never need a name server (RFC 6761 section 6.3).
   if (/^(.+\.)?localhost$/i.test(own)) return withDot(own);
   const late = (waited: string): SmallservdError =>
     new SmallservdError('HOST_NOT_FOUND', `no answer to the question for the CNAME of ${host} within ${waited}`);

@@ -8,29 +8,29 @@ import type { Target } from './target.ts';
 import { type Patience, waitFor } from './wait.ts';
 
 export interface ConnectOptions extends Patience {
-  /** Default `ip`: either, as the system prefers, the other soon after. */
+  /** Default `ip`: both families, starting with the one the system prefers. */
   readonly family?: Family | undefined;
-  /** The port to connect from; without it the system chooses. */
+  /** The local port to connect from. Default: chosen by the system. */
   readonly localPort?: number | undefined;
-  /** Who knows the addresses; by default the system. */
+  /** Resolves names. Default: the system resolver. */
   readonly lookup?: AddressLookup | undefined;
 }
 
-/** The head start of an address over the next one (RFC 8305 section 5, Connection Attempt Delay). */
+/** Head start of each address over the next (RFC 8305 section 5, Connection Attempt Delay). */
 const attemptDelayMs = 250;
 
 /**
- * A connection to the first address that answers, of those that the name has (Happy Eyeballs, RFC 8305). Node's own
- * autoSelectFamily gives up each address after 250 ms, which no connection across an ocean survives; here the later
- * ones start beside the earlier. The socket is half-open when the peer has finished, and has no listeners. Throws
- * `HOST_NOT_FOUND` and `CONNECT_FAILED`.
+ * Connects to whichever address of a name answers first (Happy Eyeballs, RFC 8305). Node's own autoSelectFamily gives
+ * up on each address after 250 ms, too short for an intercontinental connection, so here attempts go on while later
+ * ones start. The socket allows half-open connections and has no listeners attached. Throws `HOST_NOT_FOUND` and
+ * `CONNECT_FAILED`.
  */
 export async function connect(target: Target, options: ConnectOptions): Promise<Socket> {
   const addresses = await resolveHost(target.host, options.family ?? 'both', options, options.lookup);
   return race(interleave(addresses), target, options);
 }
 
-/** The families take turns, beginning with that of the first address (RFC 8305 section 4). */
+/** Alternates the families, starting with that of the first address (RFC 8305 section 4). */
 export function interleave(addresses: readonly HostAddress[]): readonly HostAddress[] {
   const first = addresses.filter(({ family }) => family === addresses[0]?.family);
   const second = addresses.filter(({ family }) => family !== addresses[0]?.family);
@@ -66,7 +66,7 @@ interface Failure {
   readonly error: Error;
 }
 
-/** The connections that are being tried, each with a head start over the next. */
+/** Connection attempts in progress, each with a head start over the next. */
 class Attempts {
   readonly #addresses: readonly HostAddress[];
   readonly #clock: Clock;
@@ -96,7 +96,7 @@ class Attempts {
     };
     socket.once('error', failed);
     socket.once('connect', () => {
-      // From here on it is the winner's, who must not find a listener of ours.
+      // The caller owns the socket now and must not inherit this listener.
       socket.removeListener('error', failed);
       this.#sockets.delete(socket);
       won(socket);
@@ -104,7 +104,7 @@ class Attempts {
     this.#cancel = this.#clock.after(attemptDelayMs, () => this.start(won, lost));
   }
 
-  /** Ends all that have not won. */
+  /** Stops all attempts that have not succeeded. */
   stop(): void {
     this.#cancel();
     for (const socket of this.#sockets) socket.on('error', () => {}).destroy();

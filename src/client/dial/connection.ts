@@ -7,30 +7,27 @@ import { describeNetworkError } from './network-error.ts';
 import type { Target } from './target.ts';
 import { type Patience, throwIfInterrupted, waitFor } from './wait.ts';
 
-/** Where a socket ends: an address without brackets, and a port. */
+/** One end of a socket: an address without brackets, and a port. */
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
 }
 
 export interface ConnectionOptions extends ConnectOptions {
-  /** Milliseconds of silence before the first keepalive probe (tcp(7), TCP_KEEPIDLE); without it there are none. */
+  /** Milliseconds of silence before the first keepalive probe (tcp(7), TCP_KEEPIDLE). Default: keepalive is off. */
   readonly keepAliveMs?: number | undefined;
 }
 
-/** All that came, and how it came to an end. */
+/** What was received, and how the stream ended. */
 export interface Received {
   readonly bytes: Uint8Array;
-  /**
-   * `finished`: FIN. `reset`: RST, after what came. `limit`: there is more than was wanted. `timeout`: neither more nor
-   * an end came in time.
-   */
+  /** `finished`: FIN. `reset`: RST after the data. `limit`: more than requested. `timeout`: no more data and no end. */
   readonly end: 'finished' | 'reset' | 'limit' | 'timeout';
-  /** When the first bytes came, on the monotonic clock; where none did, the end. */
+  /** Monotonic time of the first bytes, or of the end if there were none. */
   readonly firstAtMs: number;
 }
 
-/** A TCP connection that is read when its owner asks: what nobody asks for stays in the kernel, and the peer waits. */
+/** A TCP connection that reads only on request. Unread data stays in the kernel, which throttles the peer. */
 export class Connection {
   readonly peer: Endpoint;
   readonly local: Endpoint;
@@ -38,7 +35,7 @@ export class Connection {
   readonly #patience: Patience;
   #error: Error | undefined;
   #isFinished = false;
-  /** Who waits for something to happen: a reader and a writer may do so at once. */
+  /** Pending waits. A reader and a writer can be waiting at the same time. */
   readonly #watchers = new Set<() => void>();
 
   private constructor(socket: Socket, patience: Patience) {
@@ -67,11 +64,11 @@ export class Connection {
   }
 
   /**
-   * The next bytes; undefined after the peer's FIN. Throws `CONNECTION_LOST` after a reset, and `NO_ANSWER` where
-   * neither comes within the timeout.
+   * The next bytes, or undefined after the peer's FIN. Throws `CONNECTION_LOST` after a reset, and `NO_ANSWER` if
+   * neither arrives within the timeout.
    */
   async read(timeoutMs: number = this.#patience.timeoutMs): Promise<Uint8Array | undefined> {
-    // What has come is taken before it is asked how the connection ended.
+    // Data already received counts before the way the connection ended.
     const now = this.#take();
     if (now !== 'nothing yet') {
       throwIfInterrupted(this.#patience.signal);
@@ -88,8 +85,8 @@ export class Connection {
   }
 
   /**
-   * Reads up to the peer's end, at most `limit` bytes, within one timeout for all of it. Throws only where nothing came
-   * at all: `CONNECTION_LOST`, `NO_ANSWER`.
+   * Reads until the peer ends the stream, at most `limit` bytes, with one timeout for the entire read. Throws
+   * `CONNECTION_LOST` or `NO_ANSWER` only if nothing arrived.
    */
   async readAll(limit: number): Promise<Received> {
     const { clock = systemClock } = this.#patience;
@@ -124,10 +121,7 @@ export class Connection {
     }
   }
 
-  /**
-   * Sends the bytes; resolves when the peer's windows and our buffers leave room for more. Throws `CONNECTION_LOST` and
-   * `NO_ANSWER`.
-   */
+  /** Resolves when the peer's window and our buffers have room for more. Throws `CONNECTION_LOST` and `NO_ANSWER`. */
   async write(bytes: Uint8Array | string, timeoutMs: number = this.#patience.timeoutMs): Promise<void> {
     throwIfInterrupted(this.#patience.signal);
     if (this.#error !== undefined) throw this.#lost(this.#error);
@@ -142,24 +136,24 @@ export class Connection {
     );
   }
 
-  /** Sends FIN, after all that was written. The peer can still send. */
+  /** Sends FIN after all pending data. The peer can still send. */
   finish(): void {
     this.#socket.end();
   }
 
   /**
-   * Whether the peer has reset the connection after its FIN, which only a write learns: it sends one byte. What the
-   * peer makes of that byte comes too late to count.
+   * Whether the peer has reset the connection after its FIN. Only a write reveals that, so this sends one byte. The
+   * peer's reaction to that byte comes too late to count.
    */
   async isResetAfterFinish(): Promise<boolean> {
     if (this.#error !== undefined) return true;
-    // The kernel refuses at once (EPIPE), and the callback is told before anything else can be read from the network.
+    // The kernel refuses at once (EPIPE), so the callback runs before anything more is read from the network.
     return new Promise((resolve) => {
       this.#socket.write('\0', (error) => resolve(error instanceof Error));
     });
   }
 
-  /** Ends it at once, both ways. */
+  /** Closes both directions immediately. */
   destroy(): void {
     this.#socket.destroy();
   }
@@ -168,7 +162,7 @@ export class Connection {
     return formatHostPort(this.peer.address, this.peer.port);
   }
 
-  /** What has come; undefined where the peer has finished. */
+  /** Received data, or undefined if the peer has finished. */
   #take(): Uint8Array | undefined | 'nothing yet' {
     const chunk = this.#socket.read() as Buffer | null;
     if (chunk !== null) return chunk;
@@ -178,7 +172,7 @@ export class Connection {
     return 'nothing yet';
   }
 
-  /** Calls `look` now and at each change, until the returned function is called. */
+  /** Calls `look` now and on every change, until the returned function is called. */
   #watch(look: () => void, reject: (error: Error) => void): () => void {
     const watcher = (): void => {
       try {

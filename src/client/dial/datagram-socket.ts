@@ -7,11 +7,11 @@ import { formatHostPort } from '../../address/host-port.ts';
 
 export interface DatagramHandlers {
   datagram(bytes: Uint8Array): void;
-  /** The peer's machine, or ours, says that nobody takes datagrams there. */
+  /** The peer's machine, or this one, reports that the port is unreachable. */
   failed(error: SmallservdError): void;
 }
 
-/** A UDP socket that is connected: it hears its peer only, and learns from ICMP where nobody listens (udp(7)). */
+/** A connected UDP socket: it receives only from its peer and learns of closed ports through ICMP (udp(7)). */
 export class DatagramSocket {
   readonly peer: Endpoint;
   readonly #socket: Socket;
@@ -24,7 +24,7 @@ export class DatagramSocket {
     socket.on('error', (error) => handlers.failed(this.#failure(error)));
   }
 
-  /** Throws `CONNECT_FAILED` where this machine has no way there, or the local port is taken. */
+  /** Throws `CONNECT_FAILED` if there is no route to the address or the local port is taken. */
   static async open(
     { address, family }: HostAddress,
     port: number,
@@ -54,19 +54,14 @@ export class DatagramSocket {
     return { address, port };
   }
 
-  /**
-   * Resolves when the kernel has taken it. Throws `CONNECT_FAILED`, also for an ICMP error that an earlier one caused.
-   */
+  /** Resolves when the kernel accepts the datagram. Throws `CONNECT_FAILED`, also for ICMP errors of earlier ones. */
   async send(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#socket.send(bytes, (error) => (error === null ? resolve() : reject(this.#failure(error))));
     });
   }
 
-  /**
-   * Sends, for those who send so many that a promise for each would cost too much. `taken` is told as `send` resolves
-   * or throws.
-   */
+  /** Like `send`, but with a callback, for senders of so many datagrams that a promise for each would cost too much. */
   post(bytes: Uint8Array, taken: (error: Error | null) => void): void {
     this.#socket.send(bytes, taken);
   }

@@ -3,8 +3,8 @@ import { interleave } from './connect.ts';
 import type { HostAddress } from './resolve-host.ts';
 
 /**
- * Tries addresses one after the other, families in turn, until one does not refuse: over UDP only an attempt tells who
- * listens. Throws what the first refusal threw where all refuse, and at once what is no `CONNECT_FAILED`.
+ * Tries addresses one by one, alternating families, until one does not refuse. Over UDP, only an attempt shows whether
+ * anything listens. Throws the first refusal if all refuse, and immediately any error other than `CONNECT_FAILED`.
  */
 export async function firstToTake<Value>(
   addresses: readonly HostAddress[],

@@ -3,26 +3,26 @@ import { type ConnectOptions, connect } from './connect.ts';
 import type { HostAddress } from './resolve-host.ts';
 import type { Target } from './target.ts';
 
-/** What happens on a connection, to whoever put it under load. */
+/** Callbacks for the events of a connection under load. */
 export interface LoadStreamEvents {
   connected(): void;
-  /** The first `length` of `bytes` came; they are only valid during the call. */
+  /** Data arrived: the first `length` bytes of `bytes`, valid only during the call. */
   data(bytes: Uint8Array, length: number): void;
-  /** The peer has finished. */
+  /** The peer has sent FIN. */
   ended(): void;
-  /** Nothing follows. */
+  /** The connection failed. No further events follow. */
   failed(error: Error): void;
 }
 
 /**
- * All connections are read into this one: libuv fills it and calls back at once, on every UNIX (uv__read). So nothing
- * is allocated for what comes, however many they are.
+ * Shared read buffer for all connections. libuv fills it and calls back immediately (uv__read), on every UNIX, so
+ * reading allocates nothing regardless of the number of connections.
  */
 const readBuffer = Buffer.alloc(64 * 1024);
 
 const nobody: LoadStreamEvents = { connected() {}, data() {}, ended() {}, failed() {} };
 
-/** A TCP connection with callbacks instead of promises, for those who hold thousands and count microseconds. */
+/** A TCP connection with callbacks instead of promises, for callers that hold thousands and count microseconds. */
 export class LoadStream {
   readonly address: HostAddress;
   readonly #socket: Socket;
@@ -36,7 +36,7 @@ export class LoadStream {
     socket.on('error', (error) => this.#events.failed(error));
   }
 
-  /** Begins to connect to this address, without a timeout. */
+  /** Starts connecting to this address, without a timeout. */
   static open(address: HostAddress, port: number, events: LoadStreamEvents): LoadStream {
     const socket = createConnection({
       host: address.address,
@@ -56,27 +56,25 @@ export class LoadStream {
     return stream;
   }
 
-  /**
-   * Connects to the first address that answers, as `connect` does and with its errors. Reads nothing before `attach`.
-   */
+  /** Connects to the first address that answers, with the errors of `connect`. Reads nothing before `attach`. */
   static async first(target: Target, options: ConnectOptions): Promise<LoadStream> {
     const socket = await connect(target, options);
     const family = socket.remoteFamily === 'IPv6' ? 'ipv6' : 'ipv4';
     return new LoadStream(socket, { address: socket.remoteAddress ?? target.host, family }, nobody);
   }
 
-  /** Hands a stream that `first` made to its user; it is connected already. */
+  /** Delivers the events of a stream made by `first`, which is already connected. */
   attach(events: LoadStreamEvents): void {
     this.#events = events;
     this.#socket.on('data', (bytes) => this.#events.data(bytes, bytes.length));
   }
 
-  /** `taken` is called when the kernel has all of it, or refuses. The bytes must not change before that. */
+  /** `taken` is called when the kernel has accepted everything, or refuses. The bytes must not change until then. */
   write(bytes: Uint8Array, taken?: (error?: Error | null) => void): void {
     this.#socket.write(bytes, taken);
   }
 
-  /** Ends it at once; no event follows. */
+  /** Closes immediately. No further events follow. */
   destroy(): void {
     this.#events = nobody;
     this.#socket.destroy();

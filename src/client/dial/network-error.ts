@@ -14,15 +14,13 @@ const words: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'no answer',
 };
 
-/** What the system's error means, in words. */
+/** Describes a system error in words. */
 export function describeNetworkError(error: unknown): string {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return words[code] ?? message;
 }
 
-/**
- * The same without what differs from one connection to the next, to count errors by: few words, however many errors.
- */
+/** Like `describeNetworkError`, without details that differ between connections, for counting errors by kind. */
 export function networkErrorKind(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return words[code ?? ''] ?? code ?? message;

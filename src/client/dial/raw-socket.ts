@@ -3,14 +3,11 @@ import { type Clock, systemClock } from '../../clock/clock.ts';
 import { SmallservdError } from '../../errors.ts';
 import type { HostAddress } from './resolve-host.ts';
 
-/**
- * A socket below UDP and TCP (raw(7)): it sends packets without their IP header, and hears all of its protocol that
- * this machine receives.
- */
+/** A raw socket (raw(7)). Sends packets without an IP header, receives all packets of its protocol on this machine. */
 export interface RawSocket {
   /**
-   * Resolves with the time at which the packet left, on the monotonic clock, before anything that answers it is told
-   * of. Throws `CONNECT_FAILED` where the system does not send it.
+   * Resolves with the monotonic time at which the packet was sent, before any answer to it is reported. Throws
+   * `CONNECT_FAILED` if the system does not send it.
    */
   send(bytes: Uint8Array, address: string): Promise<number>;
   close(): void;
@@ -18,34 +15,31 @@ export interface RawSocket {
 
 export interface RawSocketHandlers {
   /**
-   * A packet came, over IPv4 with its IP header; `atMs` on the monotonic clock. `source` has no zone. The bytes are
-   * only valid during the call.
+   * A packet arrived, over IPv4 with its IP header. `atMs` is monotonic time, `source` has no zone. The bytes are valid
+   * only during the call.
    */
   packet(bytes: Uint8Array, source: string, atMs: number): void;
-  /** Nothing more will come. */
+  /** The socket failed. No further events follow. */
   failed(error: SmallservdError): void;
 }
 
 export interface RawSocketOptions {
   readonly family: HostAddress['family'];
-  /** The time to live, over IPv6 the hop limit, of what is sent: 1 to 255. Default: the system's, 64 as a rule. */
+  /** Time to live (hop limit over IPv6) of sent packets, 1 to 255. Default: the system's, usually 64. */
   readonly ttl?: number | undefined;
   readonly clock?: Clock | undefined;
 }
 
-/**
- * Opens a socket for ICMP, over IPv6 for ICMPv6. Throws `RAW_SOCKET_MISSING`, `RAW_SOCKET_NOT_PERMITTED`,
- * `CONNECT_FAILED`.
- */
+/** Opens an ICMP or ICMPv6 socket. Throws `RAW_SOCKET_MISSING`, `RAW_SOCKET_NOT_PERMITTED` and `CONNECT_FAILED`. */
 export type OpenIcmpSocket = (options: RawSocketOptions, handlers: RawSocketHandlers) => RawSocket;
 
-/** The parts of the package raw-socket that are used; it may be missing, so its own types may be, too. */
+/** The parts of the raw-socket package in use. The package is optional, so its own types may be missing too. */
 interface RawSocketPackage {
   readonly AddressFamily: { readonly IPv4: number; readonly IPv6: number };
   readonly Protocol: { readonly ICMP: number; readonly ICMPv6: number };
   readonly SocketLevel: { readonly IPPROTO_IP: number; readonly IPPROTO_IPV6: number };
   readonly SocketOption: { readonly IP_TTL: number; readonly IPV6_UNICAST_HOPS: number };
-  /** Throws an Error whose message is that of strerror(3); it has no code. */
+  /** Throws an Error with the message from strerror(3) and no code. */
   createSocket(options: {
     readonly addressFamily: number;
     readonly protocol: number;
@@ -57,7 +51,7 @@ interface PackageSocket {
   on(event: 'message', heard: (bytes: Buffer, source: string) => void): void;
   on(event: 'error', failed: (error: Error) => void): void;
   setOption(level: number, option: number, value: number): void;
-  /** Calls `leaves` just before it sends. */
+  /** Calls `leaves` just before sending. */
   send(
     bytes: Uint8Array,
     offset: number,
@@ -71,7 +65,7 @@ interface PackageSocket {
 
 /** The largest IP packet. */
 const packetBytes = 65_535;
-/** What the system says of a packet that it told of and then threw away: its checksum was wrong. */
+/** What the system returns after announcing a packet and then dropping it for a bad checksum. */
 const nothingThere = 'Resource temporarily unavailable';
 
 export const openIcmpSocket: OpenIcmpSocket = ({ family, ttl, clock = systemClock }, handlers) => {
@@ -79,7 +73,7 @@ export const openIcmpSocket: OpenIcmpSocket = ({ family, ttl, clock = systemCloc
   const socket = createSocket(raw, family);
   let isClosed = false;
   const close = (): void => {
-    // Closed twice, or sent to afterwards, the package would open another.
+    // Closing it twice, or sending afterwards, would make the package open another socket.
     if (isClosed) return;
     isClosed = true;
     socket.close();
@@ -110,7 +104,7 @@ export const openIcmpSocket: OpenIcmpSocket = ({ family, ttl, clock = systemCloc
   return { send, close };
 };
 
-/** Loads it when it is first needed: Node keeps it, and to load the addon a second time would fail. */
+/** Loads the package on first use. Node caches it, and loading the addon twice would fail. */
 function loadPackage(): RawSocketPackage {
   try {
     return createRequire(import.meta.url)('raw-socket') as RawSocketPackage;
@@ -134,22 +128,22 @@ function createSocket(raw: RawSocketPackage, family: HostAddress['family']): Pac
 }
 
 const withoutRight =
-  'measure with `smallserv echo HOST --count 5`, which needs no right, but a host with an echo service';
+  'measure with `smallserv echo HOST --count 5`, which needs no privilege, but a host with an echo service';
 
-/** capabilities(7), CAP_NET_RAW. */
+/** CAP_NET_RAW, see capabilities(7). */
 const notPermitted = `a raw socket is not permitted: it needs root or the capability CAP_NET_RAW. Three ways out:
   1. run it as root: sudo smallserv ping HOST
-  2. grant that right alone, to one run:
+  2. grant only that capability, for one run:
        sudo setpriv --reuid $(id -u) --regid $(id -g) --clear-groups --inh-caps +net_raw --ambient-caps +net_raw smallserv ping HOST
-     or to all that this Node runs, until it is replaced: sudo setcap cap_net_raw+ep "$(readlink -f "$(command -v node)")"
+     or for everything this Node runs, until it is replaced: sudo setcap cap_net_raw+ep "$(readlink -f "$(command -v node)")"
   3. ${withoutRight}`;
 
 function missing(cause: unknown): string {
   const { code, message } = cause as NodeJS.ErrnoException;
   const reason = code === 'MODULE_NOT_FOUND' ? 'it is not installed' : (message.split('\n')[0] ?? '');
   return `the optional addon raw-socket cannot be loaded: ${reason}. Three ways out:
-  1. install it anew where smallservd is installed: npm install --include=optional
-     and where that has to build it, a compiler before: sudo apt-get install g++ make python3, then npm rebuild raw-socket
-  2. use a Node for which it comes ready built: 20 or 22, on Linux with glibc or musl
+  1. install it where smallservd is installed: npm install --include=optional
+     if it has to be built, install a compiler first: sudo apt-get install g++ make python3, then npm rebuild raw-socket
+  2. use a Node for which it is prebuilt: 20 or 22, on Linux with glibc or musl
   3. ${withoutRight}`;
 }

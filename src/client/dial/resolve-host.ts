@@ -2,16 +2,16 @@ import { lookup as dnsLookup } from 'node:dns';
 import { SmallservdError } from '../../errors.ts';
 import { type Patience, waitFor } from './wait.ts';
 
-/** Which addresses are wanted: of either family, or of one. */
+/** The address families to return. */
 export type Family = 'both' | 'ipv4' | 'ipv6';
 
 export interface HostAddress {
-  /** Without brackets; an IPv6 address may carry a zone. */
+  /** Without brackets. An IPv6 address may have a zone. */
   readonly address: string;
   readonly family: 'ipv4' | 'ipv6';
 }
 
-/** getaddrinfo(3), as Node calls it: the addresses in the order in which the system prefers them. */
+/** Matches Node's getaddrinfo(3) wrapper: addresses in the system's order of preference. */
 export type AddressLookup = (
   host: string,
   family: 0 | 4 | 6,
@@ -21,7 +21,7 @@ export type AddressLookup = (
 const familyNumber = { both: 0, ipv4: 4, ipv6: 6 } as const;
 const familyWord = { both: 'address', ipv4: 'IPv4 address', ipv6: 'IPv6 address' } as const;
 
-/** All addresses of a host, at least one, each once, in the system's order. Throws `HOST_NOT_FOUND`. */
+/** All addresses of a host, at least one, without duplicates, in the system's order. Throws `HOST_NOT_FOUND`. */
 export async function resolveHost(
   host: string,
   family: Family,
@@ -33,10 +33,10 @@ export async function resolveHost(
   return waitFor(patience, late, (resolve, reject) => {
     lookup(host, familyNumber[family], (error, found) => {
       if (error !== null) return reject(notFound(host, family, error));
-      // A name may stand on two lines of /etc/hosts.
+      // A name may appear twice in /etc/hosts.
       const addresses = new Map<string, HostAddress>();
       for (const each of found) addresses.set(each.address, { ...each, family: each.family === 6 ? 'ipv6' : 'ipv4' });
-      // A literal comes back as it is, whatever family was asked for.
+      // A literal is returned regardless of the family requested.
       const wanted = [...addresses.values()].filter((each) => family === 'both' || each.family === family);
       if (wanted.length === 0) reject(notFound(host, family));
       else resolve(wanted);

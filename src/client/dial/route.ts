@@ -4,12 +4,12 @@ import { SmallservdError } from '../../errors.ts';
 import { describeNetworkError } from './network-error.ts';
 import type { HostAddress } from './resolve-host.ts';
 
-/** Any but 0: nothing is sent there. */
+/** Any port but 0. Nothing is sent to it. */
 const somePort = 9;
 
 /**
- * The first of a host's addresses that this machine has a route to; for 0.0.0.0 and `::` the loopback address that they
- * stand for. Sends nothing. Throws `CONNECT_FAILED` where there is none.
+ * The first of a host's addresses that this machine has a route to. 0.0.0.0 and `::` become the loopback address they
+ * stand for. Sends nothing. Throws `CONNECT_FAILED` if there is no route.
  */
 export async function firstWithRoute(host: string, addresses: readonly HostAddress[]): Promise<HostAddress> {
   let failure: Error | undefined;
@@ -24,7 +24,7 @@ export async function firstWithRoute(host: string, addresses: readonly HostAddre
   throw new SmallservdError('CONNECT_FAILED', message, { cause: failure });
 }
 
-/** To connect a UDP socket finds the route and no more (udp(7)). */
+/** Connecting a UDP socket looks up the route without sending anything (udp(7)). */
 async function findRoute({ address, family }: HostAddress): Promise<HostAddress> {
   const socket = createSocket(family === 'ipv6' ? 'udp6' : 'udp4');
   try {

@@ -2,7 +2,7 @@ import { parseIp } from '../../address/ip-address.ts';
 import { lookupServicePort, type ServicePortLookup } from '../../address/service-ports.ts';
 import { SmallservdError } from '../../errors.ts';
 
-/** Whom to talk to, not yet resolved. */
+/** The peer to talk to, not yet resolved. */
 export interface Target {
   /** A name, or an address without brackets. */
   readonly host: string;
@@ -10,8 +10,8 @@ export interface Target {
 }
 
 /**
- * Reads `HOST`, `HOST:PORT`, `[IPV6]:PORT` or a bare IPv6 address. The port is a number from 1 on or a service of
- * /etc/services for that protocol; without one it is that of `service`. Throws `ARGUMENT_INVALID`.
+ * Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT` or a bare IPv6 address. The port is a number from 1 or a service from
+ * /etc/services for that protocol. Default: the port of `service`. Throws `ARGUMENT_INVALID`.
  */
 export function parseTarget(
   text: string,
@@ -19,6 +19,8 @@ export function parseTarget(
   service?: string,
   lookupPort: ServicePortLookup = lookupServicePort,
 ): Target {
+  if (/^[a-z]+:\/\//i.test(text))
+    throw new SmallservdError('ARGUMENT_INVALID', `${show(text)} is a URL: expected HOST or HOST:PORT`);
   const { host, port } = splitTarget(text);
   if (!isHost(host)) {
     const expected = 'expected a name, an IPv4 address, or an IPv6 address in brackets';
@@ -31,15 +33,15 @@ export function parseTarget(
   return { host, port: assigned };
 }
 
-/** Reads `HOST` alone: a name, an IPv4 address, an IPv6 address with or without brackets. Throws `ARGUMENT_INVALID`. */
+/** Parses `HOST`: a name, an IPv4 address, or an IPv6 address with or without brackets. Throws `ARGUMENT_INVALID`. */
 export function parseHost(text: string): string {
   const { host, port } = splitTarget(text);
   if (isHost(host) && port === undefined) return host;
   const expected = 'expected a name, an IPv4 address, or an IPv6 address, without a port';
-  throw new SmallservdError('ARGUMENT_INVALID', `${show(text)} is no host: ${expected}`);
+  throw new SmallservdError('ARGUMENT_INVALID', `${show(text)} is not a host: ${expected}`);
 }
 
-/** A port from 1 to 65535, or the name of a service. Throws `ARGUMENT_INVALID`, naming the text it stands in. */
+/** Parses a port from 1 to 65535 or a service name. Throws `ARGUMENT_INVALID`, quoting the text that contains it. */
 function parsePort(port: string, text: string, protocol: 'tcp' | 'udp', lookupPort: ServicePortLookup): number {
   const number = /^\d{1,5}$/.test(port) ? Number(port) : lookupPort(port, protocol);
   if (number !== undefined && number >= 1 && number <= 65_535) return number;
@@ -60,8 +62,8 @@ function splitTarget(text: string): { readonly host: string; readonly port: stri
 }
 
 /**
- * An address, or what can be a name: the resolver decides whether it is one (RFC 1123 section 2.1 and what DNS holds
- * beside it).
+ * Accepts addresses and anything that could be a name (RFC 1123 section 2.1, and what DNS allows beyond it). The
+ * resolver decides whether the name exists.
  */
 function isHost(host: string): boolean {
   if (host.includes(':')) return parseIp(host) !== undefined;
@@ -72,7 +74,7 @@ function withPort(host: string): string {
   return host.includes(':') ? `[${host}]:PORT` : `${host}:PORT`;
 }
 
-/** In quotes, without what could give orders to a terminal. */
+/** Quotes the text and escapes control characters. */
 function show(text: string): string {
   return JSON.stringify(text);
 }

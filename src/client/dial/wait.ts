@@ -2,9 +2,9 @@ import { type Cancel, type Clock, systemClock } from '../../clock/clock.ts';
 import { SmallservdError } from '../../errors.ts';
 import { formatDuration } from '../../units.ts';
 
-/** How long a client waits for one thing, and who can end the wait before. */
+/** How long a client waits for each step, and the signal that ends the wait early. */
 export interface Patience {
-  /** For each of: the name, the connection, the answer. */
+  /** Applies separately to the lookup, the connection and the answer. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly clock?: Clock | undefined;
@@ -12,12 +12,12 @@ export interface Patience {
 
 export const defaultTimeoutMs = 5000;
 
-/** A deadline that is none: what Node's timers hold at most. */
+/** No deadline: the most that Node's timers can hold. */
 export const foreverMs: number = 2 ** 31 - 1;
 
 /**
- * Waits for what `start` begins and settles. Rejects with `late` after the timeout and with `INTERRUPTED` when the
- * signal aborts; what `start` returned is called once in the end, however it ends.
+ * Waits for the operation that `start` begins to settle. Rejects with `late` after the timeout and with `INTERRUPTED`
+ * when the signal aborts. The function that `start` returns is called once at the end, whatever the outcome.
  */
 export async function waitFor<Value>(
   { timeoutMs, signal, clock = systemClock }: Patience,
@@ -26,7 +26,7 @@ export async function waitFor<Value>(
 ): Promise<Value> {
   throwIfInterrupted(signal);
   const endings: Cancel[] = [];
-  // The clock's timers keep no process alive.
+  // The clock's timers are unreferenced and would let the process exit.
   const alive = setInterval(() => {}, 1 << 30);
   endings.push(() => clearInterval(alive));
   try {
@@ -35,7 +35,7 @@ export async function waitFor<Value>(
       signal?.addEventListener('abort', interrupt);
       endings.push(() => signal?.removeEventListener('abort', interrupt));
       endings.push(clock.after(timeoutMs, () => reject(late(formatDuration(timeoutMs)))));
-      // Last, and by itself: what has begun before must end even where this throws.
+      // Keep this last and separate: if it throws, everything started above must still be cleaned up.
       endings.push(start(resolve, reject));
     });
   } finally {
@@ -43,15 +43,12 @@ export async function waitFor<Value>(
   }
 }
 
-/**
- * Waits for what has a right to take its time: a person who types, a reader of our output. Throws `INTERRUPTED` when
- * the signal aborts.
- */
+/** Waits without a timeout, for a person typing or a reader of our output. Throws `INTERRUPTED` on abort. */
 export async function untilInterrupted<Value>(
   promise: Promise<Value>,
   signal: AbortSignal | undefined,
 ): Promise<Value> {
-  // Where nobody waits for it any more, it may fail unheard.
+  // After an interruption, nobody handles its failure.
   promise.catch(() => {});
   throwIfInterrupted(signal);
   if (signal === undefined) return promise;
@@ -66,7 +63,7 @@ export async function untilInterrupted<Value>(
   }
 }
 
-/** Throws `INTERRUPTED` where the signal has aborted already. */
+/** Throws `INTERRUPTED` if the signal has already aborted. */
 export function throwIfInterrupted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw interruption();
 }

@@ -3,14 +3,14 @@ import { networkErrorKind } from '../dial/network-error.ts';
 import { isAnswerLength, type Lane, type LaneEvents, laneFailures, type LoadPeer, payloadCount } from './lane.ts';
 
 /**
- * A lane over a UDP socket of its own. After a failure it opens another, on another port: what comes late for the old
- * one finds nobody, and is never taken for the answer to a later request.
+ * A lane over its own UDP socket. After a failure it opens a new socket on another port, so a late answer to the old
+ * one is never mistaken for the answer to a later request.
  */
 abstract class DatagramLane implements Lane {
   protected readonly events: LaneEvents;
   protected socket: DatagramSocket | undefined;
   readonly #peer: LoadPeer;
-  /** Tells one opening from the next while a socket is on its way. */
+  /** Distinguishes successive openings while a socket is being opened. */
   #opening = 0;
 
   constructor(peer: LoadPeer, events: LaneEvents) {
@@ -44,7 +44,7 @@ abstract class DatagramLane implements Lane {
 
   protected abstract received(bytes: Uint8Array): void;
 
-  /** What to tell `post`: one function for all datagrams. */
+  /** The callback for `post`, shared by all datagrams. */
   protected readonly taken = (error: Error | null): void => {
     if (error !== null && this.socket !== undefined) this.fail(kindOf(error));
   };
@@ -55,13 +55,13 @@ abstract class DatagramLane implements Lane {
   }
 }
 
-/** ICMP says of a closed port what a reset says over TCP. */
+/** An ICMP error for a closed port corresponds to a reset over TCP. */
 function kindOf(error: Error): string {
   const cause = error.cause ?? error;
   return (cause as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'port unreachable' : networkErrorKind(cause);
 }
 
-/** Echo over UDP: a datagram out, the same back. */
+/** Echo over UDP: sends a datagram and expects the same back. */
 export class EchoDatagramLane extends DatagramLane {
   readonly #payloads: readonly Buffer[];
   #turn: number;
@@ -99,7 +99,7 @@ export class EchoDatagramLane extends DatagramLane {
   }
 }
 
-/** A datagram out, whatever comes back: daytime, time, qotd, systat, chargen. */
+/** Sends a datagram and accepts any answer: daytime, time, qotd, systat, chargen. */
 export class AskLane extends DatagramLane {
   readonly #question: Buffer;
   readonly #service: string;
@@ -124,17 +124,17 @@ export class AskLane extends DatagramLane {
 
   protected received(bytes: Uint8Array): void {
     this.events.moved(0, bytes.length);
-    // Systat may answer in several datagrams.
+    // Systat may answer with several datagrams.
     if (!this.#isAsked) return;
     this.#isAsked = false;
-    // A datagram of chargen may be empty (RFC 864).
+    // A chargen datagram may be empty (RFC 864).
     if (this.#service !== 'chargen' && !isAnswerLength(this.#service, bytes.length))
       return this.fail(laneFailures.wrong);
     this.events.answered();
   }
 }
 
-/** Discard over UDP: a request is done when the kernel has taken it; whether it arrives nobody can tell. */
+/** Discard over UDP: a request is done when the kernel has accepted it. Arrival cannot be confirmed. */
 export class DiscardDatagramLane extends DatagramLane {
   readonly #payload: Buffer;
 
@@ -149,14 +149,14 @@ export class DiscardDatagramLane extends DatagramLane {
       if (socket !== this.socket) return;
       if (error !== null) return this.fail(kindOf(error));
       this.events.moved(this.#payload.length, 0);
-      // A kernel that takes all at once would never let the event loop turn.
+      // A kernel that accepts everything at once would starve the event loop.
       setImmediate(() => {
         if (socket === this.socket) this.events.answered();
       });
     });
   }
 
-  /** Nothing should come; it is counted, not judged. */
+  /** Nothing should arrive. It is counted, but is not an error. */
   protected received(bytes: Uint8Array): void {
     this.events.moved(0, bytes.length);
   }

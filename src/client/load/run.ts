@@ -4,61 +4,58 @@ import { type Lane, type LaneFactory, laneFailures } from './lane.ts';
 import { ClosedSchedule, type LoadSchedule, OpenSchedule } from './schedule.ts';
 
 export interface LoadRunOptions {
-  /** How many lanes carry the load. */
   readonly connections: number;
   readonly durationMs: number;
-  /** Requests a second in all; without it each lane sends the next when the last was answered. */
+  /** Total requests per second. Default: each lane sends its next request as soon as the last is answered. */
   readonly perSecond?: number | undefined;
-  /** The load ends when so many requests are done. */
+  /** Ends the load after this many requests. */
   readonly requests?: number | undefined;
-  /** Whether lanes flow: bytes without requests. */
+  /** Whether lanes send or receive a continuous flow without requests. */
   readonly isFlow: boolean;
-  /** For a connection, an answer, and the next bytes of a flow. */
+  /** Applies to a connection, an answer, and the next bytes of a flow. */
   readonly timeoutMs: number;
-  /** The kind of failure that silence is. */
+  /** The failure kind to report on silence. */
   readonly silence: typeof laneFailures.timeout | typeof laneFailures.lost;
   readonly clock: Clock;
-  /** Calls the task when so many milliseconds have passed, 0 or more. Too early does no harm: it is asked again. */
+  /** Calls the task after this many milliseconds, 0 or more. Calling early is harmless: the time is checked again. */
   readonly wake: (ms: number, task: () => void) => Cancel;
 }
 
-/** What was counted so far. */
+/** Counts so far. */
 export interface LoadCounts {
   readonly elapsedMs: number;
   readonly answered: number;
-  /** All errors. */
   readonly failed: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
 }
 
-/** How a lane stands; in `resting` it has failed, and is opened again soon. */
+/** States of a lane. A `resting` lane has failed and will be reopened soon. */
 const states = { opening: 0, ready: 1, busy: 2, resting: 3, closed: 4 } as const;
 
-/** A lane that failed is opened again after this long: a peer that refuses everything is not flooded. */
+/** Delay before a failed lane is reopened, so that a peer that refuses connections is not flooded. */
 const restMs = 100;
 const shortestSweepMs = 10;
 const longestSweepMs = 250;
 
 /**
- * One load from begin to end: deals requests to lanes as the schedule wants, keeps time and counts. It starts to count
- * when all lanes have opened, or failed to. Nothing is allocated for a request.
+ * Runs one load test: assigns scheduled requests to lanes, keeps time and counts. Counting starts when every lane has
+ * opened or failed to. Requests allocate no memory.
  */
 export class LoadRun {
-  /** From when a request was due to its answer. */
+  /** Time from when a request was due to its answer. */
   readonly response = new Latency();
-  /** From when it was sent. */
+  /** Time from when it was sent to its answer. */
   readonly service = new Latency();
-  /** How often each kind of failure came. */
   readonly errors = new Map<string, number>();
   readonly #options: LoadRunOptions;
   readonly #clock: Clock;
   readonly #lanes: readonly Lane[];
   readonly #states: Uint8Array;
-  /** Since when a lane opens, waits for its answer, or has moved nothing. */
+  /** When the lane started opening, sent its request, or last moved data. */
   readonly #sinceMs: Float64Array;
   readonly #dueMs: Float64Array;
-  /** The lanes that have nothing to do, in a ring: all take their turn. */
+  /** Idle lanes, in a ring so that all take turns. */
   readonly #free: Int32Array;
   #firstFree = 0;
   #freeCount = 0;
@@ -94,7 +91,7 @@ export class LoadRun {
     );
   }
 
-  /** `done` is called once, when the load has ended by itself; all lanes are closed then. */
+  /** `done` is called once, when the load ends by itself. All lanes are closed by then. */
   start(done: () => void): void {
     this.#done = done;
     const { timeoutMs } = this.#options;
@@ -103,7 +100,7 @@ export class LoadRun {
     for (let index = 0; index < this.#lanes.length; index += 1) this.#open(index);
   }
 
-  /** Ends the load at once, and closes all lanes. */
+  /** Ends the load immediately and closes all lanes. */
   stop(): void {
     if (this.#endMs !== undefined) return;
     this.#endMs = this.#clock.monotonicMs();
@@ -123,12 +120,12 @@ export class LoadRun {
     };
   }
 
-  /** Requests that were sent, and neither answered nor failed. */
+  /** Requests sent, but neither answered nor failed. */
   get unfinished(): number {
     return this.#busyCount;
   }
 
-  /** Requests that were due and not sent, and for how long the oldest of them has been due. */
+  /** Requests due but not sent, and how long the oldest has been due. */
   get backlog(): { readonly waiting: number; readonly behindMs: number } {
     const nowMs = this.#endMs ?? this.#clock.monotonicMs();
     const waiting = this.#schedule?.waiting(nowMs) ?? 0;
@@ -149,7 +146,7 @@ export class LoadRun {
     } else this.#next(index, this.#clock.monotonicMs());
   }
 
-  /** One more of the lanes has opened or failed for the first time. */
+  /** Another lane has opened or failed for the first time. */
   #opened(): void {
     this.#unopened -= 1;
     if (this.#unopened > 0) return;
@@ -158,14 +155,14 @@ export class LoadRun {
     this.#schedule =
       perSecond === undefined
         ? new ClosedSchedule(requests)
-        : // What would be due at the end, or later, is no part of the load.
+        : // Requests due at the end or later are not part of the load.
           new OpenSchedule(this.#startMs, perSecond, Math.min(requests, Math.ceil((durationMs * perSecond) / 1000)));
     this.#finishAt(this.#startMs + durationMs);
     for (const [index, state] of this.#states.entries()) if (state === states.resting) this.#rest(index);
     this.#deal();
   }
 
-  /** Gives lanes that are free the requests that are due, and comes back when the next one is. */
+  /** Assigns due requests to idle lanes and schedules the next call. */
   #deal(): void {
     this.#cancelWake = undefined;
     const nowMs = this.#clock.monotonicMs();
@@ -184,7 +181,7 @@ export class LoadRun {
     if (dueMs !== Infinity) this.#cancelWake = this.#options.wake(Math.max(0, dueMs - nowMs), () => this.#deal());
   }
 
-  /** A lane has nothing to do: it takes the request that has waited longest, or waits itself. */
+  /** Gives an idle lane the oldest due request, or puts it back in the ring. */
   #next(index: number, nowMs: number): void {
     const dueMs = this.#schedule?.take(nowMs);
     if (dueMs !== undefined) return this.#send(index, dueMs, nowMs);
@@ -220,7 +217,7 @@ export class LoadRun {
     this.errors.set(kind, (this.errors.get(kind) ?? 0) + 1);
     this.#failed += 1;
     if (was === states.ready) this.#removeFree(index);
-    // Before the start nothing is tried twice: it waits for each lane's first result.
+    // Failed lanes are not retried before the start, which waits for the first result of each lane.
     if (this.#schedule !== undefined) this.#rest(index);
     else if (was === states.opening) this.#opened();
     if (was === states.busy) this.#requestDone();
@@ -234,7 +231,7 @@ export class LoadRun {
     this.#endings.add(cancel);
   }
 
-  /** Counts a request that is over, however it ended. True: it was the last, and the load has ended. */
+  /** Counts a completed request, successful or not. Returns true if it was the last and the load has ended. */
   #requestDone(): boolean {
     this.#busyCount -= 1;
     this.#requestsDone += 1;
@@ -245,7 +242,7 @@ export class LoadRun {
 
   #finishAt(endMs: number): void {
     const leftMs = endMs - this.#clock.monotonicMs();
-    // Node's timers have whole milliseconds, and may be a part of one early.
+    // Node's timers have millisecond resolution and may fire a fraction early.
     if (leftMs <= 0) this.#finish();
     else this.#endings.add(this.#clock.after(Math.ceil(leftMs), () => this.#finishAt(endMs)));
   }
@@ -255,7 +252,7 @@ export class LoadRun {
     this.#done();
   }
 
-  /** Gives up what has taken too long. One timer for all: a request costs none. */
+  /** Fails lanes that have timed out. A single timer serves all requests. */
   #sweep(): void {
     const lateMs = this.#clock.monotonicMs() - this.#options.timeoutMs;
     for (let index = 0; index < this.#lanes.length; index += 1) {
@@ -279,7 +276,7 @@ export class LoadRun {
     return index;
   }
 
-  /** Takes a lane out that failed while it had nothing to do. */
+  /** Removes a lane that failed while idle. */
   #removeFree(index: number): void {
     for (let left = this.#freeCount; left > 0; left -= 1) {
       const each = this.#takeFree();

@@ -1,17 +1,17 @@
-/** When requests are due. Times are monotonic milliseconds. */
+/** Decides when requests are due. Times are monotonic milliseconds. */
 export interface LoadSchedule {
-  /** Takes the next request where it is due by now, and gives the time at which it was due; undefined where none is. */
+  /** Takes the next request if it is due and returns its due time, otherwise undefined. */
   take(nowMs: number): number | undefined;
-  /** When the next request is due; Infinity after the last. */
+  /** When the next request is due, or Infinity after the last. */
   nextDueMs(nowMs: number): number;
-  /** Requests that are due by now and that nobody has taken. */
+  /** Requests due by now but not taken. */
   waiting(nowMs: number): number;
 }
 
 /**
- * Open loop: the request with number i is due at `startMs` + i / rate, whatever became of those before. Each time is
- * counted from the start, so that nothing drifts; a request that is taken late keeps the time at which it was due,
- * which accounts for coordinated omission: a server that stalls is charged for all who would have come meanwhile.
+ * Open loop: request i is due at `startMs` + i / rate, regardless of earlier requests. All times are counted from the
+ * start, so there is no drift. A request taken late keeps its due time, which corrects for coordinated omission: a
+ * stalled server is charged for every request that would have arrived meanwhile.
  */
 export class OpenSchedule implements LoadSchedule {
   readonly #startMs: number;
@@ -19,7 +19,7 @@ export class OpenSchedule implements LoadSchedule {
   readonly #limit: number;
   #taken = 0;
 
-  /** `limit`: how many requests there are in all. */
+  /** `limit`: total number of requests. */
   constructor(startMs: number, perSecond: number, limit: number = Infinity) {
     this.#startMs = startMs;
     this.#perSecond = perSecond;
@@ -39,7 +39,7 @@ export class OpenSchedule implements LoadSchedule {
 
   waiting(nowMs: number): number {
     const guess = Math.max(0, Math.floor(((nowMs - this.#startMs) * this.#perSecond) / 1000));
-    // The division may round to either side: the times themselves decide.
+    // The division may round either way, so compare exact times.
     let due = Math.max(0, guess - 1);
     while (this.#dueMs(due) <= nowMs) due += 1;
     return Math.max(0, Math.min(due, this.#limit) - this.#taken);
@@ -50,11 +50,11 @@ export class OpenSchedule implements LoadSchedule {
   }
 }
 
-/** Closed loop: a request is due as soon as somebody can send it. */
+/** Closed loop: a request is due as soon as a lane can send it. */
 export class ClosedSchedule implements LoadSchedule {
   #left: number;
 
-  /** `limit`: how many requests there are in all. */
+  /** `limit`: total number of requests. */
   constructor(limit: number = Infinity) {
     this.#left = limit;
   }

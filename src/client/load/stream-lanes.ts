@@ -2,12 +2,12 @@ import { LoadStream, type LoadStreamEvents } from '../dial/load-stream.ts';
 import { networkErrorKind } from '../dial/network-error.ts';
 import { isAnswerLength, type Lane, type LaneEvents, laneFailures, type LoadPeer, payloadCount } from './lane.ts';
 
-/** A lane over a TCP connection that stays; what happens on it is told to the lane itself. */
+/** A lane over a TCP connection that stays open. The lane handles the connection's events itself. */
 abstract class StreamLane implements Lane, LoadStreamEvents {
   protected readonly events: LaneEvents;
   protected stream: LoadStream | undefined;
   readonly #peer: LoadPeer;
-  /** A connection that is there already, for the first time that the lane opens. */
+  /** An established connection to use the first time the lane opens. */
   #first: LoadStream | undefined;
 
   constructor(peer: LoadPeer, events: LaneEvents, first?: LoadStream) {
@@ -52,7 +52,7 @@ abstract class StreamLane implements Lane, LoadStreamEvents {
   }
 }
 
-/** Echo over TCP: a payload out, the same bytes back, in as many pieces as they come. */
+/** Echo over TCP: sends a payload and expects the same bytes back, in any number of pieces. */
 export class EchoStreamLane extends StreamLane {
   readonly #payloads: readonly Buffer[];
   #turn: number;
@@ -92,7 +92,7 @@ export class EchoStreamLane extends StreamLane {
   }
 }
 
-/** Discard over TCP: blocks go out as fast as the peer takes them. */
+/** Discard over TCP: sends blocks as fast as the peer accepts them. */
 export class DiscardStreamLane extends StreamLane {
   readonly #block: Buffer;
 
@@ -106,20 +106,20 @@ export class DiscardStreamLane extends StreamLane {
     stream?.write(this.#block, (error) => {
       if (stream !== this.stream || (error ?? null) !== null) return;
       this.events.moved(this.#block.length, 0);
-      // A kernel that takes all at once would never let the event loop turn.
+      // A kernel that accepts everything at once would starve the event loop.
       setImmediate(() => {
         if (stream === this.stream) this.request();
       });
     });
   }
 
-  /** Nothing should come; it is counted, not judged. */
+  /** Nothing should arrive. It is counted, but is not an error. */
   data(_bytes: Uint8Array, length: number): void {
     this.events.moved(0, length);
   }
 }
 
-/** Chargen over TCP: what comes is counted. */
+/** Chargen over TCP: counts what arrives. */
 export class ChargenStreamLane extends StreamLane {
   request(): void {}
 
@@ -128,7 +128,7 @@ export class ChargenStreamLane extends StreamLane {
   }
 }
 
-/** A connection for each request: the peer answers by itself, and finishes. */
+/** One connection per request: the peer answers without being asked, then closes. */
 export class FetchLane extends StreamLane {
   readonly #target: LoadPeer;
   readonly #service: string;
@@ -140,7 +140,7 @@ export class FetchLane extends StreamLane {
     this.#service = service;
   }
 
-  /** The connection is part of the request. */
+  /** Connecting is part of the request, so there is nothing to open. */
   override open(): void {
     this.events.ready();
   }
@@ -162,7 +162,7 @@ export class FetchLane extends StreamLane {
     this.#finish();
   }
 
-  /** A reset after the answer is what servers do that leave input unread. */
+  /** A reset after the answer is normal for servers that leave input unread. */
   override failed(error: Error): void {
     if (this.#got === 0) super.failed(error);
     else this.#finish();

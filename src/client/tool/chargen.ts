@@ -73,7 +73,7 @@ function holds({ end }: Chargen): string {
   return end === 'enough' ? ': all as RFC 864 has it' : '';
 }
 
-/** Says what is wrong, and returns the exit code for it. */
+/** Reports problems and returns the exit code. */
 function judge(terminal: Terminal, result: Chargen, isQuiet: boolean): ExitCode {
   const { end, deviation } = result;
   if (deviation !== undefined) terminal.complain(describeDeviation(deviation));

@@ -76,7 +76,7 @@ function isReached({ checks, counts }: ConformResult): boolean {
   return checks.length > counts.unreachable;
 }
 
-/** Says what the table does not, and returns the exit code. */
+/** Reports what the table does not show and returns the exit code. */
 export function judge(result: ConformResult, terminal: Pick<Terminal, 'complain'>): ExitCode {
   const { host, checks, counts } = result;
   if (!isReached(result)) {
@@ -89,8 +89,8 @@ export function judge(result: ConformResult, terminal: Pick<Terminal, 'complain'
 }
 
 const words = {
-  holds: 'holds',
-  fails: 'FAILS',
+  holds: 'passed',
+  fails: 'FAILED',
   unreachable: 'not there',
   skipped: 'skipped',
   broken: 'BROKEN',
@@ -109,7 +109,7 @@ function printResult({ checks, counts }: ConformResult, terminal: Terminal): voi
     else for (const check of members) printCheck(check, terminal);
     terminal.print('\n');
   }
-  const sum = `${counts.holds} hold, ${counts.fails} fail, ${counts.skipped} skipped, ${counts.unreachable} not reached`;
+  const sum = `${counts.holds} passed, ${counts.fails} failed, ${counts.skipped} skipped, ${counts.unreachable} not reached`;
   terminal.print(`${terminal.paint('bold', sum)}\n`);
 }
 
@@ -122,7 +122,7 @@ function printCheck({ id, basis, fact, outcome, detail }: CheckResult, terminal:
   terminal.print(`${terminal.paint(outcome === 'fails' ? 'red' : 'dim', shown)}\n`);
 }
 
-/** The text, which begins in this column; on a terminal in as many lines as that is wide enough for. */
+/** Wraps text that starts in this column to the width of the terminal, if there is one. */
 function wrap(text: string, column: number, terminal: Terminal): string {
   if (!terminal.isTerminal) return text;
   const width = Math.max(20, terminal.columns - column - 1);

@@ -66,7 +66,7 @@ function withSource(command: Command): Command {
 
 interface Source {
   readonly source: Readable;
-  /** Where it is known how many come. */
+  /** The size of the input, if known. */
   readonly bytes: number | undefined;
 }
 
@@ -113,7 +113,7 @@ function describe(result: Discarded): string {
   return `${peer}: ${datagrams}, ${formatTransfer(result)}${unknown}`;
 }
 
-/** Says what is wrong, and returns the exit code for it. */
+/** Reports problems and returns the exit code. */
 function judge(terminal: Terminal, { end }: Discarded): ExitCode {
   if (end === 'discarded' || end === 'sent') return exitCodes.stopped;
   terminal.complain(faults[end]);

@@ -50,7 +50,7 @@ export const echoTool: Tool = {
   },
 };
 
-/** Standard input goes out, what comes back goes to standard output. */
+/** Sends standard input and prints what comes back. */
 async function pipe(host: string, options: EchoToolOptions, terminal: Terminal): Promise<void> {
   if (options.size !== undefined && options.udp !== true)
     throw new SmallservdError('ARGUMENT_INVALID', 'over TCP a pipe has no --size: expected --udp or --count with it');
@@ -69,13 +69,13 @@ async function pipe(host: string, options: EchoToolOptions, terminal: Terminal):
       },
     });
   } finally {
-    // Where the peer ended first, somebody could still type.
+    // If the peer ended first, someone could still be typing.
     terminal.input.destroy();
   }
   if (options.json === true) printJson(terminal, echoed);
 }
 
-/** Requests at intervals, each answer as a line, and the account in the end. */
+/** Sends requests at intervals, prints a line per answer and a summary at the end. */
 async function ping(host: string, options: EchoToolOptions, terminal: Terminal): Promise<ExitCode> {
   const isLineWanted = options.quiet !== true && options.json !== true;
   const progress = new Progress(options.count ?? 0);
@@ -123,7 +123,7 @@ function describe(
   }
 }
 
-/** The line that lives while a quiet run goes on. */
+/** The progress line of a quiet run. */
 class Progress {
   readonly #count: number;
   #sent = 0;
@@ -135,7 +135,7 @@ class Progress {
     this.#count = count;
   }
 
-  /** The line once this has happened. */
+  /** The line after this event. */
   after(event: EchoPingEvent): string {
     if (event.kind === 'sent') this.#sent += 1;
     if (event.kind === 'corrupted') this.#corrupted += 1;

@@ -1,17 +1,17 @@
 import type { LatencyBucket } from '../latency.ts';
 
-/** Eighths of a character cell, from nothing to seven. */
+/** Eighths of a character cell, from zero to seven. */
 const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'] as const;
 const maxRows = 20;
 const shortestBar = 4;
 
-/** Milliseconds in the unit that suits, with three significant figures: `85.3 µs`, `1.25 ms`, `12 s`. */
+/** Formats milliseconds in a suitable unit with three significant figures: `85.3 µs`, `1.25 ms`, `12 s`. */
 export function formatLatency(ms: number): string {
   const [value, unit] = ms < 0.9995 ? [ms * 1000, 'µs'] : ms < 999.5 ? [ms, 'ms'] : [ms / 1000, 's'];
   return `${Number(value.toPrecision(3))} ${unit}`;
 }
 
-/** A bar as long as `share`, from 0 to 1, of `width` characters; never nothing for more than 0. */
+/** A bar of `share`, from 0 to 1, of `width` characters. Never empty if the share is above 0. */
 export function bar(share: number, width: number): string {
   const length = Math.round(Math.min(1, Math.max(0, share)) * width * eighths.length);
   const cells = share > 0 ? Math.max(1, length) : 0;
@@ -19,8 +19,8 @@ export function bar(share: number, width: number): string {
 }
 
 /**
- * A row for each bucket, at most twenty, with its upper end, a bar, its share and its count; neighbours are joined
- * where there are more. No line is longer than `columns`.
+ * A row per bucket with its upper bound, bar, share and count, no line longer than `columns`. Adjacent buckets are
+ * merged if there are more than twenty.
  */
 export function drawHistogram(
   buckets: readonly LatencyBucket[],
@@ -48,7 +48,7 @@ export function drawHistogram(
     .join('');
 }
 
-/** Neighbours together, in as small groups as leave no more than `maxRows`. */
+/** Merges neighbors in the smallest groups that leave at most `maxRows`. */
 function joined(buckets: readonly LatencyBucket[]): readonly LatencyBucket[] {
   const groupSize = Math.ceil(buckets.length / maxRows);
   const groups: LatencyBucket[] = [];

@@ -17,7 +17,7 @@ import { systatTool } from './systat.ts';
 import { timeTool } from './time.ts';
 import type { Tool } from './tool.ts';
 
-/** All subcommands of smallserv, in the order in which its help lists them. */
+/** All subcommands of smallserv, in the order of the help. */
 export const tools: readonly Tool[] = [
   ipTool,
   maskTool,

@@ -109,7 +109,7 @@ export function formatProgress(progress: LoadProgress, columns: number): string 
   return width < 4 ? text.trimStart().slice(0, columns - 1) : `[${bar(share, width).padEnd(width)}]${text}`;
 }
 
-/** What the person reads in the end. */
+/** The report for a person. */
 export function formatResult(result: LoadResult, terminal: Pick<Terminal, 'columns' | 'paint'>): string {
   const { service, protocol, peer, connections, elapsedMs, response, serviceTime, openLoop, distribution } = result;
   const where = formatHostPort(peer.address, peer.port);
@@ -130,7 +130,7 @@ export function formatResult(result: LoadResult, terminal: Pick<Terminal, 'colum
   }
   if (result.bytesSent > 0) lines.push(`sent       ${formatBytes(result.bytesSent, seconds)}`);
   if (result.bytesReceived > 0) lines.push(`received   ${formatBytes(result.bytesReceived, seconds)}`);
-  if (result.unfinished > 0) lines.push(`unfinished ${count(result.unfinished)} under way at the end`);
+  if (result.unfinished > 0) lines.push(`in flight  ${count(result.unfinished)} at the end`);
   const kinds = Object.entries(result.errors).sort(([, one], [, other]) => other - one);
   if (kinds.length === 0) lines.push('errors     none');
   for (const [kind, times] of kinds) lines.push(`errors     ${terminal.paint('red', `${count(times)} × ${kind}`)}`);
@@ -149,7 +149,7 @@ const columnsOfLatency = [
   ['max', 'maxMs'],
 ] as const;
 
-/** The percentiles side by side; of an open loop, from when requests were due and from when they were sent. */
+/** The percentiles side by side. For an open loop, both from when requests were due and from when they were sent. */
 function formatLatencies(response: LatencySummary, serviceTime: LatencySummary | undefined): string {
   const row = (title: string, summary: LatencySummary): string =>
     title.padEnd(10) + columnsOfLatency.map(([, key]) => formatLatency(summary[key]).padStart(9)).join('');
@@ -175,7 +175,7 @@ function formatBytes(bytes: number, seconds: number): string {
   return `${roundBytes(bytes)}, ${formatByteRate(bytes, seconds)}`;
 }
 
-/** Bytes in the unit that suits, with three significant figures. */
+/** Formats bytes in a suitable unit with three significant figures. */
 function roundBytes(bytes: number): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
   const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)));

@@ -1,4 +1,4 @@
-/** The program smallserv: what the command line says is done. */
+/** Entry point of smallserv: runs the command line. */
 import { endOf } from '../../command-end.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { clientProgram } from './program.ts';

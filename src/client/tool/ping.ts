@@ -94,7 +94,7 @@ function describe(event: Happening, address: string, timeoutMs: number, terminal
   }
 }
 
-/** As ping(8) does it: three digits that matter, and no more than the clock can tell. */
+/** Like ping(8): three significant digits, but no more than the clock can resolve. */
 function formatTime(ms: number): string {
   return ms.toFixed(ms < 1 ? 3 : ms < 10 ? 2 : ms < 100 ? 1 : 0);
 }

@@ -8,7 +8,7 @@ const codes = `
 HOST is a name, an IPv4 address, or an IPv6 address in brackets; after a colon, a port or the name of a service.
 Exit codes: 0 ok, 1 failed or a wrong answer, 2 could not resolve or connect, 64 usage, 77 not permitted, 130 interrupted.`;
 
-/** The command line of smallserv. The manual and the completion of shells are made of it, too. */
+/** The command line of smallserv, from which the manual and shell completion are also generated. */
 export function clientProgram(terminal: Terminal, run: Run): Command {
   const program = new Command('smallserv')
     .description('Clients for the classic IETF services, and tools to test networks and learn protocols.')

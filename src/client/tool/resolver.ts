@@ -1,7 +1,7 @@
 /**
- * Has getaddrinfo(3) give up about when the tool does (resolv.conf(5), RES_OPTIONS): it runs in a thread that nothing
- * can end, and the process would outlive its own message by up to 20 s where name servers are silent. What the user has
- * set stays.
+ * Makes getaddrinfo(3) give up about when the tool does (resolv.conf(5), RES_OPTIONS). It runs in a thread that cannot
+ * be stopped, so with silent name servers the process would linger up to 20 s after its error message. Settings of the
+ * user are kept.
  */
 export function boundResolver(timeoutMs: number, environment: NodeJS.ProcessEnv = process.env): void {
   const attempts = timeoutMs < 2000 ? 1 : 2;

@@ -1,6 +1,6 @@
 import type { RoundTripSummary } from '../round-trips.ts';
 
-/** The two or three closing lines of echo and ping, as ping(8) prints them. */
+/** The summary lines of echo and ping, two or three, in the format of ping(8). */
 export function formatRoundTrips(host: string, summary: RoundTripSummary, elapsedMs: number): string {
   const { sent, received, duplicates, reordered, corrupted, lossRatio, times } = summary;
   const odd = [
@@ -18,7 +18,7 @@ export function formatRoundTrips(host: string, summary: RoundTripSummary, elapse
   return `${lines.join('\n')}\n`;
 }
 
-/** Milliseconds with their microseconds, side by side. */
+/** Milliseconds with microsecond digits, side by side. */
 function row(values: readonly number[]): string {
   return values.map((ms) => ms.toFixed(3)).join('/');
 }

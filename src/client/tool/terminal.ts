@@ -7,46 +7,42 @@ import { escapeControls } from '../../terminal-text.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
 
-/** Where a tool is run from: what it prints, what it reads, and whether somebody wants it to stop. */
+/** The environment of a tool: output, input and the interruption signal. */
 export interface Terminal {
-  /** Whether standard output is a terminal: then a person reads it. */
+  /** Whether standard output is a terminal, read by a person. */
   readonly isTerminal: boolean;
-  /** The width of standard output; 80 where it is none. */
+  /** The width of standard output, or 80 if it is not a terminal. */
   readonly columns: number;
   readonly input: NodeJS.ReadStream;
-  /** Aborts at Ctrl-C, and at TERM. */
+  /** Aborts on Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
-  /** Text to standard output; on a terminal all controls are escaped but the colors of `paint`. */
+  /** Prints text to standard output. On a terminal, all control characters are escaped except the colors of `paint`. */
   print(text: string): void;
   /**
-   * Bytes of a peer, to standard output: as they came, but on a terminal with LF for CRLF and all controls escaped.
-   * Resolves when there is room for more.
+   * Prints a peer's bytes to standard output unchanged, but on a terminal with LF for CRLF and control characters
+   * escaped. Resolves when there is room for more.
    */
   printPeer(bytes: Uint8Array): Promise<void>;
-  /** To standard error, each line with the program's name before it and with its controls escaped. */
+  /** Prints to standard error, each line prefixed with the program's name and with control characters escaped. */
   complain(message: string): void;
-  /**
-   * A line on standard error that the next one replaces; nothing where that is no terminal. Undefined takes it away.
-   */
+  /** Shows a line on standard error that the next one replaces, if that is a terminal. Undefined clears it. */
   showProgress(line: string | undefined): void;
-  /** The text in a colour where standard output is a terminal and NO_COLOR is not set. */
+  /** Colors the text if standard output is a terminal and NO_COLOR is not set. */
   paint(colour: Colour, text: string): string;
 }
 
-/** The process's own standard streams. */
+/** The process's standard streams. */
 export class ProcessTerminal implements Terminal {
   readonly #output: NodeJS.WriteStream & Partial<Pick<WriteStream, 'columns'>>;
   readonly #errors: NodeJS.WriteStream;
   readonly #abort = new AbortController();
   readonly input: NodeJS.ReadStream & Partial<Pick<ReadStream, 'isTTY'>>;
   #progress = '';
-  /** What a peer sent last stands on the terminal without an end of its line. */
+  /** Whether the peer's last text left a line without its end. */
   #isLineOpen = false;
-  /** The CR that ended what a peer sent last: only what follows tells whether it is half of a line end. */
+  /** A CR at the end of the peer's last data, held back until the next byte shows whether it is half of a line end. */
   #heldBack = '';
-  /**
-   * Stands for the ESC of our own colors until they are printed. No peer knows it, so no peer's text can hold a color.
-   */
+  /** Stands for the ESC of our colors until printing. Peers cannot guess it, so their text cannot contain colors. */
   readonly #ownEscape = `<${randomUUID()}>`;
 
   constructor(process: NodeJS.Process) {
@@ -54,14 +50,14 @@ export class ProcessTerminal implements Terminal {
     this.#errors = process.stderr;
     this.input = process.stdin;
     this.#output.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-      // Who reads the output may have seen enough, and have gone: nothing is left to do.
+      // The reader of the output has gone, so there is nothing left to do.
       if (code === 'EPIPE') return process.exit();
       this.complain(`cannot write the output: ${message}`);
       process.exit(exitCodes.failed);
     });
-    // Nobody is left to complain to.
+    // Errors on standard error cannot be reported anywhere.
     this.#errors.on('error', () => {});
-    // A second one ends the process at once.
+    // A second signal ends the process immediately.
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.once(signal, () => {
         this.#abort.abort();
@@ -73,7 +69,7 @@ export class ProcessTerminal implements Terminal {
   }
 
   get columns(): number {
-    // A terminal that does not know its width says 0.
+    // A terminal of unknown width reports 0.
     return this.#output.columns || 80;
   }
 

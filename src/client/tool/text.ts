@@ -8,7 +8,7 @@ const faults: Partial<Record<Text['end'], string>> = {
   timeout: 'the server did not finish: this may not be all',
 };
 
-/** Prints what a server had to say, with our line ends. Returns `failed` where there may be more. */
+/** Prints a server's text with local line ends. Returns `failed` if there may be more. */
 export async function printText(terminal: Terminal, result: Text, options: NetworkOptions): Promise<ExitCode> {
   if (options.json === true) printJson(terminal, result);
   else if (result.text !== '')

@@ -31,7 +31,7 @@ export const timeTool: Tool = {
   },
 };
 
-/** In the machine's zone, as date(1) prints it: `Sun Nov 22 11:07:12 UTC 2026`. */
+/** In local time, formatted like date(1): `Sun Nov 22 11:07:12 UTC 2026`. */
 function formatTime(date: Date): string {
   const { year, month, day, hour, minute, second, weekday, abbreviation } = loadTimeZone(null).at(date.getTime());
   const calendarDay = `${weekdays[weekday]} ${months[month - 1]} ${String(day).padStart(2)}`;

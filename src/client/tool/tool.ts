@@ -6,17 +6,14 @@ import { formatDuration, parseDuration, parseSize } from '../../units.ts';
 import { boundResolver } from './resolver.ts';
 import type { Terminal } from './terminal.ts';
 
-/** A subcommand of smallserv: how it is called and what it prints. What it does stands in `src/client`. */
+/** The command line and output of a smallserv subcommand. The work is done in `src/client`. */
 export interface Tool {
   readonly name: string;
-  /** One line, for the list of all tools. */
+  /** One line for the list of tools. */
   readonly summary: string;
-  /** Command lines without `smallserv`, and what each is for. */
+  /** Command lines without `smallserv`, each with its purpose. */
   readonly examples: readonly (readonly [line: string, purpose: string])[];
-  /**
-   * Adds arguments, options and the action; `run` makes an action of a function that resolves with an exit code,
-   * nothing for 0.
-   */
+  /** Adds arguments, options and the action. `run` wraps a function that resolves with an exit code (nothing for 0). */
   define(command: Command, terminal: Terminal, run: Run): void;
 }
 
@@ -25,7 +22,7 @@ export type Run = <Arguments extends readonly unknown[]>(
   action: (...args: Arguments) => Promise<ExitCode | void>,
 ) => (...args: Arguments) => Promise<void>;
 
-/** What the options of `withNetwork` parse to. */
+/** The parsed options of `withNetwork`. */
 export interface NetworkOptions {
   readonly '4'?: true;
   readonly '6'?: true;
@@ -39,7 +36,7 @@ export function withJson(command: Command): Command {
   return command.option('--json', 'print JSON, for programs');
 }
 
-/** Adds `-4`, `-6`, `--timeout`, which holds for the system's resolver too, and `--json`. */
+/** Adds `-4`, `-6`, `--timeout`, which also bounds the system resolver, and `--json`. */
 export function withNetwork(command: Command): Command {
   return withJson(
     command
@@ -56,12 +53,12 @@ function timeoutOption(): Option {
     .default(defaultTimeoutMs, formatDuration(defaultTimeoutMs));
 }
 
-/** The same and `--udp`. */
+/** Like `withNetwork`, plus `--udp`. */
 export function withProtocol(command: Command): Command {
   return withNetwork(command.option('-u, --udp', 'over UDP instead of TCP'));
 }
 
-/** The options as the clients in `src/client` take them. */
+/** Converts the options for the clients in `src/client`. */
 export function clientOptions(options: NetworkOptions, terminal: Terminal): ClientOptions & EitherProtocolOptions {
   return {
     family: options[4] === true ? 'ipv4' : options[6] === true ? 'ipv6' : 'both',
@@ -71,7 +68,7 @@ export function clientOptions(options: NetworkOptions, terminal: Terminal): Clie
   };
 }
 
-/** `1500ms`, `10s`, `5m`, in milliseconds, at least one. */
+/** Parses `1500ms`, `10s` or `5m` as milliseconds, at least 1. */
 export function durationOption(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined || ms < 1 || ms > 2 ** 31 - 1)
@@ -79,7 +76,7 @@ export function durationOption(text: string): number {
   return ms;
 }
 
-/** `512`, `64KiB`, `1GiB`, in bytes. */
+/** Parses `512`, `64KiB` or `1GiB` as bytes. */
 export function sizeOption(text: string): number {
   const bytes = parseSize(text);
   if (bytes === undefined || !Number.isSafeInteger(bytes))
@@ -87,7 +84,7 @@ export function sizeOption(text: string): number {
   return bytes;
 }
 
-/** Makes a parser for whole numbers in a range, both ends included. */
+/** Returns a parser for integers in an inclusive range. */
 export function wholeNumberOption(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
@@ -102,7 +99,7 @@ export function printJson(terminal: Terminal, value: unknown): void {
   terminal.print(`${escapeControls(JSON.stringify(plain(value), null, 2))}\n`);
 }
 
-/** The value with its bytes as text: Buffer has a toJSON of its own, which comes before any replacer. */
+/** Converts bytes to text first, because Buffer's own toJSON runs before any replacer. */
 function plain(value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');

@@ -7,7 +7,7 @@ export function formatTransfer({ bytes, elapsedMs, bytesPerSecond }: Transfer): 
   return `${bytes} bytes in ${(elapsedMs / 1000).toFixed(3)} s, ${Math.round(bytesPerSecond)} bytes/s (${mebibytes} MiB/s)`;
 }
 
-/** Shows the figures as a line of progress; with its share of all where that is known. */
+/** Returns a callback that shows progress in one line, with a percentage if the total is known. */
 export function showTransfer(terminal: Terminal, totalBytes: number | undefined): (transfer: Transfer) => void {
   return (transfer) => {
     const isKnown = totalBytes !== undefined && totalBytes > 0;

@@ -1,6 +1,6 @@
 /**
- * The admin endpoint in a process of its own, where the supervisor is root: it becomes an unprivileged user before it
- * listens, and gets what it serves from the supervisor. It ends when the supervisor is gone.
+ * The admin endpoint as a separate process, used when the supervisor is root. It drops privileges before it listens and
+ * gets its content from the supervisor. It exits when the supervisor is gone.
  */
 import { systemClock } from '../../clock/clock.ts';
 import { SmallservdError } from '../../errors.ts';
@@ -15,10 +15,10 @@ import type { AdminServer } from './server.ts';
 import { type AdminOrder, type AdminReport, alivePeriodMs } from './messages.ts';
 import type { Snapshot } from './snapshot.ts';
 
-// A signal to the process group reaches this process too; only the supervisor answers it.
+// Signals to the process group also arrive here, but only the supervisor acts on them.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
 
-/** How long the supervisor may take to answer: longer, and it hangs. */
+/** How long the supervisor may take to answer before it counts as hanging. */
 const answerMs = 3000;
 
 let server: AdminServer | undefined;

@@ -1,5 +1,5 @@
-/** What the process of the admin endpoint is started with. */
+/** Entry point of the admin endpoint's process. */
 import '../../no-debugger.ts';
 
-// As in smallservd.ts: what is imported by a statement is read before the debugger is forbidden.
+// As in smallservd.ts: an import statement would load the module before the debugger is disabled.
 await import('./child-main.ts');

@@ -3,18 +3,18 @@ import type { Socket } from 'node:net';
 import type { ListenAddress, NetworkListenAddress } from '../../address/listen-address.ts';
 import { SmallservdError } from '../../errors.ts';
 import { endpointName, type Snapshot } from './snapshot.ts';
-import { isMap, isSnapshot } from './snapshot-shape.ts';
+import { readSnapshot } from './snapshot-shape.ts';
 
-/** How long the endpoint may take for a whole answer. */
+/** How long the endpoint may take for a complete answer. */
 const usualPatienceMs = 5000;
 
-/** More than this is no answer of ours: that is enough for some thousand services. */
+/** The largest answer to accept. It is enough for several thousand services. */
 const maxAnswerBytes = 4 * 2 ** 20;
 
-/** Deeper is no answer of ours, and would be too deep for whoever walks through it. */
+/** The deepest JSON nesting to accept, so that code walking the answer is safe. */
 const maxDepth = 64;
 
-/** What a client has reached: an address without a zone and a port, or the path of a UNIX socket. */
+/** The endpoint that was reached: an address without a zone and a port, or the path of a UNIX socket. */
 export type ConnectedTo = { readonly address: string; readonly port: number } | { readonly path: string };
 
 interface Answer {
@@ -22,16 +22,14 @@ interface Answer {
   readonly body: string;
 }
 
-/**
- * Asks a running daemon through its admin endpoint. Whoever answers there may be anybody: all that comes is checked.
- */
+/** Queries a running daemon through its admin endpoint. Anyone might answer, so everything received is checked. */
 export class AdminClient {
   readonly #where: { readonly socketPath: string } | { readonly host: string; readonly port: number };
   readonly #name: string;
   readonly #patienceMs: number;
   #connectedTo: ConnectedTo | undefined;
 
-  /** Throws `ADMIN_UNKNOWN` where the address does not say how to connect. */
+  /** Throws `ADMIN_UNKNOWN` if the address does not say how to connect. */
   constructor(address: ListenAddress, patienceMs = usualPatienceMs) {
     this.#name = address.text;
     this.#patienceMs = patienceMs;
@@ -44,12 +42,12 @@ export class AdminClient {
       );
   }
 
-  /** As the listen address says it. */
+  /** As written in the listen address. */
   get name(): string {
     return this.#name;
   }
 
-  /** Whom the last question went to; undefined before the first. */
+  /** Where the last request went, or undefined before the first. */
   get connectedTo(): ConnectedTo | undefined {
     return this.#connectedTo;
   }
@@ -57,15 +55,16 @@ export class AdminClient {
   /** Throws `ADMIN_UNREACHABLE`. */
   async snapshot(): Promise<Snapshot> {
     const answer = await this.#get('/status');
-    const faults: string[] = [];
-    if (isSnapshot(answer, '', faults)) return answer;
-    throw this.#notOurs(`its /status has ${faults[0] === '' ? 'no object' : `no valid ${faults[0]}`}`);
+    const reading = readSnapshot(answer);
+    if ('snapshot' in reading) return reading.snapshot;
+    throw this.#notOurs(`its /status has ${reading.fault === '' ? 'no object' : `no valid ${reading.fault}`}`);
   }
 
   /** The resolved config. Throws `ADMIN_UNREACHABLE`. */
   async config(): Promise<Readonly<Record<string, unknown>>> {
     const answer = await this.#get('/config');
-    if (isMap(answer)) return answer;
+    if (typeof answer === 'object' && answer !== null && !Array.isArray(answer))
+      return answer as Readonly<Record<string, unknown>>;
     throw this.#notOurs('its /config has no object');
   }
 
@@ -75,7 +74,7 @@ export class AdminClient {
     });
     const { statusCode = 0 } = response;
     if (response.headers.server !== endpointName) throw this.#notOurs('its answer has another Server header');
-    // A line of its own is what ours says where it has no answer.
+    // Our endpoint reports errors as a single line.
     if (statusCode >= 400 && /^.{1,200}\n$/.test(body)) throw this.#unreachable(body.trim());
     if (statusCode !== 200) throw this.#notOurs(`it answers ${path} with status ${statusCode}`);
     const answer = parseJson(body);
@@ -87,20 +86,20 @@ export class AdminClient {
   async #ask(path: string): Promise<Answer> {
     const signal = AbortSignal.timeout(this.#patienceMs);
     return this.#exchange(path, signal).catch((error: unknown) => {
-      // An end that we made is reported in several ways.
+      // Our own abort surfaces as various errors.
       throw signal.aborted ? new Error(`no complete answer within ${this.#patienceMs} ms`) : error;
     });
   }
 
   async #exchange(path: string, signal: AbortSignal): Promise<Answer> {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      // By the name that every endpoint answers to, whatever the address is called.
+      // Every endpoint accepts this name, whatever its address.
       request({ ...this.#where, path, signal, agent: false, headers: { Host: 'localhost' } })
         .on('socket', (socket) => socket.once('connect', () => this.#noteConnection(socket)))
         .on('response', resolve)
-        // What comes after the answer has begun ends the reading of it, too.
+        // Errors after the response has started also end reading it.
         .on('error', reject)
-        // Of an answer that switches protocols nothing else is said.
+        // A response that switches protocols causes no other event.
         .on('close', () => reject(new UnusableAnswer('it sent no answer')))
         .end();
     });
@@ -137,10 +136,10 @@ export class AdminClient {
   }
 }
 
-/** An answer that no endpoint of ours would give. */
+/** An answer that no smallservd endpoint would give. */
 class UnusableAnswer extends Error {}
 
-/** Undefined where it is not JSON, or too deep. */
+/** Returns undefined if the text is not JSON or is nested too deeply. */
 function parseJson(text: string): unknown {
   try {
     const value = JSON.parse(text) as unknown;
@@ -155,7 +154,7 @@ function isDeeper(value: unknown, levels: number): boolean {
   return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1));
 }
 
-/** All interfaces are reached through loopback. */
+/** A wildcard address is reached through loopback. */
 function contextOf({ host, family }: NetworkListenAddress): string {
   if (host === '') return family === 'ipv6' ? '::1' : '127.0.0.1';
   if (host === '0.0.0.0') return '127.0.0.1';

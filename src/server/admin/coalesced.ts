@@ -1,8 +1,8 @@
 import type { Clock } from '../../clock/clock.ts';
 
 /**
- * Those who ask while an answer is being made share it, and so do those who ask within `maxAgeMs` milliseconds of its
- * beginning: however many ask, few are made. An error is nobody's but theirs who wait for it.
+ * Shares an answer among all callers that ask while it is being made, or within `maxAgeMs` milliseconds of its start.
+ * An error reaches only the callers already waiting for it.
  */
 export function coalesced<Value>(make: () => Promise<Value>, maxAgeMs: number, clock: Clock): () => Promise<Value> {
   let latest: Promise<Value> | undefined;

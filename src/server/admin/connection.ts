@@ -5,10 +5,10 @@ import { type Page, textPage } from './pages.ts';
 import { type AdminRequest, malformed, readRequest, type Refusal } from './request.ts';
 import { endpointName } from './snapshot.ts';
 
-/** From the connection to the end of the request's header. */
+/** From connecting to the end of the request header. */
 const headerMs = 2000;
 
-/** For the answer to be made, and for the client to take each piece of it. */
+/** For making the answer, and for the client to accept each piece of it. */
 const stallMs = 5000;
 
 /** For the client to close after us. */
@@ -16,18 +16,18 @@ const lingerMs = 2000;
 
 const noBody = Buffer.alloc(0);
 
-/** An answer is sent in such pieces, so that it shows whether the client takes them. */
+/** Answers are sent in pieces of this size, to see whether the client accepts them. */
 const pieceBytes = 65_536;
 
 export interface AdminConnectionOptions {
   readonly clock: Clock;
   readonly answer: (request: AdminRequest) => Promise<Page>;
-  /** Its request is whole, more came after it, or the client has taken some of the answer. */
+  /** The request is complete, more data followed it, or the client has accepted part of the answer. */
   readonly heard: (connection: AdminConnection) => void;
   readonly closed: (connection: AdminConnection) => void;
 }
 
-/** A client's connection: one request, its answer, and the end, each in its time. */
+/** A client connection with one request and one answer, each step with its own deadline. */
 export class AdminConnection {
   readonly #socket: Socket;
   readonly #options: AdminConnectionOptions;
@@ -35,7 +35,7 @@ export class AdminConnection {
   #header = '';
   #cancelDeadline: Cancel = () => {};
 
-  /** The socket allows to be half open: a client that has finished sending gets its answer. */
+  /** The socket must allow half-open connections, so that a client that has finished sending still gets its answer. */
   constructor(socket: Socket, options: AdminConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
@@ -50,28 +50,24 @@ export class AdminConnection {
     this.#deadline(headerMs, () => this.#refuse({ status: 408, reason: `no request within ${headerMs} ms` }));
   }
 
-  /**
-   * `asking`: its header is not whole. `answering`: its answer is being made or sent. `closing`: it has been handed all
-   * of it.
-   */
+  /** `asking`: incomplete header. `answering`: making or sending the answer. `closing`: all of it is written. */
   get state(): 'asking' | 'answering' | 'closing' {
     return this.#state;
   }
 
-  /** Ends it at once, whatever is under way. */
+  /** Closes immediately, in any state. */
   destroy(): void {
-    // Without a reset the kernel would keep what the client does not take; a UNIX socket has no reset.
+    // Without a reset, the kernel would keep data that the client does not read. UNIX sockets cannot be reset.
     if (this.#state === 'answering' && this.#socket.remoteAddress !== undefined) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
 
   #read(chunk: Buffer): void {
-    // Bodies and further requests are thrown away. They must be read: closing with unread input resets the connection,
-    // and the answer is lost.
+    // Bodies and further requests must be read: closing with unread input would send a reset and lose the answer.
     if (this.#state === 'asking') {
       this.#header += chunk.toString('latin1');
       const request = readRequest(this.#header);
-      // Single bytes must not keep a place: until its request is whole, a connection is as old as it is.
+      // Do not call `heard`: a client must not keep its place by sending single bytes.
       if (request === undefined) return;
       if ('status' in request) this.#refuse(request);
       else void this.#answer(request);
@@ -127,7 +123,7 @@ export class AdminConnection {
     this.#deadline(lingerMs, () => this.destroy());
   }
 
-  /** What happens if this step takes longer. */
+  /** Sets what happens if the current step takes too long. */
   #deadline(ms: number, passed: () => void): void {
     this.#cancelDeadline();
     this.#cancelDeadline = this.#options.clock.after(ms, passed);

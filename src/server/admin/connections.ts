@@ -1,34 +1,28 @@
 import type { AdminConnection } from './connection.ts';
 
-/**
- * Connections that may be there at a time: within what the process keeps free of clients, where one process serves
- * both.
- */
+/** The most concurrent connections. They fit into the descriptors reserved from clients, if one process serves both. */
 const maxConnections = 24;
 
-/** How many more may be there for a moment, until what they have sent is read. */
+/** How many more to allow briefly, until their input has been read. */
 const maxUnread = 8;
 
-/**
- * How many answers under way keep their place against newcomers: with all places theirs, each newcomer would cost the
- * one before its own.
- */
+/** The most answers in progress to protect from eviction. Without a limit, newcomers could evict each other. */
 const maxProtected = 16;
 
-/** What counts of a connection. */
+/** The parts of a connection that matter for eviction. */
 export type Evictable = Pick<AdminConnection, 'state' | 'destroy'>;
 
 /**
- * The connections of the endpoint. When all places are taken, one gives way to the next: one that has had its answer,
- * else one that is not being answered, else one that is; of several the one that has been silent longest. So nobody can
- * keep a health probe out.
+ * The connections of the endpoint. When it is full, a newcomer evicts a connection that has its answer, otherwise one
+ * that is still asking, otherwise one being answered. Among equals, the one silent longest goes. Health probes can
+ * therefore not be locked out.
  */
 export class AdminConnections {
-  /** Silent longest first. */
+  /** Longest silent first. */
   readonly #connections = new Set<Evictable>();
   readonly #afterReading: (task: () => void) => void;
 
-  /** `afterReading` calls when all has been read that had come. */
+  /** `afterReading` runs a task once all input received so far has been read. */
   constructor(afterReading: (task: () => void) => void = afterNextPoll) {
     this.#afterReading = afterReading;
   }
@@ -40,14 +34,14 @@ export class AdminConnections {
   add(connection: Evictable): void {
     if (this.#connections.size >= maxConnections + maxUnread) this.#evict();
     this.#connections.add(connection);
-    // A probe that was accepted in one go with a crowd has sent its request, and is not as silent as it looks.
+    // A probe accepted together with many others may have sent its request already, so read before evicting.
     if (this.#connections.size > maxConnections)
       this.#afterReading(() => {
         if (this.#connections.size > maxConnections) this.#evict();
       });
   }
 
-  /** It has asked, or has taken a part of its answer: it is the least silent from now on. */
+  /** Marks the connection as active: it has sent data or accepted part of its answer. */
   heard(connection: Evictable): void {
     if (this.#connections.delete(connection)) this.#connections.add(connection);
   }
@@ -64,7 +58,7 @@ export class AdminConnections {
     const answering = this.#in('answering');
     const [first] = [...this.#in('closing'), ...(answering.length > maxProtected ? answering : this.#in('asking'))];
     if (first === undefined) return;
-    // Its `close` comes later.
+    // Its `close` event comes later.
     this.remove(first);
     first.destroy();
   }
@@ -74,10 +68,7 @@ export class AdminConnections {
   }
 }
 
-/**
- * Node accepts and reads in one phase of its event loop, and calls back in the next: what was accepted is read a turn
- * later.
- */
+/** Node accepts and reads in the same event loop phase, so a new connection is first read one turn later. */
 function afterNextPoll(task: () => void): void {
   setImmediate(() => setImmediate(task));
 }

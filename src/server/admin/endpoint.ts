@@ -19,44 +19,41 @@ import type { SnapshotSource } from './snapshot.ts';
 export interface AdminEndpointOptions {
   readonly plan: readonly PlannedListener[];
   readonly hosts: readonly string[];
-  /** Whom the endpoint is served as; null: by this process. */
+  /** The identity to serve as, or null for this process's own. */
   readonly identity: Identity | null;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-/** An endpoint that is open. */
+/** An open endpoint. */
 export interface AdminEndpoint {
-  /** Resolves when its sockets are closed. */
+  /** Resolves when the sockets are closed. */
   close(): Promise<void>;
 }
 
-/** How long its process may take to end before it is killed. */
+/** How long the process may take to exit before it is killed. */
 const closeMs = 500;
 
-/** How soon a process that died is replaced. */
+/** Delay before a dead process is replaced. */
 const restartMs = 1000;
 
-/** So many periods without a word, and it hangs. Counted, not timed: the supervisor may have been stopped itself. */
+/** Missed reports before the process counts as hanging. Not a timeout, because the supervisor may have been stopped. */
 const maxSilentPeriods = 5;
 
-/** In the child: the channel to the supervisor comes before them. */
+/** In the child, these descriptors follow the channel to the supervisor. */
 const firstCopy = channelDescriptor + 1;
 
-/** A child asks for a page now and then, and reads it at once. */
-const limits = { maxMessageBytes: 512 * 1024, maxMessagesPerSecond: 200 };
+/** The child requests pages occasionally and reads them promptly. */
+const limits = { maxMessageBytes: 512 * 1024, maxMessagesPerSecond: 200, maxBytesPerSecond: 2 * 2 ** 20 };
 const maxUnreadBytes = 64 * 2 ** 20;
 
 interface AdminProcess {
   readonly child: ChildProcess;
-  /** Undefined where there never was a process. */
+  /** Undefined if the process could not be started. */
   readonly channel: Channel | undefined;
 }
 
-/**
- * Opens the admin endpoint, in this process or, where that is root, in an unprivileged child. Rejects with the error of
- * a listener.
- */
+/** Opens the admin endpoint here or, if this process is root, in an unprivileged child. Rejects with its open error. */
 export async function openAdminEndpoint(source: SnapshotSource, options: AdminEndpointOptions): Promise<AdminEndpoint> {
   const { plan, hosts, identity } = options;
   const sockets = new SocketFiles(identity?.uid);
@@ -77,7 +74,7 @@ export async function openAdminEndpoint(source: SnapshotSource, options: AdminEn
 }
 
 class AdminChild implements AdminEndpoint {
-  /** Rejects where a listener cannot be opened the first time. */
+  /** Rejects if a listener cannot be opened initially. */
   readonly opened: Promise<void>;
   readonly #source: SnapshotSource;
   readonly #options: AdminEndpointOptions;
@@ -106,7 +103,7 @@ class AdminChild implements AdminEndpoint {
     });
   }
 
-  /** The process closes its sockets, and ends. */
+  /** Makes the process close its sockets and exit. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const { child, channel } = this.#process;
@@ -130,13 +127,13 @@ class AdminChild implements AdminEndpoint {
     const descriptors = plan.flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
     const script = fileURLToPath(new URL('child.js', import.meta.url));
     const child = spawn(process.execPath, [...childArguments, script], {
-      // The fourth is Node's own channel in workers.
+      // Descriptor 3 is Node's own channel in workers.
       stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe', ...descriptors],
     });
     readComplaints(child.stderr, clock, (complaint) => log.error(complaint, 'admin process wrote to stderr'));
     child.on('error', (error) => {
       log.warn({ err: error }, 'admin process unreachable');
-      // One that could not be made at all has no exit.
+      // A process that could not be started emits no `exit`.
       if (child.pid === undefined) this.#gone(null, null);
     });
     child.on('exit', (exitCode, signal) => this.#gone(exitCode, signal));
@@ -147,7 +144,7 @@ class AdminChild implements AdminEndpoint {
   }
 
   #open(child: ChildProcess, heard: (report: AdminReport) => void): Channel | undefined {
-    // Where the system has no descriptor left, there is no process, and Node leaves that undefined.
+    // If the system is out of descriptors, there is no process and Node leaves `stdio` undefined.
     const { stdio } = child as { readonly stdio?: readonly unknown[] };
     const socket = stdio?.[channelDescriptor];
     if (!(socket instanceof Duplex)) return undefined;
@@ -181,7 +178,7 @@ class AdminChild implements AdminEndpoint {
     }
   }
 
-  /** Whom the socket is meant for, only root can say. */
+  /** Only root can set the socket's owner and mode. */
   #letIn(child: AdminProcess): void {
     try {
       this.#sockets.grant(this.#options.plan);
@@ -206,7 +203,7 @@ class AdminChild implements AdminEndpoint {
   }
 
   #gone(exitCode: number | null, signal: string | null): void {
-    // A child that it has left behind could go on in its name.
+    // A grandchild left behind could still use the channel.
     this.#process.channel?.close();
     if (this.#isClosed) return;
     const { clock, log } = this.#options;
@@ -215,16 +212,13 @@ class AdminChild implements AdminEndpoint {
   }
 
   async #replace(): Promise<void> {
-    // The dead one has left its UNIX socket. Where that cannot be removed, the next one says what is in its way.
+    // The dead process has left its UNIX socket. If it cannot be removed, the next process reports why.
     await this.#sockets.prepare(this.#options.plan).catch(() => {});
     if (!this.#isClosed) this.#process = this.#fork();
   }
 }
 
-/**
- * Descriptors are inherited under numbers of their own. Under our umask it binds a UNIX socket that is its alone until
- * we give it away.
- */
+/** Inherited descriptors are renumbered. A UNIX socket is bound under our umask, closed to others until granted. */
 function asTheChildSeesIt(planned: PlannedListener, descriptors: readonly number[]): PlannedListener {
   const { target } = planned;
   if ('path' in target) return { ...planned, target: { transport: target.transport, path: target.path } };
@@ -235,7 +229,7 @@ function asTheChildSeesIt(planned: PlannedListener, descriptors: readonly number
 
 function send({ child, channel }: AdminProcess, order: AdminOrder): void {
   if (channel === undefined) return;
-  // It asks, and does not read.
+  // The child sends requests without reading the answers.
   if (channel.unsentBytes > maxUnreadBytes) child.kill('SIGKILL');
   else channel.send(order);
 }

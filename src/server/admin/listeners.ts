@@ -5,8 +5,8 @@ import { AdminServer } from './server.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
 /**
- * Opens the endpoint on all its addresses; a family that the machine lacks is skipped where a name was given. Rejects
- * with the error of a listener, with nothing left open.
+ * Opens the endpoint on all its addresses. If a name was given, address families that the machine lacks are skipped. On
+ * failure, rejects with the listener's error and leaves nothing open.
  */
 export async function openAdminServer(
   plan: readonly PlannedListener[],
@@ -30,7 +30,7 @@ export async function openAdminServer(
   return server;
 }
 
-/** `exclusive`: in the supervisor and in its child alike, nobody shares it. */
+/** `exclusive`, because neither the supervisor nor its child shares the socket. */
 function listenOptions({ target }: PlannedListener): ListenOptions {
   if ('fd' in target) return { fd: target.fd, exclusive: true } as ListenOptions;
   if (target.transport === 'unix') return { path: target.path, exclusive: true };

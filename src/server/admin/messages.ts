@@ -3,26 +3,26 @@ import type { Identity } from '../supervisor/identity.ts';
 import { errorCode, explanation } from '../supervisor/reports.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 
-/** What the process that holds the endpoint is told. */
+/** Messages to the process that holds the endpoint. */
 export type AdminOrder =
   | {
       readonly type: 'open';
       readonly listeners: readonly PlannedListener[];
       readonly hosts: readonly string[];
-      /** Whom to become first. */
+      /** The identity to switch to first. */
       readonly identity: Identity;
     }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown };
 
-/** How often it tells that it lives. */
+/** How often the process reports that it is alive. */
 export const alivePeriodMs = 1000;
 
-/** What it tells. It talks to strangers: nothing of it is read before it has been checked. */
+/** Messages from the process. It talks to strangers, so every message is validated before use. */
 export type AdminReport = v.InferOutput<typeof adminReports>;
 
 export const adminReports = v.variant('type', [
   v.strictObject({ type: v.literal('opened') }),
-  /** Every second, so that it shows whether the process hangs. */
+  /** Sent every second, to detect a hanging process. */
   v.strictObject({ type: v.literal('alive') }),
   v.strictObject({ type: v.literal('failed'), code: errorCode, message: explanation }),
   v.strictObject({

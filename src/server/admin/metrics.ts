@@ -1,7 +1,7 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { Snapshot } from './snapshot.ts';
 
-/** One metric: its name, what it says, its labels, and its values in a snapshot. */
+/** A metric with its name, help text, labels and value in a snapshot. */
 export interface Metric {
   readonly name: string;
   readonly kind: 'counter' | 'gauge';
@@ -10,7 +10,7 @@ export interface Metric {
   readonly values: (snapshot: Snapshot) => Iterable<readonly [value: number, ...labels: readonly string[]]>;
 }
 
-/** All metrics, in the order in which docs/METRICS.md lists them. */
+/** All metrics, in the order of docs/METRICS.md. */
 export const metrics: readonly Metric[] = [
   gauge('build_info', 'Always 1; the versions are in the labels.', ['version', 'node'], ({ version, node }) => [
     [1, version, node],
@@ -117,10 +117,10 @@ export const metrics: readonly Metric[] = [
   ]),
 ];
 
-/** The media type of what `formatMetrics` writes. */
+/** The media type of `formatMetrics` output. */
 export const metricsType: string = Registry.PROMETHEUS_CONTENT_TYPE;
 
-/** The Prometheus text format. */
+/** Formats a snapshot in the Prometheus text format. */
 export async function formatMetrics(snapshot: Snapshot): Promise<string> {
   const registry = new Registry();
   for (const { name, kind, help, labels, values } of metrics) {

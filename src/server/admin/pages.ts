@@ -5,7 +5,7 @@ import { formatMetrics, metricsType } from './metrics.ts';
 import type { AdminRequest } from './request.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
-/** An answer, but for the fields that all answers have. */
+/** An answer without the header fields common to all. */
 export interface Page {
   readonly status: number;
   readonly type: string;
@@ -15,15 +15,15 @@ export interface Page {
 const json = 'application/json; charset=utf-8';
 const plain = 'text/plain; charset=utf-8';
 
-/** How old an answer may be, however often it is asked for: the supervisor has better things to do. */
+/** How long an answer is reused, to spare the supervisor. */
 const maxAgeMs = 20;
 
-/** Pages that tell nothing but yes or no: probes of orchestrators ask for them under any name. */
+/** Pages that answer only yes or no. Orchestrator probes may request them under any host name. */
 const probes: ReadonlySet<string> = new Set(['/livez', '/readyz']);
 
 /**
  * The pages of the admin endpoint: metrics, health and status. Requests must be addressed to an IP address, localhost
- * or one of `hosts`: a web page in somebody's browser cannot read them through a name of its own (DNS rebinding).
+ * or one of `hosts`, which keeps web pages from reading them through their own domain (DNS rebinding).
  */
 export class AdminPages {
   readonly #hosts: ReadonlySet<string>;
@@ -39,7 +39,7 @@ export class AdminPages {
       [
         '/livez',
         async () => {
-          // Only a supervisor that is alive can answer.
+          // Only a live supervisor can answer.
           await snapshot();
           return textPage(200, 'ok');
         },
@@ -57,7 +57,7 @@ export class AdminPages {
     ]);
   }
 
-  /** The answer to a request; 503 where the source of the pages fails. */
+  /** Answers a request, with 503 if the data source fails. */
   async answer({ method, target, host }: AdminRequest): Promise<Page> {
     if (method !== 'GET' && method !== 'HEAD') return textPage(405, 'only GET and HEAD');
     const path = target.split('?')[0] ?? '';

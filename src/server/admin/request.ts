@@ -1,33 +1,33 @@
-/** What the endpoint reads of a request. */
+/** The parts of a request that the endpoint uses. */
 export interface AdminRequest {
   readonly method: string;
-  /** The request target, query included. */
+  /** The request target, including the query. */
   readonly target: string;
-  /** Undefined: HTTP/1.0 without the field. */
+  /** Undefined for HTTP/1.0 without the field. */
   readonly host: string | undefined;
 }
 
-/** Why a request is refused before anybody looks at what it asks for: the status, and a line for its sender. */
+/** An early refusal: the status, and a line for the client. */
 export interface Refusal {
   readonly status: 400 | 408 | 417 | 431;
   readonly reason: string;
 }
 
-/** Bytes that the request line and the header fields may have together, line ends included. */
+/** The most bytes of request line and header fields together, including line ends. */
 const maxHeaderBytes = 8192;
 
 const maxFields = 100;
 
 const requestLine = /^([!#$%&'*+.^_`|~\w-]+) ([!-~]+) HTTP\/1\.([01])$/;
 const fieldLine = /^([!#$%&'*+.^_`|~\w-]+):(.*)$/;
-/** All but horizontal tab and line ends. */
+/** All except horizontal tab and line ends. */
 // oxlint-disable-next-line no-control-regex
 const controlCharacter = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|$)/;
 
 /**
- * Reads the header of a request out of what a client has sent so far, as Latin-1; undefined while more is to come. The
- * rules are those of RFC 9112, for an endpoint that answers one request a connection and never reads a body. What
- * cannot become a header is refused at once.
+ * Parses the header from the data received so far, as Latin-1. Returns undefined if more is needed. Follows RFC 9112,
+ * for an endpoint that answers one request per connection and never reads a body. Anything that cannot become a header
+ * is refused at once.
  */
 export function readRequest(sent: string): AdminRequest | Refusal | undefined {
   const text = sent.replace(/^\r?\n/, '');
@@ -39,7 +39,7 @@ export function readRequest(sent: string): AdminRequest | Refusal | undefined {
   return end === null ? undefined : parseHeader(header.trimEnd());
 }
 
-/** Says what is wrong with a request that is none. */
+/** Says why the data is not a valid request. */
 export function malformed(reason: string): Refusal {
   return { status: 400, reason: `the request is malformed: ${reason}` };
 }

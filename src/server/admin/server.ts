@@ -6,9 +6,9 @@ import { AdminPages } from './pages.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
 /**
- * The admin endpoint: HTTP, for reading only, a request a connection. It reads headers itself, since Node's server cuts
- * wrong requests without an answer, drops header fields past its limit silently, and resets a connection with input
- * that it has not read.
+ * The admin endpoint: read-only HTTP with one request per connection. It parses headers itself, because Node's server
+ * drops malformed requests without an answer, silently ignores header fields over its limit, and resets connections
+ * with unread input.
  */
 export class AdminServer {
   readonly #options: AdminConnectionOptions;
@@ -25,14 +25,14 @@ export class AdminServer {
     };
   }
 
-  /** Listens on one more address. Rejects with the system's error. */
+  /** Adds a listening address. Rejects with the system's error. */
   async open(options: ListenOptions): Promise<void> {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(options, () => {
         server.off('error', reject);
-        // EMFILE and the like: this client is not served, the next may be.
+        // For example EMFILE: this client is lost, but the next may be served.
         server.on('error', () => {});
         resolve();
       });
@@ -40,13 +40,13 @@ export class AdminServer {
     this.#servers.push(server);
   }
 
-  /** The port of the first address; undefined for a UNIX socket. */
+  /** The port of the first address. Undefined for a UNIX socket. */
   get port(): number | undefined {
     const address = this.#servers[0]?.address();
     return typeof address === 'object' ? address?.port : undefined;
   }
 
-  /** How many are connected. */
+  /** The number of connected clients. */
   get clients(): number {
     return this.#connections.size;
   }

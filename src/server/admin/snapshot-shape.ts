@@ -1,138 +1,81 @@
-import type { DatagramCounters, StreamCounters } from '../counters.ts';
-import type { SourceCount } from '../guard/admission.ts';
-import type { ProcessHealth } from '../process-health.ts';
-import type { ListenerState, WorkerState } from '../running-daemon.ts';
-import type { ReloadResult, ServiceStatus, Snapshot } from './snapshot.ts';
+import * as v from 'valibot';
+import type { Snapshot } from './snapshot.ts';
 
-/** Whether a value is of a kind; where it is not, the path of the part that is to blame is added to `faults`. */
-type Guard<Value> = (value: unknown, path: string, faults: string[]) => value is Value;
+/** A longer path must contain a made-up name. */
+const maxFaultLength = 100;
 
-/** Longer is no name of a service. */
-const maxWordLength = 256;
-/** Longer is no error message. */
-const maxTextLength = 64 * 1024;
+/** JSON allows `1e999`, which is infinite. */
+const number = v.pipe(v.number(), v.finite());
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+/** A sum over workers. If a worker lied, it need not be a safe integer. */
+const sum = v.pipe(number, v.minValue(0));
+/** Long enough for any service name. */
+const word = v.pipe(v.string(), v.maxLength(256));
+/** Long enough for any error message. */
+const text = v.pipe(v.string(), v.maxLength(64 * 1024));
+const time = v.pipe(
+  v.string(),
+  v.check((value) => !Number.isNaN(Date.parse(value))),
+);
+/** Counts by reason. A daemon of another version may have other reasons. */
+const counts = v.record(word, sum);
+const health = v.looseObject({ lagMs: number, residentBytes: number, heapBytes: number });
+const reloadResult = v.looseObject({ succeeded: v.boolean(), at: time, tookMs: number, errors: v.array(text) });
+const traffic = { bytesIn: number, bytesOut: number };
 
-export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function guard<Value>(holds: (value: unknown) => value is Value): Guard<Value> {
-  return (value, path, faults): value is Value => holds(value) || fault(path, faults);
-}
-
-function fault(path: string, faults: string[]): false {
-  faults.push(path);
-  return false;
-}
-
-/** `1e999` is valid JSON, and infinite. */
-const number = guard((value): value is number => typeof value === 'number' && Number.isFinite(value));
-const count = guard((value): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0);
-/** Of what workers count: where one has lied, it is no safe integer. */
-const sum = guard((value): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0);
-const boolean = guard((value): value is boolean => typeof value === 'boolean');
-const word = guard((value): value is string => typeof value === 'string' && value.length <= maxWordLength);
-const text = guard((value): value is string => typeof value === 'string' && value.length <= maxTextLength);
-const time = guard((value): value is string => typeof value === 'string' && !Number.isNaN(Date.parse(value)));
-
-function oneOf<Word extends string>(words: Readonly<Record<Word, true>>): Guard<Word> {
-  return guard((value): value is Word => typeof value === 'string' && Object.hasOwn(words, value));
-}
-
-/** Counts by reason, which a daemon of another version may have others of. */
-function counts<Key extends string>(value: unknown, path: string, faults: string[]): value is Record<Key, number> {
-  return record(sum)(value, path, faults);
-}
-
-function optional<Value>(inner: Guard<Value>): Guard<Value | undefined> {
-  return (value, path, faults): value is Value | undefined => value === undefined || inner(value, path, faults);
-}
-
-function nullable<Value>(inner: Guard<Value>): Guard<Value | null> {
-  return (value, path, faults): value is Value | null => value === null || inner(value, path, faults);
-}
-
-function list<Item>(item: Guard<Item>): Guard<readonly Item[]> {
-  return (value, path, faults): value is readonly Item[] =>
-    Array.isArray(value) ? value.every((each, index) => item(each, `${path}[${index}]`, faults)) : fault(path, faults);
-}
-
-function record<Item>(item: Guard<Item>): Guard<Readonly<Record<string, Item>>> {
-  return (value, path, faults): value is Readonly<Record<string, Item>> =>
-    isMap(value)
-      ? Object.entries(value).every(([key, each]) =>
-          key.length <= maxWordLength ? item(each, below(path, key), faults) : fault(path, faults),
-        )
-      : fault(path, faults);
-}
-
-function object<Value extends object>(parts: { readonly [Key in keyof Value]-?: Guard<Value[Key]> }): Guard<Value> {
-  const all: readonly (readonly [string, Guard<unknown>])[] = Object.entries(parts);
-  return (value, path, faults): value is Value =>
-    isMap(value) ? all.every(([key, part]) => part(value[key], below(path, key), faults)) : fault(path, faults);
-}
-
-function below(path: string, key: string): string {
-  return path === '' ? key : `${path}.${key}`;
-}
-
-const health = object<ProcessHealth>({ lagMs: number, residentBytes: number, heapBytes: number });
-
-const workerStatus = oneOf<WorkerState['status']>({
-  starting: true,
-  ready: true,
-  waiting: true,
-  resting: true,
-  refused: true,
-  stopped: true,
-  draining: true,
-});
-
-/** Keys that are not known are ignored. */
-export const isSnapshot: Guard<Snapshot> = object<Snapshot>({
+/** Unknown keys are ignored. */
+const shape = v.looseObject({
   version: word,
   node: word,
-  // Whether it can be one of a process, `reload` asks.
+  // `reload` checks whether it can be a process id.
   pid: number,
   startedAt: time,
-  state: oneOf<Snapshot['state']>({ starting: true, ready: true, draining: true }),
-  notReady: list(text),
-  config: object<Snapshot['config']>({ name: text, hash: word }),
-  reload: object<Snapshot['reload']>({
+  state: v.picklist(['starting', 'ready', 'draining']),
+  notReady: v.array(text),
+  config: v.looseObject({ name: text, hash: word }),
+  reload: v.looseObject({
     attempts: count,
     failures: count,
-    isRunning: boolean,
-    lastSuccessAt: nullable(time),
-    last: nullable(object<ReloadResult>({ succeeded: boolean, at: time, tookMs: number, errors: list(text) })),
+    isRunning: v.boolean(),
+    lastSuccessAt: v.nullable(time),
+    last: v.nullable(reloadResult),
   }),
   supervisor: health,
-  workers: list(
-    object<WorkerState>({ worker: count, status: workerStatus, pid: optional(count), health: optional(health) }),
+  workers: v.array(
+    v.looseObject({
+      worker: count,
+      status: v.picklist(['starting', 'ready', 'waiting', 'resting', 'refused', 'stopped', 'draining']),
+      pid: v.optional(count),
+      health: v.optional(health),
+    }),
   ),
   workerDeaths: count,
-  listeners: list(object<ListenerState>({ service: word, address: text, isOpen: boolean })),
-  services: record(
-    object<ServiceStatus>({
+  listeners: v.array(v.looseObject({ service: word, address: text, isOpen: v.boolean() })),
+  services: v.record(
+    word,
+    v.looseObject({
       type: word,
-      topSources: list(object<SourceCount>({ source: word, connections: sum })),
-      stream: object<StreamCounters>({
+      topSources: v.array(v.looseObject({ source: word, connections: sum })),
+      stream: v.looseObject({
         accepted: sum,
         active: sum,
-        bytesIn: number,
-        bytesOut: number,
+        ...traffic,
         closed: counts,
         refused: counts,
         wouldRefuse: counts,
       }),
-      datagram: object<DatagramCounters>({
-        received: sum,
-        sent: sum,
-        bytesIn: number,
-        bytesOut: number,
-        dropped: counts,
-        wouldDrop: counts,
-      }),
+      datagram: v.looseObject({ received: sum, sent: sum, ...traffic, dropped: counts, wouldDrop: counts }),
     }),
   ),
   lostLogLines: sum,
 });
+
+/** Validates what a daemon, or anything in its place, sends. `fault` is the path of the first invalid value. */
+export function readSnapshot(value: unknown): { readonly snapshot: Snapshot } | { readonly fault: string } {
+  // Otherwise an array would pass as an object.
+  if (Array.isArray(value)) return { fault: '' };
+  const result = v.safeParse(shape, value, { abortEarly: true });
+  // Counts by reason may be incomplete, and are printed as they are.
+  if (result.success) return { snapshot: result.output as unknown as Snapshot };
+  return { fault: (v.getDotPath(result.issues[0]) ?? '').slice(0, maxFaultLength) };
+}

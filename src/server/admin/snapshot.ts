@@ -2,16 +2,16 @@ import type { ServiceCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
 import type { ListenerState, WorkerState } from '../running-daemon.ts';
 
-/** What the endpoint calls itself in the header Server: other programs answer HTTP, too. */
+/** Our name in the Server header, to tell this endpoint from other HTTP servers. */
 export const endpointName = 'smallservd';
 
-/** How the last attempt to reload went. */
+/** The result of the last reload. */
 export interface ReloadResult {
   readonly succeeded: boolean;
   /** ISO 8601. */
   readonly at: string;
   readonly tookMs: number;
-  /** What was wrong, a line each. */
+  /** The errors, one line each. */
   readonly errors: readonly string[];
 }
 
@@ -20,28 +20,28 @@ export interface ServiceStatus extends ServiceCounters {
   readonly topSources: readonly SourceCount[];
 }
 
-/** The daemon at one moment: what /status prints, and what the metrics are made of. JSON throughout. */
+/** The state of the daemon at one moment, as JSON. The source of /status and the metrics. */
 export interface Snapshot {
   readonly version: string;
-  /** Node's. */
+  /** Version of Node. */
   readonly node: string;
-  /** The supervisor's. */
+  /** Process ID of the supervisor. */
   readonly pid: number;
   /** ISO 8601. */
   readonly startedAt: string;
   readonly state: 'starting' | 'ready' | 'draining';
-  /** Why /readyz says no; empty while it says yes. */
+  /** Why /readyz fails, or empty if it succeeds. */
   readonly notReady: readonly string[];
   readonly config: {
     readonly name: string;
-    /** Of what the config means: the same for two files that mean the same. */
+    /** Hash of the resolved config, equal for two files with the same meaning. */
     readonly hash: string;
   };
   readonly reload: {
     readonly attempts: number;
     readonly failures: number;
     readonly isRunning: boolean;
-    /** ISO 8601; null: the config of the start is in use. */
+    /** ISO 8601, or null if the config has not been reloaded since the start. */
     readonly lastSuccessAt: string | null;
     readonly last: ReloadResult | null;
   };
@@ -49,15 +49,15 @@ export interface Snapshot {
   readonly workers: readonly WorkerState[];
   readonly workerDeaths: number;
   readonly listeners: readonly ListenerState[];
-  /** By the name of the instance. */
+  /** By instance name. */
   readonly services: Readonly<Record<string, ServiceStatus>>;
-  /** Lines of the log that could not be written. */
+  /** Log lines that could not be written. */
   readonly lostLogLines: number;
 }
 
-/** Where the admin endpoint gets what it serves. */
+/** The data source of the admin endpoint. */
 export interface SnapshotSource {
   snapshot(): Promise<Snapshot>;
-  /** The resolved config, in the shape of a config file. */
+  /** The resolved config, in the format of a config file. */
   config(): Promise<unknown>;
 }

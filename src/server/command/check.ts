@@ -1,5 +1,5 @@
+import { readFile } from 'node:fs/promises';
 import { configDifferences, formatDifference } from '../config/difference.ts';
-import { configJsonSchema } from '../config/json-schema.ts';
 import { loadConfig } from '../config/load.ts';
 import type { LoadedConfig } from '../config/loaded-config.ts';
 import { printYaml, withoutDefaults } from '../config/print.ts';
@@ -14,9 +14,12 @@ export interface CheckOptions extends AdminOptions {
   readonly schema?: true;
 }
 
+/** Copied there by the build from `config`, which another folder may replace. */
+const schemaFile = new URL('../../smallservd.schema.json', import.meta.url);
+
 /** `smallservd check`: the resolved config, as YAML that is itself a config, or as JSON. Throws what is wrong. */
 export async function check(options: CheckOptions): Promise<string> {
-  if (options.schema) return formatJson(configJsonSchema());
+  if (options.schema) return readFile(schemaFile, 'utf8');
   // What only root may read of our own comes first: the check goes on as the user.
   const running = options.diff ? await (await adminClient(options)).config() : undefined;
   const { source, loaded } = await prepareAsUser(options);

@@ -29,6 +29,9 @@ const program = daemonProgram({
   check: async (options) => {
     if (mustRunApart()) process.exitCode = await runApart(options.config, { print, printError });
     else print(await check(options).catch((error: unknown) => problemsAsJson(error, options)));
+    await new Promise<void>((resolve) => void process.stdout.write('', () => resolve()));
+    // A module that was imported may have left timers and children that keep this process.
+    exitNow(Number(process.exitCode ?? exitCodes.stopped));
   },
   reload: async (options) => {
     const { code, text } = await reload(options);

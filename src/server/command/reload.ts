@@ -21,8 +21,11 @@ export async function reload(options: AdminOptions): Promise<{ readonly code: Ex
   const { config, reload: result } = await resultOf(client, before);
   const { last } = result;
   if (last?.succeeded === true)
-    return { code: exitCodes.stopped, text: `${config.name} is in use (${config.hash}), after ${last.tookMs} ms\n` };
-  return { code: exitCodes.badConfig, text: ['nothing has changed:', ...(last?.errors ?? [])].join('\n') };
+    return { code: exitCodes.stopped, text: `reloaded ${config.name} (${config.hash}) in ${last.tookMs} ms\n` };
+  return {
+    code: exitCodes.badConfig,
+    text: ['reload failed, the running config stays in use:', ...(last?.errors ?? [])].join('\n'),
+  };
 }
 
 /** Whoever answers names a process, and HUP ends most programs: it must be the smallservd that listens there. */

@@ -49,7 +49,7 @@ function describeReloads({ reload: { attempts, failures, isRunning, last } }: Sn
   if (last === null) return 'never reloaded';
   const ago = formatSpan(nowMs - Date.parse(last.at));
   const result = last.succeeded ? 'succeeded' : `FAILED: ${last.errors.join('; ')}`;
-  return `${attempts} reloads, ${failures} failed; the last one, ${ago} ago, ${result}`;
+  return `${attempts} ${attempts === 1 ? 'reload' : 'reloads'}, ${failures} failed; the last one, ${ago} ago, ${result}`;
 }
 
 /** `3d 4h`, `4h 5m`, `5m 6s` or `6s`: the two largest units. */

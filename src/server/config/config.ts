@@ -5,11 +5,9 @@ import type { SocketOptions } from '../transport/socket-options.ts';
 export interface ServiceConfig {
   /** The instance's name: the key under `services`. */
   readonly name: string;
-  /**
-   * The name of the service's module; while a third-party module is not imported, the instance's name.
-   */
+  /** Name of the service's module, or the instance's name while a third-party module is not imported. */
   readonly type: string;
-  /** Of a third-party module, its `file:` URL; while it is not imported, what the config calls it. */
+  /** `file:` URL of a third-party module, or its name in the config while it is not imported. */
   readonly moduleUrl: string | undefined;
   readonly listen: readonly ListenAddress[];
   readonly access: AccessRules;
@@ -18,9 +16,9 @@ export interface ServiceConfig {
   readonly socket: SocketOptions;
   readonly datagram: DatagramLimits;
   readonly exposeUdp: boolean;
-  /** Why the UDP side may be abused; undefined where it may not, and while the module is not imported. */
+  /** Why the UDP side can be abused; undefined if it cannot, or while the module is not imported. */
   readonly udpHazard: string | undefined;
-  /** Checked and completed by the module's declarations. */
+  /** Validated and completed from the module's declarations. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 
@@ -28,28 +26,28 @@ type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 export interface LogConfig {
   readonly level: LogLevel;
-  /** The level of the line for each closed connection; `off` writes none. */
+  /** Level of the log line for each closed connection; `off` writes none. */
   readonly connections: 'debug' | 'info' | 'warn' | 'off';
-  /** A path; null for standard output. */
+  /** A path, or null for standard output. */
   readonly file: string | null;
 }
 
 interface AdminConfig {
-  /** Null: nowhere. Never UDP. */
+  /** Null: disabled. Never UDP. */
   readonly listen: ListenAddress | null;
-  /** Names, besides localhost, that requests may be addressed to. */
+  /** Host names that requests may use in addition to localhost. */
   readonly hosts: readonly string[];
 }
 
-/** A config, checked and complete. */
+/** A config, validated and complete. */
 export interface Config {
-  /** 0: everything in one process. `auto` has become a number. */
+  /** 0 runs everything in one process. `auto` is already resolved to a number. */
   readonly workers: number;
   readonly user: string | null;
   readonly group: string | null;
   readonly log: LogConfig;
   readonly shutdown: { readonly graceMs: number };
-  /** For clients of the config that was replaced. */
+  /** Applies to clients of the config that was replaced. */
   readonly reload: { readonly graceMs: number };
   readonly admin: AdminConfig;
   readonly services: readonly ServiceConfig[];

@@ -6,28 +6,28 @@ import { isKey, type Section } from './section.ts';
 
 type Tree = { readonly [key: string]: unknown };
 
-/** Raw values as convict holds them: in objects. */
+/** Raw values as convict holds them, in objects. */
 export type Defaults = { readonly [key: string]: Raw | Defaults };
 
 for (const [name, format] of Object.entries(formats)) {
   convict.addFormat({
-    // The formats of convict are global to the process, and ours are not all that its own of the same name are.
+    // Convict's formats are global to the process, and ours differ from its built-in formats of the same name.
     name: `smallservd ${name}`,
     validate(raw: Raw) {
       const reading = format.read(raw, '/');
       if ('flaws' in reading) throw new Error(reading.flaws[0]?.message);
     },
-    // What a config says is read once, by the format, and never guessed at.
+    // The format reads each value once. Nothing is guessed.
     coerce: (raw: unknown) => raw,
   });
 }
 
 /**
- * The defaults of the keys that a section declares. Throws an Error of convict's for a declaration that is wrong: a
- * format that is not there, a default that its format does not accept, a name that convict keeps for itself.
+ * Returns the defaults of the keys that a section declares. Throws convict's Error for a wrong declaration: an unknown
+ * format, a default that its format rejects or a name that convict reserves.
  */
 export function defaultsOf(section: Section): Defaults {
-  // Convict must not look at the process: the environment is laid over the file before.
+  // Convict must not read the process: the environment has already been laid over the file.
   const declared = convict<Tree>(convictSchema(section, []), { env: {}, args: [] });
   declared.validate({ allowed: 'strict' });
   return declared.getProperties() as Defaults;

@@ -5,9 +5,9 @@ import type { LoadedConfig } from './loaded-config.ts';
 import { Problems } from './problems.ts';
 
 /**
- * Creates the services of a config, by name; `contextOf` gives each what the daemon lends it. Throws
- * `ConfigInvalidError` with all that the services find wrong with their options and files, and `SERVICE_NOT_CREATED`
- * for any other failure; the services that were created are closed then.
+ * Creates the services of a config, by name. `contextOf` returns what the daemon provides to each. Throws
+ * `ConfigInvalidError` with everything the services reject in their options and files, and `SERVICE_NOT_CREATED` for
+ * any other failure. Services already created are then closed.
  */
 export async function createServices(
   loaded: LoadedConfig,
@@ -34,7 +34,7 @@ export async function createServices(
 }
 
 /**
- * Creates services and closes them again: what they find wrong goes to `problems`. Throws `SERVICE_NOT_CREATED` for any
+ * Creates services and closes them again. Whatever they reject goes to `problems`. Throws `SERVICE_NOT_CREATED` for any
  * other failure.
  */
 export async function tryServices(
@@ -70,7 +70,7 @@ function report(service: ServiceConfig, error: unknown, place: LoadedConfig['pla
   else problems.add(placed, path, error.file === undefined ? error.message : `${error.file} ${error.message}`);
 }
 
-/** By name: a third-party module may have a copy of this package of its own. */
+/** By name, because a third-party module may have its own copy of this package. */
 function isConfigError(error: unknown): error is ConfigError {
   return error instanceof ConfigError || (error instanceof Error && error.name === 'ConfigError');
 }

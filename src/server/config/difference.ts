@@ -6,12 +6,12 @@ export interface Difference {
   readonly after: unknown;
 }
 
-/** Where two configs, as `configToJson` gives them, differ: keys of maps one by one, lists as a whole. */
+/** Lists where two configs from `configToJson` differ. Maps are compared key by key, lists as a unit. */
 export function configDifferences(before: unknown, after: unknown): readonly Difference[] {
   return [...differencesAt([], before, after)];
 }
 
-/** `services.echo.idleTimeout: "5m" → "1m"`; a whole service that comes or goes is `+` or `-`. */
+/** `services.echo.idleTimeout: "5m" → "1m"`. A service that was added or removed is `+` or `-`. */
 export function formatDifference({ path, before, after }: Difference): string {
   if (before === undefined) return `+ ${path}: ${JSON.stringify(after)}`;
   if (after === undefined) return `- ${path}: ${JSON.stringify(before)}`;

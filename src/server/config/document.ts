@@ -19,14 +19,14 @@ import { type ConfigMap, type ConfigNode, maxDepth, type Place } from './tree.ts
 
 /** 1 MiB. */
 const maxTextLength = 1 << 20;
-/** A text of that length that is a config has fewer tokens; to parse more would take seconds. */
+/** A valid config of that length has fewer tokens. Parsing more would take seconds. */
 const maxTokens = 500_000;
-/** Of the parser, which needs about three for a level of a config. */
+/** Depth in the parser, which needs about three for each level of a config. */
 const maxParserDepth = 100;
-/** Aliases can make a small file huge ("billion laughs"): a config has far fewer values than this. */
+/** Aliases can make a small file huge ("billion laughs"). A config has far fewer values than this. */
 const maxValues = 200_000;
 
-/** Reads YAML 1.2. What is wrong goes to `problems`; undefined: no config can be made of it. */
+/** Reads YAML 1.2. Errors go to `problems`. Returns undefined if the text does not yield a config. */
 export function readDocument(name: string, text: string, problems: Problems): ConfigNode | undefined {
   return new DocumentReader(name, problems).read(text);
 }
@@ -62,7 +62,7 @@ class DocumentReader {
     return undefined;
   }
 
-  /** What the library's `parseDocument` does, but bounded. */
+  /** A bounded version of the library's `parseDocument`. */
   #parse(text: string): { readonly document: Document | undefined; readonly isWhole: boolean } {
     const parser = new Parser(this.#lines.addNewLine);
     const tokens: CST.Token[] = [];
@@ -85,7 +85,7 @@ class DocumentReader {
       break;
     }
     tokens.push(...parser.end());
-    // The trace of each of a hundred thousand errors would take seconds.
+    // Stack traces for a hundred thousand errors would take seconds.
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;
     try {
@@ -93,7 +93,7 @@ class DocumentReader {
         version: '1.2',
         schema: 'core',
         merge: false,
-        // Found below, where the key's path is known.
+        // Duplicate keys are found below, where the path is known.
         uniqueKeys: false,
         prettyErrors: false,
       });
@@ -171,8 +171,8 @@ class DocumentReader {
 }
 
 /**
- * What each alias stands for: the last node before it with that anchor. In one pass: the library looks for each from
- * the start.
+ * Maps each alias to its target, the last node before it with that anchor. One pass, because the library searches from
+ * the start for each alias.
  */
 function targetsOf(document: Document): ReadonlyMap<unknown, Node> {
   const anchored = new Map<string, Node>();
@@ -188,7 +188,7 @@ function targetsOf(document: Document): ReadonlyMap<unknown, Node> {
   return targets;
 }
 
-/** The library's words for some errors are about its own interface. */
+/** Replacements for library messages that describe its own interface. */
 const friendly: Readonly<Record<string, string>> = {
   RESOURCE_EXHAUSTION: 'is nested too deeply',
 };
@@ -199,7 +199,7 @@ function offsetOf(node: unknown): number {
 }
 
 function lowerFirst(message: string): string {
-  // The library quotes the file as it is.
+  // The library quotes the file unescaped.
   const text = message
     .replace(/[^ -~]+/g, ' ')
     .replace(/\.$/, '')

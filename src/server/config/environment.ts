@@ -3,7 +3,7 @@ import { environmentName, prefix } from './environment-name.ts';
 import { commonSchema, daemonSchema } from './schema.ts';
 import { keysOf } from './section.ts';
 
-/** Names the config file, and sets no key. */
+/** Names the config file; it does not set a key. */
 export const configVariable = `${prefix}CONFIG`;
 
 interface EnvironmentValue {
@@ -12,16 +12,16 @@ interface EnvironmentValue {
   readonly text: string;
 }
 
-/** A variable with our prefix that sets nothing. */
+/** A variable with our prefix that does not set a key. */
 interface UnknownVariable {
   readonly variable: string;
   readonly message: string;
 }
 
 /**
- * Reads the variables that set keys; one that is empty sets nothing. `services` are those known so far, whose names
- * cannot be told from the variable alone (`ECHO_LAN`). Variables that Kubernetes sets for a Service of our name are
- * passed over.
+ * Reads the variables that set keys. An empty variable sets nothing. `services` lists the known services, whose names
+ * cannot be derived from the variable alone (`ECHO_LAN`). Variables that Kubernetes sets for a Service with our name
+ * are skipped.
  */
 export function readEnvironment(
   env: Readonly<Record<string, string | undefined>>,
@@ -44,7 +44,7 @@ export function readEnvironment(
 /** https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables */
 function isFromKubernetes(variable: string): boolean {
   const tail = /^(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
-  // A Service may be named smallservd-admin: what stands before is part of its name.
+  // A Service may be named smallservd-admin, so the words before the match can be part of its name.
   const words = variable.slice(prefix.length).split('_');
   return !words.includes('') && words.some((_word, index) => tail.test(words.slice(index).join('_')));
 }

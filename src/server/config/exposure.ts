@@ -1,4 +1,4 @@
-/** Why a kind of service may not answer UDP on an address, and what to do. */
+/** Returns the message for a service that may not answer UDP on an address, including what to do. */
 export function exposureMessage(listen: string, type: string, hazard: string): string {
   return (
     `${listen} would answer UDP for strangers, and ${type} is abused there: ${hazard}; ` +

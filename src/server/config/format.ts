@@ -1,6 +1,6 @@
 import { isRawList, type Raw, show } from './raw.ts';
 
-/** What is wrong with a value, and in which item of it if it is a list. */
+/** What is wrong with a value, and with which item if it is a list. */
 export interface Flaw {
   readonly message: string;
   readonly item?: number;
@@ -11,20 +11,20 @@ type Reading<Value> = { readonly value: Value } | { readonly flaws: readonly Fla
 /** A part of a JSON Schema (2020-12). */
 export type JsonSchema = { readonly [keyword: string]: unknown };
 
-/** How one kind of value is read, strictly, and written back. */
+/** Reads one type of value strictly, and prints it back. */
 export interface Format<Value> {
   readonly name: string;
   /** Ends the sentence `"80abc" is not …`. */
   readonly expected: string;
-  /** What JSON Schema can say of it; it may accept more. */
+  /** A JSON Schema approximation, which may accept more. */
   readonly json: JsonSchema;
-  /** Relative files are taken from `directory`. */
+  /** Resolves relative files against `directory`. */
   read(raw: Raw, directory: string): Reading<Value>;
-  /** The value as a config would hold it. */
+  /** The value as written in a config. */
   print(value: Value): Raw;
 }
 
-/** A format for a single value; `parse` gives undefined for what it does not accept. */
+/** A format for a single value; `parse` returns undefined for anything it rejects. */
 export function scalar<Value>(
   name: string,
   expected: string,
@@ -45,7 +45,7 @@ export function scalar<Value>(
   };
 }
 
-/** One of a closed list of words. */
+/** A format for a fixed list of words. */
 export function words<const Word extends string>(allowed: readonly Word[]): Format<Word> {
   const expected = allowed.length === 1 ? String(allowed[0]) : `one of ${allowed.join(', ')}`;
   return scalar(
@@ -57,7 +57,7 @@ export function words<const Word extends string>(allowed: readonly Word[]): Form
   );
 }
 
-/** The same format, with null as a value of its own. */
+/** The same format, but accepts null. */
 export function orNull<Value>(format: Format<Value>): Format<Value | null> {
   const expected = `${format.expected}, or null`;
   return {
@@ -68,7 +68,7 @@ export function orNull<Value>(format: Format<Value>): Format<Value | null> {
       if (raw === null) return { value: null };
       const reading = format.read(raw, directory);
       if ('value' in reading || isRawList(raw)) return reading;
-      // What a format says in words of its own stays.
+      // A format's specific messages are kept.
       const usual = `${show(raw)} is not ${format.expected}`;
       return {
         flaws: reading.flaws.map((flaw) =>

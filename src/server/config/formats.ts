@@ -10,33 +10,18 @@ import { type Flaw, type Format, type JsonSchema, scalar } from './format.ts';
 import { isRawList, type Raw, show } from './raw.ts';
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../units.ts';
 
-/** Timers of the platform overflow at 2^31 ms, 24.8 days, and then fire at once. */
+/** Platform timers overflow at 2^31 ms, 24.8 days, and then fire at once. */
 const maxDurationMs = 24 * 86_400_000;
 const tebibyte = 2 ** 40;
 
-const durationPattern = '\\d+(ms|s|m|h|d)';
-const durations: JsonSchema = { type: 'string', pattern: `^${durationPattern}$` };
-
-function wholeNumbers(minimum: number, maximum?: number): JsonSchema {
-  return {
-    type: ['integer', 'string'],
-    pattern: '^(0|[1-9]\\d{0,15})$',
-    minimum,
-    ...(maximum !== undefined && { maximum }),
-  };
-}
-
-function sizes(...words: readonly string[]): JsonSchema {
-  const pattern = `^(${[...words, '\\d+(B|KiB|MiB|GiB|TiB)?'].join('|')})$`;
-  return { type: ['integer', 'string'], pattern, minimum: 1 };
-}
+const durations: JsonSchema = { type: 'string', pattern: '^\\d+(ms|s|m|h|d)$' };
 
 const string: Format<string> = scalar(
   'string',
   'text (in quotes if it looks like something else)',
   { type: 'string' },
   (raw) => (typeof raw === 'string' ? raw : undefined),
-  (value) => value,
+  asItIs,
 );
 
 const boolean: Format<boolean> = scalar(
@@ -44,16 +29,15 @@ const boolean: Format<boolean> = scalar(
   'true or false',
   { enum: [true, false, 'true', 'false'] },
   (raw) => (raw === true || raw === 'true' ? true : raw === false || raw === 'false' ? false : undefined),
-  (value) => value,
+  asItIs,
 );
 
-const count: Format<number> = scalar(
-  'count',
-  'a whole number from 1 on',
-  wholeNumbers(1),
-  (raw) => wholeNumber(raw, 1, Number.MAX_SAFE_INTEGER),
-  (value) => value,
-);
+const count = wholeNumber('count', 'a whole number from 1 on', 1, Number.MAX_SAFE_INTEGER);
+const port = wholeNumber('port', 'a port from 1 to 65535', 1, 65_535);
+const backlog = wholeNumber('backlog', 'a whole number from 1 to 65535', 1, 65_535);
+const prefixIpv4 = wholeNumber('prefixIpv4', 'a whole number from 1 to 32', 1, 32);
+/** Up to 64: a host can take any address of its /64 (RFC 4291 section 2.5.4), so a longer prefix identifies nobody. */
+const prefixIpv6 = wholeNumber('prefixIpv6', 'a whole number from 1 to 64', 1, 64);
 
 /** A number above 0, up to a million. */
 const ratio: Format<number> = scalar(
@@ -64,7 +48,7 @@ const ratio: Format<number> = scalar(
     const value = typeof raw === 'string' && /^\d{1,7}(\.\d{1,9})?$/.test(raw) ? Number(raw) : raw;
     return typeof value === 'number' && value > 0 && value <= 1_000_000 ? value : undefined;
   },
-  (value) => value,
+  asItIs,
 );
 
 /** Percent. */
@@ -76,33 +60,17 @@ const share: Format<number> = scalar(
   (value) => `${value}%`,
 );
 
-const port: Format<number> = scalar(
-  'port',
-  'a port from 1 to 65535',
-  wholeNumbers(1, 65_535),
-  (raw) => wholeNumber(raw, 1, 65_535),
-  (value) => value,
-);
-
 /** Milliseconds; `never` is Infinity. */
-const duration: Format<number> = scalar(
-  'duration',
-  'a duration with its unit, such as 500ms, 10s, 5m, 24h (at most 24d), or never',
-  { type: 'string', pattern: `^(never|${durationPattern})$` },
-  (raw) => (raw === 'never' ? Infinity : durationWithin(raw, 1, maxDurationMs)),
-  (value) => (value === Infinity ? 'never' : formatDuration(value)),
+const duration = orWord(
+  'never',
+  milliseconds('duration', 'such as 500ms, 10s, 5m, 24h (at most 24d), or never', 1, maxDurationMs),
 );
+/** Milliseconds. Accepts zero but not `never`. */
+const grace = milliseconds('grace', 'such as 0s, 10s or 5m (at most 1h)', 0, 3_600_000);
+/** Milliseconds. */
+const headerTimeout = milliseconds('headerTimeout', 'such as 500ms or 5s (at most 1m)', 1, 60_000);
 
-/** Milliseconds; 0 is meant, never is not. */
-const grace: Format<number> = scalar(
-  'grace',
-  'a duration with its unit, such as 0s, 10s or 5m (at most 1h)',
-  durations,
-  (raw) => durationWithin(raw, 0, 3_600_000),
-  formatDuration,
-);
-
-/** Milliseconds; what TCP_KEEPIDLE can hold (tcp(7)): whole seconds up to 32767. */
+/** Milliseconds, limited to what TCP_KEEPIDLE can hold (tcp(7)): whole seconds up to 32767. */
 const keepAliveDelay: Format<number> = scalar(
   'keepAliveDelay',
   'a duration in whole seconds, such as 60s or 5m (at most 9h)',
@@ -114,70 +82,24 @@ const keepAliveDelay: Format<number> = scalar(
   formatDuration,
 );
 
-/** Milliseconds; never is not meant. */
-const headerTimeout: Format<number> = scalar(
-  'headerTimeout',
-  'a duration with its unit, such as 500ms or 5s (at most 1m)',
-  durations,
-  (raw) => durationWithin(raw, 1, 60_000),
-  formatDuration,
-);
-
-const prefixIpv4: Format<number> = scalar(
-  'prefixIpv4',
-  'a whole number from 1 to 32',
-  wholeNumbers(1, 32),
-  (raw) => wholeNumber(raw, 1, 32),
-  (value) => value,
-);
-
-/**
- * Up to 64: a host can take any address of its /64 (RFC 4291 section 2.5.4), so a longer prefix would tell nobody
- * apart.
- */
-const prefixIpv6: Format<number> = scalar(
-  'prefixIpv6',
-  'a whole number from 1 to 64',
-  wholeNumbers(1, 64),
-  (raw) => wholeNumber(raw, 1, 64),
-  (value) => value,
-);
-
 /** Bytes. */
-const size: Format<number> = scalar(
-  'size',
-  'a size in bytes, such as 512, 64KiB, 4MiB or 1TiB',
-  sizes(),
-  (raw) => sizeWithin(raw, 1024 * tebibyte),
-  formatSize,
-);
-
+const size = bytesUpTo('size', 'such as 512, 64KiB, 4MiB or 1TiB', 1024 * tebibyte);
 /** Bytes; `unlimited` is Infinity. */
-const quota: Format<number> = scalar(
-  'quota',
-  'a size in bytes, such as 512, 64KiB, 4MiB or 1TiB, or unlimited',
-  sizes('unlimited'),
-  (raw) => (raw === 'unlimited' ? Infinity : sizeWithin(raw, 1024 * tebibyte)),
-  (value) => (value === Infinity ? 'unlimited' : formatSize(value)),
+const quota = orWord(
+  'unlimited',
+  bytesUpTo('quota', 'such as 512, 64KiB, 4MiB or 1TiB, or unlimited', 1024 * tebibyte),
 );
+/** Bytes, limited to what setsockopt(2) accepts. */
+const bufferSize = bytesUpTo('bufferSize', 'such as 256KiB or 4MiB (at most 1GiB)', 2 ** 30);
 
-/** Bytes; what setsockopt(2) can take. */
-const bufferSize: Format<number> = scalar(
-  'bufferSize',
-  'a size in bytes, such as 256KiB or 4MiB (at most 1GiB)',
-  sizes(),
-  (raw) => sizeWithin(raw, 2 ** 30),
-  formatSize,
-);
-
-/** An absolute path; a relative one is taken from the config's directory. */
+/** An absolute path. A relative path is resolved against the directory of the config. */
 const file: Format<string> = scalar(
   'file',
   'a path',
   { type: 'string', minLength: 1 },
   (raw, directory) =>
     typeof raw === 'string' && raw !== '' && !raw.includes('\0') ? resolve(directory, raw) : undefined,
-  (value) => value,
+  asItIs,
 );
 
 const timezone: Format<string> = scalar(
@@ -185,7 +107,7 @@ const timezone: Format<string> = scalar(
   'a time zone such as UTC or Europe/Paris',
   { type: 'string', minLength: 1 },
   (raw) => (typeof raw === 'string' && isTimeZone(raw) ? raw : undefined),
-  (value) => value,
+  asItIs,
 );
 
 /** A name, or a number as text. */
@@ -197,26 +119,18 @@ const account: Format<string> = scalar(
     const text = typeof raw === 'number' && Number.isInteger(raw) ? String(raw) : raw;
     return typeof text === 'string' && isAccount(text) ? text : undefined;
   },
-  (value) => value,
+  asItIs,
 );
 
 const workers: Format<number | 'auto'> = scalar(
   'workers',
   'auto or a whole number from 0 to 256',
   { anyOf: [{ const: 'auto' }, wholeNumbers(0, 256)] },
-  (raw) => (raw === 'auto' ? raw : wholeNumber(raw, 0, 256)),
-  (value) => value,
+  (raw) => (raw === 'auto' ? raw : wholeNumberWithin(raw, 0, 256)),
+  asItIs,
 );
 
-const backlog: Format<number> = scalar(
-  'backlog',
-  'a whole number from 1 to 65535',
-  wholeNumbers(1, 65_535),
-  (raw) => wholeNumber(raw, 1, 65_535),
-  (value) => value,
-);
-
-/** One item of a list; throws an Error that says what is wrong. */
+/** Reads one item of a list; throws an Error with the reason if it is invalid. */
 type ItemReader<Item> = (raw: Raw) => Item;
 
 const strings: Format<readonly string[]> = list(
@@ -227,7 +141,7 @@ const strings: Format<readonly string[]> = list(
   (item) => item,
 );
 
-const ports: Format<readonly number[]> = list('ports', 'a list of ports', port.json, itemOf(port), (item) => item);
+const ports: Format<readonly number[]> = list('ports', 'a list of ports', port.json, itemOf(port), asItIs);
 
 const cidrs: Format<readonly Cidr[]> = list(
   'cidrs',
@@ -275,7 +189,7 @@ const adminAddress: Format<ListenAddress> = scalar(
 const adminListen: Format<ListenAddress> = {
   ...adminAddress,
   read(raw, directory) {
-    // What is wrong with the path or a parameter is worth more than that it is no address.
+    // A specific error about the path or a parameter is more useful than "not an address".
     if (typeof raw !== 'string' || !raw.startsWith('unix:')) return adminAddress.read(raw, directory);
     try {
       return { value: parseListenAddress(raw, lookupServicePort) };
@@ -285,7 +199,7 @@ const adminListen: Format<ListenAddress> = {
   },
 };
 
-/** Every format, by the name that keys and options have it by. */
+/** Every format, by the name that keys and options refer to. */
 export const formats = {
   string,
   boolean,
@@ -314,7 +228,7 @@ export const formats = {
   adminListen,
 } as const;
 
-/** Those that the options of a service can name. */
+/** Formats available to the options of a service. */
 export const optionFormats: { readonly [Name in OptionFormatName]: Format<unknown> } = {
   string,
   boolean,
@@ -331,7 +245,8 @@ export const optionFormats: { readonly [Name in OptionFormatName]: Format<unknow
 };
 
 /**
- * A list. As text, from the environment or the command line, its items stand between commas or spaces, or as `[a, b]`.
+ * A list. As text, from the environment or the command line, items are separated by commas or spaces, or written as
+ * `[a, b]`.
  */
 function list<Item>(
   name: string,
@@ -343,7 +258,7 @@ function list<Item>(
   return {
     name,
     expected,
-    // One text may hold the whole list, and one value may stand for a list of it.
+    // One text may hold the entire list, and one value may stand for a list of one.
     json: { anyOf: [{ type: 'array', items: ofItem }, { type: ['string', 'number'] }] },
     read(raw) {
       const items = typeof raw === 'string' ? splitList(raw) : typeof raw === 'number' ? [raw] : raw;
@@ -385,7 +300,39 @@ function itemFromYaml(item: unknown): Raw {
   return typeof item === 'string' || typeof item === 'number' || typeof item === 'boolean' ? item : null;
 }
 
-function wholeNumber(raw: string | number | boolean, least: number, most: number): number | undefined {
+function asItIs(value: Raw): Raw {
+  return value;
+}
+
+function wholeNumber(name: string, expected: string, least: number, most: number): Format<number> {
+  return scalar(name, expected, wholeNumbers(least, most), (raw) => wholeNumberWithin(raw, least, most), asItIs);
+}
+
+function wholeNumbers(minimum: number, maximum: number): JsonSchema {
+  return { type: ['integer', 'string'], pattern: '^(0|[1-9]\\d{0,15})$', minimum, maximum };
+}
+
+function milliseconds(name: string, examples: string, least: number, most: number): Format<number> {
+  const expected = `a duration with its unit, ${examples}`;
+  return scalar(name, expected, durations, (raw) => durationWithin(raw, least, most), formatDuration);
+}
+
+function bytesUpTo(name: string, examples: string, most: number): Format<number> {
+  const json = { type: ['integer', 'string'], pattern: '^\\d+(B|KiB|MiB|GiB|TiB)?$', minimum: 1 };
+  return scalar(name, `a size in bytes, ${examples}`, json, (raw) => sizeWithin(raw, most), formatSize);
+}
+
+/** The same format, plus a word for Infinity. */
+function orWord(word: string, format: Format<number>): Format<number> {
+  return {
+    ...format,
+    json: { anyOf: [{ const: word }, format.json] },
+    read: (raw, directory) => (raw === word ? { value: Infinity } : format.read(raw, directory)),
+    print: (value) => (value === Infinity ? word : format.print(value)),
+  };
+}
+
+function wholeNumberWithin(raw: string | number | boolean, least: number, most: number): number | undefined {
   const value = typeof raw === 'string' && /^(0|[1-9]\d{0,15})$/.test(raw) ? Number(raw) : raw;
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most
     ? value

@@ -5,16 +5,16 @@ import { importServiceModule } from './modules.ts';
 import type { ReadContext } from './reading.ts';
 import { type ConfigNode, isMapNode, placeAt } from './tree.ts';
 
-/** What one entry under `services` turned out to be. */
+/** A resolved entry under `services`. */
 export interface Instance {
   readonly name: string;
   readonly node: ConfigNode;
   readonly type: string;
-  /** Of a third-party module, its `file:` URL; while it is not imported, what the config calls it. */
+  /** `file:` URL of a third-party module, or its name in the config while it is not imported. */
   readonly moduleUrl: string | undefined;
-  /** Undefined while it is not imported, and where it is unknown, which has been reported. */
+  /** Undefined while it is not imported, or if it is unknown, which has been reported. */
   readonly module: AnyServiceModule | undefined;
-  /** True where it is unknown by mistake: its options cannot be told from unknown keys. */
+  /** True if it is unknown because of an error, so options cannot be told from unknown keys. */
   readonly isMistaken: boolean;
 }
 
@@ -23,7 +23,7 @@ interface FindContext extends ReadContext {
   readonly importModules: boolean;
 }
 
-/** Finds the module of every service; what is wrong with a name, a type or a module goes to `problems`. */
+/** Finds the module of every service. Invalid names, types and modules go to `problems`. */
 export async function findInstances(context: FindContext): Promise<readonly Instance[]> {
   const { root, problems } = context;
   const found = isMapNode(root) ? root.value.get('services') : undefined;
@@ -51,10 +51,10 @@ async function findInstance(name: string, node: ConfigNode, context: FindContext
     problem(context, [name, 'module'], 'cannot be combined with type');
     return mistaken;
   }
-  // Whoever does not import it must not look at its files either.
+  // Without importing the module, do not look at its files either.
   if (typeof url === 'string' && !context.importModules) return { ...mistaken, isMistaken: false, moduleUrl: url };
   if (typeof url === 'string') return importInstance(mistaken, url, context);
-  // A type or module that is not text is reported by its format.
+  // The format reports a type or module that is not text.
   if (url !== null || type === undefined) return mistaken;
   const module = findService(type ?? name);
   if (module !== undefined) return { ...mistaken, isMistaken: false, type: module.name, module };
@@ -78,7 +78,7 @@ async function importInstance(instance: Instance, specifier: string, context: Fi
   }
 }
 
-/** Null where nothing is given; undefined where it is not text. */
+/** Null if the key is not set; undefined if the value is not text. */
 function textAt(node: ConfigNode, key: string): string | null | undefined {
   const value = isMapNode(node) ? (node.value.get(key)?.value ?? null) : null;
   return value === null || typeof value === 'string' ? value : undefined;

@@ -6,13 +6,12 @@ import type { Path } from './raw.ts';
 import type { ConfigSource } from './source.ts';
 import { type ConfigMap, type ConfigNode, isMapNode, type Origin, type Place, setNode, treeOfObject } from './tree.ts';
 
-/** Ranks of places: every offset in a file comes before the environment, which comes before the command line. */
+/** Ranks of places: file offsets come before the environment, which comes before the command line. */
 const environmentRank = 2 ** 32;
 const commandLineRank = 2 ** 33;
 
 /**
- * Reads the file and lays the environment over it, and `--set` over both. Undefined where no config can be made of the
- * file.
+ * Reads the file, then applies the environment and then `--set`. Returns undefined if the file does not yield a config.
  */
 export function readLayers(source: ConfigSource, problems: Problems): ConfigNode | undefined {
   const root =
@@ -34,7 +33,7 @@ export function readLayers(source: ConfigSource, problems: Problems): ConfigNode
   return root;
 }
 
-/** One key that is set over the file. */
+/** A key that overrides the file. */
 interface Layer {
   readonly path: readonly string[];
   readonly text: string;

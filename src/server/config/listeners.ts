@@ -6,22 +6,22 @@ import type { LoadedConfig } from './loaded-config.ts';
 import type { Problems } from './problems.ts';
 import { formatPath, type Path } from './raw.ts';
 
-/** The number of a user or a group; undefined: there is none of that name. */
+/** Looks up the id of a user or a group; undefined if the name is unknown. */
 export type AccountLookup = (kind: 'user' | 'group', account: string) => Promise<number | undefined>;
 
-/** What a service says about where it listens. */
+/** Where a service listens. */
 export interface Listening {
   readonly service: string;
   readonly type: string;
   readonly listen: readonly ListenAddress[];
-  /** Why UDP needs `exposeUdp`, unless that is set. */
+  /** Why UDP needs `exposeUdp`; undefined if that is set or not needed. */
   readonly hazard: string | undefined;
 }
 
-/** A listen address, and where it stands in the config. */
+/** A listen address and its location in the config. */
 interface Entry {
   readonly path: Path;
-  /** The service, or `admin`, in messages. */
+  /** The name shown in messages: the service, or `admin`. */
   readonly owner: string;
   readonly address: ListenAddress;
 }
@@ -35,9 +35,9 @@ interface Named {
 interface Listener extends ResolvedAddress, Named {}
 
 /**
- * Checks what can be checked without asking a resolver: that every service listens, that no two listeners overlap, the
- * admin endpoint's included, that UNIX sockets belong to somebody, and that no kind that is abused over UDP answers
- * strangers. Host names are left to whoever opens the listeners.
+ * Checks everything that does not need a resolver: every service listens, no two listeners overlap (the admin endpoint
+ * included), owners of UNIX sockets exist, and no service that can be abused over UDP answers strangers. Host names are
+ * resolved when the listeners open.
  */
 export async function checkListeners(
   services: readonly Listening[],
@@ -104,7 +104,7 @@ function listenersOf({ path, owner, address }: Entry): readonly Listener[] {
   return resolved.map((each) => ({ ...each, path, owner, text: address.text }));
 }
 
-/** Addresses without a literal: the same path, descriptor or name twice. */
+/** Finds duplicate addresses that are not literals: the same path, descriptor or name. */
 function* sameAddresses(entries: readonly Entry[]): Generator<readonly [Named, Named]> {
   const seen = new Map<string, Named>();
   for (const { path, owner, address } of entries) {

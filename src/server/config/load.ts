@@ -18,30 +18,24 @@ import { type ConfigNode, isMapNode, placeAt, plainOf } from './tree.ts';
 export { type ConfigSource, readConfigSource } from './source.ts';
 
 export interface LoadOptions {
-  /**
-   * Third-party modules are looked for and imported only where asked for: a supervisor, which may be root, must not run
-   * their code.
-   */
+  /** Whether to look for and import third-party modules. A supervisor, which may be root, must not run their code. */
   readonly importModules: boolean;
-  /**
-   * Called before anything that the config names is opened or imported, with its user and group; null for those that
-   * are wrong.
-   */
+  /** Called with the user and group, null if invalid, before anything that the config names is opened or imported. */
   readonly beforeFiles?: (account: Pick<Config, 'user' | 'group'>) => Promise<void>;
   /**
-   * With it every service whose values are right is created once, to find what is wrong with the files it reads, and
-   * closed again: so all that is wrong is reported together.
+   * If set, every service with valid values is created once, to check the files it reads, and closed again. All
+   * problems are then reported together.
    */
   readonly trialContext?: (service: ServiceConfig) => ServiceContext;
-  /** With it owners and groups of UNIX sockets are looked up. */
+  /** If set, owners and groups of UNIX sockets are looked up. */
   readonly accounts?: AccountLookup;
 }
 
 const topSchema = { ...daemonSchema, defaults: commonSchema };
 
 /**
- * Checks a config and completes it: defaults, then the file, the environment and `--set`, each over the ones before.
- * Throws `ConfigInvalidError` with all that is wrong.
+ * Validates and completes a config. Defaults, the file, the environment and `--set` apply in that order, each
+ * overriding the previous. Throws `ConfigInvalidError` with all problems.
  */
 export async function loadConfig(
   source: ConfigSource,
@@ -92,11 +86,11 @@ interface ReadService {
   readonly config: ServiceConfig;
 }
 
-/** Reads services, over what `defaults` says. */
+/** Reads services on top of `defaults`. */
 class ServiceReader {
   readonly #context: ReadContext;
   readonly #defaults: Pick<Reading<typeof commonSchema>, 'values' | 'printed'>;
-  /** The keys that `defaults` has. */
+  /** The keys set in `defaults`. */
   readonly #given: readonly (string | number)[];
   readonly #fallbacks = new Map<Section, Pick<Reading, 'values' | 'printed'>>();
 
@@ -114,7 +108,7 @@ class ServiceReader {
   read(instance: Instance): ReadService {
     const { name, node, module, moduleUrl, isMistaken } = instance;
     const section = sectionOf(module, moduleUrl === undefined);
-    // The options of a module that is not imported are checked where it is.
+    // Options of a module are checked by the process that imports it.
     const isUnchecked = moduleUrl !== undefined && module === undefined;
     const reading = readSection(section, node, ['services', name], this.#context, {
       fallback: this.#fallback(section),

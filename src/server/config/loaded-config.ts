@@ -4,13 +4,13 @@ import type { Path } from './raw.ts';
 import type { Printed } from './reading.ts';
 import type { Place } from './tree.ts';
 
-/** A config, checked and complete, and what its services are made by. */
+/** A validated, complete config and the modules that create its services. */
 export interface LoadedConfig {
   readonly config: Config;
-  /** The same in the shape and the units of a config file: plain JSON that is itself a valid config. */
+  /** The same config as plain JSON, in the shape and units of a config file, itself a valid config. */
   readonly printed: Printed;
-  /** By the name of the service; without the third-party modules where they were not imported. */
+  /** By service name; without third-party modules unless they were imported. */
   readonly modules: ReadonlyMap<string, AnyServiceModule>;
-  /** Where a key stands, for what is found wrong with it later. */
+  /** Locates a key, to report problems found later. */
   readonly place: (path: Path, part?: 'key' | 'value') => Place;
 }

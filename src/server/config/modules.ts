@@ -4,8 +4,8 @@ import { optionFormats } from './formats.ts';
 import { optionsSchema } from './schema.ts';
 
 /**
- * Imports a module and checks that its default export is a kind of service. Throws an Error with a plain message
- * where it is not, or where the import fails.
+ * Imports a module and checks that its default export is a service module. Throws an Error with a plain message if it
+ * is not, or if the import fails.
  */
 export async function importServiceModule(url: string): Promise<AnyServiceModule> {
   let exported: unknown;
@@ -37,7 +37,7 @@ function faultOf(exported: unknown): string | undefined {
 }
 
 function faultOfOption(key: string, spec: unknown): string | undefined {
-  // Other keys could not be set by the environment, and convict takes `default` for its own.
+  // The environment could not set other keys, and convict treats `default` as its own.
   if (!/^[a-z][A-Za-z0-9]*$/.test(key) || key === 'default' || key === 'constructor')
     return 'the name is not a word such as maxLength';
   if (!isObject(spec) || typeof spec['doc'] !== 'string') return 'doc is not text';
@@ -51,7 +51,7 @@ function faultOfOption(key: string, spec: unknown): string | undefined {
       return undefined;
     }
   } catch {
-    // Of convict's, or of what prints a default that is no value of the format.
+    // From convict, or from printing a default that is not a value of the format.
   }
   return 'default does not suit format';
 }
@@ -64,7 +64,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** An error of the imported code may hold anything. */
+/** An error from the imported code may contain anything. */
 function oneLine(cause: unknown): string {
   const text = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
   return text.replace(/[^ -~]+/g, ' ').slice(0, 300);

@@ -4,7 +4,7 @@ import { type Printed, readDefaults } from './reading.ts';
 import { daemonSchema } from './schema.ts';
 import { sectionOf } from './service-section.ts';
 
-/** A config as YAML. Loaded again it gives the same config. */
+/** Prints a config as YAML. Loading it yields the same config. */
 export function printYaml(printed: Printed): string {
   return stringify(printed, {
     lineWidth: 0,
@@ -14,7 +14,7 @@ export function printYaml(printed: Printed): string {
   });
 }
 
-/** The same config, with only what differs from the defaults. */
+/** Returns the config without values equal to the defaults. */
 export function withoutDefaults({ config, printed, modules }: LoadedConfig): Printed {
   const services = printed['services'] as Readonly<Record<string, Printed>>;
   const brief = config.services.map(({ name, type, moduleUrl }) => {

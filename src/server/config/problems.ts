@@ -8,14 +8,14 @@ interface Found {
   readonly message: string | (() => string);
 }
 
-/** How many problems are reported one by one. */
+/** Maximum number of problems reported individually. */
 const maxReported = 100;
 
-/** Gathers what is wrong in a config, to report it all at once. */
+/** Collects the problems in a config, to report them together. */
 export class Problems {
   readonly #found: Found[] = [];
 
-  /** A message that is costly to make is given as a function: only those that are reported are made. */
+  /** A message that is costly to build is passed as a function, called only if it is reported. */
   add(place: Place, path: Path, message: string | (() => string)): void {
     this.#found.push({ place, path, message });
   }
@@ -24,11 +24,11 @@ export class Problems {
     return this.#found.length > 0;
   }
 
-  /** The first hundred of them, and how many more there are. */
+  /** Returns an error with the first hundred problems and the number of the others. */
   toError(): ConfigInvalidError {
     const distinct = new Map<string, ConfigProblem>();
     let seen = 0;
-    // In the order of the file, then the environment, then the command line; each one once.
+    // In the order of file, environment, command line, without duplicates.
     for (const found of this.#found.toSorted((one, other) => one.place.rank - other.place.rank)) {
       if (distinct.size === maxReported) break;
       seen += 1;
@@ -40,11 +40,11 @@ export class Problems {
   }
 }
 
-/** A path that the place itself names is not told twice. */
+/** Does not repeat a path that the place itself names. */
 function describe({ place: { where, names }, path, message }: Found): ConfigProblem {
   const isNamed = names !== undefined && names.every((step, index) => path[index] === step);
   const rest = isNamed ? formatPath(path.slice(names.length)) : formatPath(path);
-  // Where the path goes on below the one named: `--set services.echo.listen[1]`.
+  // The path continues below the named key: `--set services.echo.listen[1]`.
   const joint = isNamed ? (rest === '' || rest.startsWith('[') ? '' : '.') : rest === '' ? '' : ' ';
   return {
     where,
@@ -54,7 +54,7 @@ function describe({ place: { where, names }, path, message }: Found): ConfigProb
   };
 }
 
-/** A config's own words stand in messages, and messages on terminals: an unknown anchor may be named with a control. */
+/** Messages quote the config and reach terminals, and the name of an unknown anchor may contain control characters. */
 function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -1,14 +1,14 @@
-/** A value as a config holds it, before a format has read it. */
+/** A value from a config, before a format has read it. */
 export type Raw = string | number | boolean | null | readonly Raw[] | ReadonlyMap<string, Raw>;
 
-/** The way to a value from the document's root: keys and list positions. */
+/** The path from the document's root to a value: keys and list positions. */
 export type Path = readonly (string | number)[];
 
 export function isRawList(raw: Raw | undefined): raw is readonly Raw[] {
   return Array.isArray(raw);
 }
 
-/** `services.echo.listen[0]`; a key that is not a word stands in quotes. */
+/** Formats a path such as `services.echo.listen[0]`. A key that is not a word is quoted. */
 export function formatPath(path: Path): string {
   let text = '';
   for (const step of path) {
@@ -19,7 +19,7 @@ export function formatPath(path: Path): string {
   return text;
 }
 
-/** A raw value for a message: one line, short, without control characters. */
+/** Formats a raw value for a message: one line, short, without control characters. */
 export function show(raw: Raw): string {
   if (raw === null) return 'null';
   if (isRawList(raw)) return 'a list';

@@ -5,39 +5,36 @@ import { type Path, type Raw, show } from './raw.ts';
 import { formatOf, isKey, type Key, type Section, type Values } from './section.ts';
 import { type ConfigNode, isListNode, isMapNode, placeOf, rawOf } from './tree.ts';
 
-/** What a section says, complete. */
+/** The complete result of reading a section. */
 export interface Reading<Keys extends Section = Section> {
   readonly values: Values<Keys>;
-  /** The same as a config holds it, in its usual form: plain JSON. */
+  /** The same values as plain JSON, in the canonical form of a config. */
   readonly printed: Printed;
-  /** The keys of the section itself that are given but wrong, or have something wrong in them. */
+  /** Keys of the section itself that are set but invalid, or contain something invalid. */
   readonly wrong: ReadonlySet<string>;
 }
 
 export type Printed = { readonly [key: string]: unknown };
 
 export interface ReadOptions<Keys extends Section> {
-  /** What keys that are not given are; the defaults of the section without it. */
+  /** Values for keys that are not set; the section's defaults if omitted. */
   readonly fallback?: Pick<Reading<Keys>, 'values' | 'printed'>;
   /** Keys that are read elsewhere. */
   readonly elsewhere?: readonly string[];
-  /** True where other keys may be right: nobody knows which there are. */
+  /** True if unknown keys may be valid, because the set of keys is not known. */
   readonly acceptsUnknown?: boolean;
-  /** For a key that the section does not have, what to say instead of a guess. */
+  /** For a key not in the section, returns what to say instead of a guess. */
   readonly hint?: (key: string) => string | undefined;
 }
 
 /** What sections are read with. */
 export interface ReadContext {
-  /** Relative files are taken from here. */
+  /** Relative files are resolved against this. */
   readonly directory: string;
   readonly problems: Problems;
 }
 
-/**
- * Reads a section in one pass: its values, and what is wrong, which goes to the problems of the context. A value that
- * is wrong is what it would be if it were not given.
- */
+/** Reads a section in one pass. Problems go to the context. An invalid value is treated as if it were not set. */
 export function readSection<Keys extends Section>(
   section: Keys,
   node: ConfigNode | undefined,
@@ -126,7 +123,7 @@ class SectionPass implements Reading {
 
 const known = new WeakMap<Section, Pick<Reading, 'values' | 'printed'>>();
 
-/** What a section says when nothing is given. Throws what `defaultsOf` does. */
+/** Returns the values of an empty section. Throws what `defaultsOf` throws. */
 export function readDefaults<Keys extends Section>(section: Keys): Pick<Reading<Keys>, 'values' | 'printed'> {
   const made = known.get(section) ?? completed(section, defaultsOf(section));
   known.set(section, made);
@@ -140,7 +137,7 @@ function completed(section: Section, defaults: Defaults): Pick<Reading, 'values'
     if (isKey(node)) {
       const format = formatOf(node);
       const reading = format.read(defaults[name] as Raw, '/');
-      // Convict has asked the same format.
+      // Convict has already asked the same format.
       if ('flaws' in reading) throw new TypeError(`${name}: ${reading.flaws[0]?.message ?? format.expected}`);
       values[name] = reading.value;
       printed[name] = format.print(reading.value);

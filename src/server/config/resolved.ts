@@ -5,7 +5,7 @@ import type { daemonSchema } from './schema.ts';
 import type { Values } from './section.ts';
 import type { plainSection } from './service-section.ts';
 
-/** The daemon's part of a config. */
+/** Resolves the daemon's part of a config. */
 export function resolveDaemon(values: Values<typeof daemonSchema>, services: readonly ServiceConfig[]): Config {
   const { workers, user, group, log, shutdown, reload, admin } = values;
   return {
@@ -20,12 +20,12 @@ export function resolveDaemon(values: Values<typeof daemonSchema>, services: rea
   };
 }
 
-/** Two at least, so that a crash leaves every TCP port open; more than four do not serve more clients. */
+/** At least two, so that a crash leaves every TCP port open. More than four do not serve more clients. */
 function autoWorkers(processors: number): number {
   return Math.min(4, Math.max(2, processors));
 }
 
-/** A service's part of a config. */
+/** Resolves a service's part of a config. */
 export function resolveService(
   { name, type, moduleUrl, module }: Instance,
   values: Values<typeof plainSection>,

@@ -5,9 +5,9 @@ import type { Raw } from './raw.ts';
 type FormatName = keyof typeof formats;
 
 /**
- * The declaration of one key, in the words of convict's schemas: how it is read, what it is when nothing is said, as a
- * config would hold it, and its documentation. A list as format is one of these words. With null as default the key
- * may be null. Its environment variable follows from its path.
+ * The declaration of one key, in the terms of convict's schemas: its format, its default as written in a config, and
+ * its documentation. A list as format means one of these words. A null default makes the key nullable. The environment
+ * variable is derived from the path.
  */
 export interface Key {
   readonly format: FormatName | readonly string[];
@@ -26,7 +26,7 @@ type ValueOf<Name> = Name extends readonly (infer Word)[]
       : never
     : never;
 
-/** The values that the keys of a section give. */
+/** The values of a section's keys. */
 export type Values<Keys extends Section> = {
   readonly [Name in keyof Keys]: Keys[Name] extends Key
     ? ValueOf<Keys[Name]['format']> | (Keys[Name]['default'] extends null ? null : never)
@@ -36,7 +36,7 @@ export type Values<Keys extends Section> = {
 };
 
 export function isKey(node: Key | Section | undefined): node is Key {
-  // A section may have a key `doc`, but then it holds a key or a section, not text.
+  // A section may have a key `doc`, but that holds a key or a section, not text.
   return typeof node?.['doc'] === 'string';
 }
 

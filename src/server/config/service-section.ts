@@ -8,7 +8,7 @@ export const plainSection = { ...ownSchema, ...commonSchema };
 const ofModules = new WeakMap<AnyServiceModule, Section>();
 
 /**
- * The keys of a service of this module: those that every service has, and its options, which stand beside them where
+ * Returns the keys of a service of this module: those that every service has, and the module's options, next to them if
  * the module is built in, else under `options`.
  */
 export function sectionOf(module: AnyServiceModule | undefined, isBuiltIn: boolean): Section {

@@ -4,30 +4,30 @@ import { SmallservdError } from '../../errors.ts';
 import { prefix } from './environment-name.ts';
 import { FileError, maxFileBytes, readRegularFile } from '../../regular-file.ts';
 
-/** All that a config is made from. It can be cloned: workers get it by IPC and load it again. */
+/** Everything a config is made from. It must be cloneable, because workers receive it by IPC and load it again. */
 export interface ConfigSource {
-  /** As shown in messages: the path that it was read by, or `config` for an object. */
+  /** The name shown in messages: the path that was read, or `config` for an object. */
   readonly name: string;
-  /** Absolute; relative files and modules are taken from here. */
+  /** Absolute. Relative files and modules are resolved against it. */
   readonly directory: string;
-  /** YAML; undefined where `tree` holds the config. */
+  /** YAML; undefined if `tree` holds the config. */
   readonly text: string | undefined;
-  /** For embedding: a plain object instead of text. */
+  /** A plain object instead of text, for embedding. */
   readonly tree?: unknown;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** `key=value` each. */
+  /** Each is `key=value`. */
   readonly sets: readonly string[];
 }
 
-/** Beside `src` and `dist` alike. */
+/** The same relative path from `src` and from `dist`. */
 const shippedConfig = fileURLToPath(new URL('../../../config/smallservd.yaml', import.meta.url));
 
-/** Stands for standard input where a config file is named. */
+/** The config file name that means standard input. */
 export const standardInput = '-';
 
 /**
- * Reads a config file, standard input, or the shipped config where none is named. `folder`: where relative paths of a
- * config from standard input start. Of the environment only variables of ours are kept. Throws `CONFIG_UNREADABLE`.
+ * Reads a config file, standard input, or the shipped config if none is named. `folder` is where relative paths of a
+ * config from standard input start. Only our own environment variables are kept. Throws `CONFIG_UNREADABLE`.
  */
 export async function readConfigSource(
   file: string | undefined,
@@ -48,7 +48,7 @@ export async function readConfigSource(
 }
 
 async function readFile(name: string): Promise<Uint8Array> {
-  // A device, but a usual way to say: no file at all.
+  // A device, but commonly used to mean no file at all.
   if (name === '/dev/null') return new Uint8Array();
   try {
     return await readRegularFile(name, maxFileBytes);
@@ -58,7 +58,7 @@ async function readFile(name: string): Promise<Uint8Array> {
   }
 }
 
-/** It can be read once, and a command may ask for its config twice. */
+/** Standard input can be read only once, but a command may need its config twice. */
 let input: Promise<Uint8Array> | undefined;
 
 async function readInput(): Promise<Uint8Array> {

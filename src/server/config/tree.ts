@@ -1,25 +1,25 @@
-/** A config before anything has read it: a tree that knows where each of its values stands. */
+/** A config before anything has read it: a tree that knows the location of each value. */
 import type { Path, Raw } from './raw.ts';
 
-/** Where a value stands, and its rank in the order in which problems are reported. */
+/** The location of a value, and its rank in the order of reported problems. */
 export interface Place {
-  /** `file:line:column`, the name of a variable, or an option of the command line. */
+  /** `file:line:column`, the name of a variable, or a command-line option. */
   readonly where: string;
   readonly rank: number;
-  /** The key that `where` itself names; undefined for a place in a file. */
+  /** The key that `where` itself names; undefined for a location in a file. */
   readonly names: Path | undefined;
 }
 
-/** What values come from: a file, a variable, an option. `offset`: how far in. */
+/** The source of values: a file, a variable or an option. `offset` is the position in it. */
 export type Origin = (offset: number) => Place;
 
 type Scalar = string | number | boolean | null;
 
-/** One value with its place. Maps, not objects: no key is special in them. */
+/** A value with its location. Maps, not objects, so that no key is special. */
 export interface ConfigNode {
   readonly value: Scalar | readonly ConfigNode[] | ConfigMap;
   readonly origin: Origin;
-  /** Of its key, or of itself where it has none. */
+  /** Offset of its key, or of the value if it has none. */
   readonly keyOffset: number;
   readonly offset: number;
 }
@@ -42,24 +42,24 @@ export function isListNode(node: ConfigNode | undefined): node is ListNode {
   return Array.isArray(node?.value);
 }
 
-/** Without the places. */
+/** Strips the locations. */
 export function rawOf(node: ConfigNode): Raw {
   if (isMapNode(node)) return new Map([...node.value].map(([key, each]) => [key, rawOf(each)]));
   return isListNode(node) ? node.value.map(rawOf) : (node.value as Scalar);
 }
 
-/** As plain JavaScript, for those who take objects. */
+/** Converts to plain JavaScript objects. */
 export function plainOf(node: ConfigNode): unknown {
   if (isMapNode(node)) return Object.fromEntries([...node.value].map(([key, each]) => [key, plainOf(each)]));
   return isListNode(node) ? node.value.map(plainOf) : node.value;
 }
 
-/** What is deeper than any config is: refused, so that nothing recursive can be made to overflow the stack. */
+/** Deeper than any config. Refused, so that no recursion can be made to overflow the stack. */
 export const maxDepth = 20;
 
 /**
- * A plain object as a tree. `refuse` is told of each value that no config can hold (a function, a cycle); it is left
- * out, as an undefined one is.
+ * Converts a plain object to a tree. `refuse` is called for each value that a config cannot hold (a function, a cycle).
+ * Such values are left out, as undefined ones are.
  */
 export function treeOfObject(
   value: unknown,
@@ -95,25 +95,25 @@ function isPlainObject(value: unknown): value is object {
   return prototype === null || prototype === Object.prototype;
 }
 
-/** Sets a value in a tree: what is not a mapping on the way gives way to one. */
+/** Sets a value in a tree. Anything on the path that is not a mapping is replaced by a mapping. */
 export function setNode(root: ConfigMap, path: readonly string[], node: ConfigNode): void {
   let map = root;
   for (const key of path.slice(0, -1)) {
     const below = map.get(key);
     const next: ConfigMap = isMapNode(below) ? below.value : new Map();
-    // A mapping that is made on the way stands where the value does.
+    // A mapping created on the path has the location of the value.
     if (!isMapNode(below)) map.set(key, { ...node, value: next });
     map = next;
   }
   map.set(path.at(-1) ?? '', node);
 }
 
-/** The place of a path in a tree; of the nearest thing that it is in where it is not there itself. */
+/** Returns the location of a path in a tree, or of its nearest ancestor if the path does not exist. */
 export function placeAt(root: ConfigNode, path: Path, part: 'key' | 'value' = 'value'): Place {
   let node = root;
   for (const [index, step] of path.entries()) {
     const below = stepInto(node, step);
-    // The items of a list that is given as one text stand where the text does.
+    // Items of a list given as one text have the location of the text.
     if (below === undefined) return placeOf(node, typeof step === 'number' && index > 0 ? 'value' : 'key');
     node = below;
   }

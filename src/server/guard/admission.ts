@@ -6,15 +6,15 @@ import { networkPrefixes, type Place, SourceTree } from './source-tree.ts';
 import { TokenTable } from './token-bucket.ts';
 
 /**
- * Why a stream client is refused; a closed set. `proxy-header`: it is no proxy that may speak for others, or has not
- * said for whom. The others in the order in which the rules are asked.
+ * Why a stream client is refused, in the order of the checks. `proxy-header`: the peer is not a trusted proxy, or its
+ * header is missing or invalid.
  */
 export type RefuseReason = 'proxy-header' | 'denied' | 'limit' | 'source-limit' | 'rate';
 
-/** The reasons that a dry run only counts. */
+/** Reasons that a dry run only counts. */
 export type WouldRefuseReason = Extract<RefuseReason, 'limit' | 'source-limit' | 'rate'>;
 
-/** A source, `192.0.2.7`, `2001:db8::/64` or `unix:1000`, and its connections. */
+/** The connections of a source: `192.0.2.7`, `2001:db8::/64` or `unix:1000`. */
 export interface SourceCount {
   readonly source: string;
   readonly connections: number;
@@ -24,16 +24,16 @@ export interface AdmissionOptions {
   readonly limits: StreamLimits;
   readonly access: AccessRules;
   readonly descriptors: DescriptorShare;
-  /** From 0 up to, but not including, 1. */
+  /** Returns numbers from 0 up to, but not including, 1. */
   readonly random: () => number;
-  /** Told of each client that only a dry run admits. */
+  /** Called for each client admitted only because of the dry run. */
   readonly onWouldRefuse: (reason: WouldRefuseReason) => void;
 }
 
 /**
- * Which stream clients of one service are let in. A source is an IPv4 address, an IPv6 /64 (unless the config says
- * otherwise), or a UNIX user, whom no CIDR rule concerns. Limits refuse the client that exceeds them, never the
- * service. Where the service is full, a newcomer takes the place of a client whose source has more.
+ * Decides which stream clients of a service are admitted. A source is an IPv4 address, an IPv6 /64 (configurable) or a
+ * UNIX user, to which no CIDR rule applies. Limits refuse the client that exceeds them, never the entire service. If
+ * the service is full, a newcomer replaces a client of a source that has more connections.
  */
 export class Admission {
   readonly #limits: StreamLimits;
@@ -42,9 +42,9 @@ export class Admission {
   readonly #onWouldRefuse: (reason: WouldRefuseReason) => void;
   readonly #mask: SourceMask;
   readonly #rates: TokenTable;
-  /** Of each network in `networkPrefixes`. */
+  /** For each network in `networkPrefixes`. */
   readonly #networkLimits: readonly number[];
-  /** The clients that limits of sources concern, and that may have to make room. */
+  /** Clients subject to per-source limits, which may be evicted. */
   readonly #bound: SourceTree;
   readonly #exempt: SourceTree;
   #reserved = 0;
@@ -61,12 +61,12 @@ export class Admission {
     this.#exempt = new SourceTree(limits.sourcePrefix.ipv6);
   }
 
-  /** Connections admitted and not yet released. */
+  /** Connections admitted but not yet released. */
   get active(): number {
     return this.#bound.size + this.#exempt.size;
   }
 
-  /** The sources that have the most connections, at most `count` of them, largest first. */
+  /** The `count` sources with the most connections, largest first. */
   topSources(count: number): readonly SourceCount[] {
     const sums = new Map<string, number>();
     for (const { high, low, size } of [...this.#bound.sources(), ...this.#exempt.sources()]) {
@@ -78,9 +78,9 @@ export class Admission {
   }
 
   /**
-   * The place of the client, which is owed to `release`; or why it is refused, which costs nothing. Where the service
-   * has no place or no descriptor left, a client of the largest source may be evicted for it, before this returns.
-   * Times are monotonic milliseconds, 0 or more. `isProxied`: it came through a proxy, which may speak for anybody.
+   * Returns a place, which must be passed to `release`, or the reason for refusal. If the service has no place or
+   * descriptor left, a client of the largest source may be evicted before this returns. Times are monotonic
+   * milliseconds, 0 or more. `isProxied`: the client came through a proxy, which may speak for anyone.
    */
   admit(source: Source, nowMs: number, isProxied: boolean = false): Place | RefuseReason {
     const address = isUnixUser(source) ? undefined : source;
@@ -90,7 +90,7 @@ export class Admission {
     const { dryRun } = this.#limits;
     const hasRoom = !this.#isFull && this.#descriptors.isLeft();
     const victim = hasRoom || dryRun ? undefined : this.#victimFor(high, low);
-    // Not even a dry run has more descriptors than there are.
+    // Not even a dry run can exceed the available descriptors.
     if (victim === undefined && !this.#descriptors.take()) return 'limit';
     const exempt = address !== undefined && isExempt(this.#access, address, isProxied);
     const exceeded =
@@ -100,8 +100,7 @@ export class Admission {
       return exceeded;
     }
     if (exceeded !== undefined) this.#onWouldRefuse(exceeded);
-    // Its descriptor is closed when `evict` returns, and becomes the newcomer's. The victim's own `release` finds its
-    // place given up.
+    // The newcomer gets the descriptor, closed when `evict` returns. The victim's own `release` then does nothing.
     if (victim !== undefined) {
       this.#descriptors.handedOver();
       victim.holder?.evict();
@@ -110,17 +109,14 @@ export class Admission {
     return (exempt ? this.#exempt : this.#bound).add(high, low);
   }
 
-  /**
-   * An admitted connection is gone: its place and its descriptor are free. Of several calls for one place only the
-   * first counts.
-   */
+  /** Frees the place and descriptor of a closed connection. Repeated calls for a place have no effect. */
   release(place: Place): void {
     if (place.leave()) this.#descriptors.release();
   }
 
   /**
-   * A place for a client whose source is not known yet. Why there is none; `undefined`: its `cancel` is owed, before
-   * `admit` is asked. Nobody is evicted for it, as there is no source to compare with.
+   * Reserves a place for a client whose source is not known yet. Returns the reason for refusal, or undefined, in which
+   * case `cancel` must be called before `admit`. Evicts nobody, because there is no source to compare with.
    */
   reserve(): RefuseReason | undefined {
     if (!this.#limits.dryRun && this.#isFull) return 'limit';
@@ -129,7 +125,7 @@ export class Admission {
     return undefined;
   }
 
-  /** Gives the place of `reserve` back; once for each. */
+  /** Returns the place from `reserve`. Call once for each. */
   cancel(): void {
     this.#reserved--;
     this.#descriptors.release();
@@ -140,16 +136,16 @@ export class Admission {
   }
 
   /**
-   * Whose place a newcomer of that source may take: that of the client idle longest of the largest source, which must
-   * be left with as many connections as the newcomer's source then has. So no two sources can take a place from each
-   * other in turn.
+   * Finds the client to evict for a newcomer: the one idle longest in the largest source, if that source keeps at least
+   * as many connections as the newcomer's source then has. Two sources can therefore never take turns evicting each
+   * other.
    */
   #victimFor(high: number, low: number): Place | undefined {
     const own = this.#bound.sizeOf(high, low) + this.#exempt.sizeOf(high, low);
     return this.#bound.largest > own + 1 ? this.#bound.idlestOfLargest() : undefined;
   }
 
-  /** The limit of a source, or of a network around it, that one client more would exceed. */
+  /** The limit that one more client would exceed, of its source or of a surrounding network. */
   #exceededBySource(high: number, low: number, nowMs: number): WouldRefuseReason | undefined {
     if (this.#bound.isAtLimit(high, low, this.#limits.maxConnectionsPerSource, this.#networkLimits))
       return 'source-limit';
@@ -157,7 +153,7 @@ export class Admission {
   }
 }
 
-/** How many connections a network of that prefix may have; at least 1, Infinity for no limit. */
+/** The connection limit for a network of this prefix: at least 1, or Infinity for no limit. */
 function networkLimit(
   { maxConnections, networkShare }: StreamLimits,
   prefix: (typeof networkPrefixes)[number],

@@ -14,8 +14,8 @@ import { SourceMask } from './source-prefix.ts';
 import { TokenBucket, TokenTable } from './token-bucket.ts';
 
 /**
- * Why a datagram or its reply is dropped; a closed set, in the order in which the rules are asked. `judge` gives the
- * first five; the transport counts the others: a reply past `fitting`, a full send queue, a service that threw.
+ * Why a datagram or its reply is dropped, in the order of the checks. `judge` returns the first five. The transport
+ * counts the others: a reply cut by `fitting`, a full send queue, a service that threw.
  */
 export type DropReason =
   | 'source-port'
@@ -27,36 +27,34 @@ export type DropReason =
   | 'busy'
   | 'service-error';
 
-/** The reasons that a dry run only counts. */
+/** Reasons that a dry run only counts. */
 export type WouldDropReason = Extract<DropReason, 'rate'>;
 
 export interface DatagramGuardOptions {
   readonly limits: DatagramLimits;
   readonly access: AccessRules;
-  /** The UDP ports that we serve; may grow. */
+  /** The UDP ports being served. May grow. */
   readonly ownPorts: ReadonlySet<number>;
-  /** The IPv4 broadcast addresses of our interfaces as unsigned 32-bit words; may change. */
+  /** IPv4 broadcast addresses of our interfaces as unsigned 32-bit words. May change. */
   readonly broadcasts: ReadonlySet<number>;
-  /** From 0 up to, but not including, 1. */
+  /** Returns numbers from 0 up to, but not including, 1. */
   readonly random: () => number;
-  /** Told once for each time that a peer is muted as a loop. */
+  /** Called once each time a peer is muted as a loop. */
   readonly onMute?: (source: IpAddress, port: number) => void;
-  /** Told of each datagram that only a dry run answers. */
+  /** Called for each datagram answered only because of the dry run. */
   readonly onWouldDrop?: (reason: WouldDropReason) => void;
 }
 
 const firstUnprivilegedPort = 1024;
 
-/** SSDP, NFS, WS-Discovery, mDNS and memcached: they answer whatever a spoofed reply of ours says. */
+/** SSDP, NFS, WS-Discovery, mDNS and memcached. They may answer our reply to a spoofed request. */
 const reflectorPorts: ReadonlySet<number> = new Set([1900, 2049, 3702, 5353, 11_211]);
 
-/** What the 16-bit lengths leave: of the packet with its header in IPv4, of the payload in IPv6. */
+/** Limited by 16-bit length fields: the packet including its header in IPv4, the payload in IPv6. */
 const largestPayloadIpv4 = 65_507;
 const largestPayloadIpv6 = 65_527;
 
-/**
- * The rules between a UDP socket and one service: which datagrams are answered, and with how much. Silent on the wire.
- */
+/** The rules between a UDP socket and a service: which datagrams are answered, and with how much. Drops are silent. */
 export class DatagramGuard {
   readonly #access: AccessRules;
   readonly #ownPorts: ReadonlySet<number>;
@@ -86,7 +84,7 @@ export class DatagramGuard {
     this.#onWouldDrop = onWouldDrop;
   }
 
-  /** Why the datagram is dropped; `undefined`: admitted. Times are monotonic milliseconds, 0 or more. */
+  /** Returns the reason to drop the datagram, or undefined to admit it. Times are monotonic milliseconds, 0 or more. */
   judge(source: IpAddress, port: number, request: Uint8Array, nowMs: number): DropReason | undefined {
     if (this.#isRefusedPort(port)) return 'source-port';
     if (this.#isRefusedAddress(source)) return 'source-address';
@@ -102,8 +100,9 @@ export class DatagramGuard {
   }
 
   /**
-   * The largest payload in bytes of a single reply to a request of `requestLength` bytes: what fits
-   * `maxAmplification` times its size on the wire, and one datagram. Below 0: not even an empty reply fits.
+   * The largest payload, in bytes, of a single reply to a request of `requestLength` bytes. It is limited to
+   * `maxAmplification` times the request's size on the wire, and to one datagram. Negative if not even an empty reply
+   * fits.
    */
   replyLimit(source: IpAddress, requestLength: number): number {
     const isV4 = isIpv4(source);
@@ -112,7 +111,7 @@ export class DatagramGuard {
     return Math.min(largestPayloadWithin(budget, isV4), largestPayload(isV4));
   }
 
-  /** How many of the replies may be sent: the longest prefix whose sizes on the wire together fit the same budget. */
+  /** How many replies may be sent: the longest prefix whose total size on the wire fits the same budget. */
   fitting(source: IpAddress, requestLength: number, replies: readonly Uint8Array[]): number {
     const isV4 = isIpv4(source);
     let left = this.#budget(requestLength, isV4);
@@ -125,7 +124,7 @@ export class DatagramGuard {
     return count;
   }
 
-  /** To be told of each reply sent: the loop rule compares later datagrams with both. */
+  /** Call for each reply sent. The loop rule compares later datagrams with both. */
   sent(source: IpAddress, port: number, request: Uint8Array, reply: Uint8Array, nowMs: number): void {
     this.#loops.remember(source, port, request, reply, nowMs);
   }
@@ -146,10 +145,7 @@ export class DatagramGuard {
     );
   }
 
-  /**
-   * A token of the source's network (IPv4 /24, IPv6 /56 unless the config says otherwise) and one of the service; both
-   * or neither.
-   */
+  /** Takes a token from both the source's network (default IPv4 /24, IPv6 /56) and the service, or from neither. */
   #takeRate(source: IpAddress, nowMs: number): boolean {
     if (!this.#serviceRate.ready(nowMs)) return false;
     const admitted = this.#sourceRates.take(this.#mask.high(source), this.#mask.low(source), nowMs);

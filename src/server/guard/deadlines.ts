@@ -1,6 +1,6 @@
 import type { StreamLimits } from './limits.ts';
 
-/** A deadline that a connection can miss. */
+/** The deadlines of a connection. */
 export type Deadline = 'idle' | 'stalled' | 'lifetime' | 'linger';
 
 type Timeouts = Pick<StreamLimits, 'idleTimeoutMs' | 'stallTimeoutMs' | 'maxLifetimeMs' | 'lingerTimeoutMs'>;
@@ -9,17 +9,17 @@ const shortestPeriodMs = 10;
 const longestPeriodMs = 1000;
 
 /**
- * The deadlines of one connection, looked at by a sweep over all of them, so that neither a timer nor a clock is on the
- * hot path. What happened between two looks counts as at the later one: no deadline passes early, each at most two
- * sweep periods late. Times are monotonic milliseconds.
+ * The deadlines of a connection, checked by a periodic sweep, so the hot path needs neither timers nor clock reads.
+ * Activity counts as of the next sweep, so a deadline is never early and at most two sweep periods late. Times are
+ * monotonic milliseconds.
  */
 export class Deadlines {
   readonly #timeouts: Timeouts;
   readonly #startedMs: number;
   #activeMs: number;
-  /** Infinity: the client is not behind. */
+  /** Infinity if the client is not behind. */
   #behindSinceMs = Infinity;
-  /** Infinity: our side has not finished. */
+  /** Infinity until our side has finished. */
   #finishedMs = Infinity;
   #received = 0;
   #sent = 0;
@@ -30,20 +30,20 @@ export class Deadlines {
     this.#activeMs = nowMs;
   }
 
-  /** When the client last sent or took something, as far as was looked. */
+  /** When the client last sent or accepted data, as of the last sweep. */
   get activeMs(): number {
     return this.#activeMs;
   }
 
-  /** Our side is finished, the FIN flushed: from now only the linger counts. Later calls change nothing. */
+  /** Our FIN is flushed. From now on only the linger timeout applies. Later calls have no effect. */
   finished(nowMs: number): void {
     if (this.#finishedMs === Infinity) this.#finishedMs = nowMs;
   }
 
   /**
-   * The deadline that has passed, if one has; of several the lifetime goes before stalled, stalled before idle.
-   * `received` and `sent`: bytes that the client has sent and taken so far; `pending`: bytes that we still hold for it.
-   * What leaves `pending` must show in `sent`.
+   * Returns the deadline that has passed, if any. Lifetime comes before stalled, and stalled before idle. `received`
+   * and `sent` are bytes that the client has sent and accepted so far, `pending` the bytes still buffered for it. Bytes
+   * that leave `pending` must be added to `sent`.
    */
   passed(nowMs: number, received: number, sent: number, pending: number): Deadline | undefined {
     const { idleTimeoutMs, stallTimeoutMs, maxLifetimeMs, lingerTimeoutMs } = this.#timeouts;
@@ -63,7 +63,7 @@ export class Deadlines {
   }
 }
 
-/** How often to look, in milliseconds: a quarter of the shortest timeout, at least 10, at most 1000. */
+/** The sweep period in milliseconds: a quarter of the shortest timeout, between 10 and 1000. */
 export function sweepPeriodMs(limits: Timeouts): number {
   const { idleTimeoutMs, stallTimeoutMs, maxLifetimeMs, lingerTimeoutMs } = limits;
   const shortestMs = Math.min(idleTimeoutMs, stallTimeoutMs, maxLifetimeMs, lingerTimeoutMs);

@@ -1,40 +1,35 @@
 import type { ListenAddress } from '../../address/listen-address.ts';
 import type { OpenFiles } from '../../open-files.ts';
 
-/** What is told of a shortage, once each for every episode. */
+/** Events of a descriptor shortage, each once per episode. */
 export interface ShortageEvents {
   readonly onShortage: (budget: number) => void;
-  /** `refused`: how many clients it cost. */
+  /** `refused`: the number of clients refused. */
   readonly onRelief: (refused: number) => void;
 }
 
-/**
- * The part of the budget that must be free again before a shortage is over, so that one at the brink is not told again
- * and again.
- */
+/** The part of the budget that must be free before a shortage is over. Prevents repeated reports at the brink. */
 const reliefPart = 1 / 8;
 
-/**
- * The part of the budget that belongs to single services, an equal share to each; the rest is for whoever comes first.
- */
+/** The part of the budget reserved for services in equal shares. The rest is first come, first served. */
 const ownPart = 1 / 4;
 
 /**
- * The descriptors that one process has for its clients. At the system's own limit Node accepts a client and drops it
- * with a bare FIN, without an event: so clients are refused, and counted, before that. Those there are served on, and
- * no service can take the share of another.
+ * The descriptors that a process has for clients. At the system limit, Node would accept a client and drop it with a
+ * bare FIN, without an event. So clients are refused and counted before that point. Existing clients are unaffected,
+ * and no service can take another's share.
  */
 export class DescriptorBudget {
   readonly #budget: number;
   readonly #own: number;
   readonly #events: ShortageEvents;
   #used = 0;
-  /** What services have not used of their own. */
+  /** The unused part of all reserved shares. */
   #owed: number;
   #isShort = false;
   #refused = 0;
 
-  /** `budget`: Infinity for no limit. `services`: how many take clients. */
+  /** `budget` is Infinity for no limit. `services` is the number of services that take clients. */
   constructor(budget: number, services: number, events: ShortageEvents) {
     this.#budget = budget;
     this.#own = budget === Infinity ? 0 : Math.floor((budget * ownPart) / Math.max(1, services));
@@ -42,7 +37,7 @@ export class DescriptorBudget {
     this.#events = events;
   }
 
-  /** What one service takes its descriptors from; once for each of the services. */
+  /** Returns the share of a service. Call once per service. */
   share(): DescriptorShare {
     let used = 0;
     const isLeft = (): boolean => used < this.#own || this.#used + this.#owed < this.#budget;
@@ -70,7 +65,7 @@ export class DescriptorBudget {
     };
   }
 
-  /** Ends a shortage that is over; to be called now and then: the log then has two lines in that time at the most. */
+  /** Ends a shortage that is over. Call periodically: each period then logs at most two lines. */
   review(): void {
     const taken = this.#used + this.#owed;
     if (!this.#isShort || taken >= this.#budget || taken > this.#budget * (1 - reliefPart)) return;
@@ -85,41 +80,38 @@ export class DescriptorBudget {
   }
 }
 
-/** The descriptors of one service's clients. */
+/** The descriptors for the clients of one service. */
 export interface DescriptorShare {
-  /** Whether `take` would give one; nobody is refused by asking. */
+  /** Whether `take` would succeed. Does not count as a refusal. */
   isLeft(): boolean;
-  /** Takes one. False: there is none. */
+  /** Takes a descriptor. Returns false if none is left. */
   take(): boolean;
-  /** The client is gone; once for each `take` that gave one. */
+  /** Returns a descriptor. Call once for each successful `take`. */
   release(): void;
-  /** A newcomer gets that of a client who is made to go: a shortage too, if there was no other. */
+  /** A newcomer takes the descriptor of an evicted client. This also counts as a shortage if none was under way. */
   handedOver(): void;
 }
 
-/**
- * Descriptors that are no client's: Node's own, pipes, the log, the admin endpoint, files that services read, programs
- * that they start.
- */
+/** Descriptors kept for other uses: Node, pipes, the log, the admin endpoint, files and programs of services. */
 const reserve = 64;
-/** What is kept for later beside what is open already: a program that embeds the daemon may have much open. */
+/** Headroom on top of descriptors already open. A program that embeds the daemon may have many. */
 const reserveBeside = 40;
 
-/** A listen address can stand for a socket of each family. */
+/** A listen address can need a socket for each family. */
 const socketsOfAddress = 2;
 
 interface Listening {
   readonly listen: readonly ListenAddress[];
 }
 
-/** How many descriptors a process has for clients; `files` is undefined where the system does not tell. */
+/** The number of descriptors for a process's clients. `files` is undefined if the system does not report its limit. */
 export function descriptorBudget(files: OpenFiles | undefined, services: readonly Listening[]): number {
   if (files === undefined) return Infinity;
   const listeners = services.reduce((sum, { listen }) => sum + listen.length * socketsOfAddress, 0);
   return Math.max(0, files.limit - Math.max(reserve, files.open + reserveBeside) - listeners);
 }
 
-/** The services that take stream clients, as far as their listen addresses tell. */
+/** The services that take stream clients, judging by their listen addresses. */
 export function streamServices<Service extends Listening>(services: readonly Service[]): readonly Service[] {
   return services.filter(({ listen }) => listen.some(({ scheme }) => scheme !== 'udp'));
 }

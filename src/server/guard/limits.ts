@@ -1,24 +1,24 @@
 import type { Cidr } from '../../address/cidr.ts';
 
-/** Tokens a second, and how many may be spent at once. */
+/** Tokens per second, and the most that can be spent at once. */
 export interface Rate {
   readonly perSecond: number;
   readonly burst: number;
 }
 
-/** How many leading bits of an address make a source: 1 to 32 for IPv4, 1 to 64 for IPv6. */
+/** The number of leading address bits that identify a source: 1 to 32 for IPv4, 1 to 64 for IPv6. */
 export interface SourcePrefix {
   readonly ipv4: number;
   readonly ipv6: number;
 }
 
-/** How much of `maxConnections` one IPv6 network may have, in percent, 1 to 100; 100: as much as there is. */
+/** The share of `maxConnections` that an IPv6 network may have, in percent from 1 to 100. 100 means no extra limit. */
 export interface NetworkShare {
   readonly ipv6Prefix48: number;
   readonly ipv6Prefix56: number;
 }
 
-/** What may be configured for a stream; durations in milliseconds, `Infinity` for `never` and `unlimited`. */
+/** Configurable stream limits. Durations are in milliseconds, and `Infinity` stands for `never` and `unlimited`. */
 export interface StreamLimits {
   readonly idleTimeoutMs: number;
   readonly stallTimeoutMs: number;
@@ -30,40 +30,40 @@ export interface StreamLimits {
   readonly networkShare: NetworkShare;
   readonly connectionRate: Rate;
   readonly sourcePrefix: SourcePrefix;
-  /** Rates and connection limits count whom they would refuse, and refuse nobody. */
+  /** Count clients over rates and connection limits without refusing them. */
   readonly dryRun: boolean;
 }
 
-/** What the datagram guard enforces. */
+/** Limits enforced by the datagram guard. */
 export interface DatagramLimits {
-  /** For each source prefix. */
+  /** Per source prefix. */
   readonly datagramRate: Rate;
-  /** For the whole service. */
+  /** For the entire service. */
   readonly datagramServiceRate: Rate;
   readonly sourcePrefix: SourcePrefix;
-  /** The rates count what they would drop, and drop nothing. */
+  /** Count datagrams over the rates without dropping them. */
   readonly dryRun: boolean;
-  /** The largest ratio of a reply's size on the wire to its request's. */
+  /** The largest allowed ratio of reply size to request size on the wire. */
   readonly maxAmplification: number;
   readonly allowSourcePorts: readonly number[];
   readonly receiveBufferBytes: number;
 }
 
-/** Who may be a client. */
+/** Which sources may be clients. */
 export interface AccessRules {
-  /** Empty: everybody. */
+  /** Empty means everyone. */
   readonly allow: readonly Cidr[];
   readonly deny: readonly Cidr[];
-  /** Sources to which rates and per-source limits do not apply. */
+  /** Sources exempt from rates and per-source limits. */
   readonly exempt: readonly Cidr[];
-  /** The same for sources that only a PROXY header names. */
+  /** The same for sources known only from a PROXY header. */
   readonly exemptByHeader: readonly Cidr[];
 }
 
-/** Whom a service believes that it speaks for others, by the PROXY protocol. */
+/** Which peers are trusted to send PROXY headers. */
 export interface ProxyRules {
-  /** Empty: nobody, and no client begins with a header. */
+  /** Empty means none, and clients do not start with a header. */
   readonly from: readonly Cidr[];
-  /** For the header. */
+  /** For the header to arrive. */
   readonly timeoutMs: number;
 }

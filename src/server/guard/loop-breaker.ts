@@ -1,9 +1,9 @@
 import type { IpAddress } from '../../address/ip-address.ts';
 
-/** `no`: no loop. `muted-now`: this datagram proves one, the peer is muted from here on. `muted`: it still is. */
+/** `no`: not a loop. `muted-now`: this datagram proves a loop and mutes the peer. `muted`: the peer is still muted. */
 export type LoopVerdict = 'no' | 'muted-now' | 'muted';
 
-/** Services live on source ports below this one; clients use ephemeral ports above. */
+/** Services use source ports below this, clients use ephemeral ports from it on. */
 const firstEphemeralPort = 32_768;
 const repeatsOfALoop = 8;
 const windowMs = 1000;
@@ -11,38 +11,38 @@ const muteMs = 60_000;
 const slots = 4096;
 
 /**
- * Recognises a peer with which we go in circles: eight times in a row within a second a datagram from a source port
- * below 32768 equals our last answer to that address and port (echo sends it back), or the last datagram that we
- * answered there (a service that says the same whatever it hears, daytime or time). Clients ask with empty datagrams,
- * so one of the eight must have bytes, or our answer to it none. Such a peer is muted for 60 s.
+ * Detects peers that answer our answers. The sign is eight repeats in a row within a second: a datagram from a source
+ * port below 32768 equals our last answer to that address and port (as from echo), or the last datagram answered there
+ * (as from a service that always says the same, such as daytime or time). Clients send empty datagrams, so at least one
+ * of the eight must have data or our answer to it must be empty. The peer is then muted for 60 s.
  *
- * Memory is constant. Each address and port has one row, by a seeded hash; of two that share one the later answer takes
- * it, except from a muted peer. What is compared is kept as its length and 64 bits of seeded hash: who could craft a
- * collision could as well send the answer.
+ * Memory is constant: each address and port maps to a row by a seeded hash. If two share a row, the later answer takes
+ * it, unless the other peer is muted. Data is compared by length and 64 bits of seeded hash. Anyone able to craft a
+ * collision could simply send the answer instead.
  */
 export class LoopBreaker {
   readonly #seedA: number;
   readonly #seedB: number;
-  /** 0: the row is free, since no datagram from port 0 gets here. */
+  /** 0 marks a free row, because datagrams from port 0 never get here. */
   readonly #ports = new Uint16Array(slots);
   readonly #addresses = new Uint32Array(slots * 4);
   readonly #answers = new Digests(slots);
   readonly #requests = new Digests(slots);
   readonly #answeredAtMs = new Float64Array(slots);
   readonly #repeats = new Uint32Array(slots);
-  /** 1: one of the repeats in a row was not what a client asks with. */
+  /** 1 if one of the repeats in a row was not a typical client request. */
   readonly #isFilled = new Uint8Array(slots);
-  /** The times of the last eight repeats: a ring for each row. */
+  /** Times of the last eight repeats, as a ring per row. */
   readonly #repeatedAtMs = new Float64Array(slots * repeatsOfALoop);
   readonly #mutedUntilMs = new Float64Array(slots);
 
-  /** `random` gives numbers from 0 up to, but not including, 1. */
+  /** `random` returns numbers from 0 up to, but not including, 1. */
   constructor(random: () => number) {
     this.#seedA = Math.floor(random() * 2 ** 32) | 0;
     this.#seedB = Math.floor(random() * 2 ** 32) | 0;
   }
 
-  /** A request from this address and port was answered. Times are monotonic milliseconds, 0 or more. */
+  /** Records an answered request from this address and port. Times are monotonic milliseconds, 0 or more. */
   remember(ip: IpAddress, port: number, request: Uint8Array, answer: Uint8Array, nowMs: number): void {
     if (port >= firstEphemeralPort) return;
     const slot = this.#slotOf(ip, port);
@@ -55,7 +55,7 @@ export class LoopBreaker {
     this.#answeredAtMs[slot] = nowMs;
   }
 
-  /** A datagram came from this address and port: does it go in circles? */
+  /** Whether a datagram from this address and port is part of a loop. */
   repeats(ip: IpAddress, port: number, request: Uint8Array, nowMs: number): LoopVerdict {
     if (port >= firstEphemeralPort) return 'no';
     const slot = this.#slotOf(ip, port);
@@ -69,9 +69,9 @@ export class LoopBreaker {
       this.#isFilled[slot] = 0;
       return 'no';
     }
-    // Nothing for nothing is what echo says.
+    // An empty answer to an empty request is normal for echo.
     if (request.length > 0 || isAnswer) this.#isFilled[slot] = 1;
-    // Of equal requests the first counts too.
+    // Of equal requests, the first also counts.
     if (!isAnswer && this.#repeats[slot] === 0) this.#count(slot, this.#answeredAtMs[slot]!);
     const repeats = this.#count(slot, nowMs);
     if (repeats < repeatsOfALoop || this.#isFilled[slot] === 0) return 'no';
@@ -112,7 +112,7 @@ export class LoopBreaker {
     this.#isFilled[slot] = 0;
   }
 
-  /** Counts a repeat at this time; how many there are in a row. */
+  /** Counts a repeat and returns the number in a row. */
   #count(slot: number, atMs: number): number {
     const repeats = this.#repeats[slot]! + 1;
     this.#repeats[slot] = repeats;
@@ -133,7 +133,7 @@ export class LoopBreaker {
   }
 }
 
-/** A datagram for each row, by its length and two hashes. */
+/** Stores a datagram per row, as its length and two hashes. */
 class Digests {
   readonly #lengths: Uint32Array;
   readonly #hashesA: Int32Array;
@@ -156,7 +156,7 @@ class Digests {
   }
 }
 
-/** The four bytes from `at`, zeros after the end. */
+/** The four bytes from `at`, zero-padded at the end. */
 function wordAt(bytes: Uint8Array, at: number): number {
   if (at + 4 <= bytes.length) {
     return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
@@ -164,7 +164,7 @@ function wordAt(bytes: Uint8Array, at: number): number {
   return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16);
 }
 
-// Other factors and shifts in each, so that what collides in one does not in the other.
+// Different factors and shifts, so that a collision in one hash is not one in the other.
 function mixA(hash: number, word: number): number {
   const product = Math.imul(hash ^ word, 0x9e3779b1);
   return product ^ (product >>> 15);

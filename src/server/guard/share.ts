@@ -1,9 +1,6 @@
 import type { Rate, StreamLimits } from './limits.ts';
 
-/**
- * One process's part of the stream limits, rounded up: the parts together are at most the limit and one less than the
- * number of processes.
- */
+/** A process's share of the stream limits, rounded up. The sum exceeds a limit by less than the number of processes. */
 export function shareOf(limits: StreamLimits, processes: number): StreamLimits {
   return {
     ...limits,

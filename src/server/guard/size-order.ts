@@ -1,24 +1,24 @@
-/** What has a size, and a rank among others by it. Both belong to the order it is in. */
+/** An item with a size and a rank by size, both managed by its `SizeOrder`. */
 export interface Sized {
   size: number;
   rank: number;
 }
 
 /**
- * Members by their size, largest first. A size changes by one at a time: then a member only changes places with the one
- * at the edge of its equals, which costs the same however many members there are.
+ * Orders members by size, largest first. Sizes change by one at a time, so a member only swaps places with the one at
+ * the edge of its equals, in constant time.
  */
 export class SizeOrder<Member extends Sized> {
   readonly #members: Member[] = [];
-  /** For each size, how many members are larger: where the members of that size begin. */
+  /** For each size, the number of larger members, which is where the members of that size start. */
   readonly #larger: number[] = [];
 
-  /** One of the largest members. */
+  /** A member of the largest size. */
   get largest(): Member | undefined {
     return this.#members[0];
   }
 
-  /** Adds one to the size of a member; a member of size 0 is new. */
+  /** Increases a member's size by one. A member of size 0 is added. */
   grow(member: Member): void {
     if (member.size === 0) {
       member.rank = this.#members.length;
@@ -30,7 +30,7 @@ export class SizeOrder<Member extends Sized> {
     member.size += 1;
   }
 
-  /** Takes one from the size of a member; a member of size 0 is no longer in the order. */
+  /** Decreases a member's size by one. A member that reaches 0 is removed. */
   shrink(member: Member): void {
     member.size -= 1;
     const last = (this.#larger[member.size] ?? 0) - 1;

@@ -1,23 +1,20 @@
 import { formatIp, type IpAddress, isIpv4 } from '../../address/ip-address.ts';
 import type { SourcePrefix } from './limits.ts';
 
-/** Whoever connects to a UNIX socket. */
+/** A client of a UNIX socket. */
 export interface UnixUser {
-  /** Undefined: the kernel does not tell. All such clients are one source. */
+  /** Undefined if the kernel does not report it. All such clients are one source. */
   readonly uid: number | undefined;
 }
 
-/** Where a client comes from. */
+/** The origin of a client. */
 export type Source = IpAddress | UnixUser;
 
-/**
- * Stand for the family in the first word of a source. An IPv6 address that begins so is multicast, which is nobody's
- * source.
- */
+/** Mark the family in the first word of a source. As IPv6 these would be multicast, which is never a source. */
 export const ipv4Word = 0xffffffff;
 export const unixWord = 0xfffffffe;
 
-/** The id that no user has: (uid_t) -1, see setuid(2). */
+/** (uid_t) -1, which no user has, see setuid(2). */
 const unknownUid = 0xffffffff;
 
 export function isUnixUser(source: Source): source is UnixUser {
@@ -25,8 +22,8 @@ export function isUnixUser(source: Source): source is UnixUser {
 }
 
 /**
- * The bits of an address that tell sources apart: who has a network to himself has as many addresses as he likes. A
- * source is two 32-bit words.
+ * Masks addresses to the bits that distinguish sources, because anyone with a network of their own has unlimited
+ * addresses. A source is two 32-bit words.
  */
 export class SourceMask {
   readonly #prefix: SourcePrefix;
@@ -51,7 +48,7 @@ export class SourceMask {
     return (isIpv4(source) ? source.w3 & this.#ipv4 : source.w1 & this.#ipv6Low) >>> 0;
   }
 
-  /** `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/64`, `unix:1000`, or `unix` where the user is not known. */
+  /** `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/64`, `unix:1000`, or `unix` for an unknown user. */
   format(high: number, low: number): string {
     const { ipv4, ipv6 } = this.#prefix;
     if (high === unixWord) return low === unknownUid ? 'unix' : `unix:${low}`;
@@ -61,7 +58,7 @@ export class SourceMask {
   }
 }
 
-/** A word whose first `bits` are set, 0 to 32. */
+/** A word with the first `bits` bits set, 0 to 32. */
 function maskOf(bits: number): number {
   return bits === 0 ? 0 : -1 << (32 - bits);
 }

@@ -1,19 +1,19 @@
 import { type Sized, SizeOrder } from './size-order.ts';
 import { ipv4Word, unixWord } from './source-prefix.ts';
 
-/** Whoever holds a place, and can be made to give it up. */
+/** The holder of a place, which can be evicted. */
 export interface PlaceHolder {
-  /** Ends at once. Nothing may happen synchronously that asks for a place or gives one back. */
+  /** Ends immediately. Must not synchronously take or release a place. */
   evict(): void;
 }
 
-/** The prefixes of the networks that hold IPv6 sources, the largest first, as far as a source is smaller. */
+/** Prefixes of the networks above IPv6 sources, largest first. Only those shorter than a source's prefix apply. */
 export const networkPrefixes = [48, 56] as const;
 
-/** The place of one connection among those of its source. */
+/** A connection's place within its source. */
 export class Place {
   holder: PlaceHolder | undefined;
-  /** Its neighbors in the order of its source. */
+  /** Neighbors in the idle order of the source. */
   idler: Place | undefined;
   busier: Place | undefined;
   #node: SourceNode | undefined;
@@ -24,14 +24,14 @@ export class Place {
     node.grow();
   }
 
-  /** The client has just sent or taken something. */
+  /** Records that the client has just sent or accepted data. */
   renew(): void {
     if (this.#node === undefined || this.#node.busiest === this) return;
     this.#node.unlink(this);
     this.#node.append(this);
   }
 
-  /** Gives the place up. False: that has been done before, and nothing changes. */
+  /** Gives up the place. Returns false if that has already happened. */
   leave(): boolean {
     const node = this.#node;
     if (node === undefined) return false;
@@ -42,7 +42,7 @@ export class Place {
   }
 }
 
-/** A source and its connections. */
+/** A source and the number of its connections. */
 export interface SourceSize {
   readonly high: number;
   readonly low: number;
@@ -50,26 +50,25 @@ export interface SourceSize {
 }
 
 /**
- * The connections of sources, which are two words as `SourceMask` makes them, and of the networks that hold these. The
- * top level is an IPv6 /48, an IPv4 source, or a UNIX user. What is asked of it while clients come and go costs the
- * same however many there are.
+ * Connections by source, identified by the two words of `SourceMask`, and by surrounding network. The top level is an
+ * IPv6 /48, an IPv4 source or a UNIX user. Per-client operations take constant time.
  */
 export class SourceTree {
   readonly #root = new SourceNode(undefined, 0, 0, 0);
-  /** How many levels an IPv6 source has, itself included. */
+  /** The number of levels for IPv6, including the source. */
   readonly #ipv6Levels: number;
 
-  /** `ipv6Prefix`: the length of an IPv6 source, 1 to 64. */
+  /** `ipv6Prefix` is the prefix length of an IPv6 source, 1 to 64. */
   constructor(ipv6Prefix: number) {
     this.#ipv6Levels = 1 + networkPrefixes.filter((prefix) => prefix < ipv6Prefix).length;
   }
 
-  /** Connections in all. */
+  /** Total number of connections. */
   get size(): number {
     return this.#root.size;
   }
 
-  /** Connections of the largest network or source of the top level. */
+  /** Connections of the largest network or source at the top level. */
   get largest(): number {
     return this.#root.largest?.size ?? 0;
   }
@@ -81,15 +80,12 @@ export class SourceTree {
     return new Place(node);
   }
 
-  /** Connections of what holds the source at the top level. */
+  /** Connections of the top-level entry that contains the source. */
   sizeOf(high: number, low: number): number {
     return this.#root.at(keyAt(high, low, 0))?.size ?? 0;
   }
 
-  /**
-   * Whether the source has `sourceLimit` connections, or one of its networks as many as `networkLimits` has for its
-   * level.
-   */
+  /** Whether the source has `sourceLimit` connections, or one of its networks the `networkLimits` of its level. */
   isAtLimit(high: number, low: number, sourceLimit: number, networkLimits: readonly number[]): boolean {
     const last = this.#levels(high) - 1;
     let node: SourceNode | undefined = this.#root;
@@ -101,14 +97,13 @@ export class SourceTree {
     return false;
   }
 
-  /** The place that has been idle longest of those of the largest source, which is sought from the top level down. */
+  /** The place idle longest within the largest source, which is searched from the top level down. */
   idlestOfLargest(): Place | undefined {
     let node = this.#root;
     for (let next = node.largest; next !== undefined; next = node.largest) node = next;
     return node.idlest;
   }
 
-  /** Every source that has a connection. */
   sources(): readonly SourceSize[] {
     return [...this.#root.sources()];
   }
@@ -118,15 +113,15 @@ export class SourceTree {
   }
 }
 
-/** A network, or the source at the end of a branch: then it has places and no children. */
+/** A network, or at the end of a branch a source, which has places instead of children. */
 class SourceNode implements Sized {
   size = 0;
   rank = 0;
-  /** The first and the last of its places, by how long they have been idle. */
+  /** The first and last of its places, by idle time. */
   idlest: Place | undefined;
   busiest: Place | undefined;
   readonly #parent: SourceNode | undefined;
-  /** In the parent. */
+  /** Key in the parent. */
   readonly #key: number;
   readonly #high: number;
   readonly #low: number;
@@ -148,7 +143,7 @@ class SourceNode implements Sized {
     return this.#children?.get(key);
   }
 
-  /** The child with that key, a new one if need be: it must grow at once. */
+  /** Returns the child with this key. A new one must grow immediately. */
   open(key: number, high: number, low: number): SourceNode {
     this.#children ??= new Map();
     let child = this.#children.get(key);
@@ -159,7 +154,7 @@ class SourceNode implements Sized {
     return child;
   }
 
-  /** One connection more, here and in all networks above. */
+  /** Adds a connection here and in all networks above. */
   grow(): void {
     const parent = this.#parent;
     if (parent === undefined) {
@@ -171,7 +166,7 @@ class SourceNode implements Sized {
     parent.grow();
   }
 
-  /** One less. What has none is forgotten. */
+  /** Removes a connection. Nodes without connections are removed. */
   shrink(): void {
     const parent = this.#parent;
     if (parent === undefined) {
@@ -207,10 +202,7 @@ class SourceNode implements Sized {
   }
 }
 
-/**
- * What tells the source from its neighbors at a level; 0 is the top. An IPv6 source has 48 bits there, and 8 at each
- * level below.
- */
+/** The bits that tell sources apart at a level: for IPv6, 48 bits at the top, level 0, and 8 at each level below. */
 function keyAt(high: number, low: number, level: number): number {
   if (level === 1) return (low >>> 8) & 0xff;
   if (level === 2) return low & 0xff;

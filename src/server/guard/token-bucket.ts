@@ -1,19 +1,19 @@
 import type { Rate } from './limits.ts';
 
 /**
- * A token bucket kept as one number, the generic cell rate algorithm (ITU-T I.371): the time at which the bucket will
- * be full again. A token moves it an interval on; it may lie ahead of the clock by the time that all tokens but one
- * take to come back.
+ * A token bucket as a single number, the generic cell rate algorithm (ITU-T I.371): the time at which the bucket will
+ * be full again. Each token moves it one interval ahead. It may be ahead of the clock by the time to refill all tokens
+ * but one.
  */
 interface Pace {
   readonly intervalMs: number;
   readonly toleranceMs: number;
 }
 
-// So that a rate of 0 is a bucket which never fills again, rather than Infinity minus Infinity.
+// Makes a rate of 0 a bucket that never refills, instead of Infinity minus Infinity.
 const longestIntervalMs = 1e12;
 
-// In tokens: sums of rounded intervals must not cost the last token of a burst.
+// In tokens. Rounding errors must not cost the last token of a burst.
 const roundingSlack = 1e-4;
 
 function paceOf({ perSecond, burst }: Rate): Pace {
@@ -23,8 +23,8 @@ function paceOf({ perSecond, burst }: Rate): Pace {
 }
 
 /**
- * One token bucket. It starts full. Times are monotonic milliseconds, 0 or more. With an infinite rate it never
- * refuses; with a burst below 1 it always does.
+ * A token bucket that starts full. Times are monotonic milliseconds, 0 or more. With an infinite rate it never refuses,
+ * with a burst below 1 always.
  */
 export class TokenBucket {
   readonly #pace: Pace;
@@ -39,7 +39,7 @@ export class TokenBucket {
     return Math.max(this.#fullAtMs, nowMs) - nowMs <= this.#pace.toleranceMs;
   }
 
-  /** Takes a token. False: there is none, and nothing has changed. */
+  /** Takes a token. Returns false if there is none, without changing anything. */
   take(nowMs: number): boolean {
     if (!this.ready(nowMs)) return false;
     this.#fullAtMs = Math.max(this.#fullAtMs, nowMs) + this.#pace.intervalMs;
@@ -48,10 +48,9 @@ export class TokenBucket {
 }
 
 /**
- * Token buckets for any number of sources in constant memory: two rows of slots, in each of which a source has a slot
- * by a seeded hash. A source is refused only when both its slots are exhausted, so a flooding source spoils a given
- * other one with a chance of one in the square of the slots. No source ever gets more than a bucket of its own would
- * give it.
+ * Token buckets for any number of sources in constant memory. Each source has a slot in each of two rows, by a seeded
+ * hash, and is refused only if both slots are exhausted. A flooding source therefore affects a given other source with
+ * a probability of one in the square of the slots. No source ever gets more than its own bucket would allow.
  */
 export class TokenTable {
   readonly #pace: Pace;
@@ -59,9 +58,7 @@ export class TokenTable {
   readonly #slots: number;
   readonly #randomWords: Uint32Array;
 
-  /**
-   * `slots` for each row: a power of two, 65,536 at most. `random` gives numbers from 0 up to, but not including, 1.
-   */
+  /** `slots` per row is a power of two, at most 65,536. `random` returns numbers from 0 up to, but not including, 1. */
   constructor(rate: Rate, random: () => number, slots = 16_384) {
     this.#pace = paceOf(rate);
     this.#slots = slots;
@@ -69,7 +66,7 @@ export class TokenTable {
     this.#randomWords = Uint32Array.from({ length: 8 * 256 }, () => random() * 2 ** 32);
   }
 
-  /** Takes a token of the source that the two 32-bit words name. False: it has none, and nothing has changed. */
+  /** Takes a token of the source that two 32-bit words identify. Returns false, changing nothing, if there is none. */
   take(high: number, low: number, nowMs: number): boolean {
     const { intervalMs, toleranceMs } = this.#pace;
     const hash = this.#hash(high, low);
@@ -78,7 +75,7 @@ export class TokenTable {
     const firstFullAtMs = this.#fullAtMs[first]!;
     const secondFullAtMs = this.#fullAtMs[second]!;
 
-    // The slot that fewer others share has the truer time; the other one is only raised to it (a conservative update).
+    // The slot shared with fewer sources has the truer time. The other is only raised to it (conservative update).
     const fullAtMs = Math.max(Math.min(firstFullAtMs, secondFullAtMs), nowMs);
     if (fullAtMs - nowMs > toleranceMs) return false;
     const nextMs = fullAtMs + intervalMs;
@@ -87,7 +84,7 @@ export class TokenTable {
     return true;
   }
 
-  /** Tabulation hashing: a random word for each value of each byte. Nobody outside can choose sources that collide. */
+  /** Tabulation hashing: a random word per value of each byte, so that outsiders cannot choose colliding sources. */
   #hash(high: number, low: number): number {
     const words = this.#randomWords;
     return (

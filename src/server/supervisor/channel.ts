@@ -9,6 +9,8 @@ export const channelDescriptor = 4;
 export interface ChannelLimits {
   readonly maxMessageBytes: number;
   readonly maxMessagesPerSecond: number;
+  /** White space counts, too. */
+  readonly maxBytesPerSecond: number;
 }
 
 export interface ChannelHandlers {
@@ -25,6 +27,7 @@ export class Channel {
   readonly #socket: Duplex;
   readonly #maxMessageBytes: number;
   readonly #rate: MessageRate;
+  readonly #byteRate: MessageRate;
   readonly #handlers: ChannelHandlers;
   /** The start of a line whose end has not come. */
   #parts: Buffer[] = [];
@@ -35,6 +38,7 @@ export class Channel {
     this.#socket = socket;
     this.#maxMessageBytes = limits.maxMessageBytes;
     this.#rate = new MessageRate(limits.maxMessagesPerSecond, monotonicMs);
+    this.#byteRate = new MessageRate(limits.maxBytesPerSecond, monotonicMs);
     this.#handlers = handlers;
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     // A reset is followed by `close`.
@@ -44,7 +48,7 @@ export class Channel {
 
   /** The child's end. What its supervisor says is believed. */
   static toSupervisor(heard: (message: unknown) => void, closed: () => void): Channel {
-    const limits = { maxMessageBytes: Infinity, maxMessagesPerSecond: Infinity };
+    const limits = { maxMessageBytes: Infinity, maxMessagesPerSecond: Infinity, maxBytesPerSecond: Infinity };
     return new Channel(new Socket({ fd: channelDescriptor }), limits, () => 0, {
       heard(message) {
         heard(message);
@@ -71,6 +75,10 @@ export class Channel {
   }
 
   #read(chunk: Buffer): void {
+    if (!this.#byteRate.take(chunk.length)) {
+      this.#fail(`more than ${this.#byteRate.perSecond} bytes in a second`);
+      return;
+    }
     let start = 0;
     for (let end = chunk.indexOf(lineFeed); end >= 0; end = chunk.indexOf(lineFeed, start)) {
       if (!this.#take(chunk.subarray(start, end))) return;

@@ -14,7 +14,7 @@ export interface Identity {
 
 /**
  * Whom workers run as when root starts the daemon and the config names no user: the first of these that the machine
- * has.
+ * has, and that is not root by another name.
  */
 const unprivilegedUsers = ['smallservd', 'nobody'] as const;
 
@@ -66,9 +66,12 @@ interface GroupRights {
 }
 
 async function unprivilegedIdentity(group: string | null): Promise<Identity> {
-  for (const user of unprivilegedUsers) if ((await entryOf('passwd', user)) !== undefined) return lookUp(user, group);
+  for (const user of unprivilegedUsers) {
+    const uid = (await entryOf('passwd', user))?.[2];
+    if (uid !== undefined && Number(uid) !== 0) return lookUp(user, group);
+  }
   const names = unprivilegedUsers.join(' or ');
-  throw new SmallservdError('USER_UNKNOWN', `no user ${names} to run as: set user to one other than root`);
+  throw new SmallservdError('USER_UNKNOWN', `no user ${names} other than root: set user`);
 }
 
 /**
@@ -77,10 +80,9 @@ async function unprivilegedIdentity(group: string | null): Promise<Identity> {
  */
 async function lookUp(user: string, group: string | null): Promise<Identity> {
   const [name, , uid, primaryGroup] = (await entryOf('passwd', user)) ?? (isNumber(user) ? [user, '', user] : []);
-  if (name === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: there is no such user`);
+  if (name === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: no such user`);
   const gid = group === null ? primaryGroup : await groupId(group);
-  if (gid === undefined)
-    throw new SmallservdError('USER_UNKNOWN', `user ${user}: there is no such user, so no group of it: set group too`);
+  if (gid === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: no such user, so set group, too`);
   return { user: name, uid: Number(uid), gid: Number(gid) };
 }
 
@@ -93,7 +95,7 @@ export async function accountId(kind: 'user' | 'group', account: string): Promis
 
 async function groupId(group: string): Promise<string> {
   const gid = (await entryOf('group', group))?.[2] ?? (isNumber(group) ? group : undefined);
-  if (gid === undefined) throw new SmallservdError('USER_UNKNOWN', `group ${group}: there is no such group`);
+  if (gid === undefined) throw new SmallservdError('USER_UNKNOWN', `group ${group}: no such group`);
   return gid;
 }
 

@@ -1,23 +1,23 @@
-/** How many messages may come in a second. */
+/** How much may come in a second: messages, or bytes of them. */
 export class MessageRate {
   readonly perSecond: number;
   readonly #monotonicMs: () => number;
   #secondStartMs = Number.NEGATIVE_INFINITY;
-  #cameInSecond = 0;
+  #inSecond = 0;
 
   constructor(perSecond: number, monotonicMs: () => number) {
     this.perSecond = perSecond;
     this.#monotonicMs = monotonicMs;
   }
 
-  /** False where one more is too many. */
-  take(): boolean {
+  /** False where this is too much. */
+  take(amount = 1): boolean {
     const nowMs = this.#monotonicMs();
     if (nowMs - this.#secondStartMs >= 1000) {
       this.#secondStartMs = nowMs;
-      this.#cameInSecond = 0;
+      this.#inSecond = 0;
     }
-    this.#cameInSecond += 1;
-    return this.#cameInSecond <= this.perSecond;
+    this.#inSecond += amount;
+    return this.#inSecond <= this.perSecond;
   }
 }

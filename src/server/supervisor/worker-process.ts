@@ -58,6 +58,9 @@ export type Worker = Pick<WorkerProcess, keyof WorkerProcess>;
 
 export type WorkerFactory = (options: WorkerProcessOptions, handlers: WorkerProcessHandlers) => Worker;
 
+/** It is parsed in the supervisor: a worker must not keep it busy. A usual report is a hundred times smaller. */
+const largestReportsPerSecond = 3;
+
 /** One worker, as its supervisor sees it: orders go in; reports, log lines and complaints come out. */
 export class WorkerProcess {
   readonly slot: number;
@@ -158,7 +161,11 @@ export class WorkerProcess {
     const { stdio } = this.#worker.process as { readonly stdio?: readonly unknown[] };
     const socket = stdio?.[channelDescriptor];
     if (!(socket instanceof Duplex)) return undefined;
-    const limits = { maxMessageBytes: maxReportBytes, maxMessagesPerSecond: maxReportsPerSecond };
+    const limits = {
+      maxMessageBytes: maxReportBytes,
+      maxMessagesPerSecond: maxReportsPerSecond,
+      maxBytesPerSecond: largestReportsPerSecond * maxReportBytes,
+    };
     return new Channel(socket, limits, () => clock.monotonicMs(), {
       heard: (message) => {
         if (this.#isDistrusted || this.#isGone) return undefined;

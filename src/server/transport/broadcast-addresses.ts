@@ -1,16 +1,13 @@
 import { networkInterfaces } from 'node:os';
 import { parseIp } from '../../address/ip-address.ts';
 
-/**
- * The IPv4 broadcast addresses of this machine's interfaces, as 32-bit words: never a client's address. Interfaces come
- * and go: read them again from time to time.
- */
+/** This machine's IPv4 broadcast addresses, as 32-bit words. No client has one. Refresh them, as interfaces change. */
 export class BroadcastAddresses {
   readonly #words = new Set<number>();
   readonly #unreadable: (error: unknown) => void;
   #said = false;
 
-  /** `unreadable` is called once at the most: a sandbox without AF_NETLINK cannot list interfaces. */
+  /** `unreadable` is called at most once. A sandbox without AF_NETLINK cannot list interfaces. */
   constructor(unreadable: (error: unknown) => void) {
     this.#unreadable = unreadable;
     this.read();
@@ -34,7 +31,7 @@ export class BroadcastAddresses {
       const word = family === 'IPv4' ? parseIp(address)?.w3 : undefined;
       const mask = family === 'IPv4' ? parseIp(netmask)?.w3 : undefined;
       if (word === undefined || mask === undefined) continue;
-      // RFC 3021: a /31 and a /32 have no broadcast address.
+      // A /31 or /32 has no broadcast address (RFC 3021).
       if (~mask >>> 0 > 1) this.#words.add((word | ~mask) >>> 0);
     }
   }

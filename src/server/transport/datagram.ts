@@ -12,7 +12,7 @@ import { synchronous } from './synchronous.ts';
 export interface DatagramListenerOptions {
   readonly target: DatagramTarget;
   readonly service: Service;
-  /** Asked of the kernel, which may grant less (net.core.rmem_max). */
+  /** Requested from the kernel, which may grant less (net.core.rmem_max). */
   readonly receiveBufferBytes: number;
   /** Shared by all datagram listeners of the service. */
   readonly guard: DatagramGuard;
@@ -21,20 +21,20 @@ export interface DatagramListenerOptions {
   readonly clock: Clock;
 }
 
-/** Replies that may wait in one socket's own send queue, in bytes; past it the guard drops as `busy`. */
+/** The most reply bytes queued in a socket. Beyond that, the guard drops datagrams as `busy`. */
 const sendQueueBytes = 1024 * 1024;
 
-/** How often a closing socket looks whether its queue is empty. */
+/** How often a closing socket checks whether its queue is empty. */
 const flushPollMs = 5;
 
 const noSource: IpAddress = { w0: 0, w1: 0, w2: 0, w3: 0 };
 
-/** A UDP listener. It alone holds the socket: a service returns bytes, and the guard decides whether they leave. */
+/** A UDP listener and only owner of its socket. The service returns bytes, the guard decides whether to send them. */
 export class DatagramListener implements Listener {
   readonly #options: DatagramListenerOptions;
   readonly #socket: Socket;
   #suspended = false;
-  /** `close` was called: the socket throws at a second one. */
+  /** Whether `close` was called. The socket throws if it is closed twice. */
   #closing = false;
   #closed = false;
   #sourceText = '';
@@ -136,14 +136,14 @@ export class DatagramListener implements Listener {
       counters.dropped.busy += 1;
       return;
     }
-    // Without a callback: a reply that the kernel refuses is a lost datagram, as any other.
+    // No callback: a reply that the kernel refuses is a lost datagram like any other.
     this.#socket.send(reply, port, address);
     counters.sent += 1;
     counters.bytesOut += reply.length;
     guard.sent(source, port, request, reply, nowMs);
   }
 
-  /** Closing a socket drops what still waits in its queue. */
+  /** Waits for the send queue first, because closing a socket drops it. */
   #closeWhenFlushed(): void {
     if (this.#closing) return;
     if (this.#socket.getSendQueueSize() === 0) this.#close();
@@ -159,7 +159,7 @@ export class DatagramListener implements Listener {
 
 const silence: readonly Uint8Array[] = [];
 
-/** What a service returned, which may be a module's own idea of it. Throws a TypeError where it is no answer. */
+/** Validates what a service, possibly from a module, returned. Throws a TypeError if it is not an answer. */
 function asReplies(answer: unknown): readonly Uint8Array[] {
   if (answer === undefined || answer === null) return silence;
   if (answer instanceof Uint8Array) return [answer];
@@ -168,8 +168,8 @@ function asReplies(answer: unknown): readonly Uint8Array[] {
 }
 
 /**
- * Replies go to literal addresses: Node's own look-up would put each on the next tick.
- * https://nodejs.org/api/dgram.html#dgramcreatesocketoptions-callback
+ * Skips name resolution, because replies go to literal addresses and Node's own lookup would defer each to the next
+ * tick. https://nodejs.org/api/dgram.html#dgramcreatesocketoptions-callback
  */
 function literal(
   address: string,
@@ -180,9 +180,8 @@ function literal(
 }
 
 function bindOptions(target: DatagramTarget): object {
-  // In a worker `fd` is its own inherited copy, not the primary's descriptor.
+  // In a worker, `fd` is its own inherited copy, not the primary's descriptor.
   if ('fd' in target) return { fd: target.fd, exclusive: true };
-  // A port that the system chooses needs no right, and must not be shared: cluster would give every worker's first one
-  // the same socket.
+  // A port chosen by the system is unprivileged, and cluster would give the first one of every worker the same socket.
   return { address: target.address, port: target.port, exclusive: target.port === 0 };
 }

@@ -1,7 +1,6 @@
 /**
- * A short-lived child: says what the descriptors 3, 4, … that it was given are, as a JSON list of `tcp`, `udp4`,
- * `udp6`, `unix` or null. All of it happens in one turn of the event loop, so no client is accepted and no datagram
- * read.
+ * A short-lived child process that reports the types of descriptors 3, 4, … as a JSON list of `tcp`, `udp4`, `udp6`,
+ * `unix` or null. Everything happens in one turn of the event loop, so no client is accepted and no datagram is read.
  */
 import '../../no-debugger.ts';
 import { createSocket } from 'node:dgram';
@@ -35,6 +34,6 @@ function streamKind(fd: number): string | null {
     return null;
   }
   if (!server.listening) return null;
-  // Node knows no name for an inherited UNIX socket.
+  // Node has no address for an inherited UNIX socket.
   return server.address() === null ? 'unix' : 'tcp';
 }

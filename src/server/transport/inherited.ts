@@ -6,15 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { SmallservdError } from '../../errors.ts';
 import type { ListenTarget } from './listener.ts';
 
-/** What an inherited descriptor turned out to be. */
+/** An inherited descriptor and its type. */
 export type InheritedTarget = Extract<ListenTarget, { fd: number }>;
 
-/** sd_listen_fds(3): the first descriptor that systemd passes. */
+/** The first descriptor that systemd passes, see sd_listen_fds(3). */
 const firstPassed = 3;
 
 /**
- * The descriptors that systemd (or systemd-socket-activate) passed to this process, by their names in LISTEN_FDNAMES;
- * one name may stand for several. Empty where LISTEN_PID names another process. See sd_listen_fds_with_names(3).
+ * Descriptors passed by systemd (or systemd-socket-activate), by their names in LISTEN_FDNAMES. A name may stand for
+ * several. Empty if LISTEN_PID names another process. See sd_listen_fds_with_names(3).
  */
 export function passedDescriptors(
   env: Readonly<Record<string, string | undefined>>,
@@ -32,9 +32,10 @@ export function passedDescriptors(
 }
 
 /**
- * Tells TCP, UDP and UNIX sockets apart. Node says what a descriptor is only to who opens it, and closing it would
- * close the one copy we have: a child looks at copies. `users` says for each descriptor who wants it, for messages.
- * Throws `LISTEN_NO_DESCRIPTOR` for one that is not there or is no listening or datagram socket.
+ * Determines whether descriptors are TCP, UDP or UNIX sockets. Node reports the type only after opening a descriptor,
+ * and closing it would close our only copy, so a child process inspects copies. `users` names the user of each
+ * descriptor, for error messages. Throws `LISTEN_NO_DESCRIPTOR` if one is missing or is not a listening or datagram
+ * socket.
  */
 export async function identifyDescriptors(
   users: ReadonlyMap<number, string>,

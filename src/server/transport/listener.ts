@@ -1,6 +1,6 @@
 import { formatHostPort } from '../../address/host-port.ts';
 
-/** What a listener is opened on. `fd` is an inherited descriptor. */
+/** Where to open a listener. `fd` is an inherited descriptor. */
 export type ListenTarget = StreamTarget | DatagramTarget;
 
 export type StreamTarget =
@@ -12,10 +12,7 @@ export type DatagramTarget =
   | ({ readonly transport: 'udp' } & NetworkAddress)
   | { readonly transport: 'udp'; readonly family: 'ipv4' | 'ipv6'; readonly fd: number };
 
-/**
- * Who may connect to a UNIX socket: what its file is given by the process that opens it. A target without it is opened
- * for another process.
- */
+/** Owner, group and mode of a UNIX socket's file, set by the process that opens it. Missing if that is another. */
 export interface SocketAccess {
   readonly mode: number;
   readonly uid: number;
@@ -24,13 +21,13 @@ export interface SocketAccess {
 
 interface NetworkAddress {
   readonly family: 'ipv4' | 'ipv6';
-  /** A literal. */
+  /** A literal address. */
   readonly address: string;
-  /** 0: the system chooses. */
+  /** 0 lets the system choose. */
   readonly port: number;
 }
 
-/** Where a listener really listens. */
+/** Where a listener is actually bound. */
 export interface BoundAddress {
   readonly transport: 'tcp' | 'udp' | 'unix';
   /** A literal address, or the path of a UNIX socket. */
@@ -39,19 +36,16 @@ export interface BoundAddress {
   readonly port: number;
 }
 
-/** Three separate verbs end a listener: `suspend` what arrives, `drain` what is there, `destroy` what is left. */
+/** `suspend` stops new clients, `drain` waits for current ones, and `destroy` drops the rest. */
 export interface Listener {
-  /** Rejects with the system's error when the target cannot be opened. */
+  /** Rejects with the system's error if the target cannot be opened. */
   open(): Promise<BoundAddress>;
-  /** Takes no new client from now on. */
   suspend(): void;
-  /** Resolves when nobody is being served any more. */
   drain(): Promise<void>;
-  /** Ends whoever is left. */
   destroy(): void;
 }
 
-/** `tcp://127.0.0.1:1200`, `udp://[::1]:1200` or `unix:///run/echo.sock`: as a config may have it. */
+/** Formats an address as the config takes it: `tcp://127.0.0.1:1200`, `udp://[::1]:1200` or `unix:///run/echo.sock`. */
 export function formatBoundAddress({ transport, address, port }: BoundAddress): string {
   if (transport === 'unix') return `unix://${address.replaceAll(/[%?]/g, encodeURIComponent)}`;
   return `${transport}://${formatHostPort(address, port)}`;

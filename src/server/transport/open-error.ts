@@ -3,13 +3,13 @@ import { formatHostPort } from '../../address/host-port.ts';
 import type { ListenTarget } from './listener.ts';
 import type { PlannedListener } from './plan.ts';
 
-/** Whether an address could not be opened because the machine lacks its family, or the address. */
+/** Whether opening failed because the machine lacks the address or its family. */
 export function isFamilyMissing(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code;
   return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT';
 }
 
-/** The system's error for a listener, as an error that names service, address, cause and the way out. */
+/** Converts a system error into one that names service, address, cause and remedy. */
 export function openError({ service, text, target }: PlannedListener, cause: unknown): SmallservdError {
   const { code, message } = cause as NodeJS.ErrnoException;
   const where = `${service}: cannot listen on ${describe(target, text)}`;
@@ -22,7 +22,7 @@ export function openError({ service, text, target }: PlannedListener, cause: unk
   return new SmallservdError('LISTEN_FAILED', `${where}: ${message}`, { cause });
 }
 
-/** A service all of whose listeners were skipped is not served at all. */
+/** The error for a service with no open listener because all were skipped. */
 export function unservedError({ service, text }: PlannedListener): SmallservdError {
   const message = `${service}: cannot listen on ${text}: this machine does not have that address`;
   return new SmallservdError('LISTEN_NOT_AVAILABLE', message);

@@ -3,24 +3,24 @@ import type { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { UnixUser } from '../guard/source-prefix.ts';
 import { readPeerCredentials } from '../../kernel/peer-credentials.ts';
 
-/** The address and port of a socket's other end, as Node spells them. */
-export interface PeerAddress {
+/** The peer's address and port, as Node formats them. */
+export interface SocketAddress {
   address: string;
   port: number;
 }
 
-/** What Node's sockets have underneath; undocumented, so perhaps not for ever. */
+/** The undocumented handle under Node's sockets, which may disappear. */
 interface Handle {
   readonly fd?: number;
-  getpeername?(out: PeerAddress): number;
+  getpeername?(out: SocketAddress): number;
 }
 
 /**
- * Reads the other end's address into `out`; false where there is none, as the client is gone already. The documented
- * getters are the second choice: they add a property to every socket, which costs a daytime connection 5 % of its
- * throughput. https://nodejs.org/api/net.html#socketremoteaddress
+ * Reads the peer's address into `out`. Returns false if the client has already gone. The documented getters are only
+ * the fallback: they add a property to every socket, which costs a daytime connection 5% of its throughput.
+ * https://nodejs.org/api/net.html#socketremoteaddress
  */
-export function readPeerAddress(socket: Socket, out: PeerAddress): boolean {
+export function readPeerAddress(socket: Socket, out: SocketAddress): boolean {
   const handle = handleOf(socket);
   if (typeof handle?.getpeername === 'function') return handle.getpeername(out) === 0;
   const { remoteAddress, remotePort } = socket;
@@ -30,10 +30,7 @@ export function readPeerAddress(socket: Socket, out: PeerAddress): boolean {
   return true;
 }
 
-/**
- * The user at the other end of a UNIX socket, as far as the kernel and Node tell. One who takes another of his ids is
- * the same user.
- */
+/** The peer's user on a UNIX socket, if the kernel and Node report it. Subordinate ids count as their user. */
 export function readPeerUser(socket: Socket, subordinateIds: SubordinateIds): UnixUser {
   const descriptor = handleOf(socket)?.fd;
   const uid = descriptor === undefined ? undefined : readPeerCredentials(descriptor)?.uid;

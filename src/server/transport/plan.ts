@@ -4,24 +4,24 @@ import { SmallservdError } from '../../errors.ts';
 import { identifyDescriptors, type InheritedTarget } from './inherited.ts';
 import type { ListenTarget, SocketAccess } from './listener.ts';
 
-/** One listener to open: which service's, as which listen address of the config it was written, and on what. */
+/** A listener to open, with its service, its listen address in the config, and its target. */
 export interface PlannedListener {
-  /** Its place in the plan. */
+  /** Position in the plan. */
   readonly id: number;
   readonly service: string;
-  /** The listen address as the config has it. */
+  /** The listen address as written in the config. */
   readonly text: string;
   readonly target: ListenTarget;
-  /** True where a family that the machine lacks may be skipped. */
+  /** Whether the listener may be skipped if the machine lacks its address family. */
   readonly optional: boolean;
 }
 
-/** The numbers of what the address of a service's listener says of its file. Throws `USER_UNKNOWN`. */
+/** Resolves owner and group of a listener's socket file to numeric ids. Throws `USER_UNKNOWN`. */
 export type SocketAccessLookup = (address: UnixListenAddress, service: string) => Promise<SocketAccess>;
 
 /**
- * All listeners of a config, names resolved and inherited descriptors identified. Throws `NAME_NOT_RESOLVED`,
- * `LISTEN_NO_DESCRIPTOR` or `LISTEN_IN_USE` where two names stand for one address, and what `access` does.
+ * All listeners of a config, with names resolved and inherited descriptors identified. Throws `NAME_NOT_RESOLVED`,
+ * `LISTEN_NO_DESCRIPTOR`, `LISTEN_IN_USE` if two names stand for the same address, and the errors of `access`.
  */
 export async function planListeners(
   config: { readonly services: readonly { readonly name: string; readonly listen: readonly ListenAddress[] }[] },
@@ -85,14 +85,14 @@ function notPassed(service: string, text: string, names: readonly string[]): Sma
   );
 }
 
-/** The UDP ports that the plan names. */
+/** The fixed UDP ports in the plan. */
 export function datagramPortsOf(plan: readonly PlannedListener[]): readonly number[] {
   return plan.flatMap(({ target }) =>
     target.transport === 'udp' && 'port' in target && target.port !== 0 ? [target.port] : [],
   );
 }
 
-/** A listener of a service none of whose listeners is open; undefined: every service is served. */
+/** A listener of a service that has no open listener, or undefined if every service has one. */
 export function findUnserved(
   plan: readonly PlannedListener[],
   isOpen: (planned: PlannedListener) => boolean,

@@ -8,21 +8,21 @@ import type { Admission, RefuseReason } from '../guard/admission.ts';
 import { ProxyHeaderParser } from '../guard/proxy-header.ts';
 import type { Proxied } from './stream-client.ts';
 
-/** Whom a connection turned out to be from. */
+/** The client's address according to the PROXY header. */
 export interface Introduction {
   readonly source: IpAddress;
   readonly port: number;
   readonly proxied: Proxied;
-  /** What came after the header in the same piece. */
+  /** Data that arrived together with the header. */
   readonly rest: Uint8Array;
 }
 
 export interface ProxyIntakeEvents {
-  /** The header is there; the socket is paused. The receiver has to admit the client, or to end the connection. */
+  /** The header is complete and the socket is paused. The receiver must admit the client or close the connection. */
   introduced(socket: Socket, introduction: Introduction): void;
-  /** A connection was ended: to be counted. */
+  /** A connection was closed, for the counters. */
   refused(reason: RefuseReason): void;
-  /** One that waited does so no more. */
+  /** A connection is no longer waiting. */
   left(): void;
 }
 
@@ -33,10 +33,7 @@ export interface ProxyIntakeOptions {
   readonly events: ProxyIntakeEvents;
 }
 
-/**
- * The connections of a listener whose PROXY header has not come yet. Each has a place among the clients, and a
- * deadline.
- */
+/** Connections whose PROXY header has not arrived yet. Each occupies a client's place and has a deadline. */
 export class ProxyIntake {
   readonly #options: ProxyIntakeOptions;
   readonly #waiting = new Set<Socket>();
@@ -50,14 +47,12 @@ export class ProxyIntake {
     return this.#waiting.size;
   }
 
-  /** Takes a connection that was just accepted from `peer`. */
   take(socket: Socket, peer: IpAddress, port: number): void {
     const { rules, admission, events } = this.#options;
     const isProxy = rules.from.some((cidr) => cidrContains(cidr, peer));
-    // Nothing that anybody else says of himself is believed, not even that he is no proxy: the protocol leaves nothing
-    // to guess.
+    // Other peers are refused, even if they send no header: the protocol forbids guessing whether there is one.
     const refusal = isProxy ? admission.reserve() : 'proxy-header';
-    // From here on a reset is no `error` that nobody listens for.
+    // From here on, a reset must not become an unhandled `error`.
     socket.on('error', ignore);
     if (refusal === undefined) {
       this.#waiting.add(socket);
@@ -68,7 +63,6 @@ export class ProxyIntake {
     }
   }
 
-  /** Ends all that wait. */
   destroy(): void {
     this.#isDestroyed = true;
     for (const socket of this.#waiting) socket.destroy();

@@ -2,12 +2,12 @@ import { isLinkLocal, isLoopback, parseIp } from '../../address/ip-address.ts';
 import { isExposed } from '../../address/exposure.ts';
 import type { BoundAddress } from './listener.ts';
 
-/** From where a listener can be reached at all, whatever its access lists say; the narrowest first. */
+/** From where a listener can be reached, regardless of access lists. Narrowest first. */
 export const reaches = ['this machine', 'its links', 'private networks', 'anywhere'] as const;
 
 export type Reach = (typeof reaches)[number];
 
-/** By the address that it is bound to: the routes and firewalls of the network are not known here. */
+/** Judges by the bound address alone. Routes and firewalls are unknown here. */
 export function reachOf({ transport, address }: BoundAddress): Reach {
   if (transport === 'unix') return 'this machine';
   const ip = parseIp(address);

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-/** What Node's sockets have underneath; undocumented, so perhaps not for ever. */
+/** The undocumented handle under Node's sockets, which may disappear. */
 interface Handle {
   reading?: boolean;
   readStart?(): number;
@@ -8,18 +8,18 @@ interface Handle {
 }
 
 /**
- * Has a paused socket read nothing more. `pause` alone lets it read one more piece, of 64 KiB, and keep it:
- * https://nodejs.org/api/net.html#socketpause. Where a Node has no such handle that piece is the price.
+ * Stops a paused socket from reading. `pause` alone lets it read and buffer one more chunk of 64 KiB, see
+ * https://nodejs.org/api/net.html#socketpause. Without the undocumented handle, that chunk is still read.
  */
 export function stopReading(socket: Socket): void {
   const handle = handleOf(socket);
   if (handle?.reading !== true || typeof handle.readStop !== 'function') return;
-  // As Node does itself.
+  // Node does the same.
   handle.reading = false;
   handle.readStop();
 }
 
-/** Undoes `stopReading`: `resume` alone does not, where the socket was stopped while it waited to be read from. */
+/** Undoes `stopReading`. `resume` alone does not if the socket was stopped while waiting for data. */
 export function startReading(socket: Socket): void {
   const handle = handleOf(socket);
   if (handle?.reading !== false || typeof handle.readStart !== 'function') return;

@@ -1,4 +1,4 @@
-/** What may be configured for a stream's socket. */
+/** Configurable options of a stream socket. */
 export interface SocketOptions {
   readonly keepAlive: { readonly enabled: boolean; readonly delayMs: number };
   readonly noDelay: boolean;

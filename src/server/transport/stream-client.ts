@@ -9,61 +9,56 @@ import { startReading, stopReading } from './reading.ts';
 import { synchronous } from './synchronous.ts';
 import type { Client, CloseReason, PeerAddress, Service, StreamHandlers } from '../../service.ts';
 
-/** What a client tells its listener, once each at the most. */
+/** Events of a client for its listener, each at most once. */
 export interface StreamClientEvents {
-  /** The service answered at once, and wants nothing of the client: `discardInput` is owed. */
+  /** The service answered immediately and needs no input. The listener must call `discardInput`. */
   answered(client: StreamClient): void;
   closed(client: StreamClient, reason: CloseReason): void;
   failed(client: StreamClient, error: unknown): void;
 }
 
-/** What a PROXY header has said, and who. */
+/** What a PROXY header contained, and its sender. */
 export interface Proxied {
-  /** The proxy's address and port. */
+  /** Address and port of the proxy. */
   readonly via: string;
-  /** Bytes of the stream that were the header. */
+  /** Length of the header in the stream, in bytes. */
   readonly headerLength: number;
 }
 
-/** Who a client is, and what holds for it. */
+/** A client's identity and limits. */
 export interface StreamClientOptions {
   readonly source: Source;
-  /** The client's; 0 for a UNIX client. */
+  /** The client's port, or 0 for a UNIX client. */
   readonly port: number;
-  /** Our own address that the client reached. */
+  /** The local address that the client connected to. */
   readonly local: string;
   readonly limits: StreamLimits;
-  /** On the monotonic clock. */
+  /** Monotonic time. */
   readonly openedAtMs: number;
   readonly events: StreamClientEvents;
-  /** Undefined: it came by itself. */
+  /** Undefined if the client connected directly. */
   readonly proxied: Proxied | undefined;
 }
 
 const unixPeer: PeerAddress = { family: 'unix', address: '', port: 0 };
 
-/** What a service that returns nothing does with a client's bytes. */
+/** For services that ignore a client's data. */
 const noHandlers: StreamHandlers = {};
 
-/**
- * One connection, from the moment it is admitted until its socket is gone: backpressure, half-close, quota, linger, and
- * the reason it ended.
- */
+/** A connection from admission to its closing: backpressure, half-close, quota, linger and the close reason. */
 export class StreamClient implements Client, PlaceHolder {
-  /** Where admission counts it. */
   readonly place: Place;
-  /** Our own address that the client reached. */
+  /** The local address that the client connected to. */
   readonly local: string;
   readonly openedAtMs: number;
-  /** Where it stands in its listener's list. */
+  /** Position in the listener's client list. */
   index = -1;
   readonly #socket: Socket;
   readonly #source: Source;
-  /** The client's. */
   readonly #port: number;
   readonly #limits: StreamLimits;
   readonly #proxied: Proxied | undefined;
-  /** None until the first sweep: most clients are gone by then. */
+  /** Created at the first sweep, because most clients are gone by then. */
   #deadlines: Deadlines | undefined;
   readonly #events: StreamClientEvents;
   #handlers: StreamHandlers | undefined;
@@ -73,7 +68,7 @@ export class StreamClient implements Client, PlaceHolder {
   #ending = false;
   #finished = false;
   #drainedScheduled = false;
-  /** What a destroyed socket still held: it forgets. */
+  /** Unsent bytes of a destroyed socket, which itself forgets them. */
   #abandoned: number | undefined;
   #reason: CloseReason | undefined;
 
@@ -89,7 +84,7 @@ export class StreamClient implements Client, PlaceHolder {
     this.#limits = limits;
     this.#events = events;
     this.#proxied = proxied;
-    // Before anything else: an accepted socket without an `error` listener that receives a reset ends the process.
+    // Must come first: without an `error` listener, a reset on an accepted socket ends the process.
     socket.on('error', ignore);
     socket.on('close', () => this.#closed());
   }
@@ -108,17 +103,16 @@ export class StreamClient implements Client, PlaceHolder {
     return this.#proxied?.via;
   }
 
-  /** Bytes that the client has sent; what was thrown away after the answer too, but no PROXY header. */
+  /** Bytes received from the client, including those discarded after the answer, but not a PROXY header. */
   get received(): number {
     return this.#socket.bytesRead - (this.#proxied?.headerLength ?? 0);
   }
 
-  /** Bytes that the kernel has taken for the client; of one that reset, perhaps a write too many. */
+  /** Bytes that the kernel has accepted for the client. After a reset, this may include one write too many. */
   get sent(): number {
     return this.#written - this.#unsent;
   }
 
-  /** Hands the client to the service. */
   serve(service: Service, socketOptions: SocketOptions): void {
     try {
       this.#handlers = synchronous(service.stream?.(this)) ?? noHandlers;
@@ -126,8 +120,7 @@ export class StreamClient implements Client, PlaceHolder {
       this.#fail(error);
       return;
     }
-    // Answered already: within the linger timeout neither keepalive nor Nagle's algorithm has a part, so their system
-    // calls are saved.
+    // Already answered. Keepalive and Nagle's algorithm do not matter while lingering, so save the system calls.
     if (this.#ending) return;
     const { keepAlive, noDelay } = socketOptions;
     if (keepAlive.enabled) this.#socket.setKeepAlive(true, keepAlive.delayMs);
@@ -141,12 +134,12 @@ export class StreamClient implements Client, PlaceHolder {
     if (this.#ending || bytes.length === 0) return;
     const part = this.#withinQuota(bytes);
     const handlers = this.#handlers;
-    // Only a service that waits for `drained`, or may yet say so, pays for a callback on each write.
+    // Avoid a callback on each write unless the service has `drained`, or may still set it.
     const flowing =
       handlers !== undefined && handlers.drained === undefined
         ? this.#socket.write(part)
         : this.#socket.write(part, () => this.#onWritten());
-    // A write that the kernel took whole reports "full" too, as its length passed the mark for a moment.
+    // Even a write that the kernel accepted completely reports "full", because its length briefly exceeded the mark.
     if (!flowing && handlers?.data !== undefined && this.#socket.writableLength > 0) this.#pause();
     if (this.#isQuotaSpent) this.#finish('quota');
   }
@@ -164,7 +157,7 @@ export class StreamClient implements Client, PlaceHolder {
     else this.discardInput();
   }
 
-  /** What still arrives is read and thrown away: closing with unread input would send a reset, and lose our answer. */
+  /** Reads and discards further input. Closing with unread input would send a reset and lose our answer. */
   discardInput(): void {
     const wasPaused = this.#paused;
     this.#paused = false;
@@ -173,7 +166,7 @@ export class StreamClient implements Client, PlaceHolder {
     if (wasPaused) startReading(this.#socket);
   }
 
-  /** Looks at the deadlines; the listener calls it at every sweep. */
+  /** Checks the deadlines. The listener calls it at every sweep. */
   sweep(nowMs: number): void {
     this.#deadlines ??= new Deadlines(this.#limits, this.openedAtMs);
     if (!this.#finished && this.#socket.writableFinished) {
@@ -187,19 +180,19 @@ export class StreamClient implements Client, PlaceHolder {
   }
 
   evict(): void {
-    // One that has had its whole answer, and our goodbye, loses nothing: the sweep would say the same of it.
+    // A client that has its complete answer and our FIN loses nothing. The sweep would close it for the same reason.
     this.destroy(this.#socket.writableFinished ? 'completed' : 'evicted');
   }
 
-  /** Ends the connection at once. The first reason stays. */
+  /** Closes the connection immediately. Keeps the first reason. */
   destroy(reason: CloseReason): void {
     this.#reason ??= reason;
     this.#ending = true;
     this.#abandoned ??= this.#socket.writableLength;
-    // Who takes nothing will not take what the kernel has for him either: without a reset it would keep that for
-    // minutes, megabytes a client.
+    // A client that reads nothing will not read what the kernel holds for it either. Without a reset, the kernel would
+    // keep that for minutes, megabytes per client.
     const isBehind = reason === 'stalled' || (reason === 'evicted' && this.#socket.writableLength > 0);
-    // A UNIX socket knows no reset: resetAndDestroy throws there.
+    // UNIX sockets cannot be reset: resetAndDestroy throws.
     if (isBehind && !isUnixUser(this.#source)) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
@@ -212,7 +205,7 @@ export class StreamClient implements Client, PlaceHolder {
     return this.#received + this.#written >= this.#limits.maxBytes;
   }
 
-  /** The part of the bytes that the quota lets through; counts them as written. */
+  /** Cuts the bytes to the remaining quota and counts them as written. */
   #withinQuota(bytes: Uint8Array): Uint8Array {
     const left = this.#limits.maxBytes - this.#received - this.#written;
     const part = bytes.length > left ? bytes.subarray(0, left) : bytes;
@@ -257,9 +250,7 @@ export class StreamClient implements Client, PlaceHolder {
     if (this.#handlers?.drained !== undefined && this.#socket.writableLength === 0) this.#scheduleDrained();
   }
 
-  /**
-   * Through the event loop, never at once: a reader as fast as this writer would otherwise keep everybody else waiting.
-   */
+  /** Always defers to the event loop. Otherwise a reader as fast as this writer would starve everyone else. */
   #scheduleDrained(): void {
     if (this.#drainedScheduled || this.#ending) return;
     this.#drainedScheduled = true;
@@ -306,7 +297,7 @@ export class StreamClient implements Client, PlaceHolder {
   }
 }
 
-/** An error needs no action of its own: `close` follows, and the socket keeps the error. */
+/** No action needed: `close` follows, and the socket keeps the error. */
 function ignore(): void {}
 
 function reasonOf(error: NodeJS.ErrnoException | null): CloseReason {

@@ -13,7 +13,7 @@ import type { Source } from '../guard/source-prefix.ts';
 import type { CloseReason, Service } from '../../service.ts';
 import { ClientList } from './client-list.ts';
 import type { BoundAddress, Listener, StreamTarget } from './listener.ts';
-import { type PeerAddress, readPeerAddress, readPeerUser } from './peer-address.ts';
+import { readPeerAddress, readPeerUser, type SocketAddress } from './peer-address.ts';
 import { type Introduction, ProxyIntake, type ProxyIntakeEvents } from './proxy-intake.ts';
 import { type Proxied, StreamClient, type StreamClientEvents } from './stream-client.ts';
 import { bindPrivately } from './unix-socket.ts';
@@ -22,7 +22,7 @@ export interface StreamListenerOptions {
   readonly target: StreamTarget;
   readonly service: Service;
   readonly limits: StreamLimits;
-  /** For TCP. */
+  /** TCP only. */
   readonly proxy: ProxyRules;
   readonly socket: SocketOptions;
   /** Shared by all stream listeners of the service. */
@@ -33,26 +33,26 @@ export interface StreamListenerOptions {
 }
 
 /**
- * How long the input of a client that was answered at once waits to be thrown away. Most such clients send nothing and
- * are gone by then, and to read from them would cost 6 % of the daytime connections that can be served.
+ * Delay before discarding the input of a client that was answered immediately. Most such clients send nothing and are
+ * gone by then, and reading from them would cost 6% of the daytime connection rate.
  */
 const discardDelayMs = 10;
 
-/** Read for one client at a time, and used at once. */
-const peer: PeerAddress = { address: '', port: 0 };
+/** Reused for every client, and read immediately. */
+const peer: SocketAddress = { address: '', port: 0 };
 
-/** A TCP or UNIX listener and the clients that came through it. */
+/** A TCP or UNIX listener and its clients. */
 export class StreamListener implements Listener, StreamClientEvents, ProxyIntakeEvents {
   readonly #options: StreamListenerOptions;
   readonly #server: Server;
   readonly #clients = new ClientList();
-  /** Undefined: clients speak for themselves. */
+  /** Undefined if clients connect directly, without a proxy. */
   readonly #intake: ProxyIntake | undefined;
   /** Undefined for TCP. */
   readonly #subordinateIds: SubordinateIds | undefined;
-  /** Clients whose input is to be thrown away soon. */
+  /** Clients whose input will be discarded soon. */
   readonly #answered: StreamClient[] = [];
-  /** The address that every client reached; unknown for a wildcard. */
+  /** The local address of all clients, or undefined for a wildcard. */
   #local: string | undefined;
   #cancelSweep: Cancel | undefined;
   #idle: (() => void)[] = [];
@@ -64,10 +64,10 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
       this.#intake = new ProxyIntake({ rules: proxy, admission, clock, events: this });
     if (target.transport === 'unix') this.#subordinateIds = SubordinateIds.read();
     this.#server = createServer({
-      // A client's FIN does not end what we still have to send.
+      // A client's FIN must not end our side.
       allowHalfOpen: true,
-      // Whatever the kernel does not take at once counts as too much, on every version of Node (its own mark is 16 or
-      // 64 KiB): so a client that takes nothing costs the chunk that is being written, 64 KiB.
+      // Report backpressure for anything that the kernel does not accept immediately, on every version of Node (whose
+      // default is 16 or 64 KiB). A client that reads nothing then costs only the chunk being written, 64 KiB.
       highWaterMark: 0,
     });
     this.#server.on('connection', (socket) => this.#accept(socket));
@@ -131,13 +131,13 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
     this.#options.connectionLog.serviceFailed(error, client);
   }
 
-  /** A proxy has said whom it speaks for; `rest` is what the client has sent so far. */
+  /** A proxy has identified its client. `rest` is what the client has sent so far. */
   introduced(socket: Socket, { source, port, proxied, rest }: Introduction): void {
     const client = this.#admit(socket, source, port, proxied);
     if (client === undefined) return;
     if (rest.length > 0) socket.unshift(rest);
     client.serve(this.#options.service, this.#options.socket);
-    // It was paused for the header to be read.
+    // It was paused to read the header.
     if (!socket.destroyed) socket.resume();
   }
 
@@ -163,7 +163,7 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
       return;
     }
     const source = readPeerAddress(socket, peer) ? parseIp(peer.address) : undefined;
-    // A TCP client without an address has reset the connection before we looked.
+    // A TCP client without an address has already reset the connection.
     if (source === undefined) {
       counters.accepted += 1;
       counters.closed['client-reset'] += 1;
@@ -208,9 +208,9 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
   }
 }
 
-/** Ends a connection that is nobody's client. */
+/** Closes a connection that was not admitted. */
 function drop(socket: Socket): void {
-  // A reset that comes meanwhile is an `error`, which nobody else listens for.
+  // A reset in the meantime must not become an unhandled `error`.
   socket.on('error', () => {});
   socket.destroy();
 }
@@ -218,19 +218,19 @@ function drop(socket: Socket): void {
 function listenOptions(target: StreamTarget, backlog: number): object {
   if ('fd' in target) return { fd: target.fd, backlog };
   if (target.transport === 'unix') return { path: target.path, backlog };
-  // Two sockets for two families: no IPv4-mapped peers, and each family's limits are its own.
+  // Separate sockets for the two families, so there are no IPv4-mapped peers and each family has its own limits.
   return { host: target.address, port: target.port, ipv6Only: target.family === 'ipv6', backlog };
 }
 
 function boundAddress(server: Server, target: StreamTarget): BoundAddress {
   const address = server.address();
-  // Node knows no name for an inherited UNIX socket.
+  // Node has no address for an inherited UNIX socket.
   if (address === null) return { transport: 'unix', address: 'fd' in target ? `fd ${target.fd}` : '', port: 0 };
   if (typeof address === 'string') return { transport: 'unix', address, port: 0 };
   return { transport: 'tcp', address: address.address, port: address.port };
 }
 
-/** An inherited IPv6 socket may take IPv4 clients, too, under the IPv6 form of their addresses. */
+/** An inherited IPv6 socket may also accept IPv4 clients, with IPv4-mapped addresses. */
 function localAddressOf({ localAddress = '', localPort = 0 }: Socket): string {
   return formatHostPort(localAddress.replace(/^::ffff:(?=\d+\.)/, ''), localPort);
 }

@@ -1,6 +1,6 @@
 /**
- * Passes on what a service's function returned. A promise is a mistake of its module, and would fail where nobody
- * catches it: throws a TypeError, and the promise's own failure is of no more interest.
+ * Returns a service function's result. A promise is a bug in the module, and its rejection would be unhandled, so this
+ * throws a TypeError and ignores that rejection.
  */
 export function synchronous<Returned>(returned: Returned): Returned {
   if (!(returned instanceof Promise)) return returned;

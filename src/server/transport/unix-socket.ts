@@ -19,50 +19,50 @@ import type { SocketAccess } from './listener.ts';
 import { openError } from './open-error.ts';
 import type { PlannedListener } from './plan.ts';
 
-/** When a dead socket is looked at again: a daemon that is starting refuses clients between its bind and its listen. */
+/** Delay before a second check of a dead socket, because a starting daemon refuses clients between bind and listen. */
 const secondLookMs = 200;
 
-/** On the way to a socket: more than the kernel follows links, 40, each with as many folders as a path can have. */
+/** The most links and folders on the way to a socket: the kernel follows at most 40 links, each a full path. */
 const maxWays = 40 * 2048;
 
-/** A file that a listener is to have. */
+/** Where a listener's file is created. */
 interface Place {
-  /** Without symbolic links, as it was when nothing was there yet. */
+  /** Without symbolic links, resolved before the file existed. */
   readonly path: string;
-  /** The file that was given away; undefined before. */
+  /** Inode of the file once its ownership has been changed. */
   given?: bigint;
 }
 
 /**
- * The files of a daemon's UNIX listeners. Whoever binds one does so under a umask that lets nobody else in; here it
- * then gets owner, group and mode. Since that may be done by root in a folder where others can write, a file is only
- * changed when it is certain to be ours: what `prepare` saw is compared with what is there now.
+ * The files of a daemon's UNIX listeners. They are bound under a umask that keeps everyone else out, then get their
+ * owner, group and mode here. Root may do this in a folder that others can write to, so a file is changed only if it is
+ * certainly ours: what `prepare` saw is compared with what is there now.
  */
 export class SocketFiles {
   readonly #maker: number;
   readonly #pause: (ms: number) => Promise<void>;
   readonly #places = new Map<string, Place>();
 
-  /** `maker`: the user of the process that binds the sockets. */
+  /** `maker` is the user of the process that binds the sockets. */
   constructor(maker: number = process.geteuid?.() ?? 0, pause: (ms: number) => Promise<void> = pauseFor) {
     this.#maker = maker;
     this.#pause = pause;
   }
 
   /**
-   * Before listeners are opened: removes the files that a daemon which was killed has left, as nobody answers on them,
-   * and nobody could bind them. `user`: who serves, and may own the folder. Throws `LISTEN_NOT_PERMITTED` where root
-   * would have to work in a folder in which strangers can write, or what `openError` makes of the system's error.
+   * Call before opening listeners. Removes files left by a killed daemon, because nothing answers on them and they
+   * block the bind. `user` runs the service and may own the folder. Throws `LISTEN_NOT_PERMITTED` if root would have to
+   * work in a folder that strangers can write to, or the result of `openError`.
    */
   async prepare(plan: readonly PlannedListener[], user: number = this.#maker): Promise<void> {
-    // All at once, so that they share one pause; none is at work any more when this is over.
+    // In parallel, to share one pause. Wait for all of them, so that none still runs after a failure.
     const all = await Promise.allSettled(plan.map((planned) => this.#prepare(planned, user)));
     for (const one of all) if (one.status === 'rejected') throw one.reason;
   }
 
   /**
-   * After they are open, at any time: gives each file its owner, group and mode. Throws `LISTEN_NOT_PERMITTED` for an
-   * owner or group that this process cannot give it, `LISTEN_FAILED` where the file is not the one that was made.
+   * Call after opening listeners. Sets owner, group and mode of each file. Throws `LISTEN_NOT_PERMITTED` if this
+   * process may not set that owner or group, and `LISTEN_FAILED` if the file is not the one that was created.
    */
   grant(plan: readonly PlannedListener[]): void {
     for (const planned of plan) {
@@ -99,13 +99,12 @@ export class SocketFiles {
   }
 
   async #makeRoom(path: string, folder: number): Promise<void> {
-    // By the folder that was looked at, whatever its path leads to by now. Somebody who can write there may exchange
-    // the file before it is removed, but could have removed it as well.
+    // Use the folder that was checked, wherever its path leads by now. Anyone who can write to it may replace the file
+    // before it is removed, but could have removed it as well.
     const file = join(pathOf(folder), basename(path));
     const found = lstatSync(file, { bigint: true, throwIfNoEntry: false });
     if (found?.isSocket() === true && (await this.#staysDead(file, found))) unlinkSync(file);
-    // So root never takes a file for its own that was there before. A listener that a reload brings back may still be
-    // open.
+    // Root must not mistake an existing file for its own. A listener that a reload brings back may still be open.
     else if (found !== undefined && isRoot() && !this.#places.has(path)) throw failure('EADDRINUSE');
     this.#places.set(path, { ...this.#places.get(path), path: join(linkedBy(folder), basename(path)) });
   }
@@ -127,15 +126,13 @@ export class SocketFiles {
       );
     place.given = is.ino;
     const [modeBefore, owner, group] = [Number(is.mode & 0o7777n), Number(is.uid), Number(is.gid)];
-    // Neither those who could connect before nor those who can from now on have more than both modes say.
+    // During the change, grant only what both the old and the new mode allow.
     if ((modeBefore & mode) !== modeBefore) chmodSync(pathOf(file), modeBefore & mode);
     if (owner !== uid || group !== gid) give(planned, file, uid, gid, owner);
     if ((modeBefore & mode) !== mode) chmodSync(pathOf(file), mode);
   }
 
-  /**
-   * With a second name it could be a socket of somebody else, which whoever can write in our folder has linked there.
-   */
+  /** A file with a second link could be another user's socket, linked here by anyone who can write to our folder. */
   #isOurs(is: BigIntStats, place: Place, path: string): boolean {
     const isKnown = is.uid === BigInt(this.#maker) || is.ino === place.given;
     return is.isSocket() && is.nlink === 1n && path === place.path && isKnown;
@@ -143,8 +140,8 @@ export class SocketFiles {
 }
 
 /**
- * Runs a bind, synchronously, under a umask that lets nobody but the owner connect. The umask is that of the whole
- * process, and threads other than the main one cannot set it: there it throws.
+ * Runs a bind synchronously under a umask that lets only the owner connect. The umask is process-wide and can be set
+ * only by the main thread. On any other, this throws.
  */
 export function bindPrivately(bind: () => void): void {
   const before = process.umask(0o177);
@@ -159,7 +156,7 @@ function isRoot(): boolean {
   return process.geteuid?.() === 0;
 }
 
-/** Throws where others than `owners` can exchange the files of a folder. */
+/** Throws if anyone but `owners` can replace files in the folder. */
 function assertOurs(planned: PlannedListener, folder: number, owners: readonly number[]): void {
   const { uid, gid, mode } = fstatSync(folder);
   const isSticky = (mode & 0o1000) !== 0;
@@ -179,10 +176,7 @@ function assertOurs(planned: PlannedListener, folder: number, owners: readonly n
     );
 }
 
-/**
- * Sockets are bound and removed by their path, by root: what leads to their folder must be root's, so that nobody can
- * put another folder in its place.
- */
+/** Root binds and removes sockets by path, so root must own every component of it, or someone could replace one. */
 function assertWay(planned: PlannedListener, path: string, folder: string): void {
   for (const way of waysTo(path)) {
     const { uid, mode } = lstatSync(way);
@@ -201,12 +195,12 @@ function assertWay(planned: PlannedListener, path: string, folder: string): void
   }
 }
 
-/** All folders and links on the way to a folder that is there, itself included, but for the root. */
+/** All folders and links on the way to an existing folder, including itself but not `/`. */
 function waysTo(path: string): readonly string[] {
   const ways: string[] = [];
   const parts = partsOf(path);
   let folder = '/';
-  // Each link puts the parts of its target in front; the kernel has followed them all, so there are not too many.
+  // Each link inserts the parts of its target. The kernel has resolved the path before, so there cannot be too many.
   for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
     if (part === '..') {
       folder = dirname(folder);
@@ -268,10 +262,10 @@ function formatMode(mode: number): string {
   return (mode & 0o7777).toString(8).padStart(4, '0');
 }
 
-/** Whether nobody listens on a socket. */
+/** Whether nothing listens on the socket. */
 async function isDead(path: string, stats: BigIntStats): Promise<boolean> {
   const mode = Number(stats.mode);
-  // To connect takes the right to write, which a mode may deny to ourselves.
+  // Connecting requires write permission, which the mode may deny even to the owner.
   const isShut = !isRoot() && Number(stats.uid) === process.geteuid?.() && (mode & 0o200) === 0;
   if (isShut) chmodSync(path, mode | 0o200);
   try {

@@ -65,8 +65,8 @@ describe('which checks are run', () => {
   });
 
   test.each([
-    [{ services: ['finger'] }, '"finger" is no service to check: expected echo, discard, '],
-    [{ ports: { finger: 79 } }, '"finger" is no service to check'],
+    [{ services: ['finger'] }, '"finger" is not a service to check: expected echo, discard, '],
+    [{ ports: { finger: 79 } }, '"finger" is not a service to check'],
     [{ basePort: 65_500 }, 'time would have port 65537: expected 1 to 65535'],
     [{ quietMs: NaN }, 'the time of quiet in milliseconds is NaN: expected 1 to '],
     [{ ports: { echo: 0 } }, 'echo would have port 0: expected 1 to 65535'],
@@ -77,6 +77,6 @@ describe('which checks are run', () => {
 
   test.each(['localhost:7', '[::1]:7', '', '-4', 'a b'])('a host is no %j', async (host) => {
     const error = await conform(host).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'ARGUMENT_INVALID', message: expect.stringContaining('is no host') });
+    expect(error).toMatchObject({ code: 'ARGUMENT_INVALID', message: expect.stringContaining('is not a host') });
   });
 });

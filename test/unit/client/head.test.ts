@@ -132,9 +132,9 @@ describe('an answer', () => {
   });
 
   test.each([
-    ['SSH-2.0-OpenSSH_9.2\r\n', undefined, 'the answer is no HTTP'],
-    ['\u0015\u0003\u0001\u0000\u0002\u0002\u0016', undefined, 'the answer is no HTTP'],
-    ['HTTP/1.1 OK\r\n\r\n', undefined, 'the answer is no HTTP'],
+    ['SSH-2.0-OpenSSH_9.2\r\n', undefined, 'the answer is not HTTP'],
+    ['\u0015\u0003\u0001\u0000\u0002\u0002\u0016', undefined, 'the answer is not HTTP'],
+    ['HTTP/1.1 OK\r\n\r\n', undefined, 'the answer is not HTTP'],
     ['', undefined, 'the connection ended without an answer'],
     ['HTTP/1.1 20', undefined, 'the head of the answer has no end: the connection ended'],
     [`${ok}\r\n`, ok, 'the head of the answer has no end: the connection ended'],

@@ -53,9 +53,9 @@ describe('lookupPort', () => {
   });
 
   test.each([
-    ['sctp', 'telnet', '"sctp" is no network: expected one of tcp, tcp4, tcp6, udp, udp4, udp6'],
-    ['tcp', '0', '"0" is no port: expected 1 to 65535, or a name'],
-    ['tcp', '65536', '"65536" is no port: expected 1 to 65535, or a name'],
+    ['sctp', 'telnet', '"sctp" is not a network: expected one of tcp, tcp4, tcp6, udp, udp4, udp6'],
+    ['tcp', '0', '"0" is not a port: expected 1 to 65535, or a name'],
+    ['tcp', '65536', '"65536" is not a port: expected 1 to 65535, or a name'],
   ])('%s %s is no question', async (network, service, message) => {
     const found = lookupPort(network, service, fileWith(services));
     await expect(found).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', exitCode: 64, message });

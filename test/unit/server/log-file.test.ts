@@ -131,7 +131,7 @@ const refusals: readonly Refusal[] = [
     name: 'a folder that is missing',
     make: () => renameSync(folder, `${folder}.away`),
     code: 'LOG_FILE',
-    message: () => `there is no folder ${folder}`,
+    message: () => `no folder ${folder}`,
   },
   {
     name: 'a file in place of the folder',

@@ -109,7 +109,7 @@ describe('a file of quotations', () => {
   });
 
   it.each([
-    ['a file that is not there', () => join(folder, 'missing'), 'there is no such file'],
+    ['a file that is not there', () => join(folder, 'missing'), 'no such file'],
     ['a folder', () => folder, 'it is a directory'],
   ])('cannot be read: %s', async (_name, path, cause) => {
     const created = Promise.resolve(qotd.create({ file: path(), choice: 'random' }, new FakeContext()));

@@ -1,8 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createSystat, packLines, type SystatOptions, systat } from '../../../src/services/systat.ts';
 import { ConfigError, type Service } from '../../../src/service.ts';
-import { loginNames } from '../../../src/services/who.ts';
+import { listUsers, loginNames } from '../../../src/services/who.ts';
 import { connect, FakeConnection } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
 
@@ -116,6 +119,23 @@ describe('the list of users', () => {
     ].join('\n');
     expect(loginNames(output)).toEqual(['ada', 'grace', 'root']);
     expect(loginNames('')).toEqual([]);
+  });
+
+  it('comes from a program that gets nothing of our environment but PATH and TZ', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'smallservd-who-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'who'), '#!/bin/sh\nexec /usr/bin/env\n', { mode: 0o755 });
+    vi.stubEnv('PATH', folder);
+    vi.stubEnv('TZ', 'UTC');
+    vi.stubEnv('SECRET', 'hunter2');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const variables = (await listUsers()).map((line) => line.split('=', 1)[0]);
+    // The shell has some of its own.
+    expect(variables.filter((name) => !['PWD', 'OLDPWD', '_', 'SHLVL'].includes(name ?? ''))).toEqual([
+      'LC_ALL',
+      'PATH',
+      'TZ',
+    ]);
   });
 
   it('holds only printable ASCII, whatever who prints', () => {

@@ -45,7 +45,7 @@ describe('parseTarget', () => {
     ],
     ['a b', '"a b" names no host: expected a name, an IPv4 address, or an IPv6 address in brackets'],
     ['-4', '"-4" names no host: expected a name, an IPv4 address, or an IPv6 address in brackets'],
-    ['http://a', '"http://a" has port "//a": expected 1 to 65535, or a service in /etc/services for tcp'],
+    ['http://a', '"http://a" is a URL: expected HOST or HOST:PORT'],
     ['a:', '"a:" has port "": expected 1 to 65535, or a service in /etc/services for tcp'],
     ['a:0', '"a:0" has port "0": expected 1 to 65535, or a service in /etc/services for tcp'],
     ['a:65536', '"a:65536" has port "65536": expected 1 to 65535, or a service in /etc/services for tcp'],

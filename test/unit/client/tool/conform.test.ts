@@ -37,8 +37,8 @@ describe('smallserv conform', () => {
     const args = ['conform', host, family, '--services', [...ports.keys()].join(','), ...portOptions];
     const { code, stdout, stderr } = await runTool(args);
     expect(stderr).toBe('');
-    expect(stdout).toMatch(/\n\d+ hold, 0 fail, \d+ skipped, 0 not reached\n$/);
-    expect(stdout).toContain('time over UDP\nholds      four-bytes             RFC 868  it sends exactly four bytes\n');
+    expect(stdout).toMatch(/\n\d+ passed, 0 failed, \d+ skipped, 0 not reached\n$/);
+    expect(stdout).toContain('time over UDP\npassed     four-bytes             RFC 868  it sends exactly four bytes\n');
     // Low ports may be somebody else's.
     expect(stdout).not.toMatch(/^(?:FAILS|not there)|^skipped +(?!source-port| )/m);
     expect(code).toBe(0);
@@ -48,7 +48,7 @@ describe('smallserv conform', () => {
     const time = await answerTcp(eightBytes);
     const { code, stdout, stderr } = await checkTime(time);
     expect(stdout).toContain(
-      'FAILS      four-bytes             RFC 868  it sends exactly four bytes\n' +
+      'FAILED     four-bytes             RFC 868  it sends exactly four bytes\n' +
         '           expected 4 bytes; saw ee ad 4b 60 00 00 00 00 (8 bytes)\n',
     );
     expect(stderr).toBe('');
@@ -129,8 +129,8 @@ describe('smallserv conform', () => {
 
   test.each([
     [['conform'], "missing required argument 'host'"],
-    [['conform', 'localhost:7'], '"localhost:7" is no host'],
-    [['conform', 'localhost', '--services', 'finger'], '"finger" is no service to check'],
+    [['conform', 'localhost:7'], '"localhost:7" is not a host'],
+    [['conform', 'localhost', '--services', 'finger'], '"finger" is not a service to check'],
     [['conform', 'localhost', '--port', 'echo'], 'Expected a service and a port'],
     [['conform', 'localhost', '--port', 'echo=70000'], 'Expected a service and a port'],
     [['conform', 'localhost', '--base-port', 'x'], 'Expected a whole number from 0 to 65535'],

@@ -42,7 +42,7 @@ describe('smallserv head', () => {
   });
 
   test.each([
-    ['SSH-2.0-x \u001b[31m\u00ff\r\n', 'the answer is no HTTP'],
+    ['SSH-2.0-x \u001b[31m\u00ff\r\n', 'the answer is not HTTP'],
     ['HTTP/1.1 200 OK\r\nA: b', 'the head of the answer has no end: the connection ended'],
     ['', 'the connection ended without an answer'],
   ])('prints %j as it came, then what is wrong with it', async (answer, fault) => {
@@ -55,7 +55,7 @@ describe('smallserv head', () => {
 
   test('says in JSON what is wrong, too', async () => {
     const { code, stdout } = await runTool(['head', '--json', await answering('x')]);
-    expect([code, JSON.parse(stdout)]).toMatchObject([1, { text: 'x', headers: [], fault: 'the answer is no HTTP' }]);
+    expect([code, JSON.parse(stdout)]).toMatchObject([1, { text: 'x', headers: [], fault: 'the answer is not HTTP' }]);
   });
 });
 
@@ -63,7 +63,7 @@ describe('what goes wrong is one line and an exit code', () => {
   test('a path that is none', async () => {
     const { code, stdout, stderr } = await runTool(['head', 'localhost:1', '--path', '/a b']);
     expect([code, stdout]).toEqual([64, '']);
-    expect(stderr).toMatch(/^smallserv: "\/a b" is no path: expected [^\n]*\n$/);
+    expect(stderr).toMatch(/^smallserv: "\/a b" is not a path: expected [^\n]*\n$/);
   });
 
   test('a closed port', async () => {

@@ -20,7 +20,7 @@ test.each([
   [['--family', 'ipv6', '127.0.0.1'], 2, '127.0.0.1 has no IPv6 address'],
   [['--family', 'ip5', 'localhost'], 64, expect.stringContaining('Allowed choices are both, ipv4, ipv6.')],
   [['-6', '--family', 'ipv4', 'localhost'], 64, expect.stringContaining('cannot be used with')],
-  [['localhost:7'], 64, expect.stringContaining('"localhost:7" is no host')],
+  [['localhost:7'], 64, expect.stringContaining('"localhost:7" is not a host')],
   [['nowhere.invalid'], 2, expect.stringMatching(/^nowhere\.invalid (?:has no address|could not be looked up)/)],
 ])('resolve %j fails', async (args, code, message) => {
   const end = await runTool(['resolve', ...args]);

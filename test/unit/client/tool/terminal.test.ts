@@ -120,9 +120,9 @@ test.each([
 ])('a complaint gets %s', async (_what, outputColumns, peer, shown) => {
   const { terminal, output, errors } = fakeProcess(outputColumns === undefined ? {} : { outputColumns });
   await terminal.printPeer(Buffer.from(peer));
-  terminal.complain('the answer is no HTTP');
+  terminal.complain('the answer is not HTTP');
   terminal.complain('so it is');
-  expect([output(), errors()]).toEqual([shown, 'smallserv: the answer is no HTTP\nsmallserv: so it is\n']);
+  expect([output(), errors()]).toEqual([shown, 'smallserv: the answer is not HTTP\nsmallserv: so it is\n']);
 });
 
 describe('progress', () => {

@@ -237,7 +237,7 @@ describe('a trial of the services', () => {
     );
     const loading = loadConfig(source, { importModules: true, trialContext: () => new FakeContext() });
     await expect(loading).rejects.toThrow(
-      /^test\.yaml:2:19 services\.echo\.listen.*\ntest\.yaml:3:35 services\.qotd\.file: \/none\/q\.txt cannot be read: there is no such file$/,
+      /^test\.yaml:2:19 services\.echo\.listen.*\ntest\.yaml:3:35 services\.qotd\.file: \/none\/q\.txt cannot be read: no such file$/,
     );
   });
 });

@@ -97,7 +97,7 @@ describe('the reference', () => {
 
 describe('a config that cannot be read', () => {
   test.each([
-    ['/nonexistent/x.yaml', 'cannot read the config /nonexistent/x.yaml: there is no such file'],
+    ['/nonexistent/x.yaml', 'cannot read the config /nonexistent/x.yaml: no such file'],
     ['/', 'cannot read the config /: it is a directory'],
   ])('%s', async (file, message) => {
     await expect(readConfigSource(file, {}, [])).rejects.toMatchObject({

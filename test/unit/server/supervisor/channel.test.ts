@@ -16,7 +16,12 @@ async function feed(chunks: readonly Buffer[], limits = {}, nowMs = (): number =
       failed: (fault: string) => heard.push({ fault }),
       closed: resolve,
     };
-    void new Channel(socket, { maxMessageBytes: 1000, maxMessagesPerSecond: 100, ...limits }, nowMs, handlers);
+    void new Channel(
+      socket,
+      { maxMessageBytes: 1000, maxMessagesPerSecond: 100, maxBytesPerSecond: 1_000_000, ...limits },
+      nowMs,
+      handlers,
+    );
   });
   for (const chunk of chunks) socket.write(chunk);
   socket.end();
@@ -56,6 +61,10 @@ describe('Channel', () => {
     expect(await feed([ok, Buffer.from('"wrong"\n1\n'), ok])).toEqual([1, 'wrong', { fault: 'found wrong' }]);
     const many = Array.from({ length: 101 }, () => ok);
     expect((await feed([...many, ok])).slice(99)).toEqual([1, { fault: 'more than 100 messages in a second' }]);
+    // White space is no message, and has to be read all the same.
+    const padded = Buffer.from(`${' '.repeat(98)}1\n`);
+    const bytes = { maxBytesPerSecond: 250 };
+    expect(await feed([padded, padded, padded], bytes)).toEqual([1, 1, { fault: 'more than 250 bytes in a second' }]);
   });
 
   it('counts the messages of each second by themselves', async () => {

@@ -3,11 +3,11 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { configJsonSchema } from '../../../../src/server/config/json-schema.ts';
-import { commonSchema, daemonSchema } from '../../../../src/server/config/schema.ts';
-import { load } from './sources.ts';
+import { configJsonSchema } from '../../../scripts/generate/config-json-schema.ts';
+import { commonSchema, daemonSchema } from '../../../src/server/config/schema.ts';
+import { load } from '../server/config/sources.ts';
 
-const root = fileURLToPath(new URL('../../../..', import.meta.url));
+const root = fileURLToPath(new URL('../../..', import.meta.url));
 // `strict` refuses what the schema may well say: types and bounds of one alternative next to another's.
 const validate = new Ajv2020({ allErrors: true, strictTypes: false }).compile(configJsonSchema());
 

@@ -1,7 +1,7 @@
-import { services } from '../../services/index.ts';
-import type { JsonSchema } from './format.ts';
-import { commonSchema, daemonSchema, optionsSchema, ownSchema } from './schema.ts';
-import { formatOf, isKey, type Key, type Section } from './section.ts';
+import { services } from '../../src/services/index.ts';
+import type { JsonSchema } from '../../src/server/config/format.ts';
+import { commonSchema, daemonSchema, optionsSchema, ownSchema } from '../../src/server/config/schema.ts';
+import { formatOf, isKey, type Key, type Section } from '../../src/server/config/section.ts';
 
 const serviceName = '^[a-z][a-z0-9-]{0,62}$';
 
