@@ -1,4 +1,4 @@
-// The least that Node can do: what smallservd is measured against. Prints the port it listens on.
+// A minimal Node server, the baseline for smallservd. Prints its port.
 import { createServer } from 'node:net';
 
 const line = Buffer.from('Sunday, November 22, 2026 11:07:12-UTC\r\n');

@@ -1,4 +1,4 @@
-// smallservd in one process with every guard on and no limit within reach. Prints the port it listens on.
+// smallservd in one process with every guard on and limits out of reach. Prints its port.
 import { startDaemon } from '../dist/index.js';
 
 const outOfReach = { perSecond: 10_000_000, burst: 10_000_000 };

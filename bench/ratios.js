@@ -1,5 +1,5 @@
-// Measures smallservd against a bare Node server on the same Node, in turn, on one core: npm run bench [-- ROUNDS
-// SECONDS]. Needs a C compiler for the load generator, and taskset. Prints medians and ratios; a ratio is taken within
+// Compares smallservd with a bare Node server on the same Node, alternating, on one core: npm run bench [-- ROUNDS
+// SECONDS]. Needs a C compiler for the load generator, and taskset. Prints medians and ratios. Ratios are taken within
 // each round.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'smallservd-bench-'));
 const load = join(folder, 'load');
 
-/** What is measured: the service, how the load generator asks for it, and the ratio that is promised. */
+/** The cases: the service, the arguments of the load generator, and the promised ratio. */
 const cases = [
   { name: 'TCP echo, 64 connections, 64 bytes', service: 'echo', args: ['echo', '64', '64'], promised: 0.9 },
   { name: 'daytime connections, 64 at a time', service: 'daytime', args: ['connect', '64'], promised: 0.8 },
@@ -32,9 +32,9 @@ async function compare({ name, service, args, promised }) {
   const servers = [await start('bare.js', service), await start('guarded.js', service)];
   const all = { rate: [], ratio: [], cpu: [], cpuRatio: [] };
   try {
-    for (const server of servers) await measure(server, args, 3); // the compiler and the heap settle first
+    for (const server of servers) await measure(server, args, 3); // lets the compiler and the heap settle
     for (let round = 0; round < rounds; round += 1) {
-      // Now the one first, now the other: a machine that gets slower or faster favours neither.
+      // Alternate which runs first, so that a machine that speeds up or slows down favors neither.
       const first = round % 2;
       const results = [];
       for (const index of [first, 1 - first]) results[index] = await measure(servers[index], args, seconds);
@@ -79,7 +79,7 @@ async function measure({ child, port }, [mode, connections, ...size], forSeconds
   return { rate: done / took, cpu: ((cpuSeconds(child.pid) - before) / done) * 1e6 };
 }
 
-/** User and system time of a process: fields 14 and 15 of /proc/PID/stat, in hundredths of a second. */
+/** Returns user and system time of a process: fields 14 and 15 of /proc/PID/stat, in hundredths of a second. */
 function cpuSeconds(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1].split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;

@@ -1,6 +1,6 @@
 import type { Argument, Command, Option } from 'commander';
 
-/** What a program can be called with, for its manual and for the completion of shells. */
+/** The command line of a program, for its manual and shell completion. */
 export interface CommandLine {
   readonly name: string;
   readonly summary: string;
@@ -9,31 +9,31 @@ export interface CommandLine {
   readonly commands: readonly CommandLine[];
 }
 
-/** An argument by its place. */
+/** A positional argument. */
 export interface Parameter {
   readonly name: string;
   readonly summary: string;
   readonly isRequired: boolean;
-  /** The only values that it can have; undefined: any. */
+  /** The only allowed values; undefined: any. */
   readonly choices: readonly string[] | undefined;
 }
 
 export interface OptionLine {
-  /** The short one first, where there are two: `-c`, `--config`. */
+  /** The short flag first, if there are two: `-c`, `--config`. */
   readonly flags: readonly string[];
-  /** What stands for its value in the help; undefined: it takes none. */
+  /** Placeholder for its value in the help; undefined: it takes no value. */
   readonly value: string | undefined;
   readonly summary: string;
-  /** The only values that it can have; undefined: any. */
+  /** The only allowed values; undefined: any. */
   readonly choices: readonly string[] | undefined;
-  /** As the help names it; undefined: it has none, or the summary says it. */
+  /** The default as shown in the help; undefined: it has none, or the summary states it. */
   readonly fallback: string | undefined;
 }
 
-/** Describes a command of commander's with all that is below it. */
+/** Describes a commander command and its subcommands. */
 export function commandLineOf(command: Command): CommandLine {
   const help = command.createHelp();
-  // Commander adds a command `help` to those that have commands.
+  // Commander adds a `help` command to those with subcommands.
   const commands = help.visibleCommands(command).filter((each) => each.name() !== 'help');
   return {
     name: command.name(),
@@ -60,7 +60,7 @@ function describeOption(option: Option): OptionLine {
   };
 }
 
-/** As commander's own help tells it: texts and numbers as they are, the rest by its description. */
+/** Formats defaults as commander's own help does: text and numbers literally, others by description. */
 function fallbackOf({ defaultValue, defaultValueDescription, required }: Option): string | undefined {
   const value: unknown = defaultValue;
   if (!required) return undefined;

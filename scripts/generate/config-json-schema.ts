@@ -6,8 +6,8 @@ import { formatOf, isKey, type Key, type Section } from '../../src/server/config
 const serviceName = '^[a-z][a-z0-9-]{0,62}$';
 
 /**
- * The config as a JSON Schema (2020-12), for editors: it knows every key, and of most values what they look like. What
- * it accepts may still be wrong: that is for `smallservd check` to say.
+ * Returns the config as a JSON Schema (2020-12), for editors. It knows every key, and the form of most values. A config
+ * that it accepts may still be invalid: `smallservd check` decides.
  */
 export function configJsonSchema(): JsonSchema {
   return {
@@ -24,7 +24,7 @@ export function configJsonSchema(): JsonSchema {
         type: 'object',
         minProperties: 1,
         propertyNames: { pattern: serviceName },
-        // A service that names neither a type nor a module has the name of its type.
+        // A service without a type or a module is named after its type.
         properties: Object.fromEntries(services.map(({ name }) => [name, serviceOf(name)])),
         additionalProperties: {
           anyOf: [{ required: ['type'] }, { required: ['module'] }],

@@ -4,30 +4,30 @@ import type { Log } from '../service.ts';
 
 export type LogLevel = keyof Log;
 
-/** A log that tells whether it writes lines of a level. */
+/** A log that reports whether a level is enabled. */
 export interface LeveledLog extends Log {
   isLevelEnabled(level: LogLevel): boolean;
 }
 
-/** The part of a budget that minor lines leave to others: strangers can cause as many of those as they like. */
+/** The part of the budget reserved for major lines: strangers can cause any number of minor ones. */
 const keptPart = 1 / 5;
 
-/** So that one is kept, and one left for minor lines, however many processes there are. */
+/** One reserved line and one for minor lines, regardless of the number of processes. */
 const fewestLines = 2;
 
 /**
- * The log of one service in one process: every line that a stranger can cause goes through it, the service's own lines
- * too. Past 100 lines a second, in all processes of the service together, lines are counted instead. Minor ones, which
- * are those of `debug` and `info`, leave a fifth of that to others. A level that is off costs nothing.
+ * The log of one service in one process. Every line that a stranger can cause goes through it, including the service's
+ * own lines. Beyond 100 lines per second, across all processes of the service, lines are counted instead. Minor lines,
+ * those of `debug` and `info`, leave a fifth of that to others. A disabled level costs nothing.
  */
 export class BudgetedLog implements Log {
-  /** For lines that are bounded by themselves: summaries of what was left out. */
+  /** For lines that are bounded in number: summaries of what was left out. */
   readonly unbudgeted: LeveledLog;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #budget: LineBudget;
   readonly #kept: number;
 
-  /** `processes`: how many serve the service; each writes its part of the lines. */
+  /** `processes` is how many serve the service. Each writes its part of the lines. */
   constructor(log: LeveledLog, clock: Pick<Clock, 'monotonicMs'>, processes: number) {
     this.unbudgeted = log;
     this.#clock = clock;
@@ -53,15 +53,15 @@ export class BudgetedLog implements Log {
   }
 
   /**
-   * Spends one line of the budget, before its fields are made: the log to write it to, at once. Undefined where the
-   * level is off, or the budget spent; the latter counts the line as left out.
+   * Spends one line of the budget before its fields are built, and returns the log to write it to at once. Returns
+   * undefined if the level is disabled or the budget is spent. In the latter case the line is counted as left out.
    */
   take(level: LogLevel, isMinor: boolean = level === 'debug' || level === 'info'): Log | undefined {
     if (!this.unbudgeted.isLevelEnabled(level)) return undefined;
     return this.#budget.take(this.#clock.monotonicMs(), isMinor ? this.#kept : 0) ? this.unbudgeted : undefined;
   }
 
-  /** The lines that the budget left out since the last call. */
+  /** Returns the number of lines left out since the last call. */
   takeLeftOut(): number {
     return this.#budget.takeLeftOut();
   }

@@ -4,16 +4,16 @@ import type { LogConfig } from './config/config.ts';
 import { nonZero, type ServiceCounters } from './counters.ts';
 import type { CloseReason, PeerAddress } from '../service.ts';
 
-/** A stream client by name. */
+/** Identifies a stream client. */
 export interface NamedClient {
   readonly peer: PeerAddress;
-  /** The user who is a UNIX client, where the kernel tells. */
+  /** The user id of a UNIX client, if the kernel provides it. */
   readonly uid: number | undefined;
 }
 
-/** What the log wants to know of a client that has gone. */
+/** What the log records about a closed client. */
 export interface ClosedClient extends NamedClient {
-  /** The proxy that spoke for it. */
+  /** The proxy that the client came through. */
   readonly via: string | undefined;
   readonly local: string;
   readonly openedAtMs: number;
@@ -21,13 +21,12 @@ export interface ClosedClient extends NamedClient {
   readonly sent: number;
 }
 
-/** How often a service's refusals, drops and unwritten lines become a summary. */
+/** How often a service's refusals, drops and unwritten lines are summarized. */
 export const summaryPeriodMs = 10_000;
 
 /**
- * What is written about the clients of one service: a line for each that closed, and a summary of those refused, of
- * datagrams dropped and of lines left out. However many strangers come, the log grows by a bounded number of lines a
- * second.
+ * Logs the clients of one service: a line for each closed client, and a summary of refused clients, dropped datagrams
+ * and lines left out. However many strangers come, the log grows by a bounded number of lines per second.
  */
 export class ConnectionLog {
   readonly #level: LogConfig['connections'];
@@ -47,7 +46,7 @@ export class ConnectionLog {
 
   closed(client: ClosedClient, nowMs: number, reason: CloseReason): void {
     if (this.#level === 'off') return;
-    // Minor at every level: whoever connects can cause it.
+    // Minor at every level, because any client can cause it.
     const log = this.#log.take(this.#level, true);
     if (log === undefined) return;
     log[this.#level](
@@ -64,7 +63,7 @@ export class ConnectionLog {
     );
   }
 
-  /** A service threw: the first error of each summary period is logged whole, the others are counted. */
+  /** A service threw. The first error of each summary period is logged in full, the others are counted. */
   serviceFailed(error: unknown, client?: NamedClient): void {
     const log = this.#errorLogged ? undefined : this.#log.take('error');
     if (log === undefined) {
@@ -84,9 +83,7 @@ export class ConnectionLog {
     this.#log.warn({ peer }, 'loop detected, peer muted for 60 s');
   }
 
-  /**
-   * Writes a line about what happened since the last, if anything did, and one about what only a dry run let happen.
-   */
+  /** Logs what has happened since the last summary, and separately what happened only because of a dry run. */
   summarise(): void {
     const now = this.#snapshot();
     const before = this.#summarised;
@@ -123,7 +120,7 @@ export class ConnectionLog {
 
 type Refusals = Readonly<Record<'refused' | 'dropped' | 'wouldRefuse' | 'wouldDrop', Record<string, number>>>;
 
-/** What has been counted since, under its name; nothing where that is nothing. */
+/** Returns the counts since the last summary under their name, or nothing if there are none. */
 function news(name: keyof Refusals, now: Record<string, number>, before: Record<string, number>): object {
   const counts = nonZero(difference(now, before));
   return Object.keys(counts).length > 0 ? { [name]: counts } : {};

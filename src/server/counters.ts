@@ -2,7 +2,7 @@ import type { RefuseReason, WouldRefuseReason } from './guard/admission.ts';
 import type { DropReason, WouldDropReason } from './guard/datagram-guard.ts';
 import type { CloseReason } from '../service.ts';
 
-/** What has happened on a service's streams. */
+/** Counters of a service's streams. */
 export interface StreamCounters {
   accepted: number;
   active: number;
@@ -10,22 +10,22 @@ export interface StreamCounters {
   bytesOut: number;
   closed: Record<CloseReason, number>;
   refused: Record<RefuseReason, number>;
-  /** Served, since the limits are on a dry run. */
+  /** Served only because the limits are in dry run. */
   wouldRefuse: Record<WouldRefuseReason, number>;
 }
 
-/** What has happened on a service's datagram sockets. */
+/** Counters of a service's datagram sockets. */
 export interface DatagramCounters {
   received: number;
   sent: number;
   bytesIn: number;
   bytesOut: number;
   dropped: Record<DropReason, number>;
-  /** Answered, since the rates are on a dry run. */
+  /** Answered only because the rates are in dry run. */
   wouldDrop: Record<WouldDropReason, number>;
 }
 
-/** All that one process, or the daemon as a whole, counts for one service. */
+/** Everything that one process, or the entire daemon, counts for one service. */
 export interface ServiceCounters {
   readonly stream: StreamCounters;
   readonly datagram: DatagramCounters;
@@ -86,7 +86,7 @@ function addCounts(total: object, more: object): void {
   }
 }
 
-/** The counts that are not zero: what a person wants to read. */
+/** Returns only the nonzero counts, for people to read. */
 export function nonZero<Key extends string>(counts: Readonly<Record<Key, number>>): Partial<Record<Key, number>> {
   const entries = Object.entries(counts) as [Key, number][];
   return Object.fromEntries(entries.filter(([, count]) => count !== 0)) as Partial<Record<Key, number>>;

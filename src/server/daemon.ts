@@ -9,28 +9,28 @@ import { socketAccessFor } from './supervisor/socket-access.ts';
 import { planListeners } from './transport/plan.ts';
 
 export interface DaemonOptions {
-  /** Gets the log, a finished JSON line a call. Without it nothing is logged: `log.file` is the daemon program's. */
+  /** Receives the log, one complete JSON line per call. Default: no log; `log.file` is for the daemon program only. */
   readonly log?: LineWriter;
-  /** Relative files and modules in the config are taken from here; the current folder unless given. */
+  /** Relative files and modules in the config are resolved against this; defaults to the current folder. */
   readonly directory?: string;
 }
 
 /** A daemon in this process, with all its listeners open. */
 export interface Daemon {
-  /** Where each service really listens: port 0 has become a number. */
+  /** Where each service actually listens: port 0 is resolved to a number. */
   readonly listeners: readonly RunningListener[];
   /**
-   * Takes no new client, lets those there are finish, at most `graceMs` milliseconds (the config's `shutdown.grace`
-   * unless given), then ends the rest. Resolves when all is closed; calling it again waits for the same.
+   * Accepts no new clients, lets existing ones finish for at most `graceMs` milliseconds (default: the config's
+   * `shutdown.grace`), then ends the rest. Resolves when everything is closed. Further calls wait for the same.
    */
   close(graceMs?: number): Promise<void>;
 }
 
 /**
- * Starts the services of a config in this process and resolves when they listen. `config` is an object of the shape of
- * a config file, or the path of one. Nothing is taken from the environment, and `workers`, `user` and `group` have no
- * meaning here. Rejects with `ConfigInvalidError`, or another `SmallservdError`: a config that cannot be read, a
- * listener that cannot be opened. Nothing stays open then.
+ * Starts the services of a config in this process and resolves when they listen. `config` is an object in the shape of
+ * a config file, or the path of a file. The environment is ignored, as are `workers`, `user` and `group`. Rejects with
+ * `ConfigInvalidError`, or with another `SmallservdError` if a config cannot be read or a listener cannot be opened.
+ * Nothing stays open then.
  */
 export async function startDaemon(config: object | string, options: DaemonOptions = {}): Promise<Daemon> {
   const directory = resolve(options.directory ?? '.');

@@ -21,7 +21,7 @@ export interface InProcessOptions {
   readonly log: Logger;
 }
 
-/** The daemon in one process, without a supervisor: `workers: 0`, and what embeds it. */
+/** The daemon in one process, without a supervisor: for `workers: 0` and for embedding. */
 export class InProcessDaemon implements RunningDaemon {
   readonly ready: Promise<void>;
   readonly ended: Promise<ExitCode>;
@@ -40,7 +40,7 @@ export class InProcessDaemon implements RunningDaemon {
       this.#resolveEnded = resolve;
     });
     this.ready = this.#open();
-    // After `ready` has rejected: who waits for either learns why.
+    // If `ready` rejects, `ended` resolves too, so that waiting for either suffices.
     this.ready.catch((error: unknown) =>
       this.#resolveEnded(error instanceof SmallservdError ? error.exitCode : exitCodes.failed),
     );

@@ -22,7 +22,7 @@ import { isFamilyMissing, openError } from './transport/open-error.ts';
 import type { PlannedListener } from './transport/plan.ts';
 import { StreamListener } from './transport/stream.ts';
 
-/** A listener of the plan after `open`: where it is bound, or that the machine lacks its family. */
+/** A listener of the plan after `open`: where it is bound, or undefined if the machine lacks its address family. */
 export interface OpenedListener {
   readonly planned: PlannedListener;
   /** Undefined: skipped. */
@@ -32,23 +32,23 @@ export interface OpenedListener {
 export interface LifecycleOptions {
   readonly config: Config;
   readonly services: ReadonlyMap<string, PreparedService>;
-  /** How many processes share the stream limits; each enforces its part. */
+  /** How many processes share the stream limits. Each enforces its part. */
   readonly processes: number;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
 }
 
-/** Of each service so many sources are named. */
+/** Number of sources named for each service. */
 export const topSourcesCount = 10;
 
-/** How often the interfaces' broadcast addresses are read again. */
+/** How often the broadcast addresses of the interfaces are reread. */
 const interfacesPeriodMs = 60_000;
 
-/** How often a shortage of descriptors may end, and another one begin. */
+/** How often to check whether a shortage of descriptors has ended or begun. */
 const reviewPeriodMs = 1000;
 
-/** All that one service has in this process. */
+/** Everything that one service has in this process. */
 interface Served extends PreparedService {
   readonly config: ServiceConfig;
   readonly counters: ServiceCounters;
@@ -62,7 +62,7 @@ export class Lifecycle {
   readonly #options: LifecycleOptions;
   readonly #served = new Map<string, Served>();
   readonly #listeners = new Map<number, Listener>();
-  /** Where those of them that take clients are bound. */
+  /** Addresses of the listeners that accept clients. */
   readonly #bound = new Map<number, BoundAddress>();
   readonly #ownPorts = new Set<number>();
   readonly #descriptors: DescriptorBudget;
@@ -88,24 +88,24 @@ export class Lifecycle {
     this.#cancels.push(clock.every(reviewPeriodMs, () => this.#descriptors.review()));
   }
 
-  /** By the name of the instance. */
+  /** By instance name. */
   get counters(): ReadonlyMap<string, ServiceCounters> {
     return new Map([...this.#served].map(([name, { counters }]) => [name, counters]));
   }
 
-  /** By the name of the instance: the sources with the most connections here. */
+  /** By instance name: the sources with the most connections in this process. */
   get topSources(): ReadonlyMap<string, readonly SourceCount[]> {
     return new Map([...this.#served].map(([name, { admission }]) => [name, admission.topSources(topSourcesCount)]));
   }
 
-  /** UDP ports that this daemon serves, in whichever process: nobody may be answered there. */
+  /** Adds UDP ports that any process of this daemon serves. Datagrams from them must not be answered. */
   addOwnPorts(ports: Iterable<number>): void {
     for (const port of ports) this.#ownPorts.add(port);
   }
 
   /**
-   * Opens listeners in the order given; those that are open stay as they are. Any failure closes what this call opened,
-   * and rejects with the error that names service, address and cause. More listeners may be opened later.
+   * Opens listeners in the given order. Listeners already open are unaffected. A failure closes what this call opened,
+   * and rejects with an error that names service, address and cause. More listeners may be opened later.
    */
   async open(plan: readonly PlannedListener[]): Promise<readonly OpenedListener[]> {
     const opened: OpenedListener[] = [];
@@ -128,13 +128,13 @@ export class Lifecycle {
     return opened;
   }
 
-  /** Takes no new client from now on, on any listener. */
+  /** Stops accepting new clients on all listeners. */
   suspend(): void {
     this.#suspended = true;
     for (const listener of this.#listeners.values()) listener.suspend();
   }
 
-  /** Lets the clients finish, at most `graceMs`, then ends the rest. A second call can only shorten that. */
+  /** Lets clients finish for at most `graceMs`, then ends the rest. A second call can only shorten that. */
   async drain(graceMs: number): Promise<void> {
     this.suspend();
     const drained = Promise.all([...this.#listeners.values()].map((listener) => listener.drain()));
@@ -147,7 +147,7 @@ export class Lifecycle {
     this.#close();
   }
 
-  /** Ends the clients that are left. */
+  /** Ends the remaining clients. */
   destroy(): void {
     for (const listener of this.#listeners.values()) listener.destroy();
   }
@@ -183,13 +183,13 @@ export class Lifecycle {
       throw openError(planned, error);
     }
     try {
-      // Where an inherited socket is bound shows only now.
+      // The address of an inherited socket is known only now.
       this.#assertMayAnswer(planned, bound.address);
     } catch (error) {
       listener.suspend();
       throw error;
     }
-    // A stop that came while this listener was being opened.
+    // A stop may have come while this listener was being opened.
     if (this.#suspended) listener.suspend();
     this.#listeners.set(planned.id, listener);
     this.#bound.set(planned.id, bound);
@@ -198,8 +198,8 @@ export class Lifecycle {
   }
 
   /**
-   * The config is checked for it where it names addresses; names and inherited sockets show theirs later. Throws
-   * `CONFIG_INVALID`.
+   * Throws `CONFIG_INVALID` if the address is exposed. Literal addresses were checked with the config; those of host
+   * names and inherited sockets are known only now.
    */
   #assertMayAnswer({ service: name, text, target }: PlannedListener, address: string): void {
     const { config } = this.#serviceOf(name);

@@ -1,21 +1,21 @@
-/** Lines that one source may write into the log in a second. */
+/** Lines per second that one source may write to the log. */
 export const linesPerSecond = 100;
 
-/** Bounds how many lines one source writes in any second; the others are counted. */
+/** Limits how many lines one source writes in any second. The others are counted. */
 export class LineBudget {
-  /** When the last lines were written: a ring, `#next` is the oldest. */
+  /** Times of the last lines, a ring in which `#next` is the oldest. */
   readonly #writtenAtMs: Float64Array;
   #next = 0;
   #leftOut = 0;
 
-  /** `limit`: lines a second, 1 or more. */
+  /** `limit` is in lines per second, 1 or more. */
   constructor(limit: number = linesPerSecond) {
     this.#writtenAtMs = new Float64Array(limit).fill(Number.NEGATIVE_INFINITY);
   }
 
   /**
-   * Whether a line may be written now, so that `kept` others could follow at once; one that may not is counted. `nowMs`
-   * is monotonic, `kept` less than the limit.
+   * Returns whether a line may be written now such that `kept` others could follow at once. If not, the line is
+   * counted. `nowMs` is monotonic, `kept` is less than the limit.
    */
   take(nowMs: number, kept: number = 0): boolean {
     const deciding = (this.#next + kept) % this.#writtenAtMs.length;
@@ -28,12 +28,12 @@ export class LineBudget {
     return true;
   }
 
-  /** Counts a line that is not written for another reason. */
+  /** Counts a line not written for another reason. */
   leaveOut(): void {
     this.#leftOut += 1;
   }
 
-  /** The lines left out since the last call. */
+  /** Returns the number of lines left out since the last call. */
   takeLeftOut(): number {
     const leftOut = this.#leftOut;
     this.#leftOut = 0;

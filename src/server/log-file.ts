@@ -7,47 +7,46 @@ import { SmallservdError } from '../errors.ts';
 import { O_PATH, pathOf } from './path-descriptor.ts';
 import { answerInTime, assertFileKind, FileError } from '../regular-file.ts';
 
-/** A user and group that may own the log file and the folders above it, besides root and those of this process. */
+/** A user and group, in addition to root and this process's own, that may own the log file and its parent folders. */
 export interface LogOwner {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** A log file that is open for appending. Whoever has it closes the descriptor. */
+/** A log file open for appending. The holder closes the descriptor. */
 export interface OpenLogFile {
   readonly fd: number;
-  /** The same for two descriptors of one file. */
+  /** Equal for two descriptors of the same file. */
   readonly inode: string;
 }
 
 const openAsync = promisify(open);
 const closeAsync = promisify(close);
 
-/** In 64 bits: inode numbers past 2^53 would meet as doubles. */
+/** In 64 bits, because inode numbers above 2^53 could collide as doubles. */
 const fstatExact = async (fd: number): Promise<BigIntStats> => promisify(fstat)(fd, { bigint: true });
 const lstatExact = async (path: string): Promise<BigIntStats> => lstat(path, { bigint: true });
 
 /** path_resolution(7) */
 const maxLinks = 40;
 
-// A FIFO or device does not block, and a link is not followed. Node adds O_CLOEXEC.
+// Does not block on a FIFO or device, and does not follow a link. Node adds O_CLOEXEC.
 const flags =
   constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /**
- * Opens a log file for appending and makes it where it is missing, with mode 0640; the path is absolute. Root may do
- * this, so nobody else may decide what is written to:
+ * Opens a log file, an absolute path, for appending; creates it with mode 0640 if it is missing. Root may do this, so
+ * nobody else may decide what is written to:
  *
- * - the file is a regular one with a single name; it, every folder from / down and every link on the way belong to
- * root, to the user of this
- *   process or to `owner`;
- * - a folder further up may be writable by others only where it is sticky, as /tmp is;
- * - the folder of the file is never writable by others, and by a group only where that is root's, that of this process
- * or that of `owner`.
+ * - the file must be regular and have a single name; the file, every folder from / down and every link on the path must
+ *   belong to root, to the user of this process or to `owner`;
+ * - a parent of its folder may be writable by others only if it is sticky, like /tmp;
+ * - its folder must not be writable by others, and by a group only if that is the group of root, of this process or of
+ *   `owner`.
  *
- * The folder that was looked at is the one that the file is opened in, whatever its path leads to by then: a group may
- * be able to write to those above, as to Ubuntu's /var/log. Access control lists are not looked at. Throws `LOG_FILE`,
- * or `LOG_FILE_NOT_PERMITTED` where an owner or a mode is wrong or the system refuses.
+ * The file is opened in the folder that was checked, even if the path leads elsewhere by then: a group may be able to
+ * write to the folders above, such as Ubuntu's /var/log. Access control lists are not checked. Throws `LOG_FILE`, or
+ * `LOG_FILE_NOT_PERMITTED` if an owner or a mode is wrong or the system refuses.
  */
 export async function openLogFile(
   path: string,
@@ -62,7 +61,7 @@ export async function openLogFile(
       return opening;
     });
   } catch (error) {
-    // It may open after all, when nobody waits for it any more.
+    // The file may still open after nobody waits for it any more.
     void opening?.then(({ fd }) => closeAsync(fd)).catch(() => {});
     const { message, code = '', cause } = error instanceof FileError ? error : new FileError(error);
     const isDenied = cause instanceof Untrusted || ['EACCES', 'EPERM', 'EROFS'].includes(code);
@@ -75,7 +74,7 @@ export async function openLogFile(
 async function openTrusted(path: string, trusted: Trusted): Promise<OpenLogFile> {
   const folder = await openFolder(dirname(path), trusted);
   try {
-    // Not by `join`, which would take away the descriptor for a `..`.
+    // Not by `join`, which would drop the descriptor for a `..`.
     return await openIn(`${pathOf(folder)}/${basename(path)}`, trusted);
   } finally {
     await closeAsync(folder);
@@ -83,15 +82,15 @@ async function openTrusted(path: string, trusted: Trusted): Promise<OpenLogFile>
 }
 
 async function openIn(file: string, trusted: Trusted): Promise<OpenLogFile> {
-  // Opening a device can have effects: look first.
+  // Opening a device can have side effects, so check first.
   const before = await lstatExact(file).catch(missing);
   if (before !== undefined) trusted.assertFile(before);
-  // Where there was none it is made, and is no other one that has come meanwhile.
+  // A missing file is created exclusively, so that a file that appeared in the meantime is not opened.
   const fd = await openAsync(file, before === undefined ? flags | constants.O_CREAT | constants.O_EXCL : flags, 0o640);
   try {
     const stats = await fstatExact(fd);
     trusted.assertFile(stats);
-    // A second name of somebody else's file, put there and taken away meanwhile, is seen by this alone.
+    // Only this detects a hard link to somebody else's file that was placed there and removed in the meantime.
     if (before !== undefined && inodeOf(before) !== inodeOf(stats))
       throw new Error('it was replaced while it was being checked');
     return { fd, inode: inodeOf(stats) };
@@ -101,7 +100,7 @@ async function openIn(file: string, trusted: Trusted): Promise<OpenLogFile> {
   }
 }
 
-/** A descriptor of the folder, which opens nothing, after a look at everything on the way to it. */
+/** Returns an O_PATH descriptor of the folder after checking everything on the path to it. */
 async function openFolder(path: string, trusted: Trusted): Promise<number> {
   const { folder, inode } = await resolveFolder(path, trusted);
   const fd = await openAsync(folder, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
@@ -119,7 +118,7 @@ async function openFolder(path: string, trusted: Trusted): Promise<number> {
   }
 }
 
-/** The folder without links, and which it is, after a look at everything on the way to it. */
+/** Resolves links and returns the folder and its inode after checking everything on the path to it. */
 async function resolveFolder(path: string, trusted: Trusted): Promise<{ folder: string; inode: string }> {
   const parts = partsOf(path);
   const top = await lstatExact('/');
@@ -149,7 +148,7 @@ async function resolveFolder(path: string, trusted: Trusted): Promise<{ folder: 
       throw new Error(`${next} is not a folder`);
     }
   }
-  // It could put another one in its place, of root's for one.
+  // It could put another one in its place, for example one that belongs to root.
   if (isOwners && !trusted.isOwners(stats))
     throw new Untrusted(
       `the workers' user decides what leads to the folder ${folder}, which belongs to uid ${stats.uid}: expected a folder of that user, or a way there that is not`,
@@ -172,11 +171,11 @@ function missing(error: NodeJS.ErrnoException): undefined {
 /** An owner or a mode that would let somebody else decide where the log goes. */
 class Untrusted extends Error {}
 
-/** Those who may own what leads to the log file, and the log file itself. */
+/** The users and groups that may own the log file and everything on the path to it. */
 class Trusted {
   readonly #uids: ReadonlySet<number>;
   readonly #gids: ReadonlySet<number>;
-  /** Undefined where it is root or the user of this process. */
+  /** Undefined if it is root or the user of this process. */
   readonly #owner: number | undefined;
 
   constructor(owner: LogOwner | null) {
@@ -191,7 +190,7 @@ class Trusted {
     throw new Untrusted(`${what} belongs to uid ${uid}: expected uid ${[...this.#uids].join(' or ')}`);
   }
 
-  /** Whether the workers' user, who is trusted with its own log alone, decides what this is. */
+  /** Whether the workers' user, trusted only with its own log, controls this. */
   isOwners({ uid }: BigIntStats): boolean {
     return this.#owner !== undefined && Number(uid) === this.#owner;
   }
@@ -219,7 +218,7 @@ class Trusted {
   }
 }
 
-/** chmod(2); missing in Node's constants. */
+/** chmod(2); missing from Node's constants. */
 const S_ISVTX = 0o1000;
 
 function writable(path: string, by: string, { uid, mode }: BigIntStats, expected: string): Untrusted {

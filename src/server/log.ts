@@ -7,32 +7,32 @@ import { SmallservdError } from '../errors.ts';
 import { type LogOwner, type OpenLogFile, openLogFile } from './log-file.ts';
 import { escapeControls, escapeToOneLine } from '../terminal-text.ts';
 
-/** Bytes of finished lines that may wait for a log reader; past it whole lines are dropped and counted. */
+/** Bytes of complete lines that may wait for a log reader. Beyond it complete lines are dropped and counted. */
 const maxWaitingBytes = 4 * 1024 * 1024;
 
-/** How long after a failed write the next one is tried, should no line come before. */
+/** Delay before retrying a failed write if no other line comes first. */
 const retryMs = 1000;
 
-/** How long the end of the process may wait for the log's reader, and a reopening for the disk of the file before. */
+/** How long process exit may wait for the log's reader, and a reopening for the disk of the previous file. */
 const flushDeadlineMs = 1000;
 
-/** A log file, and where it is opened again. */
+/** A log file and the path to reopen. */
 interface LogFile extends OpenLogFile {
   readonly path: string;
 }
 
-/** Where finished lines go; one process has one. A stalled reader costs lines, never the event loop. */
+/** The destination of complete lines, one per process. A stalled reader costs lines but never blocks us. */
 export class LogSink {
   #destination: SonicBoom;
-  /** Makes of a finished line what is written; nothing that a terminal obeys is left in it but colors of ours. */
+  /** Transforms a complete line for output. Only our own colors remain as terminal control sequences. */
   readonly #shape: (line: string) => string;
   /** Undefined: standard output. */
   #file: LogFile | undefined;
   #owner: LogOwner | null;
-  /** That of the file before the last reopening: lines may wait for it still. */
+  /** Destination of the file before the last reopening. Lines may still be waiting for it. */
   #previous: SonicBoom | undefined;
   #reopening: Promise<void> = Promise.resolve();
-  /** Lines wait to be written. */
+  /** Lines are waiting to be written. */
   #isWaiting = false;
   #dropped = 0;
   #droppedInAll = 0;
@@ -45,27 +45,27 @@ export class LogSink {
     this.#destination = this.#open(fd);
   }
 
-  /** Counts lines that were lost before they came here. */
+  /** Counts lines lost before they reached the sink. */
   addLost(lines: number): void {
     this.#dropped += lines;
     this.#droppedInAll += lines;
-    // A worker tells of its losses a second later: by then all may be written, and no drain would come to report them.
+    // A worker reports its losses a second later. By then everything may be written, and no drain would report them.
     if (lines > 0 && !this.#isWaiting) this.#recovered?.(this.takeLost());
   }
 
-  /** Lines that were lost since the start. */
+  /** Lines lost since startup. */
   get lostInAll(): number {
     return this.#droppedInAll;
   }
 
-  /** How many lines were lost since the last call; for a sink that does not report them itself. */
+  /** Returns the lines lost since the last call, for a sink that does not report them itself. */
   takeLost(): number {
     const lines = this.#dropped;
     this.#dropped = 0;
     return lines;
   }
 
-  /** Writes the number of lost lines into the log as soon as its reader takes lines again. */
+  /** Logs the number of lost lines as soon as the reader accepts lines again. */
   reportLostLines(log: Logger): void {
     this.#recovered = (lines) => log.warn({ lines }, 'log lines lost, reader too slow or disk full');
   }
@@ -73,13 +73,13 @@ export class LogSink {
   /** Standard output: readable on a terminal, with syslog priorities for the journal, JSON lines otherwise. */
   static async standardOutput(): Promise<LogSink> {
     if (process.stdout.isTTY) {
-      // Most processes of a daemon have no terminal, and start sooner without it.
+      // Most daemon processes have no terminal, and start faster without it.
       const { prettyFactory } = await import('pino-pretty');
-      // It prints messages and stacks as they are, so what it makes is escaped, and colors come last: those in a
-      // message are not ours.
+      // It prints messages and stacks unescaped, so escape its output. Add colors last: those in a message are not
+      // ours.
       const pretty = prettyFactory({ singleLine: true, translateTime: 'SYS:HH:MM:ss.l', colorize: false });
       const paint = process.stdout.hasColors() ? paintLevel : (line: string): string => line;
-      // A tab would move what follows it.
+      // A tab would shift the text after it.
       const plain = (line: string): string => escapeControls(pretty(onOneLine(line))).replaceAll('\t', '\\u0009');
       return new LogSink(1, (line) => paint(plain(line)));
     }
@@ -87,28 +87,28 @@ export class LogSink {
   }
 
   /**
-   * Appends JSON lines to a file, in a place that only root, the user of this process and `owner` decide on. Throws
-   * what `openLogFile` throws.
+   * Appends JSON lines to a file. Only root, the user of this process and `owner` may control where it is. Throws what
+   * `openLogFile` throws.
    */
   static async file(path: string, owner: LogOwner | null): Promise<LogSink> {
     const opened = await openLogFile(path, owner);
     return new LogSink(opened.fd, escapeLine, { ...opened, path }, owner);
   }
 
-  /** Who may own the log file, besides root and the user of this process, when it is opened again. */
+  /** Sets who may own the log file on reopening, in addition to root and the user of this process. */
   trust(owner: LogOwner | null): void {
     this.#owner = owner;
   }
 
   #open(fd: number): SonicBoom {
-    // With minLength 0 its `flush` does nothing; no line of ours is shorter.
+    // With minLength 0 `flush` does nothing. None of our lines is shorter than 1.
     const destination = new sonicBoom.SonicBoom({ fd, sync: false, minLength: 1, maxLength: maxWaitingBytes });
     destination.on('drop', () => this.addLost(1));
-    // A full disk or a reader that has gone: there is nobody to tell, and serving goes on. What waits is kept, and
-    // tried again: sonic-boom does so at the next line, but not once its buffer is full.
+    // On a full disk or a closed reader there is nobody to tell, and serving goes on. Pending data is kept and retried:
+    // sonic-boom retries at the next line, but not once its buffer is full.
     let retry: NodeJS.Timeout | undefined;
     destination.on('error', () => {
-      // Each line that cannot be written is an error, too.
+      // Each line that cannot be written is also an error.
       retry ??= setTimeout(() => {
         retry = undefined;
         if (!isClosed(destination)) destination.flush();
@@ -126,25 +126,25 @@ export class LogSink {
     return this.#file === undefined;
   }
 
-  /** Writes one finished line, with its line end. */
+  /** Writes one complete line, including its newline. */
   write(line: string): void {
     this.#isWaiting = true;
     this.#destination.write(this.#shape(line));
   }
 
-  /** Text for a person at a terminal; not a log line. */
+  /** Writes text for a person at a terminal, not a log line. */
   print(text: string): void {
     this.#isWaiting = true;
     this.#destination.write(escapeControls(text));
   }
 
   /**
-   * Opens the log file by its name again, after somebody moved it away. Lines go to the old file until the new one is
-   * open; the old one gets those that wait for it, and is closed then. Rejects with what `openLogFile` throws, or
-   * `LOG_FILE`, and the old file goes on.
+   * Reopens the log file by name after it was moved away. Lines go to the old file until the new one is open. The old
+   * file is closed after its pending lines are written. Rejects with what `openLogFile` throws, or `LOG_FILE`, and
+   * keeps the old file.
    */
   async reopen(): Promise<void> {
-    // One at a time: the file may have been moved away again since the one before began.
+    // One at a time: the file may have been moved away again since the previous one began.
     const reopening = this.#reopening.catch(() => {}).then(() => this.#reopen());
     this.#reopening = reopening;
     await reopening;
@@ -165,7 +165,7 @@ export class LogSink {
       return;
     }
     close(opened.fd, () => {});
-    // Each file may have 4 MiB waiting for it: never for more than two of them.
+    // Each file may have 4 MiB pending, so allow at most two files.
     if (isMoved)
       throw new SmallservdError('LOG_FILE', `log.file ${old.path}: lines still wait to be written to the file before`);
   }
@@ -177,14 +177,14 @@ export class LogSink {
     return isClosed(previous);
   }
 
-  /** Writes what waits, and gives up after a second: a reader that stalls must not keep the process alive. */
+  /** Writes pending lines, and gives up after a second: a stalled reader must not keep the process alive. */
   async flush(): Promise<void> {
     const waiting = this.#isWaiting ? [this.#destination] : [];
     await settledInTime(this.#previous === undefined ? waiting : [this.#previous, ...waiting]);
   }
 }
 
-/** Waits, for a second at most, until all is written that waits, or cannot be. */
+/** Waits for at most a second until all pending data is written, or cannot be. */
 async function settledInTime(destinations: readonly SonicBoom[]): Promise<void> {
   const open = destinations.filter((destination) => !isClosed(destination));
   if (open.length === 0) return;
@@ -194,7 +194,7 @@ async function settledInTime(destinations: readonly SonicBoom[]): Promise<void> 
   clearTimeout(timer);
 }
 
-/** `close` is for one that was told to end, which drains no more. */
+/** `close` is for a destination told to end, which no longer emits `drain`. */
 const endsOfWaiting = ['drain', 'close', 'error'] as const;
 
 async function settled(destination: SonicBoom, deadline: AbortSignal): Promise<void> {
@@ -208,17 +208,17 @@ async function settled(destination: SonicBoom, deadline: AbortSignal): Promise<v
   });
 }
 
-/** It has written everything, and its descriptor is closed or about to be. Missing from its types. */
+/** Whether everything is written and the descriptor is closed or about to be. Missing from its types. */
 function isClosed(destination: SonicBoom): boolean {
   return 'destroyed' in destination && destination.destroyed === true;
 }
 
-/** What a pino log of ours writes its lines to. */
+/** What our pino logs write their lines to. */
 export interface LineWriter {
   write(line: string): void;
 }
 
-/** A structured log whose lines go to `sink`; `bindings` stand in each of them. */
+/** Creates a structured log that writes to `sink`. `bindings` are added to each line. */
 export function createLog({ level }: Pick<LogConfig, 'level'>, sink: LineWriter, bindings: object = {}): Logger {
   const options = {
     level,
@@ -229,10 +229,7 @@ export function createLog({ level }: Pick<LogConfig, 'level'>, sink: LineWriter,
   return pino(options, sink);
 }
 
-/**
- * pino-pretty prints a message as it is: its line ends would look like lines of ours. What is no line of a log is left
- * to it.
- */
+/** pino-pretty does not escape newlines in a message, which would look like log lines. It gets other text unchanged. */
 function onOneLine(line: string): object | string {
   if (!line.includes('\\n')) return line;
   try {
@@ -243,7 +240,7 @@ function onOneLine(line: string): object | string {
   }
 }
 
-/** JSON of ours has no raw control characters, but what a worker writes may be anything. */
+/** Our JSON has no raw control characters, but a worker may write anything. */
 function escapeLine(line: string): string {
   return line.endsWith('\n') ? `${escapeToOneLine(line.slice(0, -1))}\n` : escapeToOneLine(line);
 }
@@ -257,7 +254,7 @@ const levelColors: Readonly<Record<string, 'gray' | 'blue' | 'green' | 'yellow' 
   FATAL: 'red',
 };
 
-/** `[11:07:12.000] INFO: …` with its level in color. */
+/** Colors the level in `[11:07:12.000] INFO: …`. */
 function paintLevel(line: string): string {
   return line.replace(/(?<=^\[[\d:.]+\] )[A-Z]+/, (level) => {
     const color = levelColors[level];
@@ -275,7 +272,7 @@ function isJournal(): boolean {
 
 const priorities: Readonly<Record<Level, number>> = { fatal: 2, error: 3, warn: 4, info: 6, debug: 7, trace: 7 };
 
-/** sd-daemon(3): the journal takes a line's priority from a `<N>` before it. */
+/** sd-daemon(3): the journal reads a line's priority from a `<N>` prefix. */
 function withPriority(line: string): string {
   const level = /^\{"level":"(\w+)"/.exec(line)?.[1] as Level | undefined;
   return `<${level === undefined ? priorities.info : priorities[level]}>${line}`;

@@ -1,24 +1,21 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Clock } from '../clock/clock.ts';
 
-/** How one process is doing. */
+/** The health of one process. */
 export interface ProcessHealth {
-  /**
-   * The longest time, in the last second or since it was last asked, that the event loop was late: what a client may
-   * have waited.
-   */
+  /** Maximum event loop delay in the last second or since the last query: how long a client may have waited. */
   readonly lagMs: number;
   readonly residentBytes: number;
   readonly heapBytes: number;
 }
 
-/** Milliseconds between the samples of the event loop: a timer that often, whatever else there is to do. */
+/** Milliseconds between samples of the event loop; a timer fires this often, even when idle. */
 const resolutionMs = 50;
 
-/** Who asks so soon after another is told the same: a probe takes no figure away from who comes next. */
+/** Queries within this time get the same value, so that a probe does not reset it for the next one. */
 const sameFigureMs = 500;
 
-/** Measures the process it lives in. */
+/** Measures its own process. */
 export class HealthMeter {
   readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: resolutionMs });
   readonly #clock: Clock;
@@ -33,7 +30,7 @@ export class HealthMeter {
   take(): ProcessHealth {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#takenMs >= sameFigureMs) {
-      // The histogram holds the whole interval in nanoseconds, the wanted part of it, too; empty, its maximum is 0.
+      // The histogram records nanoseconds including the resolution. When empty, its maximum is 0.
       this.#lagMs = Math.max(0, this.#delay.max / 1e6 - resolutionMs);
       this.#delay.reset();
       this.#takenMs = nowMs;

@@ -5,13 +5,13 @@ import type { ProcessHealth } from './process-health.ts';
 import type { BoundAddress } from './transport/listener.ts';
 import type { PlannedListener } from './transport/plan.ts';
 
-/** One open listener. */
+/** An open listener. */
 export interface RunningListener extends BoundAddress {
-  /** The name of the service's instance. */
+  /** The service's instance name. */
   readonly service: string;
 }
 
-/** A listener that is bound, as far as anybody knows. */
+/** A bound listener, as last reported. */
 export interface ListenerState {
   readonly service: string;
   /** `tcp://127.0.0.1:1201`. */
@@ -28,20 +28,20 @@ export interface WorkerState {
   readonly health: ProcessHealth | undefined;
 }
 
-/** How a daemon is doing. */
+/** The state of a daemon. */
 export interface DaemonReport {
   readonly state: 'starting' | 'ready' | 'draining';
   readonly workers: readonly WorkerState[];
-  /** How often a worker ended that was not told to. */
+  /** How many workers ended without being told to. */
   readonly workerDeaths: number;
   readonly listeners: readonly ListenerState[];
-  /** By the name of the instance; none ever falls. */
+  /** By instance name. Counters never decrease. */
   readonly services: ReadonlyMap<string, ServiceCounters>;
-  /** By the name of the instance: who has the most connections. */
+  /** By instance name: the sources with the most connections. */
   readonly topSources: ReadonlyMap<string, readonly SourceCount[]>;
 }
 
-/** Adds up what several processes say of their sources; those with the most first. */
+/** Merges the sources of several processes, largest first. */
 export function mergeSources(
   parts: readonly ReadonlyMap<string, readonly SourceCount[]>[],
 ): ReadonlyMap<string, readonly SourceCount[]> {
@@ -61,23 +61,23 @@ export function mergeSources(
   );
 }
 
-/** A daemon that is up, in one process or several. */
+/** A running daemon, in one process or several. */
 export interface RunningDaemon {
   readonly listeners: readonly RunningListener[];
-  /** What is not open because the machine lacks the address family. */
+  /** Listeners not open because the machine lacks the address family. */
   readonly skipped: readonly PlannedListener[];
   /**
-   * Resolves when all listeners are open; rejects, with nothing left running, where one cannot be. When a stop comes
+   * Resolves when all listeners are open. Rejects, with nothing left running, if one cannot be opened. If a stop comes
    * first, only `ended` is sure to settle.
    */
   readonly ready: Promise<void>;
-  /** Resolves when the daemon has ended, however that came. */
+  /** Resolves when the daemon has ended for any reason. */
   readonly ended: Promise<ExitCode>;
   readonly report: DaemonReport;
-  /** Takes no new client, lets those it has finish up to `shutdown.grace`, ends the rest. */
+  /** Accepts no new clients, lets existing ones finish up to `shutdown.grace`, then ends the rest. */
   stop(): Promise<ExitCode>;
-  /** Ends at once, clients and all. */
+  /** Ends at once, including clients. */
   destroy(): void;
-  /** Writes listeners, clients and counters into the log. */
+  /** Logs listeners, clients and counters. */
   logState(): void;
 }

@@ -6,13 +6,10 @@ import type { LoadedConfig } from './config/loaded-config.ts';
 import type { Logger } from 'pino';
 import type { ServiceContext, Log, Service } from '../service.ts';
 
-/** How long the start waits for the first run of the periodic tasks. */
+/** How long startup waits for the first run of the periodic tasks. */
 const firstRunMs = 5000;
 
-/**
- * A service's context, and the periodic tasks that the service asked for: none runs before `start`, none begins after
- * `stop`.
- */
+/** A service's context and the periodic tasks it registered. None runs before `start`, and none begins after `stop`. */
 export class TaskContext implements ServiceContext {
   readonly log: Log;
   readonly #clock: Clock;
@@ -45,8 +42,8 @@ export class TaskContext implements ServiceContext {
   }
 
   /**
-   * Runs each task once before it resolves, so a service answers with what they found from its first client on; but a
-   * task that takes longer than five seconds keeps nobody waiting.
+   * Runs each task once before it resolves, so that the first client already gets their results. It does not wait
+   * longer than five seconds for a task.
    */
   async start(): Promise<void> {
     if (this.#state === 'stopped') return;
@@ -82,18 +79,15 @@ export class TaskContext implements ServiceContext {
   }
 }
 
-/** A service with its context: what the config made of one instance. */
+/** A service with its context, created for one instance in the config. */
 export interface PreparedService {
   readonly service: Service;
   readonly context: TaskContext;
-  /** The host's log: all that is written about this service goes through it. */
+  /** The host's log, used for everything written about this service. */
   readonly log: BudgetedLog;
 }
 
-/**
- * Creates the services of a config, each with a context of its own. `processes`: how many serve them. Throws what
- * `createServices` throws.
- */
+/** Creates the services of a config and their contexts. `processes` serve them. Throws what `createServices` throws. */
 export async function prepareServices(
   loaded: LoadedConfig,
   clock: Clock,

@@ -1,5 +1,5 @@
 import { it } from 'vitest';
-import { reloadBadConfigs, startWithBadConfigs } from './bad-config.ts';
+import { checkLargeConfigs, reloadBadConfigs, startWithBadConfigs } from './bad-config.ts';
 
 it('a bad config at the start is told with its place', async () => {
   await startWithBadConfigs();
@@ -7,4 +7,8 @@ it('a bad config at the start is told with its place', async () => {
 
 it('a bad config at a reload under load changes nothing', async () => {
   await reloadBadConfigs(6);
+});
+
+it('a large config is checked in time, right or wrong', async () => {
+  await checkLargeConfigs();
 });

@@ -89,6 +89,35 @@ export async function reloadBadConfigs(count: number = wrongs.length): Promise<v
   holds(attack, `${when}: after each, the workers go on by the config before`, failures, exactly(outcomes.length));
 }
 
+/** Checks configs that are large, right or wrong, and measures how long that takes. */
+export async function checkLargeConfigs(): Promise<void> {
+  const mebibyte = 2 ** 20;
+  const services = (count: number): string => {
+    const lines = Array.from(
+      { length: count },
+      (_, index) => `  echo-${index}: { type: echo, listen: ["tcp://127.0.0.1:${1024 + index}"] }\n`,
+    );
+    return `services:\n${lines.join('')}`;
+  };
+  const unknownKeys = Array.from({ length: 80_000 }, (_, index) => `key${index}: ${index}\n`).join('');
+  const large: readonly (readonly [what: string, text: string, code: number, bound: Bound])[] = [
+    ['1,000 services', services(1000), 0, within(2)],
+    ['10,000 services', services(10_000), 0, within(20)],
+    ['1 MiB of unknown keys', unknownKeys.slice(0, mebibyte), badConfig, within(2)],
+    ['1 MiB of reserved characters', '@\n'.repeat(mebibyte / 2), badConfig, within(2)],
+    ['1 MiB of quotes', '"'.repeat(mebibyte), badConfig, within(2)],
+  ];
+  for (const [what, text, expected, bound] of large) {
+    const file = writeConfig(text);
+    const startedMs = performance.now();
+    const { code, stderr } = await runToEnd(['check', '--brief', '--config', file]);
+    holds(attack, `check of ${what}`, (performance.now() - startedMs) / 1000, bound);
+    expect(code).toBe(expected);
+    if (expected !== 0)
+      holds(attack, `check of ${what}: lines of problems`, stderr.trimEnd().split('\n').length, { atMost: 101 });
+  }
+}
+
 function show(when: string, outcomes: readonly Outcome[]): void {
   const all = exactly(outcomes.length);
   const named = outcomes.filter(({ namesPlace: isNamed }) => isNamed).length;
@@ -101,7 +130,7 @@ function show(when: string, outcomes: readonly Outcome[]): void {
 function namesPlace(messages: string, file: string): boolean {
   const lines = messages.trimEnd().split(/\n(?=smallservd: )/);
   return lines.every(
-    (line) => line.startsWith(`smallservd: ${file}:`) && /^\d+:\d+ /.test(line.slice(13 + file.length)),
+    (line) => line.startsWith(`smallservd: ${file}:`) && /^\d+:\d+[: ]/.test(line.slice(13 + file.length)),
   );
 }
 
@@ -116,6 +145,10 @@ function laughs(depth: number): string {
     return `laugh${index}: &laugh${index} [${Array.from({ length: 10 }, () => each).join(', ')}]\n`;
   });
   return lines.join('');
+}
+
+function within(seconds: number): Bound {
+  return { atMost: seconds, unit: ' s', digits: 1, isTime: true };
 }
 
 function exactly(count: number): Bound {

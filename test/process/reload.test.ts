@@ -200,8 +200,7 @@ describe('SIGHUP', () => {
       expect(await reloadable.reload(config)).toBe('config reloaded');
     }
     const accepted = async (): Promise<unknown> => (await reloadable.daemon.state()).services['echo']?.stream.accepted;
-    const endMs = performance.now() + 10_000;
-    while ((await accepted()) !== 2) expect(performance.now()).toBeLessThan(endMs);
+    while ((await accepted()) !== 2);
   });
 
   it('ten times in a row under load refuses and loses nobody', async () => {

@@ -146,8 +146,7 @@ describe('workers', () => {
     await until(() => !workers.some(({ pid }) => isRunning(pid)), 'the end of the workers');
     await client.takeAll().catch(() => {});
     // The supervisor's own copies may be closed after the channels that the workers end with.
-    const endMs = performance.now() + 10_000;
-    while (!(await canListen(port))) expect(performance.now()).toBeLessThan(endMs);
+    while (!(await canListen(port)));
   });
 
   it('write one log together, whose lines are whole, and none is lost', async () => {

@@ -7,14 +7,12 @@ import {
   settableKeys,
 } from './candidates.ts';
 
-/**
- * The completion of bash, on the functions of the package bash-completion: https://github.com/scop/bash-completion.
- */
+/** Generates bash completion, based on the bash-completion package: https://github.com/scop/bash-completion. */
 export function bashCompletion(programs: readonly CommandLine[]): string {
   return [preamble, ...programs.map(programFunction), ''].join('\n');
 }
 
-const preamble = `# bash completion of smallservd and smallserv. Made of the code: npm run docs.
+const preamble = `# bash completion of smallservd and smallserv. Made from the code: npm run docs.
 # shellcheck shell=bash
 
 _smallservd_words() {
@@ -69,7 +67,7 @@ function programFunction({ name, options, commands }: CommandLine): string {
   const names = commands.map((command) => command.name);
   const first = [...names, 'help'];
   const flags = options.flatMap((option) => option.flags);
-  // Without a command smallservd runs.
+  // Without a command smallservd executes `run`.
   const fallback = commands.find((command) => command.name === 'run');
   return `_${name}() {
   local cur prev words cword split

@@ -3,7 +3,7 @@ import { commonSchema, daemonSchema, optionsSchema, ownSchema } from '../../../s
 import { keysOf, type Section } from '../../../src/server/config/section.ts';
 import { services } from '../../../src/services/index.ts';
 
-/** What can stand in a place of a command line. */
+/** What can be completed at a position of a command line. */
 export type Candidates =
   | { readonly kind: 'words'; readonly words: readonly string[] }
   | { readonly kind: 'file' | 'folder' | 'host' | 'key' | 'services' | 'service-port' | 'port-name' | 'protocol' }
@@ -20,27 +20,27 @@ const kinds: Readonly<Record<string, Exclude<Candidates['kind'], 'words'>>> = {
   protocol: 'protocol',
 };
 
-/** Of the value that an option takes. */
+/** Candidates for the value of an option. */
 export function candidatesOfOption({ value, choices }: Pick<OptionLine, 'value' | 'choices'>): Candidates {
   if (choices !== undefined) return { kind: 'words', words: choices };
   return { kind: kinds[value ?? ''] ?? 'unknown' };
 }
 
-/** Of an argument by its place. */
+/** Candidates for a positional argument. */
 export function candidatesOfParameter({ name, choices }: Parameter): Candidates {
   return candidatesOfOption({ value: name, choices });
 }
 
 export const serviceNames: readonly string[] = services.map(({ name }) => name);
 
-/** What `--set` can set, for services that have the name of their kind. */
+/** Keys that `--set` can set, for services named after their type. */
 export function settableKeys(): readonly string[] {
   const common = pathsOf(commonSchema);
   return [
     ...pathsOf(daemonSchema),
     ...common.map((key) => `defaults.${key}`),
-    ...services.flatMap((kind) =>
-      [...pathsOf(ownSchema), ...common, ...pathsOf(optionsSchema(kind))].map((key) => `services.${kind.name}.${key}`),
+    ...services.flatMap((module) =>
+      [...pathsOf(ownSchema), ...common, ...pathsOf(optionsSchema(module))].map((key) => `services.${module.name}.${key}`),
     ),
   ];
 }

@@ -7,11 +7,11 @@ import {
   settableKeys,
 } from './candidates.ts';
 
-/** The completion of zsh: https://zsh.sourceforge.io/Doc/Release/Completion-System.html */
+/** Generates zsh completion: https://zsh.sourceforge.io/Doc/Release/Completion-System.html */
 export function zshCompletion(programs: readonly CommandLine[]): string {
   const names = programs.map(({ name }) => name);
   return `#compdef ${names.join(' ')}
-# zsh completion of ${names.join(' and ')}. Made of the code: npm run docs.
+# zsh completion of ${names.join(' and ')}. Made from the code: npm run docs.
 
 ${helpers}
 ${programs.map(programFunction).join('\n')}
@@ -48,7 +48,7 @@ _smallservd_database() {
 `;
 
 function programFunction({ name, options, commands }: CommandLine): string {
-  // Without a command smallservd runs.
+  // Without a command smallservd executes `run`.
   const fallback = commands.find((command) => command.name === 'run');
   const before = [...options, ...(fallback?.options.filter((option) => !option.flags.includes('--help')) ?? [])];
   return `_${name}_program() {
@@ -89,7 +89,7 @@ function functionName(program: string, command: string): string {
   return `${program}_command_${command.replaceAll('-', '_')}`;
 }
 
-/** `'(-c --config)'{-c+,--config=}'[what it does]:file:_files'`: a value stands in the same word, or is the next. */
+/** `'(-c --config)'{-c+,--config=}'[what it does]:file:_files'`: the value is in the same word or is the next. */
 function optionSpec(option: OptionLine): string {
   const { flags, summary, value } = option;
   const what = summary.replaceAll(/[[\]\\]/g, '\\$&');

@@ -3,7 +3,7 @@ import { tools } from '../../../src/client/tool/index.ts';
 import type { Tool } from '../../../src/client/tool/tool.ts';
 import { flags, literal, macro, prose } from './mdoc.ts';
 
-/** The subcommands of a program as a list: how each is called, what it does, its options, and its examples. */
+/** Lists the subcommands of a program: usage, summary, options and examples. */
 export function commandList({ commands }: CommandLine): string {
   return ['.Bl -tag -width Ds', ...commands.flatMap(commandItem), '.El'].join('\n');
 }
@@ -22,7 +22,7 @@ function commandItem({ name, summary, parameters, options }: CommandLine): reado
   ];
 }
 
-/** Of the program itself. */
+/** Lists the options of the program itself. */
 export function optionList({ options }: CommandLine): string {
   return ['.Bl -tag -width Ds', ...options.flatMap(optionItem), '.El'].join('\n');
 }
@@ -57,22 +57,22 @@ function detail(
   ];
 }
 
-/** Every command has --help: the manual says so once. */
+/** Every command has --help, so the manual mentions it only once. */
 function isOwn({ flags: names }: OptionLine): boolean {
   return !names.includes('--help');
 }
 
-/** Of the tools of smallserv; smallservd's stand in its page. */
+/** Examples of the smallserv tools; those of smallservd are in its page. */
 function exampleItem([line, purpose]: Tool['examples'][number]): readonly string[] {
   return [macro('It Ic', `smallserv ${line}`), prose(sentence(purpose))];
 }
 
-/** The summaries of a help begin small and end without a full stop. */
+/** Help summaries start in lower case and have no full stop. */
 function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.?!]$/.test(text) ? '' : '.'}`;
 }
 
-/** How each subcommand is called, with all of its options. */
+/** Formats the synopsis of each subcommand, with all of its options. */
 export function synopsis({ commands }: CommandLine): string {
   return commands.flatMap(synopsisOf).join('\n');
 }

@@ -4,29 +4,29 @@ import { formatOf, type Key, keysOf, type Section } from '../../../src/server/co
 import { type AnyServiceModule, services } from '../../../src/services/index.ts';
 import { macro, prose } from './mdoc.ts';
 
-/** The keys of the whole daemon, as a list. */
+/** Lists the keys of the daemon. */
 export function daemonKeys(): string {
   return keyList(daemonSchema);
 }
 
-/** The keys of a service that `defaults` does not have. */
+/** Lists the keys of a service that cannot be set in `defaults`. */
 export function ownKeys(): string {
   return keyList(ownSchema);
 }
 
-/** The keys of every service, which `defaults` has, too. */
+/** Lists the keys of every service, which can also be set in `defaults`. */
 export function commonKeys(): string {
   return keyList(commonSchema);
 }
 
-/** The kinds of service that are built in: what each does, and its own keys. */
-export function serviceKinds(): string {
-  return ['.Bl -tag -width Ds', ...services.flatMap(kindItem), '.El'].join('\n');
+/** Lists the built-in services: what each does, and its own keys. */
+export function builtInServices(): string {
+  return ['.Bl -tag -width Ds', ...services.flatMap(serviceItem), '.El'].join('\n');
 }
 
-function kindItem(kind: AnyServiceModule): readonly string[] {
-  const { name, summary, rfc, port, maxAmplification, udpHazard } = kind;
-  const options = optionsSchema(kind);
+function serviceItem(module: AnyServiceModule): readonly string[] {
+  const { name, summary, rfc, port, maxAmplification, udpHazard } = module;
+  const options = optionsSchema(module);
   const facts = [
     `It ${summary}.`,
     maxAmplification === undefined ? '' : `Its \`maxAmplification\` is ${maxAmplification} unless it is set.`,

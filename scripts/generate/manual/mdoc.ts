@@ -1,6 +1,6 @@
-/** The language of manual pages: https://mandoc.bsd.lv/man/mdoc.7.html */
+/** Helpers for the language of manual pages: https://mandoc.bsd.lv/man/mdoc.7.html */
 
-/** Text that stands as it is: quotes and dashes stay what they are in a shell (mandoc_char(7)). */
+/** Escapes literal text, so that quotes and dashes can be pasted into a shell (mandoc_char(7)). */
 export function literal(text: string): string {
   const escapes: Readonly<Record<string, string>> = {
     '\\': '\\e',
@@ -14,24 +14,24 @@ export function literal(text: string): string {
   return text.replace(/[\\\-"'`^~]/g, (character) => escapes[character] ?? character);
 }
 
-/** A line with a macro. An argument is one word to it, whatever it holds. */
+/** Formats a macro line. Each argument stays one word, whatever it contains. */
 export function macro(name: string, ...args: readonly string[]): string {
   return ['.' + name, ...args.map(argumentOf)].join(' ');
 }
 
 function argumentOf(text: string): string {
-  // Alone, the name of a macro or a delimiter would be taken for one.
+  // A macro name or a delimiter on its own would be interpreted.
   const isOrder = /^(?:[A-Z%][A-Za-z]|[().,:;?!|[\]])$/.test(text);
   const escaped = `${isOrder ? '\\&' : ''}${literal(text)}`;
   return /^$|\s/.test(text) ? `"${escaped}"` : escaped;
 }
 
-/** The flags of an option, each as an argument of `.Fl`, which puts a dash before it. */
+/** Formats the flags of an option, each as an argument of `.Fl`, which adds a dash. */
 export function flags(names: readonly string[]): string {
   return names.map((name) => `Fl ${literal(name.slice(1))}`).join(' , ');
 }
 
-/** Prose with `code` in it, each sentence on a line of its own. */
+/** Formats prose that contains `code`, one sentence per line. */
 export function prose(text: string): string {
   const lines = text.split(/(?<=[.:;?!]) (?=[A-Z`])/).flatMap(linesOfSentence);
   return lines.join('\n');
@@ -49,20 +49,20 @@ function linesOfSentence(sentence: string): readonly string[] {
     });
 }
 
-/** What follows a macro's argument without a space: each delimiter is an argument of its own. */
+/** Formats what follows a macro's argument without a space: each delimiter is a separate argument. */
 function delimiters(text: string): readonly string[] {
   if (/^[).,:;?!]*$/.test(text)) return text.split('');
   return ['Ns', argumentOf(text)];
 }
 
-/** In lines of at most 80 bytes, as mandoc(1) wants them. */
+/** Wraps text to lines of at most 80 bytes, as mandoc(1) wants. */
 function plain(text: string): string {
   const escaped = text.replaceAll('\\', '\\e').replaceAll('"', '\\(dq');
   const lines = escaped.match(/\S.{0,79}(?=\s|$)/g) ?? [];
   return lines.map(protect).join('\n');
 }
 
-/** A dot or a quote at the beginning would make it an order. */
+/** A leading dot or quote would make it a request. */
 function protect(line: string): string {
   return /^[.']/.test(line) ? `\\&${line}` : line;
 }

@@ -5,13 +5,13 @@ import { clientProgram } from '../../../src/client/tool/program.ts';
 import type { Terminal } from '../../../src/client/tool/terminal.ts';
 import { version } from '../../../src/version.ts';
 import { commandList, optionList, synopsis } from './commands.ts';
-import { commonKeys, daemonKeys, ownKeys, serviceKinds } from './config-keys.ts';
+import { commonKeys, daemonKeys, ownKeys, builtInServices } from './config-keys.ts';
 
-/** The command lines of the two programs, which do nothing: only what can be said is of interest. */
+/** The command lines of the two programs, with no actions attached, for their description only. */
 export const daemonCommandLine = commandLineOf(daemonProgram({} as DaemonActions));
 export const clientCommandLine = commandLineOf(clientProgram({} as Terminal, () => async () => {}));
 
-/** For each page in `man`, the parts that are made of the code, by the name that their marks have. */
+/** The generated parts of each page in `man`, by the name in their markers. */
 export const manualParts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'smallserv.1': {
     head: head('SMALLSERV', 1),
@@ -23,7 +23,7 @@ export const manualParts: Readonly<Record<string, Readonly<Record<string, string
     daemon: daemonKeys(),
     own: ownKeys(),
     common: commonKeys(),
-    kinds: serviceKinds(),
+    builtIn: builtInServices(),
   },
   'smallservd.8': {
     head: head('SMALLSERVD', 8),
@@ -39,8 +39,8 @@ function head(title: string, section: number): string {
 }
 
 /**
- * The page with its parts anew: each stands between the lines `.\" BEGIN NAME` and `.\" END NAME`. Throws a RangeError
- * where the marks of the page and the parts are not the same.
+ * Returns the page with its parts replaced, each between the lines `.\" BEGIN NAME` and `.\" END NAME`. Throws a
+ * RangeError if the markers in the page do not match the parts.
  */
 export function withParts(page: string, parts: Readonly<Record<string, string>>): string {
   const marks = new Set([...page.matchAll(/^\.\\" BEGIN (\w+)$/gm)].map(([, name]) => name));

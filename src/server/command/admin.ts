@@ -5,13 +5,13 @@ import { loadConfig, readConfigSource } from '../config/load.ts';
 import { SmallservdError } from '../../errors.ts';
 import type { ConfigOptions } from './prepare.ts';
 
-/** How a command finds the daemon that runs. */
+/** How a command finds the running daemon. */
 export interface AdminOptions extends ConfigOptions {
-  /** A listen address; without it `admin.listen` of the config. */
+  /** A listen address; defaults to `admin.listen` in the config. */
   readonly admin?: string;
 }
 
-/** Throws `ADMIN_UNKNOWN` where neither the command line nor the config names an address. */
+/** Throws `ADMIN_UNKNOWN` if neither the command line nor the config names an address. */
 export async function adminClient(options: AdminOptions): Promise<AdminClient> {
   return new AdminClient(options.admin === undefined ? await addressInConfig(options) : parse(options.admin));
 }

@@ -7,7 +7,7 @@ import type { Log } from '../../service.ts';
 import { formatBoundAddress } from '../transport/listener.ts';
 import { reachOf } from '../transport/reachability.ts';
 
-/** Warns of what a config can do that is right, but perhaps not meant. `files`: those of this process. */
+/** Warns about settings that are valid but may not be intended. `files` are the open files of this process. */
 export function warnOf({ services, workers }: Config, log: Log, files: OpenFiles | undefined = readOpenFiles()): void {
   const budget = descriptorBudget(files, services);
   const configured = streamServices(services)
@@ -29,7 +29,7 @@ export function warnOf({ services, workers }: Config, log: Log, files: OpenFiles
   if (mute.length > 0) log.warn({ services: mute }, 'proxyProtocol has no effect without a TCP listener');
 }
 
-/** Says of each listener where it listens, and from where it can be reached. */
+/** Logs where each listener listens, and from where it can be reached. */
 export function logListeners(listeners: readonly RunningListener[], log: Log): void {
   for (const each of listeners)
     log.info({ service: each.service, address: formatBoundAddress(each), reach: reachOf(each) }, 'listening');

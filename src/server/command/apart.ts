@@ -9,40 +9,40 @@ import { SmallservdError } from '../../errors.ts';
 import { keepDescriptors } from '../../kernel/descriptors.ts';
 import { leaveKeyring } from '../../kernel/privileges.ts';
 
-/** Take text as it came from the process. */
+/** Receives the text exactly as the process wrote it. */
 export interface ApartOutput {
   readonly print: (text: string) => void;
   readonly printError: (text: string) => void;
 }
 
 /**
- * After the end of the process: when nothing more of its output has come for so long, that was all. What it leaves
- * behind may go on writing: no longer than the second.
+ * After the process has exited, its output is complete once nothing more has arrived for `quietMs`. Processes it leaves
+ * behind may go on writing, for at most `lastOutputMs`.
  */
 const quietMs = 1000;
 const lastOutputMs = 5000;
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
-/** Set in a process that `runApart` has started. */
+/** Set in a process started by `runApart`. */
 const variable = '_SMALLSERVD_APART';
 
-/** Whether this is a process that `runApart` has started. */
+/** Whether `runApart` started this process. */
 export const isApart: boolean = process.env[variable] !== undefined;
 delete process.env[variable];
 
 /**
- * Whether code that the config names could reach what is root's: files that were left open, and the terminal, where it
- * could type commands into root's shell, read what root types, and go on doing so when this program has ended.
+ * Whether code named in the config could reach what belongs to root: inherited files, and the terminal, where it could
+ * type commands into root's shell and read what root types, even after this program has ended.
  */
 export function mustRunApart(): boolean {
   return process.geteuid?.() === 0 && !isApart;
 }
 
 /**
- * Does what the command line says in a process that has no terminal, no descriptors that were left open for this one,
- * and a session of its own. `config` is the one that it names. Resolves with its exit code. A signal that would end
- * this process ends both. Throws `CHECK_ENDED` where something else has ended it.
+ * Runs the command line in a process with its own session, no terminal and no inherited descriptors. `config` is the
+ * config named on it. Resolves with the exit code. A signal that would end this process ends both. Throws `CHECK_ENDED`
+ * if something else has ended it.
  */
 export async function runApart(
   config: string | undefined,
@@ -69,7 +69,7 @@ export async function runApart(
     from?.setEncoding('utf8').on('data', (text: string) => {
       pieces += 1;
       pass(text);
-      // Who reads slowly makes the process wait, and fills no memory.
+      // A slow reader slows the process down instead of filling memory.
       if (!to.writableNeedDrain) return;
       from.pause();
       to.once('drain', () => from.resume());
@@ -88,7 +88,7 @@ export async function runApart(
     child.once('close', () => resolve());
   });
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-  // What it leaves behind could hold its output open.
+  // Processes it leaves behind could hold its output open.
   const quiet = async (): Promise<void> => {
     for (let before = -1; before !== pieces || child.stdout?.isPaused() || child.stderr?.isPaused(); ) {
       before = pieces;
@@ -108,16 +108,13 @@ async function pause(ms: number, clock: Clock): Promise<void> {
   await new Promise<void>((resolve) => void clock.after(ms, resolve));
 }
 
-/** What the process gets as standard input: nothing, unless its config is there. */
+/** Standard input of the process: empty unless the config comes from there. */
 function inputFor(config: string | undefined): number | 'pipe' | 'ignore' {
   if (config === standardInput) return 'pipe';
   return config === '/dev/stdin' ? inputAgain() : 'ignore';
 }
 
-/**
- * Standard input opened anew, for a config that is there: the script that root's shell reads may be there, too, and is
- * not to be moved on in.
- */
+/** Reopens `/dev/stdin`: root's shell may be reading its script from there, and its file offset must not move. */
 function inputAgain(): number | 'ignore' {
   try {
     return openSync('/dev/stdin', constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);

@@ -14,17 +14,19 @@ export interface CheckOptions extends AdminOptions {
   readonly schema?: true;
 }
 
-/** Copied there by the build from `config`, which another folder may replace. */
+/** The build copies it there from `config`, which another folder may replace. */
 const schemaFile = new URL('../../smallservd.schema.json', import.meta.url);
 
-/** `smallservd check`: the resolved config, as YAML that is itself a config, or as JSON. Throws what is wrong. */
+/**
+ * `smallservd check`: returns the resolved config, as YAML that is itself a config, or as JSON. Throws the problems.
+ */
 export async function check(options: CheckOptions): Promise<string> {
   if (options.schema) return readFile(schemaFile, 'utf8');
-  // What only root may read of our own comes first: the check goes on as the user.
+  // Read what only root may read first, because the check continues as the user.
   const running = options.diff ? await (await adminClient(options)).config() : undefined;
   const { source, loaded } = await prepareAsUser(options);
   if (running !== undefined)
-    // As the daemon has it: its workers alone know the options of modules.
+    // Load it as the daemon does: only its workers know the options of modules.
     return diff(running, (await loadConfig(source, { importModules: false })).printed, options);
   const printed = options.brief ? withoutDefaults(loaded) : loaded.printed;
   if (options.json) return formatJson(printed);
@@ -32,7 +34,7 @@ export async function check(options: CheckOptions): Promise<string> {
   return `# ${source.name} is valid. In full, with the defaults:\n${printYaml(printed)}${describeShares(loaded)}`;
 }
 
-/** What a reload would change in the daemon that runs. */
+/** Describes what a reload would change in the running daemon. */
 function diff(running: unknown, next: unknown, options: CheckOptions): string {
   const differences = configDifferences(running, next);
   if (options.json) return formatJson(differences);
@@ -44,7 +46,7 @@ function formatJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-/** With several workers each enforces its part of the stream limits; the parts are rounded up. */
+/** Each of several workers enforces its part of the stream limits. The parts are rounded up. */
 function describeShares({ config }: LoadedConfig): string {
   const { workers, services } = config;
   if (workers < 2) return '';

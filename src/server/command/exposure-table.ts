@@ -3,8 +3,8 @@ import { type Reach, reaches, reachOf } from '../transport/reachability.ts';
 import { formatTable } from './table.ts';
 
 /**
- * From where the services can be reached, a row for each kind of place. `notes`: by service, what else narrows it, such
- * as `as allow says`.
+ * Formats from where the services can be reached, with one row for each scope. `notes`, by service, name further
+ * restrictions, such as `as allow says`.
  */
 export function formatExposure(
   listeners: readonly RunningListener[],

@@ -31,22 +31,22 @@ export interface InstallOptions {
   readonly sandboxed?: true;
   readonly dryRun?: true;
   readonly remove?: true;
-  /** For packagers: write below this folder what belongs below `/`, with the paths that the shipped units have. */
+  /** For packagers: write files under this folder instead of `/`, with the paths of the shipped units. */
   readonly root?: string;
 }
 
-/** A file of the installation, and what is to become of it. */
+/** A file of the installation, and what to do with it. */
 interface Decision {
   readonly file: ServiceFile;
   readonly verdict: Verdict;
 }
 
-/** Where this package lies: beside `src` and `dist` alike. */
+/** Folder of this package: the same relative path from `src` and from `dist`. */
 const packageFolder = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 
 /**
- * `smallservd install-service`: writes the units and the config of a systemd service, or removes them. Returns what to
- * say. Throws `INSTALL_NOT_PERMITTED` without root, and `INSTALL_REFUSED` where the service could not work or something
+ * `smallservd install-service`: writes or removes the units and the config of a systemd service. Returns the text to
+ * print. Throws `INSTALL_NOT_PERMITTED` without root, and `INSTALL_REFUSED` if the service could not work or something
  * is in the way.
  */
 export function installService(options: InstallOptions): string {
@@ -78,7 +78,7 @@ const nodeAdvice = 'install one for all users, such as the Debian package nodejs
 const packageAdvice =
   'install it for all users, as root with umask 022: npm pack, then npm install --global with the file that this makes';
 
-/** Throws where the user of the service could not read Node or a file of the package. */
+/** Throws if the service user could not read Node or a file of the package. */
 function refuseOutOfReach(places: ProgramPlaces): void {
   for (const path of [places.node, places.package])
     if (!isPlainPath(path))
@@ -105,7 +105,7 @@ function refuse(what: string, paths: readonly string[], advice: string): void {
   }
 }
 
-/** A link that leads nowhere keeps nobody out. */
+/** A dangling link does not restrict access. */
 function modeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mode ?? 0o777;
 }
@@ -119,7 +119,7 @@ function refuseForeign(decisions: readonly Decision[]): void {
     );
 }
 
-/** systemd would go on to name, at each start, units that are gone. */
+/** Otherwise systemd would refer to the removed units at each start. */
 function refuseEnabled(files: readonly ServiceFile[], { service, units }: Installation, root: string): void {
   const links = enablingLinks(files.filter(({ kind }) => kind === 'unit'));
   if (!links.some((link) => lstatSync(root + link, { throwIfNoEntry: false }) !== undefined)) return;
@@ -130,7 +130,7 @@ function refuseEnabled(files: readonly ServiceFile[], { service, units }: Instal
 }
 
 function writeFiles(decisions: readonly Decision[], root: string): void {
-  // The service must be able to read them, whatever the administrator's umask.
+  // The service must be able to read the files, whatever the administrator's umask.
   process.umask(0o022);
   for (const { file, verdict } of decisions) {
     if (verdict !== 'write') continue;
@@ -145,7 +145,7 @@ function removeFiles(decisions: readonly Decision[], root: string): void {
   for (const folder of folders) if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
 }
 
-/** Throws the system's errors as ours. */
+/** Rethrows system errors as ours. */
 function withReasons(action: () => void): void {
   try {
     action();
@@ -169,7 +169,7 @@ const done: Readonly<Record<Verdict, readonly [done: string, planned: string]>> 
   foreign: ['not ours', 'not ours'],
 };
 
-/** A line for each file; a dry run adds the text of those that it would write. */
+/** Describes each file in one line. A dry run adds the text of the files it would write. */
 function describe(decisions: readonly Decision[], dryRun: true | undefined, root: string): string {
   const lines = decisions.map(({ file, verdict }) => {
     const word = done[verdict][dryRun ? 1 : 0].padEnd(12);

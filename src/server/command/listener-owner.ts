@@ -1,48 +1,48 @@
-/** Which process owns the socket that a client has reached, as /proc tells. proc(5) */
+/** Determines from /proc which process owns the socket that a client has reached. proc(5) */
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { endianness, networkInterfaces } from 'node:os';
 import { basename } from 'node:path';
 import { type IpAddress, isIpv4, isLoopback, isUnspecified, parseIp } from '../../address/ip-address.ts';
 import type { ConnectedTo } from '../admin/client.ts';
 
-/** A row of a table of sockets that listens. */
+/** A listening socket in a socket table. */
 export interface ListeningSocket {
   readonly inode: string;
-  /** Who made it; the table of UNIX sockets does not tell. */
+  /** The user that created it. The table of UNIX sockets does not say. */
   readonly uid: number | undefined;
 }
 
 export interface ProcessStatus {
   readonly parent: number;
-  /** Real, effective, saved and file system. */
+  /** Real, effective, saved and file system user ids. */
   readonly uids: readonly number[];
 }
 
-/** What is asked of the system. Paths are below /proc; undefined: it is not there, or not ours to see. */
+/** Access to the system. Paths are relative to /proc; undefined means missing or not readable by us. */
 export interface ProcFiles {
   read(path: string): string | undefined;
   link(path: string): string | undefined;
   list(path: string): readonly string[] | undefined;
-  /** All names of a file: as it is called, and with its links resolved. */
+  /** All names of a file: as given, and with links resolved. */
   namesOf(file: string): readonly string[];
   ownerOf(file: string): number | undefined;
-  /** The addresses of this machine, loopback or not. */
+  /** The addresses of this machine, including loopback. */
   readonly ownAddresses: readonly string[];
-  /** Who asks. */
+  /** The user id of this process. */
   readonly uid: number;
 }
 
-/** pid_max of 64-bit Linux. */
+/** pid_max on 64-bit Linux. */
 const largestPid = 2 ** 22;
 const listenState = '0A';
 /** __SO_ACCEPTCON, linux/net.h. */
 const acceptsConnections = 0x1_00_00;
 
 /**
- * Why the process is not the smallservd that listens where the client is connected to; undefined: it is. The socket
- * must be held by the process or, as under a root supervisor, by a child of it. Descriptors that are hidden from us
- * (Linux hides those of a process with capabilities from its own user) are not asked for where socket and process are
- * both our own; from root none are hidden.
+ * Returns why the process is not the smallservd listening where the client is connected, or undefined if it is. The
+ * socket must be held by the process or, as under a root supervisor, by a child of it. Descriptors may be hidden from
+ * us (Linux hides those of a process with capabilities from its own user). They are not required if we own both the
+ * socket and the process. None are hidden from root.
  */
 export function whyNotListener(pid: number, at: ConnectedTo, proc: ProcFiles): string | undefined {
   if (!Number.isSafeInteger(pid) || pid < 1 || pid > largestPid) return 'that is not the id of a process';
@@ -63,7 +63,7 @@ export function whyNotListener(pid: number, at: ConnectedTo, proc: ProcFiles): s
   return isOurs(at, sockets, proc) ? undefined : 'its descriptors are hidden, and the socket belongs to another user';
 }
 
-/** Sockets that accept connections to this address; undefined where it is not one of this machine. */
+/** Returns the sockets that accept connections to this address; undefined if the address is not local. */
 function listenersAt(at: ConnectedTo, proc: ProcFiles): readonly ListeningSocket[] | undefined {
   if ('path' in at) return unixListeners(proc.read('self/net/unix') ?? '', proc.namesOf(at.path));
   const address = parseIp(at.address);
@@ -74,9 +74,9 @@ function listenersAt(at: ConnectedTo, proc: ProcFiles): readonly ListeningSocket
 }
 
 /**
- * A path may hold a line end, so that anybody can make the table of UNIX sockets say anything, and a file system of
- * somebody's own may have the same path: where several sockets have the name, the file must belong to root or to who
- * holds the socket.
+ * A path may contain a newline, so anybody can forge entries in the table of UNIX sockets, and the same path may exist
+ * in a file system controlled by somebody else. If several sockets have the name, the file must belong to root or to
+ * the holder of the socket.
  */
 function whyAmbiguous(
   at: ConnectedTo,
@@ -90,7 +90,7 @@ function whyAmbiguous(
   return isTrusted ? undefined : 'several sockets have this name, and the file belongs to another user';
 }
 
-/** Of a UNIX socket the file tells: only its owner and root can have put it there. */
+/** For a UNIX socket the file decides: only its owner and root can have put it there. */
 function isOurs(at: ConnectedTo, sockets: readonly ListeningSocket[], proc: ProcFiles): boolean {
   if (!('path' in at)) return sockets.some(({ uid }) => uid === proc.uid);
   const owner = proc.ownerOf(at.path);
@@ -98,9 +98,9 @@ function isOurs(at: ConnectedTo, sockets: readonly ListeningSocket[], proc: Proc
 }
 
 /**
- * The listening sockets that get connections to an address, from /proc/net/tcp and tcp6: those of the address itself,
- * else those of all addresses. One of `::` gets IPv4 connections unless it was told not to, which the table does not
- * say.
+ * Returns the listening sockets that receive connections to an address, from /proc/net/tcp and tcp6: those bound to the
+ * address itself, else those bound to all addresses. A socket bound to `::` also receives IPv4 connections unless set
+ * to IPv6 only, which the table does not show.
  */
 export function tcpListeners(
   tables: { readonly ipv4: string; readonly ipv6: string },
@@ -135,13 +135,13 @@ function parseTcpTable(table: string, order: 'LE' | 'BE'): readonly TcpListener[
   });
 }
 
-/** The kernel prints the four bytes of the network as one number of its own. */
+/** The kernel prints the four network-order bytes as one number in host byte order. */
 function wordOf(hex: string, order: 'LE' | 'BE'): number {
   const bytes = Buffer.from(hex, 'hex');
   return order === 'LE' ? bytes.readUInt32LE() : bytes.readUInt32BE();
 }
 
-/** The listening sockets that are bound to one of these paths, from /proc/net/unix. */
+/** Returns the listening sockets bound to one of these paths, from /proc/net/unix. */
 export function unixListeners(table: string, paths: readonly string[]): readonly ListeningSocket[] {
   return table.split('\n').flatMap((line) => {
     // Num RefCount Protocol Flags Type St Inode Path
@@ -151,23 +151,23 @@ export function unixListeners(table: string, paths: readonly string[]): readonly
   });
 }
 
-/** Reads /proc/PID/status; undefined where it is not one. */
+/** Parses /proc/PID/status; undefined if the text is not valid. */
 export function parseStatus(text: string): ProcessStatus | undefined {
   const parent = /^PPid:\s+(\d+)$/m.exec(text)?.[1];
   const uids = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$/m.exec(text)?.slice(1).map(Number);
   return parent === undefined || uids === undefined ? undefined : { parent: Number(parent), uids };
 }
 
-/** By /proc/PID/cmdline and the link /proc/PID/exe; where that is hidden, by what the process calls its program. */
+/** Checks /proc/PID/cmdline and the link /proc/PID/exe, or, if that is hidden, the program name in the command line. */
 export function isSmallservd(commandLine: string, executable: string | undefined): boolean {
   const [called = '', ...args] = commandLine.split('\0');
-  // An upgrade removes the file of a program that runs.
+  // An upgrade removes the executable of a running program.
   const program = basename((executable ?? called).replace(/ \(deleted\)$/, ''));
   const isNode = program === 'node' || program === 'nodejs' || program === basename(process.execPath);
   return isNode && args.some((each) => ['smallservd', 'smallservd.js'].includes(basename(each)));
 }
 
-/** The inodes of a process's sockets; undefined: its descriptors are hidden. */
+/** Returns the inodes of a process's sockets, or undefined if its descriptors are hidden. */
 function socketsOf(pid: number, proc: ProcFiles): ReadonlySet<string> | undefined {
   const links = proc.list(`${pid}/fd`)?.map((fd) => proc.link(`${pid}/fd/${fd}`));
   if (links === undefined || (links.length > 0 && links.every((link) => link === undefined))) return undefined;
@@ -186,7 +186,7 @@ function isSame(one: IpAddress | undefined, other: IpAddress): boolean {
   return one !== undefined && one.w0 === other.w0 && one.w1 === other.w1 && one.w2 === other.w2 && one.w3 === other.w3;
 }
 
-/** The system's own. */
+/** The real system. */
 export const systemProcFiles: ProcFiles = {
   read: (path) => orUndefined(() => readFileSync(`/proc/${path}`, 'utf8')),
   link: (path) => orUndefined(() => readlinkSync(`/proc/${path}`)),

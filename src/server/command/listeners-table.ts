@@ -2,7 +2,7 @@ import type { RunningListener } from '../running-daemon.ts';
 import { formatHostPort } from '../../address/host-port.ts';
 import { formatTable } from './table.ts';
 
-/** What listens where: a row for each service, TCP and UDP side by side. */
+/** Formats the listeners: one row for each service, TCP and UDP side by side. */
 export function formatListeners(listeners: readonly RunningListener[]): string {
   const services = [...new Set(listeners.map(({ service }) => service))];
   const rows = services.map((service) => {

@@ -1,4 +1,4 @@
-/** The program smallservd: what the command line says is done. */
+/** The program smallservd: runs what the command line asks for. */
 import { endOf } from '../../command-end.ts';
 import { mustRunApart, runApart } from './apart.ts';
 import { type CheckOptions, check } from './check.ts';
@@ -14,7 +14,7 @@ import { exitCodes } from '../../exit-codes.ts';
 import { exitNow } from '../../kernel/exit.ts';
 import { escapeControls } from '../../terminal-text.ts';
 
-// As every variable of ours that is empty it is not set.
+// An empty variable counts as unset, as all of ours do.
 if (process.env[configVariable] === '') delete process.env[configVariable];
 
 let isPrinting = false;
@@ -23,7 +23,7 @@ const program = daemonProgram({
   print,
   complain,
   run: async (options) => {
-    // Exits even where a log reader that stalls still holds a line, or a thread waits for a dead file server.
+    // Exit even if a stalled log reader still holds a line, or a thread waits for a dead file server.
     exitNow(await run(options).catch((error: unknown) => endOf(error, complain)));
   },
   check: async (options) => {
@@ -54,30 +54,30 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = endOf(error, complain);
-  // What failed may have left a thread behind that waits for a dead file server.
+  // The failure may have left a thread waiting for a dead file server.
   if (error instanceof SmallservdError) exitNow(process.exitCode);
 }
 
-/** All that is printed goes through here: a terminal gets it with controls escaped, after an `order` of ours. */
+/** All standard output goes through here. Control characters are escaped for a terminal, after our own `order`. */
 function print(text: string, order = ''): void {
-  // Who reads standard output may have seen enough, and have gone. The daemon itself prints nothing so, and goes on.
+  // The reader of standard output may have closed it. The daemon does not print this way, and keeps running.
   if (!isPrinting) process.stdout.on('error', () => process.exit());
   isPrinting = true;
   process.stdout.write(process.stdout.isTTY ? order + escapeControls(text) : text);
 }
 
-/** To standard error, with controls escaped. */
+/** Writes to standard error, with control characters escaped. */
 function printError(text: string): void {
   process.stderr.write(escapeControls(text));
 }
 
-/** To standard error, each line with the program's name before it and with its controls escaped. */
+/** Writes to standard error, each line prefixed with the program's name, with control characters escaped. */
 function complain(message: string): void {
   const lines = message.split('\n').map((line) => `smallservd: ${escapeControls(line)}\n`);
   process.stderr.write(lines.join(''));
 }
 
-/** What is wrong in a config, for programs, where they ask for it; throws the error otherwise. */
+/** Returns the problems of a config as JSON if requested; otherwise throws the error. */
 function problemsAsJson(error: unknown, { json }: CheckOptions): string {
   if (!json || !(error instanceof ConfigInvalidError)) throw error;
   process.exitCode = error.exitCode;

@@ -10,39 +10,39 @@ import { endWithParent, forbidNewPrivileges } from '../../kernel/privileges.ts';
 import { accountId, assumeIdentity, findIdentity } from '../supervisor/identity.ts';
 import { isApart } from './apart.ts';
 
-/** What the command line says about the config. */
+/** Command-line options about the config. */
 export interface ConfigOptions {
   readonly config?: string;
   readonly set: readonly string[];
-  /** Where relative paths of a config from standard input start; the current folder unless given. */
+  /** Where relative paths of a config from standard input start; defaults to the current folder. */
   readonly folder?: string;
 }
 
 /**
- * Leaves the folder that this program was started from, for good, and has the config read by a path that still leads to
- * it. That folder may be somebody's who moves it, and Node makes and removes UNIX sockets by a path from there.
+ * Leaves the start folder for good, and rewrites the config path so that it still resolves. Another user may own and
+ * move that folder, and Node creates and removes UNIX sockets by relative path.
  */
 export function leaveFolder<Options extends ConfigOptions>(options: Options): Options {
   const { config } = options;
-  // Not by resolve, which takes `link/..` for the folder of the link.
+  // Not by resolve, which treats `link/..` as the folder of the link.
   const folder = process.cwd();
   const isPlaced = config === undefined || config === standardInput || /^(?:\/|$)/.test(config);
   process.chdir('/');
   return { ...options, folder, ...(!isPlaced && { config: `${folder}/${config}` }) };
 }
 
-/** A config that is right: as it was read, and as it was understood. */
+/** A valid config, as read and as resolved. */
 export interface PreparedConfig {
   readonly source: ConfigSource;
   readonly loaded: LoadedConfig;
-  /** Of what it says in full, short enough to compare by eye. */
+  /** Hash of the resolved config, short enough to compare by eye. */
   readonly hash: string;
 }
 
 /**
- * Reads and checks a config: what `run` and a reload do first. Third-party modules are left to the workers, as a
- * process that has imported one once would never see another version of it. So are, under root, the files that services
- * name: workers open them with the rights of their user.
+ * Reads and checks a config, the first step of `run` and of a reload. Third-party modules are left to the workers,
+ * because a process that has imported a module never sees another version of it. Under root, so are the files that
+ * services name: workers open them as their user.
  */
 export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
   const source = await readSource(options);
@@ -55,12 +55,12 @@ export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
 }
 
 /**
- * Reads a config and checks all of it, with modules and files, as `check` does. A process that is root becomes the user
- * of the config for good before it opens what the config names.
+ * Reads a config and checks all of it, including modules and files, as `check` does. A root process becomes the user of
+ * the config for good before it opens what the config names.
  */
 export async function prepareAsUser(options: ConfigOptions): Promise<PreparedConfig> {
   const source = await readSource(options);
-  // Modules are imported where the daemon imports them.
+  // Import modules from the daemon's working directory.
   process.chdir('/');
   const loaded = await loadConfig(source, {
     importModules: true,
@@ -79,7 +79,7 @@ async function becomeUser({ user, group }: Pick<Config, 'user' | 'group'>): Prom
   if (!isRoot()) return;
   const identity = await findIdentity(user, group);
   if (identity !== null) assumeIdentity(identity);
-  // This process is root's no more, and what it imports gains nothing.
+  // This process is no longer root, and code it imports cannot gain privileges.
   forbidNewPrivileges();
   if (isApart) endWithParent();
 }

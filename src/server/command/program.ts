@@ -7,11 +7,11 @@ import type { InstallOptions } from './install-service.ts';
 import type { ConfigOptions } from './prepare.ts';
 import type { StatusOptions } from './status.ts';
 
-/** What the subcommands of smallservd do. */
+/** Implementations of the subcommands of smallservd. */
 export interface DaemonActions {
-  /** Text to standard output. */
+  /** Writes text to standard output. */
   print(text: string): void;
-  /** Lines to standard error, each with the program's name before it. */
+  /** Writes lines to standard error, each prefixed with the program's name. */
   complain(message: string): void;
   run(options: ConfigOptions): Promise<void>;
   check(options: CheckOptions): Promise<void>;
@@ -42,7 +42,7 @@ Signals: TERM and INT stop gracefully, a second one at once; QUIT stops at once;
 file; USR2 logs the state.
 Exit codes: 0 stopped or ready, 1 failed or not ready, 2 not running, 64 usage, 70 workers keep dying, 77 not permitted, 78 bad config.`;
 
-/** The command line of smallservd. The manual and the completion of shells are made of it, too. */
+/** The command line of smallservd. The manual and shell completion are also generated from it. */
 export function daemonProgram(actions: DaemonActions): Command {
   const program = new Command('smallservd')
     .description(
@@ -59,7 +59,7 @@ export function daemonProgram(actions: DaemonActions): Command {
     .showHelpAfterError('Try: smallservd --help');
 
   withConfig(program.command('run', { isDefault: true }).description('run the daemon (the default)'))
-    // A command that is none of ours ends up here, too.
+    // An unknown command ends up here, too.
     .allowExcessArguments()
     .action(async (options: ConfigOptions, { args }: Command) => {
       if (args.length > 0)

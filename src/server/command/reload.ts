@@ -6,13 +6,13 @@ import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
 import { systemProcFiles, whyNotListener } from './listener-owner.ts';
 
-/** How often the daemon is asked, and how long a reload may take. */
+/** How often the daemon is polled, and how long a reload may take. */
 const pollMs = 50;
 const patienceMs = 120_000;
 
 /**
- * `smallservd reload`: has the running daemon read its config anew, and waits for the result. Resolves with the exit
- * code and what to say.
+ * `smallservd reload`: makes the running daemon reload its config and waits. Resolves with the exit code and the text
+ * to print.
  */
 export async function reload(options: AdminOptions): Promise<{ readonly code: ExitCode; readonly text: string }> {
   const client = await adminClient(options);
@@ -28,18 +28,17 @@ export async function reload(options: AdminOptions): Promise<{ readonly code: Ex
   };
 }
 
-/** Whoever answers names a process, and HUP ends most programs: it must be the smallservd that listens there. */
+/** The endpoint reports a pid, and HUP ends most programs: verify that it is the smallservd listening there. */
 function signal(pid: number, { name, connectedTo }: AdminClient): void {
   const why = connectedTo === undefined ? 'nobody answered' : whyNotListener(pid, connectedTo, systemProcFiles);
-  // Of ExecReload= the service manager says which process it means; a sandbox may hide all others from us.
-  // systemd.exec(5)
+  // For ExecReload= the service manager names the process; a sandbox may hide all others from us. systemd.exec(5)
   if (why !== undefined && process.env['MAINPID'] !== String(pid))
     throw new SmallservdError(
       'RELOAD_NOT_ASKED',
       `${name} says that it is process ${pid}, which is not told to reload: ${why}. Expected the smallservd that listens there; a daemon on another machine, or in a container, is told to reload there`,
     );
   try {
-    // At once: the number may be that of another process a moment later.
+    // At once, because the pid may be reused a moment later.
     process.kill(pid, 'SIGHUP');
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code === 'EPERM' ? 'not permitted' : 'it has gone';

@@ -16,17 +16,17 @@ import { logListeners, warnOf } from './announcements.ts';
 
 export interface ReloaderOptions {
   readonly command: ConfigOptions;
-  /** Descriptors that the service manager passed at the start. */
+  /** Descriptors that the service manager passed at startup. */
   readonly passed: ReadonlyMap<string, readonly number[]>;
   readonly clock: Clock;
   readonly log: Logger;
   onStart(): void;
-  /** The workers are those of another config, and run as `identity`. */
+  /** The workers now serve another config, and run as `identity`. */
   onReplaced(identity: Identity | null): void;
   onEnd(): void;
 }
 
-/** Reads the config anew and has the supervisor serve by it, one reload at a time. */
+/** Reloads the config and makes the supervisor serve it, one reload at a time. */
 export class Reloader {
   attempts = 0;
   failures = 0;
@@ -39,14 +39,14 @@ export class Reloader {
   #running: Promise<void> | undefined;
   #isAskedAgain = false;
 
-  /** Without a supervisor every reload fails, and says so. */
+  /** Without a supervisor every reload fails with an error. */
   constructor(supervisor: Supervisor | undefined, prepared: PreparedConfig, options: ReloaderOptions) {
     this.#supervisor = supervisor;
     this.#current = prepared;
     this.#options = options;
   }
 
-  /** The config that is served by. */
+  /** The config being served. */
   get current(): PreparedConfig {
     return this.#current;
   }
@@ -55,7 +55,7 @@ export class Reloader {
     return this.#running !== undefined;
   }
 
-  /** Asked while one is under way, another follows it: what was written meanwhile is read, too. */
+  /** A reload requested while another is in progress runs after it, so that later changes are read, too. */
   reload(): void {
     this.#isAskedAgain = true;
     this.#running ??= this.#work().finally(() => {
@@ -132,7 +132,7 @@ export class Reloader {
     warnOf(config, log);
   }
 
-  /** Throws `RELOAD_NEEDS_RESTART` for what stays as it was for as long as the process lives. */
+  /** Throws `RELOAD_NEEDS_RESTART` for changes to keys that are fixed for the lifetime of the process. */
   #refuseRestarts({ loaded: { config } }: PreparedConfig): void {
     const old = this.#current.loaded.config;
     const fixed: readonly (readonly [key: string, before: string | null, after: string | null])[] = [

@@ -25,7 +25,7 @@ import { type ConfigOptions, leaveFolder, type PreparedConfig, prepare } from '.
 import { Reloader } from './reloader.ts';
 import { DaemonSnapshots } from './snapshot.ts';
 
-/** What systemd tells the supervisor alone: workers and what services start must not think it is meant for them. */
+/** Variables that systemd sets for the supervisor only. Workers and what services start must not act on them. */
 const serviceManagerVariables = [
   'NOTIFY_SOCKET',
   'WATCHDOG_PID',
@@ -42,13 +42,12 @@ interface OpenLog {
 }
 
 /**
- * `smallservd run`: serves until told to stop. Resolves with the exit code, at once where it is told so before there is
- * a daemon: then what the start waits for is not waited for, and the process is to end. Rejects where the daemon cannot
- * start.
+ * `smallservd run`: serves until stopped. Resolves with the exit code. A stop during startup resolves at once: pending
+ * startup work is abandoned, and the process must exit. Rejects if the daemon cannot start.
  */
 export async function run(options: ConfigOptions): Promise<ExitCode> {
-  // For good, children included: a UNIX socket is its owner's alone until it is given away, and so are the log file and
-  // what modules write.
+  // Permanent, including children: a UNIX socket belongs to its owner alone until it is given away, and so do the log
+  // file and files written by modules.
   process.umask(0o077);
   keepDescriptors();
   leaveKeyring();
@@ -66,13 +65,13 @@ async function stopEarly({ sink, log }: OpenLog): Promise<ExitCode> {
 
 async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog): Promise<ExitCode> {
   const startedMs = systemClock.monotonicMs();
-  // Workers and whatever they start inherit it.
+  // Inherited by workers and everything they start.
   const canGainPrivileges = !forbidNewPrivileges();
   const prepared = await prepare(options);
   const { config } = prepared.loaded;
   const passed = passedDescriptors(process.env, process.pid);
   const environment = { ...process.env };
-  // What Node reads from them could open a debugger in workers, or run code there.
+  // Node reads these variables, which could open a debugger or run code in workers.
   const ofNode = Object.keys(environment).filter((variable) => variable.startsWith('NODE_'));
   for (const variable of [...serviceManagerVariables, ...ofNode]) delete process.env[variable];
   const identity = await findIdentity(config.user, config.group);
@@ -91,8 +90,7 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
   if (canGainPrivileges) log.warn({}, 'no_new_privs not set, workers can run set-uid programs');
   warnOf(config, log);
 
-  // The clock's timers keep no process alive, and while the workers are dead and wait for their next start nothing else
-  // does.
+  // The clock's timers do not keep the process alive, and nothing else does while all workers wait to be restarted.
   const alive = setInterval(() => {}, 1 << 30);
   const manager = new ServiceManager({ environment, pid: process.pid, clock: systemClock, log });
   const snapshots = new DaemonSnapshots(prepared, sink, systemClock.now());
@@ -116,14 +114,14 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
       reopenLog: () => void reopen(sink, log),
       hangUp() {
         const reopened = reopen(sink, log);
-        // Not before all has been said that is said of the start. What is said of the reload goes into the new file.
+        // Wait until startup is fully logged. Lines about the reload go into the new file.
         Promise.all([daemon.ready, reopened])
           .then(() => setImmediate(() => reloader.reload()))
           .catch(() => {});
       },
       stopping: () => manager.stopping(),
     });
-    // A stop that comes first ends the daemon before it is ready.
+    // An earlier stop ends the daemon before it is ready.
     const isReady = await Promise.race([daemon.ready.then(() => true), daemon.ended.then(() => false)]);
     if (isReady) {
       announce(daemon, config, sink, log, systemClock.monotonicMs() - startedMs);
@@ -139,7 +137,7 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
   }
 }
 
-/** Loads what must be loaded first; the function that it resolves with forks the workers, or serves in this process. */
+/** Loads what must come first. Resolves with a function that forks the workers, or serves in this process. */
 async function readyToLaunch(
   { source, loaded: { config } }: PreparedConfig,
   plan: readonly PlannedListener[],
@@ -149,8 +147,8 @@ async function readyToLaunch(
 ): Promise<() => Promise<RunningDaemon>> {
   const clock = systemClock;
   if (config.workers > 0) return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
-  // As a worker does: become the user, then load the config, and open. Nobody is ever served as root, so low ports need
-  // a supervisor. Standard output is the log's own; what a module prints goes elsewhere.
+  // As in a worker: become the user, load the config, then open listeners. Nobody is ever served as root, so low ports
+  // need a supervisor. Standard output is reserved for the log, so what a module prints goes elsewhere.
   process.stdout.write = process.stderr.write.bind(process.stderr);
   if (identity !== null) assumeIdentity(identity);
   const whole = await loadConfig(source, { importModules: true });
@@ -174,7 +172,7 @@ async function openAdmin(
   return endpoint;
 }
 
-/** What the service manager is told of the daemon. */
+/** The daemon's condition as reported to the service manager. */
 function conditionOf({ report: { state, workers, services, listeners } }: RunningDaemon): Condition {
   const clients = [...services.values()].reduce((sum, { stream }) => sum + stream.active, 0);
   const open = listeners.filter(({ isOpen }) => isOpen).length;
@@ -185,7 +183,7 @@ function conditionOf({ report: { state, workers, services, listeners } }: Runnin
   };
 }
 
-/** The log file may have been moved away. */
+/** Reopens the log file, which may have been moved away. */
 async function reopen(sink: LogSink, log: Logger): Promise<void> {
   if (sink.isStandardOutput) return;
   try {
@@ -211,7 +209,7 @@ ${formatExposure(listeners, notes)}
 `);
 }
 
-/** What makes a service's reach narrower than its addresses do. */
+/** Settings that narrow a service's reach beyond its addresses. */
 function narrowing({ access, proxy }: ServiceConfig): readonly string[] {
   return [
     ...(access.allow.length > 0 ? ['as allow says'] : []),

@@ -1,40 +1,40 @@
-/** What `install-service` writes: the shipped units and config, with the paths of this machine. */
+/** The files that `install-service` writes: the shipped units and config, with the paths of this machine. */
 
-/** A file of an installed service: where it belongs, and what stands in it. */
+/** A file of an installed service: its path and its text. */
 export interface ServiceFile {
   /** Absolute. */
   readonly path: string;
   readonly text: string;
-  /** A config belongs to the administrator once it is written; a unit stays ours. */
+  /** Once written, a config belongs to the administrator; a unit stays ours. */
   readonly kind: 'unit' | 'config';
 }
 
-/** Where the program lies; absolute paths. */
+/** Where the program is installed; absolute paths. */
 export interface ProgramPlaces {
   readonly node: string;
   readonly package: string;
 }
 
-/** A kind of installation: its shipped files, and the unit that is started. */
+/** A type of installation: its shipped files, and the unit to start. */
 export interface Installation {
   readonly service: string;
-  /** Below `systemd` in the package. */
+  /** Under `systemd` in the package. */
   readonly units: readonly string[];
-  /** In `config` of the package. */
+  /** Under `config` in the package. */
   readonly shippedConfig: string;
   readonly config: string;
 }
 
-/** What the shipped units say, for a machine where a package manager put them there. */
+/** The paths in the shipped units, as installed by a package manager. */
 export const shippedPlaces: ProgramPlaces = { node: '/usr/bin/node', package: '/usr/lib/smallservd' };
 
-/** systemd.unit(5): for units of the administrator, who installs by hand. */
+/** systemd.unit(5): the folder for units that the administrator installs. */
 const unitFolder = '/etc/systemd/system';
 
 const streams = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'];
 const datagrams = ['echo', 'discard', 'daytime', 'time'];
 
-/** The service with the right to bind low ports; sandboxed: the one that systemd passes sockets to. */
+/** Plain: has CAP_NET_BIND_SERVICE, for low ports. Sandboxed: receives its sockets from systemd. */
 export const installations: Readonly<Record<'plain' | 'sandboxed', Installation>> = {
   plain: {
     service: 'smallservd.service',
@@ -55,15 +55,15 @@ export const installations: Readonly<Record<'plain' | 'sandboxed', Installation>
   },
 };
 
-/** How every unit of ours begins. */
+/** The first words of all our units. */
 const mark = '# Of smallservd.';
 
-/** Whether a unit file is one of ours, and not the administrator's. */
+/** Whether a unit file is ours, not the administrator's. */
 export function isOurs(unit: string): boolean {
   return unit.startsWith(mark);
 }
 
-/** The files of an installation. `read` gives the text of a shipped file, by its path in the package. */
+/** Returns the files of an installation. `read` returns the text of a shipped file, by its path in the package. */
 export function serviceFiles(
   { units, shippedConfig, config }: Installation,
   places: ProgramPlaces,
@@ -77,7 +77,7 @@ export function serviceFiles(
   ];
 }
 
-/** systemd.unit(5): a path with other characters would have to be quoted, and `%` is a specifier. */
+/** systemd.unit(5): a path with other characters would need quoting, and `%` is a specifier. */
 export function isPlainPath(path: string): boolean {
   return /^\/[\w./@+~-]*$/.test(path);
 }
@@ -86,10 +86,10 @@ function withPlaces(unit: string, places: ProgramPlaces): string {
   return unit.replaceAll(shippedPlaces.node, places.node).replaceAll(shippedPlaces.package, places.package);
 }
 
-/** What happens to a file. `existing` is the text that stands there; undefined: there is none. */
+/** What happens to a file. `existing` is the text already there; undefined: there is none. */
 export type Verdict = 'write' | 'remove' | 'unchanged' | 'missing' | 'keep' | 'foreign';
 
-/** A config that was changed is kept, a unit that is not ours is `foreign`. */
+/** A modified config is kept. A unit that is not ours is `foreign`. */
 export function verdictOnInstall({ text, kind }: ServiceFile, existing: string | undefined): Verdict {
   if (existing === undefined) return 'write';
   if (existing === text) return 'unchanged';
@@ -103,7 +103,7 @@ export function verdictOnRemoval({ text, kind }: ServiceFile, existing: string |
   return isOurs(existing) ? 'remove' : 'foreign';
 }
 
-/** The links that `systemctl enable` makes, as unit files name them. */
+/** Returns the links that `systemctl enable` creates, as named in unit files. */
 export function enablingLinks(units: readonly ServiceFile[]): readonly string[] {
   return units.flatMap(({ path, text }) => {
     const name = path.slice(path.lastIndexOf('/') + 1);

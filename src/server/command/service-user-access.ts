@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 
-/** ProtectHome and PrivateTmp of the units (systemd.exec(5)) put empty folders in their place. */
+/** Folders hidden from the service by ProtectHome and PrivateTmp in the units (systemd.exec(5)). */
 const hidden: readonly (readonly [folder: string, setting: string])[] = [
   ['/home', 'ProtectHome'],
   ['/root', 'ProtectHome'],
@@ -13,8 +13,8 @@ const readable = 0o004;
 const executable = 0o001;
 
 /**
- * Why the user of the service, a DynamicUser that owns nothing and is in no group, cannot read a path, for a message
- * that begins with the path; undefined: it can. `modeOf` gives the permission bits of a file or folder.
+ * Returns why the service user, a DynamicUser that owns nothing and is in no group, cannot read a path, worded to
+ * follow the path, or undefined if it can. `modeOf` returns the permission bits of a file or folder.
  */
 export function whyOutOfReach(path: string, modeOf: (path: string) => number): string | undefined {
   const tree = hidden.find(([folder]) => path === folder || path.startsWith(`${folder}/`));
@@ -25,7 +25,7 @@ export function whyOutOfReach(path: string, modeOf: (path: string) => number): s
   return (mode & readable) === 0 ? `cannot be read by other users (mode ${octal(mode)})` : undefined;
 }
 
-/** From the root on. */
+/** From the root down. */
 function foldersAbove(path: string): readonly string[] {
   const parent = posix.dirname(path);
   return parent === path ? [] : [...foldersAbove(parent), parent];

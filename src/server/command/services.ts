@@ -1,7 +1,7 @@
 import { formatTable } from './table.ts';
 import { services } from '../../services/index.ts';
 
-/** `smallservd services`: what is built in. */
+/** `smallservd services`: lists the built-in services. */
 export function describeServices(): string {
   const rows = services.map(({ name, rfc, port, summary, options }) => [
     name,

@@ -8,7 +8,7 @@ import { version } from '../../version.ts';
 import type { PreparedConfig } from './prepare.ts';
 import type { Reloader } from './reloader.ts';
 
-/** What the daemon tells of itself, put together of its parts. */
+/** Assembles the daemon's report about itself from its parts. */
 export class DaemonSnapshots implements SnapshotSource {
   /** Undefined until it is launched. */
   daemon: RunningDaemon | undefined;

@@ -1,7 +1,7 @@
 import type { ServiceStatus, Snapshot } from '../admin/snapshot.ts';
 import { formatTable } from './table.ts';
 
-/** The daemon's status for a person at a terminal. `nowMs`: milliseconds since 1970. */
+/** Formats the daemon's status for a terminal. `nowMs` is in milliseconds since 1970. */
 export function formatStatus(snapshot: Snapshot, nowMs: number): string {
   const { version, node, pid, startedAt, notReady, config, workers, listeners, services } = snapshot;
   const health = notReady.length === 0 ? 'ready' : `NOT READY: ${notReady.join('; ')}`;
@@ -52,7 +52,7 @@ function describeReloads({ reload: { attempts, failures, isRunning, last } }: Sn
   return `${attempts} ${attempts === 1 ? 'reload' : 'reloads'}, ${failures} failed; the last one, ${ago} ago, ${result}`;
 }
 
-/** `3d 4h`, `4h 5m`, `5m 6s` or `6s`: the two largest units. */
+/** Formats a duration in its two largest units: `3d 4h`, `4h 5m`, `5m 6s` or `6s`. */
 export function formatSpan(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const parts = [

@@ -8,14 +8,14 @@ export interface StatusOptions extends AdminOptions {
   readonly watch?: true;
 }
 
-/** How often `--watch` asks. */
+/** How often `--watch` polls. */
 const watchPeriodMs = 1000;
-/** To a terminal: begin a new screen. */
+/** Terminal sequence to start a new screen. */
 const home = '\u001b[H\u001b[2J';
 
 /**
- * `smallservd status`: resolves with 0 where the daemon is ready, else with 1. `order` is for a terminal alone. Rejects
- * with `ADMIN_UNREACHABLE`.
+ * `smallservd status`: resolves with 0 if the daemon is ready, else with 1. `order` is written to a terminal only.
+ * Rejects with `ADMIN_UNREACHABLE`.
  */
 export async function status(options: StatusOptions, print: (text: string, order: string) => void): Promise<ExitCode> {
   const client = await adminClient(options);

@@ -1,11 +1,11 @@
-/** Lays rows out in columns, two spaces between; the first row is the head, underlined. */
+/** Formats rows in columns separated by two spaces. The first row is the head, underlined. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) =>
     rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), title.length),
   );
   const line = (cells: readonly string[]): string =>
     cells
-      // The last needs no padding, which a single long cell would multiply by the number of rows.
+      // The last column is not padded: a single long cell would multiply by the number of rows.
       .map((cell, column) => (column < head.length - 1 ? cell.padEnd(widths[column] ?? 0) : cell))
       .join('  ')
       .trimEnd();

@@ -33,10 +33,7 @@ export async function createServices(
   return created;
 }
 
-/**
- * Creates services and closes them again. Whatever they reject goes to `problems`. Throws `SERVICE_NOT_CREATED` for any
- * other failure.
- */
+/** Creates and closes services. What they reject goes to `problems`. Throws `SERVICE_NOT_CREATED` otherwise. */
 export async function tryServices(
   services: readonly ServiceConfig[],
   modules: LoadedConfig['modules'],

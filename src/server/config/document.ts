@@ -171,8 +171,7 @@ class DocumentReader {
 }
 
 /**
- * Maps each alias to its target, the last node before it with that anchor. One pass, because the library searches from
- * the start for each alias.
+ * Maps each alias to the last node before it with that anchor. One pass: the library searches from the start for each.
  */
 function targetsOf(document: Document): ReadonlyMap<unknown, Node> {
   const anchored = new Map<string, Node>();

@@ -20,8 +20,8 @@ interface UnknownVariable {
 
 /**
  * Reads the variables that set keys. An empty variable sets nothing. `services` lists the known services, whose names
- * cannot be derived from the variable alone (`ECHO_LAN`). Variables that Kubernetes sets for a Service with our name
- * are skipped.
+ * cannot be derived from the variable alone (`ECHO_LAN`). Skips variables that Kubernetes sets for a Service with our
+ * name.
  */
 export function readEnvironment(
   env: Readonly<Record<string, string | undefined>>,

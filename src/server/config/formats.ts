@@ -244,10 +244,7 @@ export const optionFormats: { readonly [Name in OptionFormatName]: Format<unknow
   strings,
 };
 
-/**
- * A list. As text, from the environment or the command line, items are separated by commas or spaces, or written as
- * `[a, b]`.
- */
+/** A list. As text, from the environment or the command line: items separated by commas or spaces, or `[a, b]`. */
 function list<Item>(
   name: string,
   expected: string,

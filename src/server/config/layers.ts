@@ -10,9 +10,7 @@ import { type ConfigMap, type ConfigNode, isMapNode, type Origin, type Place, se
 const environmentRank = 2 ** 32;
 const commandLineRank = 2 ** 33;
 
-/**
- * Reads the file, then applies the environment and then `--set`. Returns undefined if the file does not yield a config.
- */
+/** Reads the file and applies the environment, then `--set`. Returns undefined if the file yields no config. */
 export function readLayers(source: ConfigSource, problems: Problems): ConfigNode | undefined {
   const root =
     source.text === undefined ? rootOfObject(source, problems) : readDocument(source.name, source.text, problems);

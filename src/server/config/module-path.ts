@@ -6,12 +6,12 @@ import { systemClock } from '../../clock/clock.ts';
 import { answerInTime, assertRegularFile, FileError, maxFileBytes, readRegularFile } from '../../regular-file.ts';
 
 /**
- * The `file:` URL that a `module` key means: a path (absolute, or relative to `directory`), a `file:` URL, or a
- * package that is installed for `directory`, whose `exports` are read as `import` does. Throws an Error with a plain
- * message where there is none.
+ * Returns the `file:` URL for a `module` key: a path (absolute, or relative to `directory`), a `file:` URL, or a
+ * package installed for `directory`, whose `exports` are read as `import` does. Throws an Error with a plain message
+ * if there is none.
  *
- * Node can do this by itself only for the importing file: `import.meta.resolve` with a parent is behind a flag, and
- * `require.resolve` does not see packages that export for `import` alone.
+ * Node itself resolves only for the importing file: `import.meta.resolve` with a parent is behind a flag, and
+ * `require.resolve` does not find packages that export only for `import`.
  */
 export async function resolveModule(specifier: string, directory: string): Promise<string> {
   const file = pathOf(specifier, directory) ?? (await resolvePackage(specifier, directory));
@@ -26,7 +26,7 @@ export async function resolveModule(specifier: string, directory: string): Promi
 }
 
 /**
- * Node asks the nearest package.json above a module what kind of module it is, and waits for one that is a FIFO.
+ * Node reads the nearest package.json above a module to determine the module system, and blocks if that is a FIFO.
  * https://nodejs.org/api/packages.html#determining-module-system
  */
 async function assertManifest(folder: string): Promise<void> {
@@ -48,14 +48,14 @@ async function resolvePackage(specifier: string, directory: string): Promise<str
   const match = /^((?:@[\w.-]+\/)?[\w-][\w.-]*)(\/.*)?$/.exec(specifier);
   if (match?.[1] === undefined) throw new Error('expected a path such as ./mine.js, or the name of a package');
   const name = match[1];
-  // That of the package which the config is part of, if any.
+  // The manifest of the package that contains the config, if any.
   await assertManifest(directory);
   const require = createRequire(join(directory, 'config'));
   for (const folder of require.resolve.paths(name) ?? []) {
     const root = join(folder, name);
     const exported = await readExports(join(root, 'package.json'));
     if (exported === undefined) continue;
-    // Without `exports` a package has a main file, or files, and require finds them.
+    // A package without `exports` has a main file or plain files, which require resolves.
     if (exported === null) {
       await assertManifest(join(folder, specifier));
       return require.resolve(specifier);
@@ -67,7 +67,7 @@ async function resolvePackage(specifier: string, directory: string): Promise<str
   throw new Error(`there is no package ${name} for ${directory}`);
 }
 
-/** Undefined: no such package. Null: it has no `exports`. */
+/** Undefined: the package does not exist. Null: it has no `exports`. */
 async function readExports(file: string): Promise<unknown> {
   let text: string;
   try {

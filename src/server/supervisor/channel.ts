@@ -2,34 +2,34 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { MessageRate } from './message-rate.ts';
 
-/** In a child: standard input, output and error come first, then Node's own channel. */
+/** In a child: after standard input, output and error, and Node's own channel. */
 export const channelDescriptor = 4;
 
-/** Bounds on what the other end may send. */
+/** Limits on what the other end may send. */
 export interface ChannelLimits {
   readonly maxMessageBytes: number;
   readonly maxMessagesPerSecond: number;
-  /** White space counts, too. */
+  /** Includes white space. */
   readonly maxBytesPerSecond: number;
 }
 
 export interface ChannelHandlers {
-  /** What is wrong with the message, if anything: nothing is read after it. */
+  /** Returns what is wrong with the message, if anything. Nothing is read after a fault. */
   heard(message: unknown): string | undefined;
-  /** What came is not a message, or too large, or too much, or `heard` found it wrong. Nothing is read from then on. */
+  /** Input was not a message, too large or too much, or `heard` rejected it. Nothing more is read. */
   failed(fault: string): void;
   /** The other end is gone. */
   closed(): void;
 }
 
-/** Messages between the supervisor and a process that it has started: a JSON document a line, over a socket pair. */
+/** Messages between the supervisor and a process it started: one JSON document per line, over a socket pair. */
 export class Channel {
   readonly #socket: Duplex;
   readonly #maxMessageBytes: number;
   readonly #rate: MessageRate;
   readonly #byteRate: MessageRate;
   readonly #handlers: ChannelHandlers;
-  /** The start of a line whose end has not come. */
+  /** An incomplete line. */
   #parts: Buffer[] = [];
   #waiting = 0;
   #hasFailed = false;
@@ -46,7 +46,7 @@ export class Channel {
     socket.on('close', () => handlers.closed());
   }
 
-  /** The child's end. What its supervisor says is believed. */
+  /** Returns the child's end. The supervisor is trusted. */
   static toSupervisor(heard: (message: unknown) => void, closed: () => void): Channel {
     const limits = { maxMessageBytes: Infinity, maxMessagesPerSecond: Infinity, maxBytesPerSecond: Infinity };
     return new Channel(new Socket({ fd: channelDescriptor }), limits, () => 0, {
@@ -59,12 +59,12 @@ export class Channel {
     });
   }
 
-  /** Bytes that the other end has not taken yet. */
+  /** Bytes that the other end has not read yet. */
   get unsentBytes(): number {
     return this.#socket.writableLength;
   }
 
-  /** `sent` is called when the message is on its way, or cannot be. */
+  /** Sends a message. `sent` is called when it is on its way, or cannot be sent. */
   send(message: object, sent: () => void = () => {}): void {
     if (this.#socket.writable) this.#socket.write(`${JSON.stringify(message)}\n`, () => sent());
     else sent();
@@ -90,7 +90,7 @@ export class Channel {
     this.#take(chunk.subarray(start));
   }
 
-  /** False where the line has become too long. */
+  /** Returns false if the line has become too long. */
   #take(part: Buffer): boolean {
     this.#waiting += part.length;
     if (this.#waiting > this.#maxMessageBytes)
@@ -122,8 +122,8 @@ export class Channel {
 }
 
 /**
- * Reads what comes on a descriptor, owns it from then on, and returns what closes it. Descriptors that come with the
- * bytes are closed by the kernel, as nobody takes them: unix(7), SCM_RIGHTS.
+ * Reads from a descriptor, which it then owns, and returns a function that closes it. The kernel closes descriptors
+ * sent along with the bytes, because nobody receives them: unix(7), SCM_RIGHTS.
  */
 export function readDescriptor(descriptor: number, heard: (bytes: Uint8Array) => void, closed: () => void): () => void {
   const socket = new Socket({ fd: descriptor, readable: true, writable: false });

@@ -7,10 +7,10 @@ import { readDescriptor } from './channel.ts';
 import { MessageRate } from './message-rate.ts';
 import { readReport } from './reports.ts';
 
-/** What node:cluster in a worker says to the primary; all of it is shorter. */
+/** Maximum length of a message from node:cluster in a worker to the primary. All real ones are shorter. */
 const maxMessageBytes = 4096;
 
-/** Of the answers to a worker, beyond what the kernel holds for it. */
+/** Limit on unread answers to a worker, beyond what the kernel buffers. */
 const maxUnreadBytes = 64 * 1024;
 
 const sequence = v.pipe(v.number(), v.integer());
@@ -29,7 +29,7 @@ const listening = {
   seq: sequence,
 };
 
-/** The messages of a worker's node:cluster that we have a use for; of others the primary might die. */
+/** The messages of a worker's node:cluster that we use. Others could crash the primary. */
 const clusterMessage = v.union([
   v.strictObject({ cmd: v.literal('NODE_HANDLE_ACK') }),
   v.variant('act', [
@@ -42,7 +42,7 @@ const clusterMessage = v.union([
 
 type ClusterMessage = v.InferOutput<typeof clusterMessage>;
 
-/** A listener that a worker's node:cluster asks the primary for. */
+/** A listener that a worker's node:cluster requests from the primary. */
 export type ListenerRequest = Pick<
   v.InferOutput<typeof request>,
   'address' | 'port' | 'addressType' | 'fd' | 'flags' | 'index'
@@ -50,41 +50,41 @@ export type ListenerRequest = Pick<
 
 const request = v.strictObject({ ...listening, act: v.literal('queryServer') });
 
-/** What a worker may ask the primary for. */
+/** What a worker may request from the primary. */
 export interface ClusterRules {
   readonly isPlanned: (request: ListenerRequest) => boolean;
-  /** How many listeners it can have at once. */
+  /** Maximum number of listeners it can have at once. */
   readonly maxListeners: number;
   readonly monotonicMs: () => number;
 }
 
-/** What the handle of Node's own channel has, which its documentation does not mention. */
+/** Undocumented members of the handle of Node's own channel. */
 interface ChannelHandle {
   readonly fd: number;
   onread: (bytes: ArrayBuffer | undefined) => void;
   readStop(): void;
   /** Bytes that the kernel has not taken yet. */
   readonly writeQueueSize: number;
-  /** A descriptor that came with the bytes. */
+  /** A descriptor received with the bytes. */
   pendingHandle: { close(): void } | null | undefined;
 }
 
-/** What node:cluster in the primary calls, with a message of its own, and what it listens to. */
+/** What node:cluster in the primary calls, with its own message, and listens to. */
 interface ClusterChild {
   readonly connected: boolean;
   send(message: object, ...more: unknown[]): boolean;
   emit(event: 'internalMessage', message: object): boolean;
   disconnect(): void;
   once(event: 'disconnect', listener: () => void): unknown;
-  /** Where a descriptor was sent and is not acknowledged: what is to be sent after it. */
+  /** Messages to send after a descriptor that has not been acknowledged. */
   readonly _handleQueue?: readonly unknown[] | null;
 }
 
 /**
- * Forks a worker of node:cluster and stands between its channel and Node, which believes all that comes, holds a
- * message of any size in memory, throws at some where nobody can catch it, and aborts at descriptors of files. What is
- * not a message of node:cluster, or asks for what `rules` do not allow, is not passed on, nor is anything after it;
- * `failed` is told.
+ * Forks a worker of node:cluster and guards its channel, because Node trusts all input, holds messages of any size in
+ * memory, throws where nobody can catch it, and aborts on file descriptors of files. Input that is not a message of
+ * node:cluster, or asks for something `rules` do not allow, is not passed on, nor is anything after it, and `failed` is
+ * called.
  */
 export function forkGuarded(fork: () => Worker, rules: ClusterRules, failed: (fault: string) => void): Worker {
   const handles: object[] = [];
@@ -98,15 +98,15 @@ export function forkGuarded(fork: () => Worker, rules: ClusterRules, failed: (fa
   } finally {
     hook.disable();
   }
-  const handle = handles.find((each): each is ChannelHandle => 'pendingHandle' in each);
-  // Where there is no process there is no channel.
+  const handle = handles.find((each): each is ChannelHandle => 'pendingHandle' in each && 'writeQueueSize' in each);
+  // Without a process there is no channel.
   if (handle === undefined && worker.process.pid !== undefined)
     throw new Error('the channel of node:cluster is not where it was');
   if (handle !== undefined) guard(handle, worker.process, rules, failed);
   return worker;
 }
 
-/** Passes on to node:cluster what is found right. */
+/** Passes valid messages on to node:cluster. */
 function guard(handle: ChannelHandle, child: ClusterChild, rules: ClusterRules, failed: (fault: string) => void): void {
   const requests = new ClusterRequests(child, rules);
   let hasFailed = false;
@@ -115,18 +115,18 @@ function guard(handle: ChannelHandle, child: ClusterChild, rules: ClusterRules, 
     hasFailed = true;
     failed(fault);
   };
-  // A listener that waits to be written is closed when its worker goes: libuv would write it from memory that is freed.
+  // A listener waiting to be written is closed when its worker goes, and libuv would then write it from freed memory.
   const checkUnread = (): void => {
     const mayHold = requests.isListenerOnItsWay ? 0 : maxUnreadBytes;
     if (!child.connected || handle.writeQueueSize <= mayHold) return;
     fail('nothing that it was told is read');
-    // Drops what waits, before anything is closed.
+    // Drop pending data before anything is closed.
     child.disconnect();
   };
   const take = (bytes: Uint8Array): void => {
     if (hasFailed) return;
     const { messages, fault } = requests.read(bytes);
-    // As Node itself does.
+    // One tick each, as in Node itself.
     for (const message of messages)
       process.nextTick(() => {
         child.emit('internalMessage', message);
@@ -139,19 +139,16 @@ function guard(handle: ChannelHandle, child: ClusterChild, rules: ClusterRules, 
     takeFrom(handle, take, fail);
     return;
   }
-  // Node's own socket takes descriptors, and at that of a file or a terminal Node aborts.
+  // Node's own socket accepts descriptors, and Node aborts on a descriptor of a file or a terminal.
   handle.readStop();
   const close = readDescriptor(copy, take, () => {
     if (child.connected) child.disconnect();
   });
-  // A child that a dead worker has left behind could go on in its name, and hold the copy.
+  // A child left behind by a dead worker could continue in its name, and hold the copy.
   child.once('disconnect', close);
 }
 
-/**
- * Where a descriptor cannot be copied: bytes are taken from Node's own channel, and a worker that sends a descriptor
- * fails.
- */
+/** If the descriptor cannot be copied: reads Node's own channel, and fails a worker that sends a descriptor. */
 function takeFrom(handle: ChannelHandle, take: (bytes: Uint8Array) => void, fail: (fault: string) => void): void {
   const onread = handle.onread.bind(handle);
   handle.onread = (bytes) => {
@@ -165,26 +162,26 @@ function takeFrom(handle: ChannelHandle, take: (bytes: Uint8Array) => void, fail
   };
 }
 
-/** What one worker has asked the primary for, as the primary knows it. */
+/** The requests of one worker to the primary, as known to the primary. */
 class ClusterRequests {
   readonly #child: ClusterChild;
   readonly #rules: ClusterRules;
   readonly #rate: MessageRate;
   readonly #decoder = new StringDecoder('utf8');
   #rest = '';
-  /** The listeners that it has, or has asked for. */
+  /** The listeners that the worker has, or has requested. */
   readonly #held = new Set<string>();
-  /** Those that it has asked for, by the number of the request. */
+  /** Requested listeners, by sequence number. */
   readonly #asked = new Map<number, string>();
-  /** Those on their way to it, in the order in which it will acknowledge them, each with its key. */
+  /** Listeners on their way to the worker, in the order it will acknowledge them, each with its key. */
   readonly #sent: (readonly [key: string, listener: string])[] = [];
-  /** Those that it has, by the key that the primary gave them; each version of Node makes it of something else. */
+  /** Listeners that the worker has, by the key from the primary, whose format varies between Node versions. */
   readonly #given = new Map<string, string>();
 
   constructor(child: ClusterChild, rules: ClusterRules) {
     this.#child = child;
     this.#rules = rules;
-    // It asks for each of its listeners, tells that it listens and acknowledges, all of them at once when it starts.
+    // At startup a worker requests each listener, reports that it listens and acknowledges it, for all of them at once.
     this.#rate = new MessageRate(200 + 4 * rules.maxListeners, rules.monotonicMs);
     const send = child.send.bind(child);
     child.send = (message, ...more) => {
@@ -193,7 +190,7 @@ class ClusterRequests {
     };
   }
 
-  /** The primary answers: it has opened a listener, or could not. */
+  /** The primary has opened a listener, or could not. */
   #answered(
     message: { readonly ack?: unknown; readonly errno?: unknown; readonly key?: unknown },
     sent: unknown,
@@ -203,17 +200,14 @@ class ClusterRequests {
     const listener = this.#asked.get(ack);
     if (listener === undefined) return;
     this.#asked.delete(ack);
-    // The primary forgets what it could not open, and the worker asks again under another index.
+    // The primary forgets a listener it could not open, and the worker retries with another index.
     if (typeof errno === 'number' && errno !== 0) this.#held.delete(listener);
     else if (sent === null || sent === undefined) this.#given.set(key, listener);
-    // What it has not received it cannot close.
+    // The worker cannot close a listener that it has not received.
     else this.#sent.push([key, listener]);
   }
 
-  /**
-   * The messages in what comes next, up to the first that is wrong, and what is wrong with that. Nothing may be read
-   * after a fault.
-   */
+  /** Returns the messages in the next bytes up to the first fault, and that fault. Nothing may be read after it. */
   read(bytes: Uint8Array): { readonly messages: readonly ClusterMessage[]; readonly fault?: string } {
     const lines = (this.#rest + this.#decoder.write(Buffer.from(bytes))).split('\n');
     this.#rest = lines.pop() ?? '';
@@ -224,8 +218,7 @@ class ClusterRequests {
       const message = parse(line);
       if (typeof message === 'string') return { messages, fault: message };
       if (message.cmd === 'NODE_HANDLE_ACK') acknowledgements += 1;
-      // Node asserts that a descriptor is on its way. A second one would be for a descriptor that Node sends after the
-      // first.
+      // Node asserts that a descriptor is on its way. A second acknowledgement would be for the next descriptor.
       if (acknowledgements > (this.#unacknowledged === undefined ? 0 : 1))
         return { messages, fault: 'an acknowledgement of nothing' };
       if (message.cmd === 'NODE_HANDLE_ACK') this.#acknowledged();
@@ -244,7 +237,7 @@ class ClusterRequests {
     if (!this.#rules.isPlanned(message)) return 'a listener that is not its own';
     const { address, port, addressType, fd, index, seq } = message;
     const listener = [address, port, addressType, fd, index].join(' ');
-    // Node asserts that no worker has a listener twice.
+    // Node asserts that no worker has the same listener twice.
     if (this.#held.has(listener)) return 'a listener that it has';
     if (this.#asked.has(seq)) return 'a request under the number of another';
     this.#held.add(listener);
@@ -267,18 +260,18 @@ class ClusterRequests {
     return undefined;
   }
 
-  /** Whether Node has sent a listener, and no acknowledgement has come. */
+  /** Whether Node has sent a listener that is not yet acknowledged. */
   get isListenerOnItsWay(): boolean {
     return this.#unacknowledged !== undefined;
   }
 
-  /** Messages that wait for the acknowledgement of a descriptor; undefined where none is awaited. */
+  /** Number of messages waiting for the acknowledgement of a descriptor; undefined if none is awaited. */
   get #unacknowledged(): number | undefined {
     return this.#child._handleQueue?.length;
   }
 }
 
-/** A message, or what is wrong with the line. */
+/** Parses a line. Returns the message, or what is wrong with the line. */
 function parse(line: string): ClusterMessage | string {
   let message: unknown;
   try {

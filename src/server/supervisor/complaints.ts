@@ -3,7 +3,7 @@ import type { Clock } from '../../clock/clock.ts';
 import { LineBudget } from '../line-budget.ts';
 import { type Pace, readLines } from './paced-lines.ts';
 
-/** A line that a child printed on standard error, and how many before it were left out. */
+/** A line that a child wrote to standard error, and how many before it were left out. */
 export interface Complaint {
   readonly stderr: string;
   readonly notLogged?: number;
@@ -11,7 +11,7 @@ export interface Complaint {
 
 const pace: Pace = { linesPerSecond: 1000, bytesPerSecond: 2 ** 20 };
 
-/** Passes on what a child prints on standard error: at most 100 lines a second, each of at most 2000 characters. */
+/** Forwards a child's standard error: at most 100 lines per second, each of at most 2000 characters. */
 export function readComplaints(stream: Readable | null, clock: Clock, complain: (complaint: Complaint) => void): void {
   const budget = new LineBudget();
   const pass = (line: string): void => {

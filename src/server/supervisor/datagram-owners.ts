@@ -1,9 +1,9 @@
-/** Which slot reads the UDP sockets of a service. */
+/** The slot that reads the UDP sockets of each service. */
 type Owners = ReadonlyMap<string, number>;
 
 /**
- * Which worker reads a service's UDP sockets: all of one service's in one worker, so that replies stay in order and its
- * buckets and loop table are exact. Also which of them could not be opened.
+ * Tracks which worker reads a service's UDP sockets, and which sockets could not be opened. One worker reads all
+ * sockets of a service, so that replies stay in order and its buckets and loop table are exact.
  */
 export class DatagramOwners {
   #owners: Owners;
@@ -17,12 +17,12 @@ export class DatagramOwners {
     return new Set([...this.#owners].filter(([, owner]) => owner === slot).map(([service]) => service));
   }
 
-  /** Undefined: nobody reads it, or its sockets could not be opened. */
+  /** Undefined if nobody reads it, or its sockets could not be opened. */
   readerOf(service: string): number | undefined {
     return this.#missing.has(service) ? undefined : this.#owners.get(service);
   }
 
-  /** Notes that a worker could not open sockets; returns the services that are its own: it has no say in others. */
+  /** Notes that a worker could not open sockets. Returns only services the worker owns; it has no say in others. */
   noteMissing(slot: number, services: readonly string[]): ReadonlySet<string> {
     const owned = this.servicesOf(slot);
     const missing = new Set(services.filter((service) => owned.has(service)));
@@ -30,12 +30,12 @@ export class DatagramOwners {
     return missing;
   }
 
-  /** Notes that the sockets of a service are open; true where they were missing. */
+  /** Notes that the sockets of a service are open. Returns true if they were missing. */
   noteOpen(service: string): boolean {
     return this.#missing.delete(service);
   }
 
-  /** Gives what slots without a process have to those that are ready. Returns what each of these gains. */
+  /** Moves services from slots without a process to slots that are ready. Returns what each of these gains. */
   reassign(alive: ReadonlySet<number>, ready: readonly number[]): ReadonlyMap<number, ReadonlySet<string>> {
     const before = this.#owners;
     this.#owners = reassign(before, alive, ready);
@@ -45,15 +45,12 @@ export class DatagramOwners {
   }
 }
 
-/** Deals services out over the slots, round robin. */
+/** Distributes services over the slots, round robin. */
 export function dealOut(services: readonly string[], slots: number): Owners {
   return new Map(services.map((service, index) => [service, index % slots]));
 }
 
-/**
- * Gives the services of slots that have no process to those that are ready, evenly; while none is ready all stay where
- * they are.
- */
+/** Moves the services of slots without a process evenly to those that are ready. While none is ready, nothing moves. */
 export function reassign(owners: Owners, alive: ReadonlySet<number>, ready: readonly number[]): Owners {
   if (ready.length === 0) return owners;
   const load = new Map(ready.map((slot) => [slot, 0]));

@@ -35,11 +35,11 @@ export interface GenerationOptions {
   readonly identity: Identity | null;
   readonly table: ListenerTable;
   readonly sockets: SocketFiles;
-  /** The number of its first worker in the log. */
+  /** Number of its first worker, as logged. */
   readonly firstWorker: number;
   /**
-   * An older generation serves next to it: a death before all are ready ends this one, and what only one process can
-   * hold comes later.
+   * True if an older generation is serving. A death before all workers are ready then ends this generation, and
+   * listeners that only one process can hold are opened later.
    */
   readonly isSuccessor: boolean;
   readonly startWorker: WorkerFactory;
@@ -48,43 +48,43 @@ export interface GenerationOptions {
   readonly log: Logger;
 }
 
-/** What the supervisor hears of its generations. */
+/** Events that the supervisor receives from its generations. */
 export interface GenerationHandlers {
-  /** UDP ports of the whole daemon: nobody may be answered there. */
+  /** All UDP ports of the daemon. Datagrams from them must not be answered. */
   datagramPorts(): readonly number[];
-  /** A UDP port is new. */
+  /** A new UDP port was opened. */
   portOpened(): void;
-  /** A worker died that was not told to end. */
+  /** A worker died without being told to stop. */
   died(): void;
-  /** What a worker that is gone had counted. */
+  /** The final counters of a worker that is gone. */
   counted(counters: ReadonlyMap<string, ServiceCounters>): void;
 }
 
-/** A report is at most this large: an error message, and what a heartbeat says of each service. */
+/** Maximum size of a report: an error message, plus what a heartbeat says about each service. */
 const reportBaseBytes = 512 * 1024;
 const reportBytesOfService = 16 * 1024;
 
-/** What writes lines in a worker besides its services, counted as services. */
+/** Sources of log lines in a worker in addition to its services, each counted as a service. */
 const otherSources = 10;
 
-/** How soon a UDP socket that could not be opened is tried again. */
+/** Delay before retrying a UDP socket that could not be opened. */
 const reopenMs = 5000;
 
-/** How long the end waits for the last lines of workers whose output somebody else, a child of theirs, holds open. */
+/** How long shutdown waits for the last lines of workers whose output is held open by one of their children. */
 const lastLinesMs = 1000;
 
-/** The workers of one config, kept alive. What to do is decided in restart-policy.ts; here it is done. */
+/** The workers of one config, kept alive. restart-policy.ts makes the decisions, which are carried out here. */
 export class Generation {
-  /** Resolves when all that can serve do; rejects, with nothing left running, where a listener cannot be opened. */
+  /** Resolves when all workers that can serve do. Rejects, leaving nothing running, if a listener cannot be opened. */
   readonly ready: Promise<void>;
   readonly ended: Promise<ExitCode>;
-  /** Resolves when its workers have closed their listeners, after `stop`. */
+  /** Resolves when its workers have closed their listeners after `stop`. */
   readonly suspended: Promise<void>;
   readonly table: ListenerTable;
   readonly #options: GenerationOptions;
   readonly #handlers: GenerationHandlers;
   readonly #live = new Map<number, Worker>();
-  /** Workers whose output has not been read to its end. */
+  /** Workers whose output has not been read to the end. */
   readonly #unread = new Set<Promise<void>>();
   readonly #notSuspended = new Set<Worker>();
   readonly #reports: ReturnType<typeof workerReports>;
@@ -146,19 +146,19 @@ export class Generation {
     });
   }
 
-  /** Whether a worker serves the listener: any, for a stream; the one that reads it, for UDP. */
+  /** Whether a worker serves the listener: any worker for a stream, the one that reads it for UDP. */
   isOpen({ service, target }: PlannedListener): boolean {
     if (this.#state.stopping) return false;
     if (target.transport !== 'udp') return this.#state.slots.some(({ status }) => status === 'ready');
     return this.#state.slots[this.#owners.readerOf(service) ?? -1]?.status === 'ready';
   }
 
-  /** Those of its workers that live. */
+  /** Its live workers. */
   get live(): Iterable<Worker> {
     return this.#live.values();
   }
 
-  /** Takes no new client, lets those there are finish, at most `graceMs`; a second call can only shorten that. */
+  /** Accepts no new clients, and gives existing ones at most `graceMs`. A second call can only shorten that. */
   stop(graceMs: number): void {
     if (this.#state.stopping) {
       for (const worker of this.#live.values()) worker.stop(graceMs);
@@ -175,7 +175,7 @@ export class Generation {
     for (const worker of this.#live.values()) worker.kill();
   }
 
-  /** Opens what could not be open while an older generation had it. */
+  /** Opens listeners that could not be opened while an older generation held them. */
   takeOver(): void {
     for (const worker of this.#live.values()) this.#openDatagrams(worker, this.#owners.servicesOf(worker.slot), 'late');
   }
@@ -191,7 +191,7 @@ export class Generation {
     this.#noteReady();
   }
 
-  /** Up: some worker serves, and none is about to. */
+  /** Up: at least one worker serves, and none is about to. */
   #noteReady(): void {
     const { slots, stopping } = this.#state;
     if (this.#up || stopping || slots.some(({ status }) => status === 'starting' || status === 'waiting')) return;
@@ -201,7 +201,7 @@ export class Generation {
       this.#fail(unservedError(unserved));
       return;
     }
-    // What an older generation has open, too, stays as it is until now.
+    // Listeners shared with an older generation stay unchanged until now.
     if (this.#options.isSuccessor && !this.#grantSockets()) return;
     this.#up = true;
     this.#resolveReady();
@@ -219,7 +219,7 @@ export class Generation {
           this.#live.get(effect.slot)?.kill();
           break;
         case 'stop': {
-          // One that is starting may hang in what it imports, or have its first clients.
+          // A starting worker may hang in an import, or have its first clients.
           const isStarting = this.#state.slots[effect.slot]?.status === 'starting';
           this.#live.get(effect.slot)?.stop(this.#graceMs, isStarting);
           break;
@@ -305,7 +305,7 @@ export class Generation {
     }
   }
 
-  /** Those of another worker, or that another one has opened meanwhile, are none of its business. */
+  /** Ignores sockets that another worker owns or has opened in the meantime. */
   #retry(worker: Worker, services: readonly string[]): void {
     const missing = this.#owners.noteMissing(worker.slot, services);
     this.#options.clock.after(reopenMs, () => this.#openDatagrams(worker, missing));
@@ -332,11 +332,11 @@ export class Generation {
 
   #record(opened: readonly Opened[]): void {
     if (this.table.record(opened)) this.#handlers.portOpened();
-    // When the last worker that held it died, a socket was bound again.
+    // A socket is bound again after the last worker that held it has died.
     if (this.#up || !this.#options.isSuccessor) this.#grantSockets();
   }
 
-  /** Lets the clients of UNIX sockets in. False where that fails: it ends a generation that is not up. */
+  /** Grants clients access to UNIX sockets. Returns false on failure, which ends a generation that is not up. */
   #grantSockets(): boolean {
     if (this.#state.stopping) return false;
     try {
@@ -370,8 +370,8 @@ export class Generation {
   }
 
   /**
-   * With its last holder the primary closes a shared port. A worker that comes next asks for the same number, and one
-   * that is on its way with older orders begins again.
+   * The primary closes a shared port when its last holder dies. The next worker requests the same number, and one
+   * already starting with older orders starts over.
    */
   #keepPorts(): void {
     if (!this.#up || this.#state.stopping || this.#state.slots.some(({ status }) => status === 'ready')) return;
@@ -385,8 +385,7 @@ export class Generation {
       type: 'start',
       name: this.#nameOf(slot),
       source,
-      // Once the daemon is up, a UDP socket that cannot be had is no reason to do without a worker: they come by orders
-      // of their own.
+      // Once the daemon is up, a worker is useful without its UDP sockets, which are then ordered separately.
       listeners: this.table.toOpen(this.#up ? new Set() : this.#owners.servicesOf(slot), {
         streams: true,
         when: isSuccessor && !this.#up ? 'early' : 'any',
@@ -397,7 +396,7 @@ export class Generation {
     };
   }
 
-  /** Has a worker open those of the services' UDP sockets that are still its own. */
+  /** Makes a worker open those of the services' UDP sockets that it still owns. */
   #openDatagrams(worker: Worker, services: ReadonlySet<string>, when: Selection['when'] = 'any'): void {
     if (this.#state.stopping || this.#live.get(worker.slot) !== worker) return;
     const owned = this.#owners.servicesOf(worker.slot);
@@ -406,11 +405,11 @@ export class Generation {
     if (listeners.length > 0) worker.order({ type: 'open', listeners });
   }
 
-  /** UDP sockets whose worker died go to those that are ready, at once. */
+  /** Moves UDP sockets of a dead worker to ready workers at once. */
   #reassign(): void {
     if (!this.#up || this.#state.stopping) return;
     const { slots } = this.#state;
-    // A slot that is starting keeps its own: it is told to open them when it is ready.
+    // A starting slot keeps its own. It is told to open them when it is ready.
     const alive = new Set(slots.flatMap((slot, index) => (isAlive(slot) ? [index] : [])));
     const ready = slots.flatMap(({ status }, index) => (status === 'ready' ? [index] : []));
     for (const [slot, gained] of this.#owners.reassign(alive, ready)) {
@@ -419,12 +418,12 @@ export class Generation {
     }
   }
 
-  /** Ends what runs, then rejects `ready`: nothing stays behind. */
+  /** Ends everything that runs, then rejects `ready`, so that nothing is left behind. */
   #fail(error: SmallservdError): void {
     if (this.#state.stopping) return;
     this.#failure = error;
     if (this.#options.isSuccessor) {
-      // Some may serve clients already: they finish.
+      // Some may already serve clients, which finish.
       this.#rejectReady(error);
       this.stop(this.config.shutdown.graceMs);
       return;

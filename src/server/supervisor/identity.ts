@@ -13,8 +13,8 @@ export interface Identity {
 }
 
 /**
- * Whom workers run as when root starts the daemon and the config names no user: the first of these that the machine
- * has, and that is not root by another name.
+ * Candidate users for workers when root starts the daemon and the config names no user. The first that exists and is
+ * not another name for root is used.
  */
 const unprivilegedUsers = ['smallservd', 'nobody'] as const;
 
@@ -22,15 +22,15 @@ const unprivilegedUsers = ['smallservd', 'nobody'] as const;
 export const sharedUser = unprivilegedUsers[1];
 
 /**
- * Whom the workers of this process are to become; null: they stay who they are. Throws `USER_UNKNOWN`, or
- * `USER_NOT_PERMITTED` where somebody other than root wants to become another.
+ * Returns the identity that the workers of this process take on; null to keep the current one. Throws `USER_UNKNOWN`,
+ * or `USER_NOT_PERMITTED` if a user other than root wants to become another.
  */
 export async function findIdentity(user: string | null, group: string | null): Promise<Identity | null> {
   const uid = process.geteuid?.();
   const gid = process.getegid?.();
   if (uid === 0) {
     const wanted = await (user === null ? unprivilegedIdentity(group) : lookUp(user, group));
-    // The ids decide: root has other names, and a number.
+    // Compare ids: root has other names, and a number.
     return wanted.uid === 0 && wanted.gid === gid ? null : wanted;
   }
   if (user === null && group === null) return null;
@@ -39,22 +39,19 @@ export async function findIdentity(user: string | null, group: string | null): P
   throw new SmallservdError('USER_NOT_PERMITTED', `user ${user ?? uid}: only root can start workers as somebody else`);
 }
 
-/**
- * Whom the admin endpoint is served as under a root supervisor whose workers are `workers`: never as root. Throws
- * `USER_UNKNOWN`.
- */
+/** Returns who serves the admin endpoint under a root supervisor: `workers`, but never root. Throws `USER_UNKNOWN`. */
 export async function adminIdentity(workers: Identity | null): Promise<Identity> {
   return workers === null || workers.uid === 0 ? unprivilegedIdentity(null) : workers;
 }
 
 /**
- * Becomes the identity for good, as root: no program that this process starts can get capabilities, and the
- * supplementary groups are the user's own. Node has been started, and its code loaded, as root: the user may not be
- * able to read it.
+ * Permanently becomes the identity, as root. No program that this process starts can gain capabilities, and the
+ * supplementary groups are the user's own. Node and its code are loaded as root, because the user may not be able to
+ * read them.
  */
 export function assumeIdentity({ user, uid, gid }: Identity): void {
   if (uid !== 0) dropBoundingSet();
-  // Before setuid, which gives up the right to change groups.
+  // Before setuid, after which groups can no longer be changed.
   (process as NodeJS.Process & GroupRights).initgroups?.(user, gid);
   process.setgid?.(gid);
   process.setuid?.(uid);
@@ -74,10 +71,7 @@ async function unprivilegedIdentity(group: string | null): Promise<Identity> {
   throw new SmallservdError('USER_UNKNOWN', `no user ${names} other than root: set user`);
 }
 
-/**
- * By getent(1), which asks the system's name services, as a glance into /etc/passwd would not. Numbers need no entry
- * there.
- */
+/** Uses getent(1), which queries the system's name services, unlike reading /etc/passwd. Numbers need no entry. */
 async function lookUp(user: string, group: string | null): Promise<Identity> {
   const [name, , uid, primaryGroup] = (await entryOf('passwd', user)) ?? (isNumber(user) ? [user, '', user] : []);
   if (name === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: no such user`);
@@ -86,7 +80,7 @@ async function lookUp(user: string, group: string | null): Promise<Identity> {
   return { user: name, uid: Number(uid), gid: Number(gid) };
 }
 
-/** The number of a user or a group; a number is its own. Undefined: there is none of that name. */
+/** Returns the id of a user or a group; a number is its own id. Undefined if the name is unknown. */
 export async function accountId(kind: 'user' | 'group', account: string): Promise<number | undefined> {
   if (isNumber(account)) return Number(account);
   const id = (await entryOf(kind === 'user' ? 'passwd' : 'group', account))?.[2];
@@ -99,7 +93,7 @@ async function groupId(group: string): Promise<string> {
   return gid;
 }
 
-/** The fields of an entry, by name or number; undefined: there is none. */
+/** Returns the fields of an entry, by name or number; undefined if there is none. */
 async function entryOf(database: 'passwd' | 'group', key: string): Promise<readonly string[] | undefined> {
   try {
     const { stdout } = await run('getent', [database, key]);

@@ -1,15 +1,15 @@
-/** A line longer than this is no log line of ours. */
+/** None of our log lines is longer than this. */
 const maxLineBytes = 256 * 1024;
 
-/** Cuts a worker's output into whole lines: what several workers write never tears each other's lines. */
+/** Splits a worker's output into complete lines, so that workers never interleave within a line. */
 export class Lines {
   readonly #whole: (line: string) => void;
   readonly #tooLong: () => void;
   #rest = '';
-  /** Inside a line that is too long: none of it is passed on. */
+  /** Inside a line that is too long and is discarded. */
   #skipping = false;
 
-  /** `tooLong` is called for each line that is not passed on. */
+  /** `tooLong` is called for each discarded line. */
   constructor(whole: (line: string) => void, tooLong: () => void) {
     this.#whole = whole;
     this.#tooLong = tooLong;

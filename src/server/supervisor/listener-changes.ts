@@ -10,8 +10,8 @@ export interface ListenerChanges {
 }
 
 /**
- * Compares two plans. Throws `RELOAD_NEEDS_RESTART`, naming both sides, where the new one cannot open while the old one
- * is: an address that overlaps another (all interfaces and a single one), other ports for the system to choose, a
+ * Compares two plans. Throws `RELOAD_NEEDS_RESTART`, naming both sides, if the new plan cannot open while the old one
+ * is open: an address that overlaps another (all interfaces and a single one), other ports for the system to choose, a
  * descriptor that was closed.
  */
 export function listenerChanges(
@@ -35,9 +35,7 @@ export function listenerChanges(
   return { added, removed: old.filter((each) => !keptOld.has(each)), kept: next.filter((each) => keptNew.has(each)) };
 }
 
-/**
- * The listeners that both plans have: the same transport, address, port and family, whatever service they belong to.
- */
+/** Pairs the listeners in both plans: the same transport, address, port and family, in any service. */
 export function pairListeners(
   one: readonly PlannedListener[],
   other: readonly PlannedListener[],
@@ -53,7 +51,7 @@ function keysOf(plan: readonly PlannedListener[]): ReadonlyMap<string, PlannedLi
   const keyed = new Map<string, PlannedListener>();
   for (const each of plan) {
     const key = keyOf(each);
-    // Several with port 0 are told apart by their order.
+    // Listeners with port 0 are distinguished by their order.
     let turn = 0;
     while (keyed.has(`${key} ${turn}`)) turn += 1;
     keyed.set(`${key} ${turn}`, each);
@@ -67,7 +65,7 @@ function keyOf({ target }: PlannedListener): string {
   return `${target.transport} ${target.family} ${target.address} ${target.port}`;
 }
 
-/** Those whose port the system chooses, with their services, in order: the cluster tells them apart by nothing else. */
+/** Listeners on system-chosen ports with their services, in order, which is all that identifies them in the cluster. */
 function chosenPorts(plan: readonly PlannedListener[]): string {
   return plan
     .filter(({ target }) => 'port' in target && target.port === 0)
@@ -86,7 +84,7 @@ function nameOf({ service, text, target }: PlannedListener): string {
   return `${service} ${address}`;
 }
 
-/** The error for changes that a reload cannot make. */
+/** Returns the error for changes that a reload cannot make. */
 export function needsRestart(...changes: readonly string[]): SmallservdError {
   const lines = changes.map((change) => `this change needs a restart: ${change}`);
   return new SmallservdError('RELOAD_NEEDS_RESTART', lines.join('\n'));

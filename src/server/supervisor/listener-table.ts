@@ -6,37 +6,37 @@ import { channelDescriptor } from './channel.ts';
 import type { ListenerRequest } from './cluster-requests.ts';
 import type { Opened } from './reports.ts';
 
-/** In a worker: the channel to its supervisor comes before them. */
+/** In a worker: follows the channel to its supervisor. */
 const firstCopy = channelDescriptor + 1;
 
-/** libuv's flag of a socket that takes no IPv4: UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY. */
+/** libuv's flag for a socket that does not accept IPv4: UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY. */
 const ipv6Only = 1;
 
-/** Which of a table's listeners a worker is to open. */
+/** Selects which of a table's listeners a worker must open. */
 export interface Selection {
   readonly streams: boolean;
-  /** `early`: what can be open beside an older generation's. `late`: the rest. */
+  /** `early`: listeners that can be open together with an older generation's. `late`: the rest. */
   readonly when: 'early' | 'late' | 'any';
 }
 
-/** The planned listeners, and where the workers have bound them: which of them a worker is to open, and on what. */
+/** The planned listeners, where workers have bound them, and which of them a worker must open, and on what. */
 export class ListenerTable {
   readonly plan: readonly PlannedListener[];
   readonly #bound = new Map<number, BoundAddress>();
-  /** Listeners whose chosen port is asked for by number from now on. */
+  /** Listeners whose system-chosen port is requested by number from now on. */
   readonly #pinned = new Set<number>();
-  /** Those that an older generation has open in a way that cannot be shared. */
+  /** Listeners that an older generation holds open in a way that cannot be shared. */
   readonly #late = new Set<number>();
-  /** Where an older generation had bound what this one is to open. */
+  /** Where an older generation bound listeners that this one must open. */
   readonly #inherited = new Map<number, BoundAddress>();
-  /** Those that an older generation has open, too. */
+  /** Listeners that an older generation also has open. */
   readonly #kept = new Set<number>();
 
   constructor(plan: readonly PlannedListener[]) {
     this.plan = plan;
   }
 
-  /** The table of a plan that takes over from this one: ports that the system chose stay what they are. */
+  /** Returns the table of a plan that takes over from this one. System-chosen ports stay the same. */
   successor(plan: readonly PlannedListener[]): ListenerTable {
     const table = new ListenerTable(plan);
     for (const [next, old] of pairListeners(plan, this.plan)) {
@@ -50,18 +50,18 @@ export class ListenerTable {
     return table;
   }
 
-  /** The services that have UDP sockets, in the order of the plan. */
+  /** Services with UDP sockets, in the order of the plan. */
   get datagramServices(): readonly string[] {
     return [...new Set(this.plan.filter(isDatagram).map(({ service }) => service))];
   }
 
-  /** UDP ports that the plan names or the system has chosen. */
+  /** UDP ports named in the plan or chosen by the system. */
   get datagramPorts(): readonly number[] {
     const bound = [...this.#bound.values()].filter(({ transport }) => transport === 'udp').map(({ port }) => port);
     return [...new Set([...datagramPortsOf(this.plan), ...bound])];
   }
 
-  /** Inherited UDP sockets: the workers get copies of these descriptors, in this order. */
+  /** Inherited UDP sockets. Workers get copies of these descriptors, in this order. */
   get inheritedDatagrams(): readonly number[] {
     return this.plan.flatMap(({ target }) => (target.transport === 'udp' && 'fd' in target ? [target.fd] : []));
   }
@@ -77,7 +77,7 @@ export class ListenerTable {
     });
   }
 
-  /** All that are bound, and whether they are open now. */
+  /** All bound listeners, and whether they are open now. */
   states(isOpen: (planned: PlannedListener) => boolean): readonly ListenerState[] {
     return this.plan.flatMap((planned) => {
       const bound = this.#bound.get(planned.id) ?? this.#inherited.get(planned.id);
@@ -86,14 +86,14 @@ export class ListenerTable {
     });
   }
 
-  /** The listeners that no worker could open, as the machine lacks their family. */
+  /** Listeners that no worker could open because the machine lacks their address family. */
   get skipped(): readonly PlannedListener[] {
     return this.plan.filter(({ id }) => !this.#bound.has(id));
   }
 
   /**
-   * What a worker is to open: the UDP sockets of some services, and the stream listeners if it has none yet. New ones
-   * come first: what cannot be opened is then known before the kept ones take clients.
+   * Returns what a worker must open: the UDP sockets of some services, and the stream listeners if it has none yet. New
+   * listeners come first, so that failures show before the kept ones accept clients.
    */
   toOpen(datagramServices: ReadonlySet<string>, { streams, when }: Selection): readonly PlannedListener[] {
     const chosen = this.plan.filter(
@@ -107,7 +107,7 @@ export class ListenerTable {
     );
   }
 
-  /** Notes where listeners are bound; true when a UDP port is new. */
+  /** Notes where listeners are bound. Returns true if a UDP port is new. */
   record(opened: readonly Opened[]): boolean {
     let fresh = false;
     for (const { id, bound: reported } of opened) {
@@ -115,27 +115,27 @@ export class ListenerTable {
       const bound = this.#where(id, reported);
       fresh ||= bound.transport === 'udp' && !this.#bound.has(id);
       this.#bound.set(id, bound);
-      // One process has a UDP socket at a time: the next one asks for the same port.
+      // One process holds a UDP socket at a time, and the next requests the same port.
       if (bound.transport === 'udp') this.#pinned.add(id);
     }
     return fresh;
   }
 
-  /** A listener of a service that nobody serves, as the machine lacks the families of them all. */
+  /** A listener of a service that nobody serves because the machine lacks all its address families. */
   get unserved(): PlannedListener | undefined {
     return findUnserved(this.plan, ({ id }) => this.#bound.has(id) || this.#late.has(id));
   }
 
-  /** The ports that the system chose are asked for by number from now on. */
+  /** Requests system-chosen ports by number from now on. */
   pinPorts(): void {
     for (const id of this.#bound.keys()) this.#pinned.add(id);
   }
 
-  /** Whether a worker asks the primary for one of these listeners, as node:cluster asks for it. */
+  /** Whether node:cluster's request from a worker is for one of these listeners. */
   isPlanned({ address, port, addressType, fd, flags }: ListenerRequest): boolean {
     const isByDescriptor = (fd ?? -1) !== -1;
     return this.plan.some(({ id, target }) => {
-      // The primary asserts that nothing but the descriptor is named.
+      // The primary asserts that only the descriptor is named.
       if ('fd' in target)
         return (
           target.transport !== 'udp' &&
@@ -152,13 +152,13 @@ export class ListenerTable {
         address === target.address &&
         typeof port === 'number' &&
         ports.includes(port) &&
-        // An IPv6 socket that takes IPv4, too, would listen wider than the plan says.
+        // An IPv6 socket that also accepts IPv4 would listen on more than the plan says.
         (flags ?? 0) === (isIpv6 ? ipv6Only : 0)
       );
     });
   }
 
-  /** Of what a worker reports, no more is believed than must be. A listener stays where it was bound first. */
+  /** Trusts no more of a worker's report than necessary. A listener stays where it was first bound. */
   #where(id: number, reported: BoundAddress): BoundAddress {
     const known = this.#bound.get(id);
     if (known !== undefined) return known;
@@ -172,7 +172,7 @@ export class ListenerTable {
     const { id, target } = planned;
     if (target.transport === 'udp' && 'fd' in target)
       return { ...planned, target: { ...target, fd: firstCopy + this.inheritedDatagrams.indexOf(target.fd) } };
-    // The primary binds it, and the supervisor gives it away.
+    // The primary binds it, and the supervisor sets its owner and mode.
     if ('path' in target) return { ...planned, target: { transport: target.transport, path: target.path } };
     const bound = this.#pinned.has(id) ? (this.#bound.get(id) ?? this.#inherited.get(id)) : undefined;
     if (bound === undefined || !('port' in target)) return planned;

@@ -1,4 +1,4 @@
-/** How much may come in a second: messages, or bytes of them. */
+/** Limits what may arrive in a second, in messages or in bytes. */
 export class MessageRate {
   readonly perSecond: number;
   readonly #monotonicMs: () => number;
@@ -10,7 +10,7 @@ export class MessageRate {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** False where this is too much. */
+  /** Returns false if this is too much. */
   take(amount = 1): boolean {
     const nowMs = this.#monotonicMs();
     if (nowMs - this.#secondStartMs >= 1000) {

@@ -6,13 +6,13 @@ import type { Identity } from './identity.ts';
 export type WorkerOrder =
   | {
       readonly type: 'start';
-      /** Its number in the log. */
+      /** Its number, as logged. */
       readonly name: number;
       readonly source: ConfigSource;
       readonly listeners: readonly PlannedListener[];
       readonly ownPorts: readonly number[];
       readonly processes: number;
-      /** Whom to become before a listener is opened; null: stay who we are. */
+      /** Identity to take on before opening listeners; null to keep the current one. */
       readonly identity: Identity | null;
     }
   | { readonly type: 'open'; readonly listeners: readonly PlannedListener[] }

@@ -4,8 +4,8 @@ import type { WorkerReport } from './reports.ts';
 type Owed = Exclude<WorkerReport['type'], 'heartbeat' | 'failed'>;
 
 /**
- * The reports that a worker owes its supervisor: one for its code, and one for each order that asks for one. It may
- * send a heartbeat, or say why it fails, at any time.
+ * The reports that a worker owes its supervisor: one for loading its code, and one for each order that asks for one. A
+ * heartbeat or an explanation of failure may come at any time.
  */
 export class OwedReports {
   readonly #owed = { loaded: 1, ready: 0, opened: 0, suspended: 0 };
@@ -16,7 +16,7 @@ export class OwedReports {
     else if (type === 'stop') this.#owed.suspended += 1;
   }
 
-  /** Takes a report off; what is wrong with one that is not owed. */
+  /** Counts off a report. Returns what is wrong with one that is not owed. */
   take(type: WorkerReport['type']): string | undefined {
     if (type === 'heartbeat' || type === 'failed') return undefined;
     const owed: Exclude<Owed, 'not-opened'> = type === 'not-opened' ? 'opened' : type;

@@ -2,16 +2,13 @@ import type { Readable } from 'node:stream';
 import type { Clock } from '../../clock/clock.ts';
 import { Lines } from './lines.ts';
 
-/** How much of a child's output is read in a second. Whoever writes more waits. */
+/** How much of a child's output is read per second. A child that writes more must wait. */
 export interface Pace {
   readonly linesPerSecond: number;
   readonly bytesPerSecond: number;
 }
 
-/**
- * Reads the lines of a child's output at a pace that leaves the supervisor its time; `leftOut` is called for each line
- * past it.
- */
+/** Reads lines of a child's output at a pace the supervisor can sustain. Calls `leftOut` for each line beyond it. */
 export function readLines(
   stream: Readable | null,
   clock: Clock,

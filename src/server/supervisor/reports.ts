@@ -4,16 +4,13 @@ import { type ErrorCode, errorCodes } from '../../errors.ts';
 import type { BoundAddress, ListenTarget } from '../transport/listener.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 
-/**
- * What a worker tells its supervisor. A worker serves strangers: nothing that it says is read before it has been
- * checked.
- */
+/** What a worker reports to its supervisor. A worker serves strangers, so every report is validated before use. */
 export type WorkerReport = v.InferOutput<ReturnType<typeof workerReports>>;
 
-/** Where a listener of the plan is bound in a worker; null: its family is missing here. */
+/** Where a listener of the plan is bound in a worker; null if its address family is missing here. */
 export type Opened = v.InferOutput<ReturnType<typeof openedListener>>;
 
-/** Reads what came from another process; for what is wrong in it, which field, and what it should be. */
+/** Reads a message from another process. For an invalid one, returns the field and what was expected. */
 export function readReport<Report>(
   schema: v.GenericSchema<unknown, Report>,
   message: unknown,
@@ -26,8 +23,8 @@ export function readReport<Report>(
 }
 
 /**
- * The reports of a worker that serves `services` on the listeners of `plan`, and names at most `sources` sources of
- * each.
+ * Returns the schema for reports of a worker that serves `services` on the listeners of `plan`, and names at most
+ * `sources` sources for each.
  */
 export function workerReports(services: readonly string[], plan: readonly PlannedListener[], sources: number) {
   const names = new Set(services);
@@ -39,13 +36,13 @@ export function workerReports(services: readonly string[], plan: readonly Planne
     v.pipe(v.array(v.strictTuple([service, value])), v.maxLength(services.length), v.readonly());
   const opened = v.pipe(v.array(openedListener(plan)), v.maxLength(plan.length), v.readonly());
   return v.variant('type', [
-    /** The code is loaded: `start` may come. */
+    /** The code is loaded, and `start` may follow. */
     v.strictObject({ type: v.literal('loaded') }),
-    /** Told to stop, it has closed its listeners; its clients finish. */
+    /** After an order to stop, its listeners are closed and its clients are finishing. */
     v.strictObject({ type: v.literal('suspended') }),
     v.strictObject({ type: v.literal('ready'), opened }),
     v.strictObject({ type: v.literal('opened'), opened }),
-    /** It goes on with what it has. */
+    /** It continues with the listeners it has. */
     v.strictObject({
       type: v.literal('not-opened'),
       services: v.pipe(v.array(service), v.maxLength(services.length), v.readonly()),
@@ -57,10 +54,10 @@ export function workerReports(services: readonly string[], plan: readonly Planne
       counters: ofEachService(counters),
       topSources: ofEachService(v.pipe(v.array(sourceCount), v.maxLength(sources), v.readonly())),
       health: v.strictObject({ lagMs: amount, residentBytes: amount, heapBytes: amount }),
-      /** Log lines that the worker could not hand over since the last heartbeat. */
+      /** Log lines lost in the worker since the last heartbeat. */
       lostLines: count,
     }),
-    /** It ends right after. */
+    /** It exits right after. */
     v.strictObject({ type: v.literal('failed'), code: errorCode, message: explanation }),
   ]);
 }
@@ -87,18 +84,18 @@ function openedListener(plan: readonly PlannedListener[]) {
 }
 
 /**
- * Whether a listener that was to be opened on `target` can be bound there. The supervisor binds what a worker has named
- * so for the workers that follow: a port that it could not have had by itself would be a gift of root's.
+ * Whether a listener ordered on `target` can be bound there. The supervisor binds the reported address for later
+ * workers, so a worker must not obtain through root a port that it could not open itself.
  */
 function isOn({ transport, address, port }: BoundAddress, target: ListenTarget | undefined): boolean {
   if (target === undefined || transport !== target.transport) return false;
-  // It is shown on terminals. Of the others the plan knows the address.
+  // It is shown on terminals. For other targets the plan knows the address.
   if ('fd' in target) return /^\P{C}*$/u.test(address);
   if ('path' in target) return port === 0;
   return target.port === 0 ? port >= firstUnprivilegedPort : port === target.port;
 }
 
-/** ip(7), `ip_unprivileged_port_start`. No system chooses one below it. */
+/** ip(7), `ip_unprivileged_port_start`. The system never chooses a lower port. */
 const firstUnprivilegedPort = 1024;
 
 const amount = v.pipe(v.number(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
@@ -107,7 +104,7 @@ const count = v.pipe(amount, v.integer());
 
 export const errorCode = v.picklist(Object.keys(errorCodes) as ErrorCode[]);
 
-/** Of the message of an error: a wrong config has a line for each of its problems. Who sends a longer one cuts it. */
+/** Maximum length of an error message: an invalid config has one line per problem. Senders cut longer messages. */
 export const maxExplanationLength = 65_536;
 
 export const explanation = v.pipe(v.string(), v.maxLength(maxExplanationLength));
@@ -116,7 +113,7 @@ const sourceCount = v.strictObject({ source: v.pipe(v.string(), v.maxLength(64))
 
 const counters = countersLike(newServiceCounters()) as v.GenericSchema<ServiceCounters>;
 
-/** Of the same keys as `model`, with counts for its numbers. */
+/** Returns a schema with the keys of `model`, and counts for its numbers. */
 function countersLike(model: object): v.GenericSchema {
   const entries = Object.entries(model) as [string, number | object][];
   return v.strictObject(

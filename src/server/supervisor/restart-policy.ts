@@ -1,33 +1,31 @@
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 
 /**
- * The supervisor's decisions as a pure function: (state, event) → (state, effects). Nothing here forks, kills or waits;
- * all times are milliseconds on the monotonic clock.
+ * The supervisor's decisions as a pure function: (state, event) → (state, effects). Nothing here forks, kills or waits.
+ * All times are milliseconds on the monotonic clock.
  */
 const limits = {
-  /** At least this long from one start of a slot to its next; doubled at each death. */
+  /** Minimum time from one start of a slot to its next, doubled at each death. */
   minGapMs: 1000,
   maxGapMs: 60_000,
-  /** Ready for so long, and earlier deaths are forgotten. */
+  /** Earlier deaths are forgotten after being ready this long. */
   healthyMs: 60_000,
-  /** Five deaths in a minute, and the slot rests a minute. */
+  /** After five deaths in a minute, the slot rests for a minute. */
   deaths: 5,
   deathsWindowMs: 60_000,
   restMs: 60_000,
-  /** A worker that says nothing for so long is hung. */
+  /** A worker silent for this long is considered hung. */
   silentMs: 5000,
-  /** The same for one that is still loading code and config. */
+  /** The same while it is still loading code and config. */
   startMs: 30_000,
-  /** Two ticks further apart than this: we were stopped ourselves, so nobody's silence counts. */
+  /** If two ticks are further apart, we were stopped ourselves, so silence does not count. */
   lateTickMs: 2500,
 } as const;
 
 /** How often the supervisor sends a `tick`. */
 export const tickPeriodMs = 500;
 
-/**
- * `waiting`: to be started again soon. `resting`: after too many deaths. `refused`: it cannot run; not started again.
- */
+/** `waiting`: restarts soon. `resting`: after too many deaths. `refused`: cannot run, and is not restarted. */
 type SlotStatus = 'starting' | 'ready' | 'waiting' | 'resting' | 'refused' | 'stopped';
 
 export interface Slot {
@@ -43,7 +41,7 @@ export interface PolicyState {
   readonly slots: readonly Slot[];
   readonly stopping: boolean;
   readonly tickedMs: number;
-  /** Inherited listeners are lost when the last worker that holds them dies: then only the service manager can help. */
+  /** Inherited listeners are lost when the last worker holding them dies. Only the service manager can then recover. */
   readonly inheritedListeners: boolean;
 }
 
@@ -55,13 +53,13 @@ export type PolicyEvent =
 
 export type PolicyEffect =
   | { readonly type: 'fork' | 'kill' | 'stop'; readonly slot: number }
-  /** Send `due` for the slot after so long. */
+  /** Send `due` for the slot after `delayMs`. */
   | { readonly type: 'wait'; readonly slot: number; readonly delayMs: number }
   | { readonly type: 'exit'; readonly code: ExitCode };
 
 export type Decision = readonly [PolicyState, readonly PolicyEffect[]];
 
-/** The first decision: every slot is to be forked. */
+/** The first decision: fork every slot. */
 export function begin(slots: number, nowMs: number, inheritedListeners: boolean): Decision {
   const slot: Slot = {
     status: 'starting',
@@ -85,7 +83,7 @@ export function decide(state: PolicyState, event: PolicyEvent): Decision {
     case 'ready':
       return [change(state, event.slot, { status: 'ready', readyMs: event.nowMs, heardMs: event.nowMs }), []];
     case 'heard':
-      // While it starts only `ready` counts: a service that never comes up must not look alive.
+      // During startup only `ready` counts: a service that never comes up must not look alive.
       if (slotOf(state, event.slot).status === 'starting') return [state, []];
       return [change(state, event.slot, { heardMs: event.nowMs }), []];
     case 'died':
@@ -107,7 +105,7 @@ export function isAlive({ status }: Slot): boolean {
 function died(before: PolicyState, index: number, exitCode: number | null, nowMs: number): Decision {
   const slot = slotOf(before, index);
   const isRefusal = exitCode === exitCodes.badConfig || exitCode === exitCodes.notPermitted;
-  // One that was ready has found nothing wrong: a module has ended it so.
+  // A worker that was ready had accepted the config, so a module caused this exit.
   if (isRefusal && slot.status === 'starting')
     return orExit(change(before, index, { status: 'refused' }), exitCode, []);
   const healthy = nowMs - slot.readyMs >= limits.healthyMs;
@@ -122,10 +120,10 @@ function died(before: PolicyState, index: number, exitCode: number | null, nowMs
   return orExit(change(before, index, next), exitCodes.workersKeepDying, [{ type: 'wait', slot: index, delayMs }]);
 }
 
-/** The effects, unless the last hope has gone: then the daemon ends. */
+/** Returns the effects, or ends the daemon if no slot can recover. */
 function orExit(state: PolicyState, code: ExitCode, effects: readonly PolicyEffect[]): Decision {
   const hopeless = state.slots.every(({ status }) => status === 'resting' || status === 'refused');
-  // One that is only starting does not hold them yet.
+  // A starting worker does not hold them yet.
   const listenersLost = state.inheritedListeners && !state.slots.some(({ status }) => status === 'ready');
   return hopeless || listenersLost ? [state, [{ type: 'exit', code }]] : [state, effects];
 }
@@ -144,7 +142,7 @@ function tick(before: PolicyState, nowMs: number): Decision {
     return [{ ...state, slots }, []];
   }
   const hung = state.slots.flatMap((slot, index) => (isHung(slot, nowMs) ? [index] : []));
-  // Killed, a worker has the same time again to be gone: one order, not one a tick.
+  // A killed worker gets the same time to exit, so there is one kill order, not one per tick.
   const slots = state.slots.map((slot, index) => (hung.includes(index) ? { ...slot, heardMs: nowMs } : slot));
   return [{ ...state, slots }, hung.map((slot) => ({ type: 'kill', slot }) as const)];
 }

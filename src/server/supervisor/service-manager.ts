@@ -10,22 +10,22 @@ export interface ServiceManagerOptions {
   readonly pid: number;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Default: systemd-notify(1), as Node has no UNIX datagram socket. */
+  /** Default: systemd-notify(1), because Node has no UNIX datagram sockets. */
   readonly notify?: Notify;
 }
 
-/** What the service manager is to know of the daemon. */
+/** The daemon's condition as reported to the service manager. */
 export interface Condition {
   /** One line for `systemctl status`. */
   readonly status: string;
-  /** Whether clients can be served: no worker is, and the watchdog is not fed. */
+  /** Whether clients can be served. False if no worker can, and the watchdog is then not fed. */
   readonly isHealthy: boolean;
 }
 
-/** How often the status line is looked at; it is sent where it has changed. */
+/** How often the status line is checked. It is sent if it has changed. */
 const statusPeriodMs = 10_000;
 
-/** Tells systemd how the daemon is doing; does nothing where NOTIFY_SOCKET does not say that systemd wants to know. */
+/** Reports the daemon's condition to systemd. Does nothing if NOTIFY_SOCKET is not set. */
 export class ServiceManager {
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -36,7 +36,7 @@ export class ServiceManager {
   #status = '';
   #hasFailed = false;
   #isStopping = false;
-  /** The last one on its way: messages must not overtake each other. */
+  /** The last message in progress: messages must not overtake each other. */
   #sending: Promise<void> = Promise.resolve();
 
   constructor({ environment, pid, clock, log, notify }: ServiceManagerOptions) {
@@ -47,7 +47,7 @@ export class ServiceManager {
     this.#watchdogMs = watchdogMs(environment, pid);
   }
 
-  /** Called once all listeners are open; from then on the condition is looked at now and then, and the watchdog fed. */
+  /** Called once all listeners are open. Then checks the condition periodically and feeds the watchdog. */
   ready(condition: () => Condition): void {
     if (this.#notify === undefined) return;
     this.#status = condition().status;
@@ -67,14 +67,14 @@ export class ServiceManager {
     this.#send(['RELOADING=1', 'STATUS=reloading']);
   }
 
-  /** After `reloading`, however that ended. */
+  /** Called after `reloading`, whatever the result. */
   reloaded(status: string): void {
     if (this.#isStopping) return;
     this.#status = status;
     this.#send(['READY=1', `STATUS=${status}`]);
   }
 
-  /** The last that is said: a reload under way ends without a word. */
+  /** The last notification: a reload in progress ends without one. */
   stopping(): void {
     this.#isStopping = true;
     for (const cancel of this.#cancels.splice(0)) cancel();

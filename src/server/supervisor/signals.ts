@@ -1,10 +1,10 @@
 import type { Clock } from '../../clock/clock.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
 
-/** Two signals closer together are one: Ctrl-C under npm arrives twice, from the terminal and from npm. */
+/** Two signals closer together count as one: Ctrl-C under npm arrives twice, from the terminal and from npm. */
 const sameSignalMs = 1000;
 
-/** What signals do besides ending the daemon. */
+/** What signals do apart from ending the daemon. */
 export interface SignalHandlers {
   hangUp(): void;
   reopenLog(): void;
@@ -18,13 +18,13 @@ export interface SignalSource {
 }
 
 /**
- * TERM and INT stop the daemon gracefully, and a second one at once; QUIT stops it at once; HUP reopens the log file
- * and reloads the config; USR1 reopens the log file alone, as it does for nginx; USR2 writes the state into the log.
- * Signals are caught from the construction on: what asks for a reload before there is a daemon is delivered when it is
- * there, and what asks for an end resolves `stoppedEarly`.
+ * TERM and INT stop the daemon gracefully, and a second one at once. QUIT stops it at once. HUP reopens the log file
+ * and reloads the config. USR1 only reopens the log file, as in nginx. USR2 logs the state. Signals are caught from
+ * construction on. A reload requested before the daemon exists is delivered when it does, and an early stop resolves
+ * `stoppedEarly`.
  */
 export class Signals {
-  /** Resolves when the daemon is told to end before there is one. */
+  /** Resolves if the daemon is told to stop before it exists. */
   readonly stoppedEarly: Promise<void>;
   #stopEarly: () => void = () => {};
   readonly #clock: Clock;

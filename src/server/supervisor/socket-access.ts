@@ -4,8 +4,8 @@ import type { SocketAccessLookup } from '../transport/plan.ts';
 import { accountId, type Identity } from './identity.ts';
 
 /**
- * What the files of UNIX listeners are given: what their addresses say, else user and group of `identity`, who serves;
- * null is this process.
+ * Returns the access to set on the files of UNIX listeners: as specified in their addresses, else user and group of
+ * `identity`, which serves them; null is this process.
  */
 export function socketAccessFor(identity: Identity | null): SocketAccessLookup {
   return async ({ text, mode, owner, group }, service): Promise<SocketAccess> => ({

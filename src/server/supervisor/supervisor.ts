@@ -15,7 +15,7 @@ import { ListenerTable } from './listener-table.ts';
 import { type ListenerChanges, listenerChanges } from './listener-changes.ts';
 import { type WorkerFactory, WorkerProcess } from './worker-process.ts';
 
-/** What a generation is made of: a config, checked, with its listeners and the user it serves as. */
+/** What a generation is made from: a validated config, its listeners and the user it serves as. */
 export interface GenerationPlan {
   readonly config: Config;
   readonly source: ConfigSource;
@@ -24,31 +24,28 @@ export interface GenerationPlan {
 }
 
 export interface SupervisorOptions extends GenerationPlan {
-  /** How workers are made; as processes unless given. */
+  /** How workers are started; by default as processes. */
   readonly startWorker?: WorkerFactory;
   readonly clock: Clock;
   readonly sink: LogSink;
   readonly log: Logger;
 }
 
-/** So many generations of earlier configs may have clients left; of more the oldest ends early. */
+/** Maximum number of earlier generations with clients left. Beyond it the oldest ends early. */
 const maxDraining = 4;
 
-/** Holds the ports, has a generation of workers serve, replaces it when the config changes, and writes the log. */
+/** Holds the ports, runs a generation of workers, replaces it when the config changes, and writes the log. */
 export class Supervisor implements RunningDaemon {
   readonly ready: Promise<void>;
   readonly ended: Promise<ExitCode>;
   readonly #options: SupervisorOptions;
   readonly #handlers: GenerationHandlers;
   readonly #sockets: SocketFiles;
-  /** Generations of earlier configs, and of one that failed, whose clients finish; the oldest first. */
+  /** Generations of earlier configs, or of one that failed, whose clients are finishing; oldest first. */
   readonly #draining = new Set<Generation>();
-  /** Counters of workers that are gone: totals never fall. */
+  /** Counters of workers that are gone, so that totals never fall. */
   readonly #past = new Map<string, ServiceCounters>();
-  /**
-   * Inherited descriptors that some generation has let go: the primary may have closed them, and their numbers are used
-   * again.
-   */
+  /** Released inherited descriptors: the primary may have closed them, and their numbers may be in use again. */
   readonly #droppedDescriptors = new Set<number>();
   #generation: Generation;
   #workersSoFar = 0;
@@ -79,7 +76,7 @@ export class Supervisor implements RunningDaemon {
     void this.#follow(this.#generation);
   }
 
-  /** Forks the workers; what comes of them, `ready` and `ended` tell. */
+  /** Forks the workers. `ready` and `ended` report the outcome. */
   static async launch(options: SupervisorOptions): Promise<Supervisor> {
     const sockets = new SocketFiles();
     await sockets.prepare(options.plan, options.identity?.uid);
@@ -107,7 +104,7 @@ export class Supervisor implements RunningDaemon {
     };
   }
 
-  /** By the name of the service: of all workers, those that are gone included. */
+  /** By service name, summed over all workers, including those that are gone. */
   get #counters(): ReadonlyMap<string, ServiceCounters> {
     const totals = new Map<string, ServiceCounters>();
     const add = (service: string, counters: ServiceCounters): void => {
@@ -123,19 +120,15 @@ export class Supervisor implements RunningDaemon {
     return totals;
   }
 
-  /**
-   * What another config would change in the listeners. Throws `RELOAD_NEEDS_RESTART` where that cannot be done while
-   * clients are served.
-   */
+  /** Returns how a plan changes the listeners. Throws `RELOAD_NEEDS_RESTART` if that cannot be done while serving. */
   changes(plan: readonly PlannedListener[]): ListenerChanges {
     return listenerChanges(this.#generation.table.plan, plan, this.#droppedDescriptors);
   }
 
   /**
-   * Serves by another config from now on, which makes these `changes`: a new generation starts next to the old one and
-   * takes over once it is ready; the clients of the old one finish, for at most the new config's `reload.grace`.
-   * Rejects, and changes nothing, where the new generation cannot serve; with `RELOAD_CUT_SHORT` where the daemon is
-   * stopping.
+   * Switches to another config, which makes these `changes`. A new generation starts next to the old one and takes over
+   * once it is ready. Clients of the old one may finish, for at most the new config's `reload.grace`. Rejects, changing
+   * nothing, if the new generation cannot serve, and with `RELOAD_CUT_SHORT` if the daemon is stopping.
    */
   async reload(next: GenerationPlan, { added, removed }: ListenerChanges): Promise<void> {
     await this.#sockets.prepare(added, next.identity?.uid);
@@ -145,7 +138,7 @@ export class Supervisor implements RunningDaemon {
     this.#draining.add(generation);
     void this.#follow(generation);
     try {
-      // A stop that comes meanwhile ends it before it is ready.
+      // A stop in the meantime ends it before it is ready.
       await Promise.race([generation.ready, generation.ended]);
     } catch (error) {
       this.#noteDropped(added);
@@ -162,12 +155,12 @@ export class Supervisor implements RunningDaemon {
     this.#endOldest();
   }
 
-  /** Those that both have may have got what the config that failed says. */
+  /** Sockets in both configs may already have the access settings of the failed one. */
   #restoreSockets(generation: Generation): void {
     try {
       this.#sockets.grant(generation.table.plan);
     } catch {
-      // The reload has failed, and says why.
+      // The reload has already failed, with its own error.
     }
   }
 
@@ -196,14 +189,14 @@ export class Supervisor implements RunningDaemon {
     return new Generation(options, this.#handlers);
   }
 
-  /** The daemon ends when the generation that serves does. */
+  /** The daemon ends when the serving generation does. */
   async #follow(generation: Generation): Promise<void> {
     const code = await generation.ended;
     this.#draining.delete(generation);
     if (generation !== this.#generation) return;
     this.#stopping = true;
     const rest = [...this.#draining];
-    // What ended without being asked to leaves the others their time.
+    // If it ended by itself, the others still get their grace period.
     for (const each of rest) each.stop(generation.config.shutdown.graceMs);
     await Promise.all(rest.map(({ ended }) => ended));
     this.#resolveEnded(code);
@@ -223,7 +216,7 @@ export class Supervisor implements RunningDaemon {
     }
   }
 
-  /** The generation that serves, and those that drain. */
+  /** The serving generation, and those that are draining. */
   get #generations(): readonly Generation[] {
     return [this.#generation, ...this.#draining];
   }
@@ -245,7 +238,7 @@ function cutShort(): SmallservdError {
   return new SmallservdError('RELOAD_CUT_SHORT', 'the daemon is stopping');
 }
 
-/** The clients of a worker that has gone are gone with it. */
+/** The clients of a worker are gone with it. */
 function withoutActive({ stream, datagram }: ServiceCounters): ServiceCounters {
   return { stream: { ...stream, active: 0 }, datagram };
 }

@@ -1,6 +1,6 @@
 /**
  * A worker process: loads code and config, becomes its user, opens its listeners through the supervisor and serves
- * until it is told to stop. It takes orders over IPC alone, and ends when the supervisor is gone.
+ * until told to stop. It takes orders only over IPC, and ends when the supervisor is gone.
  */
 import { systemClock } from '../../clock/clock.ts';
 import { loadConfig } from '../config/load.ts';
@@ -19,12 +19,12 @@ import { Channel } from './channel.ts';
 import { heartbeatPeriodMs, type WorkerOrder } from './messages.ts';
 import { maxExplanationLength, type Opened, type WorkerReport } from './reports.ts';
 
-// A signal to the process group reaches workers too; only the supervisor answers it.
+// A signal to the process group also reaches workers, but only the supervisor acts on it.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
-// Standard output is the log's own. What a service prints goes where the supervisor quotes it, line by line.
+// Standard output is reserved for the log. What a service prints goes where the supervisor quotes it, line by line.
 process.stdout.write = process.stderr.write.bind(process.stderr);
 
-/** The last order is carried out before the next one begins, but for `stop`. */
+/** Each order completes before the next begins, except `stop`. */
 let working: Promise<void> = Promise.resolve();
 let lifecycle: Lifecycle | undefined;
 const health = new HealthMeter(systemClock);
@@ -36,8 +36,7 @@ const supervisor = Channel.toSupervisor(
     if (order.type === 'stop') void stop(order.graceMs);
     else working = working.then(() => obey(order)).catch(fail);
   },
-  // Not by exit, which waits for Node's threads: one of them may read from a dead file server. Nobody is left to ask
-  // for the exit code.
+  // Not by exit, which waits for threads that may be reading from a dead file server. Nobody needs the exit code.
   () => void process.kill(process.pid, 'SIGKILL'),
 );
 systemClock.every(heartbeatPeriodMs, () => report(heartbeat()));
@@ -49,7 +48,7 @@ async function obey(order: Exclude<WorkerOrder, { type: 'stop' }>): Promise<void
   else if (lifecycle !== undefined) await openMore(lifecycle, order.listeners);
 }
 
-/** A socket that cannot be had costs the clients of the other listeners nothing. */
+/** A socket that cannot be opened does not affect the clients of other listeners. */
 async function openMore(running: Lifecycle, listeners: readonly PlannedListener[]): Promise<void> {
   try {
     report({ type: 'opened', opened: results(await running.open(listeners)) });
@@ -66,10 +65,10 @@ async function openMore(running: Lifecycle, listeners: readonly PlannedListener[
 
 async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<void> {
   sink = await LogSink.standardOutput();
-  // Our own code is loaded. What the config names is opened with the rights of the user.
+  // Our own code is loaded. What the config names is opened as the user.
   leaveTerminal();
   if (order.identity !== null) assumeIdentity(order.identity);
-  // A module that hangs keeps it from noticing that the supervisor is gone.
+  // A hung module would keep it from noticing that the supervisor is gone.
   endWithParent();
   const loaded = await loadConfig(order.source, { importModules: true });
   const log = createLog(loaded.config.log, sink, { worker: order.name });
@@ -104,7 +103,7 @@ function heartbeat(): WorkerReport {
   };
 }
 
-/** Tells the supervisor why, and ends. */
+/** Reports the reason to the supervisor, and exits. */
 function fail(error: unknown): void {
   const known = asKnown(error);
   const message = known.message.slice(0, maxExplanationLength);
@@ -116,7 +115,7 @@ function asKnown(error: unknown): SmallservdError {
   return new SmallservdError('WORKER_FAILED', error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
-/** `sent` runs when the report is on its way, or cannot be. */
+/** `sent` runs when the report is on its way, or cannot be sent. */
 function report(message: WorkerReport, sent: () => void = () => {}): void {
   supervisor.send(message, sent);
 }

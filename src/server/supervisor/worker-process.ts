@@ -18,14 +18,14 @@ import { readReport, type WorkerReport, type workerReports } from './reports.ts'
 
 export interface WorkerProcessOptions {
   readonly slot: number;
-  /** Its number in the log; no two workers of a daemon have the same. */
+  /** Its number, as logged, unique within a daemon. */
   readonly name: number;
-  /** Inherited UDP sockets, of which it gets copies: the primary would close its own when their reader dies. */
+  /** Inherited UDP sockets. The worker gets copies, because the primary would close its own when their reader dies. */
   readonly inheritedDatagrams: readonly number[];
   readonly reports: ReturnType<typeof workerReports>;
   readonly clusterRules: ClusterRules;
   readonly maxReportBytes: number;
-  /** Of its log. */
+  /** Limit on its log lines. */
   readonly linesPerSecond: number;
   readonly clock: Clock;
   readonly sink: LogSink;
@@ -34,55 +34,55 @@ export interface WorkerProcessOptions {
 
 export interface WorkerProcessHandlers {
   heard(report: WorkerReport): void;
-  /** Called once. Both null: there never was a process. */
+  /** Called once. Both null: the process was never created. */
   gone(exitCode: number | null, signal: string | null): void;
 }
 
-/** How much longer than the grace period a worker may take to end before it is killed. */
+/** How long after the grace period a worker is killed. */
 const stopSlackMs = 2000;
 
-/** Orders that a worker has not read: two configs of the largest size, and what comes after them. */
+/** Limit on unread orders: two configs of the largest size, and what follows them. */
 const maxUnreadBytes = 64 * 2 ** 20;
 
-/** For what a worker has written before its end to be read. */
+/** Time for reading a worker's remaining output after its exit. */
 const lastOutputMs = 2000;
 
-/** Lines of a log are shorter on average, those of errors too. */
+/** Log lines are shorter on average, including errors. */
 const maxMeanLineBytes = 4096;
 
-/** A worker reports once a second, and where listeners open or do not. */
+/** A worker reports once per second, and whenever listeners open or fail to. */
 const maxReportsPerSecond = 200;
 
-/** A worker, as its generation needs it. */
+/** A worker, as its generation sees it. */
 export type Worker = Pick<WorkerProcess, keyof WorkerProcess>;
 
 export type WorkerFactory = (options: WorkerProcessOptions, handlers: WorkerProcessHandlers) => Worker;
 
-/** It is parsed in the supervisor: a worker must not keep it busy. A usual report is a hundred times smaller. */
+/** The supervisor parses reports, and a worker must not keep it busy. A typical report is a hundred times smaller. */
 const largestReportsPerSecond = 3;
 
-/** One worker, as its supervisor sees it: orders go in; reports, log lines and complaints come out. */
+/** One worker, as its supervisor sees it: orders go in; reports, log lines and standard error come out. */
 export class WorkerProcess {
   readonly slot: number;
   readonly name: number;
-  /** It was told what to open: it may hold listeners. */
+  /** It was told what to open, so it may hold listeners. */
   hasStarted = false;
-  /** It has said why it ends. */
+  /** It has reported why it ends. */
   hasFailed = false;
-  /** By us: that it ends then is no news. */
+  /** Killed by us, so its exit is expected. */
   wasKilled = false;
   /** As of its last heartbeat. */
   counters: ReadonlyMap<string, ServiceCounters> = new Map();
   topSources: ReadonlyMap<string, readonly SourceCount[]> = new Map();
   health: ProcessHealth | undefined;
-  /** Resolves when its output has been read to the end: it may have died, its last lines not. */
+  /** Resolves when its output has been read to the end, which may be after its death. */
   readonly read: Promise<void>;
   readonly #worker: ClusterWorker;
-  /** Undefined where there never was a process. */
+  /** Undefined if the process was never created. */
   readonly #channel: Channel | undefined;
   readonly #clock: Clock;
   readonly #owed = new OwedReports();
-  /** Of the times at which it would be killed. */
+  /** Cancel the timers that would kill it. */
   readonly #cancels: Cancel[] = [];
   #cancelTrial: Cancel | undefined;
   #isGone = false;
@@ -96,14 +96,14 @@ export class WorkerProcess {
     this.#worker = forkGuarded(() => fork(options.inheritedDatagrams), options.clusterRules, failed);
     const { process } = this.#worker;
     this.#channel = this.#open(options, handlers, failed);
-    // `close` of the process never comes: Node emits it when its own channel, which it does not read, has ended, too.
+    // The process never emits `close`: Node also waits for its own channel to end, which it does not read.
     this.read = allClosed([process.stdout, process.stderr]);
     this.#forwardOutput(options);
     const gone = (code: number | null, signal: string | null): void => {
       if (this.#isGone) return;
       this.#isGone = true;
       for (const cancel of this.#cancels.splice(0)) cancel();
-      // A child that it has left behind could go on in its name.
+      // A child left behind could continue in its name.
       this.#channel?.close();
       if (process.connected) process.disconnect();
       this.#clock.after(lastOutputMs, () => {
@@ -114,7 +114,7 @@ export class WorkerProcess {
     };
     this.#worker.on('error', (error) => {
       options.log.warn({ worker: this.name, err: error }, 'worker unreachable');
-      // A process that could not be made at all has no exit.
+      // A process that could not be created does not emit `exit`.
       if (process.pid === undefined) gone(null, null);
     });
     this.#worker.on('exit', gone);
@@ -131,9 +131,7 @@ export class WorkerProcess {
     else this.#channel?.send(order);
   }
 
-  /**
-   * Ends it: its clients may finish within `graceMs`, and if it hangs it is killed: soon where it `mayHang` already.
-   */
+  /** Ends it. Its clients may finish within `graceMs`. If it hangs it is killed, soon if it already `mayHang`. */
   stop(graceMs: number, mayHang = false): void {
     this.order({ type: 'stop', graceMs });
     this.#cancels.push(this.#clock.after(graceMs + stopSlackMs, () => this.kill()));
@@ -142,7 +140,7 @@ export class WorkerProcess {
     this.#cancels.push(this.#cancelTrial);
   }
 
-  /** It has told that it was told to end: it does not hang. */
+  /** It has acknowledged the stop, so it is not hung. */
   heardStop(): void {
     this.#cancelTrial?.();
   }
@@ -157,7 +155,7 @@ export class WorkerProcess {
     handlers: WorkerProcessHandlers,
     failed: (fault: string) => void,
   ): Channel | undefined {
-    // Where the system has no descriptor left, there is no process, and Node leaves that undefined.
+    // If the system has run out of descriptors, there is no process, and Node leaves `stdio` undefined.
     const { stdio } = this.#worker.process as { readonly stdio?: readonly unknown[] };
     const socket = stdio?.[channelDescriptor];
     if (!(socket instanceof Duplex)) return undefined;
@@ -180,7 +178,7 @@ export class WorkerProcess {
     });
   }
 
-  /** It says what no worker of ours says: it is ended, and nothing more of it is heard. */
+  /** Ends a worker that sent something none of ours sends, and ignores the rest of its input. */
   #distrust({ log }: WorkerProcessOptions, fault: string): void {
     if (this.#isDistrusted) return;
     this.#isDistrusted = true;
@@ -215,9 +213,9 @@ async function allClosed(streams: readonly (Readable | null | undefined)[]): Pro
 }
 
 function fork(inheritedDatagrams: readonly number[]): ClusterWorker {
-  // Workers accept from the shared handle: a quarter of the CPU a connection that round robin costs.
+  // Workers accept from the shared handle. Round robin costs four times the CPU per connection.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
-  // For each worker anew: during a reload those of two configs are forked in turn.
+  // Set for each worker, because a reload forks those of two configs in turn.
   cluster.setupPrimary({
     exec: fileURLToPath(new URL('worker.js', import.meta.url)),
     args: [],

@@ -1,5 +1,5 @@
-/** What a worker process is started with. */
+/** Entry point of a worker process. */
 import '../../no-debugger.ts';
 
-// As in smallservd.ts: what is imported by a statement is read before the debugger is forbidden.
+// As in smallservd.ts: an import statement would be loaded before the debugger is forbidden.
 await import('./worker-main.ts');

@@ -9,7 +9,8 @@ it('a late event loop is told to all who ask within half a second, and forgotten
   meter.take();
   // The first sample, then a loop that is late for the second.
   await pause(120);
-  const endMs = performance.now() + 300;
+  // Longer than other work on the machine can hold it up later.
+  const endMs = performance.now() + 1000;
   while (performance.now() < endMs);
   await pause(60);
   clock.advance(500);
