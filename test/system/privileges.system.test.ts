@@ -110,7 +110,7 @@ describe('a daemon started by root', () => {
   it('ends with 78 where a number has no user and the config no group', async () => {
     const refused = await run([...daemonProgram, '--set', 'user=47110']);
     expect((await refused.end()).code).toBe(78);
-    expect(refused.complaints).toMatch(/^smallservd: user 47110: no such user, so no group of it: set group/);
+    expect(refused.complaints).toMatch(/^smallservd: user 47110: no such user, so set group/);
   });
 
   it('stays root only where the config says so', async () => {
@@ -163,7 +163,7 @@ describe('a daemon started by root', () => {
     ]) {
       const refused = await run([...daemonProgram, '--set', `${key}=${value}`]);
       expect((await refused.end()).code).toBe(78);
-      expect(refused.complaints).toBe(`smallservd: ${key} ${value}: there is no such ${key}\n`);
+      expect(refused.complaints).toBe(`smallservd: ${key} ${value}: no such ${key}\n`);
       expect(refused.output).toBe('');
     }
   });

@@ -1,8 +1,8 @@
 import { SmallservdError } from '../../errors.ts';
-import { ConfigError, type ServiceContext, type Service } from '../../service.ts';
+import { ConfigError, type Service, type ServiceContext } from '../../service.ts';
 import type { ServiceConfig } from './config.ts';
 import type { LoadedConfig } from './loaded-config.ts';
-import { Problems } from './problems.ts';
+import { Problems, type Report } from './problems.ts';
 
 /**
  * Creates the services of a config, by name. `contextOf` returns what the daemon provides to each. Throws
@@ -10,21 +10,15 @@ import { Problems } from './problems.ts';
  * any other failure. Services already created are then closed.
  */
 export async function createServices(
-  loaded: LoadedConfig,
+  { config, modules, root }: LoadedConfig,
   contextOf: (service: ServiceConfig) => ServiceContext,
 ): Promise<ReadonlyMap<string, Service>> {
   const created = new Map<string, Service>();
   const problems = new Problems();
   try {
-    for (const service of loaded.config.services) {
-      const module = loaded.modules.get(service.name);
-      if (module === undefined) continue;
-      try {
-        created.set(service.name, await module.create(service.options, contextOf(service)));
-      } catch (error) {
-        report(service, error, loaded.place, problems);
-      }
-    }
+    await createEach(config.services, modules, contextOf, problems.reporter(root), (name, service) =>
+      created.set(name, service),
+    );
     if (problems.areAny) throw problems.toError();
   } catch (error) {
     for (const service of created.values()) service.close?.();
@@ -33,38 +27,34 @@ export async function createServices(
   return created;
 }
 
-/** Creates and closes services. What they reject goes to `problems`. Throws `SERVICE_NOT_CREATED` otherwise. */
-export async function tryServices(
+/** Creates services one after the other, and reports what they reject. Throws `SERVICE_NOT_CREATED` otherwise. */
+export async function createEach(
   services: readonly ServiceConfig[],
   modules: LoadedConfig['modules'],
   contextOf: (service: ServiceConfig) => ServiceContext,
-  place: LoadedConfig['place'],
-  problems: Problems,
+  report: Report,
+  take: (name: string, service: Service) => void,
 ): Promise<void> {
   for (const service of services) {
     try {
       const created = await modules.get(service.name)?.create(service.options, contextOf(service));
-      created?.close?.();
+      if (created !== undefined) take(service.name, created);
     } catch (error) {
-      report(service, error, place, problems);
+      if (!isConfigError(error)) {
+        const reason = error instanceof Error ? error.message : String(error);
+        const message = `services.${service.name} cannot be created: ${reason}`;
+        throw new SmallservdError('SERVICE_NOT_CREATED', message, { cause: error });
+      }
+      reportRejected(service, error, report);
     }
   }
 }
 
-function report(service: ServiceConfig, error: unknown, place: LoadedConfig['place'], problems: Problems): void {
-  if (!isConfigError(error)) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new SmallservdError('SERVICE_NOT_CREATED', `services.${service.name} cannot be created: ${reason}`, {
-      cause: error,
-    });
-  }
+function reportRejected(service: ServiceConfig, { option, file, line, message }: ConfigError, report: Report): void {
   const options = service.moduleUrl === undefined ? [] : ['options'];
-  const option = error.option === undefined ? [] : [...options, error.option];
-  const path = ['services', service.name, ...option];
-  const placed = place(path);
-  if (error.file !== undefined && error.line !== undefined)
-    problems.add({ ...placed, where: `${error.file}:${error.line}`, names: undefined }, path, error.message);
-  else problems.add(placed, path, error.file === undefined ? error.message : `${error.file} ${error.message}`);
+  const path = ['services', service.name, ...(option === undefined ? [] : [...options, option])];
+  if (file !== undefined && line !== undefined) report(path, message, { where: `${file}:${line}` });
+  else report(path, file === undefined ? message : `${file} ${message}`);
 }
 
 /** By name, because a third-party module may have its own copy of this package. */

@@ -2,8 +2,8 @@ import { suggest } from '../../suggestion.ts';
 import { type AnyServiceModule, findService, services } from '../../services/index.ts';
 import { resolveModule } from './module-path.ts';
 import { importServiceModule } from './modules.ts';
-import type { ReadContext } from './reading.ts';
-import { type ConfigNode, isMapNode, placeAt } from './tree.ts';
+import type { Report } from './problems.ts';
+import { type ConfigNode, isMapNode } from './tree.ts';
 
 /** A resolved entry under `services`. */
 export interface Instance {
@@ -18,27 +18,28 @@ export interface Instance {
   readonly isMistaken: boolean;
 }
 
-interface FindContext extends ReadContext {
-  readonly root: ConfigNode;
+interface FindContext {
+  readonly directory: string;
   readonly importModules: boolean;
+  readonly report: Report;
 }
 
-/** Finds the module of every service. Invalid names, types and modules go to `problems`. */
-export async function findInstances(context: FindContext): Promise<readonly Instance[]> {
-  const { root, problems } = context;
+/** Finds the module of every service. Invalid names, types and modules are reported. */
+export async function findInstances(root: ConfigNode, context: FindContext): Promise<readonly Instance[]> {
+  const { report } = context;
   const found = isMapNode(root) ? root.value.get('services') : undefined;
   if (!isMapNode(found) || found.value.size === 0) {
     const fault = found === undefined || isMapNode(found) ? 'there are no services' : 'is not a mapping of services';
-    problems.add(placeAt(root, ['services']), ['services'], `${fault}: expected at least one, such as echo:`);
+    report(['services'], `${fault}: expected at least one, such as echo:`);
     return [];
   }
   const instances: Instance[] = [];
   for (const [name, node] of found.value) {
     const path = ['services', name];
     if (!/^[a-z][a-z0-9-]{0,62}$/.test(name))
-      problems.add(placeAt(root, path, 'key'), path, 'is not a valid service name: expected a-z, then a-z, 0-9 and -');
+      report(path, 'is not a valid service name: expected a-z, then a-z, 0-9 and -', { part: 'key' });
     else if (isMapNode(node)) instances.push(await findInstance(name, node, context));
-    else problems.add(placeAt(root, path), path, 'is not a mapping: expected the keys of a service, such as listen:');
+    else report(path, 'is not a mapping: expected the keys of a service, such as listen:');
   }
   return instances;
 }
@@ -48,7 +49,7 @@ async function findInstance(name: string, node: ConfigNode, context: FindContext
   const url = textAt(node, 'module');
   const mistaken: Instance = { name, node, type: name, moduleUrl: undefined, module: undefined, isMistaken: true };
   if (type !== null && url !== null) {
-    problem(context, [name, 'module'], 'cannot be combined with type');
+    context.report(['services', name, 'module'], 'cannot be combined with type');
     return mistaken;
   }
   // Without importing the module, do not look at its files either.
@@ -61,8 +62,9 @@ async function findInstance(name: string, node: ConfigNode, context: FindContext
   const names = services.map((service) => service.name);
   const guess = suggest(type ?? name, names);
   const expected = `expected one of ${names.join(', ')}`;
-  if (type !== null) problem(context, [name, 'type'], `unknown service ${JSON.stringify(type)}: ${expected}${guess}`);
-  else problem(context, [name], `unknown service: ${expected}, or "type" or "module" to be set${guess}`);
+  const path = ['services', name];
+  if (type !== null) context.report([...path, 'type'], `unknown service ${JSON.stringify(type)}: ${expected}${guess}`);
+  else context.report(path, `unknown service: ${expected}, or "type" or "module" to be set${guess}`, { part: 'key' });
   return mistaken;
 }
 
@@ -73,7 +75,7 @@ async function importInstance(instance: Instance, specifier: string, context: Fi
     return { ...instance, moduleUrl, type: module.name, module, isMistaken: false };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    problem(context, [instance.name, 'module'], `${JSON.stringify(specifier)}: ${reason}`);
+    context.report(['services', instance.name, 'module'], `${JSON.stringify(specifier)}: ${reason}`);
     return instance;
   }
 }
@@ -82,9 +84,4 @@ async function importInstance(instance: Instance, specifier: string, context: Fi
 function textAt(node: ConfigNode, key: string): string | null | undefined {
   const value = isMapNode(node) ? (node.value.get(key)?.value ?? null) : null;
   return value === null || typeof value === 'string' ? value : undefined;
-}
-
-function problem({ root, problems }: FindContext, below: readonly string[], message: string): void {
-  const path = ['services', ...below];
-  problems.add(placeAt(root, path, below.length === 1 ? 'key' : 'value'), path, message);
 }

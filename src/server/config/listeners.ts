@@ -2,9 +2,8 @@ import type { ListenAddress } from '../../address/listen-address.ts';
 import { findOverlaps, type ResolvedAddress, resolveWithoutLookup } from '../../address/resolve.ts';
 import { isExposed } from '../../address/exposure.ts';
 import { exposureMessage } from './exposure.ts';
-import type { LoadedConfig } from './loaded-config.ts';
-import type { Problems } from './problems.ts';
-import { formatPath, type Path } from './raw.ts';
+import type { Report } from './problems.ts';
+import type { Path } from './raw.ts';
 
 /** Looks up the id of a user or a group; undefined if the name is unknown. */
 export type AccountLookup = (kind: 'user' | 'group', account: string) => Promise<number | undefined>;
@@ -26,14 +25,6 @@ interface Entry {
   readonly address: ListenAddress;
 }
 
-interface Named {
-  readonly path: Path;
-  readonly owner: string;
-  readonly text: string;
-}
-
-interface Listener extends ResolvedAddress, Named {}
-
 /**
  * Checks everything that does not need a resolver: every service listens, no two listeners overlap (the admin endpoint
  * included), owners of UNIX sockets exist, and no service that can be abused over UDP answers strangers. Host names are
@@ -43,20 +34,18 @@ export async function checkListeners(
   services: readonly Listening[],
   admin: ListenAddress | null,
   accounts: AccountLookup | undefined,
-  place: LoadedConfig['place'],
-  problems: Problems,
+  report: Report,
 ): Promise<void> {
   for (const { service, listen } of services) {
     if (listen.length > 0) continue;
     const path = ['services', service, 'listen'];
-    const message = 'is missing: expected at least one address, such as tcp://localhost:1201';
-    problems.add(place(path), path, message);
+    report(path, 'is missing: expected at least one address, such as tcp://localhost:1201');
   }
   const ofAdmin = admin === null ? [] : [{ path: ['admin', 'listen'], owner: 'admin', address: admin }];
   const entries = [...services.flatMap(entriesOf), ...ofAdmin];
-  checkOverlaps(entries, place, problems);
-  if (accounts !== undefined) await checkAccounts(entries, accounts, place, problems);
-  for (const each of services) if (each.hazard !== undefined) checkExposure(each, each.hazard, place, problems);
+  checkOverlaps(entries, report);
+  if (accounts !== undefined) await checkAccounts(entries, accounts, report);
+  for (const each of services) if (each.hazard !== undefined) checkExposure(each, each.hazard, report);
 }
 
 function entriesOf({ service, listen }: Listening): readonly Entry[] {
@@ -67,24 +56,20 @@ function entriesOf({ service, listen }: Listening): readonly Entry[] {
   }));
 }
 
-function checkOverlaps(entries: readonly Entry[], place: LoadedConfig['place'], problems: Problems): void {
-  const reported = new Set<string>();
-  for (const [one, other] of [...sameAddresses(entries), ...findOverlaps(entries.flatMap(listenersOf))]) {
-    const name = formatPath(other.path);
-    if (reported.has(name)) continue;
-    reported.add(name);
+function checkOverlaps(entries: readonly Entry[], report: Report): void {
+  const literal = entries.flatMap(literalsOf);
+  const pairs = [...sameAddresses(entries), ...findOverlaps(literal).map(([one, other]) => [one.entry, other.entry])];
+  const reported = new Set<Entry>();
+  for (const [one, other] of pairs) {
+    if (one === undefined || other === undefined || reported.has(other)) continue;
+    reported.add(other);
     const owner = one.owner === other.owner ? 'this service' : one.owner;
-    const relation = one.text === other.text ? 'is also an address of' : `overlaps with ${one.text} of`;
-    problems.add(place(other.path), other.path, `${other.text} ${relation} ${owner}`);
+    const [first, text] = [one.address.text, other.address.text];
+    report(other.path, `${text} ${first === text ? 'is also an address of' : `overlaps with ${first} of`} ${owner}`);
   }
 }
 
-async function checkAccounts(
-  entries: readonly Entry[],
-  lookup: AccountLookup,
-  place: LoadedConfig['place'],
-  problems: Problems,
-): Promise<void> {
+async function checkAccounts(entries: readonly Entry[], lookup: AccountLookup, report: Report): Promise<void> {
   for (const { path, address } of entries) {
     if (address.scheme !== 'unix') continue;
     const named = [
@@ -93,27 +78,25 @@ async function checkAccounts(
     ] as const;
     for (const [kind, account] of named) {
       if (account === null || (await lookup(kind, account)) !== undefined) continue;
-      problems.add(place(path), path, `${address.text}: there is no ${kind} ${account}`);
+      report(path, `${address.text}: there is no ${kind} ${account}`);
     }
   }
 }
 
-function listenersOf({ path, owner, address }: Entry): readonly Listener[] {
+function literalsOf(entry: Entry): readonly (ResolvedAddress & { readonly entry: Entry })[] {
+  const { address } = entry;
   if (address.scheme !== 'tcp' && address.scheme !== 'udp') return [];
-  const resolved = resolveWithoutLookup(address) ?? [];
-  return resolved.map((each) => ({ ...each, path, owner, text: address.text }));
+  return (resolveWithoutLookup(address) ?? []).map((each) => ({ ...each, entry }));
 }
 
 /** Finds duplicate addresses that are not literals: the same path, descriptor or name. */
-function* sameAddresses(entries: readonly Entry[]): Generator<readonly [Named, Named]> {
-  const seen = new Map<string, Named>();
-  for (const { path, owner, address } of entries) {
-    const key = identityOf(address);
-    if (key === undefined) continue;
-    const named = { path, owner, text: address.text };
-    const first = seen.get(key);
-    if (first === undefined) seen.set(key, named);
-    else yield [first, named];
+function* sameAddresses(entries: readonly Entry[]): Generator<readonly [Entry, Entry]> {
+  const seen = new Map<string, Entry>();
+  for (const entry of entries) {
+    const key = identityOf(entry.address);
+    const first = key === undefined ? undefined : seen.get(key);
+    if (first !== undefined) yield [first, entry];
+    else if (key !== undefined) seen.set(key, entry);
   }
 }
 
@@ -125,12 +108,12 @@ function identityOf(address: ListenAddress): string | undefined {
   return `${address.scheme} ${address.family} ${address.host.toLowerCase()} ${address.port}`;
 }
 
-function checkExposure(listening: Listening, hazard: string, place: LoadedConfig['place'], problems: Problems): void {
+function checkExposure(listening: Listening, hazard: string, report: Report): void {
   for (const [index, address] of listening.listen.entries()) {
     if (address.scheme !== 'udp') continue;
     const resolved = resolveWithoutLookup(address) ?? [];
     if (!resolved.some((each) => isExposed(each.address))) continue;
     const path = ['services', listening.service, 'listen', index];
-    problems.add(place(path), path, exposureMessage(address.text, listening.type, hazard));
+    report(path, exposureMessage(address.text, listening.type, hazard));
   }
 }

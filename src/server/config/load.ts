@@ -1,7 +1,7 @@
 import type { ServiceContext } from '../../service.ts';
 import type { AnyServiceModule } from '../../services/index.ts';
 import type { Config, ServiceConfig } from './config.ts';
-import { tryServices } from './create-services.ts';
+import { createEach } from './create-services.ts';
 import { findInstances, type Instance } from './instances.ts';
 import { readLayers } from './layers.ts';
 import { type AccountLookup, checkListeners, type Listening } from './listeners.ts';
@@ -45,38 +45,30 @@ export async function loadConfig(
   const context: ReadContext = { directory: source.directory, problems };
   const root = readLayers(source, problems);
   if (root === undefined) throw problems.toError();
-  const place: LoadedConfig['place'] = (path, part) => placeAt(root, path, part);
+  const report = problems.reporter(root);
 
   const { values, printed } = readSection(topSchema, root, [], context, { elsewhere: ['services'] });
   await beforeFiles?.({ user: values.user, group: values.group });
-  const instances = await findInstances({ ...context, root, importModules });
+  const instances = await findInstances(root, { directory: source.directory, importModules, report });
   const reader = new ServiceReader(root, { values: values.defaults, printed: printed['defaults'] as Printed }, context);
   const read = instances.map((instance) => reader.read(instance));
-  await checkListeners(read.flatMap(listeningOf), values.admin.listen, accounts, place, problems);
+  await checkListeners(read.flatMap(listeningOf), values.admin.listen, accounts, report);
 
   const modules = new Map(
     instances.flatMap(({ name, module }) => (module === undefined ? [] : [[name, module] as const])),
   );
+  const configs = read.map(({ config }) => config);
   if (trialContext !== undefined) {
-    const right = read.filter(({ reading }) => reading.wrong.size === 0);
-    await tryServices(
-      right.map(({ config }) => config),
-      modules,
-      trialContext,
-      place,
-      problems,
-    );
+    const valid = configs.filter((_config, index) => read[index]?.reading.wrong.size === 0);
+    await createEach(valid, modules, trialContext, report, (_name, service) => service.close?.());
   }
   if (problems.areAny) throw problems.toError();
   const { defaults: _defaults, ...daemon } = printed;
   return {
-    config: resolveDaemon(
-      values,
-      read.map(({ config }) => config),
-    ),
+    config: resolveDaemon(values, configs),
     printed: { ...daemon, services: Object.fromEntries(read.map(printService)) },
     modules,
-    place,
+    root,
   };
 }
 

@@ -1,8 +1,7 @@
 import type { AnyServiceModule } from '../../services/index.ts';
 import type { Config } from './config.ts';
-import type { Path } from './raw.ts';
 import type { Printed } from './reading.ts';
-import type { Place } from './tree.ts';
+import type { ConfigNode } from './tree.ts';
 
 /** A validated, complete config and the modules that create its services. */
 export interface LoadedConfig {
@@ -11,6 +10,6 @@ export interface LoadedConfig {
   readonly printed: Printed;
   /** By service name; without third-party modules unless they were imported. */
   readonly modules: ReadonlyMap<string, AnyServiceModule>;
-  /** Locates a key, to report problems found later. */
-  readonly place: (path: Path, part?: 'key' | 'value') => Place;
+  /** What it was read from, to report problems found later. */
+  readonly root: ConfigNode;
 }

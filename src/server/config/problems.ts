@@ -1,6 +1,16 @@
 import { ConfigInvalidError, type ConfigProblem } from '../../errors.ts';
 import { formatPath, type Path } from './raw.ts';
-import type { Place } from './tree.ts';
+import { type ConfigNode, type Place, placeAt } from './tree.ts';
+
+/**
+ * Reports a problem with the value at a path. A message that is costly to make is given as a function. `part`: 'key'
+ * places it at the key. `where` replaces the place by one in another file.
+ */
+export type Report = (
+  path: Path,
+  message: string | (() => string),
+  at?: { readonly part?: 'key'; readonly where?: string },
+) => void;
 
 interface Found {
   readonly place: Place;
@@ -18,6 +28,14 @@ export class Problems {
   /** A message that is costly to build is passed as a function, called only if it is reported. */
   add(place: Place, path: Path, message: string | (() => string)): void {
     this.#found.push({ place, path, message });
+  }
+
+  /** Returns what reports problems in this tree. */
+  reporter(root: ConfigNode): Report {
+    return (path, message, { part, where } = {}) => {
+      const place = placeAt(root, path, part ?? 'value');
+      this.add(where === undefined ? place : { ...place, where, names: undefined }, path, message);
+    };
   }
 
   get areAny(): boolean {
