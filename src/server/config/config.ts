@@ -1,54 +1,90 @@
-import type { ListenAddress } from '../../address/listen-address.ts';
+import { availableParallelism } from 'node:os';
 import type { AccessRules, DatagramLimits, ProxyRules, StreamLimits } from '../guard/limits.ts';
 import type { SocketOptions } from '../transport/socket-options.ts';
-
-export interface ServiceConfig {
-  /** The instance's name: the key under `services`. */
-  readonly name: string;
-  /** Name of the service's module, or the instance's name while a third-party module is not imported. */
-  readonly type: string;
-  /** `file:` URL of a third-party module, or its name in the config while it is not imported. */
-  readonly moduleUrl: string | undefined;
-  readonly listen: readonly ListenAddress[];
-  readonly access: AccessRules;
-  readonly proxy: ProxyRules;
-  readonly stream: StreamLimits;
-  readonly socket: SocketOptions;
-  readonly datagram: DatagramLimits;
-  readonly exposeUdp: boolean;
-  /** Why the UDP side can be abused; undefined if it cannot, or while the module is not imported. */
-  readonly udpHazard: string | undefined;
-  /** Validated and completed from the module's declarations. */
-  readonly options: Readonly<Record<string, unknown>>;
-}
-
-type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
-
-export interface LogConfig {
-  readonly level: LogLevel;
-  /** Level of the log line for each closed connection; `off` writes none. */
-  readonly connections: 'debug' | 'info' | 'warn' | 'off';
-  /** A path, or null for standard output. */
-  readonly file: string | null;
-}
-
-interface AdminConfig {
-  /** Null: disabled. Never UDP. */
-  readonly listen: ListenAddress | null;
-  /** Host names that requests may use in addition to localhost. */
-  readonly hosts: readonly string[];
-}
+import type { Instance } from './instances.ts';
+import type { daemonSchema } from './schema.ts';
+import type { Values } from './section.ts';
+import type { plainSection } from './service-section.ts';
 
 /** A config, validated and complete. */
-export interface Config {
-  /** 0 runs everything in one process. `auto` is already resolved to a number. */
-  readonly workers: number;
-  readonly user: string | null;
-  readonly group: string | null;
-  readonly log: LogConfig;
-  readonly shutdown: { readonly graceMs: number };
-  /** Applies to clients of the config that was replaced. */
-  readonly reload: { readonly graceMs: number };
-  readonly admin: AdminConfig;
-  readonly services: readonly ServiceConfig[];
+export type Config = Readonly<ReturnType<typeof resolveDaemon>>;
+
+export type LogConfig = Config['log'];
+
+export type ServiceConfig = Readonly<ReturnType<typeof resolveService>>;
+
+/** Resolves the daemon's part of a config. */
+export function resolveDaemon(values: Values<typeof daemonSchema>, services: readonly ServiceConfig[]) {
+  const { workers, user, group, log, shutdown, reload, admin } = values;
+  return {
+    /** 0 runs everything in one process. */
+    workers: workers === 'auto' ? autoWorkers(availableParallelism()) : workers,
+    user,
+    group,
+    log,
+    shutdown: { graceMs: shutdown.grace },
+    /** Applies to clients of the config that was replaced. */
+    reload: { graceMs: reload.grace },
+    admin,
+    services,
+  };
+}
+
+/** At least two, so that a crash leaves every TCP port open. More than four do not serve more clients. */
+function autoWorkers(processors: number): number {
+  return Math.min(4, Math.max(2, processors));
+}
+
+/** Resolves a service's part of a config. */
+export function resolveService(
+  { name, type, moduleUrl, module }: Instance,
+  values: Values<typeof plainSection>,
+  options: Readonly<Record<string, unknown>>,
+) {
+  return {
+    name,
+    /** Name of the service's module, or the service's name while a third-party module is not imported. */
+    type,
+    /** `file:` URL of a third-party module, or its name in the config while it is not imported. */
+    moduleUrl,
+    listen: values.listen,
+    access: {
+      allow: values.allow,
+      deny: values.deny,
+      exempt: values.exempt,
+      exemptByHeader: values.proxyProtocol.exempt,
+    } satisfies AccessRules,
+    proxy: { from: values.proxyProtocol.from, timeoutMs: values.proxyProtocol.timeout } satisfies ProxyRules,
+    stream: {
+      idleTimeoutMs: values.idleTimeout,
+      stallTimeoutMs: values.stallTimeout,
+      maxLifetimeMs: values.maxLifetime,
+      lingerTimeoutMs: values.lingerTimeout,
+      maxBytes: values.maxBytes,
+      maxConnections: values.maxConnections,
+      maxConnectionsPerSource: values.maxConnectionsPerSource,
+      networkShare: values.networkShare,
+      connectionRate: values.connectionRate,
+      sourcePrefix: values.streamPrefix,
+      dryRun: values.dryRun,
+    } satisfies StreamLimits,
+    socket: {
+      keepAlive: { enabled: values.keepAlive.enabled, delayMs: values.keepAlive.delay },
+      noDelay: values.noDelay,
+      backlog: values.backlog,
+    } satisfies SocketOptions,
+    datagram: {
+      datagramRate: values.datagramRate,
+      datagramServiceRate: values.datagramServiceRate,
+      sourcePrefix: values.datagramPrefix,
+      dryRun: values.dryRun,
+      maxAmplification: values.maxAmplification,
+      allowSourcePorts: values.allowSourcePorts,
+      receiveBufferBytes: values.receiveBuffer,
+    } satisfies DatagramLimits,
+    exposeUdp: values.exposeUdp,
+    /** Why the UDP side can be abused; undefined if it cannot, or while the module is not imported. */
+    udpHazard: module?.udpHazard,
+    options,
+  };
 }

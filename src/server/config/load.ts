@@ -1,6 +1,6 @@
 import type { ServiceContext } from '../../service.ts';
 import type { AnyServiceModule } from '../../services/index.ts';
-import type { Config, ServiceConfig } from './config.ts';
+import { type Config, resolveDaemon, resolveService, type ServiceConfig } from './config.ts';
 import { createEach } from './create-services.ts';
 import { findInstances, type Instance } from './instances.ts';
 import { readLayers } from './layers.ts';
@@ -8,7 +8,6 @@ import { type AccountLookup, checkListeners, type Listening } from './listeners.
 import type { LoadedConfig } from './loaded-config.ts';
 import { Problems } from './problems.ts';
 import { type Printed, type ReadContext, type Reading, readDefaults, readSection } from './reading.ts';
-import { resolveDaemon, resolveService } from './resolved.ts';
 import { commonSchema, daemonSchema } from './schema.ts';
 import type { Section } from './section.ts';
 import { plainSection, sectionOf } from './service-section.ts';
