@@ -10,15 +10,7 @@ export interface ZoneHistory {
   readonly future: PosixZone | undefined;
 }
 
-interface Header {
-  readonly version: number;
-  readonly isUtCount: number;
-  readonly isStdCount: number;
-  readonly leapCount: number;
-  readonly timeCount: number;
-  readonly typeCount: number;
-  readonly charCount: number;
-}
+type Header = NonNullable<ReturnType<typeof readHeader>>;
 
 const headerBytes = 44;
 const abbreviationPattern = /^[A-Za-z0-9+-]+$/;
@@ -46,18 +38,12 @@ export function parseTzif(bytes: Uint8Array): ZoneHistory | undefined {
 
 /** The type in effect at an instant in seconds since 1970. */
 export function typeAt({ transitions, initial, future }: ZoneHistory, seconds: number): LocalTimeType {
-  let low = 0;
-  let high = transitions.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((transitions[middle]?.at ?? Infinity) <= seconds) low = middle + 1;
-    else high = middle;
-  }
-  if (low === transitions.length && future !== undefined) return posixTypeAt(future, seconds);
-  return transitions[low - 1]?.type ?? initial;
+  const last = transitions.findLastIndex(({ at }) => at <= seconds);
+  if (last === transitions.length - 1 && future !== undefined) return posixTypeAt(future, seconds);
+  return transitions[last]?.type ?? initial;
 }
 
-function readHeader(view: DataView, start: number): Header | undefined {
+function readHeader(view: DataView, start: number) {
   if (view.byteLength < start + headerBytes || ascii(view, start, start + 4) !== 'TZif') return undefined;
   const count = (index: number): number => view.getUint32(start + 20 + 4 * index);
   return {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../clock/clock.ts';
+import { Deferred } from '../deferred.ts';
 import type { Config } from './config/config.ts';
 import { SmallservdError } from '../errors.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
@@ -30,19 +31,17 @@ export class InProcessDaemon implements RunningDaemon {
   readonly #health: HealthMeter;
   #opened: readonly OpenedListener[] = [];
   #stopping: Promise<ExitCode> | undefined;
-  #resolveEnded: (code: ExitCode) => void = () => {};
+  readonly #ended = new Deferred<ExitCode>();
 
   constructor(options: InProcessOptions) {
     this.#options = options;
     this.#health = new HealthMeter(options.clock);
     this.#lifecycle = new Lifecycle({ ...options, processes: 1 });
-    this.ended = new Promise((resolve) => {
-      this.#resolveEnded = resolve;
-    });
+    this.ended = this.#ended.promise;
     this.ready = this.#open();
     // If `ready` rejects, `ended` resolves too, so that waiting for either suffices.
     this.ready.catch((error: unknown) =>
-      this.#resolveEnded(error instanceof SmallservdError ? error.exitCode : exitCodes.failed),
+      this.#ended.resolve(error instanceof SmallservdError ? error.exitCode : exitCodes.failed),
     );
   }
 
@@ -113,7 +112,7 @@ export class InProcessDaemon implements RunningDaemon {
 
   async #drain(graceMs: number): Promise<ExitCode> {
     await this.#lifecycle.drain(graceMs);
-    this.#resolveEnded(exitCodes.stopped);
+    this.#ended.resolve(exitCodes.stopped);
     return exitCodes.stopped;
   }
 }

@@ -1,10 +1,11 @@
 import { type BigIntStats, close, constants, fstat, open } from 'node:fs';
-import { lstat, readlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { lstat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { SmallservdError } from '../errors.ts';
 import { O_PATH, pathOf } from './path-descriptor.ts';
+import { walkPath } from './path-walk.ts';
 import { answerInTime, assertFileKind, FileError } from '../regular-file.ts';
 
 /** A user and group, in addition to root and this process's own, that may own the log file and its parent folders. */
@@ -26,9 +27,6 @@ const closeAsync = promisify(close);
 /** In 64 bits, because inode numbers above 2^53 could collide as doubles. */
 const fstatExact = async (fd: number): Promise<BigIntStats> => promisify(fstat)(fd, { bigint: true });
 const lstatExact = async (path: string): Promise<BigIntStats> => lstat(path, { bigint: true });
-
-/** path_resolution(7) */
-const maxLinks = 40;
 
 // Does not block on a FIFO or device, and does not follow a link. Node adds O_CLOEXEC.
 const flags =
@@ -120,48 +118,30 @@ async function openFolder(path: string, trusted: Trusted): Promise<number> {
 
 /** Resolves links and returns the folder and its inode after checking everything on the path to it. */
 async function resolveFolder(path: string, trusted: Trusted): Promise<{ folder: string; inode: string }> {
-  const parts = partsOf(path);
-  const top = await lstatExact('/');
-  trusted.assertFolder('/', top);
   let folder = '/';
-  let stats = top;
-  let links = 0;
+  let end = await lstatExact(folder);
   let isOwners = false;
-  for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
-    const next = join(folder, part);
+  for await (const { path: way, stats } of walkPath(path)) {
     isOwners ||= trusted.isOwners(stats);
-    const found = await lstatExact(next).catch(missing);
-    if (found === undefined) throw new Error(`no folder ${next}`);
-    if (found.isSymbolicLink()) {
-      trusted.assertOwner(`the symbolic link ${next}`, found);
-      isOwners ||= trusted.isOwners(found);
-      links += 1;
-      if (links > maxLinks) throw new Error('too many symbolic links');
-      const target = await readlink(next);
-      parts.unshift(...partsOf(target));
-      if (target.startsWith('/')) [folder, stats] = ['/', top];
-    } else if (found.isDirectory()) {
-      folder = next;
-      stats = found;
-      trusted.assertFolder(folder, stats);
+    if (stats.isSymbolicLink()) {
+      trusted.assertOwner(`the symbolic link ${way}`, stats);
+    } else if (stats.isDirectory()) {
+      trusted.assertFolder(way, stats);
+      [folder, end] = [way, stats];
     } else {
-      throw new Error(`${next} is not a folder`);
+      throw new Error(`${way} is not a folder`);
     }
   }
   // It could put another one in its place, for example one that belongs to root.
-  if (isOwners && !trusted.isOwners(stats))
+  if (isOwners && !trusted.isOwners(end))
     throw new Untrusted(
-      `the workers' user decides what leads to the folder ${folder}, which belongs to uid ${stats.uid}: expected a folder of that user, or a way there that is not`,
+      `the workers' user decides what leads to the folder ${folder}, which belongs to uid ${end.uid}: expected a folder of that user, or a way there that is not`,
     );
-  return { folder, inode: inodeOf(stats) };
+  return { folder, inode: inodeOf(end) };
 }
 
 function inodeOf({ dev, ino }: BigIntStats): string {
   return `${dev}:${ino}`;
-}
-
-function partsOf(path: string): string[] {
-  return path.split('/').filter((part) => part !== '' && part !== '.');
 }
 
 function missing(error: NodeJS.ErrnoException): undefined {

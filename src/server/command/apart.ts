@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { constants, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { childArguments } from '../child-arguments.ts';
-import { type Clock, systemClock } from '../../clock/clock.ts';
+import { type Clock, pause, systemClock } from '../../clock/clock.ts';
 import { standardInput } from '../config/source.ts';
 import { SmallservdError } from '../../errors.ts';
 import { keepDescriptors } from '../../kernel/descriptors.ts';
@@ -16,11 +16,11 @@ export interface ApartOutput {
 }
 
 /**
- * After the process has exited, its output is complete once nothing more has arrived for `quietMs`. Processes it leaves
- * behind may go on writing, for at most `lastOutputMs`.
+ * After the process has exited, its output is complete once nothing more has arrived for this long. Processes it leaves
+ * behind may go on writing, for at most `maxRounds` times that.
  */
 const quietMs = 1000;
-const lastOutputMs = 5000;
+const maxRounds = 5;
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
@@ -88,24 +88,23 @@ export async function runApart(
     child.once('close', () => resolve());
   });
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-  // Processes it leaves behind could hold its output open.
+  // Processes it leaves behind could hold its output open, and go on writing.
   const quiet = async (): Promise<void> => {
-    for (let before = -1; before !== pieces || child.stdout?.isPaused() || child.stderr?.isPaused(); ) {
+    for (let rounds = 0, before = -1; rounds < maxRounds && before !== pieces; ) {
       before = pieces;
-      await pause(quietMs, clock);
+      await pause(clock, quietMs);
+      // A slow reader gets all of it.
+      if (child.stdout?.isPaused() || child.stderr?.isPaused()) before = -1;
+      else rounds += 1;
     }
   };
-  await Promise.race([closed, quiet(), pause(lastOutputMs, clock), ended]);
+  await Promise.race([closed, quiet(), ended]);
   if (child.stdin !== null) process.stdin.destroy();
   child.stdout?.destroy();
   child.stderr?.destroy();
   if (came !== undefined) process.kill(process.pid, came);
   if (code === null) throw new SmallservdError('CHECK_ENDED', `the check was ended by ${signal}`);
   return code;
-}
-
-async function pause(ms: number, clock: Clock): Promise<void> {
-  await new Promise<void>((resolve) => void clock.after(ms, resolve));
 }
 
 /** Standard input of the process: empty unless the config comes from there. */

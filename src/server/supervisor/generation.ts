@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
-import type { Clock } from '../../clock/clock.ts';
+import { type Clock, pause } from '../../clock/clock.ts';
+import { Deferred } from '../../deferred.ts';
 import type { Config } from '../config/config.ts';
 import type { ConfigSource } from '../config/load.ts';
 import type { ServiceCounters } from '../counters.ts';
@@ -93,25 +94,17 @@ export class Generation {
   #up = false;
   #failure: SmallservdError | undefined;
   #graceMs = 0;
-  #resolveReady: () => void = () => {};
-  #rejectReady: (error: SmallservdError) => void = () => {};
-  #resolveEnded: (code: ExitCode) => void = () => {};
-  #resolveSuspended: () => void = () => {};
+  readonly #ready = new Deferred<void>();
+  readonly #ended = new Deferred<ExitCode>();
+  readonly #suspended = new Deferred<void>();
 
   constructor(options: GenerationOptions, handlers: GenerationHandlers) {
     this.#options = options;
     this.#handlers = handlers;
     const { config, clock, table } = options;
-    this.ready = new Promise((resolve, reject) => {
-      this.#resolveReady = resolve;
-      this.#rejectReady = reject;
-    });
-    this.ended = new Promise((resolve) => {
-      this.#resolveEnded = resolve;
-    });
-    this.suspended = new Promise((resolve) => {
-      this.#resolveSuspended = resolve;
-    });
+    this.ready = this.#ready.promise;
+    this.ended = this.#ended.promise;
+    this.suspended = this.#suspended.promise;
     this.table = table;
     this.#reports = workerReports(
       config.services.map(({ name }) => name),
@@ -204,7 +197,7 @@ export class Generation {
     // Listeners shared with an older generation stay unchanged until now.
     if (this.#options.isSuccessor && !this.#grantSockets()) return;
     this.#up = true;
-    this.#resolveReady();
+    this.#ready.resolve();
     this.#reassign();
   }
 
@@ -327,7 +320,7 @@ export class Generation {
   }
 
   #noteSuspended(): void {
-    if (this.#state.stopping && this.#notSuspended.size === 0) this.#resolveSuspended();
+    if (this.#state.stopping && this.#notSuspended.size === 0) this.#suspended.resolve();
   }
 
   #record(opened: readonly Opened[]): void {
@@ -424,7 +417,7 @@ export class Generation {
     this.#failure = error;
     if (this.#options.isSuccessor) {
       // Some may already serve clients, which finish.
-      this.#rejectReady(error);
+      this.#ready.reject(error);
       this.stop(this.config.shutdown.graceMs);
       return;
     }
@@ -435,21 +428,15 @@ export class Generation {
   async #end(code: ExitCode): Promise<void> {
     this.#state = { ...this.#state, stopping: true };
     for (const worker of this.#live.values()) worker.kill();
-    await Promise.race([Promise.all(this.#unread), this.#pause(lastLinesMs)]);
+    await Promise.race([Promise.all(this.#unread), pause(this.#options.clock, lastLinesMs)]);
     if (code === exitCodes.workersKeepDying && this.#failure === undefined) {
       const message = 'workers keep exiting, giving up; the log says why';
       this.#failure = new SmallservdError('WORKERS_KEEP_DYING', message);
       this.#options.log.error({}, message);
     }
-    if (this.#failure !== undefined) this.#rejectReady(this.#failure);
-    this.#resolveSuspended();
-    this.#resolveEnded(this.#failure?.exitCode ?? code);
-  }
-
-  async #pause(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#options.clock.after(ms, resolve);
-    });
+    if (this.#failure !== undefined) this.#ready.reject(this.#failure);
+    this.#suspended.resolve();
+    this.#ended.resolve(this.#failure?.exitCode ?? code);
   }
 
   #nameOf(slot: number): number {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../clock/clock.ts';
+import { Deferred } from '../../deferred.ts';
 import type { Config } from '../config/config.ts';
 import type { ConfigSource } from '../config/load.ts';
 import { addServiceCounters, newServiceCounters, type ServiceCounters } from '../counters.ts';
@@ -51,7 +52,7 @@ export class Supervisor implements RunningDaemon {
   #workersSoFar = 0;
   #workerDeaths = 0;
   #stopping = false;
-  #resolveEnded: (code: ExitCode) => void = () => {};
+  readonly #ended = new Deferred<ExitCode>();
 
   private constructor(options: SupervisorOptions, sockets: SocketFiles) {
     this.#options = options;
@@ -68,9 +69,7 @@ export class Supervisor implements RunningDaemon {
         for (const [service, counts] of counters) addServiceCounters(this.#pastOf(service), withoutActive(counts));
       },
     };
-    this.ended = new Promise((resolve) => {
-      this.#resolveEnded = resolve;
-    });
+    this.ended = this.#ended.promise;
     this.#generation = this.#newGeneration(options, new ListenerTable(options.plan), false);
     this.ready = this.#generation.ready;
     void this.#follow(this.#generation);
@@ -199,7 +198,7 @@ export class Supervisor implements RunningDaemon {
     // If it ended by itself, the others still get their grace period.
     for (const each of rest) each.stop(generation.config.shutdown.graceMs);
     await Promise.all(rest.map(({ ended }) => ended));
-    this.#resolveEnded(code);
+    this.#ended.resolve(code);
   }
 
   #noteDropped(listeners: readonly PlannedListener[]): void {
