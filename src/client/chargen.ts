@@ -1,6 +1,6 @@
 import { formatHostPort } from '../address/host-port.ts';
 import { ask } from './dial/ask.ts';
-import { Connection, type Endpoint } from './dial/connection.ts';
+import { Connection, endOf, type Endpoint } from './dial/connection.ts';
 import { parseTarget } from './dial/target.ts';
 import { untilInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
@@ -30,13 +30,6 @@ export interface Chargen extends Transfer {
 }
 
 const defaultLines = 10;
-
-/** How errors from `read` end a stream that has delivered data. */
-const endings: Partial<Record<string, Chargen['end']>> = {
-  CONNECTION_LOST: 'reset',
-  NO_ANSWER: 'timeout',
-  INTERRUPTED: 'interrupted',
-};
 
 /**
  * Reads part of the endless character stream (RFC 864), over UDP one datagram. `host` is `HOST` or `HOST:PORT`. Throws
@@ -78,8 +71,7 @@ async function takeStream(host: string, options: ChargenOptions): Promise<Charge
     }
     return result('enough');
   } catch (error) {
-    if (meter.bytes > 0 && error instanceof SmallservdError && error.code === 'INTERRUPTED')
-      return result('interrupted');
+    if (meter.bytes > 0 && endOf(error) === 'interrupted') return result('interrupted');
     throw error;
   } finally {
     stopReport();
@@ -97,7 +89,7 @@ async function readOrEnd(connection: Connection, hasBegun: boolean): Promise<Uin
     }
     return bytes ?? 'finished';
   } catch (error) {
-    const end = error instanceof SmallservdError ? endings[error.code] : undefined;
+    const end = endOf(error);
     if (hasBegun && end !== undefined) return end;
     throw error;
   }

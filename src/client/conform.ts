@@ -47,7 +47,7 @@ export async function conform(host: string, options: ConformOptions = {}): Promi
   const { services = checkedServices, transport, basePort = 0, ports = {}, quietMs = 500 } = options;
   assertWithin('the time of quiet in milliseconds', quietMs, 1, foreverMs);
   for (const name of [...services, ...Object.keys(ports)]) {
-    if (isChecked(name)) continue;
+    if (checkedServices.some((each) => each === name)) continue;
     const expected = `expected ${checkedServices.slice(0, -1).join(', ')} or ${checkedServices.at(-1)}`;
     throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(name)} is not a service to check: ${expected}`);
   }
@@ -69,8 +69,4 @@ export async function conform(host: string, options: ConformOptions = {}): Promi
   const counts = { holds: 0, fails: 0, unreachable: 0, skipped: 0, broken: 0 };
   for (const { outcome } of checks) counts[outcome] += 1;
   return { host, checks, counts };
-}
-
-function isChecked(name: string): name is CheckedService {
-  return checkedServices.some((each) => each === name);
 }

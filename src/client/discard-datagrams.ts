@@ -5,8 +5,7 @@ import { DatagramSocket } from './dial/datagram-socket.ts';
 import { firstToTake } from './dial/first-to-take.ts';
 import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
 import type { Target } from './dial/target.ts';
-import { type Patience, throwIfInterrupted, waitFor } from './dial/wait.ts';
-import { SmallservdError } from '../errors.ts';
+import { comesWithin, onAbort, type Patience, throwIfInterrupted } from './dial/wait.ts';
 import type { Discarded, DiscardOptions } from './discarded.ts';
 import { assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
 import { Meter } from './transfer.ts';
@@ -30,11 +29,10 @@ export async function discardDatagrams(target: Target, source: Readable, options
   let line: Line | undefined;
   let datagrams = 0;
   const result = (end: Discarded['end']): Discarded => {
-    const peer = line?.peer ?? { address: addresses[0]?.address ?? '', port: target.port };
+    const peer = line?.peer ?? { address: addresses[0].address, port: target.port };
     return { ...meter.transfer, end, datagrams, peer };
   };
-  const interrupt = (): void => void source.destroy();
-  options.signal?.addEventListener('abort', interrupt);
+  const stopListening = onAbort(options.signal, () => source.destroy());
   try {
     for await (const datagram of piecesOf(source, datagramBytes)) {
       if (line === undefined) {
@@ -53,11 +51,10 @@ export async function discardDatagrams(target: Target, source: Readable, options
     await line?.listen(patient);
     return { ...result(line?.isAnswered === true ? 'answered' : 'sent'), ...transfer };
   } catch (error) {
-    const isInterrupted = options.signal?.aborted === true;
-    if (isInterrupted) return result('interrupted');
+    if (options.signal?.aborted === true) return result('interrupted');
     throw error;
   } finally {
-    options.signal?.removeEventListener('abort', interrupt);
+    stopListening();
     stopReport();
     line?.close();
   }
@@ -117,19 +114,10 @@ class Line {
 
   /** Waits briefly for a refusal. Throws `CONNECT_FAILED`. */
   async listen(patience: Patience): Promise<void> {
-    const silence = new SmallservdError('NO_ANSWER', 'nobody refuses');
-    const timeoutMs = Math.min(refusalMs, patience.timeoutMs);
-    const heard = waitFor<void>(
-      { ...patience, timeoutMs },
-      () => silence,
-      (_resolve, reject) => {
-        this.#failed = reject;
-        if (this.#failure !== undefined) reject(this.#failure);
-        return () => {};
-      },
-    );
-    await heard.catch((error: unknown) => {
-      if (error !== silence) throw error;
+    await comesWithin(patience, Math.min(refusalMs, patience.timeoutMs), (_resolve, reject) => {
+      this.#failed = reject;
+      if (this.#failure !== undefined) reject(this.#failure);
+      return () => {};
     });
   }
 

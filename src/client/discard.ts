@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { Connection } from './dial/connection.ts';
+import { Connection, endOf } from './dial/connection.ts';
 import { parseTarget } from './dial/target.ts';
 import { foreverMs, type Patience, waitFor } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
@@ -7,12 +7,6 @@ import { discardDatagrams } from './discard-datagrams.ts';
 import type { Discarded, DiscardOptions } from './discarded.ts';
 import { withDefaults } from './options.ts';
 import { Meter, type Transfer } from './transfer.ts';
-
-const endings: Partial<Record<string, Discarded['end']>> = {
-  CONNECTION_LOST: 'reset',
-  NO_ANSWER: 'timeout',
-  INTERRUPTED: 'interrupted',
-};
 
 /** More than the buffers along the path can hold once the local kernel has accepted the last byte. */
 const bufferedBytes = 16 * 1024 * 1024;
@@ -62,7 +56,7 @@ async function discardStream(connection: Connection, source: Readable, options: 
     });
     return result(end === 'finished' ? 'discarded' : end);
   } catch (error) {
-    const end = error instanceof SmallservdError ? endings[error.code] : undefined;
+    const end = endOf(error);
     if (heard !== undefined) return result(heard);
     if (end !== undefined) return result(end);
     throw error;
@@ -89,7 +83,6 @@ async function listen(connection: Connection): Promise<Discarded['end']> {
     // No timeout: the peer has nothing to send until we have finished.
     return (await connection.read(foreverMs)) === undefined ? 'finished' : 'answered';
   } catch (error) {
-    const end = error instanceof SmallservdError ? endings[error.code] : undefined;
-    return end ?? 'reset';
+    return endOf(error) ?? 'reset';
   }
 }

@@ -1,15 +1,15 @@
 import { formatHostPort } from '../address/host-port.ts';
-import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
+import type { Cancel } from '../clock/clock.ts';
 import { Connection, type Endpoint } from './dial/connection.ts';
 import { DatagramSocket } from './dial/datagram-socket.ts';
 import { firstToTake } from './dial/first-to-take.ts';
-import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
+import { resolveHost } from './dial/resolve-host.ts';
 import { parseTarget, type Target } from './dial/target.ts';
-import { foreverMs, throwIfInterrupted } from './dial/wait.ts';
+import { foreverMs, onAbort, throwIfInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { assertKeepAlive, type EchoOptions } from './echo-options.ts';
 import { EchoPayloads, type Recognised } from './echo-payload.ts';
-import { assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
+import { assertWithin, largestDatagramBytes, type WithDefaults, withDefaults } from './options.ts';
 import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
 
 export interface EchoPingOptions extends EchoOptions {
@@ -50,13 +50,11 @@ export interface EchoPingResult extends RoundTripSummary {
   readonly isRight: boolean;
 }
 
-type Settings = EchoPingOptions & {
+type Settings = WithDefaults<EchoPingOptions> & {
   readonly count: number;
   readonly sizeBytes: number;
   readonly intervalMs: number;
-  readonly timeoutMs: number;
   readonly random: () => number;
-  readonly clock: Clock;
 };
 
 /**
@@ -66,8 +64,8 @@ type Settings = EchoPingOptions & {
  * `HOST_NOT_FOUND`, `CONNECT_FAILED` or `INTERRUPTED` if there is nothing to report.
  */
 export async function echoPing(host: string, options: EchoPingOptions = {}): Promise<EchoPingResult> {
-  const { count = 0, sizeBytes = 512, intervalMs = 1000, random = Math.random, clock = systemClock } = options;
-  const settings = { ...withDefaults(options), count, sizeBytes, intervalMs, random, clock };
+  const { count = 0, sizeBytes = 512, intervalMs = 1000, random = Math.random } = options;
+  const settings = { ...withDefaults(options), count, sizeBytes, intervalMs, random };
   assertKeepAlive(options);
   assertWithin('the count', count, 0, Number.MAX_SAFE_INTEGER);
   assertWithin('the interval in milliseconds', intervalMs, 1, foreverMs);
@@ -81,7 +79,7 @@ export async function echoPing(host: string, options: EchoPingOptions = {}): Pro
 
 async function pingOverTcp(host: string, settings: Settings): Promise<EchoPingResult> {
   const connection = await openConnection(parseTarget(host, 'tcp', 'echo'), settings);
-  const run = new Run(connection.peer, 'tcp', settings);
+  const run = new Run(connection.peer, settings);
   try {
     settings.connected?.(connection.peer);
     const ended = run.start(async (payload) => connection.write(payload));
@@ -97,12 +95,11 @@ async function pingOverTcp(host: string, settings: Settings): Promise<EchoPingRe
 async function openConnection(target: Target, { signal, ...settings }: Settings): Promise<Connection> {
   throwIfInterrupted(signal);
   const opening = new AbortController();
-  const interrupt = (): void => opening.abort();
-  signal?.addEventListener('abort', interrupt);
+  const stopListening = onAbort(signal, () => opening.abort());
   try {
     return await Connection.open(target, { ...settings, signal: opening.signal });
   } finally {
-    signal?.removeEventListener('abort', interrupt);
+    stopListening();
   }
 }
 
@@ -133,28 +130,25 @@ async function readMessages(connection: Connection, run: Run, sizeBytes: number)
 async function pingOverUdp(host: string, settings: Settings): Promise<EchoPingResult> {
   const target = parseTarget(host, 'udp', 'echo');
   const addresses = await resolveHost(target.host, settings.family ?? 'both', settings);
-  return firstToTake(addresses, async (address) => pingAddress(address, target.port, settings));
-}
-
-async function pingAddress(address: HostAddress, port: number, settings: Settings): Promise<EchoPingResult> {
-  const run = new Run({ address: address.address, port }, 'udp', settings);
-  const socket = await DatagramSocket.open(address, port, {
-    datagram: (bytes) => run.takeDatagram(bytes),
-    failed: (error) => run.refused(error),
+  return firstToTake(addresses, async (address) => {
+    const run = new Run({ address: address.address, port: target.port }, settings);
+    const socket = await DatagramSocket.open(address, target.port, {
+      datagram: (bytes) => run.takeDatagram(bytes),
+      failed: (error) => run.refused(error),
+    });
+    try {
+      settings.connected?.(socket.peer);
+      await run.start(async (payload) => socket.send(payload));
+    } finally {
+      socket.close();
+    }
+    return run.result();
   });
-  try {
-    settings.connected?.(socket.peer);
-    await run.start(async (payload) => socket.send(payload));
-  } finally {
-    socket.close();
-  }
-  return run.result();
 }
 
 /** One run: sends requests on schedule, counts answers and decides when to stop. */
 class Run {
   readonly #peer: Endpoint;
-  readonly #protocol: 'tcp' | 'udp';
   readonly #settings: Settings;
   readonly #payloads: EchoPayloads;
   readonly #trips = new RoundTrips();
@@ -178,9 +172,8 @@ class Run {
   #resolve: () => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
-  constructor(peer: Endpoint, protocol: 'tcp' | 'udp', settings: Settings) {
+  constructor(peer: Endpoint, settings: Settings) {
     this.#peer = peer;
-    this.#protocol = protocol;
     this.#settings = settings;
     this.#payloads = new EchoPayloads(settings.sizeBytes, settings.random);
   }
@@ -188,11 +181,10 @@ class Run {
   /** Sends the first request now and the rest on schedule. Resolves when the run is over. */
   async start(send: (payload: Uint8Array) => Promise<void>): Promise<void> {
     const { signal, clock } = this.#settings;
-    const interrupt = (): void => this.#interrupt();
     this.#send = send;
     this.#startMs = clock.monotonicMs();
     this.#endMs = this.#startMs;
-    signal?.addEventListener('abort', interrupt);
+    const stopListening = onAbort(signal, () => this.#interrupt());
     try {
       await new Promise<void>((resolve, reject) => {
         this.#resolve = resolve;
@@ -202,7 +194,7 @@ class Run {
       });
     } finally {
       this.#cancel();
-      signal?.removeEventListener('abort', interrupt);
+      stopListening();
     }
   }
 
@@ -251,7 +243,7 @@ class Run {
     const summary = this.#trips.summary();
     return {
       peer: this.#peer,
-      protocol: this.#protocol,
+      protocol: this.#settings.udp === true ? 'udp' : 'tcp',
       sizeBytes: this.#settings.sizeBytes,
       elapsedMs: this.#endMs - this.#startMs,
       ...summary,
@@ -289,14 +281,12 @@ class Run {
     this.#settings.observe?.({ kind: 'sent', sequence });
     this.#send(payload).then(
       () => this.#schedule(),
-      (error: unknown) => this.#sendFailed(error),
+      (error: unknown) => {
+        if (!(error instanceof SmallservdError) || error.code !== 'CONNECT_FAILED') return this.end(error);
+        this.refused(error);
+        this.#schedule();
+      },
     );
-  }
-
-  #sendFailed(error: unknown): void {
-    if (!(error instanceof SmallservdError) || error.code !== 'CONNECT_FAILED') return this.end(error);
-    this.refused(error);
-    this.#schedule();
   }
 
   #schedule(): void {

@@ -1,5 +1,5 @@
 import { formatHostPort } from '../address/host-port.ts';
-import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
+import type { Cancel } from '../clock/clock.ts';
 import { Connection, type Endpoint } from './dial/connection.ts';
 import { DatagramSocket } from './dial/datagram-socket.ts';
 import { firstToTake } from './dial/first-to-take.ts';
@@ -10,7 +10,7 @@ import { SmallservdError } from '../errors.ts';
 import { firstDifference } from './first-difference.ts';
 import { formatDuration } from '../units.ts';
 import { assertKeepAlive, type EchoOptions } from './echo-options.ts';
-import { assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
+import { assertWithin, largestDatagramBytes, type WithDefaults, withDefaults } from './options.ts';
 
 export interface EchoPipeOptions extends EchoOptions {
   /** Over UDP: the input is cut into datagrams of at most this many bytes, 1 to 65507. Default 512. */
@@ -26,7 +26,7 @@ export interface Echoed {
 /** Receives what came back. The next read waits until it resolves. */
 export type Deliver = (bytes: Uint8Array) => Promise<void> | void;
 
-type Settings = EchoPipeOptions & { readonly timeoutMs: number; readonly clock: Clock };
+type Settings = WithDefaults<EchoPipeOptions>;
 
 /** The most data in flight over TCP, so that a peer that never answers does not exhaust memory. */
 const windowBytes = 16 * 1024 * 1024;
@@ -47,7 +47,7 @@ export async function echo(
   deliver: Deliver,
   options: EchoPipeOptions = {},
 ): Promise<Echoed> {
-  const settings = { ...withDefaults(options), clock: options.clock ?? systemClock };
+  const settings = withDefaults(options);
   assertKeepAlive(options);
   if (options.udp === true) return echoOverUdp(parseTarget(host, 'udp', 'echo'), input, deliver, settings);
   const connection = await Connection.open(parseTarget(host, 'tcp', 'echo'), settings);
@@ -93,7 +93,10 @@ class StreamEcho {
   async #sendAll(): Promise<void> {
     for await (const chunk of this.#input) {
       if (chunk.length === 0) continue;
-      while (this.#underWayBytes >= windowBytes) await this.#room();
+      while (this.#underWayBytes >= windowBytes)
+        await new Promise<void>((resolve) => {
+          this.#madeRoom = resolve;
+        });
       this.#underWay.push(chunk);
       this.#sentBytes += chunk.length;
       this.#dueSinceMs ??= this.#settings.clock.monotonicMs();
@@ -183,12 +186,6 @@ class StreamEcho {
 
   get #underWayBytes(): number {
     return this.#sentBytes - this.#receivedBytes;
-  }
-
-  async #room(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#madeRoom = resolve;
-    });
   }
 }
 

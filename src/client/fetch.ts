@@ -1,4 +1,3 @@
-import { systemClock } from '../clock/clock.ts';
 import { ask } from './dial/ask.ts';
 import { Connection, type Endpoint, type Received } from './dial/connection.ts';
 import { parseTarget } from './dial/target.ts';
@@ -33,8 +32,8 @@ const listQuietMs = 250;
 
 /** Queries a service that needs no request: daytime, time, qotd, systat. Throws what `Connection` and `ask` throw. */
 export async function fetchFrom(host: string, service: string, options: FetchOptions): Promise<Fetched> {
-  const { clock = systemClock, isList = false } = options;
   const patient = withDefaults(options);
+  const { clock, isList = false } = patient;
   if (options.udp === true) {
     const target = parseTarget(host, 'udp', service);
     const request = (attempt: number): Uint8Array => (isList ? listRequest : attempt === 0 ? empty : laterRequest);

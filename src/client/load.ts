@@ -1,10 +1,10 @@
 import { systemClock } from '../clock/clock.ts';
 import { ask } from './dial/ask.ts';
-import type { Endpoint } from './dial/connection.ts';
+import { type Endpoint, endOf } from './dial/connection.ts';
 import { LoadStream } from './dial/load-stream.ts';
 import { resolveHost } from './dial/resolve-host.ts';
 import { parseTarget, type Target } from './dial/target.ts';
-import { throwIfInterrupted } from './dial/wait.ts';
+import { throwIfInterrupted, untilInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import type { LatencyBucket, LatencySummary } from './latency.ts';
 import { AskLane, DiscardDatagramLane, EchoDatagramLane } from './load/datagram-lanes.ts';
@@ -46,30 +46,18 @@ export interface LoadProgress extends LoadCounts {
   readonly p99Ms: number | undefined;
 }
 
-export interface LoadResult {
+export interface LoadResult extends LoadCounts {
   readonly service: LoadService;
   readonly protocol: 'tcp' | 'udp';
   readonly peer: Endpoint;
   readonly connections: number;
-  /** Milliseconds from when all connections were open to the end. */
-  readonly elapsedMs: number;
   /** Whether the signal ended it early. */
   readonly isInterrupted: boolean;
-  /**
-   * Requests answered correctly. For discard over UDP, which has no answers, datagrams accepted by the kernel. Discard
-   * and chargen over TCP have no requests, only bytes.
-   */
-  readonly answered: number;
   readonly answeredPerSecond: number;
-  /** All errors, of requests and of connections that failed or broke. */
-  readonly failed: number;
   /** Number of errors by kind: `connection refused`, `timeout`, `wrong content`, `lost`… */
   readonly errors: Readonly<Record<string, number>>;
   /** Requests in flight at the end. */
   readonly unfinished: number;
-  /** Payload bytes sent and received. */
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
   readonly bytesSentPerSecond: number;
   readonly bytesReceivedPerSecond: number;
   /** Set for an open loop. */
@@ -110,6 +98,7 @@ const progressMs = 250;
 export async function load(host: string, options: LoadOptions = {}): Promise<LoadResult> {
   const plan = checked(options);
   const target = parseTarget(host, plan.protocol, plan.service);
+  const prepare = plan.protocol === 'udp' ? prepareDatagrams : prepareStreams;
   const { makeLane, peer } = await prepare(target, plan, options);
   const { clock = systemClock, signal, onProgress } = options;
   const run = new LoadRun(
@@ -125,19 +114,16 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
     onProgress?.({ ...run.counts(), durationMs: plan.durationMs, requests: plan.requests, p99Ms });
   };
   const stopReports = onProgress === undefined ? () => {} : clock.every(progressMs, report);
-  const isInterrupted = await new Promise<boolean>((resolve) => {
-    // Between two attempts there may be no socket to keep the process alive.
-    const alive = setInterval(() => {}, 1 << 30);
-    const end = (interrupted: boolean) => (): void => {
-      clearInterval(alive);
-      signal?.removeEventListener('abort', interrupt);
-      resolve(interrupted);
-    };
-    const interrupt = end(true);
-    signal?.addEventListener('abort', interrupt);
-    run.start(end(false));
-    if (signal?.aborted === true) interrupt();
+  // Between two attempts there may be no socket to keep the process alive.
+  const alive = setInterval(() => {}, 1 << 30);
+  const ended = new Promise<boolean>((resolve) => {
+    run.start(() => resolve(false));
   });
+  const isInterrupted = await untilInterrupted(ended, signal).catch((error: unknown) => {
+    if (endOf(error) !== 'interrupted') throw error;
+    return true;
+  });
+  clearInterval(alive);
   run.stop();
   stopReports();
   const { elapsedMs, answered, failed, bytesSent, bytesReceived } = run.counts();
@@ -221,32 +207,28 @@ function requireOpenFiles(connections: number): void {
   );
 }
 
+/** The address that answers, and how to make lanes to it. */
 interface Prepared {
   readonly peer: LoadPeer;
   readonly makeLane: LaneFactory;
-}
-
-/** Finds the address that answers and prepares lanes to it. */
-async function prepare(target: Target, plan: LoadPlan, options: LoadOptions): Promise<Prepared> {
-  return plan.protocol === 'udp' ? prepareDatagrams(target, plan, options) : prepareStreams(target, plan, options);
 }
 
 async function prepareStreams(target: Target, { service, size }: LoadPlan, options: LoadOptions): Promise<Prepared> {
   const first = await LoadStream.first(target, withDefaults(options));
   const peer: LoadPeer = { address: first.address, port: target.port };
   // The connection that found the address becomes the first lane's, so the server never sees an extra one.
-  const own = (index: number): readonly LoadStream[] => (index === 0 ? [first] : []);
+  const own = (index: number): LoadStream | undefined => (index === 0 ? first : undefined);
   switch (service) {
     case 'echo': {
       const payloads = makePayloads(size);
-      return { peer, makeLane: (index, events) => new EchoStreamLane(peer, index, payloads, events, ...own(index)) };
+      return { peer, makeLane: (index, events) => new EchoStreamLane(peer, index, payloads, events, own(index)) };
     }
     case 'discard': {
       const block = Buffer.alloc(size, 'discard ');
-      return { peer, makeLane: (index, events) => new DiscardStreamLane(peer, block, events, ...own(index)) };
+      return { peer, makeLane: (index, events) => new DiscardStreamLane(peer, block, events, own(index)) };
     }
     case 'chargen':
-      return { peer, makeLane: (index, events) => new ChargenStreamLane(peer, events, ...own(index)) };
+      return { peer, makeLane: (index, events) => new ChargenStreamLane(peer, events, own(index)) };
     default:
       // These services answer the connection itself, so it is used up.
       first.destroy();
@@ -258,29 +240,17 @@ async function prepareDatagrams(target: Target, { service, size }: LoadPlan, opt
   const patient = withDefaults(options);
   const payloads = makePayloads(size);
   const payload = payloads[0] as Buffer;
-  const peer: LoadPeer = {
-    address: await (service === 'discard' ? firstAddress() : answeringAddress()),
-    port: target.port,
-  };
-  switch (service) {
-    case 'echo':
-      return { peer, makeLane: (index, events) => new EchoDatagramLane(peer, index, payloads, events) };
-    case 'discard':
-      return { peer, makeLane: (_index, events) => new DiscardDatagramLane(peer, payload, events) };
-    default:
-      return { peer, makeLane: (_index, events) => new AskLane(peer, service, payload, events) };
-  }
-
-  /** Discard never answers, so there is nothing to wait for. */
-  async function firstAddress(): Promise<LoadPeer['address']> {
+  if (service === 'discard') {
+    // Discard never answers, so there is nothing to wait for.
     const [address] = await resolveHost(target.host, options.family ?? 'both', patient);
-    return address as LoadPeer['address'];
+    const peer = { address, port: target.port };
+    return { peer, makeLane: (_index, events) => new DiscardDatagramLane(peer, payload, events) };
   }
-
-  async function answeringAddress(): Promise<LoadPeer['address']> {
-    const { address } = (await ask(target, () => payload, { ...patient, family: options.family })).peer;
-    return { address, family: address.includes(':') ? 'ipv6' : 'ipv4' };
-  }
+  const { address } = (await ask(target, () => payload, patient)).peer;
+  const peer: LoadPeer = { address: { address, family: address.includes(':') ? 'ipv6' : 'ipv4' }, port: target.port };
+  if (service === 'echo')
+    return { peer, makeLane: (index, events) => new EchoDatagramLane(peer, index, payloads, events) };
+  return { peer, makeLane: (_index, events) => new AskLane(peer, service, payload, events) };
 }
 
 /** Sleeps exactly: Node's timers have millisecond resolution and may fire late, so the last two are spent polling. */

@@ -13,13 +13,10 @@ export async function lookupHost(host: string, options: ClientOptions = {}): Pro
 
 /** The canonical name of a host, with trailing dot. Throws `HOST_NOT_FOUND`, and `ARGUMENT_INVALID` for an address. */
 export async function lookupCanonicalName(host: string, options: ClientOptions = {}): Promise<string> {
-  return canonicalName(parseName(host), options.family ?? 'both', withDefaults(options));
-}
-
-function parseName(text: string): string {
-  const host = parseHost(text);
-  if (parseIp(host) === undefined) return host;
-  throw new SmallservdError('ARGUMENT_INVALID', `${host} is an address: expected a name, which has a canonical one`);
+  const name = parseHost(host);
+  if (parseIp(name) !== undefined)
+    throw new SmallservdError('ARGUMENT_INVALID', `${name} is an address: expected a name, which has a canonical one`);
+  return canonicalName(name, options.family ?? 'both', withDefaults(options));
 }
 
 /** The system returns a literal as it was written. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock/clock.ts';
+import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Family } from './dial/resolve-host.ts';
 import { defaultTimeoutMs, foreverMs } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
@@ -26,13 +26,14 @@ export interface EitherProtocolOptions extends ClientOptions {
   readonly udp?: boolean | undefined;
 }
 
-/** Applies the default timeout. Throws `ARGUMENT_INVALID` for a timeout that no timer can hold. */
-export function withDefaults<Options extends ClientOptions>(
-  options: Options,
-): Options & { readonly timeoutMs: number } {
-  const { timeoutMs = defaultTimeoutMs } = options;
+/** Options with the defaults of all clients applied. */
+export type WithDefaults<Options> = Options & { readonly timeoutMs: number; readonly clock: Clock };
+
+/** Applies the defaults of timeout and clock. Throws `ARGUMENT_INVALID` for a timeout that no timer can hold. */
+export function withDefaults<Options extends ClientOptions>(options: Options): WithDefaults<Options> {
+  const { timeoutMs = defaultTimeoutMs, clock = systemClock } = options;
   assertWithin('the timeout in milliseconds', timeoutMs, 1, foreverMs);
-  return { ...options, timeoutMs };
+  return { ...options, timeoutMs, clock };
 }
 
 /** Throws `ARGUMENT_INVALID` unless `value` is an integer in the range. */

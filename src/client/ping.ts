@@ -1,14 +1,14 @@
 import { type IpAddress, isBroadcast, isMulticast, parseIp } from '../address/ip-address.ts';
-import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
+import type { Cancel } from '../clock/clock.ts';
 import { type OpenIcmpSocket, openIcmpSocket, type RawSocket } from './dial/raw-socket.ts';
 import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
 import { firstWithRoute } from './dial/route.ts';
 import { parseHost } from './dial/target.ts';
-import { foreverMs, throwIfInterrupted } from './dial/wait.ts';
+import { foreverMs, onAbort, throwIfInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { EchoPayloads } from './echo-payload.ts';
 import { decodeIcmp, type EchoReply, encodeEchoRequest, icmpHeaderBytes } from './icmp.ts';
-import { assertWithin, type ClientOptions, withDefaults } from './options.ts';
+import { assertWithin, type ClientOptions, type WithDefaults, withDefaults } from './options.ts';
 import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
 
 /** The most data in an echo request: the largest IPv4 packet minus its headers. */
@@ -81,41 +81,39 @@ export async function ping(
   options: PingOptions = {},
   open: OpenIcmpSocket = openIcmpSocket,
 ): Promise<PingResult> {
-  const { family = 'both', signal } = options;
-  assertRanges(options);
+  const { count = Infinity, intervalMs = 1000, sizeBytes = 56, family = 'both', signal } = options;
+  assertWithin('the count', options.count ?? 1, 1, Number.MAX_SAFE_INTEGER);
+  assertWithin('the interval in milliseconds', intervalMs, 1, foreverMs);
+  assertWithin('the size of the data', sizeBytes, 0, mostPingBytes);
+  assertWithin('the time to live', options.ttl ?? 1, 1, 255);
   const name = parseHost(host);
-  const addresses = await resolveHost(name, family, withDefaults(options));
+  const settings = { ...withDefaults(options), count, intervalMs, sizeBytes };
+  const addresses = await resolveHost(name, family, settings);
   if (addresses.some(isGroup))
     throw new SmallservdError('ARGUMENT_INVALID', `${name} is a group of hosts: ping asks a single one`);
   const target = await firstWithRoute(name, addresses);
   throwIfInterrupted(signal);
-  const run = new PingRun(target, options, open);
-  const interrupt = (): void => run.stop();
-  signal?.addEventListener('abort', interrupt);
+  const run = new PingRun(target, settings, open);
+  const stopListening = onAbort(signal, () => run.stop());
   try {
     return await run.begin();
   } finally {
-    signal?.removeEventListener('abort', interrupt);
+    stopListening();
     run.close();
   }
 }
 
-function assertRanges({ count = 1, intervalMs = 1000, sizeBytes = 0, ttl = 1 }: PingOptions): void {
-  assertWithin('the count', count, 1, Number.MAX_SAFE_INTEGER);
-  assertWithin('the interval in milliseconds', intervalMs, 1, foreverMs);
-  assertWithin('the size of the data', sizeBytes, 0, mostPingBytes);
-  assertWithin('the time to live', ttl, 1, 255);
-}
+type Settings = WithDefaults<PingOptions> & {
+  readonly count: number;
+  readonly intervalMs: number;
+  readonly sizeBytes: number;
+};
 
 /** Requests are counted from 0. Numbers on the wire have 16 bits and start at 1, as in other pings. */
 class PingRun {
   readonly #target: HostAddress;
   readonly #ip: IpAddress | undefined;
-  readonly #clock: Clock;
-  readonly #count: number;
-  readonly #intervalMs: number;
-  readonly #timeoutMs: number;
-  readonly #tell: (event: PingEvent) => void;
+  readonly #settings: Settings;
   readonly #identifier: number;
   readonly #payloads: EchoPayloads;
   readonly #socket: RawSocket;
@@ -133,15 +131,11 @@ class PingRun {
   #resolve: (result: PingResult) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
-  constructor(target: HostAddress, options: PingOptions, open: OpenIcmpSocket) {
-    const { clock = systemClock, random = Math.random, sizeBytes = 56, ttl } = options;
+  constructor(target: HostAddress, settings: Settings, open: OpenIcmpSocket) {
+    const { clock, random = Math.random, sizeBytes, ttl } = settings;
     this.#target = target;
     this.#ip = parseIp(target.address);
-    this.#clock = clock;
-    this.#count = options.count ?? Number.POSITIVE_INFINITY;
-    this.#intervalMs = options.intervalMs ?? 1000;
-    this.#timeoutMs = withDefaults(options).timeoutMs;
-    this.#tell = options.observe ?? (() => {});
+    this.#settings = settings;
     this.#identifier = Math.floor(random() * 65_536);
     this.#payloads = new EchoPayloads(sizeBytes, random);
     this.#socket = open(
@@ -155,9 +149,9 @@ class PingRun {
 
   /** Resolves when the run is over. */
   async begin(): Promise<PingResult> {
-    this.#beganMs = this.#clock.monotonicMs();
+    this.#beganMs = this.#settings.clock.monotonicMs();
     this.#dueMs = this.#beganMs;
-    this.#tell({ kind: 'started', address: this.#target.address, sizeBytes: this.#payloads.sizeBytes });
+    this.#settings.observe?.({ kind: 'started', address: this.#target.address, sizeBytes: this.#payloads.sizeBytes });
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -173,7 +167,7 @@ class PingRun {
       address: this.#target.address,
       late: this.#late,
       errors: [...this.#errors.values()],
-      elapsedMs: this.#clock.monotonicMs() - this.#beganMs,
+      elapsedMs: this.#settings.clock.monotonicMs() - this.#beganMs,
     });
   }
 
@@ -191,8 +185,8 @@ class PingRun {
     const packet = encodeEchoRequest(this.#target.family, { ...numbers, data: this.#payloads.make(request) });
     this.#waiting.set(
       request,
-      this.#clock.after(this.#timeoutMs, () => {
-        this.#tell({ kind: 'silence', sequence: onWire(request) });
+      this.#settings.clock.after(this.#settings.timeoutMs, () => {
+        this.#settings.observe?.({ kind: 'silence', sequence: onWire(request) });
         this.#settle(request);
       }),
     );
@@ -200,16 +194,17 @@ class PingRun {
       (leftAtMs) => this.#roundTrips.sent(request, leftAtMs),
       (error: Error) => {
         if (this.#isOver) return;
-        this.#roundTrips.sent(request, this.#clock.monotonicMs());
+        this.#roundTrips.sent(request, this.#settings.clock.monotonicMs());
         this.#failed(request, undefined, error.message);
       },
     );
-    if (this.#next === this.#count) return;
-    const nowMs = this.#clock.monotonicMs();
+    const { clock, count, intervalMs } = this.#settings;
+    if (this.#next === count) return;
+    const nowMs = clock.monotonicMs();
     // After the machine has been suspended, missed requests are skipped.
-    if (nowMs - this.#dueMs > this.#intervalMs) this.#dueMs = nowMs;
-    this.#dueMs += this.#intervalMs;
-    this.#cancelNext = this.#clock.after(Math.max(0, this.#dueMs - nowMs), () => this.#sendNext());
+    if (nowMs - this.#dueMs > intervalMs) this.#dueMs = nowMs;
+    this.#dueMs += intervalMs;
+    this.#cancelNext = clock.after(Math.max(0, this.#dueMs - nowMs), () => this.#sendNext());
   }
 
   #heard(bytes: Uint8Array, source: string, atMs: number): void {
@@ -229,14 +224,14 @@ class PingRun {
     if (!isIntact || compared.kind === 'corrupted') {
       this.#roundTrips.corrupted();
       const offset = isIntact && compared.kind === 'corrupted' ? compared.offset : undefined;
-      this.#tell({ kind: 'corrupted', sequence, offset });
+      this.#settings.observe?.({ kind: 'corrupted', sequence, offset });
     } else {
       const received = this.#roundTrips.received(request, atMs);
       if (received === undefined) return;
-      const isLate = received.rttMs > this.#timeoutMs;
+      const isLate = received.rttMs > this.#settings.timeoutMs;
       if (isLate && !received.isDuplicate) this.#late += 1;
       const bytes = icmpHeaderBytes + data.length;
-      this.#tell({ kind: 'reply', sequence, bytes, ttl, isLate, ...received });
+      this.#settings.observe?.({ kind: 'reply', sequence, bytes, ttl, isLate, ...received });
     }
     this.#settle(request);
   }
@@ -244,7 +239,7 @@ class PingRun {
   #failed(request: number, from: string | undefined, reason: string): void {
     const kind = `${from} ${reason}`;
     this.#errors.set(kind, { from, reason, count: (this.#errors.get(kind)?.count ?? 0) + 1 });
-    this.#tell({ kind: 'error', sequence: onWire(request), from, reason });
+    this.#settings.observe?.({ kind: 'error', sequence: onWire(request), from, reason });
     this.#settle(request);
   }
 
@@ -258,7 +253,7 @@ class PingRun {
   #settle(request: number): void {
     this.#waiting.get(request)?.();
     this.#waiting.delete(request);
-    if (this.#next === this.#count && this.#waiting.size === 0) this.stop();
+    if (this.#next === this.#settings.count && this.#waiting.size === 0) this.stop();
   }
 }
 

@@ -23,8 +23,9 @@ export interface Time {
 }
 
 /** Seconds from 1900, the epoch of RFC 868, to 1970. */
-const secondsTo1970 = 2_208_988_800;
-const eraSeconds = 2 ** 32;
+export const secondsTo1970 = 2_208_988_800;
+/** The word of RFC 868 wraps after this many seconds. */
+export const eraSeconds: number = 2 ** 32;
 
 /**
  * Queries the time (RFC 868). `host` is `HOST` or `HOST:PORT`. Throws `ANSWER_WRONG` for fewer than four bytes, and

@@ -1,9 +1,9 @@
 import { wireSize } from '../../wire-size.ts';
+import { pause } from '../dial/wait.ts';
 import { SmallservdError } from '../../errors.ts';
 import { describeBytes } from './bytes.ts';
-import { type Check, type CheckContext, type CheckedService, Fault, Skip } from './check.ts';
-import { askFor, Inbox } from './datagrams.ts';
-import { betweenDatagramsMs, pause } from './pause.ts';
+import { type Check, type CheckContext, type CheckedService, checksOf, Fault, Skip } from './check.ts';
+import { askFor, betweenDatagramsMs, Inbox } from './datagrams.ts';
 
 const burstLength = 30;
 /** Bursts to send, because a server that drops datagrams while it answers may keep up with a single burst. */
@@ -20,34 +20,24 @@ function request(number: number): Uint8Array {
  * Checks shared by all services that answer datagrams. `maxAmplification` limits the size of an answer relative to the
  * request, both measured on the wire.
  */
-export function answeringChecks(
-  service: CheckedService,
-  rfc: Check['basis'],
-  maxAmplification: number,
-): readonly Check[] {
-  const common = { service, transport: 'udp' } as const;
-  return [
+export function answeringChecks(service: CheckedService, maxAmplification: 1 | 2): readonly Check[] {
+  return checksOf(service, 'udp', [
     {
-      ...common,
-      id: `${service}.udp.empty`,
-      basis: rfc,
+      name: 'empty',
       fact: 'an empty datagram is answered',
       async run(context) {
         await askFor(context, empty);
       },
     },
     {
-      ...common,
-      id: `${service}.udp.any`,
-      basis: rfc,
+      name: 'any',
       fact: 'a datagram with text in it is answered',
       async run(context) {
         await askFor(context, request(0));
       },
     },
     {
-      ...common,
-      id: `${service}.udp.burst`,
+      name: 'burst',
       basis: 'safety',
       fact: `${burstLength} datagrams in a burst, ${burstLength} answers, ${bursts} times over`,
       async run(context) {
@@ -63,27 +53,24 @@ export function answeringChecks(
       },
     },
     {
-      ...common,
-      id: `${service}.udp.amplification`,
+      name: 'amplification',
       basis: 'safety',
       fact: `the answer is at most ${maxAmplification === 1 ? 'as large as' : 'twice as large as'} the request, on the wire`,
       run: async (context) => expectNoAmplification(context, maxAmplification),
     },
     {
-      ...common,
-      id: `${service}.udp.source-port-low`,
+      name: 'source-port-low',
       basis: 'safety',
       fact: 'a datagram from a port below 1024 is not answered',
       run: async (context) => expectSilence(context, context.dangerousPorts.low),
     },
     {
-      ...common,
-      id: `${service}.udp.source-port-reflector`,
+      name: 'source-port-reflector',
       basis: 'safety',
       fact: "a datagram from a known reflector port or the server's port is not answered",
       run: async (context) => expectSilence(context, context.dangerousPorts.reflectors),
     },
-  ];
+  ]);
 }
 
 /**

@@ -8,7 +8,9 @@ export function describeBytes(bytes: Uint8Array): string {
   const more = bytes.length > shownBytes ? '…' : '';
   const count = bytes.length === 1 ? '1 byte' : `${bytes.length} bytes`;
   const printable = shown.filter((byte) => isPrintable(byte) || byte === 0x0d || byte === 0x0a).length;
-  return printable * 2 > shown.length ? `"${quote(shown)}${more}" (${count})` : `${hex(shown)}${more} (${count})`;
+  return printable * 2 > shown.length
+    ? `"${quote(shown)}${more}" (${count})`
+    : `${Array.from(shown, hex).join(' ')}${more} (${count})`;
 }
 
 export function isPrintable(byte: number): boolean {
@@ -18,7 +20,7 @@ export function isPrintable(byte: number): boolean {
 function quote(bytes: Uint8Array): string {
   return Array.from(
     bytes,
-    (byte) => escapes.get(byte) ?? (isPrintable(byte) ? String.fromCharCode(byte) : escape(byte)),
+    (byte) => escapes.get(byte) ?? (isPrintable(byte) ? String.fromCharCode(byte) : `\\x${hex(byte)}`),
   ).join('');
 }
 
@@ -29,10 +31,6 @@ const escapes: ReadonlyMap<number, string> = new Map([
   [0x5c, '\\\\'],
 ]);
 
-function escape(byte: number): string {
-  return `\\x${byte.toString(16).padStart(2, '0')}`;
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, '0');
 }

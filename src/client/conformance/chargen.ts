@@ -1,18 +1,17 @@
+import { patternPieces } from '../chargen-pattern.ts';
 import type { Connection } from '../dial/connection.ts';
 import { answeringChecks } from './answering.ts';
 import { describeBytes, isPrintable } from './bytes.ts';
-import { type Check, type CheckContext, Fault } from './check.ts';
+import { type Check, type CheckContext, checksOf, Fault } from './check.ts';
 import { askFor } from './datagrams.ts';
-import { receive, withConnection } from './stream.ts';
-
-const tcp = { service: 'chargen', transport: 'tcp', basis: 'RFC 864' } as const;
-const udp = { service: 'chargen', transport: 'udp', basis: 'RFC 864' } as const;
+import { overConnection, receive, withConnection } from './stream.ts';
 
 const space = 0x20;
 const ringLength = 95;
 const lineLength = 72;
 /** Includes CR LF. */
 const wholeLine = lineLength + 2;
+const firstLine = Buffer.concat([...patternPieces(wholeLine)]);
 /** The pattern repeats after this many bytes. More than two periods are examined. */
 const period = ringLength * wholeLine;
 const looked = 2 * period + wholeLine;
@@ -23,104 +22,92 @@ const datagrams = 8;
 
 /** RFC 864. */
 export const chargenChecks: readonly Check[] = [
-  {
-    ...tcp,
-    id: 'chargen.tcp.start',
-    fact: 'a connection begins with the first line, from space to "g"',
-    async run(context) {
-      const bytes = await read(context, wholeLine);
-      if (bytes.every((byte, column) => byte === charactersFrom(space)[column])) return;
-      throw new Fault(describeBytes(charactersFrom(space)), describeBytes(bytes), bytes);
+  ...checksOf('chargen', 'tcp', [
+    {
+      name: 'start',
+      fact: 'a connection begins with the first line, from space to "g"',
+      async run(context) {
+        const bytes = await read(context, wholeLine);
+        if (Buffer.compare(bytes, firstLine) !== 0) throw new Fault(describeBytes(firstLine), bytes);
+      },
     },
-  },
-  {
-    ...tcp,
-    id: 'chargen.tcp.lines',
-    fact: `lines have ${lineLength} printing characters, CR and LF`,
-    async run(context) {
-      const bad = linesOf(await read(context, looked)).find(
-        (line) => line.length !== lineLength || !line.every(isPrintable),
-      );
-      if (bad !== undefined) throw new Fault(`${lineLength} printing characters a line`, describeBytes(bad), bad);
+    {
+      name: 'lines',
+      fact: `lines have ${lineLength} printing characters, CR and LF`,
+      async run(context) {
+        const lines = await readLines(context);
+        const bad = lines.find((line) => line.length !== lineLength || !line.every(isPrintable));
+        if (bad !== undefined) throw new Fault(`${lineLength} printing characters a line`, bad);
+      },
     },
-  },
-  {
-    ...tcp,
-    id: 'chargen.tcp.ring',
-    fact: `${ringLength} characters form a ring; each line starts one further`,
-    async run(context) {
-      const lines = linesOf(await read(context, looked));
-      for (const [index, line] of lines.entries()) {
-        expectRing(line);
-        const first = lines[index - 1]?.[0];
-        if (first === undefined || line[0] === following(first)) continue;
-        const before = String.fromCharCode(first);
-        const next = String.fromCharCode(following(first));
-        throw new Fault(`a line that starts with "${next}" after one with "${before}"`, describeBytes(line), line);
-      }
+    {
+      name: 'ring',
+      fact: `${ringLength} characters form a ring; each line starts one further`,
+      async run(context) {
+        const lines = await readLines(context);
+        for (const [index, line] of lines.entries()) {
+          expectRing(line);
+          const first = lines[index - 1]?.[0];
+          if (first === undefined || line[0] === following(first)) continue;
+          const before = String.fromCharCode(first);
+          const next = String.fromCharCode(following(first));
+          throw new Fault(`a line that starts with "${next}" after one with "${before}"`, line);
+        }
+      },
     },
-  },
-  {
-    ...tcp,
-    id: 'chargen.tcp.input',
-    fact: 'input is ignored: it goes on',
-    run: async (context) =>
-      withConnection(context, async (connection) => {
+    {
+      name: 'input',
+      fact: 'input is ignored: it goes on',
+      run: overConnection(async (connection, context) => {
         await receive(connection, wholeLine);
         await connection.write('stop\r\nquit\r\n\x03\x04');
         return expectMore(context, connection);
       }),
-  },
-  {
-    ...tcp,
-    id: 'chargen.tcp.half-close',
-    basis: 'safety',
-    fact: "the client's FIN alone does not stop it",
-    run: async (context) =>
-      withConnection(context, async (connection) => {
+    },
+    {
+      name: 'half-close',
+      basis: 'safety',
+      fact: "the client's FIN alone does not stop it",
+      run: overConnection(async (connection, context) => {
         await receive(connection, wholeLine);
         connection.finish();
         return expectMore(context, connection);
       }),
-  },
-  {
-    ...udp,
-    id: 'chargen.udp.length',
-    fact: `an answer has 0 to ${largestDatagram} characters`,
-    async run(context) {
-      const long = (await sample(context)).find(({ length }) => length > largestDatagram);
-      if (long !== undefined) throw new Fault(`at most ${largestDatagram} bytes`, describeBytes(long), long);
     },
-  },
-  {
-    ...udp,
-    id: 'chargen.udp.random',
-    fact: 'the length is random, fresh for each request',
-    async run(context) {
-      const answers = await sample(context);
-      const lengths = new Set(answers.map(({ length }) => length));
-      if (lengths.size > 1) return;
-      throw new Fault(`lengths that differ over ${datagrams} answers`, `${[...lengths].join()} bytes each time`);
+  ]),
+  ...checksOf('chargen', 'udp', [
+    {
+      name: 'length',
+      fact: `an answer has 0 to ${largestDatagram} characters`,
+      async run(context) {
+        const long = (await sample(context)).find(({ length }) => length > largestDatagram);
+        if (long !== undefined) throw new Fault(`at most ${largestDatagram} bytes`, long);
+      },
     },
-  },
-  {
-    ...udp,
-    id: 'chargen.udp.ring',
-    fact: `its characters are those of the ring of ${ringLength}, in order, in lines`,
-    async run(context) {
-      for (const answer of await sample(context)) {
-        for (const line of withoutLineEnd(answer)) expectRing(line);
-      }
+    {
+      name: 'random',
+      fact: 'the length is random, fresh for each request',
+      async run(context) {
+        const answers = await sample(context);
+        const lengths = new Set(answers.map(({ length }) => length));
+        if (lengths.size > 1) return;
+        throw new Fault(`lengths that differ over ${datagrams} answers`, `${[...lengths].join()} bytes each time`);
+      },
     },
-  },
-  ...answeringChecks('chargen', 'RFC 864', 1),
+    {
+      name: 'ring',
+      fact: `its characters are those of the ring of ${ringLength}, in order, in lines`,
+      async run(context) {
+        for (const answer of await sample(context)) {
+          // It may be cut anywhere, also within CR LF.
+          const whole = answer.at(-1) === 0x0d ? answer.subarray(0, -1) : answer;
+          for (const line of splitLines(whole)) expectRing(line);
+        }
+      },
+    },
+  ]),
+  ...answeringChecks('chargen', 1),
 ];
-
-/** The line that starts with this character. */
-function charactersFrom(first: number): Uint8Array {
-  const characters = Array.from({ length: lineLength }, (_, column) => space + ((first - space + column) % ringLength));
-  return Uint8Array.from([...characters, 0x0d, 0x0a]);
-}
 
 function following(character: number): number {
   return space + ((character - space + 1) % ringLength);
@@ -145,18 +132,12 @@ async function read(context: CheckContext, length: number): Promise<Uint8Array> 
   throw new Fault(`${length} bytes and more`, `only ${describeBytes(bytes)}`, bytes);
 }
 
-/** The complete lines, without their CR LF. */
-function linesOf(bytes: Uint8Array): readonly Uint8Array[] {
-  return splitLines(bytes).slice(0, -1);
+/** The complete lines of more than two periods. */
+async function readLines(context: CheckContext): Promise<readonly Uint8Array[]> {
+  return splitLines(await read(context, looked)).slice(0, -1);
 }
 
-/** The lines of a datagram. The last one may be cut anywhere. */
-function withoutLineEnd(bytes: Uint8Array): readonly Uint8Array[] {
-  const lines = splitLines(bytes);
-  const last = lines.at(-1) ?? Buffer.alloc(0);
-  return [...lines.slice(0, -1), last.at(-1) === 0x0d ? last.subarray(0, -1) : last];
-}
-
+/** The lines without their CR LF. The last one is what follows the last CR LF. */
 function splitLines(bytes: Uint8Array): readonly Uint8Array[] {
   return Buffer.from(bytes)
     .toString('latin1')

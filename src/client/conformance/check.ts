@@ -1,10 +1,21 @@
 import type { Clock } from '../../clock/clock.ts';
 import type { HostAddress } from '../dial/resolve-host.ts';
+import { describeBytes } from './bytes.ts';
 
 /** Services that have checks, in order of their ports. */
 export const checkedServices = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'] as const;
 
 export type CheckedService = (typeof checkedServices)[number];
+
+const rfcs: Readonly<Record<CheckedService, Check['basis']>> = {
+  echo: 'RFC 862',
+  discard: 'RFC 863',
+  systat: 'RFC 866',
+  daytime: 'RFC 867',
+  qotd: 'RFC 865',
+  chargen: 'RFC 864',
+  time: 'RFC 868',
+};
 
 export type Transport = 'tcp' | 'udp';
 
@@ -21,11 +32,25 @@ export interface Check {
   run(context: CheckContext): Promise<string | void>;
 }
 
+/** A check without what it shares with its neighbors. The basis is the RFC of the service unless it is given. */
+export type Fact = Pick<Check, 'fact' | 'run'> & { readonly name: string; readonly basis?: 'safety' };
+
+/** Makes the checks of a service over one transport. */
+export function checksOf(service: CheckedService, transport: Transport, facts: readonly Fact[]): readonly Check[] {
+  return facts.map(({ name, basis = rfcs[service], fact, run }) => {
+    return { id: `${service}.${transport}.${name}`, service, transport, basis, fact, run };
+  });
+}
+
 /** The environment of a check, whose service has been reached. */
-export interface CheckContext {
+export interface CheckContext extends RunContext {
   /** The address that answered. */
   readonly address: HostAddress;
   readonly port: number;
+}
+
+/** What all checks of a run share. */
+export interface RunContext {
   /** Milliseconds for each connection and each answer. */
   readonly timeoutMs: number;
   /** Milliseconds without data after which a peer counts as silent. */
@@ -33,32 +58,26 @@ export interface CheckContext {
   readonly signal: AbortSignal;
   readonly clock: Clock;
   /** Source ports that a server must not answer. */
-  readonly dangerousPorts: DangerousPorts;
+  readonly dangerousPorts: {
+    /** Ports below 1024, where services live. */
+    readonly low: readonly number[];
+    /** Higher ports of services that answer anything, and the server's own UDP ports. */
+    readonly reflectors: readonly number[];
+  };
   /** Serializes tasks across all checks, for those that need the same local ports. */
   alone<Value>(task: () => Promise<Value>): Promise<Value>;
-}
-
-export interface DangerousPorts {
-  /** Ports below 1024, where services live. */
-  readonly low: readonly number[];
-  /** Higher ports of services that answer anything, and the server's own UDP ports. */
-  readonly reflectors: readonly number[];
 }
 
 /** Thrown when the fact does not hold. */
 export class Fault extends Error {
   override readonly name = 'Fault';
-  readonly expected: string;
-  /** What was observed instead, in words. */
-  readonly seen: string;
   /** The peer's bytes that show it. */
   readonly bytes: Uint8Array | undefined;
 
-  constructor(expected: string, seen: string, bytes?: Uint8Array) {
-    super(`expected ${expected}; saw ${seen}`);
-    this.expected = expected;
-    this.seen = seen;
-    this.bytes = bytes;
+  /** `seen`: what was observed instead, in words or as the bytes themselves. */
+  constructor(expected: string, seen: string | Uint8Array, bytes?: Uint8Array) {
+    super(`expected ${expected}; saw ${typeof seen === 'string' ? seen : describeBytes(seen)}`);
+    this.bytes = typeof seen === 'string' ? bytes : seen;
   }
 }
 

@@ -1,7 +1,10 @@
 import { ask } from '../dial/ask.ts';
 import { DatagramSocket } from '../dial/datagram-socket.ts';
+import { comesWithin } from '../dial/wait.ts';
 import type { CheckContext } from './check.ts';
-import { comesWithin } from './pause.ts';
+
+/** Spacing between datagrams that are not a burst. Servers drop what arrives while they are busy. */
+export const betweenDatagramsMs = 50;
 
 /** A UDP socket that collects the replies to it. */
 export class Inbox {
@@ -56,29 +59,28 @@ export class Inbox {
    * `CONNECT_FAILED` if the peer's machine reports a closed port.
    */
   async collect(count: number): Promise<readonly Uint8Array[]> {
-    const { timeoutMs, quietMs } = this.#context;
-    for (;;) {
-      const before = this.replies.length;
-      if (before >= count) return this.replies;
-      const waitMs = before === 0 ? Math.max(timeoutMs, quietMs) : quietMs;
-      if (!(await this.#comes(() => this.replies.length > before, waitMs))) return this.replies;
-    }
+    return this.#gather(count, Math.max(this.#context.timeoutMs, this.#context.quietMs));
   }
 
   /** Waits until `quietMs` have passed without a reply. Throws the errors of `collect`. */
   async quiet(): Promise<readonly Uint8Array[]> {
+    return this.#gather(Infinity, this.#context.quietMs);
+  }
+
+  async #gather(count: number, firstMs: number): Promise<readonly Uint8Array[]> {
     for (;;) {
       const before = this.replies.length;
-      if (!(await this.#comes(() => this.replies.length > before, this.#context.quietMs))) return this.replies;
+      const waitMs = before === 0 ? firstMs : this.#context.quietMs;
+      if (before >= count || !(await this.#hasMoreThan(before, waitMs))) return this.replies;
     }
   }
 
-  /** Whether the condition becomes true within this time. */
-  async #comes(isSo: () => boolean, timeoutMs: number): Promise<boolean> {
+  /** Whether more replies than this are there within this time. */
+  async #hasMoreThan(count: number, timeoutMs: number): Promise<boolean> {
     return comesWithin(this.#context, timeoutMs, (resolve, reject) => {
       this.#changed = () => {
         if (this.#error !== undefined) reject(this.#error);
-        else if (isSo()) resolve();
+        else if (this.replies.length > count) resolve();
       };
       this.#changed();
       return () => {
@@ -91,6 +93,6 @@ export class Inbox {
 /** Sends a request, with a few retries, and resolves with the first datagram of the answer. Throws `NO_ANSWER`. */
 export async function askFor(context: CheckContext, request: Uint8Array): Promise<Uint8Array> {
   const { address, port, timeoutMs, signal, clock } = context;
-  const family = address.family === 'ipv6' ? 'ipv6' : 'ipv4';
-  return (await ask({ host: address.address, port }, () => request, { timeoutMs, signal, clock, family })).bytes;
+  const options = { timeoutMs, signal, clock, family: address.family };
+  return (await ask({ host: address.address, port }, () => request, options)).bytes;
 }

@@ -1,60 +1,54 @@
-import { SmallservdError } from '../../errors.ts';
 import type { Connection } from '../dial/connection.ts';
-import { describeBytes } from './bytes.ts';
-import { type Check, type CheckContext, Fault } from './check.ts';
-import { Inbox } from './datagrams.ts';
-import { betweenDatagramsMs, pause } from './pause.ts';
-import { expectFinish, receiveAll, withConnection } from './stream.ts';
+import { pause } from '../dial/wait.ts';
+import { SmallservdError } from '../../errors.ts';
+import { type Check, type CheckContext, checksOf, Fault } from './check.ts';
+import { betweenDatagramsMs, Inbox } from './datagrams.ts';
+import { expectFinish, overConnection, receiveAll } from './stream.ts';
 
-const common = { service: 'discard', basis: 'RFC 863' } as const;
 const line = Buffer.from('discard this\r\n');
 const megabyte = Buffer.alloc(1024 * 1024, line);
 
 /** RFC 863. */
 export const discardChecks: readonly Check[] = [
-  {
-    ...common,
-    id: 'discard.tcp.silent',
-    transport: 'tcp',
-    fact: 'it takes what comes, sends nothing and stays open',
-    run: async (context) =>
-      withConnection(context, async (connection) => {
+  ...checksOf('discard', 'tcp', [
+    {
+      name: 'silent',
+      fact: 'it takes what comes, sends nothing and stays open',
+      run: overConnection(async (connection, context) => {
         await connection.write(line);
         const bytes = await readFor(context, connection);
         if (bytes === 'nothing') return;
-        throw new Fault('silence', bytes === undefined ? 'FIN' : describeBytes(bytes), bytes);
+        throw new Fault('silence', bytes === undefined ? 'FIN' : bytes);
       }),
-  },
-  {
-    ...common,
-    id: 'discard.tcp.half-close',
-    transport: 'tcp',
-    basis: 'safety',
-    fact: "a megabyte and the client's FIN are answered with FIN",
-    run: async (context) =>
-      withConnection(context, async (connection) => {
+    },
+    {
+      name: 'half-close',
+      basis: 'safety',
+      fact: "a megabyte and the client's FIN are answered with FIN",
+      run: overConnection(async (connection) => {
         await connection.write(megabyte);
         connection.finish();
         const received = await receiveAll(connection);
-        if (received.bytes.length > 0) throw new Fault('no byte', describeBytes(received.bytes), received.bytes);
+        if (received.bytes.length > 0) throw new Fault('no byte', received.bytes);
         expectFinish(received);
       }),
-  },
-  {
-    ...common,
-    id: 'discard.udp.silent',
-    transport: 'udp',
-    fact: 'no datagram is answered: empty, one line, 512 bytes',
-    run: async (context) =>
-      Inbox.with(context, async (inbox) => {
-        for (const each of [Buffer.alloc(0), line, Buffer.alloc(512, line)]) {
-          await inbox.send(each);
-          await pause(context, betweenDatagramsMs);
-        }
-        const [first] = await inbox.quiet();
-        if (first !== undefined) throw new Fault('silence', describeBytes(first), first);
-      }),
-  },
+    },
+  ]),
+  ...checksOf('discard', 'udp', [
+    {
+      name: 'silent',
+      fact: 'no datagram is answered: empty, one line, 512 bytes',
+      run: async (context) =>
+        Inbox.with(context, async (inbox) => {
+          for (const each of [Buffer.alloc(0), line, Buffer.alloc(512, line)]) {
+            await inbox.send(each);
+            await pause(context, betweenDatagramsMs);
+          }
+          const [first] = await inbox.quiet();
+          if (first !== undefined) throw new Fault('silence', first);
+        }),
+    },
+  ]),
 ];
 
 /** Reads while silence is expected. Returns undefined for FIN. */

@@ -1,17 +1,12 @@
 import { ask } from '../dial/ask.ts';
 import { Connection } from '../dial/connection.ts';
-import type { HostAddress } from '../dial/resolve-host.ts';
-import type { Patience } from '../dial/wait.ts';
+import type { HostAddress, HostAddresses } from '../dial/resolve-host.ts';
 import { SmallservdError } from '../../errors.ts';
-import type { CheckContext, CheckedService, Transport } from './check.ts';
+import type { Check, RunContext } from './check.ts';
 import { Inbox } from './datagrams.ts';
 
 /** A service over one transport, and the port to try. */
-export interface Place {
-  readonly service: CheckedService;
-  readonly transport: Transport;
-  readonly port: number;
-}
+export type Place = Pick<Check, 'service' | 'transport'> & { readonly port: number };
 
 /**
  * Result of the first contact: the address that answered, the address that accepted the request but is silent, as
@@ -26,20 +21,24 @@ const requests = [Buffer.alloc(0), Buffer.alloc(512, '\n')] as const;
 
 /** Looks for a service at all addresses of the host. Throws only `INTERRUPTED`. */
 export async function reach(
-  place: Place,
+  { service, transport, port }: Place,
   host: string,
-  addresses: readonly [HostAddress, ...HostAddress[]],
-  patience: Omit<CheckContext, 'address' | 'port'>,
+  addresses: HostAddresses,
+  patience: RunContext,
 ): Promise<Reach> {
+  const [first] = addresses;
   try {
-    if (place.transport === 'tcp') return await connectTo(place, host, addresses, patience);
-    if (place.service === 'discard') return await sendTo(place, addresses, patience);
-    const [first] = addresses;
-    const family = addresses.length > 1 ? 'both' : familyOf(first);
-    const target = { host, port: place.port };
+    if (transport === 'tcp') {
+      const family = addresses.every((each) => each.family === first.family) ? first.family : 'both';
+      const connection = await Connection.open({ host, port }, { ...patience, family });
+      connection.destroy();
+      return { address: pinned(addresses, connection.peer.address), isSilent: false };
+    }
+    if (service === 'discard') return await sendTo(port, addresses, patience);
+    const family = addresses.length > 1 ? 'both' : first.family;
     const { timeoutMs, signal, clock } = patience;
-    const options = { timeoutMs, signal, clock, family } as const;
-    const { peer } = await ask(target, (attempt) => requests[attempt === 0 ? 0 : 1], options);
+    const request = (attempt: number): Uint8Array => requests[attempt === 0 ? 0 : 1];
+    const { peer } = await ask({ host, port }, request, { timeoutMs, signal, clock, family });
     return { address: pinned(addresses, peer.address), isSilent: false };
   } catch (error) {
     if (!(error instanceof SmallservdError) || error.code === 'INTERRUPTED') throw error;
@@ -47,24 +46,8 @@ export async function reach(
   }
 }
 
-async function connectTo(
-  { port }: Place,
-  host: string,
-  addresses: readonly [HostAddress, ...HostAddress[]],
-  patience: Patience,
-): Promise<Reach> {
-  const family = addresses.every((each) => each.family === addresses[0].family) ? familyOf(addresses[0]) : 'both';
-  const connection = await Connection.open({ host, port }, { ...patience, family });
-  connection.destroy();
-  return { address: pinned(addresses, connection.peer.address), isSilent: false };
-}
-
 /** Without an answer, an open UDP port shows only by the absence of ICMP port unreachable. */
-async function sendTo(
-  { port }: Place,
-  addresses: readonly HostAddress[],
-  patience: Omit<CheckContext, 'address' | 'port'>,
-): Promise<Reach> {
+async function sendTo(port: number, addresses: HostAddresses, patience: RunContext): Promise<Reach> {
   let refusal: unknown;
   for (const address of addresses) {
     try {
@@ -81,11 +64,7 @@ async function sendTo(
   throw refusal;
 }
 
-function familyOf({ family }: HostAddress): 'ipv4' | 'ipv6' {
-  return family === 'ipv6' ? 'ipv6' : 'ipv4';
-}
-
 /** The address with its zone, which a socket does not report. */
-function pinned(addresses: readonly [HostAddress, ...HostAddress[]], seen: string): HostAddress {
+function pinned(addresses: HostAddresses, seen: string): HostAddress {
   return addresses.find(({ address }) => address === seen) ?? addresses[0];
 }

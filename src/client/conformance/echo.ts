@@ -1,13 +1,9 @@
-import { SmallservdError } from '../../errors.ts';
+import { pause } from '../dial/wait.ts';
 import { answeringChecks } from './answering.ts';
 import { describeBytes } from './bytes.ts';
-import { type Check, type CheckContext, Fault, Skip } from './check.ts';
-import { askFor, Inbox } from './datagrams.ts';
-import { betweenDatagramsMs, pause } from './pause.ts';
-import { expectBytes, expectFinish, isPeersFault, receive, receiveAll, withConnection } from './stream.ts';
-
-const tcp = { service: 'echo', transport: 'tcp', basis: 'RFC 862' } as const;
-const udp = { service: 'echo', transport: 'udp', basis: 'RFC 862' } as const;
+import { type Check, type CheckContext, checksOf, type Fact, Fault, Skip } from './check.ts';
+import { askFor, betweenDatagramsMs, Inbox } from './datagrams.ts';
+import { expectBytes, expectFinish, isPeersFault, overConnection, receive, receiveAll } from './stream.ts';
 
 const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
 /** Telnet: interrupt process, data mark, do timing mark. */
@@ -23,36 +19,31 @@ const lengths = [0, 1, 512, 1472, 8192, 65_507];
 
 /** RFC 862. */
 export const echoChecks: readonly Check[] = [
-  {
-    ...tcp,
-    id: 'echo.tcp.bytes',
-    fact: 'every byte comes back, in order, NUL and telnet commands too',
-    run: async (context) =>
-      withConnection(context, async (connection) => {
+  ...checksOf('echo', 'tcp', [
+    {
+      name: 'bytes',
+      fact: 'every byte comes back, in order, NUL and telnet commands too',
+      run: overConnection(async (connection) => {
         await connection.write(allSorts);
         expectBytes(await receive(connection, allSorts.length), allSorts, 'the bytes that were sent');
       }),
-  },
-  {
-    ...tcp,
-    id: 'echo.tcp.megabyte',
-    fact: 'a megabyte comes back, in order',
-    run: async (context) =>
-      withConnection(context, async (connection) => {
+    },
+    {
+      name: 'megabyte',
+      fact: 'a megabyte comes back, in order',
+      run: overConnection(async (connection) => {
         for (let at = 0; at < megabyte.length; at += chunkLength) {
           const chunk = megabyte.subarray(at, at + chunkLength);
           await connection.write(chunk);
           expectBytes(await receive(connection, chunk.length), chunk, `the bytes that were sent from ${at} on`);
         }
       }),
-  },
-  {
-    ...tcp,
-    id: 'echo.tcp.half-close',
-    basis: 'safety',
-    fact: "after the client's FIN the rest comes back, then FIN",
-    run: async (context) =>
-      withConnection(context, async (connection) => {
+    },
+    {
+      name: 'half-close',
+      basis: 'safety',
+      fact: "after the client's FIN the rest comes back, then FIN",
+      run: overConnection(async (connection) => {
         const sent = megabyte.subarray(0, chunkLength);
         await connection.write(sent);
         connection.finish();
@@ -60,52 +51,51 @@ export const echoChecks: readonly Check[] = [
         expectBytes(received.bytes, sent, 'the bytes that were sent');
         expectFinish(received);
       }),
-  },
-  {
-    ...tcp,
-    id: 'echo.tcp.fin',
-    fact: 'a FIN without a byte is answered with a FIN without a byte',
-    run: async (context) =>
-      withConnection(context, async (connection) => {
+    },
+    {
+      name: 'fin',
+      fact: 'a FIN without a byte is answered with a FIN without a byte',
+      run: overConnection(async (connection) => {
         connection.finish();
         const received = await receiveAll(connection);
         expectFinish(received);
-        if (received.bytes.length > 0) throw new Fault('no byte', describeBytes(received.bytes), received.bytes);
+        if (received.bytes.length > 0) throw new Fault('no byte', received.bytes);
       }),
-  },
-  ...lengths.map(
-    (length): Check => ({
-      ...udp,
-      id: `echo.udp.length-${length}`,
-      fact: `a datagram of ${length === 1 ? '1 byte' : `${length} bytes`} comes back unchanged`,
-      run: async (context) => expectSame(context, Buffer.alloc(length, allSorts)),
-    }),
-  ),
-  {
-    ...udp,
-    id: 'echo.udp.content',
-    fact: 'of several datagrams none comes back twice, and none with other content',
-    run: async (context) =>
-      Inbox.with(context, async (inbox) => {
-        const sent = Array.from({ length: 5 }, (_, number) => Buffer.from(`datagram ${number}`));
-        for (const each of sent) {
-          await inbox.send(each);
-          await pause(context, betweenDatagramsMs);
-        }
-        await inbox.collect(sent.length);
-        const seen = (await inbox.quiet()).map((each) => Buffer.from(each).toString('latin1')).toSorted();
-        // Losses are the subject of the burst check.
-        const wanted = new Set(sent.map((each) => each.toString('latin1')));
-        if (seen.length > 0 && seen.every((each) => wanted.delete(each))) return;
-        const bytes = Buffer.from(seen.join(''), 'latin1');
-        throw new Fault(
-          `each of ${sent.length} datagrams at most once`,
-          `${seen.length}: ${describeBytes(bytes)}`,
-          bytes,
-        );
+    },
+  ]),
+  ...checksOf('echo', 'udp', [
+    ...lengths.map(
+      (length): Fact => ({
+        name: `length-${length}`,
+        fact: `a datagram of ${length === 1 ? '1 byte' : `${length} bytes`} comes back unchanged`,
+        run: async (context) => expectSame(context, Buffer.alloc(length, allSorts)),
       }),
-  },
-  ...answeringChecks('echo', 'RFC 862', 2).filter(({ id }) => id !== 'echo.udp.empty' && id !== 'echo.udp.any'),
+    ),
+    {
+      name: 'content',
+      fact: 'of several datagrams none comes back twice, and none with other content',
+      run: async (context) =>
+        Inbox.with(context, async (inbox) => {
+          const sent = Array.from({ length: 5 }, (_, number) => Buffer.from(`datagram ${number}`));
+          for (const each of sent) {
+            await inbox.send(each);
+            await pause(context, betweenDatagramsMs);
+          }
+          await inbox.collect(sent.length);
+          const seen = (await inbox.quiet()).map((each) => Buffer.from(each).toString('latin1')).toSorted();
+          // Losses are the subject of the burst check.
+          const wanted = new Set(sent.map((each) => each.toString('latin1')));
+          if (seen.length > 0 && seen.every((each) => wanted.delete(each))) return;
+          const bytes = Buffer.from(seen.join(''), 'latin1');
+          throw new Fault(
+            `each of ${sent.length} datagrams at most once`,
+            `${seen.length}: ${describeBytes(bytes)}`,
+            bytes,
+          );
+        }),
+    },
+  ]),
+  ...answeringChecks('echo', 2).filter(({ id }) => id !== 'echo.udp.empty' && id !== 'echo.udp.any'),
 ];
 
 async function expectSame(context: CheckContext, sent: Uint8Array): Promise<void> {
@@ -114,14 +104,11 @@ async function expectSame(context: CheckContext, sent: Uint8Array): Promise<void
     reply = await askFor(context, sent);
   } catch (error) {
     if (!isPeersFault(error)) throw error;
-    if (isTooLarge(error)) throw new Skip('no way there takes a datagram of this size');
+    if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'EMSGSIZE')
+      throw new Skip('no way there takes a datagram of this size');
     // Firewalls often drop fragments.
     const cut = sent.length > 1472 && error.code === 'NO_ANSWER' ? ' (a firewall may have dropped the fragments)' : '';
     throw new Fault('the same datagram', `${error.message}${cut}`);
   }
   expectBytes(reply, sent, `the same ${sent.length} bytes`);
-}
-
-function isTooLarge(error: SmallservdError): boolean {
-  return (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EMSGSIZE';
 }

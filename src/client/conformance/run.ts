@@ -1,31 +1,18 @@
 import { setMaxListeners } from 'node:events';
 import { formatHostPort } from '../../address/host-port.ts';
-import { type Clock, systemClock } from '../../clock/clock.ts';
-import { type Family, resolveHost } from '../dial/resolve-host.ts';
+import { systemClock } from '../../clock/clock.ts';
+import { resolveHost } from '../dial/resolve-host.ts';
 import { SmallservdError } from '../../errors.ts';
+import type { ClientOptions } from '../options.ts';
 import { formatDuration } from '../../units.ts';
-import {
-  type Check,
-  type CheckContext,
-  type CheckedService,
-  type DangerousPorts,
-  Fault,
-  Skip,
-  type Transport,
-} from './check.ts';
+import { type Check, type CheckedService, Fault, type RunContext, Skip, type Transport } from './check.ts';
 import { type Place, type Reach, reach } from './discovery.ts';
 
 /** `broken`: the check itself failed, which says nothing about the server. */
 export type Outcome = 'holds' | 'fails' | 'unreachable' | 'skipped' | 'broken';
 
 /** The result of a check. */
-export interface CheckResult {
-  readonly id: string;
-  readonly service: CheckedService;
-  readonly transport: Transport;
-  /** An RFC, or `safety`. */
-  readonly basis: Check['basis'];
-  readonly fact: string;
+export interface CheckResult extends Omit<Check, 'run'> {
   readonly outcome: Outcome;
   /** What was expected and seen, or why the check was skipped, broken or not reached. May be empty if it holds. */
   readonly detail: string;
@@ -33,13 +20,9 @@ export interface CheckResult {
   readonly bytes?: Uint8Array | undefined;
 }
 
-export interface RunOptions {
-  readonly family?: Family | undefined;
-  readonly timeoutMs: number;
-  readonly quietMs: number;
-  readonly signal?: AbortSignal | undefined;
-  readonly clock?: Clock | undefined;
-  readonly dangerousPorts: DangerousPorts;
+export interface RunOptions
+  extends Pick<ClientOptions, 'family' | 'signal' | 'clock'>,
+    Pick<RunContext, 'timeoutMs' | 'quietMs' | 'dangerousPorts'> {
   readonly portOf: (service: CheckedService, transport: Transport) => number;
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
 }
@@ -48,8 +31,6 @@ export interface RunOptions {
 const concurrency = 4;
 /** Limit for a check, in timeouts, against a server that dribbles data. */
 const checkTimeouts = 6;
-
-type Patience = Omit<CheckContext, 'address' | 'port'>;
 
 /**
  * Runs the checks against a host and resolves with their results in the same order. Throws `HOST_NOT_FOUND` and
@@ -65,19 +46,21 @@ export async function runChecks(
   // All services are reached at once, and each adds a listener.
   setMaxListeners(0, signal);
   const clock = options.clock ?? systemClock;
-  const patience: Patience = { timeoutMs, quietMs, signal, clock, dangerousPorts, alone: oneAfterTheOther() };
+  const patience: RunContext = { timeoutMs, quietMs, signal, clock, dangerousPorts, alone: oneAfterTheOther() };
 
-  const [first, ...others] = await resolveHost(host, options.family ?? 'both', patience);
-  if (first === undefined) throw new SmallservdError('HOST_NOT_FOUND', `${host} has no address`);
-  const groups = groupChecks(checks, options.portOf);
-  const reached = await Promise.all(groups.map(async (group) => reach(group, host, [first, ...others], patience)));
-  const isAnybodyThere = reached.some((each) => each.address !== undefined && !each.isSilent);
+  const addresses = await resolveHost(host, options.family ?? 'both', patience);
+  const groups = await Promise.all(
+    groupChecks(checks, options.portOf).map(async (group) => {
+      return { ...group, reached: await reach(group, host, addresses, patience) };
+    }),
+  );
+  const isAnybodyThere = groups.some(({ reached }) => reached.address !== undefined && !reached.isSilent);
 
   let done = 0;
   const results = new Map<Check, CheckResult>();
-  await eachOf(groups.entries(), async ([index, group]) => {
-    for (const check of group.checks) {
-      results.set(check, await runCheck(check, group.port, reached[index], isAnybodyThere, patience));
+  await eachOf(groups.values(), async ({ checks: members, port, reached }) => {
+    for (const check of members) {
+      results.set(check, await runCheck(check, port, reached, isAnybodyThere, patience));
       done += 1;
       options.onProgress?.(done, checks.length);
     }
@@ -104,15 +87,15 @@ function groupChecks(checks: readonly Check[], portOf: RunOptions['portOf']): re
 async function runCheck(
   check: Check,
   port: number,
-  reached: Reach | undefined,
+  reached: Reach,
   isAnybodyThere: boolean,
-  patience: Patience,
+  patience: RunContext,
 ): Promise<CheckResult> {
   const { id, service, transport, basis, fact } = check;
   const result = (outcome: Outcome, detail: string, bytes?: Uint8Array): CheckResult => {
     return { id, service, transport, basis, fact, outcome, detail, ...(bytes !== undefined && { bytes }) };
   };
-  if (reached?.address === undefined) return result('unreachable', reached?.reason ?? '');
+  if (reached.address === undefined) return result('unreachable', reached.reason);
   if (reached.isSilent && !isAnybodyThere) {
     const name = formatHostPort(reached.address.address, port);
     return result('unreachable', `${name} is silent over UDP, as it must be, and as a host is that is not there`);
@@ -149,7 +132,7 @@ async function eachOf<Item>(
   await Promise.all(Array.from({ length: concurrency }, work));
 }
 
-function oneAfterTheOther(): CheckContext['alone'] {
+function oneAfterTheOther(): RunContext['alone'] {
   let last: Promise<unknown> = Promise.resolve();
   return async (task) => {
     const result = last.then(task, task);

@@ -20,9 +20,11 @@ export async function withConnection<Value>(
   }
 }
 
-/** Reads the answer of a service that sends it without being asked. */
-export async function readAnswer(context: CheckContext): Promise<Received> {
-  return withConnection(context, async (connection) => receiveAll(connection));
+/** Makes the `run` of a check that talks over a new connection. */
+export function overConnection(
+  talk: (connection: Connection, context: CheckContext) => Promise<void>,
+): (context: CheckContext) => Promise<void> {
+  return async (context) => withConnection(context, async (connection) => talk(connection, context));
 }
 
 /** Reads to the peer's end. An end without data is not an error, but a reset or silence is. */

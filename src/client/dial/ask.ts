@@ -2,17 +2,13 @@ import { formatHostPort } from '../../address/host-port.ts';
 import { type Cancel, systemClock } from '../../clock/clock.ts';
 import { SmallservdError } from '../../errors.ts';
 import type { Endpoint } from './connection.ts';
-import { interleave } from './connect.ts';
+import { type ConnectOptions, interleave } from './connect.ts';
 import { DatagramSocket } from './datagram-socket.ts';
-import { type AddressLookup, type Family, type HostAddress, resolveHost } from './resolve-host.ts';
+import { type HostAddress, resolveHost } from './resolve-host.ts';
 import type { Target } from './target.ts';
-import { type Patience, waitFor } from './wait.ts';
+import { waitFor } from './wait.ts';
 
-export interface AskOptions extends Patience {
-  readonly family?: Family | undefined;
-  readonly localPort?: number | undefined;
-  /** Resolves names. Default: the system resolver. */
-  readonly lookup?: AddressLookup | undefined;
+export interface AskOptions extends ConnectOptions {
   /** Keeps collecting datagrams until none has arrived for this long. Default: only the first datagram counts. */
   readonly quietMs?: number | undefined;
 }
@@ -102,14 +98,8 @@ export async function ask(
         if (refused.size === addresses.length) reject(error);
         else attempt(turn + 1);
       };
-      const open = async (): Promise<DatagramSocket> =>
-        DatagramSocket.open(
-          address,
-          target.port,
-          { datagram: (bytes) => heard(index, bytes), failed },
-          options.localPort,
-        );
-      const socket = sockets.get(index) ?? open();
+      const handlers = { datagram: (bytes: Uint8Array): void => heard(index, bytes), failed };
+      const socket = sockets.get(index) ?? DatagramSocket.open(address, target.port, handlers, options.localPort);
       sockets.set(index, socket);
       socket
         .then((ready) => {

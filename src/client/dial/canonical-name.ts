@@ -50,11 +50,14 @@ export async function canonicalName(
     new SmallservdError('HOST_NOT_FOUND', `no answer to the question for the CNAME of ${host} within ${waited}`);
   return waitFor(patience, late, (resolve, reject) => {
     let cancel: Cancel | undefined;
+    const fail = (message: string, options?: ErrorOptions): void =>
+      reject(new SmallservdError('HOST_NOT_FOUND', message, options));
     const follow = (name: string, followed: number): void => {
       cancel = cnames(name, (error, [next]) => {
-        if (error !== null && !endOfChain.has(error.code ?? '')) reject(unknown(host, error));
+        if (error !== null && !endOfChain.has(error.code ?? ''))
+          fail(`the CNAME of ${host} could not be looked up: ${error.code ?? error.message}`, { cause: error });
         else if (error !== null || next === undefined) resolve(withDot(name));
-        else if (followed === longestChain) reject(endless(host));
+        else if (followed === longestChain) fail(`${host} has no end: more than ${longestChain} CNAME records follow`);
         else follow(next, followed + 1);
       });
     };
@@ -65,15 +68,6 @@ export async function canonicalName(
 
 function withDot(name: string): string {
   return name.endsWith('.') ? name : `${name}.`;
-}
-
-function endless(host: string): SmallservdError {
-  return new SmallservdError('HOST_NOT_FOUND', `${host} has no end: more than ${longestChain} CNAME records follow`);
-}
-
-function unknown(host: string, cause: NodeJS.ErrnoException): SmallservdError {
-  const message = `the CNAME of ${host} could not be looked up: ${cause.code ?? cause.message}`;
-  return new SmallservdError('HOST_NOT_FOUND', message, { cause });
 }
 
 const systemCnames: CnameLookup = (name, done) => {

@@ -1,6 +1,6 @@
 import { Socket, type TcpSocketConnectOpts } from 'node:net';
 import { formatHostPort } from '../../address/host-port.ts';
-import { type Clock, systemClock } from '../../clock/clock.ts';
+import { type Cancel, systemClock } from '../../clock/clock.ts';
 import { SmallservdError } from '../../errors.ts';
 import { describeNetworkError } from './network-error.ts';
 import { type AddressLookup, type Family, type HostAddress, resolveHost } from './resolve-host.ts';
@@ -10,7 +10,7 @@ import { type Patience, waitFor } from './wait.ts';
 export interface ConnectOptions extends Patience {
   /** Default `ip`: both families, starting with the one the system prefers. */
   readonly family?: Family | undefined;
-  /** The local port to connect from. Default: chosen by the system. */
+  /** The local port to use. Default: chosen by the system. */
   readonly localPort?: number | undefined;
   /** Resolves names. Default: the system resolver. */
   readonly lookup?: AddressLookup | undefined;
@@ -37,21 +37,44 @@ export function interleave(addresses: readonly HostAddress[]): readonly HostAddr
   return first.flatMap((each, turn) => [each, ...second.slice(turn, turn + 1)]).concat(second.slice(first.length));
 }
 
+/** Starts attempts, each with a head start over the next, until one succeeds or all have failed. */
 async function race(addresses: readonly HostAddress[], target: Target, options: ConnectOptions): Promise<Socket> {
-  const { clock = systemClock } = options;
+  const { clock = systemClock, localPort } = options;
   const name = formatHostPort(target.host, target.port);
   const late = (waited: string): SmallservdError =>
     new SmallservdError('CONNECT_FAILED', `cannot connect to ${name}: no answer within ${waited}`);
   return waitFor<Socket>(options, late, (resolve, reject) => {
-    const attempts = new Attempts(addresses, clock, (address) => openSocket(address, target.port, options.localPort));
-    attempts.start(resolve, (failures) => {
-      const reasons = [...new Set(failures.map(({ error }) => describeNetworkError(error)))];
-      const all = failures.map(({ address, error }) => `${address}: ${describeNetworkError(error)}`);
-      const reason = reasons.length === 1 ? reasons[0] : all.join('; ');
-      const cause = failures[0]?.error;
-      reject(new SmallservdError('CONNECT_FAILED', `cannot connect to ${name}: ${reason}`, { cause }));
-    });
-    return () => attempts.stop();
+    const sockets = new Set<Socket>();
+    const failures: Failure[] = [];
+    let next = 0;
+    let cancel: Cancel | undefined;
+    const attempt = (): void => {
+      cancel?.();
+      const address = addresses[next++];
+      if (address === undefined) return;
+      const socket = openSocket(address, target.port, localPort);
+      sockets.add(socket);
+      const failed = (error: Error): void => {
+        failures.push({ address: address.address, error });
+        sockets.delete(socket);
+        if (failures.length === addresses.length) reject(describeFailures(name, failures));
+        else attempt();
+      };
+      socket.once('error', failed);
+      socket.once('connect', () => {
+        // The caller owns the socket now and must not inherit this listener.
+        socket.removeListener('error', failed);
+        sockets.delete(socket);
+        resolve(socket);
+      });
+      cancel = clock.after(attemptDelayMs, attempt);
+    };
+    attempt();
+    return () => {
+      cancel?.();
+      for (const socket of sockets) socket.on('error', () => {}).destroy();
+      next = addresses.length;
+    };
   });
 }
 
@@ -66,48 +89,9 @@ interface Failure {
   readonly error: Error;
 }
 
-/** Connection attempts in progress, each with a head start over the next. */
-class Attempts {
-  readonly #addresses: readonly HostAddress[];
-  readonly #clock: Clock;
-  readonly #open: (address: HostAddress) => Socket;
-  readonly #sockets = new Set<Socket>();
-  readonly #failures: Failure[] = [];
-  #next = 0;
-  #cancel: () => void = () => {};
-
-  constructor(addresses: readonly HostAddress[], clock: Clock, open: (address: HostAddress) => Socket) {
-    this.#addresses = addresses;
-    this.#clock = clock;
-    this.#open = open;
-  }
-
-  start(won: (socket: Socket) => void, lost: (failures: readonly Failure[]) => void): void {
-    this.#cancel();
-    const address = this.#addresses[this.#next++];
-    if (address === undefined) return;
-    const socket = this.#open(address);
-    this.#sockets.add(socket);
-    const failed = (error: Error): void => {
-      this.#failures.push({ address: address.address, error });
-      this.#sockets.delete(socket);
-      if (this.#failures.length === this.#addresses.length) lost(this.#failures);
-      else this.start(won, lost);
-    };
-    socket.once('error', failed);
-    socket.once('connect', () => {
-      // The caller owns the socket now and must not inherit this listener.
-      socket.removeListener('error', failed);
-      this.#sockets.delete(socket);
-      won(socket);
-    });
-    this.#cancel = this.#clock.after(attemptDelayMs, () => this.start(won, lost));
-  }
-
-  /** Stops all attempts that have not succeeded. */
-  stop(): void {
-    this.#cancel();
-    for (const socket of this.#sockets) socket.on('error', () => {}).destroy();
-    this.#next = this.#addresses.length;
-  }
+function describeFailures(name: string, failures: readonly Failure[]): SmallservdError {
+  const reasons = [...new Set(failures.map(({ error }) => describeNetworkError(error)))];
+  const all = failures.map(({ address, error }) => `${address}: ${describeNetworkError(error)}`);
+  const reason = reasons.length === 1 ? reasons[0] : all.join('; ');
+  return new SmallservdError('CONNECT_FAILED', `cannot connect to ${name}: ${reason}`, { cause: failures[0]?.error });
 }

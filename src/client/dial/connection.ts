@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { formatHostPort } from '../../address/host-port.ts';
 import { systemClock } from '../../clock/clock.ts';
-import { SmallservdError } from '../../errors.ts';
+import { type ErrorCode, SmallservdError } from '../../errors.ts';
 import { type ConnectOptions, connect } from './connect.ts';
 import { describeNetworkError } from './network-error.ts';
 import type { Target } from './target.ts';
@@ -25,6 +25,17 @@ export interface Received {
   readonly end: 'finished' | 'reset' | 'limit' | 'timeout';
   /** Monotonic time of the first bytes, or of the end if there were none. */
   readonly firstAtMs: number;
+}
+
+const ends: Partial<Record<ErrorCode, 'reset' | 'timeout' | 'interrupted'>> = {
+  CONNECTION_LOST: 'reset',
+  NO_ANSWER: 'timeout',
+  INTERRUPTED: 'interrupted',
+};
+
+/** How an error from a connection ends a stream, or undefined for any other error. */
+export function endOf(error: unknown): (typeof ends)[ErrorCode] {
+  return error instanceof SmallservdError ? ends[error.code] : undefined;
 }
 
 /** A TCP connection that reads only on request. Unread data stays in the kernel, which throttles the peer. */
@@ -74,9 +85,7 @@ export class Connection {
       throwIfInterrupted(this.#patience.signal);
       return now;
     }
-    const late = (waited: string): SmallservdError =>
-      new SmallservdError('NO_ANSWER', `${this.#name}: nothing came within ${waited}`);
-    return waitFor({ ...this.#patience, timeoutMs }, late, (resolve, reject) =>
+    return waitFor({ ...this.#patience, timeoutMs }, this.#silence, (resolve, reject) =>
       this.#watch(() => {
         const next = this.#take();
         if (next !== 'nothing yet') resolve(next);
@@ -98,8 +107,6 @@ export class Connection {
       end,
       firstAtMs: firstAtMs ?? clock.monotonicMs(),
     });
-    const silence = (waited: string): SmallservdError =>
-      new SmallservdError('NO_ANSWER', `${this.#name}: nothing came within ${waited}`);
     const take = (resolve: (received: Received) => void): void => {
       for (let chunk = this.#take(); chunk !== 'nothing yet'; chunk = this.#take()) {
         if (chunk === undefined) return resolve(received('finished'));
@@ -110,14 +117,13 @@ export class Connection {
       }
     };
     try {
-      return await waitFor<Received>(this.#patience, silence, (resolve, reject) =>
+      return await waitFor<Received>(this.#patience, this.#silence, (resolve, reject) =>
         this.#watch(() => take(resolve), reject),
       );
     } catch (error) {
-      const code = error instanceof SmallservdError ? error.code : undefined;
-      if (length > 0 && code === 'CONNECTION_LOST') return received('reset');
-      if (length > 0 && code === 'NO_ANSWER') return received('timeout');
-      throw error;
+      const end = endOf(error);
+      if (length === 0 || end === undefined || end === 'interrupted') throw error;
+      return received(end);
     }
   }
 
@@ -186,6 +192,9 @@ export class Connection {
     watcher();
     return () => void this.#watchers.delete(watcher);
   }
+
+  readonly #silence = (waited: string): SmallservdError =>
+    new SmallservdError('NO_ANSWER', `${this.#name}: nothing came within ${waited}`);
 
   #changed(): void {
     for (const watcher of this.#watchers) watcher();

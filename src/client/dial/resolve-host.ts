@@ -11,6 +11,9 @@ export interface HostAddress {
   readonly family: 'ipv4' | 'ipv6';
 }
 
+/** The addresses of a host: at least one. */
+export type HostAddresses = readonly [HostAddress, ...HostAddress[]];
+
 /** Matches Node's getaddrinfo(3) wrapper: addresses in the system's order of preference. */
 export type AddressLookup = (
   host: string,
@@ -21,13 +24,13 @@ export type AddressLookup = (
 const familyNumber = { both: 0, ipv4: 4, ipv6: 6 } as const;
 const familyWord = { both: 'address', ipv4: 'IPv4 address', ipv6: 'IPv6 address' } as const;
 
-/** All addresses of a host, at least one, without duplicates, in the system's order. Throws `HOST_NOT_FOUND`. */
+/** All addresses of a host, without duplicates, in the system's order. Throws `HOST_NOT_FOUND`. */
 export async function resolveHost(
   host: string,
   family: Family,
   patience: Patience,
   lookup: AddressLookup = systemLookup,
-): Promise<readonly HostAddress[]> {
+): Promise<HostAddresses> {
   const late = (waited: string): SmallservdError =>
     new SmallservdError('HOST_NOT_FOUND', `no answer to the question for ${host} within ${waited}`);
   return waitFor(patience, late, (resolve, reject) => {
@@ -37,9 +40,9 @@ export async function resolveHost(
       const addresses = new Map<string, HostAddress>();
       for (const each of found) addresses.set(each.address, { ...each, family: each.family === 6 ? 'ipv6' : 'ipv4' });
       // A literal is returned regardless of the family requested.
-      const wanted = [...addresses.values()].filter((each) => family === 'both' || each.family === family);
-      if (wanted.length === 0) reject(notFound(host, family));
-      else resolve(wanted);
+      const [first, ...others] = [...addresses.values()].filter((each) => family === 'both' || each.family === family);
+      if (first === undefined) reject(notFound(host, family));
+      else resolve([first, ...others]);
     });
     return () => {};
   });

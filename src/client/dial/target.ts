@@ -19,26 +19,21 @@ export function parseTarget(
   service?: string,
   lookupPort: ServicePortLookup = lookupServicePort,
 ): Target {
-  if (/^[a-z]+:\/\//i.test(text))
-    throw new SmallservdError('ARGUMENT_INVALID', `${show(text)} is a URL: expected HOST or HOST:PORT`);
+  if (/^[a-z]+:\/\//i.test(text)) throw invalid(text, 'is a URL: expected HOST or HOST:PORT');
   const { host, port } = splitTarget(text);
-  if (!isHost(host)) {
-    const expected = 'expected a name, an IPv4 address, or an IPv6 address in brackets';
-    throw new SmallservdError('ARGUMENT_INVALID', `${show(text)} names no host: ${expected}`);
-  }
+  if (!isHost(host))
+    throw invalid(text, 'names no host: expected a name, an IPv4 address, or an IPv6 address in brackets');
   if (port !== undefined) return { host, port: parsePort(port, text, protocol, lookupPort) };
   const assigned = service === undefined ? undefined : lookupPort(service, protocol);
-  if (assigned === undefined)
-    throw new SmallservdError('ARGUMENT_INVALID', `${show(text)} has no port: expected ${withPort(host)}`);
-  return { host, port: assigned };
+  if (assigned !== undefined) return { host, port: assigned };
+  throw invalid(text, `has no port: expected ${host.includes(':') ? `[${host}]` : host}:PORT`);
 }
 
 /** Parses `HOST`: a name, an IPv4 address, or an IPv6 address with or without brackets. Throws `ARGUMENT_INVALID`. */
 export function parseHost(text: string): string {
   const { host, port } = splitTarget(text);
   if (isHost(host) && port === undefined) return host;
-  const expected = 'expected a name, an IPv4 address, or an IPv6 address, without a port';
-  throw new SmallservdError('ARGUMENT_INVALID', `${show(text)} is not a host: ${expected}`);
+  throw invalid(text, 'is not a host: expected a name, an IPv4 address, or an IPv6 address, without a port');
 }
 
 /** Parses a port from 1 to 65535 or a service name. Throws `ARGUMENT_INVALID`, quoting the text that contains it. */
@@ -46,7 +41,7 @@ function parsePort(port: string, text: string, protocol: 'tcp' | 'udp', lookupPo
   const number = /^\d{1,5}$/.test(port) ? Number(port) : lookupPort(port, protocol);
   if (number !== undefined && number >= 1 && number <= 65_535) return number;
   const expected = `expected 1 to 65535, or a service in /etc/services for ${protocol}`;
-  throw new SmallservdError('ARGUMENT_INVALID', `${show(text)} has port ${show(port)}: ${expected}`);
+  throw invalid(text, `has port ${JSON.stringify(port)}: ${expected}`);
 }
 
 function splitTarget(text: string): { readonly host: string; readonly port: string | undefined } {
@@ -70,11 +65,6 @@ function isHost(host: string): boolean {
   return /^[\p{L}\p{N}_]([\p{L}\p{N}_.-]{0,252})$/u.test(host);
 }
 
-function withPort(host: string): string {
-  return host.includes(':') ? `[${host}]:PORT` : `${host}:PORT`;
-}
-
-/** Quotes the text and escapes control characters. */
-function show(text: string): string {
-  return JSON.stringify(text);
+function invalid(text: string, fault: string): SmallservdError {
+  return new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(text)} ${fault}`);
 }

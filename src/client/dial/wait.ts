@@ -31,9 +31,7 @@ export async function waitFor<Value>(
   endings.push(() => clearInterval(alive));
   try {
     return await new Promise<Value>((resolve, reject) => {
-      const interrupt = (): void => reject(interruption());
-      signal?.addEventListener('abort', interrupt);
-      endings.push(() => signal?.removeEventListener('abort', interrupt));
+      endings.push(onAbort(signal, () => reject(interruption())));
       endings.push(clock.after(timeoutMs, () => reject(late(formatDuration(timeoutMs)))));
       // Keep this last and separate: if it throws, everything started above must still be cleaned up.
       endings.push(start(resolve, reject));
@@ -41,6 +39,27 @@ export async function waitFor<Value>(
   } finally {
     for (const end of endings) end();
   }
+}
+
+/** Whether the operation begun by `start` resolves within this time. Otherwise like `waitFor`. */
+export async function comesWithin(
+  patience: Omit<Patience, 'timeoutMs'>,
+  timeoutMs: number,
+  start: (resolve: () => void, reject: (error: Error) => void) => Cancel,
+): Promise<boolean> {
+  const late = new Error('late');
+  try {
+    await waitFor<void>({ ...patience, timeoutMs }, () => late, start);
+    return true;
+  } catch (error) {
+    if (error === late) return false;
+    throw error;
+  }
+}
+
+/** Waits this long. Throws `INTERRUPTED`. */
+export async function pause(patience: Omit<Patience, 'timeoutMs'>, ms: number): Promise<void> {
+  await comesWithin(patience, ms, () => () => {});
 }
 
 /** Waits without a timeout, for a person typing or a reader of our output. Throws `INTERRUPTED` on abort. */
@@ -61,6 +80,12 @@ export async function untilInterrupted<Value>(
   } finally {
     over.abort();
   }
+}
+
+/** Calls the task when the signal aborts. Returns a function that stops listening. */
+export function onAbort(signal: AbortSignal | undefined, task: () => void): Cancel {
+  signal?.addEventListener('abort', task);
+  return () => signal?.removeEventListener('abort', task);
 }
 
 /** Throws `INTERRUPTED` if the signal has already aborted. */

@@ -23,9 +23,16 @@ export interface LoadRunOptions {
 
 /** Counts so far. */
 export interface LoadCounts {
+  /** Milliseconds since all connections were open. */
   readonly elapsedMs: number;
+  /**
+   * Requests answered correctly. For discard over UDP, which has no answers, datagrams accepted by the kernel. Discard
+   * and chargen over TCP have no requests, only bytes.
+   */
   readonly answered: number;
+  /** All errors, of requests and of connections that failed or broke. */
   readonly failed: number;
+  /** Payload bytes sent and received. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
 }

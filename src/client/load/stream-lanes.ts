@@ -6,12 +6,12 @@ import { isAnswerLength, type Lane, type LaneEvents, laneFailures, type LoadPeer
 abstract class StreamLane implements Lane, LoadStreamEvents {
   protected readonly events: LaneEvents;
   protected stream: LoadStream | undefined;
-  readonly #peer: LoadPeer;
+  protected readonly peer: LoadPeer;
   /** An established connection to use the first time the lane opens. */
   #first: LoadStream | undefined;
 
   constructor(peer: LoadPeer, events: LaneEvents, first?: LoadStream) {
-    this.#peer = peer;
+    this.peer = peer;
     this.events = events;
     this.#first = first;
   }
@@ -19,7 +19,7 @@ abstract class StreamLane implements Lane, LoadStreamEvents {
   open(): void {
     const first = this.#first;
     this.#first = undefined;
-    this.stream = first ?? LoadStream.open(this.#peer.address, this.#peer.port, this);
+    this.stream = first ?? LoadStream.open(this.peer.address, this.peer.port, this);
     if (first === undefined) return;
     first.attach(this);
     this.connected();
@@ -36,7 +36,10 @@ abstract class StreamLane implements Lane, LoadStreamEvents {
     this.events.ready();
   }
 
-  abstract data(bytes: Uint8Array, length: number): void;
+  /** Counts what arrives. From a discard service nothing should arrive, but that is not an error. */
+  data(_bytes: Uint8Array, length: number): void {
+    this.events.moved(0, length);
+  }
 
   ended(): void {
     this.fail(laneFailures.closed);
@@ -73,7 +76,7 @@ export class EchoStreamLane extends StreamLane {
     this.events.moved(payload.length, 0);
   }
 
-  data(bytes: Uint8Array, length: number): void {
+  override data(bytes: Uint8Array, length: number): void {
     const expected = this.#expected;
     const got = this.#got;
     const end = got + length;
@@ -112,31 +115,20 @@ export class DiscardStreamLane extends StreamLane {
       });
     });
   }
-
-  /** Nothing should arrive. It is counted, but is not an error. */
-  data(_bytes: Uint8Array, length: number): void {
-    this.events.moved(0, length);
-  }
 }
 
 /** Chargen over TCP: counts what arrives. */
 export class ChargenStreamLane extends StreamLane {
   request(): void {}
-
-  data(_bytes: Uint8Array, length: number): void {
-    this.events.moved(0, length);
-  }
 }
 
 /** One connection per request: the peer answers without being asked, then closes. */
 export class FetchLane extends StreamLane {
-  readonly #target: LoadPeer;
   readonly #service: string;
   #got = 0;
 
   constructor(peer: LoadPeer, service: string, events: LaneEvents) {
     super(peer, events);
-    this.#target = peer;
     this.#service = service;
   }
 
@@ -147,12 +139,12 @@ export class FetchLane extends StreamLane {
 
   request(): void {
     this.#got = 0;
-    this.stream = LoadStream.open(this.#target.address, this.#target.port, this);
+    this.stream = LoadStream.open(this.peer.address, this.peer.port, this);
   }
 
   override connected(): void {}
 
-  data(_bytes: Uint8Array, length: number): void {
+  override data(_bytes: Uint8Array, length: number): void {
     this.#got += length;
     this.events.moved(0, length);
   }

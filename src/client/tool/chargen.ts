@@ -2,16 +2,9 @@ import { Option } from 'commander';
 import { type Chargen, chargen } from '../chargen.ts';
 import type { Deviation } from '../chargen-pattern.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { sizeOption, wholeNumberOption } from './option-values.ts';
 import type { Terminal } from './terminal.ts';
-import {
-  clientOptions,
-  type NetworkOptions,
-  printJson,
-  sizeOption,
-  type Tool,
-  wholeNumberOption,
-  withProtocol,
-} from './tool.ts';
+import { clientOptions, type NetworkOptions, printJson, type Tool, withProtocol } from './tool.ts';
 import { formatTransfer, showTransfer } from './transfer.ts';
 
 interface ChargenToolOptions extends NetworkOptions {
@@ -55,8 +48,10 @@ export const chargenTool: Tool = {
             onProgress: isQuiet ? showTransfer(terminal, amount.bytes) : undefined,
           });
           if (options.json === true) printJson(terminal, result);
-          else if (options.verify === true) terminal.print(`${formatTransfer(result)}${holds(result)}\n`);
-          else if (terminal.isTerminal && last !== lineFeed) terminal.print('\n');
+          else if (options.verify === true) {
+            const verdict = result.end === 'enough' ? ': all as RFC 864 has it' : '';
+            terminal.print(`${formatTransfer(result)}${verdict}\n`);
+          } else if (terminal.isTerminal && last !== lineFeed) terminal.print('\n');
           return judge(terminal, result, isQuiet);
         }),
       );
@@ -67,10 +62,6 @@ function amountOf({ bytes, lines, verify, udp }: ChargenToolOptions): { bytes?: 
   if (bytes !== undefined) return { bytes };
   if (lines !== undefined) return { lines };
   return verify === true && udp !== true ? { bytes: verifiedBytes } : {};
-}
-
-function holds({ end }: Chargen): string {
-  return end === 'enough' ? ': all as RFC 864 has it' : '';
 }
 
 /** Reports problems and returns the exit code. */

@@ -1,9 +1,10 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { type CheckResult, type ConformResult, conform } from '../conform.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { escapeControls } from '../../terminal-text.ts';
+import { wholeNumberOption } from './option-values.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printJson, type Tool, wholeNumberOption, withNetwork } from './tool.ts';
+import { clientOptions, type NetworkOptions, printJson, type Tool, withNetwork } from './tool.ts';
 
 interface ConformToolOptions extends NetworkOptions {
   readonly services?: readonly string[];
@@ -28,8 +29,20 @@ export const conformTool: Tool = {
     ['conform 192.0.2.1 --services time,daytime --udp-only', 'two services, UDP only'],
   ],
   define(command, terminal, run) {
-    command.argument('<host>', 'HOST, without a port');
-    addOptions(command)
+    withNetwork(
+      command
+        .argument('<host>', 'HOST, without a port')
+        .option('--services <names>', 'only these, such as echo,time', (text) => text.split(','))
+        .option(
+          '--base-port <number>',
+          'added to each standard port: with 1200, chargen is at 1219',
+          wholeNumberOption(0, 65_535),
+          0,
+        )
+        .option('--port <service=number>', 'port of one service; repeatable', addPort)
+        .addOption(new Option('--tcp-only', 'TCP only').conflicts('udpOnly'))
+        .option('--udp-only', 'UDP only'),
+    )
       .addHelpText('after', notes)
       .action(
         run(async (host: string, options: ConformToolOptions) => {
@@ -48,21 +61,6 @@ export const conformTool: Tool = {
       );
   },
 };
-
-function addOptions(command: Command): Command {
-  return withNetwork(
-    command
-      .option('--services <names>', 'only these, such as echo,time', (text) => text.split(','))
-      .addOption(
-        new Option('--base-port <number>', 'added to each standard port: with 1200, chargen is at 1219')
-          .argParser(wholeNumberOption(0, 65_535))
-          .default(0),
-      )
-      .option('--port <service=number>', 'port of one service; repeatable', addPort)
-      .addOption(new Option('--tcp-only', 'TCP only').conflicts('udpOnly'))
-      .option('--udp-only', 'UDP only'),
-  );
-}
 
 function addPort(text: string, before: Readonly<Record<string, number>> = {}): Readonly<Record<string, number>> {
   const match = /^([a-z]+)=(\d{1,5})$/.exec(text);

@@ -1,6 +1,5 @@
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { type Command, Option } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
 import { patternPieces } from '../chargen-pattern.ts';
 import { discard } from '../discard.ts';
@@ -8,16 +7,9 @@ import type { Discarded } from '../discarded.ts';
 import { largestDatagramBytes } from '../options.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { sizeOption, wholeNumberOption } from './option-values.ts';
 import type { Terminal } from './terminal.ts';
-import {
-  clientOptions,
-  type NetworkOptions,
-  printJson,
-  sizeOption,
-  type Tool,
-  wholeNumberOption,
-  withProtocol,
-} from './tool.ts';
+import { clientOptions, type NetworkOptions, printResult, type Tool, withProtocol } from './tool.ts';
 import { formatTransfer, showTransfer } from './transfer.ts';
 
 interface DiscardToolOptions extends NetworkOptions {
@@ -35,34 +27,26 @@ export const discardTool: Tool = {
     ['discard -u localhost:1209 --bytes 1MiB --size 1400', 'datagrams of 1400 bytes'],
   ],
   define(command, terminal, run) {
-    withSource(withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 9'))).action(
-      run(async (host: string, file: string | undefined, options: DiscardToolOptions) => {
-        const { source, bytes } = await openSource(terminal, file, options);
-        const result = await discard(host, source, {
-          ...clientOptions(options, terminal),
-          datagramBytes: options.size,
-          onProgress: showTransfer(terminal, bytes),
-        }).catch((error: unknown) => {
-          throw isReadError(error) ? unreadable(file, error) : error;
-        });
-        if (options.json === true) printJson(terminal, result);
-        else terminal.print(`${describe(result)}\n`);
-        return judge(terminal, result);
-      }),
-    );
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 9'))
+      .argument('[file]', 'file to send; default: standard input, if it is a pipe')
+      .option('--bytes <size>', 'send N bytes of a pattern', sizeOption)
+      .option('--size <bytes>', 'size of a datagram, with --udp', wholeNumberOption(1, largestDatagramBytes), 512)
+      .action(
+        run(async (host: string, file: string | undefined, options: DiscardToolOptions) => {
+          const { source, bytes } = await openSource(terminal, file, options);
+          const result = await discard(host, source, {
+            ...clientOptions(options, terminal),
+            datagramBytes: options.size,
+            onProgress: showTransfer(terminal, bytes),
+          }).catch((error: unknown) => {
+            throw isReadError(error) ? unreadable(file, error) : error;
+          });
+          printResult(terminal, options, result, describe);
+          return judge(terminal, result);
+        }),
+      );
   },
 };
-
-function withSource(command: Command): Command {
-  return command
-    .argument('[file]', 'file to send; default: standard input, if it is a pipe')
-    .addOption(new Option('--bytes <size>', 'send N bytes of a pattern').argParser(sizeOption))
-    .addOption(
-      new Option('--size <bytes>', 'size of a datagram, with --udp')
-        .argParser(wholeNumberOption(1, largestDatagramBytes))
-        .default(512),
-    );
-}
 
 interface Source {
   readonly source: Readable;
@@ -106,11 +90,11 @@ function unreadable(file = 'standard input', cause: Error): SmallservdError {
 
 function describe(result: Discarded): string {
   const peer = formatHostPort(result.peer.address, result.peer.port);
-  if (result.datagrams === undefined) return `${peer}: ${formatTransfer(result)}`;
+  if (result.datagrams === undefined) return `${peer}: ${formatTransfer(result)}\n`;
   const datagrams = `${result.datagrams} ${result.datagrams === 1 ? 'datagram' : 'datagrams'}`;
   const unknown =
     result.end === 'sent' ? '\nnobody refused them; over UDP it cannot be known whether they arrived' : '';
-  return `${peer}: ${datagrams}, ${formatTransfer(result)}${unknown}`;
+  return `${peer}: ${datagrams}, ${formatTransfer(result)}${unknown}\n`;
 }
 
 /** Reports problems and returns the exit code. */

@@ -1,21 +1,13 @@
 import { InvalidArgumentError } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
-import { type Echoed, echo } from '../echo.ts';
+import { echo } from '../echo.ts';
 import { type EchoPingEvent, echoPing } from '../echo-ping.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
 import { formatRoundTrips } from './round-trips.ts';
 import type { Terminal } from './terminal.ts';
-import {
-  clientOptions,
-  durationOption,
-  type NetworkOptions,
-  printJson,
-  sizeOption,
-  type Tool,
-  wholeNumberOption,
-  withProtocol,
-} from './tool.ts';
+import { clientOptions, type NetworkOptions, printJson, printResult, type Tool, withProtocol } from './tool.ts';
 
 interface EchoToolOptions extends NetworkOptions {
   readonly count?: number;
@@ -58,27 +50,24 @@ async function pipe(host: string, options: EchoToolOptions, terminal: Terminal):
   const deliver = async (bytes: Uint8Array): Promise<void> => {
     if (options.json !== true) await terminal.printPeer(bytes);
   };
-  let echoed: Echoed;
-  try {
-    echoed = await echo(host, readInput(terminal.input), deliver, {
-      ...clientOptions(options, terminal),
-      sizeBytes: options.size,
-      keepAliveMs: options.keepalive,
-      connected: ({ address, port }) => {
-        if (isTyped) terminal.print(`${formatHostPort(address, port)} sends back what you type; Ctrl-D ends it.\n`);
-      },
-    });
-  } finally {
+  const echoed = await echo(host, readInput(terminal.input), deliver, {
+    ...clientOptions(options, terminal),
+    sizeBytes: options.size,
+    keepAliveMs: options.keepalive,
+    connected: ({ address, port }) => {
+      if (isTyped) terminal.print(`${formatHostPort(address, port)} sends back what you type; Ctrl-D ends it.\n`);
+    },
+  }).finally(() => {
     // If the peer ended first, someone could still be typing.
     terminal.input.destroy();
-  }
+  });
   if (options.json === true) printJson(terminal, echoed);
 }
 
 /** Sends requests at intervals, prints a line per answer and a summary at the end. */
 async function ping(host: string, options: EchoToolOptions, terminal: Terminal): Promise<ExitCode> {
   const isLineWanted = options.quiet !== true && options.json !== true;
-  const progress = new Progress(options.count ?? 0);
+  const progressAfter = progressLine(options.count ?? 0);
   let peer = '';
   const result = await echoPing(host, {
     ...clientOptions(options, terminal),
@@ -92,12 +81,11 @@ async function ping(host: string, options: EchoToolOptions, terminal: Terminal):
       if (options.json !== true) terminal.print(`echo ${peer} over ${protocol}, ${options.size ?? 512} bytes\n`);
     },
     observe: (event) => {
-      if (!isLineWanted) terminal.showProgress(progress.after(event));
+      if (!isLineWanted) terminal.showProgress(progressAfter(event));
       else if (event.kind !== 'sent') terminal.print(describe(event, peer, options.size ?? 512, terminal));
     },
   });
-  if (options.json === true) printJson(terminal, result);
-  else terminal.print(`\n${formatRoundTrips(peer, result, result.elapsedMs)}`);
+  printResult(terminal, options, result, (ended) => `\n${formatRoundTrips(peer, ended, ended.elapsedMs)}`);
   if (result.problem !== undefined) terminal.complain(result.problem);
   return result.isRight ? exitCodes.stopped : exitCodes.failed;
 }
@@ -123,30 +111,22 @@ function describe(
   }
 }
 
-/** The progress line of a quiet run. */
-class Progress {
-  readonly #count: number;
-  #sent = 0;
-  #received = 0;
-  #corrupted = 0;
-  #last = '';
-
-  constructor(count: number) {
-    this.#count = count;
-  }
-
-  /** The line after this event. */
-  after(event: EchoPingEvent): string {
-    if (event.kind === 'sent') this.#sent += 1;
-    if (event.kind === 'corrupted') this.#corrupted += 1;
+/** Returns a function that takes the events of a quiet run and gives the progress line after each. */
+function progressLine(count: number): (event: EchoPingEvent) => string {
+  const of = count === 0 ? '' : ` of ${count}`;
+  let sent = 0;
+  let received = 0;
+  let corrupted = 0;
+  let last = '';
+  return (event) => {
+    if (event.kind === 'sent') sent += 1;
+    if (event.kind === 'corrupted') corrupted += 1;
     if (event.kind === 'answered' && !event.isDuplicate) {
-      this.#received += 1;
-      this.#last = `, last ${event.rttMs.toFixed(3)} ms`;
+      received += 1;
+      last = `, last ${event.rttMs.toFixed(3)} ms`;
     }
-    const of = this.#count === 0 ? '' : ` of ${this.#count}`;
-    const corrupted = this.#corrupted === 0 ? '' : `, ${this.#corrupted} corrupted`;
-    return `${this.#sent}${of} sent, ${this.#received} received${corrupted}${this.#last}`;
-  }
+    return `${sent}${of} sent, ${received} received${corrupted === 0 ? '' : `, ${corrupted} corrupted`}${last}`;
+  };
 }
 
 async function* readInput(input: AsyncIterable<Buffer | string>): AsyncGenerator<Uint8Array, void> {

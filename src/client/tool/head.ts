@@ -1,6 +1,5 @@
 import { head } from '../head.ts';
-import { exitCodes } from '../../exit-codes.ts';
-import { clientOptions, type NetworkOptions, printJson, type Tool, withNetwork } from './tool.ts';
+import { clientOptions, judgeFault, type NetworkOptions, printJson, type Tool, withNetwork } from './tool.ts';
 
 export const headTool: Tool = {
   name: 'head',
@@ -17,9 +16,7 @@ export const headTool: Tool = {
         const answer = await head(host, { ...clientOptions(options, terminal), path: options.path });
         if (options.json === true) printJson(terminal, answer);
         else await terminal.printPeer(Buffer.from(answer.text, 'latin1'));
-        if (answer.fault === undefined) return exitCodes.stopped;
-        terminal.complain(answer.fault);
-        return exitCodes.failed;
+        return judgeFault(terminal, answer.fault);
       }),
     );
   },

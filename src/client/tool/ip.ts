@@ -1,6 +1,6 @@
 import { ip } from '../ip.ts';
 import { formatFacts } from './facts.ts';
-import { printJson, type Tool, withJson } from './tool.ts';
+import { type JsonOptions, printResult, type Tool, withJson } from './tool.ts';
 
 export const ipTool: Tool = {
   name: 'ip',
@@ -11,19 +11,16 @@ export const ipTool: Tool = {
   ],
   define(command, terminal, run) {
     withJson(command.argument('<address>', 'an IPv4 or IPv6 address, without brackets')).action(
-      run(async (text: string, options: { readonly json?: true }) => {
-        const answer = await ip(text);
-        if (options.json === true) return printJson(terminal, answer);
-        const { address, family, kind, mapped } = answer;
-        terminal.print(
+      run(async (text: string, options: JsonOptions) =>
+        printResult(terminal, options, await ip(text), ({ address, family, kind, mapped }) =>
           formatFacts([
             ['address', address],
             ['family', family],
             ['kind', kind],
             ['maps', mapped === undefined ? undefined : `${mapped.address} (IPv4, ${mapped.kind})`],
           ]),
-        );
-      }),
+        ),
+      ),
     );
   },
 };

@@ -1,21 +1,13 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
 import type { LatencySummary } from '../latency.ts';
 import { load, type LoadProgress, type LoadResult, type LoadService, loadServices } from '../load.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { formatDuration } from '../../units.ts';
 import { bar, drawHistogram, formatLatency } from './histogram.ts';
+import { durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
 import type { Terminal } from './terminal.ts';
-import {
-  clientOptions,
-  durationOption,
-  type NetworkOptions,
-  printJson,
-  sizeOption,
-  type Tool,
-  wholeNumberOption,
-  withProtocol,
-} from './tool.ts';
+import { clientOptions, type NetworkOptions, printResult, type Tool, withProtocol } from './tool.ts';
 
 interface LoadToolOptions extends NetworkOptions {
   readonly service: LoadService;
@@ -37,7 +29,25 @@ export const loadTool: Tool = {
     ['load localhost:1219 --service chargen -c 4', 'how fast it sends; discard: how fast it takes'],
   ],
   define(command, terminal, run) {
-    defineOptions(command).action(
+    withProtocol(
+      command
+        .argument('<host>', 'HOST or HOST:PORT; default port: that of the service')
+        .addOption(new Option('-s, --service <name>', 'service to ask for').choices(loadServices).default('echo'))
+        .option(
+          '-c, --connections <number>',
+          'concurrent connections, with one request in flight each',
+          wholeNumberOption(1, 10_000),
+          10,
+        )
+        .addOption(
+          new Option('-d, --duration <duration>', 'duration, up to 1h')
+            .argParser(durationOption)
+            .default(10_000, formatDuration(10_000)),
+        )
+        .option('-r, --rate <number>', 'total requests per second, sent when due; latency counts from then', rateOption)
+        .option('-n, --requests <number>', 'stop after N requests', wholeNumberOption(1))
+        .option('--size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)', sizeOption),
+    ).action(
       run(async (host: string, options: LoadToolOptions): Promise<ExitCode> => {
         const result = await load(host, {
           ...clientOptions(options, terminal),
@@ -50,44 +60,13 @@ export const loadTool: Tool = {
           onProgress: (progress) => terminal.showProgress(formatProgress(progress, terminal.columns)),
         });
         terminal.showProgress(undefined);
-        if (options.json === true) printJson(terminal, result);
-        else terminal.print(formatResult(result, terminal));
+        printResult(terminal, options, result, () => formatResult(result, terminal));
         const hasResult = result.answered + result.bytesReceived + result.bytesSent > 0;
         return hasResult && result.failed === 0 ? exitCodes.stopped : exitCodes.failed;
       }),
     );
   },
 };
-
-function defineOptions(command: Command): Command {
-  return withProtocol(
-    command
-      .argument('<host>', 'HOST or HOST:PORT; default port: that of the service')
-      .addOption(new Option('-s, --service <name>', 'service to ask for').choices(loadServices).default('echo'))
-      .addOption(
-        new Option('-c, --connections <number>', 'concurrent connections, with one request in flight each')
-          .argParser(wholeNumberOption(1, 10_000))
-          .default(10),
-      )
-      .addOption(
-        new Option('-d, --duration <duration>', 'duration, up to 1h')
-          .argParser(durationOption)
-          .default(10_000, formatDuration(10_000)),
-      )
-      .addOption(
-        new Option(
-          '-r, --rate <number>',
-          'total requests per second, sent when due; latency counts from then',
-        ).argParser(rateOption),
-      )
-      .addOption(new Option('-n, --requests <number>', 'stop after N requests').argParser(wholeNumberOption(1)))
-      .addOption(
-        new Option('--size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)').argParser(
-          sizeOption,
-        ),
-      ),
-  );
-}
 
 /** `100` or `0.5`. */
 function rateOption(text: string): number {

@@ -1,5 +1,5 @@
 import { lookupCanonicalName, lookupHost } from '../lookup-host.ts';
-import { clientOptions, type NetworkOptions, printJson, type Tool, withNetwork } from './tool.ts';
+import { clientOptions, type NetworkOptions, printJson, printResult, type Tool, withNetwork } from './tool.ts';
 
 export const lookupHostTool: Tool = {
   name: 'lookup-host',
@@ -20,8 +20,9 @@ export const lookupHostTool: Tool = {
           return terminal.printPeer(Buffer.from(`${canonicalName}\n`));
         }
         const addresses = await lookupHost(host, network);
-        if (options.json === true) return printJson(terminal, { host, addresses });
-        terminal.print(addresses.map(({ address }) => `${address}\n`).join(''));
+        printResult(terminal, options, { host, addresses }, () =>
+          addresses.map(({ address }) => `${address}\n`).join(''),
+        );
       }),
     );
   },

@@ -1,6 +1,6 @@
 import { Argument } from 'commander';
 import { lookupPort, portNetworks } from '../lookup-port.ts';
-import { printJson, type Tool, withJson } from './tool.ts';
+import { type JsonOptions, printResult, type Tool, withJson } from './tool.ts';
 
 export const lookupPortTool: Tool = {
   name: 'lookup-port',
@@ -12,10 +12,9 @@ export const lookupPortTool: Tool = {
   define(command, terminal, run) {
     const network = new Argument('<network>', 'the protocol').choices(portNetworks);
     withJson(command.addArgument(network).argument('<service>', 'a name, an alias or a port')).action(
-      run(async (given: string, service: string, options: { readonly json?: true }) => {
+      run(async (given: string, service: string, options: JsonOptions) => {
         const { name, port, ...rest } = await lookupPort(given, service);
-        if (options.json === true) return printJson(terminal, { name, port, ...rest });
-        terminal.print(`${/^\d+$/.test(service) ? name : port}\n`);
+        printResult(terminal, options, { name, port, ...rest }, () => `${/^\d+$/.test(service) ? name : port}\n`);
       }),
     );
   },

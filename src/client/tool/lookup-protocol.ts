@@ -1,5 +1,5 @@
 import { lookupProtocol } from '../lookup-protocol.ts';
-import { printJson, type Tool, withJson } from './tool.ts';
+import { type JsonOptions, printResult, type Tool, withJson } from './tool.ts';
 
 export const lookupProtocolTool: Tool = {
   name: 'lookup-protocol',
@@ -10,10 +10,9 @@ export const lookupProtocolTool: Tool = {
   ],
   define(command, terminal, run) {
     withJson(command.argument('<protocol>', 'a name, an alias or a number')).action(
-      run(async (protocol: string, options: { readonly json?: true }) => {
+      run(async (protocol: string, options: JsonOptions) => {
         const entry = await lookupProtocol(protocol);
-        if (options.json === true) return printJson(terminal, entry);
-        terminal.print(`${/^\d+$/.test(protocol) ? entry.name : entry.number}\n`);
+        printResult(terminal, options, entry, ({ name, number }) => `${/^\d+$/.test(protocol) ? name : number}\n`);
       }),
     );
   },

@@ -1,6 +1,6 @@
 import { mask } from '../mask.ts';
 import { formatFacts } from './facts.ts';
-import { printJson, type Tool, withJson } from './tool.ts';
+import { type JsonOptions, printResult, type Tool, withJson } from './tool.ts';
 
 export const maskTool: Tool = {
   name: 'mask',
@@ -14,10 +14,8 @@ export const maskTool: Tool = {
   define(command, terminal, run) {
     const plain = 'an address, or ADDRESS/PREFIX, or ADDRESS/MASK; IPv6 needs a prefix or mask';
     withJson(command.argument('<address>', plain).argument('[mask]', 'as in 255.255.255.0')).action(
-      run(async (address: string, separateMask: string | undefined, options: { readonly json?: true }) => {
-        const answer = await mask(address, separateMask);
-        if (options.json === true) return printJson(terminal, answer);
-        terminal.print(
+      run(async (address: string, separateMask: string | undefined, options: JsonOptions) =>
+        printResult(terminal, options, await mask(address, separateMask), (answer) =>
           formatFacts([
             ['address', answer.address],
             ['class', answer.class],
@@ -31,8 +29,8 @@ export const maskTool: Tool = {
             ['last host', answer.lastHost],
             ['hosts', answer.hosts.toString()],
           ]),
-        );
-      }),
+        ),
+      ),
     );
   },
 };

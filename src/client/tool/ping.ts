@@ -1,17 +1,10 @@
 import { mostPingBytes, ping, type PingEvent } from '../ping.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { formatDuration } from '../../units.ts';
+import { durationOption, wholeNumberOption } from './option-values.ts';
 import { formatRoundTrips } from './round-trips.ts';
 import type { Terminal } from './terminal.ts';
-import {
-  clientOptions,
-  durationOption,
-  type NetworkOptions,
-  printJson,
-  type Tool,
-  wholeNumberOption,
-  withNetwork,
-} from './tool.ts';
+import { clientOptions, type NetworkOptions, printResult, type Tool, withNetwork } from './tool.ts';
 
 interface PingToolOptions extends NetworkOptions {
   readonly count?: number;
@@ -61,8 +54,8 @@ async function pingHost(host: string, options: PingToolOptions, terminal: Termin
       } else if (isLineWanted) terminal.print(`${describe(event, address, options.timeout, terminal)}\n`);
     },
   });
-  if (options.json === true) printJson(terminal, result);
-  else terminal.print(`\n${formatRoundTrips(nameBoth(host, address), result, result.elapsedMs)}`);
+  const name = nameBoth(host, address);
+  printResult(terminal, options, result, (ended) => `\n${formatRoundTrips(name, ended, ended.elapsedMs)}`);
   return result.received > 0 ? exitCodes.stopped : exitCodes.failed;
 }
 

@@ -1,7 +1,7 @@
 import { Option } from 'commander';
 import { resolve } from '../resolve.ts';
 import type { ClientOptions } from '../options.ts';
-import { clientOptions, type NetworkOptions, printJson, type Tool, withNetwork } from './tool.ts';
+import { clientOptions, type NetworkOptions, printResult, type Tool, withNetwork } from './tool.ts';
 
 export const resolveTool: Tool = {
   name: 'resolve',
@@ -18,8 +18,7 @@ export const resolveTool: Tool = {
       run(async (host: string, options: NetworkOptions & { readonly family?: ClientOptions['family'] }) => {
         const network = clientOptions(options, terminal);
         const answer = await resolve(host, { ...network, family: options.family ?? network.family });
-        if (options.json === true) return printJson(terminal, answer);
-        terminal.print(`${answer.address}\n`);
+        printResult(terminal, options, answer, ({ address }) => `${address}\n`);
       }),
     );
   },

@@ -1,7 +1,7 @@
 import type { Text } from '../text.ts';
-import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import type { ExitCode } from '../../exit-codes.ts';
 import type { Terminal } from './terminal.ts';
-import { type NetworkOptions, printJson } from './tool.ts';
+import { judgeFault, type NetworkOptions, printJson } from './tool.ts';
 
 const faults: Partial<Record<Text['end'], string>> = {
   limit: 'there is more: only the first 64KiB are taken',
@@ -13,8 +13,5 @@ export async function printText(terminal: Terminal, result: Text, options: Netwo
   if (options.json === true) printJson(terminal, result);
   else if (result.text !== '')
     await terminal.printPeer(Buffer.from(`${result.text.replaceAll('\r\n', '\n')}\n`, 'latin1'));
-  const fault = faults[result.end];
-  if (fault === undefined) return exitCodes.stopped;
-  terminal.complain(fault);
-  return exitCodes.failed;
+  return judgeFault(terminal, faults[result.end]);
 }

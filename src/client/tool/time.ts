@@ -1,7 +1,7 @@
 import { time } from '../time.ts';
 import { loadTimeZone } from '../../clock/time-zone.ts';
 import { exitCodes } from '../../exit-codes.ts';
-import { clientOptions, type NetworkOptions, printJson, type Tool, withProtocol } from './tool.ts';
+import { clientOptions, type NetworkOptions, printResult, type Tool, withProtocol } from './tool.ts';
 
 export const timeTool: Tool = {
   name: 'time',
@@ -15,12 +15,10 @@ export const timeTool: Tool = {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 37')).action(
       run(async (host: string, options: NetworkOptions) => {
         const result = await time(host, clientOptions(options, terminal));
-        if (options.json === true) printJson(terminal, result);
-        else {
-          const { offsetSeconds, rttMs } = result;
+        printResult(terminal, options, result, ({ time: date, offsetSeconds, rttMs }) => {
           const roundTrip = `round trip ${rttMs.toFixed(3)} ms`;
-          terminal.print(`${formatTime(result.time)}\noffset ${formatOffset(offsetSeconds)}, ${roundTrip}\n`);
-        }
+          return `${formatTime(date)}\noffset ${formatOffset(offsetSeconds)}, ${roundTrip}\n`;
+        });
         if (result.length === 4) return exitCodes.stopped;
         const taken = `the answer has ${result.length} bytes instead of 4: the first four are taken`;
         if (result.length === 8) terminal.complain(`${taken} (GNU inetd sends 8 on 64-bit machines)`);

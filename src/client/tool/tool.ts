@@ -1,8 +1,9 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type ClientOptions, defaultTimeoutMs, type EitherProtocolOptions } from '../options.ts';
-import type { ExitCode } from '../../exit-codes.ts';
+import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { escapeControls } from '../../terminal-text.ts';
-import { formatDuration, parseDuration, parseSize } from '../../units.ts';
+import { formatDuration } from '../../units.ts';
+import { durationOption } from './option-values.ts';
 import { boundResolver } from './resolver.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -22,12 +23,16 @@ export type Run = <Arguments extends readonly unknown[]>(
   action: (...args: Arguments) => Promise<ExitCode | void>,
 ) => (...args: Arguments) => Promise<void>;
 
-/** The parsed options of `withNetwork`. */
-export interface NetworkOptions {
+/** The parsed option of `withJson`. */
+export interface JsonOptions {
+  readonly json?: true;
+}
+
+/** The parsed options of `withNetwork` and `withProtocol`. */
+export interface NetworkOptions extends JsonOptions {
   readonly '4'?: true;
   readonly '6'?: true;
   readonly timeout: number;
-  readonly json?: true;
   readonly udp?: true;
 }
 
@@ -42,15 +47,13 @@ export function withNetwork(command: Command): Command {
     command
       .addOption(new Option('-4', 'use IPv4 only').conflicts('6'))
       .addOption(new Option('-6', 'use IPv6 only'))
-      .addOption(timeoutOption())
+      .addOption(
+        new Option('--timeout <duration>', 'time to wait for each of: name, connection, answer')
+          .argParser(durationOption)
+          .default(defaultTimeoutMs, formatDuration(defaultTimeoutMs)),
+      )
       .hook('preAction', () => boundResolver(command.opts<NetworkOptions>().timeout)),
   );
-}
-
-function timeoutOption(): Option {
-  return new Option('--timeout <duration>', 'time to wait for each of: name, connection, answer')
-    .argParser(durationOption)
-    .default(defaultTimeoutMs, formatDuration(defaultTimeoutMs));
 }
 
 /** Like `withNetwork`, plus `--udp`. */
@@ -68,30 +71,22 @@ export function clientOptions(options: NetworkOptions, terminal: Terminal): Clie
   };
 }
 
-/** Parses `1500ms`, `10s` or `5m` as milliseconds, at least 1. */
-export function durationOption(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined || ms < 1 || ms > 2 ** 31 - 1)
-    throw new InvalidArgumentError('Expected a duration with its unit, such as 500ms, 10s or 5m.');
-  return ms;
+/** Prints a result: as text, or with `--json` as JSON. */
+export function printResult<Result>(
+  terminal: Terminal,
+  options: JsonOptions,
+  result: Result,
+  format: (result: Result) => string,
+): void {
+  if (options.json === true) printJson(terminal, result);
+  else terminal.print(format(result));
 }
 
-/** Parses `512`, `64KiB` or `1GiB` as bytes. */
-export function sizeOption(text: string): number {
-  const bytes = parseSize(text);
-  if (bytes === undefined || !Number.isSafeInteger(bytes))
-    throw new InvalidArgumentError('Expected a size in bytes, such as 512, 64KiB or 1GiB.');
-  return bytes;
-}
-
-/** Returns a parser for integers in an inclusive range. */
-export function wholeNumberOption(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= least && value <= most) return value;
-    const range = most === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`;
-    throw new InvalidArgumentError(`Expected a whole number ${range}.`);
-  };
+/** Reports the fault, if there is one, and returns the exit code. */
+export function judgeFault(terminal: Terminal, fault: string | undefined): ExitCode {
+  if (fault === undefined) return exitCodes.stopped;
+  terminal.complain(fault);
+  return exitCodes.failed;
 }
 
 /** Prints a result as JSON: bytes in base64, a bigint as decimal text. */
