@@ -103,7 +103,7 @@ async function isServed(daemon: DaemonProcess, name: string): Promise<boolean> {
 }
 
 function lostLines({ msg, lines }: { readonly msg: string; readonly lines?: unknown }): number {
-  return msg.startsWith('lines of this log are lost') ? Number(lines) : 0;
+  return msg.startsWith('log lines lost') ? Number(lines) : 0;
 }
 
 /**

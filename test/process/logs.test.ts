@@ -40,7 +40,7 @@ describe('a reader of standard output that stops reading', () => {
     daemon.resume();
     const lost = (): number =>
       daemon.lines
-        .filter(({ msg }) => msg.startsWith('lines of this log are lost'))
+        .filter(({ msg }) => msg.startsWith('log lines lost'))
         .reduce((sum, { lines }) => sum + Number(lines), 0);
     const all = clients * linesAClient;
     await daemon.waitFor(() => daemon.linesWith('chatter').length + lost() >= all, `${all} lines, or their loss`);

@@ -12,7 +12,7 @@ describe('a machine without IPv6', () => {
     const network = Network.make({ ipv6: false });
     const daemon = new DaemonProgram([], (argv) => network.inside(argv));
     await daemon.ready();
-    const skipped = daemon.lines.filter(({ msg }) => msg.startsWith('not listening'));
+    const skipped = daemon.lines.filter(({ msg }) => msg.startsWith('listener skipped'));
     const expected = [
       'daytime:1200',
       'echo:1201',

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { readPeerAddress } from '../../../../src/server/transport/peer-address.ts';
+import { readPeerAddress } from '../../../../src/server/transport/socket-handle.ts';
 import { TcpClient } from '../../../support/tcp.ts';
 
 async function accepted(): Promise<{ readonly socket: Socket; readonly client: TcpClient }> {
