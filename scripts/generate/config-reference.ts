@@ -1,5 +1,5 @@
 import { type AnyServiceModule, services } from '../../src/services/index.ts';
-import { environmentName } from '../../src/server/config/environment-name.ts';
+import { environmentName } from '../../src/server/config/environment.ts';
 import { isRawList, type Path, type Raw, show } from '../../src/server/config/raw.ts';
 import { commonSchema, daemonSchema, optionsSchema, ownSchema } from '../../src/server/config/schema.ts';
 import { formatOf, type Key, keysOf, type Section } from '../../src/server/config/section.ts';

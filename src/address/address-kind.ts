@@ -62,13 +62,7 @@ const blocks: readonly (readonly [Cidr, AddressKind])[] = Object.entries({
   'fc00::/7': 'unique local',
   'fe80::/10': 'link-local',
   'ff00::/8': 'multicast',
-} as const).map(([text, kind]) => [blockOf(text), kind]);
-
-function blockOf(text: string): Cidr {
-  const block = parseCidr(text);
-  if (block === undefined) throw new Error(`${text} is no block`);
-  return block;
-}
+} as const).map(([text, kind]) => [parseCidr(text)!, kind]);
 
 /** Classifies an address by the registries. An IPv4-mapped address counts as IPv4. */
 export function kindOf(ip: IpAddress): AddressKind {

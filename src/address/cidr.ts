@@ -43,10 +43,10 @@ export function formatCidr({ network, prefix }: Cidr): string {
 export function cidrContains({ network, prefix }: Cidr, ip: IpAddress): boolean {
   if (prefix < ipv4Prefix && isIpv4(ip)) return false;
   return (
-    sameBits(network.w0, ip.w0, prefix) &&
-    sameBits(network.w1, ip.w1, prefix - 32) &&
-    sameBits(network.w2, ip.w2, prefix - 64) &&
-    sameBits(network.w3, ip.w3, prefix - 96)
+    leadingBits(network.w0 ^ ip.w0, prefix) === 0 &&
+    leadingBits(network.w1 ^ ip.w1, prefix - 32) === 0 &&
+    leadingBits(network.w2 ^ ip.w2, prefix - 64) === 0 &&
+    leadingBits(network.w3 ^ ip.w3, prefix - 96) === 0
   );
 }
 
@@ -69,11 +69,6 @@ function parseLength(text: string, longest: number): number {
 function hasHostBits(ip: IpAddress, prefix: number): boolean {
   const { w0, w1, w2, w3 } = prefixOf(ip, prefix);
   return w0 !== ip.w0 || w1 !== ip.w1 || w2 !== ip.w2 || w3 !== ip.w3;
-}
-
-function sameBits(a: number, b: number, bits: number): boolean {
-  if (bits <= 0) return true;
-  return bits >= 32 ? a === b : (a ^ b) >>> (32 - bits) === 0;
 }
 
 function leadingBits(word: number, bits: number): number {

@@ -67,7 +67,7 @@ export function parseListenAddress(text: string, lookup: ServicePortLookup): Lis
   if (text.startsWith('unix:')) return parseUnix(text);
   if (text.startsWith('fd:')) return parseFd(text);
   if (text.startsWith('systemd:')) return parseSystemd(text);
-  throw new Error(`${quote(text)} is not a listen address: expected ${grammar}`);
+  throw fault(text, `is not a listen address: expected ${grammar}`);
 }
 
 function parseNetwork(
@@ -78,7 +78,7 @@ function parseNetwork(
   lookup: ServicePortLookup,
 ): NetworkListenAddress {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):([^:[\]/]+)$/.exec(rest);
-  if (match === null) throw new Error(explainShape(text, rest));
+  if (match === null) throw fault(text, explainShape(rest));
   const [, bracketed, plain = '', portText = ''] = match;
   const port = parsePort(text, portText, scheme, lookup);
   if (bracketed !== undefined) return { scheme, family, host: ipv6Literal(text, family, bracketed), port, text };
@@ -88,65 +88,58 @@ function parseNetwork(
   return { scheme, family, host, port, text };
 }
 
-function explainShape(text: string, rest: string): string {
+function explainShape(rest: string): string {
   if (/^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:/.test(rest)) {
-    return `${quote(text)} is not a listen address: an IPv6 address stands in brackets, as in tcp://[::1]:1201`;
+    return 'is not a listen address: an IPv6 address stands in brackets, as in tcp://[::1]:1201';
   }
-  if (/^(\[[^\]]*\]|[^:[\]/]*):?$/.test(rest))
-    return `${quote(text)} has no port: expected one as in tcp://localhost:1201`;
-  return `${quote(text)} is not a listen address: expected host:port after the scheme, as in tcp://localhost:1201`;
+  if (/^(\[[^\]]*\]|[^:[\]/]*):?$/.test(rest)) return 'has no port: expected one as in tcp://localhost:1201';
+  return 'is not a listen address: expected host:port after the scheme, as in tcp://localhost:1201';
 }
 
 function parsePort(text: string, portText: string, scheme: 'tcp' | 'udp', lookup: ServicePortLookup): number {
   if (/^[0-9]+$/.test(portText)) {
     const port = Number(portText);
-    if (port > 65_535) throw new Error(`${quote(text)} has port ${quote(portText)}: expected 0 to 65535`);
+    if (port > 65_535) throw fault(text, `has port ${quote(portText)}: expected 0 to 65535`);
     return port;
   }
   const port = lookup(portText, scheme);
-  if (port === undefined) {
-    throw new Error(
-      `${quote(text)} has port ${quote(portText)}: expected 0 to 65535, or a service in /etc/services for ${scheme}`,
-    );
-  }
+  if (port === undefined)
+    throw fault(text, `has port ${quote(portText)}: expected 0 to 65535, or a service in /etc/services for ${scheme}`);
   return port;
 }
 
 function ipv6Literal(text: string, family: NetworkListenAddress['family'], bracketed: string): string {
   const [literal = '', ...zones] = bracketed.split('%');
   const ip = literal.includes(':') ? parseIp(literal) : undefined;
-  if (ip === undefined) throw new Error(`${quote(text)} is not a listen address: brackets hold an IPv6 address`);
-  if (isIpv4(ip))
-    throw new Error(`${quote(text)} holds an IPv4 address in IPv6 form: write it as IPv4, without brackets`);
+  if (ip === undefined) throw fault(text, 'is not a listen address: brackets hold an IPv6 address');
+  if (isIpv4(ip)) throw fault(text, 'holds an IPv4 address in IPv6 form: write it as IPv4, without brackets');
   if (zones.length > 0 && !(isLinkLocal(ip) && /^[\w.-]{1,15}$/.test(zones.join('%')))) {
-    throw new Error(`${quote(text)} has an unexpected zone: expected one only as in [fe80::1%eth0]`);
+    throw fault(text, 'has an unexpected zone: expected one only as in [fe80::1%eth0]');
   }
-  if (family === 'ipv4') throw new Error(`${quote(text)} is for IPv4 but holds an IPv6 address`);
+  if (family === 'ipv4') throw fault(text, 'is for IPv4 but holds an IPv6 address');
   return bracketed;
 }
 
 function checkIpv4Literal(text: string, family: NetworkListenAddress['family'], host: string): void {
   if (parseIp(host) === undefined) {
-    throw new Error(`${quote(text)} has host ${quote(host)}: expected an IPv4 address such as 127.0.0.1`);
+    throw fault(text, `has host ${quote(host)}: expected an IPv4 address such as 127.0.0.1`);
   }
-  if (family === 'ipv6') throw new Error(`${quote(text)} is for IPv6 but holds an IPv4 address`);
+  if (family === 'ipv6') throw fault(text, 'is for IPv6 but holds an IPv4 address');
 }
 
 function checkName(text: string, host: string): void {
   const isName = host.length <= 253 && /^(?!-)[\w-]{1,63}(\.(?!-)[\w-]{1,63})*\.?$/.test(host);
-  if (!isName) throw new Error(`${quote(text)} has host ${quote(host)}: expected a name, an address, or * for all`);
+  if (!isName) throw fault(text, `has host ${quote(host)}: expected a name, an address, or * for all`);
 }
 
 function parseUnix(text: string): UnixListenAddress {
   const [, encoded = '', query] = /^unix:\/\/([^?]*)(?:\?(.*))?$/s.exec(text) ?? [];
   const path = decodePath(text, encoded);
   if (!/^\/.*[^/]$/s.test(path) || path.includes('\0')) {
-    throw new Error(`${quote(text)} is not a listen address: expected an absolute path, as in unix:///run/echo.sock`);
+    throw fault(text, 'is not a listen address: expected an absolute path, as in unix:///run/echo.sock');
   }
   const bytes = Buffer.byteLength(path);
-  if (bytes > maxUnixPathBytes) {
-    throw new Error(`${quote(text)} has a path of ${bytes} bytes: expected at most ${maxUnixPathBytes}`);
-  }
+  if (bytes > maxUnixPathBytes) throw fault(text, `has a path of ${bytes} bytes: expected at most ${maxUnixPathBytes}`);
   const { mode, owner = null, group = null } = query === undefined ? {} : parseParameters(text, query);
   return {
     scheme: 'unix',
@@ -162,7 +155,7 @@ function decodePath(text: string, encoded: string): string {
   try {
     return decodeURIComponent(encoded);
   } catch {
-    throw new Error(`${quote(text)} has a % that is not part of an escape: expected %25 for a % in the path`);
+    throw fault(text, 'has a % that is not part of an escape: expected %25 for a % in the path');
   }
 }
 
@@ -183,10 +176,13 @@ function parseParameters(text: string, query: string): { readonly [Name in Param
   for (const part of query.split('&')) {
     const [name = '', ...rest] = part.split('=');
     const value = rest.join('=');
-    if (!isParameter(name)) throw new Error(explainParameter(text, name));
-    if (found[name] !== undefined) throw new Error(`${quote(text)} has ${name} twice`);
+    if (!isParameter(name)) {
+      const expected = 'expected mode, owner or group, and %3F for a ? in the path';
+      throw fault(text, `has parameter ${quote(name)}: ${expected}${suggest(name, Object.keys(parameters))}`);
+    }
+    if (found[name] !== undefined) throw fault(text, `has ${name} twice`);
     const { isRight, expected } = parameters[name];
-    if (!isRight(value)) throw new Error(`${quote(text)} has ${name} ${quote(value)}: expected ${expected}`);
+    if (!isRight(value)) throw fault(text, `has ${name} ${quote(value)}: expected ${expected}`);
     found[name] = value;
   }
   return found;
@@ -196,23 +192,17 @@ function isParameter(name: string): name is Parameter {
   return Object.hasOwn(parameters, name);
 }
 
-function explainParameter(text: string, name: string): string {
-  const expected = 'expected mode, owner or group, and %3F for a ? in the path';
-  return `${quote(text)} has parameter ${quote(name)}: ${expected}${suggest(name, Object.keys(parameters))}`;
-}
-
 /** A passed socket already has its file. */
 function refuseParameters(text: string): void {
   if (text.includes('?'))
-    throw new Error(`${quote(text)} has parameters: mode and owner of an inherited socket are set where it is made`);
+    throw fault(text, 'has parameters: mode and owner of an inherited socket are set where it is made');
 }
 
 function parseFd(text: string): FdListenAddress {
   refuseParameters(text);
   const match = /^fd:\/\/([0-9]{1,7})$/.exec(text);
   const fd = Number(match?.[1] ?? Number.NaN);
-  if (!(fd >= 3))
-    throw new Error(`${quote(text)} is not a listen address: expected a descriptor from 3 on, as in fd://3`);
+  if (!(fd >= 3)) throw fault(text, 'is not a listen address: expected a descriptor from 3 on, as in fd://3');
   return { scheme: 'fd', fd, text };
 }
 
@@ -220,12 +210,14 @@ function parseSystemd(text: string): SystemdListenAddress {
   refuseParameters(text);
   // FileDescriptorName= is printable ASCII without a colon, at most 255 characters, see systemd.socket(5).
   const name = /^systemd:([!-9;-~]{1,255})$/.exec(text)?.[1];
-  if (name === undefined) {
-    throw new Error(
-      `${quote(text)} is not a listen address: expected a FileDescriptorName=, as in systemd:echo.socket`,
-    );
-  }
+  if (name === undefined)
+    throw fault(text, 'is not a listen address: expected a FileDescriptorName=, as in systemd:echo.socket');
   return { scheme: 'systemd', name, text };
+}
+
+/** `what` continues the address. */
+function fault(text: string, what: string): Error {
+  return new Error(`${quote(text)} ${what}`);
 }
 
 /** Quotes as JSON, which escapes control characters, and truncates long text. */

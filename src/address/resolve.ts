@@ -24,7 +24,7 @@ const loopback = { ipv4: '127.0.0.1', ipv6: '::1' } as const;
 /** Resolves a listen address to sockets. Throws `NAME_NOT_RESOLVED` if a name has no address of the wanted family. */
 export async function resolveListenAddress(
   listen: NetworkListenAddress,
-  lookup: NameLookup = lookupName,
+  lookup: NameLookup = (name) => dnsLookup(name, { all: true }),
 ): Promise<readonly ResolvedAddress[]> {
   return resolveWithoutLookup(listen) ?? (await resolveName(listen, lookup));
 }
@@ -50,28 +50,20 @@ export function resolveWithoutLookup(listen: NetworkListenAddress): readonly Res
 export function findOverlaps<Listener extends ResolvedAddress>(
   listeners: readonly Listener[],
 ): readonly (readonly [Listener, Listener])[] {
-  const ports = new Map<string, PortUse<Listener>>();
+  // The first listener on each port, and on each address and port.
+  const firsts = new Map<string, Listener>();
   const overlaps: (readonly [Listener, Listener])[] = [];
   for (const listener of listeners) {
     const { transport, family, address, port } = listener;
     if (port === 0) continue;
-    const key = `${transport} ${family} ${port}`;
-    const use = ports.get(key) ?? { first: listener, ofAll: undefined, byAddress: new Map<string, Listener>() };
-    const isOfAll = address === wildcard[family];
-    const other = ports.has(key) ? (isOfAll ? use.first : (use.byAddress.get(address) ?? use.ofAll)) : undefined;
+    const onPort = `${transport} ${family} ${port}`;
+    const onAddress = `${onPort} ${address}`;
+    const ofAll = `${onPort} ${wildcard[family]}`;
+    const other = onAddress === ofAll ? firsts.get(onPort) : (firsts.get(onAddress) ?? firsts.get(ofAll));
     if (other !== undefined) overlaps.push([other, listener]);
-    ports.set(key, use);
-    if (isOfAll) use.ofAll ??= listener;
-    else if (!use.byAddress.has(address)) use.byAddress.set(address, listener);
+    for (const key of [onPort, onAddress]) if (!firsts.has(key)) firsts.set(key, listener);
   }
   return overlaps;
-}
-
-/** The listeners on a port of one transport and family. */
-interface PortUse<Listener> {
-  readonly first: Listener;
-  ofAll: Listener | undefined;
-  readonly byAddress: Map<string, Listener>;
 }
 
 function bothFamilies(listen: NetworkListenAddress, addresses: typeof wildcard | typeof loopback): ResolvedAddress[] {
@@ -106,8 +98,4 @@ async function resolveName(listen: NetworkListenAddress, lookup: NameLookup): Pr
     throw new SmallservdError('NAME_NOT_RESOLVED', `${listen.text}: the name ${listen.host} has no ${wanted}`);
   }
   return [...resolved.values()];
-}
-
-function lookupName(name: string): ReturnType<NameLookup> {
-  return dnsLookup(name, { all: true });
 }

@@ -1,14 +1,8 @@
 import { readDatabase } from './system-database.ts';
 
-interface Range {
-  readonly start: number;
-  readonly end: number;
-  readonly owner: number;
-}
-
 /** User ids that users may take in addition to their own, for containers, usually 65,536 each. See subuid(5). */
 export class SubordinateIds {
-  readonly #ranges: readonly Range[];
+  readonly #ranges: readonly { readonly start: number; readonly end: number; readonly owner: number }[];
 
   /** Takes the contents of /etc/subuid and /etc/passwd. Malformed lines are skipped. */
   constructor(subuid: string, passwd: string) {

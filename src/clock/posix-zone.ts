@@ -69,7 +69,8 @@ function nthWeekday(year: number, month: number, week: number, weekday: number):
   return Date.UTC(year, month - 1, day > days ? day - 7 : day) / 1000;
 }
 
-function toSeconds(text: string): number {
+/** Parses hours with optional minutes, seconds and sign: `2`, `+09:00` or `-00:44:30`. */
+export function toSeconds(text: string): number {
   const [hours = 0, minutes = 0, seconds = 0] = text.replace(/^[+-]/, '').split(':').map(Number);
   const size = hours * 3600 + minutes * 60 + seconds;
   return text.startsWith('-') ? -size : size;

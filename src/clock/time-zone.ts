@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type LocalTimeType, parsePosixZone, posixTypeAt } from './posix-zone.ts';
+import { type LocalTimeType, parsePosixZone, posixTypeAt, toSeconds } from './posix-zone.ts';
 import { parseTzif, typeAt, type ZoneHistory } from './tzif.ts';
 
-/** An instant in local time. */
-export interface LocalTime {
+/** An instant in local time. Without the system's zone files, `abbreviation` is an offset like `+0200`, or `UTC`. */
+export interface LocalTime extends LocalTimeType {
   readonly year: number;
   /** 1 to 12. */
   readonly month: number;
@@ -15,10 +15,6 @@ export interface LocalTime {
   readonly second: number;
   /** 0 is Sunday. */
   readonly weekday: number;
-  /** Positive east of Greenwich. */
-  readonly offsetSeconds: number;
-  /** As printed by `date +%Z`, such as `CEST`. Without the system's zone files, an offset such as `+0200`, or `UTC`. */
-  readonly abbreviation: string;
 }
 
 export interface TimeZone {
@@ -85,8 +81,8 @@ function createTimeZone(name: string, typeOf: (epochMs: number) => LocalTimeType
   return { name, at: (epochMs) => toLocalTime(epochMs, typeOf(epochMs)) };
 }
 
-function toLocalTime(epochMs: number, { offsetSeconds, abbreviation }: LocalTimeType): LocalTime {
-  const shifted = new Date(epochMs + offsetSeconds * 1000);
+function toLocalTime(epochMs: number, type: LocalTimeType): LocalTime {
+  const shifted = new Date(epochMs + type.offsetSeconds * 1000);
   return {
     year: shifted.getUTCFullYear(),
     month: shifted.getUTCMonth() + 1,
@@ -95,8 +91,7 @@ function toLocalTime(epochMs: number, { offsetSeconds, abbreviation }: LocalTime
     minute: shifted.getUTCMinutes(),
     second: shifted.getUTCSeconds(),
     weekday: shifted.getUTCDay(),
-    offsetSeconds,
-    abbreviation,
+    ...type,
   };
 }
 
@@ -122,10 +117,8 @@ function intlName(name: string): string | undefined {
 
 /** The offset in seconds, parsed from Intl's `GMT`, `GMT+09:00` or `GMT-00:44:30`. */
 function intlOffset(format: Intl.DateTimeFormat, epochMs: number): number {
-  const [, sign, hours, minutes, seconds] = /GMT([+-])(\d\d):(\d\d)(?::(\d\d))?/.exec(format.format(epochMs)) ?? [];
-  if (sign === undefined) return 0;
-  const size = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds ?? 0);
-  return sign === '-' ? -size : size;
+  const offset = /GMT([+-]\d\d:\d\d(?::\d\d)?)/.exec(format.format(epochMs))?.[1];
+  return offset === undefined ? 0 : toSeconds(offset);
 }
 
 function readHistory(file: string): ZoneHistory | undefined {

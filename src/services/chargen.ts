@@ -36,12 +36,7 @@ export const chargen: ServiceModule = {
 
 /** The 95 lines after which the pattern repeats, 7,030 bytes. */
 function createPattern(): Buffer {
-  const lines = Array.from({ length: ringLength }, (_line, line) => {
-    const codes = Array.from(
-      { length: lineLength },
-      (_column, column) => firstCharacter + ((line + column) % ringLength),
-    );
-    return `${String.fromCharCode(...codes)}\r\n`;
-  });
+  const ring = String.fromCharCode(...Array.from({ length: ringLength }, (_, index) => firstCharacter + index));
+  const lines = Array.from(ring, (_, start) => `${(ring + ring).slice(start, start + lineLength)}\r\n`);
   return Buffer.from(lines.join(''), 'latin1');
 }

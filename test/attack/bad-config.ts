@@ -89,16 +89,18 @@ export async function reloadBadConfigs(count: number = wrongs.length): Promise<v
   holds(attack, `${when}: after each, the workers go on by the config before`, failures, exactly(outcomes.length));
 }
 
+/** A valid config with so many services. */
+function services(count: number): string {
+  const lines = Array.from(
+    { length: count },
+    (_, index) => `  echo-${index}: { type: echo, listen: ["tcp://127.0.0.1:${1024 + index}"] }\n`,
+  );
+  return `services:\n${lines.join('')}`;
+}
+
 /** Checks configs that are large, right or wrong, and measures how long that takes. */
 export async function checkLargeConfigs(): Promise<void> {
   const mebibyte = 2 ** 20;
-  const services = (count: number): string => {
-    const lines = Array.from(
-      { length: count },
-      (_, index) => `  echo-${index}: { type: echo, listen: ["tcp://127.0.0.1:${1024 + index}"] }\n`,
-    );
-    return `services:\n${lines.join('')}`;
-  };
   const unknownKeys = Array.from({ length: 80_000 }, (_, index) => `key${index}: ${index}\n`).join('');
   const large: readonly (readonly [what: string, text: string, code: number, bound: Bound])[] = [
     ['1,000 services', services(1000), 0, within(2)],

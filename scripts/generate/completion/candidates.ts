@@ -40,7 +40,9 @@ export function settableKeys(): readonly string[] {
     ...pathsOf(daemonSchema),
     ...common.map((key) => `defaults.${key}`),
     ...services.flatMap((module) =>
-      [...pathsOf(ownSchema), ...common, ...pathsOf(optionsSchema(module))].map((key) => `services.${module.name}.${key}`),
+      [...pathsOf(ownSchema), ...common, ...pathsOf(optionsSchema(module))].map(
+        (key) => `services.${module.name}.${key}`,
+      ),
     ),
   ];
 }

@@ -10,9 +10,8 @@ import { leaveTerminal } from '../../kernel/terminal.ts';
 import { Channel } from '../supervisor/channel.ts';
 import { assumeIdentity } from '../supervisor/identity.ts';
 import { maxExplanationLength } from '../supervisor/reports.ts';
-import { openAdminServer } from './listeners.ts';
-import type { AdminServer } from './server.ts';
 import { type AdminOrder, type AdminReport, alivePeriodMs } from './messages.ts';
+import { type AdminServer, openAdminServer } from './server.ts';
 import type { Snapshot } from './snapshot.ts';
 
 // Signals to the process group also arrive here, but only the supervisor acts on them.

@@ -17,21 +17,17 @@ const maxDepth = 64;
 /** The endpoint that was reached: an address without a zone and a port, or the path of a UNIX socket. */
 export type ConnectedTo = { readonly address: string; readonly port: number } | { readonly path: string };
 
-interface Answer {
-  readonly response: IncomingMessage;
-  readonly body: string;
-}
-
 /** Queries a running daemon through its admin endpoint. Anyone might answer, so everything received is checked. */
 export class AdminClient {
+  /** The endpoint, as written in the listen address. */
+  readonly name: string;
   readonly #where: { readonly socketPath: string } | { readonly host: string; readonly port: number };
-  readonly #name: string;
   readonly #patienceMs: number;
   #connectedTo: ConnectedTo | undefined;
 
   /** Throws `ADMIN_UNKNOWN` if the address does not say how to connect. */
   constructor(address: ListenAddress, patienceMs = usualPatienceMs) {
-    this.#name = address.text;
+    this.name = address.text;
     this.#patienceMs = patienceMs;
     if (address.scheme === 'unix') this.#where = { socketPath: address.path };
     else if (address.scheme === 'tcp') this.#where = { host: contextOf(address), port: address.port };
@@ -40,11 +36,6 @@ export class AdminClient {
         'ADMIN_UNKNOWN',
         `admin.listen is ${address.text}, a socket that the service manager passes: say with --admin where it is`,
       );
-  }
-
-  /** As written in the listen address. */
-  get name(): string {
-    return this.#name;
   }
 
   /** Where the last request went, or undefined before the first. */
@@ -69,7 +60,10 @@ export class AdminClient {
   }
 
   async #get(path: string): Promise<unknown> {
-    const { response, body } = await this.#ask(path).catch((error: unknown) => {
+    const signal = AbortSignal.timeout(this.#patienceMs);
+    const { response, body } = await this.#exchange(path, signal).catch((error: unknown) => {
+      // Our own abort surfaces as various errors.
+      if (signal.aborted) throw this.#unreachable(`no complete answer within ${this.#patienceMs} ms`);
       throw this.#failure(error as NodeJS.ErrnoException);
     });
     const { statusCode = 0 } = response;
@@ -83,15 +77,7 @@ export class AdminClient {
   }
 
   /** Rejects with the system's error, or with `UnusableAnswer`. */
-  async #ask(path: string): Promise<Answer> {
-    const signal = AbortSignal.timeout(this.#patienceMs);
-    return this.#exchange(path, signal).catch((error: unknown) => {
-      // Our own abort surfaces as various errors.
-      throw signal.aborted ? new Error(`no complete answer within ${this.#patienceMs} ms`) : error;
-    });
-  }
-
-  async #exchange(path: string, signal: AbortSignal): Promise<Answer> {
+  async #exchange(path: string, signal: AbortSignal): Promise<{ response: IncomingMessage; body: string }> {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       // Every endpoint accepts this name, whatever its address.
       request({ ...this.#where, path, signal, agent: false, headers: { Host: 'localhost' } })
@@ -128,11 +114,11 @@ export class AdminClient {
   }
 
   #unreachable(reason: string): SmallservdError {
-    return new SmallservdError('ADMIN_UNREACHABLE', `no daemon answers at ${this.#name}: ${reason}`);
+    return new SmallservdError('ADMIN_UNREACHABLE', `no daemon answers at ${this.name}: ${reason}`);
   }
 
   #notOurs(reason: string): SmallservdError {
-    return new SmallservdError('ADMIN_UNREACHABLE', `${this.#name} is not a smallservd admin endpoint: ${reason}`);
+    return new SmallservdError('ADMIN_UNREACHABLE', `${this.name} is not a smallservd admin endpoint: ${reason}`);
   }
 }
 

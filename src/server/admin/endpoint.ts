@@ -4,6 +4,7 @@ import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Clock } from '../../clock/clock.ts';
+import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
 import { Channel, channelDescriptor } from '../supervisor/channel.ts';
 import { childArguments } from '../child-arguments.ts';
@@ -12,8 +13,8 @@ import type { Identity } from '../supervisor/identity.ts';
 import { readReport } from '../supervisor/reports.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
-import { openAdminServer } from './listeners.ts';
 import { type AdminOrder, type AdminReport, adminReports, alivePeriodMs } from './messages.ts';
+import { openAdminServer } from './server.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
 export interface AdminEndpointOptions {
@@ -59,8 +60,8 @@ export async function openAdminEndpoint(source: SnapshotSource, options: AdminEn
   const sockets = new SocketFiles(identity?.uid);
   await sockets.prepare(plan);
   if (identity !== null) {
-    const child = new AdminChild(source, options, identity, sockets);
-    await child.opened;
+    const child = new AdminChild(source, { ...options, identity }, sockets);
+    await child.opened.promise;
     return child;
   }
   const server = await openAdminServer(plan, source, hosts);
@@ -73,29 +74,23 @@ export async function openAdminEndpoint(source: SnapshotSource, options: AdminEn
   return { close: async () => server.close() };
 }
 
+type ChildOptions = AdminEndpointOptions & { readonly identity: Identity };
+
 class AdminChild implements AdminEndpoint {
   /** Rejects if a listener cannot be opened initially. */
-  readonly opened: Promise<void>;
+  readonly opened = new Deferred<void>();
   readonly #source: SnapshotSource;
-  readonly #options: AdminEndpointOptions;
-  readonly #identity: Identity;
+  readonly #options: ChildOptions;
   readonly #sockets: SocketFiles;
   #process: AdminProcess;
   #isOpen = false;
   #isClosed = false;
   #silentPeriods = 0;
-  #resolveOpened: () => void = () => {};
-  #rejectOpened: (error: Error) => void = () => {};
 
-  constructor(source: SnapshotSource, options: AdminEndpointOptions, identity: Identity, sockets: SocketFiles) {
+  constructor(source: SnapshotSource, options: ChildOptions, sockets: SocketFiles) {
     this.#source = source;
     this.#options = options;
-    this.#identity = identity;
     this.#sockets = sockets;
-    this.opened = new Promise((resolve, reject) => {
-      this.#resolveOpened = resolve;
-      this.#rejectOpened = reject;
-    });
     this.#process = this.#fork();
     const cancel = options.clock.every(alivePeriodMs, () => {
       if (this.#isClosed) cancel();
@@ -123,7 +118,7 @@ class AdminChild implements AdminEndpoint {
 
   #fork(): AdminProcess {
     this.#silentPeriods = 0;
-    const { plan, hosts, clock, log } = this.#options;
+    const { plan, hosts, identity, clock, log } = this.#options;
     const descriptors = plan.flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
     const script = fileURLToPath(new URL('child.js', import.meta.url));
     const child = spawn(process.execPath, [...childArguments, script], {
@@ -139,7 +134,7 @@ class AdminChild implements AdminEndpoint {
     child.on('exit', (exitCode, signal) => this.#gone(exitCode, signal));
     const admin: AdminProcess = { child, channel: this.#open(child, (report) => void this.#heard(admin, report)) };
     const listeners = plan.map((planned) => asTheChildSeesIt(planned, descriptors));
-    send(admin, { type: 'open', listeners, hosts, identity: this.#identity });
+    send(admin, { type: 'open', listeners, hosts, identity });
     return admin;
   }
 
@@ -183,7 +178,7 @@ class AdminChild implements AdminEndpoint {
     try {
       this.#sockets.grant(this.#options.plan);
       this.#isOpen = true;
-      this.#resolveOpened();
+      this.opened.resolve();
     } catch (error) {
       this.#failed(
         child,
@@ -198,7 +193,7 @@ class AdminChild implements AdminEndpoint {
       child.child.kill('SIGKILL');
     } else {
       void this.close();
-      this.#rejectOpened(new SmallservdError(code, message));
+      this.opened.reject(new SmallservdError(code, message));
     }
   }
 

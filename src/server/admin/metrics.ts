@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { ProcessHealth } from '../process-health.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** A metric with its name, help text, labels and value in a snapshot. */
@@ -12,109 +13,83 @@ export interface Metric {
 
 /** All metrics, in the order of docs/METRICS.md. */
 export const metrics: readonly Metric[] = [
-  gauge('build_info', 'Always 1; the versions are in the labels.', ['version', 'node'], ({ version, node }) => [
+  metric('build_info', 'Always 1; the versions are in the labels.', ['version', 'node'], ({ version, node }) => [
     [1, version, node],
   ]),
-  gauge('start_time_seconds', 'When the daemon was started, in seconds since 1970.', [], ({ startedAt }) => [
-    [Date.parse(startedAt) / 1000],
-  ]),
-  gauge('ready', '1 while all listeners are open and clients are taken, else 0.', [], ({ notReady }) => [
-    [notReady.length === 0 ? 1 : 0],
-  ]),
-  gauge('config_info', 'Always 1; the hash of what the config means is in the label.', ['hash'], ({ config }) => [
+  single(
+    'start_time_seconds',
+    'When the daemon was started, in seconds since 1970.',
+    ({ startedAt }) => Date.parse(startedAt) / 1000,
+  ),
+  single('ready', '1 while all listeners are open and clients are taken, else 0.', ({ notReady }) =>
+    notReady.length === 0 ? 1 : 0,
+  ),
+  metric('config_info', 'Always 1; the hash of what the config means is in the label.', ['hash'], ({ config }) => [
     [1, config.hash],
   ]),
-  counter('config_reloads_total', 'Attempts to reload the config, by their result.', ['result'], ({ reload }) => [
+  metric('config_reloads_total', 'Attempts to reload the config, by their result.', ['result'], ({ reload }) => [
     [reload.attempts - reload.failures - (reload.isRunning ? 1 : 0), 'success'],
     [reload.failures, 'failure'],
   ]),
-  gauge('config_last_reload_successful', '1 unless the last attempt to reload failed.', [], ({ reload }) => [
-    [reload.last?.succeeded === false ? 0 : 1],
-  ]),
-  gauge(
+  single('config_last_reload_successful', '1 unless the last attempt to reload failed.', ({ reload }) =>
+    reload.last?.succeeded === false ? 0 : 1,
+  ),
+  single(
     'config_last_reload_success_timestamp_seconds',
     'When the config in use was loaded, in seconds since 1970.',
-    [],
-    ({ reload, startedAt }) => [[Date.parse(reload.lastSuccessAt ?? startedAt) / 1000]],
+    ({ reload, startedAt }) => Date.parse(reload.lastSuccessAt ?? startedAt) / 1000,
   ),
-  gauge('workers', 'Worker processes, by their status.', ['status'], ({ workers }) =>
+  metric('workers', 'Worker processes, by their status.', ['status'], ({ workers }) =>
     ['starting', 'ready', 'waiting', 'resting', 'refused', 'draining'].map((status) => [
       workers.filter((worker) => worker.status === status).length,
       status,
     ]),
   ),
-  counter('worker_deaths_total', 'Workers that ended without being told to.', [], ({ workerDeaths }) => [
-    [workerDeaths],
-  ]),
-  gauge(
+  single('worker_deaths_total', 'Workers that ended without being told to.', ({ workerDeaths }) => workerDeaths),
+  ofProcesses(
     'event_loop_lag_seconds',
     'The longest delay of the event loop since the last heartbeat, by process.',
-    ['process'],
-    (snapshot) => healthOf(snapshot).map(([process, { lagMs }]) => [lagMs / 1000, process]),
+    ({ lagMs }) => lagMs / 1000,
   ),
-  gauge('resident_memory_bytes', 'Resident memory, by process.', ['process'], (snapshot) =>
-    healthOf(snapshot).map(([process, { residentBytes }]) => [residentBytes, process]),
-  ),
-  gauge('heap_bytes', 'JavaScript heap in use, by process.', ['process'], (snapshot) =>
-    healthOf(snapshot).map(([process, { heapBytes }]) => [heapBytes, process]),
-  ),
-  gauge('listener_open', '1 while the listener is open, else 0.', ['service', 'address'], ({ listeners }) =>
+  ofProcesses('resident_memory_bytes', 'Resident memory, by process.', ({ residentBytes }) => residentBytes),
+  ofProcesses('heap_bytes', 'JavaScript heap in use, by process.', ({ heapBytes }) => heapBytes),
+  metric('listener_open', '1 while the listener is open, else 0.', ['service', 'address'], ({ listeners }) =>
     listeners.map(({ service, address, isOpen }) => [isOpen ? 1 : 0, service, address]),
   ),
-  gauge('connections', 'Stream clients that are connected now.', ['service'], (snapshot) =>
-    ofServices(snapshot, ({ stream }) => stream.active),
-  ),
-  counter('connections_accepted_total', 'Stream clients that were let in.', ['service'], (snapshot) =>
-    ofServices(snapshot, ({ stream }) => stream.accepted),
-  ),
-  counter(
-    'connections_closed_total',
-    'Connections that have ended, by the reason.',
-    ['service', 'reason'],
-    (snapshot) => byReason(snapshot, ({ stream }) => stream.closed),
-  ),
-  counter(
+  ofServices('connections', 'Stream clients that are connected now.', ({ stream }) => stream.active),
+  ofServices('connections_accepted_total', 'Stream clients that were let in.', ({ stream }) => stream.accepted),
+  byReason('connections_closed_total', 'Connections that have ended, by the reason.', ({ stream }) => stream.closed),
+  byReason(
     'connections_refused_total',
     'Stream clients that were refused, by the reason.',
-    ['service', 'reason'],
-    (snapshot) => byReason(snapshot, ({ stream }) => stream.refused),
+    ({ stream }) => stream.refused,
   ),
-  counter(
+  byReason(
     'connections_would_refuse_total',
     'Stream clients that only a dry run let in, by the reason.',
-    ['service', 'reason'],
-    (snapshot) => byReason(snapshot, ({ stream }) => stream.wouldRefuse),
+    ({ stream }) => stream.wouldRefuse,
   ),
-  counter('stream_received_bytes_total', 'Bytes that stream clients sent.', ['service'], (snapshot) =>
-    ofServices(snapshot, ({ stream }) => stream.bytesIn),
+  ofServices('stream_received_bytes_total', 'Bytes that stream clients sent.', ({ stream }) => stream.bytesIn),
+  ofServices('stream_sent_bytes_total', 'Bytes that were sent to stream clients.', ({ stream }) => stream.bytesOut),
+  ofServices('datagrams_received_total', 'Datagrams that arrived.', ({ datagram }) => datagram.received),
+  ofServices('datagrams_sent_total', 'Datagrams that were sent in reply.', ({ datagram }) => datagram.sent),
+  byReason(
+    'datagrams_dropped_total',
+    'Datagrams that were dropped, by the reason.',
+    ({ datagram }) => datagram.dropped,
   ),
-  counter('stream_sent_bytes_total', 'Bytes that were sent to stream clients.', ['service'], (snapshot) =>
-    ofServices(snapshot, ({ stream }) => stream.bytesOut),
-  ),
-  counter('datagrams_received_total', 'Datagrams that arrived.', ['service'], (snapshot) =>
-    ofServices(snapshot, ({ datagram }) => datagram.received),
-  ),
-  counter('datagrams_sent_total', 'Datagrams that were sent in reply.', ['service'], (snapshot) =>
-    ofServices(snapshot, ({ datagram }) => datagram.sent),
-  ),
-  counter('datagrams_dropped_total', 'Datagrams that were dropped, by the reason.', ['service', 'reason'], (snapshot) =>
-    byReason(snapshot, ({ datagram }) => datagram.dropped),
-  ),
-  counter(
+  byReason(
     'datagrams_would_drop_total',
     'Datagrams that only a dry run answered, by the reason.',
-    ['service', 'reason'],
-    (snapshot) => byReason(snapshot, ({ datagram }) => datagram.wouldDrop),
+    ({ datagram }) => datagram.wouldDrop,
   ),
-  counter('datagram_received_bytes_total', 'Bytes of datagrams that arrived.', ['service'], (snapshot) =>
-    ofServices(snapshot, ({ datagram }) => datagram.bytesIn),
+  ofServices('datagram_received_bytes_total', 'Bytes of datagrams that arrived.', ({ datagram }) => datagram.bytesIn),
+  ofServices(
+    'datagram_sent_bytes_total',
+    'Bytes of datagrams that were sent in reply.',
+    ({ datagram }) => datagram.bytesOut,
   ),
-  counter('datagram_sent_bytes_total', 'Bytes of datagrams that were sent in reply.', ['service'], (snapshot) =>
-    ofServices(snapshot, ({ datagram }) => datagram.bytesOut),
-  ),
-  counter('log_lines_lost_total', 'Lines of the log that could not be written.', [], ({ lostLogLines }) => [
-    [lostLogLines],
-  ]),
+  single('log_lines_lost_total', 'Lines of the log that could not be written.', ({ lostLogLines }) => lostLogLines),
 ];
 
 /** The media type of `formatMetrics` output. */
@@ -125,42 +100,45 @@ export async function formatMetrics(snapshot: Snapshot): Promise<string> {
   const registry = new Registry();
   for (const { name, kind, help, labels, values } of metrics) {
     const options = { name, help, labelNames: [...labels], registers: [registry] };
-    const metric = kind === 'counter' ? new Counter(options) : new Gauge(options);
+    const collector = kind === 'counter' ? new Counter(options) : new Gauge(options);
     for (const [value, ...texts] of values(snapshot)) {
-      metric.inc(Object.fromEntries(labels.map((label, index) => [label, texts[index] ?? ''])), value);
+      collector.inc(Object.fromEntries(labels.map((label, index) => [label, texts[index] ?? ''])), value);
     }
   }
   return registry.metrics();
 }
 
-type Values = ReturnType<Metric['values']>;
-
-function gauge(name: string, help: string, labels: readonly string[], values: (of: Snapshot) => Values): Metric {
-  return { name: `smallservd_${name}`, kind: 'gauge', help, labels, values };
-}
-
-function counter(name: string, help: string, labels: readonly string[], values: (of: Snapshot) => Values): Metric {
-  return { name: `smallservd_${name}`, kind: 'counter', help, labels, values };
-}
-
 type Service = Snapshot['services'][string];
 
-function ofServices({ services }: Snapshot, count: (service: Service) => number): readonly [number, string][] {
-  return Object.entries(services).map(([name, service]) => [count(service), name]);
+function metric(name: string, help: string, labels: readonly string[], values: Metric['values']): Metric {
+  // By the conventions of Prometheus, the name tells.
+  const kind = name.endsWith('_total') ? 'counter' : 'gauge';
+  return { name: `smallservd_${name}`, kind, help, labels, values };
 }
 
-function byReason(
-  { services }: Snapshot,
-  counts: (service: Service) => Readonly<Record<string, number>>,
-): readonly [number, string, string][] {
-  return Object.entries(services).flatMap(([name, service]) =>
-    Object.entries(counts(service)).map(([reason, count]): [number, string, string] => [count, name, reason]),
+function single(name: string, help: string, value: (snapshot: Snapshot) => number): Metric {
+  return metric(name, help, [], (snapshot) => [[value(snapshot)]]);
+}
+
+function ofProcesses(name: string, help: string, value: (health: ProcessHealth) => number): Metric {
+  return metric(name, help, ['process'], ({ supervisor, workers }) => [
+    [value(supervisor), 'supervisor'],
+    ...workers.flatMap(({ worker, health }): [number, string][] =>
+      health === undefined ? [] : [[value(health), `worker ${worker}`]],
+    ),
+  ]);
+}
+
+function ofServices(name: string, help: string, count: (service: Service) => number): Metric {
+  return metric(name, help, ['service'], ({ services }) =>
+    Object.entries(services).map(([service, status]) => [count(status), service]),
   );
 }
 
-function healthOf({ supervisor, workers }: Snapshot): readonly [process: string, health: Snapshot['supervisor']][] {
-  const ofWorkers = workers.flatMap(({ worker, health }): [string, Snapshot['supervisor']][] =>
-    health === undefined ? [] : [[`worker ${worker}`, health]],
+function byReason(name: string, help: string, counts: (service: Service) => Readonly<Record<string, number>>): Metric {
+  return metric(name, help, ['service', 'reason'], ({ services }) =>
+    Object.entries(services).flatMap(([service, status]) =>
+      Object.entries(counts(status)).map(([reason, count]): [number, string, string] => [count, service, reason]),
+    ),
   );
-  return [['supervisor', supervisor], ...ofWorkers];
 }

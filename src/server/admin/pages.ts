@@ -34,27 +34,22 @@ export class AdminPages {
     const shared = <Value>(make: () => Promise<Value>): (() => Promise<Value>) => coalesced(make, maxAgeMs, clock);
     const snapshot = shared(async () => source.snapshot());
     const config = shared(async () => source.config());
-    this.#pages = new Map([
-      ['/', async () => textPage(200, 'smallservd: /metrics /livez /readyz /status /config')],
-      [
-        '/livez',
-        async () => {
-          // Only a live supervisor can answer.
-          await snapshot();
-          return textPage(200, 'ok');
-        },
-      ],
-      [
-        '/readyz',
-        async () => {
-          const { notReady } = await snapshot();
-          return notReady.length === 0 ? textPage(200, 'ok') : textPage(503, `not ready: ${notReady.join('; ')}`);
-        },
-      ],
-      ['/metrics', shared(async () => page(200, metricsType, await formatMetrics(await snapshot())))],
-      ['/status', shared(async () => jsonPage(await snapshot()))],
-      ['/config', shared(async () => jsonPage(await config()))],
-    ]);
+    const pages: Readonly<Record<string, () => Promise<Page>>> = {
+      '/': async () => textPage(200, 'smallservd: /metrics /livez /readyz /status /config'),
+      async '/livez'() {
+        // Only a live supervisor can answer.
+        await snapshot();
+        return textPage(200, 'ok');
+      },
+      async '/readyz'() {
+        const { notReady } = await snapshot();
+        return notReady.length === 0 ? textPage(200, 'ok') : textPage(503, `not ready: ${notReady.join('; ')}`);
+      },
+      '/metrics': shared(async () => page(200, metricsType, await formatMetrics(await snapshot()))),
+      '/status': shared(async () => jsonPage(await snapshot())),
+      '/config': shared(async () => jsonPage(await config())),
+    };
+    this.#pages = new Map(Object.entries(pages));
   }
 
   /** Answers a request, with 503 if the data source fails. */

@@ -1,5 +1,9 @@
-import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { createServer, type ListenOptions, type Server } from 'node:net';
 import { type Clock, systemClock } from '../../clock/clock.ts';
+import { listenOptions } from '../transport/listener.ts';
+import { isFamilyMissing, openError, unservedError } from '../transport/open-error.ts';
+import type { PlannedListener } from '../transport/plan.ts';
 import { AdminConnection, type AdminConnectionOptions } from './connection.ts';
 import { AdminConnections } from './connections.ts';
 import { AdminPages } from './pages.ts';
@@ -27,16 +31,15 @@ export class AdminServer {
 
   /** Adds a listening address. Rejects with the system's error. */
   async open(options: ListenOptions): Promise<void> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(options, () => {
-        server.off('error', reject);
-        // For example EMFILE: this client is lost, but the next may be served.
-        server.on('error', () => {});
-        resolve();
-      });
-    });
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+      this.#connections.add(new AdminConnection(socket, this.#options)),
+    );
+    const listening = once(server, 'listening');
+    // `exclusive`, because neither the supervisor nor its child shares the socket.
+    server.listen({ ...options, exclusive: true });
+    await listening;
+    // For example EMFILE: this client is lost, but the next may be served.
+    server.on('error', () => {});
     this.#servers.push(server);
   }
 
@@ -55,8 +58,30 @@ export class AdminServer {
     for (const server of this.#servers) server.close();
     this.#connections.destroyAll();
   }
+}
 
-  #accept(socket: Socket): void {
-    this.#connections.add(new AdminConnection(socket, this.#options));
+/**
+ * Opens the endpoint on all its addresses. If a name was given, address families that the machine lacks are skipped. On
+ * failure, rejects with the listener's error and leaves nothing open.
+ */
+export async function openAdminServer(
+  plan: readonly PlannedListener[],
+  source: SnapshotSource,
+  hosts: readonly string[],
+): Promise<AdminServer> {
+  const server = new AdminServer(source, hosts);
+  let open = 0;
+  for (const planned of plan) {
+    try {
+      await server.open(listenOptions(planned.target));
+      open += 1;
+    } catch (error) {
+      if (planned.optional && isFamilyMissing(error)) continue;
+      server.close();
+      throw openError(planned, error);
+    }
   }
+  const [first] = plan;
+  if (first !== undefined && open === 0) throw unservedError(first);
+  return server;
 }

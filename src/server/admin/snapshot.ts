@@ -1,6 +1,7 @@
 import type { ServiceCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
-import type { ListenerState, WorkerState } from '../running-daemon.ts';
+import type { ProcessHealth } from '../process-health.ts';
+import type { DaemonReport } from '../running-daemon.ts';
 
 /** Our name in the Server header, to tell this endpoint from other HTTP servers. */
 export const endpointName = 'smallservd';
@@ -21,7 +22,7 @@ export interface ServiceStatus extends ServiceCounters {
 }
 
 /** The state of the daemon at one moment, as JSON. The source of /status and the metrics. */
-export interface Snapshot {
+export interface Snapshot extends Pick<DaemonReport, 'state' | 'workers' | 'workerDeaths' | 'listeners'> {
   readonly version: string;
   /** Version of Node. */
   readonly node: string;
@@ -29,7 +30,6 @@ export interface Snapshot {
   readonly pid: number;
   /** ISO 8601. */
   readonly startedAt: string;
-  readonly state: 'starting' | 'ready' | 'draining';
   /** Why /readyz fails, or empty if it succeeds. */
   readonly notReady: readonly string[];
   readonly config: {
@@ -45,10 +45,7 @@ export interface Snapshot {
     readonly lastSuccessAt: string | null;
     readonly last: ReloadResult | null;
   };
-  readonly supervisor: { readonly lagMs: number; readonly residentBytes: number; readonly heapBytes: number };
-  readonly workers: readonly WorkerState[];
-  readonly workerDeaths: number;
-  readonly listeners: readonly ListenerState[];
+  readonly supervisor: ProcessHealth;
   /** By instance name. */
   readonly services: Readonly<Record<string, ServiceStatus>>;
   /** Log lines that could not be written. */

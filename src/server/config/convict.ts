@@ -1,5 +1,5 @@
 import convict from 'convict';
-import { environmentName } from './environment-name.ts';
+import { environmentName } from './environment.ts';
 import { formats } from './formats.ts';
 import type { Path, Raw } from './raw.ts';
 import { isKey, type Section } from './section.ts';

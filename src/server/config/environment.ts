@@ -1,7 +1,16 @@
 import { nearestWord } from '../../suggestion.ts';
-import { environmentName, prefix } from './environment-name.ts';
+import type { Path } from './raw.ts';
 import { commonSchema, daemonSchema } from './schema.ts';
 import { keysOf } from './section.ts';
+
+/** Prefix of our environment variables. */
+export const prefix = 'SMALLSERVD_';
+
+/** Returns the environment variable that sets a key: `SMALLSERVD_SERVICES__ECHO_LAN__IDLE_TIMEOUT`. */
+export function environmentName(path: Path): string {
+  const segments = path.map((step) => String(step).replaceAll('-', '_').replace(/[A-Z]/g, '_$&').toUpperCase());
+  return prefix + segments.join('__');
+}
 
 /** Names the config file; it does not set a key. */
 export const configVariable = `${prefix}CONFIG`;

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SmallservdError } from '../../errors.ts';
-import { prefix } from './environment-name.ts';
+import { prefix } from './environment.ts';
 import { FileError, maxFileBytes, readRegularFile } from '../../regular-file.ts';
 
 /** Everything a config is made from. It must be cloneable, because workers receive it by IPC and load it again. */

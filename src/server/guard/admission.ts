@@ -1,4 +1,4 @@
-import type { AccessRules, NetworkShare, StreamLimits } from './limits.ts';
+import type { AccessRules, StreamLimits } from './limits.ts';
 import { isDenied, isExempt } from './access-list.ts';
 import type { DescriptorShare } from './descriptor-budget.ts';
 import { isUnixUser, type Source, SourceMask } from './source-prefix.ts';
@@ -36,27 +36,25 @@ export interface AdmissionOptions {
  * the service is full, a newcomer replaces a client of a source that has more connections.
  */
 export class Admission {
-  readonly #limits: StreamLimits;
-  readonly #access: AccessRules;
-  readonly #descriptors: DescriptorShare;
-  readonly #onWouldRefuse: (reason: WouldRefuseReason) => void;
+  readonly #options: AdmissionOptions;
   readonly #mask: SourceMask;
   readonly #rates: TokenTable;
-  /** For each network in `networkPrefixes`. */
+  /** The most connections for each network in `networkPrefixes`. */
   readonly #networkLimits: readonly number[];
   /** Clients subject to per-source limits, which may be evicted. */
   readonly #bound: SourceTree;
   readonly #exempt: SourceTree;
   #reserved = 0;
 
-  constructor({ limits, access, descriptors, random, onWouldRefuse }: AdmissionOptions) {
-    this.#limits = limits;
-    this.#access = access;
-    this.#descriptors = descriptors;
-    this.#onWouldRefuse = onWouldRefuse;
+  constructor(options: AdmissionOptions) {
+    const { limits, random } = options;
+    this.#options = options;
     this.#mask = new SourceMask(limits.sourcePrefix);
     this.#rates = new TokenTable(limits.connectionRate, random);
-    this.#networkLimits = networkPrefixes.map((prefix) => networkLimit(limits, prefix));
+    this.#networkLimits = networkPrefixes.map((prefix) => {
+      const percent = limits.networkShare[`ipv6Prefix${prefix}`];
+      return percent === 100 ? Infinity : Math.ceil((limits.maxConnections * percent) / 100);
+    });
     this.#bound = new SourceTree(limits.sourcePrefix.ipv6);
     this.#exempt = new SourceTree(limits.sourcePrefix.ipv6);
   }
@@ -83,26 +81,27 @@ export class Admission {
    * milliseconds, 0 or more. `isProxied`: the client came through a proxy, which may speak for anyone.
    */
   admit(source: Source, nowMs: number, isProxied: boolean = false): Place | RefuseReason {
+    const { limits, access, descriptors, onWouldRefuse } = this.#options;
     const address = isUnixUser(source) ? undefined : source;
-    if (address !== undefined && isDenied(this.#access, address)) return 'denied';
+    if (address !== undefined && isDenied(access, address)) return 'denied';
     const high = this.#mask.high(source);
     const low = this.#mask.low(source);
-    const { dryRun } = this.#limits;
-    const hasRoom = !this.#isFull && this.#descriptors.isLeft();
+    const { dryRun } = limits;
+    const hasRoom = !this.#isFull && descriptors.isLeft();
     const victim = hasRoom || dryRun ? undefined : this.#victimFor(high, low);
     // Not even a dry run can exceed the available descriptors.
-    if (victim === undefined && !this.#descriptors.take()) return 'limit';
-    const exempt = address !== undefined && isExempt(this.#access, address, isProxied);
+    if (victim === undefined && !descriptors.take()) return 'limit';
+    const exempt = address !== undefined && isExempt(access, address, isProxied);
     const exceeded =
       this.#isFull && victim === undefined ? 'limit' : exempt ? undefined : this.#exceededBySource(high, low, nowMs);
     if (exceeded !== undefined && !dryRun) {
-      if (victim === undefined) this.#descriptors.release();
+      if (victim === undefined) descriptors.release();
       return exceeded;
     }
-    if (exceeded !== undefined) this.#onWouldRefuse(exceeded);
+    if (exceeded !== undefined) onWouldRefuse(exceeded);
     // The newcomer gets the descriptor, closed when `evict` returns. The victim's own `release` then does nothing.
     if (victim !== undefined) {
-      this.#descriptors.handedOver();
+      descriptors.handedOver();
       victim.holder?.evict();
       victim.leave();
     }
@@ -111,7 +110,7 @@ export class Admission {
 
   /** Frees the place and descriptor of a closed connection. Repeated calls for a place have no effect. */
   release(place: Place): void {
-    if (place.leave()) this.#descriptors.release();
+    if (place.leave()) this.#options.descriptors.release();
   }
 
   /**
@@ -119,8 +118,8 @@ export class Admission {
    * case `cancel` must be called before `admit`. Evicts nobody, because there is no source to compare with.
    */
   reserve(): RefuseReason | undefined {
-    if (!this.#limits.dryRun && this.#isFull) return 'limit';
-    if (!this.#descriptors.take()) return 'limit';
+    const { limits, descriptors } = this.#options;
+    if ((this.#isFull && !limits.dryRun) || !descriptors.take()) return 'limit';
     this.#reserved++;
     return undefined;
   }
@@ -128,11 +127,11 @@ export class Admission {
   /** Returns the place from `reserve`. Call once for each. */
   cancel(): void {
     this.#reserved--;
-    this.#descriptors.release();
+    this.#options.descriptors.release();
   }
 
   get #isFull(): boolean {
-    return this.active + this.#reserved >= this.#limits.maxConnections;
+    return this.active + this.#reserved >= this.#options.limits.maxConnections;
   }
 
   /**
@@ -147,17 +146,8 @@ export class Admission {
 
   /** The limit that one more client would exceed, of its source or of a surrounding network. */
   #exceededBySource(high: number, low: number, nowMs: number): WouldRefuseReason | undefined {
-    if (this.#bound.isAtLimit(high, low, this.#limits.maxConnectionsPerSource, this.#networkLimits))
+    if (this.#bound.isAtLimit(high, low, this.#options.limits.maxConnectionsPerSource, this.#networkLimits))
       return 'source-limit';
     return this.#rates.take(high, low, nowMs) ? undefined : 'rate';
   }
-}
-
-/** The connection limit for a network of this prefix: at least 1, or Infinity for no limit. */
-function networkLimit(
-  { maxConnections, networkShare }: StreamLimits,
-  prefix: (typeof networkPrefixes)[number],
-): number {
-  const key: keyof NetworkShare = `ipv6Prefix${prefix}`;
-  return networkShare[key] === 100 ? Infinity : Math.ceil((maxConnections * networkShare[key]) / 100);
 }

@@ -56,46 +56,36 @@ const largestPayloadIpv6 = 65_527;
 
 /** The rules between a UDP socket and a service: which datagrams are answered, and with how much. Drops are silent. */
 export class DatagramGuard {
-  readonly #access: AccessRules;
-  readonly #ownPorts: ReadonlySet<number>;
-  readonly #broadcasts: ReadonlySet<number>;
+  readonly #options: DatagramGuardOptions;
   readonly #allowedPorts: ReadonlySet<number>;
-  readonly #maxAmplification: number;
   readonly #mask: SourceMask;
   readonly #sourceRates: TokenTable;
   readonly #serviceRate: TokenBucket;
   readonly #loops: LoopBreaker;
-  readonly #dryRun: boolean;
-  readonly #onMute: ((source: IpAddress, port: number) => void) | undefined;
-  readonly #onWouldDrop: ((reason: WouldDropReason) => void) | undefined;
 
-  constructor({ limits, access, ownPorts, broadcasts, random, onMute, onWouldDrop }: DatagramGuardOptions) {
-    this.#access = access;
-    this.#ownPorts = ownPorts;
-    this.#broadcasts = broadcasts;
+  constructor(options: DatagramGuardOptions) {
+    const { limits, random } = options;
+    this.#options = options;
     this.#allowedPorts = new Set(limits.allowSourcePorts);
-    this.#maxAmplification = limits.maxAmplification;
     this.#mask = new SourceMask(limits.sourcePrefix);
     this.#sourceRates = new TokenTable(limits.datagramRate, random);
     this.#serviceRate = new TokenBucket(limits.datagramServiceRate);
     this.#loops = new LoopBreaker(random);
-    this.#dryRun = limits.dryRun;
-    this.#onMute = onMute;
-    this.#onWouldDrop = onWouldDrop;
   }
 
   /** Returns the reason to drop the datagram, or undefined to admit it. Times are monotonic milliseconds, 0 or more. */
   judge(source: IpAddress, port: number, request: Uint8Array, nowMs: number): DropReason | undefined {
     if (this.#isRefusedPort(port)) return 'source-port';
     if (this.#isRefusedAddress(source)) return 'source-address';
-    if (isDenied(this.#access, source)) return 'denied';
-    if (!isExempt(this.#access, source) && !this.#takeRate(source, nowMs)) {
-      if (!this.#dryRun) return 'rate';
-      this.#onWouldDrop?.('rate');
+    const { limits, access, onMute, onWouldDrop } = this.#options;
+    if (isDenied(access, source)) return 'denied';
+    if (!isExempt(access, source) && !this.#takeRate(source, nowMs)) {
+      if (!limits.dryRun) return 'rate';
+      onWouldDrop?.('rate');
     }
     const verdict = this.#loops.repeats(source, port, request, nowMs);
     if (verdict === 'no') return undefined;
-    if (verdict === 'muted-now') this.#onMute?.(source, port);
+    if (verdict === 'muted-now') onMute?.(source, port);
     return 'loop';
   }
 
@@ -131,7 +121,7 @@ export class DatagramGuard {
 
   #isRefusedPort(port: number): boolean {
     if (port === 0) return true;
-    const isDangerous = port < firstUnprivilegedPort || reflectorPorts.has(port) || this.#ownPorts.has(port);
+    const isDangerous = port < firstUnprivilegedPort || reflectorPorts.has(port) || this.#options.ownPorts.has(port);
     return isDangerous && !this.#allowedPorts.has(port);
   }
 
@@ -141,7 +131,7 @@ export class DatagramGuard {
       isMulticast(source) ||
       isReserved(source) ||
       isBroadcast(source) ||
-      (isIpv4(source) && this.#broadcasts.has(source.w3))
+      (isIpv4(source) && this.#options.broadcasts.has(source.w3))
     );
   }
 
@@ -153,7 +143,7 @@ export class DatagramGuard {
   }
 
   #budget(requestLength: number, isV4: boolean): number {
-    return this.#maxAmplification * wireSize(requestLength, isV4);
+    return this.#options.limits.maxAmplification * wireSize(requestLength, isV4);
   }
 }
 

@@ -64,8 +64,7 @@ export class Deadlines {
 }
 
 /** The sweep period in milliseconds: a quarter of the shortest timeout, between 10 and 1000. */
-export function sweepPeriodMs(limits: Timeouts): number {
-  const { idleTimeoutMs, stallTimeoutMs, maxLifetimeMs, lingerTimeoutMs } = limits;
+export function sweepPeriodMs({ idleTimeoutMs, stallTimeoutMs, maxLifetimeMs, lingerTimeoutMs }: Timeouts): number {
   const shortestMs = Math.min(idleTimeoutMs, stallTimeoutMs, maxLifetimeMs, lingerTimeoutMs);
   return Math.min(Math.max(shortestMs / 4, shortestPeriodMs), longestPeriodMs);
 }

@@ -12,12 +12,6 @@ export interface SourcePrefix {
   readonly ipv6: number;
 }
 
-/** The share of `maxConnections` that an IPv6 network may have, in percent from 1 to 100. 100 means no extra limit. */
-export interface NetworkShare {
-  readonly ipv6Prefix48: number;
-  readonly ipv6Prefix56: number;
-}
-
 /** Configurable stream limits. Durations are in milliseconds, and `Infinity` stands for `never` and `unlimited`. */
 export interface StreamLimits {
   readonly idleTimeoutMs: number;
@@ -27,7 +21,8 @@ export interface StreamLimits {
   readonly maxBytes: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerSource: number;
-  readonly networkShare: NetworkShare;
+  /** The part of `maxConnections` that an IPv6 network may have, in percent from 1 to 100. 100 means no extra limit. */
+  readonly networkShare: { readonly ipv6Prefix48: number; readonly ipv6Prefix56: number };
   readonly connectionRate: Rate;
   readonly sourcePrefix: SourcePrefix;
   /** Count clients over rates and connection limits without refusing them. */

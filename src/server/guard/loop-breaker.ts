@@ -26,8 +26,8 @@ export class LoopBreaker {
   /** 0 marks a free row, because datagrams from port 0 never get here. */
   readonly #ports = new Uint16Array(slots);
   readonly #addresses = new Uint32Array(slots * 4);
-  readonly #answers = new Digests(slots);
-  readonly #requests = new Digests(slots);
+  readonly #answers = new Digests();
+  readonly #requests = new Digests();
   readonly #answeredAtMs = new Float64Array(slots);
   readonly #repeats = new Uint32Array(slots);
   /** 1 if one of the repeats in a row was not a typical client request. */
@@ -135,15 +135,9 @@ export class LoopBreaker {
 
 /** Stores a datagram per row, as its length and two hashes. */
 class Digests {
-  readonly #lengths: Uint32Array;
-  readonly #hashesA: Int32Array;
-  readonly #hashesB: Int32Array;
-
-  constructor(rows: number) {
-    this.#lengths = new Uint32Array(rows);
-    this.#hashesA = new Int32Array(rows);
-    this.#hashesB = new Int32Array(rows);
-  }
+  readonly #lengths = new Uint32Array(slots);
+  readonly #hashesA = new Int32Array(slots);
+  readonly #hashesB = new Int32Array(slots);
 
   set(row: number, length: number, hashA: number, hashB: number): void {
     this.#lengths[row] = length;

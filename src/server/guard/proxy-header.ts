@@ -131,18 +131,12 @@ function readBinary(bytes: Uint8Array): ProxyHeader | Pending {
   // HAProxy does and as section 2.2 requires for anything that a receiver does not support.
   if (family !== tcp4 && family !== tcp6) return { client: undefined, length };
   if (bytes.length < fixedLength + addressesLength) return 'more';
-  return { client: family === tcp4 ? clientOfInet(view) : clientOfInet6(view), length };
-}
-
-/** Source and destination addresses (4 bytes each), then source and destination ports (2 each). */
-function clientOfInet(view: DataView): ProxyHeader['client'] {
-  const ip = { w0: 0, w1: 0, w2: 0xffff, w3: view.getUint32(fixedLength) };
-  return { ip, port: view.getUint16(fixedLength + 8) };
-}
-
-/** Like `clientOfInet`, with 16-byte addresses. */
-function clientOfInet6(view: DataView): ProxyHeader['client'] {
+  // The addresses of source and destination, then their ports.
+  if (family === tcp4) {
+    const ip = { w0: 0, w1: 0, w2: 0xffff, w3: view.getUint32(fixedLength) };
+    return { client: { ip, port: view.getUint16(fixedLength + 8) }, length };
+  }
   const word = (at: number): number => view.getUint32(fixedLength + at);
   const ip = { w0: word(0), w1: word(4), w2: word(8), w3: word(12) };
-  return { ip, port: view.getUint16(fixedLength + 32) };
+  return { client: { ip, port: view.getUint16(fixedLength + 32) }, length };
 }

@@ -42,13 +42,6 @@ export class Place {
   }
 }
 
-/** A source and the number of its connections. */
-export interface SourceSize {
-  readonly high: number;
-  readonly low: number;
-  readonly size: number;
-}
-
 /**
  * Connections by source, identified by the two words of `SourceMask`, and by surrounding network. The top level is an
  * IPv6 /48, an IPv4 source or a UNIX user. Per-client operations take constant time.
@@ -104,8 +97,8 @@ export class SourceTree {
     return node.idlest;
   }
 
-  sources(): readonly SourceSize[] {
-    return [...this.#root.sources()];
+  sources(): Iterable<SourceNode> {
+    return this.#root.sources();
   }
 
   #levels(high: number): number {
@@ -115,6 +108,8 @@ export class SourceTree {
 
 /** A network, or at the end of a branch a source, which has places instead of children. */
 class SourceNode implements Sized {
+  readonly high: number;
+  readonly low: number;
   size = 0;
   rank = 0;
   /** The first and last of its places, by idle time. */
@@ -123,16 +118,14 @@ class SourceNode implements Sized {
   readonly #parent: SourceNode | undefined;
   /** Key in the parent. */
   readonly #key: number;
-  readonly #high: number;
-  readonly #low: number;
   #children: Map<number, SourceNode> | undefined;
   #bySize: SizeOrder<SourceNode> | undefined;
 
   constructor(parent: SourceNode | undefined, key: number, high: number, low: number) {
     this.#parent = parent;
     this.#key = key;
-    this.#high = high;
-    this.#low = low;
+    this.high = high;
+    this.low = low;
   }
 
   get largest(): SourceNode | undefined {
@@ -196,8 +189,8 @@ class SourceNode implements Sized {
     place.busier = undefined;
   }
 
-  *sources(): Generator<SourceSize> {
-    if (this.idlest !== undefined) yield { high: this.#high, low: this.#low, size: this.size };
+  *sources(): Generator<SourceNode> {
+    if (this.idlest !== undefined) yield this;
     else for (const child of this.#children?.values() ?? []) yield* child.sources();
   }
 }

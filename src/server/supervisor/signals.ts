@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock/clock.ts';
+import { Deferred } from '../../deferred.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
 
 /** Two signals closer together count as one: Ctrl-C under npm arrives twice, from the terminal and from npm. */
@@ -26,7 +27,7 @@ export interface SignalSource {
 export class Signals {
   /** Resolves if the daemon is told to stop before it exists. */
   readonly stoppedEarly: Promise<void>;
-  #stopEarly: () => void = () => {};
+  readonly #stoppedEarly = new Deferred<void>();
   readonly #clock: Clock;
   #daemon: Pick<RunningDaemon, 'stop' | 'destroy' | 'logState'> | undefined;
   #handlers: SignalHandlers | undefined;
@@ -36,9 +37,7 @@ export class Signals {
 
   constructor(clock: Clock, source: SignalSource = process) {
     this.#clock = clock;
-    this.stoppedEarly = new Promise((resolve) => {
-      this.#stopEarly = resolve;
-    });
+    this.stoppedEarly = this.#stoppedEarly.promise;
     source.on('SIGTERM', () => this.#stop());
     source.on('SIGINT', () => this.#stop());
     source.on('SIGQUIT', () => this.#destroy());
@@ -66,7 +65,7 @@ export class Signals {
     if (this.#askedMs === undefined) {
       this.#askedMs = nowMs;
       this.#handlers?.stopping();
-      if (this.#daemon === undefined) this.#stopEarly();
+      if (this.#daemon === undefined) this.#stoppedEarly.resolve();
       else void this.#daemon.stop();
     } else if (nowMs - this.#askedMs > sameSignalMs) {
       this.#destroy();
@@ -75,7 +74,7 @@ export class Signals {
 
   #destroy(): void {
     this.#atOnce = true;
-    if (this.#daemon === undefined) this.#stopEarly();
+    if (this.#daemon === undefined) this.#stoppedEarly.resolve();
     else this.#daemon.destroy();
   }
 }

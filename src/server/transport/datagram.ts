@@ -1,7 +1,9 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { LookupOneOptions } from 'node:dns';
+import { once } from 'node:events';
 import { type IpAddress, parseIp } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
+import { Deferred } from '../../deferred.ts';
 import type { ConnectionLog } from '../connection-log.ts';
 import type { DatagramCounters } from '../counters.ts';
 import type { DatagramGuard } from '../guard/datagram-guard.ts';
@@ -36,7 +38,7 @@ export class DatagramListener implements Listener {
   #suspended = false;
   /** Whether `close` was called. The socket throws if it is closed twice. */
   #closing = false;
-  #closed = false;
+  readonly #closed = new Deferred<void>();
   #sourceText = '';
   #source = noSource;
 
@@ -50,24 +52,16 @@ export class DatagramListener implements Listener {
       lookup: literal,
     });
     this.#socket.on('message', (request, peer) => this.#request(request, peer));
-    this.#socket.on('close', () => {
-      this.#closed = true;
-    });
+    this.#socket.on('close', () => this.#closed.resolve());
   }
 
   async open(): Promise<BoundAddress> {
     const { target } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      const failed = (error: Error): void => {
-        this.#close();
-        reject(error);
-      };
-      this.#socket.once('error', failed);
-      this.#socket.once('listening', () => {
-        this.#socket.off('error', failed);
-        resolve();
-      });
-      this.#socket.bind(bindOptions(target));
+    const listening = once(this.#socket, 'listening');
+    this.#socket.bind(bindOptions(target));
+    await listening.catch((error: unknown) => {
+      this.#close();
+      throw error;
     });
     this.#socket.on('error', (error) => this.#options.connectionLog.listenerFailed(error));
     const { address, port } = this.#socket.address();
@@ -81,8 +75,7 @@ export class DatagramListener implements Listener {
   }
 
   async drain(): Promise<void> {
-    if (this.#closed) return;
-    await new Promise<void>((resolve) => this.#socket.once('close', resolve));
+    await this.#closed.promise;
   }
 
   destroy(): void {
@@ -118,29 +111,17 @@ export class DatagramListener implements Listener {
     const fitting = guard.fitting(source, request.length, replies);
     counters.dropped.amplification += replies.length - fitting;
     for (let index = 0; index < fitting; index += 1) {
-      const reply = replies[index];
-      if (reply !== undefined) this.#reply(request, reply, source, address, port, nowMs);
+      const reply = replies[index]!;
+      if (this.#socket.getSendQueueSize() > sendQueueBytes) {
+        counters.dropped.busy += 1;
+        continue;
+      }
+      // No callback: a reply that the kernel refuses is a lost datagram like any other.
+      this.#socket.send(reply, port, address);
+      counters.sent += 1;
+      counters.bytesOut += reply.length;
+      guard.sent(source, port, request, reply, nowMs);
     }
-  }
-
-  #reply(
-    request: Uint8Array,
-    reply: Uint8Array,
-    source: IpAddress,
-    address: string,
-    port: number,
-    nowMs: number,
-  ): void {
-    const { guard, counters } = this.#options;
-    if (this.#socket.getSendQueueSize() > sendQueueBytes) {
-      counters.dropped.busy += 1;
-      return;
-    }
-    // No callback: a reply that the kernel refuses is a lost datagram like any other.
-    this.#socket.send(reply, port, address);
-    counters.sent += 1;
-    counters.bytesOut += reply.length;
-    guard.sent(source, port, request, reply, nowMs);
   }
 
   /** Waits for the send queue first, because closing a socket drops it. */

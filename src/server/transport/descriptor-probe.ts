@@ -8,13 +8,9 @@ import { writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 
 const first = 3;
-const count = Number(process.argv[2]);
-writeSync(1, JSON.stringify(Array.from({ length: count }, (_, index) => identify(first + index))));
+const fds = Array.from({ length: Number(process.argv[2]) }, (_, index) => first + index);
+writeSync(1, JSON.stringify(fds.map((fd) => datagramKind(fd) ?? streamKind(fd))));
 process.exit();
-
-function identify(fd: number): string | null {
-  return datagramKind(fd) ?? streamKind(fd);
-}
 
 function datagramKind(fd: number): string | null {
   try {

@@ -43,14 +43,13 @@ export async function identifyDescriptors(
   const identified = new Map<number, InheritedTarget>();
   if (users.size === 0) return identified;
   for (const [fd, user] of users) assertSocket(fd, user);
-  const fds = [...users.keys()];
-  const kinds = await probe(fds);
-  fds.forEach((fd, index) => {
+  const kinds = await probe([...users.keys()]);
+  [...users].forEach(([fd, user], index) => {
     const kind = kinds[index];
     if (kind === 'tcp' || kind === 'unix') identified.set(fd, { transport: kind, fd });
     else if (kind === 'udp4' || kind === 'udp6')
       identified.set(fd, { transport: 'udp', fd, family: kind === 'udp4' ? 'ipv4' : 'ipv6' });
-    else throw noDescriptor(fd, users.get(fd), 'is no listening stream socket and no UDP socket');
+    else throw noDescriptor(fd, user, 'is no listening stream socket and no UDP socket');
   });
   return identified;
 }
@@ -79,6 +78,6 @@ function assertSocket(fd: number, user: string): void {
   if (!isSocket) throw noDescriptor(fd, user, 'is not a socket');
 }
 
-function noDescriptor(fd: number, user: string | undefined, fault: string, cause?: unknown): SmallservdError {
-  return new SmallservdError('LISTEN_NO_DESCRIPTOR', `${user ?? 'a listener'}: descriptor ${fd} ${fault}`, { cause });
+function noDescriptor(fd: number, user: string, fault: string, cause?: unknown): SmallservdError {
+  return new SmallservdError('LISTEN_NO_DESCRIPTOR', `${user}: descriptor ${fd} ${fault}`, { cause });
 }

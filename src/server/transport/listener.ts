@@ -1,4 +1,6 @@
+import type { ListenOptions } from 'node:net';
 import { formatHostPort } from '../../address/host-port.ts';
+import type { ResolvedAddress } from '../../address/resolve.ts';
 
 /** Where to open a listener. `fd` is an inherited descriptor. */
 export type ListenTarget = StreamTarget | DatagramTarget;
@@ -19,13 +21,7 @@ export interface SocketAccess {
   readonly gid: number;
 }
 
-interface NetworkAddress {
-  readonly family: 'ipv4' | 'ipv6';
-  /** A literal address. */
-  readonly address: string;
-  /** 0 lets the system choose. */
-  readonly port: number;
-}
+type NetworkAddress = Pick<ResolvedAddress, 'family' | 'address' | 'port'>;
 
 /** Where a listener is actually bound. */
 export interface BoundAddress {
@@ -43,6 +39,15 @@ export interface Listener {
   suspend(): void;
   drain(): Promise<void>;
   destroy(): void;
+}
+
+/** How `node:net` opens a stream target. */
+export function listenOptions(target: ListenTarget): ListenOptions {
+  // Node's types lack `fd`.
+  if ('fd' in target) return { fd: target.fd } as ListenOptions;
+  if (target.transport === 'unix') return { path: target.path };
+  // Separate sockets for the two families, so there are no IPv4-mapped peers and each family has its own limits.
+  return { host: target.address, port: target.port, ipv6Only: target.family === 'ipv6' };
 }
 
 /** Formats an address as the config takes it: `tcp://127.0.0.1:1200`, `udp://[::1]:1200` or `unix:///run/echo.sock`. */

@@ -1,6 +1,5 @@
 import { SmallservdError } from '../../errors.ts';
-import { formatHostPort } from '../../address/host-port.ts';
-import type { ListenTarget } from './listener.ts';
+import { formatBoundAddress, type ListenTarget } from './listener.ts';
 import type { PlannedListener } from './plan.ts';
 
 /** Whether opening failed because the machine lacks the address or its family. */
@@ -31,7 +30,7 @@ export function unservedError({ service, text }: PlannedListener): SmallservdErr
 function describe(target: ListenTarget, text: string): string {
   if ('fd' in target) return `${text} (descriptor ${target.fd})`;
   if (target.transport === 'unix') return text;
-  const address = `${target.transport}://${formatHostPort(target.address, target.port)}`;
+  const address = formatBoundAddress(target);
   return address === text ? text : `${text} (${address})`;
 }
 

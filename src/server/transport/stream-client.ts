@@ -5,7 +5,7 @@ import { isUnixUser, type Source } from '../guard/source-prefix.ts';
 import type { Place, PlaceHolder } from '../guard/source-tree.ts';
 import type { StreamLimits } from '../guard/limits.ts';
 import type { SocketOptions } from './socket-options.ts';
-import { startReading, stopReading } from './reading.ts';
+import { startReading, stopReading } from './socket-handle.ts';
 import { synchronous } from './synchronous.ts';
 import type { Client, CloseReason, PeerAddress, Service, StreamHandlers } from '../../service.ts';
 
@@ -54,63 +54,54 @@ export class StreamClient implements Client, PlaceHolder {
   /** Position in the listener's client list. */
   index = -1;
   readonly #socket: Socket;
-  readonly #source: Source;
-  readonly #port: number;
-  readonly #limits: StreamLimits;
-  readonly #proxied: Proxied | undefined;
+  readonly #options: StreamClientOptions;
   /** Created at the first sweep, because most clients are gone by then. */
   #deadlines: Deadlines | undefined;
-  readonly #events: StreamClientEvents;
   #handlers: StreamHandlers | undefined;
   #received = 0;
   #written = 0;
   #paused = false;
   #ending = false;
-  #finished = false;
   #drainedScheduled = false;
   /** Unsent bytes of a destroyed socket, which itself forgets them. */
   #abandoned: number | undefined;
   #reason: CloseReason | undefined;
 
   constructor(socket: Socket, place: Place, options: StreamClientOptions) {
-    const { source, port, local, limits, openedAtMs, events, proxied } = options;
     this.#socket = socket;
     this.place = place;
     place.holder = this;
-    this.#source = source;
-    this.#port = port;
-    this.local = local;
-    this.openedAtMs = openedAtMs;
-    this.#limits = limits;
-    this.#events = events;
-    this.#proxied = proxied;
+    this.#options = options;
+    this.local = options.local;
+    this.openedAtMs = options.openedAtMs;
     // Must come first: without an `error` listener, a reset on an accepted socket ends the process.
     socket.on('error', ignore);
     socket.on('close', () => this.#closed());
   }
 
   get peer(): PeerAddress {
-    const source = this.#source;
+    const { source, port } = this.#options;
     if (isUnixUser(source)) return unixPeer;
-    return { family: isIpv4(source) ? 'ipv4' : 'ipv6', address: formatIp(source), port: this.#port };
+    return { family: isIpv4(source) ? 'ipv4' : 'ipv6', address: formatIp(source), port };
   }
 
   get uid(): number | undefined {
-    return isUnixUser(this.#source) ? this.#source.uid : undefined;
+    const { source } = this.#options;
+    return isUnixUser(source) ? source.uid : undefined;
   }
 
   get via(): string | undefined {
-    return this.#proxied?.via;
+    return this.#options.proxied?.via;
   }
 
   /** Bytes received from the client, including those discarded after the answer, but not a PROXY header. */
   get received(): number {
-    return this.#socket.bytesRead - (this.#proxied?.headerLength ?? 0);
+    return this.#socket.bytesRead - (this.#options.proxied?.headerLength ?? 0);
   }
 
   /** Bytes that the kernel has accepted for the client. After a reset, this may include one write too many. */
   get sent(): number {
-    return this.#written - this.#unsent;
+    return this.#written - (this.#abandoned ?? this.#socket.writableLength);
   }
 
   serve(service: Service, socketOptions: SocketOptions): void {
@@ -127,7 +118,7 @@ export class StreamClient implements Client, PlaceHolder {
     if (noDelay) this.#socket.setNoDelay(true);
     this.#socket.on('data', (chunk: Buffer) => this.#data(chunk));
     this.#socket.on('end', () => this.#peerEnded());
-    if (this.#handlers.drained !== undefined && this.#socket.writableLength === 0) this.#scheduleDrained();
+    this.#scheduleDrained();
   }
 
   write(bytes: Uint8Array): void {
@@ -138,7 +129,7 @@ export class StreamClient implements Client, PlaceHolder {
     const flowing =
       handlers !== undefined && handlers.drained === undefined
         ? this.#socket.write(part)
-        : this.#socket.write(part, () => this.#onWritten());
+        : this.#socket.write(part, () => this.#scheduleDrained());
     // Even a write that the kernel accepted completely reports "full", because its length briefly exceeded the mark.
     if (!flowing && handlers?.data !== undefined && this.#socket.writableLength > 0) this.#pause();
     if (this.#isQuotaSpent) this.#finish('quota');
@@ -153,7 +144,7 @@ export class StreamClient implements Client, PlaceHolder {
       this.#socket.end(this.#withinQuota(bytes));
       if (this.#isQuotaSpent) this.#reason ??= 'quota';
     }
-    if (this.#handlers === undefined) this.#events.answered(this);
+    if (this.#handlers === undefined) this.#options.events.answered(this);
     else this.discardInput();
   }
 
@@ -168,11 +159,8 @@ export class StreamClient implements Client, PlaceHolder {
 
   /** Checks the deadlines. The listener calls it at every sweep. */
   sweep(nowMs: number): void {
-    this.#deadlines ??= new Deadlines(this.#limits, this.openedAtMs);
-    if (!this.#finished && this.#socket.writableFinished) {
-      this.#finished = true;
-      this.#deadlines.finished(nowMs);
-    }
+    this.#deadlines ??= new Deadlines(this.#options.limits, this.openedAtMs);
+    if (this.#socket.writableFinished) this.#deadlines.finished(nowMs);
     const pending = this.#socket.writableLength;
     const deadline = this.#deadlines.passed(nowMs, this.received, this.#written - pending, pending);
     if (deadline !== undefined) this.destroy(deadline === 'linger' ? 'completed' : deadline);
@@ -193,21 +181,17 @@ export class StreamClient implements Client, PlaceHolder {
     // keep that for minutes, megabytes per client.
     const isBehind = reason === 'stalled' || (reason === 'evicted' && this.#socket.writableLength > 0);
     // UNIX sockets cannot be reset: resetAndDestroy throws.
-    if (isBehind && !isUnixUser(this.#source)) this.#socket.resetAndDestroy();
+    if (isBehind && !isUnixUser(this.#options.source)) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
 
-  get #unsent(): number {
-    return this.#abandoned ?? this.#socket.writableLength;
-  }
-
   get #isQuotaSpent(): boolean {
-    return this.#received + this.#written >= this.#limits.maxBytes;
+    return this.#received + this.#written >= this.#options.limits.maxBytes;
   }
 
   /** Cuts the bytes to the remaining quota and counts them as written. */
   #withinQuota(bytes: Uint8Array): Uint8Array {
-    const left = this.#limits.maxBytes - this.#received - this.#written;
+    const left = this.#options.limits.maxBytes - this.#received - this.#written;
     const part = bytes.length > left ? bytes.subarray(0, left) : bytes;
     this.#written += part.length;
     return part;
@@ -225,9 +209,8 @@ export class StreamClient implements Client, PlaceHolder {
       this.#finish('quota');
       return;
     }
-    if (this.#handlers?.data === undefined) return;
     try {
-      synchronous(this.#handlers.data(chunk));
+      synchronous(this.#handlers?.data?.(chunk));
     } catch (error) {
       this.#fail(error);
     }
@@ -246,12 +229,12 @@ export class StreamClient implements Client, PlaceHolder {
     }
   }
 
-  #onWritten(): void {
-    if (this.#handlers?.drained !== undefined && this.#socket.writableLength === 0) this.#scheduleDrained();
-  }
-
-  /** Always defers to the event loop. Otherwise a reader as fast as this writer would starve everyone else. */
+  /**
+   * Calls `drained`, if everything is written. Always defers to the event loop. Otherwise a reader as fast as this
+   * writer would starve everyone else.
+   */
   #scheduleDrained(): void {
+    if (this.#handlers?.drained === undefined || this.#socket.writableLength > 0) return;
     if (this.#drainedScheduled || this.#ending) return;
     this.#drainedScheduled = true;
     setImmediate(() => {
@@ -281,7 +264,7 @@ export class StreamClient implements Client, PlaceHolder {
   }
 
   #fail(error: unknown): void {
-    this.#events.failed(this, error);
+    this.#options.events.failed(this, error);
     this.destroy('service-error');
   }
 
@@ -291,9 +274,9 @@ export class StreamClient implements Client, PlaceHolder {
     try {
       synchronous(this.#handlers?.closed?.(reason));
     } catch (error) {
-      this.#events.failed(this, error);
+      this.#options.events.failed(this, error);
     }
-    this.#events.closed(this, reason);
+    this.#options.events.closed(this, reason);
   }
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatHostPort } from '../../address/host-port.ts';
 import { parseIp } from '../../address/ip-address.ts';
@@ -12,9 +13,9 @@ import { sweepPeriodMs } from '../guard/deadlines.ts';
 import type { Source } from '../guard/source-prefix.ts';
 import type { CloseReason, Service } from '../../service.ts';
 import { ClientList } from './client-list.ts';
-import type { BoundAddress, Listener, StreamTarget } from './listener.ts';
-import { readPeerAddress, readPeerUser, type SocketAddress } from './peer-address.ts';
+import { type BoundAddress, type Listener, listenOptions, type StreamTarget } from './listener.ts';
 import { type Introduction, ProxyIntake, type ProxyIntakeEvents } from './proxy-intake.ts';
+import { readPeerAddress, readPeerUser, type SocketAddress } from './socket-handle.ts';
 import { type Proxied, StreamClient, type StreamClientEvents } from './stream-client.ts';
 import { bindPrivately } from './unix-socket.ts';
 
@@ -75,23 +76,20 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
 
   async open(): Promise<BoundAddress> {
     const { target, socket, limits, clock } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      const listen = (): void => {
-        this.#server.listen(listenOptions(target, socket.backlog), () => {
-          this.#server.off('error', reject);
-          resolve();
-        });
-      };
-      if ('access' in target) bindPrivately(listen);
-      else listen();
-    });
+    const listening = once(this.#server, 'listening');
+    const listen = (): unknown => this.#server.listen({ ...listenOptions(target), backlog: socket.backlog });
+    if ('access' in target) bindPrivately(listen);
+    else listen();
+    await listening;
     this.#server.on('error', (error) => this.#options.connectionLog.listenerFailed(error));
     const bound = boundAddress(this.#server, target);
     if (bound.transport === 'unix') this.#local = `unix:${bound.address}`;
     else if (bound.address !== '0.0.0.0' && bound.address !== '::')
       this.#local = formatHostPort(bound.address, bound.port);
-    this.#cancelSweep = clock.every(sweepPeriodMs(limits), () => this.#sweep());
+    this.#cancelSweep = clock.every(sweepPeriodMs(limits), () => {
+      const nowMs = clock.monotonicMs();
+      this.#clients.each((client) => client.sweep(nowMs));
+    });
     return bound;
   }
 
@@ -111,7 +109,10 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
   }
 
   answered(client: StreamClient): void {
-    if (this.#answered.length === 0) this.#options.clock.after(discardDelayMs, () => this.#discardInput());
+    if (this.#answered.length === 0)
+      this.#options.clock.after(discardDelayMs, () => {
+        for (const each of this.#answered.splice(0)) each.discardInput();
+      });
     this.#answered.push(client);
   }
 
@@ -154,12 +155,10 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
   }
 
   #accept(socket: Socket): void {
-    const { service, counters } = this.#options;
+    const { service, counters, socket: socketOptions } = this.#options;
     if (this.#subordinateIds !== undefined) {
-      this.#admit(socket, readPeerUser(socket, this.#subordinateIds), 0, undefined)?.serve(
-        service,
-        this.#options.socket,
-      );
+      const user = readPeerUser(socket, this.#subordinateIds);
+      this.#admit(socket, user, 0, undefined)?.serve(service, socketOptions);
       return;
     }
     const source = readPeerAddress(socket, peer) ? parseIp(peer.address) : undefined;
@@ -171,7 +170,7 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
       return;
     }
     if (this.#intake !== undefined) this.#intake.take(socket, source, peer.port);
-    else this.#admit(socket, source, peer.port, undefined)?.serve(service, this.#options.socket);
+    else this.#admit(socket, source, peer.port, undefined)?.serve(service, socketOptions);
   }
 
   #admit(socket: Socket, source: Source, port: number, proxied: Proxied | undefined): StreamClient | undefined {
@@ -192,15 +191,6 @@ export class StreamListener implements Listener, StreamClientEvents, ProxyIntake
     return client;
   }
 
-  #discardInput(): void {
-    for (const client of this.#answered.splice(0)) client.discardInput();
-  }
-
-  #sweep(): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    this.#clients.each((client) => client.sweep(nowMs));
-  }
-
   #stopWhenIdle(): void {
     if (!this.#isIdle || this.#server.listening) return;
     this.#cancelSweep?.();
@@ -213,13 +203,6 @@ function drop(socket: Socket): void {
   // A reset in the meantime must not become an unhandled `error`.
   socket.on('error', () => {});
   socket.destroy();
-}
-
-function listenOptions(target: StreamTarget, backlog: number): object {
-  if ('fd' in target) return { fd: target.fd, backlog };
-  if (target.transport === 'unix') return { path: target.path, backlog };
-  // Separate sockets for the two families, so there are no IPv4-mapped peers and each family has its own limits.
-  return { host: target.address, port: target.port, ipv6Only: target.family === 'ipv6', backlog };
 }
 
 function boundAddress(server: Server, target: StreamTarget): BoundAddress {

@@ -8,6 +8,7 @@ import {
   lstatSync,
   openSync,
   readlinkSync,
+  type Stats,
   unlinkSync,
 } from 'node:fs';
 import { connect } from 'node:net';
@@ -15,15 +16,13 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as pauseFor } from 'node:timers/promises';
 import { SmallservdError } from '../../errors.ts';
 import { O_PATH, pathOf } from '../path-descriptor.ts';
+import { walkPath } from '../path-walk.ts';
 import type { SocketAccess } from './listener.ts';
 import { openError } from './open-error.ts';
 import type { PlannedListener } from './plan.ts';
 
 /** Delay before a second check of a dead socket, because a starting daemon refuses clients between bind and listen. */
 const secondLookMs = 200;
-
-/** The most links and folders on the way to a socket: the kernel follows at most 40 links, each a full path. */
-const maxWays = 40 * 2048;
 
 /** Where a listener's file is created. */
 interface Place {
@@ -88,7 +87,7 @@ export class SocketFiles {
       folder = openSync(dirname(target.path), O_PATH | constants.O_DIRECTORY);
       if (isRoot()) {
         assertOurs(planned, folder, [0, this.#maker, user, target.access.uid]);
-        if (this.#maker === 0) assertWay(planned, dirname(target.path), linkedBy(folder));
+        if (this.#maker === 0) await assertWay(planned, dirname(target.path), linkedBy(folder));
       }
       await this.#makeRoom(target.path, folder);
     } catch (error) {
@@ -105,7 +104,8 @@ export class SocketFiles {
     const found = lstatSync(file, { bigint: true, throwIfNoEntry: false });
     if (found?.isSocket() === true && (await this.#staysDead(file, found))) unlinkSync(file);
     // Root must not mistake an existing file for its own. A listener that a reload brings back may still be open.
-    else if (found !== undefined && isRoot() && !this.#places.has(path)) throw failure('EADDRINUSE');
+    else if (found !== undefined && isRoot() && !this.#places.has(path))
+      throw Object.assign(new Error('EADDRINUSE'), { code: 'EADDRINUSE' });
     this.#places.set(path, { ...this.#places.get(path), path: join(linkedBy(folder), basename(path)) });
   }
 
@@ -118,12 +118,10 @@ export class SocketFiles {
 
   #grant(planned: PlannedListener, place: Place | undefined, file: number, { mode, uid, gid }: SocketAccess): void {
     const is = fstatSync(file, { bigint: true });
-    if (place === undefined || !this.#isOurs(is, place, linkedBy(file)))
-      throw refusal(
-        'LISTEN_FAILED',
-        planned,
-        'its file is not the socket that was made there: somebody has replaced it',
-      );
+    if (place === undefined || !this.#isOurs(is, place, linkedBy(file))) {
+      const why = 'its file is not the socket that was made there: somebody has replaced it';
+      throw new SmallservdError('LISTEN_FAILED', `${planned.service}: cannot listen on ${planned.text}: ${why}`);
+    }
     place.given = is.ino;
     const [modeBefore, owner, group] = [Number(is.mode & 0o7777n), Number(is.uid), Number(is.gid)];
     // During the change, grant only what both the old and the new mode allow.
@@ -158,70 +156,41 @@ function isRoot(): boolean {
 
 /** Throws if anyone but `owners` can replace files in the folder. */
 function assertOurs(planned: PlannedListener, folder: number, owners: readonly number[]): void {
-  const { uid, gid, mode } = fstatSync(folder);
+  const stats = fstatSync(folder);
+  const { uid, mode } = stats;
   const isSticky = (mode & 0o1000) !== 0;
-  const isOpen = (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
   const name = linkedBy(folder);
   if (!owners.includes(uid))
+    throw refusal(planned, `the folder ${name} belongs to user ${uid}: expected root or the user that serves`);
+  if (isWritableByOthers(stats) && !isSticky)
     throw refusal(
-      'LISTEN_NOT_PERMITTED',
-      planned,
-      `the folder ${name} belongs to user ${uid}: expected root or the user that serves`,
-    );
-  if (isOpen && !isSticky)
-    throw refusal(
-      'LISTEN_NOT_PERMITTED',
       planned,
       `others can write to the folder ${name}, which has mode ${formatMode(mode)}: expected 0755 or less, or a sticky one`,
     );
 }
 
 /** Root binds and removes sockets by path, so root must own every component of it, or someone could replace one. */
-function assertWay(planned: PlannedListener, path: string, folder: string): void {
-  for (const way of waysTo(path)) {
-    const { uid, mode } = lstatSync(way);
+async function assertWay(planned: PlannedListener, path: string, folder: string): Promise<void> {
+  for await (const { path: way, stats } of walkPath(path)) {
+    if (way === '/') continue;
+    const isRoots = stats.uid === 0n;
     const parent = lstatSync(dirname(way));
-    const isOpen = (parent.mode & 0o002) !== 0 || ((parent.mode & 0o020) !== 0 && parent.gid !== 0);
+    const isOpen = isWritableByOthers(parent);
     const isSticky = (parent.mode & 0o1000) !== 0;
-    const isOwnersAlone = !isOpen || (isSticky && uid === 0);
-    if (isOwnersAlone && (way === folder || uid === 0)) continue;
-    const who = isOpen && !isSticky ? `whoever can write to ${dirname(way)}` : `user ${uid}`;
-    const kind = (mode & constants.S_IFMT) === constants.S_IFLNK ? 'link' : 'folder';
+    const isOwnersAlone = !isOpen || (isSticky && isRoots);
+    if (isOwnersAlone && (way === folder || isRoots)) continue;
+    const who = isOpen && !isSticky ? `whoever can write to ${dirname(way)}` : `user ${stats.uid}`;
+    const kind = stats.isSymbolicLink() ? 'link' : 'folder';
     throw refusal(
-      'LISTEN_NOT_PERMITTED',
       planned,
       `${who} can put another ${kind} in the place of ${way}, which leads to it: expected one of root's, or the last folder in one of root's`,
     );
   }
 }
 
-/** All folders and links on the way to an existing folder, including itself but not `/`. */
-function waysTo(path: string): readonly string[] {
-  const ways: string[] = [];
-  const parts = partsOf(path);
-  let folder = '/';
-  // Each link inserts the parts of its target. The kernel has resolved the path before, so there cannot be too many.
-  for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
-    if (part === '..') {
-      folder = dirname(folder);
-      continue;
-    }
-    const way = join(folder, part);
-    ways.push(way);
-    if (!lstatSync(way).isSymbolicLink()) {
-      folder = way;
-      continue;
-    }
-    const target = readlinkSync(way);
-    parts.unshift(...partsOf(target));
-    if (target.startsWith('/')) folder = '/';
-    if (ways.length > maxWays) throw new Error('too many links lead to it');
-  }
-  return ways;
-}
-
-function partsOf(path: string): string[] {
-  return path.split('/').filter((part) => part !== '' && part !== '.');
+/** By anyone but the owner and root's group. */
+function isWritableByOthers({ mode, gid }: Stats): boolean {
+  return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
 }
 
 function give(planned: PlannedListener, file: number, uid: number, gid: number, owner: number): void {
@@ -233,7 +202,7 @@ function give(planned: PlannedListener, file: number, uid: number, gid: number, 
       owner === uid
         ? `only root (CAP_CHOWN) can give it to group ${gid}, of which this process is not a member`
         : `only root (CAP_CHOWN) can give it to user ${uid}`;
-    throw refusal('LISTEN_NOT_PERMITTED', planned, why, cause);
+    throw refusal(planned, why, cause);
   }
 }
 
@@ -245,17 +214,8 @@ function linkedBy(descriptor: number): string {
   }
 }
 
-function refusal(
-  code: 'LISTEN_NOT_PERMITTED' | 'LISTEN_FAILED',
-  { service, text }: PlannedListener,
-  why: string,
-  cause?: unknown,
-): SmallservdError {
-  return new SmallservdError(code, `${service}: cannot listen on ${text}: ${why}`, { cause });
-}
-
-function failure(code: string): Error {
-  return Object.assign(new Error(code), { code });
+function refusal({ service, text }: PlannedListener, why: string, cause?: unknown): SmallservdError {
+  return new SmallservdError('LISTEN_NOT_PERMITTED', `${service}: cannot listen on ${text}: ${why}`, { cause });
 }
 
 function formatMode(mode: number): string {

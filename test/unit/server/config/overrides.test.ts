@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { environmentName } from '../../../../src/server/config/environment-name.ts';
+import { environmentName } from '../../../../src/server/config/environment.ts';
 import { load, problemsOf } from './sources.ts';
 
 const text = `

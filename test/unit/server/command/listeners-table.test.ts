@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatExposure } from '../../../../src/server/command/exposure-table.ts';
+import { formatExposure } from '../../../../src/server/command/listeners-table.ts';
 import type { RunningListener } from '../../../../src/server/running-daemon.ts';
 
 const listeners: readonly RunningListener[] = [

@@ -12,6 +12,9 @@ export interface SocketAddress {
 /** The undocumented handle under Node's sockets, which may disappear. */
 interface Handle {
   readonly fd?: number;
+  reading?: boolean;
+  readStart?(): number;
+  readStop?(): number;
   getpeername?(out: SocketAddress): number;
 }
 
@@ -35,6 +38,26 @@ export function readPeerUser(socket: Socket, subordinateIds: SubordinateIds): Un
   const descriptor = handleOf(socket)?.fd;
   const uid = descriptor === undefined ? undefined : readPeerCredentials(descriptor)?.uid;
   return { uid: uid === undefined ? undefined : subordinateIds.ownerOf(uid) };
+}
+
+/**
+ * Stops a paused socket from reading. `pause` alone lets it read and buffer one more chunk of 64 KiB, see
+ * https://nodejs.org/api/net.html#socketpause. Without the undocumented handle, that chunk is still read.
+ */
+export function stopReading(socket: Socket): void {
+  const handle = handleOf(socket);
+  if (handle?.reading !== true || typeof handle.readStop !== 'function') return;
+  // Node does the same.
+  handle.reading = false;
+  handle.readStop();
+}
+
+/** Undoes `stopReading`. `resume` alone does not if the socket was stopped while waiting for data. */
+export function startReading(socket: Socket): void {
+  const handle = handleOf(socket);
+  if (handle?.reading !== false || typeof handle.readStart !== 'function') return;
+  handle.reading = true;
+  handle.readStart();
 }
 
 function handleOf(socket: Socket): Handle | null | undefined {
