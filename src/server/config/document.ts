@@ -98,8 +98,8 @@ class DocumentReader {
         prettyErrors: false,
       });
       const [document, second] = composer.compose(tokens, true, text.length);
-      for (const { code, message, pos } of [...(document?.errors ?? []), ...(document?.warnings ?? [])])
-        this.#problem(pos[0], friendly[code] ?? lowerFirst(message));
+      for (const { message, pos } of [...(document?.errors ?? []), ...(document?.warnings ?? [])])
+        this.#problem(pos[0], lowerFirst(message));
       if (second !== undefined) this.#problem(second.range[0], 'second document: expected only one');
       const { explicit, version } = document?.directives?.yaml ?? {};
       if (explicit === true && version !== '1.2') this.#problem(0, 'is not YAML 1.2: remove the %YAML line');
@@ -186,11 +186,6 @@ function targetsOf(document: Document): ReadonlyMap<unknown, Node> {
   });
   return targets;
 }
-
-/** Replacements for library messages that describe its own interface. */
-const friendly: Readonly<Record<string, string>> = {
-  RESOURCE_EXHAUSTION: 'is nested too deeply',
-};
 
 function offsetOf(node: unknown): number {
   const hasRange = isScalar(node) || isMap(node) || isSeq(node) || isAlias(node);

@@ -13,7 +13,6 @@ export type JsonSchema = { readonly [keyword: string]: unknown };
 
 /** Reads one type of value strictly, and prints it back. */
 export interface Format<Value> {
-  readonly name: string;
   /** Ends the sentence `"80abc" is not …`. */
   readonly expected: string;
   /** A JSON Schema approximation, which may accept more. */
@@ -26,14 +25,12 @@ export interface Format<Value> {
 
 /** A format for a single value; `parse` returns undefined for anything it rejects. */
 export function scalar<Value>(
-  name: string,
   expected: string,
   json: JsonSchema,
   parse: (raw: string | number | boolean, directory: string) => Value | undefined,
   print: (value: Value) => Raw,
 ): Format<Value> {
   return {
-    name,
     expected,
     json,
     read(raw, directory) {
@@ -49,7 +46,6 @@ export function scalar<Value>(
 export function words<const Word extends string>(allowed: readonly Word[]): Format<Word> {
   const expected = allowed.length === 1 ? String(allowed[0]) : `one of ${allowed.join(', ')}`;
   return scalar(
-    `one of ${JSON.stringify(allowed)}`,
     expected,
     { enum: allowed },
     (raw) => allowed.find((word) => word === raw),
@@ -61,7 +57,6 @@ export function words<const Word extends string>(allowed: readonly Word[]): Form
 export function orNull<Value>(format: Format<Value>): Format<Value | null> {
   const expected = `${format.expected}, or null`;
   return {
-    name: `${format.name} or null`,
     expected,
     json: { anyOf: [format.json, { type: 'null' }] },
     read(raw, directory) {

@@ -17,7 +17,6 @@ const tebibyte = 2 ** 40;
 const durations: JsonSchema = { type: 'string', pattern: '^\\d+(ms|s|m|h|d)$' };
 
 const string: Format<string> = scalar(
-  'string',
   'text (in quotes if it looks like something else)',
   { type: 'string' },
   (raw) => (typeof raw === 'string' ? raw : undefined),
@@ -25,23 +24,21 @@ const string: Format<string> = scalar(
 );
 
 const boolean: Format<boolean> = scalar(
-  'boolean',
   'true or false',
   { enum: [true, false, 'true', 'false'] },
   (raw) => (raw === true || raw === 'true' ? true : raw === false || raw === 'false' ? false : undefined),
   asItIs,
 );
 
-const count = wholeNumber('count', 'a whole number from 1 on', 1, Number.MAX_SAFE_INTEGER);
-const port = wholeNumber('port', 'a port from 1 to 65535', 1, 65_535);
-const backlog = wholeNumber('backlog', 'a whole number from 1 to 65535', 1, 65_535);
-const prefixIpv4 = wholeNumber('prefixIpv4', 'a whole number from 1 to 32', 1, 32);
+const count = wholeNumber('a whole number from 1 on', 1, Number.MAX_SAFE_INTEGER);
+const port = wholeNumber('a port from 1 to 65535', 1, 65_535);
+const backlog = wholeNumber('a whole number from 1 to 65535', 1, 65_535);
+const prefixIpv4 = wholeNumber('a whole number from 1 to 32', 1, 32);
 /** Up to 64: a host can take any address of its /64 (RFC 4291 section 2.5.4), so a longer prefix identifies nobody. */
-const prefixIpv6 = wholeNumber('prefixIpv6', 'a whole number from 1 to 64', 1, 64);
+const prefixIpv6 = wholeNumber('a whole number from 1 to 64', 1, 64);
 
 /** A number above 0, up to a million. */
 const ratio: Format<number> = scalar(
-  'ratio',
   'a number above 0, such as 1 or 2.5',
   { type: ['number', 'string'], exclusiveMinimum: 0, maximum: 1_000_000, pattern: '^\\d{1,7}(\\.\\d{1,9})?$' },
   (raw) => {
@@ -53,7 +50,6 @@ const ratio: Format<number> = scalar(
 
 /** Percent. */
 const share: Format<number> = scalar(
-  'share',
   'a whole percentage from 1% to 100%, such as 25%',
   { type: 'string', pattern: '^([1-9]\\d?|100)%$' },
   (raw) => (typeof raw === 'string' && /^([1-9]\d?|100)%$/.test(raw) ? Number.parseInt(raw, 10) : undefined),
@@ -61,18 +57,14 @@ const share: Format<number> = scalar(
 );
 
 /** Milliseconds; `never` is Infinity. */
-const duration = orWord(
-  'never',
-  milliseconds('duration', 'such as 500ms, 10s, 5m, 24h (at most 24d), or never', 1, maxDurationMs),
-);
+const duration = orWord('never', milliseconds('such as 500ms, 10s, 5m, 24h (at most 24d), or never', 1, maxDurationMs));
 /** Milliseconds. Accepts zero but not `never`. */
-const grace = milliseconds('grace', 'such as 0s, 10s or 5m (at most 1h)', 0, 3_600_000);
+const grace = milliseconds('such as 0s, 10s or 5m (at most 1h)', 0, 3_600_000);
 /** Milliseconds. */
-const headerTimeout = milliseconds('headerTimeout', 'such as 500ms or 5s (at most 1m)', 1, 60_000);
+const headerTimeout = milliseconds('such as 500ms or 5s (at most 1m)', 1, 60_000);
 
 /** Milliseconds, limited to what TCP_KEEPIDLE can hold (tcp(7)): whole seconds up to 32767. */
 const keepAliveDelay: Format<number> = scalar(
-  'keepAliveDelay',
   'a duration in whole seconds, such as 60s or 5m (at most 9h)',
   durations,
   (raw) => {
@@ -83,18 +75,14 @@ const keepAliveDelay: Format<number> = scalar(
 );
 
 /** Bytes. */
-const size = bytesUpTo('size', 'such as 512, 64KiB, 4MiB or 1TiB', 1024 * tebibyte);
+const size = bytesUpTo('such as 512, 64KiB, 4MiB or 1TiB', 1024 * tebibyte);
 /** Bytes; `unlimited` is Infinity. */
-const quota = orWord(
-  'unlimited',
-  bytesUpTo('quota', 'such as 512, 64KiB, 4MiB or 1TiB, or unlimited', 1024 * tebibyte),
-);
+const quota = orWord('unlimited', bytesUpTo('such as 512, 64KiB, 4MiB or 1TiB, or unlimited', 1024 * tebibyte));
 /** Bytes, limited to what setsockopt(2) accepts. */
-const bufferSize = bytesUpTo('bufferSize', 'such as 256KiB or 4MiB (at most 1GiB)', 2 ** 30);
+const bufferSize = bytesUpTo('such as 256KiB or 4MiB (at most 1GiB)', 2 ** 30);
 
 /** An absolute path. A relative path is resolved against the directory of the config. */
 const file: Format<string> = scalar(
-  'file',
   'a path',
   { type: 'string', minLength: 1 },
   (raw, directory) =>
@@ -103,7 +91,6 @@ const file: Format<string> = scalar(
 );
 
 const timezone: Format<string> = scalar(
-  'timezone',
   'a time zone such as UTC or Europe/Paris',
   { type: 'string', minLength: 1 },
   (raw) => (typeof raw === 'string' && isTimeZone(raw) ? raw : undefined),
@@ -112,7 +99,6 @@ const timezone: Format<string> = scalar(
 
 /** A name, or a number as text. */
 const account: Format<string> = scalar(
-  'account',
   'a name such as nobody, or a number',
   { type: ['string', 'integer'], minLength: 1, minimum: 0 },
   (raw) => {
@@ -123,7 +109,6 @@ const account: Format<string> = scalar(
 );
 
 const workers: Format<number | 'auto'> = scalar(
-  'workers',
   'auto or a whole number from 0 to 256',
   { anyOf: [{ const: 'auto' }, wholeNumbers(0, 256)] },
   (raw) => (raw === 'auto' ? raw : wholeNumberWithin(raw, 0, 256)),
@@ -133,18 +118,11 @@ const workers: Format<number | 'auto'> = scalar(
 /** Reads one item of a list; throws an Error with the reason if it is invalid. */
 type ItemReader<Item> = (raw: Raw) => Item;
 
-const strings: Format<readonly string[]> = list(
-  'strings',
-  'a list of texts',
-  string.json,
-  itemOf(string),
-  (item) => item,
-);
+const strings: Format<readonly string[]> = list('a list of texts', string.json, itemOf(string), asItIs);
 
-const ports: Format<readonly number[]> = list('ports', 'a list of ports', port.json, itemOf(port), asItIs);
+const ports: Format<readonly number[]> = list('a list of ports', port.json, itemOf(port), asItIs);
 
 const cidrs: Format<readonly Cidr[]> = list(
-  'cidrs',
   'a list of addresses or networks, such as 192.0.2.7, 10.0.0.0/8 or fd00::/8',
   { type: 'string' },
   (raw) => {
@@ -160,7 +138,6 @@ const cidrs: Format<readonly Cidr[]> = list(
 );
 
 const listen: Format<readonly ListenAddress[]> = list(
-  'listen',
   'a list of listen addresses, such as tcp://localhost:1201',
   { type: 'string', pattern: '^(tcp[46]?|udp[46]?|unix|fd|systemd):' },
   (raw) => {
@@ -170,90 +147,65 @@ const listen: Format<readonly ListenAddress[]> = list(
   (item) => item.text,
 );
 
-const adminAddress: Format<ListenAddress> = scalar(
-  'adminListen',
-  'a TCP address or a UNIX socket, such as tcp://127.0.0.1:9013 or unix:///run/smallservd/admin.sock',
-  { type: 'string' },
-  (raw) => {
-    try {
-      const address = parseListenAddress(String(raw), lookupServicePort);
-      return address.scheme === 'udp' ? undefined : address;
-    } catch {
-      return undefined;
-    }
-  },
-  (address) => address.text,
-);
-
 /** Where the admin endpoint listens. */
 const adminListen: Format<ListenAddress> = {
-  ...adminAddress,
-  read(raw, directory) {
-    // A specific error about the path or a parameter is more useful than "not an address".
-    if (typeof raw !== 'string' || !raw.startsWith('unix:')) return adminAddress.read(raw, directory);
+  expected: 'a TCP address or a UNIX socket, such as tcp://127.0.0.1:9013 or unix:///run/smallservd/admin.sock',
+  json: { type: 'string' },
+  read(raw) {
     try {
-      return { value: parseListenAddress(raw, lookupServicePort) };
+      const address = parseListenAddress(String(raw), lookupServicePort);
+      if (address.scheme !== 'udp') return { value: address };
     } catch (error) {
-      return { flaws: [{ message: error instanceof Error ? error.message : String(error) }] };
+      // A specific error about the path or a parameter is more useful than "not an address".
+      if (String(raw).startsWith('unix:')) return { flaws: [{ message: messageOf(error) }] };
     }
+    return { flaws: [{ message: `${show(raw)} is not ${this.expected}` }] };
   },
+  print: (address) => address.text,
 };
 
-/** Every format, by the name that keys and options refer to. */
-export const formats = {
+/** Formats available to the options of a service. */
+export const optionFormats = {
   string,
   boolean,
   count,
   ratio,
-  share,
   port,
   ports,
   duration,
+  size,
+  cidrs,
+  file,
+  timezone,
+  strings,
+} satisfies { readonly [Name in OptionFormatName]: Format<unknown> };
+
+/** Every format, by the name used in declarations. */
+export const formats = {
+  ...optionFormats,
+  share,
   grace,
   keepAliveDelay,
   headerTimeout,
   prefixIpv4,
   prefixIpv6,
-  size,
   quota,
   bufferSize,
-  cidrs,
-  file,
-  timezone,
   account,
   workers,
   backlog,
-  strings,
   listen,
   adminListen,
 } as const;
 
-/** Formats available to the options of a service. */
-export const optionFormats: { readonly [Name in OptionFormatName]: Format<unknown> } = {
-  string,
-  boolean,
-  count,
-  ratio,
-  port,
-  ports,
-  duration,
-  size,
-  cidrs,
-  file,
-  timezone,
-  strings,
-};
-
 /** A list. As text, from the environment or the command line: items separated by commas or spaces, or `[a, b]`. */
 function list<Item>(
-  name: string,
   expected: string,
   ofItem: JsonSchema,
   readItem: ItemReader<Item>,
   printItem: (item: Item) => Raw,
 ): Format<readonly Item[]> {
   return {
-    name,
     expected,
     // One text may hold the entire list, and one value may stand for a list of one.
     json: { anyOf: [{ type: 'array', items: ofItem }, { type: ['string', 'number'] }] },
@@ -266,7 +218,7 @@ function list<Item>(
         try {
           value.push(readItem(item));
         } catch (error) {
-          flaws.push({ item: index, message: error instanceof Error ? error.message : String(error) });
+          flaws.push({ item: index, message: messageOf(error) });
         }
       }
       return flaws.length > 0 ? { flaws } : { value };
@@ -301,22 +253,22 @@ function asItIs(value: Raw): Raw {
   return value;
 }
 
-function wholeNumber(name: string, expected: string, least: number, most: number): Format<number> {
-  return scalar(name, expected, wholeNumbers(least, most), (raw) => wholeNumberWithin(raw, least, most), asItIs);
+function wholeNumber(expected: string, least: number, most: number): Format<number> {
+  return scalar(expected, wholeNumbers(least, most), (raw) => wholeNumberWithin(raw, least, most), asItIs);
 }
 
 function wholeNumbers(minimum: number, maximum: number): JsonSchema {
   return { type: ['integer', 'string'], pattern: '^(0|[1-9]\\d{0,15})$', minimum, maximum };
 }
 
-function milliseconds(name: string, examples: string, least: number, most: number): Format<number> {
+function milliseconds(examples: string, least: number, most: number): Format<number> {
   const expected = `a duration with its unit, ${examples}`;
-  return scalar(name, expected, durations, (raw) => durationWithin(raw, least, most), formatDuration);
+  return scalar(expected, durations, (raw) => durationWithin(raw, least, most), formatDuration);
 }
 
-function bytesUpTo(name: string, examples: string, most: number): Format<number> {
+function bytesUpTo(examples: string, most: number): Format<number> {
   const json = { type: ['integer', 'string'], pattern: '^\\d+(B|KiB|MiB|GiB|TiB)?$', minimum: 1 };
-  return scalar(name, `a size in bytes, ${examples}`, json, (raw) => sizeWithin(raw, most), formatSize);
+  return scalar(`a size in bytes, ${examples}`, json, (raw) => sizeWithin(raw, most), formatSize);
 }
 
 /** The same format, plus a word for Infinity. */
@@ -344,4 +296,8 @@ function durationWithin(raw: string | number | boolean, leastMs: number, mostMs:
 function sizeWithin(raw: string | number | boolean, most: number): number | undefined {
   const bytes = typeof raw === 'string' ? parseSize(raw) : raw;
   return typeof bytes === 'number' && Number.isSafeInteger(bytes) && bytes >= 1 && bytes <= most ? bytes : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

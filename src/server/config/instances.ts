@@ -2,7 +2,7 @@ import { suggest } from '../../suggestion.ts';
 import { type AnyServiceModule, findService, services } from '../../services/index.ts';
 import { resolveModule } from './module-path.ts';
 import { importServiceModule } from './modules.ts';
-import type { Report } from './problems.ts';
+import type { ReadContext } from './reading.ts';
 import { type ConfigNode, isMapNode } from './tree.ts';
 
 /** A resolved entry under `services`. */
@@ -18,10 +18,8 @@ export interface Instance {
   readonly isMistaken: boolean;
 }
 
-interface FindContext {
-  readonly directory: string;
+interface FindContext extends ReadContext {
   readonly importModules: boolean;
-  readonly report: Report;
 }
 
 /** Finds the module of every service. Invalid names, types and modules are reported. */

@@ -12,7 +12,7 @@ import { commonSchema, daemonSchema } from './schema.ts';
 import type { Section } from './section.ts';
 import { plainSection, sectionOf } from './service-section.ts';
 import type { ConfigSource } from './source.ts';
-import { type ConfigNode, isMapNode, placeAt, plainOf } from './tree.ts';
+import { type ConfigNode, isMapNode, plainOf } from './tree.ts';
 
 export { type ConfigSource, readConfigSource } from './source.ts';
 
@@ -41,14 +41,14 @@ export async function loadConfig(
   { importModules, beforeFiles, trialContext, accounts }: LoadOptions,
 ): Promise<LoadedConfig> {
   const problems = new Problems();
-  const context: ReadContext = { directory: source.directory, problems };
   const root = readLayers(source, problems);
   if (root === undefined) throw problems.toError();
   const report = problems.reporter(root);
+  const context: ReadContext = { directory: source.directory, report };
 
   const { values, printed } = readSection(topSchema, root, [], context, { elsewhere: ['services'] });
   await beforeFiles?.({ user: values.user, group: values.group });
-  const instances = await findInstances(root, { directory: source.directory, importModules, report });
+  const instances = await findInstances(root, { ...context, importModules });
   const reader = new ServiceReader(root, { values: values.defaults, printed: printed['defaults'] as Printed }, context);
   const read = instances.map((instance) => reader.read(instance));
   await checkListeners(read.flatMap(listeningOf), values.admin.listen, accounts, report);
@@ -108,14 +108,8 @@ class ServiceReader {
       hint: (key) => misplacedOption(key, instance),
     });
     const unread = isMapNode(node) && isUnchecked ? node.value.get('options') : undefined;
-    if (unread !== undefined && !isMapNode(unread)) {
-      const path = ['services', name, 'options'];
-      this.#context.problems.add(
-        placeAt(node, ['options']),
-        path,
-        'is not a mapping: expected the options of the module',
-      );
-    }
+    if (unread !== undefined && !isMapNode(unread))
+      this.#context.report(['services', name, 'options'], 'is not a mapping: expected the options of the module');
     const values = reading.values as Readonly<Record<string, unknown>>;
     const options = isUnchecked
       ? ((unread === undefined ? {} : plainOf(unread)) as Readonly<Record<string, unknown>>)

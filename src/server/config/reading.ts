@@ -1,9 +1,9 @@
 import { suggest } from '../../suggestion.ts';
 import { type Defaults, defaultsOf } from './convict.ts';
-import type { Problems } from './problems.ts';
+import type { Report } from './problems.ts';
 import { type Path, type Raw, show } from './raw.ts';
 import { formatOf, isKey, type Key, type Section, type Values } from './section.ts';
-import { type ConfigNode, isListNode, isMapNode, placeOf, rawOf } from './tree.ts';
+import { type ConfigNode, isMapNode, rawOf } from './tree.ts';
 
 /** The complete result of reading a section. */
 export interface Reading<Keys extends Section = Section> {
@@ -31,10 +31,10 @@ export interface ReadOptions<Keys extends Section> {
 export interface ReadContext {
   /** Relative files are resolved against this. */
   readonly directory: string;
-  readonly problems: Problems;
+  readonly report: Report;
 }
 
-/** Reads a section in one pass. Problems go to the context. An invalid value is treated as if it were not set. */
+/** Reads a section in one pass. Problems are reported. An invalid value is treated as if it were not set. */
 export function readSection<Keys extends Section>(
   section: Keys,
   node: ConfigNode | undefined,
@@ -69,7 +69,7 @@ class SectionPass implements Reading {
   read(name: string, node: ConfigNode, options: ReadOptions<Section>): void {
     if (options.elsewhere?.includes(name)) return;
     const declared = Object.hasOwn(this.#section, name) ? this.#section[name] : undefined;
-    if (declared === undefined) this.#readUnknown(name, node, options);
+    if (declared === undefined) this.#readUnknown(name, options);
     else if (isKey(declared)) this.#readKey(name, declared, node);
     else {
       const fallback = { values: this.values[name] ?? {}, printed: this.printed[name] as Printed };
@@ -82,7 +82,7 @@ class SectionPass implements Reading {
 
   refuse(node: ConfigNode, options: ReadOptions<Section>): void {
     const keys = [...Object.keys(this.#section), ...(options.elsewhere ?? [])].join(', ') || '(none)';
-    this.#problem(node, this.#path, `${show(rawOf(node))} is not a mapping: expected the keys ${keys}`);
+    this.#context.report(this.#path, `${show(rawOf(node))} is not a mapping: expected the keys ${keys}`);
     for (const name of Object.keys(this.#section)) this.wrong.add(name);
   }
 
@@ -91,7 +91,7 @@ class SectionPass implements Reading {
     const path = [...this.#path, name];
     if (isMapNode(node)) {
       this.wrong.add(name);
-      this.#problem(node, path, `a mapping is not ${format.expected}`);
+      this.#context.report(path, `a mapping is not ${format.expected}`);
       return;
     }
     const reading = format.read(rawOf(node), this.#context.directory);
@@ -101,23 +101,18 @@ class SectionPass implements Reading {
       return;
     }
     this.wrong.add(name);
-    for (const { item, message } of reading.flaws) {
-      const at = item !== undefined && isListNode(node) ? (node.value[item] ?? node) : node;
-      this.#problem(at, item === undefined ? path : [...path, item], message);
-    }
+    for (const { item, message } of reading.flaws)
+      this.#context.report(item === undefined ? path : [...path, item], message);
   }
 
-  #readUnknown(name: string, node: ConfigNode, { acceptsUnknown, elsewhere = [], hint }: ReadOptions<Section>): void {
+  #readUnknown(name: string, { acceptsUnknown, elsewhere = [], hint }: ReadOptions<Section>): void {
     if (acceptsUnknown) return;
     const known = [...Object.keys(this.#section), ...elsewhere];
-    this.#context.problems.add(placeOf(node, 'key'), [...this.#path, name], () => {
+    const message = (): string => {
       const guess = hint?.(name) ?? suggest(name, known);
       return `unknown key${guess === '' ? `: expected one of ${known.join(', ') || '(none)'}` : guess}`;
-    });
-  }
-
-  #problem(node: ConfigNode, path: Path, message: string): void {
-    this.#context.problems.add(placeOf(node), path, message);
+    };
+    this.#context.report([...this.#path, name], message, { part: 'key' });
   }
 }
 

@@ -1,5 +1,5 @@
 import type { AnyServiceModule } from '../../services/index.ts';
-import { words } from './format.ts';
+import { type Format, words } from './format.ts';
 import { optionFormats } from './formats.ts';
 import type { Key, Section } from './section.ts';
 
@@ -267,7 +267,7 @@ export function optionsSchema(module: Pick<AnyServiceModule, 'options'>): Sectio
   return Object.fromEntries(
     Object.entries(module.options).map(([key, { doc, format, default: value }]): [string, Key] => {
       // A module declares its defaults as values.
-      const plain = typeof format === 'string' ? optionFormats[format] : words(format);
+      const plain: Format<unknown> = typeof format === 'string' ? optionFormats[format] : words(format);
       return [key, { format, default: value === null ? null : plain.print(value), doc }];
     }),
   );
