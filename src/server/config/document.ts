@@ -25,6 +25,8 @@ const maxTokens = 500_000;
 const maxParserDepth = 100;
 /** Aliases can make a small file huge ("billion laughs"). A config has far fewer values than this. */
 const maxValues = 200_000;
+/** Errors of syntax kept for their message; more than are ever reported. */
+const maxErrors = 1000;
 
 /** Reads YAML 1.2. Errors go to `problems`. Returns undefined if the text does not yield a config. */
 export function readDocument(name: string, text: string, problems: Problems): ConfigNode | undefined {
@@ -74,7 +76,7 @@ class DocumentReader {
         if (token.type !== 'error') tokens.push(token);
         else {
           isWhole = false;
-          this.#problem(token.offset, lowerFirst(token.message));
+          this.#problem(token.offset, () => lowerFirst(token.message));
         }
       }
       count += 1;
@@ -85,28 +87,29 @@ class DocumentReader {
       break;
     }
     tokens.push(...parser.end());
-    // Stack traces for a hundred thousand errors would take seconds.
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 0;
-    try {
-      const composer = new Composer({
-        version: '1.2',
-        schema: 'core',
-        merge: false,
-        // Duplicate keys are found below, where the path is known.
-        uniqueKeys: false,
-        prettyErrors: false,
-      });
-      const [document, second] = composer.compose(tokens, true, text.length);
-      for (const { message, pos } of [...(document?.errors ?? []), ...(document?.warnings ?? [])])
-        this.#problem(pos[0], lowerFirst(message));
-      if (second !== undefined) this.#problem(second.range[0], 'second document: expected only one');
-      const { explicit, version } = document?.directives?.yaml ?? {};
-      if (explicit === true && version !== '1.2') this.#problem(0, 'is not YAML 1.2: remove the %YAML line');
-      return { document, isWhole: isWhole && second === undefined && document?.errors.length === 0 };
-    } finally {
-      Error.stackTraceLimit = stackTraceLimit;
-    }
+    const composer = new Composer({
+      version: '1.2',
+      schema: 'core',
+      merge: false,
+      // Duplicate keys are found below, where the path is known.
+      uniqueKeys: false,
+      prettyErrors: false,
+    });
+    // Half a million errors with their stack traces would take seconds, so most are only counted.
+    const onError = composer['onError'];
+    let errors = 0;
+    composer['onError'] = (...error: Parameters<typeof onError>) => {
+      errors += 1;
+      if (errors > maxErrors) this.#problems.addUnnamed();
+      else onError(...error);
+    };
+    const [document, second] = composer.compose(tokens, true, text.length);
+    for (const { message, pos } of [...(document?.errors ?? []), ...(document?.warnings ?? [])])
+      this.#problem(pos[0], () => lowerFirst(message));
+    if (second !== undefined) this.#problem(second.range[0], 'second document: expected only one');
+    const { explicit, version } = document?.directives?.yaml ?? {};
+    if (explicit === true && version !== '1.2') this.#problem(0, 'is not YAML 1.2: remove the %YAML line');
+    return { document, isWhole: isWhole && second === undefined && document?.errors.length === 0 };
   }
 
   #convert(
@@ -165,7 +168,7 @@ class DocumentReader {
     return null;
   }
 
-  #problem(offset: number, message: string, path: Path = []): void {
+  #problem(offset: number, message: string | (() => string), path: Path = []): void {
     this.#problems.add(this.#origin(offset), path, message);
   }
 }

@@ -153,11 +153,11 @@ const adminListen: Format<ListenAddress> = {
   json: { type: 'string' },
   read(raw) {
     try {
-      const address = parseListenAddress(String(raw), lookupServicePort);
+      const address = parseListenAddress(typeof raw === 'string' ? raw : '', lookupServicePort);
       if (address.scheme !== 'udp') return { value: address };
     } catch (error) {
       // A specific error about the path or a parameter is more useful than "not an address".
-      if (String(raw).startsWith('unix:')) return { flaws: [{ message: messageOf(error) }] };
+      if (typeof raw === 'string' && raw.startsWith('unix:')) return { flaws: [{ message: messageOf(error) }] };
     }
     return { flaws: [{ message: `${show(raw)} is not ${this.expected}` }] };
   },

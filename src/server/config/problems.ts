@@ -24,10 +24,16 @@ const maxReported = 100;
 /** Collects the problems in a config, to report them together. */
 export class Problems {
   readonly #found: Found[] = [];
+  #unnamed = 0;
 
   /** A message that is costly to build is passed as a function, called only if it is reported. */
   add(place: Place, path: Path, message: string | (() => string)): void {
     this.#found.push({ place, path, message });
+  }
+
+  /** Counts a problem that is not worth a message any more. */
+  addUnnamed(): void {
+    this.#unnamed += 1;
   }
 
   /** Returns what reports problems in this tree. */
@@ -54,7 +60,7 @@ export class Problems {
       const key = JSON.stringify(problem);
       if (!distinct.has(key)) distinct.set(key, problem);
     }
-    return new ConfigInvalidError([...distinct.values()], this.#found.length - seen);
+    return new ConfigInvalidError([...distinct.values()], this.#found.length - seen + this.#unnamed);
   }
 }
 
