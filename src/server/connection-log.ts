@@ -89,15 +89,12 @@ export class ConnectionLog {
     const before = this.#summarised;
     const linesNotLogged = this.#log.takeLeftOut();
     const happened = {
-      ...news('refused', now.refused, before.refused),
-      ...news('dropped', now.dropped, before.dropped),
+      ...news('refused', now, before),
+      ...news('dropped', now, before),
       ...(linesNotLogged > 0 && { linesNotLogged }),
       ...(this.#errorsLeftOut > 0 && { errorsNotLogged: this.#errorsLeftOut }),
     };
-    const wouldHave = {
-      ...news('wouldRefuse', now.wouldRefuse, before.wouldRefuse),
-      ...news('wouldDrop', now.wouldDrop, before.wouldDrop),
-    };
+    const wouldHave = { ...news('wouldRefuse', now, before), ...news('wouldDrop', now, before) };
     const log = this.#log.unbudgeted;
     if (Object.keys(happened).length > 0) log.warn(happened, 'clients refused or datagrams dropped');
     if (Object.keys(wouldHave).length > 0) log.warn(wouldHave, 'dry run, would have refused or dropped');
@@ -109,25 +106,17 @@ export class ConnectionLog {
   #snapshot(): Refusals {
     const { refused, wouldRefuse } = this.#counters.stream;
     const { dropped, wouldDrop } = this.#counters.datagram;
-    return {
-      refused: { ...refused },
-      dropped: { ...dropped },
-      wouldRefuse: { ...wouldRefuse },
-      wouldDrop: { ...wouldDrop },
-    };
+    return structuredClone({ refused, dropped, wouldRefuse, wouldDrop });
   }
 }
 
 type Refusals = Readonly<Record<'refused' | 'dropped' | 'wouldRefuse' | 'wouldDrop', Record<string, number>>>;
 
 /** Returns the counts since the last summary under their name, or nothing if there are none. */
-function news(name: keyof Refusals, now: Record<string, number>, before: Record<string, number>): object {
-  const counts = nonZero(difference(now, before));
+function news(name: keyof Refusals, now: Refusals, before: Refusals): object {
+  const differences = Object.entries(now[name]).map(([key, count]) => [key, count - (before[name][key] ?? 0)]);
+  const counts = nonZero(Object.fromEntries(differences));
   return Object.keys(counts).length > 0 ? { [name]: counts } : {};
-}
-
-function difference(now: Record<string, number>, before: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(Object.entries(now).map(([key, count]) => [key, count - (before[key] ?? 0)]));
 }
 
 function formatPeer({ peer: { family, address, port }, uid }: NamedClient): string {

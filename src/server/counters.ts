@@ -2,36 +2,16 @@ import type { RefuseReason, WouldRefuseReason } from './guard/admission.ts';
 import type { DropReason, WouldDropReason } from './guard/datagram-guard.ts';
 import type { CloseReason } from '../service.ts';
 
+/** Everything that one process, or the entire daemon, counts for one service. */
+export type ServiceCounters = Readonly<ReturnType<typeof newServiceCounters>>;
+
 /** Counters of a service's streams. */
-export interface StreamCounters {
-  accepted: number;
-  active: number;
-  bytesIn: number;
-  bytesOut: number;
-  closed: Record<CloseReason, number>;
-  refused: Record<RefuseReason, number>;
-  /** Served only because the limits are in dry run. */
-  wouldRefuse: Record<WouldRefuseReason, number>;
-}
+export type StreamCounters = ServiceCounters['stream'];
 
 /** Counters of a service's datagram sockets. */
-export interface DatagramCounters {
-  received: number;
-  sent: number;
-  bytesIn: number;
-  bytesOut: number;
-  dropped: Record<DropReason, number>;
-  /** Answered only because the rates are in dry run. */
-  wouldDrop: Record<WouldDropReason, number>;
-}
+export type DatagramCounters = ServiceCounters['datagram'];
 
-/** Everything that one process, or the entire daemon, counts for one service. */
-export interface ServiceCounters {
-  readonly stream: StreamCounters;
-  readonly datagram: DatagramCounters;
-}
-
-export function newServiceCounters(): ServiceCounters {
+export function newServiceCounters() {
   return {
     stream: {
       accepted: 0,
@@ -49,9 +29,13 @@ export function newServiceCounters(): ServiceCounters {
         evicted: 0,
         shutdown: 0,
         'service-error': 0,
-      },
-      refused: { 'proxy-header': 0, denied: 0, limit: 0, 'source-limit': 0, rate: 0 },
-      wouldRefuse: { limit: 0, 'source-limit': 0, rate: 0 },
+      } satisfies Record<CloseReason, number>,
+      refused: { 'proxy-header': 0, denied: 0, limit: 0, 'source-limit': 0, rate: 0 } satisfies Record<
+        RefuseReason,
+        number
+      >,
+      /** Served only because the limits are in dry run. */
+      wouldRefuse: { limit: 0, 'source-limit': 0, rate: 0 } satisfies Record<WouldRefuseReason, number>,
     },
     datagram: {
       received: 0,
@@ -67,8 +51,9 @@ export function newServiceCounters(): ServiceCounters {
         amplification: 0,
         busy: 0,
         'service-error': 0,
-      },
-      wouldDrop: { rate: 0 },
+      } satisfies Record<DropReason, number>,
+      /** Answered only because the rates are in dry run. */
+      wouldDrop: { rate: 0 } satisfies Record<WouldDropReason, number>,
     },
   };
 }

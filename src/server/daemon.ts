@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { pino } from 'pino';
 import { systemClock } from '../clock/clock.ts';
 import { loadConfig, readConfigSource } from './config/load.ts';
 import { prepareServices } from './service-context.ts';
@@ -39,10 +40,7 @@ export async function startDaemon(config: object | string, options: DaemonOption
       ? await readConfigSource(config, {}, [])
       : { name: 'config', directory, text: undefined, tree: config, env: {}, sets: [] };
   const loaded = await loadConfig(source, { importModules: true });
-  const log = createLog(
-    options.log === undefined ? { level: 'silent' } : loaded.config.log,
-    options.log ?? { write() {} },
-  );
+  const log = options.log === undefined ? pino({ level: 'silent' }) : createLog(loaded.config.log, options.log);
   const plan = await planListeners(loaded.config, new Map(), socketAccessFor(null));
   const services = await prepareServices(loaded, systemClock, Math.random, log, 1);
   const daemon = new InProcessDaemon({

@@ -1,11 +1,7 @@
-import type { Logger } from 'pino';
-import type { Clock } from '../clock/clock.ts';
 import { Deferred } from '../deferred.ts';
-import type { Config } from './config/config.ts';
 import { SmallservdError } from '../errors.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import type { PreparedService } from './service-context.ts';
-import { Lifecycle, type OpenedListener } from './lifecycle.ts';
+import { Lifecycle, type LifecycleOptions, type OpenedListener } from './lifecycle.ts';
 import { HealthMeter } from './process-health.ts';
 import type { DaemonReport, RunningDaemon, RunningListener } from './running-daemon.ts';
 import { formatBoundAddress } from './transport/listener.ts';
@@ -13,31 +9,25 @@ import { unservedError } from './transport/open-error.ts';
 import { datagramPortsOf, findUnserved, type PlannedListener } from './transport/plan.ts';
 import { SocketFiles } from './transport/unix-socket.ts';
 
-export interface InProcessOptions {
-  readonly config: Config;
-  readonly services: ReadonlyMap<string, PreparedService>;
+export interface InProcessOptions extends Omit<LifecycleOptions, 'processes'> {
   readonly plan: readonly PlannedListener[];
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly log: Logger;
 }
 
 /** The daemon in one process, without a supervisor: for `workers: 0` and for embedding. */
 export class InProcessDaemon implements RunningDaemon {
+  readonly #ended = new Deferred<ExitCode>();
   readonly ready: Promise<void>;
-  readonly ended: Promise<ExitCode>;
+  readonly ended: Promise<ExitCode> = this.#ended.promise;
   readonly #options: InProcessOptions;
   readonly #lifecycle: Lifecycle;
   readonly #health: HealthMeter;
   #opened: readonly OpenedListener[] = [];
   #stopping: Promise<ExitCode> | undefined;
-  readonly #ended = new Deferred<ExitCode>();
 
   constructor(options: InProcessOptions) {
     this.#options = options;
     this.#health = new HealthMeter(options.clock);
     this.#lifecycle = new Lifecycle({ ...options, processes: 1 });
-    this.ended = this.#ended.promise;
     this.ready = this.#open();
     // If `ready` rejects, `ended` resolves too, so that waiting for either suffices.
     this.ready.catch((error: unknown) =>

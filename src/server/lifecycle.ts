@@ -1,6 +1,5 @@
 import { formatHostPort } from '../address/host-port.ts';
 import { formatIp } from '../address/ip-address.ts';
-import type { BudgetedLog } from './budgeted-log.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import type { Config, ServiceConfig } from './config/config.ts';
 import { isExposed } from '../address/exposure.ts';
@@ -81,7 +80,7 @@ export class Lifecycle {
     for (const service of config.services) {
       const hosted = services.get(service.name);
       if (hosted === undefined) throw new Error(`no service was made for ${service.name}`);
-      this.#served.set(service.name, { ...hosted, ...this.#guards(service, hosted.log, broadcasts) });
+      this.#served.set(service.name, this.#serve(service, hosted, broadcasts));
     }
     this.#cancels.push(clock.every(interfacesPeriodMs, () => broadcasts.read()));
     this.#cancels.push(clock.every(summaryPeriodMs, () => this.#summarise()));
@@ -216,32 +215,14 @@ export class Lifecycle {
   }
 
   #listener({ service: name, target }: PlannedListener): Listener {
-    const { clock } = this.#options;
     const { config, service, counters, connectionLog, admission, guard } = this.#serviceOf(name);
+    const common = { service, connectionLog, clock: this.#options.clock };
     if (target.transport === 'udp') {
       const { receiveBufferBytes } = config.datagram;
-      return new DatagramListener({
-        target,
-        service,
-        receiveBufferBytes,
-        guard,
-        counters: counters.datagram,
-        connectionLog,
-        clock,
-      });
+      return new DatagramListener({ ...common, target, receiveBufferBytes, guard, counters: counters.datagram });
     }
     const { stream: limits, proxy, socket } = config;
-    return new StreamListener({
-      target,
-      service,
-      limits,
-      proxy,
-      socket,
-      admission,
-      counters: counters.stream,
-      connectionLog,
-      clock,
-    });
+    return new StreamListener({ ...common, target, limits, proxy, socket, admission, counters: counters.stream });
   }
 
   /** Throws `NO_DESCRIPTORS`. */
@@ -260,16 +241,13 @@ export class Lifecycle {
     });
   }
 
-  #guards(
-    config: ServiceConfig,
-    log: BudgetedLog,
-    broadcasts: BroadcastAddresses,
-  ): Omit<Served, keyof PreparedService> {
+  #serve(config: ServiceConfig, hosted: PreparedService, broadcasts: BroadcastAddresses): Served {
     const { random, processes } = this.#options;
     const { access } = config;
     const counters = newServiceCounters();
-    const connectionLog = new ConnectionLog(this.#options.config.log.connections, log, counters);
+    const connectionLog = new ConnectionLog(this.#options.config.log.connections, hosted.log, counters);
     return {
+      ...hosted,
       config,
       counters,
       connectionLog,

@@ -6,13 +6,11 @@ import { type Clock, systemClock } from '../clock/clock.ts';
 import { SmallservdError } from '../errors.ts';
 import { O_PATH, pathOf } from './path-descriptor.ts';
 import { walkPath } from './path-walk.ts';
+import type { Identity } from './supervisor/identity.ts';
 import { answerInTime, assertFileKind, FileError } from '../regular-file.ts';
 
 /** A user and group, in addition to root and this process's own, that may own the log file and its parent folders. */
-export interface LogOwner {
-  readonly uid: number;
-  readonly gid: number;
-}
+export type LogOwner = Pick<Identity, 'uid' | 'gid'>;
 
 /** A log file open for appending. The holder closes the descriptor. */
 export interface OpenLogFile {

@@ -73,15 +73,8 @@ export class LogSink {
   /** Standard output: readable on a terminal, with syslog priorities for the journal, JSON lines otherwise. */
   static async standardOutput(): Promise<LogSink> {
     if (process.stdout.isTTY) {
-      // Most daemon processes have no terminal, and start faster without it.
-      const { prettyFactory } = await import('pino-pretty');
-      // It prints messages and stacks unescaped, so escape its output. Add colors last: those in a message are not
-      // ours.
-      const pretty = prettyFactory({ singleLine: true, translateTime: 'SYS:HH:MM:ss.l', colorize: false });
-      const paint = process.stdout.hasColors() ? paintLevel : (line: string): string => line;
-      // A tab would shift the text after it.
-      const plain = (line: string): string => escapeControls(pretty(onOneLine(line))).replaceAll('\t', '\\u0009');
-      return new LogSink(1, (line) => paint(plain(line)));
+      const readable = await readableShape();
+      return new LogSink(1, process.stdout.hasColors() ? (line) => paintLevel(readable(line)) : readable);
     }
     return new LogSink(1, isJournal() ? (line) => withPriority(escapeLine(line)) : escapeLine);
   }
@@ -227,6 +220,26 @@ export function createLog({ level }: Pick<LogConfig, 'level'>, sink: LineWriter,
     formatters: { level: (label: string) => ({ level: label }) },
   };
   return pino(options, sink);
+}
+
+/** Lines up to this length are made readable on a terminal. pino-pretty takes long for others. */
+const maxReadableLength = 16_384;
+
+/** Returns a function that makes a log line readable. What pino-pretty cannot read stays as it is, escaped. */
+export async function readableShape(): Promise<(line: string) => string> {
+  // Most daemon processes have no terminal, and start faster without it.
+  const { prettyFactory } = await import('pino-pretty');
+  const pretty = prettyFactory({ singleLine: true, translateTime: 'SYS:HH:MM:ss.l', colorize: false });
+  return (line) => {
+    if (line.length > maxReadableLength) return escapeLine(line);
+    try {
+      // It prints messages and stacks unescaped, so escape its output. A tab would shift the text after it.
+      return escapeControls(pretty(onOneLine(line))).replaceAll('\t', '\\u0009');
+    } catch {
+      // A worker may write any JSON, also fields of our names with values that it fails on.
+      return escapeLine(line);
+    }
+  };
 }
 
 /** pino-pretty does not escape newlines in a message, which would look like log lines. It gets other text unchanged. */

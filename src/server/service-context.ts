@@ -102,10 +102,5 @@ export async function prepareServices(
     contexts.set(name, { context, log: budgeted });
     return context;
   });
-  const prepared = new Map<string, PreparedService>();
-  for (const [name, service] of services) {
-    const context = contexts.get(name);
-    if (context !== undefined) prepared.set(name, { service, ...context });
-  }
-  return prepared;
+  return new Map([...services].map(([name, service]) => [name, { service, ...contexts.get(name)! }]));
 }

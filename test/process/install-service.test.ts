@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { root, runToEnd, temporaryFolder } from '../support/daemon-process.ts';
 import { unprivileged } from '../support/nobody.ts';
@@ -111,6 +111,17 @@ describe('install-service', () => {
       ].join('\n'),
     });
     expect(existsSync(join(folder, 'etc/systemd/system/smallservd-admin.socket'))).toBe(true);
+  });
+
+  it('writes through no link', async () => {
+    const folder = temporaryFolder();
+    const file = join(temporaryFolder(), 'file');
+    const unitFile = join(folder, unit);
+    writeFileSync(file, '# Of smallservd. Somewhere else.\n');
+    mkdirSync(dirname(unitFile), { recursive: true });
+    symlinkSync(file, unitFile);
+    expect(await install(folder)).toMatchObject({ code: 1, stderr: expect.stringContaining('ELOOP') });
+    expect(readFileSync(file, 'utf8')).toBe('# Of smallservd. Somewhere else.\n');
   });
 
   it('says in one line why it cannot write', async () => {

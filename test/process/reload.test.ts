@@ -365,7 +365,7 @@ describe('SIGHUP at another time', () => {
     await daemon.line('starting');
     daemon.signal('SIGHUP');
     await daemon.line('config reloaded');
-    const said = daemon.lines.map(({ msg }) => msg).filter((msg) => /^(ready|reload)/.test(msg));
+    const said = daemon.lines.map(({ msg }) => msg).filter((msg) => /^(ready|reloading|config reloaded)$/.test(msg));
     expect(said).toEqual(['ready', 'reloading', 'config reloaded']);
   });
 

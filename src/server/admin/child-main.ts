@@ -9,7 +9,7 @@ import { endWithParent } from '../../kernel/privileges.ts';
 import { leaveTerminal } from '../../kernel/terminal.ts';
 import { Channel } from '../supervisor/channel.ts';
 import { assumeIdentity } from '../supervisor/identity.ts';
-import { maxExplanationLength } from '../supervisor/reports.ts';
+import { explain } from '../supervisor/reports.ts';
 import { type AdminOrder, type AdminReport, alivePeriodMs } from './messages.ts';
 import { type AdminServer, openAdminServer } from './server.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -72,7 +72,7 @@ async function ask(what: 'snapshot' | 'config'): Promise<unknown> {
 function fail(error: unknown): void {
   const known =
     error instanceof SmallservdError ? error : new SmallservdError('LISTEN_FAILED', `admin: ${String(error)}`);
-  report({ type: 'failed', code: known.code, message: known.message.slice(0, maxExplanationLength) });
+  report({ type: 'failed', ...explain(known) });
 }
 
 function report(message: AdminReport): void {

@@ -8,7 +8,7 @@ import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
 import { Channel, channelDescriptor } from '../supervisor/channel.ts';
 import { childArguments } from '../child-arguments.ts';
-import { readComplaints } from '../supervisor/complaints.ts';
+import { readComplaints } from '../supervisor/paced-lines.ts';
 import type { Identity } from '../supervisor/identity.ts';
 import { readReport } from '../supervisor/reports.ts';
 import type { PlannedListener } from '../transport/plan.ts';

@@ -2,18 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { childArguments } from '../child-arguments.ts';
+import { childArguments, removeNodeVariables } from '../child-arguments.ts';
 import { type Clock, pause, systemClock } from '../../clock/clock.ts';
 import { standardInput } from '../config/source.ts';
+import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
 import { keepDescriptors } from '../../kernel/descriptors.ts';
 import { leaveKeyring } from '../../kernel/privileges.ts';
-
-/** Receives the text exactly as the process wrote it. */
-export interface ApartOutput {
-  readonly print: (text: string) => void;
-  readonly printError: (text: string) => void;
-}
 
 /**
  * After the process has exited, its output is complete once nothing more has arrived for this long. Processes it leaves
@@ -41,20 +36,22 @@ export function mustRunApart(): boolean {
 
 /**
  * Runs the command line in a process with its own session, no terminal and no inherited descriptors. `config` is the
- * config named on it. Resolves with the exit code. A signal that would end this process ends both. Throws `CHECK_ENDED`
- * if something else has ended it.
+ * config named on it. The text is printed exactly as the process wrote it. Resolves with the exit code. A signal that
+ * would end this process ends both. Throws `CHECK_ENDED` if something else has ended it.
  */
 export async function runApart(
   config: string | undefined,
-  { print, printError }: ApartOutput,
+  { print, printError }: Readonly<Record<'print' | 'printError', (text: string) => void>>,
   clock: Clock = systemClock,
 ): Promise<number> {
   keepDescriptors();
   leaveKeyring();
+  const env: NodeJS.ProcessEnv = { ...process.env, [variable]: '1' };
+  removeNodeVariables(env);
   const program = fileURLToPath(new URL('../../smallservd.js', import.meta.url));
   const child = spawn(process.execPath, [...childArguments, program, ...process.argv.slice(2)], {
     stdio: [inputFor(config), 'pipe', 'pipe'],
-    env: { ...process.env, [variable]: '1' },
+    env,
     detached: true,
   });
   if (child.stdin !== null) {
@@ -76,17 +73,14 @@ export async function runApart(
     });
   process.once('exit', () => child.kill('SIGKILL'));
   let came: NodeJS.Signals | undefined;
-  const ended = new Promise<void>((resolve) => {
-    for (const signal of signals)
-      process.once(signal, () => {
-        came ??= signal;
-        child.kill('SIGKILL');
-        resolve();
-      });
-  });
-  const closed = new Promise<void>((resolve) => {
-    child.once('close', () => resolve());
-  });
+  const ended = new Deferred<void>();
+  for (const signal of signals)
+    process.once(signal, () => {
+      came ??= signal;
+      child.kill('SIGKILL');
+      ended.resolve();
+    });
+  child.once('close', () => ended.resolve());
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   // Processes it leaves behind could hold its output open, and go on writing.
   const quiet = async (): Promise<void> => {
@@ -98,7 +92,7 @@ export async function runApart(
       else rounds += 1;
     }
   };
-  await Promise.race([closed, quiet(), ended]);
+  await Promise.race([quiet(), ended.promise]);
   if (child.stdin !== null) process.stdin.destroy();
   child.stdout?.destroy();
   child.stderr?.destroy();
@@ -110,12 +104,9 @@ export async function runApart(
 /** Standard input of the process: empty unless the config comes from there. */
 function inputFor(config: string | undefined): number | 'pipe' | 'ignore' {
   if (config === standardInput) return 'pipe';
-  return config === '/dev/stdin' ? inputAgain() : 'ignore';
-}
-
-/** Reopens `/dev/stdin`: root's shell may be reading its script from there, and its file offset must not move. */
-function inputAgain(): number | 'ignore' {
+  if (config !== '/dev/stdin') return 'ignore';
   try {
+    // Reopened: root's shell may be reading its script from there, and its file offset must not move.
     return openSync('/dev/stdin', constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch {
     return 'ignore';

@@ -1,7 +1,10 @@
 import {
+  closeSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmdirSync,
@@ -59,17 +62,16 @@ export function installService(options: InstallOptions): string {
       'only root can do this; --dry-run shows to anybody what it would do',
     );
   const files = serviceFiles(installation, places, (path) => readFileSync(join(packageFolder, path), 'utf8'));
-  const read = (path: string): string | undefined => readIfThere(root + path);
+  if (!remove && options.root === undefined) refuseOutOfReach(places);
+  const verdictOn = remove ? verdictOnRemoval : verdictOnInstall;
+  const decisions = files.map((file) => ({ file, verdict: verdictOn(file, readIfThere(root + file.path)) }));
+  refuseForeign(decisions);
   if (remove) {
-    const decisions = files.map((file) => ({ file, verdict: verdictOnRemoval(file, read(file.path)) }));
-    refuseForeign(decisions);
     refuseEnabled(files, installation, root);
     if (!dryRun) withReasons(() => removeFiles(decisions, root));
-    return describe(decisions, dryRun, root) + afterRemoval(options);
+    const next = options.root === undefined ? '\nNext:\n  systemctl daemon-reload\n' : '';
+    return describe(decisions, dryRun, root) + next;
   }
-  if (options.root === undefined) refuseOutOfReach(places);
-  const decisions = files.map((file) => ({ file, verdict: verdictOnInstall(file, read(file.path)) }));
-  refuseForeign(decisions);
   if (!dryRun) withReasons(() => writeFiles(decisions, root));
   return describe(decisions, dryRun, root) + afterInstall(options, installation);
 }
@@ -85,15 +87,10 @@ function refuseOutOfReach(places: ProgramPlaces): void {
       throw new SmallservdError('INSTALL_REFUSED', `${path} has characters that a unit file would have to quote`);
   refuse('Node', [places.node], nodeAdvice);
   const folders = ['dist', 'config', 'node_modules'].map((name) => join(places.package, name)).filter(existsSync);
-  refuse(
-    'the package',
-    [join(places.package, 'package.json'), ...folders, ...folders.flatMap(filesBelow)],
-    packageAdvice,
+  const files = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)),
   );
-}
-
-function filesBelow(folder: string): readonly string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file));
+  refuse('the package', [join(places.package, 'package.json'), ...folders, ...files], packageAdvice);
 }
 
 function refuse(what: string, paths: readonly string[], advice: string): void {
@@ -129,13 +126,18 @@ function refuseEnabled(files: readonly ServiceFile[], { service, units }: Instal
   throw new SmallservdError('INSTALL_REFUSED', lines.join('\n'));
 }
 
+/** A link may lead to any file of the system. */
+const writing = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+
 function writeFiles(decisions: readonly Decision[], root: string): void {
   // The service must be able to read the files, whatever the administrator's umask.
   process.umask(0o022);
   for (const { file, verdict } of decisions) {
     if (verdict !== 'write') continue;
     mkdirSync(dirname(root + file.path), { recursive: true });
-    writeFileSync(root + file.path, file.text);
+    const fd = openSync(root + file.path, writing);
+    writeFileSync(fd, file.text);
+    closeSync(fd);
   }
 }
 
@@ -189,8 +191,4 @@ Next:
   journalctl --unit ${service}         its log
 The config is ${config}; after a change: systemctl reload ${service}
 `;
-}
-
-function afterRemoval({ root }: InstallOptions): string {
-  return root === undefined ? '\nNext:\n  systemctl daemon-reload\n' : '';
 }

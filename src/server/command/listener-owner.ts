@@ -129,16 +129,14 @@ function parseTcpTable(table: string, order: 'LE' | 'BE'): readonly TcpListener[
     const [, local = '', , state, , , , uid = '', , inode = ''] = line.trim().split(/\s+/);
     const match = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local);
     if (match === null || state !== listenState || !/^\d+$/.test(uid) || !/^[1-9]\d*$/.test(inode)) return [];
-    const words = (match[1]?.match(/.{8}/g) ?? []).map((word) => wordOf(word, order));
+    // The kernel prints the four network-order bytes as one number in host byte order.
+    const words = (match[1]?.match(/.{8}/g) ?? []).map((hex) => {
+      const bytes = Buffer.from(hex, 'hex');
+      return order === 'LE' ? bytes.readUInt32LE() : bytes.readUInt32BE();
+    });
     const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = words.length === 1 ? [0, 0, 0xffff, ...words] : words;
     return [{ address: { w0, w1, w2, w3 }, port: Number.parseInt(match[2] ?? '', 16), uid: Number(uid), inode }];
   });
-}
-
-/** The kernel prints the four network-order bytes as one number in host byte order. */
-function wordOf(hex: string, order: 'LE' | 'BE'): number {
-  const bytes = Buffer.from(hex, 'hex');
-  return order === 'LE' ? bytes.readUInt32LE() : bytes.readUInt32BE();
 }
 
 /** Returns the listening sockets bound to one of these paths, from /proc/net/unix. */

@@ -51,14 +51,15 @@ export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
     ...(!isRoot() && { trialContext }),
     accounts: accountId,
   });
-  return { source, loaded, hash: hashOf(loaded) };
+  const hash = createHash('sha256').update(JSON.stringify(loaded.printed)).digest('hex').slice(0, 12);
+  return { source, loaded, hash };
 }
 
 /**
  * Reads a config and checks all of it, including modules and files, as `check` does. A root process becomes the user of
  * the config for good before it opens what the config names.
  */
-export async function prepareAsUser(options: ConfigOptions): Promise<PreparedConfig> {
+export async function prepareAsUser(options: ConfigOptions): Promise<Omit<PreparedConfig, 'hash'>> {
   const source = await readSource(options);
   // Import modules from the daemon's working directory.
   process.chdir('/');
@@ -68,7 +69,7 @@ export async function prepareAsUser(options: ConfigOptions): Promise<PreparedCon
     trialContext,
     accounts: accountId,
   });
-  return { source, loaded, hash: hashOf(loaded) };
+  return { source, loaded };
 }
 
 async function readSource({ config, set, folder }: ConfigOptions): Promise<ConfigSource> {
@@ -90,8 +91,4 @@ function isRoot(): boolean {
 
 function trialContext(): TaskContext {
   return new TaskContext(systemClock, Math.random, pino({ level: 'silent' }));
-}
-
-function hashOf({ printed }: LoadedConfig): string {
-  return createHash('sha256').update(JSON.stringify(printed)).digest('hex').slice(0, 12);
 }

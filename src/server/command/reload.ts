@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { AdminClient } from '../admin/client.ts';
 import type { Snapshot } from '../admin/snapshot.ts';
+import { type Clock, systemClock } from '../../clock/clock.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
@@ -46,8 +47,14 @@ function signal(pid: number, { name, connectedTo }: AdminClient): void {
   }
 }
 
-async function resultOf(client: AdminClient, before: Snapshot): Promise<Snapshot> {
-  for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += pollMs) {
+/** Resolves with the first snapshot after the reload. Throws `RELOAD_NOT_ASKED` if there is none in time. */
+export async function resultOf(
+  client: Pick<AdminClient, 'snapshot'>,
+  before: Snapshot,
+  clock: Pick<Clock, 'monotonicMs'> = systemClock,
+): Promise<Snapshot> {
+  // An answer may take long too.
+  for (const endMs = clock.monotonicMs() + patienceMs; clock.monotonicMs() < endMs; ) {
     await pause(pollMs);
     const now = await client.snapshot();
     if (now.pid !== before.pid) throw new SmallservdError('RELOAD_NOT_ASKED', 'the daemon was restarted meanwhile');

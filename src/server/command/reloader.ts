@@ -28,6 +28,8 @@ export interface ReloaderOptions {
 
 /** Reloads the config and makes the supervisor serve it, one reload at a time. */
 export class Reloader {
+  /** The config being served. */
+  current: PreparedConfig;
   attempts = 0;
   failures = 0;
   last: ReloadResult | undefined;
@@ -35,20 +37,14 @@ export class Reloader {
   lastSuccessAt: string | undefined;
   readonly #options: ReloaderOptions;
   readonly #supervisor: Supervisor | undefined;
-  #current: PreparedConfig;
   #running: Promise<void> | undefined;
   #isAskedAgain = false;
 
   /** Without a supervisor every reload fails with an error. */
   constructor(supervisor: Supervisor | undefined, prepared: PreparedConfig, options: ReloaderOptions) {
     this.#supervisor = supervisor;
-    this.#current = prepared;
+    this.current = prepared;
     this.#options = options;
-  }
-
-  /** The config being served. */
-  get current(): PreparedConfig {
-    return this.#current;
   }
 
   get isRunning(): boolean {
@@ -110,19 +106,12 @@ export class Reloader {
     const plan = await planListeners(config, passed, socketAccessFor(identity));
     const changes = supervisor.changes(plan);
     const { added, removed, kept } = changes;
-    const changed = configDifferences(this.#current.loaded.printed, next.loaded.printed);
-    log.info(
-      {
-        added: added.map(describe),
-        removed: removed.map(describe),
-        kept: kept.length,
-        changed: changed.map(formatDifference),
-      },
-      'config changes',
-    );
+    const changed = configDifferences(this.current.loaded.printed, next.loaded.printed).map(formatDifference);
+    const fields = { added: added.map(describe), removed: removed.map(describe), kept: kept.length, changed };
+    log.info(fields, 'config changes');
     const before = new Set(supervisor.listeners.map(nameOf));
     await supervisor.reload({ config, source: next.source, plan, identity }, changes);
-    this.#current = next;
+    this.current = next;
     this.#options.onReplaced(identity);
     log.level = config.log.level;
     logListeners(
@@ -134,7 +123,7 @@ export class Reloader {
 
   /** Throws `RELOAD_NEEDS_RESTART` for changes to keys that are fixed for the lifetime of the process. */
   #refuseRestarts({ loaded: { config } }: PreparedConfig): void {
-    const old = this.#current.loaded.config;
+    const old = this.current.loaded.config;
     const fixed: readonly (readonly [key: string, before: string | null, after: string | null])[] = [
       ['log.file', old.log.file, config.log.file],
       ['admin.listen', old.admin.listen?.text ?? null, config.admin.listen?.text ?? null],

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { type AdminEndpoint, openAdminEndpoint } from '../admin/endpoint.ts';
+import { removeNodeVariables } from '../child-arguments.ts';
 import { systemClock } from '../../clock/clock.ts';
 import type { Config, ServiceConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
@@ -70,9 +71,8 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
   const { config } = prepared.loaded;
   const passed = passedDescriptors(process.env, process.pid);
   const environment = { ...process.env };
-  // Node reads these variables, which could open a debugger or run code in workers.
-  const ofNode = Object.keys(environment).filter((variable) => variable.startsWith('NODE_'));
-  for (const variable of [...serviceManagerVariables, ...ofNode]) delete process.env[variable];
+  for (const variable of serviceManagerVariables) delete process.env[variable];
+  removeNodeVariables(process.env);
   const identity = await findIdentity(config.user, config.group);
   const plan = await planListeners(config, passed, socketAccessFor(identity));
   const { file } = config.log;

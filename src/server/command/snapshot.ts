@@ -3,7 +3,7 @@ import { systemClock } from '../../clock/clock.ts';
 import { newServiceCounters } from '../counters.ts';
 import type { LogSink } from '../log.ts';
 import { HealthMeter } from '../process-health.ts';
-import type { DaemonReport, RunningDaemon } from '../running-daemon.ts';
+import type { RunningDaemon } from '../running-daemon.ts';
 import { version } from '../../version.ts';
 import type { PreparedConfig } from './prepare.ts';
 import type { Reloader } from './reloader.ts';
@@ -30,33 +30,40 @@ export class DaemonSnapshots implements SnapshotSource {
   }
 
   async snapshot(): Promise<Snapshot> {
-    const report = this.daemon?.report;
     const { source, loaded, hash } = this.#current;
-    const { services } = loaded.config;
+    const configured = loaded.config.services;
+    const {
+      state = 'starting',
+      workers = [],
+      workerDeaths = 0,
+      listeners = [],
+      services = new Map(configured.map(({ name }) => [name, newServiceCounters()])),
+      topSources,
+    } = this.daemon?.report ?? {};
+    const closed = listeners.filter(({ isOpen }) => !isOpen);
+    const { attempts = 0, failures = 0, isRunning = false, last = null, lastSuccessAt = null } = this.reloader ?? {};
     return {
       version,
       node: process.version,
       pid: process.pid,
       startedAt: this.#startedAt.toISOString(),
-      state: report?.state ?? 'starting',
-      notReady: whyNotReady(report),
+      state,
+      notReady: state === 'ready' ? closed.map(({ service, address }) => `${service} ${address} is not open`) : [state],
       config: { name: source.name, hash },
-      reload: this.#reload,
+      reload: { attempts, failures, isRunning, lastSuccessAt, last },
       supervisor: this.#health.take(),
-      workers: report?.workers ?? [],
-      workerDeaths: report?.workerDeaths ?? 0,
-      listeners: report?.listeners ?? [],
+      workers,
+      workerDeaths,
+      listeners,
       services: Object.fromEntries(
-        [...(report?.services ?? new Map(services.map(({ name }) => [name, newServiceCounters()])))].map(
-          ([name, counters]) => [
-            name,
-            {
-              type: services.find((service) => service.name === name)?.type ?? name,
-              topSources: report?.topSources.get(name)?.slice(0, 10) ?? [],
-              ...counters,
-            },
-          ],
-        ),
+        [...services].map(([name, counters]) => [
+          name,
+          {
+            type: configured.find((service) => service.name === name)?.type ?? name,
+            topSources: topSources?.get(name)?.slice(0, 10) ?? [],
+            ...counters,
+          },
+        ]),
       ),
       lostLogLines: this.#sink.lostInAll,
     };
@@ -65,22 +72,4 @@ export class DaemonSnapshots implements SnapshotSource {
   get #current(): PreparedConfig {
     return this.reloader?.current ?? this.#prepared;
   }
-
-  get #reload(): Snapshot['reload'] {
-    const { attempts = 0, failures = 0, isRunning = false, last, lastSuccessAt } = this.reloader ?? {};
-    return {
-      attempts,
-      failures,
-      isRunning,
-      lastSuccessAt: lastSuccessAt ?? null,
-      last: last ?? null,
-    };
-  }
-}
-
-function whyNotReady(report: DaemonReport | undefined): readonly string[] {
-  if (report === undefined || report.state !== 'ready') return [report?.state ?? 'starting'];
-  return report.listeners.flatMap(({ service, address, isOpen }) =>
-    isOpen ? [] : [`${service} ${address} is not open`],
-  );
 }

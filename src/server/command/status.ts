@@ -1,7 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { formatStatus } from './status-text.ts';
+import type { ServiceStatus, Snapshot } from '../admin/snapshot.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
+import { escapeToOneLine } from '../../terminal-text.ts';
+import { formatTable } from './table.ts';
 
 export interface StatusOptions extends AdminOptions {
   readonly json?: true;
@@ -26,4 +28,69 @@ export async function status(options: StatusOptions, print: (text: string, order
     if (!options.watch) return snapshot.notReady.length === 0 ? exitCodes.stopped : exitCodes.failed;
     await pause(watchPeriodMs);
   }
+}
+
+/** Formats the daemon's status for a terminal. `nowMs` is in milliseconds since 1970. */
+export function formatStatus(snapshot: Snapshot, nowMs: number): string {
+  const { version, node, pid, startedAt, notReady, config, workers, listeners, services } = snapshot;
+  const health = notReady.length === 0 ? 'ready' : `NOT READY: ${notReady.join('; ')}`;
+  const lines = [
+    `smallservd ${version}, process ${pid}, Node ${node}, up ${formatSpan(nowMs - Date.parse(startedAt))}: ${health}`,
+    `config ${config.name} (${config.hash}); ${describeReloads(snapshot, nowMs)}`,
+  ];
+  const workerRows = workers.map(({ worker, status: condition, pid: id, health: of }) => [
+    String(worker),
+    condition,
+    id === undefined ? '–' : String(id),
+    of === undefined ? '–' : `${Math.round(of.residentBytes / 2 ** 20)} MiB`,
+    of === undefined ? '–' : `${of.lagMs.toFixed(1)} ms`,
+  ]);
+  const serviceRows = Object.entries(services).map(([name, service]) => [
+    name,
+    ...serviceCells(service),
+    listeners
+      .filter((each) => each.service === name)
+      .map(({ address, isOpen }) => (isOpen ? address : `${address} (closed)`))
+      .join(' ') || '–',
+  ]);
+  return [
+    lines.map((line) => `${escapeToOneLine(line)}\n`).join(''),
+    formatTable(['worker', 'status', 'process', 'memory', 'lag'], workerRows),
+    formatTable(
+      ['service', 'clients', 'accepted', 'refused', 'datagrams', 'replies', 'dropped', 'listens on'],
+      serviceRows,
+    ),
+  ].join('\n');
+}
+
+function serviceCells({ stream, datagram }: ServiceStatus): readonly string[] {
+  const refused = sum(stream.refused);
+  const dropped = sum(datagram.dropped);
+  return [stream.active, stream.accepted, refused, datagram.received, datagram.sent, dropped].map(String);
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}
+
+function describeReloads({ reload: { attempts, failures, isRunning, last } }: Snapshot, nowMs: number): string {
+  if (isRunning) return 'reloading now';
+  if (last === null) return 'never reloaded';
+  const ago = formatSpan(nowMs - Date.parse(last.at));
+  const result = last.succeeded ? 'succeeded' : `FAILED: ${last.errors.join('; ')}`;
+  return `${attempts} ${attempts === 1 ? 'reload' : 'reloads'}, ${failures} failed; the last one, ${ago} ago, ${result}`;
+}
+
+/** Formats a duration in its two largest units: `3d 4h`, `4h 5m`, `5m 6s` or `6s`. */
+export function formatSpan(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  const first = parts.findIndex(([count]) => count > 0);
+  const shown = first < 0 ? parts.slice(-1) : parts.slice(first, first + 2);
+  return shown.map(([count, unit]) => `${count}${unit}`).join(' ');
 }

@@ -1,5 +1,9 @@
+import { escapeToOneLine } from '../../terminal-text.ts';
+
 /** Formats rows in columns separated by two spaces. The first row is the head, underlined. */
-export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function formatTable(head: readonly string[], data: readonly (readonly string[])[]): string {
+  // A line end in a cell would start a row that is not there.
+  const rows = data.map((row) => row.map(escapeToOneLine));
   const widths = head.map((title, column) =>
     rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), title.length),
   );

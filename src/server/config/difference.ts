@@ -21,10 +21,14 @@ export function formatDifference({ path, before, after }: Difference): string {
 function* differencesAt(path: readonly string[], before: unknown, after: unknown): Generator<Difference> {
   if (isMap(before) && isMap(after)) {
     for (const key of new Set([...Object.keys(before), ...Object.keys(after)]))
-      yield* differencesAt([...path, key], before[key], after[key]);
+      yield* differencesAt([...path, key], valueOf(before, key), valueOf(after, key));
   } else if (JSON.stringify(before) !== JSON.stringify(after)) {
     yield { path: path.join('.'), before, after };
   }
+}
+
+function valueOf(map: Readonly<Record<string, unknown>>, key: string): unknown {
+  return Object.hasOwn(map, key) ? map[key] : undefined;
 }
 
 function isMap(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -38,7 +38,7 @@ export function isMapNode(node: ConfigNode | undefined): node is MapNode {
   return node?.value instanceof Map;
 }
 
-export function isListNode(node: ConfigNode | undefined): node is ListNode {
+function isListNode(node: ConfigNode | undefined): node is ListNode {
   return Array.isArray(node?.value);
 }
 
@@ -125,6 +125,6 @@ function stepInto(node: ConfigNode, step: string | number): ConfigNode | undefin
   return isListNode(node) && typeof step === 'number' ? node.value[step] : undefined;
 }
 
-export function placeOf({ origin, keyOffset, offset }: ConfigNode, part: 'key' | 'value' = 'value'): Place {
+function placeOf({ origin, keyOffset, offset }: ConfigNode, part: 'key' | 'value' = 'value'): Place {
   return origin(part === 'key' ? keyOffset : offset);
 }

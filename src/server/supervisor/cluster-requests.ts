@@ -44,11 +44,9 @@ type ClusterMessage = v.InferOutput<typeof clusterMessage>;
 
 /** A listener that a worker's node:cluster requests from the primary. */
 export type ListenerRequest = Pick<
-  v.InferOutput<typeof request>,
+  Extract<ClusterMessage, { act: 'queryServer' }>,
   'address' | 'port' | 'addressType' | 'fd' | 'flags' | 'index'
 >;
-
-const request = v.strictObject({ ...listening, act: v.literal('queryServer') });
 
 /** What a worker may request from the primary. */
 export interface ClusterRules {

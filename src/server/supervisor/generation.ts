@@ -29,11 +29,15 @@ import {
 import type { WorkerState } from '../running-daemon.ts';
 import type { Worker, WorkerFactory } from './worker-process.ts';
 
-export interface GenerationOptions {
+/** What a generation is made from: a validated config, its listeners and the user it serves as. */
+export interface GenerationPlan {
   readonly config: Config;
   readonly source: ConfigSource;
   readonly plan: readonly PlannedListener[];
   readonly identity: Identity | null;
+}
+
+export interface GenerationOptions extends GenerationPlan {
   readonly table: ListenerTable;
   readonly sockets: SocketFiles;
   /** Number of its first worker, as logged. */
@@ -76,11 +80,14 @@ const lastLinesMs = 1000;
 
 /** The workers of one config, kept alive. restart-policy.ts makes the decisions, which are carried out here. */
 export class Generation {
+  readonly #ready = new Deferred<void>();
+  readonly #ended = new Deferred<ExitCode>();
+  readonly #suspended = new Deferred<void>();
   /** Resolves when all workers that can serve do. Rejects, leaving nothing running, if a listener cannot be opened. */
-  readonly ready: Promise<void>;
-  readonly ended: Promise<ExitCode>;
+  readonly ready: Promise<void> = this.#ready.promise;
+  readonly ended: Promise<ExitCode> = this.#ended.promise;
   /** Resolves when its workers have closed their listeners after `stop`. */
-  readonly suspended: Promise<void>;
+  readonly suspended: Promise<void> = this.#suspended.promise;
   readonly table: ListenerTable;
   readonly #options: GenerationOptions;
   readonly #handlers: GenerationHandlers;
@@ -94,17 +101,11 @@ export class Generation {
   #up = false;
   #failure: SmallservdError | undefined;
   #graceMs = 0;
-  readonly #ready = new Deferred<void>();
-  readonly #ended = new Deferred<ExitCode>();
-  readonly #suspended = new Deferred<void>();
 
   constructor(options: GenerationOptions, handlers: GenerationHandlers) {
     this.#options = options;
     this.#handlers = handlers;
     const { config, clock, table } = options;
-    this.ready = this.#ready.promise;
-    this.ended = this.#ended.promise;
-    this.suspended = this.#suspended.promise;
     this.table = table;
     this.#reports = workerReports(
       config.services.map(({ name }) => name),
@@ -231,12 +232,11 @@ export class Generation {
 
   #fork(slot: number): void {
     const { clock, sink, log } = this.#options;
-    const { inheritedDatagrams } = this.table;
     const worker: Worker = this.#options.startWorker(
       {
         slot,
         name: this.#nameOf(slot),
-        inheritedDatagrams,
+        inheritedDatagrams: this.table.inheritedDatagrams,
         reports: this.#reports,
         maxReportBytes: reportBaseBytes + this.config.services.length * reportBytesOfService,
         linesPerSecond: (this.config.services.length + otherSources) * linesPerSecond,
@@ -285,10 +285,13 @@ export class Generation {
         this.#notSuspended.delete(worker);
         this.#noteSuspended();
         break;
-      case 'not-opened':
+      case 'not-opened': {
         this.#options.log.error({ worker: name, code: report.code, retryMs: reopenMs }, report.message);
-        this.#retry(worker, report.services);
+        // Ignores sockets that another worker owns or has opened in the meantime.
+        const missing = this.#owners.noteMissing(slot, report.services);
+        this.#options.clock.after(reopenMs, () => this.#openDatagrams(worker, missing));
         break;
+      }
       case 'failed':
         if (worker.hasFailed) break;
         worker.hasFailed = true;
@@ -296,12 +299,6 @@ export class Generation {
         else this.#fail(new SmallservdError(report.code, report.message));
         break;
     }
-  }
-
-  /** Ignores sockets that another worker owns or has opened in the meantime. */
-  #retry(worker: Worker, services: readonly string[]): void {
-    const missing = this.#owners.noteMissing(worker.slot, services);
-    this.#options.clock.after(reopenMs, () => this.#openDatagrams(worker, missing));
   }
 
   #readied(worker: Worker): void {
@@ -345,15 +342,15 @@ export class Generation {
 
   #gone(worker: Worker, code: number | null, signal: string | null): void {
     const { slot, name, pid } = worker;
+    const fields = { worker: name, pid, exitCode: code, signal };
     this.#live.delete(slot);
     this.#notSuspended.delete(worker);
     this.#handlers.counted(worker.counters);
     if (!this.#state.stopping) {
-      this.#options.log.error({ worker: name, pid, exitCode: code, signal }, 'worker exited, restarting');
+      this.#options.log.error(fields, 'worker exited, restarting');
       this.#handlers.died();
       if (this.#options.isSuccessor && !this.#up) this.#fail(diedTooSoon(code, signal));
     } else if (this.#up && code !== exitCodes.stopped && !worker.wasKilled) {
-      const fields = { worker: name, pid, exitCode: code, signal };
       this.#options.log.error(fields, 'worker exited before its clients finished');
     }
     this.#dispatch({ type: 'died', slot, exitCode: code, nowMs: this.#nowMs });

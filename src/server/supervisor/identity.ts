@@ -51,15 +51,11 @@ export async function adminIdentity(workers: Identity | null): Promise<Identity>
  */
 export function assumeIdentity({ user, uid, gid }: Identity): void {
   if (uid !== 0) dropBoundingSet();
-  // Before setuid, after which groups can no longer be changed.
-  (process as NodeJS.Process & GroupRights).initgroups?.(user, gid);
+  // Before setuid, after which groups can no longer be changed. Missing from Node's types.
+  // https://nodejs.org/api/process.html#processinitgroupsuser-extragroup
+  (process as NodeJS.Process & { initgroups?(user: string, extraGroup: number): void }).initgroups?.(user, gid);
   process.setgid?.(gid);
   process.setuid?.(uid);
-}
-
-/** Missing from Node's types. https://nodejs.org/api/process.html#processinitgroupsuser-extragroup */
-interface GroupRights {
-  initgroups?(user: string, extraGroup: number): void;
 }
 
 async function unprivilegedIdentity(group: string | null): Promise<Identity> {

@@ -3,11 +3,7 @@ import { SmallservdError } from '../../errors.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 
 /** What a new plan changes. */
-export interface ListenerChanges {
-  readonly added: readonly PlannedListener[];
-  readonly removed: readonly PlannedListener[];
-  readonly kept: readonly PlannedListener[];
-}
+export type ListenerChanges = Readonly<Record<'added' | 'removed' | 'kept', readonly PlannedListener[]>>;
 
 /**
  * Compares two plans. Throws `RELOAD_NEEDS_RESTART`, naming both sides, if the new plan cannot open while the old one

@@ -1,8 +1,6 @@
 import type { WorkerOrder } from './messages.ts';
 import type { WorkerReport } from './reports.ts';
 
-type Owed = Exclude<WorkerReport['type'], 'heartbeat' | 'failed'>;
-
 /**
  * The reports that a worker owes its supervisor: one for loading its code, and one for each order that asks for one. A
  * heartbeat or an explanation of failure may come at any time.
@@ -19,7 +17,7 @@ export class OwedReports {
   /** Counts off a report. Returns what is wrong with one that is not owed. */
   take(type: WorkerReport['type']): string | undefined {
     if (type === 'heartbeat' || type === 'failed') return undefined;
-    const owed: Exclude<Owed, 'not-opened'> = type === 'not-opened' ? 'opened' : type;
+    const owed = type === 'not-opened' ? 'opened' : type;
     if (this.#owed[owed] === 0) return `type: expected no "${type}" that was not asked for`;
     this.#owed[owed] -= 1;
     return undefined;

@@ -1,6 +1,31 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../../clock/clock.ts';
-import { Lines } from './lines.ts';
+import { LineBudget } from '../line-budget.ts';
+
+/** None of our log lines is longer than this. */
+const maxLineBytes = 256 * 1024;
+
+/**
+ * Splits a worker's output into complete lines, so that workers never interleave within a line. Returns a function that
+ * takes the next text. `tooLong` is called for each discarded line.
+ */
+export function splitLines(whole: (line: string) => void, tooLong: () => void): (text: string) => void {
+  let rest = '';
+  /** Inside a line that is too long and is discarded. */
+  let isSkipping = false;
+  return (text) => {
+    const parts = (rest + text).split('\n');
+    rest = parts.pop() ?? '';
+    for (const line of parts) {
+      if (!isSkipping) whole(`${line}\n`);
+      isSkipping = false;
+    }
+    if (rest.length <= maxLineBytes) return;
+    rest = '';
+    if (!isSkipping) tooLong();
+    isSkipping = true;
+  };
+}
 
 /** How much of a child's output is read per second. A child that writes more must wait. */
 export interface Pace {
@@ -24,7 +49,7 @@ export function readLines(
     if (lines > linesPerSecond) leftOut();
     else line(text);
   };
-  const cutter = new Lines(whole, leftOut);
+  const split = splitLines(whole, leftOut);
   stream?.setEncoding('utf8').on('data', (text: string) => {
     const nowMs = clock.monotonicMs();
     if (nowMs - secondStartMs >= 1000) {
@@ -33,9 +58,29 @@ export function readLines(
       bytes = 0;
     }
     bytes += text.length;
-    cutter.write(text);
+    split(text);
     if (lines <= linesPerSecond && bytes <= bytesPerSecond) return;
     stream.pause();
     clock.after(secondStartMs + 1000 - nowMs, () => stream.resume());
   });
+}
+
+const complaintPace: Pace = { linesPerSecond: 1000, bytesPerSecond: 2 ** 20 };
+
+/**
+ * Forwards a child's standard error: at most 100 lines per second, each of at most 2000 characters. `notLogged` is how
+ * many were left out before this one.
+ */
+export function readComplaints(
+  stream: Readable | null,
+  clock: Clock,
+  complain: (complaint: { readonly stderr: string; readonly notLogged?: number }) => void,
+): void {
+  const budget = new LineBudget();
+  const pass = (line: string): void => {
+    if (!budget.take(clock.monotonicMs())) return;
+    const notLogged = budget.takeLeftOut();
+    complain({ stderr: line.trimEnd().slice(0, 2000), ...(notLogged > 0 && { notLogged }) });
+  };
+  readLines(stream, clock, complaintPace, pass, () => budget.leaveOut());
 }

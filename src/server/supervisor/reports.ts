@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { newServiceCounters, type ServiceCounters } from '../counters.ts';
-import { type ErrorCode, errorCodes } from '../../errors.ts';
+import { type ErrorCode, errorCodes, type SmallservdError } from '../../errors.ts';
 import type { BoundAddress, ListenTarget } from '../transport/listener.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 
@@ -105,7 +105,12 @@ const count = v.pipe(amount, v.integer());
 export const errorCode = v.picklist(Object.keys(errorCodes) as ErrorCode[]);
 
 /** Maximum length of an error message: an invalid config has one line per problem. Senders cut longer messages. */
-export const maxExplanationLength = 65_536;
+const maxExplanationLength = 65_536;
+
+/** Returns what a report says about an error. */
+export function explain({ code, message }: SmallservdError): Pick<SmallservdError, 'code' | 'message'> {
+  return { code, message: message.slice(0, maxExplanationLength) };
+}
 
 export const explanation = v.pipe(v.string(), v.maxLength(maxExplanationLength));
 

@@ -61,21 +61,10 @@ export type Decision = readonly [PolicyState, readonly PolicyEffect[]];
 
 /** The first decision: fork every slot. */
 export function begin(slots: number, nowMs: number, inheritedListeners: boolean): Decision {
-  const slot: Slot = {
-    status: 'starting',
-    startedMs: nowMs,
-    heardMs: nowMs,
-    readyMs: Number.POSITIVE_INFINITY,
-    gapMs: limits.minGapMs,
-    deathsMs: [],
-  };
-  const state = {
-    slots: Array.from({ length: slots }, () => slot),
-    stopping: false,
-    tickedMs: nowMs,
-    inheritedListeners,
-  };
-  return [state, state.slots.map((_, index) => ({ type: 'fork', slot: index }) as const)];
+  const slot: Slot = { ...started(nowMs), gapMs: limits.minGapMs, deathsMs: [] };
+  const all = Array.from({ length: slots }, () => slot);
+  const forks = all.map((_, index) => ({ type: 'fork', slot: index }) as const);
+  return [{ slots: all, stopping: false, tickedMs: nowMs, inheritedListeners }, forks];
 }
 
 export function decide(state: PolicyState, event: PolicyEvent): Decision {
@@ -128,11 +117,14 @@ function orExit(state: PolicyState, code: ExitCode, effects: readonly PolicyEffe
   return hopeless || listenersLost ? [state, [{ type: 'exit', code }]] : [state, effects];
 }
 
+function started(nowMs: number): Omit<Slot, 'gapMs' | 'deathsMs'> {
+  return { status: 'starting', startedMs: nowMs, heardMs: nowMs, readyMs: Number.POSITIVE_INFINITY };
+}
+
 function due(state: PolicyState, index: number, nowMs: number): Decision {
   const { status } = slotOf(state, index);
   if (state.stopping || (status !== 'waiting' && status !== 'resting')) return [state, []];
-  const started = { status: 'starting', startedMs: nowMs, heardMs: nowMs, readyMs: Number.POSITIVE_INFINITY } as const;
-  return [change(state, index, started), [{ type: 'fork', slot: index }]];
+  return [change(state, index, started(nowMs)), [{ type: 'fork', slot: index }]];
 }
 
 function tick(before: PolicyState, nowMs: number): Decision {

@@ -27,11 +27,8 @@ const statusPeriodMs = 10_000;
 
 /** Reports the daemon's condition to systemd. Does nothing if NOTIFY_SOCKET is not set. */
 export class ServiceManager {
-  readonly #clock: Clock;
-  readonly #log: Logger;
+  readonly #options: ServiceManagerOptions;
   readonly #notify: Notify | undefined;
-  /** Undefined: no watchdog. */
-  readonly #watchdogMs: number | undefined;
   readonly #cancels: Cancel[] = [];
   #status = '';
   #hasFailed = false;
@@ -39,12 +36,10 @@ export class ServiceManager {
   /** The last message in progress: messages must not overtake each other. */
   #sending: Promise<void> = Promise.resolve();
 
-  constructor({ environment, pid, clock, log, notify }: ServiceManagerOptions) {
-    this.#clock = clock;
-    this.#log = log;
-    const socket = environment['NOTIFY_SOCKET'];
-    this.#notify = socket === undefined ? undefined : (notify ?? bySystemdNotify(socket));
-    this.#watchdogMs = watchdogMs(environment, pid);
+  constructor(options: ServiceManagerOptions) {
+    this.#options = options;
+    const socket = options.environment['NOTIFY_SOCKET'];
+    this.#notify = socket === undefined ? undefined : (options.notify ?? bySystemdNotify(socket));
   }
 
   /** Called once all listeners are open. Then checks the condition periodically and feeds the watchdog. */
@@ -52,14 +47,15 @@ export class ServiceManager {
     if (this.#notify === undefined) return;
     this.#status = condition().status;
     this.#send(['READY=1', `STATUS=${this.#status}`]);
-    this.#cancels.push(this.#clock.every(statusPeriodMs, () => this.#sendStatus(condition().status)));
+    const { clock } = this.#options;
+    this.#cancels.push(clock.every(statusPeriodMs, () => this.#sendStatus(condition().status)));
+    const allowedMs = watchdogMs(this.#options);
+    if (allowedMs === undefined) return;
+    const feed = (): void => {
+      if (condition().isHealthy) this.#send(['WATCHDOG=1']);
+    };
     // Half the time that systemd allows, as sd_watchdog_enabled(3) recommends.
-    if (this.#watchdogMs !== undefined)
-      this.#cancels.push(
-        this.#clock.every(this.#watchdogMs / 2, () => {
-          if (condition().isHealthy) this.#send(['WATCHDOG=1']);
-        }),
-      );
+    this.#cancels.push(clock.every(allowedMs / 2, feed));
   }
 
   reloading(): void {
@@ -93,13 +89,14 @@ export class ServiceManager {
     this.#sending = this.#sending
       .then(async () => notify(fields))
       .catch((error: unknown) => {
-        if (!this.#hasFailed) this.#log.warn({ err: error }, 'cannot notify the service manager');
+        if (!this.#hasFailed) this.#options.log.warn({ err: error }, 'cannot notify the service manager');
         this.#hasFailed = true;
       });
   }
 }
 
-function watchdogMs(environment: ServiceManagerOptions['environment'], pid: number): number | undefined {
+/** Undefined: no watchdog. */
+function watchdogMs({ environment, pid }: ServiceManagerOptions): number | undefined {
   const { WATCHDOG_USEC: microseconds = '', WATCHDOG_PID: owner } = environment;
   const isOurs = owner === undefined || owner === String(pid);
   return isOurs && /^\d{1,15}$/.test(microseconds) && Number(microseconds) > 0

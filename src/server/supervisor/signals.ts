@@ -25,9 +25,9 @@ export interface SignalSource {
  * `stoppedEarly`.
  */
 export class Signals {
-  /** Resolves if the daemon is told to stop before it exists. */
-  readonly stoppedEarly: Promise<void>;
   readonly #stoppedEarly = new Deferred<void>();
+  /** Resolves if the daemon is told to stop before it exists. */
+  readonly stoppedEarly: Promise<void> = this.#stoppedEarly.promise;
   readonly #clock: Clock;
   #daemon: Pick<RunningDaemon, 'stop' | 'destroy' | 'logState'> | undefined;
   #handlers: SignalHandlers | undefined;
@@ -37,7 +37,6 @@ export class Signals {
 
   constructor(clock: Clock, source: SignalSource = process) {
     this.#clock = clock;
-    this.stoppedEarly = this.#stoppedEarly.promise;
     source.on('SIGTERM', () => this.#stop());
     source.on('SIGINT', () => this.#stop());
     source.on('SIGQUIT', () => this.#destroy());

@@ -1,44 +1,28 @@
-import type { Logger } from 'pino';
-import type { Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
-import type { Config } from '../config/config.ts';
-import type { ConfigSource } from '../config/load.ts';
 import { addServiceCounters, newServiceCounters, type ServiceCounters } from '../counters.ts';
 import { SmallservdError } from '../../errors.ts';
 import type { ExitCode } from '../../exit-codes.ts';
-import type { LogSink } from '../log.ts';
 import { type DaemonReport, mergeSources, type RunningDaemon, type RunningListener } from '../running-daemon.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
-import { Generation, type GenerationHandlers } from './generation.ts';
-import type { Identity } from './identity.ts';
+import { Generation, type GenerationHandlers, type GenerationOptions, type GenerationPlan } from './generation.ts';
 import { ListenerTable } from './listener-table.ts';
 import { type ListenerChanges, listenerChanges } from './listener-changes.ts';
-import { type WorkerFactory, WorkerProcess } from './worker-process.ts';
+import { type Worker, WorkerProcess } from './worker-process.ts';
 
-/** What a generation is made from: a validated config, its listeners and the user it serves as. */
-export interface GenerationPlan {
-  readonly config: Config;
-  readonly source: ConfigSource;
-  readonly plan: readonly PlannedListener[];
-  readonly identity: Identity | null;
-}
-
-export interface SupervisorOptions extends GenerationPlan {
-  /** How workers are started; by default as processes. */
-  readonly startWorker?: WorkerFactory;
-  readonly clock: Clock;
-  readonly sink: LogSink;
-  readonly log: Logger;
-}
+/** `startWorker`: by default workers are processes. */
+export type SupervisorOptions = GenerationPlan &
+  Pick<GenerationOptions, 'clock' | 'sink' | 'log'> &
+  Partial<Pick<GenerationOptions, 'startWorker'>>;
 
 /** Maximum number of earlier generations with clients left. Beyond it the oldest ends early. */
 const maxDraining = 4;
 
 /** Holds the ports, runs a generation of workers, replaces it when the config changes, and writes the log. */
 export class Supervisor implements RunningDaemon {
+  readonly #ended = new Deferred<ExitCode>();
   readonly ready: Promise<void>;
-  readonly ended: Promise<ExitCode>;
+  readonly ended: Promise<ExitCode> = this.#ended.promise;
   readonly #options: SupervisorOptions;
   readonly #handlers: GenerationHandlers;
   readonly #sockets: SocketFiles;
@@ -52,7 +36,6 @@ export class Supervisor implements RunningDaemon {
   #workersSoFar = 0;
   #workerDeaths = 0;
   #stopping = false;
-  readonly #ended = new Deferred<ExitCode>();
 
   private constructor(options: SupervisorOptions, sockets: SocketFiles) {
     this.#options = options;
@@ -66,10 +49,11 @@ export class Supervisor implements RunningDaemon {
         this.#workerDeaths += 1;
       },
       counted: (counters) => {
-        for (const [service, counts] of counters) addServiceCounters(this.#pastOf(service), withoutActive(counts));
+        // The clients of a worker are gone with it.
+        for (const [service, { stream, datagram }] of counters)
+          addTo(this.#past, service, { stream: { ...stream, active: 0 }, datagram });
       },
     };
-    this.ended = this.#ended.promise;
     this.#generation = this.#newGeneration(options, new ListenerTable(options.plan), false);
     this.ready = this.#generation.ready;
     void this.#follow(this.#generation);
@@ -97,25 +81,16 @@ export class Supervisor implements RunningDaemon {
       workerDeaths: this.#workerDeaths,
       listeners: this.#generation.table.states((planned) => this.#generation.isOpen(planned)),
       services: this.#counters,
-      topSources: mergeSources(
-        [...this.#generations].flatMap(({ live }) => [...live].map(({ topSources }) => topSources)),
-      ),
+      topSources: mergeSources(this.#live.map(({ topSources }) => topSources)),
     };
   }
 
   /** By service name, summed over all workers, including those that are gone. */
   get #counters(): ReadonlyMap<string, ServiceCounters> {
     const totals = new Map<string, ServiceCounters>();
-    const add = (service: string, counters: ServiceCounters): void => {
-      const total = totals.get(service) ?? newServiceCounters();
-      addServiceCounters(total, counters);
-      totals.set(service, total);
-    };
-    for (const { name } of this.#generation.config.services) add(name, newServiceCounters());
-    for (const [service, counters] of this.#past) add(service, counters);
-    for (const { live } of this.#generations) {
-      for (const { counters } of live) for (const [service, counts] of counters) add(service, counts);
-    }
+    for (const { name } of this.#generation.config.services) totals.set(name, newServiceCounters());
+    for (const counters of [this.#past, ...this.#live.map((worker) => worker.counters)])
+      for (const [service, counts] of counters) addTo(totals, service, counts);
     return totals;
   }
 
@@ -180,11 +155,11 @@ export class Supervisor implements RunningDaemon {
   }
 
   #newGeneration(next: GenerationPlan, table: ListenerTable, isSuccessor: boolean): Generation {
-    const { startWorker = startProcess, clock, sink, log } = this.#options;
     const firstWorker = this.#workersSoFar + 1;
     this.#workersSoFar += next.config.workers;
+    const { startWorker = (...worker) => new WorkerProcess(...worker) } = this.#options;
     const sockets = this.#sockets;
-    const options = { ...next, table, sockets, firstWorker, isSuccessor, startWorker, clock, sink, log };
+    const options = { ...this.#options, ...next, startWorker, table, sockets, firstWorker, isSuccessor };
     return new Generation(options, this.#handlers);
   }
 
@@ -220,24 +195,22 @@ export class Supervisor implements RunningDaemon {
     return [this.#generation, ...this.#draining];
   }
 
+  get #live(): readonly Worker[] {
+    return this.#generations.flatMap(({ live }) => [...live]);
+  }
+
   get #datagramPorts(): readonly number[] {
     return [...new Set(this.#generations.flatMap(({ table }) => table.datagramPorts))];
   }
-
-  #pastOf(service: string): ServiceCounters {
-    const past = this.#past.get(service) ?? newServiceCounters();
-    this.#past.set(service, past);
-    return past;
-  }
 }
 
-const startProcess: WorkerFactory = (options, handlers) => new WorkerProcess(options, handlers);
+/** Adds to the totals of a service. */
+function addTo(totals: Map<string, ServiceCounters>, service: string, counters: ServiceCounters): void {
+  const total = totals.get(service) ?? newServiceCounters();
+  addServiceCounters(total, counters);
+  totals.set(service, total);
+}
 
 function cutShort(): SmallservdError {
   return new SmallservdError('RELOAD_CUT_SHORT', 'the daemon is stopping');
-}
-
-/** The clients of a worker are gone with it. */
-function withoutActive({ stream, datagram }: ServiceCounters): ServiceCounters {
-  return { stream: { ...stream, active: 0 }, datagram };
 }

@@ -17,7 +17,7 @@ import type { PlannedListener } from '../transport/plan.ts';
 import { assumeIdentity } from './identity.ts';
 import { Channel } from './channel.ts';
 import { heartbeatPeriodMs, type WorkerOrder } from './messages.ts';
-import { maxExplanationLength, type Opened, type WorkerReport } from './reports.ts';
+import { explain, type Opened, type WorkerReport } from './reports.ts';
 
 // A signal to the process group also reaches workers, but only the supervisor acts on it.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
@@ -53,13 +53,8 @@ async function openMore(running: Lifecycle, listeners: readonly PlannedListener[
   try {
     report({ type: 'opened', opened: results(await running.open(listeners)) });
   } catch (error) {
-    const { code, message } = asKnown(error);
-    report({
-      type: 'not-opened',
-      services: [...new Set(listeners.map(({ service }) => service))],
-      code,
-      message: message.slice(0, maxExplanationLength),
-    });
+    const services = [...new Set(listeners.map(({ service }) => service))];
+    report({ type: 'not-opened', services, ...explain(asKnown(error)) });
   }
 }
 
@@ -106,8 +101,7 @@ function heartbeat(): WorkerReport {
 /** Reports the reason to the supervisor, and exits. */
 function fail(error: unknown): void {
   const known = asKnown(error);
-  const message = known.message.slice(0, maxExplanationLength);
-  report({ type: 'failed', code: known.code, message }, () => exitNow(known.exitCode));
+  report({ type: 'failed', ...explain(known) }, () => exitNow(known.exitCode));
 }
 
 function asKnown(error: unknown): SmallservdError {

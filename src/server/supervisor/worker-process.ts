@@ -9,11 +9,10 @@ import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import { Channel, channelDescriptor } from './channel.ts';
 import { childArguments } from '../child-arguments.ts';
-import { readComplaints } from './complaints.ts';
 import { type ClusterRules, forkGuarded } from './cluster-requests.ts';
 import type { WorkerOrder } from './messages.ts';
 import { OwedReports } from './owed-reports.ts';
-import { readLines } from './paced-lines.ts';
+import { readComplaints, readLines } from './paced-lines.ts';
 import { readReport, type WorkerReport, type workerReports } from './reports.ts';
 
 export interface WorkerProcessOptions {
@@ -48,7 +47,7 @@ const maxUnreadBytes = 64 * 2 ** 20;
 const lastOutputMs = 2000;
 
 /** Log lines are shorter on average, including errors. */
-const maxMeanLineBytes = 4096;
+const maxMeanLineBytes = 1024;
 
 /** A worker reports once per second, and whenever listeners open or fail to. */
 const maxReportsPerSecond = 200;
@@ -80,7 +79,8 @@ export class WorkerProcess {
   readonly #worker: ClusterWorker;
   /** Undefined if the process was never created. */
   readonly #channel: Channel | undefined;
-  readonly #clock: Clock;
+  readonly #options: WorkerProcessOptions;
+  readonly #handlers: WorkerProcessHandlers;
   readonly #owed = new OwedReports();
   /** Cancel the timers that would kill it. */
   readonly #cancels: Cancel[] = [];
@@ -91,33 +91,22 @@ export class WorkerProcess {
   constructor(options: WorkerProcessOptions, handlers: WorkerProcessHandlers) {
     this.slot = options.slot;
     this.name = options.name;
-    this.#clock = options.clock;
-    const failed = (fault: string): void => this.#distrust(options, fault);
-    this.#worker = forkGuarded(() => fork(options.inheritedDatagrams), options.clusterRules, failed);
+    this.#options = options;
+    this.#handlers = handlers;
+    const { inheritedDatagrams, clusterRules, log } = options;
+    const distrust = (fault: string): void => this.#distrust(fault);
+    this.#worker = forkGuarded(() => fork(inheritedDatagrams), clusterRules, distrust);
+    this.#channel = this.#open();
     const { process } = this.#worker;
-    this.#channel = this.#open(options, handlers, failed);
     // The process never emits `close`: Node also waits for its own channel to end, which it does not read.
     this.read = allClosed([process.stdout, process.stderr]);
-    this.#forwardOutput(options);
-    const gone = (code: number | null, signal: string | null): void => {
-      if (this.#isGone) return;
-      this.#isGone = true;
-      for (const cancel of this.#cancels.splice(0)) cancel();
-      // A child left behind could continue in its name.
-      this.#channel?.close();
-      if (process.connected) process.disconnect();
-      this.#clock.after(lastOutputMs, () => {
-        process.stdout?.destroy();
-        process.stderr?.destroy();
-      });
-      handlers.gone(code, signal);
-    };
+    this.#forwardOutput();
     this.#worker.on('error', (error) => {
-      options.log.warn({ worker: this.name, err: error }, 'worker unreachable');
+      log.warn({ worker: this.name, err: error }, 'worker unreachable');
       // A process that could not be created does not emit `exit`.
-      if (process.pid === undefined) gone(null, null);
+      if (process.pid === undefined) this.#gone(null, null);
     });
-    this.#worker.on('exit', gone);
+    this.#worker.on('exit', (code, signal) => this.#gone(code, signal));
   }
 
   get pid(): number | undefined {
@@ -134,9 +123,9 @@ export class WorkerProcess {
   /** Ends it. Its clients may finish within `graceMs`. If it hangs it is killed, soon if it already `mayHang`. */
   stop(graceMs: number, mayHang = false): void {
     this.order({ type: 'stop', graceMs });
-    this.#cancels.push(this.#clock.after(graceMs + stopSlackMs, () => this.kill()));
+    this.#cancels.push(this.#options.clock.after(graceMs + stopSlackMs, () => this.kill()));
     if (!mayHang) return;
-    this.#cancelTrial = this.#clock.after(stopSlackMs, () => this.kill());
+    this.#cancelTrial = this.#options.clock.after(stopSlackMs, () => this.kill());
     this.#cancels.push(this.#cancelTrial);
   }
 
@@ -150,11 +139,23 @@ export class WorkerProcess {
     this.#worker.process.kill('SIGKILL');
   }
 
-  #open(
-    { reports, maxReportBytes, clock }: WorkerProcessOptions,
-    handlers: WorkerProcessHandlers,
-    failed: (fault: string) => void,
-  ): Channel | undefined {
+  #gone(code: number | null, signal: string | null): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    for (const cancel of this.#cancels.splice(0)) cancel();
+    // A child left behind could continue in its name.
+    this.#channel?.close();
+    const { process } = this.#worker;
+    if (process.connected) process.disconnect();
+    this.#options.clock.after(lastOutputMs, () => {
+      process.stdout?.destroy();
+      process.stderr?.destroy();
+    });
+    this.#handlers.gone(code, signal);
+  }
+
+  #open(): Channel | undefined {
+    const { reports, maxReportBytes, clock } = this.#options;
     // If the system has run out of descriptors, there is no process, and Node leaves `stdio` undefined.
     const { stdio } = this.#worker.process as { readonly stdio?: readonly unknown[] };
     const socket = stdio?.[channelDescriptor];
@@ -170,23 +171,24 @@ export class WorkerProcess {
         const reading = readReport(reports, message);
         if ('fault' in reading) return reading.fault;
         const fault = this.#owed.take(reading.report.type);
-        if (fault === undefined) handlers.heard(reading.report);
+        if (fault === undefined) this.#handlers.heard(reading.report);
         return fault;
       },
-      failed,
+      failed: (fault) => this.#distrust(fault),
       closed: () => {},
     });
   }
 
   /** Ends a worker that sent something none of ours sends, and ignores the rest of its input. */
-  #distrust({ log }: WorkerProcessOptions, fault: string): void {
+  #distrust(fault: string): void {
     if (this.#isDistrusted) return;
     this.#isDistrusted = true;
-    log.error({ worker: this.name, fault }, 'worker sent an invalid report, killing it');
+    this.#options.log.error({ worker: this.name, fault }, 'worker sent an invalid report, killing it');
     this.#worker.process.kill('SIGKILL');
   }
 
-  #forwardOutput({ linesPerSecond, sink, log, clock }: WorkerProcessOptions): void {
+  #forwardOutput(): void {
+    const { linesPerSecond, sink, log, clock } = this.#options;
     const { stdout, stderr } = this.#worker.process;
     const pace = { linesPerSecond, bytesPerSecond: linesPerSecond * maxMeanLineBytes };
     readLines(
@@ -203,13 +205,8 @@ export class WorkerProcess {
 }
 
 async function allClosed(streams: readonly (Readable | null | undefined)[]): Promise<void> {
-  const closed = streams.map(async (stream) => {
-    await new Promise<void>((resolve) => {
-      if (stream === null || stream === undefined) resolve();
-      else stream.once('close', resolve);
-    });
-  });
-  await Promise.all(closed);
+  const present = streams.filter((stream) => stream !== null && stream !== undefined);
+  await Promise.all(present.map(async (stream) => new Promise((resolve) => void stream.once('close', resolve))));
 }
 
 function fork(inheritedDatagrams: readonly number[]): ClusterWorker {

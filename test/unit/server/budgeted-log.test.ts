@@ -40,7 +40,7 @@ class LoggedService {
   }
 
   get errorsLogged(): number {
-    return this.log.records.filter(({ message }) => message.startsWith('the service threw')).length;
+    return this.log.records.filter(({ message }) => message.startsWith('service failed')).length;
   }
 
   cause(kind: Kind): void {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { expect, it, onTestFinished } from 'vitest';
-import { childArguments } from '../../../src/server/child-arguments.ts';
+import { childArguments, removeNodeVariables } from '../../../src/server/child-arguments.ts';
 import { until } from '../../support/wait.ts';
 
 /** Says `up`, and then what it hears. */
@@ -36,4 +36,10 @@ it('lets nobody into a child before its own code runs', async () => {
   });
   expect(id).not.toBe('');
   expect(answer).not.toContain(id);
+});
+
+it('gives a child no variable that Node reads', () => {
+  const environment = { NODE_OPTIONS: '--require=/tmp/x.js', NODE_PATH: '/tmp', PATH: '/bin', MY_NODE_: '1' };
+  removeNodeVariables(environment);
+  expect(environment).toEqual({ PATH: '/bin', MY_NODE_: '1' });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { createLog, LogSink } from '../../../src/server/log.ts';
+import { createLog, LogSink, readableShape } from '../../../src/server/log.ts';
 import { until } from '../../support/wait.ts';
 
 /** A sink that keeps its lines. */
@@ -422,5 +422,29 @@ describe('LogSink.reopen', () => {
     for (const each of held) each();
     await sink.flush();
     expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('readableShape', () => {
+  it('makes a line readable', async () => {
+    const line = '{"level":"info","time":"2026-11-22T11:07:12.000Z","service":"echo","msg":"one\\ntwo\\u202e"}\n';
+    expect((await readableShape())(line)).toMatch(/^\[[\d:.]+\] INFO: one\\ntwo\\u202e \{"service":"echo"\}\n$/);
+  });
+
+  it('never fails: what it cannot read stays as it is', async () => {
+    const readable = await readableShape();
+    expect(readable('{"level":{"toString":1}}\n')).toBe('{"level":{"toString":1}}\n');
+    const deep = `{"msg":${'['.repeat(8000)}${']'.repeat(8000)}}\n`;
+    expect(() => readable(deep)).not.toThrow();
+    const long = `{"msg":"${'x'.repeat(20_000)}\u009b"}\n`;
+    expect(readable(long)).toBe(long.replace('\u009b', '\\u009b'));
+    // Every key that pino-pretty knows, with any value.
+    const keys = fc.constantFrom('level', 'time', 'msg', 'pid', 'name', 'hostname', 'caller', 'err', 'stack', 'type');
+    const value = fc.oneof(fc.jsonValue(), fc.constantFrom({ toString: 1 }, { valueOf: null }));
+    fc.assert(
+      fc.property(fc.dictionary(keys, value), (fields) => {
+        expect(readable(`${JSON.stringify(fields)}\n`)).toMatch(/\n$/);
+      }),
+    );
   });
 });

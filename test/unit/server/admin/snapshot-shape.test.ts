@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readSnapshot } from '../../../../src/server/admin/snapshot-shape.ts';
-import { formatStatus } from '../../../../src/server/command/status-text.ts';
+import { formatStatus } from '../../../../src/server/command/status.ts';
 import { snapshot } from './snapshot.ts';
 
 type Json = Record<string, unknown>;

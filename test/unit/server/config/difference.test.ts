@@ -18,6 +18,10 @@ describe('configDifferences', () => {
     ]);
   });
 
+  it('takes nothing for a key that every object inherits', () => {
+    expect(configDifferences({}, { toString: 1 }).map(formatDifference)).toEqual(['+ toString: 1']);
+  });
+
   it('finds nothing between equals, and something between any two others', () => {
     const configs = dictionary(string(), jsonValue());
     assert(

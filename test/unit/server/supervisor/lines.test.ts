@@ -1,20 +1,20 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Lines } from '../../../../src/server/supervisor/lines.ts';
+import { splitLines } from '../../../../src/server/supervisor/paced-lines.ts';
 
 function cut(...pieces: readonly string[]): readonly string[] {
   const passed: string[] = [];
-  const lines = new Lines(
+  const write = splitLines(
     (line) => passed.push(line),
     () => passed.push('(too long)'),
   );
-  for (const piece of pieces) lines.write(piece);
+  for (const piece of pieces) write(piece);
   return passed;
 }
 
 const max = 256 * 1024;
 
-describe('Lines', () => {
+describe('splitLines', () => {
   it.each<[string, string[], string[]]>([
     ['a whole line', ['one\n'], ['one\n']],
     ['several at once', ['one\ntwo\n'], ['one\n', 'two\n']],

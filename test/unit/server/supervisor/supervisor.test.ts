@@ -1,8 +1,9 @@
 import type { Logger } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { LogSink } from '../../../../src/server/log.ts';
+import type { GenerationPlan } from '../../../../src/server/supervisor/generation.ts';
 import { socketAccessFor } from '../../../../src/server/supervisor/socket-access.ts';
-import { type GenerationPlan, Supervisor } from '../../../../src/server/supervisor/supervisor.ts';
+import { Supervisor } from '../../../../src/server/supervisor/supervisor.ts';
 import { planListeners } from '../../../../src/server/transport/plan.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { FakeLog } from '../../../support/fake-log.ts';

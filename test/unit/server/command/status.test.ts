@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatSpan, formatStatus } from '../../../../src/server/command/status-text.ts';
+import { formatSpan, formatStatus } from '../../../../src/server/command/status.ts';
 import { snapshot } from '../admin/snapshot.ts';
 
 const startedMs = Date.parse(snapshot().startedAt);
@@ -26,6 +26,15 @@ it('says why it is not ready, and how the last reload went', () => {
   const text = formatStatus(snapshot({ notReady: ['starting'], reload }), startedMs + 6000);
   expect(text).toContain('up 6s: NOT READY: starting\n');
   expect(text).toContain('; 3 reloads, 1 failed; the last one, 5s ago, FAILED: one; two\n');
+});
+
+it('keeps what a daemon says about itself on its lines', () => {
+  const listeners = [{ service: 'echo', address: 'tcp://[::1]:7\necho  0', isOpen: true }];
+  const notReady = ['starting\nall is well'];
+  const text = formatStatus(snapshot({ notReady, listeners }), startedMs);
+  expect(text.split('\n')).toHaveLength(formatStatus(snapshot(), startedMs).split('\n').length);
+  expect(text).toContain('starting\\u000aall is well\n');
+  expect(text).toContain('tcp://[::1]:7\\u000aecho  0\n');
 });
 
 it.each([
