@@ -8,7 +8,7 @@ export const exitCodes = {
   unreachable: 2,
   /** Invalid command line (EX_USAGE). */
   usage: 64,
-  /** The workers keep dying (EX_SOFTWARE). */
+  /** The workers keep exiting (EX_SOFTWARE). */
   workersKeepDying: 70,
   /** Not permitted: a privileged port, a change of user, a file (EX_NOPERM). */
   notPermitted: 77,

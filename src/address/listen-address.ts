@@ -90,7 +90,7 @@ function parseNetwork(
 
 function explainShape(rest: string): string {
   if (/^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:/.test(rest)) {
-    return 'is not a listen address: an IPv6 address stands in brackets, as in tcp://[::1]:1201';
+    return 'is not a listen address: put an IPv6 address in brackets, as in tcp://[::1]:1201';
   }
   if (/^(\[[^\]]*\]|[^:[\]/]*):?$/.test(rest)) return 'has no port: expected one as in tcp://localhost:1201';
   return 'is not a listen address: expected host:port after the scheme, as in tcp://localhost:1201';
@@ -114,7 +114,7 @@ function ipv6Literal(text: string, family: NetworkListenAddress['family'], brack
   if (ip === undefined) throw fault(text, 'is not a listen address: brackets hold an IPv6 address');
   if (isIpv4(ip)) throw fault(text, 'holds an IPv4 address in IPv6 form: write it as IPv4, without brackets');
   if (zones.length > 0 && !(isLinkLocal(ip) && /^[\w.-]{1,15}$/.test(zones.join('%')))) {
-    throw fault(text, 'has an unexpected zone: expected one only as in [fe80::1%eth0]');
+    throw fault(text, 'has an invalid zone: expected an interface of a link-local address, as in [fe80::1%eth0]');
   }
   if (family === 'ipv4') throw fault(text, 'is for IPv4 but holds an IPv6 address');
   return bracketed;

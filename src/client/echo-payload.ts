@@ -7,7 +7,7 @@ const sequenceBytes = 6;
 const unguardedBytes = nonceBytes - sequenceBytes;
 
 /** The verdict on an answer. */
-export type Recognised =
+export type Recognized =
   | { readonly kind: 'right'; readonly sequence: number }
   /** `offset` of the first wrong, missing or excess byte. `sequence` is set if the header is still readable. */
   | { readonly kind: 'corrupted'; readonly sequence: number | undefined; readonly offset: number };
@@ -45,12 +45,12 @@ export class EchoPayloads {
    * oldest first. Without a header, an answer matches the first of them with these bytes, otherwise it duplicates the
    * last request that had them. Among empty datagrams, this is a guess.
    */
-  recognise(answer: Uint8Array, sent: number, unanswered: Iterable<number>): Recognised {
+  recognize(answer: Uint8Array, sent: number, unanswered: Iterable<number>): Recognized {
     return this.#hasHeader ? this.#readHeader(answer, sent) : this.#guess(answer, sent, unanswered);
   }
 
   /** Compares an answer with the request it must belong to, as on a stream. */
-  compare(answer: Uint8Array, sequence: number): Recognised {
+  compare(answer: Uint8Array, sequence: number): Recognized {
     const offset = firstDifference(this.make(sequence), answer);
     return offset === undefined ? { kind: 'right', sequence } : { kind: 'corrupted', sequence, offset };
   }
@@ -59,31 +59,31 @@ export class EchoPayloads {
     return this.sizeBytes >= headerBytes;
   }
 
-  #readHeader(answer: Uint8Array, sent: number): Recognised {
+  #readHeader(answer: Uint8Array, sent: number): Recognized {
     const bytes = Buffer.from(answer.buffer, answer.byteOffset, answer.length);
     const strange = firstDifference(this.#nonce.subarray(0, unguardedBytes), bytes.subarray(0, unguardedBytes));
     if (strange !== undefined) return { kind: 'corrupted', sequence: undefined, offset: strange };
     if (bytes.length < headerBytes) return { kind: 'corrupted', sequence: undefined, offset: bytes.length };
     const sequence = bytes.readUIntBE(nonceBytes, sequenceBytes);
     if (sequence >= sent) return { kind: 'corrupted', sequence: undefined, offset: nonceBytes };
-    const recognised = this.compare(answer, sequence);
+    const recognized = this.compare(answer, sequence);
     // A header that fails its check does not identify a request.
-    const isHeaderWrong = recognised.kind === 'corrupted' && recognised.offset < headerBytes;
-    return isHeaderWrong ? { ...recognised, sequence: undefined } : recognised;
+    const isHeaderWrong = recognized.kind === 'corrupted' && recognized.offset < headerBytes;
+    return isHeaderWrong ? { ...recognized, sequence: undefined } : recognized;
   }
 
-  #guess(answer: Uint8Array, sent: number, unanswered: Iterable<number>): Recognised {
-    let nearest: Recognised | undefined;
+  #guess(answer: Uint8Array, sent: number, unanswered: Iterable<number>): Recognized {
+    let nearest: Recognized | undefined;
     for (const sequence of unanswered) {
-      const recognised = this.compare(answer, sequence);
-      if (recognised.kind === 'right') return recognised;
-      nearest ??= { ...recognised, sequence: undefined };
+      const recognized = this.compare(answer, sequence);
+      if (recognized.kind === 'right') return recognized;
+      nearest ??= { ...recognized, sequence: undefined };
     }
     // The pattern repeats after 256 requests.
     for (let sequence = sent - 1; sequence >= Math.max(0, sent - 256); sequence--) {
-      const recognised = this.compare(answer, sequence);
-      if (recognised.kind === 'right') return recognised;
-      nearest ??= { ...recognised, sequence: undefined };
+      const recognized = this.compare(answer, sequence);
+      if (recognized.kind === 'right') return recognized;
+      nearest ??= { ...recognized, sequence: undefined };
     }
     return nearest ?? { kind: 'corrupted', sequence: undefined, offset: 0 };
   }

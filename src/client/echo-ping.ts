@@ -8,7 +8,7 @@ import { parseTarget, type Target } from './dial/target.ts';
 import { foreverMs, onAbort, throwIfInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { assertKeepAlive, type EchoOptions } from './echo-options.ts';
-import { EchoPayloads, type Recognised } from './echo-payload.ts';
+import { EchoPayloads, type Recognized } from './echo-payload.ts';
 import { assertWithin, largestDatagramBytes, type WithDefaults, withDefaults } from './options.ts';
 import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
 
@@ -201,7 +201,7 @@ class Run {
   takeDatagram(bytes: Uint8Array): void {
     this.#hasHeard = true;
     this.#forgetLate();
-    this.#take(this.#payloads.recognise(bytes, this.#sent, this.#unanswered.keys()), bytes.length);
+    this.#take(this.#payloads.recognize(bytes, this.#sent, this.#unanswered.keys()), bytes.length);
   }
 
   /** An answer over TCP. Answer N belongs to request N. */
@@ -214,9 +214,9 @@ class Run {
       // Once a stream returns more than was sent, nothing after that can be trusted.
       return this.end(new SmallservdError('ANSWER_WRONG', `${this.#name}: more came back than was sent`));
     }
-    const recognised = this.#payloads.compare(bytes, sequence);
-    if (recognised.kind === 'right') this.#take(recognised, bytes.length);
-    else this.#take({ ...recognised, offset: before + recognised.offset }, bytes.length);
+    const recognized = this.#payloads.compare(bytes, sequence);
+    if (recognized.kind === 'right') this.#take(recognized, bytes.length);
+    else this.#take({ ...recognized, offset: before + recognized.offset }, bytes.length);
   }
 
   peerClosed(): void {
@@ -302,15 +302,15 @@ class Run {
     this.#cancel = clock.after(Math.max(0, this.#slot * intervalMs - elapsedMs), () => this.#sendNext());
   }
 
-  #take(recognised: Recognised, sizeBytes: number): void {
+  #take(recognized: Recognized, sizeBytes: number): void {
     if (this.#isOver) return;
     const { clock, count, observe } = this.#settings;
-    if (recognised.kind === 'corrupted') {
+    if (recognized.kind === 'corrupted') {
       this.#trips.corrupted();
-      observe?.({ ...recognised, sizeBytes });
+      observe?.({ ...recognized, sizeBytes });
       return;
     }
-    const { sequence } = recognised;
+    const { sequence } = recognized;
     const trip = this.#trips.received(sequence, clock.monotonicMs());
     if (trip === undefined) return;
     this.#unanswered.delete(sequence);

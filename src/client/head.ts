@@ -85,7 +85,7 @@ function strangeness(text: string, end: Received['end']): string {
 }
 
 function faultOf(isWhole: boolean, odd: string | undefined, end: Received['end']): string | undefined {
-  if (odd !== undefined) return `a line of the answer is no header: ${JSON.stringify(odd.slice(0, 80))}`;
+  if (odd !== undefined) return `malformed header line in the response: ${JSON.stringify(odd.slice(0, 80))}`;
   if (!isWhole) return cut(end);
   if (end === 'limit') return 'more than 64 KiB came as the answer';
   // A reset after a complete answer is harmless.
@@ -97,7 +97,7 @@ function cut(end: Received['end']): string {
     finished: 'the connection ended',
     reset: 'the connection was reset',
     timeout: 'no more came in time',
-    limit: 'after 64 KiB it still goes on',
+    limit: 'longer than 64 KiB',
   } as const satisfies Record<Received['end'], string>;
-  return `the head of the answer has no end: ${reasons[end]}`;
+  return `incomplete response header: ${reasons[end]}`;
 }

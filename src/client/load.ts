@@ -179,7 +179,7 @@ function checked(options: LoadOptions): LoadPlan {
   );
   requireThat(
     !isFlow || (perSecond === undefined && requests === undefined),
-    `${service} over TCP is a flow of bytes: it has no requests to count, nor a rate of them`,
+    `${service} over TCP is a byte stream: --rate and --requests do not apply`,
   );
   requireOpenFiles(connections);
   const { timeoutMs } = withDefaults(options);

@@ -15,7 +15,7 @@ export async function lookupHost(host: string, options: ClientOptions = {}): Pro
 export async function lookupCanonicalName(host: string, options: ClientOptions = {}): Promise<string> {
   const name = parseHost(host);
   if (parseIp(name) !== undefined)
-    throw new SmallservdError('ARGUMENT_INVALID', `${name} is an address: expected a name, which has a canonical one`);
+    throw new SmallservdError('ARGUMENT_INVALID', `${name} is an address: expected a host name`);
   return canonicalName(name, options.family ?? 'both', withDefaults(options));
 }
 

@@ -37,7 +37,7 @@ export async function mask(text: string, separateMask?: string): Promise<MaskAns
   const bits = family === 'ipv4' ? 32 : 128;
   const format = family === 'ipv4' ? formatIp : formatIpv6;
   if (slash >= 0 && separateMask !== undefined)
-    throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(text)} has a mask already: expected no second one`);
+    throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(text)} already has a mask: remove the second`);
   const given = slash < 0 ? separateMask : text.slice(slash + 1);
   const implied = given === undefined ? impliedPrefix(address, text, bits) : undefined;
   const prefix = implied?.prefix ?? parsePrefix(given ?? '', bits);

@@ -10,7 +10,7 @@ export const largestDatagramBytes = 65_507;
 
 /** Options common to all clients that talk to a host. */
 export interface ClientOptions {
-  /** `ip4` or `ip6` for one family only. Default `ip`: both, as the system prefers. */
+  /** `ipv4` or `ipv6` for one family only. Default `both`, as the system prefers. */
   readonly family?: Family | undefined;
   /** Milliseconds for each of name lookup, connection and answer. Default 5000. */
   readonly timeoutMs?: number | undefined;

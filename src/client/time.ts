@@ -34,10 +34,8 @@ export const eraSeconds: number = 2 ** 32;
 export async function time(host: string, options: EitherProtocolOptions = {}): Promise<Time> {
   const { bytes, peer, answeredAt, rttMs } = await fetchFrom(host, 'time', options);
   const name = formatHostPort(peer.address, peer.port);
-  if (bytes.length === 0) {
-    const reason = 'so does a server whose clock is not set (RFC 868)';
-    throw new SmallservdError('ANSWER_WRONG', `${name} answered without a time: ${reason}`);
-  }
+  if (bytes.length === 0)
+    throw new SmallservdError('ANSWER_WRONG', `${name} sent no time: its clock may not be set (RFC 868)`);
   if (bytes.length < 4)
     throw new SmallservdError('ANSWER_WRONG', `${name} sent a truncated time: ${bytes.length} of 4 bytes`);
   const ownSeconds = Math.floor((answeredAt.getTime() - rttMs / 2) / 1000);

@@ -34,14 +34,14 @@ export class ConnectionLog {
   readonly #counters: ServiceCounters;
   #errorsLeftOut = 0;
   #errorLogged = false;
-  #summarised: Refusals;
+  #summarized: Refusals;
 
   /** `log` is the service's own, which names it in each line. */
   constructor(level: LogConfig['connections'], log: BudgetedLog, counters: ServiceCounters) {
     this.#level = level;
     this.#log = log;
     this.#counters = counters;
-    this.#summarised = this.#snapshot();
+    this.#summarized = this.#snapshot();
   }
 
   closed(client: ClosedClient, nowMs: number, reason: CloseReason): void {
@@ -84,9 +84,9 @@ export class ConnectionLog {
   }
 
   /** Logs what has happened since the last summary, and separately what happened only because of a dry run. */
-  summarise(): void {
+  summarize(): void {
     const now = this.#snapshot();
-    const before = this.#summarised;
+    const before = this.#summarized;
     const linesNotLogged = this.#log.takeLeftOut();
     const happened = {
       ...news('refused', now, before),
@@ -98,7 +98,7 @@ export class ConnectionLog {
     const log = this.#log.unbudgeted;
     if (Object.keys(happened).length > 0) log.warn(happened, 'clients refused or datagrams dropped');
     if (Object.keys(wouldHave).length > 0) log.warn(wouldHave, 'dry run, would have refused or dropped');
-    this.#summarised = now;
+    this.#summarized = now;
     this.#errorsLeftOut = 0;
     this.#errorLogged = false;
   }

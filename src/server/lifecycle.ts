@@ -78,12 +78,12 @@ export class Lifecycle {
     );
     this.#descriptors = this.#descriptorBudget();
     for (const service of config.services) {
-      const hosted = services.get(service.name);
-      if (hosted === undefined) throw new Error(`no service was made for ${service.name}`);
-      this.#served.set(service.name, this.#serve(service, hosted, broadcasts));
+      const prepared = services.get(service.name);
+      if (prepared === undefined) throw new Error(`no service was made for ${service.name}`);
+      this.#served.set(service.name, this.#serve(service, prepared, broadcasts));
     }
     this.#cancels.push(clock.every(interfacesPeriodMs, () => broadcasts.read()));
-    this.#cancels.push(clock.every(summaryPeriodMs, () => this.#summarise()));
+    this.#cancels.push(clock.every(summaryPeriodMs, () => this.#summarize()));
     this.#cancels.push(clock.every(reviewPeriodMs, () => this.#descriptors.review()));
   }
 
@@ -155,7 +155,7 @@ export class Lifecycle {
     if (this.#closed) return;
     this.#closed = true;
     for (const cancel of this.#cancels) cancel();
-    this.#summarise();
+    this.#summarize();
     for (const [name, { service, context }] of this.#served) {
       context.stop();
       try {
@@ -166,8 +166,8 @@ export class Lifecycle {
     }
   }
 
-  #summarise(): void {
-    for (const { connectionLog } of this.#served.values()) connectionLog.summarise();
+  #summarize(): void {
+    for (const { connectionLog } of this.#served.values()) connectionLog.summarize();
   }
 
   async #open(planned: PlannedListener): Promise<BoundAddress | undefined> {
@@ -232,7 +232,7 @@ export class Lifecycle {
     const budget = descriptorBudget(files, config.services);
     const services = streamServices(config.services).length;
     if (budget === 0 && services > 0) {
-      const message = `of the ${files?.limit} files that this process may have open none is left for clients: raise the limit (ulimit -n, LimitNOFILE=)`;
+      const message = `the open file limit of ${files?.limit} leaves no descriptors for clients: raise it (ulimit -n, LimitNOFILE=)`;
       throw new SmallservdError('NO_DESCRIPTORS', message);
     }
     return new DescriptorBudget(budget, services, {
@@ -241,13 +241,13 @@ export class Lifecycle {
     });
   }
 
-  #serve(config: ServiceConfig, hosted: PreparedService, broadcasts: BroadcastAddresses): Served {
+  #serve(config: ServiceConfig, prepared: PreparedService, broadcasts: BroadcastAddresses): Served {
     const { random, processes } = this.#options;
     const { access } = config;
     const counters = newServiceCounters();
-    const connectionLog = new ConnectionLog(this.#options.config.log.connections, hosted.log, counters);
+    const connectionLog = new ConnectionLog(this.#options.config.log.connections, prepared.log, counters);
     return {
-      ...hosted,
+      ...prepared,
       config,
       counters,
       connectionLog,

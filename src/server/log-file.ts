@@ -133,7 +133,7 @@ async function resolveFolder(path: string, trusted: Trusted): Promise<{ folder: 
   // It could put another one in its place, for example one that belongs to root.
   if (isOwners && !trusted.isOwners(end))
     throw new Untrusted(
-      `the workers' user decides what leads to the folder ${folder}, which belongs to uid ${end.uid}: expected a folder of that user, or a way there that is not`,
+      `the workers' user can redirect the path to the folder ${folder}, which belongs to uid ${end.uid}: expected the folder to belong to that user, or no part of the path to it`,
     );
   return { folder, inode: inodeOf(end) };
 }

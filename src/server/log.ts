@@ -17,9 +17,7 @@ const retryMs = 1000;
 const flushDeadlineMs = 1000;
 
 /** A log file and the path to reopen. */
-interface LogFile extends OpenLogFile {
-  readonly path: string;
-}
+type LogFile = OpenLogFile & { readonly path: string };
 
 /** The destination of complete lines, one per process. A stalled reader costs lines but never blocks us. */
 export class LogSink {
@@ -160,7 +158,7 @@ export class LogSink {
     close(opened.fd, () => {});
     // Each file may have 4 MiB pending, so allow at most two files.
     if (isMoved)
-      throw new SmallservdError('LOG_FILE', `log.file ${old.path}: lines still wait to be written to the file before`);
+      throw new SmallservdError('LOG_FILE', `log.file ${old.path}: lines for the previous file are still queued`);
   }
 
   async #previousIsClosed(): Promise<boolean> {
@@ -258,21 +256,20 @@ function escapeLine(line: string): string {
   return line.endsWith('\n') ? `${escapeToOneLine(line.slice(0, -1))}\n` : escapeToOneLine(line);
 }
 
-const levelColors: Readonly<Record<string, 'gray' | 'blue' | 'green' | 'yellow' | 'red'>> = {
+const levelColors = {
   TRACE: 'gray',
   DEBUG: 'blue',
   INFO: 'green',
   WARN: 'yellow',
   ERROR: 'red',
   FATAL: 'red',
-};
+} as const;
 
 /** Colors the level in `[11:07:12.000] INFO: …`. */
 function paintLevel(line: string): string {
-  return line.replace(/(?<=^\[[\d:.]+\] )[A-Z]+/, (level) => {
-    const color = levelColors[level];
-    return color === undefined ? level : styleText(color, level);
-  });
+  return line.replace(/(?<=^\[[\d:.]+\] )[A-Z]+/, (level) =>
+    level in levelColors ? styleText(levelColors[level as keyof typeof levelColors], level) : level,
+  );
 }
 
 /** Whether our standard output is the journal's own stream: systemd.exec(5), JOURNAL_STREAM. */

@@ -51,7 +51,7 @@ export class TaskContext implements ServiceContext {
     const firstRuns = Promise.all(this.#tasks.map(({ ms, task }) => this.#run(ms, task)));
     await new Promise<void>((resolve) => {
       const cancel = this.#clock.after(firstRunMs, () => {
-        this.log.warn({ waitedMs: firstRunMs }, 'periodic task still in its first run, serving without it');
+        this.log.warn({ waitedMs: firstRunMs }, 'first run of periodic task unfinished, serving without it');
         resolve();
       });
       void firstRuns.then(cancel).then(resolve);

@@ -15,7 +15,7 @@ export const chargen: ServiceModule = {
   summary: 'sends a pattern of the printable characters without end',
   rfc: 864,
   port: 19,
-  udpHazard: 'it answers a small datagram with up to 512 bytes, at any address that a sender forges',
+  udpHazard: 'it sends up to 512 bytes to any forged source address',
   maxAmplification: 1,
   options: {},
   create: (_options, context) => ({

@@ -19,7 +19,7 @@ export const qotd: ServiceModule<QotdOptions> = {
   summary: 'sends a quotation',
   rfc: 865,
   port: 17,
-  udpHazard: 'it answers an empty datagram with a quotation, at any address that a sender forges',
+  udpHazard: 'it sends a quotation to any forged source address',
   options: {
     file: {
       doc: 'A file of quotations, one a line or separated by lines of a single %; null is the built-in list.',

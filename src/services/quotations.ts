@@ -63,7 +63,7 @@ To err is human, to forgive divine. -- Alexander Pope
 Our life is frittered away by detail. Simplify, simplify. -- Henry David Thoreau
 A foolish consistency is the hobgoblin of little minds. -- Ralph Waldo Emerson
 Begin at the beginning, and go on till you come to the end: then stop. -- Lewis Carroll
-In the fields of observation chance favours only the prepared mind. -- Louis Pasteur
+In the fields of observation chance favors only the prepared mind. -- Louis Pasteur
 The Analytical Engine weaves algebraical patterns just as the Jacquard loom weaves flowers and leaves. -- Ada Lovelace
 `,
   'the built-in quotations',

@@ -15,7 +15,7 @@ export const systat: ServiceModule<SystatOptions> = {
   summary: 'sends the number or the names of the users who are logged in',
   rfc: 866,
   port: 11,
-  udpHazard: 'it answers an empty datagram with a list, at any address that a sender forges',
+  udpHazard: 'it sends a list to any forged source address',
   options: {
     show: {
       doc: 'What is shown: how many users are logged in, their login names (a privacy decision), or a fixed text.',
@@ -47,7 +47,7 @@ export function createSystat(
       answer = joinLines(lines);
       failing = false;
     } catch (error) {
-      if (!failing) context.log.warn({ error: String(error) }, 'cannot list users with who, keeping the last list');
+      if (!failing) context.log.warn({ error: String(error) }, 'cannot run who(1), keeping the last user list');
       failing = true;
     }
   }

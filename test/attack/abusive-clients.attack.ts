@@ -4,6 +4,6 @@ import { vanishAtEveryStep } from './abusive-clients.ts';
 
 needs('ip');
 
-it('10,000 clients reset, half-close and vanish at every step', async () => {
+it('survives 10,000 clients that reset, half-close and vanish at every step', async () => {
   await vanishAtEveryStep(10_000, 8);
 });

@@ -1,6 +1,6 @@
 import { it } from 'vitest';
 import { goAtEveryStep } from './abusive-clients.ts';
 
-it('clients that reset and half-close at every step leave nothing behind', async () => {
+it('leaks nothing after clients reset and half-close at every step', async () => {
   await goAtEveryStep(300);
 });

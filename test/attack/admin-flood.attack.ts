@@ -1,6 +1,6 @@
 import { it } from 'vitest';
 import { holdAdminEndpoint } from './admin-flood.ts';
 
-it('the admin endpoint answers a probe, whoever holds its connections', async () => {
+it('the admin endpoint answers probes while other clients hold its connections', async () => {
   await holdAdminEndpoint();
 });

@@ -1,14 +1,14 @@
 import { it } from 'vitest';
 import { checkLargeConfigs, reloadBadConfigs, startWithBadConfigs } from './bad-config.ts';
 
-it('a bad config at the start is told with its place', async () => {
+it('reports the position of an error in a bad config at startup', async () => {
   await startWithBadConfigs();
 });
 
-it('a bad config at a reload under load changes nothing', async () => {
+it('keeps the running config when a bad config is reloaded under load', async () => {
   await reloadBadConfigs(6);
 });
 
-it('a large config is checked in time, right or wrong', async () => {
+it('checks a large config in time, valid or not', async () => {
   await checkLargeConfigs();
 });

@@ -1,10 +1,10 @@
 import { it } from 'vitest';
 import { reloadBadConfigs, startWithBadConfigs } from './bad-config.ts';
 
-it('a bad config at the start is told with its place', async () => {
+it('reports the position of an error in a bad config at startup', async () => {
   await startWithBadConfigs(2);
 });
 
-it('a bad config at a reload under load changes nothing', async () => {
+it('keeps the running config when a bad config is reloaded under load', async () => {
   await reloadBadConfigs(2);
 });

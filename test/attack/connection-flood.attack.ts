@@ -1,10 +1,13 @@
 import { it } from 'vitest';
 import { floodPastDescriptors, floodPastLimits } from './connection-flood.ts';
 
-it.each([0, 2] as const)('a flood of connections past every limit, workers: %i', async (workers) => {
+it.each([0, 2] as const)('survives a flood of connections beyond every limit, workers: %i', async (workers) => {
   await floodPastLimits({ workers, attempts: 3000 });
 });
 
-it.each([0, 2] as const)('a flood of connections past the descriptor limit, workers: %i', async (workers) => {
-  await floodPastDescriptors({ workers, attempts: 5000 });
-});
+it.each([0, 2] as const)(
+  'survives a flood of connections beyond the descriptor limit, workers: %i',
+  async (workers) => {
+    await floodPastDescriptors({ workers, attempts: 5000 });
+  },
+);

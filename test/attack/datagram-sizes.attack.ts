@@ -21,14 +21,14 @@ function whatOf(services: string, size: number): string {
 }
 
 describe('datagrams of every size', () => {
-  test('leave nothing behind', async () => {
+  test('leak no memory', async () => {
     const { answered, grownBytes } = await sendSizes(countOfEach);
     holds(5, '1,000 datagrams of 0, 1 and 65,507 bytes each to six services over loopback: answered', answered, all);
     const bound = { atMost: 1, digits: 2, unit: ' MiB' };
     holds(5, 'growth of heap and external memory over these 18,000 datagrams', grownBytes / 2 ** 20, bound);
   });
 
-  test('are answered when they come in fragments', async () => {
+  test('are answered when they arrive in fragments', async () => {
     const forger = new Forger();
     const config = join(temporaryFolder(), 'smallservd.yaml');
     const services = Object.fromEntries(
@@ -46,7 +46,7 @@ describe('datagrams of every size', () => {
     }
   });
 
-  test.each(Object.keys(inetds) as InetdName[])('of %s, for comparison', async (inetd) => {
+  test.each(Object.keys(inetds) as InetdName[])('are answered by %s, for comparison', async (inetd) => {
     const forger = new Forger();
     await startInetd(inetd, forger.server);
     const echoed = await overCable(forger, 'echo');

@@ -9,7 +9,7 @@ describe('a flood of 50,000 packets a second from one source', () => {
     ['echo', 0],
     ['echo', 2],
     ['daytime', 2],
-  ] as const)('at %s, %i workers', async (service, workers) => {
+  ] as const)('to %s with %i workers', async (service, workers) => {
     await floodFromOneSource({ service, workers, rate: 50_000, seconds: 3 });
   });
 });

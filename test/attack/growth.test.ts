@@ -24,20 +24,20 @@ function series(
 const noise = fc.array(fc.integer({ min: -10_000, max: 10_000 }), { minLength: slices + 1, maxLength: slices + 1 });
 
 describe('growthOf', () => {
-  test('a process that keeps nothing does not grow, whatever its warm-up took', () => {
+  test('reports no growth for a process without a leak, regardless of warm-up', () => {
     const { heldBytes, heldBytesPerRequest } = growthOf(
       series((_requests, slice) => (slice < 2 ? slice * 300_000 : 600_000)),
     );
     expect({ heldBytes, heldBytesPerRequest }).toEqual({ heldBytes: 0, heldBytesPerRequest: 0 });
   });
 
-  test.each([1, 8, 16, 56])('a leak of %d bytes a request', (leak) => {
+  test.each([1, 8, 16, 56])('measures a leak of %d bytes per request', (leak) => {
     const { heldBytes, heldBytesPerRequest } = growthOf(series((requests) => leak * requests));
     expect(heldBytes).toBe(leak * 8 * requestsOfSlice);
     expect(heldBytesPerRequest).toBe(leak);
   });
 
-  test('a leak of 16 bytes a request is above 12 under any noise, and none is far below', () => {
+  test('tells a leak of 16 bytes per request from no leak under any noise', () => {
     fc.assert(
       fc.property(noise, (bytes) => {
         expect(
@@ -48,11 +48,11 @@ describe('growthOf', () => {
     );
   });
 
-  test.each([4, 6, 9])('a rest out of line, after slice %d, is no slope', (odd) => {
+  test.each([4, 6, 9])('ignores an outlier after slice %d', (odd) => {
     expect(growthOf(series((_requests, slice) => (slice === odd ? 500_000 : 0))).heldBytesPerRequest).toBe(0);
   });
 
-  test('descriptors and resident memory are those after the first slice and after the last', () => {
+  test('reports descriptors and resident memory after the first and the last slice', () => {
     const { descriptors, residentBytes } = growthOf(
       series(
         () => 0,
@@ -63,7 +63,7 @@ describe('growthOf', () => {
     expect(residentBytes).toEqual([100_000_001, 100_000_000 + slices]);
   });
 
-  test('too few rests', () => {
+  test('rejects too few samples', () => {
     expect(() => growthOf(series(() => 0).slice(0, 3))).toThrow('3 rests are too few to see a growth');
   });
 });

@@ -4,10 +4,10 @@ import { injectIntoJson, injectIntoTerminal } from './log-injection.ts';
 
 needs('script');
 
-it('what clients send rules no reader of the log as JSON', async () => {
+it('client data cannot inject lines into the JSON log', async () => {
   await injectIntoJson();
 });
 
-it('what clients send rules no terminal', async () => {
+it('client data cannot control a terminal', async () => {
   await injectIntoTerminal();
 });

@@ -1,6 +1,6 @@
 import { it } from 'vitest';
 import { injectIntoJson } from './log-injection.ts';
 
-it('what clients send rules no reader of the log', async () => {
+it('client data cannot inject lines into the JSON log', async () => {
   await injectIntoJson();
 });

@@ -1,12 +1,12 @@
 import { describe, it } from 'vitest';
 import { connectionsFromManySources, datagramsFromManySources } from './many-sources.ts';
 
-describe('many different sources', () => {
-  it('of a million datagrams', async () => {
+describe('traffic from many sources', () => {
+  it('is bounded for a million datagrams', async () => {
     await datagramsFromManySources(1_000_000);
   });
 
-  it('of twenty thousand connections', async () => {
+  it('is bounded for 20,000 connections', async () => {
     await connectionsFromManySources(20_000);
   });
 });

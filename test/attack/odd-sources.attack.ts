@@ -35,7 +35,7 @@ async function startOurs(): Promise<{ readonly forger: Forger; readonly daemon: 
 }
 
 describe('datagrams from port 0', () => {
-  test('to smallservd', async () => {
+  test('are not answered by smallservd', async () => {
     const { forger, daemon } = await startOurs();
     holds(3, `${portZero}: replies`, await answersToPortZero(forger), none);
     const { dropped } = await stateOf(daemon, 'source-port');
@@ -43,7 +43,7 @@ describe('datagrams from port 0', () => {
     holds(3, `${portZero}: ${allAlive}`, await stillAnswering(forger), { atLeast: 4, atMost: 4 });
   });
 
-  test.each(Object.keys(inetds) as InetdName[])('to %s, for comparison', async (inetd) => {
+  test.each(Object.keys(inetds) as InetdName[])('are sent to %s, for comparison', async (inetd) => {
     const forger = new Forger();
     const program = await startInetd(inetd, forger.server);
     compare(inetd, 3, `${portZero}: replies`, await answersToPortZero(forger));
@@ -53,8 +53,8 @@ describe('datagrams from port 0', () => {
   });
 });
 
-describe('datagrams from addresses of nobody', () => {
-  test('to smallservd', async () => {
+describe('datagrams from invalid source addresses', () => {
+  test('are not answered by smallservd', async () => {
     const { forger, daemon } = await startOurs();
     for (const source of oddAddresses) {
       const before = await stateOf(daemon, 'source-address');
@@ -66,7 +66,7 @@ describe('datagrams from addresses of nobody', () => {
     holds(4, `the same: ${allAlive}`, await stillAnswering(forger), { atLeast: 4, atMost: 4 });
   });
 
-  test.each(Object.keys(inetds) as InetdName[])('to %s, for comparison', async (inetd) => {
+  test.each(Object.keys(inetds) as InetdName[])('are sent to %s, for comparison', async (inetd) => {
     const forger = new Forger();
     await startInetd(inetd, forger.server);
     for (const source of oddAddresses) compare(inetd, 4, whatOf(source), await answersToAddress(forger, source));

@@ -37,8 +37,8 @@ function largestOf(service: ServiceName): string {
   return `${service}: largest answer / its request (maxAmplification ${maxAmplification(service)})`;
 }
 
-describe('reflection from forged sources', () => {
-  test('of smallservd', async () => {
+describe('reflection to spoofed sources', () => {
+  test('is bounded for smallservd', async () => {
     const forger = new Forger();
     const config = join(temporaryFolder(), 'smallservd.yaml');
     writeFileSync(config, JSON.stringify(reflectorConfig));
@@ -67,7 +67,7 @@ describe('reflection from forged sources', () => {
     expect(daemon.running).toBe(true);
   });
 
-  test.each(Object.keys(inetds) as InetdName[])('of %s, for comparison', async (inetd) => {
+  test.each(Object.keys(inetds) as InetdName[])('is measured for %s, for comparison', async (inetd) => {
     const forger = new Forger();
     await startInetd(inetd, forger.server);
     for (const sources of sourceCounts) {

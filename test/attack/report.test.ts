@@ -21,25 +21,25 @@ function tableOf(report: string): readonly string[] {
 }
 
 describe('the report on the attacks', () => {
-  it('has a line for each attack, those that were not run included', () => {
+  it('has a row for each attack, including those that were not run', () => {
     const lines = tableOf(writeReport([figure(3)], circumstances, ''));
     expect(lines).toHaveLength(18);
     expect(lines[1]).toBe('1 | reflection from 1, 1,000 and 100,000 spoofed sources | not run |  |  |  |  | ');
     expect(lines[3]).toBe('3 | source port 0 | what 3 counts | 0 | 0 |  |  | yes');
   });
 
-  it('has a line for each figure, and names its attack once', () => {
+  it('has a row for each figure and names its attack once', () => {
     const lines = tableOf(writeReport([figure(3), figure(3, { what: 'a|b' })], circumstances, ''));
     expect(lines[4]).toBe(String.raw` |  | a\|b | 0 | 0 |  |  | yes`);
   });
 
-  it('shows what was broken, even where it held the next time', () => {
+  it('shows a broken bound even if it held in a later run', () => {
     const figures = [figure(3, { measured: '1', holds: false }), figure(3)];
     expect(tableOf(writeReport(figures, circumstances, ''))[3]).toContain('| 0 | 1 |  |  | **BROKEN**');
     expect(printReport(figures)).toContain('**BROKEN**');
   });
 
-  it('puts the other servers beside the daemon, whichever came first', () => {
+  it('shows the other servers next to the daemon, in any order of figures', () => {
     const rows = rowsOf([
       { attack: 3, what: 'answers', server: 'xinetd', measured: '7' },
       figure(3, { what: 'answers', measured: '0' }),
@@ -54,18 +54,18 @@ describe('the report on the attacks', () => {
     });
   });
 
-  it('says when and where', () => {
+  it('states date, versions and machine', () => {
     const report = writeReport(whole, circumstances, '');
     expect(report).toContain('- Date: 2026-11-22\n- Versions: smallservd 1.2.3\n- Machine: a machine, 2 CPUs');
   });
 
-  it('is whole when every attack has a figure', () => {
+  it('is complete when every attack has a figure', () => {
     expect(isWhole(whole)).toBe(true);
     expect(isWhole(whole.slice(1))).toBe(false);
     expect(isWhole([])).toBe(false);
   });
 
-  it('keeps a section that something else writes', () => {
+  it('keeps a section written by another program', () => {
     const report = writeReport(whole, circumstances, '');
     expect(sectionOf(report, 'soak')).toBe('');
     const soaked = replaceSection(report, 'soak', 'a\nb\n');
@@ -74,7 +74,7 @@ describe('the report on the attacks', () => {
     expect(replaceSection(soaked, 'soak', '')).toBe(report);
   });
 
-  it('has no section that it was not given', () => {
+  it('rejects a section that does not exist', () => {
     expect(sectionOf('', 'soak')).toBeUndefined();
     expect(sectionOf('<!-- soak -->\n', 'soak')).toBeUndefined();
     expect(() => replaceSection('', 'soak', '')).toThrow('there is no section <!-- soak -->');

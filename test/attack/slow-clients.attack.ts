@@ -1,7 +1,7 @@
 import { describe, it } from 'vitest';
 import { stall } from './slow-clients.ts';
 
-describe('clients that take nothing, or a byte a second', () => {
+describe('clients that read nothing or one byte a second', () => {
   it.each([
     ['chargen', 'nothing'],
     ['chargen', 'one byte a second'],

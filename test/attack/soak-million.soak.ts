@@ -11,7 +11,7 @@ const report = join(root, 'docs/SAFETY-REPORT.md');
 /** One leaked field of eight bytes would be eight times as much. */
 const mostBytesPerRequest = 1;
 
-test('a million requests of each kind leave nothing', async () => {
+test('leaks nothing over a million requests of each kind', async () => {
   const document = readFileSync(report, 'utf8');
   const soaked = await soak(1_000_000);
   console.log(textOf(soaked));

@@ -10,7 +10,7 @@ const mostBytesPerRequest = 12;
 const patienceMs = 300_000;
 
 test(
-  '20,000 requests of each kind leave nothing',
+  'leaks nothing over 20,000 requests of each kind',
   async () => {
     const soaked = await soak(20_000);
     console.log(textOf(soaked));
@@ -19,7 +19,7 @@ test(
   patienceMs,
 );
 
-test('what a service keeps of each request shows', async () => {
+test('detects a service that leaks memory on each request', async () => {
   const { heldBytesPerRequest, answered } = await soakLeak(20_000);
   expect(answered).toBe(20_000);
   holds(17, 'to compare, a service that keeps 32 bytes of each request: median slope', heldBytesPerRequest, {

@@ -101,7 +101,7 @@ const seenPairs = pairsAt(seen, 2007, 2107);
 const emptyPairs = pairsAt([['echo', 'echo']], 2207, 2307).map((pair) => ({ ...pair, sparkLength: 0 }));
 
 describe('one forged packet between two servers', () => {
-  test('at high ports', async () => {
+  test('loops within bounds on high ports', async () => {
     const forger = new Forger();
     const pairs = [...pairsAt([...seen, ...unseen], 2007, 2107), ...emptyPairs];
     await serve(
@@ -129,7 +129,7 @@ describe('one forged packet between two servers', () => {
     }
   });
 
-  test('at the ports that IANA assigned', async () => {
+  test('starts no loop on the IANA-assigned ports', async () => {
     const forger = new Forger();
     await serve(forger.network, forgerAddress, wellKnown);
     await serve(forger.server, serverAddress, wellKnown);
@@ -140,20 +140,23 @@ describe('one forged packet between two servers', () => {
     for (const pair of inetdPairs) holds(2, whatOf(pair), answers, none);
   });
 
-  test.each(Object.keys(inetds) as InetdName[])('of %s, for comparison', async (inetd) => {
-    const each = await Promise.all(
-      inetdPairs.map(async (pair) => {
-        const forger = new Forger();
-        await startInetd(inetd, forger.network);
-        await startInetd(inetd, forger.server);
-        return await exchanged(forger, [pair]);
-      }),
-    );
-    for (const [index, pair] of inetdPairs.entries()) compare(inetd, 2, whatOf(pair), each[index] ?? NaN);
-  });
+  test.each(Object.keys(inetds) as InetdName[])(
+    'is measured between two instances of %s, for comparison',
+    async (inetd) => {
+      const each = await Promise.all(
+        inetdPairs.map(async (pair) => {
+          const forger = new Forger();
+          await startInetd(inetd, forger.network);
+          await startInetd(inetd, forger.server);
+          return await exchanged(forger, [pair]);
+        }),
+      );
+      for (const [index, pair] of inetdPairs.entries()) compare(inetd, 2, whatOf(pair), each[index] ?? NaN);
+    },
+  );
 });
 
-describe('one packet from each port that a server may have', () => {
+describe('one packet from each possible server port', () => {
   test('is not answered', async () => {
     const forger = new Forger();
     const highPorts = [2007, 13_007];

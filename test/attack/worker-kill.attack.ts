@@ -1,6 +1,6 @@
 import { it } from 'vitest';
 import { killUnderLoad } from './worker-kill.ts';
 
-it('kill -9 of a worker under load refuses nobody', async () => {
+it('refuses no client when a worker gets SIGKILL under load', async () => {
   await killUnderLoad(3);
 });

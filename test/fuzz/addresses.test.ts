@@ -55,7 +55,7 @@ const changed = fc
 const anyText = fc.oneof(fc.string({ unit: 'binary' }), joined, written, changed, changed);
 const runs = { numRuns: 2000 };
 
-test('an IP address: nothing is thrown, and what is read is written and read again as the same', () => {
+test('parseIp never throws, and formatting preserves every address', () => {
   fc.assert(
     fc.property(anyText, (text) => {
       const address = parseIp(text);
@@ -68,7 +68,7 @@ test('an IP address: nothing is thrown, and what is read is written and read aga
   );
 });
 
-test('a CIDR block: nothing is thrown, and what is read is written and read again as the same', () => {
+test('readCidr never throws, and formatCidr preserves every block', () => {
   fc.assert(
     fc.property(anyText, (text) => {
       const read = readCidr(text);
@@ -85,7 +85,7 @@ test('a CIDR block: nothing is thrown, and what is read is written and read agai
   );
 });
 
-test('a listen address: what is read is written from its parts and read again as the same', () => {
+test('parseListenAddress returns the same address for text rebuilt from its parts', () => {
   fc.assert(
     fc.property(anyText, (text) => {
       let address: ListenAddress;
@@ -104,8 +104,8 @@ test('a listen address: what is read is written from its parts and read again as
   );
 });
 
-describe('whom a client talks to', () => {
-  test('throws nothing but ARGUMENT_INVALID; what is read is written and read again as the same', () => {
+describe('parseTarget', () => {
+  test('throws only ARGUMENT_INVALID, and formatHostPort preserves every target', () => {
     fc.assert(
       fc.property(anyText, fc.constantFrom('tcp', 'udp'), (text, protocol) => {
         try {
@@ -124,7 +124,7 @@ describe('whom a client talks to', () => {
   });
 });
 
-test('the files of the system: whatever stands in them, they are read', () => {
+test('services, protocols and hosts files are parsed whatever they contain', () => {
   const line = fc.array(fc.oneof(pieces, fc.constantFrom('echo 7/tcp', '7/udp', '\n', '#', '\r')), { maxLength: 12 });
   const text = fc.oneof(
     fc.string({ unit: 'binary' }),

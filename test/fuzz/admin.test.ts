@@ -48,7 +48,7 @@ const probe: Script = {
 };
 
 describe.each(['tcp', 'unix'] as const)('%s', (transport) => {
-  test('every client that says something and finishes is answered once', async () => {
+  test('every client that sends something and finishes gets exactly one answer', async () => {
     const { where, isIdle } = await serve(transport);
     await fc.assert(
       fc.asyncProperty(fc.array(script, { minLength: 1, maxLength: 24 }), async (clients) => {
@@ -65,7 +65,7 @@ describe.each(['tcp', 'unix'] as const)('%s', (transport) => {
     );
   });
 
-  test('a probe is answered, whoever else is there', async () => {
+  test('a probe is answered whatever other clients do', async () => {
     const { where, isIdle } = await serve(transport);
     await fc.assert(
       fc.asyncProperty(fc.array(script, { minLength: 25, maxLength: 60 }), async (clients) => {

@@ -33,7 +33,7 @@ function wireBytes(length: number): number {
   return Math.max(64, length + 28 + 18) + 20;
 }
 
-test.each(answeringServices)('$service, whatever datagrams come', async (each) => {
+test.each(answeringServices)('$service handles arbitrary datagrams', async (each) => {
   const { service, keys: ownKeys } = each;
   const daemon = await serveCounted(service, { ...keys, ...ownKeys });
   const sockets = await Promise.all(Array.from({ length: clients }, () => open()));

@@ -43,7 +43,7 @@ const limits = { maxConnectionsPerSource: 1000, connectionRate: { perSecond: 1_0
 const regular: Script = { pieces: [{ bytes: Buffer.from('is it there?\r\n'), atOnce: true }], end: 'finish' };
 
 describe.each(['tcp', 'unix'] as const)('%s', (transport) => {
-  test.each(answeringServices)('$service, whatever its clients send and however they go', async (each) => {
+  test.each(answeringServices)('$service handles arbitrary input and every kind of disconnect', async (each) => {
     const daemon = await serveCounted(each.service, { ...limits, ...each.keys });
     await fc.assert(
       fc.asyncProperty(scripts, async (clients) => {

@@ -55,7 +55,7 @@ describe.each([
   ['with workers', { workers: 2 }],
   ['in one process', inOneProcess],
 ])('the admin endpoint %s', (_, processes) => {
-  it('tells of the daemon, and is never served by root', async () => {
+  it('reports the state of the daemon and never runs as root', async () => {
     const port = await freePort();
     const admin = { listen: `tcp://127.0.0.1:${port}` };
     const user = isRoot ? { user: 'nobody' } : {};
@@ -90,7 +90,7 @@ describe.each([
 });
 
 describe('status', () => {
-  it('ends with 0 while the daemon is ready, 2 where none runs; as text and as JSON', async () => {
+  it('exits with 0 if the daemon is ready and with 2 if none runs, in text and JSON', async () => {
     const port = await freePort();
     const config = writeConfig({ workers: 2, admin: { listen: `tcp://127.0.0.1:${port}` }, services: { echo } });
     const nobody = await runToEnd(['status', '--config', config]);
@@ -108,7 +108,7 @@ describe('status', () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ pid: daemon.pid });
   });
 
-  it('ends with 1 while a listener is down', async () => {
+  it('exits with 1 while a listener is down', async () => {
     const port = await freePort();
     const admin = { listen: `tcp://127.0.0.1:${port}` };
     const daemon = await DaemonProcess.serve({ workers: 2, admin, services: { echo } });
@@ -119,7 +119,7 @@ describe('status', () => {
     expect(back.workerDeaths).toBe(2);
   });
 
-  it('a daemon that drains is not ready, and still tells so', async () => {
+  it('reports a draining daemon as not ready', async () => {
     const port = await freePort();
     const admin = { listen: `tcp://127.0.0.1:${port}` };
     const daemon = await DaemonProcess.serve({ workers: 2, shutdown: { grace: '60s' }, admin, services: { echo } });
@@ -136,8 +136,8 @@ describe('status', () => {
   });
 });
 
-describe('where it listens', () => {
-  it('can be a UNIX socket, which a daemon that was killed leaves no trouble in', async () => {
+describe('the admin endpoint', () => {
+  it('takes over the UNIX socket left by a killed daemon', async () => {
     const socketPath = join(temporaryFolder(), 'admin.sock');
     const config = { workers: 2, admin: { listen: `unix://${socketPath}` }, services: { echo } };
     const killed = await DaemonProcess.serve(config);
@@ -148,7 +148,7 @@ describe('where it listens', () => {
     expect(await runToEnd(['status', '--admin', `unix://${socketPath}`])).toMatchObject({ code: 0 });
   });
 
-  it('a port in use ends the start, and names the endpoint', async () => {
+  it('fails the start and is named if its port is in use', async () => {
     const port = await freePort();
     const admin = { listen: `tcp://127.0.0.1:${port}` };
     await DaemonProcess.serve({ workers: 2, admin, services: { echo } });
@@ -159,21 +159,24 @@ describe('where it listens', () => {
     );
   });
 
-  it.each(['udp://127.0.0.1:9013', '127.0.0.1:9013', 'http://127.0.0.1:9013', 9013])('cannot be %s', async (listen) => {
-    const { code, stderr } = await runToEnd([
-      'check',
-      '--config',
-      writeConfig({ admin: { listen }, services: { echo } }),
-    ]);
-    expect(code).toBe(78);
-    expect(stderr).toMatch(/admin\.listen: .* is not a TCP address or a UNIX socket, such as tcp:/);
-  });
+  it.each(['udp://127.0.0.1:9013', '127.0.0.1:9013', 'http://127.0.0.1:9013', 9013])(
+    'rejects the address %s',
+    async (listen) => {
+      const { code, stderr } = await runToEnd([
+        'check',
+        '--config',
+        writeConfig({ admin: { listen }, services: { echo } }),
+      ]);
+      expect(code).toBe(78);
+      expect(stderr).toMatch(/admin\.listen: .* is not a TCP address or a UNIX socket, such as tcp:/);
+    },
+  );
 
   it.runIf(isRoot).each([
     ['port', async () => ({ port: await freePort() })],
     ['UNIX socket', async () => ({ socketPath: join(temporaryFolder(), 'admin.sock') })],
   ] satisfies [string, () => Promise<Where>][])(
-    'under root its process is replaced when it dies: %s',
+    'is restarted under root after its process dies: %s',
     async (_, free) => {
       const where: Where = await free();
       const listen = 'port' in where ? `tcp://127.0.0.1:${where.port}` : `unix://${where.socketPath}`;
@@ -190,7 +193,7 @@ describe('where it listens', () => {
     },
   );
 
-  it.runIf(isRoot)('under root its process is replaced when it hangs', async () => {
+  it.runIf(isRoot)('is restarted under root after its process hangs', async () => {
     const admin = { listen: `tcp://127.0.0.1:${await freePort()}` };
     const daemon = await DaemonProcess.serve({ workers: 1, admin, services: { echo } });
     process.kill(adminProcess(daemon), 'SIGSTOP');
@@ -198,7 +201,7 @@ describe('where it listens', () => {
     await daemon.line('admin process exited, restarting', { signal: 'SIGKILL' });
   });
 
-  it.runIf(isRoot)('under root it says so when the supervisor hangs', async () => {
+  it.runIf(isRoot)('returns 503 under root while the supervisor hangs', async () => {
     const port = await freePort();
     const admin = { listen: `tcp://127.0.0.1:${port}` };
     const daemon = await DaemonProcess.serve({ workers: 2, admin, services: { echo } });
@@ -248,8 +251,8 @@ const places: readonly (readonly [
   ],
 ];
 
-describe.each(places)('%s: the endpoint stays answerable', (_, place) => {
-  it('whoever holds its connections, and whatever it is asked', async () => {
+describe.each(places)('the admin endpoint on a socket of type %s', (_, place) => {
+  it('keeps answering despite idle connections and malformed requests', async () => {
     const { listen, where, options } = await place();
     await DaemonProcess.serve({ workers: 2, admin: { listen }, services: { echo } }, options);
     const target = 'port' in where ? { host: '127.0.0.1', port: where.port } : { path: where.socketPath };

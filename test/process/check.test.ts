@@ -14,7 +14,7 @@ const config = {
 };
 
 describe('check', () => {
-  it('prints the config in full, as YAML that is itself a config and means the same', async () => {
+  it('prints the full config as YAML that loads as the same config', async () => {
     const first = await runToEnd(['check', '--config', writeConfig(config)]);
     expect(first).toMatchObject({ code: 0, stderr: '' });
     expect(parse(first.stdout)).toMatchObject({
@@ -29,7 +29,7 @@ describe('check', () => {
     expect(second.stdout.split('\n').slice(1)).toEqual(first.stdout.split('\n').slice(1));
   });
 
-  it('prints it as JSON, which says the same', async () => {
+  it('prints the same config as JSON', async () => {
     const file = writeConfig(config);
     const json = await runToEnd(['check', '--json', '--config', file]);
     const yaml = await runToEnd(['check', '--config', file]);
@@ -37,7 +37,7 @@ describe('check', () => {
     expect(JSON.parse(json.stdout)).toEqual(parse(yaml.stdout));
   });
 
-  it('prints what each worker enforces of the stream limits', async () => {
+  it('prints the share of the stream limits that each worker enforces', async () => {
     const { stdout } = await runToEnd(['check', '--config', writeConfig(config)]);
     expect(stdout).toContain('# Each of the 3 workers enforces its part of the stream limits:\n');
     expect(stdout).toMatch(/^# {3}echo: maxConnections 334, maxConnectionsPerSource 4, connectionRate /m);
@@ -45,7 +45,7 @@ describe('check', () => {
     expect(alone.stdout).not.toContain('enforces its part');
   });
 
-  it('takes environment and --set into account, in this order', async () => {
+  it('applies the environment, then --set', async () => {
     const args = ['check', '--json', '--config', writeConfig(config), '--set', 'services.echo.idleTimeout=45s'];
     const env = { SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOUT: '2m', SMALLSERVD_SERVICES__ECHO_LAN__IDLE_TIMEOUT: '3m' };
     const { stdout } = await runToEnd(args, { env });
@@ -54,7 +54,7 @@ describe('check', () => {
     });
   });
 
-  it('prints what differs from the defaults, which is itself a config and means the same', async () => {
+  it('prints only what differs from the defaults, which loads as the same config', async () => {
     const file = writeConfig(config);
     const brief = await runToEnd(['check', '--brief', '--json', '--config', file]);
     expect(brief).toMatchObject({ code: 0, stderr: '' });
@@ -66,13 +66,13 @@ describe('check', () => {
     expect(parse(stdout)).toEqual(config);
   });
 
-  it('prints the JSON Schema, whatever the config', async () => {
+  it('prints the JSON Schema regardless of the config', async () => {
     const { code, stdout } = await runToEnd(['check', '--schema', '--config', '/nonexistent']);
     expect(code).toBe(0);
     expect(stdout).toBe(readFileSync(join(root, 'config/smallservd.schema.json'), 'utf8'));
   });
 
-  it('prints what is wrong as JSON, too', async () => {
+  it('prints errors as JSON', async () => {
     const file = writeConfig('workers: many\nservices: { echo: { listen: tcp://localhost:0 } }\n');
     const { code, stdout, stderr } = await runToEnd(['check', '--json', '--config', file, '--set', 'log.level=loud']);
     expect([code, stderr]).toEqual([78, '']);
@@ -89,7 +89,15 @@ describe('check', () => {
     });
   });
 
-  it('says of a wrong config what run says', async () => {
+  it('rejects --admin without --diff', async () => {
+    const { code, stderr } = await runToEnd(['check', '--admin', 'tcp://localhost:9013']);
+    expect({ code, stderr }).toEqual({
+      code: 64,
+      stderr: expect.stringMatching(/^smallservd: option '--admin' requires --diff\n/) as string,
+    });
+  });
+
+  it('reports the same errors as run', async () => {
     const file = writeConfig(
       'workers: many\nservices:\n  echo: { listen: [tcp://localhost:http/80], idleTimeout: 10 }\n',
     );
@@ -101,18 +109,21 @@ describe('check', () => {
     expect(run).toMatchObject({ code: checked.code, stdout: '', stderr: checked.stderr });
   });
 
-  it('finds the shipped configs correct', async () => {
+  it('accepts the shipped configs', async () => {
     for (const file of ['config/smallservd.yaml', 'config/well-known.yaml'])
       expect(await runToEnd(['check', '--config', file])).toMatchObject({ code: 0, stderr: '' });
   });
 });
 
-it.each(['--help', 'check', 'services', 'check --json'])('%s ends quietly where nobody reads it', async (args) => {
-  const command = DaemonProcess.spawn(args.split(' '), {}, false);
-  command.hangUp();
-  expect(await command.ended()).toBe(0);
-  expect(command.stderr).toBe('');
-});
+it.each(['--help', 'check', 'services', 'check --json'])(
+  '%s exits quietly if standard output is closed',
+  async (args) => {
+    const command = DaemonProcess.spawn(args.split(' '), {}, false);
+    command.hangUp();
+    expect(await command.ended()).toBe(0);
+    expect(command.stderr).toBe('');
+  },
+);
 
 /** The services of the config that the environment names. */
 async function namedBy(variable: string, ...args: readonly string[]): Promise<readonly string[]> {
@@ -121,7 +132,7 @@ async function namedBy(variable: string, ...args: readonly string[]): Promise<re
   return Object.keys((JSON.parse(stdout) as typeof config).services);
 }
 
-describe('a config from elsewhere', () => {
+describe('a config from standard input or the environment', () => {
   const yaml = 'services: { echo: { listen: "tcp://127.0.0.1:0" } }\n';
   const fromInput = (): readonly [string, ...string[]] => [
     'sh',
@@ -132,7 +143,7 @@ describe('a config from elsewhere', () => {
     join(root, 'dist/smallservd.js'),
   ];
 
-  it('may come from standard input', async () => {
+  it('is read from standard input', async () => {
     const { code, stdout, stderr } = await runToEnd(['check', '--brief', '--json', '--config', '-'], {
       command: fromInput(),
     });
@@ -140,14 +151,14 @@ describe('a config from elsewhere', () => {
     expect(JSON.parse(stdout)).toEqual({ services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
   });
 
-  it('may be named by the environment; --config goes before it, and empty is not set', async () => {
+  it('is named by SMALLSERVD_CONFIG unless that is empty or --config is given', async () => {
     const named = writeConfig(yaml.replace('echo', 'time'));
     expect(await namedBy(named)).toEqual(['time']);
     expect(await namedBy(named, '--config', writeConfig(yaml))).toEqual(['echo']);
     expect(await namedBy('')).toHaveLength(7);
   });
 
-  it('is served by run, too, and is not read again', async () => {
+  it('is served by run but cannot be reloaded from standard input', async () => {
     const daemon = DaemonProcess.spawn(['run', '--config', '-', '--set', 'workers=1'], { command: fromInput() });
     expect(await daemon.line('starting')).toMatchObject({ config: 'standard input' });
     await daemon.line('ready');

@@ -19,7 +19,7 @@ describe('SIGUSR1', () => {
   it.each([
     ['with workers', {}],
     ['in one process', inOneProcess],
-  ])('opens no debugger, in any process of a daemon %s', async (_how, how) => {
+  ])('does not open a debugger in any process of a daemon %s', async (_how, how) => {
     const daemon = await DaemonProcess.serve({ workers: 2, ...how, admin: { listen: 'tcp://127.0.0.1:0' }, services });
     const pids = [daemon.pid, ...childrenOf(daemon.pid)];
     // Two workers; and under root the process of the admin endpoint.
@@ -39,7 +39,7 @@ describe('SIGUSR1', () => {
     expect(await daemon.stop()).toBe(0);
   });
 
-  it('opens none that it goes on with while the daemon starts', async () => {
+  it('never leaves a starting daemon running with an open debugger', async () => {
     const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 1, services })]);
     // Before Node takes it, the signal ends the process.
     await until(() => takesSignal(daemon.pid, 'SIGUSR1') || daemon.exit !== undefined, 'a Node that takes SIGUSR1');
@@ -55,7 +55,7 @@ describe('SIGUSR1', () => {
     }
   });
 
-  it('opens none in a client tool, and does not end it', async () => {
+  it('neither opens a debugger in a client tool nor terminates it', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void server.close());
@@ -72,7 +72,7 @@ describe('SIGUSR1', () => {
     expect(await tool.ended()).toEqual({ code: 0, stdout: 'now\n', stderr: '' });
   });
 
-  it('reopens the log file, and reloads nothing', async () => {
+  it('reopens the log file without reloading the config', async () => {
     const folder = temporaryFolder(0o755);
     const log = join(folder, 'log');
     const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 1, log: { file: log }, services })]);
@@ -95,7 +95,7 @@ describe('SIGUSR1', () => {
 });
 
 describe('the environment', () => {
-  it('opens no debugger: with --inspect in NODE_OPTIONS the daemon does not run', async () => {
+  it('aborts the daemon if NODE_OPTIONS contains --inspect', async () => {
     const env = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
     const { code, stderr, stdout } = await runToEnd(['--config', writeConfig({ workers: 1, services })], { env });
     // At once: an orderly end would wait for whoever is connected.
@@ -104,7 +104,7 @@ describe('the environment', () => {
     expect(stdout).toBe('');
   });
 
-  it('gives whoever is connected to the debugger no time', async () => {
+  it('aborts the daemon even while a debugger client is connected', async () => {
     const env = { NODE_OPTIONS: '--inspect-brk=127.0.0.1:0' };
     const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 1, services })], { env });
     const address = (): RegExpExecArray | null => /ws:\/\/127\.0\.0\.1:(\d+)(\S+)/.exec(daemon.stderr);
@@ -116,7 +116,7 @@ describe('the environment', () => {
     expect(daemon.exit?.signal).toBe('SIGABRT');
   });
 
-  it('of Node is not passed to children', async () => {
+  it('is passed to children without the Node variables', async () => {
     const config = { workers: 1, admin: { listen: 'tcp://127.0.0.1:0' }, services };
     const daemon = await DaemonProcess.serve(config, { env: { ...environment, KEPT: 'yes' } });
     const children = childrenOf(daemon.pid);

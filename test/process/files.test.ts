@@ -40,8 +40,8 @@ function complaintsOf(files: readonly OddFile[]): readonly string[] {
   return files.map(({ path, message }, index) => ` services.q${index}.file: ${path} cannot be read: ${message}`);
 }
 
-describe('a config that is no regular file of a bounded size', () => {
-  it('is an error at check and at the start, and nothing is waited for', async () => {
+describe('a config that is not a readable regular file of bounded size', () => {
+  it('fails check and the start without blocking', async () => {
     // As a config that one stands for none.
     const files = (await oddFiles(temporaryFolder())).filter(({ path }) => path !== '/dev/null');
     for (const { name, path, message } of files) {
@@ -53,7 +53,7 @@ describe('a config that is no regular file of a bounded size', () => {
     }
   }, 60_000);
 
-  it('may be a file that is standard input, but not a pipe', async () => {
+  it('is accepted from /dev/stdin if that is a file, but not if it is a pipe', async () => {
     const file = writeConfig({ services: { echo } });
     const program = [process.execPath, join(root, 'dist/smallservd.js')];
     const from = async (script: string): ReturnType<typeof runToEnd> =>
@@ -65,7 +65,7 @@ describe('a config that is no regular file of a bounded size', () => {
     });
   });
 
-  it('or is one that its user may not read', async () => {
+  it('fails if the user has no permission to read it', async () => {
     const file = writeConfig({ services: { echo } });
     chmodSync(file, 0o000);
     for (const command of ['check', 'run'])
@@ -75,7 +75,7 @@ describe('a config that is no regular file of a bounded size', () => {
       });
   });
 
-  it('is an error at a reload, and the running config goes on', async () => {
+  it('fails a reload and keeps the running config', async () => {
     const folder = temporaryFolder();
     // The config becomes a link to each of them, and a link has no place for the longest path.
     const files = (await oddFiles(folder)).filter(({ path }) => path.length < 4096);
@@ -98,8 +98,8 @@ describe('a config that is no regular file of a bounded size', () => {
   }, 60_000);
 });
 
-describe('a quotation file that is no regular file of a bounded size', () => {
-  it('is an error at check and at the start, and nothing is waited for', async () => {
+describe('a quotation file that is not a readable regular file of bounded size', () => {
+  it('fails check and the start without blocking', async () => {
     const files = await oddFiles(temporaryFolder(), 4);
     const config = writeConfig({ services: quotersOf(files) });
     for (const command of ['check', 'run']) {
@@ -112,7 +112,7 @@ describe('a quotation file that is no regular file of a bounded size', () => {
     }
   });
 
-  it('or is one that its user may not read', async () => {
+  it('fails if the user has no permission to read it', async () => {
     const path = join(temporaryFolder(), 'quotations');
     writeFileSync(path, 'Quoth.\n', { mode: 0o000 });
     const config = writeConfig({ services: quotersOf([{ path }]) });
@@ -121,7 +121,7 @@ describe('a quotation file that is no regular file of a bounded size', () => {
     expect(code).toBe(78);
   });
 
-  it('is an error at a reload, and the running config goes on', async () => {
+  it('fails a reload and keeps the running config', async () => {
     const files = await oddFiles(temporaryFolder(), 4);
     const config = writeConfig({ workers: 1, services: { echo } });
     const daemon = DaemonProcess.spawn(['--config', config]);
@@ -136,13 +136,13 @@ describe('a quotation file that is no regular file of a bounded size', () => {
   });
 });
 
-describe('a log file that somebody else could decide on', () => {
+describe('a log file under the control of another user', () => {
   /** What to put in the place of a log file, and what is said of it. */
   const traps: readonly (readonly [name: string, set: (file: string, victim: string) => void, message: RegExp])[] = [
-    ['a link', (file, victim) => symlinkSync(victim, file), /it is a symbolic link, not a regular file$/],
+    ['a symbolic link', (file, victim) => symlinkSync(victim, file), /it is a symbolic link, not a regular file$/],
     ['a FIFO', (file) => makeFifo(file), /it is a FIFO or pipe, not a regular file$/],
     [
-      'an open folder',
+      'a world-writable folder',
       (file) => chmodSync(join(file, '..'), 0o777),
       /everybody can write to the folder \S+ \(uid \d+, mode 0777\)/,
     ],
@@ -166,7 +166,7 @@ describe('a log file that somebody else could decide on', () => {
     expect(readFileSync(victim, 'utf8')).toBe('precious\n');
   });
 
-  it.each(possible)('is refused at HUP, and the old file goes on: %s', async (_name, set, message) => {
+  it.each(possible)('is refused on SIGHUP and the old file stays in use: %s', async (_name, set, message) => {
     const { folder, file, victim } = place();
     const config = writeConfig({ workers: 1, log: { file }, services: { echo } });
     const daemon = DaemonProcess.spawn(['--config', config]);
@@ -184,7 +184,7 @@ describe('a log file that somebody else could decide on', () => {
     expect(daemon.stdout + daemon.stderr).toBe('');
   });
 
-  it.skipIf(!isRoot)('may be in a folder of the workers’ user, but not of another one', async () => {
+  it.skipIf(!isRoot)('is accepted in a folder of the user of the workers, but not of another user', async () => {
     const { folder, file } = place();
     chownSync(folder, 65_534, 65_534);
     const config = writeConfig({ user: '65534', group: '65534', log: { file }, services: { echo } });
@@ -198,35 +198,32 @@ describe('a log file that somebody else could decide on', () => {
     });
   });
 
-  it.skipIf(!isRoot)(
-    'may be in a folder of the user that a reload has brought, and no longer of the one before',
-    async () => {
-      const { folder, file } = place();
-      const of = (id: number): object => ({
-        workers: 1,
-        user: `${id}`,
-        group: `${id}`,
-        log: { file },
-        services: { echo },
-      });
-      const config = writeConfig(of(65_534));
-      const daemon = DaemonProcess.spawn(['--config', config]);
-      await until(() => linesOf(file).some(({ msg }) => msg === 'ready'), 'ready');
-      writeFileSync(config, JSON.stringify(of(4002)));
-      daemon.signal('SIGHUP');
-      await until(() => linesOf(file).some(({ msg }) => msg === 'config reloaded'), 'the reload');
-      chownSync(folder, 4002, 4002);
-      const moved = `${folder}.moved`;
-      renameSync(file, moved);
-      daemon.signal('SIGUSR1');
-      await until(() => linesOf(file).some(({ msg }) => msg === 'log file reopened'), 'the new file');
-      chownSync(folder, 65_534, 65_534);
-      daemon.signal('SIGUSR1');
-      const refused = 'cannot reopen the log file, keeping the old one';
-      await until(() => linesOf(file).some(({ msg }) => msg === refused), 'the refusal');
-      expect(await daemon.stop()).toBe(0);
-    },
-  );
+  it.skipIf(!isRoot)('is accepted in a folder of the new user after a reload, but not of the old user', async () => {
+    const { folder, file } = place();
+    const of = (id: number): object => ({
+      workers: 1,
+      user: `${id}`,
+      group: `${id}`,
+      log: { file },
+      services: { echo },
+    });
+    const config = writeConfig(of(65_534));
+    const daemon = DaemonProcess.spawn(['--config', config]);
+    await until(() => linesOf(file).some(({ msg }) => msg === 'ready'), 'ready');
+    writeFileSync(config, JSON.stringify(of(4002)));
+    daemon.signal('SIGHUP');
+    await until(() => linesOf(file).some(({ msg }) => msg === 'config reloaded'), 'the reload');
+    chownSync(folder, 4002, 4002);
+    const moved = `${folder}.moved`;
+    renameSync(file, moved);
+    daemon.signal('SIGUSR1');
+    await until(() => linesOf(file).some(({ msg }) => msg === 'log file reopened'), 'the new file');
+    chownSync(folder, 65_534, 65_534);
+    daemon.signal('SIGUSR1');
+    const refused = 'cannot reopen the log file, keeping the old one';
+    await until(() => linesOf(file).some(({ msg }) => msg === refused), 'the refusal');
+    expect(await daemon.stop()).toBe(0);
+  });
 });
 
 /** A log file that is not there yet, in its folder, and a file that nobody may write to. */

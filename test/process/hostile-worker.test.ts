@@ -20,49 +20,59 @@ const echo = { listen: ['tcp://127.0.0.1:0'] };
  */
 const messages: readonly (readonly [what: string, descriptor: number, text: string, fault: RegExp, times?: number])[] =
   [
-    ['services that are no list', reports, line({ type: 'not-opened', services: 5 }), /^services: expected Array/],
-    ['listeners that are no list', reports, line({ type: 'ready', opened: 7 }), /^opened: expected Array/],
+    ['services that are not a list', reports, line({ type: 'not-opened', services: 5 }), /^services: expected Array/],
+    ['listeners that are not a list', reports, line({ type: 'ready', opened: 7 }), /^opened: expected Array/],
     ['a prototype', reports, '{"type":"loaded","__proto__":{"type":"ready"}}\n', /^__proto__: expected never/],
-    ['JSON so deep that stacks overflow', reports, `${'['.repeat(400_000)}\n`, /not JSON|^type|^the report/],
+    [
+      'JSON nested deeply enough to overflow the stack',
+      reports,
+      `${'['.repeat(400_000)}\n`,
+      /not JSON|^type|^the report/,
+    ],
     ['100 MB in one line', reports, 'x'.repeat(1_000_000), /more than \d+ bytes/, 100],
     [
-      'a report a thousand times',
+      'the same report 1000 times',
       reports,
       line({ type: 'failed', code: 'LISTEN_FAILED', message: 'x' }),
       /more than 200 messages/,
       1000,
     ],
-    ['that it is ready, again', reports, line({ type: 'ready', opened: [] }), /^type: expected no "ready"/],
+    ['a second ready report', reports, line({ type: 'ready', opened: [] }), /^type: expected no "ready"/],
     [
-      'that it opened what it was not told to',
+      'an unsolicited report of opened listeners',
       reports,
       line({ type: 'opened', opened: [] }),
       /^type: expected no "opened"/,
     ],
     [
-      'that a service of another worker is not open',
+      'a report that a service of another worker is not open',
       reports,
       line({ type: 'not-opened', services: ['echo'], code: 'LISTEN_FAILED', message: 'x' }),
       /^type: expected no "not-opened"/,
     ],
-    ['text to node:cluster that is not JSON', cluster, 'hello\n', /not JSON/],
+    ['text other than JSON to node:cluster', cluster, 'hello\n', /not JSON/],
     ['100 MB to node:cluster', cluster, 'x'.repeat(1_000_000), /more than \d+ bytes/, 100],
     ['an acknowledgement of nothing', cluster, line({ cmd: 'NODE_HANDLE_ACK' }), /acknowledgement/],
-    ['two acknowledgements in disguise', cluster, '{"cmd":"NODE_HANDLE_\\u0041CK"}\n'.repeat(2), /acknowledgement/],
+    ['two disguised acknowledgements', cluster, '{"cmd":"NODE_HANDLE_\\u0041CK"}\n'.repeat(2), /acknowledgement/],
     ['a request without fields', cluster, line({ cmd: 'NODE_CLUSTER', act: 'queryServer' }), /./],
-    ['a request for a port that is not planned', cluster, line({ ...ask(), port: 81 }), /not its own/],
+    ['a request for an unplanned port', cluster, line({ ...ask(), port: 81 }), /not its own/],
     ['a request without a port', cluster, line({ ...ask(), port: undefined }), /not its own/],
     ['a request for a descriptor', cluster, line({ ...ask(), fd: 10 }), /not its own/],
-    ['a request for what it has', cluster, line(ask()), /a listener that it has/],
+    ['a request for a listener that it already has', cluster, line(ask()), /a listener that it has/],
     ['too many requests', cluster, line(ask(2)), /more than 2 listeners/],
-    ['a close of what it does not have', cluster, line({ ...said, act: 'close', key: 'x' }), /does not have/],
+    [
+      'a close of a listener that it does not have',
+      cluster,
+      line({ ...said, act: 'close', key: 'x' }),
+      /does not have/,
+    ],
     ['5000 messages', cluster, line({ ...said, act: 'online' }), /more than \d+ messages in a second/, 5000],
-    ['a listener at a port of root', reports, line(opened(22)), /^opened\.0: /],
+    ['a listener on a privileged port', reports, line(opened(22)), /^opened\.0: /],
   ];
 
-describe('a worker that turns against its supervisor', () => {
+describe('a worker that attacks its supervisor', () => {
   it.each(messages.map(([what, descriptor, text, fault, times = 1]) => ({ what, descriptor, text, fault, times })))(
-    'with $what: ends alone, and is logged with what is wrong',
+    'is the only worker killed, and its fault is logged, when it sends $what',
     async ({ descriptor, text, fault, times }) => {
       const daemon = await DaemonProcess.serve({ workers: 2, services: { turncoat, echo } });
       const client = await TcpClient.connect(daemon.target('turncoat', 'tcp'));
@@ -85,8 +95,8 @@ describe('a worker that turns against its supervisor', () => {
   );
 });
 
-describe('a worker that reads nothing of what node:cluster tells it', () => {
-  it('ends alone, before its answers fill the memory of the supervisor', async () => {
+describe('a worker that never reads from node:cluster', () => {
+  it('is killed before unread answers fill the memory of the supervisor', async () => {
     // As long as a path can be, so that fewer requests come at once, in 64 KiB, than one worker may have listeners.
     const path = join(temporaryFolder(0o755), 't').padEnd(107, 'x');
     const both = { ...turncoat, listen: [...turncoat.listen, `unix://${path}`] };
@@ -118,9 +128,9 @@ describe('descriptors that a worker sends its supervisor', () => {
   const failed = line({ type: 'failed', code: 'LISTEN_FAILED', message: 'x' });
 
   it.each([
-    ['of a file', { descriptor: cluster, file: '/dev/null', text: online, times: 100 }],
-    ['of a kind that Node does not know', { descriptor: cluster, file: 'epoll', text: online, times: 100 }],
-    ['with a report', { descriptor: reports, file: '/dev/null', text: failed, times: 100 }],
+    ['to a file', { descriptor: cluster, file: '/dev/null', text: online, times: 100 }],
+    ['of a kind unknown to Node', { descriptor: cluster, file: 'epoll', text: online, times: 100 }],
+    ['along with a report', { descriptor: reports, file: '/dev/null', text: failed, times: 100 }],
   ])('%s are closed', async (_what, order) => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { smuggler, echo } });
     const client = await TcpClient.connect(daemon.target('smuggler', 'tcp'));
@@ -137,8 +147,8 @@ describe('descriptors that a worker sends its supervisor', () => {
   });
 });
 
-describe('a child that a worker leaves behind', () => {
-  it('holds nothing open in the supervisor', async () => {
+describe('an orphaned child of a worker', () => {
+  it('keeps no descriptor open in the supervisor', async () => {
     const mother = { module: join(fixtures, 'leaves-child.js'), listen: ['tcp://127.0.0.1:0'] };
     const daemon = await DaemonProcess.serve({ workers: 1, services: { mother, echo } });
     const client = await TcpClient.connect(daemon.target('mother', 'tcp'));

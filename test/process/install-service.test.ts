@@ -19,7 +19,7 @@ function shipped(path: string): string {
 }
 
 describe('install-service', () => {
-  it('writes unit and config as they are shipped, open to all', async () => {
+  it('writes the shipped unit and config, readable by all', async () => {
     const folder = temporaryFolder();
     expect(await install(folder)).toMatchObject({
       code: 0,
@@ -32,7 +32,7 @@ describe('install-service', () => {
     for (const path of ['etc', 'etc/smallservd']) expect(statSync(join(folder, path)).mode & 0o777, path).toBe(0o755);
   });
 
-  it('prints all of it in a dry run, and changes nothing', async () => {
+  it('prints every file in a dry run without writing any', async () => {
     const folder = temporaryFolder();
     const { code, stdout } = await install(folder, '--dry-run', '--sandboxed');
     expect(code).toBe(0);
@@ -42,20 +42,20 @@ describe('install-service', () => {
     expect(existsSync(join(folder, 'etc'))).toBe(false);
   });
 
-  it('writes what an update changed, and never over a config that was changed', async () => {
+  it('updates an outdated unit but never overwrites a modified config', async () => {
     const folder = temporaryFolder();
     await install(folder);
     expect((await install(folder)).stdout).toBe(`unchanged    ${folder}/${unit}\nunchanged    ${folder}/${config}\n`);
     writeFileSync(join(folder, unit), '# Of smallservd. An older one.\n');
     writeFileSync(join(folder, config), 'services: {}\n');
     expect((await install(folder)).stdout).toBe(
-      `written      ${folder}/${unit}\nkept         ${folder}/${config}: it differs from the shipped one\n`,
+      `written      ${folder}/${unit}\nkept         ${folder}/${config}: differs from the shipped config\n`,
     );
     expect(readFileSync(join(folder, unit), 'utf8')).toBe(shipped('systemd/smallservd.service'));
     expect(readFileSync(join(folder, config), 'utf8')).toBe('services: {}\n');
   });
 
-  it('leaves a unit alone that is not ours', async () => {
+  it('refuses to overwrite or remove a foreign unit', async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, 'etc/systemd/system'), { recursive: true });
     writeFileSync(join(folder, unit), '[Unit]\n');
@@ -64,14 +64,14 @@ describe('install-service', () => {
         code: 1,
         stdout: '',
         stderr:
-          'smallservd: /etc/systemd/system/smallservd.service is there, and not of smallservd: move it away first\n',
+          'smallservd: /etc/systemd/system/smallservd.service exists and was not installed by smallservd: move it away first\n',
       });
     }
     expect(readFileSync(join(folder, unit), 'utf8')).toBe('[Unit]\n');
     expect(existsSync(join(folder, config))).toBe(false);
   });
 
-  it('removes what it wrote, and the folder of the config', async () => {
+  it('removes the files that it wrote and the config folder', async () => {
     const folder = temporaryFolder();
     await install(folder, '--sandboxed');
     expect(
@@ -84,18 +84,18 @@ describe('install-service', () => {
     expect((await install(folder, '--sandboxed', '--remove')).stdout.match(/^not there /gm)).toHaveLength(14);
   });
 
-  it('keeps a config that was changed when it removes the rest', async () => {
+  it('keeps a modified config when it removes the rest', async () => {
     const folder = temporaryFolder();
     await install(folder);
     writeFileSync(join(folder, config), 'services: {}\n');
     expect((await install(folder, '--remove')).stdout).toBe(
-      `removed      ${folder}/${unit}\nkept         ${folder}/${config}: it differs from the shipped one\n`,
+      `removed      ${folder}/${unit}\nkept         ${folder}/${config}: differs from the shipped config\n`,
     );
     expect(existsSync(join(folder, unit))).toBe(false);
     expect(readFileSync(join(folder, config), 'utf8')).toBe('services: {}\n');
   });
 
-  it('does not remove a service that is enabled, and says how to disable it', async () => {
+  it('refuses to remove an enabled service and prints how to disable it', async () => {
     const folder = temporaryFolder();
     await install(folder, '--sandboxed');
     const wants = join(folder, 'etc/systemd/system/sockets.target.wants');
@@ -105,7 +105,7 @@ describe('install-service', () => {
     expect(await install(folder, '--sandboxed', '--remove')).toMatchObject({
       code: 1,
       stderr: [
-        'smallservd: the service is enabled; first:',
+        'smallservd: the service is still enabled; first run:',
         'smallservd:   systemctl disable smallservd-sandboxed.service',
         "smallservd:   systemctl stop 'smallservd-*.socket' smallservd-sandboxed.service\n",
       ].join('\n'),
@@ -113,7 +113,7 @@ describe('install-service', () => {
     expect(existsSync(join(folder, 'etc/systemd/system/smallservd-admin.socket'))).toBe(true);
   });
 
-  it('writes through no link', async () => {
+  it('does not follow a symbolic link', async () => {
     const folder = temporaryFolder();
     const file = join(temporaryFolder(), 'file');
     const unitFile = join(folder, unit);
@@ -124,7 +124,7 @@ describe('install-service', () => {
     expect(readFileSync(file, 'utf8')).toBe('# Of smallservd. Somewhere else.\n');
   });
 
-  it('says in one line why it cannot write', async () => {
+  it('reports a failed write in one line', async () => {
     const file = join(temporaryFolder(), 'file');
     writeFileSync(file, '');
     const { code, stdout, stderr } = await install(file);
@@ -132,15 +132,15 @@ describe('install-service', () => {
     expect(stderr).toMatch(/^smallservd: ENOTDIR: .*\n$/);
   });
 
-  it.each([[[]], [['--remove']], [['--sandboxed']]])('needs root with %j', async (args) => {
+  it.each([[[]], [['--remove']], [['--sandboxed']]])('requires root with arguments %j', async (args) => {
     expect(await runToEnd(['install-service', ...args], unprivileged())).toMatchObject({
       code: 77,
       stdout: '',
-      stderr: 'smallservd: only root can do this; --dry-run shows to anybody what it would do\n',
+      stderr: 'smallservd: install-service needs root; --dry-run shows what it would do\n',
     });
   });
 
-  it('takes no other arguments', async () => {
+  it('rejects any other argument', async () => {
     expect((await install(temporaryFolder(), 'now')).code).toBe(64);
   });
 });

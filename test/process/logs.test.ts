@@ -30,8 +30,8 @@ const chatty = Object.fromEntries(
 /** 24 MB of lines: more than all pipes and all waiting lines of supervisor and workers together. */
 const clients = 80;
 
-describe('a reader of standard output that stops reading', () => {
-  it.each([{ workers: 2 }, inOneProcess])('costs lines, and nothing else: %o', async (workers) => {
+describe('a stalled reader of standard output', () => {
+  it.each([{ workers: 2 }, inOneProcess])('loses log lines but does not block clients: %o', async (workers) => {
     const daemon = await DaemonProcess.serve({ ...workers, services: { ...chatty, echo } });
     daemon.stall();
     for (let each = 0; each < clients; each += 1) await chat(daemon, each);
@@ -51,7 +51,7 @@ describe('a reader of standard output that stops reading', () => {
     expect(await daemon.stop()).toBe(0);
   });
 
-  it('does not keep the daemon from ending', async () => {
+  it('does not keep the daemon from stopping', async () => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { ...chatty, echo } });
     daemon.stall();
     for (let each = 0; each < clients; each += 1) await chat(daemon, each);
@@ -59,7 +59,7 @@ describe('a reader of standard output that stops reading', () => {
     expect(await daemon.ended()).toBe(0);
   });
 
-  it('does not keep it from ending where it cannot start', async () => {
+  it('does not keep a daemon that fails to start from exiting', async () => {
     const first = await DaemonProcess.serve({ workers: 2, services: { echo } });
     const { port } = first.target('echo', 'tcp');
     const second = DaemonProcess.spawn([
@@ -71,8 +71,8 @@ describe('a reader of standard output that stops reading', () => {
   });
 });
 
-describe('a reader of standard output that has gone', () => {
-  it('stops neither the services nor the end', async () => {
+describe('a closed standard output', () => {
+  it('interrupts neither the services nor the shutdown', async () => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { echo } });
     daemon.hangUp();
     await echoes(daemon);
@@ -82,9 +82,9 @@ describe('a reader of standard output that has gone', () => {
   });
 });
 
-describe('a flood of datagrams at a service that logs each', () => {
+describe('a flood of datagrams to a service that logs each of them', () => {
   it.each([{ workers: 2 }, inOneProcess])(
-    'writes 100 lines a second, and says how many it left out: %o',
+    'logs at most 100 lines a second and counts the suppressed ones: %o',
     async (workers) => {
       const listen = ['udp://127.0.0.1:0'];
       const module = join(fixtures, 'chatty.js');
@@ -111,7 +111,7 @@ describe('a flood of datagrams at a service that logs each', () => {
 });
 
 describe('log.file', () => {
-  it('takes all lines, and standard output none', async () => {
+  it('receives every line instead of standard output', async () => {
     const file = join(temporaryFolder(0o755), 'smallservd.log');
     const { stdout, stop } = await serveIntoFile(file);
     expect(await stop()).toBe(0);
@@ -128,7 +128,7 @@ describe('log.file', () => {
     expect(readFileSync(file, 'utf8').match(/"msg":"starting"/g)).toHaveLength(2);
   });
 
-  it('that cannot be opened is an error that names it', async () => {
+  it('is named in the error if it cannot be opened', async () => {
     const folder = temporaryFolder(0o755);
     mkdirSync(join(folder, 'is-a-folder'));
     for (const [name, message] of [
@@ -143,8 +143,8 @@ describe('log.file', () => {
   });
 });
 
-describe('what clients send', () => {
-  it('never reaches the log as control characters or line ends', async () => {
+describe('client data', () => {
+  it('never adds control characters or line breaks to the log', async () => {
     const tells = { module: join(fixtures, 'tells.js'), listen: ['tcp://127.0.0.1:0'] };
     const daemon = await DaemonProcess.serve({ workers: 2, services: { tells } });
     const attack =

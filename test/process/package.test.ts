@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { DaemonProcess, root, runToEnd, temporaryFolder } from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
 
-describe('the example whatismyip', () => {
-  it('is served by the daemon, from its own config', async () => {
+describe('the whatismyip example', () => {
+  it('is served with its own config', async () => {
     const set = 'services.whatismyip.listen=["tcp://127.0.0.1:0"]';
     const cwd = join(root, 'examples/whatismyip');
     const daemon = DaemonProcess.spawn(['--config', 'smallservd.yaml', '--set', set], { cwd });
@@ -21,7 +21,7 @@ describe('the example whatismyip', () => {
 });
 
 describe('the package', () => {
-  it('starts a daemon in the process of whoever imports it, and closes it', async () => {
+  it('starts and closes a daemon inside the importing process', async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, 'node_modules'));
     symlinkSync(root, join(folder, 'node_modules/smallservd'), 'dir');

@@ -86,7 +86,7 @@ async function says(target: { host: string; port: number }, text: string): Promi
 }
 
 describe('SIGHUP', () => {
-  it('serves new clients by the new config, and lets those there finish under the old one', async () => {
+  it('serves new clients with the new config while existing clients finish under the old config', async () => {
     const [port, added] = [await freePort(), await freePort()];
     const listen = [`tcp://127.0.0.1:${port}`, `udp://127.0.0.1:${port}`];
     const daytime = { listen: ['tcp://127.0.0.1:0'], format: 'iso8601' };
@@ -130,7 +130,7 @@ describe('SIGHUP', () => {
     expect(await daemon.stop()).toBe(0);
   });
 
-  it('closes what the new config does not have', async () => {
+  it('closes listeners that the new config removes', async () => {
     const [kept, gone] = [await freePort(), await freePort()];
     const reloadable = await Reloadable.serve(echoOn([kept, gone]));
     expect(await reloadable.reload(echoOn([kept]))).toBe('config reloaded');
@@ -142,7 +142,7 @@ describe('SIGHUP', () => {
     await says({ host: '127.0.0.1', port: gone }, 'again');
   });
 
-  it('cuts clients of the old config when their time is over', async () => {
+  it('disconnects clients of the old config after reload.grace', async () => {
     const port = await freePort();
     const config = {
       workers: 2,
@@ -159,7 +159,7 @@ describe('SIGHUP', () => {
     await says({ host: '127.0.0.1', port }, 'the new one');
   });
 
-  it('tells of a worker of the old config that dies with its clients', async () => {
+  it('logs an old worker that dies before its clients finish', async () => {
     const config = { workers: 1, services: { echo: await echoSomewhere() } };
     const reloadable = await Reloadable.serve(config);
     const { daemon } = reloadable;
@@ -176,7 +176,7 @@ describe('SIGHUP', () => {
     expect(daemon.linesWith('worker exited before its clients finished')).toHaveLength(1);
   });
 
-  it('keeps the UDP port that the system chose', async () => {
+  it('keeps a UDP port chosen by the system', async () => {
     const config = { workers: 2, services: { echo: { listen: ['udp://127.0.0.1:0'] } } };
     const reloadable = await Reloadable.serve(config);
     const client = await UdpClient.open('127.0.0.1');
@@ -191,7 +191,7 @@ describe('SIGHUP', () => {
     }
   });
 
-  it('counts go on where they were', async () => {
+  it('keeps the counters', async () => {
     const port = await freePort();
     const config = { workers: 2, services: { echo: { listen: [`tcp://127.0.0.1:${port}`] } } };
     const reloadable = await Reloadable.serve(config);
@@ -203,7 +203,7 @@ describe('SIGHUP', () => {
     while ((await accepted()) !== 2);
   });
 
-  it('ten times in a row under load refuses and loses nobody', async () => {
+  it('neither refuses nor loses a client in ten reloads under load', async () => {
     const port = await freePort();
     const listen = [`tcp://127.0.0.1:${port}`];
     const config = (idle: number): object => ({
@@ -259,8 +259,8 @@ const wrongConfigs: readonly (readonly [what: string, change: (echo: object) => 
   ['an unknown user', (echo) => ({ user: 'nobody-of-that-name', services: { echo } }), /user|only root/],
 ];
 
-describe('a reload that fails', () => {
-  it('changes nothing, says why, and the next one may work', async () => {
+describe('a failed reload', () => {
+  it('changes nothing, logs the cause and does not prevent a later reload', async () => {
     const echo = await echoSomewhere();
     const [address = ''] = echo.listen;
     const port = Number(address.split(':').at(-1));
@@ -287,7 +287,7 @@ describe('a reload that fails', () => {
     expect(await reloadable.reload(config)).toBe('config reloaded');
   }, 60_000);
 
-  it('a descriptor that it used and let go cannot be had any more: its number may mean another socket', async () => {
+  it('releases an inherited descriptor for good', async () => {
     const service = await echoSomewhere();
     const config = (listen: readonly string[], more: object = {}): object => ({
       workers: 2,
@@ -303,7 +303,7 @@ describe('a reload that fails', () => {
     expect(await reloadable.reload(config([]))).toBe('config reloaded');
   });
 
-  it('a module that is mended afterwards, and has another option then, can be used', async () => {
+  it('can be repeated after the module is fixed and has a new option', async () => {
     const service = await echoSomewhere();
     const module = `${temporaryFolder()}/mine.js`;
     const file = writeConfig({ workers: 2, services: { echo: service } });
@@ -331,7 +331,7 @@ describe('a reload that fails', () => {
     expect((await client.takeAll()).toString()).toBe('mended');
   });
 
-  it('one that a worker finds out: its module ends it', async () => {
+  it('is reported when a module makes a new worker exit', async () => {
     const service = await echoSomewhere();
     const module = `${temporaryFolder()}/mine.js`;
     writeFileSync(module, 'export default { name: "mine", summary: "", options: {}, create() { process.exit(9); } };');
@@ -344,7 +344,7 @@ describe('a reload that fails', () => {
     expect(await reloadable.reload({ workers: 2, services: { echo: service } })).toBe('config reloaded');
   });
 
-  it('without workers', async () => {
+  it('is logged for a daemon without workers', async () => {
     const daemon = await DaemonProcess.serve({
       workers: 0,
       ...(process.geteuid?.() === 0 && { user: 'root' }),
@@ -358,8 +358,8 @@ describe('a reload that fails', () => {
   });
 });
 
-describe('SIGHUP at another time', () => {
-  it('while the daemon starts: it reloads once it is ready', async () => {
+describe('SIGHUP during startup or shutdown', () => {
+  it('reloads a starting daemon once it is ready', async () => {
     const config = { workers: 2, services: { echo: await echoSomewhere() } };
     const daemon = DaemonProcess.spawn(['--config', writeConfig(config)]);
     await daemon.line('starting');
@@ -369,7 +369,7 @@ describe('SIGHUP at another time', () => {
     expect(said).toEqual(['ready', 'reloading', 'config reloaded']);
   });
 
-  it('while the daemon stops: it says that the running config stays', async () => {
+  it('fails while the daemon stops', async () => {
     const config = { workers: 2, shutdown: { grace: '60s' }, services: { echo: await echoSomewhere() } };
     const { daemon } = await Reloadable.serve(config);
     const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
@@ -384,22 +384,25 @@ describe('SIGHUP at another time', () => {
   });
 });
 
-describe('a stop', () => {
-  it.each([0, 30, 60, 120, 200, 300])('%d ms after SIGHUP ends the daemon, old workers and new', async (afterMs) => {
-    const config = { workers: 2, shutdown: { grace: '60s' }, services: { echo: { listen: ['tcp://127.0.0.1:0'] } } };
-    const { daemon } = await Reloadable.serve(config);
-    daemon.signal('SIGHUP');
-    await daemon.line('reloading');
-    // Wherever the reload stands by then: each of these must end well.
-    await new Promise((resolve) => {
-      setTimeout(resolve, afterMs);
-    });
-    expect(await daemon.stop()).toBe(0);
-  });
+describe('a shutdown', () => {
+  it.each([0, 30, 60, 120, 200, 300])(
+    '%d ms after SIGHUP stops the daemon with its old and new workers',
+    async (afterMs) => {
+      const config = { workers: 2, shutdown: { grace: '60s' }, services: { echo: { listen: ['tcp://127.0.0.1:0'] } } };
+      const { daemon } = await Reloadable.serve(config);
+      daemon.signal('SIGHUP');
+      await daemon.line('reloading');
+      // Wherever the reload stands by then: each of these must end well.
+      await new Promise((resolve) => {
+        setTimeout(resolve, afterMs);
+      });
+      expect(await daemon.stop()).toBe(0);
+    },
+  );
 });
 
 describe('smallservd reload', () => {
-  it('waits for the result: 0, or 78 with the errors', async () => {
+  it('waits for the result and exits with 0, or with 78 and the errors', async () => {
     const [port, admin] = [await freePort(), await freePort()];
     const config = (more: object): object => ({
       workers: 2,
@@ -435,7 +438,7 @@ describe('smallservd reload', () => {
     ['tcp://localhost:PORT', 'tcp://localhost:PORT'],
     ['unix:///FOLDER/admin.sock', 'unix:///FOLDER/admin.sock'],
     ['unix:///FOLDER/admin.sock', 'unix:///FOLDER/link/admin.sock'],
-  ])('finds the daemon that listens on %s at %s', async (listen, admin) => {
+  ])('finds a daemon listening on %s through %s', async (listen, admin) => {
     const [port, folder] = [await freePort(), temporaryFolder()];
     symlinkSync(folder, join(folder, 'link'));
     const placed = (text: string): string => text.replace('PORT', String(port)).replace('/FOLDER', folder);
@@ -448,20 +451,20 @@ describe('smallservd reload', () => {
     await daemon.line('config reloaded');
   });
 
-  it('signals no process but the one that listens, whatever it calls itself', async () => {
+  it('signals only the process that holds the listening socket, whatever its name', async () => {
     const victim = await Victim.start();
     await expectNotAsked(victim.pid, 'it does not hold the socket');
     await victim.expectUnharmed();
   });
 
-  it('signals no other program, nor who answers', async () => {
+  it('signals neither another program nor the process that answers', async () => {
     const other = spawn('sleep', ['60'], { stdio: 'ignore' });
     onTestFinished(() => void other.kill('SIGKILL'));
     for (const pid of [other.pid ?? 0, process.pid, process.ppid, 1]) await expectNotAsked(pid, 'it is not smallservd');
     expect(other.signalCode).toBeNull();
   });
 
-  it('believes the service manager, whose ExecReload= says which process it means', async () => {
+  it('signals the process that the service manager names in MAINPID, and no other', async () => {
     const daemon = await DaemonProcess.serve({ workers: 1, services: { echo: await echoSomewhere() } });
     const env = { MAINPID: String(daemon.pid) };
     const admin = await endpointThatNames(daemon.pid);
@@ -474,7 +477,7 @@ describe('smallservd reload', () => {
     await victim.expectUnharmed();
   });
 
-  it('signals no daemon that listens elsewhere', async () => {
+  it('does not signal a daemon that listens elsewhere', async () => {
     const admin = { listen: `tcp://127.0.0.1:${await freePort()}` };
     const daemon = await DaemonProcess.serve({ workers: 1, admin, services: { echo: await echoSomewhere() } });
     await expectNotAsked(daemon.pid, 'it does not hold the socket');
@@ -484,14 +487,14 @@ describe('smallservd reload', () => {
     expect(daemon.linesWith('reloading')).toEqual([]);
   });
 
-  it('knows that a process has gone, and what is none', async () => {
+  it('rejects the id of an exited process and an invalid id', async () => {
     const gone = spawn('true', { stdio: 'ignore' });
     await once(gone, 'exit');
     await expectNotAsked(gone.pid ?? 0, 'there is no such process here');
     for (const pid of [2 ** 22 + 1, 2 ** 32 + 1, 1.5]) await expectNotAsked(pid, 'that is not the id of a process');
   });
 
-  it('says so where the daemon has no workers', async () => {
+  it('exits with 78 if the daemon has no workers', async () => {
     const admin = `tcp://127.0.0.1:${await freePort()}`;
     await DaemonProcess.serve({ ...inOneProcess, admin: { listen: admin }, services: { echo: await echoSomewhere() } });
     expect(await runToEnd(['reload', '--admin', admin])).toMatchObject({
@@ -501,7 +504,7 @@ describe('smallservd reload', () => {
     });
   });
 
-  it('says so where no daemon answers, or the config does not say where', async () => {
+  it('exits with 2 if no daemon answers and with 64 if the config has no admin.listen', async () => {
     const admin = `tcp://127.0.0.1:${await freePort()}`;
     expect(await runToEnd(['reload', '--admin', admin])).toMatchObject({
       code: 2,
@@ -510,7 +513,7 @@ describe('smallservd reload', () => {
     const file = writeConfig({ services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
     expect(await runToEnd(['reload', '--config', file])).toMatchObject({
       code: 64,
-      stderr: expect.stringMatching(/has no admin\.listen.*--admin/) as string,
+      stderr: expect.stringMatching(/does not set admin\.listen.*--admin/) as string,
     });
   });
 });
@@ -569,7 +572,7 @@ async function expectNotAsked(pid: number, why: string, env = {}): Promise<void>
   const { code, stderr } = await runToEnd(['reload', '--admin', admin], { env });
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: `smallservd: ${admin} says that it is process ${pid}, which is not told to reload: ${why}. Expected the smallservd that listens there; a daemon on another machine, or in a container, is told to reload there\n`,
+    stderr: `smallservd: ${admin} reports process ${pid}, not signaled: ${why}. Run reload on the machine, or in the container, where the daemon runs\n`,
   });
 }
 

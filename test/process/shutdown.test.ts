@@ -17,8 +17,8 @@ const services = { echo: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } 
 /** Longer than any deadline of these tests: a daemon that waits for it fails. */
 const patient = { workers: 2, shutdown: { grace: '5m' }, services };
 
-describe('KILL', () => {
-  it('of the supervisor ends a worker that hangs, too', async () => {
+describe('SIGKILL', () => {
+  it('of the supervisor also ends a hanging worker', async () => {
     const { daemon, worker } = await hanging();
     expect(isRunning(worker)).toBe(true);
     daemon.signal('SIGKILL');
@@ -26,9 +26,9 @@ describe('KILL', () => {
   });
 });
 
-describe('TERM and INT', () => {
+describe('SIGTERM and SIGINT', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    '%s: new clients are refused at once, a client being served may finish',
+    'refuse new clients at once and let existing clients finish: %s',
     async (signal) => {
       const daemon = await DaemonProcess.serve(patient);
       const client = await talkingClient(daemon);
@@ -46,7 +46,7 @@ describe('TERM and INT', () => {
     },
   );
 
-  it('end those who do not finish within the grace period, with the reason shutdown', async () => {
+  it('disconnect clients after shutdown.grace with the reason shutdown', async () => {
     const daemon = await DaemonProcess.serve({ ...patient, shutdown: { grace: '300ms' } });
     const client = await talkingClient(daemon);
     const { name } = client;
@@ -56,7 +56,7 @@ describe('TERM and INT', () => {
     expect(daemon.linesWith('closed').find(({ peer }) => peer === name)).toMatchObject({ reason: 'shutdown' });
   });
 
-  it('end with a line for each client, the last ones too', async () => {
+  it('log the end of every connection before the daemon stops', async () => {
     const daemon = await DaemonProcess.serve({ ...patient, shutdown: { grace: '100ms' } });
     const clients = await Promise.all(Array.from({ length: 40 }, () => talkingClient(daemon)));
     expect(await daemon.stop()).toBe(0);
@@ -64,7 +64,7 @@ describe('TERM and INT', () => {
     expect(daemon.lines.at(-1)).toMatchObject({ msg: 'stopped', exitCode: 0 });
   });
 
-  it('end everybody at once when they come again after more than a second, not before', async () => {
+  it('disconnect all clients when repeated after more than a second, but not sooner', async () => {
     const daemon = await DaemonProcess.serve(patient);
     const client = await talkingClient(daemon);
     const askedMs = performance.now();
@@ -81,13 +81,13 @@ describe('TERM and INT', () => {
     await client.takeAll();
   });
 
-  it('do not wait for a worker that hangs while it starts', async () => {
+  it('do not wait for a worker that hangs during startup', async () => {
     const { daemon } = await hanging();
     daemon.signal('SIGTERM');
     expect(await daemon.closed()).toBe(0);
   });
 
-  it('are the same in one process', async () => {
+  it('let clients finish in one process', async () => {
     const daemon = await DaemonProcess.serve({ ...patient, workers: 0 });
     const client = await talkingClient(daemon);
     daemon.signal('SIGTERM');
@@ -96,7 +96,7 @@ describe('TERM and INT', () => {
     expect(await daemon.closed()).toBe(0);
   });
 
-  it('sent to the whole process group, as systemd and terminals do, let clients finish too', async () => {
+  it('let clients finish when sent to the whole process group, as systemd and terminals do', async () => {
     const daemon = await DaemonProcess.serve(patient);
     const client = await talkingClient(daemon);
     daemon.signalGroup('SIGTERM');
@@ -107,18 +107,21 @@ describe('TERM and INT', () => {
   });
 });
 
-describe('QUIT', () => {
-  it.each([{ workers: 2 }, { workers: 0 }])('ends everybody at once: $workers workers', async ({ workers }) => {
-    const daemon = await DaemonProcess.serve({ ...patient, workers });
-    const client = await talkingClient(daemon);
-    daemon.signal('SIGQUIT');
-    expect(await daemon.closed()).toBe(0);
-    await client.takeAll();
-  });
+describe('SIGQUIT', () => {
+  it.each([{ workers: 2 }, { workers: 0 }])(
+    'disconnects all clients at once with $workers workers',
+    async ({ workers }) => {
+      const daemon = await DaemonProcess.serve({ ...patient, workers });
+      const client = await talkingClient(daemon);
+      daemon.signal('SIGQUIT');
+      expect(await daemon.closed()).toBe(0);
+      await client.takeAll();
+    },
+  );
 });
 
 describe('under npm start', () => {
-  it('TERM to npm lets clients finish', async () => {
+  it('SIGTERM to npm lets clients finish', async () => {
     const daemon = await serveUnderNpm();
     const client = await talkingClient(daemon);
     daemon.signal('SIGTERM');
@@ -139,8 +142,8 @@ describe('under npm start', () => {
   });
 });
 
-describe('USR2', () => {
-  it('writes listeners, workers and counters into the log', async () => {
+describe('SIGUSR2', () => {
+  it('logs listeners, workers and counters', async () => {
     const daemon = await DaemonProcess.serve(patient);
     await talkingClient(daemon);
     // Counters come with the workers' heartbeats, once a second.
@@ -155,7 +158,7 @@ describe('USR2', () => {
     ]);
   });
 
-  it('does so in one process', async () => {
+  it('logs them in one process', async () => {
     const daemon = await DaemonProcess.serve({ ...patient, workers: 0 });
     await talkingClient(daemon);
     const { services: counters, workers } = await daemon.state();
@@ -164,8 +167,8 @@ describe('USR2', () => {
   });
 });
 
-describe('HUP', () => {
-  it('goes on in a new log file after the old one was renamed', async () => {
+describe('SIGHUP', () => {
+  it('opens a new log file after the old file was renamed', async () => {
     const folder = temporaryFolder(0o755);
     const file = join(folder, 'smallservd.log');
     const config = writeConfig({ ...patient, log: { file } });
@@ -181,7 +184,7 @@ describe('HUP', () => {
     expect(daemon.stdout).toBe('');
   });
 
-  it('changes nothing where the log is standard output', async () => {
+  it('keeps the daemon serving if the log is standard output', async () => {
     const daemon = await DaemonProcess.serve(patient);
     daemon.signal('SIGHUP');
     expect(await daemon.workers()).toHaveLength(2);

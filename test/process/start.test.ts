@@ -20,7 +20,7 @@ import { until } from '../support/wait.ts';
 
 const seven = ['daytime', 'echo', 'discard', 'systat', 'qotd', 'chargen', 'time'];
 describe('the shipped config', () => {
-  it('is served: a line for each listener, then one that says ready', async () => {
+  it('is served, with a log line for each listener and a ready line', async () => {
     const sets = seven.flatMap((name) => [
       '--set',
       `services.${name}.listen=["tcp://localhost:0","udp://localhost:0"]`,
@@ -49,10 +49,10 @@ describe('the shipped config', () => {
   });
 });
 
-describe('what the daemon leaves behind at its start', () => {
+describe('the daemon at startup', () => {
   const services = { echo: { listen: ['tcp://127.0.0.1:0'] } };
 
-  it('the folder that it was started from; its config is read again all the same', async () => {
+  it('changes its working directory to / and can still reload its config', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'here.yaml'), JSON.stringify({ workers: 1, services }));
     const daemon = DaemonProcess.spawn(['--config', 'here.yaml'], { cwd: folder });
@@ -64,7 +64,7 @@ describe('what the daemon leaves behind at its start', () => {
     expect(await daemon.stop()).toBe(0);
   });
 
-  it('descriptors that were left open for it: workers have none of them', async () => {
+  it('does not pass inherited descriptors to workers', async () => {
     const left = join(temporaryFolder(), 'left');
     writeFileSync(left, 'for nobody else');
     // Node itself looks after the first ones.
@@ -98,7 +98,7 @@ describe('exit code 1', () => {
     { workers: 2, transport: 'udp' },
     { workers: 0, transport: 'tcp' },
     { workers: 0, transport: 'udp' },
-  ] as const)('names service, address and cause where a $transport port is in use, workers: $workers', async (each) => {
+  ] as const)('names service, address and cause if a $transport port is in use, workers: $workers', async (each) => {
     const free = await freePort();
     const port = await (each.transport === 'tcp' ? takeTcpPort() : takeUdpPort());
     const address = `${each.transport}://127.0.0.1:${port}`;
@@ -125,7 +125,7 @@ describe('exit code 64', () => {
     },
     { args: ['--config'], says: "option '-c, --config <file>' argument missing" },
     { args: ['check', 'one.yaml'], says: 'too many arguments' },
-  ])('$args', async ({ args, says }) => {
+  ])('is returned for $args', async ({ args, says }) => {
     const { code, stdout, stderr } = await runToEnd(args);
     expect(stderr).toContain(`smallservd: ${says}`);
     expect(stderr).toContain('Try: smallservd --help');
@@ -134,7 +134,7 @@ describe('exit code 64', () => {
 });
 
 describe('exit code 77', () => {
-  it('tells the three ways to a port below 1024, where the right is missing', async () => {
+  it('lists three ways to open a port below 1024 if it is not permitted', async () => {
     // Debian lets only root take it; in many containers everybody may. Either is the truth of one machine.
     const firstFree = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
     const port = await freeLowPort();
@@ -152,14 +152,14 @@ describe('exit code 77', () => {
     expect(daemon.stderr).toContain('a start as root');
   });
 
-  it('says so where somebody other than root wants workers of another user', async () => {
+  it('is returned if a user other than root sets "user" to another user', async () => {
     const config = writeConfig({ user: 'root', services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
     const { code, stderr } = await runToEnd(['--config', config], unprivileged());
-    expect(stderr).toBe('smallservd: user root: only root can start workers as somebody else\n');
+    expect(stderr).toBe('smallservd: user root: only root can start workers as another user\n');
     expect(code).toBe(77);
   });
 
-  it('says so where the log file may not be written', async () => {
+  it('is returned if the log file is not writable', async () => {
     const folder = temporaryFolder(0o755);
     mkdirSync(join(folder, 'private'), { mode: 0o500 });
     const file = join(folder, 'private/smallservd.log');
@@ -171,7 +171,7 @@ describe('exit code 77', () => {
 });
 
 describe('exit code 78', () => {
-  it('reports all that is wrong at once, as file:line:column', async () => {
+  it('reports every error at once, as file:line:column', async () => {
     const file = writeConfig(
       [
         'workers: many',
@@ -193,7 +193,7 @@ describe('exit code 78', () => {
     expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
   });
 
-  it('names variable and option', async () => {
+  it('names the variable and the option', async () => {
     const file = writeConfig({ services: { echo: { listen: ['tcp://localhost:0'] } } });
     const env = { SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOUT: 'soon' };
     const { code, stderr } = await runToEnd(['--config', file, '--set', 'log.level=loud'], { env });
@@ -202,7 +202,7 @@ describe('exit code 78', () => {
     expect(code).toBe(78);
   });
 
-  it.each(['run', 'check'])('names file and line of an illegal quotation: %s', async (command) => {
+  it.each(['run', 'check'])('names file and line of an invalid quotation: %s', async (command) => {
     const folder = temporaryFolder();
     const quotations = join(folder, 'quotations.txt');
     writeFileSync(quotations, `Good.\n${'too long '.repeat(60)}\n`);
@@ -213,16 +213,16 @@ describe('exit code 78', () => {
     expect(code).toBe(78);
   });
 
-  it('names a file that is not there', async () => {
+  it('names a missing config file', async () => {
     const { code, stderr } = await runToEnd(['--config', '/nowhere/smallservd.yaml']);
     expect(stderr).toBe('smallservd: cannot read the config /nowhere/smallservd.yaml: no such file\n');
     expect(code).toBe(78);
   });
 });
 
-describe('a start that does not come to its end', () => {
+describe('an unfinished start', () => {
   it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)(
-    'is ended by %s while the services are created',
+    'is stopped by %s while the services are created',
     async (signal) => {
       const module = join(fixtures, 'never-created.js');
       const config = writeConfig({ ...inOneProcess, services: { slow: { module, listen: ['tcp://127.0.0.1:0'] } } });
@@ -237,7 +237,7 @@ describe('a start that does not come to its end', () => {
     },
   );
 
-  it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('is ended by %s before it has a log', async (signal) => {
+  it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('is stopped by %s before the log is open', async (signal) => {
     const folder = temporaryFolder();
     const getent = join(folder, 'getent');
     writeFileSync(getent, '#!/bin/sh\necho asked >&2\ntouch "$0.asked"\nexec sleep 1000\n', { mode: 0o755 });
@@ -250,7 +250,7 @@ describe('a start that does not come to its end', () => {
     expect({ stdout: daemon.stdout, stderr: daemon.stderr }).toEqual({ stdout: '', stderr: '' });
   });
 
-  it('is not held up by a thread that waits for ever', async () => {
+  it('is stopped by SIGTERM even if a thread is blocked forever', async () => {
     const module = join(fixtures, 'never-read.js');
     const fifo = join(temporaryFolder(), 'fifo');
     makeFifo(fifo);
@@ -261,7 +261,7 @@ describe('a start that does not come to its end', () => {
     expect(await daemon.ended()).toBe(0);
   });
 
-  it('is ended by TERM, and never says that it is ready', async () => {
+  it('is stopped by SIGTERM and never logs ready', async () => {
     const services = { slow: { module: join(fixtures, 'never-starts.js'), listen: ['tcp://127.0.0.1:0'] } };
     const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 2, services })]);
     await daemon.line('starting for ever', { worker: 1 });
@@ -272,7 +272,7 @@ describe('a start that does not come to its end', () => {
     expect(daemon.stderr).toBe('');
   });
 
-  it('comes to it all the same when a worker dies on the way', async () => {
+  it('completes even if a worker dies during startup', async () => {
     const options = { marker: join(temporaryFolder(), 'died') };
     const services = { frail: { module: join(fixtures, 'dies-at-start.js'), listen: ['tcp://127.0.0.1:0'], options } };
     const daemon = await DaemonProcess.serve({ workers: 2, services });
@@ -286,13 +286,13 @@ describe('a start that does not come to its end', () => {
   });
 });
 
-describe('what the program tells of itself', () => {
-  it('its version', async () => {
+describe('smallservd', () => {
+  it('prints its version', async () => {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
     expect(await runToEnd(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  it('its help, with examples, signals and exit codes', async () => {
+  it('prints its help with examples, signals and exit codes', async () => {
     const { code, stdout, stderr } = await runToEnd(['--help']);
     for (const part of [
       '--config /etc/smallservd.yaml',
@@ -307,7 +307,7 @@ describe('what the program tells of itself', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
 
-  it('the services that are built in, with RFC, port and options', async () => {
+  it('lists the built-in services with RFC, port and options', async () => {
     const { code, stdout } = await runToEnd(['services']);
     for (const [name, rfc, port] of [
       ['echo', 862, 7],

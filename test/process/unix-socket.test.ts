@@ -72,8 +72,8 @@ async function reload(daemon: DaemonProcess, file: string, config: object): Prom
 describe.each([
   ['with workers', { workers: 2 }, usual],
   ['in one process', inOneProcess, isRoot ? { uid: 0, gid: 0 } : usual],
-])('the files of UNIX sockets %s', (_, processes, served) => {
-  it('are private until they are given away, to those who serve, with mode 0660', async () => {
+])('UNIX socket files %s', (_, processes, served) => {
+  it('are private until they get the owner of the serving process and mode 0660', async () => {
     const folder = temporaryFolder();
     const [path, admin, open] = ['echo.sock', 'admin.sock', 'open.sock'].map((name) => join(folder, name)) as [
       string,
@@ -102,7 +102,7 @@ describe.each([
     await until(() => ![path, admin, open].some((file) => existsSync(file)), 'the end of the sockets');
   });
 
-  it('and the log file are private', async () => {
+  it('leave the log file private', async () => {
     const file = join(temporaryFolder(0o755), 'smallservd.log');
     const listen = `unix://${join(temporaryFolder(), 'echo.sock')}`;
     const daemon = spawnOpenly(writeConfig({ ...processes, log: { file }, services: { echo: { listen } } }));
@@ -111,7 +111,7 @@ describe.each([
     expect(await daemon.stop()).toBe(0);
   });
 
-  it('have parameters from the environment and the command line as well', async () => {
+  it('take parameters from the environment and the command line', async () => {
     const folder = temporaryFolder();
     const [echo, time] = [join(folder, 'echo.sock'), join(folder, 'time.sock')];
     const services = { echo: { listen: `unix://${echo}` }, time: { listen: `unix://${time}` } };
@@ -124,7 +124,7 @@ describe.each([
   });
 });
 
-it('a socket that is bound again, as all workers died, has its owner and mode again', async () => {
+it('a UNIX socket keeps its owner and mode when it is bound again after all workers died', async () => {
   const path = join(temporaryFolder(), 'echo.sock');
   const daemon = await serveOpenly({ workers: 2, services: { echo: { listen: `unix://${path}?mode=0606` } } });
   const expected = { mode: '606', ...usual };
@@ -142,7 +142,7 @@ function configOf(...listen: readonly string[]): object {
 }
 
 describe('a reload', () => {
-  it('gives a socket that stays another mode, while its clients stay', async () => {
+  it('changes the mode of a kept socket without disconnecting clients', async () => {
     const [path, added] = [join(temporaryFolder(), 'echo.sock'), join(temporaryFolder(), 'added.sock')];
     const file = writeConfig(configOf(`unix://${path}`));
     const daemon = spawnOpenly(file);
@@ -166,7 +166,7 @@ describe('a reload', () => {
     expect([accessOf(path).mode, lstatSync(path).ino]).toEqual(['660', ino]);
   });
 
-  it('that fails leaves all as it was', async () => {
+  it('leaves sockets unchanged if it fails', async () => {
     const [path, other] = [join(temporaryFolder(), 'echo.sock'), join(temporaryFolder(), 'other.sock')];
     const withMode = (mode: string): object => ({
       workers: 2,
@@ -183,7 +183,7 @@ describe('a reload', () => {
     await echoes(path);
   });
 
-  it('never changes what a symbolic link in the place of the socket leads to', async () => {
+  it('never changes the target of a symbolic link that replaced the socket', async () => {
     const folder = temporaryFolder();
     const [path, target] = [join(folder, 'echo.sock'), join(folder, 'target')];
     const withMode = (mode: string): object => ({
@@ -205,7 +205,7 @@ describe('a reload', () => {
     expect(accessOf(target)).toEqual(before);
   });
 
-  it('does not change the admin endpoint, and says so', async () => {
+  it('fails if it would change the admin endpoint', async () => {
     const folder = temporaryFolder();
     const withMode = (mode: string): object => ({
       workers: 2,
@@ -232,7 +232,7 @@ services:
       - unix:///run/c.sock?mode=0600&group=no-such-group&owner=root
 `;
 
-  it.each([['check'], ['run']])('ends %s, with its place in the config', async (command) => {
+  it.each([['check'], ['run']])('fails %s with its position in the config', async (command) => {
     const config = writeConfig(text);
     const { code, stderr } = await runToEnd([command, '--config', config]);
     expect(stderr.split('\n')).toEqual([

@@ -15,7 +15,7 @@ const echo = { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] };
 const time = { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] };
 
 describe('many clients at once', () => {
-  it('are spread over the workers: the threaded echo', async () => {
+  it('are spread over the workers', async () => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { echo } });
     const target = daemon.target('echo', 'tcp');
     const workers = new Set<number>();
@@ -34,8 +34,8 @@ describe('many clients at once', () => {
   });
 });
 
-describe('a worker that is killed', () => {
-  it('under load: nobody is refused, clients of the others go on, and it comes back', async () => {
+describe('a killed worker', () => {
+  it('is restarted under load without refusing or disturbing other clients', async () => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { echo, whoami } });
     const [victim, survivor] = await bothWorkers(daemon);
     const undisturbed = await clientOf(daemon, survivor, victim);
@@ -55,7 +55,7 @@ describe('a worker that is killed', () => {
     expect(await daemon.workers()).toHaveLength(2);
   });
 
-  it('leaves its UDP sockets to the other at once, on the same ports', async () => {
+  it('hands its UDP sockets over to the other worker at once, on the same ports', async () => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { echo, time } });
     const client = await UdpClient.open('127.0.0.1');
     const victims = await bothWorkers(daemon);
@@ -77,14 +77,14 @@ describe('a worker that is killed', () => {
     expect((await client.ask('again', daemon.target('echo', 'udp'))).length).toBeGreaterThan(0);
   });
 
-  it('together with all others comes back with the same port numbers', async () => {
+  it('is restarted on the same ports even if all workers were killed', async () => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { echo } });
     for (const { pid } of await bothWorkers(daemon)) process.kill(pid, 'SIGKILL');
     await daemon.waitFor(() => daemon.linesWith(back).length === 2, 'both workers');
     await echoes(daemon);
   });
 
-  it('while another one is being started leaves it the same port numbers', async () => {
+  it('does not change the ports of a worker that is starting', async () => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { echo } });
     const [first, second] = await bothWorkers(daemon);
     process.kill(first.pid, 'SIGKILL');
@@ -105,8 +105,8 @@ describe('a worker that is killed', () => {
   });
 });
 
-describe('a worker that hangs', () => {
-  it('is replaced while the other one serves', async () => {
+describe('a hanging worker', () => {
+  it('is replaced while the other worker serves', async () => {
     const hangs = { module: join(fixtures, 'hangs.js'), listen: ['tcp://127.0.0.1:0'] };
     const daemon = await DaemonProcess.serve({ workers: 2, services: { echo, hangs } });
     const client = await TcpClient.connect(daemon.target('hangs', 'tcp'));
@@ -137,7 +137,7 @@ describe('workers', () => {
     expect(daemon.linesWith(died)).toEqual([]);
   });
 
-  it('end when the supervisor is killed, and leave the ports free', async () => {
+  it('exit and free the ports when the supervisor is killed', async () => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { echo, whoami } });
     const workers = await bothWorkers(daemon);
     const client = await clientOf(daemon, ...workers);
@@ -149,7 +149,7 @@ describe('workers', () => {
     while (!(await canListen(port)));
   });
 
-  it('write one log together, whose lines are whole, and none is lost', async () => {
+  it('share one log without broken or lost lines', async () => {
     // A line a client, and several services: each stays within what it may write in a second.
     const options = { lines: 1, bytes: 100_000 };
     const chatty = { module: join(fixtures, 'chatty.js'), listen: ['tcp://127.0.0.1:0'], options };
@@ -170,7 +170,7 @@ describe('workers', () => {
     expect(chatter().every(({ padding }) => String(padding).length === 100_000)).toBe(true);
   });
 
-  it('are not there with `workers: 0`', async () => {
+  it('do not exist with `workers: 0`', async () => {
     const daemon = await DaemonProcess.serve({ workers: 0, services: { echo } });
     expect(childrenOf(daemon.pid)).toEqual([]);
     await echoes(daemon);

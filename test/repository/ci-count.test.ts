@@ -37,43 +37,43 @@ function report(testFiles: readonly (readonly string[])[], success = true): stri
 
 const good = report([['passed', 'passed'], ['passed']]);
 
-describe('the count of the tests', () => {
+describe('the test count', () => {
   it.each<{ name: string; args: readonly string[]; line: string }>([
     { name: 'adds up the reports', args: ['0', good, '0', good, '0'], line: '6 passed, 0 failed' },
-    { name: 'counts steps that failed', args: ['2', good, '0'], line: '3 passed, 2 failed' },
+    { name: 'counts failed steps', args: ['2', good, '0'], line: '3 passed, 2 failed' },
     {
       name: 'counts failed tests',
       args: ['0', report([['passed', 'failed']], false), '1'],
       line: '1 passed, 1 failed',
     },
     {
-      name: 'counts whatever did not pass as failed',
+      name: 'counts every test that did not pass as failed',
       args: ['0', report([['passed', 'skipped', 'pending', 'todo', 'disabled']]), '0'],
       line: '1 passed, 4 failed',
     },
     {
-      name: 'counts a file without tests, as one that could not be loaded',
+      name: 'counts a file without tests as failed, like a file that fails to load',
       args: ['0', report([['passed'], []], false), '1'],
       line: '1 passed, 1 failed',
     },
     {
-      name: 'counts a report that is missing',
+      name: 'counts a missing report as failed',
       args: ['0', join(folder, 'none.json'), '1'],
       line: '0 passed, 1 failed',
     },
-    { name: 'counts a report without a test', args: ['0', report([]), '0'], line: '0 passed, 1 failed' },
+    { name: 'counts a report without tests as failed', args: ['0', report([]), '0'], line: '0 passed, 1 failed' },
     {
-      name: 'counts an error outside of tests',
+      name: 'counts an error outside of tests as failed',
       args: ['0', report([['passed']], false), '1'],
       line: '1 passed, 1 failed',
     },
-    { name: 'counts a runner that fails', args: ['0', report([['passed']]), '124'], line: '1 passed, 1 failed' },
-    { name: 'counts a missing number of steps', args: [], line: '0 passed, 1 failed' },
+    { name: 'counts a failed runner', args: ['0', report([['passed']]), '124'], line: '1 passed, 1 failed' },
+    { name: 'counts a missing step number as failed', args: [], line: '0 passed, 1 failed' },
   ])('$name', ({ args, line }) => {
     expect(count(...args)).toEqual({ line: `${line}\n`, status: line.endsWith(' 0 failed') ? 0 : 1 });
   });
 
-  it('reads what vitest writes', () => {
+  it('reads a report written by vitest', () => {
     const path = join(folder, 'vitest.json');
     const tests = join(folder, 'real.test.mjs');
     // Where these tests lie there is no vitest to import.

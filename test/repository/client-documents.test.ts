@@ -36,12 +36,12 @@ function sessionsOf(section: string): string {
 }
 
 describe('the help of smallserv', () => {
-  test('lists all tools, with their summaries', () => {
+  test('lists every tool with its summary', () => {
     const listed = ownHelp.replaceAll(/\n {6,}/g, ' ');
     for (const { name, summary } of tools) expect(listed).toMatch(new RegExp(`^  ${name} +${escape(summary)}$`, 'm'));
   });
 
-  test.each(tools)('of $name has examples, each of a command that it knows', ({ name, examples }) => {
+  test.each(tools)('for $name has examples that use its own command', ({ name, examples }) => {
     expect(examples.length).toBeGreaterThan(0);
     for (const [line] of examples) {
       expect(line.split(' ')[0]).toBe(name);
@@ -51,7 +51,7 @@ describe('the help of smallserv', () => {
 });
 
 describe('the README', () => {
-  test('has the table of the client tools as they are', () => {
+  test('lists the client tools as in the help', () => {
     const rows = tools.map(({ name, summary, examples }) => [name, summary, `smallserv ${examples[0]?.[0]}`]);
     expect(tableAfter(read('README.md'), '## The client tools')).toEqual(rows);
   });
@@ -64,7 +64,7 @@ const sharedOptions = new Set([
 ]);
 
 describe('docs/CLIENT.md', () => {
-  test('shows the help as it is', () => {
+  test('shows the current help', () => {
     expect(page).toContain(`$ smallserv --help\n${ownHelp}\`\`\`\n`);
   });
 
@@ -72,20 +72,20 @@ describe('docs/CLIENT.md', () => {
     expect([...page.matchAll(/^### `smallserv ([\w-]+)`$/gm)].map(([, name]) => name)).toEqual(names);
   });
 
-  test.each(names)('shows %s at work, and names all options that are its own', (name) => {
+  test.each(names)('shows a session of %s and names all of its options', (name) => {
     const section = sectionOf(page, `\`smallserv ${name}\``);
     expect(sessionsOf(section)).toMatch(new RegExp(`\\bsmallserv ${name} `));
     const own = optionsIn(helpOf.get(name) ?? '').filter((option) => !sharedOptions.has(option));
     expect(own.filter((option) => !section.includes(option))).toEqual([]);
   });
 
-  test('has the exit codes that the help names', () => {
+  test('has the same exit codes as the help', () => {
     const [, line = ''] = /^Exit codes: (.*)$/m.exec(ownHelp) ?? [];
     const rows = tableAfter(page, '| exit code |').map(([code]) => code);
     expect(rows).toEqual([...line.matchAll(/\b\d+\b/g)].map(([code]) => code));
   });
 
-  test.each(names)('is right that %s is a function, too', (name) => {
+  test.each(names)('names %s, which is exported as a function', (name) => {
     const camelCase = name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
     expect(Object.entries(client).find(([exported]) => exported === camelCase)?.[1]).toBeTypeOf('function');
   });
@@ -110,7 +110,7 @@ describe('docs/TEXTBOOK.md', () => {
   ];
   const topics = ['Timeouts', 'Keepalive', 'Many sockets', 'Raw sockets'];
 
-  test('has a row for every program and topic, with the files where it lives', () => {
+  test('has a row for every program and topic, with links to the source', () => {
     const rows = tableAfter(textbook, '| program |');
     expect(rows.map(([program]) => program)).toEqual(programs.map((program) => linkOf(program)));
     const topicRows = tableAfter(textbook, '| topic |');
@@ -119,7 +119,7 @@ describe('docs/TEXTBOOK.md', () => {
     for (const row of [...rows, ...topicRows]) expect(row.join(' ')).toMatch(/\]\(\.\.\/src\/[\w./-]+\.ts\)/);
   });
 
-  test.each([...programs, ...topics])('shows %s at work', (heading) => {
+  test.each([...programs, ...topics])('shows a session of %s', (heading) => {
     expect(sessionsOf(sectionOf(textbook, heading))).toMatch(/^\$ .*\n(?!\$ )/m);
   });
 });
@@ -131,7 +131,7 @@ describe('commands in the documents', () => {
     ),
   );
 
-  test('name tools that exist, with options that they have', () => {
+  test('use only existing tools and options', () => {
     expect(calls.length).toBeGreaterThan(names.length);
     const wrong = calls.filter(({ tool, options }) => {
       const known = optionsIn(helpOf.get(tool) ?? '');

@@ -124,14 +124,14 @@ function servicePort(name: string, port: number | string | undefined, protocol: 
 }
 
 describe('the Kubernetes manifests', () => {
-  it.each(kustomization.resources)('%s fits the schema of its kind, and has no key that the schema lacks', (name) => {
+  it.each(kustomization.resources)('%s matches the schema of its kind and has no unknown key', (name) => {
     const raw = manifest(name) as Manifest;
     const Model = models[raw.kind as keyof typeof models];
     expect(raw).toMatchObject({ apiVersion: Model.apiVersion, kind: Model.kind });
     expect(problemsOf(Model, raw)).toEqual([]);
   });
 
-  it('would be refused with a key that the schema lacks, or a value that it does not allow', () => {
+  it('are rejected with an unknown key or an invalid value', () => {
     const [odd, wrong] = [structuredClone(deployment), structuredClone(service)];
     Object.assign(odd.spec.template.spec.containers[0]?.readinessProbe.httpGet ?? {}, { pth: '/readyz' });
     Object.assign(wrong.spec.ports[0] ?? {}, { port: '7a' });
@@ -139,13 +139,13 @@ describe('the Kubernetes manifests', () => {
     expect(problemsOf(Service, wrong)).toEqual([expect.stringContaining('port must be integer')]);
   });
 
-  it('are all named by the kustomization, with the config, and all are there', () => {
+  it('are all listed in the kustomization, with the config, and exist', () => {
     const named = [...kustomization.resources, ...kustomization.configMapGenerator.flatMap(({ files }) => files)];
     const present = filesIn(folder).map((path) => path.slice(folder.length + 1));
     expect(['kustomization.yaml', ...named].toSorted()).toEqual(present.toSorted());
   });
 
-  it('refer to one another by names that exist', () => {
+  it('refer to each other by existing names', () => {
     const [generated] = kustomization.configMapGenerator;
     expect(pod.volumes.map(({ configMap }) => configMap.name)).toEqual([generated?.name]);
     expect(container().volumeMounts.map(({ name }) => name)).toEqual(pod.volumes.map(({ name }) => name));
@@ -184,7 +184,7 @@ describe('the Kubernetes manifests', () => {
     expect(await servicePortsOf(join(folder, 'smallservd.yaml'))).toEqual(wellKnown);
   });
 
-  it('let the kubelet and Prometheus, and nobody else, come to the admin endpoint', () => {
+  it('open the admin endpoint only to the kubelet and Prometheus', () => {
     const admin = container().ports.find(({ name }) => name === 'admin');
     expect(admin).toMatchObject({ containerPort: adminPort, protocol: 'TCP' });
     expect(container().env).toEqual([{ name: 'SMALLSERVD_ADMIN__LISTEN', value: `tcp://*:${adminPort}` }]);
@@ -196,11 +196,11 @@ describe('the Kubernetes manifests', () => {
     expect(container().readinessProbe.httpGet.path).toBe('/readyz');
   });
 
-  it('keep source addresses', () => {
+  it('preserve source addresses', () => {
     expect(service.spec.externalTrafficPolicy).toBe('Local');
   });
 
-  it('meet the restricted Pod Security Standard, as the user of the image', () => {
+  it('meet the restricted Pod Security Standard and run as the user of the image', () => {
     const [uid] = /^USER (\d+):\1$/m.exec(dockerfile)?.slice(1) ?? [];
     expect(pod.securityContext).toEqual({
       runAsNonRoot: true,
@@ -216,7 +216,7 @@ describe('the Kubernetes manifests', () => {
     });
   });
 
-  it('give the daemon the time that it takes to stop', async () => {
+  it('give the daemon enough time to stop', async () => {
     const source = await readConfigSource(join(root, folder, 'smallservd.yaml'), {}, []);
     const { config } = await loadConfig(source, { importModules: false });
     const { seconds } = container().lifecycle.preStop.sleep;
@@ -225,7 +225,7 @@ describe('the Kubernetes manifests', () => {
 });
 
 describe('the Dockerfile', () => {
-  it('names the ports of config/well-known.yaml', () => {
+  it('exposes the ports of config/well-known.yaml', () => {
     const exposed = /^EXPOSE (.*)$/m
       .exec(dockerfile)?.[1]
       ?.split(' ')
@@ -233,13 +233,13 @@ describe('the Dockerfile', () => {
     expect(exposed?.toSorted()).toEqual(withoutNames);
   });
 
-  it('pins its base, the same for both stages and the label', () => {
+  it('pins the same base image for both stages and the label', () => {
     const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, name]) => name);
     expect(bases).toEqual(['node:26-trixie-slim', 'node:26-trixie-slim']);
     expect(dockerfile).toContain(`org.opencontainers.image.base.name="docker.io/library/${bases[0]}"`);
   });
 
-  it('copies only what .dockerignore lets through, and that is there', () => {
+  it('copies exactly the existing files that .dockerignore allows', () => {
     const copies = [...dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, names = '']) =>
       names.split(' '),
     );
@@ -251,7 +251,7 @@ describe('the Dockerfile', () => {
   });
 });
 
-it('the version of the package is that of image, manifests and compose file', () => {
+it('image, manifests and compose file have the version of the package', () => {
   expect(dockerfile).toContain(`org.opencontainers.image.version="${packageVersion}"`);
   expect(kustomization.images).toEqual([{ name: 'smallservd', newName: 'smallservd', newTag: packageVersion }]);
   expect(compose.image).toBe(`smallservd:${packageVersion}`);
@@ -261,7 +261,7 @@ const compose = (parse(read('deploy/compose.yaml')) as { services: { smallservd:
   .services.smallservd;
 
 describe('the compose file', () => {
-  it('publishes the ports of config/well-known.yaml, and the admin endpoint to the machine alone', () => {
+  it('publishes the ports of config/well-known.yaml, and the admin endpoint on 127.0.0.1 only', () => {
     const published = (compose['ports'] as readonly string[]).map((port) => /^([\d.:]*?)(\d+):\2\/(\w+)$/.exec(port));
     const forAll = published.filter((port) => port?.[1] === '').map((port) => `${port?.[2]} ${port?.[3]}`);
     expect(forAll.toSorted()).toEqual(withoutNames);
@@ -270,7 +270,7 @@ describe('the compose file', () => {
     expect(compose['environment']).toEqual({ SMALLSERVD_ADMIN__LISTEN: `tcp://*:${adminPort}` });
   });
 
-  it('gives the container no right', () => {
+  it('gives the container no privileges', () => {
     expect(compose).toMatchObject({
       read_only: true,
       cap_drop: ['ALL'],
@@ -288,22 +288,22 @@ describe('the compose file', () => {
   });
 });
 
-describe('dashboard and alert rules', () => {
+describe('the dashboard and alert rules', () => {
   const known = metrics.map(({ name }) => name);
   const files = ['deploy/grafana/smallservd.json', 'deploy/prometheus/rules.yaml'];
 
-  it.each(files)('%s names metrics that exist', (path) => {
+  it.each(files)('use only existing metrics: %s', (path) => {
     const named = new Set(read(path).match(/\bsmallservd_\w+/g));
     expect(named.size).toBeGreaterThan(5);
     expect([...named].filter((name) => !known.includes(name))).toEqual([]);
   });
 
-  it('the dashboard shows every metric', () => {
+  it('show every metric on the dashboard', () => {
     const dashboard = read('deploy/grafana/smallservd.json');
     expect(known.filter((name) => !new RegExp(`\\b${name}\\b`).test(dashboard))).toEqual([]);
   });
 
-  it('labels that they ask for are those of the metric', () => {
+  it('use only labels that the metric has', () => {
     // Prometheus adds these.
     const added = ['job', 'instance'];
     for (const path of files) {
@@ -319,7 +319,7 @@ describe('dashboard and alert rules', () => {
     }
   });
 
-  it('panels of the dashboard have numbers of their own, and do not overlap', () => {
+  it('have dashboard panels with unique ids that do not overlap', () => {
     const { panels } = JSON.parse(read('deploy/grafana/smallservd.json')) as {
       panels: readonly { id: number; gridPos: { x: number; y: number; w: number; h: number } }[];
     };

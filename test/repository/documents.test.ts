@@ -36,14 +36,14 @@ function shipped(env: Record<string, string>, sets: readonly string[]): Promise<
 }
 
 describe('links', () => {
-  test.each(documents)('in %s lead somewhere', (path) => {
+  test.each(documents)('in %s have existing targets', (path) => {
     const text = read(path);
     const links = [...proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
     const local = links.filter((target) => !/^https?:/.test(target)).map((target) => target.split('#')[0] ?? '');
     expect(local.filter((target) => !existsSync(resolve(root, dirname(path), target)))).toEqual([]);
   });
 
-  test('every document can be reached from the README', () => {
+  test('reach every document from the README', () => {
     const reached = new Set<string>();
     const waiting = ['README.md'];
     for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
@@ -56,7 +56,7 @@ describe('links', () => {
     expect(documents.filter((path) => !reached.has(path))).toEqual([]);
   });
 
-  test('code spans that look like a path name one', () => {
+  test('and paths in code spans have existing targets', () => {
     const paths = /^(?:\.ci|bench|config|deploy|docs|examples|scripts|src|systemd|test)\/(?!.*\bNAME\b)[\w./-]*$/;
     for (const path of documents) {
       const spans = spansOf(path).filter((span) => paths.test(span));
@@ -68,20 +68,20 @@ describe('links', () => {
   });
 });
 
-describe('config in the documents', () => {
+describe('config examples in the documents', () => {
   const examples = documents.flatMap((path) =>
     blocksOf(read(path))
       .filter(({ language, mark }) => language === 'yaml' && mark === undefined)
       .map(({ text }, index) => ({ name: `${path} ${index + 1}`, text })),
   );
 
-  test.each(examples)('$name is right', async ({ text }) => {
+  test.each(examples)('$name is valid', async ({ text }) => {
     // Modules that a document shows stand beside it; here they only have to be there.
     for (const [, name = ''] of text.matchAll(/module: \.\/(\S+\.js)/g)) writeFileSync(join(folder, name), '');
     expect((await load(text)).config.services.length).toBeGreaterThan(0);
   });
 
-  test('the wrong one in the README is refused as it says', async () => {
+  test('include bad.yaml in the README, which fails with the errors shown', async () => {
     const bad = blocksOf(readme).find(({ mark }) => mark === 'bad.yaml');
     const error: unknown = await load(bad?.text ?? '').catch((refusal: unknown) => refusal);
     if (!(error instanceof ConfigInvalidError)) throw new Error('it is not refused', { cause: error });
@@ -89,7 +89,7 @@ describe('config in the documents', () => {
     expect(readme).toContain(`$ npx smallservd check --config bad.yaml\n${lines.join('')}$ echo $?\n78\n`);
   });
 
-  test('every --set and every variable in a shell block is right', async () => {
+  test('have valid --set options and variables in shell blocks', async () => {
     const lines = documents
       .flatMap((path) => blocksOf(read(path)))
       .filter(({ language }) => language === 'sh')
@@ -106,7 +106,7 @@ describe('config in the documents', () => {
     await shipped(Object.fromEntries(env), sets);
   });
 
-  test('the reference is what the generator writes', () => {
+  test('match the generated reference docs/CONFIG.md', () => {
     expect(read('docs/CONFIG.md')).toBe(configReference());
   });
 });
@@ -119,7 +119,7 @@ describe('names in the documents', () => {
   ];
   const everything = [...sources, ...filesIn('deploy')].map(read).join('\n');
 
-  test.each(documents)('in %s exist: config keys by their path', (path) => {
+  test.each(documents)('are existing config paths in %s', (path) => {
     const dotted = spansOf(path).filter((span) => /^(?:log|shutdown|defaults|services)\.(?!ts$)[\w.]+$/.test(span));
     const unknown = dotted.filter((span) => {
       if (daemonKeys.includes(span)) return false;
@@ -129,12 +129,12 @@ describe('names in the documents', () => {
     expect(unknown).toEqual([]);
   });
 
-  test.each(documents)('in %s exist: words in camel case, in the schema, the source or the manifests', (path) => {
+  test.each(documents)('in camel case in %s occur in the schema, the source or the manifests', (path) => {
     const words = spansOf(path).flatMap((span) => span.match(/(?<![\w/.-])[a-z]+(?:[A-Z][a-z]+)+\b/g) ?? []);
     expect(words.filter((word) => !new RegExp(`\\b${word}\\b`).test(everything))).toEqual([]);
   });
 
-  test('exist: subcommands and options', () => {
+  test('are existing subcommands and options', () => {
     const help = [[], ['run'], ['check'], ['install-service']].map((command) => run([...command, '--help'])).join('');
     for (const path of documents) {
       const text = read(path);
@@ -161,7 +161,7 @@ describe('the README', () => {
     });
   });
 
-  test('has the table of services that is built in, with the ports of the shipped config', async () => {
+  test('lists the built-in services with the ports of the shipped config', async () => {
     const { config } = await shipped({}, []);
     const portOf = (name: string): string => {
       const listen = config.services.find((service) => service.name === name)?.listen ?? [];
@@ -177,7 +177,7 @@ describe('the README', () => {
     expect(tableAfter(readme, '## The services').map((row) => row.slice(0, 5))).toEqual(rows);
   });
 
-  test('shows the table of a start as it is', async () => {
+  test('shows the startup table with the ports of the shipped config', async () => {
     const { config } = await shipped({}, []);
     for (const { name, listen } of config.services) {
       const port = listen[0]?.text.split(':').at(-1);
@@ -186,18 +186,18 @@ describe('the README', () => {
     }
   });
 
-  test('shows the help as it is', () => {
+  test('shows the current help', () => {
     const shown = /\$ npx smallservd --help\n([\s\S]*?)…\n```/.exec(readme)?.[1] ?? '?';
     expect(run(['--help']).startsWith(shown)).toBe(true);
   });
 
-  test('has every exit code', () => {
+  test('lists every exit code', () => {
     const rows = tableAfter(readme, '| exit code |');
     expect(rows.map(([code]) => Number(code))).toEqual(Object.values(exitCodes));
     for (const [code, meaning] of rows) expect(meaning, code).not.toBe('');
   });
 
-  test('has every signal that is handled', () => {
+  test('lists every handled signal', () => {
     const handled = [...read('src/server/supervisor/signals.ts').matchAll(/\.on\('SIG(\w+)'/g)].map(
       ([, name = '']) => name,
     );
@@ -205,7 +205,7 @@ describe('the README', () => {
     expect(shown.toSorted()).toEqual(handled.toSorted());
   });
 
-  test('names the defaults that the schema has', () => {
+  test('names the defaults of the schema', () => {
     const { datagramRate, datagramServiceRate, maxAmplification } = commonSchema;
     const [network, service] = [datagramRate, datagramServiceRate].map(({ perSecond }) => perSecond.default);
     expect(readme).toMatch(new RegExp(`${network}\\sdatagrams a second from one network`));
@@ -216,7 +216,7 @@ describe('the README', () => {
 });
 
 describe('modules in the documents', () => {
-  test('greet.js of the README greets', async () => {
+  test('include a working greet.js in the README', async () => {
     const [text = ''] = /^\/\/ greet\.js\n[\s\S]*?(?=^```$)/m.exec(readme) ?? [];
     writeFileSync(join(folder, 'greet.js'), text);
     const listen = ['tcp://127.0.0.1:0'];
@@ -225,7 +225,7 @@ describe('modules in the documents', () => {
     );
   });
 
-  test('loadavg.js of docs/SERVICES.md answers, and says what is wrong with its file', async () => {
+  test('include a loadavg.js in docs/SERVICES.md that answers and reports errors in its file', async () => {
     const text = blocksOf(read('docs/SERVICES.md')).find(({ language }) => language === 'js')?.text ?? '';
     writeFileSync(join(folder, 'loadavg.js'), text);
     writeFileSync(join(folder, 'averages'), '2.09 1.24 0.83 1/234 5678\n');
@@ -244,21 +244,21 @@ describe('docs/LOGS.md', () => {
     ["## Why a client's connection ended", counters.stream.closed],
     ['## Why a client was refused', counters.stream.refused],
     ['## Why a datagram was dropped', counters.datagram.dropped],
-  ])('%s: has all reasons, in their order', (heading, counts) => {
+  ])('lists all reasons in order: %s', (heading, counts) => {
     expect(tableAfter(logs, heading).map(([reason]) => reason)).toEqual(Object.keys(counts));
   });
 
   const documented = tableAfter(logs, '## Every line');
   const written = sources.flatMap((path) => logCallsOf(path));
 
-  test('has every message at its level, and no other', () => {
+  test('lists exactly the messages of the source, with their levels', () => {
     const rows = documented.map(([message, level]) => `${level}: ${message}`);
     expect(rows.toSorted()).toEqual(
       [...new Set(written.map(({ level, message }) => `${level}: ${message}`))].toSorted(),
     );
   });
 
-  test.each(documented)('%s: has its fields', (message, _level, fields = '') => {
+  test.each(documented)('lists the fields of "%s"', (message, _level, fields = '') => {
     const named = fields === '–' ? [] : fields.split(', ');
     const calls = written.filter((call) => call.message === message);
     const known = calls.flatMap((call) => call.fields);
@@ -291,7 +291,7 @@ function messageOf(argument: string, before: string): string {
   const literal = /^'(.*)'$/.exec(argument)?.[1];
   if (literal !== undefined) return literal;
   const constants = [...before.matchAll(new RegExp(`const ${argument} =\\s+'(.*)';`, 'g'))];
-  return constants.at(-1)?.[1] ?? '(what went wrong)';
+  return constants.at(-1)?.[1] ?? '(not a constant)';
 }
 
 function fieldNames(object: string): readonly string[] {

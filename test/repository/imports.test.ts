@@ -93,14 +93,14 @@ function found(paths: readonly string[], isMeant: (specifier: string) => boolean
   );
 }
 
-describe('dependencies point inwards', () => {
+describe('dependencies point inward', () => {
   const parts = [...new Set(sources.map(partOf))].sort();
 
-  test('the table names every part of src', () => {
+  test('every part of src is in the table', () => {
     expect(Object.keys(allowed).sort()).toEqual(parts);
   });
 
-  test.each(parts)('%s imports what the table allows', (part) => {
+  test.each(parts)('%s imports only what the table allows', (part) => {
     const may = new Set([part, ...(allowed[part] ?? [])]);
     expect(found(inPart(part), (to) => to.startsWith('src/') && !may.has(partOf(to)))).toEqual([]);
   });
@@ -114,18 +114,18 @@ describe('dependencies point inwards', () => {
     expect(importsOf('src/service.ts')).toEqual([]);
   });
 
-  test('the guard imports nothing of Node, and only types from files that do', () => {
+  test('the guard imports nothing from Node and only types from files that do', () => {
     expect(found(inPart('server/guard'), (to) => !to.startsWith('src/'))).toEqual([]);
     for (const path of inPart('server/guard'))
       expect(read(path)).not.toMatch(/^import (?!type )[^;]*\/open-files\.ts/m);
   });
 
-  test('services touch no network and no package', () => {
+  test('services use neither the network nor packages', () => {
     const harmless = new Set(['node:fs/promises', 'node:child_process', 'node:util']);
     expect(found(inPart('services'), (to) => !to.startsWith('src/') && !harmless.has(to))).toEqual([]);
   });
 
-  test('only the transport opens sockets, dial for the clients, admin for HTTP, and the channel between processes', () => {
+  test('only transport, dial, admin and the process channel import network modules', () => {
     const others = sources.filter(
       (path) =>
         !['server/transport', 'client/dial', 'server/admin'].includes(partOf(path)) &&
@@ -136,25 +136,25 @@ describe('dependencies point inwards', () => {
     expect(found(inPart('server/transport'), (to) => to === 'node:net' || to === 'node:dgram')).not.toEqual([]);
   });
 
-  test('only the supervisor knows of the cluster', () => {
+  test('only the supervisor uses node:cluster', () => {
     const others = sources.filter((path) => partOf(path) !== 'server/supervisor');
     expect(found(others, (to) => to === 'node:cluster')).toEqual([]);
   });
 
-  test('only services/index.ts knows the services one by one', () => {
+  test('only services/index.ts imports individual services', () => {
     const single = /^src\/services\/(?!index\.ts$)/;
     const others = sources.filter((path) => partOf(path) !== 'services');
     expect(found(others, (to) => single.test(to))).toEqual([]);
   });
 
-  test('imports of Node have their prefix', () => {
+  test('imports of Node modules have the node: prefix', () => {
     const packages = Object.keys((JSON.parse(read('package.json')) as { dependencies: object }).dependencies);
     const known = new Set(packages);
     expect(found(sources, (to) => !/^(src\/|node:)/.test(to) && !known.has(to))).toEqual([]);
   });
 });
 
-test('each program and each process of the daemon forbids the debugger before Node reads anything else', () => {
+test('every program and daemon process disables the debugger before anything else is imported', () => {
   const started = [
     'src/smallservd.ts',
     'src/smallserv.ts',
@@ -189,7 +189,7 @@ test('every file of src is reachable from an entry point', () => {
   expect(sources.filter((path) => !reached.has(path))).toEqual([]);
 });
 
-test('the files that are started by name are there', () => {
+test('files that are started by name exist', () => {
   for (const path of sources) {
     for (const [, specifier = ''] of read(path).matchAll(/new URL\('([^']+)\.js', import\.meta\.url\)/g)) {
       const target = relative(root, resolve(root, dirname(path), `${specifier}.ts`));

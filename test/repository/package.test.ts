@@ -40,7 +40,7 @@ describe('the package', () => {
     expect(about).not.toHaveProperty('private');
   });
 
-  test('ships what it needs, and nothing that is not there', () => {
+  test('ships the files it needs and lists only existing files', () => {
     expect(about.files).toEqual(
       expect.arrayContaining(['dist', 'config', 'examples', 'docs', 'systemd', 'CHANGELOG.md']),
     );
@@ -49,7 +49,7 @@ describe('the package', () => {
     for (const file of ['README.md', 'LICENSE']) expect(existsSync(join(root, file)), file).toBe(true);
   });
 
-  test('names sources that are there for what it points at', () => {
+  test('has a source file for every entry point', () => {
     const built = [...Object.values(about.bin), about.types, ...Object.values(about.exports['.'])];
     const sources = built.map((path) => path.replace(/^(?:\.\/)?dist\//, 'src/').replace(/(?:\.d\.ts|\.js)$/, '.ts'));
     for (const source of sources) expect(existsSync(join(root, source)), source).toBe(true);
@@ -57,15 +57,15 @@ describe('the package', () => {
       expect(read(`src/${program}.ts`)).toMatch(/^#!\/usr\/bin\/env node\n/);
   });
 
-  test('has programs that `npm run build` makes executable: npx runs them where they stand', () => {
+  test('has executable programs after `npm run build`, so that npx can run them in place', () => {
     for (const path of Object.values(about.bin)) expect(statSync(join(root, path)).mode & 0o111, path).toBe(0o111);
   });
 
-  test('`npm start` replaces the shell: a signal to npm reaches the daemon', () => {
+  test('replaces the shell in `npm start` so that signals to npm reach the daemon', () => {
     expect(about.scripts['start']).toMatch(/^exec node --inspect-publish-uid=stderr /);
   });
 
-  test('has a script for every routine, and every script that CONTRIBUTING names', () => {
+  test('has exactly the scripts that CONTRIBUTING.md names', () => {
     const named = [...read('CONTRIBUTING.md').matchAll(/^\| `npm (?:run )?([\w:]+)` \|/gm)].map(
       ([, name = '']) => name,
     );
@@ -73,7 +73,7 @@ describe('the package', () => {
     expect(named.sort()).toEqual(routines.sort());
   });
 
-  test('installs every Debian package that a system test needs', () => {
+  test('installs every Debian package that the system tests need', () => {
     const [, table = ''] = /^const packages = \{\n([\s\S]*?)^\}/m.exec(read('test/system/machine.ts')) ?? [];
     const needed = [...table.matchAll(/: '([\w.-]+)',$/gm)].map(([, name = '']) => name);
     const lists = [...read('test/system/with-packages.sh').matchAll(/^(?:installed|unpacked)=\(([^)]*)\)/gm)];
@@ -82,12 +82,12 @@ describe('the package', () => {
     expect(needed.filter((name) => !had.has(name))).toEqual([]);
   });
 
-  test('has the versions of its packages in the lock file', () => {
+  test('has its version and dependencies in the lock file', () => {
     const lock = JSON.parse(read('package-lock.json')) as { packages: Record<string, Package> };
     expect(lock.packages['']).toMatchObject({ version: about.version, dependencies: about.dependencies });
   });
 
-  test('the license is MIT, of the smallservd authors', () => {
+  test('is under the MIT license of the smallservd authors', () => {
     expect(read('LICENSE')).toMatch(/^MIT License\n\nCopyright \(c\) 2026 the smallservd authors\n/);
   });
 });
@@ -95,16 +95,16 @@ describe('the package', () => {
 describe('the release', () => {
   const [, first, date] = /^## (\S+) – (\S+)$/m.exec(read('CHANGELOG.md')) ?? [];
 
-  test('the version is the first one in the changelog, and what --version prints', () => {
+  test('has the first version in the changelog, which --version prints', () => {
     expect(about.version).toBe(first);
     expect(version).toBe(first);
   });
 
-  test('its date is what the clock is compared with', () => {
+  test('has the date that the clock is compared with', () => {
     expect(released.toISOString()).toBe(`${date}T00:00:00.000Z`);
   });
 
-  test('each decision is in the list of decisions, in order', () => {
+  test('lists every decision in order', () => {
     const records = filesIn('docs/decisions').filter((path) => !path.endsWith('README.md'));
     const listed = [...read('docs/decisions/README.md').matchAll(/^(\d+)\. \[(.+)\]\((.+)\)$/gm)];
     expect(listed.map(([, , , file]) => `docs/decisions/${file}`)).toEqual(records.toSorted());

@@ -11,14 +11,14 @@ test('the safety report has a figure for every attack', () => {
   expect(rows.filter(([, , measured]) => measured === notRun)).toEqual([]);
 });
 
-test('the safety report has a bound for every figure of ours, and none is broken', () => {
+test('the safety report has a bound for every attack and no broken bound', () => {
   const verdicts = rows.map((row) => row.at(-1));
   expect(verdicts).not.toContain(broken);
   for (const row of rows) expect(row.at(-1) === 'yes', row.join(' | ')).toBe(row[3] !== '');
   for (const [index] of attacks.entries()) expect(boundedRows(String(index + 1)), attacks[index]).not.toEqual([]);
 });
 
-test('the safety report has the figures of the soak', () => {
+test('the safety report has the soak test figures', () => {
   expect(tableAfter(report, '<!-- soak -->').length).toBeGreaterThan(0);
 });
 

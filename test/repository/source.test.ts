@@ -18,13 +18,13 @@ function filesWith(pattern: RegExp, paths: readonly string[], text: (path: strin
 }
 
 describe('the source', () => {
-  test('has no escape from the types', () => {
+  test('does not bypass the type checker', () => {
     // An annotation has no space before its colon, as a conditional has.
     expect(filesWith(/(?:[<|&]|\bas\b|[\w)\]?]:) *any\b/, programs, codeOf)).toEqual([]);
     expect(filesWith(/@ts-(?:ignore|nocheck|expect-error)\b/, programs, read).filter(notThis)).toEqual([]);
   });
 
-  test('has no syntax that type stripping refuses', () => {
+  test('has no syntax that type stripping rejects', () => {
     expect(filesWith(/^(?:export )?(?:declare )?(?:const )?enum \w/m, programs, codeOf)).toEqual([]);
     expect(filesWith(/^(?:export )?(?:declare )?namespace \w/m, programs, codeOf)).toEqual([]);
   });
@@ -33,7 +33,7 @@ describe('the source', () => {
     expect(filesWith(/^export default\b|\bas default\b/m, sources, codeOf)).toEqual([]);
   });
 
-  test('has no marks of unfinished work, and no test that is skipped or alone', () => {
+  test('has no unfinished-work markers and no skipped or focused tests', () => {
     const marks = /\b(?:TO[D]O|FIX[M]E|XX[X]|HA[C]K)\b/;
     expect(filesWith(marks, programs, read)).toEqual([]);
     expect(filesWith(/\b(?:test|it|describe)\.(?:skip|only|todo|fails)\b/, programs, codeOf)).toEqual([]);
@@ -46,7 +46,7 @@ describe('the source', () => {
     expect(filesWith(/^(?=.{121}) *(?:\/\/|\/\*|\*)/m, commented, read)).toEqual([]);
   });
 
-  test('prints nothing by itself', () => {
+  test('does not print to the console', () => {
     expect(filesWith(/\bconsole\.\w+\(/, sources, codeOf)).toEqual([]);
   });
 });
@@ -59,17 +59,17 @@ describe('error codes', () => {
     [...first.matchAll(/'([A-Z_]+)'/g)].map(([, code = '']) => code),
   );
 
-  test('every code in the list is raised somewhere', () => {
+  test('every listed code is raised', () => {
     expect(codes.filter((code) => !raised.includes(code))).toEqual([]);
   });
 
-  test('every code that is raised is in the list', () => {
+  test('every raised code is listed', () => {
     expect(raised.length).toBeGreaterThan(10);
     expect(raised.filter((code) => !codes.includes(code))).toEqual([]);
   });
 });
 
-test('nothing names a path of the machine it was written on', () => {
+test('no file contains a path of the development machine', () => {
   const foreign = new RegExp(`(?<![\\w.:}/-])/(?:${['work', 'root'].join('|')})(?![\\w-])`);
   const text = /\.(?:ts|js|c|md|json|ya?ml|service|socket|txt|sh)$|^[^.]*$|\/run$/;
   const paths = filesIn('.').filter((path) => text.test(path));

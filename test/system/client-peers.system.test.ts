@@ -37,7 +37,7 @@ function well(output: unknown, complaints: unknown = ''): Said {
 }
 
 const gnuTime =
-  'smallserv: the answer has 8 bytes instead of 4: the first four are taken (GNU inetd sends 8 on 64-bit machines)\n';
+  'smallserv: the answer has 8 bytes instead of 4: using the first four (GNU inetd sends 8 on 64-bit machines)\n';
 
 const peers = [
   {
@@ -61,14 +61,14 @@ const transports = [
   ['UDP', ['--udp']],
 ] as const;
 
-describe.each(peers)('smallserv with $name', ({ name, daytime, timeLength, timeComplaint, longestEcho }) => {
-  it.each(transports)('daytime prints its line over %s', async (_, udp) => {
+describe.each(peers)('smallserv against $name', ({ name, daytime, timeLength, timeComplaint, longestEcho }) => {
+  it.each(transports)('daytime prints the answer over %s', async (_, udp) => {
     const smallserv = await start(name);
     for (const host of ['127.0.0.1', 'localhost', '127.0.0.1:daytime'])
       expect(await smallserv(['daytime', ...udp, host])).toEqual(well(expect.stringMatching(daytime)));
   });
 
-  it.each(transports)(`time takes its ${timeLength} bytes over %s`, async (_, udp) => {
+  it.each(transports)(`time accepts a ${timeLength}-byte answer over %s`, async (_, udp) => {
     const smallserv = await start(name);
     const lines =
       /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \S+ \d{4}\noffset .+ s \(.+\), round trip [\d.]+ ms\n$/;
@@ -82,7 +82,7 @@ describe.each(peers)('smallserv with $name', ({ name, daytime, timeLength, timeC
     expect(Math.abs(time.offsetSeconds)).toBeLessThanOrEqual(1);
   });
 
-  it('discard counts what it takes over TCP', async () => {
+  it('discard reports the bytes sent over TCP', async () => {
     const smallserv = await start(name);
     const { output, complaints, exitCode } = await smallserv(['discard', '127.0.0.1', '--bytes', '3MiB', '--json']);
     expect({ complaints, exitCode }).toEqual({ complaints: '', exitCode: 0 });
@@ -92,7 +92,7 @@ describe.each(peers)('smallserv with $name', ({ name, daytime, timeLength, timeC
     );
   });
 
-  it('discard says over UDP that it cannot know', async () => {
+  it('discard reports that delivery over UDP is unknown', async () => {
     const smallserv = await start(name);
     expect(await smallserv(['discard', '--udp', '127.0.0.1', '--bytes', '16KiB'])).toEqual(
       well(
@@ -103,7 +103,7 @@ describe.each(peers)('smallserv with $name', ({ name, daytime, timeLength, timeC
     );
   });
 
-  it('echo returns standard input over TCP, to the last byte', async () => {
+  it('echo returns all of standard input over TCP', async () => {
     const smallserv = await start(name);
     const text = 'line after line\n'.repeat(40_000);
     expect(await smallserv(['echo', '127.0.0.1'], text)).toEqual(well(text));
@@ -132,7 +132,7 @@ describe.each(peers)('smallserv with $name', ({ name, daytime, timeLength, timeC
     expect(JSON.parse(json.output) as EchoPingResult).toMatchObject({ sent: 5, received: 5, lost: 0, corrupted: 0 });
   });
 
-  it(`echo --count finds that datagrams are cut at ${longestEcho} bytes`, async () => {
+  it(`echo --count detects datagrams truncated at ${longestEcho} bytes`, async () => {
     const smallserv = await start(name);
     const counted = ['echo', '--udp', '--count', '1', '--timeout', '2s', '127.0.0.1', '--size'];
     expect((await smallserv([...counted, String(longestEcho)])).exitCode).toBe(0);
@@ -145,7 +145,7 @@ describe.each(peers)('smallserv with $name', ({ name, daytime, timeLength, timeC
   it.each([
     ['qotd', 17],
     ['systat', 11],
-  ] as const)('%s, which is not there, ends with 2', async (service, port) => {
+  ] as const)('%s exits with 2 if the service is not running', async (service, port) => {
     const smallserv = await start(name);
     expect(await smallserv([service, '127.0.0.1'])).toEqual({
       output: '',
@@ -160,8 +160,8 @@ describe.each(peers)('smallserv with $name', ({ name, daytime, timeLength, timeC
   });
 });
 
-describe('a server that is a program of xinetd, as qotd and systat are everywhere', () => {
-  it('is read to its end', async () => {
+describe('qotd and systat run by xinetd as external programs', () => {
+  it('are read to the end', async () => {
     const network = Network.make();
     const folder = temporaryFolder();
     const quotation = join(folder, 'quotation');
@@ -179,7 +179,7 @@ describe('a server that is a program of xinetd, as qotd and systat are everywher
 });
 
 describe('smallserv chargen --verify', () => {
-  it('finds the 93 characters of xinetd', async () => {
+  it('detects the 93-character pattern of xinetd', async () => {
     const smallserv = await start('xinetd');
     const { output, complaints, exitCode } = await smallserv(['chargen', '--verify', '127.0.0.1']);
     expect(exitCode).toBe(1);
@@ -197,13 +197,13 @@ describe('smallserv chargen --verify', () => {
     expect(third.complaints).toMatch(/: at offset \d+ expected 0x7e "~", got 0x21 "!"\n$/);
   });
 
-  it('finds nothing wrong with the pattern of GNU inetd', async () => {
+  it('accepts the pattern of GNU inetd', async () => {
     const smallserv = await start('inetutils-inetd');
     expect(await smallserv(['chargen', '--verify', '127.0.0.1'])).toEqual(
-      well(expect.stringMatching(/^1048576 bytes in .+: all as RFC 864 has it\n$/)),
+      well(expect.stringMatching(/^1048576 bytes in .+: all match RFC 864\n$/)),
     );
     expect(await smallserv(['chargen', '--verify', '--udp', '127.0.0.1'])).toEqual(
-      well(expect.stringMatching(/^74 bytes in .+: all as RFC 864 has it\n$/)),
+      well(expect.stringMatching(/^74 bytes in .+: all match RFC 864\n$/)),
     );
   });
 });
@@ -214,7 +214,7 @@ function charactersFrom(first: number): string {
 }
 
 describe('smallserv chargen', () => {
-  it('prints the lines as they come, and leaves', async () => {
+  it('prints the requested lines as received and exits', async () => {
     const gnu = await start('inetutils-inetd');
     expect(await gnu(['chargen', '--lines', '2', '127.0.0.1'])).toEqual(
       well(`${charactersFrom(0x20)}\r\n${charactersFrom(0x21)}\r\n`),
@@ -226,7 +226,7 @@ describe('smallserv chargen', () => {
   });
 });
 
-it('on a terminal, discard shows its progress and Ctrl-C the figures', async () => {
+it('discard on a terminal shows progress, and a summary on Ctrl-C', async () => {
   const network = Network.make();
   await startInetd('xinetd', network);
   const command = `exec ${clientProgram.join(' ')} discard 127.0.0.1 --bytes 1TiB`;

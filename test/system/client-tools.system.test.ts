@@ -18,8 +18,8 @@ function getent(...args: readonly string[]): readonly (readonly string[])[] {
 /** getent knows sctp and dccp, too. */
 const isOurs = (target: string): boolean => /\/(?:tcp|udp)$/.test(target);
 
-describe('what the system says of its databases', () => {
-  it('holds for each service, by name, by alias and by port', async () => {
+describe('lookups in the system databases', () => {
+  it('agree with getent for every service, by name, alias and port', async () => {
     const entries = getent('services').filter(([, target = '']) => isOurs(target));
     expect(entries.length).toBeGreaterThan(100);
     for (const [name = '', target = '', ...aliases] of entries) {
@@ -33,7 +33,7 @@ describe('what the system says of its databases', () => {
     }
   });
 
-  it('holds for each protocol, by name, by alias and by number', async () => {
+  it('agree with getent for every protocol, by name, alias and number', async () => {
     const entries = getent('protocols');
     expect(entries.length).toBeGreaterThan(40);
     for (const [name = '', number = '', ...aliases] of entries) {
@@ -113,7 +113,7 @@ async function startNameServer({ inside }: Machine): Promise<void> {
 }
 
 describe('names', () => {
-  it('are what the hosts file says, without a name server', async () => {
+  it('resolve from the hosts file without a name server', async () => {
     const lone = machine();
     for (const name of ['localhost', 'here', 'here.example', 'ip6-localhost', 'both.example']) {
       const { addresses } = await lone.addressInfo(name);
@@ -135,7 +135,7 @@ describe('names', () => {
     }
   });
 
-  it('are what the name server says', async () => {
+  it('resolve through the name server', async () => {
     const served = machine();
     await startNameServer(served);
     for (const name of ['host7.example', 'web.example', 'www.example', 'www.example.']) {
@@ -158,7 +158,7 @@ describe('names', () => {
     });
   });
 
-  it('are given up where no name server runs', async () => {
+  it('fail to resolve if no name server is running', async () => {
     expect(await machine().smallserv('resolve', 'host7.example')).toEqual({
       code: 2,
       output: '',
@@ -183,8 +183,8 @@ async function networkWithSilence(): Promise<Network> {
   return network;
 }
 
-describe('a host that is silent', () => {
-  it('is given up, over TCP and UDP and both families', async () => {
+describe('an unresponsive host', () => {
+  it('times out over TCP and UDP in both families', async () => {
     const { smallserv } = machine(await networkWithSilence());
     for (const [host, name] of [
       [silent.ipv4, `${silent.ipv4}:13`],
@@ -203,7 +203,7 @@ describe('a host that is silent', () => {
     }
   });
 
-  it('does not keep a name with another address from its service', async () => {
+  it('does not block a name that has another, working address', async () => {
     const both = machine(await networkWithSilence());
     const folder = temporaryFolder();
     const server = new Program(
@@ -220,7 +220,7 @@ describe('a host that is silent', () => {
     expect(late.complaints).toBe('smallserv: cannot connect to both.example:8000: no answer within 300ms\n');
   });
 
-  it('is given up as a name server, and the process ends with its message', async () => {
+  it('times out as a name server without delaying the exit', async () => {
     const { inside } = machine(await networkWithSilence(), silent.ipv4);
     // By itself getaddrinfo(3) asks for ten seconds, and timeout(1) would end it with 124.
     const tool = ['timeout', '8', ...clientProgram, 'resolve', '--timeout', '300ms', 'host7.example'];
@@ -234,7 +234,7 @@ describe('a host that is silent', () => {
 });
 
 describe('a machine without /etc/services and /etc/protocols', () => {
-  it('knows what everybody should know', async () => {
+  it('knows the built-in services and protocols', async () => {
     const bare = withFiles({ '/etc/services': '', '/etc/protocols': '' });
     const output = async (...args: readonly string[]): Promise<string> =>
       (await run(bare([...clientProgram, ...args]))).output;

@@ -66,7 +66,7 @@ describe('bash completes', () => {
     expect(shell.output.trimEnd().split('\n').toSorted()).toEqual([...new Set(words)].toSorted());
   });
 
-  test('what comes after a space', async () => {
+  test('commands and options after a space', async () => {
     const argv = ['bash', '-c', bashScript, 'bash', join(checkout, 'completion/smallservd.bash')];
     const commands = await run([...argv, 'smallservd ', 'smallservd', '']);
     expect(commands.output.split('\n')).toEqual(expect.arrayContaining(['run', 'check', 'status', 'services', 'help']));
@@ -98,7 +98,7 @@ zpty -d shell
 `;
 
 describe('zsh completes', () => {
-  test('each line, with the word if there is one only', async () => {
+  test('each line, inserting the word if it is the only match', async () => {
     const lines = cases.map(([line]) => line);
     const argv = ['zsh', '-f', '-c', zshScript, 'zsh', join(checkout, 'completion'), ...lines];
     const shell = await run(argv, { directory: folder() });

@@ -34,8 +34,8 @@ function servicesOf(checks: readonly CheckResult[]): readonly string[] {
   return [...new Set(checks.map(({ service, transport }) => `${service}/${transport}`))];
 }
 
-describe.each(['xinetd', 'inetutils-inetd'] as const)('smallserv conform with %s', (name) => {
-  it('finds the faults that it is known for, not one more and not one fewer', async () => {
+describe.each(['xinetd', 'inetutils-inetd'] as const)('smallserv conform against %s', (name) => {
+  it('reports exactly the known failures', async () => {
     const network = Network.make();
     await startInetd(name, network);
     const result = await conform(network, '127.0.0.1');
@@ -66,8 +66,8 @@ const everywhere = `services:
   time: { listen: ["tcp://*:37", "udp://*:37"] }
 `;
 
-describe('smallserv conform with smallservd', () => {
-  it('finds nothing wrong with the config for the well-known ports', async () => {
+describe('smallserv conform against smallservd', () => {
+  it('reports no failures with the well-known ports config', async () => {
     const network = Network.make();
     await startSmallservd(network, join(checkout, 'config/well-known.yaml'));
     const result = await conform(network, '127.0.0.1');
@@ -76,7 +76,7 @@ describe('smallserv conform with smallservd', () => {
     expect(result.exitCode).toBe(0);
   });
 
-  it.each(['127.0.0.1', '::1'])('finds that each fact holds where all is served over UDP, too, at %s', async (host) => {
+  it.each(['127.0.0.1', '::1'])('passes every check if all services also listen on UDP, at %s', async (host) => {
     const network = Network.make();
     const config = join(temporaryFolder(), 'everywhere.yaml');
     writeFileSync(config, everywhere);

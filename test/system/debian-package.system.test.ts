@@ -95,17 +95,17 @@ async function ordersOf(script: string, ...args: readonly string[]): Promise<str
 }
 
 describe('the Debian package', () => {
-  test('starts Debian’s node, and so that nobody is told how to reach its debugger', async () => {
+  test('runs /usr/bin/node with the inspector URL kept off HTTP', async () => {
     const program = readFileSync(join(await unpack(), 'usr/lib/smallservd/dist/smallservd.js'), 'utf8');
     expect(program.split('\n')[0]).toBe('#!/usr/bin/node --inspect-publish-uid=stderr');
   });
 
-  test('is the same, byte for byte, whenever and by whomever it is built', async () => {
+  test('is byte-for-byte reproducible under another umask', async () => {
     const other = build(temporaryFolder(), '077');
     expect(readFileSync(other).equals(readFileSync(file))).toBe(true);
   });
 
-  test('has no errors that lintian finds', async () => {
+  test('passes lintian without errors', async () => {
     const argv = ['lintian', '--no-cfg', '--allow-root', '--fail-on', 'error', file];
     const lintian = await run(argv);
     // Two warnings: no bug of Debian's asked for the package, and its removal stops the services.
@@ -114,7 +114,7 @@ describe('the Debian package', () => {
     expect((await lintian.end()).code).toBe(0);
   });
 
-  test('has what belongs to it, and says what it is', async () => {
+  test('contains the expected files and metadata', async () => {
     const list = await output(['dpkg-deb', '--contents', file]);
     const entries = list
       .trimEnd()
@@ -157,7 +157,7 @@ describe('the Debian package', () => {
     await output(['md5sum', '--check', '--quiet', '--strict', join(control, 'md5sums')], { directory: tree });
   });
 
-  test('is installed, kept by its administrator, removed and purged by dpkg', async () => {
+  test('can be installed, reinstalled with an edited config kept, removed and purged by dpkg', async () => {
     const root = await treeOfDpkg();
     const config = join(root, 'etc/smallservd/smallservd.yaml');
     await dpkg(root, '--install', file);
@@ -173,7 +173,7 @@ describe('the Debian package', () => {
   });
 });
 
-describe('the scripts of the package', () => {
+describe('the maintainer scripts', () => {
   test('start and enable nothing', async () => {
     expect(await ordersOf('postinst', 'configure')).toBe('smallservd.conf\ndaemon-reload\n');
     expect(await ordersOf('postinst', 'configure', '0.0.9-1')).toBe(
@@ -181,7 +181,7 @@ describe('the scripts of the package', () => {
     );
   });
 
-  test('stop the services where the package is removed, and not where it is upgraded', async () => {
+  test('stop the services on removal but not on upgrade', async () => {
     expect(await ordersOf('prerm', 'remove')).toMatch(
       /^--quiet disable --now (?=.*smallservd\.service).*\.socket .*\n$/,
     );
@@ -190,8 +190,8 @@ describe('the scripts of the package', () => {
   });
 });
 
-describe('once it is installed', () => {
-  test('both programs run, and their manual and completion are found', async () => {
+describe('after installation', () => {
+  test('both programs run, and their man pages and completions are found', async () => {
     const tree = await unpack();
     const ask = (...argv: readonly string[]): Promise<string> => output(installed(tree, argv), { directory: '/' });
     expect(await ask('smallservd', '--version')).toBe(`${version}\n`);
@@ -208,7 +208,7 @@ describe('once it is installed', () => {
     expect(await ask('systemd-analyze', 'verify', 'smallservd.service', 'smallservd-sandboxed.service')).toBe('');
   });
 
-  test('the daemon serves on the well-known ports, and the clients ask it', async () => {
+  test('the daemon serves the well-known ports and answers the client tools', async () => {
     const tree = await unpack();
     const network = Network.make();
     const argv = ['smallservd', '--config', '/etc/smallservd/smallservd.yaml'];

@@ -45,7 +45,7 @@ async function health(container: Container): Promise<Program> {
 }
 
 describe('the image', () => {
-  it('says what an engine wants to know', () => {
+  it('declares its user, stop signal, entrypoint, health check and title', () => {
     expect(image.config).toMatchObject({
       User: expect.stringMatching(/^[1-9]\d*:[1-9]\d*$/) as string,
       StopSignal: 'SIGTERM',
@@ -55,7 +55,7 @@ describe('the image', () => {
     expect(image.config.Labels).toMatchObject({ 'org.opencontainers.image.title': 'smallservd' });
   });
 
-  it('holds what runs, and nothing that it was built with', () => {
+  it('contains the runtime files but no sources or build tools', () => {
     const present = ['dist/smallservd.js', 'dist/smallserv.js', 'node_modules/pino', 'package.json', 'LICENSE'];
     expect(present.filter((path) => !isThere(join('opt/smallservd', path)))).toEqual([]);
     const absent = ['src', 'test', '.git', 'node_modules/typescript', 'node_modules/vitest', 'node_modules/nan'];
@@ -73,8 +73,8 @@ describe('the image', () => {
   });
 });
 
-describe('a container without rights, shell or a place to write', () => {
-  it('serves the well-known ports over TCP and UDP, is healthy, and stops when told to', async () => {
+describe('an unprivileged, read-only container without a shell', () => {
+  it('serves the well-known ports over TCP and UDP, is healthy and stops on SIGTERM', async () => {
     const network = lowPorts();
     const container = await start(network);
     const peers = new Peers(network);
@@ -107,7 +107,7 @@ describe('a container without rights, shell or a place to write', () => {
     expect(await container.end()).toEqual({ code: 0, signal: null });
   });
 
-  it('has a root that is read-only, no shell, and the client tools', async () => {
+  it('has a read-only root, no shell and the client tools', async () => {
     const container = await start(lowPorts());
     const write = await container.run('node', '-e', "require('node:fs').writeFileSync('/tmp/file', '')");
     expect(write.complaints).toContain('EROFS');
@@ -118,14 +118,14 @@ describe('a container without rights, shell or a place to write', () => {
     expect((await client.end()).code).toBe(0);
   });
 
-  it('loads raw-socket, compiled for its Node', async () => {
+  it('loads raw-socket compiled for its Node version', async () => {
     const container = await start(lowPorts());
     const open = "require('/opt/smallservd/node_modules/raw-socket').createSocket({ protocol: 1 })";
     // It comes as far as the kernel, which wants a capability.
     expect((await container.run('node', '-e', open)).complaints).toContain('Operation not permitted');
   });
 
-  it('lets clients finish for shutdown.grace, and no longer', async () => {
+  it('lets clients finish for at most shutdown.grace', async () => {
     const network = lowPorts();
     const container = await start(network, { args: ['--set', 'shutdown.grace=1s'] });
     const client = new Peers(network).talk('127.0.0.1', '7');
@@ -136,7 +136,7 @@ describe('a container without rights, shell or a place to write', () => {
     expect(container.output).toContain('"reason":"shutdown"');
   });
 
-  it('is configured by the environment', async () => {
+  it('can be configured through the environment', async () => {
     const network = lowPorts();
     const env = {
       SMALLSERVD_ADMIN__LISTEN: 'tcp://*:9013',
@@ -151,7 +151,7 @@ describe('a container without rights, shell or a place to write', () => {
     expect((await (await health(container)).end()).code).toBe(0);
   });
 
-  it('is configured by a file that is mounted, also while it runs', async () => {
+  it('reads a mounted config file at startup and on reload', async () => {
     const etc = temporaryFolder();
     const config = join(etc, 'smallservd.yaml');
     writeFileSync(config, 'admin: { listen: "tcp://127.0.0.1:9014" }\nservices: { echo: { listen: ["tcp://*:7"] } }\n');
@@ -169,13 +169,13 @@ describe('a container without rights, shell or a place to write', () => {
     expect(await peers.tcp('127.0.0.1', 8, 'hello\n')).toBe('hello\n');
   });
 
-  it('says what is wrong with a config, and ends with 78', async () => {
+  it('reports a config error and exits with 78', async () => {
     const container = new Container(image, lowPorts(), { env: { SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOUT: '5' } });
     expect(await container.end()).toEqual({ code: 78, signal: null });
     expect(container.complaints).toContain('SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOUT');
   });
 
-  it('is not healthy where no daemon answers', async () => {
+  it('is unhealthy if no daemon answers', async () => {
     const container = new Container(image, lowPorts(), { args: ['status'] });
     expect(await container.end()).toEqual({ code: 2, signal: null });
     expect(container.complaints).toContain('no daemon answers at tcp://127.0.0.1:9013');
@@ -226,7 +226,7 @@ function folderWithConfig(path: string): string {
 describe('docs/DOCKER.md', () => {
   const runs = commandsOf('run');
 
-  it('has commands', () => {
+  it('contains docker run and docker exec commands', () => {
     expect(runs.length).toBeGreaterThan(5);
     expect(commandsOf('exec').length).toBeGreaterThan(3);
   });
@@ -255,7 +255,7 @@ describe('docs/DOCKER.md', () => {
     expect(wanted.filter((port) => port !== 'tcp 9013' && !open.has(port))).toEqual([]);
   });
 
-  it('its docker exec commands end well', async () => {
+  it('docker exec commands succeed', async () => {
     const container = await start(lowPorts());
     for (const [name, ...command] of commandsOf('exec')) {
       expect(name).toBe('smallservd');
@@ -265,7 +265,7 @@ describe('docs/DOCKER.md', () => {
   });
 });
 
-it('with config and variables of the Deployment it is ready, as the kubelet asks', async () => {
+it('the image with the Deployment config and environment passes the kubelet probes and serves metrics', async () => {
   const manifest = parse(readFileSync(join(checkout, 'deploy/kubernetes/deployment.yaml'), 'utf8')) as {
     spec: { template: { spec: { containers: readonly [{ env: readonly { name: string; value: string }[] }] } } };
   };

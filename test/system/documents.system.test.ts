@@ -14,14 +14,14 @@ const [, section = ''] = /^(## The client tools\n[\s\S]*?)^## /m.exec(read('READ
 const pages = [
   ['docs/CLIENT.md', read('docs/CLIENT.md')],
   ['docs/TEXTBOOK.md', read('docs/TEXTBOOK.md')],
-  ['README.md, the client tools', section],
+  ['the client tools section of README.md', section],
 ] as const;
 
 describe.each(pages)('%s', (_, page) => {
   const blocks = blocksOf(page);
   const sessions = blocks.filter(({ language }) => language === 'console').map(({ text }) => text);
 
-  it('shows what its commands print', { timeout: 180_000 }, async () => {
+  it('shows the actual output of its commands', { timeout: 180_000 }, async () => {
     expect(sessions.length).toBeGreaterThan(0);
     const lab = await startLab();
     for (const { mark, text } of blocks) if (mark !== undefined) writeFileSync(join(lab.folder, mark), text);
@@ -41,14 +41,14 @@ describe.each(pages)('%s', (_, page) => {
 });
 
 describe('a console block', () => {
-  it('is read command by command', () => {
+  it('is parsed command by command', () => {
     expect(parseSession('$ one\n$ two \\\n> more\nout\n\nput\n^C\nend\n')).toEqual([
       { command: 'one', output: [''] },
       { command: 'two \\\nmore', output: ['out\n\nput\n', 'end\n'] },
     ]);
   });
 
-  it.each(['', 'output alone\n', '$ silent\n^C\n'])('that cannot be run is refused: %j', (block) => {
+  it.each(['', 'output alone\n', '$ silent\n^C\n'])('is rejected if it cannot be run: %j', (block) => {
     expect(() => parseSession(block)).toThrow();
   });
 
@@ -64,7 +64,7 @@ describe('a console block', () => {
       '1048576 bytes in 0.004 s, 242866305 bytes/s (231.62 MiB/s)',
       '74 bytes in 0.004 s, 242866305 bytes/s (231.62 MiB/s)',
     ],
-  ])('says more than what varies: %s', (one, other) => {
+  ])('does not match if a significant value differs: %s', (one, other) => {
     expect(withoutVarying(one)).not.toBe(withoutVarying(other));
   });
 
@@ -78,11 +78,11 @@ describe('a console block', () => {
       'offset 0 s (the clocks agree), round trip 0.5 ms',
       'offset -1 s (the server is behind this machine), round trip 1.5 ms',
     ],
-  ])('says nothing of what varies: %s', (one, other) => {
+  ])('matches if only varying values differ: %s', (one, other) => {
     expect(withoutVarying(one)).toBe(withoutVarying(other));
   });
 
-  it('may leave out lines, but no others', () => {
+  it('may omit lines with an ellipsis, but the remaining lines must match', () => {
     const shown = { command: 'x', output: ['one\n…\nfour\n'] };
     const full = compare(shown, { command: 'x', output: ['one\ntwo\nthree\nfour\n'] });
     expect(full.seen).toEqual(full.shown);

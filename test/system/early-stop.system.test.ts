@@ -39,8 +39,8 @@ function quoting(file: string): object {
   return { type: 'qotd', listen: ['tcp://127.0.0.1:1217'], file };
 }
 
-describe('a file system that does not answer', () => {
-  it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('does not hold up %s while the config is read', async (signal) => {
+describe('an unresponsive file system', () => {
+  it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('does not delay %s while the config is read', async (signal) => {
     const { dead, around } = deadDisk();
     const daemon = new DaemonProgram(['--config', join(dead, 'smallservd.yaml')], around);
     await daemon.until(() => catchesSignals(daemon.pid), 'the start');
@@ -49,7 +49,7 @@ describe('a file system that does not answer', () => {
     expect(daemon.output + daemon.complaints).toBe('');
   });
 
-  it.each(['check', 'run'])('is an error after ten seconds, and the program ends: %s', async (command) => {
+  it.each(['check', 'run'])('fails %s with an error after ten seconds', async (command) => {
     const { folder, dead, around } = deadDisk();
     const config = join(dead, 'smallservd.yaml');
     const program = new Program(around([...daemonProgram, command, '--config', config]));
@@ -67,7 +67,7 @@ describe('a file system that does not answer', () => {
     );
   });
 
-  it('does not hold up check against TERM, which it dies of', async () => {
+  it('does not keep SIGTERM from killing check', async () => {
     const { dead, around } = deadDisk();
     const check = new Program(around([...daemonProgram, 'check', '--config', join(dead, 'smallservd.yaml')]));
     await check.until(
@@ -78,7 +78,7 @@ describe('a file system that does not answer', () => {
     expect(await check.end(atOnceMs)).toEqual({ code: null, signal: 'SIGTERM' });
   });
 
-  it('keeps the log from being opened, for ten seconds', async () => {
+  it('makes opening the log file fail after ten seconds', async () => {
     const { folder, dead, around } = deadDisk();
     const config = join(folder, 'smallservd.yaml');
     const file = join(dead, 'folder/log');
@@ -88,7 +88,7 @@ describe('a file system that does not answer', () => {
     expect(daemon.complaints).toBe(`smallservd: log.file ${file}: its file system does not answer within 10 s\n`);
   });
 
-  it('costs each reload, and neither the daemon nor its stop', async () => {
+  it('fails each reload but affects neither the daemon nor its shutdown', async () => {
     const network = Network.make();
     const { folder, dead, around } = deadDisk();
     const config = join(folder, 'smallservd.yaml');
@@ -117,7 +117,7 @@ describe('a file system that does not answer', () => {
   });
 });
 
-it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('a silent resolver does not hold up %s', async (signal) => {
+it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('an unresponsive resolver does not delay %s', async (signal) => {
   const network = Network.make();
   // It would ask for two and a half minutes.
   const resolver = new Peers(network).talk('-u', '-l', '127.0.0.1', '53');

@@ -30,7 +30,7 @@ function shown(terminal: Program): string {
 }
 
 describe('smallserv echo on a terminal', () => {
-  it.each([[[]], [['--udp']]])('sends back line by line until Ctrl-D (%j)', async (args) => {
+  it.each([[[]], [['--udp']]])('echoes line by line until Ctrl-D (%j)', async (args) => {
     const terminal = onTerminal(await withDaemon(), 'echo', '127.0.0.1:1201', ...args);
     await terminal.says(/^127\.0\.0\.1:1201 sends back what you type; Ctrl-D ends it\.\r\n/);
     terminal.type('grüße\n');
@@ -42,7 +42,7 @@ describe('smallserv echo on a terminal', () => {
     expect((await terminal.end()).code).toBe(0);
   });
 
-  it('shows what would give the terminal orders, and obeys none', async () => {
+  it('escapes control sequences from the peer', async () => {
     const terminal = onTerminal(await withDaemon(), 'echo', '127.0.0.1:1201');
     await terminal.says(/Ctrl-D/);
     terminal.type('\x1b[2Jgone\n');
@@ -55,7 +55,7 @@ describe('smallserv echo on a terminal', () => {
   it.each([
     [['--keepalive', '30s'], /timer:\(keepalive,(2\d|30)sec/],
     [[], /^(?!.*timer:)/s],
-  ] as const)('asks a silent peer whether it is there, if so told (%j)', async (args, timer) => {
+  ] as const)('enables TCP keepalive only with --keepalive (%j)', async (args, timer) => {
     const network = await withDaemon();
     const terminal = onTerminal(network, 'echo', '127.0.0.1:1201', ...args);
     await terminal.says(/Ctrl-D/);
@@ -66,7 +66,7 @@ describe('smallserv echo on a terminal', () => {
     expect((await terminal.end()).code).toBe(0);
   });
 
-  it('is ended by Ctrl-C', async () => {
+  it('exits with 130 on Ctrl-C', async () => {
     const terminal = onTerminal(await withDaemon(), 'echo', '127.0.0.1:1201');
     await terminal.says(/Ctrl-D/);
     terminal.type(controlC);
@@ -74,7 +74,7 @@ describe('smallserv echo on a terminal', () => {
     expect(shown(terminal)).toMatch(/smallserv: interrupted\n$/);
   });
 
-  it('tells that the peer has closed, and waits for no more lines', async () => {
+  it('reports that the peer closed the connection and exits without waiting for more input', async () => {
     const network = Network.make();
     const peer = new Program(network.inside(['nc', '-v', '-l', '127.0.0.1', '7000']));
     await peer.until(() => peer.complaints.includes('Listening'), 'nc');
@@ -89,7 +89,7 @@ describe('smallserv echo on a terminal', () => {
     );
   });
 
-  it('has a live line of progress, and sums up at Ctrl-C', async () => {
+  it('shows live progress and prints a summary on Ctrl-C', async () => {
     const terminal = onTerminal(await withDaemon(), 'echo', '-u', '127.0.0.1:1201', '-c', '0', '-i', '20ms', '-q');
     await terminal.says(/\r4 sent, 3 received, last \d+\.\d{3} ms/);
     terminal.type(controlC);
@@ -98,8 +98,8 @@ describe('smallserv echo on a terminal', () => {
   });
 });
 
-describe.each<InetdName>(['xinetd', 'inetutils-inetd'])('smallserv echo with %s', (name) => {
-  it('is right over TCP and UDP, on port 7', async () => {
+describe.each<InetdName>(['xinetd', 'inetutils-inetd'])('smallserv echo against %s', (name) => {
+  it('gets back everything it sends over TCP and UDP on port 7', async () => {
     const network = Network.make();
     await startInetd(name, network);
     const echo = async (input: string, ...args: readonly string[]): Promise<Program & { code: number | null }> => {
@@ -118,7 +118,7 @@ describe.each<InetdName>(['xinetd', 'inetutils-inetd'])('smallserv echo with %s'
     }
   });
 
-  it('finds out that large datagrams are cut', async () => {
+  it('detects truncation of large datagrams', async () => {
     const network = Network.make();
     await startInetd(name, network);
     const argv = [...clientProgram, 'echo', '127.0.0.1', '-u', '-c', '1', '-s', '20000', '--timeout', '300ms'];

@@ -36,7 +36,7 @@ describe('a first session with npm start', () => {
     }
   });
 
-  it('nc echoes line after line over TCP', async () => {
+  it('nc gets each line echoed over TCP', async () => {
     const { peers } = await npmStart();
     for (const host of ['localhost', '127.0.0.1', '::1']) {
       const nc = peers.talk('-N', host, '1201');
@@ -54,7 +54,7 @@ describe('a first session with npm start', () => {
     }
   });
 
-  it('nc echoes line after line over UDP', async () => {
+  it('nc gets each line echoed over UDP', async () => {
     const { peers } = await npmStart();
     for (const host of ['localhost', '127.0.0.1', '::1']) {
       const nc = peers.talk('-u', '-w', '1', host, '1201');
@@ -109,7 +109,7 @@ describe('a first session with npm start', () => {
     }
   });
 
-  it('nc without a word takes an answer and leaves, as the README shows', async () => {
+  it('nc with empty input prints an answer and exits, as the README shows', async () => {
     const { network } = await npmStart();
     const shell = async (command: string): Promise<string> =>
       (await run(network.inside(['sh', '-c', command]), { input: '' })).output;
@@ -117,7 +117,7 @@ describe('a first session with npm start', () => {
     expect(await shell('nc localhost 1237 < /dev/null | od -An -tu1')).toMatch(/^(?: +\d{1,3}){4}\n$/);
   });
 
-  it('TERM to npm ends it all, with exit code 0', async () => {
+  it('SIGTERM to npm stops all processes with exit code 0', async () => {
     const { npm, peers } = await npmStart();
     const family = npm.family;
     npm.signal('SIGTERM');

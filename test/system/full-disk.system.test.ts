@@ -35,7 +35,7 @@ export default {
 /** Each is asked once, so that none has too much to say. */
 const talkers = Array.from({ length: 40 }, (_, index) => 1300 + index);
 
-it('a full disk under log.file costs lines, and the service nothing', async () => {
+it('a full disk under log.file loses log lines but does not affect the services', async () => {
   const network = Network.make();
   const folder = temporaryFolder();
   writeFileSync(join(folder, 'talker.mjs'), talker);

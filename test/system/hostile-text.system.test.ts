@@ -120,16 +120,16 @@ describe('smallserv', () => {
   };
   const clientServices = ['daytime', 'qotd'];
 
-  it('has a call for each command', () => {
+  it('has test calls for every command', () => {
     expect(Object.keys(calls).sort()).toEqual(clientCommandLine.commands.map(({ name }) => name).sort());
   });
 
-  it('escapes what is no command', async () => {
+  it('escapes unknown commands, unknown options and surplus arguments', async () => {
     for (const args of [[argument], [`--${argument}`], ['echo', `-${argument}`], ['echo', 'a', 'b', argument]])
       expectHarmless(await shownBy([...clientProgram, ...args]), args.join(' '));
   });
 
-  describe.each(['utf8', 'latin1'] as const)('to a server that sends %s', (encoding) => {
+  describe.each(['utf8', 'latin1'] as const)('escapes hostile arguments and answers in %s', (encoding) => {
     it.each(Object.keys(calls))('%s', { timeout: 240_000 }, async (command) => {
       const answer = Buffer.from(`HTTP/1.0 200 ${orders}\r\n${hostile}\r\n`, encoding);
       const tcp = await fakeTcpServer((socket) => void socket.resume().end(answer));
@@ -202,7 +202,7 @@ describe('smallservd', () => {
     'install-service': () => [['--dry-run', '--root', `/tmp/${argument}`], [`--${argument}`]],
   };
 
-  it('has a call for each command', () => {
+  it('has test calls for every command', () => {
     expect(Object.keys(calls).sort()).toEqual(daemonCommandLine.commands.map(({ name }) => name).sort());
   });
 
@@ -221,7 +221,7 @@ describe('smallservd', () => {
     options.some(({ flags }) => flags.includes('--admin')),
   );
 
-  describe.each(Object.keys(impostors))('before %s', (impostor) => {
+  describe.each(Object.keys(impostors))('escapes answers from %s', (impostor) => {
     it.each(asks.map(({ name }) => name))('%s', { timeout: 240_000 }, async (command) => {
       const server = createServer(impostors[impostor]).listen(0, '127.0.0.1');
       await once(server, 'listening');
@@ -231,12 +231,12 @@ describe('smallservd', () => {
   });
 
   it.each(Object.keys(calls).filter((name) => !asks.some((each) => each.name === name)))(
-    '%s',
+    'escapes hostile arguments to %s',
     { timeout: 240_000 },
     async (command) => expectEscaped(command, ''),
   );
 
-  it('run shows no orders of a worker that writes to the log by itself', async () => {
+  it('run escapes control characters that a worker writes directly to the log', async () => {
     const port = await freePort();
     const module = join(fixtures, 'raw-writer.js');
     const config = writeConfig({

@@ -8,7 +8,7 @@ import { DaemonProgram, Program, run } from './program.ts';
 needs('ip', 'nc', 'script', 'unshare', 'mount');
 
 describe('a machine without IPv6', () => {
-  it('runs the shipped config, which says what it skipped', async () => {
+  it('runs the shipped config and logs the skipped listeners', async () => {
     const network = Network.make({ ipv6: false });
     const daemon = new DaemonProgram([], (argv) => network.inside(argv));
     await daemon.ready();
@@ -34,7 +34,7 @@ describe('a machine without IPv6', () => {
     expect(daemon.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  it('shows the table without it on a terminal', async () => {
+  it('shows only IPv4 addresses in the table on a terminal', async () => {
     const network = Network.make({ ipv6: false });
     const command = 'node dist/smallservd.js';
     const terminal = new Program(
@@ -48,7 +48,7 @@ describe('a machine without IPv6', () => {
     expect((await terminal.end()).code).toBe(0);
   });
 
-  it('does not start with a written-out address of that family', async () => {
+  it('refuses to start with a literal IPv6 address', async () => {
     const network = Network.make({ ipv6: false });
     for (const workers of ['0', '2']) {
       const set = ['--set', 'services.echo.listen=tcp://[::1]:1201', '--set', `workers=${workers}`];
@@ -79,7 +79,7 @@ describe.each([
   ['without /etc/services', undefined],
   ['with an empty /etc/services', ''],
 ])('a machine %s', (_, services) => {
-  it('knows the ports of our own services by name', async () => {
+  it('knows the ports of the built-in services by name', async () => {
     const network = Network.make();
     const inEtc = etc(services);
     const set = named.flatMap((name) => [
@@ -100,7 +100,7 @@ describe.each([
     expect(await peers.udp('::1', 13)).toMatch(/day, /);
   });
 
-  it('says that it does not know other names', async () => {
+  it('rejects other service names', async () => {
     const set = ['--set', 'services.echo.listen=tcp://localhost:gopher'];
     const daemon = await run(etc(services)([...daemonProgram, 'check', ...set]));
     expect((await daemon.end()).code).toBe(78);

@@ -17,8 +17,8 @@ async function load(network: Network, ...options: readonly string[]): Promise<Lo
 
 const services: readonly LoadService[] = ['echo', 'daytime', 'time'];
 
-describe.each(['xinetd', 'inetutils-inetd'] as const)('smallserv load with %s', (name) => {
-  it('has every request over TCP answered, on the port of the service', async () => {
+describe.each(['xinetd', 'inetutils-inetd'] as const)('smallserv load against %s', (name) => {
+  it('gets every request answered over TCP on the default port of the service', async () => {
     const network = Network.make();
     await startInetd(name, network);
     for (const service of services) {
@@ -42,7 +42,7 @@ describe.each(['xinetd', 'inetutils-inetd'] as const)('smallserv load with %s', 
   });
 
   // Each with an inetd of its own: that of GNU may leave clients unaccepted who come right after others have gone.
-  it.each(['discard', 'chargen'] as const)('has bytes flow: %s', async (service) => {
+  it.each(['discard', 'chargen'] as const)('transfers data with %s', async (service) => {
     const network = Network.make();
     await startInetd(name, network);
     const result = await load(network, '--connections', '2', '--duration', '1s', '--service', service);

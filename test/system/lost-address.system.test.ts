@@ -11,8 +11,8 @@ function ip(network: Network, ...args: readonly string[]): void {
   execFileSync(program, rest);
 }
 
-describe('a UDP address that is gone when the worker that had it dies', () => {
-  it('costs the other listeners nothing, and is served again once it is back', async () => {
+describe('a UDP address that is gone when its worker dies', () => {
+  it('does not affect other listeners and is served again once it is back', async () => {
     const network = Network.make();
     // A documentation address (RFC 5737), on the loopback interface of this network alone.
     ip(network, 'address', 'add', '192.0.2.9/32', 'dev', 'lo');
@@ -42,8 +42,8 @@ describe('a UDP address that is gone when the worker that had it dies', () => {
   });
 });
 
-describe('a service of which this machine lacks one family', () => {
-  it('is served on the other, whichever worker has it', async () => {
+describe('a service with an address family that this machine lacks', () => {
+  it('is served on the other family, whichever worker owns the socket', async () => {
     const network = Network.make({ ipv6: false });
     const set = ['services.echo.listen=tcp6://localhost:1201,udp4://127.0.0.1:1201', 'workers=2'];
     const daemon = new DaemonProgram(

@@ -8,13 +8,13 @@ needs('mandoc', 'man');
 describe.each(['smallserv.1', 'smallservd.8', 'smallservd.yaml.5'])('man/%s', (page) => {
   const path = join(checkout, 'man', page);
 
-  test('is found right by mandoc', async () => {
+  test('passes mandoc lint', async () => {
     const lint = await run(['mandoc', '-T', 'lint', '-W', 'warning', path]);
     expect(`${lint.output}${lint.complaints}`).toBe('');
     expect(await lint.end()).toEqual({ code: 0, signal: null });
   });
 
-  test('is laid out by man, too, without a warning', async () => {
+  test('is formatted by man without warnings and with ASCII dashes', async () => {
     const env = { MANWIDTH: '80', MAN_KEEP_FORMATTING: '' };
     const shown = await run(['man', '--warnings', '--local-file', path], { env });
     expect(shown.complaints).toBe('');

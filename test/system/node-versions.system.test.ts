@@ -8,7 +8,7 @@ import { Program } from './program.ts';
 const tests = ['debugger', 'hostile-worker'].map((name) => `test/process/${name}.test.ts`).join(' ');
 
 it.each([22, 24])(
-  'Node %i opens no debugger, and lets no worker harm its supervisor',
+  'Node %i opens no debugger and keeps workers from harming the supervisor',
   async (major) => {
     const inside = `node --version && node node_modules/vitest/vitest.mjs run ${tests}`;
     const argv = ['npm', 'exec', '--yes', `--package=node@${major}`, '-c', inside];

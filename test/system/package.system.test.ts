@@ -37,7 +37,7 @@ async function packInto(folder: string): Promise<Packed> {
   return packed;
 }
 
-it('npm pack installs and runs from another folder, one that only root can read', async () => {
+it('the npm package installs and runs from a folder that only root can read', async () => {
   const folder = temporaryFolder(0o700);
   const packed = await packInto(folder);
   const files = packed.files.map(({ path }) => path);
@@ -81,7 +81,7 @@ await daemon.close();\n`,
   expect(await daemon.end()).toEqual({ code: 0, signal: null });
 });
 
-it('npm pack installs for all users, with the manual where man finds it', async () => {
+it('the npm package installs for all users, with man pages where man finds them', async () => {
   const folder = temporaryFolder();
   const { filename, version } = await packInto(folder);
   const install = ['npm', 'install', '--global', '--prefix', folder, '--no-audit', '--no-fund', '--prefer-offline'];

@@ -74,7 +74,7 @@ function timeless(output: string): string {
 }
 
 describe('a host that answers', () => {
-  it('is reported as ping(8) does, with the account in the end', async () => {
+  it('is reported in the format of ping(8), with a summary at the end', async () => {
     const { near } = new Path();
     const end = await ping(near, '192.0.2.2', '-c', '2', '-i', '10ms');
     expect(end).toMatchObject({ code: 0, complaints: '' });
@@ -86,7 +86,7 @@ describe('a host that answers', () => {
     expect(end.output).toMatch(/^--- 192\.0\.2\.2: 2 sent, 2 received, 0% lost/m);
   });
 
-  it.each(['198.51.100.3', '2001:db8:2::3'])('%s gives back data of every size, behind a router', async (host) => {
+  it.each(['198.51.100.3', '2001:db8:2::3'])('returns data of every size through a router: %s', async (host) => {
     const { near } = new Path();
     for (const size of [0, 1, 13, 14, 56, 57, 1471, 1472, 1473, 8999, 65_507]) {
       const end = await ping(near, host, '-c', '2', '-i', '10ms', '-s', String(size), '--json');
@@ -95,20 +95,20 @@ describe('a host that answers', () => {
     }
   });
 
-  it('answers at its link-local address, by the name of the interface', async () => {
+  it('answers at its link-local address, scoped by interface name', async () => {
     const path = new Path();
     const end = await ping(path.near, `fe80::2%${path.nearEnd}`, '-c', '1');
     expect(end).toMatchObject({ code: 0 });
     expect(end.output).toContain(`64 bytes from fe80::2%${path.nearEnd}: icmp_seq=1 time=`);
   });
 
-  it.each(['127.0.0.1', '::1'])('%s is this machine, whose own requests are no replies', async (address) => {
+  it.each(['127.0.0.1', '::1'])('is not confused with own requests on loopback: %s', async (address) => {
     const end = await ping(Network.make(), address, '-c', '2', '-i', '10ms', '--json');
     expect(end).toMatchObject({ code: 0, complaints: '' });
     expect(JSON.parse(end.output)).toMatchObject({ address, sent: 2, received: 2, duplicates: 0, corrupted: 0 });
   });
 
-  it('is the same to four at a time', async () => {
+  it('answers four concurrent pings without mixing up replies', async () => {
     const { near } = new Path();
     const all = ['192.0.2.2', '192.0.2.2', '198.51.100.3', '2001:db8:2::3'].map((host) =>
       ping(near, host, '-c', '30', '-i', '5ms', '--json'),
@@ -119,7 +119,7 @@ describe('a host that answers', () => {
     }
   });
 
-  it('is the same to ping(8): bytes, time to live, counts', async () => {
+  it('gets the same sizes, TTLs and counts as with ping(8)', async () => {
     const { near } = new Path();
     for (const [host, size, ttl] of [
       ['192.0.2.2', '101', 'ttl=64 '],
@@ -163,11 +163,11 @@ while True:
 `;
 }
 
-describe('a host that answers wrongly', () => {
+describe('a host with faulty replies', () => {
   it.each([
     ['twice', '[reply(rest), reply(rest)]', ': 3 sent, 3 received, 2 duplicates, 0% lost', '(DUP!)', 0],
     [
-      'with other data',
+      'with altered data',
       '[reply(rest[:20] + bytes([rest[20] ^ 1]) + rest[21:])]',
       ', 3 corrupted, 100% lost',
       'byte 16 on',
@@ -175,13 +175,13 @@ describe('a host that answers wrongly', () => {
     ],
     ['with a wrong checksum', '[reply(rest, 1)]', ', 3 corrupted, 100% lost', 'wrong checksum', 1],
     [
-      'in the name of another program',
+      'with the identifier of another program',
       '[reply(bytes([rest[0] ^ 1]) + rest[1:])]',
       ': 3 sent, 0 received, 100% lost',
       'no answer',
       1,
     ],
-  ])('%s', async (_name, answer, account, mark, code) => {
+  ])('is reported if it answers %s', async (_name, answer, account, mark, code) => {
     const { near, router } = new Path();
     router.set('net/ipv4/icmp_echo_ignore_all', 1);
     const python = new Program(router.inside(['python3', '-c', peer(answer)]));
@@ -194,7 +194,7 @@ describe('a host that answers wrongly', () => {
 });
 
 describe('a host that does not answer', () => {
-  it.each(['198.51.100.3', '2001:db8:2::3'])('%s is all loss', async (host) => {
+  it.each(['198.51.100.3', '2001:db8:2::3'])('is reported as total loss: %s', async (host) => {
     const path = new Path();
     path.silence();
     const end = await ping(path.near, host, '-c', '2', '-i', '10ms', '--timeout', '200ms');
@@ -214,7 +214,7 @@ describe('a host that does not answer', () => {
   it.each([
     ['192.0.2.77', 'From 192.0.2.1 icmp_seq=1 Destination Host Unreachable'],
     ['2001:db8:1::77', 'From 2001:db8:1::1 icmp_seq=1 Destination unreachable: Address unreachable'],
-  ])('%s is nowhere on the link, as this machine says', async (host, line) => {
+  ])('is reported as unreachable on the link by the local machine: %s', async (host, line) => {
     const { near } = new Path();
     const end = await ping(near, host, '-c', '1', '--timeout', '30s');
     expect(end.output.split('\n')).toContain(line);
@@ -224,7 +224,7 @@ describe('a host that does not answer', () => {
   it.each([
     ['198.51.100.3', 'From 192.0.2.2 icmp_seq=1 Time to live exceeded'],
     ['2001:db8:2::3', 'From 2001:db8:1::2 icmp_seq=1 Time exceeded: Hop limit'],
-  ])('%s is too far away for a small ttl, as the router says', async (host, line) => {
+  ])('is reported by the router if the TTL is too small: %s', async (host, line) => {
     const { near } = new Path();
     const end = await ping(near, host, '-c', '1', '--ttl', '1', '--timeout', '30s');
     expect(end.output.split('\n')).toContain(line);
@@ -238,7 +238,7 @@ describe('a host that does not answer', () => {
   it.each([
     ['198.51.100.3', 'From 192.0.2.2 icmp_seq=1 Frag needed and DF set (mtu = 1400)'],
     ['2001:db8:2::3', 'From 2001:db8:1::2 icmp_seq=1 Packet too big: mtu=1400'],
-  ])('%s is behind a narrow place, and answers once that is known', async (host, line) => {
+  ])('answers from behind a smaller MTU once the path MTU is known: %s', async (host, line) => {
     const path = new Path();
     path.narrow(1400);
     // Neighbours find each other before.
@@ -249,14 +249,14 @@ describe('a host that does not answer', () => {
     expect(end.output).toMatch(/^1460 bytes from .* icmp_seq=2 /m);
   });
 
-  it('and has no route to it is said at once', async () => {
+  it('is reported at once if there is no route', async () => {
     const { near } = new Path();
     const end = await ping(near, '203.0.113.1');
     expect(end).toMatchObject({ code: 2, output: '' });
     expect(end.complaints).toBe('smallserv: cannot reach 203.0.113.1: the network is unreachable\n');
   });
 
-  it('may get lost on the way: what cannot be sent is told, and the rest goes on', async () => {
+  it('causes send errors while its route is gone, and answers once it is back', async () => {
     const { near } = new Path();
     const program = new Program(near.inside([...clientProgram, 'ping', '198.51.100.3', '-i', '100ms']));
     await program.says(/icmp_seq=1 /);
@@ -270,7 +270,7 @@ describe('a host that does not answer', () => {
 });
 
 describe('Ctrl-C', () => {
-  it('ends with the account', async () => {
+  it('prints the summary and exits with 0', async () => {
     const { near } = new Path();
     const program = new Program(
       near.inside(['script', '-qec', `exec ${[...clientProgram, 'ping', '192.0.2.2'].join(' ')}`, '/dev/null']),
@@ -281,7 +281,7 @@ describe('Ctrl-C', () => {
     expect(program.output).toMatch(/\r\n--- 192\.0\.2\.2: (\d) sent, \1 received, 0% lost, \d+ ms\r\nrtt min/);
   });
 
-  it('ends with 1 where nothing came', async () => {
+  it('exits with 1 if nothing was received', async () => {
     const path = new Path();
     path.silence();
     const program = new Program(path.near.inside([...clientProgram, 'ping', '198.51.100.3', '--timeout', '100ms']));
@@ -295,10 +295,10 @@ describe('Ctrl-C', () => {
 
 const user = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
 
-describe('without the right to open a raw socket', () => {
+describe('without permission to open a raw socket', () => {
   const echoInstead = '  3. measure with `smallserv echo HOST --count 5`';
 
-  it.each(['127.0.0.1', '::1'])('says three ways out for %s', async (host) => {
+  it.each(['127.0.0.1', '::1'])('suggests three solutions for %s', async (host) => {
     const network = Network.make();
     const [install, node] = [openInstall({ addon: 'there' }), openNode()];
     for (const who of [user, ['--bounding-set', '-all', ...user], ['--bounding-set', '-all']]) {
@@ -308,7 +308,7 @@ describe('without the right to open a raw socket', () => {
       expect(end).toMatchObject({ code: 77, output: '' });
       const lines = end.complaints.trimEnd().split('\n');
       expect(lines[0]).toBe(
-        'smallserv: a raw socket is not permitted: it needs root or the capability CAP_NET_RAW. Three ways out:',
+        'smallserv: a raw socket is not permitted: it needs root or the capability CAP_NET_RAW. Do one of these:',
       );
       expect(lines.filter((line) => /^smallserv: {3}[123]\. /.test(line))).toHaveLength(3);
       expect(end.complaints).toContain(echoInstead);
@@ -316,7 +316,7 @@ describe('without the right to open a raw socket', () => {
     }
   });
 
-  it('works with that right alone, as the message says', async () => {
+  it('works once given only CAP_NET_RAW, as the message says', async () => {
     const network = Network.make();
     const [install, node] = [openInstall({ addon: 'there' }), openNode()];
     const right = ['--inh-caps', '+net_raw', '--ambient-caps', '+net_raw'];
@@ -329,7 +329,7 @@ describe('without the right to open a raw socket', () => {
     expect(await runInside(network, ['setpriv', ...user, ...command], options)).toMatchObject({ code: 0 });
   });
 
-  it('leaves the other tools as they are', async () => {
+  it('still runs the other tools', async () => {
     const network = Network.make();
     const install = openInstall({ addon: 'there' });
     const end = await runInside(network, ['setpriv', ...user, openNode(), install, 'ip', '0:0:0:0:0:0:0:1'], {
@@ -339,21 +339,21 @@ describe('without the right to open a raw socket', () => {
   });
 });
 
-describe('without the addon', () => {
+describe('without the raw-socket addon', () => {
   it.each([
     ['missing', 'it is not installed'],
     ['unbuilt', 'No native build was found for this machine'],
-  ] as const)('that is %s, says three ways out', async (addon, reason) => {
+  ] as const)('suggests three solutions if it is %s', async (addon, reason) => {
     const network = Network.make();
     const end = await runInside(network, [process.execPath, openInstall({ addon }), 'ping', 'localhost']);
     expect(end).toMatchObject({ code: 77, output: '' });
     const lines = end.complaints.trimEnd().split('\n');
-    expect(lines[0]).toBe(`smallserv: the optional addon raw-socket cannot be loaded: ${reason}. Three ways out:`);
+    expect(lines[0]).toBe(`smallserv: the optional addon raw-socket cannot be loaded: ${reason}. Do one of these:`);
     expect(lines.filter((line) => /^smallserv: {3}[123]\. /.test(line))).toHaveLength(3);
     expect(end.complaints).not.toContain('    at ');
   });
 
-  it('the other tools work', async () => {
+  it('still runs the other tools', async () => {
     const network = Network.make();
     const end = await runInside(network, [process.execPath, openInstall({ addon: 'missing' }), 'ip', '::1']);
     expect(end).toMatchObject({ code: 0, complaints: '' });

@@ -49,7 +49,7 @@ function assertReadableByEverybody(): void {
 }
 
 describe('a daemon started by root', () => {
-  it('binds the well-known ports, and its workers serve as nobody', async () => {
+  it('binds the well-known ports and runs its workers as nobody', async () => {
     const network = Network.make();
     const daemon = await startAsRoot(network, wellKnown);
     expect(identityOf(daemon.pid)).toMatchObject({ ...root, groups: [0, 4, 27] });
@@ -82,7 +82,7 @@ describe('a daemon started by root', () => {
     expect(ports('udp')).toEqual([7, 9, 13, 37]);
   });
 
-  it('a worker that comes back serves the low ports as nobody again', async () => {
+  it('restarts killed workers as nobody, still serving the low ports', async () => {
     const network = Network.make();
     const daemon = await startAsRoot(network, wellKnown);
     for (const worker of daemon.workers) process.kill(worker, 'SIGKILL');
@@ -98,7 +98,7 @@ describe('a daemon started by root', () => {
     { user: 'daemon', group: 'games', expected: identity(1, 60, [60]) },
     { user: '1', group: '60', expected: identity(1, 60, [60]) },
     { user: '47110', group: '47111', expected: identity(47110, 47111, [47111]) },
-  ])('its workers serve as user $user, group $group', async ({ user, group, expected }) => {
+  ])('runs its workers as user $user, group $group', async ({ user, group, expected }) => {
     const network = Network.make();
     const set = ['--set', `user=${user}`, ...(group === undefined ? [] : ['--set', `group=${group}`])];
     const daemon = await startAsRoot(network, [...wellKnown, ...set]);
@@ -107,13 +107,13 @@ describe('a daemon started by root', () => {
     expect(daemon.lines.some(({ level }) => level === 'warn')).toBe(false);
   });
 
-  it('ends with 78 where a number has no user and the config no group', async () => {
+  it('exits with 78 if a numeric user is unknown and no group is set', async () => {
     const refused = await run([...daemonProgram, '--set', 'user=47110']);
     expect((await refused.end()).code).toBe(78);
     expect(refused.complaints).toMatch(/^smallservd: user 47110: no such user, so set group/);
   });
 
-  it('stays root only where the config says so', async () => {
+  it('runs its workers as root if the config says so', async () => {
     const network = Network.make();
     const daemon = await startAsRoot(network, [...wellKnown, '--set', 'user=root']);
     for (const worker of daemon.workers) expect(identityOf(worker)).toMatchObject(root);
@@ -130,13 +130,13 @@ describe('a daemon started by root', () => {
     expect(await daemon.end()).toEqual({ code: 0, signal: null });
   });
 
-  it('is nobody before it opens anything with workers: 0: low ports need a supervisor', async () => {
+  it('cannot bind low ports with workers: 0, as it drops privileges first', async () => {
     const refused = await run(Network.make().inside([...daemonProgram, ...wellKnown, '--set', 'workers=0']));
     expect((await refused.end()).code).toBe(77);
     expect(refused.complaints).toMatch(/not permitted\. A port below 1024 needs one of:/);
   });
 
-  it('imports a module in its workers alone', async () => {
+  it('imports a module only in its workers', async () => {
     const network = Network.make();
     const folder = temporaryFolder();
     const imports = join(folder, 'imports');
@@ -148,7 +148,7 @@ describe('a daemon started by root', () => {
     expect(await new Peers(network).tcp('127.0.0.1', 1299)).toBe('65534 65534\n');
   });
 
-  it('without workers serves a module as nobody, too', async () => {
+  it('serves a module as nobody with workers: 0 too', async () => {
     const network = Network.make();
     const folder = temporaryFolder();
     writeModule(folder, join(folder, 'imports'));
@@ -156,7 +156,7 @@ describe('a daemon started by root', () => {
     expect(await new Peers(network).tcp('127.0.0.1', 1299)).toBe('65534 65534\n');
   });
 
-  it('ends with 78 where the user or the group is unknown', async () => {
+  it('exits with 78 if the user or group is unknown', async () => {
     for (const [key, value] of [
       ['user', 'nosuchuser'],
       ['group', 'nosuchgroup'],
@@ -169,8 +169,8 @@ describe('a daemon started by root', () => {
   });
 });
 
-describe('a daemon started by another user', () => {
-  it.each(['auto', '0'])('may not bind port 7 and says the three ways to, with workers %s', async (workers) => {
+describe('a daemon started by an unprivileged user', () => {
+  it.each(['auto', '0'])('cannot bind port 7 and suggests three solutions, with workers: %s', async (workers) => {
     const network = Network.make();
     assertReadableByEverybody();
     const daemon = await run(
@@ -185,15 +185,15 @@ describe('a daemon started by another user', () => {
     expect(daemon.complaints).toContain('a start as root');
   });
 
-  it('may not become somebody else', async () => {
+  it('cannot switch to another user or group', async () => {
     for (const set of ['user=daemon', 'group=daemon', 'user=root']) {
       const daemon = await runAsNobody(['--set', set]);
       expect((await daemon.end()).code).toBe(77);
-      expect(daemon.complaints).toMatch(/^smallservd: user \w+: only root can start workers as somebody else\n$/);
+      expect(daemon.complaints).toMatch(/^smallservd: user \w+: only root can start workers as another user\n$/);
     }
   });
 
-  it('may name itself, and serves', async () => {
+  it('serves if the config names its own user', async () => {
     const network = Network.make();
     assertReadableByEverybody();
     const daemon = new DaemonProgram(['--set', 'user=nobody'], (argv) => network.inside([...asNobody, ...argv]));
@@ -203,7 +203,7 @@ describe('a daemon started by another user', () => {
     expect(await new Peers(network).tcp('127.0.0.1', 1201, 'here\n')).toBe('here\n');
   });
 
-  it('serves the low ports with the capability, and with the sysctl', async () => {
+  it('serves the low ports given CAP_NET_BIND_SERVICE or the sysctl', async () => {
     assertReadableByEverybody();
     const capability = ['--inh-caps', '+net_bind_service', '--ambient-caps', '+net_bind_service'];
     const [setpriv = '', ...identityFlags] = asNobody;
@@ -220,7 +220,7 @@ describe('a daemon started by another user', () => {
     }
   });
 
-  it('ends with 77 where it may not write the log file', async () => {
+  it('exits with 77 if it cannot write the log file', async () => {
     const folder = temporaryFolder();
     const daemon = await runAsNobody(['--set', `log.file=${join(folder, 'log')}`]);
     expect((await daemon.end()).code).toBe(77);

@@ -14,13 +14,13 @@ async function promtool(args: readonly string[], input = ''): Promise<Program> {
   return run(['promtool', ...args], { input });
 }
 
-it('promtool takes the alert rules', async () => {
+it('promtool accepts the alert rules', async () => {
   const check = await promtool(['check', 'rules', rules]);
   expect(check.output).toMatch(/SUCCESS: \d+ rules found/);
   expect((await check.end()).code).toBe(0);
 });
 
-it('promtool takes the scrape config of docs/KUBERNETES.md, beside the rules', async () => {
+it('promtool accepts the scrape config of docs/KUBERNETES.md with the rules', async () => {
   const text = blocksOf(read('docs/KUBERNETES.md')).find(({ mark }) => mark === 'prometheus.yml')?.text ?? '';
   const config = parse(text) as { scrape_configs: { kubernetes_sd_configs?: object }[] };
   // Debian builds promtool without this discovery.
@@ -48,7 +48,7 @@ function alert(alertname: string, eval_time: string, exp_labels: object, exp_ann
   return { eval_time, alertname, exp_alerts: [{ exp_labels, exp_annotations }] };
 }
 
-it('the alerts come when they should, and not before', async () => {
+it('the alerts fire when they should and not before', async () => {
   const from = '{job="smallservd", instance="a"}';
   const origin = { job: 'smallservd', instance: 'a' };
   const tests = {
@@ -122,7 +122,7 @@ it('the alerts come when they should, and not before', async () => {
   expect((await test.end()).code).toBe(0);
 });
 
-it('promtool finds nothing wrong with /metrics of a daemon', async () => {
+it('promtool accepts the /metrics output of a daemon', async () => {
   const network = Network.make();
   const daemon = new DaemonProgram([], (argv) => network.inside(argv));
   await daemon.ready();

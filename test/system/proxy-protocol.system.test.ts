@@ -21,7 +21,7 @@ listen echo
   server smallservd 127.0.0.1:2001 ${version} check inter 100ms
 `;
 
-it.each(['send-proxy', 'send-proxy-v2'])('HAProxy names its clients: %s', async (version) => {
+it.each(['send-proxy', 'send-proxy-v2'])('serves only clients that HAProxy announces with %s', async (version) => {
   const network = Network.make();
   const peers = new Peers(network);
   const rules = ['listen=[tcp://127.0.0.1:2001]', 'proxyProtocol.from=[127.0.0.1]', 'deny=[127.0.0.9]'];

@@ -49,7 +49,7 @@ async function impersonate(network: Network, pid: number, uid: number, port: num
 }
 
 it.each([endpoint, 'tcp://*:9013', 'unix'])(
-  'root reloads a daemon of root, whose endpoint at %s an unprivileged child serves',
+  'root reloads a root daemon whose endpoint at %s is served by an unprivileged child',
   async (where) => {
     const listen = where === 'unix' ? `unix://${join(temporaryFolder(0o1777), 'admin.sock')}` : where;
     const network = Network.make();
@@ -61,7 +61,7 @@ it.each([endpoint, 'tcp://*:9013', 'unix'])(
   },
 );
 
-it('root and its own user reload a daemon with a capability, whose descriptors Linux hides', async () => {
+it('only root and its own user can reload a daemon whose descriptors are hidden by a capability', async () => {
   const network = Network.make();
   const capability = ['--inh-caps', '+net_bind_service', '--ambient-caps', '+net_bind_service'];
   const daemon = await serve(network, as(nobody, ...capability));
@@ -70,12 +70,10 @@ it('root and its own user reload a daemon with a capability, whose descriptors L
   expect(reloads(daemon)).toBe(2);
   const { code, complaints } = await reload(network, as(somebody));
   expect(code).toBe(1);
-  expect(complaints).toMatch(
-    /which is not told to reload: it belongs to another user, and its descriptors are hidden\./,
-  );
+  expect(complaints).toMatch(/not signaled: it belongs to another user, and its descriptors are hidden\./);
 });
 
-it("nobody is signalled for another user's endpoint", async () => {
+it('reload does not signal a process named by an impostor endpoint', async () => {
   const network = Network.make();
   const [ofRoot, ofNobody] = [await serve(network), await serve(network, as(nobody), 'tcp://127.0.0.1:9014')];
   let port = 9100;
@@ -86,7 +84,7 @@ it("nobody is signalled for another user's endpoint", async () => {
       for (const around of [[], as(nobody)]) {
         const { code, complaints } = await reload(network, around, `tcp://127.0.0.1:${port}`);
         expect(code).toBe(1);
-        expect(complaints).toMatch(/which is not told to reload: /);
+        expect(complaints).toMatch(/not signaled: /);
       }
     }
   }
@@ -97,12 +95,12 @@ it("nobody is signalled for another user's endpoint", async () => {
   }
 });
 
-it('does not take a daemon of another network for the one that it has asked', async () => {
+it('reload does not signal a daemon in another network namespace', async () => {
   const [network, other] = [Network.make(), Network.make()];
   const daemon = await serve(other);
   await impersonate(network, daemon.pid, somebody, 9013);
   const { code, complaints } = await reload(network);
   expect(code).toBe(1);
-  expect(complaints).toMatch(/which is not told to reload: it does not hold the socket\./);
+  expect(complaints).toMatch(/not signaled: it does not hold the socket\./);
   expect(reloads(daemon)).toBe(0);
 });

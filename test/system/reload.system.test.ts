@@ -14,7 +14,7 @@ const connectionsPerSecond = 2000;
 it.each([
   ['TCP', ['--rate', String(connectionsPerSecond), '--connections', '100']],
   ['UDP', ['--udp', '--rate', '500', '--connections', '20']],
-])('ten reloads in a row under load refuse and lose nothing over %s', async (_, options) => {
+])('ten reloads in a row under load refuse and lose no requests over %s', async (_, options) => {
   const network = Network.make();
   const file = join(temporaryFolder(), 'smallservd.yaml');
   // Limits are out of reach, and apply to loopback: what is tried is the reload.

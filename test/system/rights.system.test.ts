@@ -67,8 +67,8 @@ function writeModule(folder: string, expression: string): string {
   return path;
 }
 
-describe('the children of a root supervisor', () => {
-  it('have no capability, and can gain none', async () => {
+describe('child processes', () => {
+  it('of a root supervisor have no capabilities and cannot gain any', async () => {
     const { daemon } = await serve({
       admin: { listen: 'tcp://127.0.0.1:9013' },
       services: { echo: { listen: ['tcp://*:7'] } },
@@ -83,7 +83,7 @@ describe('the children of a root supervisor', () => {
     }
   });
 
-  it('gain nothing from a set-uid program', async () => {
+  it('of a root supervisor gain no privileges from a setuid program', async () => {
     const folder = temporaryFolder();
     const id = join(folder, 'id');
     copyFileSync('/usr/bin/id', id);
@@ -95,7 +95,7 @@ describe('the children of a root supervisor', () => {
     expect(await new Peers(network).tcp('127.0.0.1', 99)).toBe(`${nobody}\n`);
   });
 
-  it('neither do those of a supervisor that is not root', async () => {
+  it('of an unprivileged supervisor gain no privileges from a setuid program', async () => {
     const folder = temporaryFolder();
     const id = join(folder, 'id');
     copyFileSync('/usr/bin/id', id);
@@ -114,7 +114,7 @@ describe('the children of a root supervisor', () => {
     [{ user: '0' }, 0, 0],
     [{ user: 'root', group: 'nogroup' }, 0, nobody],
     [{ user: '0', group: '0' }, 0, 0],
-  ])('that serve the admin endpoint are never root: %j', async (account, uid, gid) => {
+  ])('that serve the admin endpoint never run as root: %j', async (account, uid, gid) => {
     const { daemon } = await serve({
       ...account,
       admin: { listen: 'tcp://127.0.0.1:9013' },
@@ -129,17 +129,17 @@ describe('the children of a root supervisor', () => {
   });
 });
 
-describe('the user that workers run as by default', () => {
+describe('the default user', () => {
   const config = { admin: { listen: 'tcp://127.0.0.1:9013' }, services: { echo: { listen: ['tcp://*:7'] } } };
   const users = readFileSync('/etc/passwd', 'utf8');
 
-  it('is smallservd where there is one, for the admin endpoint too', async () => {
+  it('is smallservd if that user exists, also for the admin endpoint', async () => {
     const { daemon } = await serve(config, withUsers(`${users}smallservd:x:47110:47110::/:/usr/sbin/nologin\n`));
     for (const child of childrenOf(daemon.pid)) expect(identityOf(child).uids).toEqual([47110, 47110, 47110, 47110]);
     expect(daemon.lines.filter(({ level }) => level === 'warn')).toEqual([]);
   });
 
-  it('is nobody elsewhere, and a warning says why that is not as good', async () => {
+  it('falls back to nobody, with a warning that it is shared', async () => {
     const { daemon } = await serve(config);
     for (const child of childrenOf(daemon.pid))
       expect(identityOf(child).uids).toEqual([nobody, nobody, nobody, nobody]);
@@ -151,14 +151,14 @@ describe('the user that workers run as by default', () => {
     ]);
   });
 
-  it('is not root by another name', async () => {
+  it('is not smallservd if that user has UID 0', async () => {
     const { daemon } = await serve(config, withUsers(`${users}smallservd:x:0:0::/:/usr/sbin/nologin\n`));
     for (const child of childrenOf(daemon.pid))
       expect(identityOf(child).uids).toEqual([nobody, nobody, nobody, nobody]);
   });
 
   it.each(['', 'smallservd:x:0:0::/:/bin/sh\nnobody:x:0:0::/:/bin/sh\n'])(
-    'must be there: it is never root: %j',
+    'must exist with a nonzero UID: %j',
     async (more) => {
       const wrap = withUsers(`root:x:0:0:root:/root:/bin/bash\n${more}`);
       const refused = await run(Network.make().inside(wrap([...daemonProgram])));
@@ -168,10 +168,10 @@ describe('the user that workers run as by default', () => {
   );
 });
 
-describe('what the config names is opened with the rights of the user alone', () => {
+describe('files named in the config are opened only with the privileges of the user', () => {
   const listen = ['tcp://127.0.0.1:17'];
 
-  it('a quotation file that becomes a link to what only root can read: a reload fails, nothing is told', async () => {
+  it('a reload fails and leaks nothing if the quotation file becomes a link to a root-only file', async () => {
     const { folder, locked } = folderOfNobody();
     const { daemon, network } = await serve({ services: { qotd: { file: join(folder, 'quotations'), listen } } });
     const peers = new Peers(network);
@@ -185,12 +185,12 @@ describe('what the config names is opened with the rights of the user alone', ()
   });
 
   it.each([
-    ['at the start', [], {}],
-    ['at the start in one process', ['--set', 'workers=0'], {}],
+    ['at startup', [], {}],
+    ['at startup with workers: 0', ['--set', 'workers=0'], {}],
     ['by check', ['check'], {}],
     ['by check --json', ['check', '--json'], {}],
-    ['by check of a config that is wrong elsewhere, too', ['check'], { log: { level: 'loud' } }],
-  ])('it is refused %s', async (_when, args, more) => {
+    ['by check of a config with another error', ['check'], { log: { level: 'loud' } }],
+  ])('a quotation file that links to a root-only file is rejected %s', async (_when, args, more) => {
     const { folder, locked } = folderOfNobody();
     replaceByLink(folder, locked);
     const file = join(temporaryFolder(0o700), 'smallservd.yaml');
@@ -205,7 +205,7 @@ describe('what the config names is opened with the rights of the user alone', ()
     expect(refused.complaints + refused.output).not.toContain(secret);
   });
 
-  it.each([['start'], ['check']])('a module that only root can read is not imported at %s', async (command) => {
+  it.each([['start'], ['check']])('a module that only root can read is not imported on %s', async (command) => {
     const folder = temporaryFolder(0o700);
     const module = writeModule(folder, '1');
     mkdirSync(join(folder, 'node_modules/answers'), { recursive: true });
@@ -221,7 +221,7 @@ describe('what the config names is opened with the rights of the user alone', ()
     }
   });
 
-  it('check becomes the user of the config, and says what that user cannot read', async () => {
+  it('check switches to the configured user and reports a file that this user cannot read', async () => {
     const folder = temporaryFolder();
     const quotations = join(folder, 'quotations');
     writeFileSync(quotations, `${kept}\n`, { mode: 0o640 });

@@ -39,7 +39,7 @@ async function killInTurn(daemon: DaemonProgram, ask: () => Promise<void>): Prom
 }
 
 describe('inherited TCP sockets', () => {
-  it('are served by number', async () => {
+  it('are served by descriptor number', async () => {
     const { daemon, peers } = await activate(
       ['-l', '127.0.0.1:7001', '-l', '[::1]:7002'],
       ['services.echo.listen=[fd://3]', 'services.daytime.listen=[fd://4]'],
@@ -55,7 +55,7 @@ describe('inherited TCP sockets', () => {
     expect(await daemon.end()).toEqual({ code: 0, signal: null });
   });
 
-  it('are served by name, also where one name stands for several', async () => {
+  it('are served by name, including a name shared by several sockets', async () => {
     const { peers } = await activate(
       ['-l', '127.0.0.1:7001', '-l', '7002', '-l', '[::1]:7003', '--fdname=one:day:one'],
       ['services.echo.listen=[systemd:one]', 'services.daytime.listen=[systemd:day]'],
@@ -65,7 +65,7 @@ describe('inherited TCP sockets', () => {
     for (const host of ['127.0.0.1', '::1']) expect(await peers.tcp(host, 7002)).toMatch(/day, /);
   });
 
-  it('go on when a worker is killed', async () => {
+  it('keep working when a worker is killed', async () => {
     const { daemon, peers } = await activate(['-l', '7001'], ['workers=2', 'services.echo.listen=[fd://3]']);
     expect(await peers.tcp('127.0.0.1', 7001, 'here\n')).toBe('here\n');
     await daemon.ready();
@@ -74,7 +74,7 @@ describe('inherited TCP sockets', () => {
     });
   });
 
-  it('are lost when all workers are killed at once: the daemon ends with 70', async () => {
+  it('are lost when all workers are killed at once, and the daemon exits with 70', async () => {
     const { daemon, peers } = await activate(['-l', '7001'], ['workers=2', 'services.echo.listen=[fd://3]']);
     expect(await peers.tcp('127.0.0.1', 7001, 'here\n')).toBe('here\n');
     await daemon.ready();
@@ -82,7 +82,7 @@ describe('inherited TCP sockets', () => {
     expect(await daemon.end()).toEqual({ code: 70, signal: null });
   });
 
-  it('work without workers', async () => {
+  it('work with workers: 0', async () => {
     const { daemon, peers } = await activate(['-l', '7001'], ['workers=0', 'services.echo.listen=[fd://3]']);
     expect(await peers.tcp('127.0.0.1', 7001, 'here\n')).toBe('here\n');
     daemon.signal('SIGTERM');
@@ -91,7 +91,7 @@ describe('inherited TCP sockets', () => {
 });
 
 describe('an inherited UNIX socket', () => {
-  it('is served, and stays there', async () => {
+  it('is served and not removed on exit', async () => {
     const path = join(temporaryFolder(), 'echo.sock');
     const { daemon, peers } = await activate(
       ['-l', path, '--fdname=local'],
@@ -111,7 +111,7 @@ describe('inherited UDP sockets', () => {
   it.each([
     ['workers=0', 'user=root'],
     ['workers=2', 'user=nobody'],
-  ])('are not served for strangers by a kind that is abused there: %s', async (...sets) => {
+  ])('are refused for chargen on a non-loopback address: %s', async (...sets) => {
     const network = Network.make();
     // Nobody has to ask first: the daemon refuses before it reads.
     const listen = ['-d', '-l', '0.0.0.0:7001', '--fdname=chargen'];
@@ -121,10 +121,10 @@ describe('inherited UDP sockets', () => {
     await daemon.until(() => daemon.complaints.includes('Listening on '), 'the socket');
     await new Peers(network).udp('127.0.0.1', 7001, 'x').catch(() => '');
     expect(await daemon.end()).toEqual({ code: 78, signal: null });
-    expect(daemon.complaints).toContain('chargen: systemd:chargen (0.0.0.0) would answer UDP for strangers');
+    expect(daemon.complaints).toContain('chargen: systemd:chargen (0.0.0.0) exposes UDP to public addresses');
   });
 
-  it('are served by number and by name, from the first datagram on', async () => {
+  it('are served by descriptor number and by name from the first datagram on', async () => {
     for (const [listen, options] of [
       [['fd://3', 'fd://4'], []],
       [['systemd:one', 'systemd:other'], ['--fdname=one:other']],
@@ -143,7 +143,7 @@ describe('inherited UDP sockets', () => {
     }
   });
 
-  it('are answered at once by the other worker when theirs is killed', async () => {
+  it('are served at once by the other worker when their worker is killed', async () => {
     const { daemon, peers } = await activate(
       ['-d', '-l', '127.0.0.1:7001', '-l', '[::1]:7002'],
       ['workers=2', 'services.echo.listen=[fd://3]', 'services.daytime.listen=[fd://4]'],
@@ -158,7 +158,7 @@ describe('inherited UDP sockets', () => {
     });
   });
 
-  it('outlive all workers at once', async () => {
+  it('survive the death of all workers at once', async () => {
     const { daemon, peers } = await activate(['-d', '-l', '7001'], ['workers=2', 'services.echo.listen=[fd://3]']);
     expect(await peers.udpAnswer('127.0.0.1', 7001, 'here\n')).toBe('here\n');
     await daemon.ready();
@@ -167,15 +167,15 @@ describe('inherited UDP sockets', () => {
     expect(await peers.udpAnswer('127.0.0.1', 7001, 'again\n')).toBe('again\n');
   });
 
-  it('work without workers', async () => {
+  it('work with workers: 0', async () => {
     const { peers } = await activate(['-d', '-l', '7001'], ['workers=0', 'services.echo.listen=[fd://3]']);
     expect(await peers.udpAnswer('127.0.0.1', 7001, 'here\n')).toBe('here\n');
     expect(await peers.udpAnswer('::1', 7001, 'here\n')).toBe('here\n');
   });
 });
 
-describe('a descriptor that is not there', () => {
-  it('ends the daemon with 78 and a list of the names that were passed', async () => {
+describe('a missing or unusable descriptor', () => {
+  it('makes the daemon exit with 78 and list the names that were passed', async () => {
     const { daemon, peers } = await activate(
       ['-l', '7001', '-l', '7002', '--fdname=one:other'],
       ['services.echo.listen=[systemd:one]', 'services.daytime.listen=[systemd:nosuch]'],
@@ -196,7 +196,7 @@ describe('a descriptor that is not there', () => {
     ],
     ['fd://93', {}, /^smallservd: echo: fd:\/\/93: descriptor 93 is not open/m],
     ['fd://0', {}, /^smallservd: /m],
-  ])('such as %s with %o ends it with 78', async (listen, env, message) => {
+  ])('makes the daemon exit with 78: %s with %o', async (listen, env, message) => {
     const daemon = await run([...daemonProgram, '--config', '/dev/null', '--set', `services.echo.listen=[${listen}]`], {
       env,
     });
@@ -204,7 +204,7 @@ describe('a descriptor that is not there', () => {
     expect(daemon.complaints).toMatch(message);
   });
 
-  it('is said of a socket that is neither stream nor UDP', async () => {
+  it('makes the daemon exit with 78 if it is neither a stream nor a UDP socket', async () => {
     const path = join(temporaryFolder(), 'odd.sock');
     const { daemon } = await activate(['--seqpacket', '-l', path], ['services.echo.listen=[fd://3]']);
     await run([
@@ -214,7 +214,7 @@ describe('a descriptor that is not there', () => {
     ]);
     expect((await daemon.end()).code).toBe(78);
     expect(daemon.complaints).toMatch(
-      /^smallservd: echo: fd:\/\/3: descriptor 3 is no listening stream socket and no UDP socket$/m,
+      /^smallservd: echo: fd:\/\/3: descriptor 3 is neither a listening stream socket nor a UDP socket$/m,
     );
   });
 });

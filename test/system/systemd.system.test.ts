@@ -155,7 +155,7 @@ function expectAnswers(step: string, daytime: RegExp): void {
 }
 
 describe('the units', () => {
-  it('satisfy systemd-analyze verify', () => {
+  it('pass systemd-analyze verify', () => {
     // Where the paths of the units are those of this machine.
     const here = join(folder, 'units');
     mkdirSync(here);
@@ -177,19 +177,19 @@ describe('the units', () => {
   it.each([
     ['smallservd.service', 16],
     ['smallservd-sandboxed.service', 6],
-  ])('systemd-analyze security has %s at a tenth of %i at most', (unit, threshold) => {
+  ])('keep the systemd-analyze security exposure of %s within %i', (unit, threshold) => {
     const args = ['security', '--offline=true', `--threshold=${threshold}`, '--no-pager', join(units, unit)];
     expect(execFileSync('systemd-analyze', args, { encoding: 'utf8' })).toContain('Overall exposure level');
   });
 });
 
 describe('under a booted systemd', () => {
-  it('all that was to be done was done', () => {
+  it('every step succeeds', () => {
     expect([...findings.keys()].filter((step) => step.includes('failed')).map(at)).toEqual([]);
     expect(at('end')).toEqual({});
   });
 
-  it('every command of docs/SYSTEMD.md was called as it stands there, and succeeded', () => {
+  it('every command of docs/SYSTEMD.md succeeds as written', () => {
     const page = readFileSync(join(checkout, 'docs/SYSTEMD.md'), 'utf8');
     const commands = blocksOf(page)
       .filter(({ language }) => language === 'sh')
@@ -218,7 +218,7 @@ describe('install-service', () => {
       'Node in a home',
       'Node, /home/eve/node, lies in /home, which is hidden from the service (ProtectHome): install one',
     ],
-  ])('refuses a %s, and writes nothing', (what, message) => {
+  ])('refuses a %s and writes nothing', (what, message) => {
     const { code, stdout, stderr } = at(`refused: ${what}`);
     expect(stderr).toContain(message);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -241,11 +241,11 @@ describe('smallservd.service', () => {
     );
   });
 
-  it('answers as soon as systemctl says that it runs', () => {
+  it('answers as soon as systemctl reports it running', () => {
     expectAnswers('plain: answers', rfc867);
   });
 
-  it('has a line for systemctl status', () => {
+  it('shows its state in systemctl status', () => {
     expect(at('plain: unit')).toEqual({
       ActiveState: 'active',
       SubState: 'running',
@@ -257,7 +257,7 @@ describe('smallservd.service', () => {
     expect(at('plain: status')['stdout']).toMatch(/^smallservd .*: ready\n/);
   });
 
-  it('may bind low ports, and nothing else', () => {
+  it('runs as a dynamic user with only CAP_NET_BIND_SERVICE', () => {
     for (const step of ['plain: identity', 'plain: worker identity']) {
       const { uid, capabilities, files } = at(step);
       expect(uid).toBeGreaterThanOrEqual(61_184);
@@ -268,12 +268,12 @@ describe('smallservd.service', () => {
     }
   });
 
-  it('logs into the journal, nothing of it a warning', () => {
+  it('logs to the journal without warnings', () => {
     expect(at('plain: log')['stdout']).toBe('-- No entries --\n');
     expect(at('plain: whole log')['stdout']).toMatch(/^\{"level":"info",.*"msg":"ready"\}$/m);
   });
 
-  it('is reloaded, the same process', () => {
+  it('reloads in place, keeping its main process', () => {
     expect(at('plain: difference')['stdout']).toContain('services.daytime.format');
     expect(at('plain: reload')).toMatchObject({ code: 0, stderr: '' });
     expectAnswers('plain: answers after the reload', iso8601);
@@ -286,7 +286,7 @@ describe('smallservd.service', () => {
     });
   });
 
-  it('is not changed by a config that is wrong; the journal says where it is', () => {
+  it('keeps its config if a reload fails, and logs the error with its position', () => {
     expect(at('plain: wrong reload')['code']).toBe(1);
     expectAnswers('plain: answers after the wrong reload', iso8601);
     const { MainPID } = at('plain: before the reload');
@@ -302,13 +302,13 @@ describe('smallservd.service', () => {
     );
   });
 
-  it('goes on when a worker is killed', () => {
+  it('keeps running when a worker is killed', () => {
     expectAnswers('plain: answers after the death of a worker', iso8601);
     const { MainPID } = at('plain: before the reload');
     expect(at('plain: unit after the death of a worker')).toEqual({ MainPID, NRestarts: '0', ActiveState: 'active' });
   });
 
-  it('feeds the watchdog, which restarts it when all of it hangs', () => {
+  it('feeds the watchdog, which restarts it when all its processes hang', () => {
     const { MainPID } = at('plain: watchdog fed');
     expect(at('plain: watchdog fed')).toMatchObject({ WatchdogUSec: '5s', NRestarts: '0', SubState: 'running' });
     expectAnswers('plain: answers after the watchdog', iso8601);
@@ -318,13 +318,13 @@ describe('smallservd.service', () => {
     expect(at('plain: log of the watchdog')['stdout']).toContain('Watchdog timeout (limit 5s)!');
   });
 
-  it('serves on UNIX sockets, and lets a group in where the unit allows it', () => {
+  it('serves UNIX sockets and grants a group access if the unit allows it', () => {
     expect(at('unix: open')).toEqual({ mode: '666', gid: expect.any(Number) as number, answer: 'here\n' });
     expect(at('unix: group without the right')).toMatchObject({ ExecMainStatus: '77' });
     expect(at('unix: group')).toEqual({ mode: '660', gid: 33, ActiveState: 'active' });
   });
 
-  it('lets clients finish at a stop, takes nobody new, and ends with 0', () => {
+  it('lets clients finish on stop, accepts no new clients and exits with 0', () => {
     expect(at('plain: unit while stopping')).toEqual({ ActiveState: 'deactivating', StatusText: 'clients finish' });
     expect(at('plain: stopped')).toEqual({ first: 'one\n', second: 'two\n' });
     // With a client that stays, too: shutdown.grace is enough, and systemd has nothing to kill.
@@ -334,25 +334,25 @@ describe('smallservd.service', () => {
     }
   });
 
-  it('is removed, but not while it is enabled, and without the config that was changed', () => {
+  it('is removed only once disabled, leaving an edited config in place', () => {
     expect(at('plain: removal too early')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('systemctl disable smallservd.service\n') as unknown,
     });
     expect(at('plain: remove')['stdout']).toContain(
-      'kept         /etc/smallservd/smallservd.yaml: it differs from the shipped one\n',
+      'kept         /etc/smallservd/smallservd.yaml: differs from the shipped config\n',
     );
     expect(at('plain: left')).toEqual({ unit: false, config: true });
   });
 });
 
-describe("Debian's package", () => {
-  it('starts nothing by itself', () => {
+describe('the Debian package', () => {
+  it('starts nothing on installation', () => {
     expect(at('packaged: install')).toMatchObject({ code: 0 });
     expect(at('packaged: unit after the installation')).toEqual({ ActiveState: 'inactive', UnitFileState: 'disabled' });
   });
 
-  it('brings both programs, and a service that answers and is reloaded', () => {
+  it('provides both programs and a service that answers and reloads', () => {
     expect(at('packaged: enable')).toMatchObject({ code: 0 });
     expectAnswers('packaged: answers', rfc867);
     expect(at('packaged: reload')).toMatchObject({ code: 0, stderr: '' });
@@ -360,7 +360,7 @@ describe("Debian's package", () => {
     expect(at('packaged: client')['stdout']).toMatch(/^\d{4}-\d\d-\d\dT/);
   });
 
-  it('leaves nothing when it is purged', () => {
+  it('leaves nothing behind when purged', () => {
     expect(at('packaged: purge')).toMatchObject({ code: 0 });
     expect(at('packaged: left')).toEqual({
       package: false,
@@ -372,7 +372,7 @@ describe("Debian's package", () => {
 });
 
 describe('smallservd-sandboxed.service', () => {
-  it('answers as soon as systemctl says that it runs', () => {
+  it('answers as soon as systemctl reports it running', () => {
     expectAnswers('sandboxed: answers', rfc867);
     expect(at('sandboxed: more answers')).toEqual({
       qotd: expect.stringMatching(/\r\n$/) as unknown,
@@ -389,7 +389,7 @@ describe('smallservd-sandboxed.service', () => {
     expect(String(at('sandboxed: sockets')['stdout']).match(/smallservd-sandboxed\.service$/gm)).toHaveLength(13);
   });
 
-  it('has no right and no network', () => {
+  it('has no capabilities and no network access', () => {
     for (const step of ['sandboxed: identity', 'sandboxed: worker identity']) {
       const { capabilities, network, ourNetwork } = at(step);
       expect(capabilities).toEqual(Array(5).fill('0000000000000000'));
@@ -397,12 +397,12 @@ describe('smallservd-sandboxed.service', () => {
     }
   });
 
-  it('tells of itself over TCP and over the UNIX socket', () => {
+  it('reports its status over TCP and the UNIX socket', () => {
     for (const step of ['sandboxed: status', 'sandboxed: status by the UNIX socket'])
       expect(at(step)['stdout']).toMatch(/^smallservd .*: ready\n/);
   });
 
-  it('is reloaded, the same process', () => {
+  it('reloads in place, keeping its main process', () => {
     expect(at('sandboxed: reload')).toMatchObject({ code: 0, stderr: '' });
     expectAnswers('sandboxed: answers after the reload', iso8601);
     const { before } = at('sandboxed: unit after the reload');
@@ -414,7 +414,7 @@ describe('smallservd-sandboxed.service', () => {
     });
   });
 
-  it('refuses and loses no client, and no datagram, over restarts', () => {
+  it('refuses no clients and loses no datagrams during restarts', () => {
     const { asked, answered, faults, results } = at('sandboxed: restarts under load');
     expect(faults).toEqual({});
     expect(answered).toBe(asked);
@@ -425,18 +425,18 @@ describe('smallservd-sandboxed.service', () => {
     expect(after['MainPID']).not.toBe(before);
   });
 
-  it('is restarted when all its workers die at once, and refuses nobody meanwhile', () => {
+  it('is restarted without refusing clients when all its workers die at once', () => {
     expect(at('sandboxed: all workers killed')).toEqual({ echo: 'here\n' });
     expectAnswers('sandboxed: answers after the death of all workers', iso8601);
   });
 
-  it('is woken by a client, and by a datagram', () => {
+  it('is started by a connection or a datagram', () => {
     expect(at('sandboxed: stopped')).toEqual({ ActiveState: 'inactive', Result: 'success' });
     for (const step of ['sandboxed: woken', 'sandboxed: woken by a datagram'])
       expect(at(step)).toEqual({ echo: 'here\n' });
   });
 
-  it('listens where drop-ins of its sockets say', () => {
+  it('honors drop-ins for its socket units', () => {
     const answers = at('sandboxed: answers at one address');
     expect(answers['echo tcp 127.0.0.1']).toBe('here\n');
     expect(answers['echo tcp ::1']).toEqual({ error: 'ECONNREFUSED' });
@@ -444,13 +444,13 @@ describe('smallservd-sandboxed.service', () => {
     expect(answers['chargen']).toEqual({ error: 'ECONNREFUSED' });
   });
 
-  it('is removed, sockets and all, but not while it is enabled', () => {
+  it('is removed with its sockets, but only once disabled', () => {
     expect(at('sandboxed: removal too early')['code']).toBe(1);
     expect(at('sandboxed: remove')['code']).toBe(0);
     expect(at('sandboxed: left')).toEqual({ units: [], config: true, echo: { error: 'ECONNREFUSED' } });
   });
 
-  it('logs the addresses of IPv4 clients as such', () => {
+  it('logs IPv4 client addresses in IPv4 notation', () => {
     const log = String(at('sandboxed: log')['stdout']);
     expect(log).toMatch(/"peer":"127\.0\.0\.1:\d+","local":"127\.0\.0\.1:13"/);
     expect(log).not.toContain('::ffff:');

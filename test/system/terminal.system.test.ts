@@ -9,7 +9,7 @@ needs('script', 'nc', 'ip');
 
 const controlC = '\x03';
 // oxlint-disable-next-line no-control-regex
-const colours = /\u001b\[[0-9;]*m/g;
+const colors = /\u001b\[[0-9;]*m/g;
 
 interface Session {
   readonly terminal: Program;
@@ -30,10 +30,10 @@ function onTerminal(command: string): Session {
 }
 
 describe('npm start on a terminal', () => {
-  it('prints a table of what listens where, and log lines for people', async () => {
+  it('prints a table of listeners and human-readable log lines', async () => {
     const { terminal } = onTerminal('npm start');
     await terminal.says(/time +127\.0\.0\.1:1237/);
-    const shown = terminal.output.replaceAll(colours, '').replaceAll('\r\n', '\n');
+    const shown = terminal.output.replaceAll(colors, '').replaceAll('\r\n', '\n');
     expect(shown).toMatch(/^service +TCP +UDP$/m);
     for (const [service, port] of Object.entries({
       daytime: 1200,
@@ -63,14 +63,14 @@ describe('npm start on a terminal', () => {
       expect(await peers.tcp('127.0.0.1', 1201, 'here\n')).toBe('here\n');
       terminal.type(controlC);
       expect((await terminal.end()).code).toBe(0);
-      expect(terminal.output.replaceAll(colours, '')).toMatch(/INFO: stopped \{"exitCode":0\}/);
+      expect(terminal.output.replaceAll(colors, '')).toMatch(/INFO: stopped \{"exitCode":0\}/);
       // Somebody else can have the ports at once.
       const next = new Program(network.inside(['npm', 'start']), { directory: checkout });
       await next.says(/"msg":"ready"/);
     },
   );
 
-  it('Ctrl-C lets a client finish, and a second one does not', async () => {
+  it('Ctrl-C lets a client finish, and a second Ctrl-C stops at once', async () => {
     const { terminal, network } = onTerminal('npm start -- --set shutdown.grace=1h');
     await terminal.says(/time +127\.0\.0\.1:1237/);
     const peers = new Peers(network);
@@ -95,7 +95,7 @@ describe('npm start on a terminal', () => {
   const program = `node dist/smallservd.js run ${opener.map((each) => `--set ${each}`).join(' ')}`;
 
   it.each([program, program.replace(' run ', ' check ')])(
-    'the terminal of root is no terminal of modules: %s',
+    'modules have no access to the terminal of root: %s',
     async (command) => {
       const { terminal } = onTerminal(`bash -c 'exec 40</etc/shadow; exec ${command}'`);
       await terminal.says(/terminal: /);
@@ -112,7 +112,7 @@ describe('npm start on a terminal', () => {
     },
   );
 
-  it('a check on a terminal ends with its process at Ctrl-C', async () => {
+  it('Ctrl-C stops a check and its child process', async () => {
     const { terminal } = onTerminal(program.replace(' run ', ' check ').replace('terminal-opener', 'hangs-at-import'));
     await terminal.says(/hangs now/);
     terminal.type(controlC);
@@ -121,7 +121,7 @@ describe('npm start on a terminal', () => {
     await until(() => !isRunning(hanging), 'the end of the process that hangs');
   });
 
-  it('a check ends, whatever a module has left behind that goes on writing', async () => {
+  it('a check exits even if a module leaves a process behind that keeps writing', async () => {
     const { terminal } = onTerminal(program.replace(' run ', ' check ').replace('terminal-opener', 'leaves-writer'));
     await terminal.end();
     const left = Number(/left behind: (\d+)/.exec(terminal.output)?.[1]);
@@ -129,7 +129,7 @@ describe('npm start on a terminal', () => {
     process.kill(left, 'SIGKILL');
   });
 
-  it('a service that logs no message, or no line of a log, harms nobody', async () => {
+  it('a service that logs no message or writes invalid log lines does not affect others', async () => {
     const sets = ['wordless.module=../test/process/fixtures/wordless.js', 'wordless.listen=tcp://127.0.0.1:7001'];
     const options = ['user=root', ...sets.map((each) => `services.${each}`)].map((each) => `--set ${each}`);
     const { terminal, network } = onTerminal(`node dist/smallservd.js ${options.join(' ')}`);

@@ -65,7 +65,7 @@ beforeAll(() => {
     throw new Error('this test needs the time zones of the Debian package tzdata (apt-get install tzdata)');
 });
 
-describe('local time is what the command date prints', () => {
+describe('local time matches the output of date', () => {
   it.each(zones)('in %s', (name) => {
     const zone = loadTimeZone(name);
     expect(instants.map((second) => show(zone.at(second * 1000)))).toEqual(askDate(name, instants));
@@ -80,14 +80,14 @@ describe('local time is what the command date prints', () => {
     'IST-1GMT0,M10.5.0,M3.5.0/1',
     'AAA3BBB,J60/0,J300/24',
     'AAA3BBB,59/0,299/24',
-  ])('in the zone of TZ=%s', (rule) => {
+  ])('with TZ=%s', (rule) => {
     vi.stubEnv('TZ', rule);
     const zone = loadTimeZone(null);
     vi.unstubAllEnvs();
     expect(instants.map((second) => show(zone.at(second * 1000)))).toEqual(askDate(rule, instants));
   });
 
-  it('in the zone of the machine', () => {
+  it('in the system time zone', () => {
     const output = execFileSync('date', ['-d', `@${summer}`, '+%Y-%m-%d %H:%M:%S %w %Z'], { encoding: 'utf8' });
     expect(show(loadTimeZone(null).at(summer * 1000))).toBe(output.trimEnd());
   });

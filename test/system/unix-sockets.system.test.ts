@@ -67,8 +67,8 @@ function echo(...listen: readonly string[]): object {
   return { services: { echo: { listen } } };
 }
 
-describe('a UNIX socket of a daemon that root started', () => {
-  it('lets owner, group and others in as its address says', async () => {
+describe('a UNIX socket of a daemon started by root', () => {
+  it('grants access by the owner, group and mode in its address', async () => {
     const path = join(temporaryFolder(), 'echo.sock');
     await start({ workers: 2, ...echo(`unix://${path}?mode=0660&owner=www-data&group=games`) });
     expect(accessOf(path)).toEqual({ mode: '660', uid: wwwData.uid, gid: games });
@@ -84,7 +84,7 @@ describe('a UNIX socket of a daemon that root started', () => {
     [{ user: 'daemon' }, daemonUser, 1],
     [{ user: 'daemon', group: 'games' }, daemonUser, games],
     [{ user: '47110', group: '47111' }, { uid: 47_110, gid: 47_111 }, 47_111],
-  ])('is of those who serve unless it says otherwise: %j', async (account, user, group) => {
+  ])('belongs to the serving user and group by default: %j', async (account, user, group) => {
     const path = join(temporaryFolder(), 'echo.sock');
     await start({ workers: 2, ...account, ...echo(`unix://${path}`) });
     expect(accessOf(path)).toEqual({ mode: '660', uid: user.uid, gid: group });
@@ -93,7 +93,7 @@ describe('a UNIX socket of a daemon that root started', () => {
     expect(await ask(path, { uid: 47_000, gid: 47_000 })).toMatch(denied);
   });
 
-  it('gets another owner, group and mode by a reload, and its clients stay', async () => {
+  it('changes owner, group and mode on reload without disconnecting clients', async () => {
     const [folder, path] = [temporaryFolder(), join(temporaryFolder(), 'echo.sock')];
     const daemon = await start({ workers: 2, ...echo(`unix://${path}?owner=www-data`) }, folder);
     const client = new Program(['nc', '-U', path]);
@@ -127,14 +127,14 @@ describe('a UNIX socket of a daemon that root started', () => {
       },
     ],
     [
-      'a link in the place of its folder',
+      'a symbolic link replacing its folder',
       (folder: string, target: string) => {
         const others = join(target, '..');
         renameSync(folder, `${folder}-moved`);
         symlinkSync(others, folder);
       },
     ],
-  ])('%s that whoever owns its folder puts there leads no change astray', async (_what, swap) => {
+  ])('fails a reload through %s planted by the folder owner and leaves the target unchanged', async (_what, swap) => {
     const [own, others, folder] = [temporaryFolder(0o755), temporaryFolder(), temporaryFolder()];
     const [place, target] = [join(own, 'place'), join(others, 'echo.sock')];
     mkdirSync(place);
@@ -155,16 +155,16 @@ describe('a UNIX socket of a daemon that root started', () => {
   });
 
   it.each([
-    ['everybody can write', 0, 0, 0o777, /others can write to the folder .* mode 0777/],
-    ['a group can write', 0, games, 0o775, /others can write to the folder .* mode 0775/],
+    ['everyone can write to', 0, 0, 0o777, /others can write to the folder .* mode 0777/],
+    ['a group can write to', 0, games, 0o775, /others can write to the folder .* mode 0775/],
     [
-      'belongs to a stranger',
+      'belongs to another user',
       5,
       games,
       0o755,
       /the folder .* belongs to user 5: expected root or the user that serves/,
     ],
-  ])('is not made in a folder that %s', async (_what, uid, gid, mode, message) => {
+  ])('is not created in a folder that %s', async (_what, uid, gid, mode, message) => {
     const folder = temporaryFolder();
     chmodSync(folder, mode);
     chownSync(folder, uid, gid);
@@ -174,7 +174,7 @@ describe('a UNIX socket of a daemon that root started', () => {
     expect(statSync(folder).nlink).toBe(2);
   });
 
-  it('needs /proc, and says so', async () => {
+  it('needs /proc and reports if it is missing', async () => {
     const path = join(temporaryFolder(), 'echo.sock');
     const withoutProc = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh'];
     const daemon = await refused({ workers: 2, ...echo(`unix://${path}`) }, (argv) => [...withoutProc, ...argv]);
@@ -182,7 +182,7 @@ describe('a UNIX socket of a daemon that root started', () => {
     expect(daemon.complaints).toMatch(/cannot listen on unix:.*: UNIX sockets need \/proc, which is missing here/);
   });
 
-  it('becomes that of the user with workers: 0, who can give it to nobody else', async () => {
+  it('belongs to the user with workers: 0 and cannot be given to another user', async () => {
     const folder = temporaryFolder();
     chownSync(folder, nobody.uid, nobody.gid);
     const path = join(folder, 'echo.sock');
@@ -198,7 +198,7 @@ describe('a UNIX socket of a daemon that root started', () => {
 });
 
 describe('the admin endpoint on a UNIX socket', () => {
-  it('is given away by root, also when its process is replaced', async () => {
+  it('gets its owner and group from root, also after its process is restarted', async () => {
     const folder = temporaryFolder();
     chownSync(folder, nobody.uid, nobody.gid);
     const path = join(folder, 'admin.sock');
@@ -230,8 +230,8 @@ function socketOfNobody(): string {
   return join(folder, 'echo.sock');
 }
 
-describe('a UNIX socket of a daemon that somebody else started', () => {
-  it.each([2, 0])('can have a group of theirs, with workers: %i', async (workers) => {
+describe('a UNIX socket of a daemon started by an unprivileged user', () => {
+  it.each([2, 0])('can have any group of that user, with workers: %i', async (workers) => {
     const path = socketOfNobody();
     const config = { workers, ...echo(`unix://${path}?mode=0060&group=games`) };
     const daemon = new DaemonProgram(configOf(temporaryFolder(), config), (argv) => as(nobody, [games], argv), {
@@ -243,7 +243,7 @@ describe('a UNIX socket of a daemon that somebody else started', () => {
     expect(await ask(path, daemonUser)).toMatch(denied);
   });
 
-  it('that was left shut even for them is removed all the same; a live one stays', async () => {
+  it('is replaced if stale even with mode 0, but kept if in use', async () => {
     const path = socketOfNobody();
     const config = { workers: 0, ...echo(`unix://${path}?mode=0`) };
     const again = (): DaemonProgram =>
@@ -265,7 +265,7 @@ describe('a UNIX socket of a daemon that somebody else started', () => {
   it.each([
     ['owner=www-data', 'only root (CAP_CHOWN) can give it to user 33'],
     ['group=games', 'only root (CAP_CHOWN) can give it to group 60, of which this process is not a member'],
-  ])('cannot be given away: %s', async (parameter, why) => {
+  ])('cannot be given to another user or group: %s', async (parameter, why) => {
     for (const workers of [2, 0]) {
       const path = socketOfNobody();
       const config = { workers, ...echo(`unix://${path}?${parameter}`) };

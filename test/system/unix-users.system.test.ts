@@ -38,7 +38,7 @@ async function isServed(client: Program): Promise<boolean> {
   return client.output === 'here\n';
 }
 
-it('each user is a source, whatever the others take', async () => {
+it('maxConnectionsPerSource applies to each user separately', async () => {
   const { daemon, connect } = await serve(['maxConnectionsPerSource=2']);
   const clients = [connect(alice), connect(alice)];
   for (const client of clients) expect(await isServed(client)).toBe(true);
@@ -54,7 +54,7 @@ it('each user is a source, whatever the others take', async () => {
   expect(line).toMatchObject({ peer: `unix:${alice}`, bytesIn: 5, reason: 'completed' });
 });
 
-it('a user who has all places makes room for another one', async () => {
+it('a user who holds all connections loses one to a new user', async () => {
   const { daemon, connect } = await serve(['maxConnections=3']);
   const first = [connect(alice)];
   expect(await isServed(first[0] as Program)).toBe(true);
@@ -66,7 +66,7 @@ it('a user who has all places makes room for another one', async () => {
   await first[0]?.end();
 });
 
-it('a user with subordinate ids is one user under all of them', async () => {
+it('a user and its subordinate UIDs count as one source', async () => {
   const subuid = join(temporaryFolder(), 'subuid');
   writeFileSync(subuid, `${alice}:${subordinate}:1000\n`);
   // For the daemon alone.
@@ -80,8 +80,8 @@ it('a user with subordinate ids is one user under all of them', async () => {
 
 it.each([
   ['workers', [], 2],
-  ['a daemon whose processes have ids of their own', ['unshare', '--pid', '--fork', '--kill-child'], 0],
-])('users are known: %s', async (_how, around, workers) => {
+  ['a daemon in its own PID namespace', ['unshare', '--pid', '--fork', '--kill-child'], 0],
+])('users are identified with %s', async (_how, around, workers) => {
   const { daemon, connect } = await serve([], around, workers);
   for (const uid of [alice, bob]) {
     const client = connect(uid);

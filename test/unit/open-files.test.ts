@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseOpenFilesLimit, readOpenFiles } from '../../src/open-files.ts';
 
 describe('the limit on open files', () => {
-  it('is the soft one', () => {
+  it('is the soft limit', () => {
     const text = [
       'Limit                     Soft Limit           Hard Limit           Units     ',
       'Max processes             63432                63432                processes ',
@@ -12,13 +12,13 @@ describe('the limit on open files', () => {
   });
 
   it.each(['', 'Max open files            unlimited            unlimited            files'])(
-    'may be none: %j',
+    'may be missing or unlimited: %j',
     (text) => {
       expect(parseOpenFilesLimit(text)).toBeUndefined();
     },
   );
 
-  it('of this process is more than it has open', () => {
+  it('exceeds the open descriptors of this process', () => {
     const files = readOpenFiles();
     expect(files?.open).toBeGreaterThan(3);
     expect(files?.limit).toBeGreaterThan(files?.open ?? 0);

@@ -32,7 +32,7 @@ async function errorOf(reading: Promise<unknown>): Promise<unknown> {
   );
 }
 
-it('what is no regular file of a bounded size is refused in plain words, and never waited for: by all that read files', async () => {
+it('every reader refuses anything but a regular file of bounded size, without blocking', async () => {
   for (const { name, path, message } of await oddFiles(folder)) {
     expect(await errorOf(readRegularFile(path, maxFileBytes)), name).toMatchObject({ name: 'FileError', message });
     expect(await errorOf(assertRegularFile(path, maxFileBytes)), name).toMatchObject({ name: 'FileError', message });
@@ -52,7 +52,7 @@ it('what is no regular file of a bounded size is refused in plain words, and nev
   }
 });
 
-it('so is one that this user may not read', async () => {
+it('refuses a file without read permission', async () => {
   const path = fileOf('secret');
   chmodSync(folder, 0o755);
   chmodSync(path, 0o000);
@@ -67,7 +67,7 @@ it('so is one that this user may not read', async () => {
 });
 
 describe('a regular file', () => {
-  it('is read byte for byte, up to the bound and not beyond it', async () => {
+  it('is read byte for byte, and refused above the size limit', async () => {
     const content = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
       // Around the size of the pieces that it is read by.
@@ -85,18 +85,18 @@ describe('a regular file', () => {
     );
   });
 
-  it('that says it is empty, as all in /proc do, is read to its end', async () => {
+  it('with a reported size of 0, as in /proc, is read to its end', async () => {
     expect(statSync('/proc/self/limits').size).toBe(0);
     expect(await readRegularFile('/proc/self/limits', 64 * 1024)).toEqual(readFileSync('/proc/self/limits'));
   });
 
-  it('that turns out to hold more than it said is refused as one that is too large', async () => {
+  it('with more content than its reported size is refused above the size limit', async () => {
     expect(await errorOf(readRegularFile('/proc/self/limits', 100))).toMatchObject({
       message: expect.stringMatching(/^it is larger than/),
     });
   });
 
-  it('that grows all the time is never read past the bound', async () => {
+  it('that keeps growing is never read beyond the size limit', async () => {
     const path = fileOf('');
     const done = new AbortController();
     const growing = grow(path, done.signal);
@@ -124,8 +124,8 @@ async function grow(path: string, end: AbortSignal): Promise<void> {
   }
 }
 
-describe('a file system that does not answer', () => {
-  it('is given up after ten seconds, not before, and not asked again until it has answered', async () => {
+describe('a file system that hangs', () => {
+  it('times out after ten seconds and is not accessed again until it answers', async () => {
     const path = fileOf('content');
     const clock = new FakeClock();
     // No answer can come before the event loop turns.
@@ -149,7 +149,7 @@ describe('a file system that does not answer', () => {
     expect(clock.waiting).toBe(0);
   });
 
-  it('costs nothing where it answers in time', async () => {
+  it('leaves no timer behind if it answers in time', async () => {
     const path = fileOf('content');
     const clock = new FakeClock();
     const reading = readRegularFile(path, 100, clock);

@@ -29,11 +29,11 @@ describe('escapeControls', () => {
     ['a\u2028b\u2029c\u0085d', 'a\\u2028b\\u2029c\\u0085d'],
     ['\ud83d half, \ude00 half', '\\ud83d half, \\ude00 half'],
     ['bücher ☃ 𝄞 😀', 'bücher ☃ 𝄞 😀'],
-  ])('%j becomes %j', (text, shown) => {
+  ])('escapes %j as %j', (text, shown) => {
     expect(escapeControls(text)).toBe(shown);
   });
 
-  test('leaves nothing unsafe in any text, and all else as it is', () => {
+  test('escapes all unsafe characters and leaves the rest unchanged', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         const shown = escapeControls(text);
@@ -50,7 +50,7 @@ describe('escapeControls', () => {
     );
   });
 
-  test('makes JSON that says the same', () => {
+  test('preserves the meaning of JSON', () => {
     fc.assert(
       fc.property(fc.dictionary(anyText, anyText), (value) => {
         const shown = escapeControls(JSON.stringify(value, null, 2));
@@ -61,7 +61,7 @@ describe('escapeControls', () => {
   });
 });
 
-test('escapeToOneLine leaves one line of any text', () => {
+test('escapeToOneLine turns any text into one line', () => {
   expect(escapeToOneLine('a\tb\nc\r')).toBe('a\\u0009b\\u000ac\\u000d');
   fc.assert(
     fc.property(anyText, (text) => {

@@ -89,7 +89,7 @@ export const streamCases: readonly WireCase[] = [
       {
         service,
         config,
-        rule: `a FIN does not end what is still to be sent: ${named}`,
+        rule: `sends everything after a FIN: ${named}`,
         async talk({ connect }) {
           const client = await connect({ reads: false });
           client.finish('ignored');
@@ -104,7 +104,7 @@ export const streamCases: readonly WireCase[] = [
     return {
       service,
       config: first?.config ?? {},
-      rule: 'reads megabytes that it ignores: the answer arrives, and no reset',
+      rule: 'discards megabytes of input and still answers without a reset',
       async talk({ daemon, connect }) {
         const client = await connect({ reads: false });
         client.finish(megabytes);
@@ -119,7 +119,7 @@ export const streamCases: readonly WireCase[] = [
   }),
   {
     service: 'echo',
-    rule: 'every byte comes back in order, telnet commands and all others too',
+    rule: 'returns every byte in order, telnet commands included',
     async talk({ connect }) {
       const client = await connect();
       const sent = Buffer.concat([Buffer.from('telnet\r\n'), telnetCommands, everyByte]);
@@ -129,7 +129,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'echo',
-    rule: "after the client's FIN it flushes the rest, then sends FIN",
+    rule: 'flushes the rest after a FIN, then sends FIN',
     async talk({ daemon, connect }) {
       const client = await connect({ reads: false });
       client.finish(megabytes);
@@ -142,7 +142,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'echo',
-    rule: 'a FIN without a byte is answered with a FIN without a byte',
+    rule: 'answers a FIN without data with a FIN without data',
     async talk({ connect }) {
       const client = await connect();
       client.finish();
@@ -153,7 +153,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'echo',
-    rule: 'an error on one client ends that client only',
+    rule: 'keeps serving other clients after a client resets',
     async talk({ daemon, connect }) {
       const steady = await connect();
       for (let turn = 1; turn <= 10; turn += 1) {
@@ -170,7 +170,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'discard',
-    rule: "reads and drops; closes after the client's FIN; the log has the byte count",
+    rule: 'discards all input, closes after a FIN and logs the byte count',
     async talk({ daemon, connect }) {
       const client = await connect();
       client.write(telnetCommands);
@@ -185,7 +185,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'chargen',
-    rule: 'the pattern goes on without a seam over more than 95 lines and many reads',
+    rule: 'continues the pattern seamlessly over more than 95 lines and many reads',
     async talk({ connect }) {
       const client = await connect();
       const length = 200_000;
@@ -195,7 +195,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'chargen',
-    rule: 'each connection starts at line 0',
+    rule: 'starts each connection at line 0',
     async talk({ connect }) {
       for (let turn = 0; turn < 3; turn += 1) {
         const client = await connect();
@@ -208,7 +208,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'chargen',
-    rule: 'input is ignored, and a FIN alone does not stop it',
+    rule: 'ignores input and keeps sending after a FIN',
     async talk({ daemon, connect }) {
       const client = await connect();
       client.finish('stop\r\n');
@@ -221,7 +221,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'chargen',
-    rule: 'a client that aborts is normal: reason client-reset, no error logged, the others go on',
+    rule: 'treats an aborting client as normal, with reason client-reset and no error logged',
     async talk({ daemon, connect }) {
       const steady = await connect();
       const aborting = await connect();
@@ -235,7 +235,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'qotd',
-    rule: 'one quotation of fewer than 512 characters: printable ASCII, space, CR, LF',
+    rule: 'sends one quotation of fewer than 512 characters of printable ASCII, space, CR and LF',
     async talk({ connect }) {
       const client = await connect();
       const bytes = await client.takeAll();
@@ -246,7 +246,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'systat',
-    rule: 'shows a count unless told otherwise',
+    rule: 'shows the number of users by default',
     async talk({ connect }) {
       const client = await connect();
       expect((await client.takeAll()).toString('latin1')).toMatch(/^\d+ users\r\n$/);
@@ -263,7 +263,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'time',
-    rule: 'the last second before it wraps',
+    rule: 'sends all ones in the last second before it wraps',
     now: '2036-02-07T06:28:15.999Z',
     async talk({ connect }) {
       const client = await connect();
@@ -272,7 +272,7 @@ export const streamCases: readonly WireCase[] = [
   },
   {
     service: 'time',
-    rule: 'closes without a byte while the clock stands before the release date of the build',
+    rule: 'closes without data if the clock is before the release date of the build',
     now: '1970-01-01T00:00:00Z',
     async talk({ connect }) {
       const client = await connect();
@@ -289,7 +289,7 @@ export const datagramCases: readonly WireCase[] = [
     ['', 'anything'].map((request) => ({
       service,
       config,
-      rule: `${request === '' ? 'an empty' : 'any'} datagram is answered: ${JSON.stringify(answer.toString('latin1'))}`,
+      rule: `answers ${request === '' ? 'an empty' : 'any'} datagram with ${JSON.stringify(answer.toString('latin1'))}`,
       async talk({ open, udp }) {
         const client = await open();
         expect(await client.ask(request, udp)).toEqual(Buffer.from(answer));
@@ -301,7 +301,7 @@ export const datagramCases: readonly WireCase[] = [
     return {
       service,
       config: first?.config ?? {},
-      rule: '30 datagrams in a burst, 30 answers, from the socket that received them',
+      rule: 'answers each of 30 datagrams in a burst from the socket that received it',
       async talk({ open, udp }) {
         const client = await open();
         for (let number = 0; number < 30; number += 1) client.send(`request ${number}`, udp);
@@ -328,7 +328,7 @@ export const datagramCases: readonly WireCase[] = [
   }),
   {
     service: 'echo',
-    rule: 'one datagram in, one out; clients do not get each other’s',
+    rule: 'answers each datagram with one datagram, to its sender only',
     async talk({ open, udp }) {
       const clients = await Promise.all(Array.from({ length: 5 }, open));
       const names = clients.map((_client, index) => `client ${index}`);
@@ -341,7 +341,7 @@ export const datagramCases: readonly WireCase[] = [
   },
   {
     service: 'discard',
-    rule: 'never answers, whatever the size',
+    rule: 'never answers, regardless of the size',
     async talk({ open, udp, echoUdp }) {
       const client = await open();
       // What echo answers shows that the datagram before it has been read: twice, as both sockets may be ready at once.
@@ -354,7 +354,7 @@ export const datagramCases: readonly WireCase[] = [
   },
   {
     service: 'chargen',
-    rule: 'one datagram of the pattern for each request, 0 to 512 bytes, never larger than the request',
+    rule: 'answers each request with one datagram of 0 to 512 bytes, never larger than the request',
     async talk({ open, udp }) {
       const client = await open();
       const lengths = [64, 512, 1472, 8192];
@@ -370,7 +370,7 @@ export const datagramCases: readonly WireCase[] = [
   },
   {
     service: 'chargen',
-    rule: 'the length is fresh for each request',
+    rule: 'picks a new random length for each request',
     async talk({ open, udp }) {
       const client = await open();
       for (let turn = 0; turn < 30; turn += 1) await client.ask(Buffer.alloc(1472), udp);
@@ -380,7 +380,7 @@ export const datagramCases: readonly WireCase[] = [
   },
   {
     service: 'chargen',
-    rule: 'an empty request allows 18 bytes over IPv4; over IPv6 an empty answer',
+    rule: 'answers an empty request with at most 18 bytes over IPv4 and with 0 over IPv6',
     async talk({ open, udp, host }) {
       const client = await open();
       const cap = host === '127.0.0.1' ? 18 : 0;
@@ -390,7 +390,7 @@ export const datagramCases: readonly WireCase[] = [
   },
   {
     service: 'qotd',
-    rule: 'one quotation that fits the reply cap',
+    rule: 'sends one quotation that fits the reply cap',
     async talk({ open, udp, host }) {
       const client = await open();
       const cap = host === '127.0.0.1' ? 102 : 86;
@@ -403,7 +403,7 @@ export const datagramCases: readonly WireCase[] = [
   },
   {
     service: 'qotd',
-    rule: 'none where no quotation fits the reply cap',
+    rule: 'does not answer if no quotation fits the reply cap',
     config: { file: quotationFile, maxAmplification: 1 },
     async talk({ open, udp }) {
       const client = await open();
@@ -414,7 +414,7 @@ export const datagramCases: readonly WireCase[] = [
   },
   {
     service: 'systat',
-    rule: 'several datagrams where one does not hold it, never splitting a line',
+    rule: 'splits a long answer into several datagrams at line ends',
     config: { show: 'text', text: `${'a'.repeat(300)}\n${'b'.repeat(200)}\n${'c'.repeat(300)}\n${'d'.repeat(100)}` },
     async talk({ open, udp }) {
       const client = await open();
@@ -428,7 +428,7 @@ export const datagramCases: readonly WireCase[] = [
   },
   {
     service: 'time',
-    rule: 'does not answer while the clock stands before the release date of the build',
+    rule: 'does not answer if the clock is before the release date of the build',
     now: '2026-11-21T23:59:59.999Z',
     async talk({ open, udp, echoUdp }) {
       const client = await open();

@@ -47,7 +47,7 @@ export async function canonicalName(
   // These never need a name server (RFC 6761 section 6.3).
   if (/^(.+\.)?localhost$/i.test(own)) return withDot(own);
   const late = (waited: string): SmallservdError =>
-    new SmallservdError('HOST_NOT_FOUND', `no answer to the question for the CNAME of ${host} within ${waited}`);
+    new SmallservdError('HOST_NOT_FOUND', `cannot look up the CNAME of ${host}: no answer within ${waited}`);
   return waitFor(patience, late, (resolve, reject) => {
     let cancel: Cancel | undefined;
     const fail = (message: string, options?: ErrorOptions): void =>
@@ -57,7 +57,7 @@ export async function canonicalName(
         if (error !== null && !endOfChain.has(error.code ?? ''))
           fail(`the CNAME of ${host} could not be looked up: ${error.code ?? error.message}`, { cause: error });
         else if (error !== null || next === undefined) resolve(withDot(name));
-        else if (followed === longestChain) fail(`${host} has no end: more than ${longestChain} CNAME records follow`);
+        else if (followed === longestChain) fail(`the CNAME chain of ${host} is longer than ${longestChain} records`);
         else follow(next, followed + 1);
       });
     };

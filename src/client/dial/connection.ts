@@ -133,7 +133,7 @@ export class Connection {
     if (this.#error !== undefined) throw this.#lost(this.#error);
     if (this.#socket.write(bytes)) return;
     const late = (waited: string): SmallservdError =>
-      new SmallservdError('NO_ANSWER', `${this.#name}: takes nothing, for ${waited}`);
+      new SmallservdError('NO_ANSWER', `${this.#name}: accepted no data for ${waited}`);
     await waitFor<void>({ ...this.#patience, timeoutMs }, late, (resolve, reject) =>
       this.#watch(() => {
         if (this.#error !== undefined) throw this.#lost(this.#error);
@@ -194,7 +194,7 @@ export class Connection {
   }
 
   readonly #silence = (waited: string): SmallservdError =>
-    new SmallservdError('NO_ANSWER', `${this.#name}: nothing came within ${waited}`);
+    new SmallservdError('NO_ANSWER', `${this.#name}: no data within ${waited}`);
 
   #changed(): void {
     for (const watcher of this.#watchers) watcher();

@@ -128,10 +128,10 @@ function createSocket(raw: RawSocketPackage, family: HostAddress['family']): Pac
 }
 
 const withoutRight =
-  'measure with `smallserv echo HOST --count 5`, which needs no privilege, but a host with an echo service';
+  'measure with `smallserv echo HOST --count 5`, which needs no privileges, but HOST must run an echo service';
 
 /** CAP_NET_RAW, see capabilities(7). */
-const notPermitted = `a raw socket is not permitted: it needs root or the capability CAP_NET_RAW. Three ways out:
+const notPermitted = `a raw socket is not permitted: it needs root or the capability CAP_NET_RAW. Do one of these:
   1. run it as root: sudo smallserv ping HOST
   2. grant only that capability, for one run:
        sudo setpriv --reuid $(id -u) --regid $(id -g) --clear-groups --inh-caps +net_raw --ambient-caps +net_raw smallserv ping HOST
@@ -141,7 +141,7 @@ const notPermitted = `a raw socket is not permitted: it needs root or the capabi
 function missing(cause: unknown): string {
   const { code, message } = cause as NodeJS.ErrnoException;
   const reason = code === 'MODULE_NOT_FOUND' ? 'it is not installed' : (message.split('\n')[0] ?? '');
-  return `the optional addon raw-socket cannot be loaded: ${reason}. Three ways out:
+  return `the optional addon raw-socket cannot be loaded: ${reason}. Do one of these:
   1. install it where smallservd is installed: npm install --include=optional
      if it has to be built, install a compiler first: sudo apt-get install g++ make python3, then npm rebuild raw-socket
   2. use a Node for which it is prebuilt: 20 or 22, on Linux with glibc or musl

@@ -32,7 +32,7 @@ export async function resolveHost(
   lookup: AddressLookup = systemLookup,
 ): Promise<HostAddresses> {
   const late = (waited: string): SmallservdError =>
-    new SmallservdError('HOST_NOT_FOUND', `no answer to the question for ${host} within ${waited}`);
+    new SmallservdError('HOST_NOT_FOUND', `cannot resolve ${host}: no answer within ${waited}`);
   return waitFor(patience, late, (resolve, reject) => {
     lookup(host, familyNumber[family], (error, found) => {
       if (error !== null) return reject(notFound(host, family, error));

@@ -30,7 +30,7 @@ export const chargenTool: Tool = {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 19'))
       .addOption(new Option('--bytes <size>', 'stop after N bytes').argParser(sizeOption).conflicts('lines'))
       .addOption(new Option('--lines <count>', 'stop after N lines (default: 10)').argParser(wholeNumberOption(1)))
-      .option('--verify', 'compare with the pattern instead of printing (default: 1MiB)')
+      .option('--verify', 'check the pattern instead of printing; without --bytes or --lines, of 1MiB')
       .action(
         run(async (host: string, options: ChargenToolOptions) => {
           const isQuiet = options.verify === true || options.json === true;
@@ -49,7 +49,7 @@ export const chargenTool: Tool = {
           });
           if (options.json === true) printJson(terminal, result);
           else if (options.verify === true) {
-            const verdict = result.end === 'enough' ? ': all as RFC 864 has it' : '';
+            const verdict = result.end === 'enough' ? ': all match RFC 864' : '';
             terminal.print(`${formatTransfer(result)}${verdict}\n`);
           } else if (terminal.isTerminal && last !== lineFeed) terminal.print('\n');
           return judge(terminal, result, isQuiet);

@@ -15,14 +15,14 @@ interface ConformToolOptions extends NetworkOptions {
 }
 
 const notes = `
-A fact is one of the RFC that is named beside it, or of safety: what keeps a server from harm, and from doing harm to others.
-Datagrams are sent from a port that the system chooses, but for two checks of safety that need ports which a service might
-have: below 1024, for which one must be root, and those of well-known reflectors.
-What fails makes the exit code 1, and so does a check that breaks; it is 2 where nothing at all was reached.`;
+Each check names its basis: an RFC, or "safety" for protecting the server and others from abuse.
+Two safety checks send datagrams from ports below 1024, which needs root, and from ports of well-known reflectors. All
+other datagrams come from a port that the system chooses.
+Exit code 1: a check failed or broke; 2: no service was reached.`;
 
 export const conformTool: Tool = {
   name: 'conform',
-  summary: 'check any server against the RFCs, and for abuse',
+  summary: 'check any server against the RFCs and for abuse protection',
   examples: [
     ['conform server.example', 'all services on their standard ports'],
     ['conform localhost --base-port 1200 --port daytime=1200 --port echo=1201', 'smallservd as shipped'],
@@ -32,10 +32,10 @@ export const conformTool: Tool = {
     withNetwork(
       command
         .argument('<host>', 'HOST, without a port')
-        .option('--services <names>', 'only these, such as echo,time', (text) => text.split(','))
+        .option('--services <names>', 'check only these, such as echo,time', (text) => text.split(','))
         .option(
           '--base-port <number>',
-          'added to each standard port: with 1200, chargen is at 1219',
+          'add this to each standard port: with 1200, chargen is at 1219',
           wholeNumberOption(0, 65_535),
           0,
         )
@@ -78,11 +78,11 @@ function isReached({ checks, counts }: ConformResult): boolean {
 export function judge(result: ConformResult, terminal: Pick<Terminal, 'complain'>): ExitCode {
   const { host, checks, counts } = result;
   if (!isReached(result)) {
-    terminal.complain(`nothing of ${host} could be reached: ${reasonOf(checks)}`);
+    terminal.complain(`no service on ${host} could be reached: ${reasonOf(checks)}`);
     return exitCodes.unreachable;
   }
   if (counts.broken > 0)
-    terminal.complain(`${counts.broken} of the checks broke, by a fault of smallserv: they say nothing of ${host}`);
+    terminal.complain(`checks broken by an error in smallserv: ${counts.broken}; they give no verdict on ${host}`);
   return counts.fails + counts.broken > 0 ? exitCodes.failed : exitCodes.stopped;
 }
 
@@ -93,7 +93,7 @@ const words = {
   skipped: 'skipped',
   broken: 'BROKEN',
 } as const;
-const colours = { holds: 'green', fails: 'red', unreachable: 'yellow', skipped: 'yellow', broken: 'red' } as const;
+const colors = { holds: 'green', fails: 'red', unreachable: 'yellow', skipped: 'yellow', broken: 'red' } as const;
 const columns = { outcome: 11, name: 23, basis: 9 };
 
 /** A table for each service over each transport. */
@@ -129,7 +129,7 @@ function wrap(text: string, column: number, terminal: Terminal): string {
 }
 
 function word(outcome: CheckResult['outcome'], terminal: Terminal): string {
-  return terminal.paint(colours[outcome], words[outcome].padEnd(columns.outcome));
+  return terminal.paint(colors[outcome], words[outcome].padEnd(columns.outcome));
 }
 
 function groupOf({ service, transport }: CheckResult): string {

@@ -92,8 +92,7 @@ function describe(result: Discarded): string {
   const peer = formatHostPort(result.peer.address, result.peer.port);
   if (result.datagrams === undefined) return `${peer}: ${formatTransfer(result)}\n`;
   const datagrams = `${result.datagrams} ${result.datagrams === 1 ? 'datagram' : 'datagrams'}`;
-  const unknown =
-    result.end === 'sent' ? '\nnobody refused them; over UDP it cannot be known whether they arrived' : '';
+  const unknown = result.end === 'sent' ? '\nno errors reported; UDP does not confirm delivery' : '';
   return `${peer}: ${datagrams}, ${formatTransfer(result)}${unknown}\n`;
 }
 
@@ -105,7 +104,7 @@ function judge(terminal: Terminal, { end }: Discarded): ExitCode {
 }
 
 const faults: Readonly<Record<Exclude<Discarded['end'], 'discarded' | 'sent'>, string>> = {
-  answered: 'the server sent something back: this is no discard service',
+  answered: 'the server sent data back: it is not a discard service',
   finished: 'the server finished before all was sent',
   reset: 'the server reset the connection',
   timeout: 'the server did not take everything and finish in time',

@@ -3,7 +3,7 @@ import { clientOptions, judgeFault, type NetworkOptions, printJson, type Tool, w
 
 export const headTool: Tool = {
   name: 'head',
-  summary: 'send an HTTP HEAD request over plain TCP and print the answer as it came',
+  summary: 'send an HTTP HEAD request over plain TCP and print the response unchanged',
   examples: [
     ['head localhost:8080', 'asks for /'],
     ['head -4 --path /index.html www.example', 'over IPv4, on port 80'],

@@ -26,7 +26,7 @@ export const loadTool: Tool = {
     ['load localhost:1201 --rate 5000 --duration 1m', '5000 requests a second, whether it keeps up or not'],
     ['load localhost:1200 --service daytime --requests 150', '150 connections, one for each request'],
     ['load localhost:1201 -u --rate 150 --timeout 1s', 'over UDP; what is not answered within 1s is lost'],
-    ['load localhost:1219 --service chargen -c 4', 'how fast it sends; discard: how fast it takes'],
+    ['load localhost:1219 --service chargen -c 4', 'how fast it sends; with discard, how fast it receives'],
   ],
   define(command, terminal, run) {
     withProtocol(
@@ -44,7 +44,7 @@ export const loadTool: Tool = {
             .argParser(durationOption)
             .default(10_000, formatDuration(10_000)),
         )
-        .option('-r, --rate <number>', 'total requests per second, sent when due; latency counts from then', rateOption)
+        .option('-r, --rate <number>', 'requests per second in total; latency counts from when each is due', rateOption)
         .option('-n, --requests <number>', 'stop after N requests', wholeNumberOption(1))
         .option('--size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)', sizeOption),
     ).action(
@@ -104,7 +104,7 @@ export function formatResult(result: LoadResult, terminal: Pick<Terminal, 'colum
   if (!isFlow) lines.push(`${done.padEnd(11)}${count(result.answered)}, ${formatRate(result.answered, seconds)}`);
   if (openLoop !== undefined) {
     const { wantedPerSecond, waiting, behindMs } = openLoop;
-    const behind = `${count(waiting)} due and not sent, ${(behindMs / 1000).toFixed(3)} s behind at the end`;
+    const behind = `${count(waiting)} due but unsent, ${(behindMs / 1000).toFixed(3)} s behind at the end`;
     lines.push(`wanted     ${count(wantedPerSecond)}/s; ${waiting === 0 ? behind : terminal.paint('yellow', behind)}`);
   }
   if (result.bytesSent > 0) lines.push(`sent       ${formatBytes(result.bytesSent, seconds)}`);

@@ -4,7 +4,7 @@ import { type JsonOptions, printResult, type Tool, withJson } from './tool.ts';
 
 export const lookupPortTool: Tool = {
   name: 'lookup-port',
-  summary: 'print the port of a service, or the service of a port, by /etc/services',
+  summary: 'print the port of a service, or the service of a port, from /etc/services',
   examples: [
     ['lookup-port tcp telnet', 'the port of a name or alias'],
     ['lookup-port udp 13', 'the name of a port'],

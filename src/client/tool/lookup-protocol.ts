@@ -3,7 +3,7 @@ import { type JsonOptions, printResult, type Tool, withJson } from './tool.ts';
 
 export const lookupProtocolTool: Tool = {
   name: 'lookup-protocol',
-  summary: 'print the number of an IP protocol, or the protocol of a number, by /etc/protocols',
+  summary: 'print the number of an IP protocol, or the protocol of a number, from /etc/protocols',
   examples: [
     ['lookup-protocol icmp', 'the number of a name or alias'],
     ['lookup-protocol 17', 'the name of a number'],

@@ -13,7 +13,7 @@ export const maskTool: Tool = {
   ],
   define(command, terminal, run) {
     const plain = 'an address, or ADDRESS/PREFIX, or ADDRESS/MASK; IPv6 needs a prefix or mask';
-    withJson(command.argument('<address>', plain).argument('[mask]', 'as in 255.255.255.0')).action(
+    withJson(command.argument('<address>', plain).argument('[mask]', '255.255.255.0 or 24')).action(
       run(async (address: string, separateMask: string | undefined, options: JsonOptions) =>
         printResult(terminal, options, await mask(address, separateMask), (answer) =>
           formatFacts([

@@ -5,7 +5,7 @@ import { clientOptions, type NetworkOptions, printResult, type Tool, withNetwork
 
 export const resolveTool: Tool = {
   name: 'resolve',
-  summary: 'print one address of a host, the one that the system prefers',
+  summary: 'print the address of a host that the system prefers',
   examples: [
     ['resolve localhost', 'of either family'],
     ['resolve --family ipv6 localhost', 'IPv6, the same as -6'],

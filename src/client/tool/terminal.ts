@@ -5,7 +5,7 @@ import { styleText } from 'node:util';
 import { exitCodes } from '../../exit-codes.ts';
 import { escapeControls } from '../../terminal-text.ts';
 
-export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
+export type Color = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
 
 /** The environment of a tool: output, input and the interruption signal. */
 export interface Terminal {
@@ -28,7 +28,7 @@ export interface Terminal {
   /** Shows a line on standard error that the next one replaces, if that is a terminal. Undefined clears it. */
   showProgress(line: string | undefined): void;
   /** Colors the text if standard output is a terminal and NO_COLOR is not set. */
-  paint(colour: Colour, text: string): string;
+  paint(color: Color, text: string): string;
 }
 
 /** The process's standard streams. */
@@ -114,9 +114,9 @@ export class ProcessTerminal implements Terminal {
     this.#errors.write(`\r${this.#progress}\u001b[K`);
   }
 
-  paint(colour: Colour, text: string): string {
+  paint(color: Color, text: string): string {
     const isWanted = this.isTerminal && (process.env['NO_COLOR'] ?? '') === '';
     if (!isWanted) return text;
-    return styleText(colour, escapeControls(text), { stream: this.#output }).replaceAll('\u001b', this.#ownEscape);
+    return styleText(color, escapeControls(text), { stream: this.#output }).replaceAll('\u001b', this.#ownEscape);
   }
 }

@@ -48,7 +48,7 @@ export function withNetwork(command: Command): Command {
       .addOption(new Option('-4', 'use IPv4 only').conflicts('6'))
       .addOption(new Option('-6', 'use IPv6 only'))
       .addOption(
-        new Option('--timeout <duration>', 'time to wait for each of: name, connection, answer')
+        new Option('--timeout <duration>', 'timeout of each step: name lookup, connection, answer')
           .argParser(durationOption)
           .default(defaultTimeoutMs, formatDuration(defaultTimeoutMs)),
       )

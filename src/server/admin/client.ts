@@ -30,11 +30,11 @@ export class AdminClient {
     this.name = address.text;
     this.#patienceMs = patienceMs;
     if (address.scheme === 'unix') this.#where = { socketPath: address.path };
-    else if (address.scheme === 'tcp') this.#where = { host: contextOf(address), port: address.port };
+    else if (address.scheme === 'tcp') this.#where = { host: hostOf(address), port: address.port };
     else
       throw new SmallservdError(
         'ADMIN_UNKNOWN',
-        `admin.listen is ${address.text}, a socket that the service manager passes: say with --admin where it is`,
+        `admin.listen is ${address.text}, a socket passed by the service manager: pass its address with --admin`,
       );
   }
 
@@ -141,7 +141,7 @@ function isDeeper(value: unknown, levels: number): boolean {
 }
 
 /** A wildcard address is reached through loopback. */
-function contextOf({ host, family }: NetworkListenAddress): string {
+function hostOf({ host, family }: NetworkListenAddress): string {
   if (host === '') return family === 'ipv6' ? '::1' : '127.0.0.1';
   if (host === '0.0.0.0') return '127.0.0.1';
   return host === '::' ? '::1' : host;

@@ -189,7 +189,7 @@ class AdminChild implements AdminEndpoint {
 
   #failed(child: AdminProcess, { code, message }: SmallservdError): void {
     if (this.#isOpen) {
-      this.#options.log.error({ code }, message);
+      this.#options.log.error({ code, error: message }, 'cannot reopen admin endpoint, retrying');
       child.child.kill('SIGKILL');
     } else {
       void this.close();

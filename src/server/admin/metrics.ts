@@ -13,83 +13,57 @@ export interface Metric {
 
 /** All metrics, in the order of docs/METRICS.md. */
 export const metrics: readonly Metric[] = [
-  metric('build_info', 'Always 1; the versions are in the labels.', ['version', 'node'], ({ version, node }) => [
+  metric('build_info', 'Always 1. The versions are in the labels.', ['version', 'node'], ({ version, node }) => [
     [1, version, node],
   ]),
-  single(
-    'start_time_seconds',
-    'When the daemon was started, in seconds since 1970.',
-    ({ startedAt }) => Date.parse(startedAt) / 1000,
-  ),
-  single('ready', '1 while all listeners are open and clients are taken, else 0.', ({ notReady }) =>
-    notReady.length === 0 ? 1 : 0,
-  ),
-  metric('config_info', 'Always 1; the hash of what the config means is in the label.', ['hash'], ({ config }) => [
+  single('start_time_seconds', 'Start time in seconds since 1970.', ({ startedAt }) => Date.parse(startedAt) / 1000),
+  single('ready', '1 if ready to serve, else 0.', ({ notReady }) => (notReady.length === 0 ? 1 : 0)),
+  metric('config_info', 'Always 1. The hash of the resolved config is in the label.', ['hash'], ({ config }) => [
     [1, config.hash],
   ]),
-  metric('config_reloads_total', 'Attempts to reload the config, by their result.', ['result'], ({ reload }) => [
+  metric('config_reloads_total', 'Config reloads, by result.', ['result'], ({ reload }) => [
     [reload.attempts - reload.failures - (reload.isRunning ? 1 : 0), 'success'],
     [reload.failures, 'failure'],
   ]),
-  single('config_last_reload_successful', '1 unless the last attempt to reload failed.', ({ reload }) =>
+  single('config_last_reload_successful', '1 unless the last reload failed.', ({ reload }) =>
     reload.last?.succeeded === false ? 0 : 1,
   ),
   single(
     'config_last_reload_success_timestamp_seconds',
-    'When the config in use was loaded, in seconds since 1970.',
+    'When the running config was loaded, in seconds since 1970.',
     ({ reload, startedAt }) => Date.parse(reload.lastSuccessAt ?? startedAt) / 1000,
   ),
-  metric('workers', 'Worker processes, by their status.', ['status'], ({ workers }) =>
+  metric('workers', 'Worker processes, by status.', ['status'], ({ workers }) =>
     ['starting', 'ready', 'waiting', 'resting', 'refused', 'draining'].map((status) => [
       workers.filter((worker) => worker.status === status).length,
       status,
     ]),
   ),
-  single('worker_deaths_total', 'Workers that ended without being told to.', ({ workerDeaths }) => workerDeaths),
-  ofProcesses(
-    'event_loop_lag_seconds',
-    'The longest delay of the event loop since the last heartbeat, by process.',
-    ({ lagMs }) => lagMs / 1000,
-  ),
-  ofProcesses('resident_memory_bytes', 'Resident memory, by process.', ({ residentBytes }) => residentBytes),
-  ofProcesses('heap_bytes', 'JavaScript heap in use, by process.', ({ heapBytes }) => heapBytes),
-  metric('listener_open', '1 while the listener is open, else 0.', ['service', 'address'], ({ listeners }) =>
+  single('worker_deaths_total', 'Workers that exited unexpectedly.', ({ workerDeaths }) => workerDeaths),
+  ofProcesses('event_loop_lag_seconds', 'Maximum event loop delay since last heartbeat.', ({ lagMs }) => lagMs / 1000),
+  ofProcesses('resident_memory_bytes', 'Resident memory.', ({ residentBytes }) => residentBytes),
+  ofProcesses('heap_bytes', 'JavaScript heap in use.', ({ heapBytes }) => heapBytes),
+  metric('listener_open', '1 if the listener is open, else 0.', ['service', 'address'], ({ listeners }) =>
     listeners.map(({ service, address, isOpen }) => [isOpen ? 1 : 0, service, address]),
   ),
-  ofServices('connections', 'Stream clients that are connected now.', ({ stream }) => stream.active),
-  ofServices('connections_accepted_total', 'Stream clients that were let in.', ({ stream }) => stream.accepted),
-  byReason('connections_closed_total', 'Connections that have ended, by the reason.', ({ stream }) => stream.closed),
-  byReason(
-    'connections_refused_total',
-    'Stream clients that were refused, by the reason.',
-    ({ stream }) => stream.refused,
-  ),
+  ofServices('connections', 'Connected stream clients.', ({ stream }) => stream.active),
+  ofServices('connections_accepted_total', 'Stream clients accepted.', ({ stream }) => stream.accepted),
+  byReason('connections_closed_total', 'Connections closed, by reason.', ({ stream }) => stream.closed),
+  byReason('connections_refused_total', 'Stream clients refused, by reason.', ({ stream }) => stream.refused),
   byReason(
     'connections_would_refuse_total',
-    'Stream clients that only a dry run let in, by the reason.',
+    'Accepted only in dry run, by reason.',
     ({ stream }) => stream.wouldRefuse,
   ),
-  ofServices('stream_received_bytes_total', 'Bytes that stream clients sent.', ({ stream }) => stream.bytesIn),
-  ofServices('stream_sent_bytes_total', 'Bytes that were sent to stream clients.', ({ stream }) => stream.bytesOut),
-  ofServices('datagrams_received_total', 'Datagrams that arrived.', ({ datagram }) => datagram.received),
-  ofServices('datagrams_sent_total', 'Datagrams that were sent in reply.', ({ datagram }) => datagram.sent),
-  byReason(
-    'datagrams_dropped_total',
-    'Datagrams that were dropped, by the reason.',
-    ({ datagram }) => datagram.dropped,
-  ),
-  byReason(
-    'datagrams_would_drop_total',
-    'Datagrams that only a dry run answered, by the reason.',
-    ({ datagram }) => datagram.wouldDrop,
-  ),
-  ofServices('datagram_received_bytes_total', 'Bytes of datagrams that arrived.', ({ datagram }) => datagram.bytesIn),
-  ofServices(
-    'datagram_sent_bytes_total',
-    'Bytes of datagrams that were sent in reply.',
-    ({ datagram }) => datagram.bytesOut,
-  ),
-  single('log_lines_lost_total', 'Lines of the log that could not be written.', ({ lostLogLines }) => lostLogLines),
+  ofServices('stream_received_bytes_total', 'Bytes received from stream clients.', ({ stream }) => stream.bytesIn),
+  ofServices('stream_sent_bytes_total', 'Bytes sent to stream clients.', ({ stream }) => stream.bytesOut),
+  ofServices('datagrams_received_total', 'Datagrams received.', ({ datagram }) => datagram.received),
+  ofServices('datagrams_sent_total', 'Datagrams sent in reply.', ({ datagram }) => datagram.sent),
+  byReason('datagrams_dropped_total', 'Datagrams dropped, by reason.', ({ datagram }) => datagram.dropped),
+  byReason('datagrams_would_drop_total', 'Answered only in dry run, by reason.', ({ datagram }) => datagram.wouldDrop),
+  ofServices('datagram_received_bytes_total', 'Bytes received in datagrams.', ({ datagram }) => datagram.bytesIn),
+  ofServices('datagram_sent_bytes_total', 'Bytes sent in datagrams.', ({ datagram }) => datagram.bytesOut),
+  single('log_lines_lost_total', 'Log lines lost.', ({ lostLogLines }) => lostLogLines),
 ];
 
 /** The media type of `formatMetrics` output. */

@@ -23,10 +23,10 @@ function parse(text: string): ListenAddress {
   return reading.value;
 }
 
-async function addressInConfig({ config, set }: ConfigOptions): Promise<ListenAddress> {
+async function addressInConfig({ config, set = [] }: ConfigOptions): Promise<ListenAddress> {
   const source = await readConfigSource(config, process.env, set);
   const { listen } = (await loadConfig(source, { importModules: false })).config.admin;
   if (listen !== null) return listen;
-  const message = `${source.name} has no admin.listen, so a running daemon cannot be asked: set it, or say with --admin where it listens`;
+  const message = `${source.name} does not set admin.listen: set it, or pass the address with --admin`;
   throw new SmallservdError('ADMIN_UNKNOWN', message);
 }

@@ -57,23 +57,15 @@ export function installService(options: InstallOptions): string {
   const installation = installations[options.sandboxed ? 'sandboxed' : 'plain'];
   const places = options.root === undefined ? { node: process.execPath, package: packageFolder } : shippedPlaces;
   if (!dryRun && options.root === undefined && process.geteuid?.() !== 0)
-    throw new SmallservdError(
-      'INSTALL_NOT_PERMITTED',
-      'only root can do this; --dry-run shows to anybody what it would do',
-    );
+    throw new SmallservdError('INSTALL_NOT_PERMITTED', 'install-service needs root; --dry-run shows what it would do');
   const files = serviceFiles(installation, places, (path) => readFileSync(join(packageFolder, path), 'utf8'));
   if (!remove && options.root === undefined) refuseOutOfReach(places);
   const verdictOn = remove ? verdictOnRemoval : verdictOnInstall;
   const decisions = files.map((file) => ({ file, verdict: verdictOn(file, readIfThere(root + file.path)) }));
   refuseForeign(decisions);
-  if (remove) {
-    refuseEnabled(files, installation, root);
-    if (!dryRun) withReasons(() => removeFiles(decisions, root));
-    const next = options.root === undefined ? '\nNext:\n  systemctl daemon-reload\n' : '';
-    return describe(decisions, dryRun, root) + next;
-  }
-  if (!dryRun) withReasons(() => writeFiles(decisions, root));
-  return describe(decisions, dryRun, root) + afterInstall(options, installation);
+  if (remove) refuseEnabled(files, installation, root);
+  if (!dryRun) withReasons(() => (remove ? removeFiles : writeFiles)(decisions, root));
+  return describe(decisions, dryRun, root) + (options.root === undefined ? nextSteps(remove, installation) : '');
 }
 
 const nodeAdvice = 'install one for all users, such as the Debian package nodejs';
@@ -84,7 +76,10 @@ const packageAdvice =
 function refuseOutOfReach(places: ProgramPlaces): void {
   for (const path of [places.node, places.package])
     if (!isPlainPath(path))
-      throw new SmallservdError('INSTALL_REFUSED', `${path} has characters that a unit file would have to quote`);
+      throw new SmallservdError(
+        'INSTALL_REFUSED',
+        `${path} contains characters that must be quoted in a unit file: install it under another path`,
+      );
   refuse('Node', [places.node], nodeAdvice);
   const folders = ['dist', 'config', 'node_modules'].map((name) => join(places.package, name)).filter(existsSync);
   const files = folders.flatMap((folder) =>
@@ -97,7 +92,7 @@ function refuse(what: string, paths: readonly string[], advice: string): void {
   for (const path of paths) {
     const why = whyOutOfReach(path, modeOf);
     if (why === undefined) continue;
-    const message = `${what}, ${path}, ${why}: ${advice}; then call that one's install-service`;
+    const message = `${what}, ${path}, ${why}: ${advice}; then run its install-service`;
     throw new SmallservdError('INSTALL_REFUSED', message);
   }
 }
@@ -112,7 +107,7 @@ function refuseForeign(decisions: readonly Decision[]): void {
   if (foreign !== undefined)
     throw new SmallservdError(
       'INSTALL_REFUSED',
-      `${foreign.file.path} is there, and not of smallservd: move it away first`,
+      `${foreign.file.path} exists and was not installed by smallservd: move it away first`,
     );
 }
 
@@ -122,7 +117,7 @@ function refuseEnabled(files: readonly ServiceFile[], { service, units }: Instal
   if (!links.some((link) => lstatSync(root + link, { throwIfNoEntry: false }) !== undefined)) return;
   const sockets = units.length > 1 ? "'smallservd-*.socket' " : '';
   const commands = [`systemctl disable ${service}`, `systemctl stop ${sockets}${service}`];
-  const lines = ['the service is enabled; first:', ...commands.map((each) => `  ${each}`)];
+  const lines = ['the service is still enabled; first run:', ...commands.map((each) => `  ${each}`)];
   throw new SmallservdError('INSTALL_REFUSED', lines.join('\n'));
 }
 
@@ -175,19 +170,18 @@ const done: Readonly<Record<Verdict, readonly [done: string, planned: string]>> 
 function describe(decisions: readonly Decision[], dryRun: true | undefined, root: string): string {
   const lines = decisions.map(({ file, verdict }) => {
     const word = done[verdict][dryRun ? 1 : 0].padEnd(12);
-    const reason = verdict === 'keep' ? ': it differs from the shipped one' : '';
+    const reason = verdict === 'keep' ? ': differs from the shipped config' : '';
     const text = dryRun && verdict === 'write' ? `\n${file.text}\n` : '';
     return `${word} ${root}${file.path}${reason}\n${text}`;
   });
   return lines.join('');
 }
 
-function afterInstall({ root }: InstallOptions, { service, config }: Installation): string {
-  if (root !== undefined) return '';
-  return `
-Next:
-  systemctl daemon-reload
-  systemctl enable --now ${service}    or, if it runs: systemctl restart ${service}
+function nextSteps(remove: true | undefined, { service, config }: Installation): string {
+  const first = '\nNext:\n  systemctl daemon-reload\n';
+  if (remove) return first;
+  return `${first}\
+  systemctl enable --now ${service}    or, if already running: systemctl restart ${service}
   journalctl --unit ${service}         its log
 The config is ${config}; after a change: systemctl reload ${service}
 `;

@@ -20,7 +20,7 @@ export function formatListeners(listeners: readonly RunningListener[]): string {
 
 /**
  * Formats from where the services can be reached, with one row for each scope. `notes`, by service, name further
- * restrictions, such as `as allow says`.
+ * restrictions, such as `only clients in allow`.
  */
 export function formatExposure(
   listeners: readonly RunningListener[],

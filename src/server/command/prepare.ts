@@ -13,7 +13,7 @@ import { isApart } from './apart.ts';
 /** Command-line options about the config. */
 export interface ConfigOptions {
   readonly config?: string;
-  readonly set: readonly string[];
+  readonly set?: readonly string[];
   /** Where relative paths of a config from standard input start; defaults to the current folder. */
   readonly folder?: string;
 }
@@ -72,7 +72,7 @@ export async function prepareAsUser(options: ConfigOptions): Promise<Omit<Prepar
   return { source, loaded };
 }
 
-async function readSource({ config, set, folder }: ConfigOptions): Promise<ConfigSource> {
+async function readSource({ config, set = [], folder }: ConfigOptions): Promise<ConfigSource> {
   return readConfigSource(config, process.env, set, folder);
 }
 

@@ -21,9 +21,9 @@ export interface DaemonActions {
   installService(options: InstallOptions): void;
 }
 
-const configOption = ['-c, --config <file>', 'config file, or - for standard input; default: the shipped one'] as const;
-const setOption = ['--set <key=value>', 'set a value of the config; repeatable'] as const;
-const adminOption = ['--admin <address>', 'admin endpoint of the running daemon; default: that of the config'] as const;
+const configOption = ['-c, --config <file>', 'config file, - for stdin; default: the shipped config'] as const;
+const setOption = ['--set <key=value>', 'override a config key; repeatable'] as const;
+const adminOption = ['--admin <address>', 'admin endpoint of the daemon; default: admin.listen of the config'] as const;
 
 const examples = `
 Options of run, check, reload and status:
@@ -40,7 +40,7 @@ Examples:
 
 Signals: TERM and INT stop gracefully, a second one at once; QUIT stops at once; HUP reloads the config; USR1 reopens the log
 file; USR2 logs the state.
-Exit codes: 0 stopped or ready, 1 failed or not ready, 2 not running, 64 usage, 70 workers keep dying, 77 not permitted, 78 bad config.`;
+Exit codes: 0 stopped or ready, 1 failed or not ready, 2 not running, 64 usage, 70 workers keep exiting, 77 not permitted, 78 bad config.`;
 
 /** The command line of smallservd. The manual and shell completion are also generated from it. */
 export function daemonProgram(actions: DaemonActions): Command {
@@ -74,7 +74,10 @@ export function daemonProgram(actions: DaemonActions): Command {
     .option('--schema', 'print the JSON Schema of the config instead')
     .option('--diff', 'print what a reload would change in the running daemon instead')
     .option(...adminOption)
-    .action((options: CheckOptions) => actions.check(options));
+    .action(async (options: CheckOptions, command: Command) => {
+      if (options.admin !== undefined && !options.diff) command.error("error: option '--admin' requires --diff");
+      await actions.check(options);
+    });
   withConfig(
     program.command('reload').description('make the running daemon reload its config, and wait for the result'),
   )
@@ -82,7 +85,7 @@ export function daemonProgram(actions: DaemonActions): Command {
     .action((options: AdminOptions) => actions.reload(options));
   withConfig(program.command('status').description('print the state of the running daemon; exit with 0 if it is ready'))
     .option('--json', 'print JSON')
-    .option('--watch', 'print it every second')
+    .option('--watch', 'refresh every second')
     .option(...adminOption)
     .action((options: StatusOptions) => actions.status(options));
   program
@@ -101,9 +104,7 @@ export function daemonProgram(actions: DaemonActions): Command {
 }
 
 function withConfig(command: Command): Command {
-  return command.addOption(new Option(...configOption).env(configVariable)).option(...setOption, collect, []);
-}
-
-function collect(value: string, all: readonly string[]): readonly string[] {
-  return [...all, value];
+  return command
+    .addOption(new Option(...configOption).env(configVariable))
+    .option(...setOption, (value: string, all?: readonly string[]) => [...(all ?? []), value]);
 }

@@ -36,14 +36,14 @@ function signal(pid: number, { name, connectedTo }: AdminClient): void {
   if (why !== undefined && process.env['MAINPID'] !== String(pid))
     throw new SmallservdError(
       'RELOAD_NOT_ASKED',
-      `${name} says that it is process ${pid}, which is not told to reload: ${why}. Expected the smallservd that listens there; a daemon on another machine, or in a container, is told to reload there`,
+      `${name} reports process ${pid}, not signaled: ${why}. Run reload on the machine, or in the container, where the daemon runs`,
     );
   try {
     // At once, because the pid may be reused a moment later.
     process.kill(pid, 'SIGHUP');
   } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code === 'EPERM' ? 'not permitted' : 'it has gone';
-    throw new SmallservdError('RELOAD_NOT_ASKED', `process ${pid} cannot be told to reload: ${reason}`, { cause });
+    const reason = (cause as NodeJS.ErrnoException).code === 'EPERM' ? 'not permitted' : 'no such process';
+    throw new SmallservdError('RELOAD_NOT_ASKED', `cannot send HUP to process ${pid}: ${reason}`, { cause });
   }
 }
 
@@ -57,7 +57,7 @@ export async function resultOf(
   for (const endMs = clock.monotonicMs() + patienceMs; clock.monotonicMs() < endMs; ) {
     await pause(pollMs);
     const now = await client.snapshot();
-    if (now.pid !== before.pid) throw new SmallservdError('RELOAD_NOT_ASKED', 'the daemon was restarted meanwhile');
+    if (now.pid !== before.pid) throw new SmallservdError('RELOAD_NOT_ASKED', 'the daemon restarted during the reload');
     if (now.reload.attempts > before.reload.attempts && !now.reload.isRunning) return now;
   }
   throw new SmallservdError('RELOAD_NOT_ASKED', `no result after ${patienceMs / 1000} s: read the log`);

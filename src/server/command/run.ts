@@ -211,7 +211,7 @@ ${formatExposure(listeners, notes)}
 /** Settings that narrow a service's reach beyond its addresses. */
 function narrowing({ access, proxy }: ServiceConfig): readonly string[] {
   return [
-    ...(access.allow.length > 0 ? ['as allow says'] : []),
-    ...(proxy.from.length > 0 ? ['TCP through proxies alone'] : []),
+    ...(access.allow.length > 0 ? ['only clients in allow'] : []),
+    ...(proxy.from.length > 0 ? ['TCP only through proxies'] : []),
   ];
 }

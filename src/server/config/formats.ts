@@ -30,7 +30,7 @@ const boolean: Format<boolean> = scalar(
   asItIs,
 );
 
-const count = wholeNumber('a whole number from 1 on', 1, Number.MAX_SAFE_INTEGER);
+const count = wholeNumber('a whole number of at least 1', 1, Number.MAX_SAFE_INTEGER);
 const port = wholeNumber('a port from 1 to 65535', 1, 65_535);
 const backlog = wholeNumber('a whole number from 1 to 65535', 1, 65_535);
 const prefixIpv4 = wholeNumber('a whole number from 1 to 32', 1, 32);
@@ -39,7 +39,7 @@ const prefixIpv6 = wholeNumber('a whole number from 1 to 64', 1, 64);
 
 /** A number above 0, up to a million. */
 const ratio: Format<number> = scalar(
-  'a number above 0, such as 1 or 2.5',
+  'a number above 0, at most 1000000, such as 1 or 2.5',
   { type: ['number', 'string'], exclusiveMinimum: 0, maximum: 1_000_000, pattern: '^\\d{1,7}(\\.\\d{1,9})?$' },
   (raw) => {
     const value = typeof raw === 'string' && /^\d{1,7}(\.\d{1,9})?$/.test(raw) ? Number(raw) : raw;
@@ -57,11 +57,11 @@ const share: Format<number> = scalar(
 );
 
 /** Milliseconds; `never` is Infinity. */
-const duration = orWord('never', milliseconds('such as 500ms, 10s, 5m, 24h (at most 24d), or never', 1, maxDurationMs));
+const duration = orWord('never', milliseconds('such as 500ms, 10s, 5m, 24h (1ms to 24d), or never', 1, maxDurationMs));
 /** Milliseconds. Accepts zero but not `never`. */
 const grace = milliseconds('such as 0s, 10s or 5m (at most 1h)', 0, 3_600_000);
 /** Milliseconds. */
-const headerTimeout = milliseconds('such as 500ms or 5s (at most 1m)', 1, 60_000);
+const headerTimeout = milliseconds('such as 500ms or 5s (1ms to 1m)', 1, 60_000);
 
 /** Milliseconds, limited to what TCP_KEEPIDLE can hold (tcp(7)): whole seconds up to 32767. */
 const keepAliveDelay: Format<number> = scalar(
@@ -118,7 +118,7 @@ const workers: Format<number | 'auto'> = scalar(
 /** Reads one item of a list; throws an Error with the reason if it is invalid. */
 type ItemReader<Item> = (raw: Raw) => Item;
 
-const strings: Format<readonly string[]> = list('a list of texts', string.json, itemOf(string), asItIs);
+const strings: Format<readonly string[]> = list('a list of strings', string.json, itemOf(string), asItIs);
 
 const ports: Format<readonly number[]> = list('a list of ports', port.json, itemOf(port), asItIs);
 
@@ -128,7 +128,7 @@ const cidrs: Format<readonly Cidr[]> = list(
   (raw) => {
     const cidr = typeof raw === 'string' ? readCidr(raw) : 'malformed';
     if (cidr === 'host-bits')
-      throw new Error(`${show(raw)} has bits set beyond its prefix: expected a network's own address`);
+      throw new Error(`${show(raw)} has host bits set: expected a network address, such as 10.0.0.0/8`);
     if (cidr === 'malformed') {
       throw new Error(`${show(raw)} is not an address or network, such as 192.0.2.7, 10.0.0.0/8 or fd00::/8`);
     }
@@ -262,12 +262,12 @@ function wholeNumbers(minimum: number, maximum: number): JsonSchema {
 }
 
 function milliseconds(examples: string, least: number, most: number): Format<number> {
-  const expected = `a duration with its unit, ${examples}`;
+  const expected = `a duration with a unit, ${examples}`;
   return scalar(expected, durations, (raw) => durationWithin(raw, least, most), formatDuration);
 }
 
 function bytesUpTo(examples: string, most: number): Format<number> {
-  const json = { type: ['integer', 'string'], pattern: '^\\d+(B|KiB|MiB|GiB|TiB)?$', minimum: 1 };
+  const json = { type: ['integer', 'string'], pattern: '^\\d+(KiB|MiB|GiB|TiB)?$', minimum: 1 };
   return scalar(`a size in bytes, ${examples}`, json, (raw) => sizeWithin(raw, most), formatSize);
 }
 

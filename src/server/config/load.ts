@@ -143,9 +143,9 @@ function optionsOf(
 
 function misplacedOption(key: string, { module, moduleUrl }: Instance): string | undefined {
   if (moduleUrl === undefined)
-    return key === 'options' ? ': the options of a built-in service stand next to its other keys' : undefined;
+    return key === 'options' ? ': options of a built-in service go next to its other keys' : undefined;
   const isOption = module !== undefined && Object.hasOwn(module.options, key);
-  return isOption ? ': the options of a module stand under "options"' : undefined;
+  return isOption ? ': options of a module go under "options"' : undefined;
 }
 
 function listeningOf({ instance, reading: { values, wrong } }: ReadService): readonly Listening[] {

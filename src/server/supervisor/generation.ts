@@ -286,18 +286,21 @@ export class Generation {
         this.#noteSuspended();
         break;
       case 'not-opened': {
-        this.#options.log.error({ worker: name, code: report.code, retryMs: reopenMs }, report.message);
+        const fields = { worker: name, code: report.code, error: report.message, retryMs: reopenMs };
+        this.#options.log.error(fields, 'cannot open listener, retrying');
         // Ignores sockets that another worker owns or has opened in the meantime.
         const missing = this.#owners.noteMissing(slot, report.services);
         this.#options.clock.after(reopenMs, () => this.#openDatagrams(worker, missing));
         break;
       }
-      case 'failed':
+      case 'failed': {
         if (worker.hasFailed) break;
         worker.hasFailed = true;
-        if (this.#up) this.#options.log.error({ worker: name, code: report.code }, report.message);
-        else this.#fail(new SmallservdError(report.code, report.message));
+        const { code, message } = report;
+        if (this.#up) this.#options.log.error({ worker: name, code, error: message }, 'cannot restart worker');
+        else this.#fail(new SmallservdError(code, message));
         break;
+      }
     }
   }
 
@@ -334,7 +337,8 @@ export class Generation {
       return true;
     } catch (cause) {
       const error = cause instanceof SmallservdError ? cause : new SmallservdError('LISTEN_FAILED', String(cause));
-      if (this.#up) this.#options.log.error({ code: error.code }, error.message);
+      const { code, message } = error;
+      if (this.#up) this.#options.log.error({ code, error: message }, 'cannot set owner and mode of UNIX socket');
       else this.#fail(error);
       return false;
     }
@@ -427,9 +431,8 @@ export class Generation {
     for (const worker of this.#live.values()) worker.kill();
     await Promise.race([Promise.all(this.#unread), pause(this.#options.clock, lastLinesMs)]);
     if (code === exitCodes.workersKeepDying && this.#failure === undefined) {
-      const message = 'workers keep exiting, giving up; the log says why';
-      this.#failure = new SmallservdError('WORKERS_KEEP_DYING', message);
-      this.#options.log.error({}, message);
+      this.#failure = new SmallservdError('WORKERS_KEEP_DYING', 'workers keep exiting, giving up: see the log');
+      this.#options.log.error({}, 'workers keep exiting, giving up');
     }
     if (this.#failure !== undefined) this.#ready.reject(this.#failure);
     this.#suspended.resolve();

@@ -36,7 +36,7 @@ export async function findIdentity(user: string | null, group: string | null): P
   if (user === null && group === null) return null;
   const wanted = await lookUp(user ?? String(uid), group);
   if (wanted.uid === uid && (group === null || wanted.gid === gid)) return null;
-  throw new SmallservdError('USER_NOT_PERMITTED', `user ${user ?? uid}: only root can start workers as somebody else`);
+  throw new SmallservdError('USER_NOT_PERMITTED', `user ${user ?? uid}: only root can start workers as another user`);
 }
 
 /** Returns who serves the admin endpoint under a root supervisor: `workers`, but never root. Throws `USER_UNKNOWN`. */
@@ -72,7 +72,7 @@ async function lookUp(user: string, group: string | null): Promise<Identity> {
   const [name, , uid, primaryGroup] = (await entryOf('passwd', user)) ?? (isNumber(user) ? [user, '', user] : []);
   if (name === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: no such user`);
   const gid = group === null ? primaryGroup : await groupId(group);
-  if (gid === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: no such user, so set group, too`);
+  if (gid === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: no passwd entry: set group, too`);
   return { user: name, uid: Number(uid), gid: Number(gid) };
 }
 

@@ -49,7 +49,7 @@ export async function identifyDescriptors(
     if (kind === 'tcp' || kind === 'unix') identified.set(fd, { transport: kind, fd });
     else if (kind === 'udp4' || kind === 'udp6')
       identified.set(fd, { transport: 'udp', fd, family: kind === 'udp4' ? 'ipv4' : 'ipv6' });
-    else throw noDescriptor(fd, user, 'is no listening stream socket and no UDP socket');
+    else throw noDescriptor(fd, user, 'is neither a listening stream socket nor a UDP socket');
   });
   return identified;
 }

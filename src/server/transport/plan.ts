@@ -50,7 +50,7 @@ export async function planListeners(
     }
   }
   for (const [one, other] of findOverlaps(resolved)) {
-    const message = `${other.service}: ${other.text} is the address of ${one.service}: ${one.text}`;
+    const message = `${other.service}: ${other.text} overlaps with ${one.service}: ${one.text}`;
     throw new SmallservdError('LISTEN_IN_USE', message);
   }
   for (const { service, text, optional, transport, family, address, port } of resolved) {
@@ -71,7 +71,7 @@ async function identifyInherited(
   for (const { service, text, fd } of fds) {
     const user = users.get(fd);
     if (user !== undefined)
-      throw new SmallservdError('LISTEN_IN_USE', `${service}: ${text} is the descriptor of ${user}`);
+      throw new SmallservdError('LISTEN_IN_USE', `${service}: ${text} is the same descriptor as ${user}`);
     users.set(fd, `${service}: ${text}`);
   }
   return await identifyDescriptors(users);

@@ -179,11 +179,11 @@ async function assertWay(planned: PlannedListener, path: string, folder: string)
     const isSticky = (parent.mode & 0o1000) !== 0;
     const isOwnersAlone = !isOpen || (isSticky && isRoots);
     if (isOwnersAlone && (way === folder || isRoots)) continue;
-    const who = isOpen && !isSticky ? `whoever can write to ${dirname(way)}` : `user ${stats.uid}`;
+    const who = isOpen && !isSticky ? `anyone who can write to ${dirname(way)}` : `user ${stats.uid}`;
     const kind = stats.isSymbolicLink() ? 'link' : 'folder';
     throw refusal(
       planned,
-      `${who} can put another ${kind} in the place of ${way}, which leads to it: expected one of root's, or the last folder in one of root's`,
+      `${who} can replace the ${kind} ${way} on the path to the socket: expected all folders and links there to belong to root; only the last folder may belong to the user that serves`,
     );
   }
 }

@@ -77,7 +77,7 @@ test.each([
   expect(kindOf(ip(text))).toBe(kind);
 });
 
-test('agrees with the questions that the daemon asks of an address', () => {
+test('kindOf agrees with the address predicates', () => {
   const word = fc.integer({ min: 0, max: 0xffffffff });
   const head = fc.oneof(word, fc.constantFrom(0, 0xfe800000, 0xff020000));
   const ipv4 = fc.record({ w0: fc.constant(0), w1: fc.constant(0), w2: fc.constant(0xffff), w3: word });

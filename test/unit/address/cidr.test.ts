@@ -51,7 +51,7 @@ describe('readCidr', () => {
   });
 
   it.each(['10.0.0.1/8', '0.0.0.1/0', '10.0.0.128/24', 'fc00::1/7', '::1/0', '::ffff:1.2.3.4/24'])(
-    'refuses host bits that are set: %s',
+    'refuses a network with host bits set: %s',
     (text) => {
       expect(readCidr(text)).toBe('host-bits');
       expect(parseCidr(text)).toBeUndefined();
@@ -76,7 +76,7 @@ describe('readCidr', () => {
     '[::]/0',
     'localhost/8',
     'fe80::%eth0/64',
-  ])('refuses what is no block: "%s"', (text) => {
+  ])('refuses a malformed block: "%s"', (text) => {
     expect(readCidr(text)).toBe('malformed');
     expect(parseCidr(text)).toBeUndefined();
   });
@@ -93,7 +93,7 @@ describe('formatCidr', () => {
     expect(formatCidr(cidr(text))).toBe(written);
   });
 
-  it('is read back by parseCidr', () => {
+  it('round-trips through parseCidr', () => {
     fc.assert(
       fc.property(fc.oneof(neighbours(ipv4, 96), neighbours(ipv6, 0)), ({ network, prefix }) => {
         expect(parseCidr(formatCidr({ network, prefix }))).toEqual({ network, prefix });
@@ -104,18 +104,18 @@ describe('formatCidr', () => {
 
 describe('cidrContains', () => {
   it.each([
-    ['an IPv4 block holds its addresses', '10.0.0.0/8', '10.255.255.255', true],
-    ['an IPv4 block holds no other ones', '10.0.0.0/8', '11.0.0.0', false],
-    ['an IPv4 block holds mapped addresses', '10.0.0.0/8', '::ffff:10.1.2.3', true],
-    ['0.0.0.0/0 holds every IPv4 address', '0.0.0.0/0', '255.255.255.255', true],
-    ['0.0.0.0/0 holds no IPv6 address', '0.0.0.0/0', '::1', false],
-    ['::/0 holds every IPv6 address', '::/0', 'ffff::1', true],
-    ['::/0 holds no IPv4 address', '::/0', '1.2.3.4', false],
-    ['::/80 holds no IPv4 address', '::/80', '1.2.3.4', false],
-    ['::/96 holds no IPv4 address', '::/96', '1.2.3.4', false],
-    ['a bare address holds itself', '192.0.2.1', '192.0.2.1', true],
-    ['a bare address holds no other one', '192.0.2.1', '192.0.2.2', false],
-    ['an IPv6 block ends within a word', '2001:db8::/33', '2001:db8:8000::', false],
+    ['an IPv4 block contains its addresses', '10.0.0.0/8', '10.255.255.255', true],
+    ['an IPv4 block contains no other address', '10.0.0.0/8', '11.0.0.0', false],
+    ['an IPv4 block contains mapped addresses', '10.0.0.0/8', '::ffff:10.1.2.3', true],
+    ['0.0.0.0/0 contains every IPv4 address', '0.0.0.0/0', '255.255.255.255', true],
+    ['0.0.0.0/0 contains no IPv6 address', '0.0.0.0/0', '::1', false],
+    ['::/0 contains every IPv6 address', '::/0', 'ffff::1', true],
+    ['::/0 contains no IPv4 address', '::/0', '1.2.3.4', false],
+    ['::/80 contains no IPv4 address', '::/80', '1.2.3.4', false],
+    ['::/96 contains no IPv4 address', '::/96', '1.2.3.4', false],
+    ['a bare address contains itself', '192.0.2.1', '192.0.2.1', true],
+    ['a bare address contains no other address', '192.0.2.1', '192.0.2.2', false],
+    ['an IPv6 block may end within a word', '2001:db8::/33', '2001:db8:8000::', false],
   ])('%s', (_rule, block, address, held) => {
     expect(cidrContains(cidr(block), ip(address))).toBe(held);
   });
@@ -134,7 +134,7 @@ describe('cidrContains', () => {
     );
   });
 
-  it('never lets a block of one family hold an address of the other', () => {
+  it('never matches an address of the other family', () => {
     fc.assert(
       fc.property(neighbours(ipv4, 96), neighbours(ipv6, 0), ipv4, ipv6, (block4, block6, address4, address6) => {
         expect(isIpv4(address4)).toBe(true);
@@ -153,7 +153,7 @@ describe('prefixOf', () => {
     ['2001:db8:1:2ff:3::4', 56, '2001:db8:1:200::'],
     ['ffff::', 0, '::'],
     ['ffff:ffff:ffff::', 32, 'ffff:ffff::'],
-  ])('of %s to %d bits is %s', (address, prefix, result) => {
+  ])('cuts %s to %d bits: %s', (address, prefix, result) => {
     expect(prefixOf(ip(address), prefix)).toEqual(ip(result));
   });
 });

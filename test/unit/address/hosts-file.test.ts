@@ -19,6 +19,6 @@ test.each([
   ['commented', undefined],
   ['192.0.2.1', undefined],
   ['', undefined],
-])('%s is %s', (host, canonical) => {
+])('canonicalNameInHosts maps "%s" to %s', (host, canonical) => {
   expect(canonicalNameInHosts(text, host)).toBe(canonical);
 });

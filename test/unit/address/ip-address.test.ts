@@ -66,7 +66,7 @@ describe('parseIp', () => {
     ['two gaps', '1::2::3'],
     ['seven groups', '1:2:3:4:5:6:7'],
     ['nine groups', '1:2:3:4:5:6:7:8:9'],
-    ['a gap of no group', '1:2:3:4::5:6:7:8'],
+    ['a gap of zero groups', '1:2:3:4::5:6:7:8'],
     ['eight groups and a gap', '1:2:3:4:5:6:7:8::'],
     ['five digits', '::12345'],
     ['a letter past f', '::g'],
@@ -75,12 +75,12 @@ describe('parseIp', () => {
     ['an embedded IPv4 before the end', '::1.2.3.4:5'],
     ['an embedded IPv4 past eight groups', '1:2:3:4:5:6:7:1.2.3.4'],
     ['an empty zone', 'fe80::1%'],
-    ['a zone alone', '%eth0'],
+    ['only a zone', '%eth0'],
   ])('refuses %s: "%s"', (_what, text) => {
     expect(parseIp(text)).toBeUndefined();
   });
 
-  it('takes exactly the texts that net.isIP takes', () => {
+  it('accepts exactly what net.isIP accepts', () => {
     const valid = fc.oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom('fe80::1%eth0', '::ffff:1.2.3.4', '::'));
     const character = fc.constantFrom(...'0 1 2 3 4 5 6 7 8 9 a b c f F : . % g'.split(' '), ' ');
     const changed = fc
@@ -127,7 +127,7 @@ describe('formatIp', () => {
     expect(formatIp(ip(text))).toBe(written);
   });
 
-  it('is read back by parseIp', () => {
+  it('round-trips through parseIp', () => {
     fc.assert(
       fc.property(addresses, (address) => {
         expect(parseIp(formatIp(address))).toEqual(address);
@@ -136,7 +136,7 @@ describe('formatIp', () => {
   });
 });
 
-describe('classes of addresses', () => {
+describe('address predicates', () => {
   it.each([
     ['isIpv4', isIpv4, ['0.0.0.0', '::ffff:1.2.3.4'], ['::', '::1.2.3.4', '1::ffff:1.2.3.4', '::fffe:1.2.3.4']],
     ['isUnspecified', isUnspecified, ['0.0.0.0', '::'], ['0.0.0.1', '::1', '1::', '::1:0:0']],

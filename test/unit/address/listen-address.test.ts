@@ -45,7 +45,7 @@ const bad: readonly (readonly [string, string])[] = [
   ['tcp://localhost:', '"tcp://localhost:" has no port: expected one as in tcp://localhost:1201'],
   ['tcp://[::1]', '"tcp://[::1]" has no port: expected one as in tcp://localhost:1201'],
   ['tcp://', '"tcp://" has no port: expected one as in tcp://localhost:1201'],
-  ['tcp://::1:7', '"tcp://::1:7" is not a listen address: an IPv6 address stands in brackets, as in tcp://[::1]:1201'],
+  ['tcp://::1:7', '"tcp://::1:7" is not a listen address: put an IPv6 address in brackets, as in tcp://[::1]:1201'],
   [
     'tcp://[::1:7',
     '"tcp://[::1:7" is not a listen address: expected host:port after the scheme, as in tcp://localhost:1201',
@@ -80,8 +80,14 @@ const bad: readonly (readonly [string, string])[] = [
     'tcp://[::ffff:127.0.0.1]:7',
     '"tcp://[::ffff:127.0.0.1]:7" holds an IPv4 address in IPv6 form: write it as IPv4, without brackets',
   ],
-  ['tcp://[::1%lo]:7', '"tcp://[::1%lo]:7" has an unexpected zone: expected one only as in [fe80::1%eth0]'],
-  ['tcp://[fe80::1%]:7', '"tcp://[fe80::1%]:7" has an unexpected zone: expected one only as in [fe80::1%eth0]'],
+  [
+    'tcp://[::1%lo]:7',
+    '"tcp://[::1%lo]:7" has an invalid zone: expected an interface of a link-local address, as in [fe80::1%eth0]',
+  ],
+  [
+    'tcp://[fe80::1%]:7',
+    '"tcp://[fe80::1%]:7" has an invalid zone: expected an interface of a link-local address, as in [fe80::1%eth0]',
+  ],
   ...['unix:', 'unix://', 'unix://relative', 'unix:///', 'unix:/run/a', 'unix:///run/dir/', 'unix:///a\0b'].map(
     (text): [string, string] => [
       text,
@@ -198,7 +204,7 @@ describe('parseListenAddress', () => {
     expect(() => parse(text)).toThrow(new Error(message));
   });
 
-  test('throws nothing but an Error of one short line, whatever it is given', () => {
+  test('throws only a short one-line Error on any input', () => {
     const piece = fc.constantFrom(
       'tcp',
       'udp6',
@@ -240,7 +246,7 @@ describe('parseListenAddress', () => {
     );
   });
 
-  test('reads back every well-formed address', () => {
+  test('reads every well-formed address', () => {
     const host = fc.oneof(
       fc.ipV4().map((address) => [address, address]),
       fc.domain().map((name) => [name, name]),
@@ -253,7 +259,7 @@ describe('parseListenAddress', () => {
     );
   });
 
-  test('reads every path and every set of parameters back, in any order', () => {
+  test('reads any path with any set of parameters, in any order', () => {
     const path = fc
       .array(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 3 })
       .map((parts) => `/run/${parts.map((part) => part.replaceAll(/[/\0]/g, '%').replace(/^\.+$/, '?')).join('/')}`)

@@ -10,11 +10,11 @@ const own = [
   ['ipv6-icmp', 58],
 ];
 
-test('a machine without the file knows what every machine speaks', () => {
+test('falls back to the built-in protocols without a protocols file', () => {
   expect(parseProtocolEntries('').map(({ name, number }) => [name, number])).toEqual(own);
 });
 
-test('entries keep the order of the file; lines that make no sense are passed over', () => {
+test('keeps the order of the file and skips malformed lines', () => {
   const text = `# Internet protocols
 icmp\t1\tICMP\t\t# control messages
 broken

@@ -48,7 +48,7 @@ describe('resolveListenAddress', () => {
     ['tcp://192.0.2.7:7', ['tcp ipv4 192.0.2.7 7']],
     ['udp://[2001:DB8:0:0::7]:7', ['udp ipv6 2001:db8::7 7']],
     ['udp://[fe80::1%eth0]:7', ['udp ipv6 fe80::1%eth0 7']],
-  ])('%s needs no resolver', async (text, expected) => {
+  ])('resolves %s without a lookup', async (text, expected) => {
     expect(await shortForm(text, refuseLookup)).toEqual(expected);
   });
 
@@ -56,7 +56,7 @@ describe('resolveListenAddress', () => {
     ['tcp://both.example:7', ['tcp ipv4 192.0.2.1 7 optional', 'tcp ipv6 2001:db8::1 7 optional']],
     ['tcp6://both.example:7', ['tcp ipv6 2001:db8::1 7 optional']],
     ['udp://four.example:7', ['udp ipv4 192.0.2.4 7 optional']],
-  ])('%s is looked up', async (text, expected) => {
+  ])('looks up %s', async (text, expected) => {
     expect(await shortForm(text, lookup)).toEqual(expected);
   });
 
@@ -64,7 +64,7 @@ describe('resolveListenAddress', () => {
     ['tcp6://four.example:7', 'tcp6://four.example:7: the name four.example has no IPv6 address'],
     ['tcp://none.example:7', 'tcp://none.example:7: the name none.example has no address'],
     ['tcp://missing.example:7', 'tcp://missing.example:7: the name missing.example has no address (ENOTFOUND)'],
-  ])('%s is not found', async (text, message) => {
+  ])('rejects %s as unresolved', async (text, message) => {
     await expect(resolveListenAddress(network(text), lookup)).rejects.toMatchObject({
       code: 'NAME_NOT_RESOLVED',
       message,
@@ -95,12 +95,12 @@ describe('findOverlaps', () => {
     ['tcp :: 7', 'tcp 0.0.0.0 7', false],
     ['udp :: 7', 'udp ::1 7', true],
     ['tcp 127.0.0.1 0', 'tcp 127.0.0.1 0', false],
-  ])('%s and %s: %s', (one, other, overlap) => {
+  ])('compares %s with %s: %s', (one, other, overlap) => {
     const pair = [addressOf(one), addressOf(other)] as const;
     expect(findOverlaps(pair)).toEqual(overlap ? [pair] : []);
   });
 
-  test('each that overlaps is found, with the first that it overlaps', () => {
+  test('finds every overlapping address with the first address it overlaps', () => {
     const [first, second, third] = ['tcp 10.0.0.1 7', 'tcp 0.0.0.0 7', 'tcp 10.0.0.2 7'].map(addressOf);
     expect(findOverlaps([first, second, third].filter((each) => each !== undefined))).toEqual([
       [first, second],

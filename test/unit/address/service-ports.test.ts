@@ -30,11 +30,11 @@ test.each([
   ['#commented', 'tcp', undefined],
   ['constructor', 'tcp', undefined],
   ['', 'tcp', undefined],
-] as const)('%s for %s is %s', (name, protocol, port) => {
+] as const)('looks up "%s" for %s: %s', (name, protocol, port) => {
   expect(parseServicesFile(text)(name, protocol)).toBe(port);
 });
 
-test('the file goes before what we know ourselves', () => {
+test('prefers the services file to the built-in ports', () => {
   expect(parseServicesFile(text)('daytime', 'tcp')).toBe(1313);
   expect(parseServicesFile(text)('daytime', 'udp')).toBe(13);
 });
@@ -48,12 +48,12 @@ test.each([
   ['chargen', 19],
   ['time', 37],
   ['http', undefined],
-])('a machine without the file knows %s as %s', (name, port) => {
+])('without a services file, resolves %s to %s', (name, port) => {
   const lookup = servicePortsOf('/nonexistent/services');
   expect([lookup(name, 'tcp'), lookup(name, 'udp')]).toEqual([port, port]);
 });
 
-test('entries keep the order of the file, our own after them', () => {
+test('keeps the order of the file, followed by the built-in entries', () => {
   const entries = parseServiceEntries('www 80/tcp http\nbroken\nalso 80/tcp # later\n');
   expect(entries.slice(0, 3)).toEqual([
     { name: 'www', protocol: 'tcp', port: 80, aliases: ['http'] },

@@ -20,7 +20,7 @@ const ipv6 = fc.record({
 const or = (one: number, other: number): number => (one | other) >>> 0;
 
 describe('subnetOf', () => {
-  test('network and host part make up the address again', () => {
+  test('splits the address into network and host part', () => {
     fc.assert(
       fc.property(fc.oneof(ipv4, ipv6), ({ address, prefix, bits }) => {
         const { network, hostPart, mask } = subnetOf(address, prefix, bits);
@@ -36,7 +36,7 @@ describe('subnetOf', () => {
     );
   });
 
-  test('first and last host lie in the network, and what is kept back does, too', () => {
+  test('contains first host, last host and broadcast, and counts the hosts', () => {
     fc.assert(
       fc.property(fc.oneof(ipv4, ipv6), ({ address, prefix, bits }) => {
         const { network, broadcast, firstHost, lastHost, hosts } = subnetOf(address, prefix, bits);
@@ -52,7 +52,7 @@ describe('subnetOf', () => {
 });
 
 describe('prefixOfMask', () => {
-  test('knows the masks, and refuses each that one flipped bit has broken', () => {
+  test('refuses a mask with one flipped bit, unless the result is a mask', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 32 }), fc.integer({ min: 0, max: 31 }), (prefix, flipped) => {
         const mask = subnetOf(ip('0.0.0.0'), prefix, 32).mask;

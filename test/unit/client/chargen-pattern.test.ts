@@ -11,22 +11,22 @@ function pattern(length: number): Buffer {
   return Buffer.concat([...patternPieces(length)]);
 }
 
-describe('the pattern', () => {
-  test('begins with the line that RFC 864 shows, and repeats after 7,030 bytes', () => {
+describe('patternPieces', () => {
+  test('starts with the line shown in RFC 864 and repeats every 7,030 bytes', () => {
     const text = pattern(3 * 7030).toString('latin1');
     expect(text.slice(0, 74)).toBe(' !"#$%&\'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r\n');
     expect(text).toBe(period.repeat(3));
   });
 
-  test('has the length that is asked for, and pieces without a seam', () => {
+  test('yields exactly the requested length, with no seams between pieces', () => {
     const length = 200_003;
     expect(pattern(length).toString('latin1')).toBe(period.repeat(29).slice(0, length));
     expect([...patternPieces(0)]).toEqual([]);
   });
 });
 
-describe('a stream', () => {
-  test('is the pattern however it is cut', () => {
+describe('PatternCheck', () => {
+  test('accepts the pattern however it is split', () => {
     const cuts = fc.array(fc.integer({ min: 0, max: 100_000 }), { maxLength: 8 });
     fc.assert(
       fc.property(cuts, (lengths) => {
@@ -42,7 +42,7 @@ describe('a stream', () => {
     );
   });
 
-  test('with one other byte deviates there', () => {
+  test('reports the offset of a changed byte', () => {
     const length = 150_000;
     const offsets = fc.integer({ min: 0, max: length - 1 });
     fc.assert(
@@ -64,19 +64,19 @@ describe('a stream', () => {
   });
 });
 
-describe('a datagram', () => {
-  test.each([0, 1, 71, 74, 512])('of the first %i bytes conforms', (length) => {
+describe('checkDatagram', () => {
+  test.each([0, 1, 71, 74, 512])('accepts the first %i bytes of the pattern', (length) => {
     expect(checkDatagram(pattern(length))).toBeUndefined();
   });
 
-  test('may begin with any line', () => {
+  test('accepts a datagram that starts with any line', () => {
     for (const [index, line] of lines.entries()) {
       const next = lines[(index + 1) % 95] ?? '';
       expect(checkDatagram(Buffer.from(line + next))).toBeUndefined();
     }
   });
 
-  test('may not be longer', () => {
+  test('rejects a datagram longer than 512 bytes', () => {
     expect(checkDatagram(pattern(513))).toEqual({ offset: 512, expected: undefined, got: period.charCodeAt(512) });
   });
 
@@ -85,7 +85,7 @@ describe('a datagram', () => {
     ['!!', { offset: 1, expected: 0x22, got: 0x21 }],
     // A line of another ring: xinetd leaves out two characters.
     [`${lines[0]?.slice(0, 72)}\r\n#`, { offset: 74, expected: 0x21, got: 0x23 }],
-  ])('%j is none of it', (text, deviation) => {
+  ])('rejects %j', (text, deviation) => {
     expect(checkDatagram(Buffer.from(text))).toEqual(deviation);
   });
 });

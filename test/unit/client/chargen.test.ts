@@ -27,7 +27,7 @@ async function collect(host: string, options: ChargenOptions): Promise<{ text: s
   return { result: await chargen(host, { onBytes, ...options }), text };
 }
 
-describe('from smallservd', () => {
+describe('chargen against smallservd', () => {
   test.each([
     [{}, 740],
     [{ lines: 1 }, 74],
@@ -35,14 +35,14 @@ describe('from smallservd', () => {
     [{ bytes: 1 }, 1],
     [{ bytes: 75 }, 75],
     [{ bytes: 1_000_000 }, 1_000_000],
-  ])('%j takes %i bytes, which are the pattern', async (amount, bytes) => {
+  ])('with %j receives %i bytes of the pattern', async (amount, bytes) => {
     const { text, result } = await collect(await smallservd(), { ...amount, verify: true });
     expect(text).toBe(pattern(bytes).toString('latin1'));
     expect(result).toMatchObject({ bytes, end: 'enough', deviation: undefined });
     expect(result.bytesPerSecond).toBeCloseTo((bytes / result.elapsedMs) * 1000, 3);
   });
 
-  test('over UDP takes one datagram', async () => {
+  test('receives one datagram over UDP', async () => {
     const daemon = await serve({ chargen: { listen: ['udp://127.0.0.1:0'] } });
     const { host, port } = daemon.target('chargen', 'udp');
     const { text, result } = await collect(`${host}:${port}`, { udp: true, verify: true });
@@ -51,8 +51,8 @@ describe('from smallservd', () => {
   });
 });
 
-describe('a server that sends something else', () => {
-  test('is told by the first byte that deviates', async () => {
+describe('chargen against a server that sends something else', () => {
+  test('reports the first byte that deviates', async () => {
     const bytes = pattern(100_000);
     bytes[70_000] = 0;
     const host = await answerTcp(bytes);
@@ -61,33 +61,33 @@ describe('a server that sends something else', () => {
     expect(result.deviation).toEqual({ offset: 70_000, expected: pattern(70_001)[70_000], got: 0 });
   });
 
-  test('is not told where nobody wants to know', async () => {
+  test('reports no deviation without verify', async () => {
     const { text, result } = await collect(await answerTcp('one\ntwo\nthree\n'), { lines: 2 });
     expect(text).toBe('one\ntwo\n');
     expect(result).toMatchObject({ end: 'enough', deviation: undefined });
   });
 
-  test('over UDP, too', async () => {
+  test('verifies a datagram over UDP', async () => {
     const host = await answerUdp(() => [pattern(1024)]);
     const { result } = await collect(host, { udp: true, verify: true });
     expect(result).toMatchObject({ bytes: 1024, end: 'deviation', deviation: { offset: 512, expected: undefined } });
     expect((await collect(host, { udp: true })).result).toMatchObject({ bytes: 1024, end: 'enough' });
   });
 
-  test('an empty datagram is legal', async () => {
+  test('accepts an empty datagram', async () => {
     const { result } = await collect(await answerUdp(() => ['']), { udp: true, verify: true });
     expect(result).toMatchObject({ bytes: 0, end: 'enough' });
   });
 });
 
 describe('a stream that ends early', () => {
-  test('by FIN', async () => {
+  test('is finished after a FIN', async () => {
     const { text, result } = await collect(await answerTcp(pattern(100)), {});
     expect(text.length).toBe(100);
     expect(result).toMatchObject({ bytes: 100, end: 'finished' });
   });
 
-  test('by a reset', async () => {
+  test('is reported as reset after a reset', async () => {
     let client: Socket | undefined;
     const host = await serveTcp((socket) => {
       client = socket;
@@ -97,12 +97,12 @@ describe('a stream that ends early', () => {
     expect(result).toMatchObject({ bytes: 100, end: 'reset' });
   });
 
-  test('by silence', async () => {
+  test('times out if the server goes silent', async () => {
     const host = await serveTcp((socket) => void socket.write(pattern(100)));
     expect(await chargen(host, { timeoutMs: 100 })).toMatchObject({ bytes: 100, end: 'timeout' });
   });
 
-  test('because the caller has seen enough', async () => {
+  test('is interrupted by the signal', async () => {
     const abort = new AbortController();
     const result = await chargen(await smallservd(), {
       bytes: 2 ** 40,
@@ -113,7 +113,7 @@ describe('a stream that ends early', () => {
     expect(result.bytes).toBeGreaterThan(0);
   });
 
-  test('because the caller has seen enough while the last bytes wait to be taken', async () => {
+  test('is interrupted by the signal while onBytes is pending', async () => {
     const abort = new AbortController();
     const result = await chargen(await smallservd(), {
       bytes: 2 ** 40,
@@ -126,7 +126,7 @@ describe('a stream that ends early', () => {
     expect(result.end).toBe('interrupted');
   });
 
-  test('before it has begun is an error', async () => {
+  test('is an error if nothing has arrived', async () => {
     await expect(chargen(await answerTcp(''))).rejects.toMatchObject({
       code: 'ANSWER_WRONG',
       message: expect.stringMatching(/closed without a character$/),
@@ -139,7 +139,7 @@ describe('a stream that ends early', () => {
   });
 });
 
-test('the figures so far are told while it goes on', async () => {
+test('reports progress during the transfer', async () => {
   const told: Transfer[] = [];
   let tick: (() => void) | undefined;
   const clock = {
@@ -160,7 +160,7 @@ test('the figures so far are told while it goes on', async () => {
 });
 
 test.each([{ bytes: 1, lines: 1 }, { udp: true, bytes: 1 }, { udp: true, lines: 1 }, { bytes: 0 }, { lines: 0.5 }])(
-  '%j makes no sense',
+  'rejects %j',
   async (options) => {
     await expect(chargen('127.0.0.1', options)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
   },

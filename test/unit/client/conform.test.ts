@@ -13,9 +13,9 @@ async function freePorts(): Promise<Record<string, number>> {
   return ports;
 }
 
-describe('smallservd', () => {
+describe('conform against smallservd', () => {
   test.each(hasIpv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1'])(
-    'comes out clean at %s, with everything reached',
+    'passes every check at %s, with no service unreachable',
     async (host) => {
       const ports = await freePorts();
       const address = host.includes(':') ? `[${host}]` : host;
@@ -37,8 +37,8 @@ describe('smallservd', () => {
   );
 });
 
-describe('which checks are run', () => {
-  test('of some services, over one transport', async () => {
+describe('check selection', () => {
+  test('limits checks to the given services and transport', async () => {
     const { checks } = await conform('127.0.0.1', {
       services: ['time', 'echo'],
       transport: 'tcp',
@@ -51,7 +51,7 @@ describe('which checks are run', () => {
     expect(checks.every(({ outcome }) => outcome === 'unreachable')).toBe(true);
   });
 
-  test('ports are counted from a base, unless one is named', async () => {
+  test('derives ports from basePort unless one is given', async () => {
     const { port } = await fakeTcpServer((socket) => void socket.resume().end('abcd'));
     const { checks, counts } = await conform('127.0.0.1', {
       services: ['time', 'systat'],
@@ -70,12 +70,12 @@ describe('which checks are run', () => {
     [{ basePort: 65_500 }, 'time would have port 65537: expected 1 to 65535'],
     [{ quietMs: NaN }, 'the time of quiet in milliseconds is NaN: expected 1 to '],
     [{ ports: { echo: 0 } }, 'echo would have port 0: expected 1 to 65535'],
-  ])('%j is refused', async (options, message) => {
+  ])('rejects %j', async (options, message) => {
     const error = await conform('127.0.0.1', options).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'ARGUMENT_INVALID', message: expect.stringContaining(message) });
   });
 
-  test.each(['localhost:7', '[::1]:7', '', '-4', 'a b'])('a host is no %j', async (host) => {
+  test.each(['localhost:7', '[::1]:7', '', '-4', 'a b'])('rejects host %j', async (host) => {
     const error = await conform(host).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'ARGUMENT_INVALID', message: expect.stringContaining('is not a host') });
   });

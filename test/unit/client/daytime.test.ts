@@ -7,8 +7,8 @@ import { answerTcp, serveTcp, answerUdp } from '../../support/fake-servers.ts';
 import { freePort, takeUdpPort } from '../../support/ports.ts';
 import { until } from '../../support/wait.ts';
 
-describe('daytime from smallservd', () => {
-  test.each([false, true])('gives the line without its end (udp: %s)', async (udp) => {
+describe('daytime against smallservd', () => {
+  test.each([false, true])('returns the line without its line ending (udp: %s)', async (udp) => {
     const daemon = await serve({ daytime: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'], format: 'iso8601' } });
     const { host, port } = daemon.target('daytime', udp ? 'udp' : 'tcp');
     const { text, peer } = await daytime(`${host}:${port}`, { udp });
@@ -17,13 +17,13 @@ describe('daytime from smallservd', () => {
   });
 });
 
-describe('other servers', () => {
-  test.each(['now', 'now\n', 'now\r\n'])('%j is an answer', async (answer) => {
+describe('daytime against other servers', () => {
+  test.each(['now', 'now\n', 'now\r\n'])('accepts %j', async (answer) => {
     expect(await daytime(await answerTcp(answer))).toMatchObject({ text: 'now' });
     expect(await daytime(await answerUdp(() => [answer]), { udp: true })).toMatchObject({ text: 'now' });
   });
 
-  test('a reset after the text is no fault', async () => {
+  test('accepts a reset after the text', async () => {
     const clock = new AskedClock();
     let client: Socket | undefined;
     const host = await serveTcp((socket) => {
@@ -37,12 +37,12 @@ describe('other servers', () => {
     expect(await asked).toMatchObject({ text: 'now' });
   });
 
-  test('nor is a server that does not finish', async () => {
+  test('accepts a server that never closes the connection', async () => {
     const host = await serveTcp((socket) => void socket.write('now\r\n'));
     expect(await daytime(host, { timeoutMs: 100 })).toMatchObject({ text: 'now' });
   });
 
-  test.each(['', '\r\n'])('%j is none', async (answer) => {
+  test.each(['', '\r\n'])('rejects the empty answer %j', async (answer) => {
     const rejected = expect.objectContaining({
       code: 'ANSWER_WRONG',
       message: expect.stringMatching(/without a time$/),
@@ -51,13 +51,13 @@ describe('other servers', () => {
     await expect(daytime(await answerUdp(() => [answer]), { udp: true })).rejects.toEqual(rejected);
   });
 
-  test('a reset before the text is an error', async () => {
+  test('fails on a reset before the text', async () => {
     const host = await serveTcp((socket) => void socket.resetAndDestroy());
     // It may come before the connection stands on our side.
     await expect(daytime(host)).rejects.toMatchObject({ code: expect.stringMatching(/^CONNECT(ION_LOST|_FAILED)$/) });
   });
 
-  test('who is silent is asked again over UDP', async () => {
+  test('retries over UDP if the server is silent', async () => {
     const requests: number[] = [];
     const host = await answerUdp((request, count) => {
       requests.push(request.length);
@@ -68,21 +68,21 @@ describe('other servers', () => {
   });
 });
 
-describe('nobody', () => {
-  test('at the port', async () => {
+describe('daytime', () => {
+  test('fails if nothing listens on the port', async () => {
     const host = `127.0.0.1:${await freePort()}`;
     await expect(daytime(host)).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
     await expect(daytime(host, { udp: true })).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
   });
 
-  test('who answers', async () => {
+  test('fails if the server never answers', async () => {
     const silent = await serveTcp(() => {});
     await expect(daytime(silent, { timeoutMs: 50 })).rejects.toMatchObject({ code: 'NO_ANSWER' });
     const udp = `127.0.0.1:${await takeUdpPort()}`;
     await expect(daytime(udp, { timeoutMs: 50, udp: true })).rejects.toMatchObject({ code: 'NO_ANSWER' });
   });
 
-  test.each([false, true])('and the caller loses patience (udp: %s)', async (udp) => {
+  test.each([false, true])('is interrupted by the signal (udp: %s)', async (udp) => {
     const host = udp ? `127.0.0.1:${await takeUdpPort()}` : await serveTcp(() => {});
     const abort = new AbortController();
     const asked = daytime(host, { udp, signal: abort.signal });
@@ -90,16 +90,16 @@ describe('nobody', () => {
     await expect(asked).rejects.toMatchObject({ code: 'INTERRUPTED' });
   });
 
-  test('with such a family', async () => {
+  test('fails if the host has no address of the requested family', async () => {
     await expect(daytime('127.0.0.1:13', { family: 'ipv6' })).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
   });
 
-  test('of such a form', async () => {
+  test('rejects a malformed host or port', async () => {
     await expect(daytime('a host')).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
     await expect(daytime('127.0.0.1:0')).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
   });
 
-  test.each([0, -1, 0.5, 2 ** 31, Infinity, NaN])('within %d ms', async (timeoutMs) => {
+  test.each([0, -1, 0.5, 2 ** 31, Infinity, NaN])('rejects a timeout of %d ms', async (timeoutMs) => {
     const message = `the timeout in milliseconds is ${timeoutMs}: expected 1 to 2147483647`;
     for (const udp of [false, true])
       await expect(daytime('127.0.0.1:13', { udp, timeoutMs })).rejects.toMatchObject({

@@ -30,8 +30,8 @@ function* failing(): Generator<Uint8Array> {
 /** More than all buffers on the way to a server on this machine that reads nothing. */
 const tooMuch = 64 * 1024 * 1024;
 
-describe('smallservd', () => {
-  test.each([0, 1, 5_000_000])('takes %i bytes', async (bytes) => {
+describe('discard against smallservd', () => {
+  test.each([0, 1, 5_000_000])('sends %i bytes', async (bytes) => {
     const daemon = await serve({ discard: { listen: ['tcp://127.0.0.1:0'] } });
     const { host, port } = daemon.target('discard', 'tcp');
     const result = await discard(`${host}:${port}`, pattern(bytes));
@@ -40,7 +40,7 @@ describe('smallservd', () => {
     expect(line['bytesIn']).toBe(bytes);
   });
 
-  test('takes datagrams, and says nothing', async () => {
+  test('sends datagrams and gets no answer', async () => {
     const daemon = await serve({ discard: { listen: ['udp://127.0.0.1:0'] } });
     const { host, port } = daemon.target('discard', 'udp');
     const result = await discard(`${host}:${port}`, pattern(1300), { udp: true, datagramBytes: 500, timeoutMs: 100 });
@@ -48,19 +48,19 @@ describe('smallservd', () => {
   });
 });
 
-describe('a server that is no discard server', () => {
-  test('sends something back', async () => {
+describe('discard against a misbehaving server', () => {
+  test('reports an answer', async () => {
     const host = await serveTcp((socket) => void socket.pipe(socket));
     expect(await discard(host, pattern(tooMuch))).toMatchObject({ end: 'answered' });
     expect(await discard(host, pattern(10))).toMatchObject({ bytes: 10, end: 'answered' });
   });
 
-  test('sends something back over UDP', async () => {
+  test('reports an answer over UDP', async () => {
     const host = await answerUdp((request) => [request]);
     expect(await discard(host, pattern(10), { udp: true, timeoutMs: 100 })).toMatchObject({ end: 'answered' });
   });
 
-  test('finishes before all is sent', async () => {
+  test('stops if the server closes before everything is sent', async () => {
     const host = await serveTcp((socket) => void socket.resume().end());
     const source = new PassThrough();
     source.write('more comes');
@@ -68,29 +68,29 @@ describe('a server that is no discard server', () => {
     expect(source.destroyed).toBe(true);
   });
 
-  test('resets the connection', async () => {
+  test('reports a reset', async () => {
     const host = await serveTcp((socket) => void socket.once('data', () => socket.resetAndDestroy()));
     expect(await discard(host, pattern(tooMuch))).toMatchObject({ end: 'reset' });
   });
 
-  test('takes nothing', async () => {
+  test('times out if the server reads nothing', async () => {
     const host = await serveTcp((socket) => void socket.pause());
     const result = await discard(host, pattern(tooMuch), { timeoutMs: 300 });
     expect(result.end).toBe('timeout');
     expect(result.bytes).toBeLessThan(tooMuch);
   });
 
-  test('takes all and never finishes', async () => {
+  test('times out if the server never closes the connection', async () => {
     const host = await serveTcp((socket) => void socket.resume());
     expect(await discard(host, pattern(10), { timeoutMs: 100 })).toMatchObject({ bytes: 10, end: 'timeout' });
   });
 });
 
-describe('what is still in buffers', () => {
+describe('discard with data still in buffers', () => {
   test.each([
-    ['as long as it took so far', 24_999, 'discarded'],
-    ['not for ever', 25_000, 'timeout'],
-  ])('is waited for %s', async (_how, waitedMs, end) => {
+    ['as long as sending took, plus timeoutMs', 24_999, 'discarded'],
+    ['no longer than that', 25_000, 'timeout'],
+  ])('waits %s', async (_how, waitedMs, end) => {
     const clock = new FakeClock();
     let client: Socket | undefined;
     let isFinished = false;
@@ -112,8 +112,8 @@ describe('what is still in buffers', () => {
   });
 });
 
-describe('the caller loses patience', () => {
-  test('while the source waits for input', async () => {
+describe('the signal', () => {
+  test('interrupts discard while it waits for input', async () => {
     let client: Socket | undefined;
     const host = await serveTcp((socket) => {
       client = socket.resume();
@@ -128,7 +128,7 @@ describe('the caller loses patience', () => {
     expect(source.destroyed).toBe(true);
   });
 
-  test('while datagrams go out, and while nothing comes to send', async () => {
+  test('interrupts discard over UDP while it sends and while it waits for input', async () => {
     const host = `127.0.0.1:${await takeUdpPort()}`;
     const abort = new AbortController();
     const pieces = function* (): Generator<Uint8Array> {
@@ -148,8 +148,8 @@ describe('the caller loses patience', () => {
   });
 });
 
-describe('nobody', () => {
-  test('listens', async () => {
+describe('discard', () => {
+  test('fails if nothing listens on the port', async () => {
     const host = `127.0.0.1:${await freePort()}`;
     const source = pattern(10);
     await expect(discard(host, source)).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
@@ -158,7 +158,7 @@ describe('nobody', () => {
     await expect(discard(host, pattern(100_000), { udp: true })).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
   });
 
-  test('can know whether a silent peer took datagrams', async () => {
+  test('reports datagrams as sent if the peer stays silent', async () => {
     const host = `127.0.0.1:${await takeUdpPort()}`;
     expect(await discard(host, pattern(10), { udp: true, timeoutMs: 100 })).toMatchObject({
       datagrams: 1,
@@ -167,18 +167,18 @@ describe('nobody', () => {
   });
 });
 
-test.each([0, 1.5, 65_508])('datagrams of %d bytes cannot be', async (datagramBytes) => {
+test.each([0, 1.5, 65_508])('rejects datagrams of %d bytes', async (datagramBytes) => {
   const sent = discard('127.0.0.1:9', pattern(1), { udp: true, datagramBytes });
   await expect(sent).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
 });
 
-test('what the source throws is thrown', async () => {
+test('rethrows errors from the source', async () => {
   const host = await serveTcp((socket) => void socket.resume());
   await expect(discard(host, Readable.from(failing()))).rejects.toThrow('the disk is gone');
   await expect(discard(host, Readable.from(failing()), { udp: true })).rejects.toThrow('the disk is gone');
 });
 
-test('datagrams are cut from the stream, wherever its own pieces end', async () => {
+test('fills datagrams regardless of chunk boundaries in the source', async () => {
   const requests: string[] = [];
   const host = await answerUdp((request) => {
     requests.push(request.toString());
@@ -190,7 +190,7 @@ test('datagrams are cut from the stream, wherever its own pieces end', async () 
   expect(requests).toEqual(['abc', 'def', 'gh']);
 });
 
-test('the wait for a refusal, where there is another address, is no time of sending', async () => {
+test('excludes the wait for a refusal from elapsedMs if the host has another address', async () => {
   const clock = new FakeClock();
   let requests = 0;
   const host = await answerUdp(() => {

@@ -62,12 +62,12 @@ class Run {
   }
 }
 
-describe('against smallservd', () => {
+describe('echoPing against smallservd', () => {
   for (const address of addresses) {
     const inUrl = address.includes(':') ? `[${address}]` : address;
     const listen = [`tcp://${inUrl}:0`, `udp://${inUrl}:0`];
 
-    it.each([0, 1, 13, 14, 512, 65_507])(`datagrams of %i bytes come back to ${address}`, async (sizeBytes) => {
+    it.each([0, 1, 13, 14, 512, 65_507])(`receives datagrams of %i bytes back from ${address}`, async (sizeBytes) => {
       const daemon = await serve({ echo: { listen } });
       const { port } = daemon.target('echo', 'udp', address);
       const result = await echoPing(`${inUrl}:${port}`, { udp: true, count: 5, sizeBytes, intervalMs: 1 });
@@ -86,18 +86,15 @@ describe('against smallservd', () => {
       });
     });
 
-    it.each([1, 14, 512, 100_000])(
-      `requests of %i bytes come back on a connection to ${address}`,
-      async (sizeBytes) => {
-        const daemon = await serve({ echo: { listen } });
-        const { port } = daemon.target('echo', 'tcp', address);
-        const result = await echoPing(`${inUrl}:${port}`, { count: 5, sizeBytes, intervalMs: 1, keepAliveMs: 1000 });
-        expect(result).toMatchObject({ protocol: 'tcp', sent: 5, received: 5, corrupted: 0, isRight: true });
-      },
-    );
+    it.each([1, 14, 512, 100_000])(`receives requests of %i bytes back over TCP from ${address}`, async (sizeBytes) => {
+      const daemon = await serve({ echo: { listen } });
+      const { port } = daemon.target('echo', 'tcp', address);
+      const result = await echoPing(`${inUrl}:${port}`, { count: 5, sizeBytes, intervalMs: 1, keepAliveMs: 1000 });
+      expect(result).toMatchObject({ protocol: 'tcp', sent: 5, received: 5, corrupted: 0, isRight: true });
+    });
   }
 
-  it('tells whom it talks to and what happens', async () => {
+  it('reports the peer and every event', async () => {
     const daemon = await serve({ echo: { listen: ['udp://127.0.0.1:0'] } });
     const { port } = daemon.target('echo', 'udp');
     const told: unknown[] = [];
@@ -116,7 +113,7 @@ describe('against smallservd', () => {
 });
 
 describe('the interval', () => {
-  it('counts from the start, and leaves out what was missed', async () => {
+  it('counts from the start and skips missed requests', async () => {
     const { name } = await fakeUdpServer((request, reply) => reply(request));
     const run = new Run(name, { udp: true, count: 7, intervalMs: 1000 });
     for (const [sent, ms] of [1000, 1300, 700, 1000, 3500].entries()) {
@@ -131,8 +128,8 @@ describe('the interval', () => {
   });
 });
 
-describe('a lossy line', () => {
-  it.each([1, 2, 3, 4])('is accounted for to the datagram (seed %i)', async (seed) => {
+describe('answers on a lossy path', () => {
+  it.each([1, 2, 3, 4])('are all accounted for (seed %i)', async (seed) => {
     const count = 60;
     const random = seededRandom(seed);
     const truth = { back: 0, right: [] as number[], corrupted: 0 };
@@ -184,7 +181,7 @@ describe('a lossy line', () => {
     expect(run.of('corrupted')).toHaveLength(truth.corrupted);
   });
 
-  it('without headers is matched by content', async () => {
+  it('are matched by content without headers', async () => {
     let requests = 0;
     const { name } = await fakeUdpServer((request, reply) => {
       requests += 1;
@@ -201,7 +198,7 @@ describe('a lossy line', () => {
     expect(run.of('answered').map(({ sequence }) => sequence)).toEqual([0, 2, 3]);
   });
 
-  it('with empty datagrams is matched by order, within the timeout', async () => {
+  it('are matched by order within the timeout if empty', async () => {
     let requests = 0;
     const { name } = await fakeUdpServer((request, reply) => {
       requests += 1;
@@ -220,7 +217,7 @@ describe('a lossy line', () => {
     expect(run.of('answered').map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5, 6, 7]);
   });
 
-  it('is waited for one timeout after the last request', async () => {
+  it('are awaited for one timeout after the last request', async () => {
     const late: (() => void)[] = [];
     const { name } = await fakeUdpServer((request, reply) => void late.push(() => reply(request)));
     const run = new Run(name, { udp: true, count: 2, timeoutMs: 3000 });
@@ -237,8 +234,8 @@ describe('a lossy line', () => {
   });
 });
 
-describe('a port where nobody listens', () => {
-  it('is told at once', async () => {
+describe('a port where nothing listens', () => {
+  it('is reported at once', async () => {
     const host = `127.0.0.1:${await freePort()}`;
     const expected = { code: 'CONNECT_FAILED', exitCode: 2 };
     await expect(echoPing(host, { udp: true })).rejects.toMatchObject({
@@ -248,7 +245,7 @@ describe('a port where nobody listens', () => {
     await expect(echoPing(host)).rejects.toMatchObject(expected);
   });
 
-  it('is loss where somebody had answered before', async () => {
+  it('counts as loss if the server answered before', async () => {
     const server = createSocket('udp4').bind(0, '127.0.0.1');
     await once(server, 'listening');
     onTestFinished(() => void (isOpen && server.close()));
@@ -270,7 +267,7 @@ describe('a port where nobody listens', () => {
 });
 
 describe('a connection', () => {
-  it('may bring its bytes in any pieces', async () => {
+  it('may deliver answers in arbitrary pieces', async () => {
     const { name } = await fakeTcpServer((client) => {
       client.on('data', (chunk) => {
         for (let start = 0; start < chunk.length; start += 7) client.write(chunk.subarray(start, start + 7));
@@ -280,7 +277,7 @@ describe('a connection', () => {
     expect(result).toMatchObject({ received: 5, corrupted: 0, isRight: true });
   });
 
-  it('that changes a byte is found out, with the offset in the stream', async () => {
+  it('reports a changed byte with its offset in the stream', async () => {
     let offset = 0;
     const { name } = await fakeTcpServer((client) => {
       client.on('data', (chunk) => {
@@ -302,7 +299,7 @@ describe('a connection', () => {
     expect(run.of('corrupted')).toEqual([{ kind: 'corrupted', sequence: 1, sizeBytes: 512, offset: 700 }]);
   });
 
-  it('that brings more than was sent ends the run', async () => {
+  it('ends the run if more comes back than was sent', async () => {
     const { name } = await fakeTcpServer((client) => {
       client.on('data', (chunk) => client.write(Buffer.concat([chunk, chunk, chunk])));
     });
@@ -311,7 +308,7 @@ describe('a connection', () => {
     expect(result.problem).toBe(`${name}: more came back than was sent`);
   });
 
-  it('that the peer closes ends the run', async () => {
+  it('ends the run when the peer closes it', async () => {
     const { name } = await fakeTcpServer((client) => {
       client.on('data', (chunk) => client.end(chunk.subarray(0, 3)));
     });
@@ -319,7 +316,7 @@ describe('a connection', () => {
     expect(result).toMatchObject({ sent: 1, received: 0, problem: `${name} closed the connection`, isRight: false });
   });
 
-  it('that is reset ends the run', async () => {
+  it('ends the run when it is reset', async () => {
     const { name } = await fakeTcpServer((client) => {
       client.once('data', (chunk) => client.write(chunk, () => client.once('data', () => client.resetAndDestroy())));
     });
@@ -331,16 +328,16 @@ describe('a connection', () => {
     expect(result.problem).toBe(`${name}: connection reset`);
   });
 
-  it('that takes nothing ends the run after the timeout', async () => {
+  it('ends the run after the timeout if the peer reads nothing', async () => {
     const { name } = await fakeTcpServer((client) => client.pause());
     const result = await echoPing(name, { sizeBytes: 16 * 1024 * 1024, timeoutMs: 200 });
-    expect(result.problem).toMatch(/: takes nothing, for 200ms$/);
+    expect(result.problem).toMatch(/: accepted no data for 200ms$/);
     expect(result).toMatchObject({ received: 0, isRight: false });
   });
 });
 
 describe('the signal', () => {
-  it.each([false, true])('ends the run, which tells what it has (udp: %s)', async (udp) => {
+  it.each([false, true])('ends the run and keeps the results so far (udp: %s)', async (udp) => {
     const daemon = await serve({ echo: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } });
     const { port } = daemon.target('echo', udp ? 'udp' : 'tcp');
     const run = new Run(`127.0.0.1:${port}`, { udp });
@@ -353,42 +350,39 @@ describe('the signal', () => {
     await until(() => run.clock.waiting === 0, 'the end of all timers');
   });
 
-  it.each([false, true])(
-    'waits for the last answer twice the longest round trip, and no longer (udp: %s)',
-    async (udp) => {
-      const answers: (() => void)[] = [];
-      const { name } = udp
-        ? await fakeUdpServer((request, reply) => void answers.push(() => reply(request)))
-        : await fakeTcpServer((client) => {
-            client.on('data', (request) => answers.push(() => client.write(request)));
-          });
-      /** Two requests, the first answered after 100 ms; then the signal 10 ms after the second. */
-      const interrupted = async (): Promise<Run> => {
-        answers.length = 0;
-        const run = new Run(name, { udp });
-        if (!udp) run.overTcp();
-        await until(() => answers.length === 1, 'the first request');
-        await run.settled(1, 0);
-        run.clock.advance(100);
-        answers[0]?.();
-        await run.settled(1, 1);
-        run.clock.advance(900);
-        await until(() => answers.length === 2, 'the second request');
-        await run.settled(2, 1);
-        run.clock.advance(10);
-        run.abort.abort();
-        return run;
-      };
-      const right = await interrupted();
-      answers[1]?.();
-      expect(await right.result).toMatchObject({ sent: 2, received: 2, isRight: true });
-      const late = await interrupted();
-      late.clock.advance(190);
-      expect(await late.result).toMatchObject({ sent: 2, received: 1, elapsedMs: 1200, isRight: false });
-    },
-  );
+  it.each([false, true])('waits for the last answer at most twice the longest round trip (udp: %s)', async (udp) => {
+    const answers: (() => void)[] = [];
+    const { name } = udp
+      ? await fakeUdpServer((request, reply) => void answers.push(() => reply(request)))
+      : await fakeTcpServer((client) => {
+          client.on('data', (request) => answers.push(() => client.write(request)));
+        });
+    /** Two requests, the first answered after 100 ms; then the signal 10 ms after the second. */
+    const interrupted = async (): Promise<Run> => {
+      answers.length = 0;
+      const run = new Run(name, { udp });
+      if (!udp) run.overTcp();
+      await until(() => answers.length === 1, 'the first request');
+      await run.settled(1, 0);
+      run.clock.advance(100);
+      answers[0]?.();
+      await run.settled(1, 1);
+      run.clock.advance(900);
+      await until(() => answers.length === 2, 'the second request');
+      await run.settled(2, 1);
+      run.clock.advance(10);
+      run.abort.abort();
+      return run;
+    };
+    const right = await interrupted();
+    answers[1]?.();
+    expect(await right.result).toMatchObject({ sent: 2, received: 2, isRight: true });
+    const late = await interrupted();
+    late.clock.advance(190);
+    expect(await late.result).toMatchObject({ sent: 2, received: 1, elapsedMs: 1200, isRight: false });
+  });
 
-  it('ends it at once where nothing has come back', async () => {
+  it('ends the run at once if nothing has come back', async () => {
     const { name } = await fakeUdpServer(() => {});
     const run = new Run(name, { udp: true });
     await run.settled(1, 0);
@@ -396,7 +390,7 @@ describe('the signal', () => {
     expect(await run.result).toMatchObject({ sent: 1, received: 0, lossRatio: 1, isRight: false });
   });
 
-  it.each([false, true])('ends it without a result before there is any (udp: %s)', async (udp) => {
+  it.each([false, true])('fails a run that is aborted before it starts (udp: %s)', async (udp) => {
     const signal = AbortSignal.abort();
     await expect(echoPing('127.0.0.1:7', { udp, signal })).rejects.toMatchObject({ code: 'INTERRUPTED' });
   });
@@ -409,14 +403,14 @@ it.each([
   [{ count: -1 }, 'the count is -1'],
   [{ intervalMs: 0 }, 'the interval in milliseconds is 0'],
   [{ keepAliveMs: 999 }, 'the keepalive delay in milliseconds is 999'],
-  [{ keepAliveMs: 5000, udp: true }, 'keepalive is of TCP'],
-])('%j is refused', async (options, message) => {
+  [{ keepAliveMs: 5000, udp: true }, 'keepalive requires TCP'],
+])('rejects %j', async (options, message) => {
   await expect(echoPing('127.0.0.1:7', options)).rejects.toMatchObject({
     code: 'ARGUMENT_INVALID',
     message: expect.stringContaining(message) as string,
   });
 });
 
-it('a host that does not exist is no peer', async () => {
+it('fails if the host does not exist', async () => {
   await expect(echoPing('no-such-host.invalid', { udp: true })).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
 });

@@ -93,7 +93,7 @@ async function* broken(): AsyncGenerator<Uint8Array, void> {
   throw new Error('the disk is gone');
 }
 
-describe('against smallservd', () => {
+describe('echo against smallservd', () => {
   for (const address of addresses) {
     const inUrl = address.includes(':') ? `[${address}]` : address;
     const listen = [`tcp://${inUrl}:0`, `udp://${inUrl}:0`];
@@ -105,7 +105,7 @@ describe('against smallservd', () => {
       ['udp', 0],
       ['udp', 1],
       ['udp', 100_000],
-    ] as const)(`all that goes out comes back from ${address} (%s, %i bytes)`, async (protocol, length) => {
+    ] as const)(`gets back everything it sends to ${address} (%s, %i bytes)`, async (protocol, length) => {
       const daemon = await serve({ echo: { listen } });
       const { port } = daemon.target('echo', protocol, address);
       const bytes = bytesOf(length);
@@ -115,7 +115,7 @@ describe('against smallservd', () => {
     });
   }
 
-  it('cuts what is sent over UDP into datagrams', async () => {
+  it('splits UDP input into datagrams', async () => {
     const sizes: number[] = [];
     const { name } = await fakeUdpServer((request, reply) => {
       sizes.push(request.length);
@@ -127,7 +127,7 @@ describe('against smallservd', () => {
   });
 });
 
-it('pieces in and pieces out need not be the same', async () => {
+it('accepts answers split at other places than the input', async () => {
   let sizes: readonly number[] = [];
   const { name } = await fakeTcpServer((client) => {
     let turn = 0;
@@ -158,8 +158,8 @@ it('pieces in and pieces out need not be the same', async () => {
   );
 });
 
-describe('over TCP', () => {
-  it('the first byte that differs is told', async () => {
+describe('echo over TCP', () => {
+  it('reports the first byte that differs', async () => {
     const host = await answering((all) => Buffer.from(all.toString().replace('l', 'L')));
     const pipe = new Pipe(host, 'hello');
     await expect(pipe.result).rejects.toMatchObject({
@@ -170,7 +170,7 @@ describe('over TCP', () => {
     expect(pipe.output).toBe('heLlo');
   });
 
-  it('so is what is too much', async () => {
+  it('reports extra bytes', async () => {
     const host = await answering((all) => Buffer.concat([all, Buffer.from('!')]));
     await expect(new Pipe(host, 'hello').result).rejects.toMatchObject({
       code: 'ANSWER_WRONG',
@@ -178,7 +178,7 @@ describe('over TCP', () => {
     });
   });
 
-  it('and what is missing', async () => {
+  it('reports missing bytes', async () => {
     const host = await answering((all) => all.subarray(0, 3));
     const pipe = new Pipe(host, 'hello');
     await expect(pipe.result).rejects.toMatchObject({
@@ -188,7 +188,7 @@ describe('over TCP', () => {
     expect(pipe.output).toBe('hel');
   });
 
-  it('a reset is told, and what it took', async () => {
+  it('reports a reset and the number of bytes lost', async () => {
     const { name } = await fakeTcpServer((client) => {
       // Node takes a reset that comes together with bytes for a FIN.
       client.once('data', () => client.resetAndDestroy());
@@ -199,7 +199,7 @@ describe('over TCP', () => {
     });
   });
 
-  it('a peer that closes while there is more to send is told', async () => {
+  it('reports a peer that closes before all input is sent', async () => {
     const { name } = await fakeTcpServer((client) => {
       client.once('data', (chunk) => client.end(chunk));
     });
@@ -211,7 +211,7 @@ describe('over TCP', () => {
     expect(pipe.output).toBe('hello');
   });
 
-  it('silence counts only while something is due', async () => {
+  it('times out only while an answer is outstanding', async () => {
     const clock = new FakeClock();
     const clients: Socket[] = [];
     const { name } = await fakeTcpServer((client) => {
@@ -244,7 +244,7 @@ describe('over TCP', () => {
     });
   });
 
-  it('a peer that does not finish after us is told', async () => {
+  it('reports a peer that does not close after our FIN', async () => {
     const { name } = await fakeTcpServer((client) => client.on('data', (chunk) => client.write(chunk)));
     await expect(new Pipe(name, 'x', { timeoutMs: 100 }).result).rejects.toMatchObject({
       code: 'NO_ANSWER',
@@ -252,7 +252,7 @@ describe('over TCP', () => {
     });
   });
 
-  it('takes no more input than fits on the way, and waits for whoever takes the output', async () => {
+  it('stops reading input when buffers are full, and waits for a slow consumer', async () => {
     const daemon = await serve({ echo: { listen: ['tcp://127.0.0.1:0'] } });
     const { port } = daemon.target('echo', 'tcp');
     const total = 64 * 1024 * 1024;
@@ -289,7 +289,7 @@ describe('over TCP', () => {
     expect(delivered).toBe(total);
   });
 
-  it('a peer that takes all and gives nothing does not fill the memory', async () => {
+  it('limits memory if the peer reads everything and answers nothing', async () => {
     const clock = new FakeClock();
     const mebibyte = 1024 * 1024;
     let arrived = 0;
@@ -308,7 +308,7 @@ describe('over TCP', () => {
     });
   });
 
-  it('the signal ends it, whatever it waits for', async () => {
+  it('is interrupted by the signal while it waits for input or output', async () => {
     const daemon = await serve({ echo: { listen: ['tcp://127.0.0.1:0'] } });
     const { port } = daemon.target('echo', 'tcp');
     const waits = new AbortController();
@@ -329,7 +329,7 @@ describe('over TCP', () => {
     await expect(within(stuck, 'the end')).rejects.toMatchObject({ code: 'INTERRUPTED' });
   });
 
-  it('what the input throws is thrown', async () => {
+  it('rethrows errors from the input', async () => {
     const daemon = await serve({ echo: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } });
     for (const protocol of ['tcp', 'udp'] as const) {
       const { port } = daemon.target('echo', protocol);
@@ -339,8 +339,8 @@ describe('over TCP', () => {
   });
 });
 
-describe('over UDP', () => {
-  it('a datagram that is lost is sent again', async () => {
+describe('echo over UDP', () => {
+  it('resends a lost datagram', async () => {
     const clock = new FakeClock();
     let requests = 0;
     const { name } = await fakeUdpServer((request, reply) => {
@@ -356,7 +356,7 @@ describe('over UDP', () => {
     expect(pipe.output).toBe('ab');
   });
 
-  it('an answer that comes twice is one', async () => {
+  it('ignores a duplicate answer', async () => {
     const { name } = await fakeUdpServer((request, reply) => {
       reply(request);
       reply(request);
@@ -366,7 +366,7 @@ describe('over UDP', () => {
     expect(pipe.output).toBe('abcdef');
   });
 
-  it('the first byte that differs is told', async () => {
+  it('reports the first byte that differs', async () => {
     const { name } = await fakeUdpServer((request, reply) => reply(request.toString() === 'ef' ? 'eF' : request));
     const pipe = new Pipe(name, 'abcdef', { udp: true, sizeBytes: 2 });
     await expect(pipe.result).rejects.toMatchObject({
@@ -376,7 +376,7 @@ describe('over UDP', () => {
     expect(pipe.output).toBe('abcdeF');
   });
 
-  it('so is a datagram that is cut', async () => {
+  it('reports a truncated datagram', async () => {
     const { name } = await fakeUdpServer((request, reply) => reply(request.subarray(0, 3)));
     await expect(new Pipe(name, 'abcdef', { udp: true }).result).rejects.toMatchObject({
       code: 'ANSWER_WRONG',
@@ -384,7 +384,7 @@ describe('over UDP', () => {
     });
   });
 
-  it('silence is told', async () => {
+  it('gives up on a silent peer after five attempts', async () => {
     const clock = new FakeClock();
     let requests = 0;
     const { name } = await fakeUdpServer(() => void (requests += 1));
@@ -399,7 +399,7 @@ describe('over UDP', () => {
     });
   });
 
-  it('a port where nobody listens is told, and one where somebody did', async () => {
+  it('reports an unreachable port, both at first and after an answer', async () => {
     const host = `127.0.0.1:${await freePort()}`;
     await expect(new Pipe(host, 'x', { udp: true }).result).rejects.toMatchObject({
       code: 'CONNECT_FAILED',
@@ -426,7 +426,7 @@ describe('over UDP', () => {
     });
   });
 
-  it('the signal ends it while nothing is typed', async () => {
+  it('is interrupted by the signal while it waits for input', async () => {
     const { name } = await fakeUdpServer((request, reply) => reply(request));
     const abort = new AbortController();
     const input = new Input();
@@ -442,15 +442,15 @@ it.each([
   [{ udp: true, sizeBytes: 0 }, 'the size of a datagram is 0'],
   [{ udp: true, sizeBytes: 65_508 }, 'the size of a datagram is 65508'],
   [{ keepAliveMs: 500 }, 'the keepalive delay in milliseconds is 500'],
-  [{ udp: true, keepAliveMs: 5000 }, 'keepalive is of TCP'],
-])('%j is refused', async (options, message) => {
+  [{ udp: true, keepAliveMs: 5000 }, 'keepalive requires TCP'],
+])('rejects %j', async (options, message) => {
   await expect(new Pipe('127.0.0.1:7', 'x', options).result).rejects.toMatchObject({
     code: 'ARGUMENT_INVALID',
     message: expect.stringContaining(message) as string,
   });
 });
 
-it('a closed port is no peer', async () => {
+it('fails if the port is closed', async () => {
   const host = `127.0.0.1:${await freePort()}`;
   await expect(new Pipe(host, 'x').result).rejects.toMatchObject({ code: 'CONNECT_FAILED', exitCode: 2 });
 });

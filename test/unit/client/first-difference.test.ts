@@ -8,11 +8,11 @@ test.each([
   [[1, 2], [1, 3], 1],
   [[1, 2], [1], 1],
   [[], [1], 0],
-])('%j and %j part at %j', (one, other, at) => {
+])('%j and %j first differ at %j', (one, other, at) => {
   expect(firstDifference(Uint8Array.from(one), Uint8Array.from(other))).toBe(at);
 });
 
-test('two that differ agree before, and not there', () => {
+test('buffers are equal up to the first difference and differ there', () => {
   fc.assert(
     fc.property(fc.uint8Array(), fc.uint8Array(), fc.uint8Array(), (start, one, other) => {
       const first = Buffer.concat([start, one]);

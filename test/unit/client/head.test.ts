@@ -43,8 +43,8 @@ async function answering(
   return name;
 }
 
-describe('head of a real server', () => {
-  test('gives the status line, the headers, and the text as it came', async () => {
+describe('head against a real server', () => {
+  test('returns the status line, the headers and the raw text', async () => {
     const { port, requests } = await webServer();
     const answer = await head(`127.0.0.1:${port}`);
     expect(answer.statusLine).toBe('HTTP/1.1 200 OK');
@@ -60,21 +60,21 @@ describe('head of a real server', () => {
     ]);
   });
 
-  test('asks for the path that it is given', async () => {
+  test('requests the given path', async () => {
     const { port, requests } = await webServer();
     const answer = await head(`localhost:${port}`, { family: 'ipv4', path: '/a%20b/~c?d=e&f' });
     expect([answer.statusLine, answer.fault]).toEqual(['HTTP/1.1 404 Not Found', undefined]);
     expect(requests.map(({ url, headers }) => [url, headers.host])).toEqual([['/a%20b/~c?d=e&f', `localhost:${port}`]]);
   });
 
-  test.each(hasIpv6 ? ['::1'] : [])('names the IPv6 host %s in brackets', async (host) => {
+  test.each(hasIpv6 ? ['::1'] : [])('puts the IPv6 host %s in brackets', async (host) => {
     const { port, requests } = await webServer(host);
     expect((await head(`[${host}]:${port}`)).fault).toBeUndefined();
     expect(requests[0]?.headers.host).toBe(`[${host}]:${port}`);
   });
 });
 
-test('the request is what it should be, byte for byte', async () => {
+test('sends the expected request, byte for byte', async () => {
   let request = '';
   const { name } = await fakeTcpServer((socket) => {
     socket.on('data', (chunk) => {
@@ -86,9 +86,9 @@ test('the request is what it should be, byte for byte', async () => {
   expect(request).toBe(`HEAD / HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`);
 });
 
-describe('a path', () => {
+describe('the path', () => {
   test.each(['', 'index.html', '/a b', '/a\r\nX: y', '/a\n', '/\t', '/a#b', '/ä', '/\u007f', '*'])(
-    '%j is refused before anything is sent',
+    '%j is rejected before anything is sent',
     async (path) => {
       // Nobody listens there.
       const found = head(`127.0.0.1:${await freePort()}`, { path });
@@ -97,28 +97,28 @@ describe('a path', () => {
   );
 });
 
-describe('an answer', () => {
+describe('a response', () => {
   const ok = 'HTTP/1.1 200 OK';
 
   test.each([
     ['with CRLF', `${ok}\r\nA: b\r\n\r\n`],
-    ['with LF alone', `${ok}\nA: b\n\n`],
+    ['with LF only', `${ok}\nA: b\n\n`],
     ['with spaces around the value', `${ok}\r\nA: \t b \t\r\n\r\n`],
-    ['with a body that should not be there', `${ok}\r\nA: b\r\n\r\nbody\r\n\r\nmore`],
-    ['after an interim answer', `HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${ok}\r\nA: b\r\n\r\n`],
-  ])('%s is read', async (_how, text) => {
+    ['with an unexpected body', `${ok}\r\nA: b\r\n\r\nbody\r\n\r\nmore`],
+    ['after an interim response', `HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${ok}\r\nA: b\r\n\r\n`],
+  ])('%s is accepted', async (_how, text) => {
     const answer = await head(await answering(text));
     expect(answer).toMatchObject({ text, statusLine: ok, headers: [{ name: 'A', value: 'b' }] });
     expect(answer.fault).toBeUndefined();
   });
 
-  test('without a reason or headers is read', async () => {
+  test('without a reason phrase or headers is accepted', async () => {
     const answer = await head(await answering('HTTP/1.1 200\r\n\r\n'));
     expect(answer).toMatchObject({ statusLine: 'HTTP/1.1 200', headers: [] });
     expect(answer.fault).toBeUndefined();
   });
 
-  test('is right where the server resets after it', async () => {
+  test('is valid even if the server resets the connection after it', async () => {
     const clock = new AskedClock();
     let client: Socket | undefined;
     const name = await answering(`${ok}\r\n\r\n`, (socket) => {
@@ -136,32 +136,29 @@ describe('an answer', () => {
     ['\u0015\u0003\u0001\u0000\u0002\u0002\u0016', undefined, 'the answer is not HTTP'],
     ['HTTP/1.1 OK\r\n\r\n', undefined, 'the answer is not HTTP'],
     ['', undefined, 'the connection ended without an answer'],
-    ['HTTP/1.1 20', undefined, 'the head of the answer has no end: the connection ended'],
-    [`${ok}\r\n`, ok, 'the head of the answer has no end: the connection ended'],
-    [`${ok}\r\nA: b\r\nC: `, ok, 'the head of the answer has no end: the connection ended'],
-    [`${ok}\r\nno header\r\n\r\n`, ok, 'a line of the answer is no header: "no header"'],
-    [`${ok}\r\nA : b\r\n\r\n`, ok, 'a line of the answer is no header: "A : b"'],
-  ])('of %j has a fault', async (text, statusLine, fault) => {
+    ['HTTP/1.1 20', undefined, 'incomplete response header: the connection ended'],
+    [`${ok}\r\n`, ok, 'incomplete response header: the connection ended'],
+    [`${ok}\r\nA: b\r\nC: `, ok, 'incomplete response header: the connection ended'],
+    [`${ok}\r\nno header\r\n\r\n`, ok, 'malformed header line in the response: "no header"'],
+    [`${ok}\r\nA : b\r\n\r\n`, ok, 'malformed header line in the response: "A : b"'],
+  ])('of %j is reported as faulty', async (text, statusLine, fault) => {
     const answer = await head(await answering(text));
     expect(answer).toMatchObject({ text, fault });
     expect(answer.statusLine).toBe(statusLine);
   });
 
-  test('without end is given up', async () => {
+  test('without an end is cut off at 64 KiB', async () => {
     const name = await answering(`${ok}\r\n${'A: b\r\n'.repeat(20_000)}`);
     const answer = await head(name);
-    expect([answer.text.length, answer.fault]).toEqual([
-      64 * 1024,
-      'the head of the answer has no end: after 64 KiB it still goes on',
-    ]);
+    expect([answer.text.length, answer.fault]).toEqual([64 * 1024, 'incomplete response header: longer than 64 KiB']);
   });
 });
 
-describe('a server that does not end the connection', () => {
+describe('a server that does not close the connection', () => {
   test.each([
     ['HTTP/1.1 200 OK\r\n\r\n', 'the answer is whole, but the connection did not end in time'],
-    ['HTTP/1.1 200 OK\r\nA: b', 'the head of the answer has no end: no more came in time'],
-  ])('after %j', async (text, fault) => {
+    ['HTTP/1.1 200 OK\r\nA: b', 'incomplete response header: no more came in time'],
+  ])('is reported after %j', async (text, fault) => {
     const clock = new AskedClock();
     const answer = head(await answering(text, () => {}), { clock });
     await until(() => clock.isAsked, 'the answer');
@@ -169,7 +166,7 @@ describe('a server that does not end the connection', () => {
     expect(await answer).toMatchObject({ text, fault });
   });
 
-  test('and says nothing', async () => {
+  test('is an error if it sends nothing', async () => {
     const clock = new FakeClock();
     let isAsked = false;
     const { name } = await fakeTcpServer((socket) => {
@@ -180,12 +177,12 @@ describe('a server that does not end the connection', () => {
     const answer = head(name, { clock });
     await until(() => isAsked, 'the request');
     clock.advance(5000);
-    const message = `${name}: nothing came within 5s`;
+    const message = `${name}: no data within 5s`;
     await expect(answer).rejects.toMatchObject({ code: 'NO_ANSWER', exitCode: 1, message });
   });
 });
 
-test('a closed port', async () => {
+test('fails if the port is closed', async () => {
   const port = await freePort();
   const message = `cannot connect to 127.0.0.1:${port}: connection refused`;
   await expect(head(`127.0.0.1:${port}`)).rejects.toMatchObject({ code: 'CONNECT_FAILED', exitCode: 2, message });

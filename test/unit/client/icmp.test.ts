@@ -14,7 +14,7 @@ const request6 = encodeEchoRequest('ipv6', asked);
 const numbers = { identifier: asked.identifier, sequence: asked.sequence };
 
 describe('checksum', () => {
-  it('is that of the example in RFC 1071', () => {
+  it('matches the example in RFC 1071', () => {
     // Section 3: the sum of 00 01 f2 03 f4 f5 f6 f7 is ddf2.
     expect(checksum(Buffer.from('0001f203f4f5f6f7', 'hex'))).toBe(0xffff - 0xddf2);
   });
@@ -25,11 +25,11 @@ describe('checksum', () => {
     ['ffff', 0],
     ['ffffffff', 0],
     ['0800f7fd0001', 0x0001],
-  ])('of %s', (hex, expected) => {
+  ])('matches the known value for "%s"', (hex, expected) => {
     expect(checksum(Buffer.from(hex, 'hex'))).toBe(expected);
   });
 
-  it('is the reference, for even and odd lengths', () => {
+  it('matches the reference for even and odd lengths', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 2000 }), (bytes) => {
         expect(checksum(bytes)).toBe(referenceChecksum(bytes));
@@ -37,13 +37,13 @@ describe('checksum', () => {
     );
   });
 
-  it.each([65_535, 65_534])('is the reference for %d bytes that are all ones', (length) => {
+  it.each([65_535, 65_534])('matches the reference for %d bytes of nearly all ones', (length) => {
     const bytes = Buffer.alloc(length, 0xff);
     bytes[0] = 0xfe;
     expect(checksum(bytes)).toBe(referenceChecksum(bytes));
   });
 
-  it('does not depend on where the bytes stand in their buffer', () => {
+  it('does not depend on the offset in the buffer', () => {
     fc.assert(
       fc.property(data, fc.integer({ min: 0, max: 3 }), (bytes, offset) => {
         const buffer = new Uint8Array(bytes.length + 4).fill(0xa5);
@@ -55,23 +55,23 @@ describe('checksum', () => {
 });
 
 describe('encodeEchoRequest', () => {
-  it('is what RFC 792 says, byte for byte', () => {
+  it('encodes the request as in RFC 792, byte for byte', () => {
     const bytes = encodeEchoRequest('ipv4', { identifier: 0x0102, sequence: 0x0304, data: Buffer.from('abc') });
     expect(Buffer.from(bytes).toString('hex')).toBe('08002f9701020304616263');
   });
 
-  it('leaves the checksum of ICMPv6 to the kernel', () => {
+  it('leaves the ICMPv6 checksum to the kernel', () => {
     const bytes = encodeEchoRequest('ipv6', { identifier: 0x0102, sequence: 0x0304, data: Buffer.from('abc') });
     expect(Buffer.from(bytes).toString('hex')).toBe('8000000001020304616263');
   });
 
-  it('has a checksum that cancels out', () => {
+  it('sets a valid checksum', () => {
     fc.assert(fc.property(request, (each) => referenceChecksum(encodeEchoRequest('ipv4', each)) === 0));
   });
 });
 
 describe('a reply', () => {
-  it('gives back what was asked, whatever the options of its IP header', () => {
+  it('decodes to the request, whatever its IP options', () => {
     fc.assert(
       fc.property(
         request,
@@ -85,7 +85,7 @@ describe('a reply', () => {
     );
   });
 
-  it('gives it back over IPv6, where no header comes', () => {
+  it('decodes to the request over IPv6, without an IP header', () => {
     fc.assert(
       fc.property(request, (each) => {
         const message = replyTo(6, encodeEchoRequest('ipv6', each));
@@ -94,7 +94,7 @@ describe('a reply', () => {
     );
   });
 
-  it('over IPv4 is never taken for intact where one bit was flipped', () => {
+  it('over IPv4 is never intact after a bit flip', () => {
     fc.assert(
       fc.property(request, fc.nat(), (each, chosen) => {
         const message = replyTo(4, encodeEchoRequest('ipv4', each));
@@ -107,7 +107,7 @@ describe('a reply', () => {
     );
   });
 
-  it('over IPv6 differs where one bit was flipped, but for the checksum, which the kernel has looked at', () => {
+  it('over IPv6 decodes differently after a bit flip outside the checksum, which the kernel verifies', () => {
     fc.assert(
       fc.property(request, fc.nat(), (each, chosen) => {
         const message = replyTo(6, encodeEchoRequest('ipv6', each));
@@ -120,7 +120,7 @@ describe('a reply', () => {
     );
   });
 
-  it('has no other code than 0', () => {
+  it('is ignored if its code is not 0', () => {
     expect(decodeIcmp('ipv4', packet4(icmpMessage(0, 1, 0, Buffer.alloc(8))))).toBeUndefined();
   });
 });
@@ -138,7 +138,7 @@ describe('an error', () => {
     [11, 0, 0, 'Time to live exceeded'],
     [11, 1, 0, 'Frag reassembly time exceeded'],
     [12, 0, 20 * 2 ** 24, 'Parameter problem: pointer = 20'],
-  ])('of type %d, code %d names the request', (type, code, rest, reason) => {
+  ])('of type %d, code %d identifies the request', (type, code, rest, reason) => {
     const error = icmpMessage(type, code, rest, packet4(request4, { destination: '192.0.2.9' }));
     const destination = parseIp('192.0.2.9');
     expect(decodeIcmp('ipv4', packet4(error))).toEqual({ kind: 'error', reason, destination, ...numbers });
@@ -156,13 +156,13 @@ describe('an error', () => {
     [3, 1, 0, 'Time exceeded: Defragmentation failure'],
     [4, 1, 6, 'Parameter problem: Unknown header at 6'],
     [4, 7, 6, 'Parameter problem: code 7 at 6'],
-  ])('of ICMPv6 type %d, code %d names the request', (type, code, rest, reason) => {
+  ])('of ICMPv6 type %d, code %d identifies the request', (type, code, rest, reason) => {
     const error = icmpMessage(type, code, rest, packet6(request6, { destination: '2001:db8::9' }));
     const destination = parseIp('2001:db8::9');
     expect(decodeIcmp('ipv6', error)).toEqual({ kind: 'error', reason, destination, ...numbers });
   });
 
-  it('needs no more of the request than the 8 bytes that RFC 792 promises', () => {
+  it('needs only the first 8 bytes of the request, as RFC 792 guarantees', () => {
     const start = request4.subarray(0, 8);
     const quoted = packet4(start, { headerWords: 7 });
     expect(decodeIcmp('ipv4', packet4(icmpMessage(11, 0, 0, quoted), { headerWords: 6 }))).toMatchObject(numbers);
@@ -172,7 +172,7 @@ describe('an error', () => {
     expect(decodeIcmp('ipv6', icmpMessage(3, 0, 0, packet6(request6.subarray(0, 7))))).toBeUndefined();
   });
 
-  it('about a first fragment is about the request; about a later one it cannot be told', () => {
+  it('is decoded if it quotes a first fragment and ignored if it quotes a later fragment', () => {
     const first = packet4(request4, { fragmentOffset: 0x2000 });
     expect(decodeIcmp('ipv4', packet4(icmpMessage(11, 1, 0, first)))).toMatchObject(numbers);
     const later = packet4(request4, { fragmentOffset: 185 });
@@ -185,27 +185,27 @@ describe('an error', () => {
     ['with a wrong checksum', icmpMessage(3, 1, 0, packet4(request4), 0x1111)],
     ['about UDP', icmpMessage(3, 3, 0, packet4(request4, { protocol: 17 }))],
     ['about an echo reply', icmpMessage(3, 1, 0, packet4(replyTo(4, request4)))],
-    ['that quotes no IPv4', icmpMessage(3, 1, 0, packet6(request4))],
+    ['that does not quote an IPv4 packet', icmpMessage(3, 1, 0, packet6(request4))],
     ['that is a redirect', icmpMessage(5, 1, 0, packet4(request4))],
-    ['that is none, but an echo request', request4],
-  ])('%s is none of ours', (_name, message) => {
+    ['that is actually an echo request', request4],
+  ])('%s is ignored', (_name, message) => {
     expect(decodeIcmp('ipv4', packet4(message))).toBeUndefined();
   });
 
   it.each([
     ['about UDP', icmpMessage(1, 4, 0, packet6(request6, { nextHeader: 17 }))],
     ['about an echo reply', icmpMessage(1, 3, 0, packet6(replyTo(6, request6)))],
-    ['that quotes no IPv6', icmpMessage(1, 3, 0, packet4(request6, { headerWords: 10 }))],
-    ['that is a neighbour advertisement', icmpMessage(136, 0, 0, packet6(request6))],
-    ['that is none, but an echo request', Buffer.from(request6)],
-  ])('of ICMPv6 %s is none of ours', (_name, message) => {
+    ['that does not quote an IPv6 packet', icmpMessage(1, 3, 0, packet4(request6, { headerWords: 10 }))],
+    ['that is a neighbor advertisement', icmpMessage(136, 0, 0, packet6(request6))],
+    ['that is actually an echo request', Buffer.from(request6)],
+  ])('over ICMPv6 %s is ignored', (_name, message) => {
     expect(decodeIcmp('ipv6', message)).toBeUndefined();
   });
 });
 
-describe('anything else', () => {
+describe('a packet', () => {
   it.each([
-    ['is no IPv4 packet', Buffer.concat([Buffer.alloc(20), replyTo(4, request4)])],
+    ['is not IPv4', Buffer.concat([Buffer.alloc(20), replyTo(4, request4)])],
     ['has a header of 16 bytes', packet4(replyTo(4, request4), { headerWords: 4 })],
     ['ends within its header', packet4(Buffer.alloc(0)).subarray(0, 19)],
     ['ends within its options', packet4(Buffer.alloc(0), { headerWords: 15 }).subarray(0, 40)],
@@ -215,7 +215,7 @@ describe('anything else', () => {
     expect(decodeIcmp('ipv4', packet)).toBeUndefined();
   });
 
-  it('never throws, and never makes up a number', () => {
+  it('never makes decodeIcmp throw or return an out-of-range number', () => {
     const first = fc.constantFrom(0x45, 0x46, 0x4f, 0x60, 0, 1, 3, 129);
     const bytes = fc
       .tuple(first, fc.uint8Array({ maxLength: 120 }))

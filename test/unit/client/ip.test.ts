@@ -21,7 +21,7 @@ describe('ip', () => {
         mapped: { address: '127.0.0.1', kind: 'loopback' },
       },
     ],
-  ])('%s', async (text, answer) => {
+  ])('parses %s', async (text, answer) => {
     expect(await ip(text)).toEqual(answer);
   });
 
@@ -38,7 +38,7 @@ describe('ip', () => {
     'fe80::1%',
     'fe80::1%a b',
     'fe80::1%\u001b[2J',
-  ])('%j is refused', async (text) => {
+  ])('rejects %j', async (text) => {
     const expected = 'expected IPv4 as in 192.0.2.1, or IPv6 as in 2001:db8::1, without brackets or port';
     await expect(ip(text)).rejects.toMatchObject({
       code: 'ADDRESS_INVALID',
@@ -47,7 +47,7 @@ describe('ip', () => {
     });
   });
 
-  test('the normal form is its own normal form', async () => {
+  test('leaves the normal form unchanged', async () => {
     await fc.assert(
       fc.asyncProperty(fc.oneof(fc.ipV4(), fc.ipV6()), async (text) => {
         const answer = await ip(text);

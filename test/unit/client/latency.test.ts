@@ -11,7 +11,7 @@ function latencyOf(values: readonly number[]): Latency {
 }
 
 describe('latency', () => {
-  it('gives percentiles to three figures', () => {
+  it('reports percentiles to three significant digits', () => {
     assert(
       property(latencies, constantFrom(50, 90, 99, 99.9, 100), (values, percent) => {
         const sorted = [...values].sort((one, other) => one - other);
@@ -24,7 +24,7 @@ describe('latency', () => {
     );
   });
 
-  it('puts percentiles in order, between the least and the most', () => {
+  it('reports percentiles in order, between minimum and maximum', () => {
     assert(
       property(latencies, (values) => {
         const summary = latencyOf(values).summary();
@@ -36,7 +36,7 @@ describe('latency', () => {
     );
   });
 
-  it('counts each value in the one bucket that it lies in; the buckets touch', () => {
+  it('counts each value in exactly one bucket, with no gaps between buckets', () => {
     assert(
       property(latencies, (values) => {
         const buckets = latencyOf(values).distribution();
@@ -51,7 +51,7 @@ describe('latency', () => {
     );
   });
 
-  it('has neither percentiles nor buckets where nothing was recorded', () => {
+  it('has no percentiles or buckets if nothing was recorded', () => {
     const latency = new Latency();
     expect(latency.summary()).toBeUndefined();
     expect(latency.distribution()).toEqual([]);

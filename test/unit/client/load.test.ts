@@ -26,9 +26,9 @@ function contextOf(daemon: TestDaemon, service: LoadService, protocol: 'tcp' | '
 /** Long: tests end by their number of requests, or by a signal. */
 const durationMs = 60_000;
 
-describe('against smallservd', () => {
+describe('load against smallservd', () => {
   it.each(loadServices.filter((service) => service !== 'discard' && service !== 'chargen'))(
-    '%s over TCP answers every request',
+    'gets an answer to every %s request over TCP',
     async (service) => {
       const daemon = await daemonWith(service);
       const host = contextOf(daemon, service, 'tcp');
@@ -43,7 +43,7 @@ describe('against smallservd', () => {
     },
   );
 
-  it.each(loadServices)('%s over UDP answers every request', async (service) => {
+  it.each(loadServices)('gets an answer to every %s request over UDP', async (service) => {
     const daemon = await daemonWith(service);
     const host = contextOf(daemon, service, 'udp');
     const result = await load(host, { service, udp: true, connections: 5, requests: 40, durationMs });
@@ -51,7 +51,7 @@ describe('against smallservd', () => {
     expect(result.serviceTime).toMatchObject({ count: 40 });
   });
 
-  it.each(['discard', 'chargen'] as const)('%s over TCP is a flow, until it is ended', async (service) => {
+  it.each(['discard', 'chargen'] as const)('streams %s over TCP until interrupted', async (service) => {
     const daemon = await daemonWith(service);
     const abort = new AbortController();
     const moved = ({ bytesSent, bytesReceived }: LoadProgress): number =>
@@ -70,20 +70,20 @@ describe('against smallservd', () => {
     await until(() => daemon.log.closed().length === 3, 'the end of all connections');
   });
 
-  it('carries an answer of many pieces', async () => {
+  it('handles an answer in many pieces', async () => {
     const daemon = await daemonWith('echo');
     const size = 1024 * 1024;
     const result = await load(contextOf(daemon, 'echo', 'tcp'), { connections: 2, requests: 8, size, durationMs });
     expect(result).toMatchObject({ answered: 8, failed: 0, bytesSent: 8 * size, bytesReceived: 8 * size });
   });
 
-  it('carries the largest datagrams', async () => {
+  it('handles the largest datagrams', async () => {
     const daemon = await daemonWith('echo');
     const options = { udp: true, connections: 2, requests: 6, size: 65_507, durationMs };
     expect(await load(contextOf(daemon, 'echo', 'udp'), options)).toMatchObject({ answered: 6, failed: 0 });
   });
 
-  it('keeps a rate, over TCP and UDP', async () => {
+  it('keeps the requested rate over TCP and UDP', async () => {
     const daemon = await daemonWith('echo');
     for (const protocol of ['tcp', 'udp'] as const) {
       const options = { udp: protocol === 'udp', perSecond: 1000, requests: 100, durationMs };
@@ -96,28 +96,28 @@ describe('against smallservd', () => {
     }
   });
 
-  it('sends no more than a rate allows until the end', async () => {
+  it('sends no more than the rate allows before the end', async () => {
     const daemon = await daemonWith('echo');
     const result = await load(contextOf(daemon, 'echo', 'tcp'), { perSecond: 100, durationMs: 200 });
     expect(result.answered + result.unfinished + (result.openLoop?.waiting ?? 0)).toBe(20);
     expect(result.elapsedMs).toBeGreaterThanOrEqual(200);
   });
 
-  it.runIf(hasIpv6)('goes to IPv6 where that is wanted', async () => {
+  it.runIf(hasIpv6)('uses IPv6 if requested', async () => {
     const daemon = await serve({ echo: { listen: ['tcp://localhost:0'] } }, roomy);
     const { port } = daemon.target('echo', 'tcp', '::1');
     const result = await load(`[::1]:${port}`, { family: 'ipv6', requests: 10, connections: 2, durationMs });
     expect(result).toMatchObject({ answered: 10, failed: 0, peer: { address: '::1', port } });
   });
 
-  it('uses no more connections than it says, the first one included', async () => {
+  it('opens no more connections than requested, including the first', async () => {
     const limit = { echo: { listen: ['tcp://127.0.0.1:0'], maxConnections: 4 } };
     const daemon = await serve(limit);
     const host = contextOf(daemon, 'echo', 'tcp');
     expect(await load(host, { connections: 4, requests: 50, durationMs })).toMatchObject({ answered: 50, failed: 0 });
   });
 
-  it('counts what the daemon refuses', async () => {
+  it('counts connections refused by the daemon', async () => {
     const daemon = await serve({ echo: { listen: ['tcp://127.0.0.1:0'], maxConnections: 2 } });
     const abort = new AbortController();
     const result = await load(contextOf(daemon, 'echo', 'tcp'), {
@@ -135,10 +135,10 @@ describe('against smallservd', () => {
   });
 });
 
-describe('against servers that misbehave', () => {
+describe('load against misbehaving servers', () => {
   const small: LoadOptions = { connections: 1, durationMs, requests: 3 };
 
-  it('counts resets, and connects again', async () => {
+  it('counts resets and reconnects', async () => {
     let clients = 0;
     const { name } = await fakeTcpServer((socket) => {
       const isBad = clients++ === 0;
@@ -148,9 +148,9 @@ describe('against servers that misbehave', () => {
   });
 
   it.each([
-    ['other bytes', (bytes: Buffer): Buffer => bytes.map((byte) => byte ^ 1) as Buffer],
-    ['one byte more', (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.from('!')])],
-  ])('takes %s for wrong content', async (_what, corrupt) => {
+    ['changed bytes', (bytes: Buffer): Buffer => bytes.map((byte) => byte ^ 1) as Buffer],
+    ['an extra byte', (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.from('!')])],
+  ])('treats %s as wrong content', async (_what, corrupt) => {
     let requests = 0;
     const { name } = await fakeTcpServer((socket) => {
       socket.on('data', (bytes) => socket.write(requests++ === 1 ? corrupt(bytes) : bytes));
@@ -159,7 +159,7 @@ describe('against servers that misbehave', () => {
     expect(result).toMatchObject({ answered: 3, failed: 1, errors: { 'wrong content': 1 } });
   });
 
-  it('takes bytes that nobody asked for, for wrong content', async () => {
+  it('treats unsolicited bytes as wrong content', async () => {
     let clients = 0;
     const { name } = await fakeTcpServer((socket) => {
       if (clients++ === 0) return void socket.write('hello');
@@ -168,7 +168,7 @@ describe('against servers that misbehave', () => {
     expect(await load(name, small)).toMatchObject({ answered: 2, errors: { 'wrong content': 1 } });
   });
 
-  it('counts connections that are closed without an answer', async () => {
+  it('counts connections closed without an answer', async () => {
     const { name } = await fakeTcpServer((socket) => void socket.end());
     const options: LoadOptions = { service: 'daytime', connections: 1, requests: 2, durationMs };
     const result = await load(name, options);
@@ -177,19 +177,19 @@ describe('against servers that misbehave', () => {
     expect(result.distribution).toEqual([]);
   });
 
-  it('holds time to its four or eight bytes', async () => {
+  it('rejects a time answer that is not 4 or 8 bytes long', async () => {
     const { name } = await fakeTcpServer((socket) => void socket.end('noon'.repeat(3)));
     const result = await load(name, { service: 'time', connections: 1, requests: 1, durationMs });
     expect(result.errors).toEqual({ 'wrong content': 1 });
   });
 
-  it('gives silence up after the timeout', async () => {
+  it('gives up on a silent server after the timeout', async () => {
     const { name } = await fakeTcpServer((socket) => void socket.resume());
     const result = await load(name, { connections: 2, requests: 2, timeoutMs: 50, durationMs });
     expect(result).toMatchObject({ answered: 0, errors: { timeout: 2 } });
   });
 
-  it('counts what is refused after the beginning', async () => {
+  it('counts connections refused during the run', async () => {
     const server = createServer((socket) => {
       server.close();
       socket.on('error', () => {}).on('data', () => socket.resetAndDestroy());
@@ -209,7 +209,7 @@ describe('against servers that misbehave', () => {
     expect(result.errors['connection refused']).toBeGreaterThan(0);
   });
 
-  it('counts datagrams that are lost, and asks on', async () => {
+  it('counts lost datagrams and continues', async () => {
     let requests = 0;
     const { name } = await fakeUdpServer((bytes, reply) => {
       requests += 1;
@@ -219,7 +219,7 @@ describe('against servers that misbehave', () => {
     expect(result).toMatchObject({ answered: 2, failed: 1, errors: { lost: 1 } });
   });
 
-  it('takes other bytes in a datagram for wrong content', async () => {
+  it('treats a truncated datagram as wrong content', async () => {
     let requests = 0;
     const { name } = await fakeUdpServer((bytes, reply) => {
       requests += 1;
@@ -229,7 +229,7 @@ describe('against servers that misbehave', () => {
     expect(result).toMatchObject({ answered: 2, errors: { 'wrong content': 1 } });
   });
 
-  it('passes over an answer that comes twice', async () => {
+  it('ignores duplicate answers', async () => {
     const { name } = await fakeUdpServer((bytes, reply) => {
       reply(bytes);
       reply(bytes);
@@ -253,18 +253,18 @@ describe('against servers that misbehave', () => {
   });
 });
 
-describe('where there is nobody', () => {
-  it.each([false, true])('says so, over UDP: %s', async (udp) => {
+describe('load without a server', () => {
+  it.each([false, true])('fails if the port is closed (udp: %s)', async (udp) => {
     const host = `127.0.0.1:${await freePort()}`;
     await expect(load(host, { udp, durationMs })).rejects.toMatchObject({ code: 'CONNECT_FAILED', exitCode: 2 });
   });
 
-  it('says so of a UDP peer that is silent from the beginning', async () => {
+  it('fails if the UDP peer is silent from the start', async () => {
     const { name } = await fakeUdpServer(() => {});
     await expect(load(name, { udp: true, timeoutMs: 50, durationMs })).rejects.toMatchObject({ code: 'NO_ANSWER' });
   });
 
-  it('can be interrupted before there is a result', async () => {
+  it('fails if interrupted before the first result', async () => {
     const { name } = await fakeUdpServer(() => {});
     const rejected = { code: 'INTERRUPTED', exitCode: 130 };
     const abort = new AbortController();
@@ -275,24 +275,24 @@ describe('where there is nobody', () => {
   });
 });
 
-describe('arguments', () => {
+describe('load arguments', () => {
   const cases: readonly (readonly [string, LoadOptions])[] = [
-    ['no connections', { connections: 0 }],
+    ['zero connections', { connections: 0 }],
     ['too many connections', { connections: 10_001 }],
-    ['half a connection', { connections: 1.5 }],
-    ['no time', { durationMs: 0 }],
-    ['too much time', { durationMs: 3_600_001 }],
-    ['no rate', { perSecond: 0 }],
-    ['too high a rate', { perSecond: 1_000_001 }],
-    ['no requests', { requests: 0 }],
-    ['no bytes', { size: 0 }],
-    ['too many bytes', { size: 1024 * 1024 + 1 }],
-    ['too many bytes for a datagram', { size: 65_508, udp: true }],
-    ['a rate of a flow', { service: 'discard', perSecond: 1 }],
-    ['requests of a flow', { service: 'chargen', requests: 1 }],
-    ['another service', { service: 'tcpmux' as LoadService }],
+    ['a fractional number of connections', { connections: 1.5 }],
+    ['a zero duration', { durationMs: 0 }],
+    ['a duration above one hour', { durationMs: 3_600_001 }],
+    ['a zero rate', { perSecond: 0 }],
+    ['a rate above 1,000,000 per second', { perSecond: 1_000_001 }],
+    ['zero requests', { requests: 0 }],
+    ['a zero size', { size: 0 }],
+    ['a size above 1 MiB', { size: 1024 * 1024 + 1 }],
+    ['a size too large for a datagram', { size: 65_508, udp: true }],
+    ['a rate for a flow', { service: 'discard', perSecond: 1 }],
+    ['a request count for a flow', { service: 'chargen', requests: 1 }],
+    ['an unsupported service', { service: 'tcpmux' as LoadService }],
   ];
-  it.each(cases)('are refused: %s', async (_what, options) => {
+  it.each(cases)('are rejected with %s', async (_what, options) => {
     await expect(load('127.0.0.1:9', options)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', exitCode: 64 });
   });
 });

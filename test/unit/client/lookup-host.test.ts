@@ -11,32 +11,32 @@ describe('lookupHost', () => {
     ['[0:0:0:0:0:0:0:1]', { address: '::1', family: 'ipv6' }],
     ['2001:DB8::0001', { address: '2001:db8::1', family: 'ipv6' }],
     ['::ffff:127.0.0.1', { address: '::ffff:127.0.0.1', family: 'ipv6' }],
-  ])('%s is an address, given in its normal form', async (host, address) => {
+  ])('normalizes the address %s', async (host, address) => {
     expect(await lookupHost(host)).toEqual([address]);
   });
 
-  test('localhost is this machine', async () => {
+  test('resolves localhost to loopback addresses', async () => {
     const addresses = (await lookupHost('localhost')).map(({ address }) => address);
     expect(addresses).toContain('127.0.0.1');
     expect(['127.0.0.1', '::1']).toEqual(expect.arrayContaining(addresses));
   });
 
-  test.each(['localhost:7', '', 'a b'])('%j is no host', async (host) => {
+  test.each(['localhost:7', '', 'a b'])('rejects host %j', async (host) => {
     await expect(lookupHost(host)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', exitCode: 64 });
   });
 
-  test('a name without an address is not found', async () => {
+  test('reports a name without an address as not found', async () => {
     await expect(lookupHost(nowhere)).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', exitCode: 2 });
   });
 
-  test('can be interrupted', async () => {
+  test('is interrupted by the signal', async () => {
     const signal = AbortSignal.abort();
     await expect(lookupHost('localhost', { signal })).rejects.toMatchObject({ code: 'INTERRUPTED' });
   });
 });
 
 describe('resolve', () => {
-  test('gives one address of the family that is wanted', async () => {
+  test('returns an address of the requested family', async () => {
     expect(await resolve('localhost', { family: 'ipv4' })).toEqual({ address: '127.0.0.1', family: 'ipv4' });
     expect(await resolve('[::1]', { family: 'ipv6' })).toEqual({ address: '::1', family: 'ipv6' });
     await expect(resolve('127.0.0.1', { family: 'ipv6' })).rejects.toMatchObject({
@@ -45,21 +45,21 @@ describe('resolve', () => {
     });
   });
 
-  test('agrees with the first of all', async () => {
+  test('returns the first address that lookupHost returns', async () => {
     expect(await resolve('localhost')).toEqual((await lookupHost('localhost'))[0]);
   });
 });
 
 describe('lookupCanonicalName', () => {
-  test('knows localhost without a name server', async () => {
+  test('resolves localhost without a name server', async () => {
     expect(await lookupCanonicalName('localhost')).toBe('localhost.');
   });
 
-  test.each(['127.0.0.1', '[::1]'])('%s has none', async (host) => {
+  test.each(['127.0.0.1', '[::1]'])('rejects the address %s', async (host) => {
     await expect(lookupCanonicalName(host)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
   });
 
-  test('a name without an address has none', async () => {
+  test('reports a name without an address as not found', async () => {
     await expect(lookupCanonicalName(nowhere)).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
   });
 });

@@ -24,11 +24,11 @@ describe('lookupPort', () => {
     ['tcp', '514', 'shell', 514],
     ['udp4', 'daytime', 'daytime', 13],
     ['udp6', '13', 'daytime', 13],
-  ])('%s %s is %s at %d', async (network, service, name, port) => {
+  ])('resolves %s %s to %s, port %d', async (network, service, name, port) => {
     expect(await lookupPort(network, service, fileWith(services))).toMatchObject({ network, name, port });
   });
 
-  test('gives the whole entry', async () => {
+  test('returns the full entry', async () => {
     expect(await lookupPort('tcp6', 'http', fileWith(services))).toEqual({
       network: 'tcp6',
       protocol: 'tcp',
@@ -43,7 +43,7 @@ describe('lookupPort', () => {
     ['tcp', 'TELNET', 'service "TELNET" for tcp'],
     ['tcp', 'web', 'service "web" for tcp'],
     ['udp', '23', 'service on port 23 for udp'],
-  ])('%s %s is unknown', async (network, service, what) => {
+  ])('reports %s %s as not found', async (network, service, what) => {
     const file = fileWith(services);
     await expect(lookupPort(network, service, file)).rejects.toMatchObject({
       code: 'ENTRY_NOT_FOUND',
@@ -56,12 +56,12 @@ describe('lookupPort', () => {
     ['sctp', 'telnet', '"sctp" is not a network: expected one of tcp, tcp4, tcp6, udp, udp4, udp6'],
     ['tcp', '0', '"0" is not a port: expected 1 to 65535, or a name'],
     ['tcp', '65536', '"65536" is not a port: expected 1 to 65535, or a name'],
-  ])('%s %s is no question', async (network, service, message) => {
+  ])('rejects %s %s', async (network, service, message) => {
     const found = lookupPort(network, service, fileWith(services));
     await expect(found).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', exitCode: 64, message });
   });
 
-  test('knows our own services without the file', async () => {
+  test('knows the services of smallservd if the file is missing', async () => {
     expect(await lookupPort('udp', 'qotd', missing)).toMatchObject({ port: 17 });
     expect(await lookupPort('tcp', '37', missing)).toMatchObject({ name: 'time' });
   });
@@ -77,16 +77,16 @@ describe('lookupProtocol', () => {
     ['hopopt', 'hopopt', 0],
     ['132', 'sctp', 132],
     ['udp', 'udp', 17],
-  ])('%s is %s, number %d', async (protocol, name, number) => {
+  ])('resolves %s to %s, number %d', async (protocol, name, number) => {
     expect(await lookupProtocol(protocol, fileWith(protocols))).toMatchObject({ name, number });
   });
 
-  test.each(['Icmp', 'nothing', '255'])('%s is unknown', async (protocol) => {
+  test.each(['Icmp', 'nothing', '255'])('reports %s as not found', async (protocol) => {
     const found = lookupProtocol(protocol, fileWith(protocols));
     await expect(found).rejects.toMatchObject({ code: 'ENTRY_NOT_FOUND', exitCode: 2 });
   });
 
-  test('knows what every machine speaks without the file', async () => {
+  test('knows the common protocols if the file is missing', async () => {
     expect(await lookupProtocol('ipv6-icmp', missing)).toEqual({
       name: 'ipv6-icmp',
       number: 58,

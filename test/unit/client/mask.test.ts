@@ -24,11 +24,11 @@ describe('mask', () => {
     ['192.0.2.70/255.255.255.192', undefined],
     ['192.0.2.70', '255.255.255.192'],
     ['192.0.2.70', '26'],
-  ])('%s %s', async (text, separate) => {
+  ])('parses %s %s', async (text, separate) => {
     expect(await mask(text, separate)).toEqual(ofClassC);
   });
 
-  test('takes the default mask of the class', async () => {
+  test('defaults to the mask of the address class', async () => {
     expect(await mask('127.0.0.1')).toEqual({
       address: '127.0.0.1',
       family: 'ipv4',
@@ -57,13 +57,13 @@ describe('mask', () => {
     ['2001:db8::7/127', '2001:db8::6', '2001:db8::6', '2001:db8::7', 2n, undefined],
     ['2001:db8::7/128', '2001:db8::7', '2001:db8::7', '2001:db8::7', 1n, undefined],
     ['::ffff:1.2.3.4/120', '::ffff:1.2.3.0', '::ffff:1.2.3.1', '::ffff:1.2.3.255', 255n, undefined],
-  ])('%s', async (text, network, firstHost, lastHost, hosts, broadcast) => {
+  ])('computes the network and hosts of %s', async (text, network, firstHost, lastHost, hosts, broadcast) => {
     const answer = await mask(text);
     expect(answer).toMatchObject({ network, firstHost, lastHost, hosts });
     expect(answer.broadcast).toBe(broadcast);
   });
 
-  test('writes IPv6 masks both ways', async () => {
+  test('returns IPv6 masks in both notations', async () => {
     expect(await mask('2001:db8::1', 'ffff:ffff:ffff:ff00::')).toMatchObject({
       mask: 'ffff:ffff:ffff:ff00::',
       hexMask: 'ffffffffffffff000000000000000000',
@@ -86,7 +86,7 @@ describe('mask', () => {
     ['::1/255.0.0.0', 'Invalid mask "255.0.0.0": expected a prefix from 0 to 128, or a mask as in ffff::'],
     ['::1/129', 'Invalid mask "129": expected a prefix from 0 to 128'],
     ['::1/ffff::1', 'Invalid mask "ffff::1": expected all ones before all zeros'],
-  ])('%s is refused', async (text, message) => {
+  ])('rejects %s', async (text, message) => {
     await expect(mask(text)).rejects.toMatchObject({
       code: 'ADDRESS_INVALID',
       exitCode: 1,
@@ -97,12 +97,12 @@ describe('mask', () => {
   test.each([
     ['224.0.0.1', undefined, '"224.0.0.1" is of class D or E, which has no default mask: expected 224.0.0.1/PREFIX'],
     ['::1', undefined, '"::1" is IPv6, which has no default mask: expected ::1/PREFIX'],
-    ['1.2.3.4/8', '255.0.0.0', '"1.2.3.4/8" has a mask already: expected no second one'],
-  ])('%s %s is no way to call it', async (text, separate, message) => {
+    ['1.2.3.4/8', '255.0.0.0', '"1.2.3.4/8" already has a mask: remove the second'],
+  ])('rejects the arguments %s %s', async (text, separate, message) => {
     await expect(mask(text, separate)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', exitCode: 64, message });
   });
 
-  test('the address lies between network and broadcast, whatever the prefix', async () => {
+  test('returns consistent values for any address and prefix', async () => {
     await fc.assert(
       fc.asyncProperty(fc.ipV4(), fc.integer({ min: 0, max: 32 }), async (text, prefix) => {
         const answer = await mask(`${text}/${prefix}`);

@@ -98,7 +98,7 @@ const silent: Peer = () => [];
 const reply = { kind: 'reply', bytes: 64, ttl: 64, rttMs: 10, isDuplicate: false, isLate: false };
 
 describe('ping', () => {
-  it('sends as many requests as wanted, at the interval, and compares the replies', async () => {
+  it('sends count requests at the interval and checks the replies', async () => {
     const run = await new Ping(faithful, { count: 3, intervalMs: 100 }).pass(1000);
     expect(run.events[0]).toEqual({ kind: 'started', address: target, sizeBytes: 56 });
     expect(run.told).toEqual([1, 2, 3].map((sequence) => ({ ...reply, sequence })));
@@ -109,7 +109,7 @@ describe('ping', () => {
     expect(run.clock.waiting).toBe(0);
   });
 
-  it('gives all requests of a run the same random identifier, and data of their own', async () => {
+  it('uses one random identifier per run and different data per request', async () => {
     const run = await new Ping(faithful, { count: 2, intervalMs: 1, sizeBytes: 33, random: () => 0.75 }).pass(100);
     const [one, other] = run.requests.map((each) => Buffer.from(each));
     expect([one, other].map((each) => numbersOf(each ?? Buffer.alloc(8)))).toEqual([
@@ -120,7 +120,7 @@ describe('ping', () => {
     expect(one?.subarray(8)).not.toEqual(other?.subarray(8));
   });
 
-  it('hands the time to live to the socket', async () => {
+  it('passes the TTL to the socket', async () => {
     const run = await new Ping(faithful, { count: 1, ttl: 3 }).pass(100);
     expect(run.options).toMatchObject({ family: 'ipv4', ttl: 3 });
   });
@@ -130,7 +130,7 @@ describe('ping', () => {
     expect(run.told).toEqual([{ ...reply, sequence: 1, bytes: 8 }]);
   });
 
-  it('tells of silence after the timeout, and counts it as lost', async () => {
+  it('reports silence after the timeout and counts it as lost', async () => {
     const run = new Ping((request, nth) => (nth === 2 ? [] : [answer(request, 10)]), { count: 3, timeoutMs: 3000 });
     await run.pass(4999);
     expect(run.told.filter((each) => 'rttMs' in each)).toHaveLength(2);
@@ -138,19 +138,19 @@ describe('ping', () => {
     expect(run.told.at(-1)).toEqual({ kind: 'silence', sequence: 2 });
   });
 
-  it('ends with nothing where nothing answers', async () => {
+  it('reports total loss if nothing answers', async () => {
     const run = await new Ping(silent, { count: 2, timeoutMs: 500 }).pass(2000);
     expect(run.told).toEqual([1, 2].map((sequence) => ({ kind: 'silence', sequence })));
     expect(run.result).toMatchObject({ sent: 2, received: 0, lossRatio: 1, times: undefined, elapsedMs: 1500 });
   });
 
-  it('waits as long as a reply may take, and not longer', async () => {
+  it('waits no longer than the timeout for a reply', async () => {
     const run = await new Ping((request) => [answer(request, 500)], { count: 1, timeoutMs: 500 }).pass(2000);
     expect(run.told).toMatchObject([{ kind: 'silence' }]);
     expect(run.result?.elapsedMs).toBe(500);
   });
 
-  it('marks what comes late, and counts it while the run lasts', async () => {
+  it('marks late replies and counts them while the run lasts', async () => {
     const run = await new Ping((request, nth) => [answer(request, nth === 1 ? 1500 : 10)], {
       count: 3,
       timeoutMs: 1200,
@@ -164,7 +164,7 @@ describe('ping', () => {
     expect(run.result).toMatchObject({ received: 3, lost: 0, late: 1, reordered: 1 });
   });
 
-  it('marks duplicates, and counts them apart', async () => {
+  it('marks duplicates and counts them separately', async () => {
     const run = await new Ping((request) => [answer(request, 10), answer(request, 12), answer(request, 13)], {
       count: 2,
       intervalMs: 50,
@@ -178,7 +178,7 @@ describe('ping', () => {
     expect(run.result).toMatchObject({ sent: 2, received: 2, duplicates: 2 });
   });
 
-  it('counts what comes out of order', async () => {
+  it('counts reordered replies', async () => {
     const run = await new Ping((request, nth) => [answer(request, nth === 1 ? 25 : 10)], {
       count: 2,
       intervalMs: 10,
@@ -187,7 +187,7 @@ describe('ping', () => {
     expect(run.result).toMatchObject({ received: 2, reordered: 1, duplicates: 0 });
   });
 
-  it('says from which byte on the data are wrong', async () => {
+  it('reports the offset of the first wrong byte', async () => {
     const run = await new Ping(
       (request) => {
         const wrong = Buffer.from(request);
@@ -202,8 +202,8 @@ describe('ping', () => {
 
   it.each([
     ['cut short', -1, 55],
-    ['with a byte too much', 1, 56],
-  ])('takes data %s for wrong', async (_name, difference, offset) => {
+    ['with an extra byte', 1, 56],
+  ])('reports data %s as corrupted', async (_name, difference, offset) => {
     const run = await new Ping(
       (request) => {
         const longer = Buffer.concat([request, Buffer.alloc(1)]);
@@ -215,7 +215,7 @@ describe('ping', () => {
     expect(run.told).toEqual([{ kind: 'corrupted', sequence: 1, offset }]);
   });
 
-  it('takes a reply with a wrong checksum for none', async () => {
+  it('reports a reply with a wrong checksum as corrupted', async () => {
     const run = await new Ping(
       (request) => {
         const packet = packet4(replyTo(4, request));
@@ -229,21 +229,24 @@ describe('ping', () => {
   });
 
   it.each<[string, (request: Buffer) => Answer]>([
-    ['of another program', (request) => answer(changed(request, 4), 10)],
-    ['to a request that nobody sent', (request) => answer(changed(request, 6), 10)],
+    ['for another program', (request) => answer(changed(request, 4), 10)],
+    ['for a request that was never sent', (request) => answer(changed(request, 6), 10)],
     ['from another host', (request) => ({ ...answer(request, 10), source: '127.0.0.2' })],
-    ['about another host', (request) => unreachable(packet4(request, { destination: '127.0.0.2' }))],
-    ['about a request of another program', (request) => unreachable(packet4(changed(request, 4), ours))],
-    ['that is the request itself, heard on the loopback', (request) => ({ packet: packet4(request), afterMs: 10 })],
-    ['that is rubbish', () => ({ packet: Buffer.from('rubbish'), afterMs: 10 })],
-  ])('ignores what is %s', async (_name, strange) => {
+    [
+      'that reports another host as unreachable',
+      (request) => unreachable(packet4(request, { destination: '127.0.0.2' })),
+    ],
+    ['that reports an error for another program', (request) => unreachable(packet4(changed(request, 4), ours))],
+    ['that is the request itself, seen on loopback', (request) => ({ packet: packet4(request), afterMs: 10 })],
+    ['that is garbage', () => ({ packet: Buffer.from('rubbish'), afterMs: 10 })],
+  ])('ignores a packet %s', async (_name, strange) => {
     const run = new Ping((request) => [strange(Buffer.from(request))], { count: 1, timeoutMs: 100 });
     await run.pass(200);
     expect(run.told).toEqual([{ kind: 'silence', sequence: 1 }]);
     expect(run.result).toMatchObject({ received: 0, duplicates: 0, corrupted: 0, errors: [] });
   });
 
-  it('tells what a router says, sums it up, and does not wait any longer', async () => {
+  it('reports an ICMP error, counts it and stops waiting', async () => {
     const run = new Ping((request) => [unreachable(packet4(request, ours))], { count: 2, intervalMs: 100 });
     await run.pass(1000);
     const error = { kind: 'error', from: '192.0.2.254', reason: 'Destination Host Unreachable' };
@@ -252,7 +255,7 @@ describe('ping', () => {
     expect(run.result).toMatchObject({ sent: 2, received: 0, lost: 2, errors, elapsedMs: 110 });
   });
 
-  it('goes on where this machine cannot send', async () => {
+  it('continues after a local send error', async () => {
     const run = await new Ping((request, nth) => (nth === 1 ? new Error('no way') : [answer(request, 10)]), {
       count: 2,
     }).pass(2000);
@@ -263,7 +266,7 @@ describe('ping', () => {
     expect(run.result).toMatchObject({ sent: 2, received: 1, lost: 1 });
   });
 
-  it('begins anew after 65,535, and tells the requests apart all the same', async () => {
+  it('wraps the sequence number after 65,535 and still matches replies to requests', async () => {
     const count = 65_540;
     const clock = new FakeClock();
     const sequences: number[] = [];
@@ -285,7 +288,7 @@ describe('ping', () => {
     expect(sequences.slice(65_533, 65_539)).toEqual([65_534, 65_535, 0, 1, 2, 3]);
   });
 
-  it('goes on until it is interrupted, and then has a result', async () => {
+  it('runs until interrupted and then returns a result', async () => {
     const run = await new Ping(faithful).pass(2500);
     expect(run.result).toBeUndefined();
     run.abort.abort();
@@ -295,21 +298,21 @@ describe('ping', () => {
     expect(run.clock.waiting).toBe(0);
   });
 
-  it('has none where it is interrupted before', async () => {
+  it('fails if interrupted at the start', async () => {
     const run = new Ping(faithful);
     run.abort.abort();
     await run.pass(10);
     expect(run.error).toMatchObject({ code: 'INTERRUPTED' });
   });
 
-  it('does not make up for the time that a machine slept', async () => {
+  it('does not catch up on requests missed while the machine slept', async () => {
     const run = await new Ping(faithful, { count: 4 }).pass(1000);
     run.sleptMs = 60_000;
     await run.pass(3000);
     expect(run.sentAtMs).toEqual([0, 1000, 62_000, 63_000]);
   });
 
-  it('ends where the socket fails', async () => {
+  it('fails if the socket fails', async () => {
     const run = await new Ping(silent).pass(10);
     run.handlers?.failed(new SmallservdError('CONNECTION_LOST', 'the raw socket failed'));
     await settled();
@@ -318,7 +321,7 @@ describe('ping', () => {
     expect(run.clock.waiting).toBe(0);
   });
 
-  it('speaks ICMPv6 to an IPv6 address', async () => {
+  it('uses ICMPv6 for an IPv6 address', async () => {
     const run = await new Ping(
       (request, nth) => [
         nth === 1
@@ -340,7 +343,7 @@ describe('ping', () => {
     ]);
   });
 
-  it('takes 0.0.0.0 for the loopback that the system sends it to', async () => {
+  it('accepts replies from 127.0.0.1 when pinging 0.0.0.0', async () => {
     const run = await new Ping(
       (request) => [{ ...answer(request, 10), source: '127.0.0.1' }],
       { count: 1 },
@@ -349,12 +352,15 @@ describe('ping', () => {
     expect(run.result).toMatchObject({ address: '127.0.0.1', received: 1 });
   });
 
-  it.each(['224.0.0.1', '255.255.255.255', 'ff02::1%lo'])('refuses %s, which is a group', async (host) => {
-    const run = await new Ping(faithful, {}, host).pass(10);
-    expect(run.error).toMatchObject({ code: 'ARGUMENT_INVALID' });
-  });
+  it.each(['224.0.0.1', '255.255.255.255', 'ff02::1%lo'])(
+    'rejects the multicast or broadcast address %s',
+    async (host) => {
+      const run = await new Ping(faithful, {}, host).pass(10);
+      expect(run.error).toMatchObject({ code: 'ARGUMENT_INVALID' });
+    },
+  );
 
-  it.each(['localhost:7', '', '[127.0.0.1]'])('refuses %j, which is no host', async (host) => {
+  it.each(['localhost:7', '', '[127.0.0.1]'])('rejects host %j', async (host) => {
     const run = await new Ping(faithful, {}, host).pass(10);
     expect(run.error).toMatchObject({ code: 'ARGUMENT_INVALID' });
   });
@@ -376,7 +382,7 @@ const unopened: OpenIcmpSocket = () => {
   throw new Error('nothing should be opened');
 };
 
-describe('options out of their range', () => {
+describe('ping with options out of range', () => {
   it.each([
     [{ count: 0 }, 'the count is 0: expected 1 to 9007199254740991'],
     [{ count: 1.5 }, 'the count is 1.5: expected 1 to 9007199254740991'],
@@ -384,7 +390,7 @@ describe('options out of their range', () => {
     [{ sizeBytes: 65_508 }, 'the size of the data is 65508: expected 0 to 65507'],
     [{ ttl: 256 }, 'the time to live is 256: expected 1 to 255'],
     [{ timeoutMs: Infinity }, 'the timeout in milliseconds is Infinity: expected 1 to 2147483647'],
-  ])('%j', async (options, message) => {
+  ])('rejects %j', async (options, message) => {
     await expect(ping(target, options, unopened)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', message });
   });
 });

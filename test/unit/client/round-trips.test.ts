@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RoundTrips } from '../../../src/client/round-trips.ts';
 
-describe('the account of requests', () => {
-  it('is empty at first', () => {
+describe('RoundTrips', () => {
+  it('starts empty', () => {
     expect(new RoundTrips().summary()).toEqual({
       sent: 0,
       received: 0,
@@ -16,7 +16,7 @@ describe('the account of requests', () => {
     });
   });
 
-  it('tells lost, duplicate, late and corrupted answers apart', () => {
+  it('counts lost, duplicate, reordered and corrupted answers separately', () => {
     const trips = new RoundTrips();
     for (let sequence = 0; sequence < 5; sequence++) trips.sent(sequence, sequence * 10);
     expect(trips.received(0, 1)).toEqual({ rttMs: 1, isDuplicate: false });
@@ -36,7 +36,7 @@ describe('the account of requests', () => {
     expect([0, 1, 2, 3].map((sequence) => trips.hasAnswer(sequence))).toEqual([true, true, true, false]);
   });
 
-  it('leaves duplicates out of the times', () => {
+  it('excludes duplicates from the times', () => {
     const trips = new RoundTrips();
     trips.sent(0, 0);
     trips.received(0, 2);
@@ -44,20 +44,20 @@ describe('the account of requests', () => {
     expect(trips.summary().times).toMatchObject({ minMs: 2, meanMs: 2, maxMs: 2, deviationMs: 0, p99Ms: 2 });
   });
 
-  it('knows nothing of what was not sent', () => {
+  it('ignores answers to requests that were never sent', () => {
     const trips = new RoundTrips();
     expect(trips.received(0, 1)).toBeUndefined();
     expect(trips.summary()).toMatchObject({ received: 0, duplicates: 0 });
   });
 
-  it('takes a clock that stands still', () => {
+  it('accepts a round trip of 0 ms', () => {
     const trips = new RoundTrips();
     trips.sent(0, 7);
     expect(trips.received(0, 7)).toEqual({ rttMs: 0, isDuplicate: false });
     expect(trips.summary().times).toMatchObject({ minMs: 0, maxMs: 0, p50Ms: 0 });
   });
 
-  it('counts an endless run in full, and forgets the requests of long ago', () => {
+  it('counts an endless run in full but forgets old requests', () => {
     const trips = new RoundTrips();
     const total = 200_000;
     for (let sequence = 0; sequence < total; sequence++) {
@@ -70,7 +70,7 @@ describe('the account of requests', () => {
     expect(trips.received(total - 2, total)).toEqual({ rttMs: 2, isDuplicate: true });
   });
 
-  it('gives times that fit what was measured', () => {
+  it('computes times that match the measurements', () => {
     fc.assert(
       fc.property(fc.array(fc.double({ min: 0, max: 60_000, noNaN: true }), { minLength: 1 }), (rtts) => {
         const trips = new RoundTrips();

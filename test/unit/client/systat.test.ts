@@ -6,8 +6,8 @@ import { takeUdpPort } from '../../support/ports.ts';
 
 const users = Array.from({ length: 40 }, (_user, index) => `user-${index} `.padEnd(40, 'x'));
 
-describe('systat from smallservd', () => {
-  test.each([false, true])('gives all lines, over UDP of several datagrams (udp: %s)', async (udp) => {
+describe('systat against smallservd', () => {
+  test.each([false, true])('returns all lines, over UDP from several datagrams (udp: %s)', async (udp) => {
     const listen = ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'];
     const daemon = await serve({ systat: { listen, show: 'text', text: users.join('\n') } });
     const { host, port } = daemon.target('systat', udp ? 'udp' : 'tcp');
@@ -17,25 +17,25 @@ describe('systat from smallservd', () => {
   });
 });
 
-describe('other servers', () => {
-  test('may have nobody', async () => {
+describe('systat against other servers', () => {
+  test('accepts an empty list', async () => {
     expect(await systat(await answerTcp(''))).toMatchObject({ text: '', end: 'finished' });
     expect(await systat(await answerUdp(() => ['']), { udp: true })).toMatchObject({ text: '' });
   });
 
-  test('send datagrams that are put together in their order', async () => {
+  test('joins datagrams in order of arrival', async () => {
     const host = await answerUdp(() => ['one\r\n', 'two\r\n', 'two\r\n', 'three\r\n']);
     expect(await systat(host, { udp: true })).toMatchObject({ text: 'one\r\ntwo\r\ntwo\r\nthree' });
   });
 
-  test('may answer twice to one who asked twice: that is one list', async () => {
+  test('returns the list once if the server answers both requests', async () => {
     const host = await answerUdp((_request, count) =>
       count === 1 ? [] : ['one\r\n', 'two\r\n', 'one\r\n', 'two\r\n'],
     );
     expect(await systat(host, { udp: true })).toMatchObject({ text: 'one\r\ntwo' });
   });
 
-  test('that never fall quiet are cut off', async () => {
+  test('cuts off a server that never stops sending', async () => {
     const host = await answerUdp(() => Array.from({ length: 1200 }, () => 'x'));
     const { text } = await systat(host, { udp: true });
     expect(text).toBe('x'.repeat(1000));
@@ -43,7 +43,7 @@ describe('other servers', () => {
     expect((await systat(large, { udp: true })).text).toHaveLength(90_000);
   });
 
-  test('that are silent are an error', async () => {
+  test('fails if the server is silent', async () => {
     const host = `127.0.0.1:${await takeUdpPort()}`;
     await expect(systat(host, { udp: true, timeoutMs: 50 })).rejects.toMatchObject({ code: 'NO_ANSWER' });
   });

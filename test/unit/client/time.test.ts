@@ -17,8 +17,8 @@ function word(value: number, length = 4): Buffer {
   return bytes;
 }
 
-describe('time from smallservd', () => {
-  test.each([false, true])('is that of the own clock, to the second (udp: %s)', async (udp) => {
+describe('time against smallservd', () => {
+  test.each([false, true])('matches the local clock to the second (udp: %s)', async (udp) => {
     const daemon = await serve({ time: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } });
     const { host, port } = daemon.target('time', udp ? 'udp' : 'tcp');
     const answer = await time(`${host}:${port}`, { udp });
@@ -46,14 +46,14 @@ describe('an answer', () => {
   test.each([
     ['2036-02-07T06:28:10Z', 0, '2036-02-07T06:28:16Z', 6],
     ['2036-02-07T06:28:20Z', 0xffffffff, '2036-02-07T06:28:15Z', -5],
-  ])('at %s is taken for the nearest era', async (own, value, instant, offset) => {
+  ])('at %s resolves to the nearest era', async (own, value, instant, offset) => {
     const host = await answerUdp(() => [word(value)]);
     const answer = await time(host, { udp: true, clock: clockAt(own) });
     expect(answer.time).toEqual(new Date(instant));
     expect(answer.offsetSeconds).toBe(offset);
   });
 
-  test('is compared with the own clock at half the round trip', async () => {
+  test('is compared with the local clock at half the round trip', async () => {
     // Each look at the monotonic clock is a second later: whatever it is asked for, the way takes a whole number of
     // them.
     let nowMs = 0;
@@ -68,13 +68,16 @@ describe('an answer', () => {
     expect((await time(later, { udp: true, clock: early })).offsetSeconds).toBe(1);
   });
 
-  test.each([4, 5, 7, 8, 40])('of %i bytes has four that count, and tells its length', async (length) => {
-    const host = await answerTcp(word(2_629_584_000, length));
-    const answer = await time(host, { clock: clockAt('1983-05-01T00:00:00Z') });
-    expect(answer).toMatchObject({ time: new Date('1983-05-01T00:00:00Z'), length });
-  });
+  test.each([4, 5, 7, 8, 40])(
+    'of %i bytes is read from its first four bytes and reports its length',
+    async (length) => {
+      const host = await answerTcp(word(2_629_584_000, length));
+      const answer = await time(host, { clock: clockAt('1983-05-01T00:00:00Z') });
+      expect(answer).toMatchObject({ time: new Date('1983-05-01T00:00:00Z'), length });
+    },
+  );
 
-  test('may come byte by byte', async () => {
+  test('may arrive byte by byte', async () => {
     const host = await serveTcp((socket) => {
       const bytes = [...word(2_629_584_000)];
       const send = (): void => {
@@ -87,22 +90,22 @@ describe('an answer', () => {
     expect(await time(host, { clock: clockAt('1983-05-01T00:00:00Z') })).toMatchObject({ length: 4, offsetSeconds: 0 });
   });
 
-  test.each([1, 2, 3])('of %i bytes is truncated', async (length) => {
+  test.each([1, 2, 3])('of %i bytes is rejected as truncated', async (length) => {
     const bytes = word(0).subarray(0, length);
     const rejected = { code: 'ANSWER_WRONG', message: expect.stringContaining(`truncated time: ${length} of 4 bytes`) };
     await expect(time(await answerTcp(bytes))).rejects.toMatchObject(rejected);
     await expect(time(await answerUdp(() => [bytes]), { udp: true })).rejects.toMatchObject(rejected);
   });
 
-  test('of none comes from a server that does not know the time', async () => {
-    const rejected = { code: 'ANSWER_WRONG', message: expect.stringMatching(/without a time.*clock is not set/) };
+  test('that is empty or missing is an error', async () => {
+    const rejected = { code: 'ANSWER_WRONG', message: expect.stringMatching(/sent no time: its clock may not be set/) };
     await expect(time(await answerTcp(''))).rejects.toMatchObject(rejected);
     const silent = `127.0.0.1:${await takeUdpPort()}`;
     await expect(time(silent, { udp: true, timeoutMs: 50 })).rejects.toMatchObject({ code: 'NO_ANSWER' });
   });
 });
 
-test('whatever two clocks show, less than half an era apart, the word means what the server shows', () => {
+test('resolves to the server time if the clocks differ by less than half an era', () => {
   const seconds = fc.integer({ min: 0, max: 8_000_000_000 });
   const apart = fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 });
   fc.assert(

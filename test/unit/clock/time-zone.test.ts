@@ -74,13 +74,13 @@ describe('local time from TZif files', () => {
     expect(at(name, instant, files)).toBe(expected);
   });
 
-  it('gives the weekday and the offset', () => {
+  it('returns the weekday and the offset', () => {
     const local = loadTimeZone('Asia/Tokyo', files).at(Date.parse('2026-11-21T15:00:00Z'));
     expect(local).toMatchObject({ weekday: 0, offsetSeconds: 32_400 });
   });
 });
 
-describe('local time without them', () => {
+describe('local time without TZif files', () => {
   it.each([
     ['Asia/Tokyo', '2026-11-22T11:07:12Z', '2026-11-22 20:07:12 +0900'],
     ['Asia/Kathmandu', '2026-11-22T11:07:12Z', '2026-11-22 16:52:12 +0545'],
@@ -93,46 +93,46 @@ describe('local time without them', () => {
     expect(at(name, instant, nowhere)).toBe(expected);
   });
 
-  it('a damaged file counts as none', () => {
+  it('ignores a damaged file', () => {
     expect(at('America/New_York', '2026-11-22T11:07:12Z', files)).toBe('2026-11-22 06:07:12 -0500');
   });
 });
 
-describe("the machine's zone", () => {
+describe('the system time zone', () => {
   const instant = '2026-11-22T11:07:12Z';
 
-  it.each(['Asia/Tokyo', ':Asia/Tokyo'])('is that of TZ=%s', (zone) => {
+  it.each(['Asia/Tokyo', ':Asia/Tokyo'])('is taken from TZ=%s', (zone) => {
     vi.stubEnv('TZ', zone);
     expect(at(null, instant, files)).toBe('2026-11-22 20:07:12 JST');
     expect(loadTimeZone(null, files).name).toBe('Asia/Tokyo');
   });
 
-  it('is the rule that TZ holds', () => {
+  it('is taken from a POSIX rule in TZ', () => {
     vi.stubEnv('TZ', 'XST-4:30XDT,M3.5.0,M10.5.0');
     expect(at(null, instant, files)).toBe('2026-11-22 15:37:12 XST');
     expect(at(null, '2026-07-01T12:00:00Z', files)).toBe('2026-07-01 17:30:00 XDT');
   });
 
-  it.each(['', 'Nowhere/Nothing'])('is UTC where TZ is %j', (zone) => {
+  it.each(['', 'Nowhere/Nothing'])('is UTC if TZ is %j', (zone) => {
     vi.stubEnv('TZ', zone);
     expect(at(null, instant, files)).toBe('2026-11-22 11:07:12 UTC');
   });
 
-  it('is that of the file localtime without TZ', () => {
+  it('is taken from the localtime file without TZ', () => {
     vi.stubEnv('TZ', undefined);
     expect(at(null, instant, files)).toBe('2026-11-22 16:52:12 NPT');
   });
 
-  it('is what Intl says without TZ and without that file', () => {
+  it('is taken from Intl without TZ or localtime', () => {
     vi.stubEnv('TZ', undefined);
     const minutesWest = new Date(instant).getTimezoneOffset();
     expect(loadTimeZone(null, nowhere).at(Date.parse(instant)).offsetSeconds).toBe(0 - minutesWest * 60);
   });
 });
 
-describe('names', () => {
+describe('zone names', () => {
   it.each(['UTC', 'Europe/Paris', 'America/Port-au-Prince', 'Etc/GMT+5', 'America/Argentina/Buenos_Aires'])(
-    '%s is a zone',
+    'include %s',
     (name) => {
       expect(isTimeZone(name)).toBe(true);
     },
@@ -149,7 +149,7 @@ describe('names', () => {
     'UTC\0',
     'UTC\n',
     ' UTC',
-  ])('%j is none, and is not loaded', (name) => {
+  ])('do not include %j, which is not loaded', (name) => {
     expect(isTimeZone(name)).toBe(false);
     expect(() => loadTimeZone(name, files)).toThrow(RangeError);
   });
@@ -161,6 +161,6 @@ it.each([
   [-12_600, '-03:30'],
   [-2_670, '-00:44'],
   [-30, '+00:00'],
-])('an offset of %i seconds is written %s', (seconds, expected) => {
+])('formats an offset of %i seconds as %s', (seconds, expected) => {
   expect(formatOffset(seconds, ':')).toBe(expected);
 });

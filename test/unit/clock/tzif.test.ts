@@ -24,15 +24,15 @@ function mustParse(bytes: Uint8Array): ZoneHistory {
   return history;
 }
 
-describe('typeAt finds the type by the transitions', () => {
+describe('typeAt', () => {
   const history = mustParse(tzifBytes(paris));
 
   it.each([
     ['before the first transition', -2_000_000_001, lmt],
-    ['at the first', -2_000_000_000, cet],
-    ['between', 999, cet],
-    ['at the second', 1_000, cest],
-    ['one second before the last', 1_999, cest],
+    ['at the first transition', -2_000_000_000, cet],
+    ['between transitions', 999, cet],
+    ['at the second transition', 1_000, cest],
+    ['one second before the last transition', 1_999, cest],
   ])('%s', (_name, seconds, type) => {
     expect(typeAt(history, seconds)).toEqual(type);
   });
@@ -41,29 +41,29 @@ describe('typeAt finds the type by the transitions', () => {
     ['2026-07-01T12:00:00Z', cest],
     ['2026-12-01T12:00:00Z', cet],
     ['2060-07-01T12:00:00Z', cest],
-  ])('after the last transition by the footer: %s', (instant, type) => {
+  ])('uses the footer after the last transition: %s', (instant, type) => {
     expect(typeAt(history, Date.parse(instant) / 1000)).toEqual(type);
   });
 
-  it('and keeps the last type where the file has no footer', () => {
+  it('keeps the last type if the file has no footer', () => {
     const { footer: _footer, ...versionOne } = paris;
     const old = mustParse(tzifBytes(versionOne));
     expect(typeAt(old, 1_500)).toEqual(cest);
     expect(typeAt(old, 9_900_000_000)).toEqual(cet);
   });
 
-  it('and keeps the last type where the footer is empty', () => {
+  it('keeps the last type if the footer is empty', () => {
     const history2 = mustParse(tzifBytes({ ...paris, footer: '' }));
     expect(typeAt(history2, 9_900_000_000)).toEqual(cet);
   });
 
-  it('and uses the footer alone, or the first type, where there are no transitions', () => {
+  it('uses only the footer, or the first type, if there are no transitions', () => {
     const jst = { offsetSeconds: 32_400, abbreviation: 'JST' };
     expect(typeAt(mustParse(tzifBytes({ types: [lmt], footer: 'JST-9' })), 0)).toEqual(jst);
     expect(typeAt(mustParse(tzifBytes({ types: [lmt] })), 0)).toEqual(lmt);
   });
 
-  it('and reads 64-bit times from version 2 on', () => {
+  it('uses 64-bit transition times from version 2 on', () => {
     const far = mustParse(tzifBytes({ types: [cet], transitions: [], footer: '' }));
     expect(far.transitions).toEqual([]);
     const bytes = tzifBytes({ types: [lmt, cet], transitions: [[2_000_000_000, 1]], footer: '' });
@@ -72,7 +72,7 @@ describe('typeAt finds the type by the transitions', () => {
     expect(mustParse(bytes).transitions.map(({ at }) => at)).toEqual([5_000_000_000]);
   });
 
-  it('and agrees with a linear search', () => {
+  it('agrees with a linear search', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.integer({ min: -5_000, max: 5_000 }), { maxLength: 40 }),
@@ -96,14 +96,14 @@ describe('parseTzif refuses', () => {
 
   it.each([
     ['no bytes', Buffer.alloc(0)],
-    ['other files', Buffer.from('#!/bin/sh\n'.repeat(20))],
-    ['a footer that does not end', sound.subarray(0, -1)],
-    ['a footer that is no TZ string', tzifBytes({ ...paris, footer: 'what?' })],
+    ['a file of another format', Buffer.from('#!/bin/sh\n'.repeat(20))],
+    ['an unterminated footer', sound.subarray(0, -1)],
+    ['a footer that is not a TZ string', tzifBytes({ ...paris, footer: 'what?' })],
     ['leap seconds', tzifBytes({ ...paris, leapSeconds: 2 })],
     ['no types', tzifBytes({ types: [], footer: '' })],
-    ['a type that is not there', tzifBytes({ types: [cet], transitions: [[1, 1]], footer: '' })],
+    ['an unknown type', tzifBytes({ types: [cet], transitions: [[1, 1]], footer: '' })],
     [
-      'two transitions at once',
+      'two transitions at the same time',
       tzifBytes({
         types: [cet],
         transitions: [
@@ -124,20 +124,17 @@ describe('parseTzif refuses', () => {
         footer: '',
       }),
     ],
-    [
-      'a name that may not go on the wire',
-      tzifBytes({ types: [{ offsetSeconds: 0, abbreviation: 'a b' }], footer: '' }),
-    ],
-    ['an empty name', tzifBytes({ types: [{ offsetSeconds: 0, abbreviation: '' }], footer: '' })],
+    ['an abbreviation with a space', tzifBytes({ types: [{ offsetSeconds: 0, abbreviation: 'a b' }], footer: '' })],
+    ['an empty abbreviation', tzifBytes({ types: [{ offsetSeconds: 0, abbreviation: '' }], footer: '' })],
   ])('%s', (_name, bytes) => {
     expect(parseTzif(bytes)).toBeUndefined();
   });
 
-  it('a file that is cut anywhere', () => {
+  it('a file truncated anywhere', () => {
     for (let length = 0; length < sound.length; length++) expect(parseTzif(sound.subarray(0, length))).toBeUndefined();
   });
 
-  it('or reads, but never throws, whatever the bytes', () => {
+  it('damaged or random bytes without throwing', () => {
     const damaged = fc
       .tuple(fc.nat({ max: sound.length - 1 }), fc.uint8Array({ minLength: 1, maxLength: 8 }))
       .map(([at, bytes]) => Buffer.concat([sound.subarray(0, at), bytes, sound.subarray(at + bytes.length)]));

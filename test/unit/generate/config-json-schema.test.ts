@@ -15,13 +15,18 @@ function isValid(text: string): boolean {
   return validate(parse(text));
 }
 
-test('the shipped schema is what the code says: npm run docs', () => {
+test('the shipped schema is up to date (otherwise run npm run docs)', () => {
   expect(JSON.parse(readFileSync(`${root}config/smallservd.schema.json`, 'utf8'))).toEqual(configJsonSchema());
 });
 
-test.each(['config/smallservd.yaml', 'config/sockets.yaml', 'config/well-known.yaml'])('%s names it', (file) => {
-  expect(readFileSync(root + file, 'utf8')).toMatch(/^# yaml-language-server: \$schema=\.\/smallservd\.schema\.json\n/);
-});
+test.each(['config/smallservd.yaml', 'config/sockets.yaml', 'config/well-known.yaml'])(
+  '%s refers to the schema',
+  (file) => {
+    expect(readFileSync(root + file, 'utf8')).toMatch(
+      /^# yaml-language-server: \$schema=\.\/smallservd\.schema\.json\n/,
+    );
+  },
+);
 
 describe('accepts', () => {
   test.each([
@@ -75,7 +80,7 @@ describe('refuses', () => {
   });
 });
 
-test('has every key with its documentation', () => {
+test('the schema contains the documentation of the keys', () => {
   const text = JSON.stringify(configJsonSchema());
   for (const { doc } of [daemonSchema.workers, daemonSchema.log.file, commonSchema.proxyProtocol.timeout])
     expect(text).toContain(JSON.stringify(doc));

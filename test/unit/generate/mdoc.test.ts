@@ -7,22 +7,22 @@ describe('literal', () => {
     ['--set', '\\-\\-set'],
     ['a\'b`c"d', 'a\\(aqb\\(gac\\(dqd'],
     ['^~\\', '\\(ha\\(ti\\e'],
-  ])('%s is %s', (text, escaped) => {
+  ])('escapes %s as %s', (text, escaped) => {
     expect(literal(text)).toBe(escaped);
   });
 });
 
 describe('macro', () => {
-  test('quotes an argument of several words, or of none', () => {
+  test('quotes an argument with spaces or an empty argument', () => {
     expect(macro('Ic', 'smallserv ip ::1', '')).toBe('.Ic "smallserv ip ::1" ""');
   });
 
-  test.each(['Op', 'No', '.', '(', '|', '%A'])('keeps %s from being an order', (text) => {
+  test.each(['Op', 'No', '.', '(', '|', '%A'])('escapes the argument %s', (text) => {
     expect(macro('Ql', text)).toBe(`.Ql \\&${text}`);
   });
 });
 
-test('flags have their dash from the macro', () => {
+test('flags leaves the leading dash to the macro', () => {
   expect(flags(['-c', '--config'])).toBe('Fl c , Fl \\-config');
 });
 
@@ -37,7 +37,7 @@ describe('prose', () => {
     expect(prose(text)).toBe(lines);
   });
 
-  test('has lines of at most 80 bytes, and all words', () => {
+  test('wraps at 80 bytes without losing a word', () => {
     const text = Array.from({ length: 60 }, (_, index) => `word${index}`).join(' ');
     const lines = prose(text).split('\n');
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);

@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { duplicate } from '../../../src/kernel/descriptors.ts';
 
-it('a copy of a descriptor stands for the same file, and no program inherits it', () => {
+it('duplicates a descriptor as close-on-exec', () => {
   const descriptor = openSync('/dev/null', 'r');
   const copy = duplicate(descriptor);
   if (copy === undefined) throw new Error('no copy');
@@ -15,6 +15,6 @@ it('a copy of a descriptor stands for the same file, and no program inherits it'
   closeSync(copy);
 });
 
-it('there is no copy of what is not open', () => {
+it('returns undefined for a descriptor that is not open', () => {
   expect(duplicate(1_000_000)).toBeUndefined();
 });

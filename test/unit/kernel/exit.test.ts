@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { root, temporaryFolder } from '../../support/daemon-process.ts';
 import { makeFifo } from '../../support/odd-files.ts';
 
-it('exitNow does not wait for a thread that waits for ever', () => {
+it('exitNow does not wait for a blocked thread', () => {
   const fifo = join(temporaryFolder(), 'fifo');
   makeFifo(fifo);
   const program = `

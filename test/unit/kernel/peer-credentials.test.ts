@@ -17,7 +17,7 @@ async function descriptorOfClient(server: Server, target: { path: string } | { p
   return (socket as Socket & { readonly _handle: { readonly fd: number } })._handle.fd;
 }
 
-test('a UNIX client is who the kernel says', async () => {
+test('reads the credentials of a UNIX client', async () => {
   const path = join(temporaryFolder(), 'socket');
   const server = createServer().listen(path);
   await once(server, 'listening');
@@ -25,13 +25,13 @@ test('a UNIX client is who the kernel says', async () => {
   expect(credentials).toEqual({ pid: process.pid, uid: process.geteuid?.(), gid: process.getegid?.() });
 });
 
-test('a TCP client has no credentials', async () => {
+test('returns undefined for a TCP client', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { readonly port: number };
   expect(readPeerCredentials(await descriptorOfClient(server, { port }))).toBeUndefined();
 });
 
-test.each([-1, 0x7fffffff])('descriptor %i, which is not open, has no credentials', (descriptor) => {
+test.each([-1, 0x7fffffff])('returns undefined for descriptor %i, which is not open', (descriptor) => {
   expect(readPeerCredentials(descriptor)).toBeUndefined();
 });

@@ -18,20 +18,20 @@ function statusAfter(code: string): { readonly own: string; readonly child: stri
   return JSON.parse(output) as { own: string; child: string; results: unknown };
 }
 
-test('neither the process nor its children can gain privileges', () => {
+test('forbidNewPrivileges sets no_new_privs for the process and its children', () => {
   const { own, child, results } = statusAfter('[forbidNewPrivileges()]');
   expect(results).toEqual([true]);
   for (const status of [own, child]) expect(status).toMatch(/^NoNewPrivs:\t1$/m);
 });
 
-test('the bounding set is emptied, where that is permitted', () => {
+test('dropBoundingSet empties the bounding set if permitted', () => {
   const isRoot = process.geteuid?.() === 0;
   const { own, child, results } = statusAfter('[dropBoundingSet()]');
   expect(results).toEqual([isRoot]);
   if (isRoot) for (const status of [own, child]) expect(status).toMatch(/^CapBnd:\t0{16}$/m);
 });
 
-test('the keys of the login are left behind', () => {
+test('leaveKeyring replaces the session keyring', () => {
   const program = `
     const { leaveKeyring } = await import(${JSON.stringify(`${root}dist/kernel/privileges.js`)});
     const { libc } = await import(${JSON.stringify(`${root}dist/kernel/libc.js`)});

@@ -67,13 +67,13 @@ const kinds = Object.keys(causes) as readonly Kind[];
 /** Those that leave a fifth of the budget to the others. */
 const minor: readonly Kind[] = ['closed', 'debug', 'info'];
 
-describe('the lines of a service', () => {
+describe('the log lines of a service', () => {
   // Of the errors that a service throws only the first in a summary period is a line.
   const bounds = kinds.flatMap((kind) =>
     kind === 'serviceFailed' ? [] : [[kind, minor.includes(kind) ? 80 : 100] as const],
   );
 
-  it.each(bounds)('%s: at most %d a second', (kind, limit) => {
+  it.each(bounds)('of kind %s are limited to %d a second', (kind, limit) => {
     const service = new LoggedService();
     for (let turn = 0; turn < 4072; turn += 1) service.cause(kind);
     expect(service.writtenAtMs).toHaveLength(limit);
@@ -83,11 +83,11 @@ describe('the lines of a service', () => {
     service.clock.advance(1);
     service.cause(kind);
     expect(service.writtenAtMs).toHaveLength(limit + 1);
-    service.connections.summarise();
+    service.connections.summarize();
     expect(service.notLogged).toBe(4072 + 2 - limit - 1);
   });
 
-  it('of all kinds together: at most their part in any second, the others counted', () => {
+  it('never exceed the share of the process in any second, and are counted beyond it', () => {
     const steps = fc.array(fc.tuple(fc.constantFrom(...kinds), fc.oneof(fc.nat(20), fc.nat(2000))), { maxLength: 300 });
     fc.assert(
       fc.property(steps, fc.integer({ min: 1, max: 256 }), (all, processes) => {
@@ -104,7 +104,7 @@ describe('the lines of a service', () => {
         const limit = Math.max(2, Math.ceil(100 / processes));
         for (const [index, atMs] of service.writtenAtMs.entries())
           expect(atMs - (service.writtenAtMs[index - limit] ?? Number.NEGATIVE_INFINITY)).toBeGreaterThanOrEqual(1000);
-        service.connections.summarise();
+        service.connections.summarize();
         const errorsNotLogged = Number(service.log.records.at(-1)?.fields['errorsNotLogged'] ?? 0);
         expect(errorsNotLogged).toBe(errors - service.errorsLogged);
         expect(service.writtenAtMs.length + service.notLogged + errorsNotLogged).toBe(all.length + errorsPastTheBudget);
@@ -112,19 +112,19 @@ describe('the lines of a service', () => {
     );
   });
 
-  it('of a level that is off spend nothing, and are not counted', () => {
+  it('use no budget and are not counted if their level is off', () => {
     for (const [index, level] of levels.entries()) {
       const service = new LoggedService();
       service.log.level = level;
       const { log } = service.context;
       for (const off of levels.slice(0, index)) for (let turn = 0; turn < 200; turn += 1) log[off]({}, 'off');
       for (let turn = 0; turn < 80; turn += 1) log[level]({}, 'on');
-      service.connections.summarise();
+      service.connections.summarize();
       expect(service.log.records).toHaveLength(80);
     }
   });
 
-  it('can be asked before the fields of a line are made', () => {
+  it('can claim budget before their fields are built', () => {
     const log = new FakeLog();
     const budgeted = new BudgetedLog(log, new FakeClock(), 50);
     log.level = 'info';
@@ -136,20 +136,23 @@ describe('the lines of a service', () => {
     expect(budgeted.takeLeftOut()).toBe(1);
   });
 
-  it.each([1, 3, 50, 100, 256])('warnings have room beside any number of minor ones, in %d processes', (processes) => {
-    const service = new LoggedService(processes);
-    for (let turn = 0; turn < 300; turn += 1) for (const kind of minor) service.cause(kind);
-    const before = service.writtenAtMs.length;
-    expect(before).toBeGreaterThan(0);
-    for (let turn = 0; turn < 300; turn += 1) service.cause('warn');
-    const kept = service.writtenAtMs.length - before;
-    expect(kept).toBeGreaterThanOrEqual(Math.max(1, Math.ceil(service.writtenAtMs.length / 5)));
-  });
+  it.each([1, 3, 50, 100, 256])(
+    'leave room for warnings next to any number of minor lines, in %d processes',
+    (processes) => {
+      const service = new LoggedService(processes);
+      for (let turn = 0; turn < 300; turn += 1) for (const kind of minor) service.cause(kind);
+      const before = service.writtenAtMs.length;
+      expect(before).toBeGreaterThan(0);
+      for (let turn = 0; turn < 300; turn += 1) service.cause('warn');
+      const kept = service.writtenAtMs.length - before;
+      expect(kept).toBeGreaterThanOrEqual(Math.max(1, Math.ceil(service.writtenAtMs.length / 5)));
+    },
+  );
 
-  it('summaries are written when the budget is spent', () => {
+  it('do not suppress summaries when the budget is spent', () => {
     const service = new LoggedService();
     for (let turn = 0; turn < 300; turn += 1) service.cause('muted');
-    service.connections.summarise();
+    service.connections.summarize();
     expect(service.log.records.at(-1)).toEqual({
       level: 'warn',
       fields: { linesNotLogged: 200 },

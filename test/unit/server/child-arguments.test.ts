@@ -8,7 +8,7 @@ import { until } from '../../support/wait.ts';
 /** Says `up`, and then what it hears. */
 const program = `console.log('up'); process.stdin.pipe(process.stdout);`;
 
-it('lets nobody into a child before its own code runs', async () => {
+it('keeps SIGUSR1 from exposing a debugger before the child code runs', async () => {
   const child = spawn(process.execPath, [...childArguments, '--inspect-port=0', '--eval', program]);
   onTestFinished(() => void child.kill('SIGKILL'));
   child.stdin.on('error', () => {});
@@ -38,7 +38,7 @@ it('lets nobody into a child before its own code runs', async () => {
   expect(answer).not.toContain(id);
 });
 
-it('gives a child no variable that Node reads', () => {
+it('removes variables that Node reads from the child environment', () => {
   const environment = { NODE_OPTIONS: '--require=/tmp/x.js', NODE_PATH: '/tmp', PATH: '/bin', MY_NODE_: '1' };
   removeNodeVariables(environment);
   expect(environment).toEqual({ PATH: '/bin', MY_NODE_: '1' });

@@ -40,7 +40,7 @@ function summaries(): readonly object[] {
 }
 
 describe('the line for a closed client', () => {
-  it('says peer, local address, bytes in and out, milliseconds and reason', () => {
+  it('contains peer, local address, bytes in and out, duration and reason', () => {
     connections.closed(client, 1234.6, 'completed');
     const fields = {
       peer: '192.0.2.1:40000',
@@ -53,7 +53,7 @@ describe('the line for a closed client', () => {
     expect(log.records).toEqual([{ level: 'info', fields, message: 'closed' }]);
   });
 
-  it('names the proxy that spoke for it', () => {
+  it('names the proxy that sent the PROXY header', () => {
     connections.closed({ ...client, via: '192.0.2.8:50000' }, 1234.6, 'completed');
     expect(log.records[0]?.fields).toMatchObject({ peer: '192.0.2.1:40000', via: '192.0.2.8:50000' });
   });
@@ -64,47 +64,47 @@ describe('the line for a closed client', () => {
     [unix, 'unix'],
     [unix, 'unix:0', 0],
     [unix, 'unix:1000', 1000],
-  ])('names %j', (peer, name, uid) => {
+  ])('formats peer %j', (peer, name, uid) => {
     connections.closed({ ...client, peer, uid }, 2000, 'idle');
     expect(log.records[0]?.fields['peer']).toBe(name);
   });
 
-  it.each(['debug', 'info', 'warn'] as const)('has the level of log.connections: %s', (level) => {
+  it.each(['debug', 'info', 'warn'] as const)('uses the level of log.connections: %s', (level) => {
     new ConnectionLog(level, budgeted, counters).closed(client, 2000, 'idle');
     expect(log.records.map((each) => each.level)).toEqual([level]);
   });
 
-  it('is not written, nor counted as left out, where log.connections is off', () => {
+  it('is neither written nor counted as dropped if log.connections is off', () => {
     const off = new ConnectionLog('off', budgeted, counters);
     for (let turn = 0; turn < 200; turn += 1) off.closed(client, 2000, 'idle');
-    off.summarise();
+    off.summarize();
     expect(log.records).toEqual([]);
   });
 
-  it('is left out past the budget of the service, and counted in one summary', () => {
+  it('is dropped beyond the line budget of the service and counted in one summary', () => {
     for (let turn = 0; turn < 250; turn += 1) connections.closed(client, 5000, 'completed');
     expect(log.records).toHaveLength(80);
-    connections.summarise();
+    connections.summarize();
     expect(summaries()).toEqual([{ linesNotLogged: 170 }]);
-    connections.summarise();
+    connections.summarize();
     expect(summaries()).toHaveLength(1);
   });
 });
 
 describe('the summary', () => {
   it('is not written when nothing happened', () => {
-    connections.summarise();
+    connections.summarize();
     expect(log.records).toEqual([]);
   });
 
-  it('says what was refused and dropped since the last one, by reason', () => {
+  it('lists refused and dropped since the last summary, by reason', () => {
     counters.stream.refused.denied = 2;
     counters.datagram.dropped.rate = 1_000_000;
-    connections.summarise();
+    connections.summarize();
     counters.stream.refused.limit = 1;
     counters.datagram.dropped.rate += 5;
-    connections.summarise();
-    connections.summarise();
+    connections.summarize();
+    connections.summarize();
     expect(summaries()).toEqual([
       { refused: { denied: 2 }, dropped: { rate: 1_000_000 } },
       { refused: { limit: 1 }, dropped: { rate: 5 } },
@@ -112,11 +112,11 @@ describe('the summary', () => {
     expect(log.records.every(({ level }) => level === 'warn')).toBe(true);
   });
 
-  it('has a line of its own for what only a dry run let happen', () => {
+  it('reports dry-run refusals and drops on a separate line', () => {
     counters.stream.wouldRefuse.rate = 3;
     counters.datagram.wouldDrop.rate = 7;
-    connections.summarise();
-    connections.summarise();
+    connections.summarize();
+    connections.summarize();
     expect(log.records).toEqual([
       {
         level: 'warn',
@@ -128,28 +128,28 @@ describe('the summary', () => {
 });
 
 describe('errors', () => {
-  it('a service that throws: the first error of a period is logged whole, the others are counted', () => {
+  it('are logged for the first failure of a service per period, then counted', () => {
     const errors = [new Error('one'), new Error('two'), new Error('three')];
     for (const error of errors) connections.serviceFailed(error, client);
-    connections.summarise();
+    connections.summarize();
     connections.serviceFailed(new Error('four'));
     const logged = log.records.filter(({ level }) => level === 'error').map(({ fields }) => fields);
     expect(logged).toEqual([{ peer: '192.0.2.1:40000', err: errors[0] }, { err: new Error('four') }]);
     expect(summaries()).toEqual([{ errorsNotLogged: 2 }]);
   });
 
-  it('a service that throws while the budget is spent: the first error that can be is logged whole', () => {
+  it('are logged for a failing service as soon as the line budget allows', () => {
     for (let turn = 0; turn < 101; turn += 1) connections.muted('192.0.2.1:7');
     connections.serviceFailed(new Error('one'));
     clock.advance(1000);
     const error = new Error('two');
     connections.serviceFailed(error);
     expect(log.records.filter(({ level }) => level === 'error').map(({ fields }) => fields)).toEqual([{ err: error }]);
-    connections.summarise();
+    connections.summarize();
     expect(summaries()).toEqual([{ linesNotLogged: 2, errorsNotLogged: 1 }]);
   });
 
-  it.each(['debug', 'info', 'warn'] as const)('have room, however many clients come and go at level %s', (level) => {
+  it.each(['debug', 'info', 'warn'] as const)('are not crowded out by closed clients at level %s', (level) => {
     const told = new ConnectionLog(level, budgeted, counters);
     for (let turn = 0; turn < 200; turn += 1) told.closed(client, 0, 'completed');
     told.serviceFailed(new Error('one'));
@@ -159,7 +159,7 @@ describe('errors', () => {
     expect(log.records).toHaveLength(83);
   });
 
-  it('a muted peer and a listener that fails have a line of their own', () => {
+  it('are logged individually for a muted peer and a failed listener', () => {
     const error = new Error('broken');
     connections.muted('192.0.2.1:7');
     connections.listenerFailed(error);
@@ -169,7 +169,7 @@ describe('errors', () => {
     ]);
   });
 
-  it('what a peer sent never becomes part of a message', () => {
+  it('never include peer data in the message', () => {
     const hostile = '\u001b[2J{"level":"error"}\n';
     connections.closed({ ...client, peer: { ...ipv4, address: hostile } }, 2000, 'idle');
     connections.serviceFailed(new Error(hostile), client);

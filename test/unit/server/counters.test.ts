@@ -22,7 +22,7 @@ function filled(start: number): ServiceCounters {
 }
 
 describe('newServiceCounters', () => {
-  it('begins at zero, for every reason of the closed sets', () => {
+  it('starts at zero for every known reason', () => {
     const counters = newServiceCounters();
     expect(new Set(Object.values(flatten(counters)))).toEqual(new Set([0]));
     const closed = 'completed client-reset client-lost idle stalled lifetime quota evicted shutdown service-error';
@@ -34,14 +34,14 @@ describe('newServiceCounters', () => {
     expect(Object.keys(counters.datagram.dropped)).toEqual(dropped.split(' '));
   });
 
-  it('shares nothing', () => {
+  it('shares no state between calls', () => {
     newServiceCounters().stream.closed.idle += 1;
     expect(newServiceCounters().stream.closed.idle).toBe(0);
   });
 });
 
 describe('addServiceCounters', () => {
-  it('adds every count, in place, and leaves what is added alone', () => {
+  it('adds every count in place without changing the addend', () => {
     fc.assert(
       fc.property(fc.nat(1000), fc.nat(1000), (one, other) => {
         const [total, more] = [filled(one), filled(other)];
@@ -57,7 +57,7 @@ describe('addServiceCounters', () => {
 });
 
 describe('nonZero', () => {
-  it('keeps what is not zero', () => {
+  it('keeps the nonzero counts', () => {
     expect(nonZero({ denied: 0, limit: 2, rate: 0 })).toEqual({ limit: 2 });
   });
 });

@@ -23,7 +23,7 @@ function refuses(port: number): Promise<boolean> {
 }
 
 describe('startDaemon', () => {
-  it('resolves when all listens, with the addresses', async () => {
+  it('resolves with the addresses when every listener is open', async () => {
     const daemon = await serve({ echo: { listen: ['tcp://localhost:0', 'udp://127.0.0.1:0'] }, time: { listen: tcp } });
     const expected: readonly Omit<RunningListener, 'port'>[] = [
       { service: 'echo', transport: 'tcp', address: '127.0.0.1' },
@@ -36,7 +36,7 @@ describe('startDaemon', () => {
     expect((await client.ask('hello', daemon.target('echo', 'udp'))).toString()).toBe('hello');
   });
 
-  it('takes the path of a config file, and relative files in it from its folder', async () => {
+  it('takes a config file path and resolves relative files against its folder', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'smallservd-daemon-'));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
     const file = join(directory, 'mine.yaml');
@@ -51,16 +51,20 @@ describe('startDaemon', () => {
 
   it.each<[string, object, RegExp]>([
     ['an unknown key', { services: { echo: { listen: tcp, speed: 9 } } }, /^config services\.echo\.speed: /],
-    ['an unknown kind', { services: { ecko: { listen: tcp } } }, /^config services\.ecko: /],
+    ['an unknown service type', { services: { ecko: { listen: tcp } } }, /^config services\.ecko: /],
     ['no services', {}, /services/],
-    ['two on one address', { services: { echo: { listen: ['tcp://127.0.0.1:9', 'tcp://127.0.0.1:9'] } } }, /listen/],
+    [
+      'two listeners on one address',
+      { services: { echo: { listen: ['tcp://127.0.0.1:9', 'tcp://127.0.0.1:9'] } } },
+      /listen/,
+    ],
   ])('rejects %s with ConfigInvalidError', async (_case, config, message) => {
     const error: unknown = await startDaemon(config).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ConfigInvalidError);
     expect(error).toMatchObject({ code: 'CONFIG_INVALID', exitCode: 78, message: expect.stringMatching(message) });
   });
 
-  it('of a listener that cannot be opened leaves nothing open', async () => {
+  it('leaves nothing open if a listener fails', async () => {
     const first = await serve({ echo: { listen: tcp } });
     const { port } = first.target('echo', 'tcp');
     const spare = await serve({ echo: { listen: tcp } });
@@ -74,7 +78,7 @@ describe('startDaemon', () => {
     expect(await refuses(sparePort)).toBe(true);
   });
 
-  it('takes nothing from the environment, and no notice of workers', async () => {
+  it('ignores the environment, workers and user', async () => {
     process.env['SMALLSERVD_SERVICES__ECHO__LISTEN'] = 'nonsense';
     onTestFinished(() => {
       delete process.env['SMALLSERVD_SERVICES__ECHO__LISTEN'];
@@ -85,7 +89,7 @@ describe('startDaemon', () => {
     expect((await client.takeAll()).toString()).toBe('here');
   });
 
-  it('logs at the level that the config names, a finished line a call', async () => {
+  it('logs at the configured level', async () => {
     const daemon = await serve({ echo: { listen: tcp } }, { log: { level: 'warn' } });
     const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
     client.finish();
@@ -96,7 +100,7 @@ describe('startDaemon', () => {
 });
 
 describe('close', () => {
-  it('a client being served finishes, new ones are refused', async () => {
+  it('lets a connected client finish and refuses new clients', async () => {
     const daemon = await serve({ echo: { listen: tcp } });
     const { host, port } = daemon.target('echo', 'tcp');
     const client = await TcpClient.connect({ host, port });
@@ -110,7 +114,7 @@ describe('close', () => {
     expect(daemon.log.closed().map(({ reason }) => reason)).toEqual(['completed']);
   });
 
-  it('an answer that is on its way is not cut', async () => {
+  it('does not cut off a reply in flight', async () => {
     const daemon = await serve({ echo: { listen: tcp } });
     const client = await TcpClient.connect(daemon.target('echo', 'tcp'), { reads: false });
     const bytes = Buffer.alloc(8 * 1024 * 1024, 'whole ');
@@ -122,7 +126,7 @@ describe('close', () => {
     await within(closing, 'the close');
   });
 
-  it('cuts whoever is left after the grace period, as shutdown', async () => {
+  it('closes the remaining clients as shutdown after the grace period', async () => {
     const daemon = await serve({ echo: { listen: tcp } });
     const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
     client.write('x');
@@ -132,7 +136,7 @@ describe('close', () => {
     expect(daemon.log.closed().map(({ reason }) => reason)).toEqual(['shutdown']);
   });
 
-  it('takes the grace period of the config unless one is given', async () => {
+  it('defaults to the grace period of the config', async () => {
     const daemon = await serve({ echo: { listen: tcp } }, { shutdown: { grace: '50ms' } });
     const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
     client.write('x');
@@ -141,13 +145,13 @@ describe('close', () => {
     expect(daemon.log.closed().map(({ reason }) => reason)).toEqual(['shutdown']);
   });
 
-  it('twice waits for the same', async () => {
+  it('resolves for every call if called more than once', async () => {
     const daemon = await serve({ echo: { listen: [...tcp, 'udp://127.0.0.1:0'] } });
     await within(Promise.all([daemon.close(), daemon.close(0)]), 'both');
     await within(daemon.close(), 'a third');
   });
 
-  it('the same config can be started again at once, on the same ports', async () => {
+  it('frees the ports for an immediate restart', async () => {
     const first = await serve({ echo: { listen: [...tcp, 'udp://127.0.0.1:0'] } });
     const listen = first.listeners.map(({ transport, port }) => `${transport}://127.0.0.1:${port}`);
     await first.close();

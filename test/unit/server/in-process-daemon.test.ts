@@ -30,14 +30,14 @@ async function launch(services: string): Promise<{ daemon: InProcessDaemon; log:
 }
 
 describe('InProcessDaemon', () => {
-  it('ends with 0 when it was stopped', async () => {
+  it('ends with exit code 0 after stop', async () => {
     const { daemon } = await launch('echo: { listen: [tcp://127.0.0.1:0] }');
     await daemon.ready;
     expect(await within(daemon.stop(), 'the stop')).toBe(exitCodes.stopped);
     expect(await daemon.ended).toBe(exitCodes.stopped);
   });
 
-  it('a port in use: who waits for ready or the end, whichever comes first, learns of the error', async () => {
+  it('rejects a race of ready and ended if a port is in use', async () => {
     const other = await serve({ echo: { listen: ['tcp://127.0.0.1:0'] } });
     const { port } = other.target('echo', 'tcp');
     const { daemon } = await launch(`time: { listen: [udp://127.0.0.1:0, tcp://127.0.0.1:${port}] }`);
@@ -47,7 +47,7 @@ describe('InProcessDaemon', () => {
     expect(await daemon.stop()).toBe(exitCodes.failed);
   });
 
-  it('destroy ends all at once, clients of every transport too; twice is harmless', async () => {
+  it('destroy closes everything at once, including clients, and may be called twice', async () => {
     const { daemon, log } = await launch('echo: { listen: [tcp://127.0.0.1:0, udp://127.0.0.1:0] }');
     await daemon.ready;
     const client = await TcpClient.connect({ host: '127.0.0.1', port: daemon.listeners[0]?.port ?? 0 });
@@ -60,7 +60,7 @@ describe('InProcessDaemon', () => {
     expect(log.closed().map(({ reason }) => reason)).toEqual(['shutdown']);
   });
 
-  it('destroy after stop does not wait for the grace period', async () => {
+  it('destroy cuts the grace period of stop short', async () => {
     const { daemon } = await launch('echo: { listen: [tcp://127.0.0.1:0, udp://127.0.0.1:0] }');
     await daemon.ready;
     const client = await TcpClient.connect({ host: '127.0.0.1', port: daemon.listeners[0]?.port ?? 0 });
@@ -71,7 +71,7 @@ describe('InProcessDaemon', () => {
     expect(await within(stopping, 'the stop')).toBe(exitCodes.stopped);
   });
 
-  it('a stop before it is ready ends it', async () => {
+  it('stop works before the daemon is ready', async () => {
     const { daemon } = await launch('echo: { listen: [tcp://127.0.0.1:0, udp://127.0.0.1:0] }');
     expect(await within(daemon.stop(), 'the stop')).toBe(exitCodes.stopped);
   });

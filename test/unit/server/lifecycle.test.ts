@@ -59,7 +59,7 @@ async function open({ lifecycle, plan }: Made): Promise<{ host: string; port: nu
 }
 
 describe('open', () => {
-  it('opens in the order of the plan, and says where', async () => {
+  it('opens listeners in plan order and returns their addresses', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0, udp://127.0.0.1:0] }');
     const opened = await made.lifecycle.open(made.plan);
     expect(opened.map(({ planned, bound }) => [planned.id, bound?.transport, bound?.address])).toEqual([
@@ -69,7 +69,7 @@ describe('open', () => {
     expect(opened.every(({ bound }) => (bound?.port ?? 0) > 0)).toBe(true);
   });
 
-  it('runs the periodic tasks of the services before a client can come', async () => {
+  it('runs the periodic tasks of the services before accepting clients', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0] }');
     let runs = 0;
     made.context.every(1000, async () => {
@@ -79,7 +79,7 @@ describe('open', () => {
     expect(runs).toBe(1);
   });
 
-  it('of a failure closes what this call opened, and no more', async () => {
+  it('closes only the listeners it opened itself if it fails', async () => {
     const made = await make(
       'echo: { listen: [tcp://127.0.0.1:0] }, other: { type: echo, listen: [tcp://127.0.0.1:0] }',
     );
@@ -98,7 +98,7 @@ describe('open', () => {
     expect((await client.takeAll()).toString()).toBe('still served');
   });
 
-  it('what is open already stays as it is, whatever comes of the rest', async () => {
+  it('leaves open listeners alone, even if others fail', async () => {
     const made = await make('echo: { listen: [udp://127.0.0.1:0, udp://127.0.0.1:0] }');
     const [first, second] = made.plan as [PlannedListener, PlannedListener];
     const [before] = await made.lifecycle.open([first]);
@@ -111,7 +111,7 @@ describe('open', () => {
     expect(await made.lifecycle.open(made.plan)).toHaveLength(2);
   });
 
-  it('skips what is optional where the machine lacks it', async () => {
+  it('skips optional listeners with an unavailable address', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0, tcp://127.0.0.1:0] }');
     // RFC 5737: an address that no machine has stands for a family that is missing.
     const missing = made.plan.map((each) => ({
@@ -126,7 +126,7 @@ describe('open', () => {
 });
 
 describe('suspend, drain, destroy', () => {
-  it('suspend: new clients are refused, those there are served', async () => {
+  it('suspend refuses new clients and keeps serving connected clients', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0] }');
     const target = await open(made);
     const client = await TcpClient.connect(target);
@@ -138,7 +138,7 @@ describe('suspend, drain, destroy', () => {
     expect((await client.takeAll()).toString()).toBe('before after');
   });
 
-  it('drain: waits for the clients, and resolves when the last has gone', async () => {
+  it('drain resolves when the last client has left', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0] }');
     const target = await open(made);
     const clients = [await TcpClient.connect(target), await TcpClient.connect(target)];
@@ -161,7 +161,7 @@ describe('suspend, drain, destroy', () => {
     expect(reasons).toEqual(['completed', 'completed']);
   });
 
-  it('drain: whoever is left after the grace period ends as shutdown', async () => {
+  it('drain closes the remaining clients as shutdown after the grace period', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0] }');
     const client = await TcpClient.connect(await open(made));
     client.write('x');
@@ -176,7 +176,7 @@ describe('suspend, drain, destroy', () => {
     expect(log.records.at(-1)?.fields).toMatchObject({ reason: 'shutdown', bytesIn: 2 });
   });
 
-  it('destroy: ends everybody at once, suspended or not; twice is harmless', async () => {
+  it('destroy closes all clients at once, even while draining, and may be called twice', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0, udp://127.0.0.1:0] }');
     const client = await TcpClient.connect(await open(made));
     client.write('x');
@@ -188,7 +188,7 @@ describe('suspend, drain, destroy', () => {
     await within(draining, 'the drain');
   });
 
-  it('a stop that comes while listeners are being opened leaves none open', async () => {
+  it('suspend during open leaves no listener open', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0, udp://127.0.0.1:0] }');
     const opening = made.lifecycle.open(made.plan);
     made.lifecycle.suspend();
@@ -198,7 +198,7 @@ describe('suspend, drain, destroy', () => {
     });
   });
 
-  it('closes the services, stops their tasks, and writes the last summary', async () => {
+  it('drain closes the services, stops their tasks and writes a final summary', async () => {
     const closed: string[] = [];
     const made = await make(
       'echo: { listen: [udp://127.0.0.1:0], deny: [127.0.0.1] }, time: { listen: [udp://127.0.0.1:0] }',
@@ -229,8 +229,8 @@ describe('suspend, drain, destroy', () => {
   });
 });
 
-describe('what the process counts and knows', () => {
-  it('counts by service', async () => {
+describe('per-process state', () => {
+  it('counts per service', async () => {
     const made = await make(
       'echo: { listen: [tcp://127.0.0.1:0] }, other: { type: echo, listen: [tcp://127.0.0.1:0] }',
     );
@@ -250,7 +250,7 @@ describe('what the process counts and knows', () => {
     expect(made.lifecycle.counters.get('other')?.stream.accepted).toBe(0);
   });
 
-  it('enforces its part of the stream limits, rounded up', async () => {
+  it('enforces its share of the stream limits, rounded up', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0], maxConnections: 3 }', echo, 2);
     const target = await open(made);
     const served: boolean[] = [];
@@ -267,7 +267,7 @@ describe('what the process counts and knows', () => {
     expect(served).toEqual([true, true, false]);
   });
 
-  it('answers nobody on a UDP port of another process of ours', async () => {
+  it('drops datagrams from other processes of the daemon', async () => {
     const made = await make('echo: { listen: [udp://127.0.0.1:0] }');
     const target = await open(made);
     const [stranger, own] = [await UdpClient.open('127.0.0.1'), await UdpClient.open('127.0.0.1')];
@@ -285,18 +285,18 @@ function planOf(text: string, target: PlannedListener['target']): readonly Plann
   return [{ id: 0, service: 'chargen', text, target, optional: false }];
 }
 
-describe('UDP of a kind that is abused there', () => {
+describe('a UDP listener of an abusable service', () => {
   const exposed =
-    /chargen is abused there: .*; listen on a loopback, private or link-local address, use TCP, or set exposeUdp: true/;
+    /chargen can be abused: .*. Listen on a loopback, private or link-local address, use TCP, or set exposeUdp: true/;
 
   const chargen = 'chargen: { listen: [tcp://127.0.0.1:0] }';
 
-  it('is not opened on a public address that a name stands for', async () => {
+  it('is refused on a name that resolves to a public address', async () => {
     const { lifecycle } = await make(chargen);
     const target = { transport: 'udp', family: 'ipv4', address: '0.0.0.0', port: 0 } as const;
     const opening = lifecycle.open(planOf('udp://public.example:0', target));
     await expect(opening).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(exposed) });
-    await expect(opening).rejects.toThrow('chargen: udp://public.example:0 (0.0.0.0) would answer UDP for strangers');
+    await expect(opening).rejects.toThrow('chargen: udp://public.example:0 (0.0.0.0) exposes UDP to public addresses');
   });
 
   it('is opened on a loopback address', async () => {
@@ -312,7 +312,7 @@ describe('UDP of a kind that is abused there', () => {
   it.each([
     ['with exposeUdp', { transport: 'udp', ...publicAddress }, ', exposeUdp: true'],
     ['over TCP', { transport: 'tcp', ...publicAddress }, ''],
-  ] as const)('may be opened on a public one %s', async (_how, target, more) => {
+  ] as const)('is allowed on a public address %s', async (_how, target, more) => {
     const { lifecycle } = await make(`chargen: { listen: [tcp://127.0.0.1:0]${more} }`);
     const opening = lifecycle.open(planOf(`${target.transport}://public.example:0`, target));
     await expect(opening).rejects.toMatchObject({ code: 'LISTEN_NOT_AVAILABLE' });

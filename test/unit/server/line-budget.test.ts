@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { LineBudget } from '../../../src/server/line-budget.ts';
 
-it('lets a hundred lines a second through, and counts the others', () => {
+it('allows a hundred lines a second and counts the rest', () => {
   const budget = new LineBudget();
   const taken = (nowMs: number, lines: number): number =>
     Array.from({ length: lines }, () => budget.take(nowMs)).filter(Boolean).length;
@@ -14,7 +14,7 @@ it('lets a hundred lines a second through, and counts the others', () => {
   expect(budget.takeLeftOut()).toBe(1);
 });
 
-it('leaves the lines that are kept to those that may take them', () => {
+it('keeps reserved lines for callers that may use them', () => {
   const budget = new LineBudget(5);
   const taken = (nowMs: number, kept: number): number =>
     Array.from({ length: 9 }, () => budget.take(nowMs, kept)).filter(Boolean).length;
@@ -26,7 +26,7 @@ it('leaves the lines that are kept to those that may take them', () => {
   expect(budget.takeLeftOut()).toBe(5 * 9 - 10);
 });
 
-it('in any second, wherever it begins, no more lines than that; and none is left out that need not be', () => {
+it('allows exactly the limit in any one-second window', () => {
   const gaps = fc.array(fc.oneof(fc.nat(40), fc.nat(1500)), { maxLength: 300 });
   fc.assert(
     fc.property(gaps, fc.integer({ min: 1, max: 100 }), (waits, limit) => {

@@ -101,14 +101,14 @@ function openDescriptors(): readonly string[] {
   });
 }
 
-it.each(exchanges)('a folder that becomes %s after it was looked at is refused', async (_what, put) => {
+it.each(exchanges)('refuses a folder replaced by %s after the check', async (_what, put) => {
   exchangeAt(0, put);
   await expect(openLogFile(path, null)).rejects.toMatchObject({ code: 'LOG_FILE' });
   expect(filesMade()).toEqual([]);
   expect(openDescriptors()).toEqual([]);
 });
 
-it.each(exchanges)('a folder that becomes %s later is the one that the file is made in', async (_what, put) => {
+it.each(exchanges)('creates the file in the checked folder if %s replaces it later', async (_what, put) => {
   exchangeAt(1, put);
   opened.push(await openLogFile(path, null));
   expect(filesMade()).toEqual(['away']);
@@ -122,7 +122,7 @@ function beforeTheFile(put: () => void): void {
   };
 }
 
-it('a second name of another file, put there and taken away meanwhile, is refused', async () => {
+it('refuses a file swapped in between check and open', async () => {
   const victim = join(other, 'victim');
   writeFileSync(victim, '');
   writeFileSync(path, '');
@@ -133,20 +133,20 @@ it('a second name of another file, put there and taken away meanwhile, is refuse
   expect(openDescriptors()).toEqual([]);
 });
 
-it('a file that stays where it is is opened', async () => {
+it('opens a file that is not replaced', async () => {
   beforeOpen.hook = () => {};
   writeFileSync(path, '');
   opened.push(await openLogFile(path, null));
   expect(openDescriptors()).toEqual([path]);
 });
 
-it('a file that comes where there was none is refused', async () => {
+it('refuses a file that appears between check and open', async () => {
   beforeTheFile(() => writeFileSync(path, ''));
   await expect(openLogFile(path, null)).rejects.toMatchObject({ code: 'LOG_FILE' });
   expect(openDescriptors()).toEqual([]);
 });
 
-it('two files are told apart by all bits of their inodes', async () => {
+it('compares all bits of the inode numbers', async () => {
   beforeOpen.hook = () => {};
   const first = await openLogFile(path, null);
   const second = await openLogFile(join(other, 'log'), null);

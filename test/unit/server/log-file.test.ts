@@ -128,13 +128,13 @@ const refusals: readonly Refusal[] = [
     message: () => 'it is a directory',
   },
   {
-    name: 'a folder that is missing',
+    name: 'a missing folder',
     make: () => renameSync(folder, `${folder}.away`),
     code: 'LOG_FILE',
     message: () => `no folder ${folder}`,
   },
   {
-    name: 'a file in place of the folder',
+    name: 'a file instead of the folder',
     make: () => {
       renameSync(folder, `${folder}.away`);
       writeFileSync(folder, '');
@@ -143,7 +143,7 @@ const refusals: readonly Refusal[] = [
     message: () => `${folder} is not a folder`,
   },
   {
-    name: 'a loop of links in place of the folder',
+    name: 'a symlink loop instead of the folder',
     make: () => {
       renameSync(folder, `${folder}.away`);
       symlinkSync(folder, folder);
@@ -152,28 +152,28 @@ const refusals: readonly Refusal[] = [
     message: () => 'too many symbolic links',
   },
   {
-    name: 'a folder that everybody can write to',
+    name: 'a world-writable folder',
     make: () => chmodSync(folder, 0o777),
     code: 'LOG_FILE_NOT_PERMITTED',
     message: () =>
       `everybody can write to the folder ${folder} (uid ${process.geteuid?.()}, mode 0777): expected a folder that only its owner can write to`,
   },
   {
-    name: 'a folder that everybody can write to, sticky',
+    name: 'a sticky world-writable folder',
     make: () => chmodSync(folder, 0o1777),
     code: 'LOG_FILE_NOT_PERMITTED',
     message: () =>
       `everybody can write to the folder ${folder} (uid ${process.geteuid?.()}, mode 1777): expected a folder for the log that only its owner can write to`,
   },
   {
-    name: 'a folder further up that everybody can write to',
+    name: 'a world-writable ancestor folder',
     make: () => chmodSync(directory, 0o777),
     code: 'LOG_FILE_NOT_PERMITTED',
     message: () =>
       `everybody can write to the folder ${directory} (uid ${process.geteuid?.()}, mode 0777): expected a folder that only its owner can write to`,
   },
   {
-    name: 'a folder that a strange group can write to',
+    name: 'a folder writable by a foreign group',
     needsRoot: true,
     make: () => {
       chownSync(folder, 0, stranger);
@@ -184,28 +184,28 @@ const refusals: readonly Refusal[] = [
       `gid ${stranger} can write to the folder ${folder} (uid 0, mode 0775): expected gid 0 or ${owner.gid}, or no group`,
   },
   {
-    name: 'a folder of another user',
+    name: 'a folder owned by another user',
     needsRoot: true,
     make: () => chownSync(folder, stranger, stranger),
     code: 'LOG_FILE_NOT_PERMITTED',
     message: () => `the folder ${folder} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
   },
   {
-    name: 'a folder further up of another user',
+    name: 'an ancestor folder owned by another user',
     needsRoot: true,
     make: () => chownSync(directory, stranger, stranger),
     code: 'LOG_FILE_NOT_PERMITTED',
     message: () => `the folder ${directory} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
   },
   {
-    name: 'a link of another user in the middle',
+    name: 'a symlink in the path owned by another user',
     needsRoot: true,
     make: () => linkInTheMiddle(stranger),
     code: 'LOG_FILE_NOT_PERMITTED',
     message: () => `the symbolic link ${folder} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
   },
   {
-    name: 'a link in the middle that leads through a folder of another user',
+    name: 'a symlink in the path through a folder owned by another user',
     needsRoot: true,
     make: () => {
       mkdirSync(join(directory, 'strange'));
@@ -218,7 +218,7 @@ const refusals: readonly Refusal[] = [
       `the folder ${join(directory, 'strange')} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
   },
   {
-    name: 'a file of another user',
+    name: 'a file owned by another user',
     needsRoot: true,
     make: () => {
       writeFileSync(path, '');
@@ -244,8 +244,8 @@ function everything(): Record<string, string> {
   );
 }
 
-describe('a log file that somebody else could decide on, or none', () => {
-  it.each(refusals.filter(possible))('at the start: $name', async ({ make, code, message }) => {
+describe('an unsafe log file', () => {
+  it.each(refusals.filter(possible))('is refused at startup: $name', async ({ make, code, message }) => {
     await make();
     const before = everything();
     const descriptors = openDescriptors();
@@ -254,45 +254,48 @@ describe('a log file that somebody else could decide on, or none', () => {
     expect(openDescriptors()).toEqual(descriptors);
   });
 
-  it.each(refusals.filter(possible))('at a reopening, which costs no line: $name', async ({ make, code, message }) => {
-    const sink = await LogSink.file(path, owner);
-    sink.write('before\n');
-    await sink.flush();
-    const moved = join(directory, 'moved');
-    renameSync(path, moved);
-    await make();
-    const before = everything();
-    const descriptors = openDescriptors();
-    const reopening = sink.reopen();
-    sink.write('meanwhile\n');
-    await expect(reopening).rejects.toMatchObject({ code, message: `log.file ${path}: ${message()}` });
-    sink.write('after\n');
-    await sink.flush();
-    expect(everything()).toEqual({ ...before, [moved]: 'before\nmeanwhile\nafter\n' });
-    expect(openDescriptors()).toEqual(descriptors);
-  });
+  it.each(refusals.filter(possible))(
+    'is refused on reopen, without losing a line: $name',
+    async ({ make, code, message }) => {
+      const sink = await LogSink.file(path, owner);
+      sink.write('before\n');
+      await sink.flush();
+      const moved = join(directory, 'moved');
+      renameSync(path, moved);
+      await make();
+      const before = everything();
+      const descriptors = openDescriptors();
+      const reopening = sink.reopen();
+      sink.write('meanwhile\n');
+      await expect(reopening).rejects.toMatchObject({ code, message: `log.file ${path}: ${message()}` });
+      sink.write('after\n');
+      await sink.flush();
+      expect(everything()).toEqual({ ...before, [moved]: 'before\nmeanwhile\nafter\n' });
+      expect(openDescriptors()).toEqual(descriptors);
+    },
+  );
 
-  it.skipIf(!isRoot)('tells what the exit codes mean', async () => {
+  it.skipIf(!isRoot)('has exit code 77 if the folder belongs to another user', async () => {
     chownSync(folder, stranger, stranger);
     const error = await LogSink.file(path, owner).catch((each: unknown) => each as SmallservdError);
     expect(error).toMatchObject({ exitCode: 77 });
   });
 });
 
-describe('a log file in good hands', () => {
-  it('is made with mode 0640 at most', async () => {
+describe('a safe log file', () => {
+  it('is created with mode 0640 at most', async () => {
     await LogSink.file(path, null);
     expect(statSync(path).mode & 0o7777 & ~0o640).toBe(0);
     expect(statSync(path).mode & 0o600).toBe(0o600);
   });
 
   it.each<[string, () => void]>([
-    ['a file that is there', () => writeFileSync(path, '')],
-    ['a sticky folder further up', () => chmodSync(directory, 0o1777)],
-    ['a folder that a group of ours can write to', () => chmodSync(folder, 0o775)],
-    ['a link of ours in the middle', () => linkInTheMiddle(process.geteuid?.() ?? 0)],
+    ['an existing file', () => writeFileSync(path, '')],
+    ['a sticky ancestor folder', () => chmodSync(directory, 0o1777)],
+    ['a folder writable by our own group', () => chmodSync(folder, 0o775)],
+    ['a symlink in the path owned by the current user', () => linkInTheMiddle(process.geteuid?.() ?? 0)],
     [
-      'a relative link in the middle, with dots',
+      'a relative symlink in the path, with dots',
       () => {
         mkdirSync(join(directory, 'real'));
         rmSync(folder, { recursive: true });
@@ -306,37 +309,39 @@ describe('a log file in good hands', () => {
   });
 
   it.skipIf(!isRoot).each<[string, () => void]>([
-    ['a folder of the user', () => chownSync(folder, owner.uid, owner.gid)],
+    ['a folder owned by the user', () => chownSync(folder, owner.uid, owner.gid)],
     [
-      'a folder that the group of the user can write to',
+      'a folder writable by the group of the user',
       () => {
         chownSync(folder, 0, owner.gid);
         chmodSync(folder, 0o770);
       },
     ],
     [
-      'a link of the user in the middle, to a folder of the user',
+      'a symlink in the path and its target folder, both owned by the user',
       () => {
         linkInTheMiddle(owner.uid);
         chownSync(`${folder}.real`, owner.uid, owner.gid);
       },
     ],
     [
-      'a file of the user',
+      'a file owned by the user',
       () => {
         writeFileSync(path, '');
         chownSync(path, owner.uid, owner.gid);
       },
     ],
-  ])('is opened: %s; without that user it is refused', async (_name, make) => {
+  ])('is opened only if that user is trusted: %s', async (_name, make) => {
     make();
     await (await LogSink.file(path, owner)).flush();
     await expect(LogSink.file(path, null)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
   });
 
-  it.skipIf(!isRoot)('is not opened in a folder of root that the user leads to', async () => {
+  it.skipIf(!isRoot)('is refused in a root-owned folder reached through a symlink of the user', async () => {
     linkInTheMiddle(owner.uid);
-    const message = expect.stringMatching(/the workers' user decides what leads to the folder .*folder\.real, which/);
+    const message = expect.stringMatching(
+      /the workers' user can redirect the path to the folder .*folder\.real, which/,
+    );
     await expect(LogSink.file(path, owner)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED', message });
     chownSync(`${folder}.real`, owner.uid, owner.gid);
     mkdirSync(join(`${folder}.real`, 'below'));
@@ -344,7 +349,7 @@ describe('a log file in good hands', () => {
     await expect(LogSink.file(below, owner)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
   });
 
-  it.skipIf(!isRoot)('is opened again in the hands of whoever is trusted by then', async () => {
+  it.skipIf(!isRoot)('is reopened only if its folder belongs to a currently trusted user', async () => {
     const sink = await LogSink.file(path, null);
     chownSync(folder, owner.uid, owner.gid);
     renameSync(path, join(folder, 'moved'));
@@ -356,13 +361,13 @@ describe('a log file in good hands', () => {
     await expect(sink.reopen()).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
   });
 
-  it('may be named with dots and slashes', async () => {
+  it('accepts a path with dots and repeated slashes', async () => {
     const odd = `${folder}/./../folder//log`;
     await LogSink.file(odd, owner);
     expect(existsSync(path)).toBe(true);
   });
 
-  it('is given up where its file system does not answer, and closed where it opens after all', async () => {
+  it('times out if the file system hangs, and is closed if it opens later', async () => {
     const clock = new FakeClock();
     const descriptors = openDescriptors();
     const opening = openLogFile(path, null, clock);

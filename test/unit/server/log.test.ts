@@ -16,7 +16,7 @@ class Kept {
 }
 
 describe('createLog', () => {
-  it('writes a finished JSON line a call: level by name, time, fields, message', () => {
+  it('writes one JSON line per call, with level name, time, fields and message', () => {
     const sink = new Kept();
     createLog({ level: 'info' }, sink).info({ service: 'echo', bytesIn: 3 }, 'closed');
     expect(sink.lines).toHaveLength(1);
@@ -26,7 +26,7 @@ describe('createLog', () => {
     expect(new Date(time).toISOString()).toBe(time);
   });
 
-  it('puts the bindings into every line', () => {
+  it('adds the bindings to every line', () => {
     const sink = new Kept();
     const log = createLog({ level: 'info' }, sink, { worker: 2 });
     log.info({}, 'one');
@@ -43,14 +43,14 @@ describe('createLog', () => {
     ['warn', ['warn', 'error']],
     ['error', ['error']],
     ['silent', []],
-  ] as const)('log.level %s lets through %j', (level, expected) => {
+  ] as const)('writes, at log.level %s, only %j', (level, expected) => {
     const sink = new Kept();
     const log = createLog({ level }, sink);
     for (const each of ['debug', 'info', 'warn', 'error'] as const) log[each]({}, 'line');
     expect(sink.lines.map((line) => (JSON.parse(line) as { level: string }).level)).toEqual(expected);
   });
 
-  it('control characters in a field stay inside it, and one line stays one', () => {
+  it('keeps control characters inside their field and a record on one line', () => {
     const sink = new Kept();
     createLog({ level: 'info' }, sink).info({ input: 'a\n{"level":"error"}\u001b[2J\r\0' }, 'message');
     const codes = Array.from(sink.lines.join(''), (character) => character.charCodeAt(0));
@@ -79,7 +79,7 @@ describe('LogSink.file', () => {
 
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('appends lines to what is there', async () => {
+  it('appends to an existing file', async () => {
     writeFileSync(path, 'old\n');
     const sink = await LogSink.file(path, null);
     expect(sink.isStandardOutput).toBe(false);
@@ -89,7 +89,7 @@ describe('LogSink.file', () => {
     expect(readFileSync(path, 'utf8')).toBe('old\none\ntwo\n');
   });
 
-  it('escapes what JSON leaves as it is but terminals obey', async () => {
+  it('escapes terminal control characters that JSON allows unescaped', async () => {
     const sink = await LogSink.file(path, null);
     sink.write(`${JSON.stringify({ text: '\u009b2J\u007f\u2028\u202e\u2067' })}\n`);
     await sink.flush();
@@ -97,7 +97,7 @@ describe('LogSink.file', () => {
     expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ text: '\u009b2J\u007f\u2028\u202e\u2067' });
   });
 
-  it('escapes all controls of a line that is no JSON of ours, and keeps it one line', async () => {
+  it('escapes every control character of a foreign line and keeps it on one line', async () => {
     const sink = await LogSink.file(path, null);
     const controls = Array.from({ length: 0x20 }, (_, code) => String.fromCharCode(code)).filter(
       (each) => each !== '\n',
@@ -113,7 +113,7 @@ describe('LogSink.file', () => {
     expect(lines.map((line) => JSON.parse(line) as object)).toEqual(controls.map((each) => ({ msg: `a${each}[2Jb` })));
   });
 
-  it('after it was moved away, reopen writes to a new file of the old name; no line is lost', async () => {
+  it('writes to a new file after a rename and reopen, losing no line', async () => {
     const sink = await LogSink.file(path, null);
     sink.write('before\n');
     await sink.flush();
@@ -127,7 +127,7 @@ describe('LogSink.file', () => {
     expect(readFileSync(`${path}.1`, 'utf8')).toBe('before\nbetween\n');
   });
 
-  it('a folder that is missing is an error that names the file, and is not tried again', async () => {
+  it('fails with the file name if the folder is missing, without a retry', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const missing = join(directory, 'none', 'log');
@@ -139,7 +139,7 @@ describe('LogSink.file', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('lines that are lost are reported once, when the file takes lines again', async () => {
+  it('reports lost lines once, when the file accepts lines again', async () => {
     const sink = await LogSink.file(path, null);
     sink.reportLostLines(createLog({ level: 'info' }, sink));
     // More than may wait at once, in one turn of the event loop: the reader has no chance.
@@ -156,7 +156,7 @@ describe('LogSink.file', () => {
     expect(sink.takeLost()).toBe(0);
   });
 
-  it('lines that were lost elsewhere are reported, also when nothing waits any more', async () => {
+  it('reports lines lost elsewhere, even when no write is pending', async () => {
     const sink = await LogSink.file(path, null);
     sink.reportLostLines(createLog({ level: 'info' }, sink));
     sink.write('{}\n');
@@ -168,7 +168,7 @@ describe('LogSink.file', () => {
     expect(lines.map((line) => (JSON.parse(line) as { lines?: number }).lines)).toEqual([undefined, 3]);
   });
 
-  it('counts lines that were lost elsewhere', async () => {
+  it('counts lines lost elsewhere', async () => {
     const sink = await LogSink.file(path, null);
     sink.addLost(3);
     expect(sink.takeLost()).toBe(3);
@@ -238,7 +238,7 @@ describe('LogSink.reopen', () => {
     vi.spyOn(fs, 'write').mockImplementation(replacement);
   }
 
-  it('opens no second descriptor where the file has not been moved, however often it is asked', async () => {
+  it('opens no second descriptor if the file has not moved, even when called repeatedly', async () => {
     const sink = await LogSink.file(path, null);
     sink.write('one\n');
     await Promise.all([sink.reopen(), sink.reopen(), sink.reopen()]);
@@ -256,7 +256,7 @@ describe('LogSink.reopen', () => {
     await until(() => openFiles().join() === path, 'the descriptor of the new file alone');
   });
 
-  it('makes a new file where the old one was deleted', async () => {
+  it('creates a new file if the old file was deleted', async () => {
     const sink = await LogSink.file(path, null);
     rmSync(path);
     await sink.reopen();
@@ -265,7 +265,7 @@ describe('LogSink.reopen', () => {
     expect(written()).toBe('two\n');
   });
 
-  it('loses, doubles and reorders no line, whatever comes together', async () => {
+  it('never loses, duplicates or reorders a line under any interleaving', async () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.constant('write' as const) },
       fc.constantFrom('move', 'reopen', 'reopen later', 'flush', 'turn'),
@@ -318,7 +318,7 @@ describe('LogSink.reopen', () => {
     );
   });
 
-  it('has the old file keep its lines while its disk stalls, and waits for no more than one old file', async () => {
+  it('finishes the old file while its disk stalls, with at most one old file pending', async () => {
     const held: (() => void)[] = [];
     let stalled: number | undefined;
     interceptWrites((write) => (fd, bytes, done) => {
@@ -338,7 +338,7 @@ describe('LogSink.reopen', () => {
     const second = moveAway();
     await expect(sink.reopen()).rejects.toMatchObject({
       code: 'LOG_FILE',
-      message: `log.file ${path}: lines still wait to be written to the file before`,
+      message: `log.file ${path}: lines for the previous file are still queued`,
     });
     sink.write('4\n');
     await until(() => readFileSync(second, 'utf8') === '3\n4\n', 'the line in the file that goes on');
@@ -353,7 +353,7 @@ describe('LogSink.reopen', () => {
     await until(() => openFiles().join() === path, 'one descriptor');
   });
 
-  it('has the old file keep its lines while its disk is full, half a line too', async () => {
+  it('finishes the old file, including a partial line, after its disk was full', async () => {
     let full: number | undefined;
     interceptWrites((write) => (fd, bytes, done) => {
       full ??= fd;
@@ -374,7 +374,7 @@ describe('LogSink.reopen', () => {
     expect(written()).toBe('one\ntwo\nthree\n');
   });
 
-  it('tries again once a second while its disk is full, however many lines come', async () => {
+  it('retries once a second while the disk is full, regardless of the number of lines', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     let tries = 0;
@@ -396,7 +396,7 @@ describe('LogSink.reopen', () => {
     }
   });
 
-  it('leaves no listener behind, however often it is flushed, and whether that ends in time or not', async () => {
+  it('leaks no event listener on repeated flushes, completed or timed out', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const warn = vi.spyOn(process, 'emitWarning');
@@ -426,12 +426,12 @@ describe('LogSink.reopen', () => {
 });
 
 describe('readableShape', () => {
-  it('makes a line readable', async () => {
+  it('formats a JSON line for people', async () => {
     const line = '{"level":"info","time":"2026-11-22T11:07:12.000Z","service":"echo","msg":"one\\ntwo\\u202e"}\n';
     expect((await readableShape())(line)).toMatch(/^\[[\d:.]+\] INFO: one\\ntwo\\u202e \{"service":"echo"\}\n$/);
   });
 
-  it('never fails: what it cannot read stays as it is', async () => {
+  it('never throws, and passes lines it cannot parse through with controls escaped', async () => {
     const readable = await readableShape();
     expect(readable('{"level":{"toString":1}}\n')).toBe('{"level":{"toString":1}}\n');
     const deep = `{"msg":${'['.repeat(8000)}${']'.repeat(8000)}}\n`;

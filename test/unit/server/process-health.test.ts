@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { HealthMeter } from '../../../src/server/process-health.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
-it('a late event loop is told to all who ask within half a second, and forgotten after', async () => {
+it('reports event loop lag to every caller within half a second, then resets', async () => {
   const clock = new FakeClock();
   const meter = new HealthMeter(clock);
   meter.take();

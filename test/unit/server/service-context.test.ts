@@ -24,7 +24,7 @@ async function settle(): Promise<void> {
 }
 
 describe('TaskContext', () => {
-  it('gives the wall clock, and randomness', () => {
+  it('provides the wall clock and randomness', () => {
     clock.advance(1000);
     expect(context.now()).toEqual(new Date('2026-11-22T11:07:13Z'));
     expect(context.clockIsSet()).toBe(true);
@@ -33,7 +33,7 @@ describe('TaskContext', () => {
     expect(context.random()).toBe(0.25);
   });
 
-  it('a first run that does not end keeps the start waiting five seconds, no longer', async () => {
+  it('waits at most five seconds in start for a hanging first run', async () => {
     context.every(1000, () => new Promise(() => {}));
     const start = context.start();
     const still = Symbol('still waiting');
@@ -44,7 +44,7 @@ describe('TaskContext', () => {
     expect(log.records.at(-1)).toMatchObject({ level: 'warn' });
   });
 
-  it('runs no task before start, each once before start resolves, then ms after the last run ended', async () => {
+  it('first runs each task during start, then again ms after the last run ended', async () => {
     const runs: number[] = [];
     const slow = new EventEmitter();
     context.every(1000, async () => {
@@ -67,7 +67,7 @@ describe('TaskContext', () => {
     expect(runs).toEqual([5000, 6000, 17_000]);
   });
 
-  it('runs a task at once that is asked for after start', async () => {
+  it('runs a task immediately if added after start', async () => {
     await context.start();
     let runs = 0;
     context.every(1000, async () => {
@@ -76,7 +76,7 @@ describe('TaskContext', () => {
     expect(runs).toBe(1);
   });
 
-  it('logs a task that fails, and runs it again', async () => {
+  it('logs a failed task and runs it again', async () => {
     let runs = 0;
     const error = new Error('no luck');
     context.every(1000, async () => {
@@ -93,7 +93,7 @@ describe('TaskContext', () => {
     ]);
   });
 
-  it.each(['before start', 'while it waits', 'while it runs'])('begins no task after stop: %s', async (moment) => {
+  it.each(['before start', 'while it waits', 'while it runs'])('starts no task after a stop %s', async (moment) => {
     let runs = 0;
     context.every(1000, async () => {
       runs += 1;
@@ -112,7 +112,7 @@ describe('TaskContext', () => {
 });
 
 describe('prepareServices', () => {
-  it('creates each service with a context of its own, whose log names the service', async () => {
+  it('creates each service with its own context and a log that names it', async () => {
     const lines: string[] = [];
     const logger = pino({}, { write: (line: string) => lines.push(line) });
     const loaded = await load('services: { one: { type: echo, listen: tcp://:0 }, echo: { listen: udp://:0 } }');
@@ -124,7 +124,7 @@ describe('prepareServices', () => {
     expect(prepared.get('one')?.context.log).toBe(prepared.get('one')?.log);
   });
 
-  it('each service has its own 100 lines a second, all it writes about it together', async () => {
+  it('gives each service 100 log lines a second in total', async () => {
     const lines: string[] = [];
     const logger = pino({}, { write: (line: string) => lines.push(line) });
     const loaded = await load('services: { one: { type: echo, listen: tcp://:0 }, echo: { listen: udp://:0 } }');

@@ -19,7 +19,7 @@ function pattern(length: number): string {
   return String.fromCharCode(...Array.from({ length }, (_, position) => byteAt(position)));
 }
 
-describe('chargen, RFC 864, over TCP', () => {
+describe('chargen over TCP (RFC 864)', () => {
   it('starts each connection at line 0', () => {
     for (let turn = 0; turn < 2; turn++) expect(connect(service).text.slice(0, 74)).toBe(lineZero);
   });
@@ -29,22 +29,22 @@ describe('chargen, RFC 864, over TCP', () => {
     [24, '89:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~ !"#$%&\'()*+,-./'.slice(0, 72)],
     [94, '~ !"#$%&\'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdef'],
     [95, lineZero.slice(0, 72)],
-  ])('line %i holds 72 characters of the ring, then CR LF', (line, characters) => {
+  ])('sends in line %i 72 characters of the ring and CR LF', (line, characters) => {
     expect(connect(service).text.slice(74 * line, 74 * (line + 1))).toBe(`${characters}\r\n`);
   });
 
-  it('holds each of the 95 printable characters', () => {
+  it('sends each of the 95 printable characters', () => {
     const characters = new Set(connect(service).text.replaceAll('\r\n', ''));
     expect([...characters].toSorted().join('')).toBe(pattern(72) + String.fromCharCode(...range(0x20 + 72, 0x7e)));
   });
 
-  it('repeats after 95 lines, which are 7,030 bytes, and not before', () => {
+  it('repeats after exactly 95 lines (7,030 bytes)', () => {
     const { text } = connect(service);
     expect(text.slice(7030, 14_060)).toBe(text.slice(0, 7030));
     expect(text.indexOf(lineZero, 1)).toBe(7030);
   });
 
-  it('goes on without a seam, more at each time that all was sent', () => {
+  it('continues seamlessly whenever the socket drains', () => {
     const connection = new FakeConnection(service);
     for (let turn = 1; turn <= 3; turn++) {
       expect(connection.client.bytes.length).toBe(turn * 9 * 7030);
@@ -54,7 +54,7 @@ describe('chargen, RFC 864, over TCP', () => {
     expect(connection.client.bytes.equals(expected)).toBe(true);
   });
 
-  it('ignores input, and a FIN alone does not stop it', () => {
+  it('ignores input and is not stopped by a FIN', () => {
     const connection = new FakeConnection(service);
     const sent = connection.client.bytes.length;
     connection.send('stop');
@@ -69,19 +69,19 @@ describe('chargen, RFC 864, over TCP', () => {
 describe('chargen over UDP', () => {
   it.each([
     ['nothing', 0, 65_507, 0],
-    ['512 bytes at most', 0.999_999, 65_507, 512],
+    ['at most 512 bytes', 0.999_999, 65_507, 512],
     ['the middle', 0.5, 65_507, 256],
     ['one byte', 1 / 513, 65_507, 1],
-    ['the limit at most', 0.999_999, 18, 18],
+    ['at most the limit', 0.999_999, 18, 18],
     ['less than the limit', 0.5, 18, 9],
-    ['nothing where the limit is 0', 0.999_999, 0, 0],
-  ])('answers with a random length of the pattern: %s', (_name, random, limit, length) => {
+    ['nothing if the limit is 0', 0.999_999, 0, 0],
+  ])('replies with a random length of the pattern: %s', (_name, random, limit, length) => {
     context.randomNumbers.push(random);
     const reply = service.datagram?.(Buffer.from('ignored'), limit);
     expect(Buffer.from(reply as Uint8Array).toString('latin1')).toBe(pattern(length));
   });
 
-  it('draws every length equally often', () => {
+  it('draws every length with equal probability', () => {
     const lengths = range(0, 512).map((step) => {
       context.randomNumbers.push((step + 0.5) / 513);
       const reply = service.datagram?.(Buffer.alloc(0), 65_507);
@@ -90,11 +90,11 @@ describe('chargen over UDP', () => {
     expect(lengths).toEqual(range(0, 512));
   });
 
-  it('is silent where not even an empty answer is let through', () => {
+  it('sends no reply if the limit does not allow even an empty reply', () => {
     expect(service.datagram?.(Buffer.alloc(0), -1)).toBeUndefined();
   });
 
-  it('is guarded more tightly than others', () => {
+  it('has maxAmplification 1 and names its hazard', () => {
     expect(chargen.maxAmplification).toBe(1);
     expect(chargen.udpHazard).toBeTruthy();
   });

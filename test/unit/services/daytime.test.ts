@@ -30,20 +30,20 @@ const lines: readonly (readonly [DaytimeFormat, string, string])[] = [
   ['nist', newYear, '61406 27-01-01 00:00:00 00 0 0   0.0 UTC(smallservd) *'],
 ];
 
-describe('daytime, RFC 867, sends one line that ends CR LF', () => {
+describe('daytime (RFC 867) sends one line ending in CR LF', () => {
   it.each(lines)('%s at %s over TCP, then closes: %s', async (format, now, line) => {
     const { service } = await create({ format }, now);
     expect(connect(service)).toMatchObject({ text: `${line}\r\n`, ended: true });
   });
 
-  it.each(lines)('%s at %s over UDP, whatever the datagram: %s', async (format, now, line) => {
+  it.each(lines)('%s at %s over UDP, for any datagram: %s', async (format, now, line) => {
     const { service } = await create({ format }, now);
     expect(service.datagram?.(Buffer.alloc(0), 102)).toEqual(Buffer.from(`${line}\r\n`));
     expect(service.datagram?.(Buffer.from('when?'), 512)).toEqual(Buffer.from(`${line}\r\n`));
   });
 });
 
-describe('daytime shows the time of its zone', () => {
+describe('daytime with a zone', () => {
   it.each([
     ['Asia/Tokyo', '2026-12-31T15:04:05Z', '2027-01-01T00:04:05+09:00'],
     ['Asia/Kathmandu', noon, '2026-11-22T16:52:12+05:45'],
@@ -52,7 +52,7 @@ describe('daytime shows the time of its zone', () => {
     ['Europe/Paris', '2026-03-29T01:00:00Z', '2026-03-29T03:00:00+02:00'],
     ['Europe/Paris', '2026-10-25T00:59:59Z', '2026-10-25T02:59:59+02:00'],
     ['Europe/Paris', '2026-10-25T01:00:00Z', '2026-10-25T02:00:00+01:00'],
-  ])('%s at %s: %s', async (zone, now, line) => {
+  ])('shows %s at %s as %s', async (zone, now, line) => {
     const { service } = await create({ format: 'iso8601', zone }, now);
     expect(connect(service).text).toBe(`${line}\r\n`);
   });
@@ -62,37 +62,37 @@ describe('daytime shows the time of its zone', () => {
     ['smtp', /^22 NOV 26 20:07:12 (JST|\+0900)\r\n$/],
     ['unix', /^Sun Nov 22 20:07:12 (JST|\+0900) 2026\r\n$/],
     ['ctime', /^Sun Nov 22 20:07:12 2026\r\n$/],
-  ] as const)('%s names it as the system does, or by its offset', async (format, line) => {
+  ] as const)('shows the zone in %s by its abbreviation or offset', async (format, line) => {
     const { service } = await create({ format, zone: 'Asia/Tokyo' }, noon);
     expect(connect(service).text).toMatch(line);
   });
 
-  it("the machine's where none is given", async () => {
+  it('defaults to the system time zone', async () => {
     vi.stubEnv('TZ', 'XST-4:30');
     const { service } = await create({ format: 'unix', zone: null }, noon);
     vi.unstubAllEnvs();
     expect(connect(service).text).toBe('Sun Nov 22 15:37:12 XST 2026\r\n');
   });
 
-  it('nist is always UTC', async () => {
+  it('always uses UTC for nist', async () => {
     const { service } = await create({ format: 'nist', zone: 'Asia/Tokyo' }, noon);
     expect(connect(service).text).toContain(' 26-11-22 11:07:12 ');
   });
 });
 
-describe('the nist line holds', () => {
+describe('the nist line', () => {
   it.each([
     ['standard time', '2026-01-15T00:00:00Z', '00'],
     ['daylight time', '2026-07-04T00:00:00Z', '50'],
     ['the days to the change of March', '2026-03-01T00:00:00Z', '58'],
     ['the day of the change of March', '2026-03-08T23:59:59Z', '51'],
     ['the day of the change of November', '2026-11-01T00:00:00Z', '01'],
-  ])('the US daylight-saving code: %s', async (_name, now, code) => {
+  ])('contains the US daylight-saving code: %s', async (_name, now, code) => {
     const { service } = await create({ format: 'nist' }, now);
     expect(connect(service).text.split(' ')[3]).toBe(code);
   });
 
-  it('health 2 while the clock is not set', async () => {
+  it('contains health 2 while the clock is not set', async () => {
     const { context, service } = await create({ format: 'nist' }, '1970-01-01T00:00:05Z');
     context.clockSet = false;
     expect(connect(service).text).toBe('40587 70-01-01 00:00:05 00 0 2   0.0 UTC(smallservd) *\r\n');
@@ -108,13 +108,13 @@ describe('daytime', () => {
     expect(connection.client).toMatchObject({ text: 'Sunday, November 22, 2026 11:07:12-UTC\r\n', ended: true });
   });
 
-  it('is silent over UDP where the line does not fit', async () => {
+  it('sends no UDP reply if the line does not fit', async () => {
     const { service } = await create({ format: 'smtp' }, noon);
     expect(service.datagram?.(Buffer.alloc(0), 24)).toHaveLength(24);
     expect(service.datagram?.(Buffer.alloc(0), 23)).toBeUndefined();
   });
 
-  it('leaves the bytes of the last second as they are', async () => {
+  it('caches the line within a second without reusing its buffer', async () => {
     const { context, service } = await create({ format: 'smtp' }, noon);
     const first = service.datagram?.(Buffer.alloc(0), 512);
     context.nowMs += 999;

@@ -5,8 +5,8 @@ import { FakeContext } from '../../support/fake-context.ts';
 
 const service = await discard.create({}, new FakeContext());
 
-describe('discard, RFC 863, over TCP', () => {
-  it("drops what it reads and closes after the client's FIN", () => {
+describe('discard over TCP (RFC 863)', () => {
+  it('discards all input and closes after the client sends FIN', () => {
     const connection = new FakeConnection(service);
     connection.send('nobody reads this');
     connection.drain();
@@ -17,7 +17,7 @@ describe('discard, RFC 863, over TCP', () => {
 });
 
 describe('discard over UDP', () => {
-  it.each([0, 1, 65_507])('never answers: %i bytes', (length) => {
+  it.each([0, 1, 65_507])('never replies to %i bytes', (length) => {
     expect(service).toHaveProperty('datagram');
     expect(service.datagram?.(Buffer.alloc(length), 65_507)).toBeUndefined();
   });

@@ -7,8 +7,8 @@ import { FakeContext } from '../../support/fake-context.ts';
 
 const service = (await echo.create({}, new FakeContext())) satisfies Service;
 
-describe('echo, RFC 862, over TCP', () => {
-  it('sends every byte back, in order, at once', () => {
+describe('echo over TCP (RFC 862)', () => {
+  it('sends every byte back immediately and in order', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 300 })), (chunks) => {
         const connection = new FakeConnection(service);
@@ -22,20 +22,20 @@ describe('echo, RFC 862, over TCP', () => {
     );
   });
 
-  it("ends after the client's FIN", () => {
+  it('closes after the client sends FIN', () => {
     const connection = new FakeConnection(service);
     connection.send('last words');
     connection.finish();
     expect(connection.client).toMatchObject({ text: 'last words', ended: true });
   });
 
-  it('sends nothing by itself', () => {
+  it('sends nothing unprompted', () => {
     expect(new FakeConnection(service).client).toMatchObject({ text: '', ended: false });
   });
 });
 
 describe('echo over UDP', () => {
-  it.each([0, 1, 512, 65_507])('answers %i bytes with the same bytes', (length) => {
+  it.each([0, 1, 512, 65_507])('replies to %i bytes with the same bytes', (length) => {
     const request = Buffer.alloc(length, 'smallservd');
     expect(service.datagram?.(request, length)).toEqual(Buffer.alloc(length, 'smallservd'));
   });

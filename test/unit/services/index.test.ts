@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { findService, services } from '../../../src/services/index.ts';
 import { FakeContext } from '../../support/fake-context.ts';
 
-it('the built-in services stand in this order, with the numbers that IANA and the RFCs gave them', () => {
+it('lists the built-in services in order, with RFC and IANA port', () => {
   expect(services.map(({ name, rfc, port }) => [name, rfc, port])).toEqual([
     ['echo', 862, 7],
     ['discard', 863, 9],
@@ -14,7 +14,7 @@ it('the built-in services stand in this order, with the numbers that IANA and th
   ]);
 });
 
-it('those that UDP makes dangerous say why', () => {
+it('names a UDP hazard for the abusable services', () => {
   expect(services.filter(({ udpHazard }) => udpHazard !== undefined).map(({ name }) => name)).toEqual([
     'chargen',
     'qotd',
@@ -23,7 +23,7 @@ it('those that UDP makes dangerous say why', () => {
 });
 
 it.each(services.map((service) => [service.name, service] as const))(
-  '%s is found by its name, and is created from its defaults with both of its sides',
+  'finds %s by name and creates it from its defaults for TCP and UDP',
   async (name, service) => {
     expect(findService(name)).toBe(service);
     const defaults = Object.fromEntries(Object.entries(service.options).map(([key, spec]) => [key, spec.default]));
@@ -32,7 +32,7 @@ it.each(services.map((service) => [service.name, service] as const))(
   },
 );
 
-it('no other name is found', () => {
+it('finds no other name', () => {
   expect(findService('tcpmux')).toBeUndefined();
   expect(findService('constructor')).toBeUndefined();
 });

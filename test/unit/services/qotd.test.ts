@@ -45,46 +45,50 @@ function refusal(content: string): ConfigError {
 
 describe('a file of quotations', () => {
   it.each([
-    ['one a line', 'one\ntwo\n', ['one\r\n', 'two\r\n']],
-    ['without a last line end', 'one\ntwo', ['one\r\n', 'two\r\n']],
-    ['with CR LF', 'one\r\ntwo\r\n', ['one\r\n', 'two\r\n']],
-    ['with empty lines', '\n\none\n   \ntwo\n\n', ['one\r\n', 'two\r\n']],
-    ['separated by %', 'one\nmore\n%\ntwo\n', ['one\r\nmore\r\n', 'two\r\n']],
-    ['with % around', '%\none\n%\n%\n\n%\ntwo\n%\n', ['one\r\n', 'two\r\n']],
-    ['with % and CR LF', 'one\r\nmore\r\n%\r\ntwo\r\n', ['one\r\nmore\r\n', 'two\r\n']],
-    ['with a % that is not alone', '100 %\n50%\n%%\n', ['100 %\r\n', '50%\r\n', '%%\r\n']],
+    ['has one quotation per line', 'one\ntwo\n', ['one\r\n', 'two\r\n']],
+    ['may end without a newline', 'one\ntwo', ['one\r\n', 'two\r\n']],
+    ['may use CR LF', 'one\r\ntwo\r\n', ['one\r\n', 'two\r\n']],
+    ['may contain empty lines', '\n\none\n   \ntwo\n\n', ['one\r\n', 'two\r\n']],
+    ['may be separated by %', 'one\nmore\n%\ntwo\n', ['one\r\nmore\r\n', 'two\r\n']],
+    ['may start and end with %', '%\none\n%\n%\n\n%\ntwo\n%\n', ['one\r\n', 'two\r\n']],
+    ['may combine % and CR LF', 'one\r\nmore\r\n%\r\ntwo\r\n', ['one\r\nmore\r\n', 'two\r\n']],
+    ['may contain a % within a line', '100 %\n50%\n%%\n', ['100 %\r\n', '50%\r\n', '%%\r\n']],
   ])('%s', (_name, content, expected) => {
     expect(texts(content)).toEqual(expected);
   });
 
-  it('holds quotations of fewer than 512 characters with their line ends', () => {
+  it('holds quotations of up to 511 characters including line ends', () => {
     expect(texts('x'.repeat(509))[0]).toHaveLength(511);
     expect(texts(`%\n${'x'.repeat(253)}\n${'y'.repeat(254)}`)[0]).toHaveLength(511);
   });
 
   it.each([
     ['a line of 510 characters and CR LF', `one\n${'x'.repeat(510)}\ntwo`, 2],
-    ['lines of 512 together, at the first of them', `one\n%\n\n${'x'.repeat(254)}\n${'y'.repeat(254)}\n%\ntwo`, 4],
-    ['the last one', `one\n%\n${'x'.repeat(510)}`, 3],
+    [
+      'lines of 512 characters in total, at the first line',
+      `one\n%\n\n${'x'.repeat(254)}\n${'y'.repeat(254)}\n%\ntwo`,
+      4,
+    ],
+    ['the last quotation', `one\n%\n${'x'.repeat(510)}`, 3],
     ['a tab', 'one\ntwo\tthree', 2],
     ['a NUL', 'one\n\0', 2],
     ['a DEL', 'one\x7f', 1],
     ['an escape', '\x1b[2J', 1],
     ['a byte above ASCII, at its own line', 'one\n%\ntwo\nd\xe9j\xe0 vu', 4],
-  ])('is refused with file and line: %s', (_name, content, line) => {
+  ])('is refused with file and line for %s', (_name, content, line) => {
     expect(refusal(content)).toMatchObject({ file: 'q', line });
   });
 
-  it('says which byte it refuses, in ASCII', () => {
+  it('is refused with the offending byte in hex', () => {
     expect(refusal('d\xe9').message).toContain('0xe9');
     expect(refusal('d\t').message).toContain('0x09');
   });
 
-  it.each(['', '\n\n', '%\n%\n', '  \n'])('is refused where it holds none: %j', (content) => {
+  it.each(['', '\n\n', '%\n%\n', '  \n'])('is refused if it holds no quotation: %j', (content) => {
     expect(refusal(content)).toMatchObject({ file: 'q', option: 'file' });
   });
 
-  it('throws nothing but ConfigError, and gives only what RFC 865 lets through', () => {
+  it('yields only quotations allowed by RFC 865 or throws ConfigError', () => {
     const piece = fc.oneof(
       fc.constantFrom('%', '\n', '\r\n', '\r', '', 'word ', 'x'.repeat(300)),
       fc.string({ maxLength: 3 }),
@@ -109,9 +113,9 @@ describe('a file of quotations', () => {
   });
 
   it.each([
-    ['a file that is not there', () => join(folder, 'missing'), 'no such file'],
+    ['a missing file', () => join(folder, 'missing'), 'no such file'],
     ['a folder', () => folder, 'it is a directory'],
-  ])('cannot be read: %s', async (_name, path, cause) => {
+  ])('is refused with the cause: %s', async (_name, path, cause) => {
     const created = Promise.resolve(qotd.create({ file: path(), choice: 'random' }, new FakeContext()));
     await expect(created).rejects.toBeInstanceOf(ConfigError);
     await expect(created).rejects.toMatchObject({
@@ -122,18 +126,18 @@ describe('a file of quotations', () => {
   });
 });
 
-describe('qotd, RFC 865, over TCP', () => {
+describe('qotd over TCP (RFC 865)', () => {
   it.each([
     [0, 'a\r\n'],
     [0.34, 'bb\r\n'],
     [0.999, 'ccc\r\n'],
-  ])('sends one of all, by chance (%d), then closes', async (random, text) => {
+  ])('sends a random quotation (%d), then closes', async (random, text) => {
     const { context, service } = await create({ content: 'bb\nccc\na\n' });
     context.randomNumbers.push(random);
     expect(connect(service)).toMatchObject({ text, ended: true });
   });
 
-  it('has quotations of its own, several of which fit the reply to an empty datagram', async () => {
+  it('has built-in quotations, several short enough for an empty datagram', async () => {
     expect(builtInQuotations.length).toBeGreaterThanOrEqual(12);
     expect(builtInQuotations.filter((bytes) => bytes.length <= 86).length).toBeGreaterThanOrEqual(6);
     const { context, service } = await create({});
@@ -151,7 +155,7 @@ describe('qotd over UDP', () => {
     [5, 0.999, 'ccc\r\n'],
     [512, 0.999, 'ccc\r\n'],
     [-1, 0.5, undefined],
-  ])('sends one of those that fit %i bytes, by chance (%d)', async (limit, random, expected) => {
+  ])('sends a random quotation that fits %i bytes (%d)', async (limit, random, expected) => {
     const { context, service } = await create({ content: 'bb\nccc\na\n' });
     context.randomNumbers.push(random);
     const reply = service.datagram?.(Buffer.alloc(0), limit);
@@ -163,8 +167,8 @@ describe('qotd over UDP', () => {
   });
 });
 
-describe('qotd once a day', () => {
-  it('sends everybody the same one for a UTC day, then the next one, and begins again', async () => {
+describe('qotd with choice daily', () => {
+  it('sends the same quotation for a UTC day, then the next, and starts over at the end', async () => {
     const { context, service } = await create(
       { content: 'one\ntwo\nthree\n', choice: 'daily' },
       '2026-11-22T00:00:00Z',
@@ -180,13 +184,13 @@ describe('qotd once a day', () => {
     expect(days[3]).toBe(days[0]);
   });
 
-  it('is the same in another process, whatever its randomness', async () => {
+  it('sends the same quotation in every process', async () => {
     const one = await create({ content: 'one\ntwo\nthree\n', choice: 'daily' }, '2026-11-22T01:00:00Z');
     const other = await create({ content: 'one\ntwo\nthree\n', choice: 'daily' }, '2026-11-22T23:00:00Z');
     expect(connect(one.service).text).toBe(connect(other.service).text);
   });
 
-  it('is silent over UDP where it does not fit, even if another would', async () => {
+  it('sends no UDP reply if the quotation does not fit, even if another would', async () => {
     // Day 20779 since 1970 is the second of three.
     const { service } = await create({ content: 'a\nlong one\nb\n', choice: 'daily' }, '2026-11-22T00:00:00Z');
     expect(20_779 % 3).toBe(1);
@@ -194,20 +198,20 @@ describe('qotd once a day', () => {
     expect(service.datagram?.(Buffer.alloc(0), 9)).toBeUndefined();
   });
 
-  it('answers with a clock before 1970', async () => {
+  it('works with a clock before 1970', async () => {
     const { service } = await create({ content: 'one\ntwo\n', choice: 'daily' }, '1969-12-30T12:00:00Z');
     expect(connect(service).text).toMatch(/^(one|two)\r\n$/);
   });
 });
 
-describe('a file that would fill the memory', () => {
+describe('an oversized file', () => {
   it.each(['a\n', 'a\n%\n'])('with more than 100,000 quotations is refused: %j', (quotation) => {
     expect(texts(quotation.repeat(100_000))).toHaveLength(100_000);
     const error = refusal(`${quotation.repeat(100_000)}b\n\n`);
     expect(error).toMatchObject({ message: 'a file holds at most 100000 quotations', file: 'q' });
   });
 
-  it('of more than 4 MiB is not read', async () => {
+  it('of more than 4 MiB is refused', async () => {
     await expect(create({ content: `${'\n'.repeat(4 * 2 ** 20)}a` })).rejects.toThrow(
       'cannot be read: it is larger than 4 MiB',
     );

@@ -31,20 +31,20 @@ function datagrams(service: Service, limit: number): string[] | undefined {
   return (reply instanceof Uint8Array ? [reply] : reply).map((bytes) => Buffer.from(bytes).toString('latin1'));
 }
 
-describe('systat, RFC 866, over TCP', () => {
-  it('shows how many users there are', async () => {
+describe('systat over TCP (RFC 866)', () => {
+  it('shows the number of users', async () => {
     const office = new Office('count', ['ada', 'grace']);
     await office.context.runTasks();
     expect(connect(office.service)).toMatchObject({ text: '2 users\r\n', ended: true });
   });
 
-  it('shows one user a line', async () => {
+  it('shows one user per line', async () => {
     const office = new Office('users', ['ada', 'grace']);
     await office.context.runTasks();
     expect(connect(office.service)).toMatchObject({ text: 'ada\r\ngrace\r\n', ended: true });
   });
 
-  it('closes without a line where there are none', async () => {
+  it('closes without a line if there are no users', async () => {
     const office = new Office('users', []);
     await office.context.runTasks();
     expect(connect(office.service)).toMatchObject({ text: '', ended: true });
@@ -64,13 +64,13 @@ describe('systat, RFC 866, over TCP', () => {
     expect(connection.client).toMatchObject({ text: '0 users\r\n', ended: true });
   });
 
-  it('shows how many users there are by default', () => {
+  it('shows the number of users by default', () => {
     expect(systat.options.show.default).toBe('count');
   });
 });
 
 describe('the list of users', () => {
-  it('is made every five seconds, never on a request', async () => {
+  it('is refreshed every five seconds, never on a request', async () => {
     const office = new Office('count', ['ada']);
     expect(office.context.tasks.map(({ ms }) => ms)).toEqual([5000]);
     expect(connect(office.service).text).toBe('0 users\r\n');
@@ -85,7 +85,7 @@ describe('the list of users', () => {
     expect(office.asked).toBe(2);
   });
 
-  it('stays when it cannot be made, with one warning until it can', async () => {
+  it('is kept when a refresh fails, with one warning until the next success', async () => {
     const office = new Office('users', ['ada']);
     await office.context.runTasks();
     office.users = undefined;
@@ -103,13 +103,13 @@ describe('the list of users', () => {
     expect(office.context.records).toHaveLength(2);
   });
 
-  it('is empty at first', async () => {
+  it('is empty if the first refresh fails', async () => {
     const office = new Office('users', undefined);
     await office.context.runTasks();
     expect(connect(office.service)).toMatchObject({ text: '', ended: true });
   });
 
-  it('holds each login name of who once, sorted', () => {
+  it('contains each login name of who once, sorted', () => {
     const output = [
       'root     tty1         2026-11-22 09:00',
       'grace    pts/0        2026-11-22 09:14 (192.0.2.7)',
@@ -121,7 +121,7 @@ describe('the list of users', () => {
     expect(loginNames('')).toEqual([]);
   });
 
-  it('comes from a program that gets nothing of our environment but PATH and TZ', async () => {
+  it('comes from a program that inherits only PATH and TZ', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'smallservd-who-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     writeFileSync(join(folder, 'who'), '#!/bin/sh\nexec /usr/bin/env\n', { mode: 0o755 });
@@ -138,7 +138,7 @@ describe('the list of users', () => {
     ]);
   });
 
-  it('holds only printable ASCII, whatever who prints', () => {
+  it('contains only printable ASCII, regardless of the output of who', () => {
     expect(loginNames('\x1b[2J pts/0\nzo\xeb pts/1\nada\tx pts/2\nbob pts/3\n')).toEqual(['bob']);
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (output) => {
@@ -149,14 +149,14 @@ describe('the list of users', () => {
 });
 
 describe('systat over UDP', () => {
-  it('sends one datagram where it fits', async () => {
+  it('sends one datagram if the list fits', async () => {
     const office = new Office('users', ['ada', 'grace']);
     await office.context.runTasks();
     expect(datagrams(office.service, 65_507)).toEqual(['ada\r\ngrace\r\n']);
     expect(datagrams(office.service, 12)).toEqual(['ada\r\ngrace\r\n']);
   });
 
-  it('sends several where it does not, without splitting a line', async () => {
+  it('sends several datagrams otherwise, without splitting a line', async () => {
     const office = new Office('users', ['ada', 'bob', 'grace']);
     await office.context.runTasks();
     expect(datagrams(office.service, 11)).toEqual(['ada\r\nbob\r\n', 'grace\r\n']);
@@ -175,14 +175,14 @@ describe('systat over UDP', () => {
     expect(datagrams(office.service, 65_507)?.map((text) => text.length)).toEqual([504, 9]);
   });
 
-  it('ends before a line that does not fit', async () => {
+  it('stops before a line that does not fit', async () => {
     const office = new Office('users', ['ada', 'bartholomew', 'cy']);
     await office.context.runTasks();
     expect(datagrams(office.service, 9)).toEqual(['ada\r\n']);
     expect(datagrams(office.service, 4)).toBeUndefined();
   });
 
-  it('sends one empty datagram where there are no users', async () => {
+  it('sends one empty datagram if there are no users', async () => {
     const office = new Office('users', []);
     await office.context.runTasks();
     expect(datagrams(office.service, 512)).toEqual(['']);
@@ -190,7 +190,7 @@ describe('systat over UDP', () => {
     expect(datagrams(office.service, -1)).toBeUndefined();
   });
 
-  it('packs any lines: whole, in order, as full as can be', () => {
+  it('packs complete lines in order into datagrams as full as possible', () => {
     const anyLines = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', ' '), maxLength: 30 }), { maxLength: 40 });
     fc.assert(
       fc.property(anyLines, fc.integer({ min: -1, max: 80 }), (lines, limit) => {
@@ -215,14 +215,14 @@ describe('systat over UDP', () => {
   });
 });
 
-describe('the text', () => {
+describe('option text', () => {
   it.each([null, '', ' \n', 'caf\xe9', 'tab\there', 'bell\x07'])('is refused: %j', (text) => {
     const create = (): unknown => systat.create({ show: 'text', text }, new FakeContext());
     expect(create).toThrow(ConfigError);
     expect(create).toThrow(expect.objectContaining({ option: 'text' }));
   });
 
-  it('is not needed for the others', () => {
+  it('is not needed with other values of show', () => {
     expect(() => systat.create({ show: 'count', text: null }, new FakeContext())).not.toThrow();
   });
 });

@@ -21,7 +21,7 @@ const instants = [
   ['1900-01-01T00:00:00Z', 0],
 ] as const;
 
-describe('time, RFC 868, sends the seconds since 1900, modulo 2^32, in exactly four bytes', () => {
+describe('time (RFC 868) sends the seconds since 1900, modulo 2^32, in exactly four bytes', () => {
   it.each(instants)('%s over TCP: %i, then closes', async (now, seconds) => {
     const { service } = await create(now);
     const { bytes, ended } = connect(service);
@@ -48,12 +48,12 @@ describe('time', () => {
     expect(connection.client).toMatchObject({ ended: true, writes: [expect.any(Buffer)] });
   });
 
-  it('is silent over UDP where four bytes are not let through', async () => {
+  it('sends no UDP reply if four bytes do not fit', async () => {
     const { service } = await create('2026-11-22T11:07:12Z');
     expect(service.datagram?.(Buffer.alloc(0), 3)).toBeUndefined();
   });
 
-  it('is silent while the clock is not set: TCP closes without a byte, UDP does not answer', async () => {
+  it('closes TCP without a byte and sends no UDP reply while the clock is not set', async () => {
     const { context, service } = await create('1970-01-01T00:00:05Z');
     context.clockSet = false;
     expect(connect(service)).toMatchObject({ writes: [], ended: true });
@@ -62,7 +62,7 @@ describe('time', () => {
     expect(connect(service).bytes.readUInt32BE()).toBe(2_208_988_805);
   });
 
-  it('leaves the bytes of the last second as they are', async () => {
+  it('caches the reply within a second without reusing its buffer', async () => {
     const { context, service } = await create('2026-11-22T11:07:12Z');
     const first = service.datagram?.(Buffer.alloc(0), 4) as Buffer;
     expect(service.datagram?.(Buffer.alloc(0), 4)).toBe(first);

@@ -28,7 +28,7 @@ describe('the example whatismyip', () => {
     expect(client).toMatchObject({ text: `${line}\r\n`, ended: true });
   });
 
-  it('has no UDP side', async () => {
+  it('does not support UDP', async () => {
     expect(whatismyip.name).toBe('whatismyip');
     expect(await whatismyip.create({ format: 'text' }, new FakeContext())).not.toHaveProperty('datagram');
   });

@@ -3,7 +3,7 @@ import { readDate } from '../../../../src/client/conformance/date-text.ts';
 
 const utcMs = Date.UTC(2026, 10, 22, 11, 7, 12);
 
-describe('the date in a line of daytime', () => {
+describe('readDate', () => {
   test.each([
     ['Sunday, November 22, 2026 11:07:12-UTC\r\n', true],
     ['Sunday, November 22, 2026 11:07:12-JST\r\n', false],
@@ -17,19 +17,19 @@ describe('the date in a line of daytime', () => {
     ['2026-11-22 11:07:12', false],
     ['\n61366 26-11-22 11:07:12 00 0 0   0.0 UTC(NIST) *\n', true],
     ['Sun, 22 Nov 2026 11:07:12 GMT', true],
-  ])('%j', (text, hasZone) => {
+  ])('reads %j', (text, hasZone) => {
     expect(readDate(text)).toEqual({ utcMs, hasZone });
   });
 
   test.each([
-    ['2026-11-22T12:07:12+01:00', 'an hour ahead'],
-    ['Sun, 22 Nov 2026 07:37:12 -0330', 'hours behind'],
-  ])('%j is %s', (text) => {
+    ['2026-11-22T12:07:12+01:00', 'an hour ahead of UTC'],
+    ['Sun, 22 Nov 2026 07:37:12 -0330', 'hours behind UTC'],
+  ])('reads %j, which is %s', (text) => {
     expect(readDate(text)).toEqual({ utcMs, hasZone: true });
   });
 
   test.each(['', 'a quarter past eleven', '11:07:12', 'Sunday, November 22, 2026', '22/11/2026 11:07:12'])(
-    'none that is certain: %j',
+    'returns undefined for %j',
     (text) => {
       expect(readDate(text)).toBeUndefined();
     },

@@ -38,7 +38,7 @@ async function check(mutant: Mutant): Promise<CheckResult | undefined> {
 /** They wait more than they work. */
 const atOnce = 8;
 
-describe('a server that is wrong is found out', () => {
+describe('every mutant fails its check', () => {
   test.each(['tcp', 'udp'])(
     'over %s',
     async (transport) => {
@@ -58,11 +58,11 @@ describe('a server that is wrong is found out', () => {
   );
 });
 
-test('every check has a server that is wrong for it', () => {
+test('every check has a mutant', () => {
   expect([...new Set(mutants.map(({ id }) => id))].toSorted()).toEqual(allChecks.map(({ id }) => id).toSorted());
 });
 
-test('a check is named by its service, its transport and one word', () => {
+test('check ids are unique and have the form service.transport.word', () => {
   const names = allChecks.map(({ id, service, transport }) => id === `${service}.${transport}.${id.split('.')[2]}`);
   expect(names.every(Boolean)).toBe(true);
   expect(new Set(allChecks.map(({ id }) => id)).size).toBe(allChecks.length);

@@ -276,7 +276,7 @@ export const mutants: readonly Mutant[] = [
     id: 'discard.tcp.half-close',
     fault: 'never closes',
     tcp: (socket) => void socket.resume(),
-    says: /nothing came within/,
+    says: /no data within/,
     isSilent: true,
   },
   {

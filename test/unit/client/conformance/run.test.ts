@@ -33,32 +33,32 @@ async function openServer(): Promise<number> {
   return (await fakeTcpServer((socket) => void socket.resume())).port;
 }
 
-describe('one check', () => {
+describe('a check', () => {
   test.each([
-    ['that is content', async () => 'a word', { outcome: 'holds', detail: 'a word' }],
-    ['that has nothing to say', async () => {}, { outcome: 'holds', detail: '' }],
+    ['that passes with a detail', async () => 'a word', { outcome: 'holds', detail: 'a word' }],
+    ['that passes without a detail', async () => {}, { outcome: 'holds', detail: '' }],
     [
       'that finds a fault',
       async () => Promise.reject(new Fault('this', 'that', Buffer.from('that'))),
       { outcome: 'fails', detail: 'expected this; saw that', bytes: Buffer.from('that') },
     ],
-    ['that cannot tell', async () => Promise.reject(new Skip('too far')), { outcome: 'skipped', detail: 'too far' }],
+    ['that is skipped', async () => Promise.reject(new Skip('too far')), { outcome: 'skipped', detail: 'too far' }],
     [
-      'that the server has left alone',
+      'that gets no answer',
       async () => Promise.reject(new SmallservdError('NO_ANSWER', 'it is silent')),
       { outcome: 'fails', detail: 'it is silent' },
     ],
     [
-      'that is broken itself',
+      'that throws an unexpected error',
       async () => Promise.reject(new TypeError('undefined is not a function')),
       { outcome: 'broken', detail: 'TypeError: undefined is not a function' },
     ],
-  ])('%s takes down no other', async (_what, first, result) => {
+  ])('%s does not stop the next check', async (_what, first, result) => {
     const results = await runAgainst([check('one', first), check('two', async () => 'runs')], await openServer());
     expect(results).toMatchObject([result, { id: 'echo.tcp.two', outcome: 'holds', detail: 'runs' }]);
   });
 
-  test('that meets a server which dribbles is ended', async () => {
+  test('against a server that never stops sending times out', async () => {
     const { port } = await fakeTcpServer((socket) => {
       const timer = setInterval(() => socket.write('x'), 20);
       socket.resume().on('close', () => clearInterval(timer));
@@ -67,7 +67,7 @@ describe('one check', () => {
     expect(results).toMatchObject([{ outcome: 'fails', detail: 'expected an end; saw none within 600ms' }]);
   });
 
-  test('after which the server is gone leaves the next to say so', async () => {
+  test('fails if the server resets the connection after the probe', async () => {
     let clients = 0;
     const { port } = await fakeTcpServer((socket) => {
       clients += 1;
@@ -78,8 +78,8 @@ describe('one check', () => {
   });
 });
 
-describe('what is not there', () => {
-  test('is unreachable, over TCP and UDP, and says why', async () => {
+describe('runChecks', () => {
+  test('reports unreachable services over TCP and UDP with the reason', async () => {
     const results = await runAgainst(
       named('time.tcp.closes', 'time.udp.empty', 'discard.udp.silent'),
       await freePort(),
@@ -96,7 +96,7 @@ describe('what is not there', () => {
     ]);
   });
 
-  test('cannot be told from a discard that is silent', async () => {
+  test('reports a silent UDP discard as unreachable unless another service answers', async () => {
     const { port } = await fakeUdpServer(() => {});
     const [alone] = await runAgainst(named('discard.udp.silent'), port);
     expect(alone).toMatchObject({ outcome: 'unreachable', detail: expect.stringMatching(/is silent over UDP/) });
@@ -106,7 +106,7 @@ describe('what is not there', () => {
     expect(results.map(({ outcome }) => outcome)).toEqual(['holds', 'holds']);
   });
 
-  test('is a name without an address', async () => {
+  test('rejects a name without an address', async () => {
     const error = await runChecks('no-such-host.invalid', named('time.tcp.closes'), {
       ...options,
       portOf: () => 37,
@@ -115,14 +115,14 @@ describe('what is not there', () => {
   });
 });
 
-test('the address that answers is the one that is checked', async () => {
+test('runChecks checks the address that answers', async () => {
   // On IPv4 only, whatever the system prefers for the name.
   const { port } = await fakeUdpServer((_request, reply) => reply('1234'));
   const results = await runChecks('localhost', named('time.udp.four-bytes'), { ...options, portOf: () => port });
   expect(results).toMatchObject([{ outcome: 'holds' }]);
 });
 
-test('the results keep the order of the checks, and progress is told of', async () => {
+test('runChecks returns results in check order and reports progress', async () => {
   const told: string[] = [];
   const results = await runAgainst(
     [check('a', async () => {}), check('b', async () => {}), ...named('time.tcp.closes', 'time.udp.any')],
@@ -133,7 +133,7 @@ test('the results keep the order of the checks, and progress is told of', async 
   expect(told).toEqual(['1/4', '2/4', '3/4', '4/4']);
 });
 
-test('tasks that need the same ports run one after the other, even after one that fails', async () => {
+test('tasks that need the same ports run sequentially, even after a failure', async () => {
   const order: string[] = [];
   const lonely =
     (name: string, fault?: Error): Check['run'] =>
@@ -156,7 +156,7 @@ test('tasks that need the same ports run one after the other, even after one tha
 });
 
 describe('an interruption', () => {
-  test('ends it, in the middle of a check', async () => {
+  test('stops the run during a check', async () => {
     const stop = new AbortController();
     const waits = check('waits', async () => {
       stop.abort();
@@ -168,7 +168,7 @@ describe('an interruption', () => {
     expect(error).toMatchObject({ code: 'INTERRUPTED' });
   });
 
-  test('ends it before it has begun', async () => {
+  test('stops the run before it starts', async () => {
     const error = await runAgainst(named('time.tcp.closes'), 37, { signal: AbortSignal.abort() }).catch(
       (thrown: unknown) => thrown,
     );

@@ -50,7 +50,7 @@ async function listener(host: string, answers: (text: string) => string | undefi
 const silence = (): undefined => undefined;
 
 describe('ask', () => {
-  test('gives the first answer', async () => {
+  test('returns the first answer', async () => {
     const { port, heard } = await listener('127.0.0.1', () => 'answer');
     const { answer, clock } = askAt(port);
     expect(await answer).toEqual({
@@ -64,7 +64,7 @@ describe('ask', () => {
     expect([heard, clock.waiting]).toEqual([['request 0'], 0]);
   });
 
-  test('asks again after a second of silence', async () => {
+  test('sends another request after each second of silence', async () => {
     const { port, heard } = await listener('127.0.0.1', (text) => (text === 'request 2' ? 'answer' : undefined));
     const { answer, clock } = askAt(port);
     await until(() => heard.length === 1, 'the first request');
@@ -77,7 +77,7 @@ describe('ask', () => {
     expect(heard).toEqual(['request 0', 'request 1', 'request 2']);
   });
 
-  test('measures from the last request to the answer', async () => {
+  test('measures the round trip from the last request to the answer', async () => {
     const replies: ((text: string) => void)[] = [];
     const { port } = await fakeUdpServer((_bytes, reply) => replies.push(reply));
     const { answer, clock } = askAt(port);
@@ -87,7 +87,7 @@ describe('ask', () => {
     expect(await answer).toMatchObject({ sent: 1, rttMs: 30 });
   });
 
-  test('gives up on silence', async () => {
+  test('gives up after the timeout', async () => {
     const { port, heard } = await listener('127.0.0.1', silence);
     const { answer, clock } = askAt(port);
     for (let second = 1; second <= 5; second += 1) {
@@ -99,7 +99,7 @@ describe('ask', () => {
     expect(clock.waiting).toBe(0);
   });
 
-  test('says so of a single datagram, too', async () => {
+  test('reports a single unanswered datagram in the singular', async () => {
     const { port, heard } = await listener('127.0.0.1', silence);
     const { answer, clock } = askAt(port, { timeoutMs: 500 });
     await until(() => heard.length === 1, 'the request');
@@ -118,7 +118,7 @@ describe('ask', () => {
     expect(clock.waiting).toBe(0);
   });
 
-  test('fails where nobody listens', async () => {
+  test('fails if the port is closed', async () => {
     const port = await freePort();
     const { answer, clock } = askAt(port);
     const message = `cannot reach 127.0.0.1:${port} over UDP: port unreachable`;
@@ -127,15 +127,15 @@ describe('ask', () => {
   });
 });
 
-describe('of several addresses', () => {
-  test('the next is asked as soon as one refuses', async () => {
+describe('ask with several addresses', () => {
+  test('tries the next address immediately after a refusal', async () => {
     const { port, heard } = await listener('127.0.0.2', () => 'answer');
     const { answer, clock } = askAt(port, { lookup: hostWith('127.0.0.1', '127.0.0.2') });
     expect(await answer).toMatchObject({ peer: { address: '127.0.0.2', port }, sent: 2 });
     expect([heard, clock.nowMs]).toEqual([['request 1'], 0]);
   });
 
-  test('the next is asked after 250 ms of silence', async () => {
+  test('tries the next address after 250 ms of silence', async () => {
     const first = await listener('127.0.0.1', silence);
     const second = await listener('127.0.0.2', () => 'answer', first.port);
     const { answer, clock } = askAt(first.port, { lookup: hostWith('127.0.0.1', '127.0.0.2') });
@@ -145,7 +145,7 @@ describe('of several addresses', () => {
     expect([first.heard, second.heard]).toEqual([['request 0'], ['request 1']]);
   });
 
-  test('the first may still answer', async () => {
+  test('still accepts an answer from the first address', async () => {
     const replies: ((text: string) => void)[] = [];
     const first = await fakeUdpServer((_bytes, reply) => replies.push(reply));
     const second = await listener('127.0.0.2', silence, first.port);
@@ -157,13 +157,13 @@ describe('of several addresses', () => {
     expect(await answer).toMatchObject({ bytes: Buffer.from('late'), peer: { address: '127.0.0.1' } });
   });
 
-  test('they fail where all refuse', async () => {
+  test('fails if all addresses refuse', async () => {
     const port = await freePort();
     const { answer } = askAt(port, { lookup: hostWith('127.0.0.1', '127.0.0.2') });
     await expect(answer).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
   });
 
-  test('one that refuses is not asked again, and does not end the wait for a silent one', async () => {
+  test('does not retry an address that refused and keeps waiting for a silent address', async () => {
     const { port, heard } = await listener('127.0.0.2', silence);
     const { answer, clock } = askAt(port, { lookup: hostWith('127.0.0.1', '127.0.0.2') });
     await until(() => heard.length === 1, 'the request');
@@ -192,7 +192,7 @@ class QuietClock extends FakeClock {
 }
 
 describe('an answer of several datagrams', () => {
-  test('is whole after so much quiet', async () => {
+  test('is complete after quietMs without a datagram', async () => {
     const { port } = await fakeUdpServer((_bytes, reply) => ['one', 'two', 'three'].forEach((part) => reply(part)));
     const clock = new QuietClock(40);
     const { answer } = askAt(port, { clock, quietMs: 40 });
@@ -202,7 +202,7 @@ describe('an answer of several datagrams', () => {
     expect([bytes, ...further].map(String)).toEqual(['one', 'two', 'three']);
   });
 
-  test('is given where the peer never falls quiet', async () => {
+  test('is returned at the timeout even if quietMs has not passed', async () => {
     const { port } = await fakeUdpServer((_bytes, reply) => reply('one'));
     const clock = new QuietClock(6000);
     const { answer } = askAt(port, { clock, quietMs: 6000 });
@@ -211,7 +211,7 @@ describe('an answer of several datagrams', () => {
     expect(String((await answer).bytes)).toBe('one');
   });
 
-  test('comes from one address', async () => {
+  test('contains no datagrams from other addresses', async () => {
     const replies: ((text: string) => void)[] = [];
     const first = await fakeUdpServer((_bytes, reply) => replies.push(reply));
     await fakeUdpServer((_bytes, reply) => replies.push(reply), '127.0.0.2', first.port);

@@ -29,7 +29,7 @@ const nobody: CnameLookup = () => {
 };
 
 describe('canonicalName', () => {
-  test('is where the CNAME records lead', async () => {
+  test('follows CNAME records', async () => {
     const asked: string[] = [];
     const cnames = server({ 'www.example': 'web.example', 'web.example': 'host7.example' }, asked);
     expect(await canonicalName('www.example', 'both', patience, { addresses, hosts: '', cnames })).toBe(
@@ -38,27 +38,27 @@ describe('canonicalName', () => {
     expect(asked).toEqual(['www.example', 'web.example', 'host7.example']);
   });
 
-  test.each(['host7.example', 'host7.example.'])('is its own where %s has no such record', async (host) => {
+  test.each(['host7.example', 'host7.example.'])('fully qualifies %s if it has no CNAME record', async (host) => {
     const sources = { addresses, hosts: '', cnames: server({}) };
     expect(await canonicalName(host, 'both', patience, sources)).toBe('host7.example.');
   });
 
-  test('is the first on the line of the hosts file, which goes before name servers', async () => {
+  test('takes the first name of a hosts file entry without querying name servers', async () => {
     const sources = { addresses, hosts: '192.0.2.1 host7.example www.example\n', cnames: nobody };
     expect(await canonicalName('www.example', 'both', patience, sources)).toBe('host7.example.');
   });
 
-  test.each(['localhost', 'LOCALHOST.', 'www.localhost'])('of %s no name server is asked', async (host) => {
+  test.each(['localhost', 'LOCALHOST.', 'www.localhost'])('does not query name servers for %s', async (host) => {
     const sources = { addresses, hosts: '', cnames: nobody };
     expect(await canonicalName(host, 'both', patience, sources)).toBe(`${host.replace(/\.$/, '')}.`);
   });
 
-  test.each(['ENODATA', 'ENOTFOUND', 'ECONNREFUSED'])('is the name itself at %s', async (code) => {
+  test.each(['ENODATA', 'ENOTFOUND', 'ECONNREFUSED'])('returns the name itself on %s', async (code) => {
     const sources = { addresses, hosts: '', cnames: failing(code) };
     expect(await canonicalName('a.example', 'both', patience, sources)).toBe('a.example.');
   });
 
-  test.each(['ESERVFAIL', 'EREFUSED', 'ETIMEOUT'])('is unknown at %s', async (code) => {
+  test.each(['ESERVFAIL', 'EREFUSED', 'ETIMEOUT'])('fails on %s', async (code) => {
     const sources = { addresses, hosts: '', cnames: failing(code) };
     const message = `the CNAME of a.example could not be looked up: ${code}`;
     await expect(canonicalName('a.example', 'both', patience, sources)).rejects.toMatchObject({
@@ -67,22 +67,22 @@ describe('canonicalName', () => {
     });
   });
 
-  test('records in a circle lead nowhere', async () => {
+  test('fails on a CNAME loop', async () => {
     const sources = { addresses, hosts: '', cnames: server({ 'a.example': 'b.example', 'b.example': 'a.example' }) };
     const found = canonicalName('a.example', 'both', patience, sources);
     await expect(found).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });
   });
 
-  test('needs an address', async () => {
+  test('fails if the host has no address', async () => {
     const none: NameSources = { addresses: (_host, _family, done) => done(null, []), hosts: '', cnames: nobody };
     const found = canonicalName('a.example', 'ipv6', patience, none);
     await expect(found).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message: 'a.example has no IPv6 address' });
   });
 
   test.each([
-    ['the timeout', 'HOST_NOT_FOUND', (clock: FakeClock) => clock.advance(5000)],
-    ['an interrupt', 'INTERRUPTED', (_clock: FakeClock, abort: AbortController) => abort.abort()],
-  ] as const)('gives the question up at %s', async (_what, code, happen) => {
+    ['timeout', 'HOST_NOT_FOUND', (clock: FakeClock) => clock.advance(5000)],
+    ['interrupt', 'INTERRUPTED', (_clock: FakeClock, abort: AbortController) => abort.abort()],
+  ] as const)('cancels the query on %s', async (_what, code, happen) => {
     const clock = new FakeClock();
     const abort = new AbortController();
     const log: string[] = [];

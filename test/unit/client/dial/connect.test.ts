@@ -12,14 +12,14 @@ const address = (family: 'ipv4' | 'ipv6', name: number): HostAddress => ({ addre
 
 describe('interleave', () => {
   test.each([
-    ['one', '4', '4'],
+    ['a single address', '4', '4'],
     ['one family', '444', '444'],
-    ['as many of both', '6644', '6464'],
-    ['more of the first', '66644', '64646'],
-    ['more of the second', '64444', '64444'],
-    ['turns already', '4646', '4646'],
-    ['the last first', '4666', '4666'],
-  ])('%s: %s', (_what, given, taken) => {
+    ['equal counts', '6644', '6464'],
+    ['more of the first family', '66644', '64646'],
+    ['more of the second family', '64444', '64444'],
+    ['already alternating families', '4646', '4646'],
+    ['a single address of the first family', '4666', '4666'],
+  ])('handles %s (%s)', (_what, given, taken) => {
     const addresses = Array.from(given, (family, name) => address(family === '6' ? 'ipv6' : 'ipv4', name));
     expect(
       interleave(addresses)
@@ -28,7 +28,7 @@ describe('interleave', () => {
     ).toBe(taken);
   });
 
-  test('keeps every address, the first in front, and the order of each family', () => {
+  test('keeps all addresses, the first in front, and the order within each family', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom('ipv4' as const, 'ipv6' as const)), (families) => {
         const addresses = families.map((family, name) => address(family, name));
@@ -63,14 +63,14 @@ async function dial(port: number, options: Partial<ConnectOptions> = {}): Promis
 }
 
 describe('connect', () => {
-  test('gives a socket without listeners that stays half-open', async () => {
+  test('returns a socket that has no listeners and allows half-open', async () => {
     const { port } = await fakeTcpServer(() => {});
     const socket = await dial(port, { lookup: hostWith('127.0.0.1') });
     expect([socket.remoteAddress, socket.remotePort, socket.allowHalfOpen]).toEqual(['127.0.0.1', port, true]);
     expect(socket.listenerCount('error') + socket.listenerCount('connect') + socket.listenerCount('data')).toBe(0);
   });
 
-  test('goes on to the next address as soon as one refuses', async () => {
+  test('tries the next address immediately after a refusal', async () => {
     const { port } = await fakeTcpServer(() => {}, '127.0.0.3');
     const clock = new FakeClock();
     const socket = await dial(port, { clock, lookup: hostWith('127.0.0.1', '127.0.0.2', '127.0.0.3') });
@@ -78,7 +78,7 @@ describe('connect', () => {
     expect([clock.nowMs, clock.waiting]).toEqual([0, 0]);
   });
 
-  test('asks nobody else while the first address answers', async () => {
+  test('connects to no other address if the first answers', async () => {
     const port = await freePort();
     const clients: string[] = [];
     for (const host of ['127.0.0.1', '127.0.0.2']) await fakeTcpServer(() => clients.push(host), host, port);
@@ -88,7 +88,7 @@ describe('connect', () => {
     expect(clients).toEqual(['127.0.0.2']);
   });
 
-  test('starts the next address beside one that is silent, after 250 ms', async () => {
+  test('tries the next address in parallel after 250 ms of silence', async () => {
     const { port } = await silentTcpServer('127.0.0.1');
     const clients: string[] = [];
     await fakeTcpServer(() => clients.push('127.0.0.2'), '127.0.0.2', port);
@@ -124,14 +124,14 @@ describe('connect', () => {
     expect(clock.waiting).toBe(0);
   });
 
-  test('says once why all addresses refuse', async () => {
+  test('reports the reason once if all addresses refuse', async () => {
     const port = await freePort();
     const dialled = dial(port, { lookup: hostWith('127.0.0.1', '127.0.0.2') });
     const message = `cannot connect to some.example:${port}: connection refused`;
     await expect(dialled).rejects.toMatchObject({ code: 'CONNECT_FAILED', message, cause: { code: 'ECONNREFUSED' } });
   });
 
-  test('names each address where their reasons differ', async () => {
+  test('names each address if the reasons differ', async () => {
     const port = await freePort();
     // TCP has no broadcast.
     const dialled = dial(port, { lookup: hostWith('127.0.0.1', '255.255.255.255') });
@@ -139,14 +139,14 @@ describe('connect', () => {
     await expect(dialled).rejects.toMatchObject({ code: 'CONNECT_FAILED', message });
   });
 
-  test('leaves from the port that was asked for', async () => {
+  test('connects from the requested local port', async () => {
     const { port } = await fakeTcpServer(() => {});
     const localPort = await freePort();
     const socket = await dial(port, { localPort, lookup: hostWith('127.0.0.1') });
     expect(socket.localPort).toBe(localPort);
   });
 
-  test('passes on that a host is unknown', async () => {
+  test('reports an unknown host', async () => {
     const dialled = dial(7, { lookup: hostWith() });
     await expect(dialled).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message: 'some.example has no address' });
   });

@@ -30,7 +30,7 @@ const text = (bytes: Uint8Array | undefined): string | undefined =>
   (bytes && Buffer.from(bytes).toString()) || undefined;
 
 describe('read', () => {
-  test('gives what comes, and undefined after the end', async () => {
+  test('returns data as it arrives, then undefined after the end', async () => {
     const { connection, peer } = await connected();
     peer.write('one');
     expect(text(await connection.read())).toBe('one');
@@ -40,7 +40,7 @@ describe('read', () => {
     expect(await connection.read()).toBeUndefined();
   });
 
-  test('tells of a reset', async () => {
+  test('reports a reset', async () => {
     const { connection, peer, name } = await connected();
     const reading = connection.read();
     peer.resetAndDestroy();
@@ -49,15 +49,15 @@ describe('read', () => {
     await expect(connection.read()).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
   });
 
-  test('waits no longer than the timeout, or than it is told', async () => {
+  test('gives up after the connection timeout or a given timeout', async () => {
     const { connection, clock, name } = await connected();
     const first = connection.read();
     clock.advance(5000);
-    const message = `${name}: nothing came within 5s`;
+    const message = `${name}: no data within 5s`;
     await expect(first).rejects.toMatchObject({ code: 'NO_ANSWER', exitCode: 1, message });
     const second = connection.read(100);
     clock.advance(100);
-    await expect(second).rejects.toMatchObject({ message: `${name}: nothing came within 100ms` });
+    await expect(second).rejects.toMatchObject({ message: `${name}: no data within 100ms` });
   });
 
   test('works again after a timeout', async () => {
@@ -69,7 +69,7 @@ describe('read', () => {
     expect(text(await connection.read())).toBe('late');
   });
 
-  test('can be interrupted, and stays so', async () => {
+  test('can be interrupted and stays interrupted', async () => {
     const abort = new AbortController();
     const { connection, peer } = await connected({ signal: abort.signal });
     const reading = connection.read();
@@ -82,7 +82,7 @@ describe('read', () => {
 });
 
 describe('readAll', () => {
-  test('gives all up to the end', async () => {
+  test('returns everything up to the end', async () => {
     const { connection, peer } = await connected();
     peer.write('one ');
     peer.end('two');
@@ -93,7 +93,7 @@ describe('readAll', () => {
   test.each([
     ['reset', (peer: Socket) => void peer.resetAndDestroy()],
     ['timeout', (_peer: Socket, clock: AskedClock) => clock.advance(5000)],
-  ] as const)('gives what came before the %s', async (how, happen) => {
+  ] as const)('returns what arrived before the %s', async (how, happen) => {
     const { connection, peer, clock } = await connected();
     peer.write('one');
     const all = connection.readAll(100);
@@ -107,32 +107,32 @@ describe('readAll', () => {
     [3, 'one', 'limit'],
     [4, 'one!', 'finished'],
     [5, 'one!', 'finished'],
-  ])('of four bytes and a limit of %d gives %s', async (limit, wanted, how) => {
+  ])('given four bytes and a limit of %d, returns %s', async (limit, wanted, how) => {
     const { connection, peer } = await connected();
     peer.end('one!');
     const { bytes, end } = await connection.readAll(limit);
     expect([text(bytes), end]).toEqual([wanted, how]);
   });
 
-  test('throws where nothing came at all', async () => {
+  test('throws if nothing arrived before a reset or timeout', async () => {
     const lost = await connected();
     lost.peer.resetAndDestroy();
     await expect(lost.connection.readAll(100)).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
     const silent = await connected();
     const all = silent.connection.readAll(100);
     silent.clock.advance(5000);
-    const message = `${silent.name}: nothing came within 5s`;
+    const message = `${silent.name}: no data within 5s`;
     await expect(all).rejects.toMatchObject({ code: 'NO_ANSWER', message });
   });
 
-  test('is empty where the peer just ends', async () => {
+  test('returns no bytes if the peer just closes', async () => {
     const { connection, peer } = await connected();
     peer.end();
     const { bytes, end } = await connection.readAll(100);
     expect([bytes.length, end]).toEqual([0, 'finished']);
   });
 
-  test('throws at an interrupt, whatever came', async () => {
+  test('throws on an interrupt even after data arrived', async () => {
     const abort = new AbortController();
     const { connection, peer } = await connected({ signal: abort.signal });
     peer.write('one');
@@ -142,8 +142,8 @@ describe('readAll', () => {
   });
 });
 
-describe('the two halves', () => {
-  test('the peer answers after our end', async () => {
+describe('a half-closed connection', () => {
+  test('still receives after our FIN', async () => {
     const { connection, peer } = await connected();
     peer.resume().on('end', () => peer.end('answer'));
     connection.finish();
@@ -151,7 +151,7 @@ describe('the two halves', () => {
     expect([text(bytes), end]).toEqual(['answer', 'finished']);
   });
 
-  test("we write after the peer's end", async () => {
+  test('still sends after the peer sent FIN', async () => {
     const { connection, peer } = await connected();
     let got = '';
     peer.on('data', (chunk) => {
@@ -165,16 +165,16 @@ describe('the two halves', () => {
 });
 
 describe('write', () => {
-  test('waits for a peer that takes nothing, but not for ever', async () => {
+  test('times out if the peer reads nothing', async () => {
     const { connection, clock, name } = await connected();
     // More than the buffers of both kernels hold.
     const writing = connection.write(Buffer.alloc(64 * 1024 * 1024));
     clock.advance(5000);
-    const message = `${name}: takes nothing, for 5s`;
+    const message = `${name}: accepted no data for 5s`;
     await expect(writing).rejects.toMatchObject({ code: 'NO_ANSWER', message });
   });
 
-  test('resolves when the peer has made room', async () => {
+  test('resolves once the peer reads', async () => {
     const { connection, peer } = await connected();
     const size = 16 * 1024 * 1024;
     const writing = connection.write(Buffer.alloc(size));
@@ -183,7 +183,7 @@ describe('write', () => {
     await until(() => peer.bytesRead === size, 'all bytes');
   });
 
-  test('tells of a reset', async () => {
+  test('reports a reset', async () => {
     const { connection, peer } = await connected();
     const reading = connection.read();
     peer.resetAndDestroy();
@@ -192,7 +192,7 @@ describe('write', () => {
   });
 });
 
-test('a connection knows its ends', async () => {
+test('a connection exposes its local and peer addresses', async () => {
   const { connection, peer } = await connected();
   expect(connection.local).toEqual({ address: '127.0.0.1', port: peer.remotePort });
   expect(connection.peer).toEqual({ address: '127.0.0.1', port: peer.localPort });

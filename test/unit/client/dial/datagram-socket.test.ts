@@ -31,7 +31,7 @@ async function open(port: number, host = '127.0.0.1', localPort?: number): Promi
 }
 
 describe('DatagramSocket', () => {
-  test.each(['127.0.0.1', ...(hasIpv6 ? ['::1'] : [])])('sends and hears, over %s', async (host) => {
+  test.each(['127.0.0.1', ...(hasIpv6 ? ['::1'] : [])])('sends and receives over %s', async (host) => {
     const { port } = await fakeUdpServer((bytes, reply) => reply(`${String(bytes)} to you`), host);
     const { socket, heard } = await open(port, host);
     await socket.send(Buffer.from('hello'));
@@ -50,7 +50,7 @@ describe('DatagramSocket', () => {
     expect(lengths).toEqual([0]);
   });
 
-  test('hears its peer only', async () => {
+  test('receives only from its peer', async () => {
     const { port } = await fakeUdpServer((_bytes, reply) => reply('peer'));
     const { socket, heard } = await open(port);
     const stranger = await UdpClient.open('127.0.0.1');
@@ -61,7 +61,7 @@ describe('DatagramSocket', () => {
     expect(heard).toEqual(['peer']);
   });
 
-  test('learns that nobody listens', async () => {
+  test('reports a closed port', async () => {
     const port = await freePort();
     const { socket, failures } = await open(port);
     await socket.send(Buffer.from('x'));
@@ -73,21 +73,21 @@ describe('DatagramSocket', () => {
     });
   });
 
-  test('says that a datagram is too large', async () => {
+  test('reports a datagram that is too large', async () => {
     const { port } = await fakeUdpServer(() => {});
     const { socket } = await open(port);
     const message = `cannot reach 127.0.0.1:${port} over UDP: the datagram is too large`;
     await expect(socket.send(Buffer.alloc(65_508))).rejects.toMatchObject({ code: 'CONNECT_FAILED', message });
   });
 
-  test('leaves from the port that was asked for', async () => {
+  test('sends from the requested local port', async () => {
     const { port } = await fakeUdpServer(() => {});
     const localPort = await freePort();
     const { socket } = await open(port, '127.0.0.1', localPort);
     expect(socket.local.port).toBe(localPort);
   });
 
-  test('does not open where that port is taken', async () => {
+  test('fails to open if the local port is in use', async () => {
     const taken = await takeUdpPort();
     // A bind to all addresses finds the taken one.
     const message = 'cannot send to 127.0.0.1:7: the local port is in use';

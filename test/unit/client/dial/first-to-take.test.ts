@@ -18,14 +18,14 @@ function refusing(by: Readonly<Record<string, string>>, tried: string[]): (addre
   };
 }
 
-it('gives what the first address gives that does not refuse, families in turn', async () => {
+it('returns the result of the first address that does not refuse, alternating families', async () => {
   const tried: string[] = [];
   const refuses = { '2001:db8::1': 'CONNECT_FAILED', '192.0.2.1': 'CONNECT_FAILED' };
   expect(await firstToTake(addresses, refusing(refuses, tried))).toBe('2001:db8::2');
   expect(tried).toEqual(['2001:db8::1', '192.0.2.1', '2001:db8::2']);
 });
 
-it('throws the first refusal where all refuse', async () => {
+it('throws the first refusal if all addresses refuse', async () => {
   const all = Object.fromEntries(addresses.map(({ address }) => [address, 'CONNECT_FAILED']));
   await expect(firstToTake(addresses, refusing(all, []))).rejects.toMatchObject({
     code: 'CONNECT_FAILED',
@@ -33,7 +33,7 @@ it('throws the first refusal where all refuse', async () => {
   });
 });
 
-it('goes no further after another fault', async () => {
+it('stops at any other error', async () => {
   const tried: string[] = [];
   const refuses = { '2001:db8::1': 'INTERRUPTED' };
   await expect(firstToTake(addresses, refusing(refuses, tried))).rejects.toMatchObject({ code: 'INTERRUPTED' });

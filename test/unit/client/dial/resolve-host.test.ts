@@ -18,7 +18,7 @@ const four = { address: '192.0.2.1', family: 4 } as const;
 const six = { address: '2001:db8::1', family: 6 } as const;
 
 describe('resolveHost', () => {
-  test('keeps the order of the system, and each address once', async () => {
+  test('keeps the system order and drops duplicates', async () => {
     const lookup = knows(six, four, six, { address: '192.0.2.2', family: 4 });
     expect(await resolveHost('both.example', 'both', patience, lookup)).toEqual([
       { address: '2001:db8::1', family: 'ipv6' },
@@ -31,7 +31,7 @@ describe('resolveHost', () => {
     ['both', 0],
     ['ipv4', 4],
     ['ipv6', 6],
-  ] as const)('%s asks for family %d', async (family, number) => {
+  ] as const)('passes %s to the lookup as family %d', async (family, number) => {
     const asked: unknown[] = [];
     const lookup: AddressLookup = (host, wanted, done) => {
       asked.push([host, wanted]);
@@ -44,7 +44,7 @@ describe('resolveHost', () => {
   test.each([
     ['ipv4', six, 'both.example has no IPv4 address'],
     ['ipv6', four, 'both.example has no IPv6 address'],
-  ] as const)('%s takes no other family', async (family, found, message) => {
+  ] as const)('fails for %s if the host has only the other family', async (family, found, message) => {
     const resolved = resolveHost('both.example', family, patience, knows(found));
     await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', exitCode: 2, message });
   });
@@ -53,16 +53,16 @@ describe('resolveHost', () => {
     ['ENOTFOUND', 'a.example has no address'],
     ['EAI_AGAIN', 'a.example could not be looked up: no name server answers'],
     ['ETIMEOUT', 'a.example could not be looked up: no name server answers'],
-  ])('%s is told as: %s', async (code, message) => {
+  ])('reports %s as "%s"', async (code, message) => {
     const resolved = resolveHost('a.example', 'both', patience, fails(code));
     await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message, cause: { code } });
   });
 
-  test('waits no longer than the timeout', async () => {
+  test('gives up after the timeout', async () => {
     const clock = new FakeClock();
     const resolved = resolveHost('a.example', 'both', { timeoutMs: 5000, clock }, () => {});
     clock.advance(5000);
-    const message = 'no answer to the question for a.example within 5s';
+    const message = 'cannot resolve a.example: no answer within 5s';
     await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message });
   });
 
@@ -73,7 +73,7 @@ describe('resolveHost', () => {
     await expect(resolved).rejects.toMatchObject({ code: 'INTERRUPTED', exitCode: 130 });
   });
 
-  test('asks the system, which takes an address as it is', async () => {
+  test('uses the system resolver, which accepts IP addresses', async () => {
     expect(await resolveHost('127.0.0.1', 'both', patience)).toEqual([{ address: '127.0.0.1', family: 'ipv4' }]);
     expect(await resolveHost('::1', 'both', patience)).toEqual([{ address: '::1', family: 'ipv6' }]);
     await expect(resolveHost('127.0.0.1', 'ipv6', patience)).rejects.toMatchObject({ code: 'HOST_NOT_FOUND' });

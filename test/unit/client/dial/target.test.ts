@@ -29,7 +29,7 @@ describe('parseTarget', () => {
     ['1:2', '1', 2],
     ['localhost:65535', 'localhost', 65_535],
     ['localhost:007', 'localhost', 7],
-  ])('%s is %s at port %d', (text, host, port) => {
+  ])('parses %s as host %s, port %d', (text, host, port) => {
     expect(parse(text, 'daytime')).toEqual({ host, port });
   });
 
@@ -54,11 +54,11 @@ describe('parseTarget', () => {
     ['a:syslog', '"a:syslog" has port "syslog": expected 1 to 65535, or a service in /etc/services for tcp'],
     ['a', '"a" has no port: expected a:PORT'],
     ['::1', '"::1" has no port: expected [::1]:PORT'],
-  ])('%j is refused', (text, message) => {
+  ])('rejects %j', (text, message) => {
     expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'ARGUMENT_INVALID', message }));
   });
 
-  test('reads what formatHostPort writes', () => {
+  test('parses the output of formatHostPort', () => {
     const word = fc.integer({ min: 0, max: 0xffffffff });
     const ip = fc.record({ w0: fc.oneof(fc.constant(0), word), w1: word, w2: fc.constantFrom(0, 0xffff), w3: word });
     fc.assert(
@@ -70,7 +70,7 @@ describe('parseTarget', () => {
     );
   });
 
-  test('takes any text apart, or refuses it in words', () => {
+  test('parses any text or rejects it with ARGUMENT_INVALID', () => {
     const fragment = fc.constantFrom(':', '[', ']', '%', '.', '::', '::1', 'a', '7', '65535', ' ', '\n', 'http', '-');
     const text = fc.oneof(
       fc.string({ unit: 'binary' }),
@@ -99,11 +99,11 @@ describe('parseHost', () => {
     ['192.0.2.1', '192.0.2.1'],
     ['::1', '::1'],
     ['[::1]', '::1'],
-  ])('%s is %s', (text, host) => {
+  ])('parses %s as %s', (text, host) => {
     expect(parseHost(text)).toBe(host);
   });
 
-  test.each(['', 'localhost:7', '[::1]:7', '[localhost]', 'a b'])('%j is refused', (text) => {
+  test.each(['', 'localhost:7', '[::1]:7', '[localhost]', 'a b'])('rejects %j', (text) => {
     expect(() => parseHost(text)).toThrow(expect.objectContaining({ code: 'ARGUMENT_INVALID' }));
   });
 });

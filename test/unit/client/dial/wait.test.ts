@@ -21,7 +21,7 @@ function setUp() {
 const nothing = { timers: 0, listeners: 0, ended: ['once'] };
 
 describe('waitFor', () => {
-  test('gives what it waited for', async () => {
+  test('returns the value it waited for', async () => {
     const { patience, late, ended, leftovers } = setUp();
     const value = await waitFor<number>(patience, late, (resolve) => {
       queueMicrotask(() => resolve(7));
@@ -31,7 +31,7 @@ describe('waitFor', () => {
     expect(leftovers()).toEqual(nothing);
   });
 
-  test('gives up after the timeout, and not before', async () => {
+  test('gives up after the timeout and not before', async () => {
     const { patience, late, ended, clock, leftovers } = setUp();
     let isOver = false;
     const waited = waitFor<void>(patience, late, () => () => ended.push('once')).finally(() => {
@@ -45,7 +45,7 @@ describe('waitFor', () => {
     expect(leftovers()).toEqual(nothing);
   });
 
-  test('ends with INTERRUPTED when the signal aborts', async () => {
+  test('rejects with INTERRUPTED when the signal aborts', async () => {
     const { patience, late, ended, abort, leftovers } = setUp();
     const waited = waitFor<void>(patience, late, () => () => ended.push('once'));
     abort.abort();
@@ -53,7 +53,7 @@ describe('waitFor', () => {
     expect(leftovers()).toEqual(nothing);
   });
 
-  test('begins nothing where the signal has aborted already', async () => {
+  test('does not start if the signal is already aborted', async () => {
     const { patience, late, abort, ended } = setUp();
     abort.abort();
     const waited = waitFor<void>(patience, late, () => {
@@ -64,7 +64,7 @@ describe('waitFor', () => {
     expect(ended).toEqual([]);
   });
 
-  test('passes on what went wrong', async () => {
+  test('passes on an error', async () => {
     const { patience, late, ended, leftovers } = setUp();
     const waited = waitFor<void>(patience, late, (_resolve, reject) => {
       reject(new Error('refused'));
@@ -74,7 +74,7 @@ describe('waitFor', () => {
     expect(leftovers()).toEqual(nothing);
   });
 
-  test('leaves nothing behind where the beginning throws', async () => {
+  test('leaves no timer or listener if the start throws', async () => {
     const { patience, late, leftovers } = setUp();
     const waited = waitFor<void>(patience, late, () => {
       throw new Error('no socket');
@@ -84,7 +84,7 @@ describe('waitFor', () => {
   });
 });
 
-test('throwIfInterrupted', () => {
+test('throwIfInterrupted throws only after an abort', () => {
   const abort = new AbortController();
   throwIfInterrupted(undefined);
   throwIfInterrupted(abort.signal);
@@ -93,14 +93,14 @@ test('throwIfInterrupted', () => {
 });
 
 describe('untilInterrupted', () => {
-  test('gives what it waited for, and leaves no listener', async () => {
+  test('settles with the promise and leaves no listener', async () => {
     const { signal } = new AbortController();
     expect(await untilInterrupted(Promise.resolve(7), signal)).toBe(7);
     await expect(untilInterrupted(Promise.reject(new Error('no')), signal)).rejects.toThrow('no');
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  test('ends when the signal aborts, or has aborted, whatever becomes of the promise', async () => {
+  test('rejects if the signal aborts or is already aborted, whatever the promise does', async () => {
     const abort = new AbortController();
     const waited = untilInterrupted(new Promise(() => {}), abort.signal);
     abort.abort();

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { isAnswerLength, makePayloads, payloadCount } from '../../../../src/client/load/lane.ts';
 
 describe('payloads', () => {
-  it('have the size that is wanted, and differ from each other at every byte', () => {
+  it('have the requested size and differ from each other in every byte', () => {
     const turn = integer({ min: 0, max: payloadCount - 1 });
     assert(
       property(integer({ min: 1, max: 3000 }), turn, turn, (size, one, other) => {
@@ -16,12 +16,12 @@ describe('payloads', () => {
     );
   });
 
-  it('together hold every value of a byte', () => {
+  it('cover every byte value', () => {
     expect(new Set(makePayloads(1).map((payload) => payload[0])).size).toBe(256);
   });
 });
 
-describe('the length of an answer', () => {
+describe('isAnswerLength', () => {
   it.each([
     ['time', 0, false],
     ['time', 3, false],
@@ -30,7 +30,7 @@ describe('the length of an answer', () => {
     ['time', 26, false],
     ['daytime', 0, false],
     ['daytime', 1, true],
-  ] as const)('%s: %i bytes', (service, length, isRight) => {
+  ] as const)('checks a %s answer of %i bytes', (service, length, isRight) => {
     expect(isAnswerLength(service, length)).toBe(isRight);
   });
 });

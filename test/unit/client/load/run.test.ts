@@ -111,7 +111,7 @@ function stallingServer(lane: FakeLane, clock: FakeClock): void {
 }
 
 describe('a closed loop', () => {
-  it('sends the next request when the last was answered, on every connection', () => {
+  it('sends the next request on each connection once the last is answered', () => {
     const { clock, run, lanes, ...rest } = rig({ connections: 3, durationMs: 100 }, after(10));
     clock.advance(99);
     expect(lanes.map(({ requests }) => requests)).toEqual([10, 10, 10]);
@@ -121,7 +121,7 @@ describe('a closed loop', () => {
     expect(rest.ended).toBe(0);
   });
 
-  it('hides a stall behind those that it did not send', () => {
+  it('hides a stall because it sends nothing during the stall', () => {
     const { clock, run } = rig({ connections: 2, durationMs: 4000 }, stallingServer);
     clock.advance(4000);
     expect(run.response.summary()?.maxMs).toBeGreaterThan(990);
@@ -130,7 +130,7 @@ describe('a closed loop', () => {
 });
 
 describe('an open loop', () => {
-  it('charges a stall to all who were due meanwhile', () => {
+  it('charges a stall to every request that was due during it', () => {
     const { clock, run } = rig({ connections: 2, durationMs: 4000, perSecond: 500 }, stallingServer);
     clock.advance(4000);
     const { answered } = run.counts();
@@ -148,7 +148,7 @@ describe('an open loop', () => {
     expect(run.backlog).toEqual({ waiting: 0, behindMs: 0 });
   });
 
-  it('keeps its rate without drift, however odd', () => {
+  it('keeps an odd rate without drift', () => {
     const sentAtMs: number[] = [];
     const { clock } = rig({ connections: 5, durationMs: 60_000, perSecond: 333 }, (lane, at) => {
       sentAtMs.push(at.nowMs);
@@ -159,13 +159,13 @@ describe('an open loop', () => {
     for (const [index, ms] of sentAtMs.entries()) expect(ms).toBeCloseTo((index * 1000) / 333, 6);
   });
 
-  it('lets all connections take their turn', () => {
+  it('uses all connections in turn', () => {
     const { clock, lanes } = rig({ connections: 4, durationMs: 1000, perSecond: 100 }, after(1));
     clock.advance(1000);
     expect(lanes.map(({ requests }) => requests)).toEqual([25, 25, 25, 25]);
   });
 
-  it('says how far behind it is where the server is too slow', () => {
+  it('reports its backlog if the server is too slow', () => {
     const rigged = rig({ connections: 1, durationMs: 1000, perSecond: 100 }, after(20));
     rigged.clock.advance(1000);
     expect(rigged.ended).toBe(1);
@@ -176,7 +176,7 @@ describe('an open loop', () => {
 });
 
 describe('the end', () => {
-  it('comes after the duration, closes all lanes, cancels all timers and is told once', () => {
+  it('comes after the duration, closes all lanes, cancels all timers and is reported once', () => {
     const rigged = rig({ connections: 3, durationMs: 100 }, after(1000));
     rigged.clock.advance(100);
     expect(rigged.ended).toBe(1);
@@ -189,7 +189,7 @@ describe('the end', () => {
   });
 
   it.each([{ perSecond: undefined }, { perSecond: 1000 }])(
-    'comes when so many requests are done, answered or not: %o',
+    'comes after the requested number of requests, answered or not (%o)',
     ({ perSecond }) => {
       let turn = 0;
       const rigged = rig({ connections: 3, durationMs: 60_000, requests: 10, perSecond }, (lane, clock) => {
@@ -203,7 +203,7 @@ describe('the end', () => {
     },
   );
 
-  it('comes at once where it is stopped, and is not told then', () => {
+  it('comes at once on stop and is not reported', () => {
     const rigged = rig({ connections: 2 }, after(10));
     rigged.clock.advance(55);
     rigged.run.stop();
@@ -216,7 +216,7 @@ describe('the end', () => {
 });
 
 describe('lanes that fail', () => {
-  it('are opened again after a rest, and counted by kind', () => {
+  it('are reopened after a delay and counted by kind', () => {
     const { clock, run, lanes } = rig({ durationMs: 1000 }, (lane, at) => {
       at.after(1, () => (lane.requests === 1 ? lane.fail('connection reset') : lane.answer()));
     });
@@ -229,7 +229,7 @@ describe('lanes that fail', () => {
     expect([...run.errors]).toEqual([['connection reset', 1]]);
   });
 
-  it('get no request while they have failed idle, and the others go on', () => {
+  it('get no requests until reopened if they fail while idle, and the others continue', () => {
     const { clock, run, lanes } = rig({ connections: 3, durationMs: 1000, perSecond: 20 }, after(1));
     clock.advance(10);
     lanes[1]?.fail('closed without an answer');
@@ -241,7 +241,7 @@ describe('lanes that fail', () => {
     expect(lanes[1]?.requests).toBeGreaterThan(0);
   });
 
-  it('by silence are closed and counted, without a timer for each', () => {
+  it('are closed and counted after silence, without a timer per lane', () => {
     const { clock, run, lanes } = rig(
       { connections: 5, durationMs: 10_000, timeoutMs: 1000, silence: 'lost' },
       () => {},
@@ -257,7 +257,7 @@ describe('lanes that fail', () => {
     expect(lanes.map(({ opened }) => opened)).toEqual([2, 2, 2, 2, 2]);
   });
 
-  it('for want of descriptors are an error like any other', () => {
+  it('are counted as errors if descriptors run out', () => {
     const { clock, run } = rig({ connections: 2, durationMs: 1000 }, after(1), (lane, at) => {
       if (lane.opened === 1) at.after(0, () => lane.fail('too many open files'));
       else lane.ready();
@@ -268,8 +268,8 @@ describe('lanes that fail', () => {
   });
 });
 
-describe('the beginning', () => {
-  it('waits for the first result of every lane, and counts time from there', () => {
+describe('the start', () => {
+  it('waits for the first result of every lane and counts time from there', () => {
     let turn = 0;
     const { clock, run, lanes } = rig({ connections: 3, durationMs: 100 }, after(1), (lane, at) => {
       turn += 1;
@@ -290,7 +290,7 @@ describe('the beginning', () => {
 });
 
 describe('a flow', () => {
-  it('is asked for once, and is given up when nothing moves', () => {
+  it('is requested once and times out when nothing moves', () => {
     const { clock, run, lanes } = rig({ isFlow: true, durationMs: 5000, timeoutMs: 500 }, (lane, at) => {
       at.after(400, () => lane.move(10, 0));
       at.after(800, () => lane.move(0, 5));

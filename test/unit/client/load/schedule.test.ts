@@ -6,7 +6,7 @@ const rate = double({ min: 0.01, max: 1_000_000, noNaN: true });
 const startMs = double({ min: 0, max: 1e9, noNaN: true });
 
 describe('the open schedule', () => {
-  it('gives each request the time at which it was due, counted from the start, however late it is taken', () => {
+  it('gives each request its due time, counted from the start, however late it is taken', () => {
     const delays = array(double({ min: 0, max: 5000, noNaN: true }), { minLength: 1, maxLength: 50 });
     assert(
       property(startMs, rate, delays, (start, perSecond, waits) => {
@@ -20,7 +20,7 @@ describe('the open schedule', () => {
     );
   });
 
-  it('gives nothing before it is due', () => {
+  it('yields no request before it is due', () => {
     assert(
       property(startMs, rate, integer({ min: 0, max: 50 }), (start, perSecond, taken) => {
         const schedule = new OpenSchedule(start, perSecond);
@@ -33,7 +33,7 @@ describe('the open schedule', () => {
     );
   });
 
-  it('says how many wait: as many as can be taken now', () => {
+  it('reports as many waiting requests as can be taken now', () => {
     const elapsedMs = double({ min: 0, max: 1000, noNaN: true });
     const perSecond = double({ min: 0.1, max: 2000, noNaN: true });
     assert(
@@ -48,7 +48,7 @@ describe('the open schedule', () => {
     );
   });
 
-  it('ends after its last request', () => {
+  it('ends after the last request', () => {
     const schedule = new OpenSchedule(0, 1000, 2);
     expect([schedule.take(10), schedule.take(10), schedule.take(10)]).toEqual([0, 1, undefined]);
     expect(schedule.nextDueMs()).toBe(Infinity);
@@ -56,7 +56,7 @@ describe('the open schedule', () => {
 });
 
 describe('the closed schedule', () => {
-  it('has a request for whoever asks, due at once, up to the last', () => {
+  it('yields requests on demand, due at once, up to the last', () => {
     const schedule = new ClosedSchedule(2);
     expect([schedule.take(5), schedule.nextDueMs(7), schedule.take(7)]).toEqual([5, 7, 7]);
     expect([schedule.take(9), schedule.nextDueMs(9), schedule.waiting()]).toEqual([undefined, Infinity, 0]);

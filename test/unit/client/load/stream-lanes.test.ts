@@ -17,27 +17,27 @@ function fetchLane(service: string): { readonly lane: FetchLane; readonly told: 
 
 const reset: Error = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
 
-describe('a connection for each request', () => {
-  it('is ready without a connection', () => {
+describe('a lane with a connection per request', () => {
+  it('is ready before it connects', () => {
     const { lane, told } = fetchLane('daytime');
     lane.open();
     expect(told).toEqual(['ready']);
   });
 
-  it('takes a reset after the answer for its end', () => {
+  it('treats a reset after the answer as its end', () => {
     const { lane, told } = fetchLane('daytime');
     lane.data(Buffer.from('now'), 3);
     lane.failed(reset);
     expect(told).toEqual(['moved 0 3', 'answered']);
   });
 
-  it('takes a reset before it for what it is', () => {
+  it('reports a reset before the answer', () => {
     const { lane, told } = fetchLane('daytime');
     lane.failed(reset);
     expect(told).toEqual(['connection reset']);
   });
 
-  it('counts want of descriptors by its name', () => {
+  it('reports EMFILE as too many open files', () => {
     const { lane, told } = fetchLane('daytime');
     lane.failed(
       Object.assign(new Error('connect EMFILE 127.0.0.1:9 - Local (undefined:undefined)'), { code: 'EMFILE' }),
@@ -45,13 +45,13 @@ describe('a connection for each request', () => {
     expect(told).toEqual(['too many open files']);
   });
 
-  it('counts what has no words by its code, not by a message that names ports', () => {
+  it('reports other errors by code, not by a message that contains ports', () => {
     const { lane, told } = fetchLane('daytime');
     lane.failed(Object.assign(new Error('connect EPROTO 127.0.0.1:9'), { code: 'EPROTO' }));
     expect(told).toEqual(['EPROTO']);
   });
 
-  it('adds the pieces of an answer up', () => {
+  it('combines the pieces of an answer', () => {
     const { lane, told } = fetchLane('time');
     lane.data(Buffer.alloc(8), 3);
     lane.data(Buffer.alloc(8), 1);

@@ -20,7 +20,7 @@ async function smallservd(): Promise<{ tcp: string; udp: string; closed: () => n
 }
 
 describe('smallserv chargen', () => {
-  test('prints so much, and closes', async () => {
+  test('prints the requested amount, then closes the connection', async () => {
     const { tcp, closed } = await smallservd();
     for (const [options, length] of [
       [[], 740],
@@ -40,16 +40,16 @@ describe('smallserv chargen', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
 
-  test('compares, and tells the rate', async () => {
+  test('verifies the pattern and prints the rate', async () => {
     const { tcp, udp } = await smallservd();
     const { code, stdout, stderr } = await runTool(['chargen', '--verify', tcp]);
-    expect(stdout).toMatch(new RegExp(`^${figures}: all as RFC 864 has it\n$`));
+    expect(stdout).toMatch(new RegExp(`^${figures}: all match RFC 864\n$`));
     expect(stdout).toMatch(/^1048576 bytes/);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(await runTool(['chargen', '--verify', '-u', udp])).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('prints JSON in the place of the characters', async () => {
+  test('prints JSON instead of the characters', async () => {
     const { tcp } = await smallservd();
     const { code, stdout } = await runTool(['chargen', '--json', '--verify', '--lines', '5', tcp]);
     expect(code).toBe(0);
@@ -57,8 +57,8 @@ describe('smallserv chargen', () => {
   });
 });
 
-describe('a server that sends something else', () => {
-  test('is shown by the first byte', async () => {
+describe('a server that sends a wrong pattern', () => {
+  test('is reported with the offset of the first wrong byte', async () => {
     const host = await answerTcp(`${pattern(80)}"${pattern(500).slice(81)}`);
     const { code, stdout, stderr } = await runTool(['chargen', '--verify', host]);
     expect(code).toBe(1);
@@ -68,7 +68,7 @@ describe('a server that sends something else', () => {
     expect(stderr).toContain(expected);
   });
 
-  test('is shown by the datagram that is too long', async () => {
+  test('is reported if a datagram is too long', async () => {
     const host = await answerUdp(() => [pattern(1024)]);
     const { code, stderr } = await runTool(['chargen', '--verify', '-u', host]);
     expect(code).toBe(1);
@@ -76,21 +76,21 @@ describe('a server that sends something else', () => {
   });
 });
 
-describe('what goes wrong is one line and an exit code', () => {
+describe('prints one error line and exits nonzero on', () => {
   test('a stream that ends early', async () => {
     const { code, stdout, stderr } = await runTool(['chargen', await answerTcp(pattern(100))]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: pattern(100) });
     expect(stderr).toMatch(new RegExp(`^smallserv: the server finished after ${figures}: .*\n$`));
   });
 
-  test('a stream that stops', async () => {
+  test('a stream that stalls', async () => {
     const host = await serveTcp((socket) => void socket.write(pattern(100)));
     const { code, stdout, stderr } = await runTool(['chargen', '--timeout', '200ms', host]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: pattern(100) });
     expect(stderr).toMatch(new RegExp(`^smallserv: the server fell silent after ${figures}\n$`));
   });
 
-  test('no stream', async () => {
+  test('an empty stream, a closed port and a silent peer', async () => {
     expect(await runTool(['chargen', await answerTcp('')])).toMatchObject({
       code: 1,
       stdout: '',
@@ -106,15 +106,15 @@ describe('what goes wrong is one line and an exit code', () => {
     ['-u', '--lines', '1'],
     ['--lines', '0'],
     ['--bytes', 'many'],
-  ])('%s %s', async (...options) => {
+  ])('invalid options %s %s', async (...options) => {
     const { code, stdout, stderr } = await runTool(['chargen', '127.0.0.1:1', ...options]);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
     expect(stderr).toMatch(/^smallserv: .*\n$/);
   });
 });
 
-describe('in the middle of it', () => {
-  test('Ctrl-C prints the figures so far', async () => {
+describe('during a stream', () => {
+  test('Ctrl-C prints the totals so far', async () => {
     const { tcp } = await smallservd();
     const tool = new ToolProcess(['chargen', '--bytes', '1TiB', tcp]);
     await until(() => tool.stdout.length > 0, 'the first characters');
@@ -124,7 +124,7 @@ describe('in the middle of it', () => {
     expect(stderr).toMatch(new RegExp(`^smallserv: interrupted after ${figures}\n$`));
   });
 
-  test('Ctrl-C prints them where nothing else is printed', async () => {
+  test('Ctrl-C prints the totals so far with --verify', async () => {
     let taken = 0;
     const host = await serveTcp((socket) => {
       const block = Buffer.from(pattern(7030));
@@ -144,7 +144,7 @@ describe('in the middle of it', () => {
     expect(stderr).toMatch(/^smallserv: interrupted after \d+ bytes\n$/);
   });
 
-  test('a reader who has seen enough ends it without a word', async () => {
+  test('a closed output pipe ends it silently', async () => {
     const { tcp } = await smallservd();
     const tool = new ToolProcess(['chargen', '--bytes', '1TiB', tcp]);
     await until(() => tool.stdout.length > 0, 'the first characters');

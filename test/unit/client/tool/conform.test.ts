@@ -44,7 +44,7 @@ describe('smallserv conform', () => {
     expect(code).toBe(0);
   });
 
-  test('shows the bytes of what fails', async () => {
+  test('shows the bytes of a failed check', async () => {
     const time = await answerTcp(eightBytes);
     const { code, stdout, stderr } = await checkTime(time);
     expect(stdout).toContain(
@@ -55,7 +55,7 @@ describe('smallserv conform', () => {
     expect(code).toBe(1);
   });
 
-  test('gives programs all of it', async () => {
+  test('prints the full result as JSON', async () => {
     const time = await answerTcp(eightBytes);
     const { code, stdout } = await checkTime(time, '--json');
     const result = JSON.parse(stdout) as ConformResult;
@@ -73,16 +73,16 @@ describe('smallserv conform', () => {
     expect(code).toBe(1);
   });
 
-  test('a check that breaks is a failure of its own', async () => {
+  test('reports a broken check as a fault of smallserv', async () => {
     const said: string[] = [];
     const counts = { holds: 86, fails: 0, unreachable: 0, skipped: 0, broken: 1 };
     const checks = Array.from({ length: 87 }) as ConformResult['checks'];
     const terminal = { complain: (message: string) => void said.push(message) };
     expect(judge({ host: 'echo.example', checks, counts }, terminal)).toBe(1);
-    expect(said).toEqual(['1 of the checks broke, by a fault of smallserv: they say nothing of echo.example']);
+    expect(said).toEqual(['checks broken by an error in smallserv: 1; they give no verdict on echo.example']);
   });
 
-  test('says which services are not there, and minds the others', async () => {
+  test('reports missing services and checks the others', async () => {
     const time = await answerTcp(Buffer.alloc(4));
     const closed = await freePort();
     const { code, stdout } = await checkTime(time, '--services', 'systat,time', '--port', `systat=${closed}`);
@@ -91,7 +91,7 @@ describe('smallserv conform', () => {
     expect(code).toBe(1);
   });
 
-  test('ends with 2 where nothing is there', async () => {
+  test('exits 2 if no service is reachable', async () => {
     const closed = await freePort();
     const { code, stdout, stderr } = await runTool([
       'conform',
@@ -103,18 +103,18 @@ describe('smallserv conform', () => {
     ]);
     expect(stdout).toBe('');
     expect(stderr).toBe(
-      `smallserv: nothing of 127.0.0.1 could be reached: cannot connect to 127.0.0.1:${closed}: connection refused; 1 more like it\n`,
+      `smallserv: no service on 127.0.0.1 could be reached: cannot connect to 127.0.0.1:${closed}: connection refused; 1 more like it\n`,
     );
     expect(code).toBe(2);
   });
 
-  test('ends with 2 where the host has no address', async () => {
+  test('exits 2 if the host has no address', async () => {
     const { code, stdout, stderr } = await runTool(['conform', 'no-such-host.invalid']);
     expect([code, stdout], stderr).toEqual([2, '']);
     expect(stderr).toMatch(/^smallserv: no-such-host\.invalid .*\n$/);
   });
 
-  test('ends with 130 at Ctrl-C', async () => {
+  test('exits 130 on Ctrl-C', async () => {
     const clients: Socket[] = [];
     const silent = await serveTcp((socket) => void clients.push(socket.resume()));
     const port = `time=${portIn(silent)}`;
@@ -135,14 +135,14 @@ describe('smallserv conform', () => {
     [['conform', 'localhost', '--port', 'echo=70000'], 'Expected a service and a port'],
     [['conform', 'localhost', '--base-port', 'x'], 'Expected a whole number from 0 to 65535'],
     [['conform', 'localhost', '--tcp-only', '--udp-only'], 'cannot be used with option'],
-  ])('%j is no way to call it', async (args, message) => {
+  ])('rejects the command line %j', async (args, message) => {
     const { code, stdout, stderr } = await runTool(args);
     expect([code, stdout]).toEqual([64, '']);
     expect(stderr).toContain(message);
     expect(stderr).not.toMatch(/\n +at /);
   });
 
-  test('has help with examples', async () => {
+  test('shows examples in the help', async () => {
     const { code, stdout } = await runTool(['conform', '--help']);
     expect(code).toBe(0);
     expect(stdout).toContain('smallserv conform localhost --base-port 1200 --port daytime=1200 --port echo=1201');

@@ -13,7 +13,7 @@ async function smallservd(): Promise<{ tcp: string; udp: string }> {
 }
 
 describe('smallserv daytime', () => {
-  test('prints the line', async () => {
+  test('prints the line from the server', async () => {
     const { tcp, udp } = await smallservd();
     for (const args of [[tcp], ['-u', udp], ['-4', tcp]]) {
       const { code, stdout, stderr } = await runTool(['daytime', ...args]);
@@ -28,13 +28,13 @@ describe('smallserv daytime', () => {
     expect(JSON.parse(stdout)).toMatchObject({ text: expect.stringContaining('day'), peer: { address: '127.0.0.1' } });
   });
 
-  test('hands on the bytes of the server as they came', async () => {
+  test('passes escape sequences and non-ASCII bytes through to a pipe', async () => {
     const host = await answerTcp(Buffer.from('\u001b[31mred \u00e9\r\n', 'latin1'));
     expect((await runTool(['daytime', host])).stdout).toBe('\u001b[31mred \u00e9\n');
   });
 });
 
-describe('what goes wrong is one line and an exit code', () => {
+describe('prints one error line and exits nonzero on', () => {
   test('a closed port', async () => {
     const host = `127.0.0.1:${await freePort()}`;
     expect(await runTool(['daytime', host])).toEqual({
@@ -67,7 +67,7 @@ describe('what goes wrong is one line and an exit code', () => {
     });
   });
 
-  test('a host that cannot be', async () => {
+  test('an invalid host and an address of the wrong family', async () => {
     expect(await runTool(['daytime', 'a b'])).toMatchObject({ code: 64, stdout: '' });
     expect(await runTool(['daytime', '-6', '127.0.0.1:13'])).toEqual({
       code: 2,
@@ -88,7 +88,7 @@ describe('what goes wrong is one line and an exit code', () => {
   });
 });
 
-test('the help has examples', async () => {
+test('shows examples in the help', async () => {
   const { code, stdout } = await runTool(['daytime', '--help']);
   expect(code).toBe(0);
   expect(stdout).toMatch(/Examples:\n {2}smallserv daytime /);

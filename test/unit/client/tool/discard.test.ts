@@ -18,7 +18,7 @@ async function smallservd(): Promise<{ daemon: TestDaemon; tcp: string; udp: str
 }
 
 describe('smallserv discard', () => {
-  test('sends a pattern, and waits until the server has all of it', async () => {
+  test('sends a pattern and waits until the server has received it all', async () => {
     const { daemon, tcp } = await smallservd();
     const { code, stdout, stderr } = await runTool(['discard', tcp, '--bytes', '5MiB']);
     expect(stdout).toMatch(new RegExp(`^${tcp}: 5242880 bytes ${rate}\n$`));
@@ -44,11 +44,11 @@ describe('smallserv discard', () => {
     expect((await daemon.log.closing())['bytesIn']).toBe(100_000);
   });
 
-  test('sends datagrams, and promises nothing', async () => {
+  test('sends datagrams without claiming delivery', async () => {
     const { udp } = await smallservd();
     const { code, stdout, stderr } = await runTool(['discard', '-u', udp, '--bytes', '1000', '--size', '300']);
     expect(stdout).toMatch(
-      new RegExp(`^${udp}: 4 datagrams, 1000 bytes ${rate}\nnobody refused them; .* cannot be known .*\n$`),
+      new RegExp(`^${udp}: 4 datagrams, 1000 bytes ${rate}\nno errors reported; UDP does not confirm delivery\n$`),
     );
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const silent = `127.0.0.1:${await takeUdpPort()}`;
@@ -64,16 +64,16 @@ describe('smallserv discard', () => {
   });
 });
 
-describe('what goes wrong is one line and an exit code', () => {
+describe('prints one error line and exits nonzero on', () => {
   test('a server that sends something back', async () => {
     const tcp = await serveTcp((socket) => void socket.pipe(socket));
     const udp = await answerUdp((request) => [request]);
-    const stderr = 'smallserv: the server sent something back: this is no discard service\n';
+    const stderr = 'smallserv: the server sent data back: it is not a discard service\n';
     expect(await runTool(['discard', tcp, '--bytes', '10'])).toMatchObject({ code: 1, stderr });
     expect(await runTool(['discard', '-u', udp, '--bytes', '10'])).toMatchObject({ code: 1, stderr });
   });
 
-  test('a server that ends it', async () => {
+  test('a server that closes or resets the connection', async () => {
     const finishes = await serveTcp((socket) => void socket.resume().end());
     const early = await runTool(['discard', finishes, '--bytes', '1TiB']);
     expect(early.code).toBe(1);
@@ -84,7 +84,7 @@ describe('what goes wrong is one line and an exit code', () => {
     expect(reset.stderr).toBe('smallserv: the server reset the connection\n');
   });
 
-  test('a server that takes nothing', async () => {
+  test('a server that reads nothing', async () => {
     const host = await serveTcp((socket) => void socket.pause());
     const { code, stdout, stderr } = await runTool(['discard', '--timeout', '300ms', host, '--bytes', '1TiB']);
     expect(code).toBe(1);
@@ -106,7 +106,7 @@ describe('what goes wrong is one line and an exit code', () => {
     });
   });
 
-  test('a file that is none', async () => {
+  test('a missing file and a directory', async () => {
     const folder = temporaryFolder();
     const { tcp } = await smallservd();
     expect(await runTool(['discard', tcp, join(folder, 'gone')])).toEqual({
@@ -121,7 +121,7 @@ describe('what goes wrong is one line and an exit code', () => {
     });
   });
 
-  test('two sources', async () => {
+  test('a file combined with --bytes', async () => {
     expect(await runTool(['discard', '127.0.0.1:1', 'notes', '--bytes', '1'])).toEqual({
       code: 64,
       stdout: '',
@@ -130,11 +130,11 @@ describe('what goes wrong is one line and an exit code', () => {
   });
 });
 
-describe('Ctrl-C prints the figures so far', () => {
+describe('Ctrl-C prints the totals so far', () => {
   test.each([
     ['a pattern', ['--bytes', '1TiB']],
-    ['a pipe that brings no more', []],
-  ])('of %s', async (_source, options) => {
+    ['an idle pipe', []],
+  ])('for %s', async (_source, options) => {
     let taken = 0;
     const host = await serveTcp((socket) => {
       socket.on('data', (chunk) => {
@@ -150,7 +150,7 @@ describe('Ctrl-C prints the figures so far', () => {
     expect({ code, stderr }).toEqual({ code: 130, stderr: 'smallserv: interrupted\n' });
   });
 
-  test('of datagrams', async () => {
+  test('for datagrams', async () => {
     let taken = 0;
     const host = await answerUdp((_request, count) => {
       taken = count;

@@ -19,14 +19,14 @@ function at(daemon: TestDaemon, protocol: Protocol): readonly string[] {
 }
 
 describe('a pipe', () => {
-  it.each(protocols)('gives back what went in, over %s', async (protocol) => {
+  it.each(protocols)('echoes its input over %s', async (protocol) => {
     const daemon = await serveEcho();
     const echoed = await runTool(at(daemon, protocol), { input: 'x' });
     expect(echoed).toEqual({ code: 0, stdout: 'x', stderr: '' });
     expect(await runTool(at(daemon, protocol))).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
-  it('gives back megabytes of any bytes', async () => {
+  it('echoes megabytes of random bytes', async () => {
     const daemon = await serveEcho();
     const random = seededRandom(1);
     const input = Buffer.from(Array.from({ length: 5_000_000 }, () => Math.floor(random() * 256)));
@@ -35,7 +35,7 @@ describe('a pipe', () => {
     expect(Buffer.from(stdout, 'latin1').equals(input)).toBe(true);
   });
 
-  it('gives back each line while more is to come', async () => {
+  it('echoes each line while its input is still open', async () => {
     const daemon = await serveEcho();
     const tool = new ToolProcess(at(daemon, 'tcp'), 'pipe');
     tool.type('one\n');
@@ -46,7 +46,7 @@ describe('a pipe', () => {
     expect((await tool.ended()).code).toBe(0);
   });
 
-  it('ends with the connection, though more could be typed', async () => {
+  it('ends when the connection closes, even if its input is still open', async () => {
     const { name } = await fakeTcpServer((client) => {
       client.once('data', (chunk) => client.end(chunk));
     });
@@ -59,7 +59,7 @@ describe('a pipe', () => {
     });
   });
 
-  it('tells where the bytes differ', async () => {
+  it('reports the offset of the first difference', async () => {
     const { name } = await fakeTcpServer((client) => client.once('data', () => client.end('help')));
     expect(await runTool(['echo', name], { input: 'hello' })).toEqual({
       code: 1,
@@ -68,7 +68,7 @@ describe('a pipe', () => {
     });
   });
 
-  it('tells how many are missing', async () => {
+  it('reports how many bytes are missing', async () => {
     const { name } = await fakeTcpServer((client) => client.resume().on('end', () => client.end('he')));
     expect(await runTool(['echo', name], { input: 'hello' })).toEqual({
       code: 1,
@@ -77,7 +77,7 @@ describe('a pipe', () => {
     });
   });
 
-  it('prints an account instead, with --json', async () => {
+  it('prints a summary instead with --json', async () => {
     const daemon = await serveEcho();
     const { code, stdout } = await runTool([...at(daemon, 'tcp'), '--json'], { input: 'hello' });
     const { port } = daemon.target('echo', 'tcp');
@@ -85,7 +85,7 @@ describe('a pipe', () => {
     expect(JSON.parse(stdout)).toEqual({ peer: { address: '127.0.0.1', port }, bytes: 5 });
   });
 
-  it('is ended by Ctrl-C', async () => {
+  it('exits 130 on Ctrl-C', async () => {
     const daemon = await serveEcho();
     const tool = new ToolProcess(at(daemon, 'tcp'), 'pipe');
     tool.type('one\n');
@@ -96,7 +96,7 @@ describe('a pipe', () => {
 });
 
 describe('requests at intervals', () => {
-  it.each(protocols)('are printed as they come back, and summed up (%s)', async (protocol) => {
+  it.each(protocols)('are printed as they come back, then summarized (%s)', async (protocol) => {
     const daemon = await serveEcho();
     const { host, port } = daemon.target('echo', protocol);
     const peer = `${host}:${port}`;
@@ -121,7 +121,7 @@ describe('requests at intervals', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
 
-  it('are not printed one by one with --quiet', async () => {
+  it('are not printed individually with --quiet', async () => {
     const daemon = await serveEcho();
     const { code, stdout } = await runTool([...at(daemon, 'udp'), '-q', '-c', '2', '-i', '1ms']);
     expect(code).toBe(0);
@@ -129,7 +129,7 @@ describe('requests at intervals', () => {
     expect(stdout).toContain('2 sent, 2 received, 0% lost');
   });
 
-  it('are summed up as JSON', async () => {
+  it('are summarized as JSON', async () => {
     const daemon = await serveEcho();
     const { code, stdout } = await runTool([...at(daemon, 'udp'), '--json', '-c', '2', '-i', '1ms', '-s', '0']);
     expect(code).toBe(0);
@@ -137,7 +137,7 @@ describe('requests at intervals', () => {
   });
 
   it.each([[['--count', '0']], [['--count', 'forever']], [['--interval', '1s']]])(
-    'go on until Ctrl-C with %j, and are summed up then',
+    'continue until Ctrl-C with %j, then are summarized',
     async (args) => {
       const daemon = await serveEcho();
       const tool = new ToolProcess([...at(daemon, 'tcp'), ...args]);
@@ -149,7 +149,7 @@ describe('requests at intervals', () => {
     },
   );
 
-  it('that come back twice, wrong or not at all are told', async () => {
+  it('are reported if duplicated, corrupted or lost', async () => {
     let requests = 0;
     const { name } = await fakeUdpServer((request, reply) => {
       requests += 1;
@@ -167,7 +167,7 @@ describe('requests at intervals', () => {
     expect(code).toBe(1);
   });
 
-  it('on a connection that ends are summed up, and the end is told', async () => {
+  it('are summarized if the connection closes, which is reported', async () => {
     const { name } = await fakeTcpServer((client) => client.once('data', () => client.end()));
     const { code, stdout, stderr } = await runTool(['echo', name, '-c', '2']);
     expect(code).toBe(1);
@@ -176,8 +176,8 @@ describe('requests at intervals', () => {
   });
 });
 
-describe('who cannot be reached', () => {
-  it.each([[[]], [['-c', '1']]])('is told on one line, with exit code 2 (%j)', async (args) => {
+describe('an unreachable host', () => {
+  it.each([[[]], [['-c', '1']]])('is reported on one line with exit code 2 (%j)', async (args) => {
     const host = `127.0.0.1:${await freePort()}`;
     for (const protocol of protocols) {
       const { code, stderr } = await runTool(['echo', host, ...(protocol === 'udp' ? ['-u'] : []), ...args], {
@@ -195,7 +195,7 @@ describe('who cannot be reached', () => {
     expect(stderr).toMatch(/^smallserv: no-such-host\.invalid .*\n$/);
   });
 
-  it('is silent', async () => {
+  it('is reported with exit code 1 if it is silent over UDP', async () => {
     const { name } = await fakeUdpServer(() => {});
     const { code, stdout, stderr } = await runTool(['echo', name, '-u', '--timeout', '100ms'], { input: 'x' });
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -210,19 +210,19 @@ it.each([
   [['h', '-c', 'x'], 'Expected a whole number from 0 on, or forever'],
   [['h', '-i', '1'], 'Expected a duration'],
   [['h', '-s', 'big', '-u'], 'Expected a size'],
-  [['127.0.0.1:7', '-s', '9'], 'over TCP a pipe has no --size'],
+  [['127.0.0.1:7', '-s', '9'], '--size needs --udp or --count for piped input'],
   [['127.0.0.1:7', '-u', '-s', '65508'], 'the size of a datagram is 65508: expected 1 to 65507'],
   [['127.0.0.1:7', '-u', '-c', '1', '-s', '65508'], 'the size of a datagram is 65508: expected 0 to 65507'],
   [['127.0.0.1:7', '-c', '1', '-s', '0'], 'the size of a request over TCP is 0: expected 1 to 16777216'],
   [['127.0.0.1:7', '--keepalive', '10ms'], 'the keepalive delay in milliseconds is 10: expected 1000'],
-])('%j is a wrong command line', async (args, message) => {
+])('rejects the command line %j', async (args, message) => {
   const { code, stdout, stderr } = await runTool(['echo', ...args]);
   expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
   expect(stderr).toMatch(/^smallserv: .*\n$/);
   expect(stderr).toContain(message);
 });
 
-it('explains itself', async () => {
+it('lists its options and an example in the help', async () => {
   const { code, stdout } = await runTool(['echo', '--help']);
   expect(code).toBe(0);
   for (const option of ['--udp', '--count', '--interval', '--size', '--quiet', '--keepalive', '--timeout', '--json'])

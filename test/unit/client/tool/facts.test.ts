@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { formatFacts } from '../../../../src/client/tool/facts.ts';
 
-test('facts stand one a line, their values below each other', () => {
+test('formatFacts prints one fact per line with aligned values', () => {
   const facts = [
     ['address', '::1'],
     ['class', undefined],

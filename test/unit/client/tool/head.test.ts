@@ -15,7 +15,7 @@ async function answering(bytes: string): Promise<string> {
 }
 
 describe('smallserv head', () => {
-  test('prints what a real server answers', async () => {
+  test('prints the response of a real server', async () => {
     const server = createServer((request, response) => {
       response.sendDate = false;
       response.setHeader('X-Asked', `${request.method} ${request.url}`);
@@ -43,9 +43,9 @@ describe('smallserv head', () => {
 
   test.each([
     ['SSH-2.0-x \u001b[31m\u00ff\r\n', 'the answer is not HTTP'],
-    ['HTTP/1.1 200 OK\r\nA: b', 'the head of the answer has no end: the connection ended'],
+    ['HTTP/1.1 200 OK\r\nA: b', 'incomplete response header: the connection ended'],
     ['', 'the connection ended without an answer'],
-  ])('prints %j as it came, then what is wrong with it', async (answer, fault) => {
+  ])('prints %j unchanged, then the error', async (answer, fault) => {
     expect(await runTool(['head', await answering(answer)])).toEqual({
       code: 1,
       stdout: answer,
@@ -53,14 +53,14 @@ describe('smallserv head', () => {
     });
   });
 
-  test('says in JSON what is wrong, too', async () => {
+  test('includes the error in JSON', async () => {
     const { code, stdout } = await runTool(['head', '--json', await answering('x')]);
     expect([code, JSON.parse(stdout)]).toMatchObject([1, { text: 'x', headers: [], fault: 'the answer is not HTTP' }]);
   });
 });
 
-describe('what goes wrong is one line and an exit code', () => {
-  test('a path that is none', async () => {
+describe('prints one error line and exits nonzero on', () => {
+  test('an invalid path', async () => {
     const { code, stdout, stderr } = await runTool(['head', 'localhost:1', '--path', '/a b']);
     expect([code, stdout]).toEqual([64, '']);
     expect(stderr).toMatch(/^smallserv: "\/a b" is not a path: expected [^\n]*\n$/);
@@ -72,19 +72,19 @@ describe('what goes wrong is one line and an exit code', () => {
     expect(await runTool(['head', name])).toEqual({ code: 2, stdout: '', stderr });
   });
 
-  test('a host that is not there', async () => {
+  test('a connect timeout', async () => {
     const { name } = await silentTcpServer();
     const stderr = `smallserv: cannot connect to ${name}: no answer within 200ms\n`;
     expect(await runTool(['head', '--timeout', '200ms', name])).toEqual({ code: 2, stdout: '', stderr });
   });
 
-  test('a server that says nothing', async () => {
+  test('a silent server', async () => {
     const { name } = await fakeTcpServer(() => {});
-    const stderr = `smallserv: ${name}: nothing came within 200ms\n`;
+    const stderr = `smallserv: ${name}: no data within 200ms\n`;
     expect(await runTool(['head', '--timeout', '200ms', name])).toEqual({ code: 1, stdout: '', stderr });
   });
 
-  test('a reset', async () => {
+  test('a connection reset', async () => {
     const { name } = await fakeTcpServer((socket) => socket.once('data', () => socket.resetAndDestroy()));
     const stderr = `smallserv: ${name}: connection reset\n`;
     expect(await runTool(['head', name])).toEqual({ code: 1, stdout: '', stderr });

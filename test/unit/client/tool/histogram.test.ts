@@ -12,7 +12,7 @@ function bucketsOf(values: readonly number[]): readonly LatencyBucket[] {
 }
 
 describe('a bar', () => {
-  it('is as long as its share, to an eighth, and never nothing for something', () => {
+  it('matches its share to an eighth of a cell and is empty only for zero', () => {
     assert(
       property(double({ min: 0, max: 1, noNaN: true }), columns, (share, width) => {
         const drawn = bar(share, width);
@@ -26,7 +26,7 @@ describe('a bar', () => {
 });
 
 describe('the histogram', () => {
-  it('fits its columns, has at most twenty rows, and no count is lost', () => {
+  it('fits its columns in at most 20 rows without losing a count', () => {
     const values = array(double({ min: 0, max: 2_000_000, noNaN: true }), { minLength: 1, maxLength: 300 });
     assert(
       property(values, columns, (latencies, width) => {
@@ -39,7 +39,7 @@ describe('the histogram', () => {
     );
   });
 
-  it('fits forty columns with the largest counts, too', () => {
+  it('fits 40 columns with the largest counts', () => {
     const drawn = drawHistogram([{ aboveMs: 1, toMs: 1.25, count: 999_999_999 }], 40);
     expect(drawn).toBe('≤ 1.25 ms  ███████  100.0%  999,999,999\n');
   });
@@ -79,7 +79,7 @@ describe('a latency', () => {
     [999.6, '1 s'],
     [12_345, '12.3 s'],
     [1_234_567, '1230 s'],
-  ])('of %f ms is %s', (ms, text) => {
+  ])('of %f ms is formatted as %s', (ms, text) => {
     expect(formatLatency(ms)).toBe(text);
   });
 });

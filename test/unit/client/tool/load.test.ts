@@ -18,7 +18,7 @@ async function echoHost(protocol: 'tcp' | 'udp' = 'tcp'): Promise<string> {
 }
 
 describe('smallserv load', () => {
-  it('prints what it measured, and a histogram', async () => {
+  it('prints its measurements and a histogram', async () => {
     const host = await echoHost();
     const { code, stdout, stderr } = await runTool(['load', host, '-c', '3', '-n', '1000']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -56,7 +56,7 @@ describe('smallserv load', () => {
     expect(result.distribution.reduce((sum, { count }) => sum + count, 0)).toBe(50);
   });
 
-  it('ends after its duration', async () => {
+  it('stops after --duration', async () => {
     const { code, stdout } = await runTool(['load', await echoHost(), '--duration', '300ms', '--json']);
     const result = JSON.parse(stdout) as LoadResult;
     expect(code).toBe(0);
@@ -64,7 +64,7 @@ describe('smallserv load', () => {
     expect(result.answered).toBeGreaterThan(0);
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('%s ends it early, with what there is', async (signal) => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('prints partial results on %s', async (signal) => {
     let isUnderLoad = false;
     const { name } = await fakeTcpServer((socket) => {
       socket.on('data', (bytes) => {
@@ -80,7 +80,7 @@ describe('smallserv load', () => {
     expect(stdout).toMatch(/, 10 connections, [\d.]+ s, interrupted\n/);
   });
 
-  it('exits 1 where answers were wrong, and says of what kind', async () => {
+  it('exits 1 on wrong answers and reports their kind', async () => {
     const { name } = await fakeTcpServer((socket) => {
       socket.on('data', (bytes) => socket.write(Buffer.alloc(bytes.length)));
     });
@@ -89,7 +89,7 @@ describe('smallserv load', () => {
     expect(Buffer.from(stdout, 'latin1').toString()).toContain('\nerrors     2 × wrong content\n');
   });
 
-  it('exits 2 where nobody listens', async () => {
+  it('exits 2 if the port is closed', async () => {
     const host = `127.0.0.1:${await freePort()}`;
     expect(await runTool(['load', host])).toEqual({
       code: 2,
@@ -99,7 +99,7 @@ describe('smallserv load', () => {
   });
 
   it.each([
-    [['--service', 'discard', '--rate', '5'], /discard over TCP is a flow of bytes/],
+    [['--service', 'discard', '--rate', '5'], /discard over TCP is a byte stream/],
     [['--service', 'finger'], /'--service|-s, --service/],
     [['--connections', '10001'], /from 1 to 10000/],
     [['--duration', '2h'], /from 1ms to 1h/],
@@ -113,7 +113,7 @@ describe('smallserv load', () => {
     expect(stderr).toMatch(message);
   });
 
-  it('says where the limit on open files is too low for so many connections', () => {
+  it('exits 64 if the open file limit is too low for the connections', () => {
     const script = 'ulimit -n 64 && exec "$0" "$@"';
     const args = [process.execPath, join(root, 'dist/smallserv.js'), 'load', '127.0.0.1:9', '--connections', '100'];
     const { status, stdout, stderr } = spawnSync('sh', ['-c', script, ...args], { encoding: 'utf8' });
@@ -124,7 +124,7 @@ describe('smallserv load', () => {
   });
 });
 
-describe('the line of progress', () => {
+describe('the progress line', () => {
   const progress: LoadProgress = {
     elapsedMs: 2500,
     durationMs: 10_000,
@@ -136,14 +136,14 @@ describe('the line of progress', () => {
     p99Ms: 1.25,
   };
 
-  it('shows how far it is, how fast, and what goes wrong', () => {
+  it('shows progress, rate and errors', () => {
     expect(formatProgress(progress, 80)).toBe(`[${'█'.repeat(7)}▌${' '.repeat(22)}] 3s of 10s  40,000/s  p99 1.25 ms`);
     expect(formatProgress({ ...progress, failed: 2 }, 80)).toMatch(/ {2}2 errors$/);
     expect(formatProgress({ ...progress, answered: 0, p99Ms: undefined }, 80)).toMatch(/ {2}4\.88 MiB\/s$/);
     expect(formatProgress({ ...progress, requests: 100_000 }, 80)).toContain(`[${'█'.repeat(30)}]`);
   });
 
-  it('leaves a column free, however wide the terminal is', () => {
+  it('leaves the last column free at any terminal width', () => {
     const count = integer({ min: 0, max: 1_000_000_000 });
     assert(
       property(integer({ min: 40, max: 200 }), count, count, (columns, answered, failed) => {
@@ -155,7 +155,7 @@ describe('the line of progress', () => {
 });
 
 describe('the result', () => {
-  const plain = { paint: (_colour: string, text: string): string => text };
+  const plain = { paint: (_color: string, text: string): string => text };
   const latency = {
     count: 2,
     minMs: 1,
@@ -189,13 +189,13 @@ describe('the result', () => {
     distribution: [{ aboveMs: 0.8, toMs: 1, count: 2 }],
   };
 
-  it('of an open loop tells how far behind it is, and both latencies', () => {
+  it('of an open loop shows the backlog and both latencies', () => {
     expect(formatResult(result, { ...plain, columns: 40 })).toBe(
       [
         'echo at [::1]:7 over TCP, 1 connection, 2.0 s',
         '',
         'answered   2, 1/s',
-        'wanted     4/s; 5 due and not sent, 1.250 s behind at the end',
+        'wanted     4/s; 5 due but unsent, 1.250 s behind at the end',
         'sent       3 bytes, 1.5 bytes/s',
         'received   2 bytes, 1 bytes/s',
         'in flight  1 at the end',
@@ -212,7 +212,7 @@ describe('the result', () => {
     );
   });
 
-  it('of nothing has neither latencies nor a histogram', () => {
+  it('without answers has no latencies or histogram', () => {
     const nothing = { ...result, response: undefined, serviceTime: undefined, openLoop: undefined, distribution: [] };
     expect(formatResult({ ...nothing, answered: 0, isInterrupted: true }, { ...plain, columns: 80 })).toBe(
       [

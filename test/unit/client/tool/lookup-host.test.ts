@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { runTool } from '../../../support/tool-process.ts';
 
-test('prints one address a line', async () => {
+test('prints one address per line', async () => {
   const { code, stdout, stderr } = await runTool(['lookup-host', 'localhost']);
   expect([code, stderr]).toEqual([0, '']);
   expect(stdout.split('\n').slice(0, -1)).toContain('127.0.0.1');
@@ -28,7 +28,7 @@ test('prints JSON', async () => {
 
 test.each([
   [['-6', '127.0.0.1'], 2, '127.0.0.1 has no IPv6 address'],
-  [['--cname', '127.0.0.1'], 64, '127.0.0.1 is an address: expected a name, which has a canonical one'],
+  [['--cname', '127.0.0.1'], 64, '127.0.0.1 is an address: expected a host name'],
   [['nowhere.invalid'], 2, expect.stringMatching(/^nowhere\.invalid (?:has no address|could not be looked up)/)],
   [['--cname', 'nowhere.invalid'], 2, expect.stringMatching(/^nowhere\.invalid (?:has no address|could not be)/)],
 ])('lookup-host %j fails', async (args, code, message) => {

@@ -10,13 +10,15 @@ describe('durationOption', () => {
     ['10s', 10_000],
     ['5m', 300_000],
     ['24d', 2_073_600_000],
-  ])('%s is %d ms', (text, ms) => {
+  ])('parses %s as %d ms', (text, ms) => {
     expect(durationOption(text)).toBe(ms);
   });
 
   // A timer of Node's is no longer than 2^31 - 1 ms.
-  test.each(['', '5', '0s', '-1s', '1.5s', '1 s', 's', '1S', '25d', '99999999999d'])('%j is refused', (text) => {
-    expect(() => durationOption(text)).toThrow(usage('Expected a duration with its unit, such as 500ms, 10s or 5m.'));
+  test.each(['', '5', '0s', '-1s', '1.5s', '1 s', 's', '1S', '25d', '99999999999d'])('rejects %j', (text) => {
+    expect(() => durationOption(text)).toThrow(
+      usage('Expected a duration of at least 1ms with a unit, such as 500ms, 10s or 5m.'),
+    );
   });
 });
 
@@ -26,11 +28,11 @@ describe('sizeOption', () => {
     ['512', 512],
     ['64KiB', 65_536],
     ['1GiB', 2 ** 30],
-  ])('%s is %d bytes', (text, bytes) => {
+  ])('parses %s as %d bytes', (text, bytes) => {
     expect(sizeOption(text)).toBe(bytes);
   });
 
-  test.each(['', '-1', '1.5', '1kB', '64 KiB', '999999999TiB'])('%j is refused', (text) => {
+  test.each(['', '-1', '1.5', '1kB', '64 KiB', '999999999TiB'])('rejects %j', (text) => {
     expect(() => sizeOption(text)).toThrow(usage('Expected a size in bytes, such as 512, 64KiB or 1GiB.'));
   });
 });
@@ -41,15 +43,15 @@ describe('wholeNumberOption', () => {
     [1, 9, '9', 9],
     [0, 255, '007', 7],
     [0, undefined, '9007199254740991', Number.MAX_SAFE_INTEGER],
-  ])('from %s to %s takes %s', (least, most, text, value) => {
+  ])('from %s to %s accepts %s', (least, most, text, value) => {
     expect(wholeNumberOption(least, most)(text)).toBe(value);
   });
 
-  test.each(['', '0', '10', '-1', '1.0', '1e0', '0x1', ' 1', '٣'])('from 1 to 9 refuses %j', (text) => {
+  test.each(['', '0', '10', '-1', '1.0', '1e0', '0x1', ' 1', '٣'])('from 1 to 9 rejects %j', (text) => {
     expect(() => wholeNumberOption(1, 9)(text)).toThrow(usage('Expected a whole number from 1 to 9.'));
   });
 
-  test.each(['0', '9007199254740993', '99999999999999999'])('from 1 on refuses %s', (text) => {
-    expect(() => wholeNumberOption(1)(text)).toThrow(usage('Expected a whole number from 1 on.'));
+  test.each(['0', '9007199254740993', '99999999999999999'])('from 1 with no maximum rejects %s', (text) => {
+    expect(() => wholeNumberOption(1)(text)).toThrow(usage('Expected a whole number of at least 1.'));
   });
 });

@@ -7,7 +7,7 @@ import { root } from '../../../support/daemon-process.ts';
 import { answerTcp } from '../../../support/fake-servers.ts';
 import { within } from '../../../support/wait.ts';
 
-test('a full disk under the output is one line and an exit code', async () => {
+test('prints one error line and exits 1 if the disk is full', async () => {
   const host = await answerTcp('now\r\n');
   const full = openSync('/dev/full', 'w');
   const tool = spawn(process.execPath, [join(root, 'dist/smallserv.js'), 'daytime', host], {

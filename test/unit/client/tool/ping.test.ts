@@ -6,7 +6,7 @@ import { runTool } from '../../../support/tool-process.ts';
 
 /** What it does with the right to a raw socket is tested in test/system. */
 describe('smallserv ping', () => {
-  it('says in its help how it ends, and what it needs', async () => {
+  it('mentions CAP_NET_RAW and shows examples in the help', async () => {
     const { code, stdout } = await runTool(['ping', '--help']);
     expect(code).toBe(0);
     expect(stdout).toContain('CAP_NET_RAW');
@@ -14,37 +14,37 @@ describe('smallserv ping', () => {
   });
 
   it.each([
-    [['--count', '0'], 'from 1 on'],
+    [['--count', '0'], 'of at least 1'],
     [['--size', '65508'], 'from 0 to 65507'],
     [['--ttl', '0'], 'from 1 to 255'],
     [['--ttl', '256'], 'from 1 to 255'],
-    [['--interval', '1'], 'a duration with its unit'],
+    [['--interval', '1'], 'a duration of at least 1ms with a unit'],
     [['-4', '-6'], 'cannot be used with'],
-  ])('refuses %j', async (options, reason) => {
+  ])('rejects %j', async (options, reason) => {
     const { code, stdout, stderr } = await runTool(['ping', ...options, '127.0.0.1']);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
     expect(stderr).toMatch(/^smallserv: .*\n$/);
     expect(stderr).toContain(reason);
   });
 
-  it.each(['127.0.0.1:7', '224.0.0.1', 'not a host'])('refuses %j, which is no single host', async (host) => {
+  it.each(['127.0.0.1:7', '224.0.0.1', 'not a host'])('rejects %j, which is not a single host', async (host) => {
     const { code, stderr } = await runTool(['ping', host]);
     expect(code).toBe(64);
     expect(stderr).toMatch(/^smallserv: .*\n$/);
   });
 
-  it('ends with 2 for an address of the other family', async () => {
+  it('exits 2 for an address of the other family', async () => {
     const end = await runTool(['ping', '-6', '127.0.0.1']);
     expect(end).toEqual({ code: 2, stdout: '', stderr: 'smallserv: 127.0.0.1 has no IPv6 address\n' });
   });
 
-  it('ends with 77 and says what to do where it may not, or has no addon', async () => {
+  it('exits 77 with remedies if it lacks the privilege or the addon', async () => {
     const { command = [process.execPath, join(root, 'dist/smallservd.js')], ...options } = unprivileged();
     const [program, script = ''] = command;
     const tool = [program, join(dirname(script), 'smallserv.js')] as const;
     const { code, stdout, stderr } = await runToEnd(['ping', '127.0.0.1', '-c', '1'], { ...options, command: tool });
     expect({ code, stdout }).toEqual({ code: 77, stdout: '' });
-    expect(stderr).toContain('Three ways out:\n');
+    expect(stderr).toContain('Do one of these:\n');
     expect(stderr.match(/^smallserv: {3}[123]\. .+$/gm)).toHaveLength(3);
     expect(stderr).not.toContain('    at ');
   });

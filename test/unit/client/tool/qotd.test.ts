@@ -18,7 +18,7 @@ describe('smallserv qotd', () => {
     }
   });
 
-  test('prints what other servers say with the line ends of this machine, in whatever characters', async () => {
+  test('prints answers of any length and encoding with local line endings', async () => {
     const host = await answerTcp(Buffer.from('first\r\nsecond \u00e9\r\n', 'latin1'));
     expect(await runTool(['qotd', host])).toEqual({ code: 0, stdout: 'first\nsecond \u00e9\n', stderr: '' });
     const long = await answerUdp(() => ['x'.repeat(2000)]);
@@ -31,7 +31,7 @@ describe('smallserv qotd', () => {
   });
 });
 
-describe('what goes wrong is one line and an exit code', () => {
+describe('prints one error line and exits nonzero on', () => {
   test('a server that does not finish', async () => {
     const host = await serveTcp((socket) => void socket.write('half a'));
     expect(await runTool(['qotd', '--timeout', '200ms', host])).toEqual({
@@ -41,14 +41,14 @@ describe('what goes wrong is one line and an exit code', () => {
     });
   });
 
-  test('a server that never stops', async () => {
+  test('an answer that is too long', async () => {
     const host = await answerTcp(Buffer.alloc(100_000, 'x'));
     const { code, stdout, stderr } = await runTool(['qotd', host]);
     expect({ code, length: stdout.length }).toEqual({ code: 1, length: 65_537 });
     expect(stderr).toBe('smallserv: there is more: only the first 64KiB are taken\n');
   });
 
-  test('nothing at all, a closed port, and silence', async () => {
+  test('an empty answer, a closed port and a silent peer', async () => {
     expect(await runTool(['qotd', await answerTcp('')])).toMatchObject({
       code: 1,
       stdout: '',

@@ -7,13 +7,13 @@ it.each([
   [2000, 'timeout:1 attempts:2'],
   [5000, 'timeout:2 attempts:2'],
   [60_000, 'timeout:30 attempts:2'],
-])('%d ms', (timeoutMs, options) => {
+])('sets RES_OPTIONS for a timeout of %d ms', (timeoutMs, options) => {
   const environment: NodeJS.ProcessEnv = {};
   boundResolver(timeoutMs, environment);
   expect(environment).toEqual({ RES_OPTIONS: options });
 });
 
-it('leaves alone what the user has set', () => {
+it('keeps RES_OPTIONS set by the user', () => {
   const environment: NodeJS.ProcessEnv = { RES_OPTIONS: 'rotate' };
   boundResolver(5000, environment);
   expect(environment).toEqual({ RES_OPTIONS: 'rotate' });

@@ -29,8 +29,8 @@ function line(summary: RoundTripSummary): string {
   return formatRoundTrips('host', summary, 0);
 }
 
-describe('the closing lines', () => {
-  it('tell of the times where there are any', () => {
+describe('the summary', () => {
+  it('includes round-trip times if there are any', () => {
     expect(formatRoundTrips('192.0.2.1:7', { ...nothing, sent: 4, received: 4, times }, 3004.4)).toBe(
       '--- 192.0.2.1:7: 4 sent, 4 received, 0% lost, 3004 ms\n' +
         'rtt min/avg/max/mdev = 0.100/0.250/1.500/0.020 ms\n' +
@@ -38,13 +38,13 @@ describe('the closing lines', () => {
     );
   });
 
-  it('are one line where nothing came back', () => {
+  it('is one line if nothing came back', () => {
     expect(formatRoundTrips('host', { ...nothing, sent: 2, lost: 2, lossRatio: 1 }, 10)).toBe(
       '--- host: 2 sent, 0 received, 100% lost, 10 ms\n',
     );
   });
 
-  it('name what was odd, and nothing else', () => {
+  it('lists duplicates, reordering and corruption only if they occurred', () => {
     const odd = { ...nothing, sent: 3, received: 2, lost: 1, lossRatio: 1 / 3 };
     expect(line({ ...odd, duplicates: 5, reordered: 4, corrupted: 3 })).toBe(
       '--- host: 3 sent, 2 received, 5 duplicates, 4 out of order, 3 corrupted, 33.33% lost, 0 ms\n',

@@ -6,7 +6,7 @@ import { runTool, ToolProcess } from '../../../support/tool-process.ts';
 import { until } from '../../../support/wait.ts';
 
 describe('smallserv systat', () => {
-  test('prints one user a line', async () => {
+  test('prints one user per line', async () => {
     const listen = ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'];
     const daemon = await serve({ systat: { listen, show: 'text', text: 'alice\nbob' } });
     for (const [protocol, ...options] of [['tcp'], ['udp', '-u']] as const) {
@@ -21,7 +21,7 @@ describe('smallserv systat', () => {
     expect(await runTool(['systat', '-u', host])).toEqual({ code: 0, stdout: 'one\ntwo\nthree\n', stderr: '' });
   });
 
-  test('prints nothing where nobody is', async () => {
+  test('prints nothing if the answer is empty', async () => {
     expect(await runTool(['systat', await answerTcp('')])).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
@@ -31,8 +31,8 @@ describe('smallserv systat', () => {
   });
 });
 
-describe('what goes wrong is one line and an exit code', () => {
-  test('a closed port, and silence', async () => {
+describe('prints one error line and exits nonzero on', () => {
+  test('a closed port and a silent peer', async () => {
     expect(await runTool(['systat', `127.0.0.1:${await freePort()}`])).toMatchObject({ code: 2, stdout: '' });
     const silent = `127.0.0.1:${await takeUdpPort()}`;
     expect(await runTool(['systat', '-u', '--timeout', '100ms', silent])).toMatchObject({

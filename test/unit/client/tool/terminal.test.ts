@@ -35,14 +35,14 @@ function fakeProcess({ outputColumns, errorColumns }: { outputColumns?: number; 
   };
 }
 
-describe('a terminal', () => {
-  test('is one where standard output is', () => {
+describe('ProcessTerminal', () => {
+  test('is a terminal if standard output is', () => {
     expect(fakeProcess().terminal).toMatchObject({ isTerminal: false, columns: 80 });
     expect(fakeProcess({ errorColumns: 40 }).terminal).toMatchObject({ isTerminal: false, columns: 80 });
     expect(fakeProcess({ outputColumns: 40 }).terminal).toMatchObject({ isTerminal: true, columns: 40 });
   });
 
-  test('prints text as it is to a program, and without orders to a person', () => {
+  test('prints text unchanged to a pipe and escapes control characters on a terminal', () => {
     const text = '\u001b[1mbold\u009b2J\u202e\r\n';
     const program = fakeProcess();
     program.terminal.print(text);
@@ -52,30 +52,30 @@ describe('a terminal', () => {
     expect(person.output()).toBe('\\u001b[1mbold\\u009b2J\\u202e\\u000d\n');
   });
 
-  test('gives the bytes of a peer to a program as they came', async () => {
+  test('prints peer bytes unchanged to a pipe', async () => {
     const { terminal, output } = fakeProcess();
     await terminal.printPeer(Buffer.from([0x1b, 0x5b, 0xff, 0x00]));
     expect(output()).toBe('\u001b[\u00ff\0');
   });
 
-  test('shows the bytes of a peer to a person without orders', async () => {
+  test('escapes control characters from a peer on a terminal', async () => {
     const { terminal, output } = fakeProcess({ outputColumns: 80 });
     await terminal.printPeer(Buffer.from('\u001b[31mred\u0007\r\n', 'latin1'));
     expect(output()).toBe('\\u001b[31mred\\u0007\n');
   });
 
   test.each([
-    ['a line end in two parts', ['one\r', '\ntwo'], 'one\ntwo'],
-    ['a CR alone, which would overwrite the line', ['one\r', 'two\rthree'], 'one\\u000dtwo\\u000dthree'],
-    ['a CR at the end of all', ['one\r', ''], 'one'],
-  ])('shows %s', async (_what, parts, shown) => {
+    ['a CRLF split across chunks', ['one\r', '\ntwo'], 'one\ntwo'],
+    ['a bare CR, which would overwrite the line', ['one\r', 'two\rthree'], 'one\\u000dtwo\\u000dthree'],
+    ['a CR at the end of the output', ['one\r', ''], 'one'],
+  ])('handles %s', async (_what, parts, shown) => {
     const { terminal, output } = fakeProcess({ outputColumns: 80 });
     for (const part of parts) await terminal.printPeer(Buffer.from(part));
     terminal.print('');
     expect(output()).toBe(shown);
   });
 
-  test('lets no bytes of a peer through but printable ones, TAB and LF, however they are cut', async () => {
+  test('passes only printable characters, TAB and LF from a peer, however chunked', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 20 })), async (parts) => {
         const { terminal, output } = fakeProcess({ outputColumns: 80 });
@@ -87,7 +87,7 @@ describe('a terminal', () => {
     );
   });
 
-  test('waits for a reader that is slow', async () => {
+  test('waits for a slow reader', async () => {
     const { terminal, output } = fakeProcess();
     const printing = terminal.printPeer(Buffer.alloc(1024 * 1024));
     expect(await Promise.race([printing, Promise.resolve('waits')])).toBe('waits');
@@ -98,7 +98,7 @@ describe('a terminal', () => {
   test.each([
     ['EPIPE', [], ''],
     ['ENOSPC', [1], 'smallserv: cannot write the output: write ENOSPC\n'],
-  ])('ends where its output takes no more: %s', (code, exitCode, complaint) => {
+  ])('exits on output error %s', (code, exitCode, complaint) => {
     const { process, exit, errors } = fakeProcess();
     const error = Object.assign(new Error(`write ${code}`), { code });
     expect(() => process.stdout.emit('error', error)).toThrow('exit');
@@ -106,7 +106,7 @@ describe('a terminal', () => {
     expect(errors()).toBe(complaint);
   });
 
-  test('complains on standard error, by name and without orders', () => {
+  test('writes errors to stderr with the program name and escapes control characters', () => {
     const { terminal, output, errors } = fakeProcess();
     terminal.complain('no \u001b[31mred\r\nsmallserv: not ours');
     expect([output(), errors()]).toEqual(['', 'smallserv: no \\u001b[31mred\\u000d\nsmallserv: smallserv: not ours\n']);
@@ -114,10 +114,10 @@ describe('a terminal', () => {
 });
 
 test.each([
-  ['a line of its own after what a peer left open', 80, 'abc', 'abc\n'],
-  ['a line of its own after whole lines', 80, 'abc\n', 'abc\n'],
-  ['nothing that a program reads', undefined, 'abc', 'abc'],
-])('a complaint gets %s', async (_what, outputColumns, peer, shown) => {
+  ['a new line after an unfinished line from a peer', 80, 'abc', 'abc\n'],
+  ['no extra newline after a complete line', 80, 'abc\n', 'abc\n'],
+  ['no extra newline in piped output', undefined, 'abc', 'abc'],
+])('an error message gets %s', async (_what, outputColumns, peer, shown) => {
   const { terminal, output, errors } = fakeProcess(outputColumns === undefined ? {} : { outputColumns });
   await terminal.printPeer(Buffer.from(peer));
   terminal.complain('the answer is not HTTP');
@@ -126,13 +126,13 @@ test.each([
 });
 
 describe('progress', () => {
-  test('is nothing where standard error is no terminal', () => {
+  test('is not shown if stderr is not a terminal', () => {
     const { terminal, errors } = fakeProcess({ outputColumns: 80 });
     terminal.showProgress('half');
     expect(errors()).toBe('');
   });
 
-  test('is one line that the next replaces, and that goes before anything else is said', () => {
+  test('is one line that updates in place and is cleared before other output', () => {
     const { terminal, errors, output } = fakeProcess({ errorColumns: 80 });
     terminal.showProgress('half');
     terminal.showProgress('half');
@@ -144,29 +144,29 @@ describe('progress', () => {
     expect(errors()).toBe('smallserv: oh\n');
   });
 
-  test('is cut before the last column, where a terminal would begin another line', () => {
+  test('is cut before the last column so that it does not wrap', () => {
     const { terminal, errors } = fakeProcess({ errorColumns: 10 });
     terminal.showProgress('0123456789abc');
     expect(errors()).toBe('\r012345678\u001b[K');
   });
 
-  test('holds no orders but ours', () => {
+  test('escapes control characters in its text', () => {
     const { terminal, errors } = fakeProcess({ errorColumns: 80 });
     terminal.showProgress('\u001b[2J\r');
     expect(errors()).toBe('\r\\u001b[2J\\u000d\u001b[K');
   });
 });
 
-function painted(options: Parameters<typeof fakeProcess>[0], noColour: string): string {
-  vi.stubEnv('NO_COLOR', noColour);
+function painted(options: Parameters<typeof fakeProcess>[0], noColor: string): string {
+  vi.stubEnv('NO_COLOR', noColor);
   onTestFinished(() => void vi.unstubAllEnvs());
   const { terminal, output } = fakeProcess(options);
   terminal.print(`\u001b[1mnot ours${terminal.paint('red', 'te\u001b[32mxt')}`);
   return output();
 }
 
-describe('colour', () => {
-  test('is there on a terminal only, unless NO_COLOR is set, and never that of others', () => {
+describe('color', () => {
+  test('is added only on a terminal without NO_COLOR, where other escape sequences are shown as text', () => {
     const plain = '\\u001b[1mnot ourste\\u001b[32mxt';
     expect(painted({ outputColumns: 80 }, '')).toBe('\\u001b[1mnot ours\u001b[31mte\\u001b[32mxt\u001b[39m');
     expect(painted({ outputColumns: 80 }, '1')).toBe(plain);
@@ -175,7 +175,7 @@ describe('colour', () => {
 });
 
 describe('signals', () => {
-  test.each(['SIGINT', 'SIGTERM'])('%s aborts what is going on, the first time', (signal) => {
+  test.each(['SIGINT', 'SIGTERM'])('the first %s aborts the current operation', (signal) => {
     const { terminal, process } = fakeProcess();
     expect(terminal.signal.aborted).toBe(false);
     process.emit(signal);

@@ -25,7 +25,7 @@ describe('smallserv time', () => {
     }
   });
 
-  test('prints it in the zone of this machine', async () => {
+  test('prints the time in the local time zone', async () => {
     const host = await answerTcp(word('2026-07-01T22:30:05Z'));
     const { stdout } = await runTool(['time', host], { env: { TZ: 'JST-9' } });
     expect(stdout.split('\n')[0]).toBe('Thu Jul  2 07:30:05 JST 2026');
@@ -44,7 +44,7 @@ describe('smallserv time', () => {
     });
   });
 
-  test('tells which of two clocks is ahead', async () => {
+  test('reports whether the server is ahead or behind', async () => {
     const aDayMs = 86_400_000;
     const ahead = await runTool(['time', await answerTcp(word(new Date(Date.now() + aDayMs).toISOString()))]);
     expect(ahead.stdout).toMatch(/^offset \+\d{5} s \(the server is ahead of this machine\)/m);
@@ -52,7 +52,7 @@ describe('smallserv time', () => {
     expect(behind.stdout).toMatch(/^offset -\d{5} s \(the server is behind this machine\)/m);
   });
 
-  test('takes the 8 bytes of GNU inetd, and says so', async () => {
+  test('accepts the 8 bytes of GNU inetd with a warning', async () => {
     const host = await answerTcp(word('2026-07-01T22:30:05Z', 8));
     const { code, stdout, stderr } = await runTool(['time', host]);
     expect(code).toBe(0);
@@ -60,7 +60,7 @@ describe('smallserv time', () => {
     expect(stderr).toMatch(/^smallserv: the answer has 8 bytes instead of 4: .*GNU inetd.*\n$/);
   });
 
-  test.each([5, 7, 9, 40])('shows what %i bytes mean, and fails', async (length) => {
+  test.each([5, 7, 9, 40])('prints the time from %i bytes, then fails', async (length) => {
     const { code, stdout, stderr } = await runTool(['time', await answerTcp(word('2026-07-01T22:30:05Z', length))]);
     expect(code).toBe(1);
     expect(stdout).toMatch(/^Wed Jul {2}1 22:30:05 UTC 2026\n/);
@@ -68,7 +68,7 @@ describe('smallserv time', () => {
   });
 });
 
-describe('what goes wrong is one line and an exit code', () => {
+describe('prints one error line and exits nonzero on', () => {
   test('a truncated answer', async () => {
     const host = await answerTcp('abc');
     expect(await runTool(['time', host])).toEqual({
@@ -78,11 +78,11 @@ describe('what goes wrong is one line and an exit code', () => {
     });
   });
 
-  test('a server that does not know the time', async () => {
+  test('an empty answer and a silent peer', async () => {
     const host = await answerTcp('');
     const { code, stdout, stderr } = await runTool(['time', host]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/^smallserv: 127\.0\.0\.1:\d+ answered without a time: .*clock is not set \(RFC 868\)\n$/);
+    expect(stderr).toMatch(/^smallserv: 127\.0\.0\.1:\d+ sent no time: its clock may not be set \(RFC 868\)\n$/);
     const silent = await runTool(['time', '-u', '--timeout', '100ms', `127.0.0.1:${await takeUdpPort()}`]);
     expect(silent).toMatchObject({
       code: 1,

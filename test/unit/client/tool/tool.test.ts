@@ -14,7 +14,7 @@ function parsed(add: (command: Command) => Command, ...args: readonly string[]):
   return command.parse(args, { from: 'user' }).opts<NetworkOptions & Record<string, unknown>>();
 }
 
-describe('the options of the network', () => {
+describe('the network options', () => {
   const { signal } = new AbortController();
   const terminal = { signal } as Terminal;
 
@@ -23,7 +23,7 @@ describe('the options of the network', () => {
     [['-4'], { family: 'ipv4', timeoutMs: 5000, udp: false }],
     [['-6', '--timeout', '10s'], { family: 'ipv6', timeoutMs: 10_000, udp: false }],
     [['-u4', '--timeout=250ms'], { family: 'ipv4', timeoutMs: 250, udp: true }],
-  ])('%j', (args, options) => {
+  ])('accept %j', (args, options) => {
     expect(clientOptions(parsed(withProtocol, ...args), terminal)).toEqual({ ...options, signal });
   });
 
@@ -31,7 +31,7 @@ describe('the options of the network', () => {
     [['-4', '-6'], 'commander.conflictingOption'],
     [['--timeout', '5'], 'commander.invalidArgument'],
     [['--udp'], 'commander.unknownOption'],
-  ])('%j are refused', (args, code) => {
+  ])('reject %j', (args, code) => {
     expect(() => parsed(withNetwork, ...args)).toThrow(expect.objectContaining({ code }));
   });
 });
@@ -43,24 +43,24 @@ function printed(value: unknown): string {
 }
 
 describe('printJson', () => {
-  test('gives no orders to a terminal, and says the same', () => {
+  test('escapes control characters without changing the value', () => {
     const value = { text: 'a\u001b[31m\u009b31m\u007f\u202eb\u2028 \t\r\n "bücher"' };
     const json = printed(value);
     expect(json).toBe('{\n  "text": "a\\u001b[31m\\u009b31m\\u007f\\u202eb\\u2028 \\t\\r\\n \\"bücher\\""\n}\n');
     expect(JSON.parse(json)).toEqual(value);
   });
 
-  test('is for people, too', () => {
+  test('indents its output', () => {
     expect(printed({ a: [1, null], b: 'c' })).toBe('{\n  "a": [\n    1,\n    null\n  ],\n  "b": "c"\n}\n');
   });
 
   test.each([
-    ['bytes', { bytes: Buffer.from('hello') }, { bytes: 'aGVsbG8=' }],
-    ['other bytes, deeper', { list: [{ bytes: new Uint8Array([0, 255]) }] }, { list: [{ bytes: 'AP8=' }] }],
+    ['bytes as base64', { bytes: Buffer.from('hello') }, { bytes: 'aGVsbG8=' }],
+    ['nested bytes as base64', { list: [{ bytes: new Uint8Array([0, 255]) }] }, { list: [{ bytes: 'AP8=' }] }],
     ['a date', { at: new Date(Date.UTC(2026, 0, 2)) }, { at: '2026-01-02T00:00:00.000Z' }],
-    ['a number too large for JSON', { hosts: 2n ** 64n }, { hosts: '18446744073709551616' }],
-    ['what is undefined', { a: undefined, b: 1 }, { b: 1 }],
-    ['only text', 'text', 'text'],
+    ['a bigint as a string', { hosts: 2n ** 64n }, { hosts: '18446744073709551616' }],
+    ['no undefined properties', { a: undefined, b: 1 }, { b: 1 }],
+    ['a bare string', 'text', 'text'],
   ])('writes %s', (_what, value, read) => {
     expect(JSON.parse(printed(value))).toEqual(read);
   });

@@ -29,7 +29,7 @@ async function httpServer(answer: RequestListener): Promise<string> {
 }
 
 describe('AdminClient', () => {
-  it('asks the endpoint, whatever its address is called', async () => {
+  it('fetches snapshot and config from the endpoint, also by name', async () => {
     const server = new AdminServer({ snapshot: async () => snapshot(), config: async () => ({ workers: 2 }) }, []);
     await server.open({ host: '127.0.0.1', port: 0 });
     onTestFinished(() => server.close());
@@ -38,7 +38,7 @@ describe('AdminClient', () => {
     expect(await client.config()).toEqual({ workers: 2 });
   });
 
-  it('says why where the daemon has no answer', async () => {
+  it('reports why the daemon cannot answer', async () => {
     const source = { snapshot: async () => Promise.reject(new Error('gone')), config: async () => ({}) };
     const server = new AdminServer(source, []);
     await server.open({ host: '127.0.0.1', port: 0 });
@@ -53,8 +53,8 @@ describe('AdminClient', () => {
     ['a page', (_, response) => void response.end('<html>hello')],
     ['JSON', (_, response) => void response.end('{"pid":1}')],
     ['404', (_, response) => void response.writeHead(404).end('<html>\n\u001b[31mno')],
-    ['the name of another', (_, response) => void response.writeHead(200, { Server: 'smallservd/2' }).end('{}')],
-  ])('another program that answers %s is told apart, and not quoted', async (_, answer) => {
+    ['another Server header', (_, response) => void response.writeHead(200, { Server: 'smallservd/2' }).end('{}')],
+  ])('rejects another program that answers %s, without quoting it', async (_, answer) => {
     const listen = await httpServer(answer);
     await expect(clientOf(listen).snapshot()).rejects.toMatchObject({
       code: 'ADMIN_UNREACHABLE',
@@ -62,7 +62,7 @@ describe('AdminClient', () => {
     });
   });
 
-  it('so is one that speaks no HTTP', async () => {
+  it('rejects a program that does not speak HTTP', async () => {
     const listen = `tcp://${await answerTcp('Sunday, November 22, 2026 11:07:12-UTC\r\n')}`;
     await expect(clientOf(listen).config()).rejects.toMatchObject({
       code: 'ADMIN_UNREACHABLE',
@@ -71,19 +71,19 @@ describe('AdminClient', () => {
   });
 
   it.each<[string, RequestListener, string]>([
-    ['no JSON', (_, response) => void response.end('{"pid":'), 'its /status is not JSON, or too deep'],
+    ['invalid JSON', (_, response) => void response.end('{"pid":'), 'its /status is not JSON, or too deep'],
     ['nothing', (_, response) => void response.end(), 'its /status is not JSON, or too deep'],
     ['a list', (_, response) => void response.end('[]'), 'its /status has no object'],
     ['null', (_, response) => void response.end('null'), 'its /status has no object'],
-    ['what is nested', (_, response) => void response.end(nested(65)), 'its /status is not JSON, or too deep'],
-    ['what is nested deeply', (_, response) => void response.end(nested(1e6)), 'its /status is not JSON, or too deep'],
+    ['nested JSON', (_, response) => void response.end(nested(65)), 'its /status is not JSON, or too deep'],
+    ['deeply nested JSON', (_, response) => void response.end(nested(1e6)), 'its /status is not JSON, or too deep'],
     [
-      'more than a daemon could',
+      'more than 4 MiB',
       (_, response) => void response.end(`"${'x'.repeat(4 * 2 ** 20)}"`),
       'its /status is longer than 4194304 bytes',
     ],
     [
-      'without end',
+      'an endless body',
       (_, response) => {
         const timer = setInterval(() => response.write('x'.repeat(2 ** 20)), 0);
         response.on('close', () => clearInterval(timer));
@@ -101,7 +101,7 @@ describe('AdminClient', () => {
       (_, response) => void response.writeHead(503).end(`${'x'.repeat(201)}\n`),
       'it answers /status with status 503',
     ],
-  ])('one that lies about its name and answers %s is told apart', async (_, answer, reason) => {
+  ])('rejects an impostor with the right Server header that answers %s', async (_, answer, reason) => {
     const listen = await httpServer((request, response) => answer(request, response.setHeader('Server', 'smallservd')));
     await expect(clientOf(listen).snapshot()).rejects.toMatchObject({
       code: 'ADMIN_UNREACHABLE',
@@ -109,13 +109,13 @@ describe('AdminClient', () => {
     });
   });
 
-  it('an answer that switches protocols is none', async () => {
+  it('rejects a protocol switch', async () => {
     const head = 'HTTP/1.1 101 Switching Protocols\r\nServer: smallservd\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n';
     const listen = `tcp://${await answerTcp(head)}`;
     await expect(clientOf(listen).snapshot()).rejects.toMatchObject({ code: 'ADMIN_UNREACHABLE' });
   });
 
-  it('a config is an object', async () => {
+  it('rejects a config that is not an object', async () => {
     const listen = await httpServer((_, response) => void response.setHeader('Server', 'smallservd').end('[1]'));
     await expect(clientOf(listen).config()).rejects.toMatchObject({
       code: 'ADMIN_UNREACHABLE',
@@ -133,7 +133,7 @@ describe('AdminClient', () => {
         response.setHeader('Server', 'smallservd').on('close', () => clearInterval(timer));
       },
     ],
-  ])('an answer that %s is given up', async (_, answer) => {
+  ])('times out if the answer %s', async (_, answer) => {
     const listen = await httpServer(answer);
     const address = parseListenAddress(listen, () => undefined);
     await expect(new AdminClient(address, 100).snapshot()).rejects.toMatchObject({
@@ -142,7 +142,7 @@ describe('AdminClient', () => {
     });
   });
 
-  it('an answer that is cut short is none', async () => {
+  it('rejects a truncated answer', async () => {
     const listen = await httpServer((request, response) => {
       response.writeHead(200, { Server: 'smallservd', 'Content-Length': 100 }).write('{"pid"', () => request.destroy());
     });
@@ -152,12 +152,12 @@ describe('AdminClient', () => {
     });
   });
 
-  it('nobody there', async () => {
+  it('rejects if no daemon is listening', async () => {
     const port = await takeTcpPort();
     await expect(clientOf(`tcp6://[::1]:${port}`).snapshot()).rejects.toMatchObject({ code: 'ADMIN_UNREACHABLE' });
   });
 
-  it.each(['fd://3', 'systemd:admin'])('cannot connect to %s', (listen) => {
+  it.each(['fd://3', 'systemd:admin'])('refuses to connect to %s', (listen) => {
     expect(() => clientOf(listen)).toThrow(expect.objectContaining({ code: 'ADMIN_UNKNOWN' }));
   });
 });

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { coalesced } from '../../../../src/server/admin/coalesced.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
-it('who asks while an answer is made shares it, and who asks after it gets a new one', async () => {
+it('shares an answer in progress and makes a new answer afterwards', async () => {
   let made = 0;
   const ask = coalesced(
     async () => {
@@ -17,7 +17,7 @@ it('who asks while an answer is made shares it, and who asks after it gets a new
   expect(await ask()).toBe(2);
 });
 
-it('who asks after an error gets a new answer', async () => {
+it('makes a new answer after an error', async () => {
   let made = 0;
   const ask = coalesced(
     async () => {
@@ -32,7 +32,7 @@ it('who asks after an error gets a new answer', async () => {
   expect(await ask()).toBe(2);
 });
 
-it('an answer is shared until it is as old as it may be, and while it is under way', async () => {
+it('shares an answer while in progress and up to its maximum age', async () => {
   const clock = new FakeClock();
   const finished = new AbortController();
   let made = 0;

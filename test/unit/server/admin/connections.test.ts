@@ -31,7 +31,7 @@ function evicted(states: readonly State[]): number {
 
 const many = (state: State, count: number): readonly State[] => Array.from({ length: count }, () => state);
 
-it('nobody gives way before 24 are there', () => {
+it('evicts nothing up to 24 connections', () => {
   const connections = new AdminConnections();
   const all = many('asking', 24).map((state) => new FakeConnection(state));
   for (const each of all) connections.add(each);
@@ -39,16 +39,16 @@ it('nobody gives way before 24 are there', () => {
 });
 
 it.each<[string, readonly State[], number]>([
-  ['of those that ask the one that has been silent longest', many('asking', 24), 0],
-  ['one that asks before one that is being answered', [...many('answering', 16), ...many('asking', 8)], 16],
-  ['one that has had its answer first', [...many('answering', 3), ...many('asking', 20), 'closing'], 23],
-  ['of those that are being answered the one that has been silent longest', many('answering', 24), 0],
-  ['an answer where answers hold most places', [...many('asking', 7), ...many('answering', 17)], 7],
-])('%s gives way', (_, states, index) => {
+  ['the longest silent asking connection', many('asking', 24), 0],
+  ['an asking connection before an answering one', [...many('answering', 16), ...many('asking', 8)], 16],
+  ['a closing connection first', [...many('answering', 3), ...many('asking', 20), 'closing'], 23],
+  ['the longest silent answering connection', many('answering', 24), 0],
+  ['an answering connection if most are answering', [...many('asking', 7), ...many('answering', 17)], 7],
+])('evicts %s', (_, states, index) => {
   expect(evicted(states)).toBe(index);
 });
 
-it('nobody gives way before what it has sent is read, but where eight more are there', () => {
+it('defers eviction until pending input is read, for at most eight extra connections', () => {
   const later: (() => void)[] = [];
   const connections = new AdminConnections((task) => void later.push(task));
   const crowd = many('asking', 30).map((state) => new FakeConnection(state));
@@ -65,7 +65,7 @@ it('nobody gives way before what it has sent is read, but where eight more are t
   expect(connections.size).toBe(24);
 });
 
-it('one that is heard of is the least silent', () => {
+it('resets the silence of a connection on input', () => {
   const connections = new AdminConnections((task) => task());
   const all = many('asking', 24).map((state) => new FakeConnection(state));
   for (const each of all) connections.add(each);
@@ -74,7 +74,7 @@ it('one that is heard of is the least silent', () => {
   expect(all.findIndex(({ isDestroyed }) => isDestroyed)).toBe(23);
 });
 
-it('a newcomer outlives the seven that come after it, whatever the others do', () => {
+it('keeps a new connection through the next seven', () => {
   const states = fc.array(fc.constantFrom<State>('asking', 'answering', 'closing'), { maxLength: 100 });
   fc.assert(
     fc.property(states, (others) => {
@@ -89,7 +89,7 @@ it('a newcomer outlives the seven that come after it, whatever the others do', (
   );
 });
 
-it('one that has gone is not counted, and hearing of it does not bring it back', () => {
+it('does not count or restore a removed connection', () => {
   const connections = new AdminConnections();
   const gone = new FakeConnection('asking');
   connections.add(gone);

@@ -32,7 +32,7 @@ describe('the values', () => {
     expect(await valueOf(sample)).toBe(value);
   });
 
-  it('tell how reloads went', async () => {
+  it('report the results of reloads', async () => {
     const last = { succeeded: false, at: '2026-11-22T12:00:00.000Z', tookMs: 9, errors: ['wrong'] };
     const lastSuccessAt = '2026-11-22T11:30:00.000Z';
     const reload = { attempts: 5, failures: 2, isRunning: true, lastSuccessAt, last };
@@ -42,16 +42,16 @@ describe('the values', () => {
     expect(await valueOf('smallservd_config_last_reload_success_timestamp_seconds', { reload })).toBe(1_795_347_000);
   });
 
-  it('cannot be broken by a name', async () => {
+  it('are not broken by special characters in a label', async () => {
     const listeners = [{ service: 'a', address: 'unix:///run/"quoted"\\\n{x}', isOpen: true }];
     const text = await formatMetrics(snapshot({ listeners }));
     expect(text).toContain('smallservd_listener_open{service="a",address="unix:///run/\\"quoted\\"\\\\\\n{x}"} 1\n');
   });
 });
 
-describe('the names', () => {
+describe('the metrics', () => {
   it.each(metrics.map(({ name, kind, help, labels }) => [name, kind, help, labels] as const))(
-    '%s follows the conventions of Prometheus',
+    '%s follows the Prometheus naming conventions',
     (name, kind, help, labels) => {
       expect(name).toMatch(/^smallservd(_[a-z]+)+$/);
       expect(name.endsWith('_total')).toBe(kind === 'counter');
@@ -65,11 +65,11 @@ describe('the names', () => {
     },
   );
 
-  it('are all different', () => {
+  it('have unique names', () => {
     expect(new Set(metrics.map(({ name }) => name)).size).toBe(metrics.length);
   });
 
-  it('stand in docs/METRICS.md with their kind, labels and help, in this order', () => {
+  it('match docs/METRICS.md in kind, labels, help and order', () => {
     const rows = metrics.map(({ name, kind, labels, help }) => [name, kind, labels.join(', ') || '–', help]);
     expect(tableAfter(read('docs/METRICS.md'), '# Metrics')).toEqual(rows);
   });

@@ -43,8 +43,8 @@ const pieces = fc.array(
   { maxLength: 40 },
 );
 
-describe('the header of a request', () => {
-  it('says method, target and host, however it is written, and whatever follows', () => {
+describe('a request header', () => {
+  it('yields method, target and host in any valid form, ignoring what follows', () => {
     fc.assert(
       fc.property(requests, fc.string({ unit: 'binary' }), fc.boolean(), ({ text, meaning }, more, isLate) => {
         expect(readRequest(`${isLate ? '\r\n' : ''}${text}${more}`)).toEqual(meaning);
@@ -52,7 +52,7 @@ describe('the header of a request', () => {
     );
   });
 
-  it('is incomplete before its last byte, and never wrong', () => {
+  it('is incomplete, not malformed, before its last byte', () => {
     fc.assert(
       fc.property(requests, fc.nat(), ({ text }, at) => {
         expect(readRequest(text.slice(0, at % text.length))).toBeUndefined();
@@ -60,7 +60,7 @@ describe('the header of a request', () => {
     );
   });
 
-  it('is read the same way whatever comes after it, and refused again', () => {
+  it('gets the same verdict with more bytes after it', () => {
     fc.assert(
       fc.property(pieces, pieces, (first, rest) => {
         const read = readRequest(first.join(''));
@@ -70,7 +70,7 @@ describe('the header of a request', () => {
     );
   });
 
-  it('never takes more than 8 KiB', () => {
+  it('is never incomplete beyond 8 KiB', () => {
     fc.assert(
       fc.property(pieces, fc.nat(3), (some, kind) => {
         const filling = ['x', ' ', 'x: y\r\n', '\n'][kind] ?? '';

@@ -54,13 +54,13 @@ class Endpoint {
   }
 }
 
-describe('the pages', () => {
-  it('/livez is ok while somebody answers', async () => {
+describe('routes', () => {
+  it('/livez is ok even if the daemon is not ready', async () => {
     const endpoint = await Endpoint.open({ notReady: ['starting'] });
     expect(await endpoint.ask('/livez')).toMatchObject({ status: 200, body: 'ok\n' });
   });
 
-  it('/readyz says whether the daemon is ready, and why not', async () => {
+  it('/readyz tells whether the daemon is ready, or why not', async () => {
     expect(await (await Endpoint.open()).ask('/readyz')).toMatchObject({ status: 200, body: 'ok\n' });
     const notReady = ['echo tcp://127.0.0.1:1201 is not open', 'more'];
     expect(await (await Endpoint.open({ notReady })).ask('/readyz')).toMatchObject({
@@ -69,7 +69,7 @@ describe('the pages', () => {
     });
   });
 
-  it('/metrics is the text format of Prometheus', async () => {
+  it('/metrics uses the Prometheus text format', async () => {
     const { status, type, body } = await (await Endpoint.open()).ask('/metrics?name[]=x');
     expect({ status, type }).toEqual({ status: 200, type: 'text/plain; version=0.0.4; charset=utf-8' });
     expect(body).toContain('# TYPE smallservd_ready gauge\nsmallservd_ready 1\n');
@@ -83,7 +83,7 @@ describe('the pages', () => {
     expect(JSON.parse((await endpoint.ask('/config')).body)).toEqual({ workers: 2 });
   });
 
-  it('no other', async () => {
+  it('any other path gets a 404', async () => {
     const endpoint = await Endpoint.open();
     for (const path of ['/nothing', '/status/', '//status', '/../etc/passwd', '/%2e%2e/config', '/reload'])
       expect(await endpoint.ask(path), path).toMatchObject({ status: 404 });
@@ -92,16 +92,16 @@ describe('the pages', () => {
 });
 
 describe('requests', () => {
-  it.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])('%s changes nothing', async (method) => {
+  it.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])('with %s get a 405', async (method) => {
     expect(await (await Endpoint.open()).ask('/status', 'localhost', method)).toMatchObject({ status: 405 });
   });
 
-  it('HEAD gets no body', async () => {
+  it('with HEAD get no body', async () => {
     expect(await (await Endpoint.open()).ask('/readyz', 'localhost', 'HEAD')).toMatchObject({ status: 200, body: '' });
   });
 
   it.each(['localhost', 'LOCALHOST:9013', '127.0.0.1:9013', '10.1.2.3', '[::1]:9013', '[fe80::1]', 'Admin.example'])(
-    'to %s are answered',
+    'for host %s are answered',
     async (host) => {
       const endpoint = await Endpoint.open({}, ['admin.example']);
       expect(await endpoint.ask('/status', host)).toMatchObject({ status: 200 });
@@ -109,7 +109,7 @@ describe('requests', () => {
   );
 
   it.each(['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', 'evil.example:9013', '[localhost]'])(
-    'to %j are not, but for probes',
+    'for host %j are refused, except for probes',
     async (host) => {
       const endpoint = await Endpoint.open();
       for (const path of ['/status', '/config', '/metrics', '/'])
@@ -119,12 +119,12 @@ describe('requests', () => {
     },
   );
 
-  it('of one connection only the first is answered', async () => {
+  it('after the first on a connection are ignored', async () => {
     const answers = await (await Endpoint.open()).send('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3000));
     expect(answers.split('HTTP/1.1 200 OK')).toHaveLength(2);
   });
 
-  it('get their answer where they end the stream first', async () => {
+  it('are answered even if the client sends FIN first', async () => {
     const source = new AskedSource();
     const { server, where } = await serve(source);
     const client = await TcpClient.connect(where);
@@ -135,7 +135,7 @@ describe('requests', () => {
     await until(() => server.clients === 0, 'the end of the connection');
   });
 
-  it.each(['\r\n', '\n'])('may come a byte at a time, with lines that end with %j', async (end) => {
+  it.each(['\r\n', '\n'])('may arrive byte by byte, with line ending %j', async (end) => {
     const { where } = await serve(quick());
     const client = await TcpClient.connect(where);
     for (const byte of `${end}GET /livez HTTP/1.1${end}Host:\t a ${end}X-Y:${end}${end}`) {
@@ -145,7 +145,7 @@ describe('requests', () => {
     expect((await client.takeAll()).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
   });
 
-  it('that get no answer from the supervisor are told so', async () => {
+  it('get a 503 if the supervisor does not answer', async () => {
     const { where } = await serve({
       snapshot: async () => Promise.reject(new Error('gone')),
       config: async () => ({}),
@@ -159,7 +159,7 @@ describe('requests', () => {
 const long = 'x'.repeat(9000);
 const fieldsOf = (count: number): string => 'x: y\r\n'.repeat(count);
 
-describe('wrong requests are answered, then cut', () => {
+describe('malformed requests', () => {
   it.each<[string, number, string]>([
     ['nonsense', 400, 'hello\r\n\r\n'],
     ['no target', 400, 'GET\r\n\r\n'],
@@ -168,18 +168,18 @@ describe('wrong requests are answered, then cut', () => {
     ['a TLS hello', 400, '\x16\x03\x01\x02\x00\x01\x00\x01'],
     ['HTTP/2', 400, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
     ['HTTP/0.9', 400, 'GET /livez\r\n\r\n'],
-    ['a header that breaks off', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\n'],
+    ['a truncated header', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\n'],
     ['no Host', 400, 'GET /livez HTTP/1.1\r\n\r\n'],
     ['two Hosts', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n'],
-    ['a line that is no field', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\nx\r\n\r\n'],
+    ['a line that is not a field', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\nx\r\n\r\n'],
     ['a field without a name', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n'],
     ['a space before the colon', 400, 'GET /livez HTTP/1.1\r\nHost : a\r\n\r\n'],
     ['a field on two lines', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\nx: y\r\n z\r\n\r\n'],
     ['a control character in a field', 400, 'GET /livez HTTP/1.1\r\nHost: a\r\nx: \x1b\r\n\r\n'],
-    ['a carriage return alone', 400, 'GET /livez HTTP/1.1\r\nHost: a\rx: y\r\n\r\n'],
+    ['a bare carriage return', 400, 'GET /livez HTTP/1.1\r\nHost: a\rx: y\r\n\r\n'],
     ['CONNECT', 400, 'CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
     [
-      'an upgrade, which is not taken up',
+      'an upgrade, which is ignored',
       200,
       'GET /livez HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
     ],
@@ -190,11 +190,11 @@ describe('wrong requests are answered, then cut', () => {
     ['no Host in HTTP/1.0', 421, 'GET /status HTTP/1.0\r\n\r\n'],
     ['101 fields', 431, `GET /livez HTTP/1.1\r\nHost: a\r\n${fieldsOf(100)}\r\n`],
     ['a long field', 431, `GET /livez HTTP/1.1\r\nHost: a\r\nx: ${long}`],
-    ['a long name of a field', 431, `GET /livez HTTP/1.1\r\nHost: a\r\n${long}`],
+    ['a long field name', 431, `GET /livez HTTP/1.1\r\nHost: a\r\n${long}`],
     ['a long path', 431, `GET /${long}`],
     ['a long method', 431, long],
-    ['spaces without end', 431, `GET /livez HTTP/1.1\r\nHost: a\r\nx:${' '.repeat(9000)}`],
-  ])('%s: %i', async (_, status, bytes) => {
+    ['endless spaces', 431, `GET /livez HTTP/1.1\r\nHost: a\r\nx:${' '.repeat(9000)}`],
+  ])('with %s get status %i, then a close', async (_, status, bytes) => {
     const { server, where } = await serve(quick());
     expect(await answerTo(where, bytes)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [^]*\r\nConnection: close\r\n`));
     await until(() => server.clients === 0, 'the end of the connection');
@@ -205,14 +205,14 @@ describe('wrong requests are answered, then cut', () => {
     ['99 fields and Host', `GET /livez HTTP/1.1\r\nHost: a\r\n${fieldsOf(99)}\r\n`],
     ['8192 bytes', `GET /livez HTTP/1.1\r\nHost: a\r\nx: ${'y'.repeat(8192 - 37)}\r\n\r\n`],
     ['a body', 'GET /livez HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
-    ['a body that is waited for', 'GET /livez HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n\r\n'],
-  ])('%s is not wrong', async (_, bytes) => {
+    ['an expected body', 'GET /livez HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n\r\n'],
+  ])('do not include %s', async (_, bytes) => {
     const { where } = await serve(quick());
     expect(await answerTo(where, bytes)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it.each(['GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n', '\0', long])(
-    'the answer to %# reaches a client that sends megabytes more',
+    'get their answer even if the client sends megabytes more (%#)',
     async (start) => {
       const { server, where } = await serve(quick());
       const client = await TcpClient.connect(where);
@@ -226,14 +226,14 @@ describe('wrong requests are answered, then cut', () => {
     },
   );
 
-  it('a client that closes without a word gets none', async () => {
+  it('get no answer if the client sends nothing', async () => {
     const { where } = await serve(quick());
     expect(await answerTo(where, '')).toBe('');
   });
 });
 
 describe('deadlines', () => {
-  it.each(['', 'GET /livez HTTP/1.1\r\nHost: a\r\nX: '])('2 s for a header: %j', async (bytes) => {
+  it.each(['', 'GET /livez HTTP/1.1\r\nHost: a\r\nX: '])('allow 2 s for a header: %j', async (bytes) => {
     const clock = new FakeClock();
     const { server, where } = await serve(quick(), clock);
     const client = await TcpClient.connect(where);
@@ -249,7 +249,7 @@ describe('deadlines', () => {
     expect((await client.takeAll()).toString()).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
   });
 
-  it('5 s for each piece of an answer to be taken', async () => {
+  it('allow 5 s for each chunk of an answer to be read', async () => {
     const clock = new FakeClock();
     const { server, where } = await serve(quick('x'.repeat(2 ** 26)), clock);
     const slow = await TcpClient.connect(where, { reads: false });
@@ -271,7 +271,7 @@ describe('deadlines', () => {
     expect(taking.length).toBeGreaterThan(2 ** 26);
   });
 
-  it('5 s for an answer to be made', async () => {
+  it('allow 5 s for the source to answer', async () => {
     const clock = new FakeClock();
     const source = new AskedSource();
     const { server, where } = await serve(source, clock);
@@ -286,7 +286,7 @@ describe('deadlines', () => {
     await until(() => server.clients === 0, 'the end of the connection');
   });
 
-  it('2 s for a client to close', async () => {
+  it('allow 2 s for a client to close', async () => {
     const clock = new FakeClock();
     const { server, where } = await serve(quick(), clock);
     const client = await TcpClient.connect(where);
@@ -303,8 +303,8 @@ describe('deadlines', () => {
   });
 });
 
-describe('places', () => {
-  it('one that sends its header byte by byte is as old as it is', async () => {
+describe('eviction', () => {
+  it('is not delayed by sending a header byte by byte', async () => {
     const { server, where } = await serve(quick());
     const dripping = await TcpClient.connect(where);
     dripping.write('GET /livez HTTP/1.1\r\nX: ');
@@ -323,7 +323,7 @@ describe('places', () => {
 });
 
 describe('snapshots', () => {
-  it('one is made at a time, however many ask', async () => {
+  it('are made one at a time, regardless of the number of requests', async () => {
     const source = new AskedSource();
     const clock = new FakeClock();
     const { server, where } = await serve(source, clock);

@@ -39,12 +39,12 @@ function isShown(value: unknown): boolean {
 }
 
 describe('readSnapshot', () => {
-  it('takes what a daemon serves, and keys that it does not know', () => {
+  it('accepts the snapshot of a daemon, and unknown keys', () => {
     expect(faultIn(received())).toBeUndefined();
     expect(faultIn({ ...received(), later: [1] })).toBeUndefined();
   });
 
-  it('takes no other kind of value in any place, and names the place', () => {
+  it('refuses a value of the wrong type anywhere, and names its path', () => {
     const paths = pathsOf(received());
     expect(paths.length).toBeGreaterThan(80);
     for (const path of paths) {
@@ -63,16 +63,16 @@ describe('readSnapshot', () => {
     ['startedAt', 'soon'],
     ['version', 'x'.repeat(257)],
     ['state', 'constructor'],
-  ])('takes for %s no %s', (key, value) => {
+  ])('refuses, as %s, the value %s', (key, value) => {
     expect(faultIn({ ...received(), [key]: value })).toBe(key);
   });
 
-  it('takes no text and no name that is too long', () => {
+  it('refuses a text or name that is too long', () => {
     expect(faultIn({ ...received(), notReady: ['x'.repeat(64 * 1024 + 1)] })).toBe('notReady.0');
     expect(faultIn({ ...received(), services: { ['x'.repeat(257)]: {} } })).toMatch(/^services\.x{91}$/);
   });
 
-  it('nothing that it takes breaks the table', () => {
+  it('accepts only what formatStatus can print', () => {
     const paths = pathsOf(received());
     fc.assert(
       fc.property(fc.constantFrom(...paths), fc.jsonValue(), (path, value) => {

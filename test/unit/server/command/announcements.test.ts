@@ -13,7 +13,7 @@ const plenty = { limit: 1_000_000, open: 20 };
 it.each([
   [0, 1501],
   [2, 751],
-])('with %d workers a process has room for %d connections, or a warning says so', async (workers, configured) => {
+])('warns, with %d workers, if a process lacks descriptors for %d connections', async (workers, configured) => {
   const { config } = await load(`workers: ${workers}\nservices: ${services}`);
   const log = new FakeLog();
   const enough = configured + 64 + 8;
@@ -32,14 +32,14 @@ it.each([
     'qotd: { listen: ["unix:///run/qotd.sock", "udp://localhost:1217"], proxyProtocol: { from: [10.0.0.1] } }',
     'proxyProtocol has no effect without a TCP listener',
   ],
-])('names the services that may be a mistake: %s', async (qotd, message) => {
+])('warns about a likely mistake, naming the service: %s', async (qotd, message) => {
   const { config } = await load(`services: ${services}\n  ${qotd}`);
   const log = new FakeLog();
   warnOf(config, log, plenty);
   expect(log.records).toEqual([{ level: 'warn', fields: { services: ['qotd'] }, message }]);
 });
 
-it('says nothing of proxyProtocol where a listener may be TCP', async () => {
+it('does not warn about proxyProtocol if a listener may be TCP', async () => {
   const proxied = 'listen: ["systemd:qotd"], proxyProtocol: { from: [10.0.0.1] }';
   const { config } = await load(`services: ${services}\n  qotd: { ${proxied} }`);
   const log = new FakeLog();

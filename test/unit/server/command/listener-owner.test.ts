@@ -49,19 +49,19 @@ describe('tcpListeners', () => {
     ['::1', 0x2339, ['800002'], [101]],
     ['127.0.0.1', 0x233a, ['800004'], [103]],
     ['127.0.0.2', 0x2335, [], []],
-  ])('%s port %d: socket %j of %j', (address, port, inodes, uids) => {
+  ])('finds for %s port %d the sockets %j of users %j', (address, port, inodes, uids) => {
     const found = tcpListeners(tables, ip(address), port, 'LE');
     expect(found.map(({ inode }) => inode)).toEqual(inodes);
     expect(found.map(({ uid }) => uid)).toEqual(uids);
   });
 
-  it('reads the numbers of a big-endian machine', () => {
+  it('reads big-endian addresses', () => {
     const big = { ipv4: tcp.replaceAll('0100007F', '7F000001'), ipv6: '' };
     expect(tcpListeners(big, ip('127.0.0.1'), 0x2335, 'BE')).toMatchObject([{ inode: '777141' }]);
     expect(tcpListeners(big, ip('127.0.0.1'), 0x2335, 'LE')).toEqual([]);
   });
 
-  it('finds nothing in junk', () => {
+  it('returns only valid entries for corrupted tables', () => {
     fc.assert(
       fc.property(junkOf(tcp), junkOf(tcp6), fc.nat(65_535), (ipv4, ipv6, port) => {
         for (const found of tcpListeners({ ipv4, ipv6 }, ip('127.0.0.1'), port, 'LE')) {
@@ -95,11 +95,11 @@ describe('unixListeners', () => {
     [['/run/smallservd'], []],
     [[''], []],
     [[], []],
-  ])('%j: socket %j', (paths, inodes) => {
+  ])('finds for %j the sockets %j', (paths, inodes) => {
     expect(unixListeners(unix, paths).map(({ inode }) => inode)).toEqual(inodes);
   });
 
-  it('finds nothing in junk', () => {
+  it('returns only valid entries for corrupted tables', () => {
     fc.assert(
       fc.property(junkOf(unix), (table) => {
         for (const { inode } of unixListeners(table, ['/run/smallservd/admin.sock']))
@@ -113,16 +113,16 @@ describe('parseStatus', () => {
   const status =
     'Name:\tnode\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t4711\nPid:\t4711\nPPid:\t42\nUid:\t0\t1\t2\t3\nGid:\t0\t0\t0\t0\n';
 
-  it('reads parent and users', () => {
+  it('reads the parent and the user ids', () => {
     expect(parseStatus(status)).toEqual({ parent: 42, uids: [0, 1, 2, 3] });
   });
 
-  it('is not misled by a name', () => {
+  it('is not misled by a process name', () => {
     // The kernel escapes line ends in it.
     expect(parseStatus(status.replace('node', 'x\\nPPid:\t7'))).toEqual({ parent: 42, uids: [0, 1, 2, 3] });
   });
 
-  it('takes nothing else', () => {
+  it('refuses anything else', () => {
     for (const text of ['', 'PPid:\t1\n', 'Uid:\t1\t2\t3\t4\n', status.replace('42', '-1')])
       expect(parseStatus(text)).toBeUndefined();
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => parseStatus(text) === undefined));
@@ -136,7 +136,7 @@ describe('isSmallservd', () => {
     [['node', '--max-old-space-size=64', 'dist/smallservd.js'], '/opt/node/bin/node (deleted)'],
     [['nodejs', 'smallservd'], '/usr/bin/nodejs'],
     [['node', 'dist/smallservd.js'], undefined],
-  ])('%j of %s is', (args, executable) => {
+  ])('accepts %j run by %s', (args, executable) => {
     expect(isSmallservd(`${args.join('\0')}\0`, executable)).toBe(true);
   });
 
@@ -151,7 +151,7 @@ describe('isSmallservd', () => {
     [['sleep', 'smallservd'], undefined],
     [['sshd: smallservd [priv]'], undefined],
     [[], undefined],
-  ])('%j of %s is not', (args, executable) => {
+  ])('rejects %j run by %s', (args, executable) => {
     expect(isSmallservd(args.join('\0'), executable)).toBe(false);
   });
 });
@@ -200,22 +200,22 @@ function proc(processes: Readonly<Record<number, FakeProcess>>, more: Partial<Pr
 
 describe('whyNotListener', () => {
   it.each([
-    ['the process that listens', { 50: { sockets: ['777141'] } }],
+    ['the listening process', { 50: { sockets: ['777141'] } }],
     [
-      'one whose child listens',
+      'the parent of the listening process',
       { 50: {}, 51: { parent: 50, uid: 65534, args: 'node\0child.js\0', sockets: ['777141'] } },
     ],
-  ])('takes %s', (_, processes) => {
+  ])('accepts %s', (_, processes) => {
     expect(whyNotListener(50, admin, proc(processes))).toBeUndefined();
   });
 
-  it('takes one behind a UNIX socket', () => {
+  it('accepts the process listening on a UNIX socket', () => {
     expect(whyNotListener(50, socketPath, proc({ 50: { sockets: ['9', '776199'] } }))).toBeUndefined();
     expect(whyNotListener(50, socketPath, proc({ 50: { sockets: ['832248'] } }))).toBe('it does not hold the socket');
   });
 
   it.each([-1, 0, -50, 1.5, 2 ** 22 + 1, 2 ** 31, 2 ** 32 + 50, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY])(
-    'takes %d for no process',
+    'rejects %d as a process id',
     (pid) => {
       expect(whyNotListener(pid, admin, proc({ [pid]: { sockets: ['777141'] } }))).toBe(
         'that is not the id of a process',
@@ -226,7 +226,7 @@ describe('whyNotListener', () => {
   const child = { parent: 50, uid: 65534, args: 'node\0child.js\0', sockets: ['777141'] };
 
   it.each<[string, number, Readonly<Record<number, FakeProcess>>, string]>([
-    ['one that has gone', 50, {}, 'there is no such process here'],
+    ['a process that has exited', 50, {}, 'there is no such process here'],
     ['init', 1, { 1: { args: '/sbin/init\0' } }, 'it is not smallservd'],
     ['sshd', 60, { 60: { args: 'sshd: /usr/sbin/sshd -D\0' }, 50: child }, 'it is not smallservd'],
     [
@@ -235,48 +235,53 @@ describe('whyNotListener', () => {
       { 60: { args: 'su\0user\0' }, 50: { parent: 60, sockets: ['777141'] } },
       'it is not smallservd',
     ],
+    ['a smallservd listening elsewhere', 60, { 60: { sockets: ['800001'] }, 50: child }, 'it does not hold the socket'],
     [
-      'a smallservd that listens elsewhere',
+      'the grandparent of the listening process',
       60,
-      { 60: { sockets: ['800001'] }, 50: child },
+      { 60: {}, 50: { parent: 60 }, 51: child },
       'it does not hold the socket',
     ],
-    ['the grandparent of who listens', 60, { 60: {}, 50: { parent: 60 }, 51: child }, 'it does not hold the socket'],
     [
-      'the child of who listens',
+      'the child of the listening process',
       51,
       { 50: { sockets: ['777141'] }, 51: { parent: 50 } },
       'it does not hold the socket',
     ],
     [
-      'what calls itself so',
+      'a process that only calls itself smallservd',
       50,
       { 50: { args: 'python3\0smallservd\0', sockets: ['777141'] } },
       'it is not smallservd',
     ],
-    ['one that hides from root', 50, { 50: { sockets: undefined } }, 'its descriptors cannot be read'],
-  ])('does not take %s', (_, pid, processes, why) => {
+    [
+      'a process whose descriptors are hidden from root',
+      50,
+      { 50: { sockets: undefined } },
+      'its descriptors cannot be read',
+    ],
+  ])('rejects %s', (_, pid, processes, why) => {
     expect(whyNotListener(pid, admin, proc(processes))).toBe(why);
   });
 
-  it('takes no address that is not of this machine, whoever listens on all here', () => {
+  it('rejects a remote address, even if a process listens on all addresses', () => {
     const processes = { 50: { sockets: ['800002'] } };
     const there = { address: '192.0.2.7', port: 0x2339 };
     expect(whyNotListener(50, there, proc(processes))).toBe('the endpoint is not on this machine');
     expect(whyNotListener(50, there, proc(processes, { ownAddresses: ['192.0.2.7'] }))).toBeUndefined();
   });
 
-  it.each([0, 65534])('takes nobody where no socket listens: asked by user %d', (uid) => {
+  it.each([0, 65534])('rejects every process if no socket is listening, as user %d', (uid) => {
     for (const at of [{ ...admin, port: 7 }, { path: '/not/listed' }])
       expect(whyNotListener(50, at, proc({ 50: { uid, sockets: undefined } }, { uid }))).toBe(
         'nobody listens there in this network namespace',
       );
   });
 
-  describe('where descriptors are hidden from their own user', () => {
+  describe('with descriptors hidden from their own user', () => {
     const hidden = { 50: { uid: 65534, sockets: undefined } };
 
-    it('takes what is our own on both sides', () => {
+    it('accepts a process and a socket of the same user', () => {
       expect(whyNotListener(50, admin, proc(hidden, { uid: 65534 }))).toBeUndefined();
       expect(whyNotListener(50, socketPath, proc(hidden, { uid: 65534 }))).toBeUndefined();
       expect(whyNotListener(50, socketPath, proc(hidden, { uid: 65534, ownerOf: () => 65534 }))).toBeUndefined();
@@ -306,12 +311,12 @@ describe('whyNotListener', () => {
         { uid: 65534, ownerOf: () => undefined },
         /socket belongs to another/,
       ],
-    ])('does not take %s', (_, processes, at, more, why) => {
+    ])('rejects %s', (_, processes, at, more, why) => {
       expect(whyNotListener(50, at as typeof admin, proc(processes, more))).toMatch(why);
     });
   });
 
-  it('does not believe a table in which several sockets have the name, unless the file is of who holds one', () => {
+  it('distrusts several sockets with the same name, unless root or the process owns the file', () => {
     const forged = proc({ 50: { uid: 102, sockets: ['4242'] } });
     const read = (path: string): string | undefined =>
       path === 'self/net/unix'
@@ -323,7 +328,7 @@ describe('whyNotListener', () => {
     expect(whyNotListener(50, socketPath, owned(0))).toBeUndefined();
   });
 
-  it('takes nothing of a system that tells nothing, or junk', () => {
+  it('rejects every process if /proc is empty or corrupted', () => {
     fc.assert(
       fc.property(fc.nat(2 ** 22), fc.func(fc.option(fc.string(), { nil: undefined })), (pid, read) => {
         const files = proc({}, { read, link: read, list: (path) => read(path)?.split('') });

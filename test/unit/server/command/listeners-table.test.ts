@@ -12,15 +12,15 @@ const listeners: readonly RunningListener[] = [
   { service: 'daytime', transport: 'tcp', address: '::', port: 13 },
 ];
 
-it('has a row for each kind of place that reaches something, the nearest first', () => {
+it('has a row for each scope that reaches a service, nearest first', () => {
   const notes = new Map([
-    ['daytime', ['as allow says']],
+    ['daytime', ['only clients in allow']],
     ['echo', []],
   ]);
   expect(formatExposure(listeners, notes)).toBe(`\
 reachable from  services
-──────────────  ───────────────────────────────────
+──────────────  ───────────────────────────────────────────
 this machine    echo, time (UDP)
-anywhere        echo (UDP), daytime (as allow says)
+anywhere        echo (UDP), daytime (only clients in allow)
 `);
 });

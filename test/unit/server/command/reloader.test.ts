@@ -75,7 +75,7 @@ async function ended(reloader: Reloader): Promise<void> {
 }
 
 describe('a reload', () => {
-  it('puts the new config in use when its workers serve, and says what has changed', async () => {
+  it('applies the new config when its workers are ready, and logs the changes', async () => {
     const { reloader, supervisor, write } = await start();
     const before = reloader.current.hash;
     write(configOf(7002, 'log: { level: warn }'));
@@ -102,18 +102,18 @@ describe('a reload', () => {
   });
 
   it.each<[string, string, readonly RegExp[]]>([
-    ['a wrong config', configOf(7001, 'workrs: 2'), [/workrs: unknown key; did you mean workers\?$/]],
+    ['an invalid config', configOf(7001, 'workrs: 2'), [/workrs: unknown key; did you mean workers\?$/]],
     [
-      'what stays for as long as the process lives',
+      'settings that need a restart',
       configOf(7001, 'log: { file: /tmp/x.log }\nadmin: { listen: "tcp://127.0.0.1:7099" }'),
       [/^this change needs a restart: log\.file from null to/, /^this change needs a restart: admin\.listen from null/],
     ],
     [
-      'a wildcard in the place of an address',
+      'a wildcard instead of an address',
       configOf(7001).replace('127.0.0.1', '*'),
       [/needs a restart: echo .*overlaps/],
     ],
-  ])('is refused for %s, and nothing changes', async (_what, text, errors) => {
+  ])('is refused for %s, changing nothing', async (_what, text, errors) => {
     const { reloader, write } = await start();
     const before = reloader.current;
     write(text);
@@ -126,7 +126,7 @@ describe('a reload', () => {
     expect(told).toEqual(['start', 'end']);
   });
 
-  it('fails where the new workers cannot serve', async () => {
+  it('fails if a new worker fails to start', async () => {
     const { reloader, write } = await start();
     write(configOf(7002));
     reloader.reload();
@@ -137,7 +137,7 @@ describe('a reload', () => {
     expect(log.records.at(-1)).toMatchObject({ level: 'error', fields: { code: 'LISTEN_IN_USE' } });
   });
 
-  it('asked for while one is under way, follows it: once, however often it was asked for', async () => {
+  it('requested during another reload runs once afterwards, even if requested repeatedly', async () => {
     const { reloader, write } = await start();
     write(configOf(7002));
     reloader.reload();
@@ -152,7 +152,7 @@ describe('a reload', () => {
     expect(reloader).toMatchObject({ attempts: 2, failures: 0 });
   });
 
-  it('of standard input is not possible', async () => {
+  it('is refused for a config from standard input', async () => {
     const { reloader } = await start('-');
     reloader.reload();
     await ended(reloader);
@@ -162,7 +162,7 @@ describe('a reload', () => {
   });
 });
 
-it('a daemon without workers says that it cannot reload', async () => {
+it('refuses to reload a daemon without workers', async () => {
   const { reloader: other } = await start();
   const reloader = new Reloader(undefined, other.current, {
     command: { set: [] },

@@ -29,7 +29,7 @@ function hardening(text: string): readonly string[] {
 }
 
 describe('serviceFiles', () => {
-  it('are the shipped ones, where the paths are those of a package', () => {
+  it('returns the shipped files for the paths of a package', () => {
     const files = serviceFiles(plain, shippedPlaces, read);
     expect(files.map(({ path, kind }) => [path, kind])).toEqual([
       ['/etc/systemd/system/smallservd.service', 'unit'],
@@ -38,7 +38,7 @@ describe('serviceFiles', () => {
     expect(files.map(({ text }) => text)).toEqual([read('systemd/smallservd.service'), read('config/well-known.yaml')]);
   });
 
-  it.each([plain, sandboxed])('$service has the paths of this machine, and no other', (installation) => {
+  it.each([plain, sandboxed])('writes the local paths into $service', (installation) => {
     for (const { path, text } of serviceFiles(installation, elsewhere, read)) {
       expect(text, path).not.toContain(shippedPlaces.node);
       expect(text, path).not.toContain(shippedPlaces.package);
@@ -53,12 +53,12 @@ describe('serviceFiles', () => {
     );
   });
 
-  it('leave out none of the units that are shipped', () => {
+  it('covers every shipped unit', () => {
     const named = [...plain.units, ...sandboxed.units].map((name) => `systemd/${name}`);
     expect(named.toSorted()).toEqual(filesIn('systemd').toSorted());
   });
 
-  it('begin with the mark by which they are known again', () => {
+  it('returns files that isOurs recognizes', () => {
     for (const path of filesIn('systemd')) {
       expect(isOurs(read(path)), path).toBe(true);
       expect(read(path).split('\n')[0], path).toMatch(new RegExp(`systemctl edit ${path.split('/')[1]}$`));
@@ -71,12 +71,12 @@ describe('the sandboxed service', () => {
   const unitText = read('systemd/smallservd-sandboxed.service');
   const sockets = sandboxed.units.filter((name) => name.endsWith('.socket'));
 
-  it('gets all of its sockets, and enables them with itself', () => {
+  it('gets all of its sockets and enables them with itself', () => {
     expect(settings(unitText, 'Sockets').toSorted()).toEqual(sockets.toSorted());
     expect(settings(unitText, 'Also').toSorted()).toEqual(sockets.toSorted());
   });
 
-  it('has sockets of the names that its config says, for it', () => {
+  it('has the sockets named in its config', () => {
     const names = sockets.flatMap((name) => settings(read(`systemd/${name}`), 'FileDescriptorName'));
     const { services, admin } = parse(read('config/sockets.yaml')) as {
       services: Record<string, { listen: string[] }>;
@@ -87,7 +87,7 @@ describe('the sandboxed service', () => {
     for (const name of sockets) expect(settings(read(`systemd/${name}`), 'Service')).toEqual([sandboxed.service]);
   });
 
-  it('has them on the ports and protocols of config/well-known.yaml', () => {
+  it('listens on the ports and protocols of config/well-known.yaml', () => {
     const { services } = parse(read('config/well-known.yaml')) as { services: Record<string, { listen: string[] }> };
     const wellKnown = Object.entries(services).flatMap(([service, { listen }]) =>
       listen.map((text) => `${service} ${text.replace('://*', '')}`),
@@ -105,7 +105,7 @@ describe('the sandboxed service', () => {
     expect(opened.toSorted()).toEqual(wellKnown.toSorted());
   });
 
-  it('differs from the other one in hardening by what it does without', () => {
+  it('differs from the plain service only in network and user hardening', () => {
     const other = hardening(read('systemd/smallservd.service'));
     const own = hardening(unitText);
     expect(other.filter((line) => !own.includes(line))).toEqual([
@@ -128,14 +128,14 @@ describe('verdicts', () => {
     [config, undefined, 'write', 'missing'],
     [config, config.text, 'unchanged', 'remove'],
     [config, 'services: { echo: {} }\n', 'keep', 'keep'],
-  ] as const)('on %o where there is %j: %s, and to remove it: %s', (file, existing, install, remove) => {
+  ] as const)('for %o over existing %j: %s on install, %s on removal', (file, existing, install, remove) => {
     expect(verdictOnInstall(file, existing)).toBe(install);
     expect(verdictOnRemoval(file, existing)).toBe(remove);
   });
 });
 
 describe('enablingLinks', () => {
-  it('are those that systemctl makes', () => {
+  it('returns the links that systemctl creates', () => {
     const links = enablingLinks(serviceFiles(sandboxed, shippedPlaces, read));
     expect(links).toHaveLength(sandboxed.units.length);
     expect(links).toContain('/etc/systemd/system/multi-user.target.wants/smallservd-sandboxed.service');
@@ -144,12 +144,12 @@ describe('enablingLinks', () => {
 });
 
 describe('isPlainPath', () => {
-  it.each(['/usr/bin/node', '/opt/node-v26.1.0_x/bin/node', '/opt/@scope/a+b~1/node'])('%s is', (path) => {
+  it.each(['/usr/bin/node', '/opt/node-v26.1.0_x/bin/node', '/opt/@scope/a+b~1/node'])('accepts %s', (path) => {
     expect(isPlainPath(path)).toBe(true);
   });
 
   it.each(['/opt/my node', '/opt/100%/node', '/opt/a"b', "/opt/a'b", '/opt/a\\b', '/opt/a;b', '/opt/$x', 'bin/node'])(
-    '%s is not',
+    'rejects %s',
     (path) => {
       expect(isPlainPath(path)).toBe(false);
     },

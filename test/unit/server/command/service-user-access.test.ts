@@ -9,7 +9,7 @@ function modes(special: Readonly<Record<string, number>> = {}): (path: string) =
 
 describe('whyOutOfReach', () => {
   it.each(['/usr/bin/node', '/opt/node/bin/node', '/homes/node', '/rooted/node', '/node', '/var/tmpfiles/node'])(
-    '%s can be read',
+    'accepts %s',
     (path) => {
       expect(whyOutOfReach(path, modes())).toBeUndefined();
     },
@@ -22,28 +22,28 @@ describe('whyOutOfReach', () => {
     ['/tmp/node', 'lies in /tmp, which is hidden from the service (PrivateTmp)'],
     ['/var/tmp/x/node', 'lies in /var/tmp, which is hidden from the service (PrivateTmp)'],
     ['/home', 'lies in /home, which is hidden from the service (ProtectHome)'],
-  ])('%s is hidden, however open it is', (path, why) => {
+  ])('reports %s as hidden regardless of its mode', (path, why) => {
     expect(whyOutOfReach(path, modes())).toBe(why);
   });
 
-  it('names the first folder that others may not enter, and its mode', () => {
+  it('names the first folder closed to others, and its mode', () => {
     const special = { '/opt/closed': 0o40750, '/opt/closed/deeper': 0o40700 };
     const why = 'lies in /opt/closed, which other users may not enter (mode 750)';
     expect(whyOutOfReach('/opt/closed/deeper/node', modes(special))).toBe(why);
   });
 
-  it('does not need to list a folder, only to enter it', () => {
+  it('needs execute but not read permission on a folder', () => {
     expect(whyOutOfReach('/opt/x/node', modes({ '/opt/x': 0o40711 }))).toBeUndefined();
     expect(whyOutOfReach('/opt/x/node', modes({ '/opt/x': 0o40754 }))).toMatch(/^lies in \/opt\/x, .*\(mode 754\)$/);
   });
 
-  it('must be able to read the file', () => {
+  it('needs read permission on the file', () => {
     const why = 'cannot be read by other users (mode 750)';
     expect(whyOutOfReach('/opt/node', modes({ '/opt/node': 0o100750 }))).toBe(why);
     expect(whyOutOfReach('/opt/node', modes({ '/opt/node': 0o100604 }))).toBeUndefined();
   });
 
-  it('asks the bits for others alone: the user owns nothing and is in no group', () => {
+  it('checks only the permission bits for others', () => {
     const bits = fc.integer({ min: 0, max: 0o777 });
     fc.assert(
       fc.property(bits, bits, (folder, file) => {

@@ -4,7 +4,7 @@ import { snapshot } from '../admin/snapshot.ts';
 
 const startedMs = Date.parse(snapshot().startedAt);
 
-it('a status is a table of workers and one of services', () => {
+it('prints a table of workers and a table of services', () => {
   expect(formatStatus(snapshot(), startedMs + 3_723_000)).toBe(`\
 smallservd 1.2.3, process 4711, Node v20.20.2, up 1h 2m: ready
 config /etc/smallservd.yaml (0123456789ab); never reloaded
@@ -20,7 +20,7 @@ echo     2        7         3        11         0        4        tcp://127.0.0.
 `);
 });
 
-it('says why it is not ready, and how the last reload went', () => {
+it('prints why the daemon is not ready and how the last reload went', () => {
   const last = { succeeded: false, at: '2026-11-22T11:07:13.000Z', tookMs: 5, errors: ['one', 'two'] };
   const reload = { attempts: 3, failures: 1, isRunning: false, lastSuccessAt: null, last };
   const text = formatStatus(snapshot({ notReady: ['starting'], reload }), startedMs + 6000);
@@ -28,7 +28,7 @@ it('says why it is not ready, and how the last reload went', () => {
   expect(text).toContain('; 3 reloads, 1 failed; the last one, 5s ago, FAILED: one; two\n');
 });
 
-it('keeps what a daemon says about itself on its lines', () => {
+it('escapes line breaks in values from the daemon', () => {
   const listeners = [{ service: 'echo', address: 'tcp://[::1]:7\necho  0', isOpen: true }];
   const notReady = ['starting\nall is well'];
   const text = formatStatus(snapshot({ notReady, listeners }), startedMs);
@@ -44,11 +44,11 @@ it.each([
   [3_600_000, '1h 0m'],
   [90_061_000, '1d 1h'],
   [-5, '0s'],
-])('%d ms is %s', (ms, text) => {
+])('formats %d ms as %s', (ms, text) => {
   expect(formatSpan(ms)).toBe(text);
 });
 
-it('has no place where a single cell costs its length a row', () => {
+it('does not pad every row to the width of a single long cell', () => {
   const [state] = snapshot().workers;
   const workers = Array.from({ length: 150_000 }, (_, worker) => ({ ...state!, worker }));
   const listeners = [{ service: 'echo', address: 'x'.repeat(2 ** 20), isOpen: true }];

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { configDifferences, formatDifference } from '../../../../src/server/config/difference.ts';
 
 describe('configDifferences', () => {
-  it('names each key that differs, lists as a whole', () => {
+  it('reports each key that differs, with lists compared as a whole', () => {
     const before = {
       workers: 2,
       log: { level: 'info', file: null },
@@ -18,11 +18,11 @@ describe('configDifferences', () => {
     ]);
   });
 
-  it('takes nothing for a key that every object inherits', () => {
+  it('does not mistake inherited properties for keys', () => {
     expect(configDifferences({}, { toString: 1 }).map(formatDifference)).toEqual(['+ toString: 1']);
   });
 
-  it('finds nothing between equals, and something between any two others', () => {
+  it('finds differences only between configs that differ', () => {
     const configs = dictionary(string(), jsonValue());
     assert(
       property(configs, configs, (one, other) => {

@@ -35,7 +35,7 @@ function flawsOf(format: Format<unknown>, raw: Raw): readonly string[] {
     : [];
 }
 
-describe('what is accepted', () => {
+describe('accepted values', () => {
   test.each<[Format<unknown>, Raw, unknown]>([
     [formats.string, '', ''],
     [formats.boolean, true, true],
@@ -89,7 +89,7 @@ describe('what is accepted', () => {
     expect(valueOf(format, raw)).toEqual(value);
   });
 
-  test('networks, also as text', () => {
+  test('reads networks from text', () => {
     const read = formats.cidrs.read('10.0.0.0/8, fd00::/8 192.0.2.7', '/');
     expect('value' in read && read.value.map(formatCidr).map((text) => text.replace(/\/32$/, ''))).toEqual([
       '10.0.0.0/8',
@@ -99,8 +99,8 @@ describe('what is accepted', () => {
   });
 });
 
-describe('what is refused', () => {
-  const duration = 'a duration with its unit, such as 500ms, 10s, 5m, 24h (at most 24d), or never';
+describe('refused values', () => {
+  const duration = 'a duration with a unit, such as 500ms, 10s, 5m, 24h (1ms to 24d), or never';
   const size = 'a size in bytes, such as 512, 64KiB, 4MiB or 1TiB';
 
   test.each<[Format<unknown>, Raw, string]>([
@@ -109,16 +109,16 @@ describe('what is refused', () => {
     [formats.boolean, 'no', '"no" is not true or false'],
     [formats.boolean, 'yes', '"yes" is not true or false'],
     [formats.boolean, 1, '1 is not true or false'],
-    [formats.count, '80abc', '"80abc" is not a whole number from 1 on'],
-    [formats.count, 0, '0 is not a whole number from 1 on'],
-    [formats.count, 1.5, '1.5 is not a whole number from 1 on'],
-    [formats.count, '1e3', '"1e3" is not a whole number from 1 on'],
-    [formats.count, '007', '"007" is not a whole number from 1 on'],
-    [formats.count, ' 1', '" 1" is not a whole number from 1 on'],
-    [formats.count, Infinity, 'Infinity is not a whole number from 1 on'],
-    [formats.ratio, 0, '0 is not a number above 0, such as 1 or 2.5'],
-    [formats.ratio, Number.NaN, 'NaN is not a number above 0, such as 1 or 2.5'],
-    [formats.ratio, Infinity, 'Infinity is not a number above 0, such as 1 or 2.5'],
+    [formats.count, '80abc', '"80abc" is not a whole number of at least 1'],
+    [formats.count, 0, '0 is not a whole number of at least 1'],
+    [formats.count, 1.5, '1.5 is not a whole number of at least 1'],
+    [formats.count, '1e3', '"1e3" is not a whole number of at least 1'],
+    [formats.count, '007', '"007" is not a whole number of at least 1'],
+    [formats.count, ' 1', '" 1" is not a whole number of at least 1'],
+    [formats.count, Infinity, 'Infinity is not a whole number of at least 1'],
+    [formats.ratio, 0, '0 is not a number above 0, at most 1000000, such as 1 or 2.5'],
+    [formats.ratio, Number.NaN, 'NaN is not a number above 0, at most 1000000, such as 1 or 2.5'],
+    [formats.ratio, Infinity, 'Infinity is not a number above 0, at most 1000000, such as 1 or 2.5'],
     ...[0, 25, 0.25, '0%', '101%', '025%', '25 %', '25', '2.5%', '-1%', '1e2%', ' 25%', true, null].map(
       (raw): [Format<unknown>, Raw, string] => [
         formats.share,
@@ -138,11 +138,11 @@ describe('what is refused', () => {
     [formats.duration, '5 m', `"5 m" is not ${duration}`],
     [formats.duration, '1.5h', `"1.5h" is not ${duration}`],
     [formats.duration, '-1s', `"-1s" is not ${duration}`],
-    [formats.grace, 'never', '"never" is not a duration with its unit, such as 0s, 10s or 5m (at most 1h)'],
+    [formats.grace, 'never', '"never" is not a duration with a unit, such as 0s, 10s or 5m (at most 1h)'],
     [formats.keepAliveDelay, '500ms', '"500ms" is not a duration in whole seconds, such as 60s or 5m (at most 9h)'],
     [formats.keepAliveDelay, '1500ms', '"1500ms" is not a duration in whole seconds, such as 60s or 5m (at most 9h)'],
-    [formats.headerTimeout, 'never', '"never" is not a duration with its unit, such as 500ms or 5s (at most 1m)'],
-    [formats.headerTimeout, '61s', '"61s" is not a duration with its unit, such as 500ms or 5s (at most 1m)'],
+    [formats.headerTimeout, 'never', '"never" is not a duration with a unit, such as 500ms or 5s (1ms to 1m)'],
+    [formats.headerTimeout, '61s', '"61s" is not a duration with a unit, such as 500ms or 5s (1ms to 1m)'],
     [formats.prefixIpv4, 0, '0 is not a whole number from 1 to 32'],
     [formats.prefixIpv4, 33, '33 is not a whole number from 1 to 32'],
     [formats.prefixIpv6, 65, '65 is not a whole number from 1 to 64'],
@@ -159,7 +159,7 @@ describe('what is refused', () => {
     [
       formats.cidrs,
       ['::1', '10.0.0.1/8'],
-      '1: "10.0.0.1/8" has bits set beyond its prefix: expected a network\'s own address',
+      '1: "10.0.0.1/8" has host bits set: expected a network address, such as 10.0.0.0/8',
     ],
     [formats.file, '', '"" is not a path'],
     [formats.timezone, 'Mars/Base', '"Mars/Base" is not a time zone such as UTC or Europe/Paris'],
@@ -170,11 +170,11 @@ describe('what is refused', () => {
     [formats.listen, [7], '0: 7 is not a listen address, such as tcp://localhost:1201'],
     [words(['debug', 'info']), 'Info', '"Info" is not one of debug, info'],
     [orNull(formats.duration), 5, `5 is not ${duration}, or null`],
-  ])('not $0.expected: %j', (format, raw, message) => {
+  ])('$0.expected: refuses %j', (format, raw, message) => {
     expect(flawsOf(format, raw)).toEqual([message]);
   });
 
-  test('every wrong item of a list is named', () => {
+  test('reports every invalid item of a list', () => {
     expect(flawsOf(formats.ports, [0, 53, 'x'])).toEqual([
       '0: 0 is not a port from 1 to 65535',
       '2: "x" is not a port from 1 to 65535',
@@ -182,7 +182,7 @@ describe('what is refused', () => {
   });
 });
 
-describe('any text and any value', () => {
+describe('any text or value', () => {
   const raw: fc.Arbitrary<Raw> = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.stringMatching(/^[0-9]{0,4}(ms|s|m|h|d|KiB|MiB|)$/),
@@ -210,7 +210,7 @@ describe('any text and any value', () => {
     },
   );
 
-  test('a number is read from text only as it is written', () => {
+  test('reads a number from text only in its canonical form', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'0123456789.eExX -+_abc'.split('')) }), (text) => {
         const value = valueOf(formats.count, text);
@@ -219,7 +219,7 @@ describe('any text and any value', () => {
     );
   });
 
-  test('every duration and size in range survives printing', () => {
+  test('prints every duration and size so that it reads back', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 24 * 86_400_000 }), (value) => {
         expect(valueOf(formats.duration, formats.duration.print(value))).toBe(value);
@@ -238,7 +238,7 @@ describe('any text and any value', () => {
     [86_400_000, '24h'],
     [172_800_000, '2d'],
     [Infinity, 'never'],
-  ])('%d ms is printed as %s', (ms, text) => {
+  ])('prints %d ms as %s', (ms, text) => {
     expect(formats.duration.print(ms)).toBe(text);
   });
 });

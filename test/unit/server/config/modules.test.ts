@@ -84,14 +84,14 @@ describe('a module', () => {
     ['esm-only', 'esm'],
     ['esm-only/sub', 'sub'],
     ['@scope/plain', 'plain'],
-  ])('%s is imported', async (module, type) => {
+  ])('is imported: %s', async (module, type) => {
     const { config, modules } = await load(withModule(module), { directory });
     expect(config.services[0]?.type).toBe(type);
     expect(modules.get('mine')?.name).toBe(type);
     expect(config.services[0]?.moduleUrl).toMatch(/^file:\/\/\//);
   });
 
-  test('is a regular file of a bounded size, and so is what leads to it: nothing else is waited for', async () => {
+  test('is refused without blocking if it or its manifest is oversized or not a regular file', async () => {
     const odd = join(directory, 'odd');
     mkdirSync(odd);
     for (const { name, path, message } of await oddFiles(odd)) {
@@ -112,7 +112,7 @@ describe('a module', () => {
     }
   });
 
-  test('the package.json that Node asks about it is a regular file, also of one that a link leads to', async () => {
+  test('is refused if its package.json is not a regular file, even through a symbolic link', async () => {
     const folder = join(directory, 'with-fifo');
     mkdirSync(join(folder, 'below'), { recursive: true });
     makeFifo(join(folder, 'package.json'));
@@ -125,7 +125,7 @@ describe('a module', () => {
     }
   });
 
-  test('no package.json is waited for that Node reads on its way to a package', async () => {
+  test('is refused without blocking if resolving its package reads a FIFO as package.json', async () => {
     const here = join(directory, 'a-package');
     const below = join(here, 'node_modules/plain/sub');
     mkdirSync(below, { recursive: true });
@@ -138,7 +138,7 @@ describe('a module', () => {
     expect(await problemsOf(withModule('plain'), { directory: here })).toEqual([expect.stringContaining(fifoIn(here))]);
   });
 
-  test('its options are checked and completed, relative to the config', async () => {
+  test('has its options validated, defaulted and resolved relative to the config', async () => {
     const text = withModule('./valid.mjs', ', options: { style: loud, file: a.txt, maxLength: 4KiB }');
     const { config } = await load(text, { directory });
     expect(config.services[0]).toMatchObject({
@@ -152,12 +152,12 @@ describe('a module', () => {
     expect((await load(text, { directory, env, sets })).config.services[0]?.options['maxLength']).toBe(1024);
   });
 
-  test('it survives printing', async () => {
+  test('survives printing', async () => {
     const first = await load(withModule('./valid.mjs', ', options: { style: loud }'), { directory });
     expect((await load(printYaml(first.printed))).config).toEqual(first.config);
   });
 
-  test('where it is not imported, its options are taken as they are', async () => {
+  test('keeps its options unchanged if it is not imported', async () => {
     const source = sourceOf(withModule('./throws.mjs', ', options: { a: [1, { b: true }] }'), { directory });
     const loaded = await loadConfig(source, { importModules: false });
     expect(loaded.modules.size).toBe(0);
@@ -193,7 +193,7 @@ describe('a module', () => {
     ['./missing.mjs', 'there is no file DIRECTORY/missing.mjs'],
     ['.', 'expected a path such as ./mine.js, or the name of a package'],
     ['node:fs', 'expected a path such as ./mine.js, or the name of a package'],
-  ])('%s is refused', async (module, message) => {
+  ])('is refused: %s', async (module, message) => {
     const expected = `test.yaml:1:47 services.mine.module: "${module}": ${message.replace('DIRECTORY', directory)}`;
     expect(await problemsOf(withModule(module), { directory })).toEqual([expected]);
   });
@@ -201,37 +201,34 @@ describe('a module', () => {
   test.each<[string, readonly string[]]>([
     [', options: { style: quiet }', ['test.yaml:1:80 services.mine.options.style: "quiet" is not one of plain, loud']],
     [', options: { stile: loud }', ['test.yaml:1:73 services.mine.options.stile: unknown key; did you mean style?']],
-    [
-      ', style: loud',
-      ['test.yaml:1:62 services.mine.style: unknown key: the options of a module stand under "options"'],
-    ],
+    [', style: loud', ['test.yaml:1:62 services.mine.style: unknown key: options of a module go under "options"']],
     [
       ', options: 5',
       ['test.yaml:1:71 services.mine.options: 5 is not a mapping: expected the keys greeting, maxLength, style, file'],
     ],
-  ])('wrong options:%s', async (rest, expected) => {
+  ])('is refused with invalid options:%s', async (rest, expected) => {
     expect(await problemsOf(withModule('./valid.mjs', rest), { directory })).toEqual(expected);
   });
 
-  test('one with a syntax error is refused', async () => {
+  test('is refused if it has a syntax error', async () => {
     const [problem] = await problemsOf(withModule('./syntax.mjs'), { directory });
     expect(problem).toMatch(
       /^test\.yaml:1:47 services\.mine\.module: "\.\/syntax\.mjs": cannot be imported: \w*Error: ./,
     );
   });
 
-  test('one without options', async () => {
+  test('may have no options', async () => {
     expect(await problemsOf(withModule('esm-only', ', options: {}'), { directory })).toEqual([]);
   });
 
-  test('its hazard needs exposeUdp', async () => {
+  test('needs exposeUdp if it has a UDP hazard', async () => {
     const [problem] = await problemsOf(withModule('./valid.mjs').replace('tcp', 'udp'), { directory });
-    expect(problem).toContain('udp://:0 would answer UDP for strangers, and greeter is abused there: it greets;');
+    expect(problem).toContain('udp://:0 exposes UDP to public addresses, where greeter can be abused: it greets.');
   });
 });
 
-describe('a trial of the services', () => {
-  test('what is wrong with their files is reported together with all else', async () => {
+describe('creating services on trial', () => {
+  test('reports problems in their files together with all others', async () => {
     const source = sourceOf(
       'services:\n  echo: { listen: nowhere }\n  qotd: { listen: tcp://:0, file: /none/q.txt }\n',
     );
@@ -245,7 +242,7 @@ describe('a trial of the services', () => {
 describe('createServices', () => {
   const text = 'services:\n  echo: { listen: tcp://:0 }\n  qotd: { listen: tcp://:0, choice: daily }\n';
 
-  test('creates each service with its options and its own host', async () => {
+  test('creates each service with its own context', async () => {
     const loaded = await load(text);
     const asked: string[] = [];
     const created = await createServices(loaded, ({ name }) => {
@@ -290,14 +287,14 @@ describe('createServices', () => {
       'test.yaml:3:3 services.qotd.file: /q.txt is missing',
     ],
     ['of an option', new ConfigError('is odd', { option: 'choice' }), 'test.yaml:3:37 services.qotd.choice: is odd'],
-    ['of itself', new ConfigError('does not suit'), 'test.yaml:3:9 services.qotd: does not suit'],
-  ])('a problem %s is one of the config, and what was created is closed', async (_name, error, message) => {
+    ['of the service', new ConfigError('does not suit'), 'test.yaml:3:9 services.qotd: does not suit'],
+  ])('reports a problem %s as a config error and closes created services', async (_name, error, message) => {
     const { result, closed } = await failing(error);
     await expect(result).rejects.toMatchObject({ code: 'CONFIG_INVALID', message });
     expect(closed).toEqual(['echo']);
   });
 
-  test('any other failure is one of the service', async () => {
+  test('reports any other failure as a service error', async () => {
     const { result, closed } = await failing(new Error('no memory'));
     await expect(result).rejects.toMatchObject({
       code: 'SERVICE_NOT_CREATED',

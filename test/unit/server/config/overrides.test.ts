@@ -16,12 +16,12 @@ async function idleTimeouts(more: Parameters<typeof load>[1], config = text): Pr
 }
 
 describe('precedence', () => {
-  test('the default, the defaults block, the service', async () => {
+  test('puts the service above the defaults block above the default', async () => {
     expect(await idleTimeouts({}, 'services: { echo: { listen: tcp://localhost:0 } }')).toEqual({ echo: 300 });
     expect(await idleTimeouts({})).toEqual({ echo: 120, 'echo-lan': 180 });
   });
 
-  test('the environment goes before the file, --set before both', async () => {
+  test('puts the environment above the file and --set above both', async () => {
     const env = { SMALLSERVD_SERVICES__ECHO_LAN__IDLE_TIMEOUT: '4m', SMALLSERVD_DEFAULTS__IDLE_TIMEOUT: '1m' };
     expect(await idleTimeouts({ env })).toEqual({ echo: 60, 'echo-lan': 240 });
     const sets = ['services.echo-lan.idleTimeout=5m'];
@@ -32,11 +32,11 @@ describe('precedence', () => {
     });
   });
 
-  test("a service's own value goes before a default, wherever that comes from", async () => {
+  test('puts the value of a service above any default', async () => {
     expect(await idleTimeouts({ sets: ['defaults.idleTimeout=9s'] })).toEqual({ echo: 9, 'echo-lan': 180 });
   });
 
-  test("a kind's own amplification goes before ours, and after what is configured", async () => {
+  test('puts the amplification of a service type between the built-in default and the config', async () => {
     const both = 'services: { chargen: { listen: tcp://:0 }, echo: { listen: tcp://:0 } }';
     async function amplifications(sets: readonly string[]): Promise<readonly number[]> {
       const { config } = await load(both, { sets });
@@ -48,8 +48,8 @@ describe('precedence', () => {
   });
 });
 
-describe('what can be overridden', () => {
-  test('every kind of value, as text', async () => {
+describe('overrides', () => {
+  test('set every kind of value from text', async () => {
     const env = {
       SMALLSERVD_WORKERS: '3',
       SMALLSERVD_USER: 'nobody',
@@ -71,7 +71,7 @@ describe('what can be overridden', () => {
     expect(config.services[0]?.access.allow).toHaveLength(2);
   });
 
-  test('a service that the file does not have', async () => {
+  test('add a service that the file does not have', async () => {
     const sets = [
       'services.new-one.type=daytime',
       'services.new-one.listen=tcp://:0,udp://:0',
@@ -88,22 +88,22 @@ describe('what can be overridden', () => {
     expect(config.services[2]?.options).toEqual({ format: 'unix', zone: 'UTC' });
   });
 
-  test('a whole config, without a file', async () => {
+  test('need no config file', async () => {
     expect(await idleTimeouts({ sets: ['services.echo.listen=tcp://:0'] }, '')).toEqual({ echo: 300 });
   });
 
-  test('a value may hold an equals sign', async () => {
+  test('may contain an equals sign in a value', async () => {
     const sets = ['services.systat.listen=tcp://:0', 'services.systat.show=text', 'services.systat.text=a=b'];
     const { config } = await load('', { sets });
     expect(config.services[0]?.options).toEqual({ show: 'text', text: 'a=b' });
   });
 });
 
-describe('what is wrong in the environment', () => {
+describe('invalid environment variables', () => {
   test.each<[Record<string, string>, readonly string[]]>([
     [
       { SMALLSERVD_SERVICES__ECHO__MAX_CONNECTIONS: 'many' },
-      ['SMALLSERVD_SERVICES__ECHO__MAX_CONNECTIONS: "many" is not a whole number from 1 on'],
+      ['SMALLSERVD_SERVICES__ECHO__MAX_CONNECTIONS: "many" is not a whole number of at least 1'],
     ],
     [{ SMALLSERVD_WORKERS: 'x' }, ['SMALLSERVD_WORKERS: "x" is not auto or a whole number from 0 to 256']],
     [
@@ -163,7 +163,7 @@ describe('what is wrong in the environment', () => {
     expect(await problemsOf(text, { env })).toEqual(expected);
   });
 
-  test('what Kubernetes sets, what is empty, and what names the file is passed over', async () => {
+  test('do not include Kubernetes variables, empty variables or the one that names the file', async () => {
     const env = {
       SMALLSERVD_SERVICE_HOST: '10.0.0.1',
       SMALLSERVD_SERVICE_PORT: '13',
@@ -185,7 +185,7 @@ describe('what is wrong in the environment', () => {
   });
 });
 
-describe('what is wrong with --set', () => {
+describe('invalid --set arguments', () => {
   test.each<[string, readonly string[]]>([
     ['workers', ['--set workers: expected key=value, such as services.echo.idleTimeout=10s']],
     ['=1', ['--set : expected key=value, such as services.echo.idleTimeout=10s']],
@@ -202,8 +202,8 @@ describe('what is wrong with --set', () => {
     [
       'services.echo.idleTimeout=10',
       [
-        '--set services.echo.idleTimeout: "10" is not a duration with its unit, ' +
-          'such as 500ms, 10s, 5m, 24h (at most 24d), or never',
+        '--set services.echo.idleTimeout: "10" is not a duration with a unit, ' +
+          'such as 500ms, 10s, 5m, 24h (1ms to 24d), or never',
       ],
     ],
     [
@@ -222,15 +222,15 @@ describe('what is wrong with --set', () => {
   });
 });
 
-describe('a service is removed', () => {
+describe('removing a service', () => {
   test.each<[Parameters<typeof load>[1]]>([
     [{ sets: ['services.echo-lan=null'] }],
     [{ env: { SMALLSERVD_SERVICES__ECHO_LAN: 'null' } }],
-  ])('by %j', async (more) => {
+  ])('works with %j', async (more) => {
     expect(await idleTimeouts(more)).toEqual({ echo: 120 });
   });
 
-  test('and set anew by what comes later', async () => {
+  test('allows later settings to define it again', async () => {
     const sets = ['services.echo=null', 'services.echo.listen=tcp://:0', 'services.echo.idleTimeout=4s'];
     const { config } = await load(text, { sets });
     expect(config.services.map(({ name, stream }) => [name, stream.idleTimeoutMs, stream.stallTimeoutMs])).toEqual([
@@ -239,7 +239,7 @@ describe('a service is removed', () => {
     ]);
   });
 
-  test('not if it is not there', async () => {
+  test('fails if it does not exist', async () => {
     expect(await problemsOf(text, { sets: ['services.ecko=null'] })).toEqual([
       '--set services.ecko: there is no service of this name to remove; did you mean echo?',
     ]);
@@ -250,6 +250,6 @@ test.each([
   [['workers'], 'SMALLSERVD_WORKERS'],
   [['shutdown', 'grace'], 'SMALLSERVD_SHUTDOWN__GRACE'],
   [['services', 'echo-lan', 'maxConnectionsPerSource'], 'SMALLSERVD_SERVICES__ECHO_LAN__MAX_CONNECTIONS_PER_SOURCE'],
-])('%j is %s', (path, name) => {
+])('names the variable of %j as %s', (path, name) => {
   expect(environmentName(path)).toBe(name);
 });

@@ -24,26 +24,26 @@ services:
   chargen: { listen: tcp://:0 }
 `;
 
-test('what is printed is a config that means the same', async () => {
+test('prints an equivalent config', async () => {
   const first = await load(rich);
   const again = await load(printYaml(first.printed));
   expect(again.config).toEqual(first.config);
   expect(printYaml(again.printed)).toBe(printYaml(first.printed));
 });
 
-test('the JSON form is a config too', async () => {
+test('prints JSON that loads as an equivalent config', async () => {
   const first = await load(rich);
   const json = JSON.parse(JSON.stringify(first.printed)) as unknown;
   const again = await loadConfig({ ...sourceOf(''), text: undefined, tree: json }, { importModules: true });
   expect(again.config).toEqual(first.config);
 });
 
-test('the shipped config survives as well', async () => {
+test('prints the shipped config as an equivalent config', async () => {
   const first = await loadConfig(await readConfigSource(undefined, {}, []), { importModules: true });
   expect((await load(printYaml(first.printed))).config).toEqual(first.config);
 });
 
-test('in brief it has what differs from the defaults, and means the same', async () => {
+test('prints an equivalent config with only the values that differ from the defaults', async () => {
   const first = await load(rich);
   const brief = withoutDefaults(first);
   expect((await load(printYaml(brief))).config).toEqual(first.config);
@@ -58,7 +58,7 @@ test('in brief it has what differs from the defaults, and means the same', async
   });
 });
 
-test('values are printed with their units, and nothing is left out', async () => {
+test('prints every value, with its unit', async () => {
   const loaded = await load('workers: 1\nservices: { daytime: { listen: tcp://localhost:1200 } }');
   expect(printYaml(loaded.printed)).toBe(`workers: 1
 user: null

@@ -5,10 +5,10 @@ import { problemsOf, sourceOf } from './sources.ts';
 
 const echo = 'services: { echo: { listen: tcp://localhost:0 } }\n';
 const kinds = 'echo, discard, chargen, qotd, systat, daytime, time';
-const duration = 'a duration with its unit, such as 500ms, 10s, 5m, 24h (at most 24d), or never';
+const duration = 'a duration with a unit, such as 500ms, 10s, 5m, 24h (1ms to 24d), or never';
 const topKeys = 'workers, user, group, log, shutdown, reload, admin, defaults, services';
 
-describe('one problem, with its place and its remedy', () => {
+describe('reports location and remedy of', () => {
   test.each<[string, string, readonly string[]]>([
     ['an empty file', '', ['test.yaml services: there are no services: expected at least one, such as echo:']],
     ['no services', 'workers: 1', ['test.yaml services: there are no services: expected at least one, such as echo:']],
@@ -26,7 +26,7 @@ describe('one problem, with its place and its remedy', () => {
     ['text instead of a config', '\n  hello', ['test.yaml:2:3: is not a config: expected keys such as services:']],
     ['an unknown key', `${echo}workrs: 2`, ['test.yaml:2:1 workrs: unknown key; did you mean workers?']],
     [
-      'a key like no other',
+      'a key that resembles no other',
       `${echo}  \nfrobnicate: 2`,
       [`test.yaml:3:1 frobnicate: unknown key: expected one of ${topKeys}`],
     ],
@@ -45,7 +45,7 @@ describe('one problem, with its place and its remedy', () => {
       'services: { echo: { listen: tcp://localhost:0, options: {} } }',
       [
         'test.yaml:1:48 services.echo.options: unknown key: ' +
-          'the options of a built-in service stand next to its other keys',
+          'options of a built-in service go next to its other keys',
       ],
     ],
     [
@@ -57,27 +57,27 @@ describe('one problem, with its place and its remedy', () => {
       ],
     ],
     [
-      'a wrong value',
+      'an invalid value',
       `${echo}workers: many`,
       ['test.yaml:2:10 workers: "many" is not auto or a whole number from 0 to 256'],
     ],
     [
-      'a value where keys belong',
+      'a value instead of a mapping',
       `${echo}log: debug`,
       ['test.yaml:2:6 log: "debug" is not a mapping: expected the keys level, connections, file'],
     ],
     [
-      'nothing where keys belong',
+      'nothing instead of a mapping',
       `${echo}log:\n`,
       ['test.yaml:2:1 log: null is not a mapping: expected the keys level, connections, file'],
     ],
     [
-      'keys where a value belongs',
+      'a mapping instead of a value',
       `${echo}workers: { a: 1 }`,
       ['test.yaml:2:10 workers: a mapping is not auto or a whole number from 0 to 256'],
     ],
     [
-      'nothing where a value belongs',
+      'nothing instead of a value',
       `${echo}workers:`,
       ['test.yaml:2:1 workers: null is not auto or a whole number from 0 to 256'],
     ],
@@ -87,7 +87,7 @@ describe('one problem, with its place and its remedy', () => {
       [`test.yaml:1:26 defaults.idleTimeout: 10 is not ${duration}`],
     ],
     [
-      'listen among the defaults',
+      'listen in defaults',
       `${echo}defaults: { listen: tcp://:0, keepAlive: { delay: 1 } }`,
       [
         'test.yaml:2:13 defaults.listen: unknown key: expected one of allow, deny, exempt, dryRun, ' +
@@ -115,7 +115,7 @@ describe('one problem, with its place and its remedy', () => {
       ],
     ],
     [
-      'a wrong item',
+      'an invalid item',
       'services:\n  echo:\n    listen:\n      - tcp://localhost:0\n      - tcp://localhost:99999',
       ['test.yaml:5:9 services.echo.listen[1]: "tcp://localhost:99999" has port "99999": expected 0 to 65535'],
     ],
@@ -125,12 +125,12 @@ describe('one problem, with its place and its remedy', () => {
       [`test.yaml:2:14 services.a.type: unknown service "daytme": expected one of ${kinds}; did you mean daytime?`],
     ],
     [
-      'a name that is no type',
+      'a name that is not a type',
       'services:\n  a: { listen: tcp://:0 }',
       [`test.yaml:2:3 services.a: unknown service: expected one of ${kinds}, or "type" or "module" to be set`],
     ],
     [
-      'a type that is no text',
+      'a type that is not text',
       'services:\n  a: { type: 5, listen: tcp://:0 }',
       ['test.yaml:2:14 services.a.type: 5 is not text (in quotes if it looks like something else), or null'],
     ],
@@ -145,7 +145,7 @@ describe('one problem, with its place and its remedy', () => {
       ['test.yaml:2:16 services.a.module: "./a.js": there is no file /nonexistent/a.js'],
     ],
     [
-      'a service that is no mapping',
+      'a service that is not a mapping',
       'services:\n  echo: tcp://:7\n  time:',
       [
         'test.yaml:2:9 services.echo: is not a mapping: expected the keys of a service, such as listen:',
@@ -153,7 +153,7 @@ describe('one problem, with its place and its remedy', () => {
       ],
     ],
     [
-      'names that are none',
+      'invalid names',
       'services:\n  Echo: {}\n  a.b: {}\n  __proto__: {}\n  7: {}\n  constructor: { listen: tcp://:0 }\n  default: { listen: tcp://:0 }',
       [
         'test.yaml:2:3 services.Echo: is not a valid service name: expected a-z, then a-z, 0-9 and -',
@@ -165,7 +165,7 @@ describe('one problem, with its place and its remedy', () => {
       ],
     ],
     [
-      'keys that objects have by themselves',
+      'keys that objects inherit',
       'services:\n  echo: { listen: tcp://:0, __proto__: { a: 1 }, constructor: { prototype: 1 } }\ntoString: 1',
       [
         'test.yaml:2:29 services.echo.__proto__: unknown key',
@@ -182,7 +182,7 @@ describe('one problem, with its place and its remedy', () => {
 
 describe('syntax', () => {
   test.each<[string, string, readonly string[]]>([
-    ['a key twice', `${echo}workers: 1\nworkers: 2`, ['test.yaml:3:1 workers: duplicate key']],
+    ['a duplicate key', `${echo}workers: 1\nworkers: 2`, ['test.yaml:3:1 workers: duplicate key']],
     ['a tab', 'log:\n\tlevel: info', ['test.yaml:2:1: tabs are not allowed as indentation']],
     [
       'several errors',
@@ -209,19 +209,19 @@ describe('syntax', () => {
     ],
     ['two documents', `${echo}---\n${echo}`, ['test.yaml:2:1: second document: expected only one']],
     ['a key that is a list', `${echo}? [a]\n: 1`, ['test.yaml:2:3: a key must be a scalar']],
-    ['another YAML', `%YAML 1.1\n---\n${echo}`, ['test.yaml:1:1: is not YAML 1.2: remove the %YAML line']],
-    ['a file without end', ' '.repeat(1_100_000), ['test.yaml:1:1: is larger than 1 MiB, the limit for a config']],
+    ['another YAML version', `%YAML 1.1\n---\n${echo}`, ['test.yaml:1:1: is not YAML 1.2: remove the %YAML line']],
+    ['an oversized file', ' '.repeat(1_100_000), ['test.yaml:1:1: is larger than 1 MiB, the limit for a config']],
   ])('%s', async (_name, text, expected) => {
     expect(await problemsOf(text)).toEqual(expected);
   });
 
-  test('a control character of the config does not reach a message', async () => {
+  test('keeps control characters of the config out of messages', async () => {
     const [problem = ''] = await problemsOf('*a\0\u009b');
     expect(problem).toContain('*a\\u0000');
     expect(problem).not.toMatch(/\p{Cc}/u);
   });
 
-  test('an anchor may be used', async () => {
+  test('accepts an anchor', async () => {
     const text =
       'services:\n  echo: { listen: tcp://:0, allow: &lan [10.0.0.0/8] }\n  time: { listen: tcp://:0, allow: *lan }';
     const { config } = await loadConfig(sourceOf(text), { importModules: true });
@@ -230,7 +230,7 @@ describe('syntax', () => {
   });
 
   test.each([
-    ['an anchor in itself', 'services: &a { b: *a }'],
+    ['an anchor inside itself', 'services: &a { b: *a }'],
     [
       'a billion laughs',
       `a: &a [1,1,1,1,1,1,1,1,1]\n${'bcdefghij'
@@ -238,16 +238,16 @@ describe('syntax', () => {
         .map((key, index) => `${key}: &${key} [${`*${'abcdefghi'[index]},`.repeat(9)}]\n`)
         .join('')}`,
     ],
-    ['a deep nest', `a: ${'['.repeat(30)}${']'.repeat(30)}`],
-    ['a very deep nest', `a: ${'['.repeat(20_000)}`],
-  ])('%s is refused', async (_name, text) => {
+    ['deep nesting', `a: ${'['.repeat(30)}${']'.repeat(30)}`],
+    ['very deep nesting', `a: ${'['.repeat(20_000)}`],
+  ])('refuses %s', async (_name, text) => {
     const problems = await problemsOf(text);
     expect(problems.join('\n')).toMatch(/is nested too deeply|has too many values for a config/);
   });
 });
 
-describe('a config without end', () => {
-  test('has its first hundred problems told, and how many more there are', async () => {
+describe('a huge config', () => {
+  test('has its first 100 problems reported and the rest counted', async () => {
     const text = Array.from({ length: 30_000 }, (_, index) => `key${index}: ${index}`).join('\n');
     const problems = await problemsOf(text);
     expect(problems).toHaveLength(101);
@@ -266,7 +266,7 @@ describe('a config without end', () => {
     expect((await problemsOf(text)).length).toBeLessThanOrEqual(101);
   });
 
-  test('may be right: ten thousand services', async () => {
+  test('may be valid, with ten thousand services', async () => {
     const services = Array.from(
       { length: 10_000 },
       (_, index) => `  echo-${index}: { type: echo, listen: ["tcp://127.0.${index >> 8}.${index & 255}:7"] }\n`,
@@ -279,7 +279,7 @@ describe('a config without end', () => {
 describe('overlapping listeners', () => {
   test.each<[string, string, readonly string[]]>([
     [
-      'the same address of two services',
+      'the same address in two services',
       'services:\n  echo: { listen: tcp://localhost:7 }\n  time: { listen: tcp://localhost:7 }',
       ['test.yaml:3:19 services.time.listen[0]: tcp://localhost:7 is also an address of services.echo'],
     ],
@@ -289,12 +289,12 @@ describe('overlapping listeners', () => {
       ['test.yaml:2:39 services.echo.listen[1]: tcp://127.0.0.1:7 is also an address of this service'],
     ],
     [
-      'all interfaces and one',
+      'all interfaces and one of them',
       'services:\n  echo: { listen: ["udp://*:7"] }\n  time: { listen: ["udp://[::1]:7"] }',
       ['test.yaml:3:20 services.time.listen[0]: udp://[::1]:7 overlaps with udp://*:7 of services.echo'],
     ],
     [
-      'localhost and its address',
+      'localhost and its literal address',
       'services:\n  echo: { listen: "tcp://127.0.0.1:echo" }\n  time: { listen: tcp://localhost:7 }',
       ['test.yaml:3:19 services.time.listen[0]: tcp://localhost:7 overlaps with tcp://127.0.0.1:echo of services.echo'],
     ],
@@ -311,7 +311,7 @@ describe('overlapping listeners', () => {
       ],
     ],
     [
-      'the same path with other parameters, or written otherwise',
+      'the same path with other parameters or spelled differently',
       'services:\n' +
         '  echo: { listen: ["unix:///run/a?mode=0600", "unix:///run/%61?mode=0660"] }\n' +
         '  time: { listen: "unix:///run/a?owner=0" }\n' +
@@ -323,7 +323,7 @@ describe('overlapping listeners', () => {
       ],
     ],
     [
-      'parameters that are wrong',
+      'invalid parameters',
       'services:\n  echo: { listen: ["unix:///run/a?mod=0600", "fd://3?mode=0600"] }\nadmin: { listen: "unix:///run/b?mode=rw" }',
       [
         'test.yaml:2:20 services.echo.listen[0]: "unix:///run/a?mod=0600" has parameter "mod": expected mode, owner or group, ' +
@@ -338,12 +338,12 @@ describe('overlapping listeners', () => {
       ['test.yaml:3:18 admin.listen: tcp://127.0.0.1:9013 overlaps with tcp://*:9013 of services.echo'],
     ],
     [
-      'an admin endpoint that is wrong, and none',
+      'an invalid admin address',
       'services:\n  echo: { listen: "tcp://*:9013" }\nadmin: { listen: 9013 }',
       [expect.stringMatching(/^test\.yaml:3:18 admin\.listen: 9013 is not a TCP address/) as string],
     ],
     [
-      'neither port 0, nor other transports, families and ports',
+      'no overlap with port 0 or other transports, families and ports',
       'services:\n  echo: { listen: "tcp4://*:7 udp://*:7 tcp://:0" }\n  time: { listen: "tcp6://*:7, tcp://*:8 tcp://:0" }',
       [],
     ],
@@ -352,16 +352,16 @@ describe('overlapping listeners', () => {
   });
 });
 
-describe('exposure of UDP', () => {
-  const reason = 'it answers a small datagram with up to 512 bytes, at any address that a sender forges';
+describe('UDP exposure', () => {
+  const reason = 'it sends up to 512 bytes to any forged source address';
 
   test.each(['udp://*:19', 'udp4://:19', 'udp://192.0.2.7:19', 'udp://[2001:db8::1]:19', 'udp://224.0.0.1:19'])(
     'chargen on %s needs exposeUdp',
     async (listen) => {
       const text = `services:\n  chargen: { listen: "${listen}" }`;
       expect(await problemsOf(text)).toEqual([
-        `test.yaml:2:22 services.chargen.listen[0]: ${listen} would answer UDP for strangers, and chargen is abused there: ` +
-          `${reason}; listen on a loopback, private or link-local address, use TCP, or set exposeUdp: true if this is really meant`,
+        `test.yaml:2:22 services.chargen.listen[0]: ${listen} exposes UDP to public addresses, where chargen can be abused: ` +
+          `${reason}. Listen on a loopback, private or link-local address, use TCP, or set exposeUdp: true`,
       ]);
       expect(await problemsOf(text.replace('{ ', '{ exposeUdp: true, '))).toEqual([]);
       expect(await problemsOf(text, { sets: ['services.chargen.exposeUdp=true'] })).toEqual([]);
@@ -379,20 +379,20 @@ describe('exposure of UDP', () => {
     'tcp://*:19',
     'unix:///run/chargen',
     'fd://3',
-  ])('chargen on %s does not', async (listen) => {
+  ])('chargen on %s does not need exposeUdp', async (listen) => {
     expect(await problemsOf(`services:\n  chargen: { listen: "${listen}" }`)).toEqual([]);
   });
 
-  test.each(['echo', 'discard', 'daytime', 'time'])('%s is no hazard', async (kind) => {
+  test.each(['echo', 'discard', 'daytime', 'time'])('%s is not a hazard', async (kind) => {
     expect(await problemsOf(`services: { ${kind}: { listen: "udp://*:19" } }`)).toEqual([]);
   });
 
-  test.each(['qotd', 'systat', 'chargen'])('%s is one', async (kind) => {
+  test.each(['qotd', 'systat', 'chargen'])('%s is a hazard', async (kind) => {
     expect(await problemsOf(`services: { ${kind}: { listen: "udp://*:19" } }`)).toHaveLength(1);
   });
 });
 
-test('everything that is wrong is reported at once, in the order of the file, the environment, the command line', async () => {
+test('reports all problems at once, ordered by file, environment and command line', async () => {
   const text = `
 workrs: 2
 defaults:
@@ -408,9 +408,9 @@ services:
     `test.yaml:4:16 defaults.idleTimeout: 10 is not ${duration}`,
     'test.yaml:6:44 services.echo.listen[1]: "tcp://[::1:9" is not a listen address: ' +
       'expected host:port after the scheme, as in tcp://localhost:1201',
-    'test.yaml:6:77 services.echo.maxConnections: 0 is not a whole number from 1 on',
-    'test.yaml:7:41 services.daytime.allow[0]: "10.0.0.1/8" has bits set beyond its prefix: ' +
-      "expected a network's own address",
+    'test.yaml:6:77 services.echo.maxConnections: 0 is not a whole number of at least 1',
+    'test.yaml:7:41 services.daytime.allow[0]: "10.0.0.1/8" has host bits set: ' +
+      'expected a network address, such as 10.0.0.0/8',
     'test.yaml:7:62 services.daytime.format: "foo" is not one of rfc867, smtp, ctime, unix, iso8601, nist',
     'test.yaml:8:20 services.time.listen[0]: tcp://localhost:7 overlaps with tcp://*:7 of services.daytime',
     'SMALLSERVD_LOG_LEVEL: is not a variable of smallservd; did you mean SMALLSERVD_LOG__LEVEL?',
@@ -423,7 +423,7 @@ services:
 describe('an object instead of text', () => {
   const options = { importModules: true };
 
-  test('is a config', async () => {
+  test('is accepted as a config', async () => {
     const tree = { workers: 0, services: { echo: { listen: ['tcp://localhost:0'], idleTimeout: undefined } } };
     const { text: _text, ...source } = sourceOf('');
     const { config } = await loadConfig({ ...source, name: 'config', text: undefined, tree }, options);
@@ -438,13 +438,13 @@ describe('an object instead of text', () => {
       { workers: () => 1, services: {} },
       'config workers: is a function, which a config cannot hold',
     ],
-    ['a wrong value', { workers: -1 }, 'config workers: -1 is not auto or a whole number from 0 to 256'],
-  ])('%s', async (_name, tree, expected) => {
+    ['an invalid value', { workers: -1 }, 'config workers: -1 is not auto or a whole number from 0 to 256'],
+  ])('is refused: %s', async (_name, tree, expected) => {
     const source = { ...sourceOf(''), name: 'config', text: undefined, tree };
     await expect(loadConfig(source, options)).rejects.toThrow(expected);
   });
 
-  test('a cycle is refused', () => {
+  test('is refused if it has a cycle', () => {
     const tree: Record<string, unknown> = {};
     tree['self'] = tree;
     const refused: string[] = [];

@@ -89,7 +89,7 @@ const config = fc
     ]),
   );
 
-test('any object', async () => {
+test('loads or rejects any object', async () => {
   await fc.assert(
     fc.asyncProperty(fc.oneof(config, tree, fc.anything()), (given) =>
       survives({ ...sourceOf(''), text: undefined, tree: given }),
@@ -98,14 +98,14 @@ test('any object', async () => {
   );
 });
 
-test('any YAML', async () => {
+test('loads or rejects any YAML', async () => {
   await fc.assert(
     fc.asyncProperty(fc.oneof(config, tree), (given) => survives(sourceOf(stringify(given) ?? ''))),
     { numRuns: 200 },
   );
 });
 
-test('any text', async () => {
+test('loads or rejects any text', async () => {
   const pieces = fc.constantFrom(
     'services',
     ':',
@@ -140,7 +140,7 @@ test('any text', async () => {
   );
 });
 
-test('any environment and any --set', async () => {
+test('loads or rejects any environment and --set', async () => {
   const name = fc.array(
     fc.constantFrom('SERVICES', 'ECHO', 'LISTEN', '__', '_', 'LOG', 'PROTO', 'CONSTRUCTOR', 'WORKERS'),
     { maxLength: 7 },
@@ -163,7 +163,7 @@ test('any environment and any --set', async () => {
   );
 });
 
-test('a value that a service does not have wrong does not depend on what another has wrong', async () => {
+test('reports a problem of a service regardless of problems in another', async () => {
   await fc.assert(
     fc.asyncProperty(section, async (wrong) => {
       const services = objectOf([

@@ -16,8 +16,8 @@ async function addresses(file: string | undefined): Promise<Record<string, reado
   return Object.fromEntries(config.services.map(({ name, listen }) => [name, listen.map(({ text }) => text)]));
 }
 
-describe('the configs that are shipped', () => {
-  test('without a name, the one on localhost', async () => {
+describe('the shipped configs', () => {
+  test('listen on localhost by default', async () => {
     const ports = { daytime: 1200, echo: 1201, discard: 1209, systat: 1211, qotd: 1217, chargen: 1219, time: 1237 };
     const expected = Object.entries(ports).map(([name, port]) => [
       name,
@@ -26,7 +26,7 @@ describe('the configs that are shipped', () => {
     expect(await addresses(undefined)).toEqual(Object.fromEntries(expected));
   });
 
-  test('the ports of IANA on all interfaces', async () => {
+  test('listen on the IANA ports of all interfaces in well-known.yaml', async () => {
     const udp = new Set(['echo', 'discard', 'daytime', 'time']);
     const expected = services.map(({ name, port }) => [
       name,
@@ -35,7 +35,7 @@ describe('the configs that are shipped', () => {
     expect(await addresses(`${root}config/well-known.yaml`)).toEqual(Object.fromEntries(expected));
   });
 
-  test('the same services on sockets that systemd passes', async () => {
+  test('use sockets passed by systemd in sockets.yaml', async () => {
     const udp = new Set(['echo', 'discard', 'daytime', 'time']);
     const expected = services.map(({ name }) => [
       name,
@@ -48,7 +48,7 @@ describe('the configs that are shipped', () => {
     ['smallservd.yaml', 'tcp://127.0.0.1:9013'],
     ['well-known.yaml', 'tcp://127.0.0.1:9013'],
     ['sockets.yaml', 'systemd:admin'],
-  ])('every key of %s is documented, and has its default', async (file, adminListen) => {
+  ])('list every key in %s with its default', async (file, adminListen) => {
     const { workers, log, shutdown, reload, admin, defaults, ...rest } = parse(
       readFileSync(`${root}config/${file}`, 'utf8'),
     ) as Record<string, unknown>;
@@ -67,14 +67,14 @@ describe('the configs that are shipped', () => {
   });
 });
 
-describe('the reference', () => {
+describe('the config reference', () => {
   const reference = readFileSync(`${root}docs/CONFIG.md`, 'utf8');
 
-  test('is what the schema says: npm run docs', () => {
+  test('matches the schema (run npm run docs to update)', () => {
     expect(reference).toBe(configReference());
   });
 
-  test('has every key and option', () => {
+  test('lists every key and option', () => {
     const keys = [commonSchema, ownSchema, ...services.map(({ options }) => options)].flatMap((each) =>
       Object.keys(each),
     );
@@ -84,7 +84,7 @@ describe('the reference', () => {
     );
   });
 
-  test('no option of a built-in service hides a key that all services have', () => {
+  test('has no built-in service option that hides a common key', () => {
     const common = new Set(Object.keys({ ...commonSchema, ...ownSchema }));
     const hidden = services.flatMap(({ name, options }) =>
       Object.keys(options)
@@ -95,11 +95,11 @@ describe('the reference', () => {
   });
 });
 
-describe('a config that cannot be read', () => {
+describe('an unreadable config', () => {
   test.each([
     ['/nonexistent/x.yaml', 'cannot read the config /nonexistent/x.yaml: no such file'],
     ['/', 'cannot read the config /: it is a directory'],
-  ])('%s', async (file, message) => {
+  ])('is rejected: %s', async (file, message) => {
     await expect(readConfigSource(file, {}, [])).rejects.toMatchObject({
       code: 'CONFIG_UNREADABLE',
       message,
@@ -107,7 +107,7 @@ describe('a config that cannot be read', () => {
     });
   });
 
-  test('because it is not text', async () => {
+  test('is rejected if it is not UTF-8 text', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'smallservd-config-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const file = join(folder, 'config');
@@ -119,7 +119,7 @@ describe('a config that cannot be read', () => {
     });
   });
 
-  test('a source can be cloned, and holds no more of the environment than is ours', async () => {
+  test('readConfigSource returns a source that can be cloned and holds only SMALLSERVD variables', async () => {
     const source = await readConfigSource(undefined, { SMALLSERVD_WORKERS: '0', SECRET: 'x' }, ['log.level=warn']);
     expect(source.env).toEqual({ SMALLSERVD_WORKERS: '0' });
     expect(structuredClone(source)).toEqual(source);

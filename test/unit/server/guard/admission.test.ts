@@ -117,11 +117,11 @@ const everybody = { allow: [], deny: ['0.0.0.0/0', '::/0'] };
 
 describe('Admission', () => {
   it.each([
-    ['denied by deny', { deny: ['192.0.2.0/24'] }, '192.0.2.1', 'denied'],
-    ['denied by allow', { allow: ['10.0.0.0/8'] }, '192.0.2.1', 'denied'],
-    ['a UNIX client is never denied by deny', everybody, 'unix', no],
-    ['a UNIX client is never denied by allow', { allow: ['10.0.0.0/8'] }, 'unix', no],
-    ['exempt sources may be denied', { deny: ['127.0.0.1'], exempt: ['127.0.0.1'] }, '127.0.0.1', 'denied'],
+    ['denies a source on the deny list', { deny: ['192.0.2.0/24'] }, '192.0.2.1', 'denied'],
+    ['denies a source that is not on the allow list', { allow: ['10.0.0.0/8'] }, '192.0.2.1', 'denied'],
+    ['does not apply deny to UNIX clients', everybody, 'unix', no],
+    ['does not apply allow to UNIX clients', { allow: ['10.0.0.0/8'] }, 'unix', no],
+    ['denies an exempt source on the deny list', { deny: ['127.0.0.1'], exempt: ['127.0.0.1'] }, '127.0.0.1', 'denied'],
   ])('%s', (_rule, lists, text, reason) => {
     const subject = admission({}, lists);
     expect(subject.admit(text)).toBe(reason);
@@ -129,16 +129,16 @@ describe('Admission', () => {
   });
 
   it.each([
-    ['an IPv4 address is a source', ['192.0.2.1', '192.0.2.1', '192.0.2.2'], [no, 'source-limit', no]],
+    ['counts an IPv4 address as one source', ['192.0.2.1', '192.0.2.1', '192.0.2.2'], [no, 'source-limit', no]],
     [
-      'an IPv6 /64 is a source',
+      'counts an IPv6 /64 as one source',
       ['2001:db8:1:2::1', '2001:db8:1:2:ffff::1', '2001:db8:1:3::1'],
       [no, 'source-limit', no],
     ],
-    ['a UNIX user is a source', ['unix:0', 'unix:0', 'unix:1000', 'unix:65534'], [no, 'source-limit', no, no]],
-    ['UNIX clients of whom nothing is known are one source', ['unix', 'unix', 'unix:0'], [no, 'source-limit', no]],
-    ['a UNIX client is nobody else', ['unix:0', 'unix', '::', '0.0.0.0'], [no, no, no, no]],
-    ['mapped addresses are IPv4', ['192.0.2.1', '::ffff:192.0.2.1'], [no, 'source-limit']],
+    ['counts a UNIX user as one source', ['unix:0', 'unix:0', 'unix:1000', 'unix:65534'], [no, 'source-limit', no, no]],
+    ['counts all unidentified UNIX clients as one source', ['unix', 'unix', 'unix:0'], [no, 'source-limit', no]],
+    ['keeps UNIX clients apart from network sources', ['unix:0', 'unix', '::', '0.0.0.0'], [no, no, no, no]],
+    ['treats IPv4-mapped addresses as IPv4', ['192.0.2.1', '::ffff:192.0.2.1'], [no, 'source-limit']],
   ] as const)('%s', (_rule, sources, reasons) => {
     expect(outcomes(admission({ maxConnectionsPerSource: 1 }), sources)).toEqual(reasons);
   });
@@ -147,25 +147,20 @@ describe('Admission', () => {
     ['IPv4', { ipv4: 24, ipv6: 64 }, ['192.0.2.1', '192.0.2.255', '192.0.3.1'], [no, 'source-limit', no]],
     ['IPv6', { ipv4: 32, ipv6: 48 }, ['2001:db8:1:2::1', '2001:db8:1:3::1', '2001:db8:2::1'], [no, 'source-limit', no]],
     [
-      'IPv6, below a word',
+      'IPv6, less than a 32-bit word',
       { ipv4: 32, ipv6: 20 },
       ['2001:db8::1', '2001:0fff::1', '2001:1000::1'],
       [no, 'source-limit', no],
     ],
-    [
-      'all of IPv4 as one bit tells',
-      { ipv4: 1, ipv6: 64 },
-      ['1.0.0.1', '127.0.0.1', '128.0.0.1'],
-      [no, 'source-limit', no],
-    ],
-  ] as const)('a source has as many bits as sourcePrefix says: %s', (_family, sourcePrefix, sources, reasons) => {
+    ['IPv4, a single bit', { ipv4: 1, ipv6: 64 }, ['1.0.0.1', '127.0.0.1', '128.0.0.1'], [no, 'source-limit', no]],
+  ] as const)('groups sources by sourcePrefix: %s', (_family, sourcePrefix, sources, reasons) => {
     const subject = admission({ maxConnectionsPerSource: 1, sourcePrefix });
     expect(outcomes(subject, sources)).toEqual(reasons);
     subject.release(sources[0]);
     expect(subject.admit(sources[0])).toBeUndefined();
   });
 
-  it('names the sources with the most connections by their prefix', () => {
+  it('lists the sources with the most connections by prefix', () => {
     const subject = admission({ sourcePrefix: { ipv4: 24, ipv6: 48 } });
     outcomes(subject, ['192.0.2.1', '192.0.2.2', '192.0.2.3', '2001:db8::1', '2001:db8:0:5::1', 'unix']);
     expect(subject.topSources(3)).toEqual([
@@ -178,7 +173,7 @@ describe('Admission', () => {
     expect(usual.topSources(2).map((each) => each.source)).toEqual(['255.0.2.1', '2001:db8:ffff:ffff::/64']);
   });
 
-  it('refuses past maxConnections, exempt or not, until one is released', () => {
+  it('refuses clients over maxConnections, even exempt ones, until a connection is released', () => {
     const subject = admission({ maxConnections: 2 }, { exempt: ['127.0.0.1'] });
     expect(outcomes(subject, ['192.0.2.1', 'unix', '192.0.2.2', '127.0.0.1'])).toEqual([no, no, 'limit', 'limit']);
     expect(subject.active).toBe(2);
@@ -186,20 +181,20 @@ describe('Admission', () => {
     expect(outcomes(subject, ['127.0.0.1', 'unix'])).toEqual([no, 'limit']);
   });
 
-  it('refuses past maxConnectionsPerSource until one is released', () => {
+  it('refuses clients over maxConnectionsPerSource until a connection is released', () => {
     const subject = admission({ maxConnectionsPerSource: 2 });
     expect(outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.1'])).toEqual([no, no, 'source-limit']);
     subject.release('192.0.2.1');
     expect(outcomes(subject, ['192.0.2.1', '192.0.2.1'])).toEqual([no, 'source-limit']);
   });
 
-  it.each(['192.0.2.1', '2001:db8::1', 'unix'])('refuses past the rate: %s', (text) => {
+  it.each(['192.0.2.1', '2001:db8::1', 'unix'])('refuses clients over connectionRate: %s', (text) => {
     const subject = admission({ connectionRate: { perSecond: 1, burst: 2 } });
     expect(outcomes(subject, [text, text, text, '198.51.100.1'])).toEqual([no, no, 'rate', no]);
     expect(outcomes(subject, [text, text], 1000)).toEqual([no, 'rate']);
   });
 
-  it('exempt sources skip the rate and the limit per source', () => {
+  it('does not apply the rate and the per-source limit to exempt sources', () => {
     const subject = admission(
       { maxConnectionsPerSource: 1, connectionRate: { perSecond: 1, burst: 1 } },
       { exempt: ['127.0.0.0/8'] },
@@ -219,12 +214,12 @@ describe('Admission', () => {
       {},
       'source-limit',
     ],
-    ['rate last', { connectionRate: { perSecond: 1, burst: 0 } }, {}, 'rate'],
-  ])('the order of the rules: %s', (_rule, limits, lists, reason) => {
+    ['rate after all others', { connectionRate: { perSecond: 1, burst: 0 } }, {}, 'rate'],
+  ])('checks rules in order: %s', (_rule, limits, lists, reason) => {
     expect(admission(limits, lists).admit('192.0.2.1')).toBe(reason);
   });
 
-  it('a refused client charges no rate and counts nowhere', () => {
+  it('neither charges the rate for a refused client nor counts it', () => {
     const subject = admission({ maxConnectionsPerSource: 1, connectionRate: { perSecond: 0, burst: 2 } });
     expect(outcomes(subject, ['192.0.2.1', ...Array.from({ length: 10 }, () => '192.0.2.1')]).at(-1)).toBe(
       'source-limit',
@@ -234,20 +229,20 @@ describe('Admission', () => {
     expect(subject.admit('192.0.2.1')).toBeUndefined();
   });
 
-  it('refuses as limit where no descriptor is left, and charges nothing for it', () => {
+  it('refuses with limit when no descriptors are left, without charging the rate', () => {
     const subject = admission({ connectionRate: { perSecond: 0, burst: 2 } }, {}, { budget: 1 });
     expect(outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.1'])).toEqual([no, 'limit', 'limit']);
     subject.release('192.0.2.1');
     expect(outcomes(subject, ['192.0.2.1', '192.0.2.1'])).toEqual([no, 'limit']);
   });
 
-  it('a refused client takes no descriptor', () => {
+  it('takes no descriptor for a refused client', () => {
     const subject = admission({ maxConnectionsPerSource: 1 }, { deny: ['198.51.100.1'] }, { budget: 2 });
     outcomes(subject, ['192.0.2.1', '192.0.2.1', '198.51.100.1']);
     expect(outcomes(subject, ['192.0.2.2', '192.0.2.3'])).toEqual([no, 'limit']);
   });
 
-  it('a reserved place counts as a connection and a descriptor, until it is cancelled', () => {
+  it('counts a reservation as a connection and a descriptor until it is canceled', () => {
     const subject = admission({ maxConnections: 2 });
     expect([subject.reserve(), subject.reserve(), subject.reserve()]).toEqual([no, no, 'limit']);
     expect(outcomes(subject, ['192.0.2.1'])).toEqual(['limit']);
@@ -261,7 +256,7 @@ describe('Admission', () => {
     expect(outcomes(poor, ['192.0.2.1'])).toEqual([no]);
   });
 
-  it('gives a place back once', () => {
+  it('releases a connection only once', () => {
     const subject = admission({ maxConnections: 2 });
     outcomes(subject, ['192.0.2.1', '192.0.2.1']);
     const [first] = subject.here;
@@ -272,7 +267,7 @@ describe('Admission', () => {
   });
 });
 
-describe('networks', () => {
+describe('network shares', () => {
   const fives = {
     maxConnections: 20,
     maxConnectionsPerSource: 4,
@@ -283,7 +278,7 @@ describe('networks', () => {
   /** Those of one /48, a /56 each. */
   const ofOne48 = Array.from({ length: 11 }, (_, index) => `2001:db8:0:${index}00::1`);
 
-  it('a /56 has its share, however many sources it has', () => {
+  it('limits a /56 to its share, regardless of the number of sources', () => {
     const subject = admission(fives);
     expect(outcomes(subject, ofOne56)).toEqual([no, no, no, no, no, 'source-limit']);
     expect(outcomes(subject, ['2001:db8:0:200::1'])).toEqual([no]);
@@ -291,7 +286,7 @@ describe('networks', () => {
     expect(outcomes(subject, [ofOne56[5] ?? '', ofOne56[0] ?? ''])).toEqual([no, 'source-limit']);
   });
 
-  it('a /48 has its share, however many networks it has', () => {
+  it('limits a /48 to its share, regardless of the number of /56 networks', () => {
     const subject = admission(fives);
     expect(outcomes(subject, ofOne48)).toEqual([...Array.from({ length: 10 }, () => no), 'source-limit']);
     expect(outcomes(subject, ['2001:db8:1::1', '192.0.2.1', 'unix:0'])).toEqual([no, no, no]);
@@ -299,9 +294,9 @@ describe('networks', () => {
 
   it.each([
     ['rounds up', 7, 25, 2],
-    ['is never below 1', 3, 1, 1],
-    ['of all is no limit', 6, 100, 6],
-  ])('a share %s', (_rule, maxConnections, percent, most) => {
+    ['is at least 1', 3, 1, 1],
+    ['is unlimited at 100%', 6, 100, 6],
+  ])('applies a share that %s', (_rule, maxConnections, percent, most) => {
     const networkShare = { ipv6Prefix56: percent, ipv6Prefix48: percent };
     const subject = admission({ maxConnections, networkShare });
     expect(outcomes(subject, ofOne56).filter((reason) => reason === undefined)).toHaveLength(most);
@@ -312,7 +307,7 @@ describe('networks', () => {
     [48, '2001:db8:0:1::1', '2001:db8:0:0::1', [no, no]],
     [56, '2001:db8:0:1::1', '2001:db8:0:0::1', [no, no]],
     [57, '2001:db8:0:80::1', '2001:db8:0:0::1', [no, 'source-limit']],
-  ])('a share is only for networks larger than a source of /%i', (ipv6, one, other, reasons) => {
+  ])('applies shares only to networks larger than a /%i source', (ipv6, one, other, reasons) => {
     const share56 = { ipv6Prefix56: 1, ipv6Prefix48: 100 };
     const share48 = { ipv6Prefix56: 100, ipv6Prefix48: 1 };
     const subject = admission({
@@ -323,13 +318,13 @@ describe('networks', () => {
     expect(outcomes(subject, [one, other])).toEqual(reasons);
   });
 
-  it('exempt sources are not concerned, and do not count', () => {
+  it('neither limits nor counts exempt sources', () => {
     const subject = admission(fives, { exempt: ['2001:db8:0:10::/63'] });
     expect(outcomes(subject, [...ofOne56, ...ofOne56.slice(0, 2)])).toEqual(Array.from({ length: 8 }, () => no));
     expect(outcomes(subject, [ofOne56[2] ?? '', ofOne56[2] ?? ''])).toEqual([no, 'source-limit']);
   });
 
-  it('a dry run counts what a share would refuse', () => {
+  it('reports clients over their share in a dry run', () => {
     const reasons: WouldRefuseReason[] = [];
     const onWouldRefuse = (reason: WouldRefuseReason): void => void reasons.push(reason);
     const subject = admission({ ...fives, dryRun: true }, {}, { onWouldRefuse });
@@ -341,7 +336,7 @@ describe('networks', () => {
 describe('a full service', () => {
   const full = { maxConnections: 4 };
 
-  it('evicts the client idle longest of the largest source for one who has less', () => {
+  it('evicts the longest idle client of the largest source for a smaller source', () => {
     const subject = admission(full);
     outcomes(subject, ['192.0.2.1', '192.0.2.2', '192.0.2.1', '192.0.2.1']);
     const [first, , second] = subject.here;
@@ -357,15 +352,40 @@ describe('a full service', () => {
   });
 
   it.each([
-    ['one of the largest source itself', ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.1'], '192.0.2.1', false],
-    ['all have one each', ['192.0.2.1', '192.0.2.2', '192.0.2.3', 'unix'], '192.0.2.4', false],
-    ['it would have as many then', ['192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.3'], '192.0.2.2', false],
-    ['it would have less then', ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2'], '192.0.2.2', true],
-    ['a /48 is compared as one', ['2001:db8::1', '2001:db8:0:100::1', '192.0.2.1', '192.0.2.2'], '192.0.2.3', true],
-    ['a newcomer of a large /48', ['2001:db8::1', '2001:db8:0:1::1', 'unix:1', 'unix:1'], '2001:db8:0:2::1', false],
-    ['another /48', ['2001:db8::1', '2001:db8:0:1::1', 'unix:1', 'unix:2'], '2001:db8:1::1', true],
-    ['a UNIX user gives way', ['unix:1', 'unix:1', 'unix:2', '192.0.2.1'], 'unix:3', true],
-  ])('whom it lets in: %s', (_case, before, newcomer, isAdmitted) => {
+    ['refuses the largest source', ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.1'], '192.0.2.1', false],
+    [
+      'refuses a new source if every source has one connection',
+      ['192.0.2.1', '192.0.2.2', '192.0.2.3', 'unix'],
+      '192.0.2.4',
+      false,
+    ],
+    [
+      'refuses a source that would tie with the largest',
+      ['192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.3'],
+      '192.0.2.2',
+      false,
+    ],
+    [
+      'admits a source that would stay smaller than the largest',
+      ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2'],
+      '192.0.2.2',
+      true,
+    ],
+    ['compares a /48 as a whole', ['2001:db8::1', '2001:db8:0:100::1', '192.0.2.1', '192.0.2.2'], '192.0.2.3', true],
+    [
+      'refuses a new source in the largest /48',
+      ['2001:db8::1', '2001:db8:0:1::1', 'unix:1', 'unix:1'],
+      '2001:db8:0:2::1',
+      false,
+    ],
+    [
+      'admits a new source from another /48',
+      ['2001:db8::1', '2001:db8:0:1::1', 'unix:1', 'unix:2'],
+      '2001:db8:1::1',
+      true,
+    ],
+    ['evicts a client of a UNIX user', ['unix:1', 'unix:1', 'unix:2', '192.0.2.1'], 'unix:3', true],
+  ])('%s', (_case, before, newcomer, isAdmitted) => {
     const subject = admission({ ...full, networkShare: { ipv6Prefix56: 100, ipv6Prefix48: 100 } });
     outcomes(subject, before);
     expect(outcomes(subject, [newcomer])).toEqual([isAdmitted ? no : 'limit']);
@@ -373,7 +393,7 @@ describe('a full service', () => {
     expect(subject.active).toBe(4);
   });
 
-  it('looks for the largest /56 of the largest /48, and for the largest /64 of that', () => {
+  it('evicts from the largest /64 of the largest /56 of the largest /48', () => {
     const subject = admission({ maxConnections: 8, networkShare: { ipv6Prefix56: 100, ipv6Prefix48: 100 } });
     // The /48 has five; its two /56 have two, in one /64, and three.
     const [alone, pair, single] = ['2001:db8::1', '2001:db8:0:101::1', '2001:db8:0:102::1'];
@@ -382,7 +402,7 @@ describe('a full service', () => {
     expect(subject.evicted.map(({ text }) => text)).toEqual([pair]);
   });
 
-  it('evicts nobody for one whom another rule refuses', () => {
+  it('evicts nobody for a client that another rule refuses', () => {
     const rates = { connectionRate: { perSecond: 0, burst: 3 } };
     const subject = admission({ ...full, ...rates, maxConnectionsPerSource: 3 }, { deny: ['198.51.100.1'] });
     outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.2']);
@@ -396,7 +416,7 @@ describe('a full service', () => {
     expect(spent.evicted).toEqual([]);
   });
 
-  it('never evicts exempt clients, but lets them in where they have less', () => {
+  it('never evicts exempt clients, but admits them from smaller sources', () => {
     const subject = admission(full, { exempt: ['127.0.0.0/8'] });
     outcomes(subject, ['127.0.0.1', '127.0.0.1', '127.0.0.1', '192.0.2.1']);
     expect(outcomes(subject, ['192.0.2.2', '192.0.2.1'])).toEqual(['limit', 'limit']);
@@ -406,7 +426,7 @@ describe('a full service', () => {
     expect(outcomes(other, ['127.0.0.2', '127.0.0.3'])).toEqual([no, 'limit']);
   });
 
-  it('is no reason to evict where a place is only reserved', () => {
+  it('evicts nobody for a reservation', () => {
     const subject = admission(full);
     outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.1']);
     expect([subject.reserve(), subject.reserve()]).toEqual([no, 'limit']);
@@ -423,7 +443,7 @@ describe('a full service', () => {
     expect([subject.active, subject.evicted]).toEqual([5, []]);
   });
 
-  it('does the same for a descriptor, and within the service', () => {
+  it('evicts for lack of descriptors too, within the same service only', () => {
     const told: string[] = [];
     const budget = new DescriptorBudget(4, 2, { onShortage: () => told.push('shortage'), onRelief() {} });
     const [mine, theirs] = [budget.share(), budget.share()].map((descriptors) => {
@@ -465,7 +485,7 @@ function pathOf(text: string, { ipv4, ipv6 }: StreamLimits['sourcePrefix']): rea
     .map((prefix) => `six ${bits.slice(0, prefix)}`);
 }
 
-describe('whatever comes and goes', () => {
+describe('any sequence of arrivals and departures', () => {
   const sources = [
     '2001:db8::1',
     '2001:db8:0:1::1',
@@ -500,7 +520,7 @@ describe('whatever comes and goes', () => {
   /** Reserved places are within it, since they have descriptors as well. */
   const budgets = fc.integer({ min: 1, max: 20 });
 
-  it('is what a list of the open connections would do', () => {
+  it('behaves like a plain list of open connections', () => {
     fc.assert(
       fc.property(steps, settings, budgets, (list, setting, budget) => {
         const { maxConnections, maxConnectionsPerSource, networkShare, sourcePrefix } = setting;
@@ -569,7 +589,7 @@ describe('whatever comes and goes', () => {
     );
   });
 
-  it('a newcomer from a network of its own is let in where another one has two', () => {
+  it('admits a client from a new network if another network has two connections', () => {
     const arrivals = fc.array(fc.constantFrom(...sources.filter((text) => text !== '127.0.0.1')), { maxLength: 60 });
     fc.assert(
       fc.property(arrivals, fc.integer({ min: 2, max: 12 }), (list, maxConnections) => {
@@ -583,7 +603,7 @@ describe('whatever comes and goes', () => {
     );
   });
 
-  it('comes to rest: sources that keep coming do not evict each other for ever', () => {
+  it('settles without sources evicting each other forever', () => {
     const several = fc.uniqueArray(fc.constantFrom(...sources), { minLength: 2, maxLength: 8 });
     fc.assert(
       fc.property(several, fc.integer({ min: 1, max: 12 }), (from, maxConnections) => {
@@ -600,7 +620,7 @@ describe('whatever comes and goes', () => {
   });
 });
 
-describe('a dry run', () => {
+describe('dry run', () => {
   const narrow = {
     maxConnections: 3,
     maxConnectionsPerSource: 1,
@@ -614,7 +634,7 @@ describe('a dry run', () => {
     return { subject: admission(narrow, { deny: ['198.51.100.1'] }, { onWouldRefuse, ...around }), reasons };
   }
 
-  it('admits whom the limits would refuse, and tells by which', () => {
+  it('admits clients over the limits and reports the reason', () => {
     const { subject, reasons } = dryRun();
     expect(outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.3'])).toEqual([no, no, no, no]);
     expect(reasons).toEqual(['source-limit', 'limit']);
@@ -624,13 +644,13 @@ describe('a dry run', () => {
     expect(reasons).toEqual(['source-limit', 'limit', 'rate']);
   });
 
-  it('denies all the same, and has no more descriptors than there are', () => {
+  it('still enforces access lists and the descriptor budget', () => {
     const { subject, reasons } = dryRun({ budget: 1 });
     expect(outcomes(subject, ['198.51.100.1', '192.0.2.1', '192.0.2.2'])).toEqual(['denied', no, 'limit']);
     expect(reasons).toEqual([]);
   });
 
-  it('has a place for a client that has not said who it is', () => {
+  it('accepts reservations over the limit', () => {
     const { subject } = dryRun();
     expect(Array.from({ length: 4 }, () => subject.reserve())).toEqual([no, no, no, no]);
   });

@@ -53,21 +53,21 @@ describe('rule 1: source-port', () => {
     ['0', 0, 'source-port'],
     ['below 1024', 1, 'source-port'],
     ['chargen', 19, 'source-port'],
-    ['the last below 1024', 1023, 'source-port'],
-    ['the first from 1024', 1024, undefined],
+    ['the highest below 1024', 1023, 'source-port'],
+    ['the lowest unprivileged port', 1024, undefined],
     ['SSDP', 1900, 'source-port'],
     ['NFS', 2049, 'source-port'],
     ['WS-Discovery', 3702, 'source-port'],
     ['mDNS', 5353, 'source-port'],
     ['memcached', 11_211, 'source-port'],
-    ['one that we serve', 1201, 'source-port'],
-    ['another one', 1202, undefined],
-    ['an ephemeral one', 65_535, undefined],
+    ['a port we serve', 1201, 'source-port'],
+    ['a port we do not serve', 1202, undefined],
+    ['an ephemeral port', 65_535, undefined],
   ] as const)('%s', (_what, port, reason) => {
     expect(guard({ ownPorts: new Set([1201]) }).judge(client, port, request, 0)).toBe(reason);
   });
 
-  it('sees ports that are opened later', () => {
+  it('covers ports opened later', () => {
     const ownPorts = new Set<number>();
     const subject = guard({ ownPorts });
     expect(subject.judge(client, 20_000, request, 0)).toBeUndefined();
@@ -78,10 +78,10 @@ describe('rule 1: source-port', () => {
   it.each([
     ['a low port', 53, undefined],
     ['a reflector', 1900, undefined],
-    ['one that we serve', 1201, undefined],
-    ['no other port', 54, 'source-port'],
+    ['a port we serve', 1201, undefined],
+    ['no port outside the list', 54, 'source-port'],
     ['never 0', 0, 'source-port'],
-  ] as const)('allowSourcePorts opens %s', (_what, port, reason) => {
+  ] as const)('applies allowSourcePorts: %s', (_what, port, reason) => {
     const subject = guard({ limits: { allowSourcePorts: [0, 53, 1201, 1900] }, ownPorts: new Set([1201]) });
     expect(subject.judge(client, port, request, 0)).toBe(reason);
   });
@@ -93,7 +93,7 @@ describe('rule 2: source-address', () => {
     ['unspecified IPv6', '::', 'source-address'],
     ['multicast IPv4', '224.0.0.1', 'source-address'],
     ['multicast IPv6', 'ff02::1', 'source-address'],
-    ['the limited broadcast', '255.255.255.255', 'source-address'],
+    ['the limited broadcast address', '255.255.255.255', 'source-address'],
     ['class E', '240.0.0.1', 'source-address'],
     ['the broadcast address of an interface', '192.0.2.255', 'source-address'],
     ['another address that ends in 255', '198.51.100.255', undefined],
@@ -107,7 +107,7 @@ describe('rule 2: source-address', () => {
     expect(subject.judge(ip(address), clientPort, request, 0)).toBe(reason);
   });
 
-  it('sees broadcast addresses that change', () => {
+  it('follows changes of the broadcast addresses', () => {
     const broadcasts = new Set<number>();
     const subject = guard({ broadcasts });
     expect(subject.judge(client, clientPort, request, 0)).toBeUndefined();
@@ -119,10 +119,10 @@ describe('rule 2: source-address', () => {
 describe('rule 3: denied', () => {
   it.each([
     ['by deny', { deny: ['192.0.2.0/24'] }, 'denied'],
-    ['by an allow list without it', { allow: ['10.0.0.0/8'] }, 'denied'],
-    ['not by an allow list with it', { allow: ['192.0.2.0/24'] }, undefined],
+    ['by an allow list that does not contain the source', { allow: ['10.0.0.0/8'] }, 'denied'],
+    ['not by an allow list that contains the source', { allow: ['192.0.2.0/24'] }, undefined],
     ['by deny before allow', { allow: ['192.0.2.1'], deny: ['192.0.2.0/24'] }, 'denied'],
-    ['by deny, exempt or not', { deny: ['192.0.2.1'], exempt: ['192.0.2.1'] }, 'denied'],
+    ['by deny, even if exempt', { deny: ['192.0.2.1'], exempt: ['192.0.2.1'] }, 'denied'],
   ] as const)('%s', (_what, lists, reason) => {
     const mutable = Object.fromEntries(Object.entries(lists).map(([key, list]) => [key, [...list]]));
     expect(guard({ lists: mutable }).judge(client, clientPort, request, 0)).toBe(reason);
@@ -132,24 +132,24 @@ describe('rule 3: denied', () => {
 describe('rule 4: rate', () => {
   const three = { perSecond: 1, burst: 3 };
 
-  it('refuses a source past 400, then gives 200 a second', () => {
+  it('refuses a source after 400 datagrams, then admits 200 per second', () => {
     const subject = guard();
     expect(admitted(subject, ['192.0.2.1'], 500)).toBe(400);
     expect(subject.judge(client, clientPort, request, 0)).toBe('rate');
     expect(admitted(subject, ['192.0.2.1'], 500, 1000)).toBe(200);
   });
 
-  it('refuses a service past its burst, whatever the sources', () => {
+  it('refuses datagrams over the service burst, regardless of source', () => {
     const sources = Array.from({ length: 200 }, (_, at) => `10.0.${at}.1`);
     expect(admitted(guard(), sources, 25_000)).toBe(20_000);
   });
 
   it.each([
-    ['one IPv4 /24 is one source', ['192.0.2.0', '192.0.2.255'], 3],
-    ['two IPv4 /24 are two', ['192.0.2.1', '192.0.3.1'], 6],
-    ['one IPv6 /56 is one source', ['2001:db8:1:200::1', '2001:db8:1:2ff:ffff:ffff:ffff:ffff'], 3],
-    ['two IPv6 /56 are two', ['2001:db8:1:200::1', '2001:db8:1:300::1'], 6],
-    ['IPv4 and its number in IPv6 are two', ['192.0.2.1', '0:0:c000:200::1'], 6],
+    ['counts an IPv4 /24 as one source', ['192.0.2.0', '192.0.2.255'], 3],
+    ['counts two IPv4 /24 as two sources', ['192.0.2.1', '192.0.3.1'], 6],
+    ['counts an IPv6 /56 as one source', ['2001:db8:1:200::1', '2001:db8:1:2ff:ffff:ffff:ffff:ffff'], 3],
+    ['counts two IPv6 /56 as two sources', ['2001:db8:1:200::1', '2001:db8:1:300::1'], 6],
+    ['keeps an IPv4 address apart from an IPv6 prefix with the same bits', ['192.0.2.1', '0:0:c000:200::1'], 6],
   ])('%s', (_rule, sources, count) => {
     expect(admitted(guard({ limits: { datagramRate: three } }), sources, 20)).toBe(count);
   });
@@ -157,19 +157,19 @@ describe('rule 4: rate', () => {
   it.each([
     ['prefix', { datagramRate: three }],
     ['service', { datagramServiceRate: three }],
-  ])('exempt sources skip the rate of the %s', (_what, limits) => {
+  ])('does not apply the %s rate to exempt sources', (_what, limits) => {
     const subject = guard({ limits, lists: { exempt: ['127.0.0.0/8'] } });
     expect(admitted(subject, ['127.0.0.1'], 20)).toBe(20);
     expect(admitted(subject, ['192.0.2.1'], 20), 'and cost others nothing').toBe(3);
   });
 
-  it('a source has as many bits as sourcePrefix says', () => {
+  it('groups sources by sourcePrefix', () => {
     const subject = guard({ limits: { datagramRate: three, sourcePrefix: { ipv4: 32, ipv6: 64 } } });
     expect(admitted(subject, ['192.0.2.1', '192.0.2.2'], 20)).toBe(6);
     expect(admitted(subject, ['2001:db8::1', '2001:db8::2', '2001:db8:0:1::1'], 30)).toBe(6);
   });
 
-  it('a dry run answers what the rates would drop, and tells of it', () => {
+  it('answers and reports datagrams over the rates in a dry run', () => {
     const reasons: WouldDropReason[] = [];
     const limits = { datagramRate: three, dryRun: true };
     const subject = guard({ limits, lists: { deny: ['198.51.100.1'] }, onWouldDrop: (reason) => reasons.push(reason) });
@@ -180,13 +180,13 @@ describe('rule 4: rate', () => {
     expect(loop(subject).at(-1)).toBe('loop');
   });
 
-  it('a datagram refused by its prefix does not charge the service', () => {
+  it('does not charge the service for a datagram over the prefix rate', () => {
     const subject = guard({ limits: { datagramRate: three, datagramServiceRate: { perSecond: 1, burst: 5 } } });
     expect(admitted(subject, ['192.0.2.1'], 1000)).toBe(3);
     expect(admitted(subject, ['198.51.100.1'], 10)).toBe(2);
   });
 
-  it('a datagram refused by the service does not charge its prefix', () => {
+  it('does not charge the prefix for a datagram over the service rate', () => {
     const subject = guard({
       limits: { datagramRate: { perSecond: 0, burst: 3 }, datagramServiceRate: { perSecond: 10, burst: 10 } },
     });
@@ -198,7 +198,7 @@ describe('rule 4: rate', () => {
 });
 
 describe('rule 5: loop', () => {
-  it('mutes a peer that sends our answer back eight times, and says so once', () => {
+  it('mutes a peer that returns our reply eight times, reporting it once', () => {
     const muted: string[] = [];
     const subject = guard({ onMute: (source, port) => muted.push(`${formatIp(source)} ${port}`) });
     expect(loop(subject)).toEqual([...Array.from({ length: 7 }), 'loop']);
@@ -212,7 +212,7 @@ describe('rule 5: loop', () => {
     expect(loop(guard({ lists: { exempt: ['127.0.0.0/8'] } }), local).at(-1)).toBe('loop');
   });
 
-  it('leaves clients with ephemeral ports alone', () => {
+  it('ignores clients on ephemeral ports', () => {
     expect(loop(guard(), client, 32_768).at(-1)).toBeUndefined();
   });
 });
@@ -239,14 +239,14 @@ describe('the order of the rules', () => {
     },
   );
 
-  it('rate before loop, which charges the rate', () => {
+  it('rate before loop, with muted datagrams charged to the rate', () => {
     const subject = guard({ limits: { datagramRate: { perSecond: 1, burst: 10 } } });
     expect(loop(subject).at(-1)).toBe('loop');
     const next = Array.from({ length: 4 }, () => subject.judge(client, 7007, request, 0));
     expect(next).toEqual(['loop', 'loop', 'rate', 'rate']);
   });
 
-  it('what an earlier rule refuses charges no rate', () => {
+  it('does not charge the rate for datagrams refused by earlier rules', () => {
     const subject = guard({ limits: { datagramRate: { perSecond: 1, burst: 1 } }, lists: { deny: ['192.0.2.9'] } });
     subject.judge(client, 7, request, 0);
     subject.judge(ip('192.0.2.9'), clientPort, request, 0);
@@ -255,30 +255,30 @@ describe('the order of the rules', () => {
   });
 });
 
-describe('rule 6: the size on the wire', () => {
+describe('rule 6: amplification', () => {
   it.each([
-    ['an empty IPv4 datagram is a smallest frame', 0, true, 84],
-    ['18 bytes over IPv4 still are', 18, true, 84],
-    ['19 are not', 19, true, 85],
-    ['an empty IPv6 datagram is longer', 0, false, 86],
-    ['the largest IPv4 datagram', 65_507, true, 65_573],
+    ['counts an empty IPv4 datagram as a minimum frame', 0, true, 84],
+    ['counts 18 bytes over IPv4 as a minimum frame', 18, true, 84],
+    ['counts 19 bytes over IPv4 as a larger frame', 19, true, 85],
+    ['counts an empty IPv6 datagram as a larger frame', 0, false, 86],
+    ['counts the largest IPv4 datagram as a single packet', 65_507, true, 65_573],
   ])('%s', (_what, length, isV4, size) => {
     expect(wireSize(length, isV4)).toBe(size);
   });
 
   it.each([
-    ['an empty IPv4 request allows 102 with 2', client, 0, 2, 102],
-    ['and 18 with 1', client, 0, 1, 18],
-    ['an empty IPv6 request allows 86 with 2', client6, 0, 2, 86],
-    ['and 0 with 1', client6, 0, 1, 0],
-    ['nothing fits below 1', client, 0, 0.99, -1],
-    ['nothing fits below 1 over IPv6', client6, 0, 0.99, -1],
-    ['echo always fits with 1', client, 1472, 1, 1472],
-    ['echo always fits with 1 over IPv6', client6, 1452, 1, 1452],
-    ['never past one IPv4 datagram', client, 65_507, 2, 65_507],
-    ['never past one IPv6 datagram', client6, 65_527, 2, 65_527],
-    ['never past it when unlimited', client, 0, Infinity, 65_507],
-    ['never past it when unlimited over IPv6', client6, 0, Infinity, 65_527],
+    ['102 bytes for an empty IPv4 request at 2', client, 0, 2, 102],
+    ['18 bytes for an empty IPv4 request at 1', client, 0, 1, 18],
+    ['86 bytes for an empty IPv6 request at 2', client6, 0, 2, 86],
+    ['0 bytes for an empty IPv6 request at 1', client6, 0, 1, 0],
+    ['no reply below 1', client, 0, 0.99, -1],
+    ['no reply below 1 over IPv6', client6, 0, 0.99, -1],
+    ['always room for an echo at 1', client, 1472, 1, 1472],
+    ['always room for an echo at 1 over IPv6', client6, 1452, 1, 1452],
+    ['at most one IPv4 datagram', client, 65_507, 2, 65_507],
+    ['at most one IPv6 datagram', client6, 65_527, 2, 65_527],
+    ['at most one IPv4 datagram when unlimited', client, 0, Infinity, 65_507],
+    ['at most one IPv6 datagram when unlimited', client6, 0, Infinity, 65_527],
   ])('replyLimit: %s', (_what, source, length, maxAmplification, limit) => {
     expect(guard({ limits: { maxAmplification } }).replyLimit(source, length)).toBe(limit);
   });
@@ -286,7 +286,7 @@ describe('rule 6: the size on the wire', () => {
   const ratios = fc.double({ min: 0, max: 400, noNaN: true });
   const lengths = fc.oneof(fc.integer({ min: 0, max: 100 }), fc.integer({ min: 0, max: 65_507 }));
 
-  it('a reply of replyLimit never exceeds maxAmplification, one byte more does', () => {
+  it('returns the largest reply within maxAmplification as replyLimit', () => {
     fc.assert(
       fc.property(fc.boolean(), lengths, ratios, (isV4, length, maxAmplification) => {
         const limit = guard({ limits: { maxAmplification } }).replyLimit(isV4 ? client : client6, length);
@@ -300,19 +300,19 @@ describe('rule 6: the size on the wire', () => {
   });
 
   it.each([
-    ['none of none', 2, 0, [], 0],
-    ['one that fits', 2, 0, [102], 1],
-    ['none when the first does not', 2, 0, [103, 1], 0],
-    ['two smallest frames for one', 2, 0, [18, 18, 18], 2],
-    ['the longest prefix, not the best choice', 2, 0, [18, 19, 18], 1],
+    ['none for an empty list', 2, 0, [], 0],
+    ['one within the budget', 2, 0, [102], 1],
+    ['none if the first does not fit', 2, 0, [103, 1], 0],
+    ['two minimum frames for one', 2, 0, [18, 18, 18], 2],
+    ['the longest prefix, not the best subset', 2, 0, [18, 19, 18], 1],
     ['all when unlimited', Infinity, 0, [512, 512, 512], 3],
-    ['none past one datagram', Infinity, 0, [512, 65_508, 512], 1],
+    ['nothing after a reply larger than a datagram', Infinity, 0, [512, 65_508, 512], 1],
   ])('fitting: %s', (_what, maxAmplification, length, sizes, count) => {
     const replies = sizes.map((size) => new Uint8Array(size));
     expect(guard({ limits: { maxAmplification } }).fitting(client, length, replies)).toBe(count);
   });
 
-  it('the replies that fit stay in the budget together, with one more they would not', () => {
+  it('returns the longest prefix of replies within the budget', () => {
     const sizes = fc.array(fc.integer({ min: 0, max: 600 }), { maxLength: 20 });
     fc.assert(
       fc.property(fc.boolean(), fc.integer({ min: 0, max: 1500 }), fc.nat(8), sizes, (isV4, length, ratio, list) => {
@@ -327,7 +327,7 @@ describe('rule 6: the size on the wire', () => {
     );
   });
 
-  it('a single reply fits exactly when replyLimit says so', () => {
+  it('agrees with replyLimit on a single reply', () => {
     fc.assert(
       fc.property(fc.boolean(), fc.nat(200), ratios, fc.nat(5000), (isV4, length, maxAmplification, size) => {
         const subject = guard({ limits: { maxAmplification } });

@@ -19,14 +19,14 @@ const no = undefined;
 
 const cases: readonly [string, readonly Look[]][] = [
   [
-    'idle: a client that never does anything',
+    'idle: closes a client that never sends or takes anything',
     [
       [10_999, 0, 0, 0, no],
       [11_000, 0, 0, 0, 'idle'],
     ],
   ],
   [
-    'idle: what the client sends starts it anew',
+    'idle: restarts when the client sends',
     [
       [10_500, 1, 0, 0, no],
       [11_499, 1, 0, 0, no],
@@ -34,7 +34,7 @@ const cases: readonly [string, readonly Look[]][] = [
     ],
   ],
   [
-    'idle: what the client takes starts it anew',
+    'idle: restarts when the client takes bytes',
     [
       [10_500, 0, 1, 0, no],
       [11_499, 0, 1, 0, no],
@@ -42,7 +42,7 @@ const cases: readonly [string, readonly Look[]][] = [
     ],
   ],
   [
-    'stalled: from the look that first finds bytes waiting',
+    'stalled: starts at the first check that finds pending bytes',
     [
       [10_100, 9, 0, 9, no],
       [10_499, 9, 0, 9, no],
@@ -50,7 +50,7 @@ const cases: readonly [string, readonly Look[]][] = [
     ],
   ],
   [
-    'stalled: taking a byte starts it anew',
+    'stalled: restarts when the client takes a byte',
     [
       [10_100, 0, 5, 9, no],
       [10_400, 0, 6, 8, no],
@@ -59,7 +59,7 @@ const cases: readonly [string, readonly Look[]][] = [
     ],
   ],
   [
-    'stalled: sending does not help the client',
+    'stalled: does not restart when the client sends',
     [
       [10_100, 1, 0, 9, no],
       [10_300, 2, 0, 9, no],
@@ -67,7 +67,7 @@ const cases: readonly [string, readonly Look[]][] = [
     ],
   ],
   [
-    'stalled: not while nothing waits',
+    'stalled: does not run while nothing is pending',
     [
       [10_100, 9, 0, 9, no],
       [10_400, 9, 9, 0, no],
@@ -75,7 +75,7 @@ const cases: readonly [string, readonly Look[]][] = [
     ],
   ],
   [
-    'stalled: counts anew after nothing waited',
+    'stalled: restarts after the queue was empty',
     [
       [10_100, 9, 0, 9, no],
       [10_300, 9, 9, 0, no],
@@ -85,7 +85,7 @@ const cases: readonly [string, readonly Look[]][] = [
     ],
   ],
   [
-    'lifetime: however busy',
+    'lifetime: closes a busy client',
     [
       [10_900, 1, 1, 0, no],
       [11_800, 2, 2, 0, no],
@@ -97,14 +97,14 @@ const cases: readonly [string, readonly Look[]][] = [
     ],
   ],
   [
-    'lifetime goes before the others',
+    'gives lifetime precedence over the others',
     [
       [10_001, 1, 0, 9, no],
       [15_000, 1, 0, 9, 'lifetime'],
     ],
   ],
   [
-    'stalled goes before idle',
+    'gives stalled precedence over idle',
     [
       [10_001, 1, 0, 9, no],
       [12_000, 1, 0, 9, 'stalled'],
@@ -119,21 +119,21 @@ describe('Deadlines', () => {
     expect(passed).toEqual(looks.map((look) => look[4]));
   });
 
-  it('linger: counts from finished, and nothing else does', () => {
+  it('linger: starts at finished and replaces the other timeouts', () => {
     const deadlines = new Deadlines({ ...limits, lingerTimeoutMs: 20_000 }, 0);
     deadlines.finished(100);
     expect(deadlines.passed(20_099, 0, 0, 0)).toBeUndefined();
     expect(deadlines.passed(20_100, 0, 0, 0)).toBe('linger');
   });
 
-  it('linger: what the client still sends does not prolong it', () => {
+  it('linger: does not restart when the client sends', () => {
     const deadlines = new Deadlines(limits, 0);
     deadlines.finished(0);
     expect(deadlines.passed(199, 1000, 0, 0)).toBeUndefined();
     expect(deadlines.passed(200, 2000, 0, 0)).toBe('linger');
   });
 
-  it('linger: finishing again does not prolong it', () => {
+  it('linger: does not restart when finished again', () => {
     const deadlines = new Deadlines(limits, 0);
     deadlines.finished(0);
     deadlines.finished(150);
@@ -143,14 +143,14 @@ describe('Deadlines', () => {
   it.each([
     ['open', false],
     ['finished', true],
-  ])('Infinity never passes: %s', (_state, finish) => {
+  ])('never expires an infinite timeout: %s', (_state, finish) => {
     const deadlines = new Deadlines(never, 0);
     if (finish) deadlines.finished(1);
     expect(deadlines.passed(10, 0, 0, 5)).toBeUndefined();
     expect(deadlines.passed(1e15, 0, 0, 5)).toBeUndefined();
   });
 
-  it('a client cut as idle or stalled was so for the whole timeout, and at most two sweeps more', () => {
+  it('reports idle and stalled no earlier than the timeout and within two sweeps of it', () => {
     const acts = fc.array(
       fc.record({ waitMs: fc.integer({ min: 1, max: 900 }), sends: fc.nat(1), queue: fc.nat(2), takes: fc.nat(3) }),
     );
@@ -189,13 +189,13 @@ describe('Deadlines', () => {
 
 describe('sweepPeriodMs', () => {
   it.each([
-    ['at most a second', streamLimits, 1000],
-    ['a quarter of the shortest: idle', { ...streamLimits, idleTimeoutMs: 400 }, 100],
-    ['a quarter of the shortest: stall', { ...streamLimits, stallTimeoutMs: 400 }, 100],
-    ['a quarter of the shortest: lifetime', { ...streamLimits, maxLifetimeMs: 400 }, 100],
-    ['a quarter of the shortest: linger', { ...streamLimits, lingerTimeoutMs: 400 }, 100],
-    ['at least 10 ms', { ...streamLimits, idleTimeoutMs: 1 }, 10],
-    ['a second when all are infinite', never, 1000],
+    ['is at most a second', streamLimits, 1000],
+    ['is a quarter of the shortest timeout: idle', { ...streamLimits, idleTimeoutMs: 400 }, 100],
+    ['is a quarter of the shortest timeout: stall', { ...streamLimits, stallTimeoutMs: 400 }, 100],
+    ['is a quarter of the shortest timeout: lifetime', { ...streamLimits, maxLifetimeMs: 400 }, 100],
+    ['is a quarter of the shortest timeout: linger', { ...streamLimits, lingerTimeoutMs: 400 }, 100],
+    ['is at least 10 ms', { ...streamLimits, idleTimeoutMs: 1 }, 10],
+    ['is a second when all timeouts are infinite', never, 1000],
   ])('%s', (_rule, timeouts, periodMs) => {
     expect(sweepPeriodMs(timeouts)).toBe(periodMs);
   });

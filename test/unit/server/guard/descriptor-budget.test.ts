@@ -23,20 +23,20 @@ function taken(share: { take(): boolean }, tries: number): number {
 }
 
 describe('DescriptorBudget', () => {
-  it('gives as many as there are, and those again that come back', () => {
+  it('grants descriptors up to the budget and reuses released ones', () => {
     const share = told(2).subject.share();
     expect([share.take(), share.take(), share.take()]).toEqual([true, true, false]);
     share.release();
     expect([share.take(), share.take()]).toEqual([true, false]);
   });
 
-  it('never ends where there is no limit', () => {
+  it('never runs out without a limit', () => {
     const { subject, events } = told(Infinity);
     expect(taken(subject.share(), 1000)).toBe(1000);
     expect(events).toEqual([]);
   });
 
-  it('keeps a share of a quarter for each service, whoever comes first', () => {
+  it('reserves an equal part of a quarter of the budget for each service', () => {
     const { subject } = told(80, 2);
     const [greedy, modest] = [subject.share(), subject.share()];
     expect(taken(greedy, 100)).toBe(70);
@@ -48,7 +48,7 @@ describe('DescriptorBudget', () => {
     expect(taken(modest, 2), 'the rest is for whoever comes').toBe(1);
   });
 
-  it('gives no more than there are, keeps each its share, and gets all back, whatever comes and goes', () => {
+  it('stays within the budget, honors reserves and recovers every descriptor in any sequence', () => {
     const steps = fc.array(fc.record({ service: fc.nat(2), leaves: fc.boolean() }), { maxLength: 200 });
     fc.assert(
       fc.property(steps, fc.integer({ min: 0, max: 40 }), (list, budget) => {
@@ -76,7 +76,7 @@ describe('DescriptorBudget', () => {
     );
   });
 
-  it('tells of a shortage once, and of its end once an eighth is free again', () => {
+  it('reports a shortage once, and relief at a review once an eighth is free', () => {
     const { subject, events } = told(16);
     const share = subject.share();
     expect(taken(share, 20)).toBe(16);
@@ -92,7 +92,7 @@ describe('DescriptorBudget', () => {
     expect(events).toEqual(['short of 16', 'relief, 5 refused']);
   });
 
-  it('tells of a shortage where a client hands its descriptor over, too, but not where some are left', () => {
+  it('reports a shortage when a client hands over its descriptor, unless some are left', () => {
     const { subject, events } = told(4);
     const share = subject.share();
     taken(share, 3);
@@ -107,7 +107,7 @@ describe('DescriptorBudget', () => {
     expect(events).toEqual(['short of 4', 'relief, 0 refused']);
   });
 
-  it('tells of the next one anew, and counts it by itself; between two reviews there is one at the most', () => {
+  it('reports at most one shortage between reviews, each with its own count', () => {
     const { subject, events } = told(1);
     const share = subject.share();
     for (let episode = 0; episode < 2; episode += 1) {
@@ -135,15 +135,15 @@ describe('descriptorBudget', () => {
     [1024, 100, 1024 - 140 - 10],
     [74, 20, 0],
     [10, 20, 0],
-  ])('of a limit of %d with %d open', (limit, open, budget) => {
+  ])('is derived from a limit of %d with %d open', (limit, open, budget) => {
     expect(descriptorBudget({ limit, open }, services)).toBe(budget);
   });
 
-  it('is without end where the system does not tell', () => {
+  it('is infinite if the system does not report a limit', () => {
     expect(descriptorBudget(undefined, services)).toBe(Infinity);
   });
 });
 
-it('stream services are those that may have a stream listener', () => {
+it('streamServices returns the services that may have a stream listener', () => {
   expect(streamServices(services)).toEqual([services[0], services[1], services[3]]);
 });

@@ -27,13 +27,13 @@ function circle(loops: LoopBreaker, times: number, startMs = 0, stepMs = 0): Loo
 const sevenTimesNo: LoopVerdict[] = Array.from({ length: 7 }, () => 'no');
 
 describe('LoopBreaker', () => {
-  it('mutes at the eighth repeat, once, then stays mute', () => {
+  it('mutes a peer once, at the eighth repeat', () => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     expect(circle(loops, 10)).toEqual([...sevenTimesNo, 'muted-now', 'muted', 'muted']);
   });
 
-  it('drops whatever a muted peer sends', () => {
+  it('drops everything from a muted peer', () => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     circle(loops, 8);
@@ -41,7 +41,7 @@ describe('LoopBreaker', () => {
     expect(loops.repeats(peer, port, Buffer.alloc(0), 1)).toBe('muted');
   });
 
-  it('mutes for 60 s from the eighth, whatever comes meanwhile', () => {
+  it('mutes for 60 s from the eighth repeat, regardless of further datagrams', () => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     circle(loops, 8, 100);
@@ -49,7 +49,7 @@ describe('LoopBreaker', () => {
     expect(loops.repeats(peer, port, answer, 60_100)).toBe('no');
   });
 
-  it('mutes again, and says so, after eight more repeats', () => {
+  it('mutes again and reports it after eight more repeats', () => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     circle(loops, 8);
@@ -59,13 +59,13 @@ describe('LoopBreaker', () => {
   it.each([
     ['within a second', 1000 / 7, 'muted-now'],
     ['over more than a second', 1001 / 7, 'no'],
-  ] as const)('eight repeats %s', (_when, stepMs, verdict) => {
+  ] as const)('checks eight repeats %s', (_when, stepMs, verdict) => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     expect(circle(loops, 8, 5000, stepMs).at(-1)).toBe(verdict);
   });
 
-  it('looks at the last eight: slow repeats before do not count, and do not hide quick ones', () => {
+  it('considers only the last eight repeats', () => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     const times = [0, 900, 1050, 1100, 1150, 1200, 1250, 1300, 1350];
@@ -73,7 +73,7 @@ describe('LoopBreaker', () => {
     expect(verdicts).toEqual([...sevenTimesNo, 'no', 'muted-now']);
   });
 
-  it('starts anew when another datagram comes between', () => {
+  it('resets the count on a different datagram', () => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     circle(loops, 7);
@@ -81,7 +81,7 @@ describe('LoopBreaker', () => {
     expect(circle(loops, 8)).toEqual([...sevenTimesNo, 'muted-now']);
   });
 
-  it('takes an empty datagram for another one', () => {
+  it('treats an empty datagram as different', () => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     circle(loops, 7);
@@ -89,7 +89,7 @@ describe('LoopBreaker', () => {
     expect(loops.repeats(peer, port, answer, 0)).toBe('no');
   });
 
-  it('mutes a peer that sends nothing back for nothing', () => {
+  it('mutes a peer that returns empty datagrams for empty replies', () => {
     const loops = breaker();
     const empty = Buffer.alloc(0);
     loops.remember(peer, port, empty, empty, 0);
@@ -106,7 +106,7 @@ describe('LoopBreaker', () => {
     });
   }
 
-  it('mutes a peer that says the same whatever it hears, at the eighth time', () => {
+  it('mutes a peer that sends the same request regardless of the reply, at the eighth repeat', () => {
     const same = Array.from({ length: 9 }, () => question);
     expect(asked(breaker(), same)).toEqual([...sevenTimesNo, 'muted-now', 'muted']);
     // What started it was another one.
@@ -116,12 +116,12 @@ describe('LoopBreaker', () => {
   it.each([
     ['within a second', 1000 / 7, 'muted-now'],
     ['over more than a second', 1001 / 7, 'no'],
-  ] as const)('the same request eight times %s', (_when, stepMs, verdict) => {
+  ] as const)('checks eight identical requests %s', (_when, stepMs, verdict) => {
     const same = Array.from({ length: 8 }, () => question);
     expect(asked(breaker(), same, stepMs).at(-1)).toBe(verdict);
   });
 
-  it('never mutes a client that asks with empty datagrams', () => {
+  it('never mutes a client that sends empty requests', () => {
     const loops = breaker();
     const empty = Buffer.alloc(0);
     for (let times = 0; times < 50; times++) {
@@ -130,7 +130,7 @@ describe('LoopBreaker', () => {
     }
   });
 
-  it('goes on counting where one of our answers was empty, and came back', () => {
+  it('keeps counting when the peer returns an empty reply', () => {
     const loops = breaker();
     const answers = ['abc', '', 'de', '', '', 'f', 'ghi', '', 'j'].map((text) => Buffer.from(text));
     let request: Uint8Array = question;
@@ -143,7 +143,7 @@ describe('LoopBreaker', () => {
     expect(verdicts).toEqual(['no', ...sevenTimesNo, 'muted-now']);
   });
 
-  it('compares with the last request that was answered only', () => {
+  it('compares only with the last answered request', () => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     loops.remember(peer, port, Buffer.from('newer'), answer, 0);
@@ -154,14 +154,14 @@ describe('LoopBreaker', () => {
     ['32767', 32_767, 'muted-now'],
     ['32768', 32_768, 'no'],
     ['65535', 65_535, 'no'],
-  ] as const)('services live below port 32768: %s', (_text, sourcePort, verdict) => {
+  ] as const)('applies only to ports below 32768: %s', (_text, sourcePort, verdict) => {
     const loops = breaker();
     loops.remember(peer, sourcePort, question, answer, 0);
     const verdicts = Array.from({ length: 8 }, () => loops.repeats(peer, sourcePort, answer, 0));
     expect(verdicts.at(-1)).toBe(verdict);
   });
 
-  it('compares with the last answer only', () => {
+  it('compares only with the last reply', () => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     circle(loops, 7);
@@ -171,7 +171,7 @@ describe('LoopBreaker', () => {
     expect(circle(loops, 7)).toEqual(sevenTimesNo);
   });
 
-  it('does not take requests that were never answered for repeats', () => {
+  it('does not count unanswered requests as repeats', () => {
     const loops = breaker();
     const verdicts = Array.from({ length: 20 }, () => loops.repeats(peer, port, answer, 0));
     expect(new Set(verdicts)).toEqual(new Set(['no']));
@@ -181,7 +181,7 @@ describe('LoopBreaker', () => {
     ['another address', ip('192.0.2.2'), port],
     ['another family', ip('::192.0.2.1'), port],
     ['another port', peer, port + 1],
-  ])('%s is another peer', (_what, address, otherPort) => {
+  ])('treats %s as a different peer', (_what, address, otherPort) => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     loops.remember(address, otherPort, question, answer, 0);
@@ -190,7 +190,7 @@ describe('LoopBreaker', () => {
     expect(loops.repeats(address, otherPort, answer, 0)).toBe('no');
   });
 
-  it('sees a difference in any byte, the length included', () => {
+  it('detects a difference in any byte or in length', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ minLength: 1, maxLength: 40 }),
@@ -210,7 +210,7 @@ describe('LoopBreaker', () => {
     );
   });
 
-  it('keeps a muted peer in its row while 100,000 others are answered', () => {
+  it('keeps a muted peer in the table while 100,000 others are answered', () => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     circle(loops, 8);
@@ -220,7 +220,7 @@ describe('LoopBreaker', () => {
     expect(loops.repeats(peer, port, answer, 59_999)).toBe('muted');
   });
 
-  it('gives a row to the later answer, with a clean slate', () => {
+  it('gives a table entry to the later peer, with the count reset', () => {
     const loops = breaker();
     loops.remember(peer, port, question, answer, 0);
     circle(loops, 7);

@@ -191,7 +191,7 @@ describe('version 1', () => {
     `PROXY TCP6 ${longest6} ${longest6}`,
     `PROXY TCP6 ${longest6} ${longest6.slice(0, -1)} 12`,
     `PROXY TCP6 ${longest6} ${longest6.slice(0, -1)} 1 23`,
-  ])('%j is malformed with its last byte', (text) => {
+  ])('rejects %j at its last byte', (text) => {
     expect(readBytes(text)).toMatchObject({ answer: 'malformed', taken: text.length });
   });
 });
@@ -208,9 +208,9 @@ describe('version 2', () => {
     ['TCP over IPv6', binary(0x21, 0x21, ipv6), ['2001:db8::7', 40000]],
     ['TCP over IPv6 with TLVs', binary(0x21, 0x21, ipv6 + tlvs), ['2001:db8::7', 40000]],
     ['an IPv4-mapped address', binary(0x21, 0x21, inet6(ip('::ffff:192.0.2.7'), 1, ip('::1'), 7)), ['192.0.2.7', 1]],
-    ['all bits set', binary(0x21, 0x21, '\xff'.repeat(36)), [full6, 65535]],
-    ['the greatest length', binary(0x21, 0x11, ipv4.padEnd(0xffff, 'x')), ['192.0.2.7', 56324]],
-    ['bytes after the addresses that are no TLV', binary(0x21, 0x11, `${ipv4}x`), ['192.0.2.7', 56324]],
+    ['addresses and ports with all bits set', binary(0x21, 0x21, '\xff'.repeat(36)), [full6, 65535]],
+    ['the maximum length', binary(0x21, 0x11, ipv4.padEnd(0xffff, 'x')), ['192.0.2.7', 56324]],
+    ['trailing bytes that are not a TLV', binary(0x21, 0x11, `${ipv4}x`), ['192.0.2.7', 56324]],
     ['UDP over IPv4', binary(0x21, 0x12, ipv4), undefined],
     ['UDP over IPv6', binary(0x21, 0x22, ipv6), undefined],
     ['UNIX stream', binary(0x21, 0x31, unix), undefined],
@@ -221,13 +221,13 @@ describe('version 2', () => {
     ['LOCAL', binary(0x20, 0x00, ''), undefined],
     ['LOCAL with TLVs', binary(0x20, 0x00, tlvs), undefined],
     ['LOCAL with addresses', binary(0x20, 0x11, ipv4), undefined],
-    ['LOCAL with a family that has no room', binary(0x20, 0x21, 'x'), undefined],
+    ['LOCAL with a length too short for its family', binary(0x20, 0x21, 'x'), undefined],
     ['LOCAL with an unassigned family', binary(0x20, 0xff, 'x'), undefined],
   ])('reads %s', (_, header, client) => {
     expect(readBytes(header)).toEqual({ answer: { client, length: header.length }, taken: header.length, rest: '' });
   });
 
-  it.each(Array.from(signature, (_, at) => at))('is malformed with byte %i of another signature', (at) => {
+  it.each(Array.from(signature, (_, at) => at))('rejects a wrong signature at byte %i', (at) => {
     for (const byte of ['\x0b', 'P', '\xff']) {
       const text = signature.slice(0, at) + byte;
       // A first P begins version 1.
@@ -236,7 +236,7 @@ describe('version 2', () => {
     }
   });
 
-  it('takes every command and family that is assigned, and no other', () => {
+  it('accepts only assigned commands and families', () => {
     const families = new Set([0x00, 0x01, 0x02, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x30, 0x31, 0x32]);
     for (let command = 0; command < 256; command++) {
       const beginning = binary(command, 0, '').slice(0, 13);
@@ -258,7 +258,7 @@ describe('version 2', () => {
     [0x1, 12],
     [0x2, 36],
     [0x3, 216],
-  ])('is malformed where the length has no room for addresses of family %i', (family, needed) => {
+  ])('rejects a length too short for the addresses of family %i', (family, needed) => {
     for (let length = 0; length < 220; length++) {
       for (const transport of [0, 1, 2]) {
         const text = binary(0x21, (family << 4) | transport, 'x'.repeat(length));
@@ -269,8 +269,8 @@ describe('version 2', () => {
   });
 });
 
-describe('the client', () => {
-  it('gets what follows in the same chunk as a part of it', () => {
+describe('ProxyHeaderParser', () => {
+  it('returns the bytes after the header as a view of the chunk', () => {
     const header = 'PROXY UNKNOWN\r\n';
     const chunk = bytesOf(`${header}\r\nPROXY UNKNOWN\r\n`);
     const answer = new ProxyHeaderParser().push(chunk);
@@ -279,7 +279,7 @@ describe('the client', () => {
     expect(answer.rest.buffer).toBe(chunk.buffer);
   });
 
-  it('may have changed the chunks by then', () => {
+  it('does not depend on earlier chunks staying unchanged', () => {
     const parser = new ProxyHeaderParser();
     const first = bytesOf('PROXY TCP4 192.0.2.7 198.51.');
     expect(parser.push(first)).toBe('more');
@@ -287,7 +287,7 @@ describe('the client', () => {
     expect(parser.push(bytesOf('100.1 40000 7\r\n'))).toMatchObject({ client: { ip: ip('192.0.2.7'), port: 40000 } });
   });
 
-  it.each(['PROXY UNKNOWN\r\n', 'x', binary(0x20, 0, '')])('cannot be read twice: %j', (text) => {
+  it.each(['PROXY UNKNOWN\r\n', 'x', binary(0x20, 0, '')])('throws when pushed to after the end: %j', (text) => {
     const parser = new ProxyHeaderParser();
     expect(parser.push(bytesOf(text))).not.toBe('more');
     expect(() => parser.push(new Uint8Array())).toThrow(/ended/);
@@ -439,8 +439,8 @@ function again(text: string, client: Client): string {
   return `${[proxy, family, source, destination, client[1], Number(destinationPort)].join(' ')}\r\n`;
 }
 
-describe('whatever comes', () => {
-  it('reads a header wherever it is cut, and leaves exactly what follows', () => {
+describe('any input', () => {
+  it('reads a header split anywhere and returns exactly the bytes that follow', () => {
     fc.assert(
       fc.property(anyHeader, anyText(200), cutter, ({ header, client }, following, chunksOf) => {
         const { answer, rest } = readChunks(chunksOf(header + following));
@@ -451,7 +451,7 @@ describe('whatever comes', () => {
     );
   });
 
-  it('waits for the rest of a header, wherever it ends', () => {
+  it('waits for the rest of a header truncated anywhere', () => {
     fc.assert(
       fc.property(anyHeader, fc.nat(), ({ header }, end) => {
         expect(readBytes(header.slice(0, end % header.length)).answer).toBe('more');
@@ -460,14 +460,14 @@ describe('whatever comes', () => {
     );
   });
 
-  it('finds each beginning of a line possible that the grammar does', () => {
+  it('generates lines that match the reference grammar', () => {
     for (const { header } of fc.sample(textHeader, 200)) {
       expect(header).toMatch(wholeLine);
       expect(header.slice(0, header.length / 2)).toMatch(beginningOfLine);
     }
   });
 
-  it('answers each byte of a line as the grammar does', () => {
+  it('agrees with the reference grammar at every byte of a line', () => {
     const characters = fc.constantFrom(...Array.from('PROXYTCP46UNKNOWN 0123456789.:abF%[-\r\n\0\xff'));
     const flawed = fc
       .tuple(textHeader, fc.nat(), fc.oneof(characters, characters, anyText(2)), fc.nat(2))
@@ -499,7 +499,7 @@ describe('whatever comes', () => {
     );
   });
 
-  it('never fails, and waits for no more than a header can have', () => {
+  it('never throws or waits for more than a header can hold', () => {
     const starts = fc.constantFrom('', '\r', 'PROXY ', 'PROXY TCP6 ', 'PROXY UNKNOWN ', signature, `${signature}!`);
     fc.assert(
       fc.property(starts, fc.uint8Array({ maxLength: 400 }), (start, bytes) => {

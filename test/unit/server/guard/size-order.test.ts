@@ -4,7 +4,7 @@ import { type Sized, SizeOrder } from '../../../../src/server/guard/size-order.t
 
 const none = 0;
 
-it('has none that is the largest where it is empty', () => {
+it('has no largest member when empty', () => {
   const order = new SizeOrder();
   expect(order.largest).toBeUndefined();
   const member: Sized = { size: 0, rank: 0 };
@@ -14,7 +14,7 @@ it('has none that is the largest where it is empty', () => {
   expect([order.largest, member.size]).toEqual([undefined, 0]);
 });
 
-it('keeps the sizes, and one of the largest first, whatever grows and shrinks', () => {
+it('keeps members sorted by size, largest first, as they grow and shrink', () => {
   const steps = fc.array(fc.record({ at: fc.nat(6), shrinks: fc.boolean() }), { maxLength: 300 });
   fc.assert(
     fc.property(steps, (list) => {

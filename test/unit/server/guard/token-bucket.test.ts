@@ -37,7 +37,7 @@ const bursts = fc.integer({ min: 1, max: 20 });
 const forms: readonly [string, (rate: Rate) => { take(nowMs: number): boolean }][] = [
   ['TokenBucket', (rate) => new TokenBucket(rate)],
   [
-    'TokenTable, of each source,',
+    'TokenTable per source',
     (rate) => {
       const table = new TokenTable(rate, seededRandom(1));
       return { take: (nowMs) => table.take(0, 0xc0000201, nowMs) };
@@ -46,7 +46,7 @@ const forms: readonly [string, (rate: Rate) => { take(nowMs: number): boolean }]
 ];
 
 describe.each(forms)('%s', (_name, create) => {
-  it.each([1, 3, 7, 400, 20_000])('starts full: a burst of %d', (burst) => {
+  it.each([1, 3, 7, 400, 20_000])('starts with a full burst of %d', (burst) => {
     for (const perSecond of [1, 3, 7, 200, 20_000]) {
       const bucket = create({ perSecond, burst });
       expect(
@@ -56,7 +56,7 @@ describe.each(forms)('%s', (_name, create) => {
     }
   });
 
-  it('gives a token back after its interval, not before', () => {
+  it('refills a token after its interval, not before', () => {
     const bucket = create({ perSecond: 10, burst: 2 });
     expect(taken(() => bucket.take(1000), 3)).toBe(2);
     expect(bucket.take(1099)).toBe(false);
@@ -87,7 +87,7 @@ describe.each(forms)('%s', (_name, create) => {
     expect(taken(() => bucket.take(1), 10_000)).toBe(10_000);
   });
 
-  it('never fills again at a rate of 0', () => {
+  it('never refills at a rate of 0', () => {
     const bucket = create({ perSecond: 0, burst: 3 });
     expect(taken(() => bucket.take(0), 10)).toBe(3);
     expect(bucket.take(1e10)).toBe(false);
@@ -97,7 +97,7 @@ describe.each(forms)('%s', (_name, create) => {
     expect(taken(() => create({ perSecond: 10, burst: 0 }).take(5000), 10)).toBe(0);
   });
 
-  it('decides as the textbook bucket does', () => {
+  it('behaves like a textbook token bucket', () => {
     fc.assert(
       fc.property(intervals, bursts, fc.array(fc.integer({ min: 0, max: 300 })), (intervalMs, burst, steps) => {
         const bucket = create({ perSecond: 1000 / intervalMs, burst });
@@ -113,7 +113,7 @@ describe.each(forms)('%s', (_name, create) => {
 });
 
 describe('TokenBucket.ready', () => {
-  it('says what take would, and takes nothing', () => {
+  it('returns what take would, without taking a token', () => {
     const bucket = new TokenBucket({ perSecond: 1, burst: 1 });
     expect(taken(() => bucket.ready(0), 5)).toBe(5);
     expect(bucket.take(0)).toBe(true);
@@ -125,7 +125,7 @@ describe('TokenBucket.ready', () => {
 describe('TokenTable', () => {
   const single = { perSecond: 1, burst: 1 };
 
-  it('counts each source by itself', () => {
+  it('counts each source separately', () => {
     const table = new TokenTable(single, seededRandom(1));
     expect(table.take(0, 1, 0)).toBe(true);
     expect(table.take(0, 1, 0)).toBe(false);
@@ -143,7 +143,7 @@ describe('TokenTable', () => {
     expect(sources.slice(1).filter((low) => !table.take(0, low, 0))).toEqual([]);
   });
 
-  it('spoils an innocent source only where both slots are shared: about 1 in 16 * 16', () => {
+  it('refuses an innocent source only if both slots collide, about 1 in 16 * 16', () => {
     const random = seededRandom(7);
     const tries = 4000;
     let spoilt = 0;
@@ -157,7 +157,7 @@ describe('TokenTable', () => {
     expect(spoilt).toBeLessThan(40);
   });
 
-  it('keeps a flood out of the way of 1,000 other sources', () => {
+  it('barely affects 1,000 other sources during a flood', () => {
     const table = new TokenTable(single, seededRandom(3));
     taken(() => table.take(0, 0x0a000000, 0), 10_000);
     const refused = Array.from({ length: 1000 }, (_, at) => table.take(0, 0xc0000000 + at * 256, 0)).filter(
@@ -166,7 +166,7 @@ describe('TokenTable', () => {
     expect(refused.length).toBeLessThanOrEqual(5);
   });
 
-  it('depends on the seed', () => {
+  it('maps sources to slots by seed', () => {
     const patterns = Array.from({ length: 10 }, (_, seed) => {
       const table = new TokenTable(single, seededRandom(seed), 2);
       return Array.from({ length: 32 }, (__, source) => table.take(0, source, 0)).join();
@@ -174,7 +174,7 @@ describe('TokenTable', () => {
     expect(new Set(patterns).size).toBeGreaterThan(1);
   });
 
-  it('never gives a source more than a bucket of its own would, however many slots are shared', () => {
+  it('never grants a source more than its own bucket would, even with shared slots', () => {
     const requests = fc.array(fc.record({ source: fc.nat(9), step: fc.nat(3) }), { minLength: 100, maxLength: 400 });
     fc.assert(
       fc.property(requests, fc.integer(), bursts, (list, seed, burst) => {

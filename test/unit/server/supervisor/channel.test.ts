@@ -30,7 +30,7 @@ async function feed(chunks: readonly Buffer[], limits = {}, nowMs = (): number =
 }
 
 describe('Channel', () => {
-  it('hears messages whole, wherever they are cut', async () => {
+  it('delivers complete messages regardless of chunk boundaries', async () => {
     const message = fc.jsonValue({ maxDepth: 2 });
     await fc.assert(
       fc.asyncProperty(
@@ -50,7 +50,7 @@ describe('Channel', () => {
     );
   });
 
-  it('hears nothing after a message that is too long, not JSON, or one too many in a second', async () => {
+  it('stops reading after a message too long, not JSON or over the rate limit', async () => {
     const ok = Buffer.from('1\n');
     const tooLong = { fault: 'a message of more than 1000 bytes' };
     expect(await feed([ok, Buffer.from(`"${'x'.repeat(998)}"\n`), ok])).toEqual([1, 'x'.repeat(998), 1]);
@@ -67,7 +67,7 @@ describe('Channel', () => {
     expect(await feed([padded, padded, padded], bytes)).toEqual([1, 1, { fault: 'more than 250 bytes in a second' }]);
   });
 
-  it('counts the messages of each second by themselves', async () => {
+  it('counts messages per second', async () => {
     let ms = 0;
     const clock = (): number => (ms += 10);
     expect(
@@ -79,7 +79,7 @@ describe('Channel', () => {
     ).toHaveLength(1000);
   });
 
-  it('never throws, whatever comes', async () => {
+  it('never throws on arbitrary bytes', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 50 })), async (chunks) => {
         await feed(chunks.map((chunk) => Buffer.from(chunk)));

@@ -8,7 +8,7 @@ describe('dealOut', () => {
     [['a', 'b'], 4, [0, 1]],
     [['a', 'b', 'c'], 1, [0, 0, 0]],
     [[], 3, []],
-  ])('%j over %i slots, round robin', (services, slots, owners) => {
+  ])('assigns %j to %i slots round robin', (services, slots, owners) => {
     const expected = services.map((service, index) => [service, owners[index]]);
     expect([...dealOut(services, slots)]).toEqual(expected);
   });
@@ -23,9 +23,9 @@ describe('reassign', () => {
   ]);
 
   it.each<[string, number[], number[], [string, number][]]>([
-    ['nobody died: nothing changes', [0, 1], [0, 1], [...owners]],
+    ['changes nothing if no slot died', [0, 1], [0, 1], [...owners]],
     [
-      'a slot died: the other takes all of its services',
+      'moves all services of a dead slot to the other',
       [1],
       [1],
       [
@@ -36,7 +36,7 @@ describe('reassign', () => {
       ],
     ],
     [
-      'evenly, first to whom has least',
+      'distributes evenly, to the least loaded slot first',
       [1, 2, 3],
       [1, 2, 3],
       [
@@ -47,7 +47,7 @@ describe('reassign', () => {
       ],
     ],
     [
-      'only to those that are ready',
+      'assigns only to ready slots',
       [1, 2, 3],
       [3],
       [
@@ -57,15 +57,15 @@ describe('reassign', () => {
         ['d', 1],
       ],
     ],
-    ['one that starts keeps its own', [0, 1], [1], [...owners]],
-    ['while none is ready all stay where they are', [2], [], [...owners]],
+    ['keeps the services of a starting slot', [0, 1], [1], [...owners]],
+    ['changes nothing while no slot is ready', [2], [], [...owners]],
   ])('%s', (_rule, alive, ready, expected) => {
     const before = new Map(owners);
     expect([...reassign(owners, new Set(alive), ready)]).toEqual(expected);
     expect(owners).toEqual(before);
   });
 
-  it('no service is lost, none that has a process moves, and every owner is alive where one is ready', () => {
+  it('keeps every service, moves none with a live owner and picks live owners if a slot is ready', () => {
     const slots = fc.uniqueArray(fc.nat(5));
     fc.assert(
       fc.property(fc.nat(12), slots, slots, (count, aliveSlots, more) => {

@@ -73,8 +73,8 @@ function messages(): readonly string[] {
   return log.records.map(({ message }) => message);
 }
 
-describe('the start', () => {
-  it('forks the workers, tells each what to open when its code is loaded, and is up when all serve', async () => {
+describe('startup', () => {
+  it('forks the workers, sends each its listeners when loaded, and is up when all are ready', async () => {
     const generation = begin();
     const [first, second] = workers.all;
     expect(workers.all.map(({ name }) => name)).toEqual([1, 2]);
@@ -93,7 +93,7 @@ describe('the start', () => {
     ]);
   });
 
-  it('fails, and leaves nothing running, where a worker says why it cannot serve', async () => {
+  it('fails and kills all workers if a worker reports a failure', async () => {
     const generation = begin();
     workers.all[0]?.report({ type: 'failed', code: 'LISTEN_IN_USE', message: 'port 7001 is taken' });
     await expect(generation.ready).rejects.toMatchObject({ code: 'LISTEN_IN_USE', message: 'port 7001 is taken' });
@@ -101,7 +101,7 @@ describe('the start', () => {
     expect(await generation.ended).toBe(1);
   });
 
-  it('kills a worker that is silent for thirty seconds', () => {
+  it('kills a worker unresponsive for thirty seconds', () => {
     begin();
     const [first, second] = workers.all;
     second?.serve();
@@ -117,7 +117,7 @@ describe('the start', () => {
 });
 
 describe('a worker that dies', () => {
-  it('is replaced, and its UDP sockets go to the other one at once', () => {
+  it('is replaced, and its UDP sockets move to the other worker at once', () => {
     const generation = begin();
     for (const worker of workers.all) worker.serve();
     const [first, second] = workers.all;
@@ -136,7 +136,7 @@ describe('a worker that dies', () => {
     expect(messages()).toContain('worker ready again');
   });
 
-  it('takes its clients from the counts, and no more', () => {
+  it('has its reported counters recorded', () => {
     begin();
     const [first] = workers.all;
     for (const worker of workers.all) worker.serve();
@@ -144,7 +144,7 @@ describe('a worker that dies', () => {
     expect(first?.counters.get('echo')?.stream).toMatchObject({ active: 3, accepted: 3 });
   });
 
-  it('five times a minute rests; when all rest the daemon ends with 70', async () => {
+  it('five times in a minute is suspended, and the daemon exits with 70 when all are', async () => {
     const generation = begin();
     for (let turn = 0; turn < 5; turn += 1) {
       for (const worker of workers.live) worker.die(1);
@@ -155,10 +155,10 @@ describe('a worker that dies', () => {
   });
 });
 
-describe('a UDP socket that could not be opened', () => {
+describe('a UDP socket that failed to open', () => {
   const notOpened = { type: 'not-opened', code: 'LISTEN_IN_USE', message: 'port 7001 is taken' } as const;
 
-  it('is shown as closed, and tried again every five seconds until it opens', () => {
+  it('is reported closed and retried every five seconds until it opens', () => {
     const generation = begin();
     for (const worker of workers.all) worker.serve();
     const [first, second] = workers.all;
@@ -180,7 +180,7 @@ describe('a UDP socket that could not be opened', () => {
     expect(messages().at(-1)).toBe('listening again');
   });
 
-  it('is believed of the services of that worker alone', () => {
+  it('is accepted only for services owned by the reporting worker', () => {
     const generation = begin();
     for (const worker of workers.all) worker.serve();
     workers.all[0]?.report({ ...notOpened, services: ['echo', 'time'] });
@@ -189,8 +189,8 @@ describe('a UDP socket that could not be opened', () => {
   });
 });
 
-describe('the end', () => {
-  it('is told to the workers, and comes when they have ended', async () => {
+describe('shutdown', () => {
+  it('stops the workers and ends when they have exited', async () => {
     const generation = begin();
     for (const worker of workers.all) worker.serve();
     generation.stop(7000);
@@ -207,7 +207,7 @@ describe('the end', () => {
     expect(messages()).toEqual([]);
   });
 
-  it('waits for no worker that has died meanwhile', async () => {
+  it('does not wait for a worker that died', async () => {
     const generation = begin();
     for (const worker of workers.all) worker.serve();
     generation.stop(7000);
@@ -218,7 +218,7 @@ describe('the end', () => {
     expect(messages()).toEqual(['worker exited before its clients finished']);
   });
 
-  it('is at once for all where it is destroyed', async () => {
+  it('kills all workers at once on destroy', async () => {
     const generation = begin();
     for (const worker of workers.all) worker.serve();
     generation.destroy();
@@ -228,7 +228,7 @@ describe('the end', () => {
 });
 
 describe('a successor', () => {
-  it('ends where one of its workers dies before all are ready; those that serve finish', async () => {
+  it('fails if a worker dies before all are ready, and drains the others', async () => {
     const generation = begin({ isSuccessor: true });
     workers.all[0]?.serve();
     workers.all[1]?.die(1);

@@ -17,17 +17,17 @@ const max = 256 * 1024;
 describe('splitLines', () => {
   it.each<[string, string[], string[]]>([
     ['a whole line', ['one\n'], ['one\n']],
-    ['several at once', ['one\ntwo\n'], ['one\n', 'two\n']],
-    ['one in pieces', ['o', 'n', 'e\n'], ['one\n']],
+    ['several lines at once', ['one\ntwo\n'], ['one\n', 'two\n']],
+    ['a line in pieces', ['o', 'n', 'e\n'], ['one\n']],
     ['a piece that ends one line and begins the next', ['one\ntw', 'o\n'], ['one\n', 'two\n']],
     ['an empty line', ['\n'], ['\n']],
-    ['a line that has not ended is kept back', ['one\ntwo'], ['one\n']],
-    ['a line end of its own', ['one', '\n'], ['one\n']],
+    ['an incomplete line, which is held back', ['one\ntwo'], ['one\n']],
+    ['a separate line end', ['one', '\n'], ['one\n']],
   ])('%s', (_case, pieces, expected) => {
     expect(cut(...pieces)).toEqual(expected);
   });
 
-  it('passes on whole lines, in order, wherever they are cut', () => {
+  it('passes on complete lines in order, regardless of chunk boundaries', () => {
     const lineList = fc.array(fc.string({ maxLength: 20 }).map((text) => `${text.replaceAll('\n', ' ')}\n`));
     fc.assert(
       fc.property(lineList, fc.array(fc.nat(50)), (lines, lengths) => {
@@ -42,16 +42,16 @@ describe('splitLines', () => {
     );
   });
 
-  it('throws a line away that is too long, whole, and tells of it once: its end is no line of its own', () => {
+  it('discards an overlong line, including its tail, and reports it once', () => {
     const piece = 'x'.repeat(max / 2);
     expect(cut('one\n', piece, piece, piece, piece, piece, 'the end\ntwo\n')).toEqual(['one\n', '(too long)', 'two\n']);
   });
 
-  it('throws away one that ends in the piece that follows', () => {
+  it('discards an overlong line that ends in the next chunk', () => {
     expect(cut('x'.repeat(max + 1), '\ntwo\n')).toEqual(['(too long)', 'two\n']);
   });
 
-  it('passes on a line as long as is allowed', () => {
+  it('passes on a line of the maximum length', () => {
     const line = 'x'.repeat(max);
     expect(cut(line, '\n')).toEqual([`${line}\n`]);
   });

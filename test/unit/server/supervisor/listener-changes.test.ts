@@ -28,7 +28,7 @@ function services(listeners: readonly PlannedListener[]): readonly string[] {
 }
 
 describe('listenerChanges', () => {
-  it('tells added, removed and kept apart by what is listened on, not by order or service', () => {
+  it('classifies listeners by address, not by order or service', () => {
     const { added, removed, kept } = listenerChanges(
       plan(echo, time, unix),
       plan(passed, ['daytime', unix[1]], ['clock', echo[1]]),
@@ -39,7 +39,7 @@ describe('listenerChanges', () => {
     expect(services(kept)).toEqual(['daytime 1', 'clock 2']);
   });
 
-  it('keeps a UNIX listener whose file is to have another owner, group or mode', () => {
+  it('keeps a UNIX listener if only its owner, group or mode changes', () => {
     const [path, access] = ['/run/echo', { mode: 0o660, uid: 1, gid: 1 }];
     const given = { transport: 'unix', path, access } as const;
     for (const change of [{ mode: 0o600 }, { uid: 2 }, { gid: 2 }]) {
@@ -67,7 +67,7 @@ describe('listenerChanges', () => {
   });
 
   it.each([
-    ['another family', ['echo', network('tcp', '::', 1201)] as const],
+    ['another address family', ['echo', network('tcp', '::', 1201)] as const],
     ['another transport', ['echo', network('udp', '0.0.0.0', 1201)] as const],
     ['another port', ['echo', network('tcp', '0.0.0.0', 1202)] as const],
     ['another address', ['echo', network('tcp', '127.0.0.2', 1201)] as const],
@@ -75,7 +75,7 @@ describe('listenerChanges', () => {
     expect(listenerChanges(plan(echo), plan(next), none).added).toHaveLength(1);
   });
 
-  it('refuses a change of the listeners whose port the system chooses', () => {
+  it('refuses changes to listeners on port 0', () => {
     expect(() => listenerChanges(plan(echo), plan(echo, free('time')), none)).toThrow(/port 0 change: none now, time/);
     expect(() => listenerChanges(plan(free('a'), free('b')), plan(free('b'), free('a')), none)).toThrow(
       /port 0 change/,
@@ -87,14 +87,14 @@ describe('listenerChanges', () => {
     });
   });
 
-  it('refuses a descriptor that an earlier reload has closed', () => {
+  it('refuses a descriptor closed by an earlier reload', () => {
     expect(() => listenerChanges(plan(echo), plan(passed), new Set([3]))).toThrow(/descriptor 3 was closed/);
     expect(listenerChanges(plan(echo), plan(passed), new Set([4])).added).toHaveLength(1);
     expect(listenerChanges(plan(passed), plan(passed), new Set([3])).kept).toHaveLength(1);
   });
 });
 
-it('pairListeners pairs several with port 0 in their order', () => {
+it('pairListeners pairs listeners on port 0 in order', () => {
   const pairs = pairListeners(plan(free('a'), echo, free('b')), plan(free('c'), free('d')));
   expect(pairs.map(([one, other]) => `${one.service} ${other.service}`)).toEqual(['a c', 'b d']);
 });

@@ -17,17 +17,17 @@ function notOwed(turns: readonly (WorkerOrder | WorkerReport['type'])[]): readon
   });
 }
 
-test('each report is owed once for what asked for it', () => {
+test('expects each report once per order', () => {
   expect(notOwed(['loaded', start, 'ready', open, 'opened', open, 'not-opened', stop, 'suspended'])).toEqual([]);
   expect(notOwed([open, open, 'opened', 'opened', stop, stop, 'suspended', 'suspended'])).toEqual([]);
   expect(notOwed(['loaded', 'loaded', 'ready', start, 'ready', 'ready'])).toEqual([1, 2, 5]);
   expect(notOwed(['opened', open, 'not-opened', 'not-opened', 'opened', 'suspended'])).toEqual([0, 3, 4, 5]);
 });
 
-test('heartbeats and failures come as they like', () => {
+test('accepts heartbeats and failures at any time', () => {
   expect(notOwed(['heartbeat', 'heartbeat', 'failed', 'failed'])).toEqual([]);
 });
 
-test('what is wrong is said', () => {
+test('explains why a report is unexpected', () => {
   expect(new OwedReports().take('not-opened')).toBe('type: expected no "not-opened" that was not asked for');
 });

@@ -20,14 +20,14 @@ function read(): { stream: PassThrough; clock: FakeClock; lines: string[]; leftO
   return { stream, clock, lines, leftOut: () => leftOut };
 }
 
-it('lines are passed on whole', async () => {
+it('passes on complete lines', async () => {
   const { stream, lines } = read();
   for (const text of ['one\ntw', 'o\n', 'three']) stream.write(text);
   await setImmediate();
   expect(lines).toEqual(['one\n', 'two\n']);
 });
 
-it('whoever writes too many lines waits for the next second, and what came with them is counted', async () => {
+it('pauses the stream after linesPerSecond until the next second, and counts dropped lines', async () => {
   const { stream, clock, lines, leftOut } = read();
   stream.write('1\n2\n3\n4\n5\n');
   await setImmediate();
@@ -42,7 +42,7 @@ it('whoever writes too many lines waits for the next second, and what came with 
   expect(leftOut()).toBe(2);
 });
 
-it('whoever writes too much waits, too', async () => {
+it('pauses the stream after bytesPerSecond until the next second', async () => {
   const { stream, clock, lines } = read();
   stream.write('x'.repeat(101));
   await setImmediate();

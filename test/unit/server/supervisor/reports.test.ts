@@ -28,7 +28,7 @@ const heartbeat = {
   lostLines: 0,
 };
 
-describe('a report that a worker of ours sends', () => {
+describe('a valid report', () => {
   it.each([
     { type: 'loaded' },
     { type: 'suspended' },
@@ -37,12 +37,12 @@ describe('a report that a worker of ours sends', () => {
     { type: 'not-opened', services: ['echo'], code: 'LISTEN_IN_USE', message: 'echo: the address is in use' },
     heartbeat,
     { type: 'failed', code: 'CONFIG_INVALID', message: 'one\ntwo' },
-  ])('is read as it is: $type', (report) => {
+  ])('is read unchanged: $type', (report) => {
     expect(readReport(reports, JSON.parse(JSON.stringify(report)))).toEqual({ report });
   });
 });
 
-describe('a report that is not one', () => {
+describe('an invalid report', () => {
   it.each<readonly [field: string, message: unknown]>([
     ['the report', null],
     ['the report', 5],
@@ -96,7 +96,7 @@ describe('a report that is not one', () => {
     expect('fault' in reading && reading.fault.split(':')[0]).toBe(field);
   });
 
-  it('names another port than the plan does, or an address that a terminal obeys', () => {
+  it('names a port not in the plan or an address with control characters', () => {
     const fixed = [{ ...plan[0], target: { ...plan[0]?.target, port: 1207 } }] as PlannedListener[];
     expect([1207, 1208, 0].map((port) => isRead(fixed, { port }))).toEqual([true, false, false]);
     expect([1024, 1023].map((port) => isRead(plan, { port }))).toEqual([true, false]);
@@ -107,7 +107,7 @@ describe('a report that is not one', () => {
     ]);
   });
 
-  it('is never read, whatever it is, and nothing of it is thrown', () => {
+  it('is refused without throwing for any JSON value', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (message) => {
         expect(readReport(reports, message)).toHaveProperty('fault');
@@ -115,7 +115,7 @@ describe('a report that is not one', () => {
     );
   });
 
-  it('is refused with a single field of another type', () => {
+  it('is refused if a single field has the wrong type', () => {
     const leaves = [...leavesOf(heartbeat)];
     fc.assert(
       fc.property(fc.constantFrom(...leaves), fc.constantFrom<unknown>(null, true, -1, 'x', [], {}), (path, value) => {

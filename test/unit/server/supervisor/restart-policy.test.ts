@@ -48,84 +48,84 @@ const fourDeaths = [101_000, 102_000, 104_000, 108_000];
 
 const table: readonly Row[] = [
   [
-    'readiness is announced by the worker',
+    'marks a worker ready when it reports ready',
     state([starting, starting]),
     { type: 'ready', slot: 1, nowMs: 102_000 },
     state([starting, { ...starting, status: 'ready', readyMs: 102_000, heardMs: 102_000 }]),
     [],
   ],
   [
-    'a heartbeat is noted',
+    'records a heartbeat',
     state([starting, ready]),
     { type: 'heard', slot: 1, nowMs: 103_000 },
     state([starting, { ...ready, heardMs: 103_000 }]),
     [],
   ],
   [
-    'a heartbeat of one that starts makes it neither ready nor patient',
+    'ignores a heartbeat of a starting worker',
     state([starting, ready]),
     { type: 'heard', slot: 0, nowMs: 103_000 },
     state([starting, ready]),
     [],
   ],
   [
-    'a death more than a second after the start: another start at once',
+    'restarts a worker at once if it ran for more than a second',
     state([ready, ready]),
     death(105_000),
     state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, ready]),
     [{ type: 'wait', slot: 0, delayMs: 0 }],
   ],
   [
-    'a death right after the start: a second from that start to the next',
+    'leaves a second between two starts',
     state([starting, ready]),
     death(100_300),
     state([{ ...starting, status: 'waiting', gapMs: 2000, deathsMs: [100_300] }, ready]),
     [{ type: 'wait', slot: 0, delayMs: 700 }],
   ],
   [
-    'the gap doubles at each death',
+    'doubles the gap after each death',
     state([{ ...starting, gapMs: 4000, deathsMs: [98_000] }, ready]),
     death(100_500),
     state([{ ...starting, status: 'waiting', gapMs: 8000, deathsMs: [98_000, 100_500] }, ready]),
     [{ type: 'wait', slot: 0, delayMs: 3500 }],
   ],
   [
-    'to a minute at the most',
+    'caps the gap at a minute',
     state([{ ...starting, gapMs: 60_000 }, ready]),
     death(100_000),
     state([{ ...starting, status: 'waiting', gapMs: 60_000, deathsMs: [100_000] }, ready]),
     [{ type: 'wait', slot: 0, delayMs: 60_000 }],
   ],
   [
-    'a healthy minute resets the gap and forgets the deaths',
+    'resets the gap and the deaths after a healthy minute',
     state([{ ...ready, gapMs: 32_000, deathsMs: fourDeaths }, ready]),
     death(161_000),
     state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [161_000] }, ready]),
     [{ type: 'wait', slot: 0, delayMs: 0 }],
   ],
   [
-    'not quite a healthy minute does not',
+    'keeps the gap and the deaths after just under a healthy minute',
     state([{ ...ready, gapMs: 64_000, deathsMs: [160_000] }, ready]),
     death(160_999),
     state([{ ...ready, status: 'waiting', gapMs: 60_000, deathsMs: [160_000, 160_999] }, ready]),
     [{ type: 'wait', slot: 0, delayMs: 3001 }],
   ],
   [
-    'a minute of starting is not a healthy one',
+    'does not count starting as healthy time',
     state([{ ...starting, gapMs: 4000, deathsMs: [99_000] }, ready]),
     death(158_999),
     state([{ ...starting, status: 'waiting', gapMs: 8000, deathsMs: [99_000, 158_999] }, ready]),
     [{ type: 'wait', slot: 0, delayMs: 0 }],
   ],
   [
-    'five deaths in a minute: it rests a minute, and begins anew then',
+    'suspends a slot for a minute after five deaths in a minute',
     state([{ ...starting, gapMs: 16_000, deathsMs: fourDeaths }, ready]),
     death(116_000),
     state([{ ...starting, status: 'resting', gapMs: 1000, deathsMs: [] }, ready]),
     [{ type: 'wait', slot: 0, delayMs: 60_000 }],
   ],
   [
-    'deaths more than a minute ago do not count',
+    'forgets deaths more than a minute ago',
     state([{ ...starting, startedMs: 161_000, gapMs: 16_000, deathsMs: fourDeaths }, ready]),
     death(161_000),
     state([
@@ -141,42 +141,42 @@ const table: readonly Row[] = [
     [{ type: 'wait', slot: 0, delayMs: 16_000 }],
   ],
   [
-    'the last hope: all rest, the daemon ends with its own exit code',
+    'exits with 70 when every slot rests',
     state([{ ...starting, deathsMs: fourDeaths }, resting]),
     death(116_000),
     state([{ ...starting, status: 'resting' }, resting]),
     [{ type: 'exit', code: 70 }],
   ],
   [
-    'the last hope: one rests, the others cannot run',
+    'exits with 70 when one slot rests and the others cannot run',
     state([{ ...starting, deathsMs: fourDeaths }, refused]),
     death(116_000),
     state([{ ...starting, status: 'resting' }, refused]),
     [{ type: 'exit', code: 70 }],
   ],
   [
-    'a slot that waits is still a hope',
+    'keeps running while a slot waits for its restart',
     state([{ ...starting, deathsMs: fourDeaths }, waiting]),
     death(116_000),
     state([{ ...starting, status: 'resting' }, waiting]),
     [{ type: 'wait', slot: 0, delayMs: 60_000 }],
   ],
   [
-    'all died once, none serves: they are started again',
+    'restarts the workers even if none is left',
     state([ready, waiting]),
     death(105_000),
     state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, waiting]),
     [{ type: 'wait', slot: 0, delayMs: 0 }],
   ],
   [
-    'with inherited listeners the death of the last process ends the daemon: its sockets are with systemd',
+    'exits when the last worker dies with inherited listeners, whose sockets systemd holds',
     state([ready, waiting], { inheritedListeners: true }),
     death(105_000),
     state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, waiting], { inheritedListeners: true }),
     [{ type: 'exit', code: 70 }],
   ],
   [
-    'with inherited listeners one that starts does not hold them yet',
+    'exits when the last ready worker dies with inherited listeners, even if another is starting',
     state([ready, starting], { inheritedListeners: true }),
     death(105_000),
     state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, starting], { inheritedListeners: true }),
@@ -184,7 +184,7 @@ const table: readonly Row[] = [
   ],
   ...[78, 77].map(
     (exitCode): Row => [
-      `exit code ${exitCode}: not restarted, the others go on`,
+      `does not restart a worker that exits with ${exitCode}`,
       state([starting, ready]),
       death(100_300, exitCode),
       state([{ ...starting, status: 'refused' }, ready]),
@@ -193,7 +193,7 @@ const table: readonly Row[] = [
   ),
   ...([78, 77] as const).map(
     (exitCode): Row => [
-      `exit code ${exitCode} of the last one: the daemon ends with it`,
+      `exits with ${exitCode} if the last worker does`,
       state([starting, refused]),
       death(100_300, exitCode),
       state([{ ...starting, status: 'refused' }, refused]),
@@ -202,7 +202,7 @@ const table: readonly Row[] = [
   ),
   ...[78, 77].map(
     (exitCode): Row => [
-      `exit code ${exitCode} of one that was ready is a death like others`,
+      `restarts a ready worker that exits with ${exitCode}`,
       state([ready, ready]),
       death(105_000, exitCode),
       state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, ready]),
@@ -210,7 +210,7 @@ const table: readonly Row[] = [
     ],
   ),
   [
-    'any other exit code is a death, 0 too: nobody asked for it',
+    'restarts a worker that exits with 0 without a stop order',
     state([ready, ready]),
     death(105_000, 0),
     state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, ready]),
@@ -218,7 +218,7 @@ const table: readonly Row[] = [
   ],
   ...[waiting, resting].map(
     (slot): Row => [
-      `due: a slot that is ${slot.status} is forked`,
+      `forks a ${slot.status} slot when due`,
       state([slot, ready]),
       { type: 'due', slot: 0, nowMs: 170_000 },
       state([{ ...slot, status: 'starting', startedMs: 170_000, heardMs: 170_000, readyMs: never }, ready]),
@@ -227,7 +227,7 @@ const table: readonly Row[] = [
   ),
   ...[starting, ready, refused, stopped].map(
     (slot): Row => [
-      `due: a slot that is ${slot.status} is not`,
+      `does not fork a ${slot.status} slot when due`,
       state([slot, ready]),
       { type: 'due', slot: 0, nowMs: 170_000 },
       state([slot, ready]),
@@ -235,14 +235,14 @@ const table: readonly Row[] = [
     ],
   ),
   [
-    'due after stop forks nobody',
+    'forks nothing after stop',
     state([waiting, ready], { stopping: true }),
     { type: 'due', slot: 0, nowMs: 170_000 },
     state([waiting, ready], { stopping: true }),
     [],
   ],
   [
-    'tick: one silent for 5 s is killed, once, nobody else',
+    'kills only a worker unresponsive for 5 s, once',
     state([ready, { ...ready, heardMs: 101_001 }], { tickedMs: 105_500 }),
     { type: 'tick', nowMs: 106_000 },
     state(
@@ -255,7 +255,7 @@ const table: readonly Row[] = [
     [{ type: 'kill', slot: 0 }],
   ],
   [
-    'tick: one that starts has 30 s',
+    'allows a starting worker 30 s before killing it',
     state([starting, { ...starting, heardMs: 100_001 }], { tickedMs: 129_500 }),
     { type: 'tick', nowMs: 130_000 },
     state(
@@ -268,14 +268,14 @@ const table: readonly Row[] = [
     [{ type: 'kill', slot: 0 }],
   ],
   [
-    'tick: a slot without a process is never killed',
+    'never kills a slot without a process',
     state([waiting, resting, refused, stopped], { tickedMs: 999_500 }),
     { type: 'tick', nowMs: 1_000_000 },
     state([waiting, resting, refused, stopped], { tickedMs: 1_000_000 }),
     [],
   ],
   [
-    'tick: after we were stopped ourselves silence counts from now',
+    'restarts the silence timers after the supervisor itself was suspended',
     state([ready, waiting], { tickedMs: 101_000 }),
     { type: 'tick', nowMs: 200_000 },
     state(
@@ -288,14 +288,14 @@ const table: readonly Row[] = [
     [],
   ],
   [
-    'tick: one that is silent while it lets its clients finish is killed, too',
+    'kills an unresponsive worker while draining',
     state([ready], { stopping: true, tickedMs: 199_500 }),
     { type: 'tick', nowMs: 200_000 },
     state([{ ...ready, heardMs: 200_000 }], { stopping: true, tickedMs: 200_000 }),
     [{ type: 'kill', slot: 0 }],
   ],
   [
-    'stop: those that live are stopped, the others are not started again',
+    'stops live workers and cancels pending restarts on stop',
     state([ready, starting, waiting, resting, refused]),
     { type: 'stop', nowMs: 105_000 },
     state(
@@ -314,7 +314,7 @@ const table: readonly Row[] = [
     ],
   ],
   [
-    'stop: where nobody lives the daemon ends with 0',
+    'exits with 0 on stop if no worker is alive',
     state([waiting, resting]),
     { type: 'stop', nowMs: 105_000 },
     state(
@@ -327,14 +327,14 @@ const table: readonly Row[] = [
     [{ type: 'exit', code: 0 }],
   ],
   [
-    'stop: a second one changes nothing',
+    'ignores a second stop',
     state([ready], { stopping: true }),
     { type: 'stop', nowMs: 105_000 },
     state([ready], { stopping: true }),
     [],
   ],
   [
-    'an ordered exit is no death',
+    'does not count an ordered exit as a death',
     state([ready, ready], { stopping: true }),
     death(105_000, 0),
     state([stopped, ready], { stopping: true }),
@@ -342,7 +342,7 @@ const table: readonly Row[] = [
   ],
   ...[0, 70, 78, null].map(
     (exitCode): Row => [
-      `the last ordered exit ends the daemon with 0, even where it says ${exitCode}`,
+      `exits with 0 after the last ordered exit, even with exit code ${exitCode}`,
       state([stopped, ready], { stopping: true }),
       death(105_000, exitCode, 1),
       state([stopped, stopped], { stopping: true }),
@@ -358,7 +358,7 @@ describe('decide', () => {
     expect(before).toEqual(frozen);
   });
 
-  it('knows only its slots', () => {
+  it('throws for an unknown slot', () => {
     expect(() => decide(state([ready]), death(105_000, null, 1))).toThrow(RangeError);
   });
 });
@@ -469,8 +469,8 @@ class Simulation {
   }
 }
 
-describe('whatever happens', () => {
-  it('the rules hold', () => {
+describe('any sequence of events', () => {
+  it('respects the restart limits', () => {
     fc.assert(
       fc.property(acts, fc.boolean(), (list, inherited) => {
         const simulation = new Simulation(inherited);

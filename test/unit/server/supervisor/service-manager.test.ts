@@ -32,7 +32,7 @@ async function settle(): Promise<void> {
 const socket = { NOTIFY_SOCKET: '/run/notify' };
 
 describe('ServiceManager', () => {
-  it('says nothing where nobody wants to know', async () => {
+  it('sends nothing without NOTIFY_SOCKET', async () => {
     const silent = manager({ WATCHDOG_USEC: '1000000' });
     silent.ready(() => condition);
     silent.reloading();
@@ -43,7 +43,7 @@ describe('ServiceManager', () => {
     expect(clock.waiting).toBe(0);
   });
 
-  it('after STOPPING a reload that was under way says nothing more', async () => {
+  it('sends nothing more about a reload after STOPPING', async () => {
     const told = manager(socket);
     told.ready(() => condition);
     told.reloading();
@@ -55,7 +55,7 @@ describe('ServiceManager', () => {
     expect(sent).toHaveLength(3);
   });
 
-  it('tells of start, changes, reloads and stop, in this order', async () => {
+  it('reports start, status changes, reloads and stop in order', async () => {
     const told = manager(socket);
     told.ready(() => condition);
     clock.advance(10_000);
@@ -75,7 +75,7 @@ describe('ServiceManager', () => {
     ]);
   });
 
-  it('feeds the watchdog twice in its time, while the daemon is healthy', async () => {
+  it('feeds the watchdog twice per interval while the daemon is healthy', async () => {
     const fed = manager({ ...socket, WATCHDOG_USEC: '4000000', WATCHDOG_PID: '42' });
     fed.ready(() => condition);
     clock.advance(4000);
@@ -91,8 +91,8 @@ describe('ServiceManager', () => {
 
   it.each([
     ['of another process', { WATCHDOG_USEC: '4000000', WATCHDOG_PID: '43' }],
-    ['of no length', { WATCHDOG_USEC: '0' }],
-    ['that is no number', { WATCHDOG_USEC: 'soon' }],
+    ['with a zero interval', { WATCHDOG_USEC: '0' }],
+    ['with an invalid interval', { WATCHDOG_USEC: 'soon' }],
   ])('feeds no watchdog %s', async (_, environment) => {
     const told = manager({ ...socket, ...environment });
     told.ready(() => condition);
@@ -101,7 +101,7 @@ describe('ServiceManager', () => {
     expect(sent).toEqual(['READY=1 STATUS=ready: 0 clients']);
   });
 
-  it('goes on where it cannot tell, and says so once', async () => {
+  it('continues if notifying fails, and logs it once', async () => {
     const lines: string[] = [];
     const log = pino({ base: null }, { write: (line) => void lines.push(line) });
     const failing = new ServiceManager({

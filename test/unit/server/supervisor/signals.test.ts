@@ -39,11 +39,11 @@ describe('Signals', () => {
     ['TERM stops', [[0, 'SIGTERM']], ['stop']],
     ['INT stops', [[0, 'SIGINT']], ['stop']],
     ['QUIT ends at once', [[0, 'SIGQUIT']], ['destroy']],
-    ['HUP hangs up', [[0, 'SIGHUP']], ['hang up']],
+    ['HUP calls hangUp', [[0, 'SIGHUP']], ['hang up']],
     ['USR1 reopens the log', [[0, 'SIGUSR1']], ['reopen the log']],
     ['USR2 writes the state', [[0, 'SIGUSR2']], ['logState']],
     [
-      'Ctrl-C under npm arrives twice in the same millisecond',
+      'INT twice in the same millisecond, as from Ctrl-C under npm, counts once',
       [
         [0, 'SIGINT'],
         [0, 'SIGINT'],
@@ -51,7 +51,7 @@ describe('Signals', () => {
       ['stop'],
     ],
     [
-      'a second within a second is the same one',
+      'a second signal within a second is ignored',
       [
         [0, 'SIGTERM'],
         [1000, 'SIGTERM'],
@@ -59,7 +59,7 @@ describe('Signals', () => {
       ['stop'],
     ],
     [
-      'a second after more than a second ends at once',
+      'a second signal after more than a second ends at once',
       [
         [0, 'SIGTERM'],
         [1001, 'SIGTERM'],
@@ -67,7 +67,7 @@ describe('Signals', () => {
       ['stop', 'destroy'],
     ],
     [
-      'of another kind too',
+      'a different second signal after more than a second ends at once, too',
       [
         [0, 'SIGTERM'],
         [1001, 'SIGINT'],
@@ -75,7 +75,7 @@ describe('Signals', () => {
       ['stop', 'destroy'],
     ],
     [
-      'the second counts from the first',
+      'the second is measured from the first signal',
       [
         [0, 'SIGINT'],
         [600, 'SIGINT'],
@@ -84,7 +84,7 @@ describe('Signals', () => {
       ['stop', 'destroy'],
     ],
     [
-      'QUIT after TERM does not wait',
+      'QUIT after TERM ends at once',
       [
         [0, 'SIGTERM'],
         [0, 'SIGQUIT'],
@@ -92,7 +92,7 @@ describe('Signals', () => {
       ['stop', 'destroy'],
     ],
     [
-      'HUP and USR2 are answered while it stops',
+      'HUP and USR2 are handled while stopping',
       [
         [0, 'SIGTERM'],
         [1, 'SIGUSR2'],
@@ -121,7 +121,7 @@ describe('Signals', () => {
       ['destroy'],
     ],
     [
-      'HUP twice, and USR2, which asks for nothing',
+      'HUP twice, with USR2 ignored',
       [
         [0, 'SIGHUP'],
         [0, 'SIGUSR2'],
@@ -137,7 +137,7 @@ describe('Signals', () => {
       ],
       ['stop'],
     ],
-  ])('before there is a daemon: %s', (_signal, steps, expected) => {
+  ])('signals before the daemon exists are delivered to it later: %s', (_signal, steps, expected) => {
     for (const [afterMs, signal] of steps) {
       clock.advance(afterMs);
       signals.emit(signal);
@@ -154,13 +154,13 @@ describe('Signals', () => {
     ['SIGHUP', false],
     ['SIGUSR1', false],
     ['SIGUSR2', false],
-  ])('before there is a daemon %s ends the start: %s', async (signal, ends) => {
+  ])('%s before the daemon exists aborts startup: %s', async (signal, ends) => {
     signals.emit(signal);
     expect(await isStoppedEarly()).toBe(ends);
   });
 
   it.each<NodeJS.Signals>(['SIGTERM', 'SIGINT', 'SIGQUIT'])(
-    '%s leaves a daemon that is there to itself',
+    '%s does not abort startup once the daemon exists',
     async (signal) => {
       deliver();
       signals.emit(signal);
@@ -168,7 +168,7 @@ describe('Signals', () => {
     },
   );
 
-  it('leaves all others to Node', () => {
+  it('leaves all other signals to Node', () => {
     const answered = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'];
     expect(new Set(signals.eventNames())).toEqual(new Set(answered));
   });

@@ -45,7 +45,7 @@ async function reload(supervisor: Supervisor, next: GenerationPlan): Promise<voi
 }
 
 describe('a supervisor', () => {
-  it('is ready with its workers, and reports where they listen and what they count', async () => {
+  it('is ready with its workers and reports their listeners and counters', async () => {
     const supervisor = await launch('tcp://127.0.0.1:0');
     expect(supervisor.report.state).toBe('starting');
     workers.all[0]?.serve([7001]);
@@ -60,7 +60,7 @@ describe('a supervisor', () => {
     expect(supervisor.report.services.get('echo')?.stream).toMatchObject({ active: 2, accepted: 2 });
   });
 
-  it('keeps what a worker that is gone has counted, but not its clients', async () => {
+  it('keeps the totals of a dead worker, but not its clients', async () => {
     const supervisor = await launch('tcp://127.0.0.1:7001');
     workers.all[0]?.serve();
     workers.all[0]?.count('echo', 2);
@@ -72,7 +72,7 @@ describe('a supervisor', () => {
     expect(supervisor.report.services.get('echo')?.stream).toMatchObject({ active: 3, accepted: 5 });
   });
 
-  it('ends with its workers', async () => {
+  it('ends when its workers have exited', async () => {
     const supervisor = await launch('tcp://127.0.0.1:7001');
     workers.all[0]?.serve();
     const stopped = supervisor.stop();
@@ -84,7 +84,7 @@ describe('a supervisor', () => {
 });
 
 describe('a reload', () => {
-  it('starts new workers, and stops the old ones when these are ready', async () => {
+  it('starts new workers and stops the old workers when the new ones are ready', async () => {
     const supervisor = await launch('tcp://127.0.0.1:7001');
     workers.all[0]?.serve();
     const reloading = reload(supervisor, await planOf('tcp://127.0.0.1:7001,udp://127.0.0.1:7001'));
@@ -113,13 +113,13 @@ describe('a reload', () => {
     expect(supervisor.report.state).toBe('ready');
   });
 
-  it('is refused where it needs a restart', async () => {
+  it('is refused if it needs a restart', async () => {
     const supervisor = await launch('tcp://127.0.0.1:7001');
     const { plan } = await planOf('tcp://*:7001');
     expect(() => supervisor.changes(plan)).toThrow('this change needs a restart: echo tcp://0.0.0.0:7001 overlaps');
   });
 
-  it('is cut short by a stop', async () => {
+  it('is aborted by a stop', async () => {
     const supervisor = await launch('tcp://127.0.0.1:7001');
     workers.all[0]?.serve();
     const reloading = reload(supervisor, await planOf('tcp://127.0.0.1:7002'));
@@ -129,7 +129,7 @@ describe('a reload', () => {
     await expect(reloading).rejects.toMatchObject({ code: 'RELOAD_CUT_SHORT' });
   });
 
-  it('ends the oldest clients where five configs are in use', async () => {
+  it('closes the clients of the oldest config when five configs are in use', async () => {
     const supervisor = await launch('tcp://127.0.0.1:7001');
     workers.all[0]?.serve();
     for (let turn = 1; turn <= 5; turn += 1) {

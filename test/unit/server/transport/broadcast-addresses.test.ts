@@ -40,7 +40,7 @@ describe('BroadcastAddresses', () => {
     expect(words(new BroadcastAddresses(unexpected))).toEqual(expected);
   });
 
-  it('follows the interfaces when it reads again, in the same set', () => {
+  it('updates the same set when it reads the interfaces again', () => {
     machine(['IPv4', '192.0.2.2', '255.255.255.0']);
     const addresses = new BroadcastAddresses(unexpected);
     const held = addresses.words;
@@ -50,7 +50,7 @@ describe('BroadcastAddresses', () => {
     expect(addresses.words).toBe(held);
   });
 
-  it('says once that the interfaces cannot be read, and keeps what it knows', () => {
+  it('reports an interface read error once and keeps the known addresses', () => {
     machine(['IPv4', '192.0.2.2', '255.255.255.0']);
     const errors: unknown[] = [];
     const addresses = new BroadcastAddresses((error) => errors.push(error));

@@ -28,7 +28,7 @@ async function serveOnSocket(options: object = {}, more: object = {}): Promise<{
 }
 
 describe('a datagram listener', () => {
-  it('counts what the guard drops by reason, in one summary line', async () => {
+  it('counts dropped datagrams by reason in one summary line', async () => {
     const { daemon, socket } = await serveOnSocket({ deny: ['127.0.0.0/8'] });
     const client = await UdpClient.open('127.0.0.1');
     let came = 0;
@@ -41,7 +41,7 @@ describe('a datagram listener', () => {
     expect(daemon.log.summed('dropped')).toEqual({ denied: 20 });
   });
 
-  it('never answers a port of our own, whichever service has it', async () => {
+  it('never answers a port we serve, even from another service', async () => {
     const { daemon, socket } = await serveOnSocket({}, { time: { listen } });
     const [echo, time] = [daemon.target('echo', 'udp'), daemon.target('time', 'udp')];
     const client = await UdpClient.open('127.0.0.1');
@@ -52,7 +52,7 @@ describe('a datagram listener', () => {
     expect(daemon.log.summed('dropped')).toEqual({ 'source-port': 1 });
   });
 
-  it('with dryRun answers what the rates would drop, and counts it', async () => {
+  it('answers and counts datagrams over the rates with dryRun', async () => {
     const slow = { perSecond: 1, burst: 1 };
     const daemon = await serve({ echo: { listen, exempt: [], datagramRate: slow, dryRun: true } });
     const client = await UdpClient.open('127.0.0.1');
@@ -66,7 +66,7 @@ describe('a datagram listener', () => {
     expect(daemon.log.summed('dropped')).toEqual({});
   });
 
-  it('survives a datagram from port 0, to which nothing can be sent', async () => {
+  it('drops a datagram from port 0 as source-port and keeps serving', async () => {
     const { daemon, socket } = await serveOnSocket();
     const target = daemon.target('echo', 'udp');
     const client = await UdpClient.open('127.0.0.1');
@@ -76,7 +76,7 @@ describe('a datagram listener', () => {
     expect(daemon.log.summed('dropped')).toEqual({ 'source-port': 1 });
   });
 
-  it('drops as busy while its send queue is past its bound', async () => {
+  it('drops datagrams as busy while the send queue is over its limit', async () => {
     const { daemon, socket } = await serveOnSocket();
     const target = daemon.target('echo', 'udp');
     const client = await UdpClient.open('127.0.0.1');
@@ -88,7 +88,7 @@ describe('a datagram listener', () => {
     expect(daemon.log.summed('dropped')).toEqual({ busy: 1 });
   });
 
-  it('answers nothing after suspend, and frees its port', async () => {
+  it('frees its port when the daemon closes', async () => {
     const daemon = await serve({ echo: { listen } });
     const { host, port } = daemon.target('echo', 'udp');
     await daemon.close();
@@ -98,7 +98,7 @@ describe('a datagram listener', () => {
     again.close();
   });
 
-  it('sends what waits in its queue before it closes', async () => {
+  it('flushes its send queue before it closes', async () => {
     const { daemon, socket } = await serveOnSocket();
     const client = await UdpClient.open('127.0.0.1');
     const came = once(socket, 'message');
@@ -111,14 +111,14 @@ describe('a datagram listener', () => {
     expect((await client.take(1)).map(String)).toEqual(['last words']);
   });
 
-  it('asks for the receive buffer that the config names', async () => {
+  it('requests the configured receive buffer', async () => {
     const { socket } = await serveOnSocket({ receiveBuffer: '32KiB' });
     // socket(7): the kernel doubles the value, for its own bookkeeping.
     expect(socket.getRecvBufferSize()).toBe(2 * 32 * 1024);
   });
 });
 
-describe('TCP beside it', () => {
+describe('a TCP listener next to it', () => {
   it('may have the same port number', async () => {
     const port = await freePort();
     const daemon = await serve({ echo: { listen: [`tcp://127.0.0.1:${port}`, `udp://127.0.0.1:${port}`] } });

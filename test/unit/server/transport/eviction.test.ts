@@ -104,7 +104,7 @@ function isKnown(localPort: number, remotePort = 0): boolean {
 }
 
 describe('a newcomer to a full service', () => {
-  it('takes the place of the client idle longest, whichever listener that came through', async () => {
+  it('evicts the longest idle client on any listener', async () => {
     const { admission, counters, clock, bound, reasons } = await serveAt([here, here], { maxConnections: 4 });
     const [first, second] = bound;
     const talker = await served(first);
@@ -126,7 +126,7 @@ describe('a newcomer to a full service', () => {
     expect(counters.stream).toMatchObject({ accepted: 5, active: 4, closed: { evicted: 1 }, refused: { limit: 0 } });
   });
 
-  it('is refused where it would have as many, and nobody goes', async () => {
+  it('is refused without an eviction if its source would tie with the largest', async () => {
     const { admission, counters, bound } = await serveAt([here], { maxConnections: 3 });
     const [to] = bound;
     const clients = [await served(to), await served(to), await served(to, '127.0.0.2')];
@@ -137,7 +137,7 @@ describe('a newcomer to a full service', () => {
     expect(counters.stream).toMatchObject({ accepted: 3, active: 3, refused: { limit: 2 } });
   });
 
-  it('may be a crowd: places and counts are exact', async () => {
+  it('leaves connections and counters exact in a burst of arrivals', async () => {
     const { admission, counters, bound, reasons } = await serveAt([here], { maxConnections: 12 });
     const [to] = bound;
     const large = await Promise.all(Array.from({ length: 12 }, () => served(to)));
@@ -161,7 +161,7 @@ describe('a newcomer to a full service', () => {
     });
   });
 
-  it('finds a descriptor in the same way', async () => {
+  it('evicts a client to free a descriptor too', async () => {
     const { admission, counters, bound } = await serveAt([here], {}, echo, 3);
     const [to] = bound;
     const large = [await served(to), await served(to), await served(to)];
@@ -172,7 +172,7 @@ describe('a newcomer to a full service', () => {
     expect(counters.stream).toMatchObject({ accepted: 4, closed: { evicted: 1 }, refused: { limit: 1 } });
   });
 
-  it('evicts a UNIX user too', async () => {
+  it('evicts a UNIX client too', async () => {
     const path = join(temporaryFolder(), 'echo.sock');
     const { bound, reasons } = await serveAt([here, { transport: 'unix', path }], { maxConnections: 3 });
     const clients = [await served(bound[1]), await served(bound[1]), await served(bound[1])];
@@ -182,7 +182,7 @@ describe('a newcomer to a full service', () => {
     expect(reasons()).toEqual(['evicted']);
   });
 
-  it('takes the place of one that has been answered and does not say goodbye: that one has completed', async () => {
+  it('replaces a lingering client, which is logged as completed', async () => {
     const daytime: Service = { stream: (client) => client.end(Buffer.from('now')) };
     const { counters, bound, reasons } = await serveAt([here], { maxConnections: 2 }, daytime);
     const [to] = bound;
@@ -197,7 +197,7 @@ describe('a newcomer to a full service', () => {
     expect(counters.stream).toMatchObject({ accepted: 3, closed: { completed: 1, evicted: 0 }, refused: { limit: 0 } });
   });
 
-  it('takes the place of one that takes nothing: that one is reset, and the kernel keeps nothing for it', async () => {
+  it('resets a client that never reads, leaving no socket in the kernel', async () => {
     const bytes = Buffer.alloc(16 * 1024 * 1024, 'more ');
     const flood: Service = { stream: (client) => client.write(bytes) };
     const { bound, reasons } = await serveAt([here], { maxConnections: 2 }, flood);
@@ -213,7 +213,7 @@ describe('a newcomer to a full service', () => {
   });
 });
 
-it('a proxy that has not said for whom it speaks evicts nobody; one that has finds its place', async () => {
+it('a proxy connection evicts nobody before its header and keeps its place after it', async () => {
   const daemon = await serve({
     echo: { listen: ['tcp://127.0.0.1:0'], proxyProtocol: { from: ['127.0.0.1'] }, maxConnections: 3 },
   });
@@ -237,7 +237,7 @@ it('a proxy that has not said for whom it speaks evicts nobody; one that has fin
 });
 
 /** What eviction builds on: the descriptor of the victim is the newcomer's. */
-describe('a socket that is destroyed has closed its descriptor when the call returns', () => {
+describe('destroying a socket closes its descriptor before the call returns', () => {
   it.each([
     ['tcp', 'destroy'],
     ['tcp', 'resetAndDestroy'],

@@ -37,11 +37,11 @@ async function listening(server: Server): Promise<number> {
 describe('passedDescriptors', () => {
   it.each<[string, Record<string, string>, [string, number[]][]]>([
     ['nothing was passed', {}, []],
-    ['to another process', { LISTEN_PID: '8', LISTEN_FDS: '1', LISTEN_FDNAMES: 'echo' }, []],
+    ['descriptors for another process', { LISTEN_PID: '8', LISTEN_FDS: '1', LISTEN_FDNAMES: 'echo' }, []],
     ['without LISTEN_PID', { LISTEN_FDS: '1', LISTEN_FDNAMES: 'echo' }, []],
-    ['one', { LISTEN_PID: '7', LISTEN_FDS: '1', LISTEN_FDNAMES: 'echo' }, [['echo', [3]]]],
+    ['one descriptor', { LISTEN_PID: '7', LISTEN_FDS: '1', LISTEN_FDNAMES: 'echo' }, [['echo', [3]]]],
     [
-      'several, one name for two',
+      'several descriptors, two with the same name',
       { LISTEN_PID: '7', LISTEN_FDS: '3', LISTEN_FDNAMES: 'echo:time:echo' },
       [
         ['echo', [3, 5]],
@@ -58,7 +58,7 @@ describe('passedDescriptors', () => {
       ],
     ],
     ['more names than descriptors', { LISTEN_PID: '7', LISTEN_FDS: '1', LISTEN_FDNAMES: 'a:b' }, [['a', [3]]]],
-    ['a count that is none', { LISTEN_PID: '7', LISTEN_FDS: 'x', LISTEN_FDNAMES: 'a' }, []],
+    ['a count that is not a number', { LISTEN_PID: '7', LISTEN_FDS: 'x', LISTEN_FDNAMES: 'a' }, []],
     ['a negative count', { LISTEN_PID: '7', LISTEN_FDS: '-1', LISTEN_FDNAMES: 'a' }, []],
   ])('%s', (_case, env, expected) => {
     expect([...passedDescriptors(env, 7)]).toEqual(expected);
@@ -66,7 +66,7 @@ describe('passedDescriptors', () => {
 });
 
 describe('identifyDescriptors', () => {
-  it('asks nobody about nothing', async () => {
+  it('returns an empty map for no descriptors', async () => {
     expect([...(await identifyDescriptors(new Map()))]).toEqual([]);
   });
 
@@ -77,7 +77,7 @@ describe('identifyDescriptors', () => {
     });
   });
 
-  it('refuses a descriptor that is no socket', async () => {
+  it('refuses a descriptor that is not a socket', async () => {
     const fd = openSync('/dev/null', 'r');
     onTestFinished(() => closeSync(fd));
     await expect(identifyDescriptors(new Map([[fd, 'echo: systemd:x']]))).rejects.toMatchObject({
@@ -88,7 +88,7 @@ describe('identifyDescriptors', () => {
 });
 
 describe('descriptor-probe', () => {
-  it('tells TCP, UDP and UNIX sockets apart, and what is none of them', async () => {
+  it('distinguishes TCP, UDP and UNIX sockets from each other and from other descriptors', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'smallservd-probe-'));
     const nothing = openSync('/dev/null', 'r');
     onTestFinished(() => {

@@ -17,7 +17,7 @@ async function expectServed(daemon: TestDaemon, service: string): Promise<void> 
 }
 
 describe('a service that throws', () => {
-  it.each(['data', 'end', 'drained'])('in %s: that client ends, its neighbours are served', async (where) => {
+  it.each(['data', 'end', 'drained'])('in %s: closes only that client', async (where) => {
     const daemon = await serveWith('throws', { where });
     const neighbour = await TcpClient.connect(daemon.target('bad', 'tcp'));
     const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
@@ -31,7 +31,7 @@ describe('a service that throws', () => {
     await expectServed(daemon, 'echo');
   });
 
-  it('in stream: nobody is served by it, the other services go on', async () => {
+  it('in stream: closes every client of that service, while other services keep serving', async () => {
     const daemon = await serveWith('throws', { where: 'stream' });
     for (let turn = 0; turn < 3; turn += 1) {
       const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
@@ -45,24 +45,21 @@ describe('a service that throws', () => {
     ['null', 'null'],
     ['text', 'text'],
     ['a promise that rejects', 'promise'],
-    ['a list of something else', 'list'],
-  ])(
-    'a datagram() that returns %s: silence or an error of the service, and the next datagram is answered',
-    async (_what, returned) => {
-      const daemon = await serveWith('throws', { where: 'datagram', returned });
-      const client = await UdpClient.open('127.0.0.1');
-      const target = daemon.target('bad', 'udp');
-      client.send('boom', target);
-      expect((await client.ask('fine', target)).toString()).toBe('fine');
-      expect(client.replies).toHaveLength(1);
-      await daemon.close();
-      const silent = returned === 'null';
-      expect(daemon.log.lines.filter(({ level }) => level === 'error')).toHaveLength(silent ? 0 : 1);
-    },
-  );
+    ['a list of other values', 'list'],
+  ])('returning %s from datagram: sends no reply and answers the next datagram', async (_what, returned) => {
+    const daemon = await serveWith('throws', { where: 'datagram', returned });
+    const client = await UdpClient.open('127.0.0.1');
+    const target = daemon.target('bad', 'udp');
+    client.send('boom', target);
+    expect((await client.ask('fine', target)).toString()).toBe('fine');
+    expect(client.replies).toHaveLength(1);
+    await daemon.close();
+    const silent = returned === 'null';
+    expect(daemon.log.lines.filter(({ level }) => level === 'error')).toHaveLength(silent ? 0 : 1);
+  });
 
   it.each(['stream', 'data', 'end', 'closed'])(
-    'an asynchronous %s: that client ends, and nothing is left uncaught',
+    'asynchronously in %s: closes that client without an unhandled rejection',
     async (where) => {
       const daemon = await serveWith('throws', { where, returned: 'promise' });
       const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
@@ -76,7 +73,7 @@ describe('a service that throws', () => {
     },
   );
 
-  it('in closed: the reason stays what it was, and the error is logged', async () => {
+  it('in closed: keeps the close reason and logs the error', async () => {
     const daemon = await serveWith('throws', { where: 'closed' });
     const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
     client.finish('boom');
@@ -86,7 +83,7 @@ describe('a service that throws', () => {
     await expectServed(daemon, 'bad');
   });
 
-  it('in datagram: silence, counted; the next datagram is answered', async () => {
+  it('in datagram: sends no reply, counts the error and answers the next datagram', async () => {
     const daemon = await serveWith('throws', { where: 'datagram' });
     const client = await UdpClient.open('127.0.0.1');
     const target = daemon.target('bad', 'udp');
@@ -100,14 +97,14 @@ describe('a service that throws', () => {
     expect(daemon.log.lines).toContainEqual(expect.objectContaining({ errorsNotLogged: 2 }));
   });
 
-  it('in create: nothing is opened, and the error names the service', async () => {
+  it('in create: fails the start with an error that names the service', async () => {
     await expect(serveWith('throws', { where: 'create' })).rejects.toMatchObject({
       code: 'SERVICE_NOT_CREATED',
       message: expect.stringContaining('services.bad cannot be created: thrown in create'),
     });
   });
 
-  it('in close: it is logged, and the daemon closes all the same', async () => {
+  it('in close: logs the error and still closes the daemon', async () => {
     const daemon = await serveWith('throws', { where: 'close' });
     await daemon.close();
     expect(daemon.log.lines).toContainEqual(
@@ -117,21 +114,21 @@ describe('a service that throws', () => {
 });
 
 describe('a service that floods', () => {
-  it('a client that never reads is cut as stalled, and others are served meanwhile', async () => {
+  it('does not affect others while a client that never reads is closed as stalled', async () => {
     const daemon = await serveWith('floods', {}, { stallTimeout: '300ms' });
     const client = await TcpClient.connect(daemon.target('bad', 'tcp'), { reads: false });
     while (daemon.log.closed(client.name).length === 0) await expectServed(daemon, 'echo');
     expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'stalled' });
   });
 
-  it('a reader as fast as it gets a flood, and others are served meanwhile', async () => {
+  it('does not affect others while a fast reader takes the flood', async () => {
     const daemon = await serveWith('floods');
     const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
     while (client.length < 48 * 1024 * 1024) await expectServed(daemon, 'echo');
     expect(daemon.log.closed(client.name)).toEqual([]);
   });
 
-  it('of many datagrams the prefix leaves that together is at most twice the request on the wire', async () => {
+  it('sends only leading replies within twice the wire size of the request', async () => {
     const daemon = await serveWith('floods');
     const client = await UdpClient.open('127.0.0.1');
     client.send(Buffer.alloc(1000), daemon.target('bad', 'udp'));
@@ -143,7 +140,7 @@ describe('a service that floods', () => {
     expect(daemon.log.summed('dropped')).toEqual({ amplification: 997 });
   });
 
-  it('one datagram that is too large is dropped, and counted', async () => {
+  it('has a reply over the amplification limit dropped and counted', async () => {
     const daemon = await serveWith('floods');
     const client = await UdpClient.open('127.0.0.1');
     const target = daemon.target('bad', 'udp');
@@ -156,7 +153,7 @@ describe('a service that floods', () => {
 });
 
 describe('a service that never ends', () => {
-  it('its client ends as idle', async () => {
+  it('has its client closed as idle', async () => {
     const daemon = await serveWith('never-ends', {}, { idleTimeout: '200ms' });
     const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
     client.finish('hello?');
@@ -164,7 +161,7 @@ describe('a service that never ends', () => {
     expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'idle', bytesIn: 6 });
   });
 
-  it('its client ends as shutdown when the grace period is over', async () => {
+  it('has its client closed as shutdown after the grace period', async () => {
     const daemon = await serveWith('never-ends');
     const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
     await daemon.close(50);
@@ -173,7 +170,7 @@ describe('a service that never ends', () => {
   });
 });
 
-it('a client whose service writes much outside of any handler is heard again once it has taken all', async () => {
+it('reading resumes once a client has taken a burst written outside any handler', async () => {
   const daemon = await serveWith('bursts');
   const client = await TcpClient.connect(daemon.target('bad', 'tcp'), { reads: false });
   // The burst has begun, and cannot end before it is read: no kernel holds that much.

@@ -67,13 +67,13 @@ describe('openError', () => {
       'LISTEN_FAILED',
       'echo: cannot listen on fd://3 (descriptor 3): listen EINVAL',
     ],
-  ])('%s on %s', (code, text, target, expected, message) => {
+  ])('explains %s on %s', (code, text, target, expected, message) => {
     const cause = failure(code);
     const error = openError({ id: 0, service: 'echo', text, target, optional: false }, cause);
     expect(error).toMatchObject({ code: expected, message, cause });
   });
 
-  it('a port below 1024 without the right: exit 77, and the three ways to get it', () => {
+  it('exits with 77 and lists three fixes for a privileged port', () => {
     const planned = { id: 0, service: 'echo', text: 'tcp://127.0.0.1:7', target: network, optional: false };
     const error = openError(planned, failure('EACCES'));
     expect(error).toMatchObject({ code: 'LISTEN_NOT_PERMITTED', exitCode: 77 });
@@ -98,9 +98,9 @@ describe('isFamilyMissing', () => {
   });
 });
 
-describe('a port in use, for real', () => {
+describe('a real listener that cannot open', () => {
   it.each(['tcp', 'udp'] as const)(
-    '%s: service, address and cause are named, and nothing stays open',
+    '%s: names service, address and cause for a port in use and leaves nothing open',
     async (scheme) => {
       const first = await serve({ echo: { listen: [`${scheme}://127.0.0.1:0`] } });
       const { port } = first.target('echo', scheme);
@@ -120,7 +120,7 @@ describe('a port in use, for real', () => {
     },
   );
 
-  it('an address that this machine does not have', async () => {
+  it('reports an address that this machine does not have', async () => {
     // RFC 5737: for documentation, never assigned to a machine.
     await expect(serve({ echo: { listen: ['tcp://203.0.113.77:0'] } })).rejects.toMatchObject({
       code: 'LISTEN_NOT_AVAILABLE',

@@ -27,7 +27,7 @@ async function plan(
 }
 
 describe('planListeners', () => {
-  it('numbers the listeners, and keeps what the config said', async () => {
+  it('numbers the listeners and keeps the config text', async () => {
     const planned = await plan('echo: { listen: ["tcp://localhost:1201", "udp4://127.0.0.1:1201", "unix:///run/e"] }');
     expect(planned).toEqual([
       {
@@ -61,12 +61,12 @@ describe('planListeners', () => {
     ]);
   });
 
-  it('keeps what an address says of its file', async () => {
+  it('keeps the mode, owner and group of a socket file', async () => {
     const [planned] = await plan('echo: { listen: ["unix:///run/e?mode=606&owner=3&group=4"] }');
     expect(planned?.target).toEqual({ transport: 'unix', path: '/run/e', access: { mode: 0o606, uid: 3, gid: 4 } });
   });
 
-  it('asks the resolver for names: a listener for each address', async () => {
+  it('plans a listener for each address of a resolved name', async () => {
     const planned = await plan('echo: { listen: ["tcp://gate:7"] }', { gate: ['192.0.2.1', '2001:db8::1'] });
     expect(planned.map(({ target }) => target)).toEqual([
       { transport: 'tcp', family: 'ipv4', address: '192.0.2.1', port: 7 },
@@ -76,19 +76,19 @@ describe('planListeners', () => {
 
   it.each([
     [
-      'two names for one address',
+      'two names with the same address',
       'echo: { listen: ["tcp://a:7"] }, time: { listen: ["tcp://b:7"] }',
-      'time: tcp://b:7 is the address of echo: tcp://a:7',
+      'time: tcp://b:7 overlaps with echo: tcp://a:7',
     ],
     [
-      'a name for a literal',
+      'a name that resolves to a configured literal',
       'echo: { listen: ["udp://192.0.2.1:7"] }, time: { listen: ["udp://a:7"] }',
-      'time: udp://a:7 is the address of echo: udp://192.0.2.1:7',
+      'time: udp://a:7 overlaps with echo: udp://192.0.2.1:7',
     ],
     [
-      'a name under all interfaces',
+      'a name covered by a wildcard',
       'echo: { listen: ["tcp://*:7", "tcp://a:7"] }',
-      'echo: tcp://a:7 is the address of echo: tcp://*:7',
+      'echo: tcp://a:7 overlaps with echo: tcp://*:7',
     ],
   ])('refuses %s', async (_case, services, message) => {
     const table = { a: ['192.0.2.1'], b: ['192.0.2.9', '192.0.2.1'] };
@@ -96,10 +96,10 @@ describe('planListeners', () => {
   });
 
   it.each([
-    ['other ports', 'echo: { listen: ["tcp://a:7"] }, time: { listen: ["tcp://a:37"] }', 2],
-    ['other transports', 'echo: { listen: ["tcp://a:7", "udp://a:7"] }', 2],
+    ['different ports', 'echo: { listen: ["tcp://a:7"] }, time: { listen: ["tcp://a:37"] }', 2],
+    ['different transports', 'echo: { listen: ["tcp://a:7", "udp://a:7"] }', 2],
     ['port 0', 'echo: { listen: ["tcp://a:0"] }, time: { listen: ["tcp://a:0"] }', 2],
-  ])('lets %s be', async (_case, services, count) => {
+  ])('accepts one address with %s', async (_case, services, count) => {
     expect(await plan(services, { a: ['192.0.2.1'] })).toHaveLength(count);
   });
 
@@ -118,7 +118,7 @@ describe('planListeners', () => {
         'no descriptor was passed at all',
     ],
     [
-      'other names were',
+      'only other names were passed',
       new Map([
         ['time', [3]],
         ['qotd', [4]],
@@ -127,23 +127,23 @@ describe('planListeners', () => {
         'the names passed are time, qotd',
     ],
     [
-      'it is not open',
+      'the descriptor is not open',
       new Map([['echo', [9998]]]),
       'echo: systemd:echo: descriptor 9998 is not open: nobody passed it',
     ],
-  ])('refuses a systemd name where %s', async (_case, passed, message) => {
+  ])('refuses a systemd name if %s', async (_case, passed, message) => {
     await expect(plan('echo: { listen: ["systemd:echo"] }', {}, passed)).rejects.toMatchObject({
       code: 'LISTEN_NO_DESCRIPTOR',
       message: expect.stringContaining(message),
     });
   });
 
-  it('refuses one descriptor for two', async () => {
+  it('refuses one descriptor for two listeners', async () => {
     const passed = new Map([['echo', [9998]]]);
     const services = 'time: { listen: ["fd://9998"] }, echo: { listen: ["systemd:echo"] }';
     await expect(plan(services, {}, passed)).rejects.toMatchObject({
       code: 'LISTEN_IN_USE',
-      message: 'echo: systemd:echo is the descriptor of time: fd://9998',
+      message: 'echo: systemd:echo is the same descriptor as time: fd://9998',
     });
   });
 });

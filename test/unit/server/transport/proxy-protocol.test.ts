@@ -44,11 +44,11 @@ async function refusedWhenClosed(daemon: TestDaemon): Promise<Record<string, num
   return daemon.log.summed('refused');
 }
 
-describe('the client that a header names', () => {
+describe('the client in a header', () => {
   it.each([
     ['version 1', header],
     ['version 2', binaryHeader],
-  ])('stands in the log, with the proxy beside it: %s', async (_version, bytes) => {
+  ])('is logged together with the proxy: %s', async (_version, bytes) => {
     const daemon = await serveOne('echo');
     const client = await connect(daemon, 'echo');
     client.write(bytes);
@@ -64,7 +64,7 @@ describe('the client that a header names', () => {
     ['PROXY UNKNOWN\r\n'],
     ['PROXY UNKNOWN ffff::1 whatever\r\n'],
     [Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex')],
-  ])('is the proxy itself where the header names nobody: %j', async (bytes) => {
+  ])('is the proxy itself if the header has no address: %j', async (bytes) => {
     const daemon = await serveOne('echo');
     const client = await connect(daemon, 'echo');
     client.write(bytes);
@@ -74,7 +74,7 @@ describe('the client that a header names', () => {
     expect(await daemon.log.closing(client.name)).toMatchObject({ via: client.name, bytesIn: 5 });
   });
 
-  it('is the one that the rules and limits are about', async () => {
+  it('is subject to the rules and limits', async () => {
     const daemon = await serveOne('echo', { deny: ['192.0.2.7'], maxConnectionsPerSource: 1 });
     expect(await answerTo(daemon, 'echo', `${header}hello`)).toBe('');
     const other = 'PROXY TCP4 192.0.2.8 198.51.100.1 40000 7\r\n';
@@ -89,13 +89,13 @@ describe('the client that a header names', () => {
   it.each([
     ['not exempt by default: loopback', {}, [], tcp4('127.0.0.1'), 1],
     ['not exempt by default: loopback in IPv6', {}, [], tcp6('::1'), 1],
-    ['not exempt by default: loopback in IPv6 form', {}, [], tcp6('::ffff:127.0.0.1'), 1],
-    ['not exempt where `exempt` holds its address', {}, ['127.0.0.1', '192.0.2.7'], tcp4('192.0.2.7'), 1],
-    ['not exempt where only the proxy is', {}, ['127.0.0.1'], tcp4('192.0.2.7'), 1],
-    ['exempt where `proxyProtocol.exempt` holds its address', { exempt: ['192.0.2.7'] }, [], tcp4('192.0.2.7'), 2],
-    ['not exempt as the proxy is, where the header names nobody', {}, ['127.0.0.1'], 'PROXY UNKNOWN\r\n', 1],
+    ['not exempt by default: IPv4-mapped loopback', {}, [], tcp6('::ffff:127.0.0.1'), 1],
+    ['not exempt if only `exempt` contains its address', {}, ['127.0.0.1', '192.0.2.7'], tcp4('192.0.2.7'), 1],
+    ['not exempt if only the proxy is', {}, ['127.0.0.1'], tcp4('192.0.2.7'), 1],
+    ['exempt if `proxyProtocol.exempt` contains its address', { exempt: ['192.0.2.7'] }, [], tcp4('192.0.2.7'), 2],
+    ['not exempt through the proxy if the header has no address', {}, ['127.0.0.1'], 'PROXY UNKNOWN\r\n', 1],
     [
-      'exempt where it names nobody and the list holds the proxy',
+      'exempt if the header has no address and the list contains the proxy',
       { exempt: ['127.0.0.1'] },
       [],
       'PROXY UNKNOWN\r\n',
@@ -113,8 +113,8 @@ describe('the client that a header names', () => {
   });
 });
 
-describe('what comes after a header', () => {
-  it('belongs to the service, however it was cut', async () => {
+describe('data after a header', () => {
+  it('reaches the service when sent byte by byte', async () => {
     const daemon = await serveOne('echo');
     const client = await connect(daemon, 'echo');
     client.socket.setNoDelay(true);
@@ -129,19 +129,19 @@ describe('what comes after a header', () => {
     expect(client.text).toBe('hello more');
   });
 
-  it('is echoed whole when it is large, and came with the header', async () => {
+  it('is echoed completely when large and sent with the header', async () => {
     const daemon = await serveOne('echo');
     const bytes = Buffer.alloc(300_000, 'abcdefg');
     expect(await answerTo(daemon, 'echo', Buffer.concat([Buffer.from(header), bytes]))).toBe(bytes.toString());
   });
 
-  it('may be the end at once', async () => {
+  it('may be empty', async () => {
     const daemon = await serveOne('echo');
     expect(await answerTo(daemon, 'echo', header)).toBe('');
     expect(await daemon.log.closing('192.0.2.7:40000')).toMatchObject({ reason: 'completed', bytesIn: 0 });
   });
 
-  it('does not matter to a service that answers at once', async () => {
+  it('is ignored by a service that answers immediately', async () => {
     const daemon = await serveOne('time');
     const client = await connect(daemon, 'time');
     client.write(`${header}ignored`);
@@ -154,10 +154,10 @@ describe('what comes after a header', () => {
 
 describe('refused as proxy-header', () => {
   it.each([
-    ['what is no header', 'hello\r\n'],
-    ['a malformed one', 'PROXY TCP4 192.0.2.700 198.51.100.1 40000 7\r\n'],
-    ['a part of one', 'PROXY TCP4 192.0.2.7'],
-    ['nothing', ''],
+    ['data that is not a header', 'hello\r\n'],
+    ['a malformed header', 'PROXY TCP4 192.0.2.700 198.51.100.1 40000 7\r\n'],
+    ['a truncated header', 'PROXY TCP4 192.0.2.7'],
+    ['an empty connection', ''],
   ])('%s', async (_what, bytes) => {
     const daemon = await serveOne('echo');
     expect(await answerTo(daemon, 'echo', bytes)).toBe('');
@@ -165,7 +165,7 @@ describe('refused as proxy-header', () => {
     expect(daemon.log.closed()).toEqual([]);
   });
 
-  it('one that does not come in time', async () => {
+  it('a header that times out', async () => {
     const daemon = await serveOne('echo', { proxyProtocol: { ...fromHere, timeout: '50ms' } });
     const client = await connect(daemon, 'echo');
     client.write('PROXY ');
@@ -173,7 +173,7 @@ describe('refused as proxy-header', () => {
     expect(await refusedWhenClosed(daemon)).toEqual({ 'proxy-header': 1 });
   });
 
-  it('a reset before it is there', async () => {
+  it('a reset before the header is complete', async () => {
     const daemon = await serveOne('echo');
     const client = await connect(daemon, 'echo');
     client.write('PROXY ');
@@ -182,7 +182,7 @@ describe('refused as proxy-header', () => {
     expect(await refusedWhenClosed(daemon)).toEqual({ 'proxy-header': 1 });
   });
 
-  it('one who is no proxy, even with a right header', async () => {
+  it('a valid header from an untrusted peer', async () => {
     const daemon = await serveOne('echo', { proxyProtocol: { from: ['127.0.0.2'] } });
     expect(await answerTo(daemon, 'echo', `${header}hello`)).toBe('');
     const proxy = await connect(daemon, 'echo', '127.0.0.2');
@@ -192,7 +192,7 @@ describe('refused as proxy-header', () => {
   });
 });
 
-it('those that have not said who they are have a place among the connections', async () => {
+it('connections waiting for a header count toward maxConnections', async () => {
   const daemon = await serveOne('echo', { maxConnections: 2 });
   const silent = [await connect(daemon, 'echo'), await connect(daemon, 'echo')];
   expect(await answerTo(daemon, 'echo', `${header}hello`)).toBe('');
@@ -204,7 +204,7 @@ it('those that have not said who they are have a place among the connections', a
   expect(await answerTo(daemon, 'echo', `${header}hello`)).toBe('hello');
 });
 
-it('UDP and UNIX clients send no header', async () => {
+it('UNIX listeners pass a header through as data', async () => {
   const path = join(temporaryFolder(), 'echo.sock');
   await serve({ echo: { listen: [`unix://${path}`, 'tcp://127.0.0.1:0'], proxyProtocol: fromHere } });
   const client = await TcpClient.connect({ path });
@@ -213,7 +213,7 @@ it('UDP and UNIX clients send no header', async () => {
   expect(client.text).toBe(header);
 });
 
-it('a stop waits for them as for clients, and then ends them without a word of refusal', async () => {
+it('shutdown waits for connections without a header, then closes them without counting a refusal', async () => {
   const daemon = await serveOne('echo', { proxyProtocol: { ...fromHere, timeout: '1m' } });
   const silent = await connect(daemon, 'echo');
   const late = await connect(daemon, 'echo');

@@ -35,7 +35,7 @@ function bitsFor(uid: number, gid: number, access: SocketAccess): number {
   return (access.mode >> shift) & 0o7;
 }
 
-it('gives nobody, while it changes a file, what neither the old nor the new owner, group and mode give', async () => {
+it('never grants more access during a change than the old or the new owner, group and mode do', async () => {
   const path = join(mkdtempSync(join(tmpdir(), 'smallservd-access-')), 'echo.sock');
   onTestFinished(() => rmSync(join(path, '..'), { recursive: true, force: true }));
   const planned = (access: SocketAccess) => {
@@ -74,7 +74,7 @@ it('gives nobody, while it changes a file, what neither the old nor the new owne
   );
 });
 
-it('is told of the changes', () => {
+it('the fs mock reports every chmod and chown', () => {
   const file = join(mkdtempSync(join(tmpdir(), 'smallservd-access-')), 'file');
   onTestFinished(() => rmSync(join(file, '..'), { recursive: true, force: true }));
   writeFileSync(file, '');

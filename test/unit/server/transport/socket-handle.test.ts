@@ -16,20 +16,20 @@ async function accepted(): Promise<{ readonly socket: Socket; readonly client: T
   return { socket, client };
 }
 
-it('is what the documented getters say', async () => {
+it('readPeerAddress returns the same as the documented getters', async () => {
   const { socket } = await accepted();
   const peer = { address: '', port: 0 };
   expect(readPeerAddress(socket, peer)).toBe(true);
   expect(peer).toMatchObject({ address: socket.remoteAddress, port: socket.remotePort });
 });
 
-it('comes from the getters where a socket has no such handle', () => {
+it('readPeerAddress falls back to the getters for a socket without a handle', () => {
   const peer = { address: '', port: 0 };
   expect(readPeerAddress({ remoteAddress: '::1', remotePort: 7 } as Socket, peer)).toBe(true);
   expect(peer).toEqual({ address: '::1', port: 7 });
 });
 
-it('is missing where the client is gone', async () => {
+it('readPeerAddress returns false once the client is gone', async () => {
   const { socket } = await accepted();
   socket.destroy();
   await once(socket, 'close');

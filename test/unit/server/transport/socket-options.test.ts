@@ -23,8 +23,8 @@ async function echoOnce(daemon: TestDaemon): Promise<TcpClient> {
   return client;
 }
 
-describe('keepAlive, as /proc/net/tcp shows the timer of the connection', () => {
-  it('the delay reaches the kernel', async () => {
+describe('keepAlive, observed as the connection timer in /proc/net/tcp', () => {
+  it('passes the delay to the kernel', async () => {
     // Longer than the kernel's own default, which is two hours.
     const daemon = await serve({ echo: { listen, keepAlive: { enabled: true, delay: '5h' } } });
     const socket = await serverSide(daemon, await echoOnce(daemon));
@@ -33,14 +33,14 @@ describe('keepAlive, as /proc/net/tcp shows the timer of the connection', () => 
     expect(socket.timerSeconds).toBeLessThanOrEqual(5 * 3600);
   });
 
-  it('is on unless told otherwise, after 60 s', async () => {
+  it('is on by default, with a delay of 60 s', async () => {
     const daemon = await serve({ echo: { listen } });
     const socket = await serverSide(daemon, await echoOnce(daemon));
     expect(socket.timer).toBe('keepalive');
     expect(socket.timerSeconds).toBeLessThanOrEqual(60);
   });
 
-  it('can be off', async () => {
+  it('can be turned off', async () => {
     const daemon = await serve({ echo: { listen, keepAlive: { enabled: false } } });
     const socket = await serverSide(daemon, await echoOnce(daemon));
     expect(socket.timer).toBe('none');
@@ -56,14 +56,14 @@ function handleOf(socket: Socket): TcpHandle {
   return (socket as unknown as { _handle: TcpHandle })._handle;
 }
 
-describe('noDelay, at the call of setsockopt(2) and its result', () => {
+describe('noDelay, observed as the setsockopt(2) call and its result', () => {
   afterEach(() => {
     vi.restoreAllMocks();
   });
 
   it.each([
-    ['on unless told otherwise', {}, [[true]], [0]],
-    ['off', { noDelay: false }, [], []],
+    ['is on by default', {}, [[true]], [0]],
+    ['can be turned off', { noDelay: false }, [], []],
   ])('%s', async (_rule, config, calls, results) => {
     const daemon = await serve({ echo: { listen, ...config } });
     const probe = await echoOnce(daemon);
@@ -74,14 +74,14 @@ describe('noDelay, at the call of setsockopt(2) and its result', () => {
   });
 });
 
-describe('backlog, as /proc/net/tcp shows the connections that wait for accept(2)', () => {
+describe('backlog, observed as connections waiting for accept(2) in /proc/net/tcp', () => {
   const clients = 8;
 
   it.each([
     // tcp(7): the kernel holds one more than the backlog.
     [2, 3],
     [511, clients],
-  ])('backlog %i: of 8 that connect while nobody accepts, %i wait ready', async (backlog, waiting) => {
+  ])('with backlog %i, queues %i of 8 unaccepted connections', async (backlog, waiting) => {
     const daemon = await serve({ echo: { listen, backlog } });
     const { host, port } = daemon.target('echo', 'tcp');
     const sockets = Array.from({ length: clients }, () => connect({ host, port }).on('error', () => {}));

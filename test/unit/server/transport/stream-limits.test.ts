@@ -31,7 +31,7 @@ async function refusedWhenClosed(daemon: TestDaemon): Promise<Record<string, num
 }
 
 describe('timeouts', () => {
-  it('idleTimeout: a client that sends nothing and takes nothing ends as idle', async () => {
+  it('idleTimeout: closes a client that sends and takes nothing', async () => {
     const daemon = await serveOne('echo', { idleTimeout: '200ms' });
     const client = await connect(daemon, 'echo');
     await client.cut();
@@ -41,7 +41,7 @@ describe('timeouts', () => {
     expect(line['ms']).toBeGreaterThanOrEqual(200);
   });
 
-  it('idleTimeout: bytes that it sent or took before are in the log', async () => {
+  it('idleTimeout: logs the bytes that the client sent and took', async () => {
     const daemon = await serveOne('echo', { idleTimeout: '200ms' });
     const client = await connect(daemon, 'echo');
     client.write('hello');
@@ -49,7 +49,7 @@ describe('timeouts', () => {
     expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'idle', bytesIn: 5, bytesOut: 5 });
   });
 
-  it('stallTimeout: echo stops reading from a writer that never reads, and ends it', async () => {
+  it('stallTimeout: pauses, then closes an echo client that never reads', async () => {
     const daemon = await serveOne('echo', { stallTimeout: '300ms', idleTimeout: 'never' });
     const client = await connect(daemon, 'echo', { reads: false });
     client.write(megabytes);
@@ -62,7 +62,7 @@ describe('timeouts', () => {
     expect(Number(line['bytesIn']) - Number(line['bytesOut'])).toBeLessThanOrEqual(2 * 65_536);
   });
 
-  it('stallTimeout: chargen ends a client that never reads', async () => {
+  it('stallTimeout: closes a chargen client that never reads', async () => {
     const daemon = await serveOne('chargen', { stallTimeout: '300ms', idleTimeout: 'never' });
     const client = await connect(daemon, 'chargen', { reads: false });
     const line = await daemon.log.closing(client.name);
@@ -70,7 +70,7 @@ describe('timeouts', () => {
     expect(line['bytesOut']).toBeGreaterThan(0);
   });
 
-  it('stallTimeout: others are served while a client stalls', async () => {
+  it('stallTimeout: serves others while a client stalls', async () => {
     const daemon = await serveOne('echo', { stallTimeout: '1s' });
     const stalled = await connect(daemon, 'echo', { reads: false });
     stalled.write(megabytes);
@@ -82,7 +82,7 @@ describe('timeouts', () => {
     expect(daemon.log.closed().map(({ peer, reason }) => [peer, reason])).toEqual([[stalled.name, 'stalled']]);
   });
 
-  it('maxLifetime: however busy a client is', async () => {
+  it('maxLifetime: closes a busy client', async () => {
     const daemon = await serveOne('echo', { maxLifetime: '300ms' });
     const client = await connect(daemon, 'echo');
     while (!client.closed && !client.ended) {
@@ -95,14 +95,14 @@ describe('timeouts', () => {
     expect(line['ms']).toBeGreaterThanOrEqual(300);
   });
 
-  it('maxLifetime: chargen ends there too', async () => {
+  it('maxLifetime: closes a chargen client', async () => {
     const daemon = await serveOne('chargen', { maxLifetime: '300ms' });
     const client = await connect(daemon, 'chargen');
     await client.cut();
     expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'lifetime' });
   });
 
-  it('lingerTimeout: how long a client that has its answer may take to end its side', async () => {
+  it('lingerTimeout: closes an answered client that does not close its side', async () => {
     const daemon = await serveOne('daytime', { lingerTimeout: '300ms' });
     const client = await connect(daemon, 'daytime');
     expect((await client.takeAll()).length).toBeGreaterThan(0);
@@ -114,7 +114,7 @@ describe('timeouts', () => {
 });
 
 describe('maxBytes', () => {
-  it('ends a client that has sent and taken so much, without a reset', async () => {
+  it('closes a client at the limit without a reset', async () => {
     const daemon = await serveOne('echo', { maxBytes: 1000 });
     const client = await connect(daemon, 'echo');
     client.write(Buffer.alloc(400, 'a'));
@@ -130,7 +130,7 @@ describe('maxBytes', () => {
   it.each([
     ['chargen', 10_000],
     ['daytime', 7],
-  ])('cuts an answer there: %s', async (service, maxBytes) => {
+  ])('truncates an answer at the limit: %s', async (service, maxBytes) => {
     const daemon = await serveOne(service, { maxBytes });
     const client = await connect(daemon, service);
     expect(await client.takeAll()).toHaveLength(maxBytes);
@@ -140,7 +140,7 @@ describe('maxBytes', () => {
 });
 
 describe('admission', () => {
-  it('maxConnections: one more is refused as limit; the others go on; one that leaves makes room', async () => {
+  it('maxConnections: refuses a client over the limit until another leaves', async () => {
     const daemon = await serveOne('echo', { maxConnections: 2 });
     const [first, second] = [await connect(daemon, 'echo'), await connect(daemon, 'echo')];
     expect(await isServed(daemon)).toBe(false);
@@ -152,20 +152,20 @@ describe('admission', () => {
     expect(await refusedWhenClosed(daemon)).toEqual({ limit: 1 });
   });
 
-  it('maxConnectionsPerSource: refused as source-limit; another source is served', async () => {
+  it('maxConnectionsPerSource: refuses a source over the limit and serves others', async () => {
     const daemon = await serveOne('echo', { maxConnectionsPerSource: 2, exempt: [] });
     expect([await isServed(daemon), await isServed(daemon), await isServed(daemon)]).toEqual([true, true, false]);
     expect(await isServed(daemon, '127.0.0.2')).toBe(true);
     expect(await refusedWhenClosed(daemon)).toEqual({ 'source-limit': 1 });
   });
 
-  it('maxConnectionsPerSource: loopback is exempt unless the config says otherwise', async () => {
+  it('maxConnectionsPerSource: exempts loopback by default', async () => {
     const daemon = await serveOne('echo', { maxConnectionsPerSource: 1 });
     expect([await isServed(daemon), await isServed(daemon)]).toEqual([true, true]);
     expect(await refusedWhenClosed(daemon)).toEqual({});
   });
 
-  it('connectionRate: more at once than the burst are refused as rate; another source is served', async () => {
+  it('connectionRate: refuses a source over its burst and serves others', async () => {
     const daemon = await serveOne('echo', { connectionRate: { perSecond: 1, burst: 3 }, exempt: [] });
     const served: boolean[] = [];
     for (let turn = 0; turn < 20; turn += 1) served.push(await isServed(daemon));
@@ -176,13 +176,13 @@ describe('admission', () => {
     expect(refused).toEqual({ rate: served.filter((each) => !each).length });
   });
 
-  it('streamPrefix: a network can be one source', async () => {
+  it('streamPrefix: can treat a network as one source', async () => {
     const daemon = await serveOne('echo', { maxConnectionsPerSource: 1, exempt: [], streamPrefix: { ipv4: 24 } });
     expect([await isServed(daemon), await isServed(daemon, '127.0.0.2')]).toEqual([true, false]);
     expect(await isServed(daemon, '127.0.1.1')).toBe(true);
   });
 
-  it('dryRun: whom the limits would refuse is served, and counted by the reason', async () => {
+  it('dryRun: serves clients over the limits and counts them by reason', async () => {
     const limits = { maxConnections: 3, maxConnectionsPerSource: 2 };
     const daemon = await serveOne('echo', { ...limits, exempt: [], dryRun: true, deny: ['127.0.0.9'] });
     const served: boolean[] = [];
@@ -195,18 +195,18 @@ describe('admission', () => {
   });
 
   it.each([
-    ['deny holds it', { deny: ['127.0.0.0/8'] }, undefined, false],
-    ['deny wins over allow', { deny: ['127.0.0.1/32'], allow: ['127.0.0.0/8'] }, undefined, false],
-    ['allow does not hold it', { allow: ['10.0.0.0/8'] }, undefined, false],
-    ['allow holds it', { allow: ['127.0.0.2/32'] }, '127.0.0.2', true],
-    ['deny does not hold it', { deny: ['127.0.0.1/32'] }, '127.0.0.2', true],
+    ['denies a client on the deny list', { deny: ['127.0.0.0/8'] }, undefined, false],
+    ['gives deny precedence over allow', { deny: ['127.0.0.1/32'], allow: ['127.0.0.0/8'] }, undefined, false],
+    ['denies a client that is not on the allow list', { allow: ['10.0.0.0/8'] }, undefined, false],
+    ['admits a client on the allow list', { allow: ['127.0.0.2/32'] }, '127.0.0.2', true],
+    ['admits a client that is not on the deny list', { deny: ['127.0.0.1/32'] }, '127.0.0.2', true],
   ])('access: %s', async (_rule, access, localAddress, admitted) => {
     const daemon = await serveOne('echo', access);
     expect(await isServed(daemon, localAddress)).toBe(admitted);
     expect(await refusedWhenClosed(daemon)).toEqual(admitted ? {} : { denied: 1 });
   });
 
-  it('a refused client is never in the log by itself, and the service never sees it', async () => {
+  it('neither logs a refused client individually nor passes it to the service', async () => {
     const daemon = await serveOne('daytime', { deny: ['127.0.0.1'] });
     const client = await connect(daemon, 'daytime');
     expect(await client.takeAll()).toHaveLength(0);
@@ -214,7 +214,7 @@ describe('admission', () => {
     expect(daemon.log.closed()).toEqual([]);
   });
 
-  it('on a wildcard IPv4 clients are IPv4 clients, for rules and in the log', async () => {
+  it('treats IPv4 clients of a wildcard listener as IPv4 in rules and in the log', async () => {
     const daemon = await serve({ echo: { listen: ['tcp://*:0'], allow: ['127.0.0.1/32'] } });
     const { port } = daemon.target('echo', 'tcp', '0.0.0.0');
     const client = await TcpClient.connect({ host: '127.0.0.1', port });

@@ -70,7 +70,7 @@ async function expectEcho(): Promise<void> {
 }
 
 describe('a UNIX listener', () => {
-  it('serves, says where, and logs its clients', async () => {
+  it('serves clients, reports its path and logs its clients', async () => {
     const daemon = await serve({ echo: { listen: [`unix://${path}`] } });
     expect(daemon.listeners).toEqual([{ service: 'echo', transport: 'unix', address: path, port: 0 }]);
     await expectEcho();
@@ -78,13 +78,13 @@ describe('a UNIX listener', () => {
     expect(line).toMatchObject({ local: `unix:${path}`, bytesIn: 5, bytesOut: 5, reason: 'completed' });
   });
 
-  it('removes its file when it closes', async () => {
+  it('removes its socket file on close', async () => {
     const daemon = await serve({ echo: { listen: [`unix://${path}`] } });
     await daemon.close();
     expect(existsSync(path)).toBe(false);
   });
 
-  it('the clients of a user are one source', async () => {
+  it('counts the clients of a user as one source', async () => {
     const daemon = await serve({ echo: { listen: [`unix://${path}`], maxConnectionsPerSource: 1 } });
     await TcpClient.connect({ path });
     const second = await TcpClient.connect({ path });
@@ -93,7 +93,7 @@ describe('a UNIX listener', () => {
     expect(daemon.log.summed('refused')).toEqual({ 'source-limit': 1 });
   });
 
-  it('ends a client that takes nothing, and serves the others', async () => {
+  it('closes a client that never reads and serves others', async () => {
     const limits = { stallTimeout: '200ms', idleTimeout: 'never' };
     const daemon = await serve({ chargen: { listen: [`unix://${path}`], ...limits } });
     const slow = await TcpClient.connect({ path }, { reads: false });
@@ -102,20 +102,20 @@ describe('a UNIX listener', () => {
     expect(await other.take(74)).not.toHaveLength(0);
   });
 
-  it('no CIDR rule concerns its clients', async () => {
+  it('does not apply CIDR rules to its clients', async () => {
     await serve({ echo: { listen: [`unix://${path}`], allow: ['192.0.2.1'], deny: ['0.0.0.0/0', '::/0'] } });
     await expectEcho();
   });
 });
 
-describe('a socket file that is already there', () => {
-  it('dead: is removed', async () => {
+describe('an existing socket file', () => {
+  it('is removed if nobody listens on it', async () => {
     leaveDeadSocket();
     await serve({ echo: { listen: [`unix://${path}`] } });
     await expectEcho();
   });
 
-  it('live: stays, and the start fails as in use', async () => {
+  it('is kept if live, and the start fails as in use', async () => {
     await serve({ echo: { listen: [`unix://${path}`] } });
     await expect(serve({ other: { type: 'echo', listen: [`unix://${path}`] } })).rejects.toMatchObject({
       code: 'LISTEN_IN_USE',
@@ -124,13 +124,13 @@ describe('a socket file that is already there', () => {
     await expectEcho();
   });
 
-  it('no socket: stays, and the start fails', async () => {
+  it('is kept if not a socket, and the start fails', async () => {
     writeFileSync(path, 'precious');
     await expect(serve({ echo: { listen: [`unix://${path}`] } })).rejects.toMatchObject({ code: 'LISTEN_IN_USE' });
     expect(lstatSync(path).isFile()).toBe(true);
   });
 
-  it('a directory that is missing is an error that names service and path', async () => {
+  it('is not created in a missing directory, with an error that names service and path', async () => {
     const missing = join(directory, 'none', 'echo.sock');
     await expect(serve({ echo: { listen: [`unix://${missing}`] } })).rejects.toMatchObject({
       name: 'SmallservdError',
@@ -158,7 +158,7 @@ describe('the file of a UNIX listener', () => {
     ['?mode=0777', 0o777],
     ['?mode=062', 0o062],
     [`?mode=0666&owner=${process.geteuid?.()}&group=${process.getegid?.()}`, 0o666],
-  ])('%s: nobody else can connect until it has its mode', async (parameters, mode) => {
+  ])('is private until it has its mode: %s', async (parameters, mode) => {
     withoutUmask();
     const bound: number[] = [];
     const listen: unknown = Reflect.get(Server.prototype, 'listen');
@@ -176,14 +176,14 @@ describe('the file of a UNIX listener', () => {
     expect([modeOf(), uid, gid]).toEqual([mode, process.geteuid?.(), process.getegid?.()]);
   });
 
-  it('may have ? and % in its name, which is told as a config would have it', async () => {
+  it('may have ? and % in its name', async () => {
     const odd = join(directory, 'a?mode=0%25');
     const daemon = await serve({ echo: { listen: [`unix://${directory}/a%3Fmode=0%2525?mode=0600`] } });
     expect(modeOf(odd)).toBe(0o600);
     expect(daemon.listeners).toEqual([{ service: 'echo', transport: 'unix', address: odd, port: 0 }]);
   });
 
-  it('whose owner is unknown ends the start, and names the listener', async () => {
+  it('fails the start with an error naming the listener if its owner or group is unknown', async () => {
     for (const [kind, parameter] of [
       ['user', 'owner'],
       ['group', 'group'],
@@ -197,7 +197,7 @@ describe('the file of a UNIX listener', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('stays closed, and nothing else open, where it cannot be given away', async () => {
+  it('is removed, like all others, if its access cannot be granted', async () => {
     const other = join(directory, 'other.sock');
     const refuse = vi.spyOn(SocketFiles.prototype, 'grant').mockImplementation(() => {
       throw new Error('no');
@@ -209,7 +209,7 @@ describe('the file of a UNIX listener', () => {
 });
 
 describe('bindPrivately', () => {
-  it('puts the umask back, whatever comes of the bind', () => {
+  it('restores the umask even if the bind fails', () => {
     withoutUmask();
     process.umask(0o027);
     bindPrivately(() => expect(process.umask()).toBe(0o177));
@@ -259,7 +259,7 @@ describe('SocketFiles', () => {
     message: expect.stringMatching(/^echo: cannot listen on unix:.*: its file is not the socket that was made there/),
   };
 
-  it('gives any mode after any other', async () => {
+  it('changes any mode to any other', async () => {
     const files = await prepared();
     fc.assert(
       fc.property(fc.nat(0o777), (mode) => {
@@ -270,7 +270,7 @@ describe('SocketFiles', () => {
     );
   });
 
-  it('changes nothing where all is as it should be', async () => {
+  it('changes nothing if owner, group and mode already match', async () => {
     const files = await prepared();
     files.grant(planned());
     const before = lstatSync(path, { bigint: true }).ctimeNs;
@@ -278,7 +278,7 @@ describe('SocketFiles', () => {
     expect(lstatSync(path, { bigint: true }).ctimeNs).toBe(before);
   });
 
-  it('leaves alone what others bind', async () => {
+  it('does not touch a file without configured access', async () => {
     const file = join(directory, 'file');
     writeFileSync(file, '', { mode: 0o604 });
     const target = { transport: 'unix', path: file } as const;
@@ -301,14 +301,14 @@ describe('SocketFiles', () => {
     ['a file', () => writeFileSync(path, '', { mode: 0o600 })],
     ['a folder', () => mkdirSync(path, 0o700)],
     [
-      'another name of a socket',
+      'a hard link to a socket',
       async () => {
         await bind(join(directory, 'socket'));
         linkSync(join(directory, 'socket'), path);
       },
     ],
     [
-      'a socket in a folder that took the place of ours',
+      'a socket in a folder that replaced ours',
       async () => {
         const others = join(directory, 'others');
         mkdirSync(others);
@@ -319,7 +319,7 @@ describe('SocketFiles', () => {
         symlinkSync(`${directory}-was/others`, directory);
       },
     ],
-  ])('does not touch %s that is in the place of the socket', async (_what, replace) => {
+  ])('does not touch %s that replaced the socket', async (_what, replace) => {
     const target = join(directory, 'target');
     writeFileSync(target, 'precious', { mode: 0o600 });
     const files = await prepared();
@@ -332,13 +332,13 @@ describe('SocketFiles', () => {
     if (existsSync(target)) expect(modeOf(target)).toBe(0o600);
   });
 
-  it('knows nothing of a socket that it did not prepare for', async () => {
+  it('refuses a socket that it did not prepare for', async () => {
     await bind();
     expect(failureOf(() => new SocketFiles().grant(planned({ mode: 0o777 })))).toMatchObject(replaced);
     expect(modeOf()).toBe(0o600);
   });
 
-  it('leaves alone the socket of a daemon that has bound it, and listens a moment later', async () => {
+  it('keeps the socket of a daemon that binds it and listens a moment later', async () => {
     const listen = await bindWithoutListening();
     if (listen === undefined) return;
     const pauses: number[] = [];
@@ -351,9 +351,9 @@ describe('SocketFiles', () => {
   });
 
   it.each<[string, () => void, string]>([
-    ['was exchanged', () => renameSync(join(directory, 'next'), path), 'echo.sock'],
-    ['has gone', () => unlinkSync(path), 'next'],
-  ])('removes no dead socket that %s meanwhile', async (_what, change, left) => {
+    ['was replaced', () => renameSync(join(directory, 'next'), path), 'echo.sock'],
+    ['disappeared', () => unlinkSync(path), 'next'],
+  ])('does not remove a dead socket that %s during the pause', async (_what, change, left) => {
     leaveDeadSocket();
     leaveDeadSocket(join(directory, 'next'));
     const files = new SocketFiles(uid, async () => change());
@@ -361,7 +361,7 @@ describe('SocketFiles', () => {
     expect(readdirSync(directory)).toEqual([left]);
   });
 
-  it('looks at all dead sockets again after one pause', async () => {
+  it('rechecks all dead sockets after a single pause', async () => {
     const other = join(directory, 'other.sock');
     for (const file of [path, other]) leaveDeadSocket(file);
     let waiting = 0;
@@ -373,7 +373,7 @@ describe('SocketFiles', () => {
     expect([existsSync(path), existsSync(other)]).toEqual([false, false]);
   });
 
-  it('says so where the file is gone', async () => {
+  it('reports a missing file', async () => {
     const files = await prepared();
     unlinkSync(path);
     expect(failureOf(() => files.grant(planned()))).toMatchObject({
@@ -383,7 +383,7 @@ describe('SocketFiles', () => {
   });
 
   describe.runIf(uid === 0)('as root', () => {
-    it('gives owner, group and mode, and takes them back', async () => {
+    it('grants and revokes owner, group and mode', async () => {
       const files = await prepared();
       for (const access of [
         { uid: 1, gid: 2, mode: 0o606 },
@@ -396,7 +396,7 @@ describe('SocketFiles', () => {
       }
     });
 
-    it('does not take the socket of somebody else for its own', async () => {
+    it('refuses a socket that another user owns unless it gave that socket away', async () => {
       const files = await prepared();
       chownSync(path, 1, 1);
       expect(failureOf(() => files.grant(planned()))).toMatchObject(replaced);
@@ -421,7 +421,7 @@ describe('SocketFiles', () => {
       [7, 7, 0o775, false],
       [9, 0, 0o700, false],
       [9, 0, 0o1777, false],
-    ])('a folder of user %i, group %i, mode %i: %s', async (owner, group, mode, isFit) => {
+    ])('checks that a folder of user %i, group %i, mode %i is safe: %s', async (owner, group, mode, isFit) => {
       chmodSync(directory, mode);
       chownSync(directory, owner, group);
       // 7 serves, 8 is to have the socket.
@@ -434,23 +434,23 @@ describe('SocketFiles', () => {
     });
 
     it.each<[string, () => void]>([
-      ['a folder further up that is not root’s', () => chownSync(dirname(directory), 7, 7)],
+      ['an ancestor folder not owned by root', () => chownSync(dirname(directory), 7, 7)],
       [
-        'a folder of a user in one that all can write to',
+        'a user folder in a world-writable folder',
         () => {
           chownSync(directory, 7, 7);
           chmodSync(dirname(directory), 0o1777);
         },
       ],
       [
-        'a folder of root’s in one that others can write to',
+        'a root folder in a folder that others can write to',
         () => {
           chownSync(dirname(directory), 0, 7);
           chmodSync(dirname(directory), 0o2775);
         },
       ],
       [
-        'a link of root’s to a link of somebody else',
+        'a link owned by root to a link of another user',
         () => {
           const [real, theirs] = [`${directory}.real`, `${directory}.theirs`];
           renameSync(directory, real);
@@ -460,25 +460,25 @@ describe('SocketFiles', () => {
         },
       ],
       [
-        'a link that is not root’s',
+        'a link not owned by root',
         () => {
           renameSync(directory, `${directory}.real`);
           symlinkSync(`${directory}.real`, directory);
           lchownSync(directory, 7, 7);
         },
       ],
-    ])('is not bound by a path that somebody can lead elsewhere: %s', async (_what, change) => {
+    ])('refuses a path that another user can redirect: %s', async (_what, change) => {
       await new SocketFiles().prepare(planned({ uid: 8 }), 7);
       change();
       await expect(new SocketFiles().prepare(planned({ uid: 8 }), 7)).rejects.toMatchObject({
         code: 'LISTEN_NOT_PERMITTED',
         message: expect.stringMatching(
-          /(user 7|whoever can write to .*) can put another (folder|link) in the place of /,
+          /(user 7|anyone who can write to .*) can replace the (folder|link) .* on the path to the socket/,
         ),
       });
     });
 
-    it('never begins with a file that is there', async () => {
+    it('refuses an existing file or symbolic link', async () => {
       for (const make of [() => writeFileSync(path, ''), () => symlinkSync('/nowhere', path)]) {
         make();
         await expect(new SocketFiles().prepare(planned())).rejects.toMatchObject({ code: 'LISTEN_IN_USE' });
