@@ -228,7 +228,7 @@ describe('an unresponsive host', () => {
     expect({ code: (await ended).code, output, complaints }).toEqual({
       code: 2,
       output: '',
-      complaints: 'smallserv: no answer to the question for host7.example within 300ms\n',
+      complaints: 'smallserv: cannot resolve host7.example: no answer within 300ms\n',
     });
   });
 });

@@ -110,7 +110,7 @@ describe('a daemon started by root', () => {
   it('exits with 78 if a numeric user is unknown and no group is set', async () => {
     const refused = await run([...daemonProgram, '--set', 'user=47110']);
     expect((await refused.end()).code).toBe(78);
-    expect(refused.complaints).toMatch(/^smallservd: user 47110: no such user, so set group/);
+    expect(refused.complaints).toMatch(/^smallservd: user 47110: no passwd entry: set group/);
   });
 
   it('runs its workers as root if the config says so', async () => {
