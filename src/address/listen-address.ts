@@ -111,7 +111,7 @@ function parsePort(text: string, portText: string, scheme: 'tcp' | 'udp', lookup
 function ipv6Literal(text: string, family: NetworkListenAddress['family'], bracketed: string): string {
   const [literal = '', ...zones] = bracketed.split('%');
   const ip = literal.includes(':') ? parseIp(literal) : undefined;
-  if (ip === undefined) throw fault(text, 'is not a listen address: brackets hold an IPv6 address');
+  if (ip === undefined) throw fault(text, 'is not a listen address: expected IPv6 in brackets');
   if (isIpv4(ip)) throw fault(text, 'holds an IPv4 address in IPv6 form: write it as IPv4, without brackets');
   if (zones.length > 0 && !(isLinkLocal(ip) && /^[\w.-]{1,15}$/.test(zones.join('%')))) {
     throw fault(text, 'has an invalid zone: expected an interface of a link-local address, as in [fe80::1%eth0]');
@@ -202,7 +202,7 @@ function parseFd(text: string): FdListenAddress {
   refuseParameters(text);
   const match = /^fd:\/\/([0-9]{1,7})$/.exec(text);
   const fd = Number(match?.[1] ?? Number.NaN);
-  if (!(fd >= 3)) throw fault(text, 'is not a listen address: expected a descriptor from 3 on, as in fd://3');
+  if (!(fd >= 3)) throw fault(text, 'is not a listen address: expected 3 or higher, as in fd://3');
   return { scheme: 'fd', fd, text };
 }
 

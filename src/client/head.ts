@@ -50,7 +50,7 @@ export async function head(host: string, options: HeadOptions = {}): Promise<Hea
 /** Checks for origin form (RFC 9112 section 3.2.1). A space or line end would change the request. */
 function checkPath(path: string): string {
   if (/^\/[!"$-~]*$/.test(path)) return path;
-  const expected = 'expected one from / on, in ASCII without spaces and #; percent-encode the rest, as in /a%20b';
+  const expected = 'expected / first, in ASCII without spaces or #; percent-encode the rest, as in /a%20b';
   throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(path)} is not a path: ${expected}`);
 }
 
@@ -87,9 +87,9 @@ function strangeness(text: string, end: Received['end']): string {
 function faultOf(isWhole: boolean, odd: string | undefined, end: Received['end']): string | undefined {
   if (odd !== undefined) return `malformed header line in the response: ${JSON.stringify(odd.slice(0, 80))}`;
   if (!isWhole) return cut(end);
-  if (end === 'limit') return 'more than 64 KiB came as the answer';
+  if (end === 'limit') return 'the response exceeds 64 KiB';
   // A reset after a complete answer is harmless.
-  return end === 'timeout' ? 'the answer is whole, but the connection did not end in time' : undefined;
+  return end === 'timeout' ? 'response complete, but the connection did not close in time' : undefined;
 }
 
 function cut(end: Received['end']): string {

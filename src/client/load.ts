@@ -167,19 +167,19 @@ function checked(options: LoadOptions): LoadPlan {
   const most = isUdp ? largestDatagramBytes : maxSize;
   requireThat(loadServices.includes(service), `there is no load for ${service}: expected ${loadServices.join(', ')}`);
   requireThat(isWhole(connections, 1, maxConnections), `expected 1 to ${maxConnections} connections`);
-  requireThat(durationMs >= 1 && durationMs <= maxDurationMs, 'expected a duration from 1ms to 1h');
-  requireThat(isWhole(size, 1, most), `expected a size from 1 to ${most} bytes`);
+  requireThat(durationMs >= 1 && durationMs <= maxDurationMs, 'duration out of range: expected 1ms to 1h');
+  requireThat(isWhole(size, 1, most), `size out of range: expected 1 to ${most} bytes`);
   requireThat(
     perSecond === undefined || (perSecond > 0 && perSecond <= maxPerSecond),
-    `expected a rate above 0, up to ${maxPerSecond} a second`,
+    `rate out of range: expected above 0, up to ${maxPerSecond}/s`,
   );
   requireThat(
     requests === undefined || isWhole(requests, 1, Number.MAX_SAFE_INTEGER),
-    'expected a number of requests from 1 on',
+    'requests out of range: expected at least 1',
   );
   requireThat(
     !isFlow || (perSecond === undefined && requests === undefined),
-    `${service} over TCP is a byte stream: --rate and --requests do not apply`,
+    `${service} over TCP is a byte stream, without requests to count or a rate of them`,
   );
   requireOpenFiles(connections);
   const { timeoutMs } = withDefaults(options);

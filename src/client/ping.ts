@@ -90,7 +90,7 @@ export async function ping(
   const settings = { ...withDefaults(options), count, intervalMs, sizeBytes };
   const addresses = await resolveHost(name, family, settings);
   if (addresses.some(isGroup))
-    throw new SmallservdError('ARGUMENT_INVALID', `${name} is a group of hosts: ping asks a single one`);
+    throw new SmallservdError('ARGUMENT_INVALID', `${name} is multicast or broadcast: expected one host`);
   const target = await firstWithRoute(name, addresses);
   throwIfInterrupted(signal);
   const run = new PingRun(target, settings, open);

@@ -72,7 +72,7 @@ export async function reloadBadConfigs(count: number = wrongs.length): Promise<v
     const { code, stdout, stderr } = await runToEnd(['reload', '--admin', admin]);
     expect(stdout).toBe('');
     const [first, ...messages] = stderr.split(/^(?=smallservd: )/m);
-    expect(first).toBe('smallservd: reload failed, the running config stays in use:\n');
+    expect(first).toBe('smallservd: reload failed, keeping the running config:\n');
     outcomes.push({ code, namesPlace: messages.length > 0 && namesPlace(messages.join(''), file) });
   }
   expect(await daemon.workers()).toEqual(workers.map(({ pid }) => expect.objectContaining({ pid }) as unknown));

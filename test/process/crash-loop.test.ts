@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { DaemonProcess, fixtures, isRunning, writeConfig } from '../support/daemon-process.ts';
 import { canListen, freePort } from '../support/ports.ts';
 
-it('exits with 70 and frees the ports when its workers keep dying', { timeout: 60_000 }, async () => {
+it('exits with 70 and frees the ports when its workers keep exiting', { timeout: 60_000 }, async () => {
   const port = await freePort();
   const services = {
     echo: { listen: [`tcp://127.0.0.1:${port}`] },

@@ -426,7 +426,7 @@ describe('smallservd reload', () => {
     const bad = await runToEnd(['reload', '--admin', `tcp://127.0.0.1:${admin}`]);
     expect(bad).toMatchObject({ code: 78, stdout: '' });
     expect(bad.stderr).toMatch(
-      /^smallservd: reload failed, the running config stays in use:\nsmallservd: \S+smallservd\.yaml:1:\d+ services\.echo\.idleTimeout: "soon" is not a duration.*\n$/,
+      /^smallservd: reload failed, keeping the running config:\nsmallservd: \S+smallservd\.yaml:1:\d+ services\.echo\.idleTimeout: "soon" is not a duration.*\n$/,
     );
   });
 
@@ -500,7 +500,7 @@ describe('smallservd reload', () => {
     expect(await runToEnd(['reload', '--admin', admin])).toMatchObject({
       code: 78,
       stderr:
-        'smallservd: reload failed, the running config stays in use:\nsmallservd: a daemon without workers cannot reload: restart it\n',
+        'smallservd: reload failed, keeping the running config:\nsmallservd: a daemon without workers cannot reload: restart it\n',
     });
   });
 
@@ -572,7 +572,7 @@ async function expectNotAsked(pid: number, why: string, env = {}): Promise<void>
   const { code, stderr } = await runToEnd(['reload', '--admin', admin], { env });
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: `smallservd: ${admin} reports process ${pid}, not signaled: ${why}. Run reload on the machine, or in the container, where the daemon runs\n`,
+    stderr: `smallservd: ${admin} reports process ${pid}, not signaled: ${why}. Expected the smallservd that listens there; for one on another machine, or in a container, run reload there\n`,
   });
 }
 

@@ -30,7 +30,7 @@ export const chargenTool: Tool = {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 19'))
       .addOption(new Option('--bytes <size>', 'stop after N bytes').argParser(sizeOption).conflicts('lines'))
       .addOption(new Option('--lines <count>', 'stop after N lines (default: 10)').argParser(wholeNumberOption(1)))
-      .option('--verify', 'check the pattern instead of printing; without --bytes or --lines, of 1MiB')
+      .option('--verify', 'check the pattern instead of printing it, of 1MiB by default')
       .action(
         run(async (host: string, options: ChargenToolOptions) => {
           const isQuiet = options.verify === true || options.json === true;
@@ -69,7 +69,7 @@ function judge(terminal: Terminal, result: Chargen, isQuiet: boolean): ExitCode 
   const { end, deviation } = result;
   if (deviation !== undefined) terminal.complain(describeDeviation(deviation));
   const figures = isQuiet ? `after ${result.bytes} bytes` : `after ${formatTransfer(result)}`;
-  if (end === 'finished') terminal.complain(`the server finished ${figures}: the stream has no end of its own`);
+  if (end === 'finished') terminal.complain(`the server finished ${figures}: a chargen stream never ends`);
   else if (end === 'reset') terminal.complain(`the server reset the connection ${figures}`);
   else if (end === 'timeout') terminal.complain(`the server fell silent ${figures}`);
   else if (end === 'interrupted') terminal.complain(`interrupted ${figures}`);

@@ -143,6 +143,6 @@ function countOption(text: string): number {
   try {
     return wholeNumberOption(0)(text);
   } catch {
-    throw new InvalidArgumentError('Expected a whole number from 0 on, or forever.');
+    throw new InvalidArgumentError('Expected a whole number, 0 or more, or forever.');
   }
 }

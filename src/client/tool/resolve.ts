@@ -5,7 +5,7 @@ import { clientOptions, type NetworkOptions, printResult, type Tool, withNetwork
 
 export const resolveTool: Tool = {
   name: 'resolve',
-  summary: 'print the address of a host that the system prefers',
+  summary: 'print the address the system prefers for a host',
   examples: [
     ['resolve localhost', 'of either family'],
     ['resolve --family ipv6 localhost', 'IPv6, the same as -6'],

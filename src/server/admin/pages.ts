@@ -56,9 +56,9 @@ export class AdminPages {
   async answer({ method, target, host }: AdminRequest): Promise<Page> {
     if (method !== 'GET' && method !== 'HEAD') return textPage(405, 'only GET and HEAD');
     const path = target.split('?')[0] ?? '';
-    if (!probes.has(path) && !this.#isMeant(host)) return textPage(421, 'this endpoint has no such name');
+    if (!probes.has(path) && !this.#isMeant(host)) return textPage(421, 'Host not accepted: see admin.hosts');
     const make = this.#pages.get(path);
-    if (make === undefined) return textPage(404, 'there are /metrics, /livez, /readyz, /status and /config');
+    if (make === undefined) return textPage(404, 'expected /metrics, /livez, /readyz, /status or /config');
     return make().catch(() => textPage(503, 'no answer from the supervisor'));
   }
 

@@ -121,7 +121,7 @@ function refuseEnabled(files: readonly ServiceFile[], { service, units }: Instal
   throw new SmallservdError('INSTALL_REFUSED', lines.join('\n'));
 }
 
-/** A link may lead to any file of the system. */
+/** Follows no link that came after the check. */
 const writing = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
 function writeFiles(decisions: readonly Decision[], root: string): void {
@@ -154,6 +154,9 @@ function withReasons(action: () => void): void {
 }
 
 function readIfThere(path: string): string | undefined {
+  // It may lead to any file of the system.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
+    throw new SmallservdError('INSTALL_REFUSED', `${path} is a symbolic link: move it away first`);
   return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 

@@ -50,6 +50,7 @@ export function daemonProgram(actions: DaemonActions): Command {
     )
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', examples)
     .exitOverride()
     .configureOutput({
@@ -69,7 +70,7 @@ export function daemonProgram(actions: DaemonActions): Command {
       await actions.run(options);
     });
   withConfig(program.command('check').description('validate a config and print it fully resolved'))
-    .option('--json', 'print JSON instead of YAML, including problems')
+    .option('--json', 'print the config, or its problems, as JSON')
     .option('--brief', 'print only what differs from the defaults')
     .option('--schema', 'print the JSON Schema of the config instead')
     .option('--diff', 'print what a reload would change in the running daemon instead')

@@ -25,7 +25,7 @@ export async function reload(options: AdminOptions): Promise<{ readonly code: Ex
     return { code: exitCodes.stopped, text: `reloaded ${config.name} (${config.hash}) in ${last.tookMs} ms\n` };
   return {
     code: exitCodes.badConfig,
-    text: ['reload failed, the running config stays in use:', ...(last?.errors ?? [])].join('\n'),
+    text: ['reload failed, keeping the running config:', ...(last?.errors ?? [])].join('\n'),
   };
 }
 
@@ -36,7 +36,7 @@ function signal(pid: number, { name, connectedTo }: AdminClient): void {
   if (why !== undefined && process.env['MAINPID'] !== String(pid))
     throw new SmallservdError(
       'RELOAD_NOT_ASKED',
-      `${name} reports process ${pid}, not signaled: ${why}. Run reload on the machine, or in the container, where the daemon runs`,
+      `${name} reports process ${pid}, not signaled: ${why}. Expected the smallservd that listens there; for one on another machine, or in a container, run reload there`,
     );
   try {
     // At once, because the pid may be reused a moment later.
@@ -60,5 +60,5 @@ export async function resultOf(
     if (now.pid !== before.pid) throw new SmallservdError('RELOAD_NOT_ASKED', 'the daemon restarted during the reload');
     if (now.reload.attempts > before.reload.attempts && !now.reload.isRunning) return now;
   }
-  throw new SmallservdError('RELOAD_NOT_ASKED', `no result after ${patienceMs / 1000} s: read the log`);
+  throw new SmallservdError('RELOAD_NOT_ASKED', `no result after ${patienceMs / 1000} s: see the log`);
 }

@@ -63,8 +63,8 @@ async function unprivilegedIdentity(group: string | null): Promise<Identity> {
     const uid = (await entryOf('passwd', user))?.[2];
     if (uid !== undefined && Number(uid) !== 0) return lookUp(user, group);
   }
-  const names = unprivilegedUsers.join(' or ');
-  throw new SmallservdError('USER_UNKNOWN', `no user ${names} other than root: set user`);
+  const names = unprivilegedUsers.join(' nor ');
+  throw new SmallservdError('USER_UNKNOWN', `neither ${names} is an unprivileged user: set user`);
 }
 
 /** Uses getent(1), which queries the system's name services, unlike reading /etc/passwd. Numbers need no entry. */

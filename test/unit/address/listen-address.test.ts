@@ -74,8 +74,8 @@ const bad: readonly (readonly [string, string])[] = [
   ['tcp://a..b:7', '"tcp://a..b:7" has host "a..b": expected a name, an address, or * for all'],
   ['tcp4://[::1]:7', '"tcp4://[::1]:7" is for IPv4 but holds an IPv6 address'],
   ['tcp6://127.0.0.1:7', '"tcp6://127.0.0.1:7" is for IPv6 but holds an IPv4 address'],
-  ['tcp://[127.0.0.1]:7', '"tcp://[127.0.0.1]:7" is not a listen address: brackets hold an IPv6 address'],
-  ['tcp://[]:7', '"tcp://[]:7" is not a listen address: brackets hold an IPv6 address'],
+  ['tcp://[127.0.0.1]:7', '"tcp://[127.0.0.1]:7" is not a listen address: expected IPv6 in brackets'],
+  ['tcp://[]:7', '"tcp://[]:7" is not a listen address: expected IPv6 in brackets'],
   [
     'tcp://[::ffff:127.0.0.1]:7',
     '"tcp://[::ffff:127.0.0.1]:7" holds an IPv4 address in IPv6 form: write it as IPv4, without brackets',
@@ -163,7 +163,7 @@ const bad: readonly (readonly [string, string])[] = [
   ],
   ...['fd://2', 'fd://', 'fd:3', 'fd://3x', 'fd://-3', 'fd://99999999'].map((text): [string, string] => [
     text,
-    `"${text}" is not a listen address: expected a descriptor from 3 on, as in fd://3`,
+    `"${text}" is not a listen address: expected 3 or higher, as in fd://3`,
   ]),
   ...['systemd:', 'systemd:a b', 'systemd:a:b'].map((text): [string, string] => [
     text,

@@ -156,7 +156,7 @@ describe('a response', () => {
 
 describe('a server that does not close the connection', () => {
   test.each([
-    ['HTTP/1.1 200 OK\r\n\r\n', 'the answer is whole, but the connection did not end in time'],
+    ['HTTP/1.1 200 OK\r\n\r\n', 'response complete, but the connection did not close in time'],
     ['HTTP/1.1 200 OK\r\nA: b', 'incomplete response header: no more came in time'],
   ])('is reported after %j', async (text, fault) => {
     const clock = new AskedClock();

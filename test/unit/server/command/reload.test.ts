@@ -15,7 +15,7 @@ it('waits for two minutes in total, even if answers are slow', async () => {
   };
   await expect(resultOf(client, before, { monotonicMs: () => nowMs })).rejects.toMatchObject({
     code: 'RELOAD_NOT_ASKED',
-    message: 'no result after 120 s: read the log',
+    message: 'no result after 120 s: see the log',
   });
   expect(asked).toBe(3);
 });

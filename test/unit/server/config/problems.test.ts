@@ -10,12 +10,12 @@ const topKeys = 'workers, user, group, log, shutdown, reload, admin, defaults, s
 
 describe('reports location and remedy of', () => {
   test.each<[string, string, readonly string[]]>([
-    ['an empty file', '', ['test.yaml services: there are no services: expected at least one, such as echo:']],
-    ['no services', 'workers: 1', ['test.yaml services: there are no services: expected at least one, such as echo:']],
+    ['an empty file', '', ['test.yaml services: is missing or empty: expected at least one, such as echo:']],
+    ['no services', 'workers: 1', ['test.yaml services: is missing or empty: expected at least one, such as echo:']],
     [
       'an empty map of services',
       'services: {}',
-      ['test.yaml:1:11 services: there are no services: expected at least one, such as echo:'],
+      ['test.yaml:1:11 services: is missing or empty: expected at least one, such as echo:'],
     ],
     [
       'services that are a list',

@@ -144,7 +144,7 @@ describe('a worker that dies', () => {
     expect(first?.counters.get('echo')?.stream).toMatchObject({ active: 3, accepted: 3 });
   });
 
-  it('five times in a minute is suspended, and the daemon exits with 70 when all are', async () => {
+  it('five times in a minute rests, and the daemon exits with 70 when all are', async () => {
     const generation = begin();
     for (let turn = 0; turn < 5; turn += 1) {
       for (const worker of workers.live) worker.die(1);

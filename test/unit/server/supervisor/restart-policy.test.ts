@@ -118,7 +118,7 @@ const table: readonly Row[] = [
     [{ type: 'wait', slot: 0, delayMs: 0 }],
   ],
   [
-    'suspends a slot for a minute after five deaths in a minute',
+    'rests a slot for a minute after five deaths in a minute',
     state([{ ...starting, gapMs: 16_000, deathsMs: fourDeaths }, ready]),
     death(116_000),
     state([{ ...starting, status: 'resting', gapMs: 1000, deathsMs: [] }, ready]),
