@@ -83,9 +83,7 @@ class StreamEcho {
   }
 
   async run(): Promise<Echoed> {
-    const inputFailed = new Promise<never>((_resolve, reject) => {
-      this.#sendAll().catch(reject);
-    });
+    const inputFailed = new Promise<never>((_resolve, reject) => void this.#sendAll().catch(reject));
     await Promise.race([this.#receiveAll(), inputFailed]);
     return { peer: this.#connection.peer, bytes: this.#receivedBytes };
   }

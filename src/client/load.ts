@@ -116,9 +116,7 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
   const stopReports = onProgress === undefined ? () => {} : clock.every(progressMs, report);
   // Between two attempts there may be no socket to keep the process alive.
   const alive = setInterval(() => {}, 1 << 30);
-  const ended = new Promise<boolean>((resolve) => {
-    run.start(() => resolve(false));
-  });
+  const ended = new Promise<boolean>((resolve) => run.start(() => resolve(false)));
   const isInterrupted = await untilInterrupted(ended, signal).catch((error: unknown) => {
     if (endOf(error) !== 'interrupted') throw error;
     return true;

@@ -283,7 +283,7 @@ function isJournal(): boolean {
 const priorities: Readonly<Record<Level, number>> = { fatal: 2, error: 3, warn: 4, info: 6, debug: 7, trace: 7 };
 
 /** sd-daemon(3): the journal reads a line's priority from a `<N>` prefix. */
-function withPriority(line: string): string {
-  const level = /^\{"level":"(\w+)"/.exec(line)?.[1] as Level | undefined;
-  return `<${level === undefined ? priorities.info : priorities[level]}>${line}`;
+export function withPriority(line: string): string {
+  const level = /^\{"level":"(fatal|error|warn|info|debug|trace)"/.exec(line)?.[1] ?? 'info';
+  return `<${priorities[level as Level]}>${line}`;
 }

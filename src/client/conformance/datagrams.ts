@@ -6,6 +6,9 @@ import type { CheckContext } from './check.ts';
 /** Spacing between datagrams that are not a burst. Servers drop what arrives while they are busy. */
 export const betweenDatagramsMs = 50;
 
+/** Far more than any check asks for, so that a flood does not fill our memory. */
+const mostReplies = 200;
+
 /** A UDP socket that collects the replies to it. */
 export class Inbox {
   readonly replies: Uint8Array[] = [];
@@ -23,6 +26,7 @@ export class Inbox {
     const inbox = new Inbox(context);
     const handlers = {
       datagram: (bytes: Uint8Array): void => {
+        if (inbox.replies.length >= mostReplies) return;
         inbox.replies.push(bytes);
         inbox.#changed();
       },
@@ -71,7 +75,7 @@ export class Inbox {
     for (;;) {
       const before = this.replies.length;
       const waitMs = before === 0 ? firstMs : this.#context.quietMs;
-      if (before >= count || !(await this.#hasMoreThan(before, waitMs))) return this.replies;
+      if (before >= Math.min(count, mostReplies) || !(await this.#hasMoreThan(before, waitMs))) return this.replies;
     }
   }
 

@@ -154,9 +154,7 @@ export class Connection {
   async isResetAfterFinish(): Promise<boolean> {
     if (this.#error !== undefined) return true;
     // The kernel refuses at once (EPIPE), so the callback runs before anything more is read from the network.
-    return new Promise((resolve) => {
-      this.#socket.write('\0', (error) => resolve(error instanceof Error));
-    });
+    return new Promise((resolve) => void this.#socket.write('\0', (error) => resolve(error instanceof Error)));
   }
 
   /** Closes both directions immediately. */

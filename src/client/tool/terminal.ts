@@ -58,10 +58,7 @@ export class ProcessTerminal implements Terminal {
     // Errors on standard error cannot be reported anywhere.
     this.#errors.on('error', () => {});
     // A second signal ends the process immediately.
-    for (const signal of ['SIGINT', 'SIGTERM'] as const)
-      process.once(signal, () => {
-        this.#abort.abort();
-      });
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.#abort.abort());
   }
 
   get isTerminal(): boolean {
@@ -89,9 +86,7 @@ export class ProcessTerminal implements Terminal {
     const shown = this.isTerminal ? this.#readable(bytes) : bytes;
     if (shown.length > 0) this.#isLineOpen = this.isTerminal && bytes.at(-1) !== 0x0a;
     if (this.#output.write(shown)) return;
-    await new Promise((resolve) => {
-      this.#output.once('drain', resolve);
-    });
+    await new Promise((resolve) => void this.#output.once('drain', resolve));
   }
 
   #readable(bytes: Uint8Array): string {

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { MessageRate } from './message-rate.ts';
+import { MessageRate, readCostBytes } from './message-rate.ts';
 
 /** In a child: after standard input, output and error, and Node's own channel. */
 export const channelDescriptor = 4;
@@ -9,7 +9,7 @@ export const channelDescriptor = 4;
 export interface ChannelLimits {
   readonly maxMessageBytes: number;
   readonly maxMessagesPerSecond: number;
-  /** Includes white space. */
+  /** Includes white space, and `readCostBytes` for each read. */
   readonly maxBytesPerSecond: number;
 }
 
@@ -29,9 +29,9 @@ export class Channel {
   readonly #rate: MessageRate;
   readonly #byteRate: MessageRate;
   readonly #handlers: ChannelHandlers;
-  /** An incomplete line. */
-  #parts: Buffer[] = [];
-  #waiting = 0;
+  /** An incomplete line, copied together: a byte that arrives alone would cost a buffer. */
+  #line = Buffer.alloc(0);
+  #lineBytes = 0;
   #hasFailed = false;
 
   constructor(socket: Duplex, limits: ChannelLimits, monotonicMs: () => number, handlers: ChannelHandlers) {
@@ -75,15 +75,15 @@ export class Channel {
   }
 
   #read(chunk: Buffer): void {
-    if (!this.#byteRate.take(chunk.length)) {
+    if (!this.#byteRate.take(chunk.length + readCostBytes)) {
       this.#fail(`more than ${this.#byteRate.perSecond} bytes in a second`);
       return;
     }
     let start = 0;
     for (let end = chunk.indexOf(lineFeed); end >= 0; end = chunk.indexOf(lineFeed, start)) {
       if (!this.#take(chunk.subarray(start, end))) return;
-      const line = Buffer.concat(this.#parts.splice(0)).toString();
-      this.#waiting = 0;
+      const line = this.#line.toString('utf8', 0, this.#lineBytes);
+      this.#lineBytes = 0;
       start = end + 1;
       if (!this.#hear(line)) return;
     }
@@ -92,10 +92,12 @@ export class Channel {
 
   /** Returns false if the line has become too long. */
   #take(part: Buffer): boolean {
-    this.#waiting += part.length;
-    if (this.#waiting > this.#maxMessageBytes)
+    const start = this.#lineBytes;
+    this.#lineBytes += part.length;
+    if (this.#lineBytes > this.#maxMessageBytes)
       return this.#fail(`a message of more than ${this.#maxMessageBytes} bytes`);
-    if (part.length > 0) this.#parts.push(part);
+    if (this.#lineBytes > this.#line.length) this.#line = Buffer.concat([this.#line], 2 * this.#lineBytes);
+    part.copy(this.#line, start);
     return true;
   }
 
@@ -114,7 +116,7 @@ export class Channel {
   #fail(fault: string): false {
     if (this.#hasFailed) return false;
     this.#hasFailed = true;
-    this.#parts = [];
+    this.#line = Buffer.alloc(0);
     this.#socket.removeAllListeners('data').resume();
     this.#handlers.failed(fault);
     return false;

@@ -1,3 +1,6 @@
+/** What a read costs in addition to its bytes, so that single bytes cannot keep us busy. */
+export const readCostBytes = 256;
+
 /** Limits what may arrive in a second, in messages or in bytes. */
 export class MessageRate {
   readonly perSecond: number;

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../../clock/clock.ts';
 import { LineBudget } from '../line-budget.ts';
+import { readCostBytes } from './message-rate.ts';
 
 /** None of our log lines is longer than this. */
 const maxLineBytes = 256 * 1024;
@@ -14,7 +15,8 @@ export function splitLines(whole: (line: string) => void, tooLong: () => void): 
   /** Inside a line that is too long and is discarded. */
   let isSkipping = false;
   return (text) => {
-    const parts = (rest + text).split('\n');
+    // A long line is not copied until its end comes.
+    const parts = text.includes('\n') ? (rest + text).split('\n') : [rest + text];
     rest = parts.pop() ?? '';
     for (const line of parts) {
       if (!isSkipping) whole(`${line}\n`);
@@ -57,7 +59,7 @@ export function readLines(
       lines = 0;
       bytes = 0;
     }
-    bytes += text.length;
+    bytes += text.length + readCostBytes;
     split(text);
     if (lines <= linesPerSecond && bytes <= bytesPerSecond) return;
     stream.pause();

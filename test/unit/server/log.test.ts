@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { createLog, LogSink, readableShape } from '../../../src/server/log.ts';
+import { createLog, LogSink, readableShape, withPriority } from '../../../src/server/log.ts';
 import { until } from '../../support/wait.ts';
 
 /** A sink that keeps its lines. */
@@ -447,4 +447,13 @@ describe('readableShape', () => {
       }),
     );
   });
+});
+
+it.each([
+  ['{"level":"warn","msg":"x"}', 4],
+  ['{"level":"trace","msg":"x"}', 7],
+  ['{"level":"constructor","msg":"x"}', 6],
+  ['no JSON', 6],
+])('gives the journal the priority of %s', (line, priority) => {
+  expect(withPriority(line)).toBe(`<${priority}>${line}`);
 });

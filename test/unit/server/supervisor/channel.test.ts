@@ -1,4 +1,8 @@
 import { PassThrough } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Channel } from '../../../../src/server/supervisor/channel.ts';
@@ -18,7 +22,7 @@ async function feed(chunks: readonly Buffer[], limits = {}, nowMs = (): number =
     };
     void new Channel(
       socket,
-      { maxMessageBytes: 1000, maxMessagesPerSecond: 100, maxBytesPerSecond: 1_000_000, ...limits },
+      { maxMessageBytes: 1000, maxMessagesPerSecond: 100, maxBytesPerSecond: Infinity, ...limits },
       nowMs,
       handlers,
     );
@@ -63,8 +67,40 @@ describe('Channel', () => {
     expect((await feed([...many, ok])).slice(99)).toEqual([1, { fault: 'more than 100 messages in a second' }]);
     // White space is no message, and has to be read all the same.
     const padded = Buffer.from(`${' '.repeat(98)}1\n`);
-    const bytes = { maxBytesPerSecond: 250 };
-    expect(await feed([padded, padded, padded], bytes)).toEqual([1, 1, { fault: 'more than 250 bytes in a second' }]);
+    const bytes = { maxBytesPerSecond: 800 };
+    expect(await feed([padded, padded, padded], bytes)).toEqual([1, 1, { fault: 'more than 800 bytes in a second' }]);
+  });
+
+  it('counts a cost for each read, so single bytes cannot keep it busy', async () => {
+    const single = Array.from({ length: 4 }, () => Buffer.from(' '));
+    expect(await feed(single, { maxBytesPerSecond: 1000 })).toEqual([{ fault: 'more than 1000 bytes in a second' }]);
+    expect(await feed(single.slice(1), { maxBytesPerSecond: 1000 })).toEqual([]);
+  });
+
+  it('keeps no piece of an incomplete line, only a copy of its bytes', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const heapBytes = (): number => {
+      collectGarbage();
+      return process.memoryUsage().heapUsed;
+    };
+    const socket = new PassThrough();
+    const heard: unknown[] = [];
+    const handlers = { heard: (message: unknown) => void heard.push(message), failed() {}, closed() {} };
+    const limits = { maxMessageBytes: 200_000, maxMessagesPerSecond: 100, maxBytesPerSecond: Infinity };
+    void new Channel(socket, limits, () => 0, handlers);
+    const before = heapBytes();
+    socket.write('"');
+    for (let count = 0; count < 100_000; count += 1) {
+      socket.write('x');
+      if (count % 1000 === 0) await setImmediate();
+    }
+    await setImmediate();
+    // A piece that is kept takes about 100 bytes of the heap.
+    expect(heapBytes() - before).toBeLessThan(3_000_000);
+    socket.end('"\n');
+    await finished(socket);
+    expect(heard).toEqual(['x'.repeat(100_000)]);
   });
 
   it('counts messages per second', async () => {

@@ -10,7 +10,7 @@ function read(): { stream: PassThrough; clock: FakeClock; lines: string[]; leftO
   const clock = new FakeClock();
   const lines: string[] = [];
   let leftOut = 0;
-  const pace = { linesPerSecond: 3, bytesPerSecond: 100 };
+  const pace = { linesPerSecond: 3, bytesPerSecond: 1000 };
   readLines(
     stream,
     clock,
@@ -45,13 +45,25 @@ it('pauses the stream after linesPerSecond until the next second, and counts dro
 
 it('pauses the stream after bytesPerSecond until the next second', async () => {
   const { stream, clock, lines } = read();
-  stream.write('x'.repeat(101));
+  stream.write('x'.repeat(800));
   await setImmediate();
   expect(stream.isPaused()).toBe(true);
   clock.advance(1000);
   stream.write('\n');
   await setImmediate();
-  expect(lines).toEqual([`${'x'.repeat(101)}\n`]);
+  expect(lines).toEqual([`${'x'.repeat(800)}\n`]);
+});
+
+it('counts a cost for each read, so single bytes cannot keep it busy', async () => {
+  const { stream } = read();
+  for (let piece = 0; piece < 3; piece += 1) {
+    stream.write('x');
+    await setImmediate();
+  }
+  expect(stream.isPaused()).toBe(false);
+  stream.write('x');
+  await setImmediate();
+  expect(stream.isPaused()).toBe(true);
 });
 
 function cut(...pieces: readonly string[]): readonly string[] {
