@@ -61,7 +61,9 @@ export function installService(options: InstallOptions): string {
   const files = serviceFiles(installation, places, (path) => readFileSync(join(packageFolder, path), 'utf8'));
   if (!remove && options.root === undefined) refuseOutOfReach(places);
   const verdictOn = remove ? verdictOnRemoval : verdictOnInstall;
-  const decisions = files.map((file) => ({ file, verdict: verdictOn(file, readIfThere(root + file.path)) }));
+  const decisions = withReasons(() =>
+    files.map((file) => ({ file, verdict: verdictOn(file, readIfThere(root + file.path)) })),
+  );
   refuseForeign(decisions);
   if (remove) refuseEnabled(files, installation, root);
   if (!dryRun) withReasons(() => (remove ? removeFiles : writeFiles)(decisions, root));
@@ -143,10 +145,11 @@ function removeFiles(decisions: readonly Decision[], root: string): void {
 }
 
 /** Rethrows system errors as ours. */
-function withReasons(action: () => void): void {
+function withReasons<Value>(action: () => Value): Value {
   try {
-    action();
+    return action();
   } catch (cause) {
+    if (cause instanceof SmallservdError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     const isPermission = code === 'EACCES' || code === 'EPERM';
     throw new SmallservdError(isPermission ? 'INSTALL_NOT_PERMITTED' : 'INSTALL_REFUSED', message, { cause });

@@ -207,7 +207,7 @@ describe('an unreachable host', () => {
 
 it.each([
   [[], 'missing required argument'],
-  [['h', '-c', 'x'], 'Expected a whole number from 0 on, or forever'],
+  [['h', '-c', 'x'], 'Expected a whole number, 0 or more, or forever'],
   [['h', '-i', '1'], 'Expected a duration'],
   [['h', '-s', 'big', '-u'], 'Expected a size'],
   [['127.0.0.1:7', '-s', '9'], '--size needs --udp or --count for piped input'],

@@ -102,10 +102,10 @@ describe('smallserv load', () => {
     [['--service', 'discard', '--rate', '5'], /discard over TCP is a byte stream/],
     [['--service', 'finger'], /'--service|-s, --service/],
     [['--connections', '10001'], /from 1 to 10000/],
-    [['--duration', '2h'], /from 1ms to 1h/],
+    [['--duration', '2h'], /duration out of range: expected 1ms to 1h/],
     [['--rate', 'fast'], /number of requests a second/],
-    [['--size', '2MiB'], /from 1 to 1048576 bytes/],
-    [['--udp', '--size', '65508'], /from 1 to 65507 bytes/],
+    [['--size', '2MiB'], /size out of range: expected 1 to 1048576 bytes/],
+    [['--udp', '--size', '65508'], /size out of range: expected 1 to 65507 bytes/],
   ] as const)('exits 64 for %j', async (args, message) => {
     const { code, stdout, stderr } = await runTool(['load', '127.0.0.1:9', ...args]);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
