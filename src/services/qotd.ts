@@ -42,12 +42,12 @@ export const qotd: ServiceModule<QotdOptions> = {
       return quotation !== undefined && quotation.length <= limit ? quotation : undefined;
     }
 
-    function any(limit: number): Uint8Array | undefined {
+    function atRandom(limit: number): Uint8Array | undefined {
       const fitting = countFitting(byLength, limit);
       return fitting === 0 ? undefined : byLength[Math.floor(context.random() * fitting)];
     }
 
-    const choose = choice === 'daily' ? ofTheDay : any;
+    const choose = choice === 'daily' ? ofTheDay : atRandom;
     return {
       stream: (client) => client.end(choose(Infinity)),
       datagram: (_request, limit) => choose(limit),
