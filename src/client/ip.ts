@@ -43,5 +43,5 @@ export function parseAddress(text: string): ParsedAddress | undefined {
 
 export function invalidAddress(text: string): SmallservdError {
   const expected = 'expected IPv4 as in 192.0.2.1, or IPv6 as in 2001:db8::1, without brackets or port';
-  return new SmallservdError('ADDRESS_INVALID', `Invalid address ${JSON.stringify(text)}: ${expected}`);
+  return new SmallservdError('ADDRESS_INVALID', `invalid address ${JSON.stringify(text)}: ${expected}`);
 }

@@ -74,7 +74,7 @@ function parsePrefix(given: string, bits: AddressBits): number {
   if (prefix !== undefined) return prefix;
   const example = bits === 32 ? '255.255.0.0' : 'ffff::';
   const expected = isMask ? 'all ones before all zeros' : `a prefix from 0 to ${bits}, or a mask as in ${example}`;
-  throw new SmallservdError('ADDRESS_INVALID', `Invalid mask ${JSON.stringify(given)}: expected ${expected}`);
+  throw new SmallservdError('ADDRESS_INVALID', `invalid mask ${JSON.stringify(given)}: expected ${expected}`);
 }
 
 function formatHex({ w0, w1, w2, w3 }: IpAddress, bits: AddressBits): string {

@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { DaemonProcess, root, runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
@@ -35,6 +35,18 @@ describe('check', () => {
     const yaml = await runToEnd(['check', '--config', file]);
     expect(json).toMatchObject({ code: 0, stderr: '' });
     expect(JSON.parse(json.stdout)).toEqual(parse(yaml.stdout));
+  });
+
+  it('does not look for a package in the old global folders of Node', async () => {
+    const home = temporaryFolder();
+    const folder = join(home, '.node_modules', 'global-service');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'package.json'), '{ "exports": "./index.js" }');
+    writeFileSync(join(folder, 'index.js'), 'export default {}');
+    const file = writeConfig({ services: { mine: { module: 'global-service', listen: ['tcp://127.0.0.1:0'] } } });
+    const { code, stderr } = await runToEnd(['check', '--config', file], { env: { HOME: home } });
+    expect(code).toBe(78);
+    expect(stderr).toContain(`"global-service": there is no package global-service for ${dirname(file)}`);
   });
 
   it('prints the share of the stream limits that each worker enforces', async () => {

@@ -132,7 +132,7 @@ describe('log.file', () => {
     const folder = temporaryFolder(0o755);
     mkdirSync(join(folder, 'is-a-folder'));
     for (const [name, message] of [
-      ['is-a-folder', 'it is a directory'],
+      ['is-a-folder', 'it is a folder'],
       ['missing/smallservd.log', `no folder ${folder}/missing`],
     ] as const) {
       const file = join(folder, name);

@@ -11,7 +11,7 @@ export const resolveTool: Tool = {
     ['resolve --family ipv6 localhost', 'IPv6, the same as -6'],
   ],
   define(command, terminal, run) {
-    const family = new Option('--family <family>', 'both, ipv4 or ipv6')
+    const family = new Option('--family <family>', 'address family of the answer (default: both)')
       .choices(['both', 'ipv4', 'ipv6'])
       .conflicts(['4', '6']);
     withNetwork(command.argument('<host>', 'a name or an address').addOption(family)).action(

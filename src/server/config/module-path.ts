@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { systemClock } from '../../clock/clock.ts';
 import { answerInTime, assertRegularFile, FileError, maxFileBytes, readRegularFile } from '../../regular-file.ts';
@@ -52,6 +52,8 @@ async function resolvePackage(specifier: string, directory: string): Promise<str
   await assertManifest(directory);
   const require = createRequire(join(directory, 'config'));
   for (const folder of require.resolve.paths(name) ?? []) {
+    // Not Node's old global folders, such as $HOME/.node_modules: `import` does not search them.
+    if (basename(folder) !== 'node_modules') continue;
     const root = join(folder, name);
     const exported = await readExports(join(root, 'package.json'));
     if (exported === undefined) continue;

@@ -43,7 +43,7 @@ describe('ip', () => {
     await expect(ip(text)).rejects.toMatchObject({
       code: 'ADDRESS_INVALID',
       exitCode: 1,
-      message: `Invalid address ${JSON.stringify(text)}: ${expected}`,
+      message: `invalid address ${JSON.stringify(text)}: ${expected}`,
     });
   });
 

@@ -73,19 +73,19 @@ describe('mask', () => {
   });
 
   test.each([
-    ['1.2.3/8', 'Invalid address "1.2.3": expected IPv4'],
-    ['fe80::1%eth0/64', 'Invalid address "fe80::1%eth0": expected IPv4'],
-    ['1.2.3.4/33', 'Invalid mask "33": expected a prefix from 0 to 32, or a mask as in 255.255.0.0'],
-    ['1.2.3.4/08', 'Invalid mask "08": expected a prefix from 0 to 32'],
-    ['1.2.3.4/', 'Invalid mask "": expected a prefix from 0 to 32'],
-    ['1.2.3.4/-1', 'Invalid mask "-1": expected a prefix from 0 to 32'],
-    ['1.2.3.4/8/8', 'Invalid mask "8/8": expected a prefix from 0 to 32'],
-    ['1.2.3.4/255.0.255.0', 'Invalid mask "255.0.255.0": expected all ones before all zeros'],
-    ['1.2.3.4/0.0.0.255', 'Invalid mask "0.0.0.255": expected all ones before all zeros'],
-    ['1.2.3.4/ffff::', 'Invalid mask "ffff::": expected a prefix from 0 to 32'],
-    ['::1/255.0.0.0', 'Invalid mask "255.0.0.0": expected a prefix from 0 to 128, or a mask as in ffff::'],
-    ['::1/129', 'Invalid mask "129": expected a prefix from 0 to 128'],
-    ['::1/ffff::1', 'Invalid mask "ffff::1": expected all ones before all zeros'],
+    ['1.2.3/8', 'invalid address "1.2.3": expected IPv4'],
+    ['fe80::1%eth0/64', 'invalid address "fe80::1%eth0": expected IPv4'],
+    ['1.2.3.4/33', 'invalid mask "33": expected a prefix from 0 to 32, or a mask as in 255.255.0.0'],
+    ['1.2.3.4/08', 'invalid mask "08": expected a prefix from 0 to 32'],
+    ['1.2.3.4/', 'invalid mask "": expected a prefix from 0 to 32'],
+    ['1.2.3.4/-1', 'invalid mask "-1": expected a prefix from 0 to 32'],
+    ['1.2.3.4/8/8', 'invalid mask "8/8": expected a prefix from 0 to 32'],
+    ['1.2.3.4/255.0.255.0', 'invalid mask "255.0.255.0": expected all ones before all zeros'],
+    ['1.2.3.4/0.0.0.255', 'invalid mask "0.0.0.255": expected all ones before all zeros'],
+    ['1.2.3.4/ffff::', 'invalid mask "ffff::": expected a prefix from 0 to 32'],
+    ['::1/255.0.0.0', 'invalid mask "255.0.0.0": expected a prefix from 0 to 128, or a mask as in ffff::'],
+    ['::1/129', 'invalid mask "129": expected a prefix from 0 to 128'],
+    ['::1/ffff::1', 'invalid mask "ffff::1": expected all ones before all zeros'],
   ])('rejects %s', async (text, message) => {
     await expect(mask(text)).rejects.toMatchObject({
       code: 'ADDRESS_INVALID',

@@ -122,10 +122,10 @@ const refusals: readonly Refusal[] = [
     message: () => 'it is a socket, not a regular file',
   },
   {
-    name: 'a directory',
+    name: 'a folder',
     make: () => mkdirSync(path),
     code: 'LOG_FILE',
-    message: () => 'it is a directory',
+    message: () => 'it is a folder',
   },
   {
     name: 'a missing folder',

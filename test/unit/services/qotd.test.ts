@@ -114,7 +114,7 @@ describe('a file of quotations', () => {
 
   it.each([
     ['a missing file', () => join(folder, 'missing'), 'no such file'],
-    ['a folder', () => folder, 'it is a directory'],
+    ['a folder', () => folder, 'it is a folder'],
   ])('is refused with the cause: %s', async (_name, path, cause) => {
     const created = Promise.resolve(qotd.create({ file: path(), choice: 'random' }, new FakeContext()));
     await expect(created).rejects.toBeInstanceOf(ConfigError);

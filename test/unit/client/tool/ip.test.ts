@@ -31,7 +31,7 @@ test.each([
   expect(await runTool(['ip', text])).toEqual({
     code: 1,
     stdout: '',
-    stderr: `smallserv: Invalid address ${shown}: ${expected}\n`,
+    stderr: `smallserv: invalid address ${shown}: ${expected}\n`,
   });
 });
 

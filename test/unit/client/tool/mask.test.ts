@@ -36,8 +36,8 @@ test('prints JSON with the host count as a string', async () => {
 });
 
 test.each([
-  [['1.2.3.4', '255.0.255.0'], 1, 'Invalid mask "255.0.255.0": expected all ones before all zeros'],
-  [['1.2.3/8'], 1, expect.stringMatching(/^Invalid address "1\.2\.3": expected /)],
+  [['1.2.3.4', '255.0.255.0'], 1, 'invalid mask "255.0.255.0": expected all ones before all zeros'],
+  [['1.2.3/8'], 1, expect.stringMatching(/^invalid address "1\.2\.3": expected /)],
   [['::1'], 64, '"::1" is IPv6, which has no default mask: expected ::1/PREFIX'],
   [['1.2.3.4', '8', '9'], 64, expect.stringContaining('too many arguments')],
 ])('rejects %j', async (args, code, message) => {

@@ -95,7 +95,7 @@ describe('a module', () => {
     const odd = join(directory, 'odd');
     mkdirSync(odd);
     for (const { name, path, message } of await oddFiles(odd)) {
-      const isMissing = message.includes('no such file') || message.includes('not a directory');
+      const isMissing = message.includes('no such file') || message.includes('not a folder');
       const said = isMissing ? `there is no file ${path}` : `${path}: ${message}`;
       expect(await messageOf(path), name).toBe(`${JSON.stringify(path)}: ${said}`);
     }

@@ -98,7 +98,7 @@ describe('the config reference', () => {
 describe('an unreadable config', () => {
   test.each([
     ['/nonexistent/x.yaml', 'cannot read the config /nonexistent/x.yaml: no such file'],
-    ['/', 'cannot read the config /: it is a directory'],
+    ['/', 'cannot read the config /: it is a folder'],
   ])('is rejected: %s', async (file, message) => {
     await expect(readConfigSource(file, {}, [])).rejects.toMatchObject({
       code: 'CONFIG_UNREADABLE',
