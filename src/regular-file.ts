@@ -54,7 +54,7 @@ export async function answerInTime<Answer>(path: string, clock: Clock, ask: () =
   return await new Promise<Answer>((resolve, reject) => {
     const cancel = clock.after(deadlineMs, () => {
       overdue.add(path);
-      reject(new FileError(new Error(`its file system does not answer within ${deadlineMs / 1000} s`)));
+      reject(new FileError(new Error(`its file system did not answer within ${deadlineMs / 1000} s`)));
     });
     const answered = (): void => {
       cancel();

@@ -30,15 +30,15 @@ services:
 \`\`\`
 
 The file, the environment and \`--set\` can each set any key, and define services. The environment overrides the file, and
-\`--set\` overrides both. What any of them says about a service overrides what any of them says under \`defaults\`, and that
-overrides the default of the key.
+\`--set\` overrides both. A key set for a service, in any of the three, overrides that key under \`defaults\`, which overrides
+the built-in default.
 
 - The environment variable of a key is \`SMALLSERVD_\` and its path, with two underscores between the levels, and one
-  before each capital letter and for each \`-\`. An empty variable is not set. An unknown \`SMALLSERVD_\` variable is an
-  error, except those that Kubernetes sets.
+  before each capital letter and for each \`-\`. An empty variable counts as unset. An unknown \`SMALLSERVD_\` variable
+  is an error, except those that Kubernetes sets.
 - \`--set services.echo.idleTimeout=1m\` sets a key on the command line. It may be repeated.
 - In both, a list is separated by commas or spaces, or written as \`[a, b]\`, and \`null\` is null.
-- \`--set services.echo=null\` removes a service of the file.
+- \`--set services.echo=null\` removes a service from the config.
 
 ## Listen addresses
 
@@ -56,7 +56,7 @@ address must open.
 
 ### UNIX sockets
 
-Everybody who may write to the file of a UNIX socket may connect. Three parameters set its permissions, in any order, each
+Everyone who may write to the file of a UNIX socket may connect. Three parameters set its permissions, in any order, each
 at most once:
 
 | parameter | default | expected | meaning |
@@ -65,29 +65,29 @@ at most once:
 | \`owner\` | the user of the workers | a name such as www-data, or a number | its owner; only root can give it to another user |
 | \`group\` | the group of the workers | a name, or a number | its group; only root can give it to a group of which the daemon is not a member |
 
-Workers run as \`user\` and \`group\` where root starts the daemon, otherwise as the daemon itself.
+If root starts the daemon, workers run as \`user\` and \`group\`, otherwise as the same user as the daemon.
 
 \`\`\`yaml
 services:
   echo: { listen: ["unix:///run/smallservd/echo.sock?owner=www-data&group=www-data"] } # for nginx
-  time: { listen: ["unix:///run/smallservd/time.sock?mode=0666"] } # for everybody on this machine
+  time: { listen: ["unix:///run/smallservd/time.sock?mode=0666"] } # for everyone on this machine
 \`\`\`
 
-- The path is percent-encoded: \`%3F\` is a \`?\` and \`%25\` a \`%\`. All other characters may stand as they are.
+- The path is percent-encoded: \`%3F\` is a \`?\` and \`%25\` a \`%\`. All other characters may be used as they are.
 - In a shell, quote the address: \`--set "services.echo.listen=unix:///run/echo.sock?mode=0600&group=adm"\`.
-- Nobody but its owner can connect before the file has its owner and mode. A reload changes them on a socket that is open;
-  for \`admin.listen\` that needs a restart.
-- A daemon that runs as root makes sockets only in folders that belong to root, the user of the workers or the owner of the
-  socket, and in which nobody else can write, unless the folder is sticky. What leads to such a folder must be root's,
-  but for \`admin.listen\`, which the admin process binds as \`user\`.
-- A daemon that makes UNIX sockets needs /proc, whoever it runs as.
-- The owner and mode of an inherited socket are those that it was made with: \`SocketUser=\`, \`SocketGroup=\` and
+- Until the file has its owner and mode, only its owner can connect. A reload changes them on an open socket. For
+  \`admin.listen\` that needs a restart.
+- A daemon that runs as root creates sockets only in folders that belong to root, the user of the workers or the owner of
+  the socket, and that no other user can write to, unless the folder is sticky. Every folder and link on the path to it
+  must belong to root, except for \`admin.listen\`, which the admin process binds as \`user\`.
+- A daemon that creates UNIX sockets needs /proc, even if it is not root.
+- The owner and mode of an inherited socket are those that it was created with: \`SocketUser=\`, \`SocketGroup=\` and
   \`SocketMode=\` of its systemd unit.`;
 
 const modulePart = `## A service of your own
 
-\`module\` names a file or package whose default export is a service module; see \`examples/\`. Its options stand under
-\`options\`, and their environment variables are such as \`SMALLSERVD_SERVICES__MINE__OPTIONS__GREETING\`.`;
+\`module\` names a file or package whose default export is a service module; see \`examples/\`. Its options go under
+\`options\`; their environment variables look like \`SMALLSERVD_SERVICES__MINE__OPTIONS__GREETING\`.`;
 
 function daemonPart(): readonly string[] {
   return ['## The daemon', table(daemonSchema, [])];
@@ -96,10 +96,10 @@ function daemonPart(): readonly string[] {
 function commonPart(): readonly string[] {
   return [
     '## Every service',
-    'Each entry under `services` is a service: its name is made of a-z, 0-9 and `-`, and its keys are',
+    'Each entry under `services` is a service. Its name consists of a-z, 0-9 and `-`. Its keys are these:',
     table(ownSchema, ['services', 'name']),
-    'and the following ones, which `defaults` sets for all services. The environment variable of one service has ' +
-      '`SMALLSERVD_SERVICES__NAME__` where that of `defaults` has `SMALLSERVD_DEFAULTS__`.',
+    'It also has the following keys, which `defaults` sets for all services. The environment variable of one service has ' +
+      '`SMALLSERVD_SERVICES__NAME__` in place of `SMALLSERVD_DEFAULTS__`.',
     table(commonSchema, ['defaults']),
   ];
 }

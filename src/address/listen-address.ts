@@ -112,11 +112,12 @@ function ipv6Literal(text: string, family: NetworkListenAddress['family'], brack
   const [literal = '', ...zones] = bracketed.split('%');
   const ip = literal.includes(':') ? parseIp(literal) : undefined;
   if (ip === undefined) throw fault(text, 'is not a listen address: expected IPv6 in brackets');
-  if (isIpv4(ip)) throw fault(text, 'holds an IPv4 address in IPv6 form: write it as IPv4, without brackets');
-  if (zones.length > 0 && !(isLinkLocal(ip) && /^[\w.-]{1,15}$/.test(zones.join('%')))) {
-    throw fault(text, 'has an invalid zone: expected an interface of a link-local address, as in [fe80::1%eth0]');
-  }
-  if (family === 'ipv4') throw fault(text, 'is for IPv4 but holds an IPv6 address');
+  if (isIpv4(ip)) throw fault(text, 'has an IPv4 address in IPv6 form: write it as IPv4, without brackets');
+  if (zones.length > 0 && !isLinkLocal(ip))
+    throw fault(text, 'has a zone, which only a link-local address may have, as in [fe80::1%eth0]');
+  if (zones.length > 0 && !/^[\w.-]{1,15}$/.test(zones.join('%')))
+    throw fault(text, 'has an invalid zone: expected the name of an interface, as in [fe80::1%eth0]');
+  if (family === 'ipv4') throw fault(text, 'is for IPv4 but has an IPv6 address');
   return bracketed;
 }
 
@@ -124,7 +125,7 @@ function checkIpv4Literal(text: string, family: NetworkListenAddress['family'], 
   if (parseIp(host) === undefined) {
     throw fault(text, `has host ${quote(host)}: expected an IPv4 address such as 127.0.0.1`);
   }
-  if (family === 'ipv6') throw fault(text, 'is for IPv6 but holds an IPv4 address');
+  if (family === 'ipv6') throw fault(text, 'is for IPv6 but has an IPv4 address');
 }
 
 function checkName(text: string, host: string): void {
@@ -195,7 +196,10 @@ function isParameter(name: string): name is Parameter {
 /** A passed socket already has its file. */
 function refuseParameters(text: string): void {
   if (text.includes('?'))
-    throw fault(text, 'has parameters: mode and owner of an inherited socket are set where it is made');
+    throw fault(
+      text,
+      'has parameters: the mode and owner of an inherited socket are set where it is created (SocketMode=, SocketUser=)',
+    );
 }
 
 function parseFd(text: string): FdListenAddress {

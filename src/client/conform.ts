@@ -45,7 +45,7 @@ const reflectorPorts = [1900, 2049, 3702, 5353, 11_211];
  */
 export async function conform(host: string, options: ConformOptions = {}): Promise<ConformResult> {
   const { services = checkedServices, transport, basePort = 0, ports = {}, quietMs = 500 } = options;
-  assertWithin('the time of quiet in milliseconds', quietMs, 1, foreverMs);
+  assertWithin('the quiet period in milliseconds', quietMs, 1, foreverMs);
   for (const name of [...services, ...Object.keys(ports)]) {
     if (checkedServices.some((each) => each === name)) continue;
     const expected = `expected ${checkedServices.slice(0, -1).join(', ')} or ${checkedServices.at(-1)}`;

@@ -50,7 +50,8 @@ export async function head(host: string, options: HeadOptions = {}): Promise<Hea
 /** Checks for origin form (RFC 9112 section 3.2.1). A space or line end would change the request. */
 function checkPath(path: string): string {
   if (/^\/[!"$-~]*$/.test(path)) return path;
-  const expected = 'expected / first, in ASCII without spaces or #; percent-encode the rest, as in /a%20b';
+  const expected =
+    'expected a path that starts with / and has only ASCII, without spaces or #; percent-encode other characters, as in /a%20b';
   throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(path)} is not a path: ${expected}`);
 }
 
@@ -96,7 +97,7 @@ function cut(end: Received['end']): string {
   const reasons = {
     finished: 'the connection ended',
     reset: 'the connection was reset',
-    timeout: 'no more came in time',
+    timeout: 'nothing more arrived in time',
     limit: 'longer than 64 KiB',
   } as const satisfies Record<Received['end'], string>;
   return `incomplete response header: ${reasons[end]}`;

@@ -163,7 +163,7 @@ function checked(options: LoadOptions): LoadPlan {
   const isFlow = !isUdp && (service === 'discard' || service === 'chargen');
   const size = options.size ?? (isFlow ? discardBlockSize : defaultSize);
   const most = isUdp ? largestDatagramBytes : maxSize;
-  requireThat(loadServices.includes(service), `there is no load for ${service}: expected ${loadServices.join(', ')}`);
+  requireThat(loadServices.includes(service), `no load test for ${service}: expected ${loadServices.join(', ')}`);
   requireThat(isWhole(connections, 1, maxConnections), `expected 1 to ${maxConnections} connections`);
   requireThat(durationMs >= 1 && durationMs <= maxDurationMs, 'duration out of range: expected 1ms to 1h');
   requireThat(isWhole(size, 1, most), `size out of range: expected 1 to ${most} bytes`);
@@ -177,7 +177,7 @@ function checked(options: LoadOptions): LoadPlan {
   );
   requireThat(
     !isFlow || (perSecond === undefined && requests === undefined),
-    `${service} over TCP is a byte stream, without requests to count or a rate of them`,
+    `${service} over TCP is a byte stream without requests: --requests and --rate do not apply`,
   );
   requireOpenFiles(connections);
   const { timeoutMs } = withDefaults(options);

@@ -96,7 +96,8 @@ export class ConnectionLog {
     };
     const wouldHave = { ...news('wouldRefuse', now, before), ...news('wouldDrop', now, before) };
     const log = this.#log.unbudgeted;
-    if (Object.keys(happened).length > 0) log.warn(happened, 'clients refused or datagrams dropped');
+    if ('refused' in happened || 'dropped' in happened) log.warn(happened, 'clients refused or datagrams dropped');
+    else if (Object.keys(happened).length > 0) log.warn(happened, 'log lines suppressed');
     if (Object.keys(wouldHave).length > 0) log.warn(wouldHave, 'dry run, would have refused or dropped');
     this.#summarized = now;
     this.#errorsLeftOut = 0;

@@ -1,7 +1,4 @@
-/**
- * open(2): a descriptor that identifies a file without opening it. The same on every architecture that Node supports,
- * but Node has no constant for it.
- */
+/** open(2): identifies a file without opening it. Node has no constant for it. The same value on all architectures. */
 export const O_PATH = 0o10_000_000;
 
 /** proc(5): refers to the file itself, not to whatever has its name by now. */

@@ -12,7 +12,7 @@ const block = Buffer.alloc(9 * pattern.length, pattern);
 /** RFC 864: a pattern of the printable characters, endless over TCP, 0 to 512 bytes over UDP. */
 export const chargen: ServiceModule = {
   name: 'chargen',
-  summary: 'sends a pattern of the printable characters without end',
+  summary: 'sends an endless pattern of printable characters',
   rfc: 864,
   port: 19,
   udpHazard: 'it sends up to 512 bytes to any forged source address',

@@ -18,7 +18,7 @@ export const daytime: ServiceModule<DaytimeOptions> = {
   port: 13,
   options: {
     format: {
-      doc: 'How the line is written.',
+      doc: 'Format of the line.',
       format: ['rfc867', 'smtp', 'ctime', 'unix', 'iso8601', 'nist'],
       default: 'rfc867',
     },

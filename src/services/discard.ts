@@ -3,7 +3,7 @@ import type { ServiceModule } from '../service.ts';
 /** RFC 863: reads and discards everything, and never answers. */
 export const discard: ServiceModule = {
   name: 'discard',
-  summary: 'throws away what it receives',
+  summary: 'discards what it receives',
   rfc: 863,
   port: 9,
   options: {},

@@ -22,12 +22,12 @@ export const qotd: ServiceModule<QotdOptions> = {
   udpHazard: 'it sends a quotation to any forged source address',
   options: {
     file: {
-      doc: 'A file of quotations, one a line or separated by lines of a single %; null is the built-in list.',
+      doc: 'A file of quotations, one per line or separated by lines of a single %. Null is the built-in list.',
       format: 'file',
       default: null,
     },
     choice: {
-      doc: 'Any quotation for each client, or the same one for everybody for a day (UTC).',
+      doc: 'A random quotation for each client, or the same one for everyone all day (UTC).',
       format: ['random', 'daily'],
       default: 'random',
     },

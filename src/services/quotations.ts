@@ -20,11 +20,11 @@ export function parseQuotations(text: string, file: string): readonly Uint8Array
 
   function finish(): void {
     if (answer.length > maxLength) {
-      const message = `a quotation has at most ${maxLength} characters with its line ends, this one ${answer.length}`;
+      const message = `a quotation has at most ${maxLength} characters, including line endings; this one has ${answer.length}`;
       throw new ConfigError(message, { file, line: begin });
     }
     if (answer !== '' && quotations.length === maxQuotations)
-      throw new ConfigError(`a file holds at most ${maxQuotations} quotations`, { file, line: begin });
+      throw new ConfigError(`a file may contain at most ${maxQuotations} quotations`, { file, line: begin });
     if (answer !== '') quotations.push(Buffer.from(answer, 'latin1'));
     answer = '';
   }
@@ -33,7 +33,7 @@ export function parseQuotations(text: string, file: string): readonly Uint8Array
     const other = /[^ -~]/.exec(line)?.[0];
     if (other !== undefined) {
       const code = other.charCodeAt(0).toString(16).padStart(2, '0');
-      throw new ConfigError(`a quotation holds only printable ASCII, not the byte 0x${code}`, {
+      throw new ConfigError(`a quotation may contain only printable ASCII, not the byte 0x${code}`, {
         file,
         line: index + 1,
       });
@@ -47,7 +47,7 @@ export function parseQuotations(text: string, file: string): readonly Uint8Array
     }
   }
   finish();
-  if (quotations.length === 0) throw new ConfigError('the file holds no quotation', { option: 'file', file });
+  if (quotations.length === 0) throw new ConfigError('the file contains no quotations', { option: 'file', file });
   return quotations;
 }
 

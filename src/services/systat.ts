@@ -22,7 +22,7 @@ export const systat: ServiceModule<SystatOptions> = {
       format: ['count', 'users', 'text'],
       default: 'count',
     },
-    text: { doc: 'The text that is shown where show is text.', format: 'string', default: null },
+    text: { doc: 'The text to show if `show` is `text`.', format: 'string', default: null },
   },
   create: (options, context) => createSystat(options, context, listUsers),
 };
@@ -88,7 +88,7 @@ function readText(text: string | null): readonly string[] {
   if (text === null || text.trim() === '') throw new ConfigError('is required with show: text', { option: 'text' });
   const lines = text.trimEnd().split(/\r?\n/);
   if (lines.some((line) => /[^ -~]/.test(line))) {
-    throw new ConfigError('may hold only printable ASCII', { option: 'text' });
+    throw new ConfigError('may contain only printable ASCII', { option: 'text' });
   }
   return lines;
 }

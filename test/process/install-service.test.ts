@@ -46,7 +46,7 @@ describe('install-service', () => {
     const folder = temporaryFolder();
     await install(folder);
     expect((await install(folder)).stdout).toBe(`unchanged    ${folder}/${unit}\nunchanged    ${folder}/${config}\n`);
-    writeFileSync(join(folder, unit), '# Of smallservd. An older one.\n');
+    writeFileSync(join(folder, unit), '# Installed by smallservd. An older one.\n');
     writeFileSync(join(folder, config), 'services: {}\n');
     expect((await install(folder)).stdout).toBe(
       `written      ${folder}/${unit}\nkept         ${folder}/${config}: differs from the shipped config\n`,
@@ -64,7 +64,7 @@ describe('install-service', () => {
         code: 1,
         stdout: '',
         stderr:
-          'smallservd: /etc/systemd/system/smallservd.service exists and was not installed by smallservd: move it away first\n',
+          'smallservd: /etc/systemd/system/smallservd.service exists and was not installed by smallservd: move it out of the way first\n',
       });
     }
     expect(readFileSync(join(folder, unit), 'utf8')).toBe('[Unit]\n');
@@ -117,14 +117,14 @@ describe('install-service', () => {
     const folder = temporaryFolder();
     const file = join(temporaryFolder(), 'file');
     const unitFile = join(folder, unit);
-    writeFileSync(file, '# Of smallservd. Somewhere else.\n');
+    writeFileSync(file, '# Installed by smallservd. Somewhere else.\n');
     mkdirSync(dirname(unitFile), { recursive: true });
     symlinkSync(file, unitFile);
     expect(await install(folder)).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining(`${unitFile} is a symbolic link: move it away first`),
+      stderr: expect.stringContaining(`${unitFile} is a symbolic link: move it out of the way first`),
     });
-    expect(readFileSync(file, 'utf8')).toBe('# Of smallservd. Somewhere else.\n');
+    expect(readFileSync(file, 'utf8')).toBe('# Installed by smallservd. Somewhere else.\n');
   });
 
   it('reports a failed write in one line', async () => {

@@ -419,7 +419,7 @@ describe('smallservd reload', () => {
     expect(good.stdout).toMatch(/^reloaded \S+smallservd\.yaml \([0-9a-f]{12}\) in \d+ ms\n$/);
     expect(await runToEnd(['check', '--diff', '--config', file])).toMatchObject({
       code: 0,
-      stdout: 'a reload would change nothing\n',
+      stdout: 'no difference from the running config\n',
     });
 
     reloadable.write(config({ idleTimeout: 'soon' }));
@@ -490,8 +490,8 @@ describe('smallservd reload', () => {
   it('rejects the id of an exited process and an invalid id', async () => {
     const gone = spawn('true', { stdio: 'ignore' });
     await once(gone, 'exit');
-    await expectNotAsked(gone.pid ?? 0, 'there is no such process here');
-    for (const pid of [2 ** 22 + 1, 2 ** 32 + 1, 1.5]) await expectNotAsked(pid, 'that is not the id of a process');
+    await expectNotAsked(gone.pid ?? 0, 'no such process exists here');
+    for (const pid of [2 ** 22 + 1, 2 ** 32 + 1, 1.5]) await expectNotAsked(pid, 'that is not a valid process ID');
   });
 
   it('exits with 78 if the daemon has no workers', async () => {
@@ -572,7 +572,7 @@ async function expectNotAsked(pid: number, why: string, env = {}): Promise<void>
   const { code, stderr } = await runToEnd(['reload', '--admin', admin], { env });
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: `smallservd: ${admin} reports process ${pid}, not signaled: ${why}. Expected the smallservd that listens there; for one on another machine, or in a container, run reload there\n`,
+    stderr: `smallservd: ${admin} says that it is process ${pid}, which was not signaled: ${why}. reload signals only a smallservd on this machine that listens at that address. If it runs on another machine or in a container, run reload there\n`,
   });
 }
 

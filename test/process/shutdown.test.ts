@@ -9,8 +9,8 @@ import { until } from '../support/wait.ts';
 async function hanging(): Promise<{ readonly daemon: DaemonProcess; readonly worker: number }> {
   const hangs = { module: join(fixtures, 'hangs-at-import.js'), listen: ['tcp://127.0.0.1:0'] };
   const daemon = DaemonProcess.spawn(['--config', writeConfig({ ...patient, workers: 1, services: { hangs } })]);
-  const { stderr } = await daemon.line('worker wrote to stderr');
-  return { daemon, worker: Number(String(stderr).replace('hangs now: ', '')) };
+  const { output } = await daemon.line('worker printed a line');
+  return { daemon, worker: Number(String(output).replace('hangs now: ', '')) };
 }
 
 const services = { echo: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } };

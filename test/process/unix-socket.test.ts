@@ -200,7 +200,7 @@ describe('a reload', () => {
     expect(await reload(daemon, file, withMode('0666'))).toBe(failed);
     const [line] = daemon.linesWith(failed);
     expect(line?.['errors']).toEqual([
-      `echo: cannot listen on unix://${path}?mode=0666: its file is not the socket that was made there: somebody has replaced it`,
+      `echo: cannot listen on unix://${path}?mode=0666: its file is not the socket that was created there: someone has replaced it`,
     ]);
     expect(accessOf(target)).toEqual(before);
   });

@@ -112,7 +112,7 @@ describe('a hanging worker', () => {
     const client = await TcpClient.connect(daemon.target('hangs', 'tcp'));
     client.write('!');
     // Only now: a connection that this worker had accepted before would hang with it.
-    await daemon.line('worker wrote to stderr', { stderr: 'hanging' });
+    await daemon.line('worker printed a line', { output: 'hanging' });
     const load = new Load(daemon.target('echo', 'tcp'), 1);
     const { worker } = await daemon.line('worker unresponsive, killing it');
     const answeredWhileHung = load.answered;

@@ -59,11 +59,11 @@ describe('an unresponsive file system', () => {
     const second = new Program(quotations.around([...daemonProgram, command, '--config', other]));
     expect(await program.end(20_000)).toEqual({ code: 78, signal: null });
     expect(program.complaints).toBe(
-      `smallservd: cannot read the config ${config}: its file system does not answer within 10 s\n`,
+      `smallservd: cannot read the config ${config}: its file system did not answer within 10 s\n`,
     );
     expect(await second.end(20_000)).toEqual({ code: 78, signal: null });
     expect(second.complaints).toMatch(
-      / services\.q\.file: \S+ cannot be read: its file system does not answer within 10 s\n$/,
+      / services\.q\.file: \S+ cannot be read: its file system did not answer within 10 s\n$/,
     );
   });
 
@@ -85,7 +85,7 @@ describe('an unresponsive file system', () => {
     writeFileSync(config, JSON.stringify({ log: { file }, services: { echo } }));
     const daemon = new DaemonProgram(['--config', config], around);
     expect(await daemon.end(20_000)).toEqual({ code: 1, signal: null });
-    expect(daemon.complaints).toBe(`smallservd: log.file ${file}: its file system does not answer within 10 s\n`);
+    expect(daemon.complaints).toBe(`smallservd: log.file ${file}: its file system did not answer within 10 s\n`);
   });
 
   it('fails each reload but affects neither the daemon nor its shutdown', async () => {

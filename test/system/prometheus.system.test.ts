@@ -80,7 +80,7 @@ it('the alerts fire when they should and not before', async () => {
             '15m',
             { ...origin, severity: 'critical' },
             {
-              summary: 'smallservd on a takes no clients, or not on all its listeners',
+              summary: 'smallservd on a accepts no clients, or not on all of its listeners',
               description: '`smallservd status` on it says why.',
             },
           ),
@@ -107,7 +107,7 @@ it('the alerts fire when they should and not before', async () => {
             { ...origin, service: 'echo', severity: 'warning' },
             {
               summary: 'echo on a drops more than half of its datagrams',
-              description: 'Somebody may be forging addresses; smallservd_datagrams_dropped_total has the reasons.',
+              description: 'Someone may be forging addresses. smallservd_datagrams_dropped_total has the reasons.',
             },
           ),
           silence('SmallservdReloadFailed', '30m'),

@@ -188,11 +188,11 @@ describe('a missing or unusable descriptor', () => {
   });
 
   it.each([
-    ['systemd:echo', {}, /^smallservd: echo: systemd:echo: .*; no descriptor was passed at all$/m],
+    ['systemd:echo', {}, /^smallservd: echo: systemd:echo: .*; no descriptors were passed$/m],
     [
       'systemd:echo',
       { LISTEN_PID: '1', LISTEN_FDS: '1', LISTEN_FDNAMES: 'echo' },
-      /^smallservd: echo: systemd:echo: .*; no descriptor was passed at all$/m,
+      /^smallservd: echo: systemd:echo: .*; no descriptors were passed$/m,
     ],
     ['fd://93', {}, /^smallservd: echo: fd:\/\/93: descriptor 93 is not open/m],
     ['fd://0', {}, /^smallservd: /m],

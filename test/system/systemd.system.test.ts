@@ -204,11 +204,11 @@ describe('install-service', () => {
   it.each([
     [
       'package in a home',
-      'the package, /home/eve/smallservd/package.json, lies in /home, which is hidden from the service (ProtectHome)',
+      'the package, /home/eve/smallservd/package.json, is in /home, which is hidden from the service (ProtectHome)',
     ],
     [
       'package in a closed folder',
-      'lies in /opt/closed, which other users may not enter (mode 750): install it for all users',
+      'is in /opt/closed, which other users may not enter (mode 750): install it for all users',
     ],
     [
       'file that is closed',
@@ -216,7 +216,7 @@ describe('install-service', () => {
     ],
     [
       'Node in a home',
-      'Node, /home/eve/node, lies in /home, which is hidden from the service (ProtectHome): install one',
+      'Node, /home/eve/node, is in /home, which is hidden from the service (ProtectHome): install one',
     ],
   ])('refuses a %s and writes nothing', (what, message) => {
     const { code, stdout, stderr } = at(`refused: ${what}`);

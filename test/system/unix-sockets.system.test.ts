@@ -148,7 +148,7 @@ describe('a UNIX socket of a daemon started by root', () => {
     configOf(folder, { workers: 2, ...echo(`unix://${place}/echo.sock?mode=0666&owner=daemon`) });
     daemon.signal('SIGHUP');
     const { errors } = await daemon.line(({ msg }) => msg.startsWith('reload failed'));
-    expect(errors).toEqual([expect.stringMatching(/its file is not the socket that was made there/)]);
+    expect(errors).toEqual([expect.stringMatching(/its file is not the socket that was created there/)]);
     expect(accessOf(target)).toEqual(before);
     other.signal('SIGTERM');
     await other.end();
@@ -162,7 +162,7 @@ describe('a UNIX socket of a daemon started by root', () => {
       5,
       games,
       0o755,
-      /the folder .* belongs to user 5: expected root or the user that serves/,
+      /the folder .* belongs to user 5: expected root or the user of the workers/,
     ],
   ])('is not created in a folder that %s', async (_what, uid, gid, mode, message) => {
     const folder = temporaryFolder();

@@ -136,7 +136,7 @@ describe('a file system that hangs', () => {
     expect(await errorOf(readRegularFile(path, 100, clock))).toMatchObject({
       message: 'its file system still does not answer',
     });
-    expect(await reading).toMatchObject({ message: 'its file system does not answer within 10 s', code: undefined });
+    expect(await reading).toMatchObject({ message: 'its file system did not answer within 10 s', code: undefined });
     expect((await other).toString()).toBe('content');
     // The late answer has come by now, or comes soon.
     for (;;) {

@@ -31,7 +31,7 @@ export function answeringChecks(service: CheckedService, maxAmplification: 1 | 2
     },
     {
       name: 'any',
-      fact: 'a datagram with text in it is answered',
+      fact: 'a datagram with text is answered',
       async run(context) {
         await askFor(context, request(0));
       },
@@ -39,7 +39,7 @@ export function answeringChecks(service: CheckedService, maxAmplification: 1 | 2
     {
       name: 'burst',
       basis: 'safety',
-      fact: `${burstLength} datagrams in a burst, ${burstLength} answers, ${bursts} times over`,
+      fact: `every datagram in a burst of ${burstLength} is answered, in each of ${bursts} bursts`,
       async run(context) {
         for (let turn = 0; turn < bursts; turn += 1) {
           const count = await Inbox.with(context, async (inbox) => {
@@ -131,7 +131,7 @@ async function expectSilence(context: CheckContext, ports: readonly number[]): P
         }
       }
       if (inboxes.size === 0)
-        throw new Skip(`none of the ports ${ports.join(', ')} can be sent from here: ${[...reasons].join(', ')}`);
+        throw new Skip(`cannot send from any of the ports ${ports.join(', ')}: ${[...reasons].join(', ')}`);
       return await compareAnswers(context, inboxes);
     } finally {
       for (const inbox of inboxes.values()) inbox.close();

@@ -37,12 +37,12 @@ export const chargenChecks: readonly Check[] = [
       async run(context) {
         const lines = await readLines(context);
         const bad = lines.find((line) => line.length !== lineLength || !line.every(isPrintable));
-        if (bad !== undefined) throw new Fault(`${lineLength} printing characters a line`, bad);
+        if (bad !== undefined) throw new Fault(`${lineLength} printing characters per line`, bad);
       },
     },
     {
       name: 'ring',
-      fact: `${ringLength} characters form a ring; each line starts one further`,
+      fact: `${ringLength} characters form a ring; each line starts one character further`,
       async run(context) {
         const lines = await readLines(context);
         for (const [index, line] of lines.entries()) {
@@ -51,13 +51,13 @@ export const chargenChecks: readonly Check[] = [
           if (first === undefined || line[0] === following(first)) continue;
           const before = String.fromCharCode(first);
           const next = String.fromCharCode(following(first));
-          throw new Fault(`a line that starts with "${next}" after one with "${before}"`, line);
+          throw new Fault(`a line that starts with "${next}" after one that starts with "${before}"`, line);
         }
       },
     },
     {
       name: 'input',
-      fact: 'input is ignored: it goes on',
+      fact: 'input is ignored: the stream continues',
       run: overConnection(async (connection, context) => {
         await receive(connection, wholeLine);
         await connection.write('stop\r\nquit\r\n\x03\x04');
@@ -67,7 +67,7 @@ export const chargenChecks: readonly Check[] = [
     {
       name: 'half-close',
       basis: 'safety',
-      fact: "the client's FIN alone does not stop it",
+      fact: "the client's FIN alone does not stop the stream",
       run: overConnection(async (connection, context) => {
         await receive(connection, wholeLine);
         connection.finish();
@@ -86,12 +86,12 @@ export const chargenChecks: readonly Check[] = [
     },
     {
       name: 'random',
-      fact: 'the length is random, fresh for each request',
+      fact: 'the length is random for each request',
       async run(context) {
         const answers = await sample(context);
         const lengths = new Set(answers.map(({ length }) => length));
         if (lengths.size > 1) return;
-        throw new Fault(`lengths that differ over ${datagrams} answers`, `${[...lengths].join()} bytes each time`);
+        throw new Fault(`different lengths in ${datagrams} answers`, `${[...lengths].join()} bytes each time`);
       },
     },
     {
@@ -129,7 +129,7 @@ function expectRing(line: Uint8Array): void {
 async function read(context: CheckContext, length: number): Promise<Uint8Array> {
   const bytes = await withConnection(context, async (connection) => receive(connection, length));
   if (bytes.length >= length) return bytes.subarray(0, length);
-  throw new Fault(`${length} bytes and more`, `only ${describeBytes(bytes)}`, bytes);
+  throw new Fault(`at least ${length} bytes`, `only ${describeBytes(bytes)}`, bytes);
 }
 
 /** The complete lines of more than two periods. */
@@ -159,7 +159,7 @@ async function expectMore({ clock, timeoutMs }: CheckContext, connection: Connec
   let received = 0;
   while (received < enough && clock.monotonicMs() < endMs) {
     const chunk = await connection.read();
-    if (chunk === undefined) throw new Fault('more and more', `FIN after ${received} more bytes`);
+    if (chunk === undefined) throw new Fault('the stream to continue', `FIN after ${received} more bytes`);
     received += chunk.length;
   }
 }

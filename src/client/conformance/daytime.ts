@@ -12,7 +12,7 @@ export const daytimeChecks: readonly Check[] = fetchedChecks('daytime', () => [
   printingCharacters,
   {
     name: 'one-line',
-    fact: 'it is one line, with CR LF at its end',
+    fact: 'it is one line that ends with CR LF',
     judge(bytes) {
       if (/^[^\r\n]+\r\n$/.test(Buffer.from(bytes).toString('latin1'))) return;
       throw new Fault('one line and CR LF', bytes);
@@ -20,10 +20,10 @@ export const daytimeChecks: readonly Check[] = fetchedChecks('daytime', () => [
   },
   {
     name: 'clock',
-    fact: 'it is the time, to a minute, or 14 hours where it names no zone',
+    fact: 'the time is correct to within a minute (14 hours if no zone is given)',
     judge(bytes, { clock }) {
       const date = readDate(Buffer.from(bytes).toString('latin1'));
-      if (date === undefined) throw new Skip(`no date that can be read for certain: ${describeBytes(bytes)}`);
+      if (date === undefined) throw new Skip(`the date cannot be read with certainty: ${describeBytes(bytes)}`);
       const now = clock.now();
       const most = date.hasZone ? minuteMs : zoneMs + minuteMs;
       if (Math.abs(date.utcMs - now.getTime()) <= most) return;

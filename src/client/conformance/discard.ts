@@ -13,7 +13,7 @@ export const discardChecks: readonly Check[] = [
   ...checksOf('discard', 'tcp', [
     {
       name: 'silent',
-      fact: 'it takes what comes, sends nothing and stays open',
+      fact: 'it accepts all input, sends nothing and stays open',
       run: overConnection(async (connection, context) => {
         await connection.write(line);
         const bytes = await readFor(context, connection);
@@ -29,7 +29,7 @@ export const discardChecks: readonly Check[] = [
         await connection.write(megabyte);
         connection.finish();
         const received = await receiveAll(connection);
-        if (received.bytes.length > 0) throw new Fault('no byte', received.bytes);
+        if (received.bytes.length > 0) throw new Fault('no data', received.bytes);
         expectFinish(received);
       }),
     },

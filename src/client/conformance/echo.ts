@@ -22,7 +22,7 @@ export const echoChecks: readonly Check[] = [
   ...checksOf('echo', 'tcp', [
     {
       name: 'bytes',
-      fact: 'every byte comes back, in order, NUL and telnet commands too',
+      fact: 'every byte comes back in order, including NUL and telnet commands',
       run: overConnection(async (connection) => {
         await connection.write(allSorts);
         expectBytes(await receive(connection, allSorts.length), allSorts, 'the bytes that were sent');
@@ -54,12 +54,12 @@ export const echoChecks: readonly Check[] = [
     },
     {
       name: 'fin',
-      fact: 'a FIN without a byte is answered with a FIN without a byte',
+      fact: 'a FIN without data is answered with a FIN without data',
       run: overConnection(async (connection) => {
         connection.finish();
         const received = await receiveAll(connection);
         expectFinish(received);
-        if (received.bytes.length > 0) throw new Fault('no byte', received.bytes);
+        if (received.bytes.length > 0) throw new Fault('no data', received.bytes);
       }),
     },
   ]),
@@ -73,7 +73,7 @@ export const echoChecks: readonly Check[] = [
     ),
     {
       name: 'content',
-      fact: 'of several datagrams none comes back twice, and none with other content',
+      fact: 'no datagram comes back twice or changed',
       run: async (context) =>
         Inbox.with(context, async (inbox) => {
           const sent = Array.from({ length: 5 }, (_, number) => Buffer.from(`datagram ${number}`));
@@ -87,16 +87,19 @@ export const echoChecks: readonly Check[] = [
           const wanted = new Set(sent.map((each) => each.toString('latin1')));
           if (seen.length > 0 && seen.every((each) => wanted.delete(each))) return;
           const bytes = Buffer.from(seen.join(''), 'latin1');
-          throw new Fault(
-            `each of ${sent.length} datagrams at most once`,
-            `${seen.length}: ${describeBytes(bytes)}`,
-            bytes,
-          );
+          throw new Fault(`each of ${sent.length} datagrams at most once`, describeAnswers(seen, bytes), bytes);
         }),
     },
   ]),
   ...answeringChecks('echo', 2).filter(({ id }) => id !== 'echo.udp.empty' && id !== 'echo.udp.any'),
 ];
+
+function describeAnswers(seen: readonly string[], bytes: Uint8Array): string {
+  if (seen.length === 0) return 'no answer';
+  if (seen.length === 1) return `an answer with other content: ${describeBytes(bytes)}`;
+  const flaw = new Set(seen).size < seen.length ? 'some of them twice' : 'some with other content';
+  return `${seen.length} answers, ${flaw}: ${describeBytes(bytes)}`;
+}
 
 async function expectSame(context: CheckContext, sent: Uint8Array): Promise<void> {
   let reply: Uint8Array;
@@ -105,10 +108,10 @@ async function expectSame(context: CheckContext, sent: Uint8Array): Promise<void
   } catch (error) {
     if (!isPeersFault(error)) throw error;
     if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'EMSGSIZE')
-      throw new Skip('no way there takes a datagram of this size');
+      throw new Skip('no route to it carries a datagram of this size');
     // Firewalls often drop fragments.
     const cut = sent.length > 1472 && error.code === 'NO_ANSWER' ? ' (a firewall may have dropped the fragments)' : '';
     throw new Fault('the same datagram', `${error.message}${cut}`);
   }
-  expectBytes(reply, sent, `the same ${sent.length} bytes`);
+  expectBytes(reply, sent, `the same ${sent.length === 1 ? '1 byte' : `${sent.length} bytes`}`);
 }

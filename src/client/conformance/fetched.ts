@@ -69,7 +69,7 @@ function closingChecks(service: CheckedService): readonly Check[] {
     {
       name: 'half-close',
       basis: 'safety',
-      fact: "the client's FIN does not end what is still to be sent",
+      fact: "after the client's FIN, the rest of the answer is still sent",
       async run(context) {
         const answer = await withConnection(context, async (connection) => {
           connection.finish();
@@ -82,7 +82,7 @@ function closingChecks(service: CheckedService): readonly Check[] {
     {
       name: 'unread-input',
       basis: 'safety',
-      fact: '4 KiB of input that it ignores: the answer, FIN, and no reset',
+      fact: 'despite 4 KiB of unread input it sends its answer and FIN, and no reset',
       async run(context) {
         const answer = await withConnection(context, async (connection) => {
           await connection.write(unread);
@@ -108,5 +108,5 @@ async function readAnswer(context: CheckContext): Promise<Received> {
 async function expectAnswer(context: CheckContext, { bytes }: Received): Promise<void> {
   if (bytes.length > 0) return;
   const usual = (await readAnswer(context)).bytes;
-  if (usual.length > 0) throw new Fault(`the answer, as ever: ${describeBytes(usual)}`, 'FIN without it');
+  if (usual.length > 0) throw new Fault(`the usual answer: ${describeBytes(usual)}`, 'FIN without the answer');
 }

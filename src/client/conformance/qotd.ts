@@ -7,7 +7,7 @@ const tooLong = 512;
 export const qotdChecks: readonly Check[] = fetchedChecks('qotd', () => [
   {
     name: 'length',
-    fact: `a quotation has fewer than ${tooLong} characters, and one at least`,
+    fact: `a quotation has at least 1 and fewer than ${tooLong} characters`,
     judge(bytes) {
       if (bytes.length > 0 && bytes.length < tooLong) return;
       throw new Fault(`1 to ${tooLong - 1} characters`, bytes);

@@ -98,7 +98,7 @@ async function runCheck(
   if (reached.address === undefined) return result('unreachable', reached.reason);
   if (reached.isSilent && !isAnybodyThere) {
     const name = formatHostPort(reached.address.address, port);
-    return result('unreachable', `${name} is silent over UDP, as it must be, and as a host is that is not there`);
+    return result('unreachable', `${name} is silent over UDP, as it should be, but so is a host that does not exist`);
   }
   const limitMs = checkTimeouts * patience.timeoutMs;
   const limit = new AbortController();
@@ -112,7 +112,7 @@ async function runCheck(
     if (patience.signal.aborted) throw error;
     if (error instanceof Fault) return result('fails', error.message, error.bytes);
     if (error instanceof Skip) return result('skipped', error.message);
-    if (limit.signal.aborted) return result('fails', `expected an end; saw none within ${formatDuration(limitMs)}`);
+    if (limit.signal.aborted) return result('fails', `expected an end within ${formatDuration(limitMs)}; saw none`);
     // The service was there before the check, so an error or silence now is a finding.
     if (error instanceof SmallservdError) return result('fails', error.message);
     return result('broken', String(error));

@@ -61,7 +61,7 @@ export function expectBytes(seen: Uint8Array, expected: Uint8Array, what: string
 /** Throws `Fault` unless the peer has ended with FIN. */
 export function expectFinish({ bytes, end }: Received): void {
   if (end === 'finished') return;
-  const seen = { reset: 'a reset', limit: 'more and more bytes', timeout: 'a connection that stays open' }[end];
+  const seen = { reset: 'a reset', limit: 'endless data', timeout: 'a connection that stays open' }[end];
   throw new Fault('FIN after the answer', `${seen} after ${describeBytes(bytes)}`, bytes);
 }
 

@@ -6,7 +6,7 @@ export const systatChecks: readonly Check[] = fetchedChecks('systat', (transport
   printingCharacters,
   {
     name: 'lines',
-    fact: `one user a line, each with CR LF at its end${transport === 'udp' ? ', none cut' : ''}`,
+    fact: `one user per line, each ending with CR LF${transport === 'udp' ? ', none truncated' : ''}`,
     judge(bytes) {
       // Neither CR nor LF may appear alone.
       if (/^(?:[^\r\n]*\r\n)*$/.test(Buffer.from(bytes).toString('latin1'))) return;

@@ -12,13 +12,13 @@ export const timeChecks: readonly Check[] = fetchedChecks('time', (transport) =>
     fact: 'it sends exactly four bytes',
     judge(bytes) {
       if (bytes.length === 0 && transport === 'tcp')
-        throw new Skip('it closes without a byte, as one that does not know the time');
+        throw new Skip('it closes without sending a byte, as a server that does not know the time does');
       if (bytes.length !== 4) throw new Fault('4 bytes', bytes);
     },
   },
   {
     name: 'clock',
-    fact: 'they are the seconds since 1900, to a minute',
+    fact: 'the seconds since 1900, to within a minute',
     judge(bytes, { clock }) {
       if (bytes.length < 4) throw new Skip(`fewer than four bytes: ${describeBytes(bytes)}`);
       const ownSeconds = Math.floor(clock.now().getTime() / 1000);

@@ -74,10 +74,7 @@ export class Connection {
     return new Connection(socket, options);
   }
 
-  /**
-   * The next bytes, or undefined after the peer's FIN. Throws `CONNECTION_LOST` after a reset, and `NO_ANSWER` if
-   * neither arrives within the timeout.
-   */
+  /** The next bytes, or undefined after FIN. Throws `CONNECTION_LOST` after a reset, `NO_ANSWER` after the timeout. */
   async read(timeoutMs: number = this.#patience.timeoutMs): Promise<Uint8Array | undefined> {
     // Data already received counts before the way the connection ended.
     const now = this.#take();

@@ -1,7 +1,7 @@
 const words: Readonly<Record<string, string>> = {
   EACCES: 'not permitted (a firewall on this machine?)',
   EADDRINUSE: 'the local port is in use',
-  EADDRNOTAVAIL: 'no local address or port is left to send from',
+  EADDRNOTAVAIL: 'no local address or port is available',
   ECONNABORTED: 'connection aborted',
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset',

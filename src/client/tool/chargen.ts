@@ -23,14 +23,14 @@ export const chargenTool: Tool = {
   examples: [
     ['chargen localhost:1219', 'ten lines'],
     ['chargen localhost:1219 --bytes 1MiB | wc -c', '1 MiB, for another program'],
-    ['chargen localhost:1219 --verify', 'compare 1MiB with the pattern instead of printing it'],
+    ['chargen localhost:1219 --verify', 'check 1 MiB instead of printing it'],
     ['chargen -u localhost:1219', 'one datagram of 0 to 512 bytes'],
   ],
   define(command, terminal, run) {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 19'))
       .addOption(new Option('--bytes <size>', 'stop after N bytes').argParser(sizeOption).conflicts('lines'))
       .addOption(new Option('--lines <count>', 'stop after N lines (default: 10)').argParser(wholeNumberOption(1)))
-      .option('--verify', 'check the pattern instead of printing it, of 1MiB by default')
+      .option('--verify', 'check the pattern instead of printing it; by default the first 1 MiB')
       .action(
         run(async (host: string, options: ChargenToolOptions) => {
           const isQuiet = options.verify === true || options.json === true;

@@ -82,7 +82,7 @@ export function judge(result: ConformResult, terminal: Pick<Terminal, 'complain'
     return exitCodes.unreachable;
   }
   if (counts.broken > 0)
-    terminal.complain(`checks broken by an error in smallserv: ${counts.broken}; they give no verdict on ${host}`);
+    terminal.complain(`checks broken by an error in smallserv: ${counts.broken}; they say nothing about ${host}`);
   return counts.fails + counts.broken > 0 ? exitCodes.failed : exitCodes.stopped;
 }
 

@@ -105,8 +105,8 @@ function judge(terminal: Terminal, { end }: Discarded): ExitCode {
 
 const faults: Readonly<Record<Exclude<Discarded['end'], 'discarded' | 'sent'>, string>> = {
   answered: 'the server sent data back: it is not a discard service',
-  finished: 'the server finished before all was sent',
+  finished: 'the server closed before everything was sent',
   reset: 'the server reset the connection',
-  timeout: 'the server did not take everything and finish in time',
+  timeout: 'the server did not read everything and close in time',
   interrupted: 'interrupted',
 };

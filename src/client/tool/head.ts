@@ -10,7 +10,7 @@ export const headTool: Tool = {
   ],
   define(command, terminal, run) {
     withNetwork(
-      command.argument('<host>', 'HOST or HOST:PORT; default port 80').option('--path <path>', 'what to ask for', '/'),
+      command.argument('<host>', 'HOST or HOST:PORT; default port 80').option('--path <path>', 'path to request', '/'),
     ).action(
       run(async (host: string, options: NetworkOptions & { readonly path: string }) => {
         const answer = await head(host, { ...clientOptions(options, terminal), path: options.path });

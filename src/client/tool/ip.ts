@@ -7,7 +7,7 @@ export const ipTool: Tool = {
   summary: 'describe an IPv4 or IPv6 address',
   examples: [
     ['ip 0:0:0:0:0:0:0:1', 'its normal form, family and kind'],
-    ['ip ::ffff:192.0.2.1', 'and the IPv4 address that it maps'],
+    ['ip ::ffff:192.0.2.1', 'and the IPv4 address that it maps to'],
   ],
   define(command, terminal, run) {
     withJson(command.argument('<address>', 'an IPv4 or IPv6 address, without brackets')).action(
@@ -17,7 +17,7 @@ export const ipTool: Tool = {
             ['address', address],
             ['family', family],
             ['kind', kind],
-            ['maps', mapped === undefined ? undefined : `${mapped.address} (IPv4, ${mapped.kind})`],
+            ['maps to', mapped === undefined ? undefined : `${mapped.address} (IPv4, ${mapped.kind})`],
           ]),
         ),
       ),

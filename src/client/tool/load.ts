@@ -25,7 +25,7 @@ export const loadTool: Tool = {
     ['load localhost:1201 -c 50', 'echo over 50 connections for 10s, each as fast as it gets answers'],
     ['load localhost:1201 --rate 5000 --duration 1m', '5000 requests a second, whether it keeps up or not'],
     ['load localhost:1200 --service daytime --requests 150', '150 connections, one for each request'],
-    ['load localhost:1201 -u --rate 150 --timeout 1s', 'over UDP; what is not answered within 1s is lost'],
+    ['load localhost:1201 -u --rate 150 --timeout 1s', 'over UDP; requests not answered within 1s count as lost'],
     ['load localhost:1219 --service chargen -c 4', 'how fast it sends; with discard, how fast it receives'],
   ],
   define(command, terminal, run) {
@@ -105,7 +105,7 @@ export function formatResult(result: LoadResult, terminal: Pick<Terminal, 'colum
   if (openLoop !== undefined) {
     const { wantedPerSecond, waiting, behindMs } = openLoop;
     const behind = `${count(waiting)} due but unsent, ${(behindMs / 1000).toFixed(3)} s behind at the end`;
-    lines.push(`wanted     ${count(wantedPerSecond)}/s; ${waiting === 0 ? behind : terminal.paint('yellow', behind)}`);
+    lines.push(`target     ${count(wantedPerSecond)}/s; ${waiting === 0 ? behind : terminal.paint('yellow', behind)}`);
   }
   if (result.bytesSent > 0) lines.push(`sent       ${formatBytes(result.bytesSent, seconds)}`);
   if (result.bytesReceived > 0) lines.push(`received   ${formatBytes(result.bytesReceived, seconds)}`);

@@ -5,8 +5,8 @@ export const lookupHostTool: Tool = {
   name: 'lookup-host',
   summary: 'print all addresses of a host, or its canonical name',
   examples: [
-    ['lookup-host localhost', 'one address a line'],
-    ['lookup-host --cname localhost', 'what its aliases stand for'],
+    ['lookup-host localhost', 'one address per line'],
+    ['lookup-host --cname localhost', 'the name that it is an alias of'],
   ],
   define(command, terminal, run) {
     withNetwork(

@@ -20,7 +20,7 @@ export const pingTool: Tool = {
   examples: [
     ['ping localhost', 'one request a second, until Ctrl-C'],
     ['ping -6 -c 1 -s 1400 -q host.example', '1400 bytes over IPv6, only the summary'],
-    ['ping -c 1 --ttl 2 --timeout 1s host.example', 'who is the second router on the way?'],
+    ['ping -c 1 --ttl 2 --timeout 1s host.example', 'which router is the second hop?'],
   ],
   define(command, terminal, run) {
     withNetwork(command.argument('<host>', 'a name or an address'))

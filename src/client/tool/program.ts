@@ -5,8 +5,8 @@ import type { Terminal } from './terminal.ts';
 import type { Run } from './tool.ts';
 
 const codes = `
-HOST is a name, an IPv4 address, or an IPv6 address in brackets; after a colon, a port or the name of a service.
-Exit codes: 0 ok, 1 failed or a wrong answer, 2 could not resolve or connect, 64 usage, 77 not permitted, 130 interrupted.`;
+HOST is a name, an IPv4 address or an IPv6 address (in brackets if a port follows); a port or service name follows a colon.
+Exit codes: 0 ok, 1 failed (a wrong answer or none, or an invalid address), 2 could not resolve or connect, 64 usage, 77 not permitted, 130 interrupted.`;
 
 /** The command line of smallserv, from which the manual and shell completion are also generated. */
 export function clientProgram(terminal: Terminal, run: Run): Command {
@@ -14,7 +14,9 @@ export function clientProgram(terminal: Terminal, run: Run): Command {
     .description('Clients for the classic IETF services, and tools to test networks and learn protocols.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [tool]', 'print the help of a tool')
     .addHelpText('after', codes)
+    .showHelpAfterError('Try: smallserv --help')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.print(text),
@@ -26,7 +28,7 @@ export function clientProgram(terminal: Terminal, run: Run): Command {
     const command = program.command(tool.name).description(tool.summary).helpOption('-h, --help', 'print this help');
     const width = Math.max(...tool.examples.map(([line]) => line.length));
     const examples = tool.examples.map(([line, purpose]) => `  smallserv ${line.padEnd(width)}  ${purpose}\n`).join('');
-    command.addHelpText('after', `\nExamples:\n${examples}`);
+    command.addHelpText('after', `\nExamples:\n${examples}`).showHelpAfterError(false);
     tool.define(command, terminal, run);
   }
   return program;

@@ -4,7 +4,7 @@ import type { Terminal } from './terminal.ts';
 import { judgeFault, type NetworkOptions, printJson } from './tool.ts';
 
 const faults: Partial<Record<Text['end'], string>> = {
-  limit: 'there is more: only the first 64KiB are taken',
+  limit: 'there is more: only the first 64 KiB were read',
   timeout: 'the server did not finish: this may not be all',
 };
 

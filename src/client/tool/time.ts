@@ -9,7 +9,7 @@ export const timeTool: Tool = {
   examples: [
     ['time localhost:1237', 'over TCP'],
     ['time -u time.example', 'over UDP, on port 37'],
-    ['time localhost:1237 | head -1', 'the time alone'],
+    ['time localhost:1237 | head -1', 'only the time'],
   ],
   define(command, terminal, run) {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 37')).action(

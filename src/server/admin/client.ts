@@ -48,7 +48,7 @@ export class AdminClient {
     const answer = await this.#get('/status');
     const reading = readSnapshot(answer);
     if ('snapshot' in reading) return reading.snapshot;
-    throw this.#notOurs(`its /status has ${reading.fault === '' ? 'no object' : `no valid ${reading.fault}`}`);
+    throw this.#notOurs(`its /status ${reading.fault === '' ? 'is not an object' : `has no valid ${reading.fault}`}`);
   }
 
   /** The resolved config. Throws `ADMIN_UNREACHABLE`. */
@@ -56,7 +56,7 @@ export class AdminClient {
     const answer = await this.#get('/config');
     if (typeof answer === 'object' && answer !== null && !Array.isArray(answer))
       return answer as Readonly<Record<string, unknown>>;
-    throw this.#notOurs('its /config has no object');
+    throw this.#notOurs('its /config is not an object');
   }
 
   async #get(path: string): Promise<unknown> {
@@ -67,7 +67,7 @@ export class AdminClient {
       throw this.#failure(error as NodeJS.ErrnoException);
     });
     const { statusCode = 0 } = response;
-    if (response.headers.server !== endpointName) throw this.#notOurs('its answer has another Server header');
+    if (response.headers.server !== endpointName) throw this.#notOurs('its answer has a different Server header');
     // Our endpoint reports errors as a single line.
     if (statusCode >= 400 && /^.{1,200}\n$/.test(body)) throw this.#unreachable(body.trim());
     if (statusCode !== 200) throw this.#notOurs(`it answers ${path} with status ${statusCode}`);
@@ -151,6 +151,6 @@ function reasonOf({ code, message }: NodeJS.ErrnoException): string {
   if (code === 'ECONNREFUSED') return 'connection refused';
   if (code === 'ENOENT') return 'there is no such socket';
   if (code === 'EACCES') return 'not permitted';
-  if (code === 'ECONNRESET') return 'the connection was cut';
+  if (code === 'ECONNRESET') return 'the connection was reset';
   return message;
 }

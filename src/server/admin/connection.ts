@@ -78,7 +78,7 @@ export class AdminConnection {
   #clientEnded(): void {
     if (this.#state !== 'asking') return;
     if (this.#header === '') this.#close();
-    else this.#refuse(malformed('it ends within its header'));
+    else this.#refuse(malformed('it ends in the middle of its header'));
   }
 
   async #answer(request: AdminRequest): Promise<void> {

@@ -125,7 +125,7 @@ class AdminChild implements AdminEndpoint {
       // Descriptor 3 is Node's own channel in workers.
       stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe', ...descriptors],
     });
-    readComplaints(child.stderr, clock, (complaint) => log.error(complaint, 'admin process wrote to stderr'));
+    readComplaints(child.stderr, clock, (complaint) => log.error(complaint, 'admin process printed a line'));
     child.on('error', (error) => {
       log.warn({ err: error }, 'admin process unreachable');
       // A process that could not be started emits no `exit`.

@@ -52,7 +52,7 @@ export const metrics: readonly Metric[] = [
   byReason('connections_refused_total', 'Stream clients refused, by reason.', ({ stream }) => stream.refused),
   byReason(
     'connections_would_refuse_total',
-    'Accepted only in dry run, by reason.',
+    'Stream clients that would have been refused without dryRun, by reason.',
     ({ stream }) => stream.wouldRefuse,
   ),
   ofServices('stream_received_bytes_total', 'Bytes received from stream clients.', ({ stream }) => stream.bytesIn),
@@ -60,7 +60,11 @@ export const metrics: readonly Metric[] = [
   ofServices('datagrams_received_total', 'Datagrams received.', ({ datagram }) => datagram.received),
   ofServices('datagrams_sent_total', 'Datagrams sent in reply.', ({ datagram }) => datagram.sent),
   byReason('datagrams_dropped_total', 'Datagrams dropped, by reason.', ({ datagram }) => datagram.dropped),
-  byReason('datagrams_would_drop_total', 'Answered only in dry run, by reason.', ({ datagram }) => datagram.wouldDrop),
+  byReason(
+    'datagrams_would_drop_total',
+    'Datagrams that would have been dropped without dryRun, by reason.',
+    ({ datagram }) => datagram.wouldDrop,
+  ),
   ofServices('datagram_received_bytes_total', 'Bytes received in datagrams.', ({ datagram }) => datagram.bytesIn),
   ofServices('datagram_sent_bytes_total', 'Bytes sent in datagrams.', ({ datagram }) => datagram.bytesOut),
   single('log_lines_lost_total', 'Log lines lost.', ({ lostLogLines }) => lostLogLines),

@@ -58,6 +58,6 @@ function parseHeader(header: string): AdminRequest | Refusal {
   if (minor === '1' && host === undefined) return malformed('it has no Host field');
   if (method === 'CONNECT') return malformed('this is not a proxy');
   if (valuesOf('expect').some((value) => value.toLowerCase() !== '100-continue'))
-    return { status: 417, reason: 'only 100-continue can be expected' };
+    return { status: 417, reason: 'the only expectation it supports is 100-continue' };
   return { method, target, host };
 }

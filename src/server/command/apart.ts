@@ -97,7 +97,7 @@ export async function runApart(
   child.stdout?.destroy();
   child.stderr?.destroy();
   if (came !== undefined) process.kill(process.pid, came);
-  if (code === null) throw new SmallservdError('CHECK_ENDED', `the check was ended by ${signal}`);
+  if (code === null) throw new SmallservdError('CHECK_ENDED', `the check was killed by ${signal}`);
   return code;
 }
 

@@ -38,7 +38,7 @@ export async function check(options: CheckOptions): Promise<string> {
 function diff(running: unknown, next: unknown, options: CheckOptions): string {
   const differences = configDifferences(running, next);
   if (options.json) return formatJson(differences);
-  if (differences.length === 0) return 'a reload would change nothing\n';
+  if (differences.length === 0) return 'no difference from the running config\n';
   return differences.map((each) => `${formatDifference(each)}\n`).join('');
 }
 

@@ -70,9 +70,10 @@ export function installService(options: InstallOptions): string {
   return describe(decisions, dryRun, root) + (options.root === undefined ? nextSteps(remove, installation) : '');
 }
 
-const nodeAdvice = 'install one for all users, such as the Debian package nodejs';
+const nodeAdvice =
+  'Install a Node.js for all users, such as the Debian package nodejs, and run install-service with it';
 const packageAdvice =
-  'install it for all users, as root with umask 022: npm pack, then npm install --global with the file that this makes';
+  'Install it for all users. As root, with umask 022: run npm pack, then npm install --global FILE with the file that it created, then smallservd install-service';
 
 /** Throws if the service user could not read Node or a file of the package. */
 function refuseOutOfReach(places: ProgramPlaces): void {
@@ -94,8 +95,7 @@ function refuse(what: string, paths: readonly string[], advice: string): void {
   for (const path of paths) {
     const why = whyOutOfReach(path, modeOf);
     if (why === undefined) continue;
-    const message = `${what}, ${path}, ${why}: ${advice}; then run its install-service`;
-    throw new SmallservdError('INSTALL_REFUSED', message);
+    throw new SmallservdError('INSTALL_REFUSED', `${what}, ${path}, ${why}. ${advice}`);
   }
 }
 
@@ -109,7 +109,7 @@ function refuseForeign(decisions: readonly Decision[]): void {
   if (foreign !== undefined)
     throw new SmallservdError(
       'INSTALL_REFUSED',
-      `${foreign.file.path} exists and was not installed by smallservd: move it away first`,
+      `${foreign.file.path} exists and was not installed by smallservd: move it out of the way first`,
     );
 }
 
@@ -159,7 +159,7 @@ function withReasons<Value>(action: () => Value): Value {
 function readIfThere(path: string): string | undefined {
   // It may lead to any file of the system.
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
-    throw new SmallservdError('INSTALL_REFUSED', `${path} is a symbolic link: move it away first`);
+    throw new SmallservdError('INSTALL_REFUSED', `${path} is a symbolic link: move it out of the way first`);
   return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 

@@ -45,13 +45,13 @@ const acceptsConnections = 0x1_00_00;
  * socket and the process. None are hidden from root.
  */
 export function whyNotListener(pid: number, at: ConnectedTo, proc: ProcFiles): string | undefined {
-  if (!Number.isSafeInteger(pid) || pid < 1 || pid > largestPid) return 'that is not the id of a process';
+  if (!Number.isSafeInteger(pid) || pid < 1 || pid > largestPid) return 'that is not a valid process ID';
   const status = parseStatus(proc.read(`${pid}/status`) ?? '');
-  if (status === undefined) return 'there is no such process here';
+  if (status === undefined) return 'no such process exists here';
   if (!isSmallservd(proc.read(`${pid}/cmdline`) ?? '', proc.link(`${pid}/exe`))) return 'it is not smallservd';
   const sockets = listenersAt(at, proc);
   if (sockets === undefined) return 'the endpoint is not on this machine';
-  if (sockets.length === 0) return 'nobody listens there in this network namespace';
+  if (sockets.length === 0) return 'nothing listens there in this network namespace';
   const processes = [{ pid, status }, ...childrenOf(pid, proc)];
   const held = processes.map((each) => ({ uids: each.status.uids, inodes: socketsOf(each.pid, proc) }));
   const holder = held.find(({ inodes }) => sockets.some(({ inode }) => inodes?.has(inode) === true));

@@ -23,10 +23,12 @@ export interface DaemonActions {
 
 const configOption = ['-c, --config <file>', 'config file, - for stdin; default: the shipped config'] as const;
 const setOption = ['--set <key=value>', 'override a config key; repeatable'] as const;
+/** Of both options for reload and status. */
+const lookup = '; used only to find admin.listen';
 const adminOption = ['--admin <address>', 'admin endpoint of the daemon; default: admin.listen of the config'] as const;
 
 const examples = `
-Options of run, check, reload and status:
+Options of run and check; reload and status use them only to find admin.listen:
 ${[configOption, setOption].map(([flags, text]) => `  ${flags.padEnd(21)}${text}\n`).join('')}
 Examples:
   smallservd                                        the shipped config: localhost, ports 1200 to 1237
@@ -35,11 +37,11 @@ Examples:
   smallservd --set log.level=debug --set workers=0  one process, verbose log
   smallservd check --config new.yaml                validate a config and print it in full
   smallservd check --brief                          print only what differs from the defaults
-  smallservd check --diff && smallservd reload      show what a reload would change, then reload
+  smallservd check --diff && smallservd reload      show what differs from the running config, then reload
   smallservd status --watch                         clients, workers and listeners, every second
 
-Signals: TERM and INT stop gracefully, a second one at once; QUIT stops at once; HUP reloads the config; USR1 reopens the log
-file; USR2 logs the state.
+Signals: TERM and INT stop gracefully; a second one, more than 1 s later, stops at once. QUIT stops at once. HUP reloads the
+config. USR1 reopens the log file. USR2 logs the state.
 Exit codes: 0 stopped or ready, 1 failed or not ready, 2 not running, 64 usage, 70 workers keep exiting, 77 not permitted, 78 bad config.`;
 
 /** The command line of smallservd. The manual and shell completion are also generated from it. */
@@ -73,18 +75,19 @@ export function daemonProgram(actions: DaemonActions): Command {
     .option('--json', 'print the config, or its problems, as JSON')
     .option('--brief', 'print only what differs from the defaults')
     .option('--schema', 'print the JSON Schema of the config instead')
-    .option('--diff', 'print what a reload would change in the running daemon instead')
+    .option('--diff', 'print how this config differs from the one that the daemon is running')
     .option(...adminOption)
     .action(async (options: CheckOptions, command: Command) => {
       if (options.admin !== undefined && !options.diff) command.error("error: option '--admin' requires --diff");
       await actions.check(options);
     });
   withConfig(
-    program.command('reload').description('make the running daemon reload its config, and wait for the result'),
+    program.command('reload').description('make the daemon reload its own config file, and wait for the result'),
+    lookup,
   )
     .option(...adminOption)
     .action((options: AdminOptions) => actions.reload(options));
-  withConfig(program.command('status').description('print the state of the running daemon; exit with 0 if it is ready'))
+  withConfig(program.command('status').description('print the state of the daemon; exit with 0 if it is ready'), lookup)
     .option('--json', 'print JSON')
     .option('--watch', 'refresh every second')
     .option(...adminOption)
@@ -104,8 +107,8 @@ export function daemonProgram(actions: DaemonActions): Command {
   return program;
 }
 
-function withConfig(command: Command): Command {
+function withConfig(command: Command, use = ''): Command {
   return command
-    .addOption(new Option(...configOption).env(configVariable))
-    .option(...setOption, (value: string, all?: readonly string[]) => [...(all ?? []), value]);
+    .addOption(new Option(configOption[0], configOption[1] + use).env(configVariable))
+    .option(setOption[0], setOption[1] + use, (value: string, all?: readonly string[]) => [...(all ?? []), value]);
 }

@@ -11,10 +11,7 @@ import { systemProcFiles, whyNotListener } from './listener-owner.ts';
 const pollMs = 50;
 const patienceMs = 120_000;
 
-/**
- * `smallservd reload`: makes the running daemon reload its config and waits. Resolves with the exit code and the text
- * to print.
- */
+/** `smallservd reload`: makes the daemon reload its config, waits, and resolves with an exit code and a text. */
 export async function reload(options: AdminOptions): Promise<{ readonly code: ExitCode; readonly text: string }> {
   const client = await adminClient(options);
   const before = await client.snapshot();
@@ -31,12 +28,12 @@ export async function reload(options: AdminOptions): Promise<{ readonly code: Ex
 
 /** The endpoint reports a pid, and HUP ends most programs: verify that it is the smallservd listening there. */
 function signal(pid: number, { name, connectedTo }: AdminClient): void {
-  const why = connectedTo === undefined ? 'nobody answered' : whyNotListener(pid, connectedTo, systemProcFiles);
+  const why = connectedTo === undefined ? 'no answer' : whyNotListener(pid, connectedTo, systemProcFiles);
   // For ExecReload= the service manager names the process; a sandbox may hide all others from us. systemd.exec(5)
   if (why !== undefined && process.env['MAINPID'] !== String(pid))
     throw new SmallservdError(
       'RELOAD_NOT_ASKED',
-      `${name} reports process ${pid}, not signaled: ${why}. Expected the smallservd that listens there; for one on another machine, or in a container, run reload there`,
+      `${name} says that it is process ${pid}, which was not signaled: ${why}. reload signals only a smallservd on this machine that listens at that address. If it runs on another machine or in a container, run reload there`,
     );
   try {
     // At once, because the pid may be reused a moment later.

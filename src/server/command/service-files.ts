@@ -56,7 +56,7 @@ export const installations: Readonly<Record<'plain' | 'sandboxed', Installation>
 };
 
 /** The first words of all our units. */
-const mark = '# Of smallservd.';
+const mark = '# Installed by smallservd.';
 
 /** Whether a unit file is ours, not the administrator's. */
 export function isOurs(unit: string): boolean {

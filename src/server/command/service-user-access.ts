@@ -18,9 +18,9 @@ const executable = 0o001;
  */
 export function whyOutOfReach(path: string, modeOf: (path: string) => number): string | undefined {
   const tree = hidden.find(([folder]) => path === folder || path.startsWith(`${folder}/`));
-  if (tree !== undefined) return `lies in ${tree[0]}, which is hidden from the service (${tree[1]})`;
+  if (tree !== undefined) return `is in ${tree[0]}, which is hidden from the service (${tree[1]})`;
   const closed = foldersAbove(path).find((folder) => (modeOf(folder) & executable) === 0);
-  if (closed !== undefined) return `lies in ${closed}, which other users may not enter (mode ${octal(modeOf(closed))})`;
+  if (closed !== undefined) return `is in ${closed}, which other users may not enter (mode ${octal(modeOf(closed))})`;
   const mode = modeOf(path);
   return (mode & readable) === 0 ? `cannot be read by other users (mode ${octal(mode)})` : undefined;
 }

@@ -15,10 +15,7 @@ const watchPeriodMs = 1000;
 /** Terminal sequence to start a new screen. */
 const home = '\u001b[H\u001b[2J';
 
-/**
- * `smallservd status`: resolves with 0 if the daemon is ready, else with 1. `order` is written to a terminal only.
- * Rejects with `ADMIN_UNREACHABLE`.
- */
+/** `smallservd status`: 0 if ready, else 1. `order` goes to a terminal only. Rejects with `ADMIN_UNREACHABLE`. */
 export async function status(options: StatusOptions, print: (text: string, order: string) => void): Promise<ExitCode> {
   const client = await adminClient(options);
   for (;;) {

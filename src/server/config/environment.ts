@@ -45,7 +45,7 @@ export function readEnvironment(
     const segments = variable.slice(prefix.length).split('__');
     if (segments.length > 1 || topVariables.has(variable))
       values.push({ variable, path: pathOf(segments, names), text });
-    else unknown.push({ variable, message: `is not a variable of smallservd${explain(variable)}` });
+    else unknown.push({ variable, message: `is not a smallservd variable${explain(variable)}` });
   }
   return { values, unknown };
 }

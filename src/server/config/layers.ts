@@ -44,7 +44,7 @@ function lay({ path, text, place }: Layer, root: ConfigMap, problems: Problems):
     const services = root.get('services');
     if (isMapNode(services) && services.value.delete(name)) return;
     const guess = suggest(name, servicesOf(root));
-    problems.add(place, path, `there is no service of this name to remove${guess}`);
+    problems.add(place, path, `there is no service with this name to remove${guess}`);
     return;
   }
   const origin: Origin = () => place;

@@ -39,7 +39,7 @@ export async function checkListeners(
   for (const { service, listen } of services) {
     if (listen.length > 0) continue;
     const path = ['services', service, 'listen'];
-    report(path, 'is missing: expected at least one address, such as tcp://localhost:1201');
+    report(path, 'is missing or empty: expected at least one address, such as tcp://localhost:1201');
   }
   const ofAdmin = admin === null ? [] : [{ path: ['admin', 'listen'], owner: 'admin', address: admin }];
   const entries = [...services.flatMap(entriesOf), ...ofAdmin];

@@ -3,10 +3,7 @@ import { defaultsOf } from './convict.ts';
 import { optionFormats } from './formats.ts';
 import { optionsSchema } from './schema.ts';
 
-/**
- * Imports a module and checks that its default export is a service module. Throws an Error with a plain message if it
- * is not, or if the import fails.
- */
+/** Imports a module and checks that its default export is a service module. Throws an Error that says why it is not. */
 export async function importServiceModule(url: string): Promise<AnyServiceModule> {
   let exported: unknown;
   try {
@@ -53,7 +50,7 @@ function faultOfOption(key: string, spec: unknown): string | undefined {
   } catch {
     // From convict, or from printing a default that is not a value of the format.
   }
-  return 'default does not suit format';
+  return 'default does not match format';
 }
 
 function isOptional(value: unknown, type: 'string' | 'number'): boolean {

@@ -85,7 +85,7 @@ export const commonSchema = {
   dryRun: {
     format: 'boolean',
     default: false,
-    doc: 'With true, rates and connection limits refuse nobody. Clients that would be refused are counted and logged. Use it to try out limits.',
+    doc: 'With true, rates and connection limits refuse no client. Clients that would be refused are counted and logged. Use it to try out limits.',
   },
   proxyProtocol: {
     from: {
@@ -239,7 +239,7 @@ export const commonSchema = {
   exposeUdp: {
     format: 'boolean',
     default: false,
-    doc: 'Whether chargen, qotd and systat may answer UDP on an address that is not loopback, private or link-local. Think twice: there they can be abused by senders of forged addresses.',
+    doc: 'Whether chargen, qotd and systat may answer UDP on an address that is not loopback, private or link-local. Think twice: senders of forged addresses can abuse them there.',
   },
 } as const satisfies Section;
 

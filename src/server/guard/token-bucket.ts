@@ -22,10 +22,7 @@ function paceOf({ perSecond, burst }: Rate): Pace {
   return { intervalMs, toleranceMs: (burst - 1 + roundingSlack) * intervalMs };
 }
 
-/**
- * A token bucket that starts full. Times are monotonic milliseconds, 0 or more. With an infinite rate it never refuses,
- * with a burst below 1 always.
- */
+/** A token bucket, full at first. Times are monotonic ms. An infinite rate never refuses, a burst below 1 always. */
 export class TokenBucket {
   readonly #pace: Pace;
   #fullAtMs = 0;

@@ -18,7 +18,7 @@ export class OwedReports {
   take(type: WorkerReport['type']): string | undefined {
     if (type === 'heartbeat' || type === 'failed') return undefined;
     const owed = type === 'not-opened' ? 'opened' : type;
-    if (this.#owed[owed] === 0) return `type: expected no "${type}" that was not asked for`;
+    if (this.#owed[owed] === 0) return `type: unexpected "${type}", which was not requested`;
     this.#owed[owed] -= 1;
     return undefined;
   }

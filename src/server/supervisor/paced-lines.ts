@@ -69,20 +69,17 @@ export function readLines(
 
 const complaintPace: Pace = { linesPerSecond: 1000, bytesPerSecond: 2 ** 20 };
 
-/**
- * Forwards a child's standard error: at most 100 lines per second, each of at most 2000 characters. `notLogged` is how
- * many were left out before this one.
- */
+/** Forwards what a child prints: 100 lines a second, 2000 characters each. `notLogged` counts those left out. */
 export function readComplaints(
   stream: Readable | null,
   clock: Clock,
-  complain: (complaint: { readonly stderr: string; readonly notLogged?: number }) => void,
+  complain: (complaint: { readonly output: string; readonly notLogged?: number }) => void,
 ): void {
   const budget = new LineBudget();
   const pass = (line: string): void => {
     if (!budget.take(clock.monotonicMs())) return;
     const notLogged = budget.takeLeftOut();
-    complain({ stderr: line.trimEnd().slice(0, 2000), ...(notLogged > 0 && { notLogged }) });
+    complain({ output: line.trimEnd().slice(0, 2000), ...(notLogged > 0 && { notLogged }) });
   };
   readLines(stream, clock, complaintPace, pass, () => budget.leaveOut());
 }

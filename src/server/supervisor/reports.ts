@@ -22,15 +22,12 @@ export function readReport<Report>(
   return { fault: `${field.slice(0, 200)}: expected ${expected ?? explanation}` };
 }
 
-/**
- * Returns the schema for reports of a worker that serves `services` on the listeners of `plan`, and names at most
- * `sources` sources for each.
- */
+/** The schema for reports of a worker that serves `services` on `plan`, with at most `sources` sources each. */
 export function workerReports(services: readonly string[], plan: readonly PlannedListener[], sources: number) {
   const names = new Set(services);
   const service = v.pipe(
     v.string(),
-    v.check((name) => names.has(name), 'a service of the config'),
+    v.check((name) => names.has(name), 'a service in the config'),
   );
   const ofEachService = <Value extends v.GenericSchema>(value: Value) =>
     v.pipe(v.array(v.strictTuple([service, value])), v.maxLength(services.length), v.readonly());
@@ -68,7 +65,7 @@ function openedListener(plan: readonly PlannedListener[]) {
     v.strictObject({
       id: v.pipe(
         v.number(),
-        v.check((id) => targets.has(id), 'a listener of the plan'),
+        v.check((id) => targets.has(id), 'a planned listener'),
       ),
       bound: v.nullable(
         v.strictObject({
@@ -79,7 +76,7 @@ function openedListener(plan: readonly PlannedListener[]) {
         }),
       ),
     }),
-    v.check(({ id, bound }) => bound === null || isOn(bound, targets.get(id)), 'what the listener of the plan is on'),
+    v.check(({ id, bound }) => bound === null || isOn(bound, targets.get(id)), 'the address of the planned listener'),
   );
 }
 

@@ -199,7 +199,7 @@ export class WorkerProcess {
       () => sink.addLost(1),
     );
     readComplaints(stderr, clock, (complaint) =>
-      log.error({ worker: this.name, ...complaint }, 'worker wrote to stderr'),
+      log.error({ worker: this.name, ...complaint }, 'worker printed a line'),
     );
   }
 }

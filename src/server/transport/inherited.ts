@@ -73,7 +73,7 @@ function assertSocket(fd: number, user: string): void {
   try {
     isSocket = fstatSync(fd).isSocket();
   } catch (cause) {
-    throw noDescriptor(fd, user, 'is not open: nobody passed it to this process', cause);
+    throw noDescriptor(fd, user, 'is not open: it was not passed to this process', cause);
   }
   if (!isSocket) throw noDescriptor(fd, user, 'is not a socket');
 }

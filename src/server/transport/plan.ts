@@ -78,7 +78,7 @@ async function identifyInherited(
 }
 
 function notPassed(service: string, text: string, names: readonly string[]): SmallservdError {
-  const got = names.length === 0 ? 'no descriptor was passed at all' : `the names passed are ${names.join(', ')}`;
+  const got = names.length === 0 ? 'no descriptors were passed' : `the names passed are ${names.join(', ')}`;
   return new SmallservdError(
     'LISTEN_NO_DESCRIPTOR',
     `${service}: ${text}: no descriptor of that name was passed to this process (LISTEN_FDNAMES); ${got}`,

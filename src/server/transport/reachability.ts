@@ -3,7 +3,7 @@ import { isExposed } from '../../address/exposure.ts';
 import type { BoundAddress } from './listener.ts';
 
 /** From where a listener can be reached, regardless of access lists. Narrowest first. */
-export const reaches = ['this machine', 'its links', 'private networks', 'anywhere'] as const;
+export const reaches = ['this machine', 'local links', 'private networks', 'anywhere'] as const;
 
 export type Reach = (typeof reaches)[number];
 
@@ -13,5 +13,5 @@ export function reachOf({ transport, address }: BoundAddress): Reach {
   const ip = parseIp(address);
   if (ip === undefined || isExposed(address)) return 'anywhere';
   if (isLoopback(ip)) return 'this machine';
-  return isLinkLocal(ip) ? 'its links' : 'private networks';
+  return isLinkLocal(ip) ? 'local links' : 'private networks';
 }

@@ -119,7 +119,7 @@ export class SocketFiles {
   #grant(planned: PlannedListener, place: Place | undefined, file: number, { mode, uid, gid }: SocketAccess): void {
     const is = fstatSync(file, { bigint: true });
     if (place === undefined || !this.#isOurs(is, place, linkedBy(file))) {
-      const why = 'its file is not the socket that was made there: somebody has replaced it';
+      const why = 'its file is not the socket that was created there: someone has replaced it';
       throw new SmallservdError('LISTEN_FAILED', `${planned.service}: cannot listen on ${planned.text}: ${why}`);
     }
     place.given = is.ino;
@@ -161,11 +161,11 @@ function assertOurs(planned: PlannedListener, folder: number, owners: readonly n
   const isSticky = (mode & 0o1000) !== 0;
   const name = linkedBy(folder);
   if (!owners.includes(uid))
-    throw refusal(planned, `the folder ${name} belongs to user ${uid}: expected root or the user that serves`);
+    throw refusal(planned, `the folder ${name} belongs to user ${uid}: expected root or the user of the workers`);
   if (isWritableByOthers(stats) && !isSticky)
     throw refusal(
       planned,
-      `others can write to the folder ${name}, which has mode ${formatMode(mode)}: expected 0755 or less, or a sticky one`,
+      `others can write to the folder ${name}, which has mode ${formatMode(mode)}: expected 0755 or stricter, or a sticky folder`,
     );
 }
 
@@ -183,7 +183,7 @@ async function assertWay(planned: PlannedListener, path: string, folder: string)
     const kind = stats.isSymbolicLink() ? 'link' : 'folder';
     throw refusal(
       planned,
-      `${who} can replace the ${kind} ${way} on the path to the socket: expected all folders and links there to belong to root; only the last folder may belong to the user that serves`,
+      `${who} can replace the ${kind} ${way} on the path to the socket: expected all folders and links there to belong to root; only the last folder may belong to the user of the workers`,
     );
   }
 }

@@ -72,21 +72,18 @@ const bad: readonly (readonly [string, string])[] = [
   ['tcp://a b:7', '"tcp://a b:7" has host "a b": expected a name, an address, or * for all'],
   ['tcp://-a:7', '"tcp://-a:7" has host "-a": expected a name, an address, or * for all'],
   ['tcp://a..b:7', '"tcp://a..b:7" has host "a..b": expected a name, an address, or * for all'],
-  ['tcp4://[::1]:7', '"tcp4://[::1]:7" is for IPv4 but holds an IPv6 address'],
-  ['tcp6://127.0.0.1:7', '"tcp6://127.0.0.1:7" is for IPv6 but holds an IPv4 address'],
+  ['tcp4://[::1]:7', '"tcp4://[::1]:7" is for IPv4 but has an IPv6 address'],
+  ['tcp6://127.0.0.1:7', '"tcp6://127.0.0.1:7" is for IPv6 but has an IPv4 address'],
   ['tcp://[127.0.0.1]:7', '"tcp://[127.0.0.1]:7" is not a listen address: expected IPv6 in brackets'],
   ['tcp://[]:7', '"tcp://[]:7" is not a listen address: expected IPv6 in brackets'],
   [
     'tcp://[::ffff:127.0.0.1]:7',
-    '"tcp://[::ffff:127.0.0.1]:7" holds an IPv4 address in IPv6 form: write it as IPv4, without brackets',
+    '"tcp://[::ffff:127.0.0.1]:7" has an IPv4 address in IPv6 form: write it as IPv4, without brackets',
   ],
-  [
-    'tcp://[::1%lo]:7',
-    '"tcp://[::1%lo]:7" has an invalid zone: expected an interface of a link-local address, as in [fe80::1%eth0]',
-  ],
+  ['tcp://[::1%lo]:7', '"tcp://[::1%lo]:7" has a zone, which only a link-local address may have, as in [fe80::1%eth0]'],
   [
     'tcp://[fe80::1%]:7',
-    '"tcp://[fe80::1%]:7" has an invalid zone: expected an interface of a link-local address, as in [fe80::1%eth0]',
+    '"tcp://[fe80::1%]:7" has an invalid zone: expected the name of an interface, as in [fe80::1%eth0]',
   ],
   ...['unix:', 'unix://', 'unix://relative', 'unix:///', 'unix:/run/a', 'unix:///run/dir/', 'unix:///a\0b'].map(
     (text): [string, string] => [
@@ -154,7 +151,7 @@ const bad: readonly (readonly [string, string])[] = [
   ...['fd://3?mode=0660', 'fd://3?', 'systemd:echo?mode=0660', 'systemd:echo?owner=a&group=b'].map(
     (text): [string, string] => [
       text,
-      `"${text}" has parameters: mode and owner of an inherited socket are set where it is made`,
+      `"${text}" has parameters: the mode and owner of an inherited socket are set where it is created (SocketMode=, SocketUser=)`,
     ],
   ),
   [

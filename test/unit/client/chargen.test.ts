@@ -129,7 +129,7 @@ describe('a stream that ends early', () => {
   test('is an error if nothing has arrived', async () => {
     await expect(chargen(await answerTcp(''))).rejects.toMatchObject({
       code: 'ANSWER_WRONG',
-      message: expect.stringMatching(/closed without a character$/),
+      message: expect.stringMatching(/closed without sending anything$/),
     });
     const silent = await serveTcp(() => {});
     await expect(chargen(silent, { timeoutMs: 50 })).rejects.toMatchObject({ code: 'NO_ANSWER' });

@@ -26,7 +26,7 @@ describe('conform against smallservd', () => {
       await serve(Object.fromEntries(services));
       const { checks, counts } = await conform(host, { ports, quietMs: 100 });
       // Who is not root has no low ports, and other programs may have some of them.
-      const excused = /^none of the ports .* can be sent from here: (?:in use|not permitted)/;
+      const excused = /^cannot send from any of the ports .*: (?:in use|not permitted)/;
       expect(
         checks.filter(({ outcome, detail }) => outcome !== 'holds' && !(outcome === 'skipped' && excused.test(detail))),
       ).toEqual([]);
@@ -68,7 +68,7 @@ describe('check selection', () => {
     [{ services: ['finger'] }, '"finger" is not a service to check: expected echo, discard, '],
     [{ ports: { finger: 79 } }, '"finger" is not a service to check'],
     [{ basePort: 65_500 }, 'time would have port 65537: expected 1 to 65535'],
-    [{ quietMs: NaN }, 'the time of quiet in milliseconds is NaN: expected 1 to '],
+    [{ quietMs: NaN }, 'the quiet period in milliseconds is NaN: expected 1 to '],
     [{ ports: { echo: 0 } }, 'echo would have port 0: expected 1 to 65535'],
   ])('rejects %j', async (options, message) => {
     const error = await conform('127.0.0.1', options).catch((thrown: unknown) => thrown);

@@ -157,7 +157,7 @@ describe('a response', () => {
 describe('a server that does not close the connection', () => {
   test.each([
     ['HTTP/1.1 200 OK\r\n\r\n', 'response complete, but the connection did not close in time'],
-    ['HTTP/1.1 200 OK\r\nA: b', 'incomplete response header: no more came in time'],
+    ['HTTP/1.1 200 OK\r\nA: b', 'incomplete response header: nothing more arrived in time'],
   ])('is reported after %j', async (text, fault) => {
     const clock = new AskedClock();
     const answer = head(await answering(text, () => {}), { clock });

@@ -156,7 +156,7 @@ describe('the log lines of a service', () => {
     expect(service.log.records.at(-1)).toEqual({
       level: 'warn',
       fields: { linesNotLogged: 200 },
-      message: 'clients refused or datagrams dropped',
+      message: 'log lines suppressed',
     });
   });
 });

@@ -35,7 +35,7 @@ beforeEach(() => {
 /** What each summary says. */
 function summaries(): readonly object[] {
   return log.records
-    .filter(({ message }) => message === 'clients refused or datagrams dropped')
+    .filter(({ message }) => message === 'clients refused or datagrams dropped' || message === 'log lines suppressed')
     .map(({ fields }) => fields);
 }
 
@@ -110,6 +110,26 @@ describe('the summary', () => {
       { refused: { limit: 1 }, dropped: { rate: 5 } },
     ]);
     expect(log.records.every(({ level }) => level === 'warn')).toBe(true);
+  });
+
+  it('says that lines were suppressed if nothing was refused or dropped', () => {
+    for (let turn = 0; turn < 81; turn += 1) connections.closed(client, 5000, 'completed');
+    connections.summarize();
+    expect(log.records.at(-1)).toEqual({
+      level: 'warn',
+      fields: { linesNotLogged: 1 },
+      message: 'log lines suppressed',
+    });
+    for (let turn = 0; turn < 2; turn += 1) connections.serviceFailed(new Error('no'), client);
+    connections.summarize();
+    expect(log.records.at(-1)).toMatchObject({ fields: { errorsNotLogged: 1 }, message: 'log lines suppressed' });
+    counters.stream.refused.denied = 1;
+    for (let turn = 0; turn < 2; turn += 1) connections.serviceFailed(new Error('no'), client);
+    connections.summarize();
+    expect(log.records.at(-1)).toMatchObject({
+      fields: { refused: { denied: 1 }, errorsNotLogged: 1 },
+      message: 'clients refused or datagrams dropped',
+    });
   });
 
   it('reports dry-run refusals and drops on a separate line', () => {

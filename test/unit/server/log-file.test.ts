@@ -374,7 +374,7 @@ describe('a safe log file', () => {
     clock.advance(10_000);
     await expect(opening).rejects.toMatchObject({
       code: 'LOG_FILE',
-      message: `log.file ${path}: its file system does not answer within 10 s`,
+      message: `log.file ${path}: its file system did not answer within 10 s`,
     });
     await until(
       () => existsSync(path) && openDescriptors().length === descriptors.length,

@@ -208,7 +208,7 @@ describe('an oversized file', () => {
   it.each(['a\n', 'a\n%\n'])('with more than 100,000 quotations is refused: %j', (quotation) => {
     expect(texts(quotation.repeat(100_000))).toHaveLength(100_000);
     const error = refusal(`${quotation.repeat(100_000)}b\n\n`);
-    expect(error).toMatchObject({ message: 'a file holds at most 100000 quotations', file: 'q' });
+    expect(error).toMatchObject({ message: 'a file may contain at most 100000 quotations', file: 'q' });
   });
 
   it('of more than 4 MiB is refused', async () => {

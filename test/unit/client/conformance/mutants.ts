@@ -78,7 +78,7 @@ const closing: readonly Mutant[] = Object.entries(honest).flatMap(([service, tex
     id: `${service}.tcp.closes`,
     fault: 'goes on for ever',
     tcp: (socket) => pour(socket, () => text),
-    says: /more and more bytes after/,
+    says: /endless data after/,
   },
   {
     id: `${service}.tcp.half-close`,
@@ -90,7 +90,7 @@ const closing: readonly Mutant[] = Object.entries(honest).flatMap(([service, tex
         socket.end();
       });
     },
-    says: /FIN without it/,
+    says: /FIN without the answer/,
   },
   {
     id: `${service}.tcp.unread-input`,
@@ -225,7 +225,7 @@ export const mutants: readonly Mutant[] = [
     id: 'echo.tcp.fin',
     fault: 'says farewell',
     tcp: (socket) => void socket.resume().on('end', () => socket.end('bye')),
-    says: /expected no byte; saw "bye"/,
+    says: /expected no data; saw "bye"/,
   },
   {
     id: 'echo.udp.length-0',
@@ -252,13 +252,13 @@ export const mutants: readonly Mutant[] = [
         before = request;
       };
     })(),
-    says: /expected each of 5 datagrams at most once; saw 5: "/,
+    says: /expected each of 5 datagrams at most once; saw 5 answers, some with other content: "/,
   },
   {
     id: 'echo.udp.content',
     fault: 'answers twice',
     udp: (request, reply) => [request, request].forEach(reply),
-    says: /expected each of 5 datagrams at most once; saw 10: "/,
+    says: /expected each of 5 datagrams at most once; saw 10 answers, some of them twice: "/,
   },
   {
     id: 'discard.tcp.silent',
@@ -289,7 +289,7 @@ export const mutants: readonly Mutant[] = [
     id: 'discard.tcp.half-close',
     fault: 'says how much it took',
     tcp: (socket) => void socket.resume().on('end', () => socket.end('a megabyte')),
-    says: /expected no byte; saw "a megabyte"/,
+    says: /expected no data; saw "a megabyte"/,
   },
   {
     id: 'discard.udp.silent',
@@ -331,13 +331,13 @@ export const mutants: readonly Mutant[] = [
     id: 'chargen.tcp.lines',
     fault: 'has lines of 70 characters',
     tcp: (socket) => pour(socket, (line) => chargenLine(line, 95, 70)),
-    says: /expected 72 printing characters a line; saw .*\(70 bytes\)/,
+    says: /expected 72 printing characters per line; saw .*\(70 bytes\)/,
   },
   {
     id: 'chargen.tcp.lines',
     fault: 'ends before a period is over',
     tcp: answer(Array.from({ length: 90 }, (_, line) => chargenLine(line)).join('')),
-    says: /expected 14134 bytes and more; saw only .*\(6660 bytes\)/,
+    says: /expected at least 14134 bytes; saw only .*\(6660 bytes\)/,
   },
   {
     id: 'chargen.tcp.ring',
@@ -349,7 +349,7 @@ export const mutants: readonly Mutant[] = [
     id: 'chargen.tcp.ring',
     fault: 'repeats its first line',
     tcp: (socket) => pour(socket, () => chargenLine(0)),
-    says: /expected a line that starts with "!" after one with " "/,
+    says: /expected a line that starts with "!" after one that starts with " "/,
   },
   {
     id: 'chargen.tcp.input',
@@ -358,7 +358,7 @@ export const mutants: readonly Mutant[] = [
       pour(socket, (line) => chargenLine(line));
       socket.once('data', () => socket.end());
     },
-    says: /expected more and more; saw FIN after \d+ more bytes/,
+    says: /expected the stream to continue; saw FIN after \d+ more bytes/,
   },
   {
     id: 'chargen.tcp.half-close',
@@ -367,7 +367,7 @@ export const mutants: readonly Mutant[] = [
       pour(socket, (line) => chargenLine(line));
       socket.once('end', () => socket.end());
     },
-    says: /expected more and more; saw FIN after \d+ more bytes/,
+    says: /expected the stream to continue; saw FIN after \d+ more bytes/,
   },
   {
     id: 'chargen.udp.length',

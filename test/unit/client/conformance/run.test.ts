@@ -64,7 +64,7 @@ describe('a check', () => {
       socket.resume().on('close', () => clearInterval(timer));
     });
     const results = await runAgainst(named('chargen.tcp.ring'), port, { timeoutMs: 100 });
-    expect(results).toMatchObject([{ outcome: 'fails', detail: 'expected an end; saw none within 600ms' }]);
+    expect(results).toMatchObject([{ outcome: 'fails', detail: 'expected an end within 600ms; saw none' }]);
   });
 
   test('fails if the server resets the connection after the probe', async () => {

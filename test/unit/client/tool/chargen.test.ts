@@ -94,7 +94,7 @@ describe('prints one error line and exits nonzero on', () => {
     expect(await runTool(['chargen', await answerTcp('')])).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: expect.stringMatching(/^smallserv: .* closed without a character\n$/),
+      stderr: expect.stringMatching(/^smallserv: .* closed without sending anything\n$/),
     });
     expect(await runTool(['chargen', `127.0.0.1:${await freePort()}`])).toMatchObject({ code: 2, stdout: '' });
     const silent = `127.0.0.1:${await takeUdpPort()}`;

@@ -79,7 +79,7 @@ describe('smallserv conform', () => {
     const checks = Array.from({ length: 87 }) as ConformResult['checks'];
     const terminal = { complain: (message: string) => void said.push(message) };
     expect(judge({ host: 'echo.example', checks, counts }, terminal)).toBe(1);
-    expect(said).toEqual(['checks broken by an error in smallserv: 1; they give no verdict on echo.example']);
+    expect(said).toEqual(['checks broken by an error in smallserv: 1; they say nothing about echo.example']);
   });
 
   test('reports missing services and checks the others', async () => {

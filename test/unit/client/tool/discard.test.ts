@@ -77,7 +77,7 @@ describe('prints one error line and exits nonzero on', () => {
     const finishes = await serveTcp((socket) => void socket.resume().end());
     const early = await runTool(['discard', finishes, '--bytes', '1TiB']);
     expect(early.code).toBe(1);
-    expect(early.stderr).toBe('smallserv: the server finished before all was sent\n');
+    expect(early.stderr).toBe('smallserv: the server closed before everything was sent\n');
     const resets = await serveTcp((socket) => void socket.once('data', () => socket.resetAndDestroy()));
     const reset = await runTool(['discard', resets, '--bytes', '1TiB']);
     expect(reset.code).toBe(1);
@@ -89,7 +89,7 @@ describe('prints one error line and exits nonzero on', () => {
     const { code, stdout, stderr } = await runTool(['discard', '--timeout', '300ms', host, '--bytes', '1TiB']);
     expect(code).toBe(1);
     expect(stdout).toMatch(new RegExp(`: \\d+ bytes ${rate}\n$`));
-    expect(stderr).toBe('smallserv: the server did not take everything and finish in time\n');
+    expect(stderr).toBe('smallserv: the server did not read everything and close in time\n');
   });
 
   test('a closed port', async () => {

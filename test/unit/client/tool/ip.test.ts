@@ -12,7 +12,7 @@ test('prints the canonical form, family and kind', async () => {
 test('prints the IPv4 address in a v4-mapped address', async () => {
   expect(await runTool(['ip', '::ffff:1.2.3.4'])).toEqual({
     code: 0,
-    stdout: 'address  ::ffff:1.2.3.4\nfamily   ipv6\nkind     v4-mapped\nmaps     1.2.3.4 (IPv4, global)\n',
+    stdout: 'address  ::ffff:1.2.3.4\nfamily   ipv6\nkind     v4-mapped\nmaps to  1.2.3.4 (IPv4, global)\n',
     stderr: '',
   });
 });

@@ -195,7 +195,7 @@ describe('the result', () => {
         'echo at [::1]:7 over TCP, 1 connection, 2.0 s',
         '',
         'answered   2, 1/s',
-        'wanted     4/s; 5 due but unsent, 1.250 s behind at the end',
+        'target     4/s; 5 due but unsent, 1.250 s behind at the end',
         'sent       3 bytes, 1.5 bytes/s',
         'received   2 bytes, 1 bytes/s',
         'in flight  1 at the end',

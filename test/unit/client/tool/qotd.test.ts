@@ -45,7 +45,7 @@ describe('prints one error line and exits nonzero on', () => {
     const host = await answerTcp(Buffer.alloc(100_000, 'x'));
     const { code, stdout, stderr } = await runTool(['qotd', host]);
     expect({ code, length: stdout.length }).toEqual({ code: 1, length: 65_537 });
-    expect(stderr).toBe('smallserv: there is more: only the first 64KiB are taken\n');
+    expect(stderr).toBe('smallserv: there is more: only the first 64 KiB were read\n');
   });
 
   test('an empty answer, a closed port and a silent peer', async () => {

@@ -8,6 +8,7 @@ import {
   withNetwork,
   withProtocol,
 } from '../../../../src/client/tool/tool.ts';
+import { runTool } from '../../../support/tool-process.ts';
 
 function parsed(add: (command: Command) => Command, ...args: readonly string[]): NetworkOptions {
   const command = add(new Command().exitOverride().configureOutput({ writeErr: () => {} }));
@@ -33,6 +34,15 @@ describe('the network options', () => {
     [['--udp'], 'commander.unknownOption'],
   ])('reject %j', (args, code) => {
     expect(() => parsed(withNetwork, ...args)).toThrow(expect.objectContaining({ code }));
+  });
+});
+
+describe('the command line', () => {
+  test.each([
+    [['foo'], "smallserv: unknown command 'foo'\nTry: smallserv --help\n"],
+    [['echo', '--foo'], "smallserv: unknown option '--foo'\n"],
+  ])('points to the list of tools for an unknown tool, not for a wrong option of one: %j', async (args, stderr) => {
+    expect(await runTool(args)).toEqual({ code: 64, stdout: '', stderr });
   });
 });
 

@@ -58,7 +58,7 @@ describe('AdminClient', () => {
     const listen = await httpServer(answer);
     await expect(clientOf(listen).snapshot()).rejects.toMatchObject({
       code: 'ADMIN_UNREACHABLE',
-      message: `${listen} is not a smallservd admin endpoint: its answer has another Server header`,
+      message: `${listen} is not a smallservd admin endpoint: its answer has a different Server header`,
     });
   });
 
@@ -73,8 +73,8 @@ describe('AdminClient', () => {
   it.each<[string, RequestListener, string]>([
     ['invalid JSON', (_, response) => void response.end('{"pid":'), 'its /status is not JSON, or too deep'],
     ['nothing', (_, response) => void response.end(), 'its /status is not JSON, or too deep'],
-    ['a list', (_, response) => void response.end('[]'), 'its /status has no object'],
-    ['null', (_, response) => void response.end('null'), 'its /status has no object'],
+    ['a list', (_, response) => void response.end('[]'), 'its /status is not an object'],
+    ['null', (_, response) => void response.end('null'), 'its /status is not an object'],
     ['nested JSON', (_, response) => void response.end(nested(65)), 'its /status is not JSON, or too deep'],
     ['deeply nested JSON', (_, response) => void response.end(nested(1e6)), 'its /status is not JSON, or too deep'],
     [
@@ -119,7 +119,7 @@ describe('AdminClient', () => {
     const listen = await httpServer((_, response) => void response.setHeader('Server', 'smallservd').end('[1]'));
     await expect(clientOf(listen).config()).rejects.toMatchObject({
       code: 'ADMIN_UNREACHABLE',
-      message: `${listen} is not a smallservd admin endpoint: its /config has no object`,
+      message: `${listen} is not a smallservd admin endpoint: its /config is not an object`,
     });
   });
 
@@ -148,7 +148,7 @@ describe('AdminClient', () => {
     });
     await expect(clientOf(listen).snapshot()).rejects.toMatchObject({
       code: 'ADMIN_UNREACHABLE',
-      message: `no daemon answers at ${listen}: the connection was cut`,
+      message: `no daemon answers at ${listen}: the connection was reset`,
     });
   });
 

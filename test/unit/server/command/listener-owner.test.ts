@@ -218,7 +218,7 @@ describe('whyNotListener', () => {
     'rejects %d as a process id',
     (pid) => {
       expect(whyNotListener(pid, admin, proc({ [pid]: { sockets: ['777141'] } }))).toBe(
-        'that is not the id of a process',
+        'that is not a valid process ID',
       );
     },
   );
@@ -226,7 +226,7 @@ describe('whyNotListener', () => {
   const child = { parent: 50, uid: 65534, args: 'node\0child.js\0', sockets: ['777141'] };
 
   it.each<[string, number, Readonly<Record<number, FakeProcess>>, string]>([
-    ['a process that has exited', 50, {}, 'there is no such process here'],
+    ['a process that has exited', 50, {}, 'no such process exists here'],
     ['init', 1, { 1: { args: '/sbin/init\0' } }, 'it is not smallservd'],
     ['sshd', 60, { 60: { args: 'sshd: /usr/sbin/sshd -D\0' }, 50: child }, 'it is not smallservd'],
     [
@@ -274,7 +274,7 @@ describe('whyNotListener', () => {
   it.each([0, 65534])('rejects every process if no socket is listening, as user %d', (uid) => {
     for (const at of [{ ...admin, port: 7 }, { path: '/not/listed' }])
       expect(whyNotListener(50, at, proc({ 50: { uid, sockets: undefined } }, { uid }))).toBe(
-        'nobody listens there in this network namespace',
+        'nothing listens there in this network namespace',
       );
   });
 

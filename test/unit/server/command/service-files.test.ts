@@ -15,7 +15,11 @@ import { filesIn, read } from '../../../repository/files.ts';
 
 const { plain, sandboxed } = installations;
 const elsewhere = { node: '/opt/node/bin/node', package: '/opt/lib/node_modules/smallservd' };
-const unit: ServiceFile = { path: '/etc/systemd/system/x.service', text: '# Of smallservd. New\n', kind: 'unit' };
+const unit: ServiceFile = {
+  path: '/etc/systemd/system/x.service',
+  text: '# Installed by smallservd. New\n',
+  kind: 'unit',
+};
 const config: ServiceFile = { path: '/etc/smallservd/x.yaml', text: 'services: {}\n', kind: 'config' };
 
 /** The values of a setting in a unit. */
@@ -123,7 +127,7 @@ describe('verdicts', () => {
   it.each([
     [unit, undefined, 'write', 'missing'],
     [unit, unit.text, 'unchanged', 'remove'],
-    [unit, '# Of smallservd. Old\n', 'write', 'remove'],
+    [unit, '# Installed by smallservd. Old\n', 'write', 'remove'],
     [unit, '[Unit]\n', 'foreign', 'foreign'],
     [config, undefined, 'write', 'missing'],
     [config, config.text, 'unchanged', 'remove'],

@@ -16,25 +16,25 @@ describe('whyOutOfReach', () => {
   );
 
   it.each([
-    ['/root/.nvm/versions/node/v20.20.2/bin/node', 'lies in /root, which is hidden from the service (ProtectHome)'],
-    ['/home/eve/smallservd', 'lies in /home, which is hidden from the service (ProtectHome)'],
-    ['/run/user/1000/node', 'lies in /run/user, which is hidden from the service (ProtectHome)'],
-    ['/tmp/node', 'lies in /tmp, which is hidden from the service (PrivateTmp)'],
-    ['/var/tmp/x/node', 'lies in /var/tmp, which is hidden from the service (PrivateTmp)'],
-    ['/home', 'lies in /home, which is hidden from the service (ProtectHome)'],
+    ['/root/.nvm/versions/node/v20.20.2/bin/node', 'is in /root, which is hidden from the service (ProtectHome)'],
+    ['/home/eve/smallservd', 'is in /home, which is hidden from the service (ProtectHome)'],
+    ['/run/user/1000/node', 'is in /run/user, which is hidden from the service (ProtectHome)'],
+    ['/tmp/node', 'is in /tmp, which is hidden from the service (PrivateTmp)'],
+    ['/var/tmp/x/node', 'is in /var/tmp, which is hidden from the service (PrivateTmp)'],
+    ['/home', 'is in /home, which is hidden from the service (ProtectHome)'],
   ])('reports %s as hidden regardless of its mode', (path, why) => {
     expect(whyOutOfReach(path, modes())).toBe(why);
   });
 
   it('names the first folder closed to others, and its mode', () => {
     const special = { '/opt/closed': 0o40750, '/opt/closed/deeper': 0o40700 };
-    const why = 'lies in /opt/closed, which other users may not enter (mode 750)';
+    const why = 'is in /opt/closed, which other users may not enter (mode 750)';
     expect(whyOutOfReach('/opt/closed/deeper/node', modes(special))).toBe(why);
   });
 
   it('needs execute but not read permission on a folder', () => {
     expect(whyOutOfReach('/opt/x/node', modes({ '/opt/x': 0o40711 }))).toBeUndefined();
-    expect(whyOutOfReach('/opt/x/node', modes({ '/opt/x': 0o40754 }))).toMatch(/^lies in \/opt\/x, .*\(mode 754\)$/);
+    expect(whyOutOfReach('/opt/x/node', modes({ '/opt/x': 0o40754 }))).toMatch(/^is in \/opt\/x, .*\(mode 754\)$/);
   });
 
   it('needs read permission on the file', () => {

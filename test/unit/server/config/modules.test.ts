@@ -186,8 +186,8 @@ describe('a module', () => {
       'is not a service module: options.a: format is not a list of words or one of string, boolean, count, ratio, port, ' +
         'ports, duration, size, cidrs, file, timezone, strings',
     ],
-    ['./option-value.mjs', 'is not a service module: options.a: default does not suit format'],
-    ['./option-list.mjs', 'is not a service module: options.a: default does not suit format'],
+    ['./option-value.mjs', 'is not a service module: options.a: default does not match format'],
+    ['./option-list.mjs', 'is not a service module: options.a: default does not match format'],
     ['missing', 'there is no package missing for DIRECTORY'],
     ['esm-only/other', 'the package esm-only does not export esm-only/other'],
     ['./missing.mjs', 'there is no file DIRECTORY/missing.mjs'],

@@ -125,29 +125,26 @@ describe('invalid environment variables', () => {
     [
       { SMALLSERVD_VERSION_OF_IMAGE: '1' },
       [
-        'SMALLSERVD_VERSION_OF_IMAGE: is not a variable of smallservd: ' +
+        'SMALLSERVD_VERSION_OF_IMAGE: is not a smallservd variable: ' +
           'expected SMALLSERVD_CONFIG, or a key such as SMALLSERVD_LOG__LEVEL, with two underscores between its levels',
       ],
     ],
-    [
-      { SMALLSERVD_WORKER: '1' },
-      ['SMALLSERVD_WORKER: is not a variable of smallservd; did you mean SMALLSERVD_WORKERS?'],
-    ],
+    [{ SMALLSERVD_WORKER: '1' }, ['SMALLSERVD_WORKER: is not a smallservd variable; did you mean SMALLSERVD_WORKERS?']],
     [
       { SMALLSERVD_LOG_LEVEL: 'info' },
-      ['SMALLSERVD_LOG_LEVEL: is not a variable of smallservd; did you mean SMALLSERVD_LOG__LEVEL?'],
+      ['SMALLSERVD_LOG_LEVEL: is not a smallservd variable; did you mean SMALLSERVD_LOG__LEVEL?'],
     ],
     [
       { SMALLSERVD_DEFAULTS_IDLE_TIMEOUT: '1s' },
       [
-        'SMALLSERVD_DEFAULTS_IDLE_TIMEOUT: is not a variable of smallservd; ' +
+        'SMALLSERVD_DEFAULTS_IDLE_TIMEOUT: is not a smallservd variable; ' +
           'did you mean SMALLSERVD_DEFAULTS__IDLE_TIMEOUT?',
       ],
     ],
     [
       { SMALLSERVD_SERVICES_ECHO_LISTEN: 'tcp://:0' },
       [
-        'SMALLSERVD_SERVICES_ECHO_LISTEN: is not a variable of smallservd: ' +
+        'SMALLSERVD_SERVICES_ECHO_LISTEN: is not a smallservd variable: ' +
           'expected SMALLSERVD_CONFIG, or a key such as SMALLSERVD_LOG__LEVEL, with two underscores between its levels',
       ],
     ],
@@ -209,13 +206,13 @@ describe('invalid --set arguments', () => {
     [
       'services.x.type=echo',
       [
-        '--set services.x.type services.x.listen: is missing: ' +
+        '--set services.x.type services.x.listen: is missing or empty: ' +
           'expected at least one address, such as tcp://localhost:1201',
       ],
     ],
     [
       'services.echo.listen=',
-      ['--set services.echo.listen: is missing: expected at least one address, such as tcp://localhost:1201'],
+      ['--set services.echo.listen: is missing or empty: expected at least one address, such as tcp://localhost:1201'],
     ],
   ])('%j', async (set, expected) => {
     expect(await problemsOf(text, { sets: [set] })).toEqual(expected);
@@ -241,7 +238,7 @@ describe('removing a service', () => {
 
   test('fails if it does not exist', async () => {
     expect(await problemsOf(text, { sets: ['services.ecko=null'] })).toEqual([
-      '--set services.ecko: there is no service of this name to remove; did you mean echo?',
+      '--set services.ecko: there is no service with this name to remove; did you mean echo?',
     ]);
   });
 });

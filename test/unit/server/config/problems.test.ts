@@ -100,12 +100,16 @@ describe('reports location and remedy of', () => {
     [
       'no listen',
       'services:\n  echo: {}',
-      ['test.yaml:2:3 services.echo.listen: is missing: expected at least one address, such as tcp://localhost:1201'],
+      [
+        'test.yaml:2:3 services.echo.listen: is missing or empty: expected at least one address, such as tcp://localhost:1201',
+      ],
     ],
     [
       'an empty listen',
       'services:\n  echo: { listen: [] }',
-      ['test.yaml:2:19 services.echo.listen: is missing: expected at least one address, such as tcp://localhost:1201'],
+      [
+        'test.yaml:2:19 services.echo.listen: is missing or empty: expected at least one address, such as tcp://localhost:1201',
+      ],
     ],
     [
       'a listen that is a mapping',
@@ -328,7 +332,7 @@ describe('overlapping listeners', () => {
       [
         'test.yaml:2:20 services.echo.listen[0]: "unix:///run/a?mod=0600" has parameter "mod": expected mode, owner or group, ' +
           'and %3F for a ? in the path; did you mean mode?',
-        'test.yaml:2:46 services.echo.listen[1]: "fd://3?mode=0600" has parameters: mode and owner of an inherited socket are set where it is made',
+        'test.yaml:2:46 services.echo.listen[1]: "fd://3?mode=0600" has parameters: the mode and owner of an inherited socket are set where it is created (SocketMode=, SocketUser=)',
         'test.yaml:3:18 admin.listen: "unix:///run/b?mode=rw" has mode "rw": expected an octal number from 0 to 0777, such as 0660',
       ],
     ],
@@ -413,7 +417,7 @@ services:
       'expected a network address, such as 10.0.0.0/8',
     'test.yaml:7:62 services.daytime.format: "foo" is not one of rfc867, smtp, ctime, unix, iso8601, nist',
     'test.yaml:8:20 services.time.listen[0]: tcp://localhost:7 overlaps with tcp://*:7 of services.daytime',
-    'SMALLSERVD_LOG_LEVEL: is not a variable of smallservd; did you mean SMALLSERVD_LOG__LEVEL?',
+    'SMALLSERVD_LOG_LEVEL: is not a smallservd variable; did you mean SMALLSERVD_LOG__LEVEL?',
     'SMALLSERVD_DEFAULTS__NO_DELAY: "no" is not true or false',
     '--set services.time.backlog: "none" is not a whole number from 1 to 65535',
     '--set workers: expected key=value, such as services.echo.idleTimeout=10s',

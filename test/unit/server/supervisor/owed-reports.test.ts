@@ -29,5 +29,5 @@ test('accepts heartbeats and failures at any time', () => {
 });
 
 test('explains why a report is unexpected', () => {
-  expect(new OwedReports().take('not-opened')).toBe('type: expected no "not-opened" that was not asked for');
+  expect(new OwedReports().take('not-opened')).toBe('type: unexpected "not-opened", which was not requested');
 });

@@ -73,7 +73,7 @@ describe('identifyDescriptors', () => {
   it('refuses a descriptor that is not open', async () => {
     await expect(identifyDescriptors(new Map([[9999, 'echo: fd://9999']]))).rejects.toMatchObject({
       code: 'LISTEN_NO_DESCRIPTOR',
-      message: 'echo: fd://9999: descriptor 9999 is not open: nobody passed it to this process',
+      message: 'echo: fd://9999: descriptor 9999 is not open: it was not passed to this process',
     });
   });
 

@@ -115,7 +115,7 @@ describe('planListeners', () => {
       'nothing was passed',
       new Map(),
       'echo: systemd:echo: no descriptor of that name was passed to this process (LISTEN_FDNAMES); ' +
-        'no descriptor was passed at all',
+        'no descriptors were passed',
     ],
     [
       'only other names were passed',
@@ -129,7 +129,7 @@ describe('planListeners', () => {
     [
       'the descriptor is not open',
       new Map([['echo', [9998]]]),
-      'echo: systemd:echo: descriptor 9998 is not open: nobody passed it',
+      'echo: systemd:echo: descriptor 9998 is not open: it was not passed',
     ],
   ])('refuses a systemd name if %s', async (_case, passed, message) => {
     await expect(plan('echo: { listen: ["systemd:echo"] }', {}, passed)).rejects.toMatchObject({

@@ -256,7 +256,9 @@ describe('SocketFiles', () => {
 
   const replaced = {
     code: 'LISTEN_FAILED',
-    message: expect.stringMatching(/^echo: cannot listen on unix:.*: its file is not the socket that was made there/),
+    message: expect.stringMatching(
+      /^echo: cannot listen on unix:.*: its file is not the socket that was created there/,
+    ),
   };
 
   it('changes any mode to any other', async () => {
