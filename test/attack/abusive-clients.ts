@@ -108,7 +108,7 @@ async function survive(
       reason,
     ).toBeGreaterThan(0);
   expect(answered).toBeGreaterThan(0);
-  const all: Bound = { atLeast: 100, atMost: 100, unit: ' %' };
+  const all: Bound = { atLeast: 100, atMost: 100, unit: '%' };
   holds(attack, `${who}: requests of regular clients answered`, (answered / (answered + failed)) * 100, all);
 }
 

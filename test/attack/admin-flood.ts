@@ -25,7 +25,7 @@ interface CrowdKind {
 }
 
 const attack = 10;
-const all: Bound = { atLeast: 100, atMost: 100, unit: ' %' };
+const all: Bound = { atLeast: 100, atMost: 100, unit: '%' };
 const probesOfACrowd = 30;
 /**
  * How long one stays away that comes back: more connections than the daemon accepts would be the kernel's to turn away.
@@ -77,7 +77,7 @@ export async function holdAdminEndpoint(): Promise<void> {
     expect.soft(answers, what).toEqual(answers.map(() => 'ok'));
   }
   const deaths = daemon.linesWith('admin process exited, restarting').length;
-  holds(attack, 'admin endpoint: deaths of its process meanwhile', deaths, { atLeast: 0, atMost: 0 });
+  holds(attack, 'admin endpoint: exits of its process meanwhile', deaths, { atLeast: 0, atMost: 0 });
 }
 
 /** Connections that stay until they are cut. */

@@ -45,7 +45,7 @@ export async function startWithBadConfigs(count: number = wrongs.length): Promis
     expect(stdout).not.toContain('"msg":"ready"');
     outcomes.push({ code, namesPlace: namesPlace(stderr, file) });
   }
-  show('at the start', outcomes);
+  show('at startup', outcomes);
 }
 
 /** Tries to reload with them under load, then with one that is right. */
@@ -86,7 +86,12 @@ export async function reloadBadConfigs(count: number = wrongs.length): Promise<v
   const lost = load.failed + load.refused + regulars.asked - regulars.answered;
   holds(attack, `${when}: connections and requests lost`, lost, exactly(0));
   const failures = daemon.linesWith('reload failed, keeping the running config').length;
-  holds(attack, `${when}: after each, the workers go on by the config before`, failures, exactly(outcomes.length));
+  holds(
+    attack,
+    `${when}: after each, the workers keep running with the previous config`,
+    failures,
+    exactly(outcomes.length),
+  );
 }
 
 /** A valid config with so many services. */

@@ -43,7 +43,12 @@ export async function serveBesideThrowing(rounds: number): Promise<void> {
     }
   });
   // Each throws over one of the two transports.
-  holds(attack, `services throw ${rounds * throwing.length} times: answers of others lost`, lost, none);
+  holds(
+    attack,
+    `services throw ${(rounds * throwing.length).toLocaleString('en')} times: answers of others lost`,
+    lost,
+    none,
+  );
 }
 
 /** Clients of a service that sends as much as it can, of which some take nothing. */
@@ -76,7 +81,7 @@ export async function serveBesideHanging(): Promise<void> {
   const hungMs = performance.now();
   client.write('!');
   // From now on its worker takes nobody; whom it had taken before would hang with it.
-  await daemon.line('worker wrote to stderr', { stderr: 'hanging' });
+  await daemon.line('worker printed a line', { output: 'hanging' });
   const load = new Load(daemon.target('echo', 'tcp'), 2);
   // One of the two services has its sockets in the worker that hangs, the other in the other.
   const services = ['echo', 'time'];

@@ -52,7 +52,7 @@ const unlimited = {
 };
 const shortage = 'out of file descriptors, refusing new clients';
 const relief = 'file descriptors available again';
-const all: Bound = { atLeast: 100, atMost: 100, unit: ' %' };
+const all: Bound = { atLeast: 100, atMost: 100, unit: '%' };
 
 /** Floods a service past each of its limits. */
 export async function floodPastLimits({ workers, attempts }: FloodOptions): Promise<void> {
@@ -116,7 +116,7 @@ export async function floodPastDescriptors({ workers, attempts }: FloodOptions):
     { command: ['sh', '-c', `ulimit -n ${descriptorLimit} && exec "$@"`, 'sh', ...program] },
   );
   const target = daemon.target('echo', 'tcp');
-  const name = (what: string): string => `workers ${workers}, ${descriptorLimit} descriptors a process: ${what}`;
+  const name = (what: string): string => `workers ${workers}, ${descriptorLimit} descriptors per process: ${what}`;
   await isServed(target);
   const before = await settledDescriptors(daemon.pid);
   const { accepted, held, refused, asked, answered } = await flood(target, sources(10), attempts);
@@ -138,7 +138,7 @@ export async function floodPastDescriptors({ workers, attempts }: FloodOptions):
   await isServed(target);
 
   const shortages = daemon.linesWith(shortage);
-  holds(attack, name('lines of the log about it'), shortages.length, { atLeast: 1, atMost: processes });
+  holds(attack, name('log lines about it'), shortages.length, { atLeast: 1, atMost: processes });
   expect(new Set(shortages.map(({ level }) => level))).toEqual(new Set(['warn']));
   await daemon.waitFor(() => daemon.linesWith(relief).length === shortages.length, 'the line that it is over');
   const told = daemon.linesWith(relief).reduce((sum, line) => sum + Number(line['refused']), 0);

@@ -29,7 +29,7 @@ const visitors = 40;
 /** By default. */
 const maxConnections = 1000;
 const maxConnectionsPerSource = 100;
-const all: Bound = { atLeast: 100, atMost: 100, unit: ' %' };
+const all: Bound = { atLeast: 100, atMost: 100, unit: '%' };
 
 /**
  * Ten sources of a /56 take all the places they can get; then clients of another network come. All limits but
@@ -65,7 +65,7 @@ export async function crowdFromOneNetwork({ workers, networkShare }: CrowdedNetw
   holds(attack, name("another network's clients that are served"), (served / asked) * 100, all);
   const { echo: after } = await streamCounts(daemon);
   const accounted = (after?.active ?? 0) + total(after?.closed ?? {});
-  holds(attack, name('clients accepted of whom nothing is known'), (after?.accepted ?? 0) - accounted, {
+  holds(attack, name('accepted clients that are unaccounted for'), (after?.accepted ?? 0) - accounted, {
     atLeast: 0,
     atMost: 0,
   });

@@ -11,13 +11,13 @@ import { servicePorts } from './reflection.ts';
 
 needs('ip', 'xinetd', 'inetutils-inetd');
 
-const all = { atLeast: 100, atMost: 100, unit: ' %' };
+const all = { atLeast: 100, atMost: 100, unit: '%' };
 const countOfEach = 1000;
 const countOverCable = 100;
 
 function whatOf(services: string, size: number): string {
   const bytes = size === 1 ? '1 byte' : `${size.toLocaleString('en')} bytes`;
-  return `${services}, datagrams of ${bytes} over a cable with an MTU of 1,500: answered`;
+  return `${services}, datagrams of ${bytes} over a link with an MTU of 1,500: answered`;
 }
 
 describe('datagrams of every size', () => {

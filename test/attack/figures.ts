@@ -23,7 +23,7 @@ export interface Figure {
 export interface Bound {
   readonly atMost?: number;
   readonly atLeast?: number;
-  /** Stands behind the numbers: ` s`, ` bytes`, ` %`. */
+  /** Stands behind the numbers: ` s`, ` bytes`, `%`. */
   readonly unit?: string;
   /** Digits after the point; 0 unless given. */
   readonly digits?: number;

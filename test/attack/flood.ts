@@ -70,10 +70,10 @@ export async function floodFromOneSource({ service, workers, rate, seconds }: Fl
 
   const who = `${service}, ${workers === 0 ? 'one process' : `${workers} workers`}`;
   const share = `${who}: requests of another client answered within a second`;
-  holds(attack, share, (answered / asked) * 100, { atLeast: 99, unit: ' %', digits: 1 });
+  holds(attack, share, (answered / asked) * 100, { atLeast: 99, unit: '%', digits: 1 });
   holds(attack, `${who}: packets a second of the flood`, sent / took, { atLeast: rate * 0.98, isTime: true });
   const read = ((received - asked) / sent) * 100;
-  compare('smallservd', attack, `${who}: of these the daemon read`, read, { unit: ' %', digits: 1 });
+  compare('smallservd', attack, `${who}: share of these that the daemon read`, read, { unit: '%', digits: 1 });
   compare('smallservd', attack, `${who}: slowest answer to the other client`, slowestMs, { unit: ' ms', digits: 1 });
 }
 

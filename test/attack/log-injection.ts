@@ -65,14 +65,14 @@ export async function injectIntoJson(): Promise<void> {
   expect(closed).toEqual(new Set([...builtIn, ...tellers, 'proxied']));
 
   holds(attack, 'log as JSON: raw control bytes', count(daemon.stdout, controls), none);
-  holds(attack, 'log as JSON: lines that are no JSON', lines.filter((line) => !isJson(line)).length, none);
+  holds(attack, 'log as JSON: lines that are not JSON', lines.filter((line) => !isJson(line)).length, none);
   holds(attack, 'log as JSON: forged lines', daemon.linesWith('forged').length, none);
   const parsed = daemon.lines.map((line) => ({ isOfModule: isOfModule(line), bytes: JSON.stringify(line).length }));
   const longest = (isModule: boolean): number =>
     Math.max(...parsed.filter((line) => line.isOfModule === isModule).map(({ bytes }) => bytes));
   const unit = ' bytes';
   holds(attack, 'log as JSON: longest line', longest(false), { atMost: 4096, unit });
-  const ofModule = 'log as JSON: longest line of a module that logs all it is sent';
+  const ofModule = 'log as JSON: longest line of a module that logs all its input';
   holds(attack, ofModule, longest(true), { atMost: longestOfModule, unit });
 }
 
@@ -181,8 +181,8 @@ function isJson(line: string): boolean {
 }
 
 /** What the module that tells made the daemon log. */
-function isOfModule({ service, stderr }: LogLine): boolean {
-  return String(service).startsWith('tells') || stderr !== undefined;
+function isOfModule({ service, output }: LogLine): boolean {
+  return String(service).startsWith('tells') || output !== undefined;
 }
 
 function count(text: string, pattern: RegExp): number {

@@ -58,9 +58,9 @@ function compareHeld(of: string, done: string, count: number, one: Held, many: H
   const total = count.toLocaleString('en');
   const most = { atLeast: 0.95 * count, atMost: count };
   holds(attack, `${total} ${of} from one source: received`, one.received, most);
-  holds(attack, `${total} ${of} from as many sources: received`, many.received, most);
-  holds(attack, `${total} ${of} from as many sources: ${done}`, many.served, most);
-  holds(attack, `${total} ${of}: memory after as many sources, less that after one source`, many.bytes - one.bytes, {
+  holds(attack, `${total} ${of} from that many sources: received`, many.received, most);
+  holds(attack, `${total} ${of} from that many sources: ${done}`, many.served, most);
+  holds(attack, `${total} ${of}: memory after that many sources, minus that after one source`, many.bytes - one.bytes, {
     atMost: mostGrowth,
     unit: ' bytes',
   });

@@ -5,13 +5,13 @@ import type { Figure, ServerName } from './figures.ts';
 /** All that are tried, by their number from 1 on. */
 export const attacks = [
   'reflection from 1, 1,000 and 100,000 spoofed sources',
-  'one spoofed packet between two of our own daemons, and from each well-known service port',
+  'one spoofed packet between two smallservd daemons, and from each well-known service port',
   'source port 0',
   'broadcast, multicast and 0.0.0.0 as source',
   'datagrams of 0, 1 and 65,507 bytes',
   'flood from one source',
   '1,000,000 different sources',
-  'a reader that takes nothing, or one byte a second, on chargen and echo',
+  'a client that reads nothing, or one byte a second, on chargen and echo',
   'a writer that never reads, on echo',
   'connection flood past every limit and past the descriptor limit',
   '10,000 clients that reset, half-close or vanish at every step',
@@ -85,9 +85,9 @@ export function writeReport(figures: readonly Figure[], circumstances: Circumsta
   const columns = ['#', 'attack', 'measured', 'bound', ...servers, 'holds'];
   return `# Safety report
 
-What the daemon did under each attack, and what it promises. \`npm run attack\` runs them all against the built daemon and
-writes this file; it fails where a bound is broken. Two inetds were attacked the same way where they have the service:
-they promise none of these bounds.
+This is what the daemon did under each attack, and what it promises. \`npm run attack\` runs them all against the built
+daemon and writes this file. It fails if a bound is broken. Two inetds were attacked in the same way, where they have
+the service. They promise none of these bounds.
 
 - Date: ${date}
 - Versions: ${versions.map(([name, version]) => `${name} ${version}`).join(', ')}

@@ -83,7 +83,7 @@ export async function stall({ service, takes, clients, stallTimeoutMs }: SlowCli
   const kernelBytes = sum(queuesOf(target.port, (state) => state !== listening));
   const counts = await countsThat(daemon, ({ [service]: stream }) => stream?.active === 0);
   const attack = service === 'echo' && takes === 'nothing' ? 9 : 8;
-  const who = `${service}, a client that takes ${takes}`;
+  const who = `${service}, a client that reads ${takes}`;
   holds(attack, `${who}: bytes held for it`, mostHeld, { atMost: mostBytesHeld, unit: ' bytes' });
   const lookPeriodMs = sweepPeriodMs({
     stallTimeoutMs,
@@ -91,7 +91,7 @@ export async function stall({ service, takes, clients, stallTimeoutMs }: SlowCli
     maxLifetimeMs: Infinity,
     lingerTimeoutMs: Infinity,
   });
-  holds(attack, `${who}: seconds until it is cut (stallTimeout ${stallTimeoutMs / 1000}s)`, secondsUntilCut, {
+  holds(attack, `${who}: seconds until it is disconnected (stallTimeout ${stallTimeoutMs / 1000}s)`, secondsUntilCut, {
     // Two looks of the daemon, and one for our own.
     atMost: (stallTimeoutMs + 3 * lookPeriodMs) / 1000,
     unit: ' s',

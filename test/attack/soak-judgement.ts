@@ -20,7 +20,7 @@ export function judgeSoak(soaked: readonly SoakedKind[], mostBytesPerRequest: nu
   const bytes = worst((each) => each.heldBytes);
   holds(attack, `${of}: heap and external memory gained, the worst kind`, bytes, { atMost: mebibyte, unit: ' bytes' });
   const slope = worst((each) => each.heldBytesPerRequest);
-  holds(attack, `${of}: the same, by a request (median slope)`, slope, {
+  holds(attack, `${of}: the same, per request (median slope)`, slope, {
     atMost: mostBytesPerRequest,
     unit: ' bytes',
     digits: 2,
@@ -33,7 +33,7 @@ const columns = [
   'answered',
   'requests/s',
   'bytes gained',
-  'bytes a request',
+  'bytes per request',
   'descriptors',
   'resident MiB',
 ];

@@ -22,7 +22,7 @@ test(
 test('detects a service that leaks memory on each request', async () => {
   const { heldBytesPerRequest, answered } = await soakLeak(20_000);
   expect(answered).toBe(20_000);
-  holds(17, 'to compare, a service that keeps 32 bytes of each request: median slope', heldBytesPerRequest, {
+  holds(17, 'for comparison, a service that keeps 32 bytes of each request: median slope', heldBytesPerRequest, {
     atLeast: mostBytesPerRequest,
     unit: ' bytes',
     digits: 2,

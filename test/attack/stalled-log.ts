@@ -86,10 +86,10 @@ export async function stallTheLogReader({ clients }: { readonly clients: number 
   const gap = { atMost: longestGapMs + machineGapMs, unit: ' ms', digits: 1, isTime: true };
   holds(attack, 'longest gap of the event loop of a worker', workersGapMs, gap);
   holds(attack, 'longest gap of the event loop of the supervisor', supervisorGapMs, gap);
-  const all = { atLeast: 100, atMost: 100, unit: ' %' };
+  const all = { atLeast: 100, atMost: 100, unit: '%' };
   holds(attack, 'requests of connected clients answered meanwhile', customers.answeredPercent, all);
-  holds(attack, 'clients that came meanwhile and were served', (answered / clients) * 100, all);
-  holds(attack, 'lines that the log lost, and says so afterwards', lost(), { atLeast: 1 });
+  holds(attack, 'clients that connected meanwhile and were served', (answered / clients) * 100, all);
+  holds(attack, 'lost lines that the log reports afterwards', lost(), { atLeast: 1 });
 }
 
 /** A client of two services: the one that makes the daemon log, and echo, whose lines are fewer. */

@@ -165,7 +165,7 @@ describe('one packet from each possible server port', () => {
     const kinds = [
       { name: 'each port below 1024', ranges: [[0, 1023]] },
       { name: 'each port of a known reflector (1900, 2049, 3702, 5353, 11211)', ranges: reflectorPorts.map(alone) },
-      { name: 'each UDP port of our own, two above 1023 among them', ranges: [...served, ...highPorts].map(alone) },
+      { name: 'each UDP port of the daemon, two above 1023 among them,', ranges: [...served, ...highPorts].map(alone) },
     ] as const;
     for (const { name, ranges } of kinds) {
       const capture = await forger.watch(served, async () => {

@@ -48,9 +48,9 @@ export async function killUnderLoad(kills: number): Promise<void> {
   const name = (what: string): string => `${kills} times kill -9: ${what}`;
   const refused = ofTcp.errors['connection refused'] ?? 0;
   holds(attack, name('connections refused'), refused, { atLeast: 0, atMost: 0 });
-  const cut = `connections cut, of those that the killed workers had (${tcp.atOnce} at a time)`;
+  const cut = `connections lost, of those that the killed workers had (${tcp.atOnce} at a time)`;
   holds(attack, name(cut), ofTcp.failed - refused, { atMost: kills * tcp.atOnce });
-  const lost = `datagrams lost (${udp.perSecond} a second come)`;
+  const lost = `datagrams lost (of ${udp.perSecond} a second)`;
   holds(attack, name(lost), ofUdp.failed, { atMost: kills * udp.perSecond });
   const time = { unit: ' s', digits: 1, isTime: true };
   holds(attack, name('seconds until the worker is back'), longestAbsenceMs / 1000, { atMost: 2, ...time });
