@@ -133,9 +133,9 @@ Description: daemon for the classic IETF services
  time, over TCP and UDP, as RFC 862 to RFC 868 say. Forged datagrams, floods and
  clients that never read are bounded by default.
  .
- Two systemd services are there, and neither is enabled: smallservd, with the
- right to bind low ports, and smallservd-sandboxed, without any right, to which
- systemd passes the sockets.
+ It contains two systemd services, neither of which is enabled: smallservd, with
+ the privilege to bind low ports, and smallservd-sandboxed, without privileges,
+ to which systemd passes the sockets.
  .
  The package contains smallserv, too: clients for these services, and tools for
  those who test networks. Its ping needs Node.js 20 or 22; all else works with
