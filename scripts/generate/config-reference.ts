@@ -79,7 +79,9 @@ services:
   \`admin.listen\` that needs a restart.
 - A daemon that runs as root creates sockets only in folders that belong to root, the user of the workers or the owner of
   the socket, and that no other user can write to, unless the folder is sticky. Every folder and link on the path to it
-  must belong to root, except for \`admin.listen\`, which the admin process binds as \`user\`.
+  must belong to root.
+- Under root, the socket of \`admin.listen\` belongs to root by default, so that no worker can take its place. Its group
+  is that of \`user\`.
 - A daemon that creates UNIX sockets needs /proc, even if it is not root.
 - The owner and mode of an inherited socket are those that it was created with: \`SocketUser=\`, \`SocketGroup=\` and
   \`SocketMode=\` of its systemd unit.`;

@@ -9,6 +9,20 @@ export interface Libc {
   prctl(operation: number, second: number, third: number, fourth: number, fifth: number): number;
   /** getsockopt(2). `length` holds the size of `value` in bytes, and on return the number of bytes filled. */
   getsockopt(descriptor: number, level: number, name: number, value: Uint8Array, length: Uint32Array): number;
+  /** setsockopt(2). `length` is the size of `value` in bytes. */
+  setsockopt(descriptor: number, level: number, name: number, value: Uint8Array, length: number): number;
+  /** socket(2). Returns a descriptor. */
+  socket(domain: number, type: number, protocol: number): number;
+  /** bind(2). `length` is the size of `address` in bytes. */
+  bind(descriptor: number, address: Uint8Array, length: number): number;
+  /** listen(2). */
+  listen(descriptor: number, backlog: number): number;
+  /** getsockname(2). `length` holds the size of `address` in bytes, and on return the size of the actual address. */
+  getsockname(descriptor: number, address: Uint8Array, length: Uint32Array): number;
+  /** if_nametoindex(3). 0 is an error. */
+  if_nametoindex(name: string): number;
+  /** if_indextoname(3). Null is an error. `name` has 16 bytes. */
+  if_indextoname(index: number, name: Uint8Array): unknown;
   /** fcntl(2), for operations with an int argument. */
   fcntl(descriptor: number, operation: number, argument: number): number;
   /** ioctl(2), for operations without an argument, which must be 0. */
@@ -34,6 +48,13 @@ async function load(): Promise<Libc | undefined> {
     return {
       prctl: library.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
       getsockopt: library.func('int getsockopt(int, int, int, _Out_ void *, _Inout_ uint32_t *)'),
+      setsockopt: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
+      socket: library.func('int socket(int, int, int)'),
+      bind: library.func('int bind(int, void *, uint32_t)'),
+      listen: library.func('int listen(int, int)'),
+      getsockname: library.func('int getsockname(int, _Out_ void *, _Inout_ uint32_t *)'),
+      if_nametoindex: library.func('uint32_t if_nametoindex(const char *)'),
+      if_indextoname: library.func('void *if_indextoname(uint32_t, _Out_ void *)'),
       // Variadic, but with a single argument, which Linux passes like any other.
       fcntl: library.func('int fcntl(int, int, int)'),
       ioctl: library.func('int ioctl(int, unsigned long, long)'),

@@ -16,7 +16,7 @@ import { readOpenFiles } from '../open-files.ts';
 import type { Log } from '../service.ts';
 import { BroadcastAddresses } from './transport/broadcast-addresses.ts';
 import { DatagramListener } from './transport/datagram.ts';
-import type { BoundAddress, Listener } from './transport/listener.ts';
+import type { BoundAddress, Listener, ListenTarget } from './transport/listener.ts';
 import { isFamilyMissing, openError } from './transport/open-error.ts';
 import type { PlannedListener } from './transport/plan.ts';
 import { StreamListener } from './transport/stream.ts';
@@ -103,6 +103,19 @@ export class Lifecycle {
   }
 
   /**
+   * Throws `CONFIG_INVALID` if the address is exposed. Literal addresses were checked with the config; those of host
+   * names and inherited sockets are known only now.
+   */
+  assertMayAnswer({ service: name, text, target }: PlannedListener, address = addressOf(target)): void {
+    const { config } = this.#serviceOf(name);
+    const { type, udpHazard, exposeUdp } = config;
+    if (target.transport !== 'udp' || udpHazard === undefined || exposeUdp) return;
+    if (address === undefined || !isExposed(address)) return;
+    const message = exposureMessage(`${text} (${address})`, type, udpHazard);
+    throw new SmallservdError('CONFIG_INVALID', `${name}: ${message}`);
+  }
+
+  /**
    * Opens listeners in the given order. Listeners already open are unaffected. A failure closes what this call opened,
    * and rejects with an error that names service, address and cause. More listeners may be opened later.
    */
@@ -171,8 +184,7 @@ export class Lifecycle {
   }
 
   async #open(planned: PlannedListener): Promise<BoundAddress | undefined> {
-    const { target } = planned;
-    if ('address' in target) this.#assertMayAnswer(planned, target.address);
+    this.assertMayAnswer(planned);
     const listener = this.#listener(planned);
     let bound: BoundAddress;
     try {
@@ -182,8 +194,8 @@ export class Lifecycle {
       throw openError(planned, error);
     }
     try {
-      // The address of an inherited socket is known only now.
-      this.#assertMayAnswer(planned, bound.address);
+      // The address of an inherited socket may be known only now.
+      this.assertMayAnswer(planned, bound.address);
     } catch (error) {
       listener.suspend();
       throw error;
@@ -194,18 +206,6 @@ export class Lifecycle {
     this.#bound.set(planned.id, bound);
     if (bound.transport === 'udp') this.#ownPorts.add(bound.port);
     return bound;
-  }
-
-  /**
-   * Throws `CONFIG_INVALID` if the address is exposed. Literal addresses were checked with the config; those of host
-   * names and inherited sockets are known only now.
-   */
-  #assertMayAnswer({ service: name, text, target }: PlannedListener, address: string): void {
-    const { config } = this.#serviceOf(name);
-    const { type, udpHazard, exposeUdp } = config;
-    if (target.transport !== 'udp' || udpHazard === undefined || exposeUdp || !isExposed(address)) return;
-    const message = exposureMessage(`${text} (${address})`, type, udpHazard);
-    throw new SmallservdError('CONFIG_INVALID', `${name}: ${message}`);
   }
 
   #serviceOf(name: string): Served {
@@ -273,4 +273,10 @@ export class Lifecycle {
       }),
     };
   }
+}
+
+/** Undefined if it is not known yet, or a path. */
+function addressOf(target: ListenTarget): string | undefined {
+  if ('address' in target) return target.address;
+  return 'fd' in target ? target.bound?.address : undefined;
 }

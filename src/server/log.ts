@@ -228,7 +228,9 @@ export async function readableShape(): Promise<(line: string) => string> {
   return (line) => {
     try {
       // It prints messages and stacks unescaped, so escape its output. A tab would shift the text after it.
-      return escapeControls(pretty(onOneLine(line))).replaceAll('\t', '\\u0009');
+      const text = escapeControls(pretty(onOneLine(line))).replaceAll('\t', '\\u0009');
+      // Only the lines of an error follow, indented: one at the margin would look like a log line of its own.
+      return text.replaceAll(/\n(?=\S)/g, '\n    ');
     } catch {
       // A worker may write any JSON, also fields of our names with values that it fails on.
       return escapeLine(line);
@@ -236,15 +238,24 @@ export async function readableShape(): Promise<(line: string) => string> {
   };
 }
 
-/** pino-pretty does not escape newlines in a message, which would look like log lines. It gets other text unchanged. */
+/** The fields that pino-pretty prints as they are. Any of them may hold what a client sent to a module. */
+const bareFields = ['level', 'time', 'timestamp', 'name', 'pid', 'hostname', 'caller', 'msg'] as const;
+
+/** pino-pretty does not escape newlines in these fields, which would look like log lines. It gets others unchanged. */
 function onOneLine(line: string): object | string {
-  if (!line.includes('\\n')) return line;
+  if (!/\\n|\\u000a/i.test(line)) return line;
   try {
-    const fields = JSON.parse(line) as { readonly msg?: unknown };
-    return typeof fields.msg === 'string' ? { ...fields, msg: fields.msg.replaceAll('\n', '\\n') } : line;
+    const fields = JSON.parse(line) as Record<string, unknown>;
+    for (const name of bareFields) if (Object.hasOwn(fields, name)) fields[name] = inOneLine(fields[name]);
+    return fields;
   } catch {
     return line;
   }
+}
+
+function inOneLine(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll('\n', '\\n');
+  return typeof value === 'object' ? JSON.stringify(value) : value;
 }
 
 /** Our JSON has no raw control characters, but a worker may write anything. */

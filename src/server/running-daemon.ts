@@ -12,7 +12,7 @@ export interface RunningListener extends BoundAddress {
 }
 
 /** A bound listener, as last reported. */
-export interface ListenerState {
+interface ListenerState {
   readonly service: string;
   /** `tcp://127.0.0.1:1201`. */
   readonly address: string;

@@ -77,6 +77,24 @@ describe('a killed worker', () => {
     expect((await client.ask('again', daemon.target('echo', 'udp'))).length).toBeGreaterThan(0);
   });
 
+  it('leaves clients and datagrams waiting for the next worker if it was the last', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 1, services: { echo } });
+    const [{ pid } = { pid: 0 }] = await daemon.workers();
+    process.kill(pid, 'SIGKILL');
+    await daemon.line(died, { pid });
+    // Nobody is there to accept or read.
+    const [client, datagrams] = [
+      await TcpClient.connect(daemon.target('echo', 'tcp')),
+      await UdpClient.open('127.0.0.1'),
+    ];
+    client.write('patience');
+    for (const text of ['one', 'two', 'three']) datagrams.send(text, daemon.target('echo', 'udp'));
+    expect(daemon.linesWith(back)).toEqual([]);
+    expect(String(await client.take(8))).toBe('patience');
+    expect((await datagrams.take(3)).map(String)).toEqual(['one', 'two', 'three']);
+    expect(await daemon.stop()).toBe(0);
+  });
+
   it('is restarted on the same ports even if all workers were killed', async () => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { echo } });
     for (const { pid } of await bothWorkers(daemon)) process.kill(pid, 'SIGKILL');
@@ -94,12 +112,11 @@ describe('a killed worker', () => {
       // Before its exec the child shares the supervisor's memory, and stopping it would stop both (vfork).
       return started !== undefined && readFileSync(`/proc/${started}/cmdline`, 'latin1').includes('worker.js');
     }, 'the next process');
-    // Held before it has loaded: nobody holds the ports when the other one dies.
+    // Held before it has loaded: no worker serves when the other one dies.
     process.kill(started as unknown as number, 'SIGSTOP');
     process.kill(second.pid, 'SIGKILL');
     await daemon.line(died, { pid: second.pid });
-    // Where it had loaded before it was held, it has been killed by now.
-    if (isRunning(started as unknown as number)) process.kill(started as unknown as number, 'SIGCONT');
+    process.kill(started as unknown as number, 'SIGCONT');
     await daemon.waitFor(() => daemon.linesWith(back).length === 2, 'both workers');
     await echoes(daemon);
   });

@@ -39,7 +39,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': ['exit-codes.ts'],
   'exit-codes.ts': [],
   'index.ts': ['errors.ts', 'server', 'service.ts'],
-  kernel: [],
+  kernel: ['address'],
   'no-debugger.ts': [],
   'open-files.ts': [],
   'regular-file.ts': ['clock'],
@@ -136,9 +136,9 @@ describe('dependencies point inward', () => {
     expect(found(inPart('server/transport'), (to) => to === 'node:net' || to === 'node:dgram')).not.toEqual([]);
   });
 
-  test('only the supervisor uses node:cluster', () => {
-    const others = sources.filter((path) => partOf(path) !== 'server/supervisor');
-    expect(found(others, (to) => to === 'node:cluster')).toEqual([]);
+  test('nothing uses node:cluster or starts a process with a channel of Node', () => {
+    expect(found(sources, (to) => to === 'node:cluster')).toEqual([]);
+    for (const path of sources) expect(read(path), path).not.toMatch(/\bfork\b.*from 'node:child_process'|'ipc'/);
   });
 
   test('only services/index.ts imports individual services', () => {

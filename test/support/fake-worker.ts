@@ -1,6 +1,6 @@
 import { newServiceCounters, type ServiceCounters } from '../../src/server/counters.ts';
 import type { WorkerOrder } from '../../src/server/supervisor/messages.ts';
-import type { Opened, WorkerReport } from '../../src/server/supervisor/reports.ts';
+import type { WorkerReport } from '../../src/server/supervisor/reports.ts';
 import type { Worker, WorkerFactory } from '../../src/server/supervisor/worker-process.ts';
 
 type Handlers = Parameters<WorkerFactory>[1];
@@ -19,10 +19,13 @@ export class FakeWorker implements Worker {
   health: Worker['health'] = undefined;
   readonly read: Promise<void> = Promise.resolve();
   readonly orders: WorkerOrder[] = [];
+  readonly descriptors: readonly number[];
   isGone = false;
+  isHung = false;
   readonly #handlers: Handlers;
 
-  constructor({ slot, name }: Options, handlers: Handlers) {
+  constructor({ slot, name, descriptors }: Options, handlers: Handlers) {
+    this.descriptors = descriptors;
     this.slot = slot;
     this.name = name;
     this.pid = 1000 + name;
@@ -34,8 +37,10 @@ export class FakeWorker implements Worker {
     this.orders.push(order);
   }
 
+  /** Stops when told to, unless it hangs. */
   stop(graceMs: number): void {
     this.order({ type: 'stop', graceMs });
+    if (!this.isHung) queueMicrotask(() => this.report({ type: 'suspended' }));
   }
 
   heardStop(): void {}
@@ -49,18 +54,10 @@ export class FakeWorker implements Worker {
     this.#handlers.heard(report);
   }
 
-  /** Loads, and opens all that it is told to, where the plan says; `ports` are those that the system chooses. */
-  serve(ports: readonly number[] = []): void {
+  /** Loads, and becomes ready. */
+  serve(): void {
     this.report({ type: 'loaded' });
-    const start = this.orders.find((order) => order.type === 'start');
-    const chosen = [...ports];
-    const opened = (start?.listeners ?? []).map(({ id, target }): Opened => {
-      const { transport } = target;
-      if (!('port' in target)) return { id, bound: { transport, address: '', port: 0 } };
-      const port = target.port === 0 ? (chosen.shift() ?? 0) : target.port;
-      return { id, bound: { transport, address: target.address, port } };
-    });
-    this.report({ type: 'ready', opened });
+    this.report({ type: 'ready' });
   }
 
   /** Counts so many clients of a service that are there now, and as many that it has had. */
@@ -74,7 +71,6 @@ export class FakeWorker implements Worker {
 
   /** Ends as one that was told to. */
   finish(): void {
-    this.report({ type: 'suspended' });
     this.die(0);
   }
 

@@ -95,6 +95,35 @@ it('reload does not signal a process named by an impostor endpoint', async () =>
   }
 });
 
+it('reload does not signal a daemon named by an impostor at a UNIX socket, whatever the tables say', async () => {
+  const network = Network.make();
+  const victim = await serve(network);
+  const folder = temporaryFolder(0o1777);
+  const path = join(folder, 'admin.sock');
+  // Bound under another name, then renamed: the table keeps the first. A second socket's name looks like a row of it.
+  const script = `
+    const { createServer } = require('node:http');
+    const { readFileSync, renameSync } = require('node:fs');
+    const row = readFileSync('/proc/net/tcp', 'utf8').split('\\n').find((each) => each.includes(':2335 ')) ?? '';
+    const inode = row.trim().split(/\\s+/)[9];
+    const forged = '\\0x\\n0: 00000002 00000000 00010000 0001 01 ' + inode + ' ${path}\\n';
+    require('node:net').createServer().listen(forged);
+    createServer((_, response) => response.setHeader('Server', 'smallservd').end(${JSON.stringify(JSON.stringify(snapshot({ pid: victim.pid })))}))
+      .listen('${folder}/o', () => {
+        renameSync('${folder}/o', '${path}');
+        require('node:fs').chmodSync('${path}', 0o777);
+        console.log('here', inode);
+      });`;
+  const impostor = new Program(network.inside([...as(somebody), process.execPath, '-e', script, '/smallservd.js']), {
+    directory: '/',
+  });
+  await impostor.says(/here \d+/);
+  const { code, complaints } = await reload(network, [], `unix://${path}`);
+  expect(code).toBe(1);
+  expect(complaints).toMatch(/not signaled: another process listens there/);
+  expect(reloads(victim)).toBe(0);
+});
+
 it('reload does not signal a daemon in another network namespace', async () => {
   const [network, other] = [Network.make(), Network.make()];
   const daemon = await serve(other);

@@ -74,12 +74,14 @@ describe('inherited TCP sockets', () => {
     });
   });
 
-  it('are lost when all workers are killed at once, and the daemon exits with 70', async () => {
+  it('stay open when all workers are killed at once, and are served by the next', async () => {
     const { daemon, peers } = await activate(['-l', '7001'], ['workers=2', 'services.echo.listen=[fd://3]']);
     expect(await peers.tcp('127.0.0.1', 7001, 'here\n')).toBe('here\n');
     await daemon.ready();
     for (const worker of daemon.workers) kill(worker, 'SIGKILL');
-    expect(await daemon.end()).toEqual({ code: 70, signal: null });
+    expect(await peers.tcp('127.0.0.1', 7001, 'again\n')).toBe('again\n');
+    daemon.signal('SIGTERM');
+    expect(await daemon.end()).toEqual({ code: 0, signal: null });
   });
 
   it('work with workers: 0', async () => {

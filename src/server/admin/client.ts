@@ -2,6 +2,7 @@ import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ListenAddress, NetworkListenAddress } from '../../address/listen-address.ts';
 import { SmallservdError } from '../../errors.ts';
+import { readPeer } from '../transport/socket-handle.ts';
 import { endpointName, type Snapshot } from './snapshot.ts';
 import { readSnapshot } from './snapshot-shape.ts';
 
@@ -14,8 +15,13 @@ const maxAnswerBytes = 4 * 2 ** 20;
 /** The deepest JSON nesting to accept, so that code walking the answer is safe. */
 const maxDepth = 64;
 
-/** The endpoint that was reached: an address without a zone and a port, or the path of a UNIX socket. */
-export type ConnectedTo = { readonly address: string; readonly port: number } | { readonly path: string };
+/**
+ * The endpoint that was reached: an address without a zone and a port, or the path of a UNIX socket and the process
+ * that listens on it, as the kernel says: 0 in another pid namespace, undefined if unknown.
+ */
+export type ConnectedTo =
+  | { readonly address: string; readonly port: number }
+  | { readonly path: string; readonly listenerPid: number | undefined };
 
 /** Queries a running daemon through its admin endpoint. Anyone might answer, so everything received is checked. */
 export class AdminClient {
@@ -99,11 +105,12 @@ export class AdminClient {
     return { response, body: Buffer.concat(parts).toString() };
   }
 
-  #noteConnection({ remoteAddress = '', remotePort = 0 }: Socket): void {
+  #noteConnection(socket: Socket): void {
     const where = this.#where;
+    const { remoteAddress = '', remotePort = 0 } = socket;
     this.#connectedTo =
       'socketPath' in where
-        ? { path: where.socketPath }
+        ? { path: where.socketPath, listenerPid: readPeer(socket)?.pid }
         : { address: remoteAddress.replace(/%.*/, ''), port: remotePort };
   }
 

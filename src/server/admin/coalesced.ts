@@ -1,12 +1,17 @@
 import type { Clock } from '../../clock/clock.ts';
 
+/** However slow it was to make, an answer is not reused for longer. */
+const longestMs = 1000;
+
 /**
- * Shares an answer among all callers that ask while it is being made, or within `maxAgeMs` milliseconds of its start.
- * An error reaches only the callers already waiting for it.
+ * Shares an answer among all callers that ask while it is being made, or within `maxAgeMs` milliseconds of its start,
+ * longer if it was slow to make: callers cannot keep us busy for more than a tenth of the time. An error reaches only
+ * the callers already waiting for it.
  */
 export function coalesced<Value>(make: () => Promise<Value>, maxAgeMs: number, clock: Clock): () => Promise<Value> {
   let latest: Promise<Value> | undefined;
   let beganMs = Number.NEGATIVE_INFINITY;
+  let tookMs = 0;
   let isUnderWay = false;
   const begin = async (): Promise<Value> => {
     beganMs = clock.monotonicMs();
@@ -18,10 +23,12 @@ export function coalesced<Value>(make: () => Promise<Value>, maxAgeMs: number, c
       throw error;
     } finally {
       isUnderWay = false;
+      tookMs = clock.monotonicMs() - beganMs;
     }
   };
   return async () => {
-    if (!isUnderWay && clock.monotonicMs() - beganMs >= maxAgeMs) latest = undefined;
+    const ageMs = clock.monotonicMs() - beganMs;
+    if (!isUnderWay && ageMs >= Math.max(maxAgeMs, Math.min(10 * tookMs, longestMs))) latest = undefined;
     latest ??= begin();
     return latest;
   };

@@ -10,6 +10,7 @@ import { Channel, channelDescriptor } from '../supervisor/channel.ts';
 import { childArguments } from '../child-arguments.ts';
 import { readComplaints } from '../supervisor/paced-lines.ts';
 import type { Identity } from '../supervisor/identity.ts';
+import { ListenerSockets, type OpenListener } from '../supervisor/listener-sockets.ts';
 import { readReport } from '../supervisor/reports.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
@@ -57,21 +58,42 @@ interface AdminProcess {
 /** Opens the admin endpoint here or, if this process is root, in an unprivileged child. Rejects with its open error. */
 export async function openAdminEndpoint(source: SnapshotSource, options: AdminEndpointOptions): Promise<AdminEndpoint> {
   const { plan, hosts, identity } = options;
-  const sockets = new SocketFiles(identity?.uid);
-  await sockets.prepare(plan);
-  if (identity !== null) {
-    const child = new AdminChild(source, { ...options, identity }, sockets);
-    await child.opened.promise;
-    return child;
-  }
+  const files = new SocketFiles();
+  await files.prepare(plan, identity?.uid);
+  if (identity !== null) return openChild(source, { ...options, identity }, files);
   const server = await openAdminServer(plan, source, hosts);
   try {
-    sockets.grant(plan);
+    files.grant(plan);
   } catch (error) {
     server.close();
     throw error;
   }
   return { close: async () => server.close() };
+}
+
+/** The supervisor owns the sockets: whatever happens to the child, they stay open and nobody else can bind them. */
+async function openChild(source: SnapshotSource, options: ChildOptions, files: SocketFiles): Promise<AdminEndpoint> {
+  const sockets = new ListenerSockets();
+  const listeners = sockets.open(options.plan);
+  let child: AdminChild | undefined;
+  const close = async (): Promise<void> => {
+    await child?.close();
+    sockets.keep([]);
+  };
+  try {
+    files.grant(options.plan);
+    child = new AdminChild(source, { ...options, plan: listeners.map(asInherited) });
+    await child.opened.promise;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { close };
+}
+
+function asInherited({ planned, descriptor, bound }: OpenListener): PlannedListener {
+  const transport = bound.transport === 'unix' ? 'unix' : 'tcp';
+  return { ...planned, target: { transport, fd: descriptor, bound } };
 }
 
 type ChildOptions = AdminEndpointOptions & { readonly identity: Identity };
@@ -81,16 +103,14 @@ class AdminChild implements AdminEndpoint {
   readonly opened = new Deferred<void>();
   readonly #source: SnapshotSource;
   readonly #options: ChildOptions;
-  readonly #sockets: SocketFiles;
   #process: AdminProcess;
   #isOpen = false;
   #isClosed = false;
   #silentPeriods = 0;
 
-  constructor(source: SnapshotSource, options: ChildOptions, sockets: SocketFiles) {
+  constructor(source: SnapshotSource, options: ChildOptions) {
     this.#source = source;
     this.#options = options;
-    this.#sockets = sockets;
     this.#process = this.#fork();
     const cancel = options.clock.every(alivePeriodMs, () => {
       if (this.#isClosed) cancel();
@@ -122,8 +142,7 @@ class AdminChild implements AdminEndpoint {
     const descriptors = plan.flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
     const script = fileURLToPath(new URL('child.js', import.meta.url));
     const child = spawn(process.execPath, [...childArguments, script], {
-      // Descriptor 3 is Node's own channel in workers.
-      stdio: ['ignore', 'ignore', 'pipe', 'ignore', 'pipe', ...descriptors],
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...descriptors],
     });
     readComplaints(child.stderr, clock, (complaint) => log.error(complaint, 'admin process printed a line'));
     child.on('error', (error) => {
@@ -167,23 +186,10 @@ class AdminChild implements AdminEndpoint {
       const value = report.what === 'config' ? await this.#source.config() : await this.#source.snapshot();
       send(child, { type: 'answer', id: report.id, value });
     } else if (report.type === 'opened') {
-      this.#letIn(child);
-    } else if (report.type === 'failed') {
-      this.#failed(child, new SmallservdError(report.code, report.message));
-    }
-  }
-
-  /** Only root can set the socket's owner and mode. */
-  #letIn(child: AdminProcess): void {
-    try {
-      this.#sockets.grant(this.#options.plan);
       this.#isOpen = true;
       this.opened.resolve();
-    } catch (error) {
-      this.#failed(
-        child,
-        error instanceof SmallservdError ? error : new SmallservdError('LISTEN_FAILED', String(error)),
-      );
+    } else if (report.type === 'failed') {
+      this.#failed(child, new SmallservdError(report.code, report.message));
     }
   }
 
@@ -203,20 +209,15 @@ class AdminChild implements AdminEndpoint {
     if (this.#isClosed) return;
     const { clock, log } = this.#options;
     log.error({ exitCode, signal }, 'admin process exited, restarting');
-    clock.after(restartMs, () => void this.#replace());
-  }
-
-  async #replace(): Promise<void> {
-    // The dead process has left its UNIX socket. If it cannot be removed, the next process reports why.
-    await this.#sockets.prepare(this.#options.plan).catch(() => {});
-    if (!this.#isClosed) this.#process = this.#fork();
+    clock.after(restartMs, () => {
+      if (!this.#isClosed) this.#process = this.#fork();
+    });
   }
 }
 
-/** Inherited descriptors are renumbered. A UNIX socket is bound under our umask, closed to others until granted. */
+/** Inherited descriptors are renumbered. */
 function asTheChildSeesIt(planned: PlannedListener, descriptors: readonly number[]): PlannedListener {
   const { target } = planned;
-  if ('path' in target) return { ...planned, target: { transport: target.transport, path: target.path } };
   return 'fd' in target
     ? { ...planned, target: { ...target, fd: firstCopy + descriptors.indexOf(target.fd) } }
     : planned;

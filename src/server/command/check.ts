@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { escapeToOneLine } from '../../terminal-text.ts';
 import { configDifferences, formatDifference } from '../config/difference.ts';
 import { loadConfig } from '../config/load.ts';
 import type { LoadedConfig } from '../config/loaded-config.ts';
@@ -39,7 +40,8 @@ function diff(running: unknown, next: unknown, options: CheckOptions): string {
   const differences = configDifferences(running, next);
   if (options.json) return formatJson(differences);
   if (differences.length === 0) return 'no difference from the running config\n';
-  return differences.map((each) => `${formatDifference(each)}\n`).join('');
+  // The endpoint may be anybody's.
+  return differences.map((each) => `${escapeToOneLine(formatDifference(each))}\n`).join('');
 }
 
 function formatJson(value: unknown): string {

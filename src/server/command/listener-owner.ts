@@ -1,15 +1,15 @@
-/** Determines from /proc which process owns the socket that a client has reached. proc(5) */
-import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+/** Determines from the kernel and /proc which process owns the socket that a client has reached. proc(5) */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { endianness, networkInterfaces } from 'node:os';
 import { basename } from 'node:path';
 import { type IpAddress, isIpv4, isLoopback, isUnspecified, parseIp } from '../../address/ip-address.ts';
 import type { ConnectedTo } from '../admin/client.ts';
 
-/** A listening socket in a socket table. */
+/** A listening TCP socket. */
 export interface ListeningSocket {
   readonly inode: string;
-  /** The user that created it. The table of UNIX sockets does not say. */
-  readonly uid: number | undefined;
+  /** The user that created it. */
+  readonly uid: number;
 }
 
 export interface ProcessStatus {
@@ -23,9 +23,6 @@ export interface ProcFiles {
   read(path: string): string | undefined;
   link(path: string): string | undefined;
   list(path: string): readonly string[] | undefined;
-  /** All names of a file: as given, and with links resolved. */
-  namesOf(file: string): readonly string[];
-  ownerOf(file: string): number | undefined;
   /** The addresses of this machine, including loopback. */
   readonly ownAddresses: readonly string[];
   /** The user id of this process. */
@@ -35,66 +32,63 @@ export interface ProcFiles {
 /** pid_max on 64-bit Linux. */
 const largestPid = 2 ** 22;
 const listenState = '0A';
-/** __SO_ACCEPTCON, linux/net.h. */
-const acceptsConnections = 0x1_00_00;
 
 /**
  * Returns why the process is not the smallservd listening where the client is connected, or undefined if it is. The
- * socket must be held by the process or, as under a root supervisor, by a child of it. Descriptors may be hidden from
- * us (Linux hides those of a process with capabilities from its own user). They are not required if we own both the
- * socket and the process. None are hidden from root.
+ * listener must be the process or, as under a root supervisor, a child of it.
  */
 export function whyNotListener(pid: number, at: ConnectedTo, proc: ProcFiles): string | undefined {
   if (!Number.isSafeInteger(pid) || pid < 1 || pid > largestPid) return 'that is not a valid process ID';
   const status = parseStatus(proc.read(`${pid}/status`) ?? '');
   if (status === undefined) return 'no such process exists here';
   if (!isSmallservd(proc.read(`${pid}/cmdline`) ?? '', proc.link(`${pid}/exe`))) return 'it is not smallservd';
-  const sockets = listenersAt(at, proc);
+  return 'path' in at ? whyNotUnixListener(pid, at.listenerPid, proc) : whyNotTcpListener(pid, status, at, proc);
+}
+
+/**
+ * The kernel says which process listens. Neither the table of UNIX sockets nor the file does: a path may contain a
+ * newline, so anybody can forge rows of the table, and a file can be renamed after the bind.
+ */
+function whyNotUnixListener(pid: number, listener: number | undefined, proc: ProcFiles): string | undefined {
+  if (listener === undefined) return 'the system does not say which process listens there';
+  if (listener === 0) return 'the process that listens there is in another container';
+  if (listener === pid || parseStatus(proc.read(`${listener}/status`) ?? '')?.parent === pid) return undefined;
+  return 'another process listens there';
+}
+
+/**
+ * Descriptors may be hidden from us (Linux hides those of a process with capabilities from its own user). They are not
+ * required if we own both the socket and the process. None are hidden from root.
+ */
+function whyNotTcpListener(
+  pid: number,
+  status: ProcessStatus,
+  at: { readonly address: string; readonly port: number },
+  proc: ProcFiles,
+): string | undefined {
+  const sockets = tcpListenersAt(at, proc);
   if (sockets === undefined) return 'the endpoint is not on this machine';
   if (sockets.length === 0) return 'nothing listens there in this network namespace';
-  const processes = [{ pid, status }, ...childrenOf(pid, proc)];
-  const held = processes.map((each) => ({ uids: each.status.uids, inodes: socketsOf(each.pid, proc) }));
-  const holder = held.find(({ inodes }) => sockets.some(({ inode }) => inodes?.has(inode) === true));
-  if (holder !== undefined) return whyAmbiguous(at, sockets, [status.uids, holder.uids], proc);
-  if (held.every(({ inodes }) => inodes !== undefined)) return 'it does not hold the socket';
+  const held = [pid, ...childrenOf(pid, proc)].map((each) => socketsOf(each, proc));
+  if (held.some((inodes) => sockets.some(({ inode }) => inodes?.has(inode) === true))) return undefined;
+  if (held.every((inodes) => inodes !== undefined)) return 'it does not hold the socket';
   if (proc.uid === 0) return 'its descriptors cannot be read';
   if (!status.uids.every((uid) => uid === proc.uid))
     return 'it belongs to another user, and its descriptors are hidden';
-  return isOurs(at, sockets, proc) ? undefined : 'its descriptors are hidden, and the socket belongs to another user';
+  if (sockets.some(({ uid }) => uid === proc.uid)) return undefined;
+  return 'its descriptors are hidden, and the socket belongs to another user';
 }
 
 /** Returns the sockets that accept connections to this address; undefined if the address is not local. */
-function listenersAt(at: ConnectedTo, proc: ProcFiles): readonly ListeningSocket[] | undefined {
-  if ('path' in at) return unixListeners(proc.read('self/net/unix') ?? '', proc.namesOf(at.path));
+function tcpListenersAt(
+  at: { readonly address: string; readonly port: number },
+  proc: ProcFiles,
+): readonly ListeningSocket[] | undefined {
   const address = parseIp(at.address);
   if (address === undefined) return undefined;
   if (!isLoopback(address) && !proc.ownAddresses.some((own) => isSame(parseIp(own), address))) return undefined;
   const tables = { ipv4: proc.read('self/net/tcp') ?? '', ipv6: proc.read('self/net/tcp6') ?? '' };
   return tcpListeners(tables, address, at.port, endianness());
-}
-
-/**
- * A path may contain a newline, so anybody can forge entries in the table of UNIX sockets, and the same path may exist
- * in a file system controlled by somebody else. If several sockets have the name, the file must belong to root or to
- * the holder of the socket.
- */
-function whyAmbiguous(
-  at: ConnectedTo,
-  sockets: readonly ListeningSocket[],
-  uids: readonly (readonly number[])[],
-  proc: ProcFiles,
-): string | undefined {
-  if (!('path' in at) || sockets.length === 1) return undefined;
-  const owner = proc.ownerOf(at.path);
-  const isTrusted = owner === 0 || uids.some((each) => each.every((uid) => uid === owner));
-  return isTrusted ? undefined : 'several sockets have this name, and the file belongs to another user';
-}
-
-/** For a UNIX socket the file decides: only its owner and root can have put it there. */
-function isOurs(at: ConnectedTo, sockets: readonly ListeningSocket[], proc: ProcFiles): boolean {
-  if (!('path' in at)) return sockets.some(({ uid }) => uid === proc.uid);
-  const owner = proc.ownerOf(at.path);
-  return owner === proc.uid || owner === 0;
 }
 
 /**
@@ -139,16 +133,6 @@ function parseTcpTable(table: string, order: 'LE' | 'BE'): readonly TcpListener[
   });
 }
 
-/** Returns the listening sockets bound to one of these paths, from /proc/net/unix. */
-export function unixListeners(table: string, paths: readonly string[]): readonly ListeningSocket[] {
-  return table.split('\n').flatMap((line) => {
-    // Num RefCount Protocol Flags Type St Inode Path
-    const match = /^[0-9a-fA-F]+: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) 0001 [0-9A-F]{2} +([1-9]\d*) (.*)$/.exec(line);
-    if (match === null || (Number.parseInt(match[1] ?? '', 16) & acceptsConnections) === 0) return [];
-    return paths.includes(match[3] ?? '') ? [{ inode: match[2] ?? '', uid: undefined }] : [];
-  });
-}
-
 /** Parses /proc/PID/status; undefined if the text is not valid. */
 export function parseStatus(text: string): ProcessStatus | undefined {
   const parent = /^PPid:\s+(\d+)$/m.exec(text)?.[1];
@@ -173,11 +157,10 @@ function socketsOf(pid: number, proc: ProcFiles): ReadonlySet<string> | undefine
   return new Set(inodes.filter((inode) => inode !== undefined));
 }
 
-function childrenOf(pid: number, proc: ProcFiles): readonly { readonly pid: number; readonly status: ProcessStatus }[] {
-  return (proc.list('.') ?? []).flatMap((name) => {
-    const status = /^\d+$/.test(name) ? parseStatus(proc.read(`${name}/status`) ?? '') : undefined;
-    return status?.parent === pid ? [{ pid: Number(name), status }] : [];
-  });
+function childrenOf(pid: number, proc: ProcFiles): readonly number[] {
+  return (proc.list('.') ?? [])
+    .filter((name) => /^\d+$/.test(name) && parseStatus(proc.read(`${name}/status`) ?? '')?.parent === pid)
+    .map(Number);
 }
 
 function isSame(one: IpAddress | undefined, other: IpAddress): boolean {
@@ -189,8 +172,6 @@ export const systemProcFiles: ProcFiles = {
   read: (path) => orUndefined(() => readFileSync(`/proc/${path}`, 'utf8')),
   link: (path) => orUndefined(() => readlinkSync(`/proc/${path}`)),
   list: (path) => orUndefined(() => readdirSync(`/proc/${path}`)),
-  namesOf: (file) => [file, ...(orUndefined(() => [realpathSync(file)]) ?? [])],
-  ownerOf: (file) => orUndefined(() => statSync(file).uid),
   get ownAddresses() {
     const interfaces = orUndefined(() => Object.values(networkInterfaces())) ?? [];
     return interfaces.flatMap((each) => each ?? []).map(({ address }) => address);

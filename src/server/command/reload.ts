@@ -3,6 +3,7 @@ import type { AdminClient } from '../admin/client.ts';
 import type { Snapshot } from '../admin/snapshot.ts';
 import { type Clock, systemClock } from '../../clock/clock.ts';
 import { SmallservdError } from '../../errors.ts';
+import { escapeToOneLine } from '../../terminal-text.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
 import { systemProcFiles, whyNotListener } from './listener-owner.ts';
@@ -19,10 +20,13 @@ export async function reload(options: AdminOptions): Promise<{ readonly code: Ex
   const { config, reload: result } = await resultOf(client, before);
   const { last } = result;
   if (last?.succeeded === true)
-    return { code: exitCodes.stopped, text: `reloaded ${config.name} (${config.hash}) in ${last.tookMs} ms\n` };
+    return {
+      code: exitCodes.stopped,
+      text: `${escapeToOneLine(`reloaded ${config.name} (${config.hash}) in ${last.tookMs} ms`)}\n`,
+    };
   return {
     code: exitCodes.badConfig,
-    text: ['reload failed, keeping the running config:', ...(last?.errors ?? [])].join('\n'),
+    text: ['reload failed, keeping the running config:', ...(last?.errors ?? [])].map(escapeToOneLine).join('\n'),
   };
 }
 

@@ -9,6 +9,7 @@ import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { prepareServices } from '../service-context.ts';
 import { InProcessDaemon } from '../in-process-daemon.ts';
 import { keepDescriptors } from '../../kernel/descriptors.ts';
+import { hasSockets } from '../../kernel/sockets.ts';
 import { forbidNewPrivileges, leaveKeyring } from '../../kernel/privileges.ts';
 import { createLog, LogSink } from '../log.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
@@ -145,7 +146,9 @@ async function readyToLaunch(
   log: Logger,
 ): Promise<() => Promise<RunningDaemon>> {
   const clock = systemClock;
-  if (config.workers > 0) return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
+  if (config.workers > 0 && hasSockets)
+    return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
+  if (config.workers > 0) log.warn({}, 'no koffi for this machine, serving in one process, as with workers: 0');
   // As in a worker: become the user, load the config, then open listeners. Nobody is ever served as root, so low ports
   // need a supervisor. Standard output is reserved for the log, so what a module prints goes elsewhere.
   process.stdout.write = process.stderr.write.bind(process.stderr);
@@ -164,7 +167,8 @@ async function openAdmin(
 ): Promise<AdminEndpoint | undefined> {
   if (listen === null) return undefined;
   const servedAs = process.geteuid?.() === 0 ? await adminIdentity(identity) : null;
-  const access = socketAccessFor(servedAs);
+  // Workers, which run as the same user, could remove a file of their own and listen there themselves.
+  const access = socketAccessFor(servedAs, process.geteuid?.());
   const plan = await planListeners({ services: [{ name: 'admin', listen: [listen] }] }, passed, access);
   const endpoint = await openAdminEndpoint(snapshots, { plan, hosts, identity: servedAs, clock: systemClock, log });
   log.info({ listen: listen.text }, 'admin endpoint opened');

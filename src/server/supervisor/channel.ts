@@ -2,8 +2,8 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { MessageRate, readCostBytes } from './message-rate.ts';
 
-/** In a child: after standard input, output and error, and Node's own channel. */
-export const channelDescriptor = 4;
+/** In a child: after standard input, output and error. */
+export const channelDescriptor = 3;
 
 /** Limits on what the other end may send. */
 export interface ChannelLimits {
@@ -121,19 +121,6 @@ export class Channel {
     this.#handlers.failed(fault);
     return false;
   }
-}
-
-/**
- * Reads from a descriptor, which it then owns, and returns a function that closes it. The kernel closes descriptors
- * sent along with the bytes, because nobody receives them: unix(7), SCM_RIGHTS.
- */
-export function readDescriptor(descriptor: number, heard: (bytes: Uint8Array) => void, closed: () => void): () => void {
-  const socket = new Socket({ fd: descriptor, readable: true, writable: false });
-  socket.on('data', heard);
-  // `close` follows.
-  socket.on('error', () => {});
-  socket.on('close', closed);
-  return () => void socket.destroy();
 }
 
 const lineFeed = 0x0a;

@@ -2,12 +2,11 @@
 type Owners = ReadonlyMap<string, number>;
 
 /**
- * Tracks which worker reads a service's UDP sockets, and which sockets could not be opened. One worker reads all
- * sockets of a service, so that replies stay in order and its buckets and loop table are exact.
+ * Tracks which worker reads a service's UDP sockets. One worker reads all sockets of a service, so that replies stay in
+ * order and its buckets and loop table are exact.
  */
 export class DatagramOwners {
   #owners: Owners;
-  readonly #missing = new Set<string>();
 
   constructor(services: readonly string[], slots: number) {
     this.#owners = dealOut(services, slots);
@@ -17,22 +16,8 @@ export class DatagramOwners {
     return new Set([...this.#owners].filter(([, owner]) => owner === slot).map(([service]) => service));
   }
 
-  /** Undefined if nobody reads it, or its sockets could not be opened. */
   readerOf(service: string): number | undefined {
-    return this.#missing.has(service) ? undefined : this.#owners.get(service);
-  }
-
-  /** Notes that a worker could not open sockets. Returns only services the worker owns; it has no say in others. */
-  noteMissing(slot: number, services: readonly string[]): ReadonlySet<string> {
-    const owned = this.servicesOf(slot);
-    const missing = new Set(services.filter((service) => owned.has(service)));
-    for (const service of missing) this.#missing.add(service);
-    return missing;
-  }
-
-  /** Notes that the sockets of a service are open. Returns true if they were missing. */
-  noteOpen(service: string): boolean {
-    return this.#missing.delete(service);
+    return this.#owners.get(service);
   }
 
   /** Moves services from slots without a process to slots that are ready. Returns what each of these gains. */

@@ -9,14 +9,12 @@ import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { topSourcesCount } from '../lifecycle.ts';
 import { linesPerSecond } from '../line-budget.ts';
 import type { LogSink } from '../log.ts';
-import { unservedError } from '../transport/open-error.ts';
 import type { PlannedListener } from '../transport/plan.ts';
-import type { SocketFiles } from '../transport/unix-socket.ts';
 import { DatagramOwners } from './datagram-owners.ts';
 import type { Identity } from './identity.ts';
-import type { ListenerTable, Selection } from './listener-table.ts';
+import type { OpenListener } from './listener-sockets.ts';
 import type { WorkerOrder } from './messages.ts';
-import { type Opened, type WorkerReport, workerReports } from './reports.ts';
+import { type WorkerReport, workerReports } from './reports.ts';
 import {
   begin,
   decide,
@@ -27,25 +25,18 @@ import {
   tickPeriodMs,
 } from './restart-policy.ts';
 import type { WorkerState } from '../running-daemon.ts';
-import type { Worker, WorkerFactory } from './worker-process.ts';
+import { firstSocketDescriptor, type Worker, type WorkerFactory } from './worker-process.ts';
 
-/** What a generation is made from: a validated config, its listeners and the user it serves as. */
-export interface GenerationPlan {
+export interface GenerationOptions {
   readonly config: Config;
   readonly source: ConfigSource;
-  readonly plan: readonly PlannedListener[];
+  /** The user that its workers run as. */
   readonly identity: Identity | null;
-}
-
-export interface GenerationOptions extends GenerationPlan {
-  readonly table: ListenerTable;
-  readonly sockets: SocketFiles;
+  /** Workers inherit their sockets. */
+  readonly listeners: readonly OpenListener[];
   /** Number of its first worker, as logged. */
   readonly firstWorker: number;
-  /**
-   * True if an older generation is serving. A death before all workers are ready then ends this generation, and
-   * listeners that only one process can hold are opened later.
-   */
+  /** True if an older generation is serving. A death before all workers are ready then ends this generation. */
   readonly isSuccessor: boolean;
   readonly startWorker: WorkerFactory;
   readonly clock: Clock;
@@ -57,8 +48,6 @@ export interface GenerationOptions extends GenerationPlan {
 export interface GenerationHandlers {
   /** All UDP ports of the daemon. Datagrams from them must not be answered. */
   datagramPorts(): readonly number[];
-  /** A new UDP port was opened. */
-  portOpened(): void;
   /** A worker died without being told to stop. */
   died(): void;
   /** The final counters of a worker that is gone. */
@@ -72,9 +61,6 @@ const reportBytesOfService = 16 * 1024;
 /** Sources of log lines in a worker in addition to its services, each counted as a service. */
 const otherSources = 10;
 
-/** Delay before retrying a UDP socket that could not be opened. */
-const reopenMs = 5000;
-
 /** How long shutdown waits for the last lines of workers whose output is held open by one of their children. */
 const lastLinesMs = 1000;
 
@@ -83,12 +69,11 @@ export class Generation {
   readonly #ready = new Deferred<void>();
   readonly #ended = new Deferred<ExitCode>();
   readonly #suspended = new Deferred<void>();
-  /** Resolves when all workers that can serve do. Rejects, leaving nothing running, if a listener cannot be opened. */
+  /** Resolves when all workers that can serve do. Rejects, leaving nothing running, if none can. */
   readonly ready: Promise<void> = this.#ready.promise;
   readonly ended: Promise<ExitCode> = this.#ended.promise;
-  /** Resolves when its workers have closed their listeners after `stop`. */
+  /** Resolves when its workers have closed their copies of the sockets after `stop`. */
   readonly suspended: Promise<void> = this.#suspended.promise;
-  readonly table: ListenerTable;
   readonly #options: GenerationOptions;
   readonly #handlers: GenerationHandlers;
   readonly #live = new Map<number, Worker>();
@@ -99,21 +84,22 @@ export class Generation {
   #state: PolicyState;
   readonly #owners: DatagramOwners;
   #up = false;
+  /** Whether its workers read UDP sockets. Before that, an older generation may. */
+  #readsDatagrams = false;
   #failure: SmallservdError | undefined;
   #graceMs = 0;
 
   constructor(options: GenerationOptions, handlers: GenerationHandlers) {
     this.#options = options;
     this.#handlers = handlers;
-    const { config, clock, table } = options;
-    this.table = table;
+    const { config, clock, listeners } = options;
     this.#reports = workerReports(
       config.services.map(({ name }) => name),
-      options.plan,
       topSourcesCount,
     );
-    this.#owners = new DatagramOwners(table.datagramServices, config.workers);
-    const [state, effects] = begin(config.workers, clock.monotonicMs(), table.hasInheritedStreams);
+    const services = listeners.filter(isDatagram).map(({ planned }) => planned.service);
+    this.#owners = new DatagramOwners([...new Set(services)], config.workers);
+    const [state, effects] = begin(config.workers, clock.monotonicMs());
     this.#state = state;
     this.#act(effects);
     const cancelTicks = clock.every(tickPeriodMs, () => this.#dispatch({ type: 'tick', nowMs: this.#nowMs }));
@@ -122,6 +108,10 @@ export class Generation {
 
   get config(): Config {
     return this.#options.config;
+  }
+
+  get listeners(): readonly OpenListener[] {
+    return this.#options.listeners;
   }
 
   get isUp(): boolean {
@@ -144,7 +134,7 @@ export class Generation {
   isOpen({ service, target }: PlannedListener): boolean {
     if (this.#state.stopping) return false;
     if (target.transport !== 'udp') return this.#state.slots.some(({ status }) => status === 'ready');
-    return this.#state.slots[this.#owners.readerOf(service) ?? -1]?.status === 'ready';
+    return this.#readsDatagrams && this.#state.slots[this.#owners.readerOf(service) ?? -1]?.status === 'ready';
   }
 
   /** Its live workers. */
@@ -169,9 +159,12 @@ export class Generation {
     for (const worker of this.#live.values()) worker.kill();
   }
 
-  /** Opens listeners that could not be opened while an older generation held them. */
-  takeOver(): void {
-    for (const worker of this.#live.values()) this.#openDatagrams(worker, this.#owners.servicesOf(worker.slot), 'late');
+  /** Makes its workers read the UDP sockets. Nobody else may be reading them, or replies would get out of order. */
+  readDatagrams(): void {
+    this.#readsDatagrams = true;
+    for (const worker of this.#live.values())
+      if (this.#state.slots[worker.slot]?.status === 'ready')
+        this.#orderReads(worker, this.#owners.servicesOf(worker.slot));
   }
 
   announcePorts(ports: readonly number[]): void {
@@ -190,16 +183,10 @@ export class Generation {
     const { slots, stopping } = this.#state;
     if (this.#up || stopping || slots.some(({ status }) => status === 'starting' || status === 'waiting')) return;
     if (!slots.some(({ status }) => status === 'ready')) return;
-    const unserved = this.table.unserved;
-    if (unserved !== undefined) {
-      this.#fail(unservedError(unserved));
-      return;
-    }
-    // Listeners shared with an older generation stay unchanged until now.
-    if (this.#options.isSuccessor && !this.#grantSockets()) return;
     this.#up = true;
     this.#ready.resolve();
     this.#reassign();
+    if (!this.#options.isSuccessor) this.readDatagrams();
   }
 
   #act(effects: readonly PolicyEffect[]): void {
@@ -236,15 +223,10 @@ export class Generation {
       {
         slot,
         name: this.#nameOf(slot),
-        inheritedDatagrams: this.table.inheritedDatagrams,
+        descriptors: this.listeners.map(({ descriptor }) => descriptor),
         reports: this.#reports,
         maxReportBytes: reportBaseBytes + this.config.services.length * reportBytesOfService,
         linesPerSecond: (this.config.services.length + otherSources) * linesPerSecond,
-        clusterRules: {
-          isPlanned: (request) => this.table.isPlanned(request),
-          maxListeners: this.table.plan.length,
-          monotonicMs: () => clock.monotonicMs(),
-        },
         clock,
         sink,
         log,
@@ -260,7 +242,7 @@ export class Generation {
   }
 
   #heard(worker: Worker, report: WorkerReport): void {
-    const { slot, name } = worker;
+    const { slot } = worker;
     switch (report.type) {
       case 'loaded':
         if (!this.#state.stopping && !worker.hasStarted) worker.order(this.#startOrder(slot));
@@ -272,12 +254,7 @@ export class Generation {
         this.#options.sink.addLost(report.lostLines);
         this.#dispatch({ type: 'heard', slot, nowMs: this.#nowMs });
         break;
-      case 'opened':
-        this.#record(report.opened);
-        this.#noteOpenAgain(name, report.opened);
-        break;
       case 'ready':
-        this.#record(report.opened);
         this.#readied(worker);
         break;
       case 'suspended':
@@ -285,19 +262,11 @@ export class Generation {
         this.#notSuspended.delete(worker);
         this.#noteSuspended();
         break;
-      case 'not-opened': {
-        const fields = { worker: name, code: report.code, error: report.message, retryMs: reopenMs };
-        this.#options.log.error(fields, 'cannot open listener, retrying');
-        // Ignores sockets that another worker owns or has opened in the meantime.
-        const missing = this.#owners.noteMissing(slot, report.services);
-        this.#options.clock.after(reopenMs, () => this.#openDatagrams(worker, missing));
-        break;
-      }
       case 'failed': {
         if (worker.hasFailed) break;
         worker.hasFailed = true;
         const { code, message } = report;
-        if (this.#up) this.#options.log.error({ worker: name, code, error: message }, 'cannot restart worker');
+        if (this.#up) this.#options.log.error({ worker: worker.name, code, error: message }, 'cannot restart worker');
         else this.#fail(new SmallservdError(code, message));
         break;
       }
@@ -309,39 +278,12 @@ export class Generation {
     const isBack = this.#up;
     if (isBack) this.#options.log.info({ worker: name }, 'worker ready again');
     this.#dispatch({ type: 'ready', slot, nowMs: this.#nowMs });
-    if (isBack) this.#openDatagrams(worker, this.#owners.servicesOf(slot));
+    if (isBack) this.#orderReads(worker, this.#owners.servicesOf(slot));
     this.#reassign();
-  }
-
-  #noteOpenAgain(worker: number, opened: readonly Opened[]): void {
-    for (const service of new Set(opened.map(({ id }) => this.#options.plan[id]?.service ?? ''))) {
-      if (this.#owners.noteOpen(service)) this.#options.log.info({ worker, service }, 'listening again');
-    }
   }
 
   #noteSuspended(): void {
     if (this.#state.stopping && this.#notSuspended.size === 0) this.#suspended.resolve();
-  }
-
-  #record(opened: readonly Opened[]): void {
-    if (this.table.record(opened)) this.#handlers.portOpened();
-    // A socket is bound again after the last worker that held it has died.
-    if (this.#up || !this.#options.isSuccessor) this.#grantSockets();
-  }
-
-  /** Grants clients access to UNIX sockets. Returns false on failure, which ends a generation that is not up. */
-  #grantSockets(): boolean {
-    if (this.#state.stopping) return false;
-    try {
-      this.#options.sockets.grant(this.#options.plan);
-      return true;
-    } catch (cause) {
-      const error = cause instanceof SmallservdError ? cause : new SmallservdError('LISTEN_FAILED', String(cause));
-      const { code, message } = error;
-      if (this.#up) this.#options.log.error({ code, error: message }, 'cannot set owner and mode of UNIX socket');
-      else this.#fail(error);
-      return false;
-    }
   }
 
   #gone(worker: Worker, code: number | null, signal: string | null): void {
@@ -359,44 +301,30 @@ export class Generation {
     }
     this.#dispatch({ type: 'died', slot, exitCode: code, nowMs: this.#nowMs });
     this.#noteSuspended();
-    this.#keepPorts();
     this.#reassign();
   }
 
-  /**
-   * The primary closes a shared port when its last holder dies. The next worker requests the same number, and one
-   * already starting with older orders starts over.
-   */
-  #keepPorts(): void {
-    if (!this.#up || this.#state.stopping || this.#state.slots.some(({ status }) => status === 'ready')) return;
-    this.table.pinPorts();
-    for (const worker of this.#live.values()) if (worker.hasStarted) worker.kill();
-  }
-
   #startOrder(slot: number): WorkerOrder {
-    const { source, config, identity, isSuccessor } = this.#options;
+    const { source, config, identity, listeners } = this.#options;
     return {
       type: 'start',
       name: this.#nameOf(slot),
       source,
-      // Once the daemon is up, a worker is useful without its UDP sockets, which are then ordered separately.
-      listeners: this.table.toOpen(this.#up ? new Set() : this.#owners.servicesOf(slot), {
-        streams: true,
-        when: isSuccessor && !this.#up ? 'early' : 'any',
-      }),
+      listeners: listeners.map(asWorkersSeeIt),
       ownPorts: this.#handlers.datagramPorts(),
       processes: config.workers,
       identity,
     };
   }
 
-  /** Makes a worker open those of the services' UDP sockets that it still owns. */
-  #openDatagrams(worker: Worker, services: ReadonlySet<string>, when: Selection['when'] = 'any'): void {
-    if (this.#state.stopping || this.#live.get(worker.slot) !== worker) return;
+  /** Makes a worker read those of the services' UDP sockets that it still owns. */
+  #orderReads(worker: Worker, services: ReadonlySet<string>): void {
+    if (!this.#readsDatagrams || this.#state.stopping || this.#live.get(worker.slot) !== worker) return;
     const owned = this.#owners.servicesOf(worker.slot);
-    const wanted = new Set([...services].filter((service) => owned.has(service)));
-    const listeners = this.table.toOpen(wanted, { streams: false, when });
-    if (listeners.length > 0) worker.order({ type: 'open', listeners });
+    const ids = this.listeners
+      .filter((each) => isDatagram(each) && owned.has(each.planned.service) && services.has(each.planned.service))
+      .map(({ planned }) => planned.id);
+    if (ids.length > 0) worker.order({ type: 'read', ids });
   }
 
   /** Moves UDP sockets of a dead worker to ready workers at once. */
@@ -408,7 +336,7 @@ export class Generation {
     const ready = slots.flatMap(({ status }, index) => (status === 'ready' ? [index] : []));
     for (const [slot, gained] of this.#owners.reassign(alive, ready)) {
       const worker = this.#live.get(slot);
-      if (worker !== undefined) this.#openDatagrams(worker, gained);
+      if (worker !== undefined) this.#orderReads(worker, gained);
     }
   }
 
@@ -446,6 +374,18 @@ export class Generation {
   get #nowMs(): number {
     return this.#options.clock.monotonicMs();
   }
+}
+
+function isDatagram({ planned }: OpenListener): boolean {
+  return planned.target.transport === 'udp';
+}
+
+/** A worker's listeners, by the descriptors that it inherits, which are in this order. */
+function asWorkersSeeIt({ planned, bound }: OpenListener, index: number): PlannedListener {
+  const fd = firstSocketDescriptor + index;
+  const { transport } = planned.target;
+  if (transport !== 'udp') return { ...planned, target: { transport, fd, bound } };
+  return { ...planned, target: { transport, family: planned.target.family, fd, bound } };
 }
 
 function diedTooSoon(code: number | null, signal: string | null): SmallservdError {

@@ -9,13 +9,15 @@ export type WorkerOrder =
       /** Its number, as logged. */
       readonly name: number;
       readonly source: ConfigSource;
+      /** All listeners, by inherited descriptors. UDP sockets are not to be read yet. */
       readonly listeners: readonly PlannedListener[];
       readonly ownPorts: readonly number[];
       readonly processes: number;
       /** Identity to take on before opening listeners; null to keep the current one. */
       readonly identity: Identity | null;
     }
-  | { readonly type: 'open'; readonly listeners: readonly PlannedListener[] }
+  /** Read these UDP sockets, named by the ids of their listeners. */
+  | { readonly type: 'read'; readonly ids: readonly number[] }
   | { readonly type: 'own-ports'; readonly ports: readonly number[] }
   | { readonly type: 'stop'; readonly graceMs: number };
 

@@ -1,14 +1,9 @@
 import * as v from 'valibot';
 import { newServiceCounters, type ServiceCounters } from '../counters.ts';
 import { type ErrorCode, errorCodes, type SmallservdError } from '../../errors.ts';
-import type { BoundAddress, ListenTarget } from '../transport/listener.ts';
-import type { PlannedListener } from '../transport/plan.ts';
 
 /** What a worker reports to its supervisor. A worker serves strangers, so every report is validated before use. */
 export type WorkerReport = v.InferOutput<ReturnType<typeof workerReports>>;
-
-/** Where a listener of the plan is bound in a worker; null if its address family is missing here. */
-export type Opened = v.InferOutput<ReturnType<typeof openedListener>>;
 
 /** Reads a message from another process. For an invalid one, returns the field and what was expected. */
 export function readReport<Report>(
@@ -22,8 +17,8 @@ export function readReport<Report>(
   return { fault: `${field.slice(0, 200)}: expected ${expected ?? explanation}` };
 }
 
-/** The schema for reports of a worker that serves `services` on `plan`, with at most `sources` sources each. */
-export function workerReports(services: readonly string[], plan: readonly PlannedListener[], sources: number) {
+/** The schema for reports of a worker that serves `services`, with at most `sources` sources each. */
+export function workerReports(services: readonly string[], sources: number) {
   const names = new Set(services);
   const service = v.pipe(
     v.string(),
@@ -31,21 +26,12 @@ export function workerReports(services: readonly string[], plan: readonly Planne
   );
   const ofEachService = <Value extends v.GenericSchema>(value: Value) =>
     v.pipe(v.array(v.strictTuple([service, value])), v.maxLength(services.length), v.readonly());
-  const opened = v.pipe(v.array(openedListener(plan)), v.maxLength(plan.length), v.readonly());
   return v.variant('type', [
     /** The code is loaded, and `start` may follow. */
     v.strictObject({ type: v.literal('loaded') }),
     /** After an order to stop, its listeners are closed and its clients are finishing. */
     v.strictObject({ type: v.literal('suspended') }),
-    v.strictObject({ type: v.literal('ready'), opened }),
-    v.strictObject({ type: v.literal('opened'), opened }),
-    /** It continues with the listeners it has. */
-    v.strictObject({
-      type: v.literal('not-opened'),
-      services: v.pipe(v.array(service), v.maxLength(services.length), v.readonly()),
-      code: errorCode,
-      message: explanation,
-    }),
+    v.strictObject({ type: v.literal('ready') }),
     v.strictObject({
       type: v.literal('heartbeat'),
       counters: ofEachService(counters),
@@ -58,42 +44,6 @@ export function workerReports(services: readonly string[], plan: readonly Planne
     v.strictObject({ type: v.literal('failed'), code: errorCode, message: explanation }),
   ]);
 }
-
-function openedListener(plan: readonly PlannedListener[]) {
-  const targets = new Map(plan.map(({ id, target }) => [id, target]));
-  return v.pipe(
-    v.strictObject({
-      id: v.pipe(
-        v.number(),
-        v.check((id) => targets.has(id), 'a planned listener'),
-      ),
-      bound: v.nullable(
-        v.strictObject({
-          transport: v.picklist(['tcp', 'udp', 'unix']),
-          // A UNIX path has at most 107 bytes.
-          address: v.pipe(v.string(), v.maxLength(107)),
-          port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
-        }),
-      ),
-    }),
-    v.check(({ id, bound }) => bound === null || isOn(bound, targets.get(id)), 'the address of the planned listener'),
-  );
-}
-
-/**
- * Whether a listener ordered on `target` can be bound there. The supervisor binds the reported address for later
- * workers, so a worker must not obtain through root a port that it could not open itself.
- */
-function isOn({ transport, address, port }: BoundAddress, target: ListenTarget | undefined): boolean {
-  if (target === undefined || transport !== target.transport) return false;
-  // It is shown on terminals. For other targets the plan knows the address.
-  if ('fd' in target) return /^\P{C}*$/u.test(address);
-  if ('path' in target) return port === 0;
-  return target.port === 0 ? port >= firstUnprivilegedPort : port === target.port;
-}
-
-/** ip(7), `ip_unprivileged_port_start`. The system never chooses a lower port. */
-const firstUnprivilegedPort = 1024;
 
 const amount = v.pipe(v.number(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 

@@ -41,8 +41,6 @@ export interface PolicyState {
   readonly slots: readonly Slot[];
   readonly stopping: boolean;
   readonly tickedMs: number;
-  /** Inherited listeners are lost when the last worker holding them dies. Only the service manager can then recover. */
-  readonly inheritedListeners: boolean;
 }
 
 export type PolicyEvent =
@@ -60,11 +58,11 @@ export type PolicyEffect =
 export type Decision = readonly [PolicyState, readonly PolicyEffect[]];
 
 /** The first decision: fork every slot. */
-export function begin(slots: number, nowMs: number, inheritedListeners: boolean): Decision {
+export function begin(slots: number, nowMs: number): Decision {
   const slot: Slot = { ...started(nowMs), gapMs: limits.minGapMs, deathsMs: [] };
   const all = Array.from({ length: slots }, () => slot);
   const forks = all.map((_, index) => ({ type: 'fork', slot: index }) as const);
-  return [{ slots: all, stopping: false, tickedMs: nowMs, inheritedListeners }, forks];
+  return [{ slots: all, stopping: false, tickedMs: nowMs }, forks];
 }
 
 export function decide(state: PolicyState, event: PolicyEvent): Decision {
@@ -112,9 +110,7 @@ function died(before: PolicyState, index: number, exitCode: number | null, nowMs
 /** Returns the effects, or ends the daemon if no slot can recover. */
 function orExit(state: PolicyState, code: ExitCode, effects: readonly PolicyEffect[]): Decision {
   const hopeless = state.slots.every(({ status }) => status === 'resting' || status === 'refused');
-  // A starting worker does not hold them yet.
-  const listenersLost = state.inheritedListeners && !state.slots.some(({ status }) => status === 'ready');
-  return hopeless || listenersLost ? [state, [{ type: 'exit', code }]] : [state, effects];
+  return hopeless ? [state, [{ type: 'exit', code }]] : [state, effects];
 }
 
 function started(nowMs: number): Omit<Slot, 'gapMs' | 'deathsMs'> {

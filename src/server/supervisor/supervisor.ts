@@ -3,12 +3,18 @@ import { addServiceCounters, newServiceCounters, type ServiceCounters } from '..
 import { SmallservdError } from '../../errors.ts';
 import type { ExitCode } from '../../exit-codes.ts';
 import { type DaemonReport, mergeSources, type RunningDaemon, type RunningListener } from '../running-daemon.ts';
+import { formatBoundAddress } from '../transport/listener.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
-import { Generation, type GenerationHandlers, type GenerationOptions, type GenerationPlan } from './generation.ts';
-import { ListenerTable } from './listener-table.ts';
+import { Generation, type GenerationHandlers, type GenerationOptions } from './generation.ts';
 import { type ListenerChanges, listenerChanges } from './listener-changes.ts';
+import { ListenerSockets, type OpenListener } from './listener-sockets.ts';
 import { type Worker, WorkerProcess } from './worker-process.ts';
+
+/** What the supervisor serves: a validated config, its listeners and the user its workers run as. */
+export interface GenerationPlan extends Pick<GenerationOptions, 'config' | 'source' | 'identity'> {
+  readonly plan: readonly PlannedListener[];
+}
 
 /** `startWorker`: by default workers are processes. */
 export type SupervisorOptions = GenerationPlan &
@@ -18,33 +24,37 @@ export type SupervisorOptions = GenerationPlan &
 /** Maximum number of earlier generations with clients left. Beyond it the oldest ends early. */
 const maxDraining = 4;
 
-/** Holds the ports, runs a generation of workers, replaces it when the config changes, and writes the log. */
+/** Owns the sockets, runs a generation of workers, replaces it when the config changes, and writes the log. */
 export class Supervisor implements RunningDaemon {
   readonly #ended = new Deferred<ExitCode>();
   readonly ready: Promise<void>;
   readonly ended: Promise<ExitCode> = this.#ended.promise;
   readonly #options: SupervisorOptions;
   readonly #handlers: GenerationHandlers;
-  readonly #sockets: SocketFiles;
+  readonly #sockets: ListenerSockets;
+  readonly #files: SocketFiles;
   /** Generations of earlier configs, or of one that failed, whose clients are finishing; oldest first. */
   readonly #draining = new Set<Generation>();
   /** Counters of workers that are gone, so that totals never fall. */
   readonly #past = new Map<string, ServiceCounters>();
-  /** Released inherited descriptors: the primary may have closed them, and their numbers may be in use again. */
-  readonly #droppedDescriptors = new Set<number>();
+  #plan: readonly PlannedListener[];
   #generation: Generation;
   #workersSoFar = 0;
   #workerDeaths = 0;
   #stopping = false;
 
-  private constructor(options: SupervisorOptions, sockets: SocketFiles) {
+  private constructor(
+    options: SupervisorOptions,
+    sockets: ListenerSockets,
+    files: SocketFiles,
+    listeners: readonly OpenListener[],
+  ) {
     this.#options = options;
+    this.#plan = options.plan;
     this.#sockets = sockets;
+    this.#files = files;
     this.#handlers = {
       datagramPorts: () => this.#datagramPorts,
-      portOpened: () => {
-        for (const generation of this.#generations) generation.announcePorts(this.#datagramPorts);
-      },
       died: () => {
         this.#workerDeaths += 1;
       },
@@ -54,24 +64,34 @@ export class Supervisor implements RunningDaemon {
           addTo(this.#past, service, { stream: { ...stream, active: 0 }, datagram });
       },
     };
-    this.#generation = this.#newGeneration(options, new ListenerTable(options.plan), false);
+    this.#generation = this.#newGeneration(options, listeners, false);
     this.ready = this.#generation.ready;
     void this.#follow(this.#generation);
   }
 
-  /** Forks the workers. `ready` and `ended` report the outcome. */
+  /** Opens the listeners and forks the workers. `ready` and `ended` report the outcome. Throws if one cannot open. */
   static async launch(options: SupervisorOptions): Promise<Supervisor> {
-    const sockets = new SocketFiles();
-    await sockets.prepare(options.plan, options.identity?.uid);
-    return new Supervisor(options, sockets);
+    const { plan, config, identity } = options;
+    const files = new SocketFiles();
+    await files.prepare(plan, identity?.uid);
+    const sockets = new ListenerSockets();
+    const listeners = sockets.open(plan, config);
+    try {
+      files.grant(plan);
+    } catch (error) {
+      sockets.keep([]);
+      throw error;
+    }
+    return new Supervisor(options, sockets, files, listeners);
   }
 
   get listeners(): readonly RunningListener[] {
-    return this.#generation.table.running;
+    return this.#generation.listeners.map(({ planned: { service }, bound }) => ({ service, ...bound }));
   }
 
   get skipped(): readonly PlannedListener[] {
-    return this.#generation.table.skipped;
+    const open = new Set(this.#generation.listeners.map(({ planned }) => planned));
+    return this.#plan.filter((planned) => !open.has(planned));
   }
 
   get report(): DaemonReport {
@@ -79,7 +99,11 @@ export class Supervisor implements RunningDaemon {
       state: this.#stopping ? 'draining' : this.#generation.isUp ? 'ready' : 'starting',
       workers: this.#generations.flatMap(({ workers }) => workers).filter(({ status }) => status !== 'stopped'),
       workerDeaths: this.#workerDeaths,
-      listeners: this.#generation.table.states((planned) => this.#generation.isOpen(planned)),
+      listeners: this.#generation.listeners.map(({ planned, bound }) => ({
+        service: planned.service,
+        address: formatBoundAddress(bound),
+        isOpen: this.#generation.isOpen(planned),
+      })),
       services: this.#counters,
       topSources: mergeSources(this.#live.map(({ topSources }) => topSources)),
     };
@@ -94,45 +118,58 @@ export class Supervisor implements RunningDaemon {
     return totals;
   }
 
-  /** Returns how a plan changes the listeners. Throws `RELOAD_NEEDS_RESTART` if that cannot be done while serving. */
+  /** Returns how a plan changes the listeners. */
   changes(plan: readonly PlannedListener[]): ListenerChanges {
-    return listenerChanges(this.#generation.table.plan, plan, this.#droppedDescriptors);
+    return listenerChanges(this.#plan, plan);
   }
 
   /**
    * Switches to another config, which makes these `changes`. A new generation starts next to the old one and takes over
    * once it is ready. Clients of the old one may finish, for at most the new config's `reload.grace`. Rejects, changing
-   * nothing, if the new generation cannot serve, and with `RELOAD_CUT_SHORT` if the daemon is stopping.
+   * nothing, if the new generation cannot serve, and with `RELOAD_CUT_SHORT` if the daemon is stopping. Either way, no
+   * other generation's workers hold the sockets any longer.
    */
-  async reload(next: GenerationPlan, { added, removed }: ListenerChanges): Promise<void> {
-    await this.#sockets.prepare(added, next.identity?.uid);
+  async reload(next: GenerationPlan, { added }: ListenerChanges): Promise<void> {
+    await this.#files.prepare(added, next.identity?.uid);
     if (this.#stopping) throw cutShort();
     const old = this.#generation;
-    const generation = this.#newGeneration(next, old.table.successor(next.plan), true);
-    this.#draining.add(generation);
-    void this.#follow(generation);
+    const knownPorts = this.#datagramPorts.length;
+    const listeners = this.#sockets.open(next.plan, next.config);
+    let generation: Generation | undefined;
     try {
+      this.#files.grant(added);
+      generation = this.#newGeneration(next, listeners, true);
+      this.#draining.add(generation);
+      void this.#follow(generation);
+      const ports = this.#datagramPorts;
+      if (ports.length > knownPorts) for (const each of this.#generations) each.announcePorts(ports);
       // A stop in the meantime ends it before it is ready.
       await Promise.race([generation.ready, generation.ended]);
+      if (this.#stopping) throw cutShort();
+      // Listeners that the old config has, too, stay as they are until now.
+      this.#files.grant(next.plan);
     } catch (error) {
-      this.#noteDropped(added);
-      this.#restoreSockets(old);
+      generation?.stop(next.config.shutdown.graceMs);
+      if (!this.#stopping) this.#restore(old);
+      await generation?.suspended;
       throw error;
     }
-    if (this.#stopping) throw cutShort();
     this.#draining.delete(generation);
     this.#draining.add(old);
     this.#generation = generation;
-    this.#noteDropped(removed);
+    this.#plan = next.plan;
+    this.#sockets.keep(listeners);
     old.stop(next.config.reload.graceMs);
-    void old.suspended.then(() => generation.takeOver());
     this.#endOldest();
+    await Promise.all([...this.#draining].map(({ suspended }) => suspended));
+    generation.readDatagrams();
   }
 
   /** Sockets in both configs may already have the access settings of the failed one. */
-  #restoreSockets(generation: Generation): void {
+  #restore(generation: Generation): void {
+    this.#sockets.keep(generation.listeners);
     try {
-      this.#sockets.grant(generation.table.plan);
+      this.#files.grant(this.#plan);
     } catch {
       // The reload has already failed, with its own error.
     }
@@ -141,12 +178,15 @@ export class Supervisor implements RunningDaemon {
   async stop(graceMs: number = this.#generation.config.shutdown.graceMs): Promise<ExitCode> {
     this.#stopping = true;
     for (const generation of this.#generations) generation.stop(graceMs);
+    // From now on, nobody waits for a worker that does not come.
+    this.#sockets.keep([]);
     return this.ended;
   }
 
   destroy(): void {
     this.#stopping = true;
     for (const generation of this.#generations) generation.destroy();
+    this.#sockets.keep([]);
   }
 
   logState(): void {
@@ -154,12 +194,11 @@ export class Supervisor implements RunningDaemon {
     this.#options.log.info({ listeners, workers, services: Object.fromEntries(services) }, 'state');
   }
 
-  #newGeneration(next: GenerationPlan, table: ListenerTable, isSuccessor: boolean): Generation {
+  #newGeneration(next: GenerationPlan, listeners: readonly OpenListener[], isSuccessor: boolean): Generation {
     const firstWorker = this.#workersSoFar + 1;
     this.#workersSoFar += next.config.workers;
     const { startWorker = (...worker) => new WorkerProcess(...worker) } = this.#options;
-    const sockets = this.#sockets;
-    const options = { ...this.#options, ...next, startWorker, table, sockets, firstWorker, isSuccessor };
+    const options = { ...this.#options, ...next, startWorker, listeners, firstWorker, isSuccessor };
     return new Generation(options, this.#handlers);
   }
 
@@ -169,15 +208,12 @@ export class Supervisor implements RunningDaemon {
     this.#draining.delete(generation);
     if (generation !== this.#generation) return;
     this.#stopping = true;
+    this.#sockets.keep([]);
     const rest = [...this.#draining];
     // If it ended by itself, the others still get their grace period.
     for (const each of rest) each.stop(generation.config.shutdown.graceMs);
     await Promise.all(rest.map(({ ended }) => ended));
     this.#ended.resolve(code);
-  }
-
-  #noteDropped(listeners: readonly PlannedListener[]): void {
-    for (const { target } of listeners) if ('fd' in target) this.#droppedDescriptors.add(target.fd);
   }
 
   #endOldest(): void {
@@ -200,7 +236,8 @@ export class Supervisor implements RunningDaemon {
   }
 
   get #datagramPorts(): readonly number[] {
-    return [...new Set(this.#generations.flatMap(({ table }) => table.datagramPorts))];
+    const listeners = this.#generations.flatMap((generation) => [...generation.listeners]);
+    return [...new Set(listeners.flatMap(({ bound }) => (bound.transport === 'udp' ? [bound.port] : [])))];
   }
 }
 

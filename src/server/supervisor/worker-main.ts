@@ -1,7 +1,8 @@
 /**
- * A worker process: loads code and config, becomes its user, opens its listeners through the supervisor and serves
- * until told to stop. It takes orders only over IPC, and ends when the supervisor is gone.
+ * A worker process: loads code and config, becomes its user and serves on the sockets that it has inherited, until told
+ * to stop. It takes orders only over its channel, and ends when the supervisor is gone.
  */
+import { closeSync } from 'node:fs';
 import { systemClock } from '../../clock/clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { SmallservdError } from '../../errors.ts';
@@ -10,14 +11,14 @@ import { prepareServices } from '../service-context.ts';
 import { exitNow } from '../../kernel/exit.ts';
 import { endWithParent } from '../../kernel/privileges.ts';
 import { leaveTerminal } from '../../kernel/terminal.ts';
-import { Lifecycle, type OpenedListener } from '../lifecycle.ts';
+import { Lifecycle } from '../lifecycle.ts';
 import { createLog, LogSink } from '../log.ts';
 import { HealthMeter } from '../process-health.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { assumeIdentity } from './identity.ts';
 import { Channel } from './channel.ts';
 import { heartbeatPeriodMs, type WorkerOrder } from './messages.ts';
-import { explain, type Opened, type WorkerReport } from './reports.ts';
+import { explain, type WorkerReport } from './reports.ts';
 
 // A signal to the process group also reaches workers, but only the supervisor acts on it.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
@@ -27,6 +28,10 @@ process.stdout.write = process.stderr.write.bind(process.stderr);
 /** Each order completes before the next begins, except `stop`. */
 let working: Promise<void> = Promise.resolve();
 let lifecycle: Lifecycle | undefined;
+let listeners: readonly PlannedListener[] = [];
+/** Inherited sockets that nobody has opened. */
+const unopened = new Set<number>();
+let opening: Promise<unknown> | undefined;
 const health = new HealthMeter(systemClock);
 let sink: LogSink | undefined;
 
@@ -45,20 +50,19 @@ report({ type: 'loaded' });
 async function obey(order: Exclude<WorkerOrder, { type: 'stop' }>): Promise<void> {
   if (order.type === 'start') await start(order);
   else if (order.type === 'own-ports') lifecycle?.addOwnPorts(order.ports);
-  else if (lifecycle !== undefined) await openMore(lifecycle, order.listeners);
+  else await open(({ id }) => order.ids.includes(id));
 }
 
-/** A socket that cannot be opened does not affect the clients of other listeners. */
-async function openMore(running: Lifecycle, listeners: readonly PlannedListener[]): Promise<void> {
-  try {
-    report({ type: 'opened', opened: results(await running.open(listeners)) });
-  } catch (error) {
-    const services = [...new Set(listeners.map(({ service }) => service))];
-    report({ type: 'not-opened', services, ...explain(asKnown(error)) });
-  }
+async function open(isWanted: (planned: PlannedListener) => boolean): Promise<void> {
+  const wanted = listeners.filter(isWanted);
+  for (const { target } of wanted) if ('fd' in target) unopened.delete(target.fd);
+  opening = lifecycle?.open(wanted);
+  await opening;
 }
 
 async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<void> {
+  ({ listeners } = order);
+  for (const { target } of listeners) if ('fd' in target) unopened.add(target.fd);
   sink = await LogSink.standardOutput();
   // Our own code is loaded. What the config names is opened as the user.
   leaveTerminal();
@@ -77,11 +81,19 @@ async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<vo
     log,
   });
   lifecycle.addOwnPorts(order.ownPorts);
-  report({ type: 'ready', opened: results(await lifecycle.open(order.listeners)) });
+  for (const planned of listeners) lifecycle.assertMayAnswer(planned);
+  await open(({ target }) => target.transport !== 'udp');
+  report({ type: 'ready' });
 }
 
 async function stop(graceMs: number): Promise<void> {
+  // It does not know its sockets, and serves nobody.
+  if (listeners.length === 0) exitNow(exitCodes.stopped);
   lifecycle?.suspend();
+  // A copy would keep an address bound that the config has let go of.
+  for (const descriptor of unopened) closeSync(descriptor);
+  unopened.clear();
+  await opening?.catch(() => {});
   report({ type: 'suspended' });
   await lifecycle?.drain(graceMs);
   await sink?.flush();
@@ -112,8 +124,4 @@ function asKnown(error: unknown): SmallservdError {
 /** `sent` runs when the report is on its way, or cannot be sent. */
 function report(message: WorkerReport, sent: () => void = () => {}): void {
   supervisor.send(message, sent);
-}
-
-function results(opened: readonly OpenedListener[]): readonly Opened[] {
-  return opened.map(({ planned, bound }) => ({ id: planned.id, bound: bound ?? null }));
 }

@@ -1,4 +1,4 @@
-import cluster, { type Worker as ClusterWorker } from 'node:cluster';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { Duplex, type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
@@ -9,7 +9,6 @@ import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import { Channel, channelDescriptor } from './channel.ts';
 import { childArguments } from '../child-arguments.ts';
-import { type ClusterRules, forkGuarded } from './cluster-requests.ts';
 import type { WorkerOrder } from './messages.ts';
 import { OwedReports } from './owed-reports.ts';
 import { readComplaints, readLines } from './paced-lines.ts';
@@ -19,10 +18,9 @@ export interface WorkerProcessOptions {
   readonly slot: number;
   /** Its number, as logged, unique within a daemon. */
   readonly name: number;
-  /** Inherited UDP sockets. The worker gets copies, because the primary would close its own when their reader dies. */
-  readonly inheritedDatagrams: readonly number[];
+  /** The sockets that it inherits. In the worker their numbers start at `firstSocketDescriptor`. */
+  readonly descriptors: readonly number[];
   readonly reports: ReturnType<typeof workerReports>;
-  readonly clusterRules: ClusterRules;
   readonly maxReportBytes: number;
   /** Limit on its log lines. */
   readonly linesPerSecond: number;
@@ -36,6 +34,9 @@ export interface WorkerProcessHandlers {
   /** Called once. Both null: the process was never created. */
   gone(exitCode: number | null, signal: string | null): void;
 }
+
+/** In a worker: follows the channel to its supervisor. */
+export const firstSocketDescriptor: number = channelDescriptor + 1;
 
 /** How long after the grace period a worker is killed. */
 const stopSlackMs = 2000;
@@ -76,7 +77,7 @@ export class WorkerProcess {
   health: ProcessHealth | undefined;
   /** Resolves when its output has been read to the end, which may be after its death. */
   readonly read: Promise<void>;
-  readonly #worker: ClusterWorker;
+  readonly #process: ChildProcess;
   /** Undefined if the process was never created. */
   readonly #channel: Channel | undefined;
   readonly #options: WorkerProcessOptions;
@@ -93,24 +94,20 @@ export class WorkerProcess {
     this.name = options.name;
     this.#options = options;
     this.#handlers = handlers;
-    const { inheritedDatagrams, clusterRules, log } = options;
-    const distrust = (fault: string): void => this.#distrust(fault);
-    this.#worker = forkGuarded(() => fork(inheritedDatagrams), clusterRules, distrust);
+    this.#process = fork(options.descriptors);
     this.#channel = this.#open();
-    const { process } = this.#worker;
-    // The process never emits `close`: Node also waits for its own channel to end, which it does not read.
-    this.read = allClosed([process.stdout, process.stderr]);
+    this.read = allClosed([this.#process.stdout, this.#process.stderr]);
     this.#forwardOutput();
-    this.#worker.on('error', (error) => {
-      log.warn({ worker: this.name, err: error }, 'worker unreachable');
+    this.#process.on('error', (error) => {
+      options.log.warn({ worker: this.name, err: error }, 'cannot start worker');
       // A process that could not be created does not emit `exit`.
-      if (process.pid === undefined) this.#gone(null, null);
+      if (this.pid === undefined) this.#gone(null, null);
     });
-    this.#worker.on('exit', (code, signal) => this.#gone(code, signal));
+    this.#process.on('exit', (code, signal) => this.#gone(code, signal));
   }
 
   get pid(): number | undefined {
-    return this.#worker.process.pid;
+    return this.#process.pid;
   }
 
   order(order: WorkerOrder): void {
@@ -136,7 +133,7 @@ export class WorkerProcess {
 
   kill(): void {
     this.wasKilled = true;
-    this.#worker.process.kill('SIGKILL');
+    this.#process.kill('SIGKILL');
   }
 
   #gone(code: number | null, signal: string | null): void {
@@ -145,11 +142,9 @@ export class WorkerProcess {
     for (const cancel of this.#cancels.splice(0)) cancel();
     // A child left behind could continue in its name.
     this.#channel?.close();
-    const { process } = this.#worker;
-    if (process.connected) process.disconnect();
     this.#options.clock.after(lastOutputMs, () => {
-      process.stdout?.destroy();
-      process.stderr?.destroy();
+      this.#process.stdout?.destroy();
+      this.#process.stderr?.destroy();
     });
     this.#handlers.gone(code, signal);
   }
@@ -157,7 +152,7 @@ export class WorkerProcess {
   #open(): Channel | undefined {
     const { reports, maxReportBytes, clock } = this.#options;
     // If the system has run out of descriptors, there is no process, and Node leaves `stdio` undefined.
-    const { stdio } = this.#worker.process as { readonly stdio?: readonly unknown[] };
+    const { stdio } = this.#process as { readonly stdio?: readonly unknown[] };
     const socket = stdio?.[channelDescriptor];
     if (!(socket instanceof Duplex)) return undefined;
     const limits = {
@@ -184,12 +179,12 @@ export class WorkerProcess {
     if (this.#isDistrusted) return;
     this.#isDistrusted = true;
     this.#options.log.error({ worker: this.name, fault }, 'worker sent an invalid report, killing it');
-    this.#worker.process.kill('SIGKILL');
+    this.#process.kill('SIGKILL');
   }
 
   #forwardOutput(): void {
     const { linesPerSecond, sink, log, clock } = this.#options;
-    const { stdout, stderr } = this.#worker.process;
+    const { stdout, stderr } = this.#process;
     const pace = { linesPerSecond, bytesPerSecond: linesPerSecond * maxMeanLineBytes };
     readLines(
       stdout,
@@ -209,15 +204,10 @@ async function allClosed(streams: readonly (Readable | null | undefined)[]): Pro
   await Promise.all(present.map(async (stream) => new Promise((resolve) => void stream.once('close', resolve))));
 }
 
-function fork(inheritedDatagrams: readonly number[]): ClusterWorker {
-  // Workers accept from the shared handle. Round robin costs four times the CPU per connection.
-  cluster.schedulingPolicy = cluster.SCHED_NONE;
-  // Set for each worker, because a reload forks those of two configs in turn.
-  cluster.setupPrimary({
-    exec: fileURLToPath(new URL('worker.js', import.meta.url)),
-    args: [],
-    execArgv: [...childArguments],
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc', 'pipe', ...inheritedDatagrams],
+function fork(descriptors: readonly number[]): ChildProcess {
+  const script = fileURLToPath(new URL('worker.js', import.meta.url));
+  // Without Node's own channel, whose other end would accept descriptors and trust what it reads.
+  return spawn(process.execPath, [...childArguments, script], {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...descriptors],
   });
-  return cluster.fork();
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fstatSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { SmallservdError } from '../../errors.ts';
+import { hasSockets, kindOf } from '../../kernel/sockets.ts';
 import type { ListenTarget } from './listener.ts';
 
 /** An inherited descriptor and its type. */
@@ -32,9 +33,8 @@ export function passedDescriptors(
 }
 
 /**
- * Determines whether descriptors are TCP, UDP or UNIX sockets. Node reports the type only after opening a descriptor,
- * and closing it would close our only copy, so a child process inspects copies. `users` names the user of each
- * descriptor, for error messages. Throws `LISTEN_NO_DESCRIPTOR` if one is missing or is not a listening or datagram
+ * Determines whether descriptors are TCP, UDP or UNIX sockets. `users` names the user of each descriptor, for error
+ * messages. Throws `LISTEN_NO_DESCRIPTOR` if one is missing or is not a listening or datagram
  * socket.
  */
 export async function identifyDescriptors(
@@ -43,7 +43,8 @@ export async function identifyDescriptors(
   const identified = new Map<number, InheritedTarget>();
   if (users.size === 0) return identified;
   for (const [fd, user] of users) assertSocket(fd, user);
-  const kinds = await probe([...users.keys()]);
+  const fds = [...users.keys()];
+  const kinds = hasSockets ? fds.map(inspect) : await probe(fds);
   [...users].forEach(([fd, user], index) => {
     const kind = kinds[index];
     if (kind === 'tcp' || kind === 'unix') identified.set(fd, { transport: kind, fd });
@@ -54,6 +55,18 @@ export async function identifyDescriptors(
   return identified;
 }
 
+function inspect(fd: number): string | null {
+  const kind = kindOf(fd);
+  if (kind === undefined) return null;
+  const { family, type, isListening } = kind;
+  if (type === 'stream') return !isListening ? null : family === 'unix' ? 'unix' : 'tcp';
+  return family === 'unix' ? null : family === 'ipv4' ? 'udp4' : 'udp6';
+}
+
+/**
+ * Without libc: Node reports the type only after opening a descriptor, and closing it would close our only copy, so a
+ * child process inspects copies.
+ */
 async function probe(fds: readonly number[]): Promise<readonly (string | null)[]> {
   const script = fileURLToPath(new URL('descriptor-probe.js', import.meta.url));
   const child = spawn(process.execPath, [...childArguments, script, String(fds.length)], {

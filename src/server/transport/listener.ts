@@ -2,17 +2,17 @@ import type { ListenOptions } from 'node:net';
 import { formatHostPort } from '../../address/host-port.ts';
 import type { ResolvedAddress } from '../../address/resolve.ts';
 
-/** Where to open a listener. `fd` is an inherited descriptor. */
+/** Where to open a listener. `fd` is an inherited descriptor, and `bound` says where it is bound, if known. */
 export type ListenTarget = StreamTarget | DatagramTarget;
 
 export type StreamTarget =
   | ({ readonly transport: 'tcp' } & NetworkAddress)
   | { readonly transport: 'unix'; readonly path: string; readonly access?: SocketAccess }
-  | { readonly transport: 'tcp' | 'unix'; readonly fd: number };
+  | { readonly transport: 'tcp' | 'unix'; readonly fd: number; readonly bound?: BoundAddress };
 
 export type DatagramTarget =
   | ({ readonly transport: 'udp' } & NetworkAddress)
-  | { readonly transport: 'udp'; readonly family: 'ipv4' | 'ipv6'; readonly fd: number };
+  | { readonly transport: 'udp'; readonly family: 'ipv4' | 'ipv6'; readonly fd: number; readonly bound?: BoundAddress };
 
 /** Owner, group and mode of a UNIX socket's file, set by the process that opens it. Missing if that is another. */
 export interface SocketAccess {

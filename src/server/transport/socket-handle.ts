@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { UnixUser } from '../guard/source-prefix.ts';
-import { readPeerCredentials } from '../../kernel/peer-credentials.ts';
+import { type PeerCredentials, readPeerCredentials } from '../../kernel/peer-credentials.ts';
 
 /** The peer's address and port, as Node formats them. */
 export interface SocketAddress {
@@ -33,10 +33,15 @@ export function readPeerAddress(socket: Socket, out: SocketAddress): boolean {
   return true;
 }
 
+/** The process at the other end of a UNIX socket, if the kernel and Node report it. */
+export function readPeer(socket: Socket): PeerCredentials | undefined {
+  const descriptor = handleOf(socket)?.fd;
+  return descriptor === undefined ? undefined : readPeerCredentials(descriptor);
+}
+
 /** The peer's user on a UNIX socket, if the kernel and Node report it. Subordinate ids count as their user. */
 export function readPeerUser(socket: Socket, subordinateIds: SubordinateIds): UnixUser {
-  const descriptor = handleOf(socket)?.fd;
-  const uid = descriptor === undefined ? undefined : readPeerCredentials(descriptor)?.uid;
+  const uid = readPeer(socket)?.uid;
   return { uid: uid === undefined ? undefined : subordinateIds.ownerOf(uid) };
 }
 

@@ -208,7 +208,14 @@ function drop(socket: Socket): void {
 function boundAddress(server: Server, target: StreamTarget): BoundAddress {
   const address = server.address();
   // Node has no address for an inherited UNIX socket.
-  if (address === null) return { transport: 'unix', address: 'fd' in target ? `fd ${target.fd}` : '', port: 0 };
+  if (address === null)
+    return (
+      ('fd' in target ? target.bound : undefined) ?? {
+        transport: 'unix',
+        address: 'fd' in target ? `fd ${target.fd}` : '',
+        port: 0,
+      }
+    );
   if (typeof address === 'string') return { transport: 'unix', address, port: 0 };
   return { transport: 'tcp', address: address.address, port: address.port };
 }

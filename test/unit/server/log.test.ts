@@ -431,6 +431,34 @@ describe('readableShape', () => {
     expect((await readableShape())(line)).toMatch(/^\[[\d:.]+\] INFO: one\\ntwo\\u202e \{"service":"echo"\}\n$/);
   });
 
+  it('begins no line but the first at the margin, whatever the fields are', async () => {
+    const readable = await readableShape();
+    const forged = 'x)\n[21:25:00.000] ERROR: forged';
+    for (const name of [
+      'name',
+      'pid',
+      'hostname',
+      'caller',
+      'level',
+      'time',
+      'timestamp',
+      'msg',
+      'err',
+      'stack',
+      'other',
+    ])
+      for (const value of [forged, [forged], { stack: forged, type: 'Error', message: forged }])
+        for (const line of [
+          JSON.stringify({ [name]: value }),
+          JSON.stringify({ type: 'Error', msg: 'x', [name]: value }),
+        ])
+          for (const text of [line, line.replaceAll('\\n', '\\u000A')])
+            expect(readable(`${text}\n`), text).toMatch(/^.*\n(\s+.*\n)*$/);
+    expect(readable(`${JSON.stringify({ level: 'info', name: forged, msg: 'hello' })}\n`)).toBe(
+      'INFO (x)\\n[21:25:00.000] ERROR: forged): hello\n',
+    );
+  });
+
   it('never throws, and passes lines it cannot parse through with controls escaped', async () => {
     const readable = await readableShape();
     expect(readable('{"level":{"toString":1}}\n')).toBe('{"level":{"toString":1}}\n');

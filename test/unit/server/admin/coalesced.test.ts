@@ -58,3 +58,25 @@ it('shares an answer while in progress and up to its maximum age', async () => {
   expect(await Promise.all(slow)).toEqual([3, 3, 3]);
   expect(await ask()).toBe(4);
 });
+
+it.each([
+  [5, 50],
+  [50, 500],
+  [400, 1000],
+])('reuses an answer that took %d ms until %d ms after its start', async (tookMs, reusedMs) => {
+  const clock = new FakeClock();
+  let made = 0;
+  const ask = coalesced(
+    async () => {
+      clock.advance(tookMs);
+      return (made += 1);
+    },
+    20,
+    clock,
+  );
+  await ask();
+  clock.advance(reusedMs - tookMs - 1);
+  expect(await ask()).toBe(1);
+  clock.advance(1);
+  expect(await ask()).toBe(2);
+});

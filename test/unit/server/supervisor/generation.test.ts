@@ -2,9 +2,8 @@ import type { Logger } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { LogSink } from '../../../../src/server/log.ts';
 import { Generation, type GenerationOptions } from '../../../../src/server/supervisor/generation.ts';
-import { ListenerTable } from '../../../../src/server/supervisor/listener-table.ts';
+import type { OpenListener } from '../../../../src/server/supervisor/listener-sockets.ts';
 import type { PlannedListener } from '../../../../src/server/transport/plan.ts';
-import { SocketFiles } from '../../../../src/server/transport/unix-socket.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { FakeLog } from '../../../support/fake-log.ts';
 import { type FakeWorker, FakeWorkers } from '../../../support/fake-worker.ts';
@@ -19,6 +18,12 @@ const plan: readonly PlannedListener[] = [
   { id: 1, service: 'echo', text: 'udp://127.0.0.1:7001', optional: false, target: { ...udp, port: 7001 } },
   { id: 2, service: 'time', text: 'udp://127.0.0.1:7037', optional: false, target: { ...udp, port: 7037 } },
 ];
+
+/** As if the supervisor had them open. */
+const listeners: readonly OpenListener[] = plan.map((planned, index) => {
+  const { transport, address, port } = planned.target as typeof tcp;
+  return { planned, descriptor: 90 + index, bound: { transport, address, port } };
+});
 
 const text = `
 workers: 2
@@ -45,10 +50,8 @@ function begin(options: Partial<GenerationOptions> = {}): Generation {
     {
       config,
       source: sourceOf(text),
-      plan,
       identity: null,
-      table: new ListenerTable(plan),
-      sockets: new SocketFiles(),
+      listeners,
       firstWorker: 1,
       isSuccessor: false,
       startWorker: workers.start,
@@ -57,16 +60,15 @@ function begin(options: Partial<GenerationOptions> = {}): Generation {
       log: log as unknown as Logger,
       ...options,
     },
-    { datagramPorts: () => [7001, 7037], portOpened() {}, died: () => (deaths += 1), counted() {} },
+    { datagramPorts: () => [7001, 7037], died: () => (deaths += 1), counted() {} },
   );
   generation.ready.catch(() => {});
   return generation;
 }
 
-/** The listeners that a worker was told to open by its last order of a type. */
-function told(worker: FakeWorker | undefined, type: 'start' | 'open'): readonly number[] | undefined {
-  const order = worker?.orders.findLast((each) => each.type === type);
-  return order !== undefined && 'listeners' in order ? order.listeners.map(({ id }) => id) : undefined;
+/** The UDP sockets that a worker was told to read, in each of its orders. */
+function reads(worker: FakeWorker | undefined): readonly (readonly number[])[] | undefined {
+  return worker?.orders.flatMap((order) => (order.type === 'read' ? [order.ids] : []));
 }
 
 function messages(): readonly string[] {
@@ -74,17 +76,30 @@ function messages(): readonly string[] {
 }
 
 describe('startup', () => {
-  it('forks the workers, sends each its listeners when loaded, and is up when all are ready', async () => {
+  it('forks the workers, sends each all listeners when loaded, and is up when all are ready', async () => {
     const generation = begin();
     const [first, second] = workers.all;
     expect(workers.all.map(({ name }) => name)).toEqual([1, 2]);
     expect(first?.orders).toEqual([]);
     first?.serve();
-    expect(told(first, 'start')).toEqual([0, 1]);
+    expect(first?.orders[0]).toMatchObject({
+      type: 'start',
+      // In the worker they follow the channel.
+      listeners: [
+        { id: 0, target: { transport: 'tcp', fd: 4 } },
+        { id: 1, target: { transport: 'udp', fd: 5 } },
+        { id: 2, target: { transport: 'udp', fd: 6 } },
+      ],
+    });
     expect(generation.isUp).toBe(false);
+    expect(reads(first)).toEqual([]);
     second?.serve();
-    expect(told(second, 'start')).toEqual([0, 2]);
     await generation.ready;
+    expect(workers.all.map(reads)).toEqual([[[1]], [[2]]]);
+    expect(workers.all.map(({ descriptors }) => descriptors)).toEqual([
+      [90, 91, 92],
+      [90, 91, 92],
+    ]);
     expect(generation.isUp).toBe(true);
     expect(plan.map((each) => generation.isOpen(each))).toEqual([true, true, true]);
     expect(generation.workers.map(({ worker, status, pid }) => [worker, status, pid])).toEqual([
@@ -124,15 +139,14 @@ describe('a worker that dies', () => {
     first?.die(null, 'SIGSEGV');
     expect(deaths).toBe(1);
     expect(log.records.at(-1)).toMatchObject({ fields: { worker: 1, pid: 1001, signal: 'SIGSEGV' } });
-    expect(told(second, 'open')).toEqual([1]);
+    expect(reads(second)).toEqual([[2], [1]]);
     expect(generation.isOpen(plan[1]!)).toBe(true);
     clock.advance(1000);
     const third = workers.all[2];
     expect(third).toMatchObject({ name: 1, slot: 0 });
     third?.serve();
     // What the other one has taken over stays there.
-    expect(told(third, 'start')).toEqual([0]);
-    expect(third?.orders.some(({ type }) => type === 'open')).toBe(false);
+    expect(reads(third)).toEqual([]);
     expect(messages()).toContain('worker ready again');
   });
 
@@ -152,40 +166,6 @@ describe('a worker that dies', () => {
     }
     await expect(generation.ready).rejects.toMatchObject({ code: 'WORKERS_KEEP_DYING' });
     expect(await generation.ended).toBe(70);
-  });
-});
-
-describe('a UDP socket that failed to open', () => {
-  const notOpened = { type: 'not-opened', code: 'LISTEN_IN_USE', message: 'port 7001 is taken' } as const;
-
-  it('is reported closed and retried every five seconds until it opens', () => {
-    const generation = begin();
-    for (const worker of workers.all) worker.serve();
-    const [first, second] = workers.all;
-    first?.die(1);
-    second?.report({ ...notOpened, services: ['echo'] });
-    expect(generation.isOpen(plan[1]!)).toBe(false);
-    expect(generation.isOpen(plan[2]!)).toBe(true);
-    const before = second?.orders.length ?? 0;
-    clock.advance(4000);
-    second?.count('time', 0);
-    expect(second?.orders.slice(before)).toEqual([]);
-    clock.advance(1000);
-    expect(second?.orders.slice(before).map(({ type }) => type)).toEqual(['open']);
-    second?.report({
-      type: 'opened',
-      opened: [{ id: 1, bound: { transport: 'udp', address: '127.0.0.1', port: 7001 } }],
-    });
-    expect(generation.isOpen(plan[1]!)).toBe(true);
-    expect(messages().at(-1)).toBe('listening again');
-  });
-
-  it('is accepted only for services owned by the reporting worker', () => {
-    const generation = begin();
-    for (const worker of workers.all) worker.serve();
-    workers.all[0]?.report({ ...notOpened, services: ['echo', 'time'] });
-    expect(generation.isOpen(plan[1]!)).toBe(false);
-    expect(generation.isOpen(plan[2]!)).toBe(true);
   });
 });
 
@@ -236,5 +216,19 @@ describe('a successor', () => {
     expect(workers.all[0]?.orders.at(-1)).toEqual({ type: 'stop', graceMs: 10_000 });
     workers.all[0]?.finish();
     expect(await generation.ended).toBe(1);
+  });
+
+  it('reads UDP sockets only when told that nobody else does', async () => {
+    const generation = begin({ isSuccessor: true });
+    for (const worker of workers.all) worker.serve();
+    await generation.ready;
+    expect(workers.all.map(reads)).toEqual([[], []]);
+    expect(plan.map((each) => generation.isOpen(each))).toEqual([true, false, false]);
+    // A worker that dies meanwhile hands on what it would have read.
+    workers.all[0]?.die(1);
+    expect(reads(workers.all[1])).toEqual([]);
+    generation.readDatagrams();
+    expect(reads(workers.all[1])).toEqual([[1, 2]]);
+    expect(plan.map((each) => generation.isOpen(each))).toEqual([true, true, true]);
   });
 });

@@ -4,7 +4,7 @@ import { OwedReports } from '../../../../src/server/supervisor/owed-reports.ts';
 import type { WorkerReport } from '../../../../src/server/supervisor/reports.ts';
 
 const start = { type: 'start' } as WorkerOrder;
-const open: WorkerOrder = { type: 'open', listeners: [] };
+const read: WorkerOrder = { type: 'read', ids: [] };
 const stop: WorkerOrder = { type: 'stop', graceMs: 0 };
 
 /** Orders and reports in turn; the positions of the reports that are not owed. */
@@ -18,10 +18,10 @@ function notOwed(turns: readonly (WorkerOrder | WorkerReport['type'])[]): readon
 }
 
 test('expects each report once per order', () => {
-  expect(notOwed(['loaded', start, 'ready', open, 'opened', open, 'not-opened', stop, 'suspended'])).toEqual([]);
-  expect(notOwed([open, open, 'opened', 'opened', stop, stop, 'suspended', 'suspended'])).toEqual([]);
+  expect(notOwed(['loaded', start, 'ready', read, stop, 'suspended'])).toEqual([]);
+  expect(notOwed([stop, stop, 'suspended', 'suspended'])).toEqual([]);
   expect(notOwed(['loaded', 'loaded', 'ready', start, 'ready', 'ready'])).toEqual([1, 2, 5]);
-  expect(notOwed(['opened', open, 'not-opened', 'not-opened', 'opened', 'suspended'])).toEqual([0, 3, 4, 5]);
+  expect(notOwed([read, 'ready', 'suspended', stop, 'suspended', 'suspended'])).toEqual([1, 2, 5]);
 });
 
 test('accepts heartbeats and failures at any time', () => {
@@ -29,5 +29,5 @@ test('accepts heartbeats and failures at any time', () => {
 });
 
 test('explains why a report is unexpected', () => {
-  expect(new OwedReports().take('not-opened')).toBe('type: unexpected "not-opened", which was not requested');
+  expect(new OwedReports().take('ready')).toBe('type: unexpected "ready", which was not requested');
 });

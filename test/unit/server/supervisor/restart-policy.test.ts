@@ -28,7 +28,7 @@ const refused: Slot = { ...starting, status: 'refused' };
 const stopped: Slot = { ...ready, status: 'stopped' };
 
 function state(slots: readonly Slot[], rest: Partial<PolicyState> = {}): PolicyState {
-  return { slots, stopping: false, tickedMs: 101_000, inheritedListeners: false, ...rest };
+  return { slots, stopping: false, tickedMs: 101_000, ...rest };
 }
 
 /** What is expected of the state: the slots, and what else differs from before. */
@@ -167,20 +167,6 @@ const table: readonly Row[] = [
     death(105_000),
     state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, waiting]),
     [{ type: 'wait', slot: 0, delayMs: 0 }],
-  ],
-  [
-    'exits when the last worker dies with inherited listeners, whose sockets systemd holds',
-    state([ready, waiting], { inheritedListeners: true }),
-    death(105_000),
-    state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, waiting], { inheritedListeners: true }),
-    [{ type: 'exit', code: 70 }],
-  ],
-  [
-    'exits when the last ready worker dies with inherited listeners, even if another is starting',
-    state([ready, starting], { inheritedListeners: true }),
-    death(105_000),
-    state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, starting], { inheritedListeners: true }),
-    [{ type: 'exit', code: 70 }],
   ],
   ...[78, 77].map(
     (exitCode): Row => [
@@ -366,8 +352,8 @@ describe('decide', () => {
 describe('begin', () => {
   it('forks every slot', () => {
     const slot = { ...starting, startedMs: 5000, heardMs: 5000 };
-    expect(begin(3, 5000, true)).toEqual([
-      state([slot, slot, slot], { tickedMs: 5000, inheritedListeners: true }),
+    expect(begin(3, 5000)).toEqual([
+      state([slot, slot, slot], { tickedMs: 5000 }),
       [
         { type: 'fork', slot: 0 },
         { type: 'fork', slot: 1 },
@@ -410,8 +396,8 @@ class Simulation {
   readonly #due: { readonly slot: number; readonly atMs: number }[] = [];
   #forksAfterStop = 0;
 
-  constructor(inherited: boolean) {
-    const [first, effects] = begin(slots, 0, inherited);
+  constructor() {
+    const [first, effects] = begin(slots, 0);
     this.state = first;
     this.#act(effects);
   }
@@ -472,8 +458,8 @@ class Simulation {
 describe('any sequence of events', () => {
   it('respects the restart limits', () => {
     fc.assert(
-      fc.property(acts, fc.boolean(), (list, inherited) => {
-        const simulation = new Simulation(inherited);
+      fc.property(acts, (list) => {
+        const simulation = new Simulation();
         for (const { kind, slot, waitMs } of list) {
           if (simulation.isOver) break;
           const { nowMs } = simulation;

@@ -1,13 +1,12 @@
 import type { Logger } from 'pino';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { LogSink } from '../../../../src/server/log.ts';
-import type { GenerationPlan } from '../../../../src/server/supervisor/generation.ts';
 import { socketAccessFor } from '../../../../src/server/supervisor/socket-access.ts';
-import { Supervisor } from '../../../../src/server/supervisor/supervisor.ts';
+import { type GenerationPlan, Supervisor } from '../../../../src/server/supervisor/supervisor.ts';
 import { planListeners } from '../../../../src/server/transport/plan.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { FakeLog } from '../../../support/fake-log.ts';
-import { FakeWorkers } from '../../../support/fake-worker.ts';
+import { type FakeWorker, FakeWorkers } from '../../../support/fake-worker.ts';
 import { load, sourceOf } from '../config/sources.ts';
 
 let clock: FakeClock;
@@ -27,14 +26,21 @@ async function planOf(listen: string, more = ''): Promise<GenerationPlan> {
   return { config, source: sourceOf(text), plan, identity: null };
 }
 
+/** Its sockets are real, its workers are not. */
 async function launch(listen: string): Promise<Supervisor> {
-  return Supervisor.launch({
+  const supervisor = await Supervisor.launch({
     ...(await planOf(listen)),
     startWorker: workers.start,
     clock,
     sink: { addLost() {}, write() {} } as unknown as LogSink,
     log: log as unknown as Logger,
   });
+  onTestFinished(() => supervisor.destroy());
+  return supervisor;
+}
+
+function portOf(supervisor: Supervisor, index = 0): number {
+  return supervisor.listeners[index]?.port ?? 0;
 }
 
 async function reload(supervisor: Supervisor, next: GenerationPlan): Promise<void> {
@@ -48,20 +54,22 @@ describe('a supervisor', () => {
   it('is ready with its workers and reports their listeners and counters', async () => {
     const supervisor = await launch('tcp://127.0.0.1:0');
     expect(supervisor.report.state).toBe('starting');
-    workers.all[0]?.serve([7001]);
+    workers.all[0]?.serve();
     await supervisor.ready;
+    const port = portOf(supervisor);
+    expect(port).toBeGreaterThan(1023);
     workers.all[0]?.count('echo', 2);
-    expect(supervisor.listeners).toEqual([{ service: 'echo', transport: 'tcp', address: '127.0.0.1', port: 7001 }]);
+    expect(supervisor.listeners).toEqual([{ service: 'echo', transport: 'tcp', address: '127.0.0.1', port }]);
     expect(supervisor.report).toMatchObject({
       state: 'ready',
       workerDeaths: 0,
-      listeners: [{ service: 'echo', address: 'tcp://127.0.0.1:7001', isOpen: true }],
+      listeners: [{ service: 'echo', address: `tcp://127.0.0.1:${port}`, isOpen: true }],
     });
     expect(supervisor.report.services.get('echo')?.stream).toMatchObject({ active: 2, accepted: 2 });
   });
 
   it('keeps the totals of a dead worker, but not its clients', async () => {
-    const supervisor = await launch('tcp://127.0.0.1:7001');
+    const supervisor = await launch('tcp://127.0.0.1:0');
     workers.all[0]?.serve();
     workers.all[0]?.count('echo', 2);
     workers.all[0]?.die(1);
@@ -73,7 +81,7 @@ describe('a supervisor', () => {
   });
 
   it('ends when its workers have exited', async () => {
-    const supervisor = await launch('tcp://127.0.0.1:7001');
+    const supervisor = await launch('tcp://127.0.0.1:0');
     workers.all[0]?.serve();
     const stopped = supervisor.stop();
     expect(workers.all[0]?.orders.at(-1)).toEqual({ type: 'stop', graceMs: 10_000 });
@@ -85,9 +93,9 @@ describe('a supervisor', () => {
 
 describe('a reload', () => {
   it('starts new workers and stops the old workers when the new ones are ready', async () => {
-    const supervisor = await launch('tcp://127.0.0.1:7001');
+    const supervisor = await launch('tcp://127.0.0.1:0');
     workers.all[0]?.serve();
-    const reloading = reload(supervisor, await planOf('tcp://127.0.0.1:7001,udp://127.0.0.1:7001'));
+    const reloading = reload(supervisor, await planOf('tcp://127.0.0.1:0,udp://127.0.0.1:0'));
     await new Promise(setImmediate);
     const [old, fresh] = workers.all;
     expect(fresh?.name).toBe(2);
@@ -102,27 +110,65 @@ describe('a reload', () => {
   });
 
   it('that fails changes nothing', async () => {
-    const supervisor = await launch('tcp://127.0.0.1:7001');
+    const supervisor = await launch('tcp://127.0.0.1:0');
     workers.all[0]?.serve();
-    const reloading = reload(supervisor, await planOf('tcp://127.0.0.1:7002'));
+    const reloading = reload(supervisor, await planOf('tcp://127.0.0.2:0'));
     await new Promise(setImmediate);
-    workers.all[1]?.report({ type: 'failed', code: 'LISTEN_IN_USE', message: 'port 7002 is taken' });
-    await expect(reloading).rejects.toMatchObject({ code: 'LISTEN_IN_USE' });
+    workers.all[1]?.report({ type: 'failed', code: 'CONFIG_INVALID', message: 'a file is missing' });
+    await expect(reloading).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     expect(workers.all[0]?.orders.some(({ type }) => type === 'stop')).toBe(false);
-    expect(supervisor.listeners.map(({ port }) => port)).toEqual([7001]);
+    expect(supervisor.listeners.map(({ address }) => address)).toEqual(['127.0.0.1']);
     expect(supervisor.report.state).toBe('ready');
   });
 
-  it('is refused if it needs a restart', async () => {
-    const supervisor = await launch('tcp://127.0.0.1:7001');
-    const { plan } = await planOf('tcp://*:7001');
-    expect(() => supervisor.changes(plan)).toThrow('this change needs a restart: echo tcp://0.0.0.0:7001 overlaps');
+  it('keeps the sockets that both configs have, with the ports that the system chose', async () => {
+    const supervisor = await launch('tcp://127.0.0.1:0,udp://127.0.0.1:0');
+    workers.all[0]?.serve();
+    const before = supervisor.listeners;
+    const reloading = reload(supervisor, await planOf('udp://127.0.0.1:0,tcp://127.0.0.1:0,tcp://127.0.0.2:0'));
+    await new Promise(setImmediate);
+    const [old, fresh] = workers.all;
+    expect(fresh?.descriptors.slice(0, 2)).toEqual(old?.descriptors.toReversed());
+    fresh?.serve();
+    await reloading;
+    expect(supervisor.listeners.slice(0, 2)).toEqual(before.toReversed());
+  });
+
+  it('lets the new workers read UDP sockets once the old ones have stopped', async () => {
+    const supervisor = await launch('udp://127.0.0.1:0');
+    workers.all[0]?.serve();
+    const reloading = reload(supervisor, await planOf('udp://127.0.0.1:0', 'log: { level: warn }'));
+    await new Promise(setImmediate);
+    const [old, fresh] = workers.all as [FakeWorker, FakeWorker];
+    old.isHung = true;
+    fresh.serve();
+    await new Promise(setImmediate);
+    expect(old.orders.at(-1)).toMatchObject({ type: 'stop' });
+    expect(fresh.orders.some(({ type }) => type === 'read')).toBe(false);
+    expect(supervisor.report.listeners.map(({ isOpen }) => isOpen)).toEqual([false]);
+    old.report({ type: 'suspended' });
+    await reloading;
+    expect(fresh.orders.at(-1)).toEqual({ type: 'read', ids: [0] });
+    expect(supervisor.report.listeners.map(({ isOpen }) => isOpen)).toEqual([true]);
+  });
+
+  it('changes nothing if a listener cannot be opened', async () => {
+    const supervisor = await launch('tcp://127.0.0.1:0');
+    workers.all[0]?.serve();
+    const taken = await launch('tcp://127.0.0.2:0');
+    const next = await planOf(`tcp://127.0.0.1:0,tcp://127.0.0.2:${portOf(taken)}`);
+    await expect(supervisor.reload(next, supervisor.changes(next.plan))).rejects.toMatchObject({
+      code: 'LISTEN_IN_USE',
+      message: expect.stringContaining('the address is in use by another program') as string,
+    });
+    expect(workers.all.filter(({ isGone }) => !isGone)).toHaveLength(2);
+    expect(supervisor.listeners).toHaveLength(1);
   });
 
   it('is aborted by a stop', async () => {
-    const supervisor = await launch('tcp://127.0.0.1:7001');
+    const supervisor = await launch('tcp://127.0.0.1:0');
     workers.all[0]?.serve();
-    const reloading = reload(supervisor, await planOf('tcp://127.0.0.1:7002'));
+    const reloading = reload(supervisor, await planOf('tcp://127.0.0.2:0'));
     await new Promise(setImmediate);
     void supervisor.stop();
     for (const worker of workers.live) worker.finish();
@@ -130,12 +176,12 @@ describe('a reload', () => {
   });
 
   it('closes the clients of the oldest config when five configs are in use', async () => {
-    const supervisor = await launch('tcp://127.0.0.1:7001');
+    const supervisor = await launch('tcp://127.0.0.1:0');
     workers.all[0]?.serve();
     for (let turn = 1; turn <= 5; turn += 1) {
       const reloading = reload(
         supervisor,
-        await planOf('tcp://127.0.0.1:7001', `log: { level: ${turn % 2 ? 'warn' : 'info'} }`),
+        await planOf('tcp://127.0.0.1:0', `log: { level: ${turn % 2 ? 'warn' : 'info'} }`),
       );
       await new Promise(setImmediate);
       workers.all[turn]?.serve();

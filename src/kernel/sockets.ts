@@ -1,0 +1,169 @@
+import { closeSync } from 'node:fs';
+import { formatIp, type IpAddress } from '../address/ip-address.ts';
+import { type Libc, libc } from './libc.ts';
+import { AF_INET, AF_INET6, AF_UNIX, SocketAddress } from './socket-address.ts';
+import { systemError } from './system-error.ts';
+
+// bits/socket.h, asm-generic/socket.h, linux/in6.h. Powerpc differs only in options that are not used here.
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_NONBLOCK = 0x800;
+const SOCK_CLOEXEC = 0x80000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_TYPE = 3;
+const SO_RCVBUF = 8;
+const SO_REUSEPORT = 15;
+const SO_ACCEPTCONN = 30;
+const SO_DOMAIN = 39;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+
+/** Where an Internet socket is, or will be, bound. */
+export interface InetAddress {
+  readonly family: 'ipv4' | 'ipv6';
+  readonly ip: IpAddress;
+  readonly port: number;
+  /** The zone of a link-local IPv6 address, as an interface index, and else 0. */
+  readonly interfaceIndex: number;
+}
+
+/** What a socket is. */
+export interface SocketKind {
+  readonly family: 'ipv4' | 'ipv6' | 'unix';
+  readonly type: 'stream' | 'datagram';
+  readonly isListening: boolean;
+}
+
+/** Whether this process can call the functions below. They throw if it cannot. */
+export const hasSockets: boolean = libc !== undefined;
+
+/**
+ * Opens a listening TCP socket. An IPv6 socket does not accept IPv4. Like all sockets here, it does not block, and
+ * programs that this process starts do not inherit it. `mayOverlap`: see `allowOverlap`. Throws an error with the
+ * system's code. See tcp(7).
+ */
+export function listenTcp(address: InetAddress, backlog: number, mayOverlap: boolean = false): number {
+  return opened(domainOf(address), SOCK_STREAM, (descriptor) => {
+    if (mayOverlap) allowOverlap(descriptor, true);
+    // An address whose last connections are still in TIME-WAIT can be bound, as after a restart.
+    setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+    bindTo(descriptor, address);
+    check('listen', calls().listen(descriptor, backlog));
+  });
+}
+
+/**
+ * Opens a bound UDP socket, with a receive buffer of `receiveBufferBytes` or as large as the kernel allows. See udp(7).
+ */
+export function bindUdp(address: InetAddress, receiveBufferBytes: number, mayOverlap: boolean = false): number {
+  return opened(domainOf(address), SOCK_DGRAM, (descriptor) => {
+    if (mayOverlap) allowOverlap(descriptor, true);
+    setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBufferBytes);
+    bindTo(descriptor, address);
+  });
+}
+
+/** Opens a listening UNIX stream socket, which creates its file. The umask decides who may connect. See unix(7). */
+export function listenUnix(path: string, backlog: number): number {
+  const address = new SocketAddress().setPath(path);
+  return opened(AF_UNIX, SOCK_STREAM, (descriptor) => {
+    check('bind', calls().bind(descriptor, address.bytes, address.length[0] ?? 0));
+    check('listen', calls().listen(descriptor, backlog));
+  });
+}
+
+/**
+ * Lets another socket of the same user be bound to an overlapping address (a single one of the wildcard's, or the
+ * reverse) if that socket is allowed this, too. See SO_REUSEPORT in socket(7).
+ */
+export function allowOverlap(descriptor: number, isAllowed: boolean): void {
+  setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, isAllowed ? 1 : 0);
+}
+
+/** Returns where a socket is bound: its address, or its path, which is empty if it has none. */
+export function boundTo(descriptor: number): InetAddress | { readonly family: 'unix'; readonly path: string } {
+  const address = new SocketAddress().clear();
+  check('getsockname', calls().getsockname(descriptor, address.bytes, address.length));
+  const { family, ip, port, interfaceIndex, path } = address;
+  if (family === AF_UNIX) return { family: 'unix', path };
+  return { family: family === AF_INET6 ? 'ipv6' : 'ipv4', ip, port, interfaceIndex };
+}
+
+/** Returns what a descriptor is, or undefined if it is not a socket of these kinds. */
+export function kindOf(descriptor: number): SocketKind | undefined {
+  const [domain, type, isListening] = [SO_DOMAIN, SO_TYPE, SO_ACCEPTCONN].map((name) => readOption(descriptor, name));
+  const family = domain === AF_UNIX ? 'unix' : domain === AF_INET ? 'ipv4' : domain === AF_INET6 ? 'ipv6' : undefined;
+  if (family === undefined || (type !== SOCK_STREAM && type !== SOCK_DGRAM)) return undefined;
+  return { family, type: type === SOCK_STREAM ? 'stream' : 'datagram', isListening: isListening === 1 };
+}
+
+/** Returns the index of an interface. Throws `ENODEV` if there is none of that name. See if_nametoindex(3). */
+export function interfaceIndexOf(name: string): number {
+  const index = calls().if_nametoindex(name);
+  if (index === 0) throw systemError('if_nametoindex');
+  return index;
+}
+
+/** Returns the name of an interface, or its index as text if it is gone. See if_indextoname(3). */
+export function interfaceNameOf(index: number): string {
+  const name = Buffer.alloc(16);
+  if (calls().if_indextoname(index, name) === null) return String(index);
+  return name.toString('latin1', 0, name.indexOf(0));
+}
+
+/** Formats an address, with the zone of a link-local one: `fe80::1%eth0`. */
+export function formatInetAddress({ ip, interfaceIndex }: InetAddress): string {
+  const address = formatIp(ip);
+  return interfaceIndex === 0 ? address : `${address}%${interfaceNameOf(interfaceIndex)}`;
+}
+
+/** Opens a socket and prepares it. If that fails, closes it and rethrows. */
+function opened(domain: number, type: number, prepare: (descriptor: number) => void): number {
+  const descriptor = check('socket', calls().socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  try {
+    prepare(descriptor);
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+  return descriptor;
+}
+
+function domainOf({ family }: InetAddress): number {
+  return family === 'ipv6' ? AF_INET6 : AF_INET;
+}
+
+function bindTo(descriptor: number, { family, ip, port, interfaceIndex }: InetAddress): void {
+  const address = new SocketAddress();
+  if (family === 'ipv6') {
+    setOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    address.setIpv6(ip, port, interfaceIndex);
+  } else {
+    address.setIpv4(ip, port);
+  }
+  check('bind', calls().bind(descriptor, address.bytes, address.length[0] ?? 0));
+}
+
+function setOption(descriptor: number, level: number, name: number, value: number): void {
+  const memory = new Int32Array(new ArrayBuffer(4)).fill(value);
+  check('setsockopt', calls().setsockopt(descriptor, level, name, new Uint8Array(memory.buffer), 4));
+}
+
+/** Returns an option of SOL_SOCKET, or undefined if the descriptor has none. */
+function readOption(descriptor: number, name: number): number | undefined {
+  const memory = new Int32Array(new ArrayBuffer(4));
+  const length = new Uint32Array(new ArrayBuffer(4)).fill(4);
+  const result = calls().getsockopt(descriptor, SOL_SOCKET, name, new Uint8Array(memory.buffer), length);
+  return result === 0 && length[0] === 4 ? memory[0] : undefined;
+}
+
+function check(call: string, result: number): number {
+  if (result < 0) throw systemError(call);
+  return result;
+}
+
+function calls(): Libc {
+  if (libc === undefined) throw new Error('sockets of our own need koffi, and 64-bit Linux');
+  return libc;
+}

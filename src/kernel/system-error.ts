@@ -1,0 +1,8 @@
+import { getSystemErrorMap } from 'node:util';
+import { libc } from './libc.ts';
+
+/** Returns the error of the preceding libc call, as Node reports it: `code` is a name such as `EADDRINUSE`. */
+export function systemError(call: string, number: number = libc?.errno() ?? 0): NodeJS.ErrnoException {
+  const [code, text] = getSystemErrorMap().get(-number) ?? [`errno ${number}`, 'unknown error'];
+  return Object.assign(new Error(`${call} ${code}: ${text}`), { code, errno: -number, syscall: call });
+}
