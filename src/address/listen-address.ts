@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { suggest } from '../suggestion.ts';
 import { isAccount } from './account.ts';
-import { isIpv4, isLinkLocal, parseIp } from './ip-address.ts';
+import { isBroadcast, isIpv4, isLinkLocal, isMulticast, parseIp } from './ip-address.ts';
 import type { ServicePortLookup } from './service-ports.ts';
 
 /** A parsed listen address. `text` is the original from the config. */
@@ -108,6 +108,9 @@ function parsePort(text: string, portText: string, scheme: 'tcp' | 'udp', lookup
   return port;
 }
 
+/** Nothing that many machines receive at once is ever answered. */
+const manyMachines = 'has a multicast or broadcast address: expected an address of this machine, or * for all';
+
 function ipv6Literal(text: string, family: NetworkListenAddress['family'], bracketed: string): string {
   const [literal = '', ...zones] = bracketed.split('%');
   const ip = literal.includes(':') ? parseIp(literal) : undefined;
@@ -117,14 +120,17 @@ function ipv6Literal(text: string, family: NetworkListenAddress['family'], brack
     throw fault(text, 'has a zone, which only a link-local address may have, as in [fe80::1%eth0]');
   if (zones.length > 0 && !/^[\w.-]{1,15}$/.test(zones.join('%')))
     throw fault(text, 'has an invalid zone: expected the name of an interface, as in [fe80::1%eth0]');
+  if (zones.length === 0 && isLinkLocal(ip))
+    throw fault(text, 'has a link-local address without a zone: expected its interface, too, as in [fe80::1%eth0]');
+  if (isMulticast(ip)) throw fault(text, manyMachines);
   if (family === 'ipv4') throw fault(text, 'is for IPv4 but has an IPv6 address');
   return bracketed;
 }
 
 function checkIpv4Literal(text: string, family: NetworkListenAddress['family'], host: string): void {
-  if (parseIp(host) === undefined) {
-    throw fault(text, `has host ${quote(host)}: expected an IPv4 address such as 127.0.0.1`);
-  }
+  const ip = parseIp(host);
+  if (ip === undefined) throw fault(text, `has host ${quote(host)}: expected an IPv4 address such as 127.0.0.1`);
+  if (isMulticast(ip) || isBroadcast(ip)) throw fault(text, manyMachines);
   if (family === 'ipv6') throw fault(text, 'is for IPv6 but has an IPv4 address');
 }
 

@@ -2,6 +2,14 @@
  * The only file that calls libc, through koffi (https://koffi.dev). A wrong signature here means a segmentation fault,
  * so each function is declared once, with its man page, and `test/kernel` calls each of them.
  */
+import { endianness } from 'node:os';
+
+// uv.h
+const UV_POLL = 8;
+const UV_READABLE = 1;
+
+/** An address in memory. */
+export type Pointer = bigint;
 
 /** The libc functions in use. A result of -1 is an error, with its number in `errno`. */
 export interface Libc {
@@ -19,10 +27,28 @@ export interface Libc {
   listen(descriptor: number, backlog: number): number;
   /** getsockname(2). `length` holds the size of `address` in bytes, and on return the size of the actual address. */
   getsockname(descriptor: number, address: Uint8Array, length: Uint32Array): number;
+  /** recvmmsg(2). `messages` is an array of `struct mmsghdr`. Returns how many datagrams were received. */
+  recvmmsg(descriptor: number, messages: Pointer, count: number, flags: number, timeout: null): number;
+  /** sendmmsg(2). `messages` is an array of `struct mmsghdr`. Returns how many datagrams were sent. */
+  sendmmsg(descriptor: number, messages: Pointer, count: number, flags: number): number;
+  /** epoll_create1(2). Returns a descriptor. */
+  epoll_create1(flags: number): number;
+  /** epoll_ctl(2). `event` is a `struct epoll_event`. */
+  epoll_ctl(epoll: number, operation: number, descriptor: number, event: Pointer): number;
+  /** epoll_wait(2). `events` is an array of `struct epoll_event`. Returns how many are filled. */
+  epoll_wait(epoll: number, events: Pointer, count: number, timeoutMs: number): number;
   /** if_nametoindex(3). 0 is an error. */
   if_nametoindex(name: string): number;
   /** if_indextoname(3). Null is an error. `name` has 16 bytes. */
   if_indextoname(index: number, name: Uint8Array): unknown;
+  /** Memory that is never moved or freed, filled with 0. Throws if there is none. */
+  allocate(bytes: number): { readonly address: Pointer; readonly buffer: ArrayBuffer };
+  /**
+   * uv_poll_t: makes libuv call `ready` on the main thread whenever the descriptor is readable. Returns a function that
+   * resumes and pauses this; it is paused at first. The descriptor must stay open. An exception in `ready` would end
+   * the process. https://docs.libuv.org/en/v1.x/poll.html
+   */
+  pollReadable(descriptor: number, ready: () => void): (isActive: boolean) => void;
   /** fcntl(2), for operations with an int argument. */
   fcntl(descriptor: number, operation: number, argument: number): number;
   /** ioctl(2), for operations without an argument, which must be 0. */
@@ -35,16 +61,32 @@ export interface Libc {
   errno(): number;
 }
 
-/** Undefined without koffi for this machine, and except on 64-bit Linux, for which the structures are laid out. */
+/**
+ * Undefined without koffi for this machine, and except on 64-bit little-endian Linux, for which the structures are laid
+ * out.
+ */
 export const libc: Libc | undefined = await load();
 
 async function load(): Promise<Libc | undefined> {
   const architectures: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64'];
-  if (process.platform !== 'linux' || !architectures.includes(process.arch)) return undefined;
+  if (process.platform !== 'linux' || !architectures.includes(process.arch) || endianness() === 'BE') return undefined;
   try {
     const { default: koffi } = await import('koffi');
     // The node binary is linked with libc.
     const library = koffi.load(null);
+    // Exported by the node binary, or by the libuv that it is linked with.
+    const uvLoop = library.func('void *uv_default_loop()') as () => Pointer;
+    const uvHandleSize = library.func('size_t uv_handle_size(int)') as (type: number) => number;
+    const uvPollInit = library.func('int uv_poll_init(void *, void *, int)');
+    const uvPollStart = library.func('int uv_poll_start(void *, int, void *)');
+    const uvPollStop = library.func('int uv_poll_stop(void *)');
+    const uvPollCallback = koffi.pointer(koffi.proto('void uv_poll_cb(void *, int, int)'));
+    const allocate: Libc['allocate'] = (bytes) => {
+      const address = koffi.address(koffi.alloc('uint8_t', bytes));
+      const buffer = koffi.view(address, bytes);
+      new Uint8Array(buffer).fill(0);
+      return { address, buffer };
+    };
     return {
       prctl: library.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
       getsockopt: library.func('int getsockopt(int, int, int, _Out_ void *, _Inout_ uint32_t *)'),
@@ -53,8 +95,21 @@ async function load(): Promise<Libc | undefined> {
       bind: library.func('int bind(int, void *, uint32_t)'),
       listen: library.func('int listen(int, int)'),
       getsockname: library.func('int getsockname(int, _Out_ void *, _Inout_ uint32_t *)'),
+      recvmmsg: library.func('int recvmmsg(int, void *, uint32_t, int, void *)'),
+      sendmmsg: library.func('int sendmmsg(int, void *, uint32_t, int)'),
+      epoll_create1: library.func('int epoll_create1(int)'),
+      epoll_ctl: library.func('int epoll_ctl(int, int, int, void *)'),
+      epoll_wait: library.func('int epoll_wait(int, void *, int, int)'),
       if_nametoindex: library.func('uint32_t if_nametoindex(const char *)'),
       if_indextoname: library.func('void *if_indextoname(uint32_t, _Out_ void *)'),
+      allocate,
+      pollReadable(descriptor, ready) {
+        const handle = allocate(uvHandleSize(UV_POLL)).address;
+        const error = uvPollInit(uvLoop(), handle, descriptor) as number;
+        if (error !== 0) throw new Error(`uv_poll_init: ${error}`);
+        const callback = koffi.register(ready, uvPollCallback);
+        return (isActive) => void (isActive ? uvPollStart(handle, UV_READABLE, callback) : uvPollStop(handle));
+      },
       // Variadic, but with a single argument, which Linux passes like any other.
       fcntl: library.func('int fcntl(int, int, int)'),
       ioctl: library.func('int ioctl(int, unsigned long, long)'),

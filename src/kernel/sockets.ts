@@ -16,8 +16,16 @@ const SO_RCVBUF = 8;
 const SO_REUSEPORT = 15;
 const SO_ACCEPTCONN = 30;
 const SO_DOMAIN = 39;
+const SO_MEMINFO = 55;
+const IPPROTO_IP = 0;
+const IP_PKTINFO = 8;
 const IPPROTO_IPV6 = 41;
+const IPV6_RECVPKTINFO = 49;
 const IPV6_V6ONLY = 26;
+
+// linux/sock_diag.h
+const SK_MEMINFO_DROPS = 8;
+const SK_MEMINFO_VARS = 9;
 
 /** Where an Internet socket is, or will be, bound. */
 export interface InetAddress {
@@ -79,6 +87,23 @@ export function listenUnix(path: string, backlog: number): number {
  */
 export function allowOverlap(descriptor: number, isAllowed: boolean): void {
   setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, isAllowed ? 1 : 0);
+}
+
+/** Makes a UDP socket tell where each datagram was sent to. See IP_PKTINFO in ip(7), IPV6_RECVPKTINFO in ipv6(7). */
+export function tellDestinations(descriptor: number, family: 'ipv4' | 'ipv6'): void {
+  if (family === 'ipv4') setOption(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
+  else setOption(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+}
+
+/**
+ * Returns how many datagrams the kernel has dropped at a socket since it was opened, modulo 2^32: its receive buffer
+ * was full, or their checksum was wrong. 0 if the kernel does not tell. See SO_MEMINFO, linux/sock_diag.h.
+ */
+export function readDroppedDatagrams(descriptor: number): number {
+  const memory = new Uint32Array(new ArrayBuffer(4 * SK_MEMINFO_VARS));
+  const length = new Uint32Array(new ArrayBuffer(4)).fill(memory.byteLength);
+  const result = calls().getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, new Uint8Array(memory.buffer), length);
+  return result === 0 && length[0] === memory.byteLength ? (memory[SK_MEMINFO_DROPS] ?? 0) : 0;
 }
 
 /** Returns where a socket is bound: its address, or its path, which is empty if it has none. */

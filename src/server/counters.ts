@@ -43,6 +43,8 @@ export function newServiceCounters() {
       bytesIn: 0,
       bytesOut: 0,
       dropped: {
+        overflow: 0,
+        destination: 0,
         'source-port': 0,
         'source-address': 0,
         denied: 0,
@@ -50,6 +52,7 @@ export function newServiceCounters() {
         loop: 0,
         amplification: 0,
         busy: 0,
+        'send-error': 0,
         'service-error': 0,
       } satisfies Record<DropReason, number>,
       /** Answered only because the rates are in dry run. */

@@ -7,6 +7,7 @@ import { exposureMessage } from './config/exposure.ts';
 import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from './counters.ts';
 import { SmallservdError } from '../errors.ts';
+import { hasSockets } from '../kernel/sockets.ts';
 import { Admission, type SourceCount } from './guard/admission.ts';
 import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
 import { DatagramGuard } from './guard/datagram-guard.ts';
@@ -15,7 +16,8 @@ import type { PreparedService } from './service-context.ts';
 import { readOpenFiles } from '../open-files.ts';
 import type { Log } from '../service.ts';
 import { BroadcastAddresses } from './transport/broadcast-addresses.ts';
-import { DatagramListener } from './transport/datagram.ts';
+import { KernelDatagramListener } from './transport/kernel-datagram.ts';
+import { NodeDatagramListener } from './transport/node-datagram.ts';
 import type { BoundAddress, Listener, ListenTarget } from './transport/listener.ts';
 import { isFamilyMissing, openError } from './transport/open-error.ts';
 import type { PlannedListener } from './transport/plan.ts';
@@ -66,6 +68,7 @@ export class Lifecycle {
   readonly #ownPorts = new Set<number>();
   readonly #descriptors: DescriptorBudget;
   readonly #cancels: Cancel[] = [];
+  readonly #usesKernel: boolean;
   #started = false;
   #suspended = false;
   #closed = false;
@@ -76,6 +79,7 @@ export class Lifecycle {
     const broadcasts = new BroadcastAddresses((error) =>
       log.warn({ err: error }, 'cannot read network interfaces, datagrams from their broadcast addresses are accepted'),
     );
+    this.#usesKernel = this.#findsKernel();
     this.#descriptors = this.#descriptorBudget();
     for (const service of config.services) {
       const prepared = services.get(service.name);
@@ -219,10 +223,19 @@ export class Lifecycle {
     const common = { service, connectionLog, clock: this.#options.clock };
     if (target.transport === 'udp') {
       const { receiveBufferBytes } = config.datagram;
-      return new DatagramListener({ ...common, target, receiveBufferBytes, guard, counters: counters.datagram });
+      const options = { ...common, target, receiveBufferBytes, guard, counters: counters.datagram };
+      return this.#usesKernel ? new KernelDatagramListener(options) : new NodeDatagramListener(options);
     }
     const { stream: limits, proxy, socket } = config;
     return new StreamListener({ ...common, target, limits, proxy, socket, admission, counters: counters.stream });
+  }
+
+  /** Throws `LISTEN_FAILED`. */
+  #findsKernel(): boolean {
+    const { sockets } = this.#options.config;
+    if (sockets === 'kernel' && !hasSockets)
+      throw new SmallservdError('LISTEN_FAILED', 'sockets: kernel needs 64-bit Linux and koffi with a binary for it');
+    return sockets !== 'node' && hasSockets;
   }
 
   /** Throws `NO_DESCRIPTORS`. */

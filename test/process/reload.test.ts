@@ -315,8 +315,8 @@ describe('a failed reload', () => {
     expect(await reloadable.reload(config(['fd://3'], elsewhere))).toBe(failed);
     for (const listen of [['fd://3'], [], ['fd://3']])
       expect(await reloadable.reload(config(listen))).toBe('config reloaded');
-    const [, inherited] = reloadable.daemon.linesWith('listening').map(({ address }) => String(address));
-    await says({ host: '127.0.0.1', port: Number(inherited?.split(':').at(-1)) }, 'inherited');
+    const [, inherited, again] = reloadable.daemon.linesWith('listening').map(({ address }) => address);
+    expect([inherited, again]).toEqual([expect.stringMatching(/^tcp:\/\/127\.0\.0\.1:/) as string, inherited]);
   });
 
   it('can be repeated after the module is fixed and has a new option', async () => {

@@ -26,10 +26,11 @@ export class UdpClient {
     });
   }
 
-  static async open(host: string): Promise<UdpClient> {
+  static async open(host: string, options: { readonly broadcast?: boolean } = {}): Promise<UdpClient> {
     const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 1024 * 1024 });
     socket.bind(0, host);
     await once(socket, 'listening');
+    socket.setBroadcast(options.broadcast ?? false);
     return new UdpClient(socket);
   }
 

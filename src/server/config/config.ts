@@ -15,10 +15,11 @@ export type ServiceConfig = Readonly<ReturnType<typeof resolveService>>;
 
 /** Resolves the daemon's part of a config. */
 export function resolveDaemon(values: Values<typeof daemonSchema>, services: readonly ServiceConfig[]) {
-  const { workers, user, group, log, shutdown, reload, admin } = values;
+  const { workers, sockets, user, group, log, shutdown, reload, admin } = values;
   return {
     /** 0 runs everything in one process. */
     workers: workers === 'auto' ? autoWorkers(availableParallelism()) : workers,
+    sockets,
     user,
     group,
     log,

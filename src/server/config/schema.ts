@@ -10,6 +10,11 @@ export const daemonSchema = {
     default: 'auto',
     doc: 'Number of worker processes. `auto` is the number of processors, at least 2 and at most 4. 0 runs everything in one process.',
   },
+  sockets: {
+    format: ['auto', 'kernel', 'node'],
+    default: 'auto',
+    doc: "Whose sockets carry datagrams: those of the kernel itself, which are faster and answer from the address that was asked, or those of Node.js. `auto` takes the kernel's where koffi runs (64-bit Linux).",
+  },
   user: {
     format: 'account',
     default: null,

@@ -14,10 +14,13 @@ import { SourceMask } from './source-prefix.ts';
 import { TokenBucket, TokenTable } from './token-bucket.ts';
 
 /**
- * Why a datagram or its reply is dropped, in the order of the checks. `judge` returns the first five. The transport
- * counts the others: a reply cut by `fitting`, a full send queue, a service that threw.
+ * Why a datagram or its reply is dropped, in the order of the checks. The transport counts the first two (no room in
+ * the receive buffer, sent to more than this machine) and the last four: a reply cut by `fitting`, a full send queue, a
+ * reply that the kernel refused, a service that threw. `judge` returns the others.
  */
 export type DropReason =
+  | 'overflow'
+  | 'destination'
   | 'source-port'
   | 'source-address'
   | 'denied'
@@ -25,6 +28,7 @@ export type DropReason =
   | 'loop'
   | 'amplification'
   | 'busy'
+  | 'send-error'
   | 'service-error';
 
 /** Reasons that a dry run only counts. */

@@ -75,7 +75,7 @@ export class Supervisor implements RunningDaemon {
     const files = new SocketFiles();
     await files.prepare(plan, identity?.uid);
     const sockets = new ListenerSockets();
-    const listeners = sockets.open(plan, config);
+    const listeners = sockets.open(plan, config.services);
     try {
       files.grant(plan);
     } catch (error) {
@@ -134,7 +134,7 @@ export class Supervisor implements RunningDaemon {
     if (this.#stopping) throw cutShort();
     const old = this.#generation;
     const knownPorts = this.#datagramPorts.length;
-    const listeners = this.#sockets.open(next.plan, next.config);
+    const listeners = this.#sockets.open(next.plan, next.config.services);
     let generation: Generation | undefined;
     try {
       this.#files.grant(added);

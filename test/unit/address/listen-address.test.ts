@@ -80,6 +80,22 @@ const bad: readonly (readonly [string, string])[] = [
     'tcp://[::ffff:127.0.0.1]:7',
     '"tcp://[::ffff:127.0.0.1]:7" has an IPv4 address in IPv6 form: write it as IPv4, without brackets',
   ],
+  [
+    'tcp://[fe80::1]:7',
+    '"tcp://[fe80::1]:7" has a link-local address without a zone: expected its interface, too, as in [fe80::1%eth0]',
+  ],
+  [
+    'udp://224.0.0.1:7',
+    '"udp://224.0.0.1:7" has a multicast or broadcast address: expected an address of this machine, or * for all',
+  ],
+  [
+    'udp://255.255.255.255:7',
+    '"udp://255.255.255.255:7" has a multicast or broadcast address: expected an address of this machine, or * for all',
+  ],
+  [
+    'udp://[ff02::1]:7',
+    '"udp://[ff02::1]:7" has a multicast or broadcast address: expected an address of this machine, or * for all',
+  ],
   ['tcp://[::1%lo]:7', '"tcp://[::1%lo]:7" has a zone, which only a link-local address may have, as in [fe80::1%eth0]'],
   [
     'tcp://[fe80::1%]:7',
@@ -245,7 +261,11 @@ describe('parseListenAddress', () => {
 
   test('reads every well-formed address', () => {
     const host = fc.oneof(
-      fc.ipV4().map((address) => [address, address]),
+      // 224/4 is multicast, and nobody has 255.255.255.255.
+      fc
+        .ipV4()
+        .filter((address) => Number(address.split('.')[0]) >>> 4 !== 14 && address !== '255.255.255.255')
+        .map((address) => [address, address]),
       fc.domain().map((name) => [name, name]),
       fc.constantFrom(['*', ''], ['', ''], ['[::1]', '::1'], ['[2001:db8::7]', '2001:db8::7']),
     );

@@ -191,7 +191,7 @@ describe('invalid --set arguments', () => {
     [
       '__proto__.workers=1',
       [
-        '--set __proto__.workers __proto__: unknown key: expected one of workers, user, group, log, shutdown, reload, admin, defaults, services',
+        '--set __proto__.workers __proto__: unknown key: expected one of workers, sockets, user, group, log, shutdown, reload, admin, defaults, services',
       ],
     ],
     ['workers.x=1', ['--set workers.x workers: a mapping is not auto or a whole number from 0 to 256']],

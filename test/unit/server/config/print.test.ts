@@ -61,6 +61,7 @@ test('prints an equivalent config with only the values that differ from the defa
 test('prints every value, with its unit', async () => {
   const loaded = await load('workers: 1\nservices: { daytime: { listen: tcp://localhost:1200 } }');
   expect(printYaml(loaded.printed)).toBe(`workers: 1
+sockets: auto
 user: null
 group: null
 log:

@@ -6,7 +6,7 @@ import { problemsOf, sourceOf } from './sources.ts';
 const echo = 'services: { echo: { listen: tcp://localhost:0 } }\n';
 const kinds = 'echo, discard, chargen, qotd, systat, daytime, time';
 const duration = 'a duration with a unit, such as 500ms, 10s, 5m, 24h (1ms to 24d), or never';
-const topKeys = 'workers, user, group, log, shutdown, reload, admin, defaults, services';
+const topKeys = 'workers, sockets, user, group, log, shutdown, reload, admin, defaults, services';
 
 describe('reports location and remedy of', () => {
   test.each<[string, string, readonly string[]]>([

@@ -25,7 +25,7 @@ async function planOf(...listen: readonly string[]): Promise<readonly PlannedLis
 
 /** Opens one listener. */
 async function openOne(sockets: ListenerSockets, text: string): Promise<OpenListener> {
-  const [listener] = sockets.open(await planOf(text), config);
+  const [listener] = sockets.open(await planOf(text), config.services);
   if (listener === undefined) throw new Error('it was skipped');
   return listener;
 }
@@ -43,7 +43,7 @@ describe('open', () => {
     const path = join(temporaryFolder(), 'socket');
     const opened = newSockets().open(
       await planOf(`unix://${path}`, 'tcp://127.0.0.1:0', 'udp://127.0.0.3:0', 'tcp://[::1]:0'),
-      config,
+      config.services,
     );
     expect(opened.map(({ bound }) => bound)).toEqual([
       { transport: 'unix', address: path, port: 0 },
@@ -62,8 +62,8 @@ describe('open', () => {
 
   it('keeps what is open and closes the rest when told', async () => {
     const sockets = newSockets();
-    const [first, second] = sockets.open(await planOf('tcp://127.0.0.1:0', 'udp://127.0.0.1:0'), config);
-    const next = sockets.open(await planOf('udp://127.0.0.1:0', 'tcp://127.0.0.2:0'), config);
+    const [first, second] = sockets.open(await planOf('tcp://127.0.0.1:0', 'udp://127.0.0.1:0'), config.services);
+    const next = sockets.open(await planOf('udp://127.0.0.1:0', 'tcp://127.0.0.2:0'), config.services);
     expect(next[0]?.descriptor).toBe(second?.descriptor);
     expect(isOpen(first!.descriptor)).toBe(true);
     sockets.keep(next);
@@ -77,7 +77,7 @@ describe('open', () => {
     const taken = await openOne(newSockets(), 'tcp://127.0.0.2:0');
     const next = await planOf('udp://127.0.0.9:0', `tcp://127.0.0.2:${taken.bound.port}`);
     const before = socketsOfProcess();
-    expect(() => sockets.open(next, config)).toThrow(/echo: cannot listen on tcp:.*in use by another program/);
+    expect(() => sockets.open(next, config.services)).toThrow(/echo: cannot listen on tcp:.*in use by another program/);
     expect(socketsOfProcess()).toBe(before);
     expect(isOpen(first.descriptor)).toBe(true);
   });
@@ -90,7 +90,7 @@ describe('open', () => {
     sockets.keep([{ ...first, planned: plan[0]! }]);
     for (const host of ['*', '127.0.0.1']) {
       plan = await planOf(`${transport}4://${host}:${port}`);
-      const next = sockets.open(plan, config);
+      const next = sockets.open(plan, config.services);
       sockets.keep(next);
       expect(next[0]?.bound).toEqual({ transport, address: host === '*' ? '0.0.0.0' : host, port });
     }
@@ -115,8 +115,8 @@ describe('open', () => {
     const absent = { ...planned!, optional: true };
     const [other] = await planOf('tcp://127.0.0.1:0');
     const sockets = newSockets();
-    expect(sockets.open([absent, { ...other!, id: 1 }], config)).toHaveLength(1);
-    expect(() => newSockets().open([absent], config)).toThrow('this machine does not have that address');
+    expect(sockets.open([absent, { ...other!, id: 1 }], config.services)).toHaveLength(1);
+    expect(() => newSockets().open([absent], config.services)).toThrow('this machine does not have that address');
   });
 
   it('never closes an inherited socket', async () => {
@@ -124,11 +124,11 @@ describe('open', () => {
     const sockets = newSockets();
     const target = { transport: 'tcp', fd: inherited.descriptor } as const;
     const planned: PlannedListener = { id: 0, service: 'echo', text: 'fd://9', target, optional: false };
-    const [listener] = sockets.open([planned], config);
+    const [listener] = sockets.open([planned], config.services);
     expect(listener?.bound).toEqual(inherited.bound);
     sockets.keep([]);
     expect(isOpen(inherited.descriptor)).toBe(true);
-    expect(sockets.open([planned], config)[0]?.descriptor).toBe(inherited.descriptor);
+    expect(sockets.open([planned], config.services)[0]?.descriptor).toBe(inherited.descriptor);
   });
 });
 

@@ -4,22 +4,14 @@ import { once } from 'node:events';
 import { type IpAddress, parseIp } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
-import type { ConnectionLog } from '../connection-log.ts';
-import type { DatagramCounters } from '../counters.ts';
-import type { DatagramGuard } from '../guard/datagram-guard.ts';
-import type { Service } from '../../service.ts';
+import type { DropReason } from '../guard/datagram-guard.ts';
+import { DatagramAnswers, type DatagramAnswersOptions, type ReplySink } from './datagram-answers.ts';
 import type { BoundAddress, DatagramTarget, Listener } from './listener.ts';
-import { synchronous } from './synchronous.ts';
 
-export interface DatagramListenerOptions {
+export interface DatagramListenerOptions extends DatagramAnswersOptions {
   readonly target: DatagramTarget;
-  readonly service: Service;
   /** Requested from the kernel, which may grant less (net.core.rmem_max). */
   readonly receiveBufferBytes: number;
-  /** Shared by all datagram listeners of the service. */
-  readonly guard: DatagramGuard;
-  readonly counters: DatagramCounters;
-  readonly connectionLog: ConnectionLog;
   readonly clock: Clock;
 }
 
@@ -31,19 +23,22 @@ const flushPollMs = 5;
 
 const noSource: IpAddress = { w0: 0, w1: 0, w2: 0, w3: 0 };
 
-/** A UDP listener and only owner of its socket. The service returns bytes, the guard decides whether to send them. */
-export class DatagramListener implements Listener {
+/** A UDP listener over a socket of Node's, for systems without libc. */
+export class NodeDatagramListener implements Listener, ReplySink {
   readonly #options: DatagramListenerOptions;
   readonly #socket: Socket;
+  readonly #answers: DatagramAnswers;
   #suspended = false;
   /** Whether `close` was called. The socket throws if it is closed twice. */
   #closing = false;
   readonly #closed = new Deferred<void>();
   #sourceText = '';
   #source = noSource;
+  #port = 0;
 
   constructor(options: DatagramListenerOptions) {
     this.#options = options;
+    this.#answers = new DatagramAnswers(options);
     const ipv6 = options.target.family === 'ipv6';
     this.#socket = createSocket({
       type: ipv6 ? 'udp6' : 'udp4',
@@ -83,45 +78,22 @@ export class DatagramListener implements Listener {
     this.#close();
   }
 
+  /** Called by `answer`. */
+  reply(bytes: Uint8Array): DropReason | undefined {
+    if (this.#socket.getSendQueueSize() > sendQueueBytes) return 'busy';
+    // No callback: a reply that the kernel refuses is a lost datagram like any other.
+    this.#socket.send(bytes, this.#port, this.#sourceText);
+    return undefined;
+  }
+
   #request(request: Buffer, { address, port }: RemoteInfo): void {
-    const { service, guard, counters, connectionLog, clock } = this.#options;
     if (this.#suspended) return;
-    counters.received += 1;
-    counters.bytesIn += request.length;
     if (address !== this.#sourceText) {
       this.#sourceText = address;
       this.#source = parseIp(address) ?? noSource;
     }
-    const source = this.#source;
-    const nowMs = clock.monotonicMs();
-    const refusal = guard.judge(source, port, request, nowMs);
-    if (refusal !== undefined) {
-      counters.dropped[refusal] += 1;
-      return;
-    }
-    const limit = guard.replyLimit(source, request.length);
-    let replies: readonly Uint8Array[];
-    try {
-      replies = asReplies(synchronous(service.datagram?.(request, limit)));
-    } catch (error) {
-      counters.dropped['service-error'] += 1;
-      connectionLog.serviceFailed(error);
-      return;
-    }
-    const fitting = guard.fitting(source, request.length, replies);
-    counters.dropped.amplification += replies.length - fitting;
-    for (let index = 0; index < fitting; index += 1) {
-      const reply = replies[index]!;
-      if (this.#socket.getSendQueueSize() > sendQueueBytes) {
-        counters.dropped.busy += 1;
-        continue;
-      }
-      // No callback: a reply that the kernel refuses is a lost datagram like any other.
-      this.#socket.send(reply, port, address);
-      counters.sent += 1;
-      counters.bytesOut += reply.length;
-      guard.sent(source, port, request, reply, nowMs);
-    }
+    this.#port = port;
+    this.#answers.answer(this.#source, port, request, this.#options.clock.monotonicMs(), this);
   }
 
   /** Waits for the send queue first, because closing a socket drops it. */
@@ -138,16 +110,6 @@ export class DatagramListener implements Listener {
   }
 }
 
-const silence: readonly Uint8Array[] = [];
-
-/** Validates what a service, possibly from a module, returned. Throws a TypeError if it is not an answer. */
-function asReplies(answer: unknown): readonly Uint8Array[] {
-  if (answer === undefined || answer === null) return silence;
-  if (answer instanceof Uint8Array) return [answer];
-  if (Array.isArray(answer) && answer.every((each) => each instanceof Uint8Array)) return answer;
-  throw new TypeError('datagram() returned neither bytes, nor a list of bytes, nor undefined');
-}
-
 /**
  * Skips name resolution, because replies go to literal addresses and Node's own lookup would defer each to the next
  * tick. https://nodejs.org/api/dgram.html#dgramcreatesocketoptions-callback
@@ -161,8 +123,6 @@ function literal(
 }
 
 function bindOptions(target: DatagramTarget): object {
-  // In a worker, `fd` is its own inherited copy, not the primary's descriptor.
-  if ('fd' in target) return { fd: target.fd, exclusive: true };
-  // A port chosen by the system is unprivileged, and cluster would give the first one of every worker the same socket.
-  return { address: target.address, port: target.port, exclusive: target.port === 0 };
+  if ('fd' in target) return { fd: target.fd };
+  return { address: target.address, port: target.port };
 }

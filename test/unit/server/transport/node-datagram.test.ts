@@ -19,7 +19,7 @@ async function serveOnSocket(options: object = {}, more: object = {}): Promise<{
   const made: Socket[] = [];
   const note = (message: unknown): void => void made.push((message as { readonly socket: Socket }).socket);
   subscribe('udp.socket', note);
-  const daemon = await serve({ echo: { listen, ...options }, ...more });
+  const daemon = await serve({ echo: { listen, ...options }, ...more }, { sockets: 'node' });
   unsubscribe('udp.socket', note);
   const { port } = daemon.target('echo', 'udp');
   const socket = made.find((each) => each.address().port === port);
@@ -27,7 +27,7 @@ async function serveOnSocket(options: object = {}, more: object = {}): Promise<{
   return { daemon, socket };
 }
 
-describe('a datagram listener', () => {
+describe('a datagram listener over a socket of Node', () => {
   it('counts dropped datagrams by reason in one summary line', async () => {
     const { daemon, socket } = await serveOnSocket({ deny: ['127.0.0.0/8'] });
     const client = await UdpClient.open('127.0.0.1');

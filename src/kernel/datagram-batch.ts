@@ -1,0 +1,280 @@
+import type { IpAddress } from '../address/ip-address.ts';
+import { type Libc, libc, type Pointer } from './libc.ts';
+import { AF_INET, AF_INET6 } from './socket-address.ts';
+
+/** Datagrams in one call. More would not be faster, and would keep other sockets waiting. */
+const slots = 64;
+
+/** The largest UDP payload has 65,527 bytes. */
+const requestBytes = 65_536;
+
+/** Room for the replies of a batch, or for at least 15 of the largest. When it is full, they are sent. */
+const replyBytes = 1 << 20;
+
+// Sizes and offsets on 64-bit Linux: recvmmsg(2), readv(2), cmsg(3), ip(7), ipv6(7).
+const nameBytes = 32;
+const controlBytes = 128;
+const iovecBytes = 16;
+const mmsghdrBytes = 64;
+const nameLengthOffset = 8;
+const iovOffset = 16;
+const iovLengthOffset = 24;
+const controlOffset = 32;
+const controlLengthOffset = 40;
+const messageLengthOffset = 56;
+const cmsghdrBytes = 16;
+
+const inetBytes = 16;
+const inet6Bytes = 28;
+const pktinfoBytes = 12;
+const pktinfo6Bytes = 20;
+
+const IPPROTO_IP = 0;
+const IPPROTO_IPV6 = 41;
+const IP_PKTINFO = 8;
+const IPV6_PKTINFO = 50;
+const MSG_DONTWAIT = 0x40;
+
+/** The control data that names the source address of a reply. */
+const replyControl4 = cmsghdrBytes + pktinfoBytes;
+const replyControl6 = cmsghdrBytes + pktinfo6Bytes;
+
+/** Memory whose address the kernel knows. It is never freed, so no structure can outlive what it points to. */
+interface Block {
+  readonly address: number;
+  readonly pointer: Pointer;
+  readonly bytes: Buffer;
+  readonly view: DataView;
+}
+
+/**
+ * Receives datagrams in batches, tells for each where it came from and where it was sent to, and sends replies from
+ * there. Its memory serves all sockets of the process in turn: what one `receive` returned is valid until the next.
+ *
+ * The socket must have IP_PKTINFO or IPV6_RECVPKTINFO set.
+ */
+export class DatagramBatch {
+  readonly #libc: Libc;
+  readonly #names: Block;
+  readonly #controls: Block;
+  readonly #requests: Block;
+  readonly #received: Block;
+  readonly #replies: Block;
+  readonly #replyControls: Block;
+  readonly #replyVectors: Block;
+  readonly #queued: Block;
+  /** Offset in its control data of a request's packet information, or 0 if it has none. */
+  readonly #pktinfo = new Uint8Array(slots);
+  /** Which request each queued reply answers. */
+  readonly #answered = new Uint8Array(slots);
+  #count = 0;
+  #queuedCount = 0;
+  #queuedBytes = 0;
+
+  constructor(functions: Libc) {
+    this.#libc = functions;
+    this.#names = block(functions, slots * nameBytes);
+    this.#controls = block(functions, slots * controlBytes);
+    this.#requests = block(functions, slots * requestBytes);
+    const vectors = block(functions, slots * iovecBytes);
+    this.#received = block(functions, slots * mmsghdrBytes);
+    this.#replies = block(functions, replyBytes);
+    this.#replyControls = block(functions, slots * 64);
+    this.#replyVectors = block(functions, slots * iovecBytes);
+    this.#queued = block(functions, slots * mmsghdrBytes);
+    for (let index = 0; index < slots; index += 1) {
+      setWord(vectors, index * iovecBytes, this.#requests.address + index * requestBytes);
+      setWord(vectors, index * iovecBytes + 8, requestBytes);
+      const header = index * mmsghdrBytes;
+      setWord(this.#received, header, this.#names.address + index * nameBytes);
+      setWord(this.#received, header + iovOffset, vectors.address + index * iovecBytes);
+      setWord(this.#received, header + iovLengthOffset, 1);
+      setWord(this.#received, header + controlOffset, this.#controls.address + index * controlBytes);
+      setWord(this.#queued, header + iovOffset, this.#replyVectors.address + index * iovecBytes);
+      setWord(this.#queued, header + iovLengthOffset, 1);
+      setWord(this.#queued, header + controlOffset, this.#replyControls.address + index * 64);
+    }
+  }
+
+  /** Most datagrams that `receive` returns. */
+  static readonly capacity = slots;
+
+  /** Receives what is there, without waiting. Returns how many datagrams; 0 if there is none, or an error. */
+  receive(descriptor: number): number {
+    const { view } = this.#received;
+    for (let index = 0; index < slots; index += 1) {
+      view.setUint32(index * mmsghdrBytes + nameLengthOffset, nameBytes, true);
+      view.setUint32(index * mmsghdrBytes + controlLengthOffset, controlBytes, true);
+    }
+    // An error (EAGAIN, or a queued ICMP message) is no datagram. If it stays, the socket stays readable.
+    this.#count = Math.max(0, this.#libc.recvmmsg(descriptor, this.#received.pointer, slots, MSG_DONTWAIT, null));
+    for (let index = 0; index < this.#count; index += 1) this.#pktinfo[index] = this.#findPktinfo(index);
+    return this.#count;
+  }
+
+  /** The bytes of a datagram: a view, valid until the next `receive`. */
+  request(index: number): Buffer {
+    const length = this.#received.view.getUint32(index * mmsghdrBytes + messageLengthOffset, true);
+    const start = index * requestBytes;
+    return this.#requests.bytes.subarray(start, start + Math.min(length, requestBytes));
+  }
+
+  source(index: number): IpAddress {
+    const at = index * nameBytes;
+    if (this.#familyOf(index) === AF_INET6) return addressAt(this.#names.view, at + 8);
+    return { w0: 0, w1: 0, w2: 0xffff, w3: this.#names.view.getUint32(at + 4) };
+  }
+
+  /** The port of the source, or 0 if the kernel gave none. */
+  port(index: number): number {
+    const family = this.#familyOf(index);
+    return family === AF_INET || family === AF_INET6 ? this.#names.view.getUint16(index * nameBytes + 2) : 0;
+  }
+
+  /** The address in the header of the datagram, or undefined if the kernel did not give it. */
+  destination(index: number): IpAddress | undefined {
+    const at = this.#pktinfoOf(index);
+    if (at === 0) return undefined;
+    const { view } = this.#controls;
+    if (this.#familyOf(index) === AF_INET6) return addressAt(view, at);
+    return { w0: 0, w1: 0, w2: 0xffff, w3: view.getUint32(at + 8) };
+  }
+
+  /**
+   * Whether it was sent to an address of this machine alone, as far as the kernel tells. For IPv4 it names our own
+   * address next to the destination: they differ for broadcast and multicast, see IP_PKTINFO in ip(7).
+   */
+  isUnicast(index: number): boolean {
+    const at = this.#pktinfoOf(index);
+    if (at === 0) return true;
+    const { view } = this.#controls;
+    // ff00::/8 is multicast (RFC 4291 section 2.7).
+    if (this.#familyOf(index) === AF_INET6) return view.getUint8(at) !== 0xff;
+    return view.getUint32(at + 4) === view.getUint32(at + 8);
+  }
+
+  /**
+   * Queues a copy of a reply to a datagram. Returns false, and queues nothing, if there is no room: call `send` first.
+   * `bytes` has at most 65,535 bytes.
+   */
+  reply(index: number, bytes: Uint8Array): boolean {
+    const slot = this.#queuedCount;
+    if (slot === slots || this.#queuedBytes + bytes.length > replyBytes) return false;
+    this.#replies.bytes.set(bytes, this.#queuedBytes);
+    setWord(this.#replyVectors, slot * iovecBytes, this.#replies.address + this.#queuedBytes);
+    setWord(this.#replyVectors, slot * iovecBytes + 8, bytes.length);
+    const header = slot * mmsghdrBytes;
+    const { view } = this.#queued;
+    setWord(this.#queued, header, this.#names.address + index * nameBytes);
+    const isIpv6 = this.#familyOf(index) === AF_INET6;
+    view.setUint32(header + nameLengthOffset, isIpv6 ? inet6Bytes : inetBytes, true);
+    view.setUint32(header + controlLengthOffset, this.#setReplyControl(slot, index, isIpv6), true);
+    this.#answered[slot] = index;
+    this.#queuedCount = slot + 1;
+    this.#queuedBytes += bytes.length;
+    return true;
+  }
+
+  /**
+   * Sends the queued replies without waiting. Calls `refused` for each that the kernel refuses, with the index of its
+   * request and the length of the reply: a full send buffer, a firewall, no route.
+   */
+  send(descriptor: number, refused: (index: number, length: number) => void): void {
+    const count = this.#queuedCount;
+    const { pointer } = this.#queued;
+    for (let done = 0; done < count; ) {
+      const from = done === 0 ? pointer : pointer + BigInt(done * mmsghdrBytes);
+      const sent = this.#libc.sendmmsg(descriptor, from, count - done, MSG_DONTWAIT);
+      if (sent > 0) {
+        done += sent;
+        continue;
+      }
+      // The error is that of the first one. The others may have other destinations.
+      refused(this.#answered[done] ?? 0, this.#replyVectors.view.getUint32(done * iovecBytes + 8, true));
+      done += 1;
+    }
+    this.#queuedCount = 0;
+    this.#queuedBytes = 0;
+  }
+
+  #familyOf(index: number): number {
+    return this.#names.view.getUint16(index * nameBytes, true);
+  }
+
+  #pktinfoOf(index: number): number {
+    const offset = this.#pktinfo[index] ?? 0;
+    return offset === 0 ? 0 : index * controlBytes + offset;
+  }
+
+  /** Names the address that the datagram was sent to as the source of the reply. Returns the length of the data. */
+  #setReplyControl(slot: number, index: number, isIpv6: boolean): number {
+    const from = this.#pktinfoOf(index);
+    if (from === 0) return 0;
+    const at = slot * 64;
+    const { view, bytes } = this.#replyControls;
+    const data = at + cmsghdrBytes;
+    view.setUint32(at, isIpv6 ? replyControl6 : replyControl4, true);
+    view.setInt32(at + 8, isIpv6 ? IPPROTO_IPV6 : IPPROTO_IP, true);
+    view.setInt32(at + 12, isIpv6 ? IPV6_PKTINFO : IP_PKTINFO, true);
+    const source = this.#controls;
+    if (isIpv6) {
+      bytes.set(source.bytes.subarray(from, from + pktinfo6Bytes), data);
+      // The route decides on the interface, but a link-local address means another host on each link.
+      const isLinkLocal = source.view.getUint16(from) >>> 6 === 0xfe80 >>> 6;
+      if (!isLinkLocal) view.setUint32(data + 16, 0, true);
+      return cmsghdrBytes + 24;
+    }
+    view.setUint32(data, 0, true);
+    // In network byte order on both sides.
+    view.setUint32(data + 4, source.view.getUint32(from + 4));
+    view.setUint32(data + 8, 0);
+    return cmsghdrBytes + 16;
+  }
+
+  /** Finds the packet information among the control data, which the kernel has filled in. */
+  #findPktinfo(index: number): number {
+    const { view } = this.#controls;
+    const start = index * controlBytes;
+    const reported = this.#received.view.getUint32(index * mmsghdrBytes + controlLengthOffset, true);
+    const length = Math.min(reported, controlBytes);
+    for (let at = 0; at + cmsghdrBytes <= length; ) {
+      const size = view.getUint32(start + at, true);
+      const level = view.getInt32(start + at + 8, true);
+      const type = view.getInt32(start + at + 12, true);
+      if (level === IPPROTO_IP && type === IP_PKTINFO && size >= replyControl4) return at + cmsghdrBytes;
+      if (level === IPPROTO_IPV6 && type === IPV6_PKTINFO && size >= replyControl6) return at + cmsghdrBytes;
+      if (size < cmsghdrBytes) break;
+      at += (size + 7) & ~7;
+    }
+    return 0;
+  }
+}
+
+function block(functions: Libc, bytes: number): Block {
+  const { address, buffer } = functions.allocate(bytes);
+  return { address: Number(address), pointer: address, bytes: Buffer.from(buffer), view: new DataView(buffer) };
+}
+
+/** Sets a 64-bit field: a size, or an address, which has at most 57 bits in user space (47 by default). */
+function setWord({ view }: Block, offset: number, value: number): void {
+  view.setUint32(offset, value >>> 0, true);
+  view.setUint32(offset + 4, Math.floor(value / 2 ** 32), true);
+}
+
+function addressAt(view: DataView, offset: number): IpAddress {
+  return {
+    w0: view.getUint32(offset),
+    w1: view.getUint32(offset + 4),
+    w2: view.getUint32(offset + 8),
+    w3: view.getUint32(offset + 12),
+  };
+}
+
+let batch: DatagramBatch | undefined;
+
+/** The batch of this process. */
+export function datagramBatch(): DatagramBatch {
+  if (libc === undefined) throw new Error('sockets of our own need koffi, and 64-bit Linux');
+  batch ??= new DatagramBatch(libc);
+  return batch;
+}

@@ -1,0 +1,94 @@
+import type { IpAddress } from '../../address/ip-address.ts';
+import type { ConnectionLog } from '../connection-log.ts';
+import type { DatagramCounters } from '../counters.ts';
+import type { DatagramGuard, DropReason } from '../guard/datagram-guard.ts';
+import type { Service } from '../../service.ts';
+import { synchronous } from './synchronous.ts';
+
+export interface DatagramAnswersOptions {
+  readonly service: Service;
+  /** Shared by all datagram listeners of the service. */
+  readonly guard: DatagramGuard;
+  readonly counters: DatagramCounters;
+  readonly connectionLog: ConnectionLog;
+}
+
+/** Where a reply goes. */
+export interface ReplySink {
+  /** Sends a reply to the datagram being answered, or says why not. */
+  reply(bytes: Uint8Array): DropReason | undefined;
+}
+
+/** What happens to a datagram between its socket and its service: guard, service, cap, counters. */
+export class DatagramAnswers {
+  readonly #options: DatagramAnswersOptions;
+
+  constructor(options: DatagramAnswersOptions) {
+    this.#options = options;
+  }
+
+  /** Handles a datagram. `nowMs` is monotonic. The request is not used after the call. */
+  answer(source: IpAddress, port: number, request: Uint8Array, nowMs: number, sink: ReplySink): void {
+    const { service, guard, counters, connectionLog } = this.#options;
+    counters.received += 1;
+    counters.bytesIn += request.length;
+    const refusal = guard.judge(source, port, request, nowMs);
+    if (refusal !== undefined) {
+      counters.dropped[refusal] += 1;
+      return;
+    }
+    const limit = guard.replyLimit(source, request.length);
+    let replies: readonly Uint8Array[];
+    try {
+      replies = asReplies(synchronous(service.datagram?.(request, limit)));
+    } catch (error) {
+      counters.dropped['service-error'] += 1;
+      connectionLog.serviceFailed(error);
+      return;
+    }
+    const fitting = guard.fitting(source, request.length, replies);
+    counters.dropped.amplification += replies.length - fitting;
+    for (let index = 0; index < fitting; index += 1) {
+      const reply = replies[index]!;
+      const obstacle = sink.reply(reply);
+      if (obstacle !== undefined) {
+        counters.dropped[obstacle] += 1;
+        continue;
+      }
+      counters.sent += 1;
+      counters.bytesOut += reply.length;
+      guard.sent(source, port, request, reply, nowMs);
+    }
+  }
+
+  /** A datagram is dropped before anything looks at it. */
+  dropped(request: Uint8Array, reason: DropReason): void {
+    const { counters } = this.#options;
+    counters.received += 1;
+    counters.bytesIn += request.length;
+    counters.dropped[reason] += 1;
+  }
+
+  /** The kernel has refused a reply of so many bytes that was counted as sent. */
+  notSent(length: number): void {
+    const { counters } = this.#options;
+    counters.sent -= 1;
+    counters.bytesOut -= length;
+    counters.dropped['send-error'] += 1;
+  }
+
+  /** The kernel has dropped so many datagrams, because the receive buffer was full. */
+  overflowed(count: number): void {
+    this.#options.counters.dropped.overflow += count;
+  }
+}
+
+const silence: readonly Uint8Array[] = [];
+
+/** Validates what a service, possibly from a module, returned. Throws a TypeError if it is not an answer. */
+function asReplies(answer: unknown): readonly Uint8Array[] {
+  if (answer === undefined || answer === null) return silence;
+  if (answer instanceof Uint8Array) return [answer];
+  if (Array.isArray(answer) && answer.every((each) => each instanceof Uint8Array)) return answer;
+  throw new TypeError('datagram() returned neither bytes, nor a list of bytes, nor undefined');
+}

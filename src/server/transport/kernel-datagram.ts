@@ -1,0 +1,125 @@
+import { closeSync } from 'node:fs';
+import { datagramBatch, DatagramBatch } from '../../kernel/datagram-batch.ts';
+import { type StopWatching, watchReadable } from '../../kernel/readiness.ts';
+import { readDroppedDatagrams, tellDestinations } from '../../kernel/sockets.ts';
+import type { Cancel } from '../../clock/clock.ts';
+import { isBroadcast, isMulticast } from '../../address/ip-address.ts';
+import { Deferred } from '../../deferred.ts';
+import type { DropReason } from '../guard/datagram-guard.ts';
+import { DatagramAnswers, type ReplySink } from './datagram-answers.ts';
+import type { BoundAddress, Listener } from './listener.ts';
+import type { DatagramListenerOptions } from './node-datagram.ts';
+import { openSocket } from './open-socket.ts';
+
+/** Batches of one socket in a turn of the event loop. Then other sockets and timers get theirs. */
+const batchesPerTurn = 4;
+
+/** How often the kernel is asked how many datagrams it has dropped. */
+const overflowPeriodMs = 1000;
+
+/**
+ * A UDP listener over a socket of our own: reads and replies in batches, from the address that was asked, and never to
+ * a datagram that others have received, too (broadcast and multicast).
+ */
+export class KernelDatagramListener implements Listener, ReplySink {
+  readonly #options: DatagramListenerOptions;
+  readonly #answers: DatagramAnswers;
+  readonly #batch: DatagramBatch = datagramBatch();
+  readonly #closed = new Deferred<void>();
+  #descriptor = -1;
+  #stop: StopWatching | undefined;
+  #cancelOverflow: Cancel | undefined;
+  /** Drops of the socket that somebody has counted. */
+  #knownDrops = 0;
+  /** Position in the batch of the datagram being answered. */
+  #index = 0;
+
+  constructor(options: DatagramListenerOptions) {
+    this.#options = options;
+    this.#answers = new DatagramAnswers(options);
+  }
+
+  async open(): Promise<BoundAddress> {
+    const { target, receiveBufferBytes, clock } = this.#options;
+    const { descriptor, bound } = openSocket(target, { receiveBufferBytes });
+    try {
+      tellDestinations(descriptor, target.family);
+      this.#knownDrops = readDroppedDatagrams(descriptor);
+      this.#stop = watchReadable(descriptor, () => this.#read());
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+    this.#descriptor = descriptor;
+    this.#cancelOverflow = clock.every(overflowPeriodMs, () => this.#countOverflow());
+    return bound;
+  }
+
+  suspend(): void {
+    if (this.#stop === undefined) return;
+    this.#countOverflow();
+    this.#cancelOverflow?.();
+    // Whatever has arrived stays in the socket, for the next one who reads it.
+    this.#stop();
+    this.#stop = undefined;
+    this.#closed.resolve();
+  }
+
+  async drain(): Promise<void> {
+    await this.#closed.promise;
+  }
+
+  destroy(): void {
+    this.suspend();
+  }
+
+  /** Called by `answer`. */
+  reply(bytes: Uint8Array): DropReason | undefined {
+    if (this.#batch.reply(this.#index, bytes)) return undefined;
+    this.#send();
+    return this.#batch.reply(this.#index, bytes) ? undefined : 'send-error';
+  }
+
+  #read(): void {
+    const batch = this.#batch;
+    for (let turn = 0; turn < batchesPerTurn && this.#stop !== undefined; turn += 1) {
+      const count = batch.receive(this.#descriptor);
+      if (count === 0) return;
+      const nowMs = this.#options.clock.monotonicMs();
+      for (let index = 0; index < count; index += 1) this.#request(index, nowMs);
+      this.#send();
+      if (count < DatagramBatch.capacity) return;
+    }
+  }
+
+  #request(index: number, nowMs: number): void {
+    const request = this.#batch.request(index);
+    if (!this.#isForUs(index)) {
+      this.#answers.dropped(request, 'destination');
+      return;
+    }
+    this.#index = index;
+    this.#answers.answer(this.#batch.source(index), this.#batch.port(index), request, nowMs, this);
+  }
+
+  /** The kernel tells. For IPv4 on an IPv6 socket, which only others open, the address must do. */
+  #isForUs(index: number): boolean {
+    if (!this.#batch.isUnicast(index)) return false;
+    if (this.#options.target.family === 'ipv4') return true;
+    const destination = this.#batch.destination(index);
+    return destination === undefined || !(isMulticast(destination) || isBroadcast(destination));
+  }
+
+  #send(): void {
+    this.#batch.send(this.#descriptor, this.#refused);
+  }
+
+  readonly #refused = (_index: number, length: number): void => this.#answers.notSent(length);
+
+  #countOverflow(): void {
+    const drops = readDroppedDatagrams(this.#descriptor);
+    // The kernel counts modulo 2^32.
+    this.#answers.overflowed((drops - this.#knownDrops) >>> 0);
+    this.#knownDrops = drops;
+  }
+}

@@ -1,0 +1,70 @@
+import { parseIp } from '../../address/ip-address.ts';
+import {
+  bindUdp,
+  boundTo,
+  formatInetAddress,
+  type InetAddress,
+  interfaceIndexOf,
+  listenTcp,
+  listenUnix,
+} from '../../kernel/sockets.ts';
+import type { BoundAddress, ListenTarget } from './listener.ts';
+
+/** A socket of our own: listening, or bound for UDP. */
+export interface OpenSocket {
+  readonly descriptor: number;
+  readonly bound: BoundAddress;
+}
+
+/** How to open a socket. Missing settings have the defaults of Node. */
+export interface SocketSettings {
+  readonly backlog?: number | undefined;
+  /** UDP only. */
+  readonly receiveBufferBytes?: number | undefined;
+  /** See `allowOverlap`. */
+  readonly mayOverlap?: boolean;
+}
+
+/** The kernel allows at most net.core.somaxconn. */
+const defaultBacklog = 511;
+
+/** net.core.rmem_default. */
+const defaultReceiveBufferBytes = 212_992;
+
+/**
+ * Opens a socket, or takes the inherited one of the target. Throws an error with the system's code. The umask decides
+ * who may connect to a UNIX socket.
+ */
+export function openSocket(target: ListenTarget, settings: SocketSettings = {}): OpenSocket {
+  const { backlog = defaultBacklog, receiveBufferBytes = defaultReceiveBufferBytes, mayOverlap = false } = settings;
+  if ('fd' in target) return { descriptor: target.fd, bound: target.bound ?? inheritedAddress(target) };
+  if ('path' in target)
+    return {
+      descriptor: listenUnix(target.path, backlog),
+      bound: { transport: 'unix', address: target.path, port: 0 },
+    };
+  const address = inetAddressOf(target);
+  const descriptor =
+    target.transport === 'tcp'
+      ? listenTcp(address, backlog, mayOverlap)
+      : bindUdp(address, receiveBufferBytes, mayOverlap);
+  return { descriptor, bound: addressOf(descriptor, target.transport) };
+}
+
+function inetAddressOf({ family, address, port }: Extract<ListenTarget, { port: number }>): InetAddress {
+  const [, zone] = address.split('%');
+  const ip = parseIp(address);
+  if (ip === undefined) throw new Error(`not an address: ${address}`);
+  return { family, ip, port, interfaceIndex: zone === undefined ? 0 : interfaceIndexOf(zone) };
+}
+
+function inheritedAddress({ transport, fd }: Extract<ListenTarget, { fd: number }>): BoundAddress {
+  const bound = addressOf(fd, transport);
+  return bound.transport === 'unix' && bound.address === '' ? { ...bound, address: `fd ${fd}` } : bound;
+}
+
+function addressOf(descriptor: number, transport: BoundAddress['transport']): BoundAddress {
+  const bound = boundTo(descriptor);
+  if (bound.family === 'unix') return { transport: 'unix', address: bound.path, port: 0 };
+  return { transport, address: formatInetAddress(bound), port: bound.port };
+}

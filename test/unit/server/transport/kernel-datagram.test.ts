@@ -1,0 +1,137 @@
+import { closeSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { bindUdp, boundTo } from '../../../../src/kernel/sockets.ts';
+import { parseIp } from '../../../../src/address/ip-address.ts';
+import { duplicate } from '../../../../src/kernel/descriptors.ts';
+import { newServiceCounters } from '../../../../src/server/counters.ts';
+import type { ConnectionLog } from '../../../../src/server/connection-log.ts';
+import { DatagramGuard } from '../../../../src/server/guard/datagram-guard.ts';
+import { KernelDatagramListener } from '../../../../src/server/transport/kernel-datagram.ts';
+import type { DatagramTarget } from '../../../../src/server/transport/listener.ts';
+import type { Service } from '../../../../src/service.ts';
+import { serve } from '../../../support/daemon.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+import { UdpClient } from '../../../support/udp.ts';
+import { until } from '../../../support/wait.ts';
+import { load } from '../config/sources.ts';
+
+const { config } = await load('services: { echo: { listen: "udp://127.0.0.1:0" } }');
+const clock = new FakeClock();
+const loopback: DatagramTarget = { transport: 'udp', family: 'ipv4', address: '127.0.0.1', port: 0 };
+
+const echo: Service = { datagram: (request) => request };
+
+function listen(target: DatagramTarget, service: Service = echo, receiveBufferBytes = 1 << 20) {
+  const [{ datagram: limits, access } = { datagram: undefined, access: undefined }] = config.services;
+  if (limits === undefined) throw new Error('no service');
+  const counters = newServiceCounters().datagram;
+  const guard = new DatagramGuard({ limits, access, ownPorts: new Set(), broadcasts: new Set(), random: () => 0 });
+  const connectionLog = { serviceFailed() {} } as unknown as ConnectionLog;
+  const listener = new KernelDatagramListener({
+    target,
+    service,
+    receiveBufferBytes,
+    guard,
+    counters,
+    connectionLog,
+    clock,
+  });
+  return { listener, counters };
+}
+
+describe('a datagram listener over a socket of our own', () => {
+  it.each([
+    ['udp4://*:0', '0.0.0.0', '127.0.0.1', ['127.0.0.1', '127.0.0.5', '127.1.2.3']],
+    ['udp6://*:0', '::', '::1', ['::1']],
+  ])('on %s answers from each address that is asked', async (text, bound, from, addresses) => {
+    const daemon = await serve({ echo: { listen: [text] } }, { sockets: 'kernel' });
+    const { port } = daemon.target('echo', 'udp', bound);
+    const client = await UdpClient.open(from);
+    for (const host of addresses) expect(String(await client.ask(host, { host, port }))).toBe(host);
+    expect(client.replies.map((reply) => reply.from)).toEqual(addresses.map((host) => ({ host, port })));
+  });
+
+  it('answers a burst completely and in order', async () => {
+    const daemon = await serve({ echo: { listen: ['udp://127.0.0.1:0'], receiveBuffer: '4MiB' } });
+    const client = await UdpClient.open('127.0.0.1');
+    const texts = Array.from({ length: 300 }, (_, index) => `datagram ${index}`);
+    for (const text of texts) client.send(text, daemon.target('echo', 'udp'));
+    expect((await client.take(300)).map(String)).toEqual(texts);
+  });
+
+  it('never answers a broadcast, and counts it', async () => {
+    const daemon = await serve({ echo: { listen: ['udp4://*:0'] } });
+    const { port } = daemon.target('echo', 'udp', '0.0.0.0');
+    const client = await UdpClient.open('127.0.0.1', { broadcast: true });
+    client.send('everyone', { host: '127.255.255.255', port });
+    expect(String(await client.ask('you', { host: '127.0.0.1', port }))).toBe('you');
+    await daemon.close();
+    expect(client.replies).toHaveLength(1);
+    expect(daemon.log.summed('dropped')).toEqual({ destination: 1 });
+  });
+
+  it('counts replies that the kernel refuses as not sent', async () => {
+    const { listener, counters } = listen(loopback, {
+      datagram: () => [Buffer.from('a'), Buffer.alloc(65_510), Buffer.from('b')],
+    });
+    // The guard would not let the large one pass; a faulty guard must not make the counters wrong.
+    const client = await UdpClient.open('127.0.0.1');
+    const { port } = await listener.open();
+    client.send(Buffer.alloc(60_000), { host: '127.0.0.1', port });
+    await client.take(1);
+    listener.suspend();
+    expect(counters.sent + counters.dropped.amplification + counters.dropped['send-error']).toBe(3);
+    expect(counters.bytesOut).toBe(counters.sent);
+  });
+
+  it('sends more replies than fit one batch', async () => {
+    const many = Array.from({ length: 150 }, (_, index) => Buffer.from(`${index}`));
+    const { listener, counters } = listen(loopback, { datagram: () => many });
+    const client = await UdpClient.open('127.0.0.1');
+    const { port } = await listener.open();
+    client.send(Buffer.alloc(60_000), { host: '127.0.0.1', port });
+    expect((await client.take(150)).map(String)).toEqual(many.map(String));
+    listener.suspend();
+    expect(counters).toMatchObject({ received: 1, sent: 150 });
+  });
+
+  it('leaves to the next reader of its socket what arrives after it was suspended', async () => {
+    const ip = parseIp('127.0.0.1');
+    if (ip === undefined) throw new Error('no address');
+    const descriptor = bindUdp({ family: 'ipv4', ip, port: 0, interfaceIndex: 0 }, 1 << 20);
+    const { port = 0 } = boundTo(descriptor) as { port?: number };
+    const inherited = (): DatagramTarget => ({ transport: 'udp', family: 'ipv4', fd: duplicate(descriptor) ?? -1 });
+    const [first, second] = [listen(inherited()), listen(inherited())];
+    const client = await UdpClient.open('127.0.0.1');
+    await first.listener.open();
+    await client.ask('first', { host: '127.0.0.1', port });
+    first.listener.suspend();
+    await first.listener.drain();
+    client.send('second', { host: '127.0.0.1', port });
+    await second.listener.open();
+    expect((await client.take(2)).map(String)).toEqual(['first', 'second']);
+    second.listener.destroy();
+    closeSync(descriptor);
+    expect([first.counters.received, second.counters.received]).toEqual([1, 1]);
+  });
+
+  it('counts what the kernel has dropped, once a second and at the end', async () => {
+    const { listener, counters } = listen(loopback, {}, 1);
+    const client = await UdpClient.open('127.0.0.1');
+    const { port } = await listener.open();
+    const flood = (): void => {
+      // In one turn of the event loop, so nobody reads meanwhile.
+      for (let index = 0; index < 50; index += 1) client.send(Buffer.alloc(1000), { host: '127.0.0.1', port });
+    };
+    flood();
+    await until(() => counters.received > 0, 'what fits');
+    clock.advance(1000);
+    const seen = counters.dropped.overflow;
+    expect(seen).toBeGreaterThan(0);
+    flood();
+    await until(() => counters.received > 50 - seen, 'what fits again');
+    listener.suspend();
+    expect(counters.dropped.overflow).toBeGreaterThan(seen);
+    expect(counters.received + counters.dropped.overflow).toBeLessThanOrEqual(100);
+  });
+});
