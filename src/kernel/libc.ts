@@ -27,6 +27,14 @@ export interface Libc {
   listen(descriptor: number, backlog: number): number;
   /** getsockname(2). `length` holds the size of `address` in bytes, and on return the size of the actual address. */
   getsockname(descriptor: number, address: Uint8Array, length: Uint32Array): number;
+  /** accept4(2). Returns a descriptor. `length` holds the size of `address` in bytes, and on return the actual one. */
+  accept4(descriptor: number, address: Uint8Array, length: Uint32Array, flags: number): number;
+  /** recv(2). Returns how many bytes were received. */
+  recv(descriptor: number, buffer: Pointer, length: number, flags: number): number;
+  /** send(2). Returns how many bytes were sent. */
+  send(descriptor: number, bytes: Uint8Array, length: number, flags: number): number;
+  /** shutdown(2). */
+  shutdown(descriptor: number, how: number): number;
   /** recvmmsg(2). `messages` is an array of `struct mmsghdr`. Returns how many datagrams were received. */
   recvmmsg(descriptor: number, messages: Pointer, count: number, flags: number, timeout: null): number;
   /** sendmmsg(2). `messages` is an array of `struct mmsghdr`. Returns how many datagrams were sent. */
@@ -95,6 +103,10 @@ async function load(): Promise<Libc | undefined> {
       bind: library.func('int bind(int, void *, uint32_t)'),
       listen: library.func('int listen(int, int)'),
       getsockname: library.func('int getsockname(int, _Out_ void *, _Inout_ uint32_t *)'),
+      accept4: library.func('int accept4(int, void *, void *, int)'),
+      recv: library.func('int recv(int, void *, uint32_t, int)'),
+      send: library.func('int send(int, void *, uint32_t, int)'),
+      shutdown: library.func('int shutdown(int, int)'),
       recvmmsg: library.func('int recvmmsg(int, void *, uint32_t, int, void *)'),
       sendmmsg: library.func('int sendmmsg(int, void *, uint32_t, int)'),
       epoll_create1: library.func('int epoll_create1(int)'),

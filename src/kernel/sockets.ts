@@ -13,12 +13,18 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_TYPE = 3;
 const SO_RCVBUF = 8;
+const SO_KEEPALIVE = 9;
 const SO_REUSEPORT = 15;
 const SO_ACCEPTCONN = 30;
 const SO_DOMAIN = 39;
 const SO_MEMINFO = 55;
 const IPPROTO_IP = 0;
 const IP_PKTINFO = 8;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const TCP_KEEPIDLE = 4;
+const TCP_KEEPINTVL = 5;
+const TCP_KEEPCNT = 6;
 const IPPROTO_IPV6 = 41;
 const IPV6_RECVPKTINFO = 49;
 const IPV6_V6ONLY = 26;
@@ -87,6 +93,21 @@ export function listenUnix(path: string, backlog: number): number {
  */
 export function allowOverlap(descriptor: number, isAllowed: boolean): void {
   setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, isAllowed ? 1 : 0);
+}
+
+/** Sets options of a listening TCP socket, which the kernel gives to each client that it accepts. See tcp(7). */
+export function setStreamOptions(
+  descriptor: number,
+  options: { readonly keepAlive: { readonly enabled: boolean; readonly delayMs: number }; readonly noDelay: boolean },
+): void {
+  const { keepAlive, noDelay } = options;
+  setOption(descriptor, IPPROTO_TCP, TCP_NODELAY, noDelay ? 1 : 0);
+  setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, keepAlive.enabled ? 1 : 0);
+  if (!keepAlive.enabled) return;
+  // As Node does it: one probe a second, ten times.
+  setOption(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, Math.max(1, Math.floor(keepAlive.delayMs / 1000)));
+  setOption(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, 1);
+  setOption(descriptor, IPPROTO_TCP, TCP_KEEPCNT, 10);
 }
 
 /** Makes a UDP socket tell where each datagram was sent to. See IP_PKTINFO in ip(7), IPV6_RECVPKTINFO in ipv6(7). */

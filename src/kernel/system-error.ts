@@ -6,3 +6,8 @@ export function systemError(call: string, number: number = libc?.errno() ?? 0): 
   const [code, text] = getSystemErrorMap().get(-number) ?? [`errno ${number}`, 'unknown error'];
   return Object.assign(new Error(`${call} ${code}: ${text}`), { code, errno: -number, syscall: call });
 }
+
+/** Returns the name of an error number, such as `ECONNRESET`. */
+export function errorCodeOf(number: number): string {
+  return getSystemErrorMap().get(-number)?.[0] ?? `errno ${number}`;
+}

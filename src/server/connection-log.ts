@@ -17,8 +17,8 @@ export interface ClosedClient extends NamedClient {
   readonly via: string | undefined;
   readonly local: string;
   readonly openedAtMs: number;
-  readonly received: number;
-  readonly sent: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 }
 
 /** How often a service's refusals, drops and unwritten lines are summarized. */
@@ -54,8 +54,8 @@ export class ConnectionLog {
         peer: formatPeer(client),
         ...(client.via !== undefined && { via: client.via }),
         local: client.local,
-        bytesIn: client.received,
-        bytesOut: client.sent,
+        bytesIn: client.bytesIn,
+        bytesOut: client.bytesOut,
         ms: Math.round(nowMs - client.openedAtMs),
         reason,
       },

@@ -227,7 +227,17 @@ export class Lifecycle {
       return this.#usesKernel ? new KernelDatagramListener(options) : new NodeDatagramListener(options);
     }
     const { stream: limits, proxy, socket } = config;
-    return new StreamListener({ ...common, target, limits, proxy, socket, admission, counters: counters.stream });
+    const usesKernel = this.#usesKernel;
+    return new StreamListener({
+      ...common,
+      target,
+      limits,
+      proxy,
+      socket,
+      admission,
+      counters: counters.stream,
+      usesKernel,
+    });
   }
 
   /** Throws `LISTEN_FAILED`. */

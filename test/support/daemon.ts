@@ -51,10 +51,17 @@ export const hasIpv6: boolean = Object.values(networkInterfaces())
   .flatMap((list) => list ?? [])
   .some(({ address }) => address === '::1');
 
+let sockets: 'auto' | 'kernel' | 'node' = 'auto';
+
+/** Chooses the sockets of the daemons of this test file, unless they choose themselves. */
+export function useSockets(kind: typeof sockets): void {
+  sockets = kind;
+}
+
 /** Starts a daemon with these services; it is closed, clients and all, when the test is over. */
 export async function serve(services: object, rest: object = {}): Promise<TestDaemon> {
   const log = new LogLines();
-  const daemon = await startDaemon({ ...rest, services }, { log, directory: serviceFixtures });
+  const daemon = await startDaemon({ sockets, ...rest, services }, { log, directory: serviceFixtures });
   onTestFinished(() => daemon.close(0));
   return {
     log,

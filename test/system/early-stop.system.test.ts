@@ -97,7 +97,7 @@ describe('an unresponsive file system', () => {
     const daemon = new DaemonProgram(['--config', config], (argv) => network.inside(around(argv)));
     await daemon.ready();
     writeFileSync(config, JSON.stringify({ workers: 2, services: { echo, q: quoting(quotations) } }));
-    const message = 'does not answer within 10 s';
+    const message = 'did not answer within 10 s';
     for (let reloads = 1; reloads <= 2; reloads += 1) {
       daemon.signal('SIGHUP');
       const failed = (): number =>

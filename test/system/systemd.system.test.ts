@@ -208,15 +208,15 @@ describe('install-service', () => {
     ],
     [
       'package in a closed folder',
-      'is in /opt/closed, which other users may not enter (mode 750): install it for all users',
+      'is in /opt/closed, which other users may not enter (mode 750). Install it for all users',
     ],
     [
       'file that is closed',
-      'dist/server/supervisor/worker.js, cannot be read by other users (mode 600): install it for all users',
+      'dist/server/supervisor/worker.js, cannot be read by other users (mode 600). Install it for all users',
     ],
     [
       'Node in a home',
-      'Node, /home/eve/node, is in /home, which is hidden from the service (ProtectHome): install one',
+      'Node, /home/eve/node, is in /home, which is hidden from the service (ProtectHome). Install a Node.js for all users',
     ],
   ])('refuses a %s and writes nothing', (what, message) => {
     const { code, stdout, stderr } = at(`refused: ${what}`);
@@ -425,8 +425,8 @@ describe('smallservd-sandboxed.service', () => {
     expect(after['MainPID']).not.toBe(before);
   });
 
-  it('is restarted without refusing clients when all its workers die at once', () => {
-    expect(at('sandboxed: all workers killed')).toEqual({ echo: 'here\n' });
+  it('refuses no client and does not end when all its workers die at once', () => {
+    expect(at('sandboxed: all workers killed')).toEqual({ echo: 'here\n', NRestarts: '0', SubState: 'running' });
     expectAnswers('sandboxed: answers after the death of all workers', iso8601);
   });
 

@@ -97,7 +97,7 @@ describe('npm start on a terminal', () => {
   it.each([program, program.replace(' run ', ' check ')])(
     'modules have no access to the terminal of root: %s',
     async (command) => {
-      const { terminal } = onTerminal(`bash -c 'exec 40</etc/shadow; exec ${command}'`);
+      const { terminal } = onTerminal(`bash -c 'exec 400</etc/shadow; exec ${command}'`);
       await terminal.says(/terminal: /);
       if (command === program) {
         await terminal.says(/opener +127\.0\.0\.1:7001/);
@@ -106,7 +106,7 @@ describe('npm start on a terminal', () => {
       expect((await terminal.end()).code).toBe(0);
       expect(terminal.output).toContain('terminal: ENXIO');
       expect(terminal.output).not.toContain('\u001b]0;taken');
-      expect(terminal.output).toContain('descriptor 40: closed');
+      expect(terminal.output).toContain('descriptor 400: closed');
       // What it prints is shown, but obeyed by nothing.
       expect(terminal.output).toContain('\\u001b]0;printed');
     },

@@ -13,7 +13,7 @@ export const daemonSchema = {
   sockets: {
     format: ['auto', 'kernel', 'node'],
     default: 'auto',
-    doc: "Whose sockets carry datagrams: those of the kernel itself, which are faster and answer from the address that was asked, or those of Node.js. `auto` takes the kernel's where koffi runs (64-bit Linux).",
+    doc: 'Sockets of the services. `kernel` calls the kernel directly: faster, and over UDP an answer comes from the address that was asked. `node` goes through Node.js. `auto` is `kernel` where koffi runs (64-bit Linux), else `node`.',
   },
   user: {
     format: 'account',

@@ -1,11 +1,9 @@
-import { closeSync, lstatSync, unlinkSync } from 'node:fs';
 import { SmallservdError } from '../../errors.ts';
 import { allowOverlap } from '../../kernel/sockets.ts';
 import type { ServiceConfig } from '../config/config.ts';
 import { isFamilyMissing, openError, unservedError } from '../transport/open-error.ts';
-import { type OpenSocket, openSocket, type SocketSettings } from '../transport/open-socket.ts';
+import { closeSocket, type OpenSocket, openSocket } from '../transport/open-socket.ts';
 import { findUnserved, type PlannedListener } from '../transport/plan.ts';
-import { bindPrivately } from '../transport/unix-socket.ts';
 import { overlaps, pairListeners } from './listener-changes.ts';
 
 /** A listener whose socket is open. */
@@ -13,18 +11,12 @@ export interface OpenListener extends OpenSocket {
   readonly planned: PlannedListener;
 }
 
-/** An open socket, and how to tell the file that it created from a later one. */
-interface Held extends OpenListener {
-  /** Inode of the file of a UNIX socket. */
-  readonly file?: bigint;
-}
-
 /**
  * The daemon's listening and UDP sockets. They belong to the supervisor for as long as the config has them, and workers
  * inherit copies. So whatever happens to workers, no port closes: clients and datagrams wait in the kernel.
  */
 export class ListenerSockets {
-  #held: ReadonlyMap<PlannedListener, Held> = new Map();
+  #held: ReadonlyMap<PlannedListener, OpenListener> = new Map();
 
   /**
    * Opens the listeners of a plan. Those that are open already stay as they are. Skips listeners whose address family
@@ -33,7 +25,7 @@ export class ListenerSockets {
   open(plan: readonly PlannedListener[], services: readonly ServiceConfig[] = []): readonly OpenListener[] {
     const twins = new Map(pairListeners(plan, [...this.#held.keys()]));
     const settings = new Map(services.map((service) => [service.name, service]));
-    const opened: Held[] = [];
+    const opened: OpenListener[] = [];
     try {
       const listeners = plan.flatMap((planned) => {
         const twin = twins.get(planned);
@@ -61,11 +53,10 @@ export class ListenerSockets {
     this.#held = new Map(listeners.map((each) => [each.planned, each]));
   }
 
-  #open(planned: PlannedListener, service: ServiceConfig | undefined): Held | undefined {
+  #open(planned: PlannedListener, service: ServiceConfig | undefined): OpenListener | undefined {
     const { target } = planned;
     const settings = { backlog: service?.socket.backlog, receiveBufferBytes: service?.datagram.receiveBufferBytes };
     try {
-      if ('path' in target) return openUnix(planned, target.path, settings);
       return { planned, ...this.#bind(planned, (mayOverlap) => openSocket(target, { ...settings, mayOverlap })) };
     } catch (error) {
       if (planned.optional && isFamilyMissing(error)) return undefined;
@@ -98,26 +89,7 @@ export class ListenerSockets {
   }
 }
 
-function openUnix(planned: PlannedListener, path: string, settings: SocketSettings): Held {
-  let socket: OpenSocket | undefined;
-  bindPrivately(() => {
-    socket = openSocket({ transport: 'unix', path }, settings);
-  });
-  return { planned, ...(socket as unknown as OpenSocket), file: lstatSync(path, { bigint: true }).ino };
-}
-
-function close({ planned: { target }, descriptor, file }: Held): void {
-  // An inherited socket stays open when a reload lets go of it, so that a later one can have it again.
-  if ('fd' in target) return;
-  if ('path' in target) removeFile(target.path, file);
-  closeSync(descriptor);
-}
-
-/** Removes the file unless it was replaced. Whoever can replace it in between could have removed it as well. */
-function removeFile(path: string, file: bigint | undefined): void {
-  try {
-    if (lstatSync(path, { bigint: true }).ino === file) unlinkSync(path);
-  } catch {
-    // It is gone, or may not be removed. A later start removes what nobody listens on.
-  }
+/** An inherited socket stays open when a reload lets go of it, so that a later one can have it again. */
+function close(listener: OpenListener): void {
+  if (!('fd' in listener.planned.target)) closeSocket(listener);
 }

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { datagramBatch, DatagramBatch } from '../../kernel/datagram-batch.ts';
-import { type StopWatching, watchReadable } from '../../kernel/readiness.ts';
+import { readable, readiness, type Watcher } from '../../kernel/readiness.ts';
 import { readDroppedDatagrams, tellDestinations } from '../../kernel/sockets.ts';
 import type { Cancel } from '../../clock/clock.ts';
 import { isBroadcast, isMulticast } from '../../address/ip-address.ts';
@@ -21,13 +21,13 @@ const overflowPeriodMs = 1000;
  * A UDP listener over a socket of our own: reads and replies in batches, from the address that was asked, and never to
  * a datagram that others have received, too (broadcast and multicast).
  */
-export class KernelDatagramListener implements Listener, ReplySink {
+export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   readonly #options: DatagramListenerOptions;
   readonly #answers: DatagramAnswers;
   readonly #batch: DatagramBatch = datagramBatch();
   readonly #closed = new Deferred<void>();
   #descriptor = -1;
-  #stop: StopWatching | undefined;
+  #watched: number | undefined;
   #cancelOverflow: Cancel | undefined;
   /** Drops of the socket that somebody has counted. */
   #knownDrops = 0;
@@ -45,7 +45,7 @@ export class KernelDatagramListener implements Listener, ReplySink {
     try {
       tellDestinations(descriptor, target.family);
       this.#knownDrops = readDroppedDatagrams(descriptor);
-      this.#stop = watchReadable(descriptor, () => this.#read());
+      this.#watched = readiness().watch(descriptor, readable, this);
     } catch (error) {
       closeSync(descriptor);
       throw error;
@@ -56,12 +56,13 @@ export class KernelDatagramListener implements Listener, ReplySink {
   }
 
   suspend(): void {
-    if (this.#stop === undefined) return;
+    if (this.#watched === undefined) return;
     this.#countOverflow();
     this.#cancelOverflow?.();
     // Whatever has arrived stays in the socket, for the next one who reads it.
-    this.#stop();
-    this.#stop = undefined;
+    readiness().unwatch(this.#watched, this.#descriptor);
+    closeSync(this.#descriptor);
+    this.#watched = undefined;
     this.#closed.resolve();
   }
 
@@ -80,9 +81,10 @@ export class KernelDatagramListener implements Listener, ReplySink {
     return this.#batch.reply(this.#index, bytes) ? undefined : 'send-error';
   }
 
-  #read(): void {
+  /** Called when there is something to read. */
+  ready(): void {
     const batch = this.#batch;
-    for (let turn = 0; turn < batchesPerTurn && this.#stop !== undefined; turn += 1) {
+    for (let turn = 0; turn < batchesPerTurn && this.#watched !== undefined; turn += 1) {
       const count = batch.receive(this.#descriptor);
       if (count === 0) return;
       const nowMs = this.#options.clock.monotonicMs();

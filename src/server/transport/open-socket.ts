@@ -1,3 +1,4 @@
+import { closeSync, lstatSync, unlinkSync } from 'node:fs';
 import { parseIp } from '../../address/ip-address.ts';
 import {
   bindUdp,
@@ -9,11 +10,14 @@ import {
   listenUnix,
 } from '../../kernel/sockets.ts';
 import type { BoundAddress, ListenTarget } from './listener.ts';
+import { bindPrivately } from './unix-socket.ts';
 
 /** A socket of our own: listening, or bound for UDP. */
 export interface OpenSocket {
   readonly descriptor: number;
   readonly bound: BoundAddress;
+  /** Inode of the file that a UNIX socket created. */
+  readonly file?: bigint;
 }
 
 /** How to open a socket. Missing settings have the defaults of Node. */
@@ -32,23 +36,43 @@ const defaultBacklog = 511;
 const defaultReceiveBufferBytes = 212_992;
 
 /**
- * Opens a socket, or takes the inherited one of the target. Throws an error with the system's code. The umask decides
- * who may connect to a UNIX socket.
+ * Opens a socket, or takes the inherited one of the target. Nobody but the owner can connect to a UNIX socket until its
+ * file gets its mode. Throws an error with the system's code.
  */
 export function openSocket(target: ListenTarget, settings: SocketSettings = {}): OpenSocket {
   const { backlog = defaultBacklog, receiveBufferBytes = defaultReceiveBufferBytes, mayOverlap = false } = settings;
   if ('fd' in target) return { descriptor: target.fd, bound: target.bound ?? inheritedAddress(target) };
-  if ('path' in target)
-    return {
-      descriptor: listenUnix(target.path, backlog),
-      bound: { transport: 'unix', address: target.path, port: 0 },
-    };
+  if ('path' in target) return openUnix(target.path, backlog);
   const address = inetAddressOf(target);
   const descriptor =
     target.transport === 'tcp'
       ? listenTcp(address, backlog, mayOverlap)
       : bindUdp(address, receiveBufferBytes, mayOverlap);
   return { descriptor, bound: addressOf(descriptor, target.transport) };
+}
+
+/** Closes a socket, and removes the file that it created. */
+export function closeSocket({ descriptor, bound, file }: OpenSocket): void {
+  if (file !== undefined) removeFile(bound.address, file);
+  closeSync(descriptor);
+}
+
+function openUnix(path: string, backlog: number): OpenSocket {
+  let descriptor = -1;
+  bindPrivately(() => {
+    descriptor = listenUnix(path, backlog);
+  });
+  const file = lstatSync(path, { bigint: true }).ino;
+  return { descriptor, file, bound: { transport: 'unix', address: path, port: 0 } };
+}
+
+/** Removes the file unless it was replaced. Whoever can replace it in between could have removed it as well. */
+function removeFile(path: string, file: bigint): void {
+  try {
+    if (lstatSync(path, { bigint: true }).ino === file) unlinkSync(path);
+  } catch {
+    // It is gone, or may not be removed. A later start removes what nobody listens on.
+  }
 }
 
 function inetAddressOf({ family, address, port }: Extract<ListenTarget, { port: number }>): InetAddress {

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import { formatHostPort } from '../../address/host-port.ts';
 import { cidrContains } from '../../address/cidr.ts';
 import { formatIp, type IpAddress } from '../../address/ip-address.ts';
@@ -7,6 +6,7 @@ import type { ProxyRules } from '../guard/limits.ts';
 import type { Admission, RefuseReason } from '../guard/admission.ts';
 import { ProxyHeaderParser } from '../guard/proxy-header.ts';
 import type { Proxied } from './stream-client.ts';
+import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
 
 /** The client's address according to the PROXY header. */
 export interface Introduction {
@@ -19,7 +19,7 @@ export interface Introduction {
 
 export interface ProxyIntakeEvents {
   /** The header is complete and the socket is paused. The receiver must admit the client or close the connection. */
-  introduced(socket: Socket, introduction: Introduction): void;
+  introduced(socket: StreamSocket, introduction: Introduction): void;
   /** A connection was closed, for the counters. */
   refused(reason: RefuseReason): void;
   /** A connection is no longer waiting. */
@@ -36,7 +36,7 @@ export interface ProxyIntakeOptions {
 /** Connections whose PROXY header has not arrived yet. Each occupies a client's place and has a deadline. */
 export class ProxyIntake {
   readonly #options: ProxyIntakeOptions;
-  readonly #waiting = new Set<Socket>();
+  readonly #waiting = new Set<WaitingProxy>();
   #isDestroyed = false;
 
   constructor(options: ProxyIntakeOptions) {
@@ -47,57 +47,78 @@ export class ProxyIntake {
     return this.#waiting.size;
   }
 
-  take(socket: Socket, peer: IpAddress, port: number): void {
-    const { rules, admission, events } = this.#options;
+  take(socket: StreamSocket, peer: IpAddress, port: number): void {
+    const { rules, admission, clock, events } = this.#options;
     const isProxy = rules.from.some((cidr) => cidrContains(cidr, peer));
     // Other peers are refused, even if they send no header: the protocol forbids guessing whether there is one.
     const refusal = isProxy ? admission.reserve() : 'proxy-header';
-    // From here on, a reset must not become an unhandled `error`.
-    socket.on('error', ignore);
-    if (refusal === undefined) {
-      this.#waiting.add(socket);
-      this.#await(socket, peer, port);
-    } else {
+    if (refusal !== undefined) {
       events.refused(refusal);
       socket.destroy();
+      return;
     }
-  }
-
-  destroy(): void {
-    this.#isDestroyed = true;
-    for (const socket of this.#waiting) socket.destroy();
-  }
-
-  #await(socket: Socket, peer: IpAddress, port: number): void {
-    const { rules, admission, clock, events } = this.#options;
-    const parser = new ProxyHeaderParser();
-    let introduction: Introduction | undefined;
-    const leave = (): void => {
+    const waiting = new WaitingProxy(socket, peer, port, (introduction) => {
+      // A refused client is closed after that.
+      if (!this.#waiting.delete(waiting)) return;
       cancelDeadline();
-      socket.off('data', read).off('end', refuse).off('close', leave);
-      this.#waiting.delete(socket);
       admission.cancel();
       if (introduction !== undefined) events.introduced(socket, introduction);
       else if (!this.#isDestroyed) events.refused('proxy-header');
       events.left();
-    };
-    const refuse = (): void => void socket.destroy();
-    const read = (chunk: Buffer): void => {
-      const parsed = parser.push(chunk);
-      if (parsed === 'more') return;
-      if (parsed === 'malformed') {
-        refuse();
-        return;
-      }
-      const { ip = peer, port: clientPort = port } = parsed.client ?? {};
-      const proxied = { via: formatHostPort(formatIp(peer), port), headerLength: parsed.length };
-      introduction = { source: ip, port: clientPort, proxied, rest: parsed.rest };
-      socket.pause();
-      leave();
-    };
-    const cancelDeadline: Cancel = clock.after(rules.timeoutMs, refuse);
-    socket.on('data', read).on('end', refuse).on('close', leave);
+    });
+    this.#waiting.add(waiting);
+    const cancelDeadline: Cancel = clock.after(rules.timeoutMs, () => socket.destroy());
+    socket.use(waiting);
+    socket.startReading();
+  }
+
+  destroy(): void {
+    this.#isDestroyed = true;
+    for (const { socket } of this.#waiting) socket.destroy();
   }
 }
 
-function ignore(): void {}
+/** A connection from its acceptance to the end of its header. */
+class WaitingProxy implements StreamSocketUser {
+  readonly socket: StreamSocket;
+  readonly #peer: IpAddress;
+  readonly #port: number;
+  readonly #left: (introduction: Introduction | undefined) => void;
+  readonly #parser = new ProxyHeaderParser();
+
+  constructor(
+    socket: StreamSocket,
+    peer: IpAddress,
+    port: number,
+    left: (introduction: Introduction | undefined) => void,
+  ) {
+    this.socket = socket;
+    this.#peer = peer;
+    this.#port = port;
+    this.#left = left;
+  }
+
+  received(chunk: Buffer): void {
+    if (this.socket.isDestroyed) return;
+    const parsed = this.#parser.push(chunk);
+    if (parsed === 'more') return;
+    if (parsed === 'malformed') {
+      this.socket.destroy();
+      return;
+    }
+    const { ip = this.#peer, port = this.#port } = parsed.client ?? {};
+    const proxied = { via: formatHostPort(formatIp(this.#peer), this.#port), headerLength: parsed.length };
+    this.socket.stopReading();
+    this.#left({ source: ip, port, proxied, rest: parsed.rest });
+  }
+
+  peerEnded(): void {
+    this.socket.destroy();
+  }
+
+  flushed(): void {}
+
+  closed(): void {
+    this.#left(undefined);
+  }
+}

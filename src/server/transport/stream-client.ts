@@ -1,11 +1,10 @@
-import type { Socket } from 'node:net';
 import { formatIp, isIpv4 } from '../../address/ip-address.ts';
 import { Deadlines } from '../guard/deadlines.ts';
 import { isUnixUser, type Source } from '../guard/source-prefix.ts';
 import type { Place, PlaceHolder } from '../guard/source-tree.ts';
 import type { StreamLimits } from '../guard/limits.ts';
 import type { SocketOptions } from './socket-options.ts';
-import { startReading, stopReading } from './socket-handle.ts';
+import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
 import { synchronous } from './synchronous.ts';
 import type { Client, CloseReason, PeerAddress, Service, StreamHandlers } from '../../service.ts';
 
@@ -14,7 +13,7 @@ export interface StreamClientEvents {
   /** The service answered immediately and needs no input. The listener must call `discardInput`. */
   answered(client: StreamClient): void;
   closed(client: StreamClient, reason: CloseReason): void;
-  failed(client: StreamClient, error: unknown): void;
+  clientFailed(client: StreamClient, error: unknown): void;
 }
 
 /** What a PROXY header contained, and its sender. */
@@ -46,14 +45,14 @@ const unixPeer: PeerAddress = { family: 'unix', address: '', port: 0 };
 const noHandlers: StreamHandlers = {};
 
 /** A connection from admission to its closing: backpressure, half-close, quota, linger and the close reason. */
-export class StreamClient implements Client, PlaceHolder {
+export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   readonly place: Place;
   /** The local address that the client connected to. */
   readonly local: string;
   readonly openedAtMs: number;
   /** Position in the listener's client list. */
   index = -1;
-  readonly #socket: Socket;
+  readonly #socket: StreamSocket;
   readonly #options: StreamClientOptions;
   /** Created at the first sweep, because most clients are gone by then. */
   #deadlines: Deadlines | undefined;
@@ -67,16 +66,14 @@ export class StreamClient implements Client, PlaceHolder {
   #abandoned: number | undefined;
   #reason: CloseReason | undefined;
 
-  constructor(socket: Socket, place: Place, options: StreamClientOptions) {
+  constructor(socket: StreamSocket, place: Place, options: StreamClientOptions) {
     this.#socket = socket;
     this.place = place;
     place.holder = this;
     this.#options = options;
     this.local = options.local;
     this.openedAtMs = options.openedAtMs;
-    // Must come first: without an `error` listener, a reset on an accepted socket ends the process.
-    socket.on('error', ignore);
-    socket.on('close', () => this.#closed());
+    socket.use(this);
   }
 
   get peer(): PeerAddress {
@@ -95,13 +92,13 @@ export class StreamClient implements Client, PlaceHolder {
   }
 
   /** Bytes received from the client, including those discarded after the answer, but not a PROXY header. */
-  get received(): number {
-    return this.#socket.bytesRead - (this.#options.proxied?.headerLength ?? 0);
+  get bytesIn(): number {
+    return this.#socket.received - (this.#options.proxied?.headerLength ?? 0);
   }
 
   /** Bytes that the kernel has accepted for the client. After a reset, this may include one write too many. */
-  get sent(): number {
-    return this.#written - (this.#abandoned ?? this.#socket.writableLength);
+  get bytesOut(): number {
+    return this.#written - (this.#abandoned ?? this.#socket.unsent);
   }
 
   serve(service: Service, socketOptions: SocketOptions): void {
@@ -113,25 +110,17 @@ export class StreamClient implements Client, PlaceHolder {
     }
     // Already answered. Keepalive and Nagle's algorithm do not matter while lingering, so save the system calls.
     if (this.#ending) return;
-    const { keepAlive, noDelay } = socketOptions;
-    if (keepAlive.enabled) this.#socket.setKeepAlive(true, keepAlive.delayMs);
-    if (noDelay) this.#socket.setNoDelay(true);
-    this.#socket.on('data', (chunk: Buffer) => this.#data(chunk));
-    this.#socket.on('end', () => this.#peerEnded());
+    this.#socket.setOptions(socketOptions);
+    if (!this.#paused) this.#socket.startReading();
     this.#scheduleDrained();
   }
 
   write(bytes: Uint8Array): void {
     if (this.#ending || bytes.length === 0) return;
     const part = this.#withinQuota(bytes);
-    const handlers = this.#handlers;
-    // Avoid a callback on each write unless the service has `drained`, or may still set it.
-    const flowing =
-      handlers !== undefined && handlers.drained === undefined
-        ? this.#socket.write(part)
-        : this.#socket.write(part, () => this.#scheduleDrained());
-    // Even a write that the kernel accepted completely reports "full", because its length briefly exceeded the mark.
-    if (!flowing && handlers?.data !== undefined && this.#socket.writableLength > 0) this.#pause();
+    this.#socket.write(part);
+    if (this.#socket.unsent === 0) this.#scheduleDrained();
+    else if (this.#handlers?.data !== undefined) this.#pause();
     if (this.#isQuotaSpent) this.#finish('quota');
   }
 
@@ -150,38 +139,35 @@ export class StreamClient implements Client, PlaceHolder {
 
   /** Reads and discards further input. Closing with unread input would send a reset and lose our answer. */
   discardInput(): void {
-    const wasPaused = this.#paused;
     this.#paused = false;
-    if (this.#socket.destroyed) return;
-    this.#socket.resume();
-    if (wasPaused) startReading(this.#socket);
+    this.#socket.startReading();
   }
 
   /** Checks the deadlines. The listener calls it at every sweep. */
   sweep(nowMs: number): void {
     this.#deadlines ??= new Deadlines(this.#options.limits, this.openedAtMs);
-    if (this.#socket.writableFinished) this.#deadlines.finished(nowMs);
-    const pending = this.#socket.writableLength;
-    const deadline = this.#deadlines.passed(nowMs, this.received, this.#written - pending, pending);
+    if (this.#socket.isFinished) this.#deadlines.finished(nowMs);
+    const pending = this.#socket.unsent;
+    const deadline = this.#deadlines.passed(nowMs, this.bytesIn, this.#written - pending, pending);
     if (deadline !== undefined) this.destroy(deadline === 'linger' ? 'completed' : deadline);
     else if (this.#deadlines.activeMs === nowMs) this.place.renew();
   }
 
   evict(): void {
     // A client that has its complete answer and our FIN loses nothing. The sweep would close it for the same reason.
-    this.destroy(this.#socket.writableFinished ? 'completed' : 'evicted');
+    this.destroy(this.#socket.isFinished ? 'completed' : 'evicted');
   }
 
   /** Closes the connection immediately. Keeps the first reason. */
   destroy(reason: CloseReason): void {
     this.#reason ??= reason;
     this.#ending = true;
-    this.#abandoned ??= this.#socket.writableLength;
+    this.#abandoned ??= this.#socket.unsent;
     // A client that reads nothing will not read what the kernel holds for it either. Without a reset, the kernel would
     // keep that for minutes, megabytes per client.
-    const isBehind = reason === 'stalled' || (reason === 'evicted' && this.#socket.writableLength > 0);
-    // UNIX sockets cannot be reset: resetAndDestroy throws.
-    if (isBehind && !isUnixUser(this.#options.source)) this.#socket.resetAndDestroy();
+    const isBehind = reason === 'stalled' || (reason === 'evicted' && this.#socket.unsent > 0);
+    // UNIX sockets cannot be reset.
+    if (isBehind && !isUnixUser(this.#options.source)) this.#socket.reset();
     else this.#socket.destroy();
   }
 
@@ -202,7 +188,8 @@ export class StreamClient implements Client, PlaceHolder {
     this.end();
   }
 
-  #data(chunk: Buffer): void {
+  /** Called by the socket. */
+  received(chunk: Buffer): void {
     this.#received += chunk.length;
     if (this.#ending) return;
     if (this.#isQuotaSpent) {
@@ -216,7 +203,8 @@ export class StreamClient implements Client, PlaceHolder {
     }
   }
 
-  #peerEnded(): void {
+  /** Called by the socket. */
+  peerEnded(): void {
     if (this.#ending) return;
     if (this.#handlers?.end === undefined) {
       this.end();
@@ -234,12 +222,12 @@ export class StreamClient implements Client, PlaceHolder {
    * writer would starve everyone else.
    */
   #scheduleDrained(): void {
-    if (this.#handlers?.drained === undefined || this.#socket.writableLength > 0) return;
+    if (this.#handlers?.drained === undefined || this.#socket.unsent > 0) return;
     if (this.#drainedScheduled || this.#ending) return;
     this.#drainedScheduled = true;
     setImmediate(() => {
       this.#drainedScheduled = false;
-      if (this.#ending || this.#socket.writableLength > 0) return;
+      if (this.#ending || this.#socket.unsent > 0) return;
       try {
         synchronous(this.#handlers?.drained?.());
       } catch (error) {
@@ -248,42 +236,40 @@ export class StreamClient implements Client, PlaceHolder {
     });
   }
 
+  /** Called by the socket. */
+  flushed(): void {
+    if (this.#paused) {
+      this.#paused = false;
+      this.#socket.startReading();
+    }
+    this.#scheduleDrained();
+  }
+
   #pause(): void {
     if (this.#paused) return;
     this.#paused = true;
-    this.#socket.pause();
-    stopReading(this.#socket);
-    this.#socket.once('drain', () => this.#resume());
-  }
-
-  #resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#socket.resume();
-    startReading(this.#socket);
+    this.#socket.stopReading();
   }
 
   #fail(error: unknown): void {
-    this.#options.events.failed(this, error);
+    this.#options.events.clientFailed(this, error);
     this.destroy('service-error');
   }
 
-  #closed(): void {
+  /** Called by the socket. */
+  closed(): void {
     this.#ending = true;
-    const reason = this.#reason ?? reasonOf(this.#socket.errored);
+    const reason = this.#reason ?? reasonOf(this.#socket.errorCode);
     try {
       synchronous(this.#handlers?.closed?.(reason));
     } catch (error) {
-      this.#options.events.failed(this, error);
+      this.#options.events.clientFailed(this, error);
     }
     this.#options.events.closed(this, reason);
   }
 }
 
-/** No action needed: `close` follows, and the socket keeps the error. */
-function ignore(): void {}
-
-function reasonOf(error: NodeJS.ErrnoException | null): CloseReason {
-  if (error === null) return 'completed';
-  return error.code === 'ECONNRESET' || error.code === 'EPIPE' ? 'client-reset' : 'client-lost';
+function reasonOf(errorCode: string | undefined): CloseReason {
+  if (errorCode === undefined) return 'completed';
+  return errorCode === 'ECONNRESET' || errorCode === 'EPIPE' ? 'client-reset' : 'client-lost';
 }

@@ -15,8 +15,8 @@ const client = {
   uid: undefined,
   local: '192.0.2.9:7',
   openedAtMs: 0,
-  received: 0,
-  sent: 0,
+  bytesIn: 0,
+  bytesOut: 0,
 } as const;
 
 /** One service in one process: everything that writes about it. */

@@ -14,8 +14,8 @@ const client: ClosedClient = {
   via: undefined,
   local: '192.0.2.9:7',
   openedAtMs: 1000,
-  received: 12,
-  sent: 34,
+  bytesIn: 12,
+  bytesOut: 34,
 };
 
 let clock: FakeClock;

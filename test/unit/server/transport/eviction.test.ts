@@ -62,6 +62,7 @@ async function serveAt(
         counters: counters.stream,
         connectionLog: new ConnectionLog('info', new BudgetedLog(log, clock, 1), counters),
         clock,
+        usesKernel: true,
       }),
   );
   const bound = await Promise.all(listeners.map((listener) => listener.open()));

@@ -23,10 +23,10 @@ async function echoOnce(daemon: TestDaemon): Promise<TcpClient> {
   return client;
 }
 
-describe('keepAlive, observed as the connection timer in /proc/net/tcp', () => {
+describe.each(['kernel', 'node'])('keepAlive over sockets of %s, observed in /proc/net/tcp', (kind) => {
   it('passes the delay to the kernel', async () => {
     // Longer than the kernel's own default, which is two hours.
-    const daemon = await serve({ echo: { listen, keepAlive: { enabled: true, delay: '5h' } } });
+    const daemon = await serve({ echo: { listen, keepAlive: { enabled: true, delay: '5h' } } }, { sockets: kind });
     const socket = await serverSide(daemon, await echoOnce(daemon));
     expect(socket.timer).toBe('keepalive');
     expect(socket.timerSeconds).toBeGreaterThan(2 * 3600);
@@ -34,14 +34,14 @@ describe('keepAlive, observed as the connection timer in /proc/net/tcp', () => {
   });
 
   it('is on by default, with a delay of 60 s', async () => {
-    const daemon = await serve({ echo: { listen } });
+    const daemon = await serve({ echo: { listen } }, { sockets: kind });
     const socket = await serverSide(daemon, await echoOnce(daemon));
     expect(socket.timer).toBe('keepalive');
     expect(socket.timerSeconds).toBeLessThanOrEqual(60);
   });
 
   it('can be turned off', async () => {
-    const daemon = await serve({ echo: { listen, keepAlive: { enabled: false } } });
+    const daemon = await serve({ echo: { listen, keepAlive: { enabled: false } } }, { sockets: kind });
     const socket = await serverSide(daemon, await echoOnce(daemon));
     expect(socket.timer).toBe('none');
   });
@@ -56,7 +56,7 @@ function handleOf(socket: Socket): TcpHandle {
   return (socket as unknown as { _handle: TcpHandle })._handle;
 }
 
-describe('noDelay, observed as the setsockopt(2) call and its result', () => {
+describe('noDelay over sockets of Node, observed as the setsockopt(2) call and its result', () => {
   afterEach(() => {
     vi.restoreAllMocks();
   });
@@ -65,7 +65,7 @@ describe('noDelay, observed as the setsockopt(2) call and its result', () => {
     ['is on by default', {}, [[true]], [0]],
     ['can be turned off', { noDelay: false }, [], []],
   ])('%s', async (_rule, config, calls, results) => {
-    const daemon = await serve({ echo: { listen, ...config } });
+    const daemon = await serve({ echo: { listen, ...config } }, { sockets: 'node' });
     const probe = await echoOnce(daemon);
     const spy = vi.spyOn(Object.getPrototypeOf(handleOf(probe.socket)) as TcpHandle, 'setNoDelay');
     await echoOnce(daemon);
@@ -74,35 +74,38 @@ describe('noDelay, observed as the setsockopt(2) call and its result', () => {
   });
 });
 
-describe('backlog, observed as connections waiting for accept(2) in /proc/net/tcp', () => {
-  const clients = 8;
+describe.each(['kernel', 'node'])(
+  'backlog over sockets of %s, observed as connections waiting for accept(2) in /proc/net/tcp',
+  (kind) => {
+    const clients = 8;
 
-  it.each([
-    // tcp(7): the kernel holds one more than the backlog.
-    [2, 3],
-    [511, clients],
-  ])('with backlog %i, queues %i of 8 unaccepted connections', async (backlog, waiting) => {
-    const daemon = await serve({ echo: { listen, backlog } });
-    const { host, port } = daemon.target('echo', 'tcp');
-    const sockets = Array.from({ length: clients }, () => connect({ host, port }).on('error', () => {}));
-    onTestFinished(() => {
-      for (const socket of sockets) socket.destroy();
+    it.each([
+      // tcp(7): the kernel holds one more than the backlog.
+      [2, 3],
+      [511, clients],
+    ])('with backlog %i, queues %i of 8 unaccepted connections', async (backlog, waiting) => {
+      const daemon = await serve({ echo: { listen, backlog } }, { sockets: kind });
+      const { host, port } = daemon.target('echo', 'tcp');
+      const sockets = Array.from({ length: clients }, () => connect({ host, port }).on('error', () => {}));
+      onTestFinished(() => {
+        for (const socket of sockets) socket.destroy();
+      });
+      // Node connects in this turn's ticks; until this function gives the turn up, nobody accepts.
+      const counts = await new Promise<{ ready: number; unanswered: number }>((resolve) => {
+        process.nextTick(() => resolve(whenSettled(port)));
+      });
+      expect(counts).toEqual({ ready: waiting, unanswered: clients - waiting });
     });
-    // Node connects in this turn's ticks; until this function gives the turn up, nobody accepts.
-    const counts = await new Promise<{ ready: number; unanswered: number }>((resolve) => {
-      process.nextTick(() => resolve(whenSettled(port)));
-    });
-    expect(counts).toEqual({ ready: waiting, unanswered: clients - waiting });
-  });
 
-  /** Looks, without giving up the turn, until every client's connection is either ready or has been passed over. */
-  function whenSettled(port: number): { ready: number; unanswered: number } {
-    const endMs = performance.now() + 5000;
-    for (;;) {
-      const sockets = kernelSockets(port);
-      const ready = sockets.find((each) => each.localPort === port && each.state === 'listen')?.receiveQueue ?? 0;
-      const unanswered = sockets.filter((each) => each.remotePort === port && each.state === 'syn-sent').length;
-      if (ready + unanswered === clients || performance.now() > endMs) return { ready, unanswered };
+    /** Looks, without giving up the turn, until every client's connection is either ready or has been passed over. */
+    function whenSettled(port: number): { ready: number; unanswered: number } {
+      const endMs = performance.now() + 5000;
+      for (;;) {
+        const sockets = kernelSockets(port);
+        const ready = sockets.find((each) => each.localPort === port && each.state === 'listen')?.receiveQueue ?? 0;
+        const unanswered = sockets.filter((each) => each.remotePort === port && each.state === 'syn-sent').length;
+        if (ready + unanswered === clients || performance.now() > endMs) return { ready, unanswered };
+      }
     }
-  }
-});
+  },
+);

@@ -169,7 +169,7 @@ describe('the file of a UNIX listener', () => {
       return this;
     });
     onTestFinished(() => spy.mockRestore());
-    await serve({ echo: { listen: [`unix://${path}${parameters}`] } });
+    await serve({ echo: { listen: [`unix://${path}${parameters}`] } }, { sockets: 'node' });
     expect(bound).toEqual([0o600]);
     expect(process.umask()).toBe(0);
     const { uid, gid } = lstatSync(path);

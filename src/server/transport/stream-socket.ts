@@ -1,0 +1,41 @@
+import type { SocketOptions } from './socket-options.ts';
+
+/** A connected stream socket, over a socket of our own or one of Node's. */
+export interface StreamSocket {
+  /** Bytes read so far. */
+  readonly received: number;
+  /** Written bytes that the kernel has not taken yet. */
+  readonly unsent: number;
+  /** Our FIN is sent, and everything before it. */
+  readonly isFinished: boolean;
+  readonly isDestroyed: boolean;
+  /** The system's code for the error that ended the connection, such as `ECONNRESET`. */
+  readonly errorCode: string | undefined;
+  /** The local address, as in `127.0.0.1:1201`. */
+  readonly local: string;
+  /** Sets who gets the events. Nothing is read before `startReading`. */
+  use(user: StreamSocketUser): void;
+  setOptions(options: SocketOptions): void;
+  startReading(): void;
+  stopReading(): void;
+  /** Sends bytes, or keeps them until the kernel takes them. */
+  write(bytes: Uint8Array): void;
+  /** Sends our FIN after everything that was written. */
+  end(bytes?: Uint8Array): void;
+  /** Closes immediately. */
+  destroy(): void;
+  /** Closes immediately, and makes the kernel drop what it still holds for the peer. */
+  reset(): void;
+}
+
+/** Events of a stream socket. None is called from within a call of the socket. */
+export interface StreamSocketUser {
+  /** The bytes are valid only during the call. */
+  received(chunk: Buffer): void;
+  /** The peer has sent its FIN. */
+  peerEnded(): void;
+  /** The kernel has taken everything, after `unsent` was more than 0. */
+  flushed(): void;
+  /** It is closed: called once, after `destroy`, an error, or when both sides have ended. */
+  closed(): void;
+}
