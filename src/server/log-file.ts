@@ -31,7 +31,7 @@ const flags =
   constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /**
- * Opens a log file, an absolute path, for appending; creates it with mode 0640 if it is missing. Root may do this, so
+ * Opens a log file, an absolute path, for appending; creates it with mode 0600 if it is missing. Root may do this, so
  * nobody else may decide what is written to:
  *
  * - the file must be regular and have a single name; the file, every folder from / down and every link on the path must

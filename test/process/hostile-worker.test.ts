@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DaemonProcess, fixtures, isRunning } from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
+import { UdpClient } from '../support/udp.ts';
 import { until } from '../support/wait.ts';
 
 /** The descriptor of a worker's reports. */
@@ -56,6 +57,22 @@ describe('a worker that attacks its supervisor', () => {
       expect(await daemon.stop()).toBe(0);
     },
   );
+});
+
+describe('a worker that does not say that it has stopped', () => {
+  it('holds up neither a reload nor the UDP sockets until its clients have gone', async () => {
+    const sulker = { module: join(fixtures, 'sulker.js'), listen: ['tcp://127.0.0.1:0'] };
+    const both = { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] };
+    const daemon = await DaemonProcess.serve({ workers: 1, services: { sulker, echo: both } });
+    const [{ pid } = { pid: 0 }] = await daemon.workers();
+    await TcpClient.connect(daemon.target('sulker', 'tcp'));
+    daemon.signal('SIGHUP');
+    await daemon.line('config reloaded');
+    expect(isRunning(pid)).toBe(false);
+    const datagrams = await UdpClient.open('127.0.0.1');
+    expect(String(await datagrams.ask('here', daemon.target('echo', 'udp')))).toBe('here');
+    expect(await daemon.stop()).toBe(0);
+  });
 });
 
 describe('a worker that asks for more than it was given', () => {

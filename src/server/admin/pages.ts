@@ -1,5 +1,6 @@
 import { parseIp } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
+import { escapeControls } from '../../terminal-text.ts';
 import { coalesced } from './coalesced.ts';
 import { formatMetrics, metricsType } from './metrics.ts';
 import type { AdminRequest } from './request.ts';
@@ -75,7 +76,8 @@ export function textPage(status: number, line: string): Page {
 }
 
 function jsonPage(value: unknown): Page {
-  return page(200, json, `${JSON.stringify(value, null, 2)}\n`);
+  // Workers have a say in it, and somebody will look at it on a terminal. The value stays the same.
+  return page(200, json, escapeControls(`${JSON.stringify(value, null, 2)}\n`));
 }
 
 function page(status: number, type: string, body: string): Page {

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import { SmallservdError } from '../../errors.ts';
 import { allowOverlap } from '../../kernel/sockets.ts';
 import type { ServiceConfig } from '../config/config.ts';
@@ -30,7 +31,7 @@ export class ListenerSockets {
       const listeners = plan.flatMap((planned) => {
         const twin = twins.get(planned);
         const held = twin === undefined ? undefined : this.#held.get(twin);
-        if (held !== undefined) return [{ ...held, planned }];
+        if (held !== undefined && isInPlace(held)) return [{ ...held, planned }];
         const listener = this.#open(planned, settings.get(planned.service));
         if (listener !== undefined) opened.push(listener);
         return listener === undefined ? [] : [listener];
@@ -92,4 +93,9 @@ export class ListenerSockets {
 /** An inherited socket stays open when a reload lets go of it, so that a later one can have it again. */
 function close(listener: OpenListener): void {
   if (!('fd' in listener.planned.target)) closeSocket(listener);
+}
+
+/** Whether clients can still find it: anybody who may write to the folder can remove the file of a UNIX socket. */
+function isInPlace({ bound, file }: OpenListener): boolean {
+  return file === undefined || lstatSync(bound.address, { bigint: true, throwIfNoEntry: false })?.ino === file;
 }

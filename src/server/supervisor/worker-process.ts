@@ -41,6 +41,9 @@ export const firstSocketDescriptor: number = channelDescriptor + 1;
 /** How long after the grace period a worker is killed. */
 const stopSlackMs = 2000;
 
+/** How long a worker that serves may take to acknowledge a stop. It may be opening a listener, or busy. */
+const acknowledgeMs = 7000;
+
 /** Limit on unread orders: two configs of the largest size, and what follows them. */
 const maxUnreadBytes = 64 * 2 ** 20;
 
@@ -117,12 +120,16 @@ export class WorkerProcess {
     else this.#channel?.send(order);
   }
 
-  /** Ends it. Its clients may finish within `graceMs`. If it hangs it is killed, soon if it already `mayHang`. */
+  /**
+   * Ends it. Its clients may finish within `graceMs`. It must soon say that it holds its sockets no longer, or it is
+   * killed: the next worker waits for that. One that `mayHang` gets less time.
+   */
   stop(graceMs: number, mayHang = false): void {
     this.order({ type: 'stop', graceMs });
-    this.#cancels.push(this.#options.clock.after(graceMs + stopSlackMs, () => this.kill()));
-    if (!mayHang) return;
-    this.#cancelTrial = this.#options.clock.after(stopSlackMs, () => this.kill());
+    const { clock } = this.#options;
+    this.#cancels.push(clock.after(graceMs + stopSlackMs, () => this.kill()));
+    this.#cancelTrial?.();
+    this.#cancelTrial = clock.after(mayHang ? stopSlackMs : acknowledgeMs, () => this.kill());
     this.#cancels.push(this.#cancelTrial);
   }
 

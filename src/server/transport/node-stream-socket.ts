@@ -38,7 +38,8 @@ export class NodeStreamSocket implements StreamSocket {
   }
 
   get errorCode(): string | undefined {
-    return (this.#socket.errored as NodeJS.ErrnoException | null)?.code;
+    const error: NodeJS.ErrnoException | null = this.#socket.errored;
+    return error?.code;
   }
 
   /** An inherited IPv6 socket may also accept IPv4 clients, with IPv4-mapped addresses. */

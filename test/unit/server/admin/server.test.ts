@@ -83,6 +83,13 @@ describe('routes', () => {
     expect(JSON.parse((await endpoint.ask('/config')).body)).toEqual({ workers: 2 });
   });
 
+  it('/status has no character that a terminal would obey, and still means the same', async () => {
+    const notReady = ['\u009b31m', '\u007f', '\u202e'];
+    const { body } = await (await Endpoint.open({ notReady })).ask('/status');
+    expect(body).toMatch(/^[\n -~–]*$/);
+    expect(JSON.parse(body)).toMatchObject({ notReady });
+  });
+
   it('any other path gets a 404', async () => {
     const endpoint = await Endpoint.open();
     for (const path of ['/nothing', '/status/', '//status', '/../etc/passwd', '/%2e%2e/config', '/reload'])

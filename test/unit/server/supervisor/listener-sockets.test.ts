@@ -142,6 +142,16 @@ describe('the file of a UNIX socket', () => {
     expect(existsSync(path)).toBe(false);
   });
 
+  it('is created again by the next open if somebody has removed it', async () => {
+    const path = join(temporaryFolder(), 'socket');
+    const sockets = newSockets();
+    const first = await openOne(sockets, `unix://${path}`);
+    unlinkSync(path);
+    const second = await openOne(sockets, `unix://${path}`);
+    sockets.keep([second]);
+    expect([existsSync(path), isOpen(first.descriptor), isOpen(second.descriptor)]).toEqual([true, false, true]);
+  });
+
   it('is left alone if somebody has replaced it', async () => {
     const path = join(temporaryFolder(), 'socket');
     const sockets = newSockets();
