@@ -79,8 +79,8 @@ export class ConnectionLog {
     this.#log.error({ err: error }, 'listener reported an error');
   }
 
-  muted(peer: string): void {
-    this.#log.warn({ peer }, 'loop detected, peer muted for 60 s');
+  loopFound(peer: string): void {
+    this.#log.warn({ peer }, 'loop detected, dropping what repeats');
   }
 
   /** Logs what has happened since the last summary, and separately what happened only because of a dry run. */

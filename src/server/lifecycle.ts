@@ -11,6 +11,7 @@ import { hasSockets } from '../kernel/sockets.ts';
 import { Admission, type SourceCount } from './guard/admission.ts';
 import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
 import { DatagramGuard } from './guard/datagram-guard.ts';
+import { LoopBreaker } from './guard/loop-breaker.ts';
 import { shareOf } from './guard/share.ts';
 import type { PreparedService } from './service-context.ts';
 import { readOpenFiles } from '../open-files.ts';
@@ -66,6 +67,7 @@ export class Lifecycle {
   /** Addresses of the listeners that accept clients. */
   readonly #bound = new Map<number, BoundAddress>();
   readonly #ownPorts = new Set<number>();
+  readonly #loops: LoopBreaker;
   readonly #descriptors: DescriptorBudget;
   readonly #cancels: Cancel[] = [];
   readonly #usesKernel: boolean;
@@ -75,7 +77,8 @@ export class Lifecycle {
 
   constructor(options: LifecycleOptions) {
     this.#options = options;
-    const { config, services, clock, log } = options;
+    const { config, services, clock, random, log } = options;
+    this.#loops = new LoopBreaker(random);
     const broadcasts = new BroadcastAddresses((error) =>
       log.warn({ err: error }, 'cannot read network interfaces, datagrams from their broadcast addresses are accepted'),
     );
@@ -289,7 +292,8 @@ export class Lifecycle {
         ownPorts: this.#ownPorts,
         broadcasts: broadcasts.words,
         random,
-        onMute: (source, port) => connectionLog.muted(formatHostPort(formatIp(source), port)),
+        loops: this.#loops,
+        onLoop: (source, port) => connectionLog.loopFound(formatHostPort(formatIp(source), port)),
         onWouldDrop: (reason) => {
           counters.datagram.wouldDrop[reason] += 1;
         },

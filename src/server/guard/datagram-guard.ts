@@ -9,7 +9,7 @@ import {
 import { largestPayloadWithin, wireSize } from '../../wire-size.ts';
 import { isDenied, isExempt } from './access-list.ts';
 import type { AccessRules, DatagramLimits } from './limits.ts';
-import { LoopBreaker } from './loop-breaker.ts';
+import type { LoopBreaker } from './loop-breaker.ts';
 import { SourceMask } from './source-prefix.ts';
 import { TokenBucket, TokenTable } from './token-bucket.ts';
 
@@ -43,8 +43,10 @@ export interface DatagramGuardOptions {
   readonly broadcasts: ReadonlySet<number>;
   /** Returns numbers from 0 up to, but not including, 1. */
   readonly random: () => number;
-  /** Called once each time a peer is muted as a loop. */
-  readonly onMute?: (source: IpAddress, port: number) => void;
+  /** Shared by all services of the process. */
+  readonly loops: LoopBreaker;
+  /** Called once for each loop that is found. */
+  readonly onLoop?: (source: IpAddress, port: number) => void;
   /** Called for each datagram answered only because of the dry run. */
   readonly onWouldDrop?: (reason: WouldDropReason) => void;
 }
@@ -65,7 +67,6 @@ export class DatagramGuard {
   readonly #mask: SourceMask;
   readonly #sourceRates: TokenTable;
   readonly #serviceRate: TokenBucket;
-  readonly #loops: LoopBreaker;
 
   constructor(options: DatagramGuardOptions) {
     const { limits, random } = options;
@@ -74,22 +75,22 @@ export class DatagramGuard {
     this.#mask = new SourceMask(limits.sourcePrefix);
     this.#sourceRates = new TokenTable(limits.datagramRate, random);
     this.#serviceRate = new TokenBucket(limits.datagramServiceRate);
-    this.#loops = new LoopBreaker(random);
   }
 
   /** Returns the reason to drop the datagram, or undefined to admit it. Times are monotonic milliseconds, 0 or more. */
   judge(source: IpAddress, port: number, request: Uint8Array, nowMs: number): DropReason | undefined {
     if (this.#isRefusedPort(port)) return 'source-port';
     if (this.#isRefusedAddress(source)) return 'source-address';
-    const { limits, access, onMute, onWouldDrop } = this.#options;
+    const { limits, access, loops, onLoop, onWouldDrop } = this.#options;
     if (isDenied(access, source)) return 'denied';
     if (!isExempt(access, source) && !this.#takeRate(source, nowMs)) {
       if (!limits.dryRun) return 'rate';
       onWouldDrop?.('rate');
     }
-    const verdict = this.#loops.repeats(source, port, request, nowMs);
+    const verdict = loops.repeats(source, port, request, nowMs);
     if (verdict === 'no') return undefined;
-    if (verdict === 'muted-now') onMute?.(source, port);
+    if (verdict === 'crowded') return 'rate';
+    if (verdict === 'found') onLoop?.(source, port);
     return 'loop';
   }
 
@@ -120,7 +121,7 @@ export class DatagramGuard {
 
   /** Call for each reply sent. The loop rule compares later datagrams with both. */
   sent(source: IpAddress, port: number, request: Uint8Array, reply: Uint8Array, nowMs: number): void {
-    this.#loops.remember(source, port, request, reply, nowMs);
+    this.#options.loops.remember(source, port, request, reply, nowMs);
   }
 
   #isRefusedPort(port: number): boolean {

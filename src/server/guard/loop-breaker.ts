@@ -1,40 +1,55 @@
 import type { IpAddress } from '../../address/ip-address.ts';
+import { TokenBucket } from './token-bucket.ts';
 
-/** `no`: not a loop. `muted-now`: this datagram proves a loop and mutes the peer. `muted`: the peer is still muted. */
-export type LoopVerdict = 'no' | 'muted-now' | 'muted';
+/**
+ * `no`: not a loop. `found`: this datagram proves a loop. `loop`: it belongs to a loop that was found. `crowded`: there is
+ * no room to watch its peer, and too many like it have come.
+ */
+export type LoopVerdict = 'no' | 'found' | 'loop' | 'crowded';
 
 /** Services use source ports below this, clients use ephemeral ports from it on. */
 const firstEphemeralPort = 32_768;
-const repeatsOfALoop = 8;
+/** As many matches within the window prove a loop. */
+const matchesOfALoop = 8;
+/** A peer that has sent nothing that matches for this long is in no loop. Also how long an active row is kept. */
 const windowMs = 1000;
-const muteMs = 60_000;
-const slots = 4096;
+/** What is remembered of a peer: as many packets may circulate at once and are still all recognized. */
+const digestsOfRow = 16;
+const rowsOfBucket = 4;
+const buckets = 1024;
+const rows = rowsOfBucket * buckets;
+/** Buckets that a network's peers can get into: it can keep others out of 64 rows, not out of the table. */
+const bucketsOfNetwork = 16;
+/** Answered from all peers together that cannot be watched. */
+const crowdedRate = { perSecond: 50, burst: 50 };
 
 /**
- * Detects peers that answer our answers. The sign is eight repeats in a row within a second: a datagram from a source
- * port below 32768 equals our last answer to that address and port (as from echo), or the last datagram answered there
- * (as from a service that always says the same, such as daytime or time). Clients send empty datagrams, so at least one
- * of the eight must have data or our answer to it must be empty. The peer is then muted for 60 s.
+ * Detects peers that answer our answers. What goes in circles is content: a datagram from a source port below 32768 that
+ * equals one of the last sixteen answers to that address and port (as from echo), or one of the last requests from there
+ * (as from a service that always says the same, such as daytime or time). Eight matches within a second are a loop. From
+ * then on, datagrams that match are dropped, until none has come for a second. Anything else from the peer is answered,
+ * so nobody can silence a peer by forging its address. Empty requests are what clients of daytime send, and match only
+ * an empty answer.
  *
- * Memory is constant: each address and port maps to a row by a seeded hash. If two share a row, the later answer takes
- * it, unless the other peer is muted. Data is compared by length and 64 bits of seeded hash. Anyone able to craft a
- * collision could simply send the answer instead.
+ * Memory is constant: addresses and ports are distributed over buckets of four rows by a seeded hash. A newcomer takes
+ * the row that was idle longest. If all four are in use, it is not watched, and shares a low rate with others like it.
+ * Data is compared by length and 64 bits of seeded hash. Anyone able to craft a collision could simply send the answer
+ * instead.
  */
 export class LoopBreaker {
   readonly #seedA: number;
   readonly #seedB: number;
   /** 0 marks a free row, because datagrams from port 0 never get here. */
-  readonly #ports = new Uint16Array(slots);
-  readonly #addresses = new Uint32Array(slots * 4);
-  readonly #answers = new Digests();
-  readonly #requests = new Digests();
-  readonly #answeredAtMs = new Float64Array(slots);
-  readonly #repeats = new Uint32Array(slots);
-  /** 1 if one of the repeats in a row was not a typical client request. */
-  readonly #isFilled = new Uint8Array(slots);
-  /** Times of the last eight repeats, as a ring per row. */
-  readonly #repeatedAtMs = new Float64Array(slots * repeatsOfALoop);
-  readonly #mutedUntilMs = new Float64Array(slots);
+  readonly #ports = new Uint16Array(rows);
+  readonly #addresses = new Uint32Array(rows * 4);
+  /** When the row was last used. */
+  readonly #usedAtMs = new Float64Array(rows);
+  readonly #digests = new Digests();
+  /** Times of the last eight matches, as a ring per row. */
+  readonly #matchedAtMs = new Float64Array(rows * matchesOfALoop);
+  readonly #matches = new Uint32Array(rows);
+  readonly #isLoop = new Uint8Array(rows);
+  readonly #crowded = new TokenBucket(crowdedRate);
 
   /** `random` returns numbers from 0 up to, but not including, 1. */
   constructor(random: () => number) {
@@ -45,55 +60,73 @@ export class LoopBreaker {
   /** Records an answered request from this address and port. Times are monotonic milliseconds, 0 or more. */
   remember(ip: IpAddress, port: number, request: Uint8Array, answer: Uint8Array, nowMs: number): void {
     if (port >= firstEphemeralPort) return;
-    const slot = this.#slotOf(ip, port);
-    if (!this.#holds(slot, ip, port)) {
-      if (nowMs < this.#mutedUntilMs[slot]!) return;
-      this.#occupy(slot, ip, port);
+    const bucket = this.#bucketOf(ip, port);
+    let row = this.#find(bucket, ip, port);
+    if (row < 0) {
+      row = this.#idlest(bucket);
+      if (this.#isActive(row, nowMs)) return;
+      this.#occupy(row, ip, port);
     }
-    this.#answers.set(slot, answer.length, this.#hashA(answer), this.#hashB(answer));
-    this.#requests.set(slot, request.length, this.#hashA(request), this.#hashB(request));
-    this.#answeredAtMs[slot] = nowMs;
+    this.#usedAtMs[row] = nowMs;
+    this.#digests.add(row, answer.length, this.#hashA(answer), this.#hashB(answer));
+    if (request.length > 0) this.#digests.add(row, request.length, this.#hashA(request), this.#hashB(request));
   }
 
   /** Whether a datagram from this address and port is part of a loop. */
   repeats(ip: IpAddress, port: number, request: Uint8Array, nowMs: number): LoopVerdict {
     if (port >= firstEphemeralPort) return 'no';
-    const slot = this.#slotOf(ip, port);
-    if (!this.#holds(slot, ip, port)) return 'no';
-    if (nowMs < this.#mutedUntilMs[slot]!) return 'muted';
-    const hashA = this.#hashA(request);
-    const hashB = this.#hashB(request);
-    const isAnswer = this.#answers.equals(slot, request.length, hashA, hashB);
-    if (!isAnswer && !this.#requests.equals(slot, request.length, hashA, hashB)) {
-      this.#repeats[slot] = 0;
-      this.#isFilled[slot] = 0;
-      return 'no';
+    const bucket = this.#bucketOf(ip, port);
+    const row = this.#find(bucket, ip, port);
+    if (row < 0) return !this.#isActive(this.#idlest(bucket), nowMs) || this.#crowded.take(nowMs) ? 'no' : 'crowded';
+    if (!this.#digests.has(row, request.length, this.#hashA(request), this.#hashB(request))) return 'no';
+    const last = row * matchesOfALoop + (this.#matches[row]! % matchesOfALoop);
+    const isOver = nowMs - this.#matchedAtMs[last]! > windowMs;
+    if (isOver) this.#isLoop[row] = 0;
+    const matches = this.#count(row, nowMs);
+    this.#usedAtMs[row] = nowMs;
+    if (this.#isLoop[row] === 1) return 'loop';
+    const first = row * matchesOfALoop + ((matches + 1) % matchesOfALoop);
+    if (matches < matchesOfALoop || nowMs - this.#matchedAtMs[first]! > windowMs) return 'no';
+    this.#isLoop[row] = 1;
+    return 'found';
+  }
+
+  /** A row can be taken from a peer that has done nothing for a while. */
+  #isActive(row: number, nowMs: number): boolean {
+    return this.#ports[row] !== 0 && nowMs - this.#usedAtMs[row]! <= windowMs;
+  }
+
+  /** The buckets of a network (IPv4 /24, IPv6 /56) are next to each other, in a ring. */
+  #bucketOf(ip: IpAddress, port: number): number {
+    const isMapped = ip.w0 === 0 && ip.w1 === 0;
+    let network = mixA(mixA(this.#seedA, ip.w0), isMapped ? ip.w2 : ip.w1 & 0xffffff00);
+    if (isMapped) network = mixA(network, ip.w3 & 0xffffff00);
+    let peer = mixA(mixA(this.#seedB, ip.w1), ip.w2);
+    peer = mixA(mixA(peer, ip.w3), port);
+    return (finish(network) + (finish(peer) & (bucketsOfNetwork - 1))) & (buckets - 1);
+  }
+
+  /** Returns the row of a peer, or -1. */
+  #find(bucket: number, ip: IpAddress, port: number): number {
+    const first = bucket * rowsOfBucket;
+    for (let row = first; row < first + rowsOfBucket; row += 1) if (this.#holds(row, ip, port)) return row;
+    return -1;
+  }
+
+  #idlest(bucket: number): number {
+    const first = bucket * rowsOfBucket;
+    let idlest = first;
+    for (let row = first; row < first + rowsOfBucket; row += 1) {
+      if (this.#ports[row] === 0) return row;
+      if (this.#usedAtMs[row]! < this.#usedAtMs[idlest]!) idlest = row;
     }
-    // An empty answer to an empty request is normal for echo.
-    if (request.length > 0 || isAnswer) this.#isFilled[slot] = 1;
-    // Of equal requests, the first also counts.
-    if (!isAnswer && this.#repeats[slot] === 0) this.#count(slot, this.#answeredAtMs[slot]!);
-    const repeats = this.#count(slot, nowMs);
-    if (repeats < repeatsOfALoop || this.#isFilled[slot] === 0) return 'no';
-    const firstAtMs = this.#repeatedAtMs[slot * repeatsOfALoop + ((repeats + 1) % repeatsOfALoop)]!;
-    if (nowMs - firstAtMs > windowMs) return 'no';
-    this.#mutedUntilMs[slot] = nowMs + muteMs;
-    return 'muted-now';
+    return idlest;
   }
 
-  #slotOf(ip: IpAddress, port: number): number {
-    let hash = this.#seedA;
-    hash = mixA(hash, ip.w0);
-    hash = mixA(hash, ip.w1);
-    hash = mixA(hash, ip.w2);
-    hash = mixA(hash, ip.w3);
-    return mixA(hash, port) & (slots - 1);
-  }
-
-  #holds(slot: number, ip: IpAddress, port: number): boolean {
-    const address = slot * 4;
+  #holds(row: number, ip: IpAddress, port: number): boolean {
+    const address = row * 4;
     return (
-      this.#ports[slot] === port &&
+      this.#ports[row] === port &&
       this.#addresses[address + 3] === ip.w3 &&
       this.#addresses[address + 2] === ip.w2 &&
       this.#addresses[address + 1] === ip.w1 &&
@@ -101,23 +134,25 @@ export class LoopBreaker {
     );
   }
 
-  #occupy(slot: number, ip: IpAddress, port: number): void {
-    const address = slot * 4;
-    this.#ports[slot] = port;
+  #occupy(row: number, ip: IpAddress, port: number): void {
+    const address = row * 4;
+    this.#ports[row] = port;
     this.#addresses[address] = ip.w0;
     this.#addresses[address + 1] = ip.w1;
     this.#addresses[address + 2] = ip.w2;
     this.#addresses[address + 3] = ip.w3;
-    this.#repeats[slot] = 0;
-    this.#isFilled[slot] = 0;
+    this.#digests.clear(row);
+    this.#matches[row] = 0;
+    this.#isLoop[row] = 0;
+    this.#matchedAtMs.fill(Number.NEGATIVE_INFINITY, row * matchesOfALoop, (row + 1) * matchesOfALoop);
   }
 
-  /** Counts a repeat and returns the number in a row. */
-  #count(slot: number, atMs: number): number {
-    const repeats = this.#repeats[slot]! + 1;
-    this.#repeats[slot] = repeats;
-    this.#repeatedAtMs[slot * repeatsOfALoop + (repeats % repeatsOfALoop)] = atMs;
-    return repeats;
+  /** Counts a match and returns how many there have been. */
+  #count(row: number, atMs: number): number {
+    const matches = this.#matches[row]! + 1;
+    this.#matches[row] = matches;
+    this.#matchedAtMs[row * matchesOfALoop + (matches % matchesOfALoop)] = atMs;
+    return matches;
   }
 
   #hashA(bytes: Uint8Array): number {
@@ -133,20 +168,35 @@ export class LoopBreaker {
   }
 }
 
-/** Stores a datagram per row, as its length and two hashes. */
+/** The last contents of each row: for each its length plus one, and two hashes. */
 class Digests {
-  readonly #lengths = new Uint32Array(slots);
-  readonly #hashesA = new Int32Array(slots);
-  readonly #hashesB = new Int32Array(slots);
+  readonly #lengths = new Uint32Array(rows * digestsOfRow);
+  readonly #hashesA = new Int32Array(rows * digestsOfRow);
+  readonly #hashesB = new Int32Array(rows * digestsOfRow);
+  /** Position of the next one, which replaces the oldest. */
+  readonly #next = new Uint8Array(rows);
 
-  set(row: number, length: number, hashA: number, hashB: number): void {
-    this.#lengths[row] = length;
-    this.#hashesA[row] = hashA;
-    this.#hashesB[row] = hashB;
+  has(row: number, length: number, hashA: number, hashB: number): boolean {
+    const first = row * digestsOfRow;
+    for (let at = first; at < first + digestsOfRow; at += 1) {
+      if (this.#hashesA[at] === hashA && this.#lengths[at] === length + 1 && this.#hashesB[at] === hashB) return true;
+    }
+    return false;
   }
 
-  equals(row: number, length: number, hashA: number, hashB: number): boolean {
-    return this.#lengths[row] === length && this.#hashesA[row] === hashA && this.#hashesB[row] === hashB;
+  add(row: number, length: number, hashA: number, hashB: number): void {
+    if (this.has(row, length, hashA, hashB)) return;
+    const next = this.#next[row]!;
+    const at = row * digestsOfRow + next;
+    this.#lengths[at] = length + 1;
+    this.#hashesA[at] = hashA;
+    this.#hashesB[at] = hashB;
+    this.#next[row] = (next + 1) % digestsOfRow;
+  }
+
+  clear(row: number): void {
+    this.#lengths.fill(0, row * digestsOfRow, (row + 1) * digestsOfRow);
+    this.#next[row] = 0;
   }
 }
 
@@ -167,4 +217,11 @@ function mixA(hash: number, word: number): number {
 function mixB(hash: number, word: number): number {
   const product = Math.imul(hash ^ word, 0x85ebca6b);
   return product ^ (product >>> 13);
+}
+
+/** Lets every bit of a hash decide on the low ones, which choose the bucket: the finalizer of MurmurHash3. */
+function finish(hash: number): number {
+  const once = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  const twice = Math.imul(once ^ (once >>> 13), 0xc2b2ae35);
+  return (twice ^ (twice >>> 16)) >>> 0;
 }

@@ -53,7 +53,7 @@ class LoggedService {
 /** Every line that a stranger can cause. */
 const causes = {
   closed: ({ connections, clock }: LoggedService) => connections.closed(client, clock.nowMs, 'completed'),
-  muted: ({ connections }: LoggedService) => connections.muted('192.0.2.1:7'),
+  loop: ({ connections }: LoggedService) => connections.loopFound('192.0.2.1:7'),
   listenerFailed: ({ connections }: LoggedService) => connections.listenerFailed(new Error('broken')),
   serviceFailed: ({ connections }: LoggedService) => connections.serviceFailed(new Error('thrown')),
   debug: ({ context }: LoggedService) => context.log.debug({}, 'of its own'),
@@ -151,7 +151,7 @@ describe('the log lines of a service', () => {
 
   it('do not suppress summaries when the budget is spent', () => {
     const service = new LoggedService();
-    for (let turn = 0; turn < 300; turn += 1) service.cause('muted');
+    for (let turn = 0; turn < 300; turn += 1) service.cause('loop');
     service.connections.summarize();
     expect(service.log.records.at(-1)).toEqual({
       level: 'warn',

@@ -159,7 +159,7 @@ describe('errors', () => {
   });
 
   it('are logged for a failing service as soon as the line budget allows', () => {
-    for (let turn = 0; turn < 101; turn += 1) connections.muted('192.0.2.1:7');
+    for (let turn = 0; turn < 101; turn += 1) connections.loopFound('192.0.2.1:7');
     connections.serviceFailed(new Error('one'));
     clock.advance(1000);
     const error = new Error('two');
@@ -173,15 +173,15 @@ describe('errors', () => {
     const told = new ConnectionLog(level, budgeted, counters);
     for (let turn = 0; turn < 200; turn += 1) told.closed(client, 0, 'completed');
     told.serviceFailed(new Error('one'));
-    told.muted('192.0.2.1:7');
+    told.loopFound('192.0.2.1:7');
     told.listenerFailed(new Error('two'));
     expect(log.records.slice(-3).map((each) => each.level)).toEqual(['error', 'warn', 'error']);
     expect(log.records).toHaveLength(83);
   });
 
-  it('are logged individually for a muted peer and a failed listener', () => {
+  it('are logged individually for a loop and a failed listener', () => {
     const error = new Error('broken');
-    connections.muted('192.0.2.1:7');
+    connections.loopFound('192.0.2.1:7');
     connections.listenerFailed(error);
     expect(log.records.map(({ level, fields }) => [level, fields])).toEqual([
       ['warn', { peer: '192.0.2.1:7' }],

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { formatIp } from '../../../../src/address/ip-address.ts';
 import type { DatagramLimits } from '../../../../src/server/guard/limits.ts';
 import { DatagramGuard, type DropReason, type WouldDropReason } from '../../../../src/server/guard/datagram-guard.ts';
+import { LoopBreaker } from '../../../../src/server/guard/loop-breaker.ts';
 import { wireSize } from '../../../../src/wire-size.ts';
 import { access, datagramLimits, ip, seededRandom } from './fixtures.ts';
 
@@ -16,18 +17,19 @@ interface Setting {
   lists?: Parameters<typeof access>[0];
   ownPorts?: Set<number>;
   broadcasts?: Set<number>;
-  onMute?: (source: ReturnType<typeof ip>, port: number) => void;
+  onLoop?: (source: ReturnType<typeof ip>, port: number) => void;
   onWouldDrop?: (reason: WouldDropReason) => void;
 }
 
-function guard({ limits, lists, ownPorts, broadcasts, onMute, onWouldDrop }: Setting = {}): DatagramGuard {
+function guard({ limits, lists, ownPorts, broadcasts, onLoop, onWouldDrop }: Setting = {}): DatagramGuard {
   return new DatagramGuard({
     limits: { ...datagramLimits, ...limits },
     access: access(lists),
     ownPorts: ownPorts ?? new Set(),
     broadcasts: broadcasts ?? new Set(),
     random: seededRandom(1),
-    ...(onMute === undefined ? {} : { onMute }),
+    loops: new LoopBreaker(seededRandom(1)),
+    ...(onLoop === undefined ? {} : { onLoop }),
     ...(onWouldDrop === undefined ? {} : { onWouldDrop }),
   });
 }
@@ -42,7 +44,7 @@ function admitted(subject: DatagramGuard, sources: readonly string[], tries: num
   return count;
 }
 
-/** The first 8 bounce our answer back, so that the last of them is muted. */
+/** Eight bounce our answer back, so that the last of them is dropped. */
 function loop(subject: DatagramGuard, source = client, port = 7007, nowMs = 0): (DropReason | undefined)[] {
   subject.sent(source, port, Buffer.from('asked'), request, nowMs);
   return Array.from({ length: 8 }, () => subject.judge(source, port, request, nowMs));
@@ -198,13 +200,14 @@ describe('rule 4: rate', () => {
 });
 
 describe('rule 5: loop', () => {
-  it('mutes a peer that returns our reply eight times, reporting it once', () => {
-    const muted: string[] = [];
-    const subject = guard({ onMute: (source, port) => muted.push(`${formatIp(source)} ${port}`) });
+  it('drops what a peer returns from the eighth time on, reporting it once, and answers anything else', () => {
+    const found: string[] = [];
+    const subject = guard({ onLoop: (source, port) => found.push(`${formatIp(source)} ${port}`) });
     expect(loop(subject)).toEqual([...Array.from({ length: 7 }), 'loop']);
-    expect(subject.judge(client, 7007, Buffer.from('other'), 59_999)).toBe('loop');
-    expect(muted).toEqual(['192.0.2.1 7007']);
-    expect(subject.judge(client, 7007, request, 60_000)).toBeUndefined();
+    expect(subject.judge(client, 7007, request, 900)).toBe('loop');
+    expect(subject.judge(client, 7007, Buffer.from('other'), 900)).toBeUndefined();
+    expect(found).toEqual(['192.0.2.1 7007']);
+    expect(subject.judge(client, 7007, request, 1901)).toBeUndefined();
   });
 
   it('applies to exempt sources', () => {
@@ -239,7 +242,7 @@ describe('the order of the rules', () => {
     },
   );
 
-  it('rate before loop, with muted datagrams charged to the rate', () => {
+  it('rate before loop, with the datagrams of a loop charged to the rate', () => {
     const subject = guard({ limits: { datagramRate: { perSecond: 1, burst: 10 } } });
     expect(loop(subject).at(-1)).toBe('loop');
     const next = Array.from({ length: 4 }, () => subject.judge(client, 7007, request, 0));

@@ -6,6 +6,7 @@ import { duplicate } from '../../../../src/kernel/descriptors.ts';
 import { newServiceCounters } from '../../../../src/server/counters.ts';
 import type { ConnectionLog } from '../../../../src/server/connection-log.ts';
 import { DatagramGuard } from '../../../../src/server/guard/datagram-guard.ts';
+import { LoopBreaker } from '../../../../src/server/guard/loop-breaker.ts';
 import { KernelDatagramListener } from '../../../../src/server/transport/kernel-datagram.ts';
 import type { DatagramTarget } from '../../../../src/server/transport/listener.ts';
 import type { Service } from '../../../../src/service.ts';
@@ -25,7 +26,14 @@ function listen(target: DatagramTarget, service: Service = echo, receiveBufferBy
   const [{ datagram: limits, access } = { datagram: undefined, access: undefined }] = config.services;
   if (limits === undefined) throw new Error('no service');
   const counters = newServiceCounters().datagram;
-  const guard = new DatagramGuard({ limits, access, ownPorts: new Set(), broadcasts: new Set(), random: () => 0 });
+  const guard = new DatagramGuard({
+    limits,
+    access,
+    ownPorts: new Set(),
+    broadcasts: new Set(),
+    random: () => 0,
+    loops: new LoopBreaker(() => 0),
+  });
   const connectionLog = { serviceFailed() {} } as unknown as ConnectionLog;
   const listener = new KernelDatagramListener({
     target,
