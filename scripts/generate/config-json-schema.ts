@@ -20,7 +20,7 @@ export function configJsonSchema(): JsonSchema {
       ...propertiesOf(daemonSchema),
       defaults: { description: 'What all services have unless they say otherwise.', ...objectOf(commonSchema) },
       services: {
-        description: 'The services, each by a name of its own.',
+        description: 'The services, each under its own name.',
         type: 'object',
         minProperties: 1,
         propertyNames: { pattern: serviceName },

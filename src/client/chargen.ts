@@ -39,9 +39,9 @@ const defaultLines = 10;
 export async function chargen(host: string, options: ChargenOptions = {}): Promise<Chargen> {
   const { bytes, lines, udp = false } = options;
   if (bytes !== undefined && lines !== undefined)
-    throw new SmallservdError('ARGUMENT_INVALID', 'chargen takes bytes or lines, not both');
+    throw new SmallservdError('ARGUMENT_INVALID', 'chargen takes --bytes or --lines, not both');
   if (udp && (bytes !== undefined || lines !== undefined))
-    throw new SmallservdError('ARGUMENT_INVALID', 'bytes and lines do not apply to chargen over UDP');
+    throw new SmallservdError('ARGUMENT_INVALID', '--bytes and --lines do not apply to chargen over UDP');
   assertWithin('the number of bytes', bytes ?? 1, 1, Number.MAX_SAFE_INTEGER);
   assertWithin('the number of lines', lines ?? 1, 1, Number.MAX_SAFE_INTEGER);
   return udp ? takeDatagram(host, options) : takeStream(host, options);

@@ -13,7 +13,7 @@ export interface EchoOptions extends EitherProtocolOptions {
 /** Throws `ARGUMENT_INVALID`. */
 export function assertKeepAlive({ keepAliveMs, udp }: EchoOptions): void {
   if (keepAliveMs === undefined) return;
-  if (udp === true) throw new SmallservdError('ARGUMENT_INVALID', 'keepalive requires TCP');
+  if (udp === true) throw new SmallservdError('ARGUMENT_INVALID', '--keepalive needs TCP');
   // The kernel counts in seconds (tcp(7), TCP_KEEPIDLE).
   assertWithin('the keepalive delay in milliseconds', keepAliveMs, 1000, 32_767_000);
 }

@@ -210,6 +210,6 @@ function check(call: string, result: number): number {
 }
 
 function calls(): Libc {
-  if (libc === undefined) throw new Error('sockets of our own need koffi, and 64-bit Linux');
+  if (libc === undefined) throw new Error('opening sockets directly needs 64-bit Linux and the npm package koffi');
   return libc;
 }

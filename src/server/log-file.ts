@@ -133,7 +133,7 @@ async function resolveFolder(path: string, trusted: Trusted): Promise<{ folder: 
   // It could put another one in its place, for example one that belongs to root.
   if (isOwners && !trusted.isOwners(end))
     throw new Untrusted(
-      `the workers' user can redirect the path to the folder ${folder}, which belongs to uid ${end.uid}: expected the folder to belong to that user, or no part of the path to it`,
+      `the workers' user owns part of the path to the folder ${folder} and could redirect it, but the folder belongs to uid ${end.uid}: expected the workers' user to own the folder too, or no part of the path`,
     );
   return { folder, inode: inodeOf(end) };
 }

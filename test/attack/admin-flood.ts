@@ -72,7 +72,7 @@ export async function holdAdminEndpoint(): Promise<void> {
     for (let probe = 0; probe < probesOfACrowd; probe += 1) answers.push(await answerOf(target));
     crowd.leave();
     const answered = answers.filter((answer) => answer === 'ok').length;
-    const what = `admin endpoint: /livez answers while ${kind.what} hold the others`;
+    const what = `admin endpoint: /livez requests answered while ${kind.what} take the places`;
     holds(attack, what, (answered / probesOfACrowd) * 100, all);
     expect.soft(answers, what).toEqual(answers.map(() => 'ok'));
   }

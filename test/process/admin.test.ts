@@ -168,7 +168,9 @@ describe('the admin endpoint', () => {
         writeConfig({ admin: { listen }, services: { echo } }),
       ]);
       expect(code).toBe(78);
-      expect(stderr).toMatch(/admin\.listen: .* is not a TCP address or a UNIX socket, such as tcp:/);
+      expect(stderr).toMatch(
+        /admin\.listen: .* is not a TCP address, a UNIX socket or an inherited socket, such as tcp:/,
+      );
     },
   );
 

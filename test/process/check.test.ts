@@ -105,7 +105,7 @@ describe('check', () => {
     const { code, stderr } = await runToEnd(['check', '--admin', 'tcp://localhost:9013']);
     expect({ code, stderr }).toEqual({
       code: 64,
-      stderr: expect.stringMatching(/^smallservd: option '--admin' requires --diff\n/) as string,
+      stderr: expect.stringMatching(/^smallservd: --admin needs --diff\n/) as string,
     });
   });
 

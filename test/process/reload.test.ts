@@ -250,7 +250,7 @@ const wrongConfigs: readonly (readonly [what: string, change: (echo: object) => 
     (echo) => ({ admin: { hosts: ['admin.example'] }, services: { echo } }),
     /needs a restart: admin\.hosts from \[\] to \[admin\.example\]/,
   ],
-  ['no workers', (echo) => ({ workers: 0, services: { echo } }), /needs a restart: workers to 0/],
+  ['no workers', (echo) => ({ workers: 0, services: { echo } }), /needs a restart: workers from 2 to 0/],
   ['an unknown user', (echo) => ({ user: 'nobody-of-that-name', services: { echo } }), /user|only root/],
 ];
 

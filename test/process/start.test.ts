@@ -123,8 +123,14 @@ describe('exit code 64', () => {
       args: ['frobnicate'],
       says: "unknown command 'frobnicate': expected run, check, reload, status, services or install-service",
     },
-    { args: ['--config'], says: "option '-c, --config <file>' argument missing" },
-    { args: ['check', 'one.yaml'], says: 'too many arguments' },
+    { args: ['--config'], says: '--config needs a value\n' },
+    { args: ['one.yaml'], says: "unknown command 'one.yaml': name a config with --config FILE\n" },
+    { args: ['run', 'one.yaml'], says: 'run takes no arguments: name a config with --config FILE\n' },
+    { args: ['check', 'one.yaml'], says: 'check takes no arguments: name a config with --config FILE\n' },
+    { args: ['reload', 'one.yaml'], says: 'reload takes no arguments: name a config with --config FILE\n' },
+    { args: ['status', 'one.yaml'], says: 'status takes no arguments: name a config with --config FILE\n' },
+    { args: ['services', 'echo'], says: 'services takes no arguments\n' },
+    { args: ['check', '--jsn'], says: "unknown option '--jsn'; did you mean --json?\n" },
   ])('is returned for $args', async ({ args, says }) => {
     const { code, stdout, stderr } = await runToEnd(args);
     expect(stderr).toContain(`smallservd: ${says}`);
@@ -301,7 +307,7 @@ describe('smallservd', () => {
       'services',
       'Examples:',
       'USR2',
-      '78 bad config',
+      '78 invalid config',
     ])
       expect(stdout).toContain(part);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

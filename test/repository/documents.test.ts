@@ -279,7 +279,7 @@ interface LogCall {
 function logCallsOf(path: string): readonly LogCall[] {
   const text = read(path);
   const calls = text.matchAll(/\b[lL]og(?:\.(debug|info|warn|error)|\[this\.#level\])\(/g);
-  return [...calls].map(({ 0: opening, 1: level = 'of log.connections', index }) => {
+  return [...calls].map(({ 0: opening, 1: level = 'set by log.connections', index }) => {
     const before = text.slice(0, index);
     const [fields = '', message = ''] = splitArguments(text.slice(index + opening.length));
     return { level, message: messageOf(message, before), fields: fieldNames(fields) };

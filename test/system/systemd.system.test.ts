@@ -325,7 +325,10 @@ describe('smallservd.service', () => {
   });
 
   it('lets clients finish on stop, accepts no new clients and exits with 0', () => {
-    expect(at('plain: unit while stopping')).toEqual({ ActiveState: 'deactivating', StatusText: 'clients finish' });
+    expect(at('plain: unit while stopping')).toEqual({
+      ActiveState: 'deactivating',
+      StatusText: 'waiting for clients to finish',
+    });
     expect(at('plain: stopped')).toEqual({ first: 'one\n', second: 'two\n' });
     // With a client that stays, too: shutdown.grace is enough, and systemd has nothing to kill.
     for (const step of ['plain: log of the stop', 'plain: log of the stop with a client that stays']) {

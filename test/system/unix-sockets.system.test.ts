@@ -162,7 +162,7 @@ describe('a UNIX socket of a daemon started by root', () => {
       5,
       games,
       0o755,
-      /the folder .* belongs to user 5: expected root or the user of the workers/,
+      /the folder .* belongs to user 5: expected root, the user of the workers or the owner of the socket/,
     ],
   ])('is not created in a folder that %s', async (_what, uid, gid, mode, message) => {
     const folder = temporaryFolder();

@@ -9,6 +9,7 @@ import {
   checksOf,
   type Fact,
   Fault,
+  Skip,
   type Transport,
 } from './check.ts';
 import { askFor } from './datagrams.ts';
@@ -39,6 +40,7 @@ export function fetchedChecks(
         async run(context) {
           const bytes = transport === 'tcp' ? (await readAnswer(context)).bytes : await askFor(context, empty);
           judge(bytes, context);
+          assertAnswer(bytes);
         },
       })),
     );
@@ -63,7 +65,9 @@ function closingChecks(service: CheckedService): readonly Check[] {
       name: 'closes',
       fact: 'it sends its answer and closes',
       async run(context) {
-        expectFinish(await readAnswer(context));
+        const answer = await readAnswer(context);
+        expectFinish(answer);
+        assertAnswer(answer.bytes);
       },
     },
     {
@@ -109,4 +113,10 @@ async function expectAnswer(context: CheckContext, { bytes }: Received): Promise
   if (bytes.length > 0) return;
   const usual = (await readAnswer(context)).bytes;
   if (usual.length > 0) throw new Fault(`the usual answer: ${describeBytes(usual)}`, 'FIN without the answer');
+  assertAnswer(bytes);
+}
+
+/** Throws `Skip` if there is nothing to check. */
+function assertAnswer(bytes: Uint8Array): void {
+  if (bytes.length === 0) throw new Skip('no answer to check');
 }

@@ -40,8 +40,8 @@ export const conformTool: Tool = {
           0,
         )
         .option('--port <service=number>', 'port of one service; repeatable', addPort)
-        .addOption(new Option('--tcp-only', 'TCP only').conflicts('udpOnly'))
-        .option('--udp-only', 'UDP only'),
+        .addOption(new Option('--tcp-only', 'check TCP only').conflicts('udpOnly'))
+        .option('--udp-only', 'check UDP only'),
     )
       .addHelpText('after', notes)
       .action(
@@ -66,7 +66,7 @@ function addPort(text: string, before: Readonly<Record<string, number>> = {}): R
   const match = /^([a-z]+)=(\d{1,5})$/.exec(text);
   const port = Number(match?.[2]);
   if (match?.[1] === undefined || !(port >= 1 && port <= 65_535))
-    throw new InvalidArgumentError('Expected a service and a port from 1 to 65535, such as echo=1201.');
+    throw new InvalidArgumentError('expected a service and a port from 1 to 65535, such as echo=1201');
   return { ...before, [match[1]]: port };
 }
 

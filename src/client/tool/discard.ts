@@ -28,7 +28,7 @@ export const discardTool: Tool = {
   ],
   define(command, terminal, run) {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 9'))
-      .argument('[file]', 'file to send; default: standard input, if it is a pipe')
+      .argument('[file]', 'file to send; default: standard input, unless it is a terminal')
       .option('--bytes <size>', 'send N bytes of a pattern', sizeOption)
       .option('--size <bytes>', 'size of a datagram, with --udp', wholeNumberOption(1, largestDatagramBytes), 512)
       .action(
@@ -64,7 +64,10 @@ async function openSource(
   if (bytes !== undefined) return { source: Readable.from(patternPieces(bytes)), bytes };
   if (file !== undefined) return openFile(file);
   if (terminal.input.isTTY)
-    throw new SmallservdError('ARGUMENT_INVALID', 'discard has nothing to send: expected --bytes, a file or a pipe');
+    throw new SmallservdError(
+      'ARGUMENT_INVALID',
+      'discard has nothing to send: expected --bytes, a file, or input from a pipe or file',
+    );
   return { source: terminal.input, bytes: undefined };
 }
 

@@ -22,7 +22,7 @@ export const echoTool: Tool = {
   summary: 'send to an echo service and check what comes back (RFC 862)',
   examples: [
     ['echo localhost:1201', 'line by line; Ctrl-D ends it'],
-    ['echo localhost:1201 < FILE', 'through a pipe'],
+    ['echo localhost:1201 < FILE', 'the contents of a file'],
     ['echo -c 10 echo.example', 'ten requests, one a second, like ping'],
     ['echo -u -c 0 -s 1400 -i 100ms [2001:db8::7]', 'datagrams until Ctrl-C'],
   ],
@@ -143,6 +143,6 @@ function countOption(text: string): number {
   try {
     return wholeNumberOption(0)(text);
   } catch {
-    throw new InvalidArgumentError('Expected a whole number, 0 or more, or forever.');
+    throw new InvalidArgumentError('expected a whole number, 0 or more, or forever');
   }
 }

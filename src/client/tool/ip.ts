@@ -6,8 +6,8 @@ export const ipTool: Tool = {
   name: 'ip',
   summary: 'describe an IPv4 or IPv6 address',
   examples: [
-    ['ip 0:0:0:0:0:0:0:1', 'its normal form, family and kind'],
-    ['ip ::ffff:192.0.2.1', 'and the IPv4 address that it maps to'],
+    ['ip 0:0:0:0:0:0:0:1', 'its canonical form, family and kind'],
+    ['ip ::ffff:192.0.2.1', 'also the IPv4 address that it maps to'],
   ],
   define(command, terminal, run) {
     withJson(command.argument('<address>', 'an IPv4 or IPv6 address, without brackets')).action(

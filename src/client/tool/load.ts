@@ -40,7 +40,7 @@ export const loadTool: Tool = {
           10,
         )
         .addOption(
-          new Option('-d, --duration <duration>', 'duration, up to 1h')
+          new Option('-d, --duration <duration>', 'run for this long, up to 1h')
             .argParser(durationOption)
             .default(10_000, formatDuration(10_000)),
         )
@@ -72,7 +72,7 @@ export const loadTool: Tool = {
 function rateOption(text: string): number {
   const value = /^\d{1,7}(\.\d{1,6})?$/.test(text) ? Number(text) : 0;
   if (value > 0) return value;
-  throw new InvalidArgumentError('Expected a number of requests a second, such as 1000 or 0.5.');
+  throw new InvalidArgumentError('expected a number of requests a second, such as 1000 or 0.5');
 }
 
 /** One line of at most `columns` characters, less one for the cursor. */
@@ -100,7 +100,7 @@ export function formatResult(result: LoadResult, terminal: Pick<Terminal, 'colum
       `, ${carriers}, ${seconds.toFixed(1)} s${result.isInterrupted ? ', interrupted' : ''}`,
     '',
   ];
-  const done = service === 'discard' ? 'handed out' : 'answered';
+  const done = service === 'discard' ? 'requests' : 'answered';
   if (!isFlow) lines.push(`${done.padEnd(11)}${count(result.answered)}, ${formatRate(result.answered, seconds)}`);
   if (openLoop !== undefined) {
     const { wantedPerSecond, waiting, behindMs } = openLoop;

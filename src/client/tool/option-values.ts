@@ -5,7 +5,7 @@ import { parseDuration, parseSize } from '../../units.ts';
 export function durationOption(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined || ms < 1 || ms > 2 ** 31 - 1)
-    throw new InvalidArgumentError('Expected a duration of at least 1ms with a unit, such as 500ms, 10s or 5m.');
+    throw new InvalidArgumentError('expected a duration of at least 1ms with a unit, such as 500ms, 10s or 5m');
   return ms;
 }
 
@@ -13,7 +13,7 @@ export function durationOption(text: string): number {
 export function sizeOption(text: string): number {
   const bytes = parseSize(text);
   if (bytes === undefined || !Number.isSafeInteger(bytes))
-    throw new InvalidArgumentError('Expected a size in bytes, such as 512, 64KiB or 1GiB.');
+    throw new InvalidArgumentError('expected a size in bytes, such as 512, 64KiB or 1GiB');
   return bytes;
 }
 
@@ -23,6 +23,6 @@ export function wholeNumberOption(least: number, most: number = Number.MAX_SAFE_
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
     if (value >= least && value <= most) return value;
     const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
-    throw new InvalidArgumentError(`Expected a whole number ${range}.`);
+    throw new InvalidArgumentError(`expected a whole number ${range}`);
   };
 }

@@ -22,7 +22,7 @@ export const timeTool: Tool = {
         if (result.length === 4) return exitCodes.stopped;
         const taken = `the answer has ${result.length} bytes instead of 4: using the first four`;
         if (result.length === 8) terminal.complain(`${taken} (GNU inetd sends 8 on 64-bit machines)`);
-        else terminal.complain(`${taken}, this may not be a time server`);
+        else terminal.complain(`${taken}, but this may not be a time server`);
         return result.length === 8 ? exitCodes.stopped : exitCodes.failed;
       }),
     );

@@ -58,7 +58,7 @@ export function withNetwork(command: Command): Command {
 
 /** Like `withNetwork`, plus `--udp`. */
 export function withProtocol(command: Command): Command {
-  return withNetwork(command.option('-u, --udp', 'over UDP instead of TCP'));
+  return withNetwork(command.option('-u, --udp', 'use UDP instead of TCP'));
 }
 
 /** Converts the options for the clients in `src/client`. */

@@ -18,9 +18,10 @@ export async function adminClient(options: AdminOptions): Promise<AdminClient> {
 
 function parse(text: string): ListenAddress {
   const reading = formats.adminListen.read(text, '');
-  if ('flaws' in reading)
-    throw new SmallservdError('ADMIN_UNKNOWN', `--admin: ${reading.flaws[0]?.message ?? 'no address'}`);
-  return reading.value;
+  if ('value' in reading && (reading.value.scheme === 'tcp' || reading.value.scheme === 'unix')) return reading.value;
+  const expected = 'a TCP address or a UNIX socket, such as tcp://127.0.0.1:9013 or unix:///run/smallservd/admin.sock';
+  const fault = 'flaws' in reading && text.startsWith('unix:') ? reading.flaws[0]?.message : undefined;
+  throw new SmallservdError('ADMIN_UNKNOWN', `--admin: ${fault ?? `${JSON.stringify(text)} is not ${expected}`}`);
 }
 
 async function addressInConfig({ config, set = [] }: ConfigOptions): Promise<ListenAddress> {

@@ -169,7 +169,7 @@ const done: Readonly<Record<Verdict, readonly [done: string, planned: string]>> 
   unchanged: ['unchanged', 'unchanged'],
   missing: ['not there', 'not there'],
   keep: ['kept', 'would keep'],
-  foreign: ['not ours', 'not ours'],
+  foreign: ['kept', 'would keep'],
 };
 
 /** Describes each file in one line. A dry run adds the text of the files it would write. */

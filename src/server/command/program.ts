@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { usageMessage } from '../../command-end.ts';
 import { configVariable } from '../config/environment.ts';
 import { version } from '../../version.ts';
 import type { AdminOptions } from './admin.ts';
@@ -27,6 +28,9 @@ const setOption = ['--set <key=value>', 'override a config key; repeatable'] as 
 const lookup = '; used only to find admin.listen';
 const adminOption = ['--admin <address>', 'admin endpoint of the daemon; default: admin.listen of the config'] as const;
 
+/** What to say to those who give the file without the option. */
+const hint = ': name a config with --config FILE';
+
 const examples = `
 Options of run and check; reload and status use them only to find admin.listen:
 ${[configOption, setOption].map(([flags, text]) => `  ${flags.padEnd(21)}${text}\n`).join('')}
@@ -42,7 +46,7 @@ Examples:
 
 Signals: TERM and INT stop gracefully; a second one, more than 1 s later, stops at once. QUIT stops at once. HUP reloads the
 config. USR1 reopens the log file. USR2 logs the state.
-Exit codes: 0 stopped or ready, 1 failed or not ready, 2 not running, 64 usage, 70 workers keep exiting, 77 not permitted, 78 bad config.`;
+Exit codes: 0 stopped or ready, 1 failed or not ready, 2 no daemon answers, 64 wrong command line, 70 workers keep exiting, 77 not permitted, 78 invalid config.`;
 
 /** The command line of smallservd. The manual and shell completion are also generated from it. */
 export function daemonProgram(actions: DaemonActions): Command {
@@ -51,13 +55,14 @@ export function daemonProgram(actions: DaemonActions): Command {
       'The daemon for the classic IETF services, over TCP and UDP: echo, discard, chargen, qotd, systat, daytime, time.',
     )
     .version(version, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help')
+    .helpOption('-h, --help', 'print the help text')
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', examples)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => actions.print(text),
-      outputError: (text) => actions.complain(text.replace(/^error: /, '').trimEnd()),
+      outputError: (text) =>
+        actions.complain(usageMessage(text).replace(/^(run|check|reload|status) takes no arguments$/, `$&${hint}`)),
     })
     .showHelpAfterError('Try: smallservd --help');
 
@@ -65,10 +70,11 @@ export function daemonProgram(actions: DaemonActions): Command {
     // An unknown command ends up here, too.
     .allowExcessArguments()
     .action(async (options: ConfigOptions, { args }: Command) => {
-      if (args.length > 0)
-        program.error(
-          `error: unknown command '${args.join(' ')}': expected run, check, reload, status, services or install-service`,
-        );
+      if (args.length > 0 && program.args[0] === 'run') program.error('run takes no arguments');
+      const expected = /[./]/.test(args[0] ?? '')
+        ? hint
+        : ': expected run, check, reload, status, services or install-service';
+      if (args.length > 0) program.error(`unknown command '${args.join(' ')}'${expected}`);
       await actions.run(options);
     });
   withConfig(program.command('check').description('validate a config and print it fully resolved'))
@@ -78,7 +84,7 @@ export function daemonProgram(actions: DaemonActions): Command {
     .option('--diff', 'print how this config differs from the one that the daemon is running')
     .option(...adminOption)
     .action(async (options: CheckOptions, command: Command) => {
-      if (options.admin !== undefined && !options.diff) command.error("error: option '--admin' requires --diff");
+      if (options.admin !== undefined && !options.diff) command.error('--admin needs --diff');
       await actions.check(options);
     });
   withConfig(
@@ -99,10 +105,13 @@ export function daemonProgram(actions: DaemonActions): Command {
   program
     .command('install-service')
     .description('install the units and the config of a systemd service, and print the next steps')
-    .option('--sandboxed', 'with no network access and no privileges: systemd passes the sockets')
+    .option('--sandboxed', 'install the sandboxed service, to which systemd passes the sockets')
     .option('--dry-run', 'print what would be written, without writing it')
     .option('--remove', 'remove what was installed, except a config that was changed')
-    .option('--root <folder>', 'for packagers: install below this folder, with the paths of the shipped units')
+    .option(
+      '--root <folder>',
+      'for packagers: install under this folder instead of /, and keep the paths in the shipped units',
+    )
     .action((options: InstallOptions) => actions.installService(options));
   return program;
 }

@@ -132,7 +132,7 @@ export class Reloader {
     const lines = fixed.flatMap(([key, before, after]) =>
       before === after ? [] : [`${key} from ${before} to ${after}`],
     );
-    if (config.workers === 0) lines.push('workers to 0');
+    if (config.workers === 0) lines.push(`workers from ${old.workers} to 0`);
     if (lines.length > 0) throw needsRestart(...lines);
   }
 }

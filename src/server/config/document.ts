@@ -39,9 +39,8 @@ class DocumentReader {
   readonly #lines = new LineCounter();
   #values = 0;
   readonly #origin = (offset: number): Place => {
-    const { line, col } = this.#lines.linePos(Math.max(0, offset));
-    const where = offset < 0 ? this.#name : `${this.#name}:${Math.max(line, 1)}:${Math.max(col, 1)}`;
-    return { where, rank: Math.max(0, offset), names: undefined };
+    const { line, col } = this.#lines.linePos(offset);
+    return { where: `${this.#name}:${Math.max(line, 1)}:${Math.max(col, 1)}`, rank: offset, names: undefined };
   };
 
   constructor(name: string, problems: Problems) {
@@ -57,9 +56,9 @@ class DocumentReader {
     const { document, isWhole } = this.#parse(text);
     if (document === undefined || !isWhole) return undefined;
     const targets = targetsOf(document);
-    const root = this.#convert(document.contents, [], -1, (alias) => targets.get(alias));
-    if (root.value instanceof Map) return { ...root, keyOffset: -1, offset: -1 };
-    if (root.value === null) return { ...root, value: new Map(), keyOffset: -1, offset: -1 };
+    const root = this.#convert(document.contents, [], 0, (alias) => targets.get(alias));
+    if (root.value instanceof Map) return { ...root, keyOffset: 0, offset: 0 };
+    if (root.value === null) return { ...root, value: new Map(), keyOffset: 0, offset: 0 };
     this.#problem(offsetOf(document.contents), 'is not a config: expected keys such as services:');
     return undefined;
   }

@@ -149,7 +149,8 @@ const listen: Format<readonly ListenAddress[]> = list(
 
 /** Where the admin endpoint listens. */
 const adminListen: Format<ListenAddress> = {
-  expected: 'a TCP address or a UNIX socket, such as tcp://127.0.0.1:9013 or unix:///run/smallservd/admin.sock',
+  expected:
+    'a TCP address, a UNIX socket or an inherited socket, such as tcp://127.0.0.1:9013, unix:///run/smallservd/admin.sock or systemd:admin',
   json: { type: 'string' },
   read(raw) {
     try {

@@ -27,7 +27,8 @@ export async function findInstances(root: ConfigNode, context: FindContext): Pro
   const { report } = context;
   const found = isMapNode(root) ? root.value.get('services') : undefined;
   if (!isMapNode(found) || found.value.size === 0) {
-    const fault = found === undefined || isMapNode(found) ? 'is missing or empty' : 'is not a mapping of services';
+    const isEmpty = (found?.value ?? null) === null || isMapNode(found);
+    const fault = isEmpty ? 'is missing or empty' : 'is not a mapping of services';
     report(['services'], `${fault}: expected at least one, such as echo:`);
     return [];
   }

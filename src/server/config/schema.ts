@@ -18,7 +18,7 @@ export const daemonSchema = {
   user: {
     format: 'account',
     default: null,
-    doc: 'User that workers run as when the daemon is started as root. Everything the config names is opened as this user. Null is smallservd if that user exists, else nobody. To stay root, set root.',
+    doc: 'User that workers run as when the daemon is started as root. Files that the config names, except log.file, are opened as this user. Null is smallservd if that user exists, else nobody. To stay root, set root.',
   },
   group: {
     format: 'account',
@@ -60,7 +60,7 @@ export const daemonSchema = {
     listen: {
       format: 'adminListen',
       default: null,
-      doc: 'Where metrics, health and status are served over HTTP: a TCP address or a UNIX socket. Null disables the endpoint.',
+      doc: 'Where metrics, health and status are served over HTTP: a TCP address, a UNIX socket or an inherited socket. Null disables the endpoint.',
     },
     hosts: {
       format: 'strings',
@@ -90,7 +90,7 @@ export const commonSchema = {
   dryRun: {
     format: 'boolean',
     default: false,
-    doc: 'With true, rates and connection limits refuse no client. Clients that would be refused are counted and logged. Use it to try out limits.',
+    doc: 'With true, rates and connection limits refuse no client and drop no datagram. What they would have refused or dropped is counted and logged. Use it to try out limits.',
   },
   proxyProtocol: {
     from: {

@@ -74,7 +74,7 @@ export class ServiceManager {
   stopping(): void {
     this.#isStopping = true;
     for (const cancel of this.#cancels.splice(0)) cancel();
-    this.#send(['STOPPING=1', 'STATUS=clients finish']);
+    this.#send(['STOPPING=1', 'STATUS=waiting for clients to finish']);
   }
 
   #sendStatus(status: string): void {

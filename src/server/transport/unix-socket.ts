@@ -161,7 +161,10 @@ function assertOurs(planned: PlannedListener, folder: number, owners: readonly n
   const isSticky = (mode & 0o1000) !== 0;
   const name = linkedBy(folder);
   if (!owners.includes(uid))
-    throw refusal(planned, `the folder ${name} belongs to user ${uid}: expected root or the user of the workers`);
+    throw refusal(
+      planned,
+      `the folder ${name} belongs to user ${uid}: expected root, the user of the workers or the owner of the socket`,
+    );
   if (isWritableByOthers(stats) && !isSticky)
     throw refusal(
       planned,
@@ -183,7 +186,7 @@ async function assertWay(planned: PlannedListener, path: string, folder: string)
     const kind = stats.isSymbolicLink() ? 'link' : 'folder';
     throw refusal(
       planned,
-      `${who} can replace the ${kind} ${way} on the path to the socket: expected all folders and links there to belong to root; only the last folder may belong to the user of the workers`,
+      `${who} can replace the ${kind} ${way} on the path to the socket: expected all folders and links there to belong to root; only the last folder may belong to the user of the workers or the owner of the socket`,
     );
   }
 }

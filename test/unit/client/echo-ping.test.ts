@@ -403,7 +403,7 @@ it.each([
   [{ count: -1 }, 'the count is -1'],
   [{ intervalMs: 0 }, 'the interval in milliseconds is 0'],
   [{ keepAliveMs: 999 }, 'the keepalive delay in milliseconds is 999'],
-  [{ keepAliveMs: 5000, udp: true }, 'keepalive requires TCP'],
+  [{ keepAliveMs: 5000, udp: true }, '--keepalive needs TCP'],
 ])('rejects %j', async (options, message) => {
   await expect(echoPing('127.0.0.1:7', options)).rejects.toMatchObject({
     code: 'ARGUMENT_INVALID',

@@ -442,7 +442,7 @@ it.each([
   [{ udp: true, sizeBytes: 0 }, 'the size of a datagram is 0'],
   [{ udp: true, sizeBytes: 65_508 }, 'the size of a datagram is 65508'],
   [{ keepAliveMs: 500 }, 'the keepalive delay in milliseconds is 500'],
-  [{ udp: true, keepAliveMs: 5000 }, 'keepalive requires TCP'],
+  [{ udp: true, keepAliveMs: 5000 }, '--keepalive needs TCP'],
 ])('rejects %j', async (options, message) => {
   await expect(new Pipe('127.0.0.1:7', 'x', options).result).rejects.toMatchObject({
     code: 'ARGUMENT_INVALID',

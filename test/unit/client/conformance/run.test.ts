@@ -78,6 +78,18 @@ describe('a check', () => {
   });
 });
 
+test.each([
+  'daytime.tcp.characters',
+  'systat.tcp.lines',
+  'qotd.tcp.closes',
+  'time.tcp.half-close',
+  'time.tcp.unread-input',
+])('%s is skipped if the server closes without an answer', async (id) => {
+  const { port } = await fakeTcpServer((socket) => void socket.resume().end());
+  const results = await runAgainst(named(id), port);
+  expect(results).toMatchObject([{ outcome: 'skipped', detail: 'no answer to check' }]);
+});
+
 describe('runChecks', () => {
   test('reports unreachable services over TCP and UDP with the reason', async () => {
     const results = await runAgainst(

@@ -131,10 +131,13 @@ describe('smallserv conform', () => {
     [['conform'], "missing required argument 'host'"],
     [['conform', 'localhost:7'], '"localhost:7" is not a host'],
     [['conform', 'localhost', '--services', 'finger'], '"finger" is not a service to check'],
-    [['conform', 'localhost', '--port', 'echo'], 'Expected a service and a port'],
-    [['conform', 'localhost', '--port', 'echo=70000'], 'Expected a service and a port'],
-    [['conform', 'localhost', '--base-port', 'x'], 'Expected a whole number from 0 to 65535'],
-    [['conform', 'localhost', '--tcp-only', '--udp-only'], 'cannot be used with option'],
+    [['conform', 'localhost', '--port', 'echo'], 'is not valid for --port: expected a service and a port'],
+    [['conform', 'localhost', '--port', 'echo=70000'], 'is not valid for --port: expected a service and a port'],
+    [
+      ['conform', 'localhost', '--base-port', 'x'],
+      '"x" is not valid for --base-port: expected a whole number from 0 to 65535\n',
+    ],
+    [['conform', 'localhost', '--tcp-only', '--udp-only'], '--tcp-only cannot be used with --udp-only\n'],
   ])('rejects the command line %j', async (args, message) => {
     const { code, stdout, stderr } = await runTool(args);
     expect([code, stdout]).toEqual([64, '']);

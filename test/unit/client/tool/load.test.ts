@@ -100,7 +100,7 @@ describe('smallserv load', () => {
 
   it.each([
     [['--service', 'discard', '--rate', '5'], /discard over TCP is a byte stream/],
-    [['--service', 'finger'], /'--service|-s, --service/],
+    [['--service', 'finger'], /"finger" is not valid for --service: expected one of echo, /],
     [['--connections', '10001'], /from 1 to 10000/],
     [['--duration', '2h'], /duration out of range: expected 1ms to 1h/],
     [['--rate', 'fast'], /number of requests a second/],

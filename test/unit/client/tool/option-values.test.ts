@@ -17,7 +17,7 @@ describe('durationOption', () => {
   // A timer of Node's is no longer than 2^31 - 1 ms.
   test.each(['', '5', '0s', '-1s', '1.5s', '1 s', 's', '1S', '25d', '99999999999d'])('rejects %j', (text) => {
     expect(() => durationOption(text)).toThrow(
-      usage('Expected a duration of at least 1ms with a unit, such as 500ms, 10s or 5m.'),
+      usage('expected a duration of at least 1ms with a unit, such as 500ms, 10s or 5m'),
     );
   });
 });
@@ -33,7 +33,7 @@ describe('sizeOption', () => {
   });
 
   test.each(['', '-1', '1.5', '1kB', '64 KiB', '999999999TiB'])('rejects %j', (text) => {
-    expect(() => sizeOption(text)).toThrow(usage('Expected a size in bytes, such as 512, 64KiB or 1GiB.'));
+    expect(() => sizeOption(text)).toThrow(usage('expected a size in bytes, such as 512, 64KiB or 1GiB'));
   });
 });
 
@@ -48,10 +48,10 @@ describe('wholeNumberOption', () => {
   });
 
   test.each(['', '0', '10', '-1', '1.0', '1e0', '0x1', ' 1', '٣'])('from 1 to 9 rejects %j', (text) => {
-    expect(() => wholeNumberOption(1, 9)(text)).toThrow(usage('Expected a whole number from 1 to 9.'));
+    expect(() => wholeNumberOption(1, 9)(text)).toThrow(usage('expected a whole number from 1 to 9'));
   });
 
   test.each(['0', '9007199254740993', '99999999999999999'])('from 1 with no maximum rejects %s', (text) => {
-    expect(() => wholeNumberOption(1)(text)).toThrow(usage('Expected a whole number of at least 1.'));
+    expect(() => wholeNumberOption(1)(text)).toThrow(usage('expected a whole number of at least 1'));
   });
 });

@@ -19,7 +19,7 @@ describe('smallserv ping', () => {
     [['--ttl', '0'], 'from 1 to 255'],
     [['--ttl', '256'], 'from 1 to 255'],
     [['--interval', '1'], 'a duration of at least 1ms with a unit'],
-    [['-4', '-6'], 'cannot be used with'],
+    [['-4', '-6'], '-4 cannot be used with -6'],
   ])('rejects %j', async (options, reason) => {
     const { code, stdout, stderr } = await runTool(['ping', ...options, '127.0.0.1']);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });

@@ -39,8 +39,11 @@ describe('the network options', () => {
 
 describe('the command line', () => {
   test.each([
-    [['foo'], "smallserv: unknown command 'foo'\nTry: smallserv --help\n"],
+    [['foo'], "smallserv: unknown tool 'foo'\nTry: smallserv --help\n"],
+    [['echoo'], "smallserv: unknown tool 'echoo'; did you mean echo?\nTry: smallserv --help\n"],
     [['echo', '--foo'], "smallserv: unknown option '--foo'\n"],
+    [['echo', 'h', '--jsn'], "smallserv: unknown option '--jsn'; did you mean --json?\n"],
+    [['echo', 'h', '--count'], 'smallserv: --count needs a value\n'],
   ])('points to the list of tools for an unknown tool, not for a wrong option of one: %j', async (args, stderr) => {
     expect(await runTool(args)).toEqual({ code: 64, stdout: '', stderr });
   });

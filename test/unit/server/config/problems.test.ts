@@ -10,8 +10,17 @@ const topKeys = 'workers, sockets, user, group, log, shutdown, reload, admin, de
 
 describe('reports location and remedy of', () => {
   test.each<[string, string, readonly string[]]>([
-    ['an empty file', '', ['test.yaml services: is missing or empty: expected at least one, such as echo:']],
-    ['no services', 'workers: 1', ['test.yaml services: is missing or empty: expected at least one, such as echo:']],
+    ['an empty file', '', ['test.yaml:1:1 services: is missing or empty: expected at least one, such as echo:']],
+    [
+      'no services',
+      'workers: 1',
+      ['test.yaml:1:1 services: is missing or empty: expected at least one, such as echo:'],
+    ],
+    [
+      'services without a value',
+      'services:',
+      ['test.yaml:1:1 services: is missing or empty: expected at least one, such as echo:'],
+    ],
     [
       'an empty map of services',
       'services: {}',

@@ -51,7 +51,7 @@ describe('ServiceManager', () => {
     told.reloaded('draining');
     told.reloading();
     await settle();
-    expect(sent.at(-1)).toBe('STOPPING=1 STATUS=clients finish');
+    expect(sent.at(-1)).toBe('STOPPING=1 STATUS=waiting for clients to finish');
     expect(sent).toHaveLength(3);
   });
 
@@ -71,7 +71,7 @@ describe('ServiceManager', () => {
       'STATUS=ready: 3 clients',
       'RELOADING=1 STATUS=reloading',
       'READY=1 STATUS=ready: 4 clients',
-      'STOPPING=1 STATUS=clients finish',
+      'STOPPING=1 STATUS=waiting for clients to finish',
     ]);
   });
 
