@@ -150,7 +150,9 @@ export class DatagramBatch {
     const { view } = this.#controls;
     // ff00::/8 is multicast (RFC 4291 section 2.7).
     if (this.#familyOf(index) === AF_INET6) return view.getUint8(at) !== 0xff;
-    return view.getUint32(at + 4) === view.getUint32(at + 8);
+    const [own, destination] = [view.getUint32(at + 4), view.getUint32(at + 8)];
+    // It names none for a datagram that arrived at an inherited socket before the option was set. 224/3 is then certain.
+    return own === destination || (own === 0 && destination >>> 29 !== 0b111);
   }
 
   /**
@@ -225,8 +227,8 @@ export class DatagramBatch {
       return cmsghdrBytes + 24;
     }
     view.setUint32(data, 0, true);
-    // In network byte order on both sides.
-    view.setUint32(data + 4, source.view.getUint32(from + 4));
+    // In network byte order on both sides. If the kernel named no address of ours, the destination is one.
+    view.setUint32(data + 4, source.view.getUint32(from + 4) || source.view.getUint32(from + 8));
     view.setUint32(data + 8, 0);
     return cmsghdrBytes + 16;
   }

@@ -74,6 +74,8 @@ export function bindUdp(address: InetAddress, receiveBufferBytes: number, mayOve
   return opened(domainOf(address), SOCK_DGRAM, (descriptor) => {
     if (mayOverlap) allowOverlap(descriptor, true);
     setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBufferBytes);
+    // Before anything can arrive: the kernel notes it when a datagram arrives, not when it is read.
+    tellDestinations(descriptor, address.family);
     bindTo(descriptor, address);
   });
 }

@@ -175,10 +175,22 @@ describe('a reload', () => {
     const file = writeConfig(withMode('0640'));
     const daemon = spawnOpenly(file);
     await daemon.line('ready');
-    // The first one gets its new mode; the second one is gone.
+    // The first one gets its new mode; the second one is another file.
     unlinkSync(other);
+    writeFileSync(other, '');
     expect(await reload(daemon, file, withMode('0666'))).toBe(failed);
     expect(daemon.linesWith(failed)).toMatchObject([{ code: 'LISTEN_FAILED' }]);
+    expect(accessOf(path).mode).toBe('640');
+    await echoes(path);
+  });
+
+  it('creates a socket again that somebody has removed', async () => {
+    const path = join(temporaryFolder(), 'echo.sock');
+    const file = writeConfig(configOf(`unix://${path}?mode=0640`));
+    const daemon = spawnOpenly(file);
+    await daemon.line('ready');
+    unlinkSync(path);
+    expect(await reload(daemon, file, configOf(`unix://${path}?mode=0640`))).toBe('config reloaded');
     expect(accessOf(path).mode).toBe('640');
     await echoes(path);
   });

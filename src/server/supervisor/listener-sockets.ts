@@ -95,7 +95,7 @@ function close(listener: OpenListener): void {
   if (!('fd' in listener.planned.target)) closeSocket(listener);
 }
 
-/** Whether clients can still find it: anybody who may write to the folder can remove the file of a UNIX socket. */
+/** Whether clients can still find it: anyone who may write to the folder can remove the file of a UNIX socket. */
 function isInPlace({ bound, file }: OpenListener): boolean {
-  return file === undefined || lstatSync(bound.address, { bigint: true, throwIfNoEntry: false })?.ino === file;
+  return file === undefined || lstatSync(bound.address, { throwIfNoEntry: false }) !== undefined;
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { formatIp, parseIp } from '../../../src/address/ip-address.ts';
+import { libc } from '../../../src/kernel/libc.ts';
 import { DatagramBatch, datagramBatch } from '../../../src/kernel/datagram-batch.ts';
 import { bindUdp, boundTo, readDroppedDatagrams, tellDestinations } from '../../../src/kernel/sockets.ts';
 import { until } from '../../support/wait.ts';
@@ -19,6 +20,11 @@ function open(address: string, bufferBytes = 1 << 20): { readonly descriptor: nu
   tellDestinations(descriptor, family);
   const bound = boundTo(descriptor);
   return { descriptor, port: 'port' in bound ? bound.port : 0 };
+}
+
+/** As an inherited socket is: IP_PKTINFO of ip(7) is off. */
+function forgetDestinations(descriptor: number): void {
+  expect(libc?.setsockopt(descriptor, 0, 8, new Uint8Array(4), 4)).toBe(0);
 }
 
 /** A client of Node's, and what it has received. */
@@ -68,6 +74,20 @@ describe('a batch', () => {
     await sent(client.socket, 'you', port, '127.0.0.1');
     expect(batch.receive(descriptor)).toBe(2);
     expect([batch.isUnicast(0), batch.isUnicast(1)]).toEqual([false, true]);
+  });
+
+  it('answers what arrived before the socket told destinations, unless it was certainly not for us alone', async () => {
+    const { descriptor, port } = open('0.0.0.0');
+    forgetDestinations(descriptor);
+    const client = await peer('127.0.0.1');
+    await sent(client.socket, 'early', port, '127.0.0.5');
+    tellDestinations(descriptor, 'ipv4');
+    expect(batch.receive(descriptor)).toBe(1);
+    expect(batch.isUnicast(0)).toBe(true);
+    expect(batch.reply(0, Buffer.from('back'))).toBe(true);
+    batch.send(descriptor, () => expect.unreachable());
+    await until(() => client.got.length === 1, 'the reply');
+    expect(client.got[0]?.from).toBe(`127.0.0.5 ${port}`);
   });
 
   it('returns 0 when there is nothing, and for a descriptor that is no socket', () => {

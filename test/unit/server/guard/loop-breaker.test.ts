@@ -191,22 +191,25 @@ describe('a match', () => {
   });
 });
 
-describe('the table', () => {
-  const from = (at: number): IpAddress => ({ ...peer, w3: Math.imul(at, 0x01000193) >>> 0 });
+/** Addresses of many networks. */
+function scattered(at: number): IpAddress {
+  return { ...peer, w3: Math.imul(at, 0x01000193) >>> 0 };
+}
 
+describe('the table', () => {
   it('keeps a peer that is active while 100,000 others come', () => {
     const loops = breaker();
     ask(loops, question, 0, { reply: answer });
     circle(loops, 8);
     for (let at = 1; at <= 100_000; at += 1) {
-      ask(loops, question, at / 100, { reply: answer, from: from(at) });
+      ask(loops, question, at / 100, { reply: answer, from: scattered(at) });
       if (at % 1000 === 0) expect(ask(loops, answer, at / 100)).toBe('loop');
     }
   });
 
   it('answers few of those that it has no room for', () => {
     const loops = breaker();
-    const verdicts = Array.from({ length: 100_000 }, (_, at) => ask(loops, question, 0, { from: from(at + 1) }));
+    const verdicts = Array.from({ length: 100_000 }, (_, at) => ask(loops, question, 0, { from: scattered(at + 1) }));
     const answered = verdicts.filter((verdict) => verdict === 'no').length;
     // A row for each, and what all others share.
     expect(answered).toBeGreaterThan(4000);
@@ -216,7 +219,7 @@ describe('the table', () => {
 
   it('gives the rows of peers that are gone to others', () => {
     const loops = breaker();
-    for (let at = 0; at < 100_000; at += 1) ask(loops, question, 0, { from: from(at + 1) });
+    for (let at = 0; at < 100_000; at += 1) ask(loops, question, 0, { from: scattered(at + 1) });
     ask(loops, question, 1001, { reply: answer });
     expect(circle(loops, 8, 1001)).toEqual([...sevenTimesNo, 'found']);
   });
