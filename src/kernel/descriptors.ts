@@ -3,6 +3,9 @@ import { libc } from './libc.ts';
 
 // fcntl.h
 const F_SETFD = 2;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const O_NONBLOCK = 0x800;
 const F_DUPFD_CLOEXEC = 1030;
 const FD_CLOEXEC = 1;
 
@@ -10,6 +13,15 @@ const FD_CLOEXEC = 1;
 export function duplicate(descriptor: number): number | undefined {
   const copy = libc?.fcntl(descriptor, F_DUPFD_CLOEXEC, 0) ?? -1;
   return copy < 0 ? undefined : copy;
+}
+
+/**
+ * Makes calls on a socket return at once instead of waiting. This holds for every process that has a copy of it. See
+ * O_NONBLOCK in open(2).
+ */
+export function setNonBlocking(descriptor: number): void {
+  const flags = libc?.fcntl(descriptor, F_GETFL, 0) ?? -1;
+  if (flags >= 0) libc?.fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
 }
 
 /**

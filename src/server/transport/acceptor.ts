@@ -1,4 +1,5 @@
 import type { IpAddress } from '../../address/ip-address.ts';
+import type { Clock } from '../../clock/clock.ts';
 import type { UnixUser } from '../guard/source-prefix.ts';
 import type { SocketOptions } from './socket-options.ts';
 import type { BoundAddress, StreamTarget } from './listener.ts';
@@ -25,5 +26,6 @@ export interface AcceptorEvents {
 export interface AcceptorOptions {
   readonly target: StreamTarget;
   readonly socket: SocketOptions;
+  readonly clock: Clock;
   readonly events: AcceptorEvents;
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { SubordinateIds } from '../../address/subordinate-ids.ts';
+import { setNonBlocking } from '../../kernel/descriptors.ts';
 import { readPeerCredentials } from '../../kernel/peer-credentials.ts';
 import { exclusive, readable, readiness, type Watcher } from '../../kernel/readiness.ts';
 import { setStreamOptions } from '../../kernel/sockets.ts';
@@ -59,6 +60,8 @@ export class KernelAcceptor implements Acceptor, Watcher {
     const opened = openSocket(target, { backlog: socket.backlog });
     const { descriptor, bound } = opened;
     try {
+      // An inherited socket may block, and would if another worker takes the client first.
+      setNonBlocking(descriptor);
       if (target.transport === 'tcp') setStreamOptions(descriptor, socket);
       this.#watched = readiness().watch(descriptor, readable | exclusive, this);
     } catch (error) {
@@ -110,9 +113,9 @@ export class KernelAcceptor implements Acceptor, Watcher {
     this.#isShort = true;
     readiness().unwatch(this.#watched, this.#opened.descriptor);
     this.#watched = undefined;
-    setTimeout(() => {
+    this.#options.clock.after(shortageMs, () => {
       if (this.#opened !== undefined)
         this.#watched = readiness().watch(this.#opened.descriptor, readable | exclusive, this);
-    }, shortageMs);
+    });
   }
 }

@@ -163,12 +163,15 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
     if (this.isDestroyed) return;
     const interest =
       (this.#isReading && !this.#hasPeerEnded ? readable : 0) | (this.#queue === undefined ? 0 : writable);
-    if (this.#watched === 0) {
-      if (interest === 0) return;
-      this.#watched = readiness().watch(this.#descriptor, interest, this);
-    } else if (interest !== this.#interest) {
-      readiness().change(this.#watched, this.#descriptor, interest);
-    }
+    if (interest === this.#interest) return;
     this.#interest = interest;
+    try {
+      if (this.#watched === 0) this.#watched = readiness().watch(this.#descriptor, interest, this);
+      else readiness().change(this.#watched, this.#descriptor, interest);
+    } catch (error) {
+      // No memory, or too many watches of this user: only this client must go.
+      this.errorCode ??= (error as NodeJS.ErrnoException).code;
+      this.destroy();
+    }
   }
 }

@@ -59,7 +59,7 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
     const { target, proxy, socket, admission, clock, usesKernel } = options;
     if (target.transport === 'tcp' && proxy.from.length > 0)
       this.#intake = new ProxyIntake({ rules: proxy, admission, clock, events: this });
-    const acceptor = { target, socket, events: this };
+    const acceptor = { target, socket, clock, events: this };
     this.#acceptor = usesKernel ? new KernelAcceptor(acceptor) : new NodeAcceptor(acceptor);
   }
 
