@@ -151,7 +151,7 @@ export class DatagramBatch {
     // ff00::/8 is multicast (RFC 4291 section 2.7).
     if (this.#familyOf(index) === AF_INET6) return view.getUint8(at) !== 0xff;
     const [own, destination] = [view.getUint32(at + 4), view.getUint32(at + 8)];
-    // It names none for a datagram that arrived at an inherited socket before the option was set. 224/3 is then certain.
+    // It names none for a datagram that arrived at an inherited socket before the option was set. Only 224/3 is sure.
     return own === destination || (own === 0 && destination >>> 29 !== 0b111);
   }
 

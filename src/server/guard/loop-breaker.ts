@@ -2,8 +2,8 @@ import type { IpAddress } from '../../address/ip-address.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /**
- * `no`: not a loop. `found`: this datagram proves a loop. `loop`: it belongs to a loop that was found. `crowded`: there is
- * no room to watch its peer, and too many like it have come.
+ * `no`: not a loop. `found`: this datagram proves a loop. `loop`: it belongs to a loop that was found. `crowded`: there
+ * is no room to watch its peer, and too many like it have come.
  */
 export type LoopVerdict = 'no' | 'found' | 'loop' | 'crowded';
 
@@ -24,12 +24,12 @@ const bucketsOfNetwork = 16;
 const crowdedRate = { perSecond: 50, burst: 50 };
 
 /**
- * Detects peers that answer our answers. What goes in circles is content: a datagram from a source port below 32768 that
- * equals one of the last sixteen answers to that address and port (as from echo), or one of the last requests from there
- * (as from a service that always says the same, such as daytime or time). Eight matches within a second are a loop. From
- * then on, datagrams that match are dropped, until none has come for a second. Anything else from the peer is answered,
- * so nobody can silence a peer by forging its address. Empty requests are what clients of daytime send, and match only
- * an empty answer.
+ * Detects peers that answer our answers. What goes in circles is content: a datagram from a source port below 32768
+ * that equals one of the last sixteen answers to that address and port (as from echo), or one of the last requests from
+ * there (as from a service that always says the same, such as daytime or time). Eight matches within a second are a
+ * loop. From then on, datagrams that match are dropped, until none has come for a second. Anything else from the peer
+ * is answered, so nobody can silence a peer by forging its address. Empty requests are what clients of daytime send,
+ * and match only an empty answer.
  *
  * Memory is constant: addresses and ports are distributed over buckets of four rows by a seeded hash. A newcomer takes
  * the row that was idle longest. If all four are in use, it is not watched, and shares a low rate with others like it.
