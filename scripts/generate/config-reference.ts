@@ -98,7 +98,7 @@ function daemonPart(): readonly string[] {
 function commonPart(): readonly string[] {
   return [
     '## Every service',
-    'Each entry under `services` is a service. Its name consists of a-z, 0-9 and `-`. Its keys are these:',
+    'Each entry under `services` is a service. Its name begins with a letter from a-z, followed by any of a-z, 0-9 and `-`. Its keys are these:',
     table(ownSchema, ['services', 'name']),
     'It also has the following keys, which `defaults` sets for all services. The environment variable of one service has ' +
       '`SMALLSERVD_SERVICES__NAME__` in place of `SMALLSERVD_DEFAULTS__`.',

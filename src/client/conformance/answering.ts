@@ -151,12 +151,13 @@ async function compareAnswers(context: CheckContext, inboxes: ReadonlyMap<number
   if (context.signal.aborted) throw new SmallservdError('INTERRUPTED', 'interrupted');
   const answered = [...inboxes].filter(([, { replies }]) => replies.length > 0);
   const bytes = answered[0]?.[1].replies[0];
-  if (bytes === undefined) return `silent to port ${listPorts(inboxes)}`;
-  throw new Fault('silence', `an answer to port ${listPorts(answered)}: ${describeBytes(bytes)}`, bytes);
+  if (bytes === undefined) return `silent to ${listPorts(inboxes)}`;
+  throw new Fault('silence', `an answer to ${listPorts(answered)}: ${describeBytes(bytes)}`, bytes);
 }
 
 function listPorts(inboxes: Iterable<readonly [number, Inbox]>): string {
-  return Array.from(inboxes, ([port]) => port).join(', ');
+  const ports = Array.from(inboxes, ([port]) => port);
+  return `${ports.length === 1 ? 'port' : 'ports'} ${ports.join(', ')}`;
 }
 
 /** Why a port cannot be bound. Rethrows errors with any other cause. */

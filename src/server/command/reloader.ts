@@ -141,6 +141,6 @@ function nameOf(listener: RunningListener): string {
   return `${listener.service} ${formatBoundAddress(listener)}`;
 }
 
-function describe({ service, text }: PlannedListener): string {
-  return `${service} ${text}`;
+function describe({ service, text, target }: PlannedListener): string {
+  return `${service} ${'port' in target ? formatBoundAddress(target) : text}`;
 }

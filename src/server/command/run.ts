@@ -87,7 +87,7 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
   );
   if (config.user === null && identity?.user === sharedUser)
     log.warn({ user: sharedUser }, 'workers run as a user shared with other daemons, add a user smallservd');
-  if (canGainPrivileges) log.warn({}, 'no_new_privs not set, workers can run set-uid programs');
+  if (canGainPrivileges) log.warn({}, 'no_new_privs not set, services can run set-uid programs');
   warnOf(config, log);
 
   // The clock's timers do not keep the process alive, and nothing else does while all workers wait to be restarted.

@@ -134,7 +134,7 @@ const answering: readonly Mutant[] = (['echo', 'systat', 'daytime', 'qotd', 'cha
         id: `${service}.udp.source-port-${kind}`,
         fault: 'answers to every port',
         udp: (_request: Buffer, reply: Reply) => reply(text),
-        says: /expected silence; saw an answer to port \d+: "what is/,
+        says: /expected silence; saw an answer to ports? [\d, ]+: "what is/,
       })),
     ];
     if (service === 'echo') return common;
