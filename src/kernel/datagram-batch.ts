@@ -101,6 +101,9 @@ export class DatagramBatch {
 
   /** Receives what is there, without waiting. Returns how many datagrams; 0 if there is none, or an error. */
   receive(descriptor: number): number {
+    // Whatever somebody has queued and not sent belongs to other datagrams.
+    this.#queuedCount = 0;
+    this.#queuedBytes = 0;
     const { view } = this.#received;
     for (let index = 0; index < slots; index += 1) {
       view.setUint32(index * mmsghdrBytes + nameLengthOffset, nameBytes, true);

@@ -18,6 +18,7 @@ const SO_REUSEPORT = 15;
 const SO_ACCEPTCONN = 30;
 const SO_DOMAIN = 39;
 const SO_MEMINFO = 55;
+const SO_PASSRIGHTS = 83;
 const IPPROTO_IP = 0;
 const IP_PKTINFO = 8;
 const IPPROTO_TCP = 6;
@@ -84,6 +85,7 @@ export function bindUdp(address: InetAddress, receiveBufferBytes: number, mayOve
 export function listenUnix(path: string, backlog: number): number {
   const address = new SocketAddress().setPath(path);
   return opened(AF_UNIX, SOCK_STREAM, (descriptor) => {
+    refuseDescriptors(descriptor);
     check('bind', calls().bind(descriptor, address.bytes, address.length[0] ?? 0));
     check('listen', calls().listen(descriptor, backlog));
   });
@@ -95,6 +97,16 @@ export function listenUnix(path: string, backlog: number): number {
  */
 export function allowOverlap(descriptor: number, isAllowed: boolean): void {
   setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, isAllowed ? 1 : 0);
+}
+
+/**
+ * Makes the kernel refuse descriptors that are sent to a UNIX socket, or to the clients of a listening one. Whoever
+ * reads a message drops those that come with it, and the close of a TCP socket may wait for minutes, if the sender
+ * wants it to (SO_LINGER). Does nothing before Linux 6.16, for other sockets, and without koffi. See SO_PASSRIGHTS in
+ * unix(7).
+ */
+export function refuseDescriptors(descriptor: number): void {
+  libc?.setsockopt(descriptor, SOL_SOCKET, SO_PASSRIGHTS, new Uint8Array(new ArrayBuffer(4)), 4);
 }
 
 /** Sets options of a listening TCP socket, which the kernel gives to each client that it accepts. See tcp(7). */

@@ -72,7 +72,12 @@ export class ConnectionLog {
     }
     this.#errorLogged = true;
     const who = client === undefined ? {} : { peer: formatPeer(client) };
-    log.error({ ...who, err: error }, 'service failed, only this client is affected');
+    try {
+      log.error({ ...who, err: error }, 'service failed, only this client is affected');
+    } catch {
+      // The error may be anything, also an object that throws when it is read.
+      log.error({ ...who, err: new Error('the error cannot be read') }, 'service failed, only this client is affected');
+    }
   }
 
   listenerFailed(error: Error): void {

@@ -22,6 +22,8 @@ export class HealthMeter {
   #takenMs = Number.NEGATIVE_INFINITY;
   #lagMs = 0;
 
+  #memory = { rss: 0, heapUsed: 0 };
+
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#delay.enable();
@@ -35,7 +37,12 @@ export class HealthMeter {
       this.#delay.reset();
       this.#takenMs = nowMs;
     }
-    const { rss, heapUsed } = process.memoryUsage();
+    try {
+      this.#memory = process.memoryUsage();
+    } catch {
+      // It opens a file, and there may be no descriptor left.
+    }
+    const { rss, heapUsed } = this.#memory;
     return { lagMs: this.#lagMs, residentBytes: rss, heapBytes: heapUsed };
   }
 }

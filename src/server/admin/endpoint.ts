@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
-import { Channel, channelDescriptor } from '../supervisor/channel.ts';
+import { Channel, channelDescriptor, refuseDescriptorsOf } from '../supervisor/channel.ts';
 import { childArguments } from '../child-arguments.ts';
 import { readComplaints } from '../supervisor/paced-lines.ts';
 import type { Identity } from '../supervisor/identity.ts';
@@ -144,6 +144,7 @@ class AdminChild implements AdminEndpoint {
     const child = spawn(process.execPath, [...childArguments, script], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...descriptors],
     });
+    refuseDescriptorsOf(child.stderr);
     readComplaints(child.stderr, clock, (complaint) => log.error(complaint, 'admin process printed a line'));
     child.on('error', (error) => {
       log.warn({ err: error }, 'admin process unreachable');

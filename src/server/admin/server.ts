@@ -3,6 +3,7 @@ import { createServer, type ListenOptions, type Server } from 'node:net';
 import { type Clock, systemClock } from '../../clock/clock.ts';
 import { listenOptions } from '../transport/listener.ts';
 import { isFamilyMissing, openError, unservedError } from '../transport/open-error.ts';
+import { refuseDescriptorsAt } from '../transport/socket-handle.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { AdminConnection, type AdminConnectionOptions } from './connection.ts';
 import { AdminConnections } from './connections.ts';
@@ -38,6 +39,7 @@ export class AdminServer {
     // `exclusive`, because neither the supervisor nor its child shares the socket.
     server.listen({ ...options, exclusive: true });
     await listening;
+    refuseDescriptorsAt(server);
     // For example EMFILE: this client is lost, but the next may be served.
     server.on('error', () => {});
     this.#servers.push(server);

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { refuseDescriptorsAt } from '../transport/socket-handle.ts';
 import { MessageRate, readCostBytes } from './message-rate.ts';
 
 /** In a child: after standard input, output and error. */
@@ -40,6 +41,7 @@ export class Channel {
     this.#rate = new MessageRate(limits.maxMessagesPerSecond, monotonicMs);
     this.#byteRate = new MessageRate(limits.maxBytesPerSecond, monotonicMs);
     this.#handlers = handlers;
+    refuseDescriptorsOf(socket);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     // A reset is followed by `close`.
     socket.on('error', () => {});
@@ -121,6 +123,11 @@ export class Channel {
     this.#handlers.failed(fault);
     return false;
   }
+}
+
+/** What a child has of us are UNIX sockets. It must not send descriptors along with its bytes. */
+export function refuseDescriptorsOf(stream: unknown): void {
+  if (stream instanceof Socket) refuseDescriptorsAt(stream);
 }
 
 const lineFeed = 0x0a;

@@ -3,7 +3,7 @@ import { SmallservdError } from '../../errors.ts';
 import { allowOverlap } from '../../kernel/sockets.ts';
 import type { ServiceConfig } from '../config/config.ts';
 import { isFamilyMissing, openError, unservedError } from '../transport/open-error.ts';
-import { closeSocket, type OpenSocket, openSocket } from '../transport/open-socket.ts';
+import { closeSocket, type OpenSocket, openSocket, removeFile } from '../transport/open-socket.ts';
 import { findUnserved, type PlannedListener } from '../transport/plan.ts';
 import { overlaps, pairListeners } from './listener-changes.ts';
 
@@ -52,6 +52,14 @@ export class ListenerSockets {
     const kept = new Set(listeners.map(({ descriptor }) => descriptor));
     for (const held of this.#held.values()) if (!kept.has(held.descriptor)) close(held);
     this.#held = new Map(listeners.map((each) => [each.planned, each]));
+  }
+
+  /**
+   * Removes the files of UNIX sockets, before the process exits. Nothing is closed: what waits in a listener could make
+   * its last close wait, but not the exit.
+   */
+  removeFiles(): void {
+    for (const { bound, file } of this.#held.values()) if (file !== undefined) removeFile(bound.address, file);
   }
 
   #open(planned: PlannedListener, service: ServiceConfig | undefined): OpenListener | undefined {

@@ -208,7 +208,7 @@ export class Supervisor implements RunningDaemon {
     this.#draining.delete(generation);
     if (generation !== this.#generation) return;
     this.#stopping = true;
-    this.#sockets.keep([]);
+    this.#sockets.removeFiles();
     const rest = [...this.#draining];
     // If it ended by itself, the others still get their grace period.
     for (const each of rest) each.stop(generation.config.shutdown.graceMs);

@@ -7,7 +7,7 @@ import type { ServiceCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
 import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
-import { Channel, channelDescriptor } from './channel.ts';
+import { Channel, channelDescriptor, refuseDescriptorsOf } from './channel.ts';
 import { childArguments } from '../child-arguments.ts';
 import type { WorkerOrder } from './messages.ts';
 import { OwedReports } from './owed-reports.ts';
@@ -99,6 +99,7 @@ export class WorkerProcess {
     this.#handlers = handlers;
     this.#process = fork(options.descriptors);
     this.#channel = this.#open();
+    for (const end of [this.#process.stdout, this.#process.stderr]) refuseDescriptorsOf(end);
     this.read = allClosed([this.#process.stdout, this.#process.stderr]);
     this.#forwardOutput();
     this.#process.on('error', (error) => {

@@ -8,6 +8,7 @@ import {
   interfaceIndexOf,
   listenTcp,
   listenUnix,
+  refuseDescriptors,
 } from '../../kernel/sockets.ts';
 import type { BoundAddress, ListenTarget } from './listener.ts';
 import { bindPrivately } from './unix-socket.ts';
@@ -41,7 +42,10 @@ const defaultReceiveBufferBytes = 212_992;
  */
 export function openSocket(target: ListenTarget, settings: SocketSettings = {}): OpenSocket {
   const { backlog = defaultBacklog, receiveBufferBytes = defaultReceiveBufferBytes, mayOverlap = false } = settings;
-  if ('fd' in target) return { descriptor: target.fd, bound: target.bound ?? inheritedAddress(target) };
+  if ('fd' in target) {
+    if (target.transport === 'unix') refuseDescriptors(target.fd);
+    return { descriptor: target.fd, bound: target.bound ?? inheritedAddress(target) };
+  }
   if ('path' in target) return openUnix(target.path, backlog);
   const address = inetAddressOf(target);
   const descriptor =
@@ -67,7 +71,7 @@ function openUnix(path: string, backlog: number): OpenSocket {
 }
 
 /** Removes the file unless it was replaced. Whoever can replace it in between could have removed it as well. */
-function removeFile(path: string, file: bigint): void {
+export function removeFile(path: string, file: bigint): void {
   try {
     if (lstatSync(path, { bigint: true }).ino === file) unlinkSync(path);
   } catch {

@@ -1,6 +1,7 @@
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { UnixUser } from '../guard/source-prefix.ts';
+import { refuseDescriptors } from '../../kernel/sockets.ts';
 import { type PeerCredentials, readPeerCredentials } from '../../kernel/peer-credentials.ts';
 
 /** The peer's address and port, as Node formats them. */
@@ -37,6 +38,12 @@ export function readPeerAddress(socket: Socket, out: SocketAddress): boolean {
 export function readPeer(socket: Socket): PeerCredentials | undefined {
   const descriptor = handleOf(socket)?.fd;
   return descriptor === undefined ? undefined : readPeerCredentials(descriptor);
+}
+
+/** Makes the kernel refuse descriptors sent to a UNIX socket, or to the clients of a server. */
+export function refuseDescriptorsAt(socket: Socket | Server): void {
+  const descriptor = (socket as { readonly _handle?: Handle | null })._handle?.fd;
+  if (descriptor !== undefined) refuseDescriptors(descriptor);
 }
 
 /** The peer's user on a UNIX socket, if the kernel and Node report it. Subordinate ids count as their user. */

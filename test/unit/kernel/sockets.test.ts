@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseIp } from '../../../src/address/ip-address.ts';
@@ -71,6 +72,24 @@ describe('a socket of our own', () => {
     expect(seenByPython(descriptor)).toEqual(['AF_UNIX', 'SOCK_STREAM', 1, path, null]);
     expect(boundTo(descriptor)).toEqual({ family: 'unix', path });
     expect(statSync(path).isSocket()).toBe(true);
+  });
+
+  it('refuses descriptors that are sent to it, where the kernel can', () => {
+    const path = join(temporaryFolder(), 'socket');
+    kept(listenUnix(path, 16));
+    const script = `
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+try:
+    socket.send_fds(s, [b"x"], [0])
+    print("sent")
+except OSError as error:
+    print(error.errno)`;
+    const result = execFileSync('python3', ['-c', script, path]).toString().trim();
+    const [major = 0, minor = 0] = release().split('.').map(Number);
+    // EPERM since Linux 6.16.
+    expect(result).toBe(major > 6 || (major === 6 && minor >= 16) ? '1' : 'sent');
   });
 
   it('lets clients connect before anybody accepts', async () => {

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { BudgetedLog } from '../../../src/server/budgeted-log.ts';
 import { type ClosedClient, ConnectionLog } from '../../../src/server/connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from '../../../src/server/counters.ts';
@@ -186,6 +186,24 @@ describe('errors', () => {
     expect(log.records.map(({ level, fields }) => [level, fields])).toEqual([
       ['warn', { peer: '192.0.2.1:7' }],
       ['error', { err: error }],
+    ]);
+  });
+
+  it('are logged even if they cannot be read', () => {
+    const odd = Object.defineProperty(new Error('odd'), 'message', {
+      get() {
+        throw new Error('no');
+      },
+    });
+    // As pino does it.
+    const error = log.error.bind(log);
+    vi.spyOn(log, 'error').mockImplementation((fields, message) => {
+      const { err } = fields as { err: Error };
+      if (err.message !== '') error(fields, message);
+    });
+    connections.serviceFailed(odd, client);
+    expect(log.records.map(({ fields }) => fields)).toEqual([
+      { peer: '192.0.2.1:40000', err: new Error('the error cannot be read') },
     ]);
   });
 
