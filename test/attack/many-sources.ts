@@ -16,6 +16,8 @@ const step = 16;
 const firstSource = '127.0.1.0';
 /** From one source most are refused, which takes the daemon less time than an answer. */
 const packetsPerSecond = { one: 70_000, many: 30_000 };
+/** Where clients ask from. What comes from lower ports may be a service, and is watched for loops. */
+const clientPorts = '32768-60999';
 /** Connections that are open at a time. */
 const atOnce = 100;
 const serviceRate = { perSecond: outOfReach, burst: outOfReach };
@@ -36,7 +38,7 @@ export async function datagramsFromManySources(count: number): Promise<void> {
     heldAfter(async (daemon) => {
       const rate = sources === 1 ? packetsPerSecond.one : packetsPerSecond.many;
       const { host: to, port } = daemon.target('echo', 'udp');
-      const options = { from: firstSource, sources, step, sourcePort: '20000-39999', length: 32 };
+      const options = { from: firstSource, sources, step, sourcePort: clientPorts, length: 32 };
       const program = await run(
         packets.sending({ to, port, ...options, count, rate, seconds: Math.ceil((2 * count) / rate) }),
       );

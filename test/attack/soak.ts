@@ -50,7 +50,8 @@ const sliceMs = 180_000;
 /** Clients are gone within their linger timeout, 5 s, and two sweeps. */
 const restMs = 10_000;
 
-const restPollMs = 5;
+/** Longer than a client that was answered is left alone: the last one to look must be gone. */
+const restPollMs = 25;
 
 /** Echo over UDP that keeps an object of 32 bytes of each request: what a leak looks like. */
 const leakingModule = fileURLToPath(new URL('fixtures/leaks.js', import.meta.url));

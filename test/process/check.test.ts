@@ -46,7 +46,9 @@ describe('check', () => {
     const file = writeConfig({ services: { mine: { module: 'global-service', listen: ['tcp://127.0.0.1:0'] } } });
     const { code, stderr } = await runToEnd(['check', '--config', file], { env: { HOME: home } });
     expect(code).toBe(78);
-    expect(stderr).toContain(`"global-service": there is no package global-service for ${dirname(file)}`);
+    expect(stderr).toContain(
+      `"global-service": there is no package global-service in the node_modules of ${dirname(file)} or`,
+    );
   });
 
   it('prints the share of the stream limits that each worker enforces', async () => {

@@ -10,7 +10,7 @@ export const lookupPortTool: Tool = {
     ['lookup-port udp 13', 'the name of a port'],
   ],
   define(command, terminal, run) {
-    const network = new Argument('<network>', 'the protocol').choices(portNetworks);
+    const network = new Argument('<network>', 'tcp or udp, for either family or for one').choices(portNetworks);
     withJson(command.addArgument(network).argument('<service>', 'a name, an alias or a port')).action(
       run(async (given: string, service: string, options: JsonOptions) => {
         const { name, port, ...rest } = await lookupPort(given, service);

@@ -66,7 +66,7 @@ async function resolvePackage(specifier: string, directory: string): Promise<str
     if (target === undefined) throw new Error(`the package ${name} does not export ${specifier}`);
     return join(root, target);
   }
-  throw new Error(`there is no package ${name} for ${directory}`);
+  throw new Error(`there is no package ${name} in the node_modules of ${directory} or of a folder above it`);
 }
 
 /** Undefined: the package does not exist. Null: it has no `exports`. */

@@ -8,7 +8,7 @@ export const daemonSchema = {
   workers: {
     format: 'workers',
     default: 'auto',
-    doc: 'Number of worker processes. `auto` is the number of processors, at least 2 and at most 4. 0 runs everything in one process.',
+    doc: 'Number of worker processes. `auto` is the number of processors, at least 2 and at most 4. 0 runs everything in one process, which cannot reload its config.',
   },
   sockets: {
     format: ['auto', 'kernel', 'node'],
@@ -263,7 +263,7 @@ export const ownSchema = {
   listen: {
     format: 'listen',
     default: [],
-    doc: 'Addresses to listen on: any number, TCP and UDP together.',
+    doc: 'Addresses to listen on: at least one, TCP and UDP together.',
   },
 } as const satisfies Section;
 

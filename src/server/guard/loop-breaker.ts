@@ -9,8 +9,8 @@ export type LoopVerdict = 'no' | 'found' | 'loop' | 'crowded';
 
 /** Services use source ports below this, clients use ephemeral ports from it on. */
 const firstEphemeralPort = 32_768;
-/** As many matches within the window prove a loop. */
-const matchesOfALoop = 8;
+/** As many matches within the window prove a loop: with what they match, eight equal datagrams. */
+const matchesOfALoop = 7;
 /** A peer that has sent nothing that matches for this long is in no loop. Also how long an active row is kept. */
 const windowMs = 1000;
 /** What is remembered of a peer: as many packets may circulate at once and are still all recognized. */
@@ -26,7 +26,7 @@ const crowdedRate = { perSecond: 50, burst: 50 };
 /**
  * Detects peers that answer our answers. What goes in circles is content: a datagram from a source port below 32768
  * that equals one of the last sixteen answers to that address and port (as from echo), or one of the last requests from
- * there (as from a service that always says the same, such as daytime or time). Eight matches within a second are a
+ * there (as from a service that always says the same, such as daytime or time). Seven matches within a second are a
  * loop. From then on, datagrams that match are dropped, until none has come for a second. Anything else from the peer
  * is answered, so nobody can silence a peer by forging its address. Empty requests are what clients of daytime send,
  * and match only an empty answer.
@@ -45,7 +45,7 @@ export class LoopBreaker {
   /** When the row was last used. */
   readonly #usedAtMs = new Float64Array(rows);
   readonly #digests = new Digests();
-  /** Times of the last eight matches, as a ring per row. */
+  /** Times of the last matches, as a ring per row. */
   readonly #matchedAtMs = new Float64Array(rows * matchesOfALoop);
   readonly #matches = new Uint32Array(rows);
   readonly #isLoop = new Uint8Array(rows);

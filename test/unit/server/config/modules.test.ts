@@ -188,7 +188,7 @@ describe('a module', () => {
     ],
     ['./option-value.mjs', 'is not a service module: options.a: default does not match format'],
     ['./option-list.mjs', 'is not a service module: options.a: default does not match format'],
-    ['missing', 'there is no package missing for DIRECTORY'],
+    ['missing', 'there is no package missing in the node_modules of DIRECTORY or of a folder above it'],
     ['esm-only/other', 'the package esm-only does not export esm-only/other'],
     ['./missing.mjs', 'there is no file DIRECTORY/missing.mjs'],
     ['.', 'expected a path such as ./mine.js, or the name of a package'],

@@ -44,10 +44,10 @@ function admitted(subject: DatagramGuard, sources: readonly string[], tries: num
   return count;
 }
 
-/** Eight bounce our answer back, so that the last of them is dropped. */
+/** Seven bounce our answer back, so that the last of them is dropped. */
 function loop(subject: DatagramGuard, source = client, port = 7007, nowMs = 0): (DropReason | undefined)[] {
   subject.sent(source, port, Buffer.from('asked'), request, nowMs);
-  return Array.from({ length: 8 }, () => subject.judge(source, port, request, nowMs));
+  return Array.from({ length: 7 }, () => subject.judge(source, port, request, nowMs));
 }
 
 describe('rule 1: source-port', () => {
@@ -200,10 +200,10 @@ describe('rule 4: rate', () => {
 });
 
 describe('rule 5: loop', () => {
-  it('drops what a peer returns from the eighth time on, reporting it once, and answers anything else', () => {
+  it('drops what a peer returns from the seventh time on, reporting it once, and answers anything else', () => {
     const found: string[] = [];
     const subject = guard({ onLoop: (source, port) => found.push(`${formatIp(source)} ${port}`) });
-    expect(loop(subject)).toEqual([...Array.from({ length: 7 }), 'loop']);
+    expect(loop(subject)).toEqual([...Array.from({ length: 6 }), 'loop']);
     expect(subject.judge(client, 7007, request, 900)).toBe('loop');
     expect(subject.judge(client, 7007, Buffer.from('other'), 900)).toBeUndefined();
     expect(found).toEqual(['192.0.2.1 7007']);
@@ -243,7 +243,7 @@ describe('the order of the rules', () => {
   );
 
   it('rate before loop, with the datagrams of a loop charged to the rate', () => {
-    const subject = guard({ limits: { datagramRate: { perSecond: 1, burst: 10 } } });
+    const subject = guard({ limits: { datagramRate: { perSecond: 1, burst: 9 } } });
     expect(loop(subject).at(-1)).toBe('loop');
     const next = Array.from({ length: 4 }, () => subject.judge(client, 7007, request, 0));
     expect(next).toEqual(['loop', 'loop', 'rate', 'rate']);

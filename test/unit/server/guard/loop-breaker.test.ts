@@ -9,7 +9,7 @@ const port = 7007;
 const answer = Buffer.from('an answer');
 /** The request that was answered first. */
 const question = Buffer.from('a question');
-const sevenTimesNo: LoopVerdict[] = Array.from({ length: 7 }, () => 'no');
+const sixTimesNo: LoopVerdict[] = Array.from({ length: 6 }, () => 'no');
 
 function breaker(): LoopBreaker {
   return new LoopBreaker(seededRandom(1));
@@ -63,17 +63,17 @@ describe('packets that circulate', () => {
     (packets, roundTripMs) => {
       const { answers, lastMs } = answersTo(packets, roundTripMs);
       expect(lastMs).toBeLessThan(1000);
-      // Each was answered once before anything could match, and seven matches prove nothing.
-      expect(answers).toBeLessThanOrEqual(packets + 7);
+      // Each was answered once before anything could match, and six matches prove nothing.
+      expect(answers).toBeLessThanOrEqual(packets + 6);
     },
   );
 
   it('are answered again only after a second without any, and then counted anew', () => {
     const loops = breaker();
     ask(loops, question, 0, { reply: answer });
-    expect(circle(loops, 9)).toEqual([...sevenTimesNo, 'found', 'loop']);
+    expect(circle(loops, 8)).toEqual([...sixTimesNo, 'found', 'loop']);
     expect(circle(loops, 3, 900, 900)).toEqual(['loop', 'loop', 'loop']);
-    expect(circle(loops, 9, 3701)).toEqual([...sevenTimesNo, 'found', 'loop']);
+    expect(circle(loops, 8, 3701)).toEqual([...sixTimesNo, 'found', 'loop']);
   });
 });
 
@@ -96,40 +96,40 @@ describe('a client on the port of a victim', () => {
 
 describe('a match', () => {
   it.each([
-    ['within a second', 1000 / 7, 'found'],
-    ['over more than a second', 1001 / 7, 'no'],
-  ] as const)('counts eight times %s', (_when, stepMs, verdict) => {
+    ['within a second', 1000 / 6, 'found'],
+    ['over more than a second', 1001 / 6, 'no'],
+  ] as const)('counts seven times %s', (_when, stepMs, verdict) => {
     const loops = breaker();
     ask(loops, question, 5000, { reply: answer });
-    expect(circle(loops, 8, 5000, stepMs).at(-1)).toBe(verdict);
+    expect(circle(loops, 7, 5000, stepMs).at(-1)).toBe(verdict);
   });
 
-  it('counts only the last eight', () => {
+  it('counts only the last seven', () => {
     const loops = breaker();
     ask(loops, question, 0, { reply: answer });
-    const times = [0, 900, 1050, 1100, 1150, 1200, 1250, 1300, 1350];
-    expect(times.map((nowMs) => ask(loops, answer, nowMs))).toEqual([...sevenTimesNo, 'no', 'found']);
+    const times = [0, 900, 1050, 1100, 1150, 1200, 1250, 1300];
+    expect(times.map((nowMs) => ask(loops, answer, nowMs))).toEqual([...sixTimesNo, 'no', 'found']);
   });
 
   it('is not forgotten because of something else', () => {
     const loops = breaker();
     ask(loops, question, 0, { reply: answer });
-    circle(loops, 7);
+    circle(loops, 6);
     expect(ask(loops, Buffer.from('other'))).toBe('no');
     expect(ask(loops, answer)).toBe('found');
   });
 
   it('is a request that came before, whatever the answers', () => {
     const loops = breaker();
-    const verdicts = Array.from({ length: 10 }, (_, at) => ask(loops, question, 0, { reply: Buffer.from(`${at}`) }));
-    expect(verdicts).toEqual(['no', ...sevenTimesNo, 'found', 'loop']);
+    const verdicts = Array.from({ length: 9 }, (_, at) => ask(loops, question, 0, { reply: Buffer.from(`${at}`) }));
+    expect(verdicts).toEqual(['no', ...sixTimesNo, 'found', 'loop']);
   });
 
   it('is an empty datagram after an empty answer', () => {
     const loops = breaker();
     const empty = Buffer.alloc(0);
-    const verdicts = Array.from({ length: 10 }, () => ask(loops, empty));
-    expect(verdicts).toEqual(['no', ...sevenTimesNo, 'found', 'loop']);
+    const verdicts = Array.from({ length: 9 }, () => ask(loops, empty));
+    expect(verdicts).toEqual(['no', ...sixTimesNo, 'found', 'loop']);
   });
 
   it('is none of the sixteen last contents only', () => {
@@ -137,7 +137,7 @@ describe('a match', () => {
     for (let at = 0; at < 17; at += 1) ask(loops, Buffer.from(`content ${at}`));
     const verdicts = Array.from({ length: 20 }, () => loops.repeats(peer, port, Buffer.from('content 0'), 0));
     expect(new Set(verdicts)).toEqual(new Set(['no']));
-    expect(Array.from({ length: 8 }, () => loops.repeats(peer, port, Buffer.from('content 1'), 0)).at(-1)).toBe(
+    expect(Array.from({ length: 7 }, () => loops.repeats(peer, port, Buffer.from('content 1'), 0)).at(-1)).toBe(
       'found',
     );
   });
@@ -155,7 +155,7 @@ describe('a match', () => {
   ] as const)('counts only for ports below 32768: %s', (_text, sourcePort, verdict) => {
     const loops = breaker();
     ask(loops, question, 0, { reply: answer, sourcePort });
-    expect(Array.from({ length: 8 }, () => ask(loops, answer, 0, { sourcePort })).at(-1)).toBe(verdict);
+    expect(Array.from({ length: 7 }, () => ask(loops, answer, 0, { sourcePort })).at(-1)).toBe(verdict);
   });
 
   it.each([
@@ -183,7 +183,7 @@ describe('a match', () => {
           loops.remember(peer, port, question, bytes, 0);
           for (const other of [changed, bytes.subarray(1), Buffer.concat([bytes, Buffer.alloc(1)])])
             for (let times = 0; times < 8; times += 1) expect(loops.repeats(peer, port, other, 0)).toBe('no');
-          for (let times = 0; times < 7; times += 1) loops.repeats(peer, port, bytes, 0);
+          for (let times = 0; times < 6; times += 1) loops.repeats(peer, port, bytes, 0);
           expect(loops.repeats(peer, port, bytes, 0)).toBe('found');
         },
       ),
@@ -221,7 +221,7 @@ describe('the table', () => {
     const loops = breaker();
     for (let at = 0; at < 100_000; at += 1) ask(loops, question, 0, { from: scattered(at + 1) });
     ask(loops, question, 1001, { reply: answer });
-    expect(circle(loops, 8, 1001)).toEqual([...sevenTimesNo, 'found']);
+    expect(circle(loops, 7, 1001)).toEqual([...sixTimesNo, 'found']);
   });
 
   it('lets the peers of one network have a few rows only', () => {
@@ -232,7 +232,7 @@ describe('the table', () => {
     const others = Array.from({ length: 1000 }, (_, at) => ({ ...peer, w3: (0x0b000000 + at * 256) >>> 0 }));
     const detected = others.filter((each) => {
       ask(loops, question, 0, { reply: answer, from: each });
-      return Array.from({ length: 8 }, () => ask(loops, answer, 0, { from: each })).at(-1) === 'found';
+      return Array.from({ length: 7 }, () => ask(loops, answer, 0, { from: each })).at(-1) === 'found';
     });
     expect(detected.length).toBeGreaterThan(900);
   });
