@@ -1,14 +1,9 @@
 /** The program smallservd: runs what the command line asks for. */
 import { endOf } from '../../command-end.ts';
 import { mustRunApart, runApart } from './apart.ts';
-import { type CheckOptions, check } from './check.ts';
-import { installService } from './install-service.ts';
+import type { CheckOptions } from './check.ts';
 import { configVariable } from '../config/environment.ts';
 import { daemonProgram } from './program.ts';
-import { reload } from './reload.ts';
-import { run } from './run.ts';
-import { describeServices } from './services.ts';
-import { status } from './status.ts';
 import { ConfigInvalidError, SmallservdError } from '../../errors.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { exitNow } from '../../kernel/exit.ts';
@@ -19,33 +14,42 @@ if (process.env[configVariable] === '') delete process.env[configVariable];
 
 let isPrinting = false;
 
+// Each command imports its own code only, since half the time that a short one takes is for importing.
 const program = daemonProgram({
   print,
   complain,
   run: async (options) => {
+    const { run } = await import('./run.ts');
     // Exit even if a stalled log reader still holds a line, or a thread waits for a dead file server.
     exitNow(await run(options).catch((error: unknown) => endOf(error, complain)));
   },
   check: async (options) => {
     if (mustRunApart()) process.exitCode = await runApart(options.config, { print, printError });
-    else print(await check(options).catch((error: unknown) => problemsAsJson(error, options)));
+    else {
+      const { check } = await import('./check.ts');
+      print(await check(options).catch((error: unknown) => problemsAsJson(error, options)));
+    }
     await new Promise<void>((resolve) => void process.stdout.write('', () => resolve()));
     // A module that was imported may have left timers and children that keep this process.
     exitNow(Number(process.exitCode ?? exitCodes.stopped));
   },
   reload: async (options) => {
+    const { reload } = await import('./reload.ts');
     const { code, text } = await reload(options);
     if (code === exitCodes.stopped) print(text);
     else complain(text);
     process.exitCode = code;
   },
   status: async (options) => {
+    const { status } = await import('./status.ts');
     process.exitCode = await status(options, print);
   },
-  services: () => {
+  services: async () => {
+    const { describeServices } = await import('./services.ts');
     print(describeServices());
   },
-  installService: (options) => {
+  installService: async (options) => {
+    const { installService } = await import('./install-service.ts');
     print(installService(options));
   },
 });

@@ -18,8 +18,8 @@ export interface DaemonActions {
   check(options: CheckOptions): Promise<void>;
   reload(options: AdminOptions): Promise<void>;
   status(options: StatusOptions): Promise<void>;
-  services(): void;
-  installService(options: InstallOptions): void;
+  services(): Promise<void>;
+  installService(options: InstallOptions): Promise<void>;
 }
 
 const configOption = ['-c, --config <file>', 'config file, - for stdin; default: the shipped config'] as const;

@@ -55,7 +55,7 @@ class DocumentReader {
     }
     const { document, isWhole } = this.#parse(text);
     if (document === undefined || !isWhole) return undefined;
-    const targets = targetsOf(document);
+    const targets = text.includes('*') ? targetsOf(document) : new Map<unknown, Node>();
     const root = this.#convert(document.contents, [], 0, (alias) => targets.get(alias));
     if (root.value instanceof Map) return { ...root, keyOffset: 0, offset: 0 };
     if (root.value === null) return { ...root, value: new Map(), keyOffset: 0, offset: 0 };

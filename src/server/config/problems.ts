@@ -20,15 +20,18 @@ interface Found {
 
 /** Maximum number of problems reported individually. */
 const maxReported = 100;
+/** Problems kept to choose those from, as some are duplicates. A large file of junk has tens of thousands. */
+const maxKept = 1000;
 
 /** Collects the problems in a config, to report them together. */
 export class Problems {
-  readonly #found: Found[] = [];
+  #found: Found[] = [];
   #unnamed = 0;
 
   /** A message that is costly to build is passed as a function, called only if it is reported. */
   add(place: Place, path: Path, message: string | (() => string)): void {
     this.#found.push({ place, path, message });
+    if (this.#found.length === 2 * maxKept) this.#keepFirst();
   }
 
   /** Counts a problem that is not worth a message any more. */
@@ -50,10 +53,10 @@ export class Problems {
 
   /** Returns an error with the first hundred problems and the number of the others. */
   toError(): ConfigInvalidError {
+    // Without duplicates.
     const distinct = new Map<string, ConfigProblem>();
     let seen = 0;
-    // In the order of file, environment, command line, without duplicates.
-    for (const found of this.#found.toSorted((one, other) => one.place.rank - other.place.rank)) {
+    for (const found of this.#inOrder()) {
       if (distinct.size === maxReported) break;
       seen += 1;
       const problem = describe(found);
@@ -61,6 +64,17 @@ export class Problems {
       if (!distinct.has(key)) distinct.set(key, problem);
     }
     return new ConfigInvalidError([...distinct.values()], this.#found.length - seen + this.#unnamed);
+  }
+
+  /** Only counts the others, which cannot be among the first hundred any more. */
+  #keepFirst(): void {
+    this.#unnamed += this.#found.length - maxKept;
+    this.#found = this.#inOrder().slice(0, maxKept);
+  }
+
+  /** In the order of file, environment, command line. */
+  #inOrder(): Found[] {
+    return this.#found.toSorted((one, other) => one.place.rank - other.place.rank);
   }
 }
 

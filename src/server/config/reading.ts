@@ -107,8 +107,8 @@ class SectionPass implements Reading {
 
   #readUnknown(name: string, { acceptsUnknown, elsewhere = [], hint }: ReadOptions<Section>): void {
     if (acceptsUnknown) return;
-    const known = [...Object.keys(this.#section), ...elsewhere];
     const message = (): string => {
+      const known = [...Object.keys(this.#section), ...elsewhere];
       const guess = hint?.(name) ?? suggest(name, known);
       return `unknown key${guess === '' ? `: expected one of ${known.join(', ') || '(none)'}` : guess}`;
     };
