@@ -26,7 +26,7 @@ interface CrowdKind {
 
 const attack = 10;
 const all: Bound = { atLeast: 100, atMost: 100, unit: '%' };
-const probesOfACrowd = 30;
+const probesOfACrowd = 500;
 /**
  * How long one stays away that comes back: more connections than the daemon accepts would be the kernel's to turn away.
  */

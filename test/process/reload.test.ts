@@ -336,7 +336,7 @@ describe('a failed reload', () => {
     write('throw new Error("not yet");');
     expect(await reloadable.reload(next)).toBe(failed);
     expect(String(daemon.linesWith(failed)[0]?.['errors'])).toMatch(
-      /services\.mine\.module: .* cannot be imported: .*not yet/,
+      /services\.mine\.module: .* the import failed: .*not yet/,
     );
     const create = 'create: ({ text }) => ({ stream: (client) => client.end(Buffer.from(text)) })';
     write(

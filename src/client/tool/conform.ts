@@ -25,7 +25,7 @@ export const conformTool: Tool = {
   summary: 'check any server against the RFCs and for abuse protection',
   examples: [
     ['conform server.example', 'all services on their standard ports'],
-    ['conform localhost --base-port 1200 --port daytime=1200 --port echo=1201', 'smallservd as shipped'],
+    ['conform localhost --base-port 1200 --port daytime=1200 --port echo=1201', 'a smallservd with the shipped config'],
     ['conform 192.0.2.1 --services time,daytime --udp-only', 'two services, UDP only'],
   ],
   define(command, terminal, run) {

@@ -7,10 +7,12 @@ import { SmallservdError } from '../../errors.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { endWithParent } from '../../kernel/privileges.ts';
 import { leaveTerminal } from '../../kernel/terminal.ts';
+import { readOpenFiles } from '../../open-files.ts';
 import { Channel } from '../supervisor/channel.ts';
 import { assumeIdentity } from '../supervisor/identity.ts';
 import { explain } from '../supervisor/reports.ts';
 import { type AdminOrder, type AdminReport, alivePeriodMs } from './messages.ts';
+import { newcomersFor } from './connections.ts';
 import { type AdminServer, openAdminServer } from './server.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -49,7 +51,7 @@ async function open({ listeners, hosts, identity }: Extract<AdminOrder, { type: 
     snapshot: async (): Promise<Snapshot> => (await ask('snapshot')) as Snapshot,
     config: async (): Promise<unknown> => ask('config'),
   };
-  server = await openAdminServer(listeners, source, hosts);
+  server = await openAdminServer(listeners, source, hosts, newcomersFor(readOpenFiles()));
   report({ type: 'opened' });
 }
 

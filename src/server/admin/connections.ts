@@ -1,10 +1,24 @@
+import type { Cancel, Clock } from '../../clock/clock.ts';
+import type { OpenFiles } from '../../open-files.ts';
 import type { AdminConnection } from './connection.ts';
 
 /** The most concurrent connections. They fit into the descriptors reserved from clients, if one process serves both. */
 const maxConnections = 24;
 
-/** How many more to allow briefly, until their input has been read. */
-const maxUnread = 8;
+/** A newcomer beyond that may be silent for this long before it costs another connection its place. */
+const graceMs = 100;
+
+/** The most such newcomers where this process, or another one with the same limit, takes clients of services, too. */
+export const fewNewcomers = 8;
+
+/** The most elsewhere: 2,000 connections a second cannot displace a health probe before its request arrives. */
+const manyNewcomers = 200;
+
+/** The most newcomers in a process that takes no other clients: at most a quarter of its free descriptors. */
+export function newcomersFor(files: OpenFiles | undefined): number {
+  const free = files === undefined ? Infinity : files.limit - files.open;
+  return Math.max(fewNewcomers, Math.min(manyNewcomers, Math.floor(free / 4)));
+}
 
 /** The most answers in progress to protect from eviction. Without a limit, newcomers could evict each other. */
 const maxProtected = 16;
@@ -20,11 +34,14 @@ export type Evictable = Pick<AdminConnection, 'state' | 'destroy'>;
 export class AdminConnections {
   /** Longest silent first. */
   readonly #connections = new Set<Evictable>();
-  readonly #afterReading: (task: () => void) => void;
+  readonly #clock: Clock;
+  readonly #newcomers: number;
+  /** One for each connection over `maxConnections`, the first due first. */
+  readonly #evictions: Cancel[] = [];
 
-  /** `afterReading` runs a task once all input received so far has been read. */
-  constructor(afterReading: (task: () => void) => void = afterNextPoll) {
-    this.#afterReading = afterReading;
+  constructor(clock: Clock, newcomers: number) {
+    this.#clock = clock;
+    this.#newcomers = newcomers;
   }
 
   get size(): number {
@@ -32,13 +49,16 @@ export class AdminConnections {
   }
 
   add(connection: Evictable): void {
-    if (this.#connections.size >= maxConnections + maxUnread) this.#evict();
+    if (this.#connections.size >= maxConnections + this.#newcomers) this.#evict();
     this.#connections.add(connection);
-    // A probe accepted together with many others may have sent its request already, so read before evicting.
+    // Not yet: among many clients that connect together, a probe may be the first, with its request still on the way.
     if (this.#connections.size > maxConnections)
-      this.#afterReading(() => {
-        if (this.#connections.size > maxConnections) this.#evict();
-      });
+      this.#evictions.push(
+        this.#clock.after(graceMs, () => {
+          this.#evictions.shift();
+          this.#evict();
+        }),
+      );
   }
 
   /** Marks the connection as active: it has sent data or accepted part of its answer. */
@@ -48,6 +68,7 @@ export class AdminConnections {
 
   remove(connection: Evictable): void {
     this.#connections.delete(connection);
+    if (this.#evictions.length > Math.max(0, this.#connections.size - maxConnections)) this.#evictions.pop()?.();
   }
 
   destroyAll(): void {
@@ -66,9 +87,4 @@ export class AdminConnections {
   #in(state: Evictable['state']): readonly Evictable[] {
     return [...this.#connections].filter((connection) => connection.state === state);
   }
-}
-
-/** Node accepts and reads in the same event loop phase, so a new connection is first read one turn later. */
-function afterNextPoll(task: () => void): void {
-  setImmediate(() => setImmediate(task));
 }

@@ -12,9 +12,11 @@ import { readComplaints } from '../supervisor/paced-lines.ts';
 import type { Identity } from '../supervisor/identity.ts';
 import { ListenerSockets, type OpenListener } from '../supervisor/listener-sockets.ts';
 import { readReport } from '../supervisor/reports.ts';
+import { readOpenFiles } from '../../open-files.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
 import { type AdminOrder, type AdminReport, adminReports, alivePeriodMs } from './messages.ts';
+import { fewNewcomers, newcomersFor } from './connections.ts';
 import { openAdminServer } from './server.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
@@ -23,6 +25,8 @@ export interface AdminEndpointOptions {
   readonly hosts: readonly string[];
   /** The identity to serve as, or null for this process's own. */
   readonly identity: Identity | null;
+  /** Whether this process also takes clients of services. */
+  readonly hasClients: boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -57,11 +61,11 @@ interface AdminProcess {
 
 /** Opens the admin endpoint here or, if this process is root, in an unprivileged child. Rejects with its open error. */
 export async function openAdminEndpoint(source: SnapshotSource, options: AdminEndpointOptions): Promise<AdminEndpoint> {
-  const { plan, hosts, identity } = options;
+  const { plan, hosts, identity, hasClients } = options;
   const files = new SocketFiles();
   await files.prepare(plan, identity?.uid);
   if (identity !== null) return openChild(source, { ...options, identity }, files);
-  const server = await openAdminServer(plan, source, hosts);
+  const server = await openAdminServer(plan, source, hosts, hasClients ? fewNewcomers : newcomersFor(readOpenFiles()));
   try {
     files.grant(plan);
   } catch (error) {

@@ -6,7 +6,7 @@ import { isFamilyMissing, openError, unservedError } from '../transport/open-err
 import { refuseDescriptorsAt } from '../transport/socket-handle.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { AdminConnection, type AdminConnectionOptions } from './connection.ts';
-import { AdminConnections } from './connections.ts';
+import { AdminConnections, fewNewcomers } from './connections.ts';
 import { AdminPages } from './pages.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
@@ -17,10 +17,17 @@ import type { SnapshotSource } from './snapshot.ts';
  */
 export class AdminServer {
   readonly #options: AdminConnectionOptions;
-  readonly #connections = new AdminConnections();
+  readonly #connections: AdminConnections;
   readonly #servers: Server[] = [];
 
-  constructor(source: SnapshotSource, hosts: readonly string[], clock: Clock = systemClock) {
+  /** `newcomers`: how many connections it may have briefly beyond its limit. */
+  constructor(
+    source: SnapshotSource,
+    hosts: readonly string[],
+    clock: Clock = systemClock,
+    newcomers: number = fewNewcomers,
+  ) {
+    this.#connections = new AdminConnections(clock, newcomers);
     const pages = new AdminPages(source, hosts, clock);
     this.#options = {
       clock,
@@ -70,8 +77,9 @@ export async function openAdminServer(
   plan: readonly PlannedListener[],
   source: SnapshotSource,
   hosts: readonly string[],
+  newcomers: number,
 ): Promise<AdminServer> {
-  const server = new AdminServer(source, hosts);
+  const server = new AdminServer(source, hosts, systemClock, newcomers);
   let open = 0;
   for (const planned of plan) {
     try {

@@ -18,16 +18,19 @@ export function formatListeners(listeners: readonly RunningListener[]): string {
   return formatTable(['service', 'TCP', 'UDP'], rows);
 }
 
-/**
- * Formats from where the services can be reached, with one row for each scope. `notes`, by service, name further
- * restrictions, such as `only clients in allow`.
- */
+/** Settings that narrow a service's reach beyond its addresses. */
+export interface Narrowing {
+  readonly hasAllow: boolean;
+  readonly hasProxies: boolean;
+}
+
+/** Formats from where the services can be reached, with one row for each scope. `narrowed` has the named services. */
 export function formatExposure(
   listeners: readonly RunningListener[],
-  notes: ReadonlyMap<string, readonly string[]>,
+  narrowed: ReadonlyMap<string, Narrowing>,
 ): string {
   const rows = reaches.flatMap((reach) => {
-    const names = reachableFrom(reach, listeners, notes);
+    const names = reachableFrom(reach, listeners, narrowed);
     return names.length === 0 ? [] : [[reach, names.join(', ')]];
   });
   return formatTable(['reachable from', 'services'], rows);
@@ -36,13 +39,19 @@ export function formatExposure(
 function reachableFrom(
   reach: Reach,
   listeners: readonly RunningListener[],
-  notes: ReadonlyMap<string, readonly string[]>,
+  narrowed: ReadonlyMap<string, Narrowing>,
 ): readonly string[] {
   const there = listeners.filter((each) => reachOf(each) === reach);
   return [...new Set(there.map(({ service }) => service))].map((service) => {
     const transports = new Set(there.filter((each) => each.service === service).map(({ transport }) => transport));
-    const only = transports.size === 1 ? [...transports].map((transport) => transport.toUpperCase()) : [];
-    const remarks = [...only, ...(notes.get(service) ?? [])];
+    const isAlone = transports.size === 1;
+    const { hasAllow = false, hasProxies = false } = narrowed.get(service) ?? {};
+    const remarks = [
+      ...(isAlone ? [...transports].map((transport) => transport.toUpperCase()) : []),
+      ...(hasAllow ? ['only clients in allow'] : []),
+      // Proxies are for TCP alone.
+      ...(hasProxies && transports.has('tcp') ? [isAlone ? 'only through proxies' : 'TCP only through proxies'] : []),
+    ];
     return remarks.length === 0 ? service : `${service} (${remarks.join(', ')})`;
   });
 }

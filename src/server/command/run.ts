@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { type AdminEndpoint, openAdminEndpoint } from '../admin/endpoint.ts';
 import { removeNodeVariables } from '../child-arguments.ts';
 import { systemClock } from '../../clock/clock.ts';
-import type { Config, ServiceConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatExposure, formatListeners } from './listeners-table.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
@@ -146,8 +146,7 @@ async function readyToLaunch(
   log: Logger,
 ): Promise<() => Promise<RunningDaemon>> {
   const clock = systemClock;
-  if (config.workers > 0 && hasSockets)
-    return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
+  if (hasWorkers(config)) return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
   if (config.workers > 0) log.warn({}, 'no koffi for this machine, serving in one process, as with workers: 0');
   // As in a worker: become the user, load the config, then open listeners. Nobody is ever served as root, so low ports
   // need a supervisor. Standard output is reserved for the log, so what a module prints goes elsewhere.
@@ -158,19 +157,26 @@ async function readyToLaunch(
   return async () => new InProcessDaemon({ config, services, plan, clock, random: Math.random, log });
 }
 
+function hasWorkers({ workers }: Config): boolean {
+  return workers > 0 && hasSockets;
+}
+
 async function openAdmin(
-  { admin: { listen, hosts } }: Config,
+  config: Config,
   passed: ReadonlyMap<string, readonly number[]>,
   identity: Identity | null,
   snapshots: DaemonSnapshots,
   log: Logger,
 ): Promise<AdminEndpoint | undefined> {
+  const { listen, hosts } = config.admin;
   if (listen === null) return undefined;
   const servedAs = process.geteuid?.() === 0 ? await adminIdentity(identity) : null;
   // Workers, which run as the same user, could remove a file of their own and listen there themselves.
   const access = socketAccessFor(servedAs, process.geteuid?.());
   const plan = await planListeners({ services: [{ name: 'admin', listen: [listen] }] }, passed, access);
-  const endpoint = await openAdminEndpoint(snapshots, { plan, hosts, identity: servedAs, clock: systemClock, log });
+  const hasClients = !hasWorkers(config);
+  const clock = systemClock;
+  const endpoint = await openAdminEndpoint(snapshots, { plan, hosts, identity: servedAs, hasClients, clock, log });
   log.info({ listen: listen.text }, 'admin endpoint opened');
   return endpoint;
 }
@@ -205,17 +211,14 @@ function announce(daemon: RunningDaemon, { services }: Config, sink: LogSink, lo
     log.info({ service, listen: text }, 'listener skipped, address family not available');
   log.info({ listeners: listeners.length, ms: Math.round(ms) }, 'ready');
   if (!process.stdout.isTTY || !sink.isStandardOutput) return;
-  const notes = new Map(services.map((service) => [service.name, narrowing(service)]));
+  const narrowed = new Map(
+    services.map(({ name, access, proxy }) => [
+      name,
+      { hasAllow: access.allow.length > 0, hasProxies: proxy.from.length > 0 },
+    ]),
+  );
   sink.print(`
 ${formatListeners(listeners)}
-${formatExposure(listeners, notes)}
+${formatExposure(listeners, narrowed)}
 `);
-}
-
-/** Settings that narrow a service's reach beyond its addresses. */
-function narrowing({ access, proxy }: ServiceConfig): readonly string[] {
-  return [
-    ...(access.allow.length > 0 ? ['only clients in allow'] : []),
-    ...(proxy.from.length > 0 ? ['TCP only through proxies'] : []),
-  ];
 }

@@ -9,10 +9,10 @@ export async function importServiceModule(url: string): Promise<AnyServiceModule
   try {
     exported = ((await import(url)) as { readonly default?: unknown }).default;
   } catch (cause) {
-    throw new Error(`cannot be imported: ${oneLine(cause)}`, { cause });
+    throw new Error(`the import failed: ${oneLine(cause)}`, { cause });
   }
   const fault = faultOf(exported);
-  if (fault !== undefined) throw new Error(`is not a service module: ${fault}`);
+  if (fault !== undefined) throw new Error(`not a service module: ${fault}`);
   return exported as AnyServiceModule;
 }
 

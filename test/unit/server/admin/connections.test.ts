@@ -1,6 +1,8 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { AdminConnections, type Evictable } from '../../../../src/server/admin/connections.ts';
+import type { OpenFiles } from '../../../../src/open-files.ts';
+import { AdminConnections, type Evictable, newcomersFor } from '../../../../src/server/admin/connections.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 
 type State = Evictable['state'];
 
@@ -19,12 +21,16 @@ class FakeConnection implements Evictable {
 
 /** With these states, silent longest first: the place of the one that a newcomer costs. */
 function evicted(states: readonly State[]): number {
-  const connections = new AdminConnections((task) => task());
+  const clock = new FakeClock();
+  const connections = new AdminConnections(clock, 8);
   const all = states.map((state) => new FakeConnection(state));
   for (const each of all) connections.add(each);
   expect(connections.size).toBe(24);
   connections.add(new FakeConnection('asking'));
+  expect(all.some(({ isDestroyed }) => isDestroyed)).toBe(false);
+  clock.advance(100);
   expect(connections.size).toBe(24);
+  expect(clock.waiting).toBe(0);
   expect(all.filter(({ isDestroyed }) => isDestroyed)).toHaveLength(1);
   return all.findIndex(({ isDestroyed }) => isDestroyed);
 }
@@ -32,9 +38,11 @@ function evicted(states: readonly State[]): number {
 const many = (state: State, count: number): readonly State[] => Array.from({ length: count }, () => state);
 
 it('evicts nothing up to 24 connections', () => {
-  const connections = new AdminConnections();
+  const clock = new FakeClock();
+  const connections = new AdminConnections(clock, 8);
   const all = many('asking', 24).map((state) => new FakeConnection(state));
   for (const each of all) connections.add(each);
+  clock.advance(100);
   expect(all.some(({ isDestroyed }) => isDestroyed)).toBe(false);
 });
 
@@ -48,29 +56,53 @@ it.each<[string, readonly State[], number]>([
   expect(evicted(states)).toBe(index);
 });
 
-it('defers eviction until pending input is read, for at most eight extra connections', () => {
-  const later: (() => void)[] = [];
-  const connections = new AdminConnections((task) => void later.push(task));
-  const crowd = many('asking', 30).map((state) => new FakeConnection(state));
+it('lets newcomers be silent for 100 ms before one is evicted, as many as it is given', () => {
+  const clock = new FakeClock();
+  const connections = new AdminConnections(clock, 200);
   const probe = new FakeConnection('asking');
+  const crowd = many('asking', 223).map((state) => new FakeConnection(state));
   for (const each of [probe, ...crowd]) connections.add(each);
-  expect(probe.isDestroyed).toBe(false);
+  clock.advance(99);
+  expect(connections.size).toBe(224);
   connections.heard(probe);
-  for (const task of later.splice(0)) task();
-  expect([probe, ...crowd].findIndex(({ isDestroyed }) => isDestroyed)).toBe(1);
+  clock.advance(1);
   expect(connections.size).toBe(24);
-  for (const state of many('asking', 100)) connections.add(new FakeConnection(state));
-  expect(connections.size).toBe(32);
-  for (const task of later.splice(0)) task();
+  expect([probe, ...crowd].findIndex(({ isDestroyed }) => isDestroyed)).toBe(1);
+  expect(probe.isDestroyed).toBe(false);
+  for (const state of many('asking', 300)) connections.add(new FakeConnection(state));
+  expect(connections.size).toBe(224);
+});
+
+it('evicts nobody for a newcomer that is gone within that time', () => {
+  const clock = new FakeClock();
+  const connections = new AdminConnections(clock, 8);
+  const all = many('asking', 30).map((state) => new FakeConnection(state));
+  for (const each of all) connections.add(each);
+  for (const each of all.slice(0, 4)) connections.remove(each);
+  expect(clock.waiting).toBe(2);
+  for (const each of all.slice(4, 6)) connections.remove(each);
+  expect(clock.waiting).toBe(0);
+  clock.advance(100);
   expect(connections.size).toBe(24);
 });
 
+it.each<[string, OpenFiles | undefined, number]>([
+  ['200', { limit: 1024, open: 30 }, 200],
+  ['200 if the limit is unknown', undefined, 200],
+  ['a quarter of the free descriptors', { limit: 256, open: 56 }, 50],
+  ['at least 8', { limit: 64, open: 60 }, 8],
+])('allows %s of them', (_, files, expected) => {
+  expect(newcomersFor(files)).toBe(expected);
+});
+
 it('resets the silence of a connection on input', () => {
-  const connections = new AdminConnections((task) => task());
+  const clock = new FakeClock();
+  const connections = new AdminConnections(clock, 8);
   const all = many('asking', 24).map((state) => new FakeConnection(state));
   for (const each of all) connections.add(each);
   for (const each of all.slice(0, 23)) connections.heard(each);
   connections.add(new FakeConnection('asking'));
+  clock.advance(100);
   expect(all.findIndex(({ isDestroyed }) => isDestroyed)).toBe(23);
 });
 
@@ -78,7 +110,7 @@ it('keeps a new connection through the next seven', () => {
   const states = fc.array(fc.constantFrom<State>('asking', 'answering', 'closing'), { maxLength: 100 });
   fc.assert(
     fc.property(states, (others) => {
-      const connections = new AdminConnections((task) => task());
+      const connections = new AdminConnections(new FakeClock(), 0);
       for (const state of others) connections.add(new FakeConnection(state));
       const probe = new FakeConnection('asking');
       connections.add(probe);
@@ -90,7 +122,7 @@ it('keeps a new connection through the next seven', () => {
 });
 
 it('does not count or restore a removed connection', () => {
-  const connections = new AdminConnections();
+  const connections = new AdminConnections(new FakeClock(), 8);
   const gone = new FakeConnection('asking');
   connections.add(gone);
   connections.remove(gone);

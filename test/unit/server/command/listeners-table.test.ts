@@ -13,14 +13,26 @@ const listeners: readonly RunningListener[] = [
 ];
 
 it('has a row for each scope that reaches a service, nearest first', () => {
-  const notes = new Map([
-    ['daytime', ['only clients in allow']],
-    ['echo', []],
+  const narrowed = new Map([
+    ['daytime', { hasAllow: true, hasProxies: false }],
+    ['echo', { hasAllow: false, hasProxies: false }],
   ]);
-  expect(formatExposure(listeners, notes)).toBe(`\
+  expect(formatExposure(listeners, narrowed)).toBe(`\
 reachable from  services
 ──────────────  ───────────────────────────────────────────
 this machine    echo, time (UDP)
 anywhere        echo (UDP), daytime (only clients in allow)
+`);
+});
+
+it('names proxies only next to TCP', () => {
+  const narrowed = new Map(['echo', 'daytime', 'time'].map((name) => [name, { hasAllow: true, hasProxies: true }]));
+  const tcp = { service: 'time', transport: 'tcp', address: '192.0.2.1', port: 37 } as const;
+  expect(formatExposure([...listeners, tcp], narrowed)).toBe(`\
+reachable from    services
+────────────────  ───────────────────────────────────────────────────────────────────────────────────────────────────────
+this machine      echo (only clients in allow, TCP only through proxies), time (UDP, only clients in allow)
+private networks  time (TCP, only clients in allow, only through proxies)
+anywhere          echo (UDP, only clients in allow), daytime (only clients in allow, TCP only through proxies)
 `);
 });

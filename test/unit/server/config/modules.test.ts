@@ -170,24 +170,24 @@ describe('a module', () => {
   });
 
   test.each([
-    ['./throws.mjs', 'cannot be imported: Error: broken in two lines'],
-    ['./empty.mjs', 'is not a service module: its default export is not an object'],
-    ['./no-name.mjs', 'is not a service module: name is not a word such as my-service'],
-    ['./no-summary.mjs', 'is not a service module: summary is not text'],
-    ['./no-create.mjs', 'is not a service module: create is not a function'],
-    ['./no-options.mjs', 'is not a service module: options is not an object'],
-    ['./hazard.mjs', 'is not a service module: udpHazard is not text'],
-    ['./amplification.mjs', 'is not a service module: maxAmplification is not a number'],
-    ['./option-name.mjs', 'is not a service module: options.max length: the name is not a word such as maxLength'],
-    ['./option-default.mjs', 'is not a service module: options.default: the name is not a word such as maxLength'],
-    ['./option-doc.mjs', 'is not a service module: options.a: doc is not text'],
+    ['./throws.mjs', 'the import failed: Error: broken in two lines'],
+    ['./empty.mjs', 'not a service module: its default export is not an object'],
+    ['./no-name.mjs', 'not a service module: name is not a word such as my-service'],
+    ['./no-summary.mjs', 'not a service module: summary is not text'],
+    ['./no-create.mjs', 'not a service module: create is not a function'],
+    ['./no-options.mjs', 'not a service module: options is not an object'],
+    ['./hazard.mjs', 'not a service module: udpHazard is not text'],
+    ['./amplification.mjs', 'not a service module: maxAmplification is not a number'],
+    ['./option-name.mjs', 'not a service module: options.max length: the name is not a word such as maxLength'],
+    ['./option-default.mjs', 'not a service module: options.default: the name is not a word such as maxLength'],
+    ['./option-doc.mjs', 'not a service module: options.a: doc is not text'],
     [
       './option-format.mjs',
-      'is not a service module: options.a: format is not a list of words or one of string, boolean, count, ratio, port, ' +
+      'not a service module: options.a: format is not a list of words or one of string, boolean, count, ratio, port, ' +
         'ports, duration, size, cidrs, file, timezone, strings',
     ],
-    ['./option-value.mjs', 'is not a service module: options.a: default does not match format'],
-    ['./option-list.mjs', 'is not a service module: options.a: default does not match format'],
+    ['./option-value.mjs', 'not a service module: options.a: default does not match format'],
+    ['./option-list.mjs', 'not a service module: options.a: default does not match format'],
     ['missing', 'there is no package missing in the node_modules of DIRECTORY or of a folder above it'],
     ['esm-only/other', 'the package esm-only does not export esm-only/other'],
     ['./missing.mjs', 'there is no file DIRECTORY/missing.mjs'],
@@ -213,7 +213,7 @@ describe('a module', () => {
   test('is refused if it has a syntax error', async () => {
     const [problem] = await problemsOf(withModule('./syntax.mjs'), { directory });
     expect(problem).toMatch(
-      /^test\.yaml:1:47 services\.mine\.module: "\.\/syntax\.mjs": cannot be imported: \w*Error: ./,
+      /^test\.yaml:1:47 services\.mine\.module: "\.\/syntax\.mjs": the import failed: \w*Error: ./,
     );
   });
 
