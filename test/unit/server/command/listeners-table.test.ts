@@ -27,7 +27,7 @@ anywhere        echo (UDP), daytime (only clients in allow)
 
 it('names proxies only next to TCP', () => {
   const narrowed = new Map(['echo', 'daytime', 'time'].map((name) => [name, { hasAllow: true, hasProxies: true }]));
-  const tcp = { service: 'time', transport: 'tcp', address: '192.0.2.1', port: 37 } as const;
+  const tcp = { service: 'time', transport: 'tcp', address: '10.0.0.1', port: 37 } as const;
   expect(formatExposure([...listeners, tcp], narrowed)).toBe(`\
 reachable from    services
 ────────────────  ───────────────────────────────────────────────────────────────────────────────────────────────────────
