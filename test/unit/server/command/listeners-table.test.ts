@@ -30,7 +30,7 @@ it('names proxies only next to TCP', () => {
   const tcp = { service: 'time', transport: 'tcp', address: '10.0.0.1', port: 37 } as const;
   expect(formatExposure([...listeners, tcp], narrowed)).toBe(`\
 reachable from    services
-────────────────  ───────────────────────────────────────────────────────────────────────────────────────────────────────
+────────────────  ────────────────────────────────────────────────────────────────────────────────────────────
 this machine      echo (only clients in allow, TCP only through proxies), time (UDP, only clients in allow)
 private networks  time (TCP, only clients in allow, only through proxies)
 anywhere          echo (UDP, only clients in allow), daytime (only clients in allow, TCP only through proxies)
