@@ -59,8 +59,8 @@ export interface Libc {
   pollReadable(descriptor: number, ready: () => void): (isActive: boolean) => void;
   /** fcntl(2), for operations with an int argument. */
   fcntl(descriptor: number, operation: number, argument: number): number;
-  /** ioctl(2), for operations without an argument, which must be 0. */
-  ioctl(descriptor: number, operation: number, argument: number): number;
+  /** ioctl(2). `argument` is the address of what the operation reads or fills; 0 if it has none. */
+  ioctl(descriptor: number, operation: number, argument: Pointer | 0): number;
   /** syscall(2), for system calls without a libc function. Missing arguments are 0. */
   syscall(number: number, first: number, second: number): number;
   /** _exit(2). Does not return. */

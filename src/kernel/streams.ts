@@ -12,6 +12,8 @@ const MSG_MORE = 0x8000;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_LINGER = 13;
+// linux/sockios.h, asm-generic/ioctls.h
+const SIOCOUTQ = 0x5411;
 
 const { EAGAIN, EINTR } = constants.errno;
 
@@ -30,12 +32,17 @@ export class Streams {
   readonly #option = new Int32Array(new ArrayBuffer(8));
   readonly #optionBytes = new Uint8Array(this.#option.buffer);
   readonly #optionLength = new Uint32Array(new ArrayBuffer(4));
+  readonly #count: Int32Array;
+  readonly #countAddress: bigint;
 
   constructor(functions: Libc) {
     this.#libc = functions;
     const { address, buffer } = functions.allocate(arenaBytes);
     this.arena = Buffer.from(buffer);
     this.#arenaAddress = address;
+    const count = functions.allocate(4);
+    this.#count = new Int32Array(count.buffer);
+    this.#countAddress = count.address;
   }
 
   /** Accepts a client. Returns its descriptor, and has its address in `peer`. See accept4(2). */
@@ -58,6 +65,15 @@ export class Streams {
   /** Sends our FIN. See shutdown(2). */
   finish(descriptor: number): void {
     this.#libc.shutdown(descriptor, SHUT_WR);
+  }
+
+  /**
+   * Returns how many bytes the peer of a TCP socket has not acknowledged, where our FIN counts as one. See SIOCOUTQ in
+   * tcp(7).
+   */
+  countUnacknowledged(descriptor: number): number {
+    const result = this.#libc.ioctl(descriptor, SIOCOUTQ, this.#countAddress);
+    return result < 0 ? 0 : (this.#count[0] ?? 0);
   }
 
   /** Takes the error that ended a connection, negated; 0 if there is none. See SO_ERROR in socket(7). */

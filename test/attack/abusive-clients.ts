@@ -4,9 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { LoadResult } from '../../src/client/index.ts';
 import type { StreamCounters } from '../../src/server/counters.ts';
+import { maxUndeliveredBytes } from '../../src/server/transport/kernel-stream-socket.ts';
 import { DaemonProcess, root } from '../support/daemon-process.ts';
 import { clientProgram, Network } from '../system/machine.ts';
-import { Program } from '../system/program.ts';
+import { Program, run } from '../system/program.ts';
 import { type Bound, holds } from './figures.ts';
 import { descriptorsLeft, settledDescriptors } from './open-descriptors.ts';
 import { countsThat, type StreamCounts } from './stream-counts.ts';
@@ -22,6 +23,8 @@ interface Abuse {
 const attack = 11;
 const services = ['echo', 'discard', 'chargen', 'qotd', 'systat', 'daytime', 'time'];
 const fixture = fileURLToPath(new URL('fixtures/abusive-clients.js', import.meta.url));
+/** A state of TCP, as the kernel numbers it. */
+const listening = '0A';
 const none: Bound = { atLeast: 0, atMost: 0 };
 /** What well-behaved clients ask for: one of the two keeps its connections, the other makes one for each request. */
 const regularServices = ['echo', 'daytime'];
@@ -101,6 +104,12 @@ async function survive(
   });
   holds(attack, `${who}: connections left`, activeOf(counts), none);
   holds(attack, `${who}: descriptors left open`, await descriptorsLeft(daemon.pid, before), none);
+  const kernelBytes = await unacknowledgedBytes(inside, Object.values(ports));
+  holds(attack, `${who}: bytes that the kernel still holds for each`, kernelBytes / abusers, {
+    atMost: maxUndeliveredBytes / 100,
+    unit: ' bytes',
+    digits: 1,
+  });
   // They did what they were to do.
   for (const reason of ['completed', 'client-reset', 'stalled'] as const)
     expect(
@@ -110,6 +119,17 @@ async function survive(
   expect(answered).toBeGreaterThan(0);
   const all: Bound = { atLeast: 100, atMost: 100, unit: '%' };
   holds(attack, `${who}: requests of regular clients answered`, (answered / (answered + failed)) * 100, all);
+}
+
+/** What waits in the kernel for clients of these ports, open or not: proc(5), /proc/net/tcp. */
+async function unacknowledgedBytes(inside: Inside, ports: readonly number[]): Promise<number> {
+  const listing = await run(inside(['cat', '/proc/net/tcp']));
+  const locals = ports.map((port) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`);
+  return listing.output
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, address = '', , state]) => state !== listening && locals.some((local) => address.endsWith(local)))
+    .reduce((sum, [, , , , queues = '']) => sum + Number.parseInt(queues, 16), 0);
 }
 
 async function serve(inside: Inside): Promise<DaemonProcess> {

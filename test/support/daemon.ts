@@ -58,6 +58,10 @@ export function useSockets(kind: typeof sockets): void {
   sockets = kind;
 }
 
+export function usesNodeSockets(): boolean {
+  return sockets === 'node';
+}
+
 /** Starts a daemon with these services; it is closed, clients and all, when the test is over. */
 export async function serve(services: object, rest: object = {}): Promise<TestDaemon> {
   const log = new LogLines();

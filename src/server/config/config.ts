@@ -59,6 +59,7 @@ export function resolveService(
     stream: {
       idleTimeoutMs: values.idleTimeout,
       stallTimeoutMs: values.stallTimeout,
+      minProgressBytes: values.minRate,
       maxLifetimeMs: values.maxLifetime,
       lingerTimeoutMs: values.lingerTimeout,
       maxBytes: values.maxBytes,

@@ -117,7 +117,12 @@ export const commonSchema = {
   stallTimeout: {
     format: 'duration',
     default: '30s',
-    doc: 'Close a connection when the client has read nothing for this long while data is waiting for it.',
+    doc: 'Close a connection when data has been waiting for the client for this long, and it has taken less than `minRate` of it.',
+  },
+  minRate: {
+    format: 'size',
+    default: '1KiB',
+    doc: 'How much a client must take in each `stallTimeout` while data is waiting for it, unless it takes all of it.',
   },
   maxLifetime: { format: 'duration', default: '24h', doc: 'Maximum age of a connection.' },
   lingerTimeout: {

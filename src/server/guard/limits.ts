@@ -16,6 +16,8 @@ export interface SourcePrefix {
 export interface StreamLimits {
   readonly idleTimeoutMs: number;
   readonly stallTimeoutMs: number;
+  /** What a client that is behind must take in each stall timeout. */
+  readonly minProgressBytes: number;
   readonly maxLifetimeMs: number;
   readonly lingerTimeoutMs: number;
   readonly maxBytes: number;

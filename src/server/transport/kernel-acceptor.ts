@@ -97,7 +97,7 @@ export class KernelAcceptor implements Acceptor, Watcher {
   #accepted(descriptor: number): void {
     const { events } = this.#options;
     const { peer } = streams();
-    const socket = new KernelStreamSocket(descriptor);
+    const socket = new KernelStreamSocket(descriptor, this.#subordinateIds === undefined);
     if (this.#subordinateIds === undefined) {
       events.connected(socket, peer.ip, peer.port);
       return;

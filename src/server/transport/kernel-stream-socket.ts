@@ -6,9 +6,16 @@ import { isWait, streams } from '../../kernel/streams.ts';
 import { errorCodeOf } from '../../kernel/system-error.ts';
 import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
 
+/**
+ * What the kernel may still hold for a peer when its socket is closed. It would keep megabytes for minutes for one that
+ * has stopped reading, without a limit that counts them.
+ */
+export const maxUndeliveredBytes = 4096;
+
 /** A stream socket of our own, which it closes. */
 export class KernelStreamSocket implements StreamSocket, Watcher {
   readonly #descriptor: number;
+  readonly #isTcp: boolean;
   #user: StreamSocketUser | undefined;
   /** Its number in the epoll set; 0 as long as it is not there. A client that is answered at once never is. */
   #watched = 0;
@@ -22,10 +29,13 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
   isDestroyed = false;
   received = 0;
   unsent = 0;
+  /** Bytes that the kernel has taken. */
+  #sent = 0;
   errorCode: string | undefined = undefined;
 
-  constructor(descriptor: number) {
+  constructor(descriptor: number, isTcp: boolean) {
     this.#descriptor = descriptor;
+    this.#isTcp = isTcp;
   }
 
   get local(): string {
@@ -68,6 +78,18 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
     this.#updateInterest();
   }
 
+  review(): number {
+    if (this.isDestroyed) return 0;
+    const unacknowledged = this.unsent + this.#countUnacknowledged();
+    // It is no longer watched, so this is where its end is noticed.
+    if (this.isFinished && this.#hasPeerEnded) {
+      const error = streams().takeError(this.#descriptor);
+      if (error !== 0) this.#fail(error);
+      else if (unacknowledged <= maxUndeliveredBytes) this.destroy();
+    }
+    return unacknowledged;
+  }
+
   destroy(): void {
     if (this.isDestroyed) return;
     this.isDestroyed = true;
@@ -102,7 +124,7 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
       this.#user?.received(calls.arena.subarray(0, count));
     } else if (count === 0) {
       this.#hasPeerEnded = true;
-      if (this.isFinished) this.destroy();
+      if (this.isFinished) this.#close();
       else this.#user?.peerEnded();
     } else if (!isWait(count)) {
       this.#fail(count);
@@ -113,6 +135,7 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
     let sent = 0;
     if (this.#queue === undefined) {
       const result = streams().send(this.#descriptor, bytes, hasMore);
+      if (result > 0) this.#sent += result;
       if (result === bytes.length) return;
       if (result < 0 && !isWait(result)) {
         this.#fail(result);
@@ -135,6 +158,7 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
         return;
       }
       this.unsent -= sent;
+      this.#sent += sent;
       if (sent < bytes.length) {
         this.#queue![0] = bytes.subarray(sent);
         return;
@@ -150,7 +174,24 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
     if (this.isDestroyed || this.isFinished) return;
     streams().finish(this.#descriptor);
     this.isFinished = true;
-    if (this.#hasPeerEnded) this.destroy();
+    if (this.#hasPeerEnded) this.#close();
+  }
+
+  /** Both sides have ended. */
+  #close(): void {
+    // Most clients were sent less, which costs no call of the kernel.
+    if (this.#sent <= maxUndeliveredBytes || this.#countUnacknowledged() <= maxUndeliveredBytes) {
+      this.destroy();
+      return;
+    }
+    // `review` closes it. Until then the kernel would report again and again that it has ended.
+    if (this.#watched !== 0) readiness().unwatch(this.#watched, this.#descriptor);
+    this.#watched = 0;
+  }
+
+  #countUnacknowledged(): number {
+    if (!this.#isTcp) return 0;
+    return Math.max(0, streams().countUnacknowledged(this.#descriptor) - (this.isFinished ? 1 : 0));
   }
 
   /** `error` is negative, or 0 if nothing is known but that the peer is gone. */
@@ -160,7 +201,7 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
   }
 
   #updateInterest(): void {
-    if (this.isDestroyed) return;
+    if (this.isDestroyed || (this.isFinished && this.#hasPeerEnded)) return;
     const interest =
       (this.#isReading && !this.#hasPeerEnded ? readable : 0) | (this.#queue === undefined ? 0 : writable);
     if (interest === this.#interest) return;

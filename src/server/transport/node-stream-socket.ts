@@ -33,6 +33,10 @@ export class NodeStreamSocket implements StreamSocket {
     return this.#socket.writableFinished;
   }
 
+  review(): number {
+    return this.#socket.writableLength;
+  }
+
   get isDestroyed(): boolean {
     return this.#socket.destroyed;
   }

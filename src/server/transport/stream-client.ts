@@ -3,6 +3,7 @@ import { Deadlines } from '../guard/deadlines.ts';
 import { isUnixUser, type Source } from '../guard/source-prefix.ts';
 import type { Place, PlaceHolder } from '../guard/source-tree.ts';
 import type { StreamLimits } from '../guard/limits.ts';
+import { maxUndeliveredBytes } from './kernel-stream-socket.ts';
 import type { SocketOptions } from './socket-options.ts';
 import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
 import { synchronous } from './synchronous.ts';
@@ -59,6 +60,8 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   #handlers: StreamHandlers | undefined;
   #received = 0;
   #written = 0;
+  /** What the client has acknowledged, as of the last sweep. */
+  #acknowledged = 0;
   #paused = false;
   #ending = false;
   #drainedScheduled = false;
@@ -146,16 +149,19 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   /** Checks the deadlines. The listener calls it at every sweep. */
   sweep(nowMs: number): void {
     this.#deadlines ??= new Deadlines(this.#options.limits, this.openedAtMs);
-    if (this.#socket.isFinished) this.#deadlines.finished(nowMs);
-    const pending = this.#socket.unsent;
-    const deadline = this.#deadlines.passed(nowMs, this.bytesIn, this.#written - pending, pending);
+    // The kernel is asked only about clients that may be behind.
+    const pending = this.#written === this.#acknowledged ? 0 : this.#socket.review();
+    this.#acknowledged = this.#written - pending;
+    if (this.#socket.isFinished && pending <= maxUndeliveredBytes) this.#deadlines.finished(nowMs);
+    const deadline = this.#deadlines.passed(nowMs, this.bytesIn, this.#acknowledged, pending);
     if (deadline !== undefined) this.destroy(deadline === 'linger' ? 'completed' : deadline);
     else if (this.#deadlines.activeMs === nowMs) this.place.renew();
   }
 
   evict(): void {
     // A client that has its complete answer and our FIN loses nothing. The sweep would close it for the same reason.
-    this.destroy(this.#socket.isFinished ? 'completed' : 'evicted');
+    const hasAnswer = this.#socket.isFinished && this.#socket.review() <= maxUndeliveredBytes;
+    this.destroy(hasAnswer ? 'completed' : 'evicted');
   }
 
   /** Closes the connection immediately. Keeps the first reason. */
@@ -165,10 +171,14 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
     this.#abandoned ??= this.#socket.unsent;
     // A client that reads nothing will not read what the kernel holds for it either. Without a reset, the kernel would
     // keep that for minutes, megabytes per client.
-    const isBehind = reason === 'stalled' || (reason === 'evicted' && this.#socket.unsent > 0);
+    const isCut = reason === 'stalled' || reason === 'evicted' || reason === 'lifetime' || reason === 'idle';
     // UNIX sockets cannot be reset.
-    if (isBehind && !isUnixUser(this.#options.source)) this.#socket.reset();
+    if (isCut && this.#isBehind && !isUnixUser(this.#options.source)) this.#socket.reset();
     else this.#socket.destroy();
+  }
+
+  get #isBehind(): boolean {
+    return this.#socket.unsent > 0 || this.#socket.review() > maxUndeliveredBytes;
   }
 
   get #isQuotaSpent(): boolean {

@@ -8,6 +8,11 @@ export interface StreamSocket {
   readonly unsent: number;
   /** Our FIN is sent, and everything before it. */
   readonly isFinished: boolean;
+  /**
+   * Asks the kernel how many written bytes the peer has not acknowledged. Where it does not say, those that the kernel
+   * has not taken. Closes a socket whose two sides have ended, once the peer has nearly all that was sent to it.
+   */
+  review(): number;
   readonly isDestroyed: boolean;
   /** The system's code for the error that ended the connection, such as `ECONNRESET`. */
   readonly errorCode: string | undefined;

@@ -92,6 +92,7 @@ services:
       timeout: 5s
     idleTimeout: 5m
     stallTimeout: 30s
+    minRate: 1KiB
     maxLifetime: 24h
     lingerTimeout: 5s
     maxBytes: 1TiB

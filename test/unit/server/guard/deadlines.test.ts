@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { type Deadline, Deadlines, sweepPeriodMs } from '../../../../src/server/guard/deadlines.ts';
 import { streamLimits } from './fixtures.ts';
 
-const limits = { ...streamLimits, idleTimeoutMs: 1000, stallTimeoutMs: 400, maxLifetimeMs: 5000, lingerTimeoutMs: 200 };
+const limits = {
+  ...streamLimits,
+  idleTimeoutMs: 1000,
+  stallTimeoutMs: 400,
+  minProgressBytes: 3,
+  maxLifetimeMs: 5000,
+  lingerTimeoutMs: 200,
+};
 const never = {
   ...streamLimits,
   idleTimeoutMs: Infinity,
@@ -50,12 +57,33 @@ const cases: readonly [string, readonly Look[]][] = [
     ],
   ],
   [
-    'stalled: restarts when the client takes a byte',
+    'stalled: restarts when the client has taken enough',
     [
       [10_100, 0, 5, 9, no],
-      [10_400, 0, 6, 8, no],
-      [10_799, 0, 6, 8, no],
-      [10_800, 0, 6, 8, 'stalled'],
+      [10_200, 0, 7, 7, no],
+      [10_400, 0, 8, 6, no],
+      [10_799, 0, 8, 6, no],
+      [10_800, 0, 8, 6, 'stalled'],
+    ],
+  ],
+  [
+    'stalled: a byte now and then is not enough',
+    [
+      [10_100, 0, 5, 9, no],
+      [10_300, 0, 6, 8, no],
+      [10_499, 0, 7, 7, no],
+      [10_500, 0, 7, 7, 'stalled'],
+    ],
+  ],
+  [
+    'stalled: a small answer taken in full is enough, although the next is on its way',
+    [
+      [10_100, 1, 0, 2, no],
+      [10_300, 2, 2, 2, no],
+      [10_499, 2, 3, 1, no],
+      [10_600, 3, 4, 2, no],
+      [10_999, 3, 5, 1, no],
+      [11_000, 3, 5, 1, 'stalled'],
     ],
   ],
   [
@@ -157,7 +185,7 @@ describe('Deadlines', () => {
     const sweepMs = sweepPeriodMs(limits);
     fc.assert(
       fc.property(acts, (list) => {
-        const deadlines = new Deadlines({ ...limits, maxLifetimeMs: Infinity }, 0);
+        const deadlines = new Deadlines({ ...limits, minProgressBytes: 1, maxLifetimeMs: Infinity }, 0);
         const client = { received: 0, sent: 0, pending: 0, activeMs: 0, behindMs: Infinity };
         let nextLookMs = sweepMs;
         let nowMs = 0;

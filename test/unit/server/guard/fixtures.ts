@@ -6,6 +6,7 @@ import type { AccessRules, DatagramLimits, StreamLimits } from '../../../../src/
 export const streamLimits: StreamLimits = {
   idleTimeoutMs: 300_000,
   stallTimeoutMs: 30_000,
+  minProgressBytes: 1024,
   maxLifetimeMs: 86_400_000,
   lingerTimeoutMs: 5000,
   maxBytes: 2 ** 40,

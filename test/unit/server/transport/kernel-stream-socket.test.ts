@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseIp } from '../../../../src/address/ip-address.ts';
 import { boundTo, listenTcp, listenUnix } from '../../../../src/kernel/sockets.ts';
 import { streams } from '../../../../src/kernel/streams.ts';
-import { KernelStreamSocket } from '../../../../src/server/transport/kernel-stream-socket.ts';
+import { KernelStreamSocket, maxUndeliveredBytes } from '../../../../src/server/transport/kernel-stream-socket.ts';
 import type { StreamSocketUser } from '../../../../src/server/transport/stream-socket.ts';
 import { temporaryFolder } from '../../../support/daemon-process.ts';
 import { until } from '../../../support/wait.ts';
@@ -63,7 +63,7 @@ async function pair(path?: string): Promise<Pair> {
   await once(client, 'connect');
   const descriptor = streams().accept(listener);
   expect(descriptor).toBeGreaterThan(0);
-  const socket = new KernelStreamSocket(descriptor);
+  const socket = new KernelStreamSocket(descriptor, path === undefined);
   onTestFinished(() => socket.destroy());
   const events = new Events();
   socket.use(events);
@@ -183,6 +183,57 @@ describe.each(['TCP', 'UNIX'])('a %s socket of our own', (transport) => {
     socket.reset();
     await new Promise((resolve) => setImmediate(resolve));
     expect(events.closes).toBe(1);
+  });
+});
+
+describe('a TCP socket of our own, once both sides have ended', () => {
+  /** So little that the kernel takes it at once, and more than the peer's buffer holds. */
+  const unread = large.subarray(0, 1_000_000);
+
+  async function endedPair(): Promise<Pair> {
+    const ended = await pair();
+    const { socket, events, client } = ended;
+    // A small buffer, so that most of it stays here.
+    client.end('x');
+    socket.startReading();
+    await until(() => events.ends === 1, 'the end of the client');
+    socket.end(unread);
+    await until(() => socket.isFinished, 'the end of the socket');
+    expect([socket.unsent, socket.isDestroyed]).toEqual([0, false]);
+    expect(socket.review()).toBeGreaterThan(maxUndeliveredBytes);
+    return ended;
+  }
+
+  it('stays open until the peer has nearly all that was sent', async () => {
+    const { socket, events, client } = await endedPair();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([socket.isDestroyed, events.closes]).toEqual([false, 0]);
+    expect((await readAll(client)).equals(unread)).toBe(true);
+    await until(() => socket.review() <= maxUndeliveredBytes, 'the last acknowledgement');
+    expect(socket.isDestroyed).toBe(true);
+    await until(() => events.closes === 1, 'the close');
+    expect(socket.errorCode).toBeUndefined();
+  });
+
+  it('notices that the peer has disappeared', async () => {
+    const { socket, events, client } = await endedPair();
+    client.resetAndDestroy();
+    await until(() => {
+      socket.review();
+      return events.closes === 1;
+    }, 'the close');
+    expect(['ECONNRESET', 'EPIPE']).toContain(socket.errorCode);
+  });
+
+  it('is closed at once if the peer has all of it', async () => {
+    const { socket, events, client } = await pair();
+    client.resume();
+    client.end('x');
+    socket.startReading();
+    await until(() => events.ends === 1, 'the end of the client');
+    socket.end(Buffer.from('answer'));
+    expect(socket.isDestroyed).toBe(true);
+    expect(socket.review()).toBe(0);
   });
 });
 

@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
-import { serve, type TestDaemon } from '../../../support/daemon.ts';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { serve, type TestDaemon, usesNodeSockets } from '../../../support/daemon.ts';
 import { TcpClient } from '../../../support/tcp.ts';
 import { until } from '../../../support/wait.ts';
 
@@ -22,6 +23,17 @@ async function isServed(daemon: TestDaemon, localAddress?: string): Promise<bool
   client.write('x');
   await until(() => client.length > 0 || client.ended || client.closed, 'an answer or a refusal');
   return client.length > 0;
+}
+
+/** The kernel's connections at a port of 127.0.0.1, as lines of /proc/net/tcp (proc(5)). */
+function connectionsOf(port: number): readonly string[] {
+  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const [, ...lines] = readFileSync('/proc/net/tcp', 'latin1').split('\n');
+  return lines.filter((line) => {
+    const [, address, , state] = line.trim().split(/\s+/);
+    // 0A: the listener itself.
+    return address === local && state !== '0A';
+  });
 }
 
 /** What the summaries say when the daemon has closed. */
@@ -68,6 +80,30 @@ describe('timeouts', () => {
     const line = await daemon.log.closing(client.name);
     expect(line).toMatchObject({ reason: 'stalled', bytesIn: 0 });
     expect(line['bytesOut']).toBeGreaterThan(0);
+  });
+
+  // Node cannot tell what its kernel holds.
+  it.skipIf(usesNodeSockets())(
+    'stallTimeout: keeps a client that half-closes and reads nothing, then resets it',
+    async () => {
+      const daemon = await serveOne('echo', { stallTimeout: '500ms' });
+      const client = await connect(daemon, 'echo', { reads: false });
+      // The kernel takes all of it, and the client's buffer holds the lesser part.
+      const sent = megabytes.subarray(0, 600_000);
+      client.finish(sent);
+      const line = await daemon.log.closing(client.name);
+      expect(line).toMatchObject({ reason: 'stalled', bytesIn: sent.length, bytesOut: sent.length });
+      expect(line['ms']).toBeGreaterThanOrEqual(500);
+      expect(connectionsOf(daemon.target('echo', 'tcp').port)).toEqual([]);
+    },
+  );
+
+  it('minRate: closes a client that reads too slowly', async () => {
+    const daemon = await serveOne('chargen', { stallTimeout: '600ms', minRate: '100MiB' });
+    const client = await connect(daemon, 'chargen', { reads: false });
+    const timer = setInterval(() => client.socket.read(), 50);
+    onTestFinished(() => clearInterval(timer));
+    expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'stalled' });
   });
 
   it('stallTimeout: serves others while a client stalls', async () => {
