@@ -7,6 +7,8 @@ import { endianness } from 'node:os';
 // uv.h
 const UV_POLL = 8;
 const UV_READABLE = 1;
+// sys/mman.h
+const MAP_FAILED = -1n;
 
 /** An address in memory. */
 export type Pointer = bigint;
@@ -61,6 +63,12 @@ export interface Libc {
   fcntl(descriptor: number, operation: number, argument: number): number;
   /** ioctl(2). `argument` is the address of what the operation reads or fills; 0 if it has none. */
   ioctl(descriptor: number, operation: number, argument: Pointer | 0): number;
+  /** memfd_create(2). Returns a descriptor. */
+  memfd_create(name: string, flags: number): number;
+  /** ftruncate(2). */
+  ftruncate(descriptor: number, length: number): number;
+  /** mmap(2) of a file from its start, at any address. Undefined is an error. */
+  mapShared(descriptor: number, length: number, protection: number, flags: number): ArrayBuffer | undefined;
   /** syscall(2), for system calls without a libc function. Missing arguments are 0. */
   syscall(number: number, first: number, second: number): number;
   /** _exit(2). Does not return. */
@@ -88,6 +96,7 @@ async function load(): Promise<Libc | undefined> {
     const uvPollInit = library.func('int uv_poll_init(void *, void *, int)');
     const uvPollStart = library.func('int uv_poll_start(void *, int, void *)');
     const uvPollStop = library.func('int uv_poll_stop(void *)');
+    const mmap = library.func('void *mmap(void *, size_t, int, int, int, int64_t)');
     const uvPollCallback = koffi.pointer(koffi.proto('void uv_poll_cb(void *, int, int)'));
     const allocate: Libc['allocate'] = (bytes) => {
       const address = koffi.address(koffi.alloc('uint8_t', bytes));
@@ -125,6 +134,12 @@ async function load(): Promise<Libc | undefined> {
       // Variadic, but with a single argument, which Linux passes like any other.
       fcntl: library.func('int fcntl(int, int, int)'),
       ioctl: library.func('int ioctl(int, unsigned long, long)'),
+      memfd_create: library.func('int memfd_create(const char *, uint32_t)'),
+      ftruncate: library.func('int ftruncate(int, int64_t)'),
+      mapShared(descriptor, length, protection, flags) {
+        const address = mmap(null, length, protection, flags, descriptor, 0) as Pointer;
+        return BigInt.asIntN(64, address) === MAP_FAILED ? undefined : koffi.view(address, length);
+      },
       syscall: library.func('long syscall(long, long, long)'),
       _exit: library.func('void _exit(int)'),
       errno: () => koffi.errno(),

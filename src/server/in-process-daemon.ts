@@ -9,7 +9,7 @@ import { unservedError } from './transport/open-error.ts';
 import { datagramPortsOf, findUnserved, type PlannedListener } from './transport/plan.ts';
 import { SocketFiles } from './transport/unix-socket.ts';
 
-export interface InProcessOptions extends Omit<LifecycleOptions, 'processes'> {
+export interface InProcessOptions extends Omit<LifecycleOptions, 'limitMemory'> {
   readonly plan: readonly PlannedListener[];
 }
 
@@ -27,7 +27,7 @@ export class InProcessDaemon implements RunningDaemon {
   constructor(options: InProcessOptions) {
     this.#options = options;
     this.#health = new HealthMeter(options.clock);
-    this.#lifecycle = new Lifecycle({ ...options, processes: 1 });
+    this.#lifecycle = new Lifecycle(options);
     this.ready = this.#open();
     // If `ready` rejects, `ended` resolves too, so that waiting for either suffices.
     this.ready.catch((error: unknown) =>

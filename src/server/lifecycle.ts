@@ -12,7 +12,7 @@ import { Admission, type SourceCount } from './guard/admission.ts';
 import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
 import { DatagramGuard } from './guard/datagram-guard.ts';
 import { LoopBreaker } from './guard/loop-breaker.ts';
-import { shareOf } from './guard/share.ts';
+import type { LimitMemory } from './limit-memory.ts';
 import type { PreparedService } from './service-context.ts';
 import { readOpenFiles } from '../open-files.ts';
 import type { Log } from '../service.ts';
@@ -34,8 +34,8 @@ export interface OpenedListener {
 export interface LifecycleOptions {
   readonly config: Config;
   readonly services: ReadonlyMap<string, PreparedService>;
-  /** How many processes share the stream limits. Each enforces its part. */
-  readonly processes: number;
+  /** If several processes serve: what they share for the stream limits. */
+  readonly limitMemory?: LimitMemory | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -84,10 +84,10 @@ export class Lifecycle {
     );
     this.#usesKernel = this.#findsKernel();
     this.#descriptors = this.#descriptorBudget();
-    for (const service of config.services) {
+    for (const [index, service] of config.services.entries()) {
       const prepared = services.get(service.name);
       if (prepared === undefined) throw new Error(`no service was made for ${service.name}`);
-      this.#served.set(service.name, this.#serve(service, prepared, broadcasts));
+      this.#served.set(service.name, this.#serve(service, index, prepared, broadcasts));
     }
     this.#cancels.push(clock.every(interfacesPeriodMs, () => broadcasts.read()));
     this.#cancels.push(clock.every(summaryPeriodMs, () => this.#summarize()));
@@ -267,8 +267,8 @@ export class Lifecycle {
     });
   }
 
-  #serve(config: ServiceConfig, prepared: PreparedService, broadcasts: BroadcastAddresses): Served {
-    const { random, processes } = this.#options;
+  #serve(config: ServiceConfig, index: number, prepared: PreparedService, broadcasts: BroadcastAddresses): Served {
+    const { random, limitMemory } = this.#options;
     const { access } = config;
     const counters = newServiceCounters();
     const connectionLog = new ConnectionLog(this.#options.config.log.connections, prepared.log, counters);
@@ -278,7 +278,8 @@ export class Lifecycle {
       counters,
       connectionLog,
       admission: new Admission({
-        limits: shareOf(config.stream, processes),
+        limits: config.stream,
+        shared: limitMemory?.of(index),
         access,
         descriptors: this.#descriptors.share(),
         random,

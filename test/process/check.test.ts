@@ -51,14 +51,6 @@ describe('check', () => {
     );
   });
 
-  it('prints the share of the stream limits that each worker enforces', async () => {
-    const { stdout } = await runToEnd(['check', '--config', writeConfig(config)]);
-    expect(stdout).toContain('# Each of the 3 workers enforces its part of the stream limits:\n');
-    expect(stdout).toMatch(/^# {3}echo: maxConnections 334, maxConnectionsPerSource 4, connectionRate /m);
-    const alone = await runToEnd(['check', '--config', writeConfig(config), '--set', 'workers=0']);
-    expect(alone.stdout).not.toContain('enforces its part');
-  });
-
   it('applies the environment, then --set', async () => {
     const args = ['check', '--json', '--config', writeConfig(config), '--set', 'services.echo.idleTimeout=45s'];
     const env = { SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOUT: '2m', SMALLSERVD_SERVICES__ECHO_LAN__IDLE_TIMEOUT: '3m' };

@@ -34,6 +34,21 @@ describe('many clients at once', () => {
   });
 });
 
+describe('stream limits', () => {
+  it('hold for all workers together, and a killed one leaves nothing behind', async () => {
+    const limited = { listen: ['tcp://127.0.0.1:0'], exempt: [], maxConnectionsPerSource: 10 };
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { echo: limited } });
+    const target = daemon.target('echo', 'tcp');
+    const clients = await connectMany(target);
+    expect(await answered(clients)).toHaveLength(10);
+    const [victim] = await bothWorkers(daemon);
+    process.kill(victim.pid, 'SIGKILL');
+    await daemon.line(back, { worker: victim.worker });
+    const left = await answered(clients);
+    expect(await answered(await connectMany(target))).toHaveLength(10 - left.length);
+  });
+});
+
 describe('a killed worker', () => {
   it('is restarted under load without refusing or disturbing other clients', async () => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { echo, whoami } });
@@ -248,4 +263,18 @@ function parentOf(pid: string): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+async function connectMany(target: Parameters<typeof TcpClient.connect>[0]): Promise<readonly TcpClient[]> {
+  return Promise.all(Array.from({ length: 30 }, async () => TcpClient.connect(target)));
+}
+
+/** Those that are served. */
+async function answered(clients: readonly TcpClient[]): Promise<readonly TcpClient[]> {
+  const before = new Map(clients.map((client) => [client, client.length]));
+  const isAnswered = (client: TcpClient): boolean => client.length > (before.get(client) ?? 0);
+  for (const client of clients) client.write('x');
+  const isSettled = (client: TcpClient): boolean => isAnswered(client) || client.ended || client.closed;
+  await until(() => clients.every(isSettled), 'all outcomes');
+  return clients.filter(isAnswered);
 }

@@ -1,6 +1,5 @@
 import type { Config } from '../config/config.ts';
 import { descriptorBudget, streamServices } from '../guard/descriptor-budget.ts';
-import { shareOf } from '../guard/share.ts';
 import { type OpenFiles, readOpenFiles } from '../../open-files.ts';
 import type { RunningListener } from '../running-daemon.ts';
 import type { Log } from '../../service.ts';
@@ -11,7 +10,8 @@ import { reachOf } from '../transport/reachability.ts';
 export function warnOf({ services, workers }: Config, log: Log, files: OpenFiles | undefined = readOpenFiles()): void {
   const budget = descriptorBudget(files, services);
   const configured = streamServices(services)
-    .map(({ stream }) => shareOf(stream, Math.max(1, workers)).maxConnections)
+    // Workers accept about the same number of clients each.
+    .map(({ stream }) => Math.ceil(stream.maxConnections / Math.max(1, workers)))
     .reduce((sum, connections) => sum + connections, 0);
   if (configured > budget)
     log.warn(

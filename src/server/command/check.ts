@@ -2,9 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { escapeToOneLine } from '../../terminal-text.ts';
 import { configDifferences, formatDifference } from '../config/difference.ts';
 import { loadConfig } from '../config/load.ts';
-import type { LoadedConfig } from '../config/loaded-config.ts';
 import { printYaml, withoutDefaults } from '../config/print.ts';
-import { shareOf } from '../guard/share.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
 import { prepareAsUser } from './prepare.ts';
 
@@ -32,7 +30,7 @@ export async function check(options: CheckOptions): Promise<string> {
   const printed = options.brief ? withoutDefaults(loaded) : loaded.printed;
   if (options.json) return formatJson(printed);
   if (options.brief) return `# ${source.name} is valid. What differs from the defaults:\n${printYaml(printed)}`;
-  return `# ${source.name} is valid. In full, with the defaults:\n${printYaml(printed)}${describeShares(loaded)}`;
+  return `# ${source.name} is valid. In full, with the defaults:\n${printYaml(printed)}`;
 }
 
 /** Describes what a reload would change in the running daemon. */
@@ -46,16 +44,4 @@ function diff(running: unknown, next: unknown, options: CheckOptions): string {
 
 function formatJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
-}
-
-/** Each of several workers enforces its part of the stream limits. The parts are rounded up. */
-function describeShares({ config }: LoadedConfig): string {
-  const { workers, services } = config;
-  if (workers < 2) return '';
-  const lines = services.map(({ name, stream }) => {
-    const { maxConnections, maxConnectionsPerSource, connectionRate } = shareOf(stream, workers);
-    const rate = `${connectionRate.perSecond}/s, burst ${connectionRate.burst}`;
-    return `#   ${name}: maxConnections ${maxConnections}, maxConnectionsPerSource ${maxConnectionsPerSource}, connectionRate ${rate}\n`;
-  });
-  return `# Each of the ${workers} workers enforces its part of the stream limits:\n${lines.join('')}`;
 }

@@ -3,6 +3,8 @@ import { isDenied, isExempt } from './access-list.ts';
 import type { DescriptorShare } from './descriptor-budget.ts';
 import { isUnixUser, type Source, SourceMask } from './source-prefix.ts';
 import { networkPrefixes, type Place, SourceTree } from './source-tree.ts';
+import type { SharedLimits } from './shared-limits.ts';
+import { SharedPlaces } from './shared-places.ts';
 import { TokenTable } from './token-bucket.ts';
 
 /**
@@ -26,6 +28,8 @@ export interface AdmissionOptions {
   readonly descriptors: DescriptorShare;
   /** Returns numbers from 0 up to, but not including, 1. */
   readonly random: () => number;
+  /** If several processes serve these clients: what they share, so that the limits hold for all of them together. */
+  readonly shared?: SharedLimits | undefined;
   /** Called for each client admitted only because of the dry run. */
   readonly onWouldRefuse: (reason: WouldRefuseReason) => void;
 }
@@ -39,6 +43,10 @@ export class Admission {
   readonly #options: AdmissionOptions;
   readonly #mask: SourceMask;
   readonly #rates: TokenTable;
+  /** Added to times for the rates, since the monotonic clocks of processes start at different times. */
+  readonly #clockOffsetMs: number;
+  /** Undefined if this is the only process. */
+  readonly #others: SharedPlaces | undefined;
   /** The most connections for each network in `networkPrefixes`. */
   readonly #networkLimits: readonly number[];
   /** Clients subject to per-source limits, which may be evicted. */
@@ -47,16 +55,21 @@ export class Admission {
   #reserved = 0;
 
   constructor(options: AdmissionOptions) {
-    const { limits, random } = options;
+    const { limits, random, shared } = options;
     this.#options = options;
     this.#mask = new SourceMask(limits.sourcePrefix);
-    this.#rates = new TokenTable(limits.connectionRate, random);
+    this.#rates =
+      shared === undefined
+        ? TokenTable.own(limits.connectionRate, random)
+        : new TokenTable(limits.connectionRate, shared.hash, shared.fullAtMs);
+    this.#clockOffsetMs = shared?.clockOffsetMs ?? 0;
+    this.#others = shared === undefined ? undefined : new SharedPlaces(shared.counts, shared.hash);
     this.#networkLimits = networkPrefixes.map((prefix) => {
       const percent = limits.networkShare[`ipv6Prefix${prefix}`];
       return percent === 100 ? Infinity : Math.ceil((limits.maxConnections * percent) / 100);
     });
     this.#bound = new SourceTree(limits.sourcePrefix.ipv6);
-    this.#exempt = new SourceTree(limits.sourcePrefix.ipv6);
+    this.#exempt = new SourceTree(limits.sourcePrefix.ipv6, true);
   }
 
   /** Connections admitted but not yet released. */
@@ -92,25 +105,34 @@ export class Admission {
     // Not even a dry run can exceed the available descriptors.
     if (victim === undefined && !descriptors.take()) return 'limit';
     const exempt = address !== undefined && isExempt(access, address, isProxied);
-    const exceeded =
-      this.#isFull && victim === undefined ? 'limit' : exempt ? undefined : this.#exceededBySource(high, low, nowMs);
+    const exceeded = this.#take(victim === undefined) ?? (exempt ? undefined : this.#takeOfSource(high, low, nowMs));
     if (exceeded !== undefined && !dryRun) {
-      if (victim === undefined) descriptors.release();
+      if (victim === undefined) {
+        descriptors.release();
+        if (exceeded !== 'limit') this.#others?.release();
+      }
       return exceeded;
     }
-    if (exceeded !== undefined) onWouldRefuse(exceeded);
-    // The newcomer gets the descriptor, closed when `evict` returns. The victim's own `release` then does nothing.
+    if (exceeded !== undefined) {
+      onWouldRefuse(exceeded);
+      this.#exceed(exceeded, high, low, exempt);
+    }
+    // The newcomer gets the place and the descriptor, closed when `evict` returns. The victim's own `release` then does
+    // nothing.
     if (victim !== undefined) {
       descriptors.handedOver();
       victim.holder?.evict();
-      victim.leave();
+      this.#leave(victim);
     }
+    this.#others?.addAtTop(high, low);
     return (exempt ? this.#exempt : this.#bound).add(high, low);
   }
 
   /** Frees the place and descriptor of a closed connection. Repeated calls for a place have no effect. */
   release(place: Place): void {
-    if (place.leave()) this.#options.descriptors.release();
+    if (!this.#leave(place)) return;
+    this.#options.descriptors.release();
+    this.#others?.release();
   }
 
   /**
@@ -119,7 +141,14 @@ export class Admission {
    */
   reserve(): RefuseReason | undefined {
     const { limits, descriptors } = this.#options;
-    if ((this.#isFull && !limits.dryRun) || !descriptors.take()) return 'limit';
+    if (this.#take(true) !== undefined) {
+      if (!limits.dryRun) return 'limit';
+      this.#others?.add();
+    }
+    if (!descriptors.take()) {
+      this.#others?.release();
+      return 'limit';
+    }
     this.#reserved++;
     return undefined;
   }
@@ -128,10 +157,51 @@ export class Admission {
   cancel(): void {
     this.#reserved--;
     this.#options.descriptors.release();
+    this.#others?.release();
   }
 
   get #isFull(): boolean {
-    return this.active + this.#reserved >= this.#options.limits.maxConnections;
+    return this.#here + (this.#others?.others ?? 0) >= this.#options.limits.maxConnections;
+  }
+
+  /** Places taken in this process. */
+  get #here(): number {
+    return this.active + this.#reserved;
+  }
+
+  /** Takes a place in the service, if the newcomer does not get that of another. */
+  #take(isNeeded: boolean): 'limit' | undefined {
+    if (!isNeeded) return undefined;
+    const { maxConnections } = this.#options.limits;
+    const isLeft = this.#others?.take(this.#here, maxConnections) ?? this.#here < maxConnections;
+    return isLeft ? undefined : 'limit';
+  }
+
+  /** Takes a place of the source and of the surrounding networks. Returns the limit that this would exceed. */
+  #takeOfSource(high: number, low: number, nowMs: number): WouldRefuseReason | undefined {
+    const sizes = this.#bound.sizesOf(high, low);
+    const limits = [...this.#networkLimits.slice(0, sizes.length - 1), this.#options.limits.maxConnectionsPerSource];
+    const isLeft =
+      this.#others?.takeSource(high, low, sizes, limits) ?? sizes.every((size, level) => size < limits[level]!);
+    if (!isLeft) return 'source-limit';
+    if (this.#rates.take(high, low, nowMs + this.#clockOffsetMs)) return undefined;
+    this.#others?.releaseSource(high, low, sizes.length);
+    return 'rate';
+  }
+
+  /** Counts a client in a dry run that has not got what it needed. */
+  #exceed(exceeded: WouldRefuseReason, high: number, low: number, exempt: boolean): void {
+    if (exceeded === 'limit') this.#others?.add();
+    if (!exempt) this.#others?.addSource(high, low, this.#bound.levels(high));
+  }
+
+  /** The client's place in the service goes to another, or is released. */
+  #leave(place: Place): boolean {
+    if (!place.leave()) return false;
+    const { high, low, isExempt: exempt } = place;
+    this.#others?.releaseAtTop(high, low);
+    if (!exempt) this.#others?.releaseSource(high, low, this.#bound.levels(high));
+    return true;
   }
 
   /**
@@ -140,14 +210,11 @@ export class Admission {
    * other.
    */
   #victimFor(high: number, low: number): Place | undefined {
-    const own = this.#bound.sizeOf(high, low) + this.#exempt.sizeOf(high, low);
-    return this.#bound.largest > own + 1 ? this.#bound.idlestOfLargest() : undefined;
-  }
-
-  /** The limit that one more client would exceed, of its source or of a surrounding network. */
-  #exceededBySource(high: number, low: number, nowMs: number): WouldRefuseReason | undefined {
-    if (this.#bound.isAtLimit(high, low, this.#options.limits.maxConnectionsPerSource, this.#networkLimits))
-      return 'source-limit';
-    return this.#rates.take(high, low, nowMs) ? undefined : 'rate';
+    const { largest } = this.#bound;
+    if (largest === undefined) return undefined;
+    const elsewhere = (source: { readonly high: number; readonly low: number }): number =>
+      this.#others?.othersAtTop(source.high, source.low) ?? 0;
+    const own = this.#bound.sizeOf(high, low) + this.#exempt.sizeOf(high, low) + elsewhere({ high, low });
+    return largest.size + elsewhere(largest) > own + 1 ? this.#bound.idlestOfLargest() : undefined;
   }
 }

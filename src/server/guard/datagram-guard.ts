@@ -73,7 +73,7 @@ export class DatagramGuard {
     this.#options = options;
     this.#allowedPorts = new Set(limits.allowSourcePorts);
     this.#mask = new SourceMask(limits.sourcePrefix);
-    this.#sourceRates = new TokenTable(limits.datagramRate, random);
+    this.#sourceRates = TokenTable.own(limits.datagramRate, random);
     this.#serviceRate = new TokenBucket(limits.datagramServiceRate);
   }
 

@@ -16,10 +16,17 @@ export class Place {
   /** Neighbors in the idle order of the source. */
   idler: Place | undefined;
   busier: Place | undefined;
+  /** The source. */
+  readonly high: number;
+  readonly low: number;
+  readonly isExempt: boolean;
   #node: SourceNode | undefined;
 
-  constructor(node: SourceNode) {
+  constructor(node: SourceNode, isExempt: boolean) {
     this.#node = node;
+    this.high = node.high;
+    this.low = node.low;
+    this.isExempt = isExempt;
     node.append(this);
     node.grow();
   }
@@ -50,9 +57,11 @@ export class SourceTree {
   readonly #root = new SourceNode(undefined, 0, 0, 0);
   /** The number of levels for IPv6, including the source. */
   readonly #ipv6Levels: number;
+  readonly #isExempt: boolean;
 
-  /** `ipv6Prefix` is the prefix length of an IPv6 source, 1 to 64. */
-  constructor(ipv6Prefix: number) {
+  /** `ipv6Prefix` is the prefix length of an IPv6 source, 1 to 64. `isExempt`: no limit applies to these sources. */
+  constructor(ipv6Prefix: number, isExempt: boolean = false) {
+    this.#isExempt = isExempt;
     this.#ipv6Levels = 1 + networkPrefixes.filter((prefix) => prefix < ipv6Prefix).length;
   }
 
@@ -62,15 +71,15 @@ export class SourceTree {
   }
 
   /** Connections of the largest network or source at the top level. */
-  get largest(): number {
-    return this.#root.largest?.size ?? 0;
+  get largest(): { readonly high: number; readonly low: number; readonly size: number } | undefined {
+    return this.#root.largest;
   }
 
   add(high: number, low: number): Place {
-    const levels = this.#levels(high);
+    const levels = this.levels(high);
     let node = this.#root;
     for (let level = 0; level < levels; level++) node = node.open(keyAt(high, low, level), high, low);
-    return new Place(node);
+    return new Place(node, this.#isExempt);
   }
 
   /** Connections of the top-level entry that contains the source. */
@@ -78,16 +87,15 @@ export class SourceTree {
     return this.#root.at(keyAt(high, low, 0))?.size ?? 0;
   }
 
-  /** Whether the source has `sourceLimit` connections, or one of its networks the `networkLimits` of its level. */
-  isAtLimit(high: number, low: number, sourceLimit: number, networkLimits: readonly number[]): boolean {
-    const last = this.#levels(high) - 1;
+  /** Connections of the networks that contain the source, the largest first, and of the source itself. */
+  sizesOf(high: number, low: number): readonly number[] {
+    const sizes: number[] = [];
     let node: SourceNode | undefined = this.#root;
-    for (let level = 0; level <= last; level++) {
+    for (let level = 0; level < this.levels(high); level++) {
       node = node?.at(keyAt(high, low, level));
-      const limit = level === last ? sourceLimit : (networkLimits[level] ?? Infinity);
-      if ((node?.size ?? 0) >= limit) return true;
+      sizes.push(node?.size ?? 0);
     }
-    return false;
+    return sizes;
   }
 
   /** The place idle longest within the largest source, which is searched from the top level down. */
@@ -101,7 +109,8 @@ export class SourceTree {
     return this.#root.sources();
   }
 
-  #levels(high: number): number {
+  /** The number of levels of a source, including itself. */
+  levels(high: number): number {
     return high >= unixWord ? 1 : this.#ipv6Levels;
   }
 }

@@ -1,4 +1,5 @@
 import type { Rate } from './limits.ts';
+import { SourceHash } from './source-hash.ts';
 
 /**
  * A token bucket as a single number, the generic cell rate algorithm (ITU-T I.371): the time at which the bucket will
@@ -44,6 +45,9 @@ export class TokenBucket {
   }
 }
 
+/** Slots in each row of a token table. */
+export const slotsOfRow = 16_384;
+
 /**
  * Token buckets for any number of sources in constant memory. Each source has a slot in each of two rows, by a seeded
  * hash, and is refused only if both slots are exhausted. A flooding source therefore affects a given other source with
@@ -53,20 +57,25 @@ export class TokenTable {
   readonly #pace: Pace;
   readonly #fullAtMs: Float64Array;
   readonly #slots: number;
-  readonly #randomWords: Uint32Array;
+  readonly #hash: SourceHash;
 
-  /** `slots` per row is a power of two, at most 65,536. `random` returns numbers from 0 up to, but not including, 1. */
-  constructor(rate: Rate, random: () => number, slots = 16_384) {
+  /** The memory, which may be shared, has two rows of slots: a power of two, at most 65,536. It holds 0 at first. */
+  constructor(rate: Rate, hash: SourceHash, fullAtMs: Float64Array) {
     this.#pace = paceOf(rate);
-    this.#slots = slots;
-    this.#fullAtMs = new Float64Array(2 * slots);
-    this.#randomWords = Uint32Array.from({ length: 8 * 256 }, () => random() * 2 ** 32);
+    this.#slots = fullAtMs.length / 2;
+    this.#fullAtMs = fullAtMs;
+    this.#hash = hash;
+  }
+
+  /** For one process. `random` returns numbers from 0 up to, but not including, 1. */
+  static own(rate: Rate, random: () => number, slots: number = slotsOfRow): TokenTable {
+    return new TokenTable(rate, SourceHash.random(random), new Float64Array(2 * slots));
   }
 
   /** Takes a token of the source that two 32-bit words identify. Returns false, changing nothing, if there is none. */
   take(high: number, low: number, nowMs: number): boolean {
     const { intervalMs, toleranceMs } = this.#pace;
-    const hash = this.#hash(high, low);
+    const hash = this.#hash.of(high, low);
     const first = hash & (this.#slots - 1);
     const second = this.#slots + ((hash >>> 16) & (this.#slots - 1));
     const firstFullAtMs = this.#fullAtMs[first]!;
@@ -79,20 +88,5 @@ export class TokenTable {
     this.#fullAtMs[first] = Math.max(firstFullAtMs, nextMs);
     this.#fullAtMs[second] = Math.max(secondFullAtMs, nextMs);
     return true;
-  }
-
-  /** Tabulation hashing: a random word per value of each byte, so that outsiders cannot choose colliding sources. */
-  #hash(high: number, low: number): number {
-    const words = this.#randomWords;
-    return (
-      words[high & 0xff]! ^
-      words[0x100 | ((high >>> 8) & 0xff)]! ^
-      words[0x200 | ((high >>> 16) & 0xff)]! ^
-      words[0x300 | (high >>> 24)]! ^
-      words[0x400 | (low & 0xff)]! ^
-      words[0x500 | ((low >>> 8) & 0xff)]! ^
-      words[0x600 | ((low >>> 16) & 0xff)]! ^
-      words[0x700 | (low >>> 24)]!
-    );
   }
 }

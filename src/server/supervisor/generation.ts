@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { type Clock, pause } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
@@ -7,6 +8,7 @@ import type { ServiceCounters } from '../counters.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { topSourcesCount } from '../lifecycle.ts';
+import { LimitMemory } from '../limit-memory.ts';
 import { linesPerSecond } from '../line-budget.ts';
 import type { LogSink } from '../log.ts';
 import type { PlannedListener } from '../transport/plan.ts';
@@ -81,6 +83,8 @@ export class Generation {
   readonly #unread = new Set<Promise<void>>();
   readonly #notSuspended = new Set<Worker>();
   readonly #reports: ReturnType<typeof workerReports>;
+  /** Descriptor of the memory in which several workers count clients together. Closed at the end. */
+  readonly #limitMemory: number | undefined;
   #state: PolicyState;
   readonly #owners: DatagramOwners;
   #up = false;
@@ -99,11 +103,14 @@ export class Generation {
     );
     const services = listeners.filter(isDatagram).map(({ planned }) => planned.service);
     this.#owners = new DatagramOwners([...new Set(services)], config.workers);
+    if (config.workers > 1)
+      this.#limitMemory = LimitMemory.create({ services: config.services.length, workers: config.workers });
     const [state, effects] = begin(config.workers, clock.monotonicMs());
     this.#state = state;
     this.#act(effects);
     const cancelTicks = clock.every(tickPeriodMs, () => this.#dispatch({ type: 'tick', nowMs: this.#nowMs }));
     void this.ended.then(cancelTicks);
+    void this.ended.then(() => this.#freeLimitMemory());
   }
 
   get config(): Config {
@@ -223,7 +230,10 @@ export class Generation {
       {
         slot,
         name: this.#nameOf(slot),
-        descriptors: this.listeners.map(({ descriptor }) => descriptor),
+        descriptors: [
+          ...this.listeners.map(({ descriptor }) => descriptor),
+          ...(this.#limitMemory === undefined ? [] : [this.#limitMemory]),
+        ],
         reports: this.#reports,
         maxReportBytes: reportBaseBytes + this.config.services.length * reportBytesOfService,
         linesPerSecond: (this.config.services.length + otherSources) * linesPerSecond,
@@ -313,6 +323,8 @@ export class Generation {
       listeners: listeners.map(asWorkersSeeIt),
       ownPorts: this.#handlers.datagramPorts(),
       processes: config.workers,
+      limits:
+        this.#limitMemory === undefined ? undefined : { slot, descriptor: firstSocketDescriptor + listeners.length },
       identity,
     };
   }
@@ -338,6 +350,10 @@ export class Generation {
       const worker = this.#live.get(slot);
       if (worker !== undefined) this.#orderReads(worker, gained);
     }
+  }
+
+  #freeLimitMemory(): void {
+    if (this.#limitMemory !== undefined) closeSync(this.#limitMemory);
   }
 
   /** Ends everything that runs, then rejects `ready`, so that nothing is left behind. */

@@ -12,7 +12,10 @@ export type WorkerOrder =
       /** All listeners, by inherited descriptors. UDP sockets are not to be read yet. */
       readonly listeners: readonly PlannedListener[];
       readonly ownPorts: readonly number[];
+      /** The number of workers. */
       readonly processes: number;
+      /** The worker's slot, and its descriptor of the memory for the limits; undefined if there is only one worker. */
+      readonly limits: { readonly slot: number; readonly descriptor: number } | undefined;
       /** Identity to take on before opening listeners; null to keep the current one. */
       readonly identity: Identity | null;
     }

@@ -12,6 +12,7 @@ import { exitNow } from '../../kernel/exit.ts';
 import { endWithParent } from '../../kernel/privileges.ts';
 import { leaveTerminal } from '../../kernel/terminal.ts';
 import { Lifecycle } from '../lifecycle.ts';
+import { LimitMemory } from '../limit-memory.ts';
 import { createLog, LogSink } from '../log.ts';
 import { HealthMeter } from '../process-health.ts';
 import type { PlannedListener } from '../transport/plan.ts';
@@ -71,11 +72,13 @@ async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<vo
   endWithParent();
   const loaded = await loadConfig(order.source, { importModules: true });
   const log = createLog(loaded.config.log, sink, { worker: order.name });
-  const services = await prepareServices(loaded, systemClock, Math.random, log, order.processes);
+  const { processes, limits } = order;
+  const services = await prepareServices(loaded, systemClock, Math.random, log, processes);
+  const size = { services: loaded.config.services.length, workers: processes };
   lifecycle = new Lifecycle({
     config: loaded.config,
     services,
-    processes: order.processes,
+    limitMemory: limits === undefined ? undefined : new LimitMemory(limits.descriptor, size, limits.slot),
     clock: systemClock,
     random: Math.random,
     log,

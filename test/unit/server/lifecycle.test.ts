@@ -34,16 +34,16 @@ interface Made {
   readonly config: Config;
 }
 
-async function make(services: string, service: Service = echo, processes = 1): Promise<Made> {
+async function make(services: string, service: Service = echo): Promise<Made> {
   const { config } = await load(`services: { ${services} }`);
   const context = new TaskContext(clock, Math.random, log);
   const prepared = new Map<string, PreparedService>(
     config.services.map(({ name }) => [
       name,
-      { service, context, log: new BudgetedLog(log.child({ service: name }), clock, processes) },
+      { service, context, log: new BudgetedLog(log.child({ service: name }), clock, 1) },
     ]),
   );
-  const lifecycle = new Lifecycle({ config, services: prepared, processes, clock, random: Math.random, log });
+  const lifecycle = new Lifecycle({ config, services: prepared, clock, random: Math.random, log });
   onTestFinished(async () => {
     const drained = lifecycle.drain(0);
     clock.advance(0);
@@ -248,23 +248,6 @@ describe('per-process state', () => {
       closed: { completed: 1 },
     });
     expect(made.lifecycle.counters.get('other')?.stream.accepted).toBe(0);
-  });
-
-  it('enforces its share of the stream limits, rounded up', async () => {
-    const made = await make('echo: { listen: [tcp://127.0.0.1:0], maxConnections: 3 }', echo, 2);
-    const target = await open(made);
-    const served: boolean[] = [];
-    for (let turn = 0; turn < 3; turn += 1) {
-      const client = await TcpClient.connect(target);
-      client.write('x');
-      served.push(
-        await client.take(1).then(
-          () => true,
-          () => false,
-        ),
-      );
-    }
-    expect(served).toEqual([true, true, false]);
   });
 
   it('drops datagrams from other processes of the daemon', async () => {

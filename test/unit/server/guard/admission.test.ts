@@ -8,6 +8,9 @@ import {
   type WouldRefuseReason,
 } from '../../../../src/server/guard/admission.ts';
 import { DescriptorBudget } from '../../../../src/server/guard/descriptor-budget.ts';
+import { SharedCounts } from '../../../../src/server/guard/shared-counts.ts';
+import type { SharedLimits } from '../../../../src/server/guard/shared-limits.ts';
+import { SourceHash } from '../../../../src/server/guard/source-hash.ts';
 import { isUnixUser, type Source } from '../../../../src/server/guard/source-prefix.ts';
 import type { Place } from '../../../../src/server/guard/source-tree.ts';
 import { access, ip, seededRandom, streamLimits } from './fixtures.ts';
@@ -655,3 +658,140 @@ describe('dry run', () => {
     expect(Array.from({ length: 4 }, () => subject.reserve())).toEqual([no, no, no, no]);
   });
 });
+
+describe('in several processes', () => {
+  const cells = 4096;
+
+  /** What the processes of one service share. */
+  function shared(count: number): readonly SharedLimits[] {
+    const all = new Int32Array(cells);
+    const fullAtMs = new Float64Array(2 * 1024);
+    const hash = SourceHash.random(seededRandom(7));
+    // Their clocks started at different times.
+    return Array.from({ length: count }, (_, index) => ({
+      counts: new SharedCounts(all, new Int32Array(cells)),
+      fullAtMs,
+      hash,
+      clockOffsetMs: 1000 * index,
+    }));
+  }
+
+  function workers(count: number, limits: Partial<StreamLimits>, lists: Parameters<typeof access>[0] = {}): Clients[] {
+    return shared(count).map((memory) => {
+      const budget = new DescriptorBudget(Infinity, 1, { onShortage() {}, onRelief() {} });
+      return new Clients(
+        new Admission({
+          limits: { ...streamLimits, connectionRate: { perSecond: Infinity, burst: Infinity }, ...limits },
+          access: access(lists),
+          descriptors: budget.share(),
+          random: seededRandom(1),
+          shared: memory,
+          onWouldRefuse() {},
+        }),
+      );
+    });
+  }
+
+  it('the limit of a source holds for all of them together', () => {
+    const subjects = workers(3, { maxConnectionsPerSource: 10 });
+    const outcome = arrive(
+      subjects,
+      Array.from({ length: 20 }, () => '192.0.2.1'),
+    );
+    expect(outcome.filter((each) => each === undefined)).toHaveLength(10);
+    expect(new Set(outcome.slice(10))).toEqual(new Set(['source-limit']));
+    expect(subjects[0]?.release('192.0.2.1')).toBe(true);
+    expect([subjects[2]?.admit('192.0.2.1'), subjects[1]?.admit('192.0.2.1')]).toEqual([no, 'source-limit']);
+    expect(subjects[1]?.admit('192.0.2.2')).toBeUndefined();
+  });
+
+  it('so do those of networks and of the service', () => {
+    const limits = { maxConnections: 8, networkShare: { ipv6Prefix56: 25, ipv6Prefix48: 50 } };
+    const subjects = workers(2, limits);
+    const outcome = arrive(
+      subjects,
+      [0, 1, 2, 3].map((each) => `2001:db8:0:${each}::1`),
+    );
+    expect(outcome).toEqual([no, no, 'source-limit', 'source-limit']);
+    expect(arrive(subjects, ['2001:db8:0:100::1', '2001:db8:0:101::1', '2001:db8:0:200::1'])).toEqual([
+      no,
+      no,
+      'source-limit',
+    ]);
+    expect(arrive(subjects, ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'])).toEqual([no, no, no, no]);
+    expect(subjects.reduce((sum, { active }) => sum + active, 0)).toBe(8);
+  });
+
+  it('the rate of a source holds for all of them together, whenever they started', () => {
+    const subjects = workers(2, { connectionRate: { perSecond: 10, burst: 4 } });
+    const outcome = [0, 0, 1, 1, 0, 1].map((index) => subjects[index]?.admit('192.0.2.1', 5000 - 1000 * index));
+    expect(outcome).toEqual([no, no, no, no, 'rate', 'rate']);
+    expect(subjects[1]?.admit('192.0.2.1', 4100)).toBeUndefined();
+  });
+
+  it('a newcomer replaces a client of a larger source, if there is one here, and never of a smaller one', () => {
+    const [one, other] = workers(2, { maxConnections: 4 });
+    for (let times = 0; times < 3; times += 1) one?.admit('192.0.2.1');
+    other?.admit('192.0.2.2');
+    // The largest source has nobody in this process.
+    expect(other?.admit('192.0.2.3')).toBe('limit');
+    expect(one?.admit('192.0.2.3')).toBeUndefined();
+    expect(one?.evicted.map(({ text }) => text)).toEqual(['192.0.2.1']);
+    // Both have one here, and the newcomer has as many as the largest elsewhere.
+    expect(one?.admit('192.0.2.2')).toBe('limit');
+    expect([one?.active, other?.active]).toEqual([3, 1]);
+  });
+
+  it('places are reserved for all of them together', () => {
+    const [one, other] = workers(2, { maxConnections: 2 });
+    expect([one?.reserve(), other?.reserve(), one?.reserve(), other?.admit('192.0.2.1')]).toEqual([
+      no,
+      no,
+      'limit',
+      'limit',
+    ]);
+    one?.cancel();
+    expect(other?.admit('192.0.2.1')).toBeUndefined();
+  });
+
+  it('whoever comes and goes, no limit is exceeded and nothing is refused below it', () => {
+    const texts = ['192.0.2.1', '192.0.2.2', '127.0.0.1', '2001:db8:0:1::1', '2001:db8:0:3::1', '2001:db8:1::1'];
+    const step = fc.record({ worker: fc.nat(2), text: fc.constantFrom(...texts), leaves: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 120 }), fc.boolean(), (steps, dryRun) => {
+        const limits = { maxConnections: 9, maxConnectionsPerSource: 3, dryRun };
+        const subjects = workers(3, limits, { exempt: ['127.0.0.0/8'] });
+        const count = (isCounted: (text: string) => boolean): number =>
+          subjects.reduce((sum, { here }) => sum + here.filter(({ text }) => isCounted(text)).length, 0);
+        for (const { worker, text, leaves } of steps) {
+          const subject = subjects[worker];
+          if (leaves) {
+            subject?.release(text);
+            continue;
+          }
+          const total = count(() => true);
+          const own = count((each) => each === text);
+          const outcome = subject?.admit(text);
+          if (dryRun) expect(outcome).toBeUndefined();
+          else if (outcome === 'limit') expect(total).toBe(9);
+          else if (text === '192.0.2.1') expect(outcome === 'source-limit').toBe(own === 3);
+          if (!dryRun) {
+            expect(count(() => true)).toBeLessThanOrEqual(9);
+            for (const each of texts.filter((other) => other !== '127.0.0.1'))
+              expect(count((other) => other === each)).toBeLessThanOrEqual(3);
+          }
+        }
+        for (const subject of subjects) for (const { text } of subject.here) subject.release(text);
+        // Nothing is left behind.
+        for (const subject of subjects)
+          for (let times = 0; times < 3; times += 1)
+            expect(subject.admit('192.0.2.9')).toBe(subject === subjects[0] || dryRun ? no : 'source-limit');
+      }),
+    );
+  });
+});
+
+/** Connects from the sources in turn, to the processes in turn. */
+function arrive(subjects: readonly Clients[], texts: readonly string[]): readonly (RefuseReason | undefined)[] {
+  return texts.map((text, index) => subjects[index % subjects.length]?.admit(text));
+}

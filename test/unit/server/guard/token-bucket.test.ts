@@ -39,7 +39,7 @@ const forms: readonly [string, (rate: Rate) => { take(nowMs: number): boolean }]
   [
     'TokenTable per source',
     (rate) => {
-      const table = new TokenTable(rate, seededRandom(1));
+      const table = TokenTable.own(rate, seededRandom(1));
       return { take: (nowMs) => table.take(0, 0xc0000201, nowMs) };
     },
   ],
@@ -126,7 +126,7 @@ describe('TokenTable', () => {
   const single = { perSecond: 1, burst: 1 };
 
   it('counts each source separately', () => {
-    const table = new TokenTable(single, seededRandom(1));
+    const table = TokenTable.own(single, seededRandom(1));
     expect(table.take(0, 1, 0)).toBe(true);
     expect(table.take(0, 1, 0)).toBe(false);
     expect(table.take(0, 2, 0)).toBe(true);
@@ -137,7 +137,7 @@ describe('TokenTable', () => {
   });
 
   it('uses every byte of both words', () => {
-    const table = new TokenTable(single, seededRandom(1));
+    const table = TokenTable.own(single, seededRandom(1));
     const sources = [0, ...Array.from({ length: 32 }, (_, bit) => 2 ** bit)];
     expect(sources.filter((high) => !table.take(high, 0, 0))).toEqual([]);
     expect(sources.slice(1).filter((low) => !table.take(0, low, 0))).toEqual([]);
@@ -148,7 +148,7 @@ describe('TokenTable', () => {
     const tries = 4000;
     let spoilt = 0;
     for (let run = 0; run < tries; run++) {
-      const table = new TokenTable(single, random, 16);
+      const table = TokenTable.own(single, random, 16);
       taken(() => table.take(0, 1, 0), 100);
       if (!table.take(0, 2, 0)) spoilt++;
     }
@@ -158,7 +158,7 @@ describe('TokenTable', () => {
   });
 
   it('barely affects 1,000 other sources during a flood', () => {
-    const table = new TokenTable(single, seededRandom(3));
+    const table = TokenTable.own(single, seededRandom(3));
     taken(() => table.take(0, 0x0a000000, 0), 10_000);
     const refused = Array.from({ length: 1000 }, (_, at) => table.take(0, 0xc0000000 + at * 256, 0)).filter(
       (ok) => !ok,
@@ -168,7 +168,7 @@ describe('TokenTable', () => {
 
   it('maps sources to slots by seed', () => {
     const patterns = Array.from({ length: 10 }, (_, seed) => {
-      const table = new TokenTable(single, seededRandom(seed), 2);
+      const table = TokenTable.own(single, seededRandom(seed), 2);
       return Array.from({ length: 32 }, (__, source) => table.take(0, source, 0)).join();
     });
     expect(new Set(patterns).size).toBeGreaterThan(1);
@@ -178,7 +178,7 @@ describe('TokenTable', () => {
     const requests = fc.array(fc.record({ source: fc.nat(9), step: fc.nat(3) }), { minLength: 100, maxLength: 400 });
     fc.assert(
       fc.property(requests, fc.integer(), bursts, (list, seed, burst) => {
-        const table = new TokenTable({ perSecond: 100, burst }, seededRandom(seed), 4);
+        const table = TokenTable.own({ perSecond: 100, burst }, seededRandom(seed), 4);
         const own = Array.from({ length: 10 }, () => new NaiveBucket(10, burst));
         let nowMs = 0;
         for (const { source, step } of list) {

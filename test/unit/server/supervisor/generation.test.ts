@@ -96,10 +96,14 @@ describe('startup', () => {
     second?.serve();
     await generation.ready;
     expect(workers.all.map(reads)).toEqual([[[1]], [[2]]]);
+    // The sockets, then the memory in which they count clients together.
+    const shared = expect.any(Number) as number;
     expect(workers.all.map(({ descriptors }) => descriptors)).toEqual([
-      [90, 91, 92],
-      [90, 91, 92],
+      [90, 91, 92, shared],
+      [90, 91, 92, shared],
     ]);
+    expect(first?.orders[0]).toMatchObject({ limits: { slot: 0, descriptor: 7 } });
+    expect(second?.orders[0]).toMatchObject({ limits: { slot: 1, descriptor: 7 } });
     expect(generation.isUp).toBe(true);
     expect(plan.map((each) => generation.isOpen(each))).toEqual([true, true, true]);
     expect(generation.workers.map(({ worker, status, pid }) => [worker, status, pid])).toEqual([

@@ -1,0 +1,44 @@
+import { libc } from './libc.ts';
+import { systemError } from './system-error.ts';
+
+// linux/memfd.h, fcntl.h
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const F_ADD_SEALS = 1033;
+const F_SEAL_SEAL = 1;
+const F_SEAL_SHRINK = 2;
+const F_SEAL_GROW = 4;
+// sys/mman.h
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 1;
+
+/**
+ * Creates memory that processes share by inheriting its descriptor, filled with 0. Pages are taken from the system when
+ * they are first written. The size is sealed: a process that shrank it would crash all others. See memfd_create(2).
+ * Throws the system's error.
+ */
+export function createSharedMemory(name: string, bytes: number): number {
+  const calls = needLibc();
+  const descriptor = checked('memfd_create', calls.memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  checked('ftruncate', calls.ftruncate(descriptor, bytes));
+  checked('fcntl', calls.fcntl(descriptor, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW));
+  return descriptor;
+}
+
+/** Maps shared memory, for as long as the process lives. See mmap(2). Throws the system's error. */
+export function mapSharedMemory(descriptor: number, bytes: number): ArrayBuffer {
+  const memory = needLibc().mapShared(descriptor, bytes, PROT_READ | PROT_WRITE, MAP_SHARED);
+  if (memory === undefined) throw systemError('mmap');
+  return memory;
+}
+
+function needLibc(): NonNullable<typeof libc> {
+  if (libc === undefined) throw new Error('shared memory needs 64-bit Linux and the npm package koffi');
+  return libc;
+}
+
+function checked(call: string, result: number): number {
+  if (result < 0) throw systemError(call);
+  return result;
+}

@@ -1,0 +1,13 @@
+import type { SharedCounts } from './shared-counts.ts';
+import type { SourceHash } from './source-hash.ts';
+
+/** What several processes share to enforce the stream limits of one service together. */
+export interface SharedLimits {
+  readonly counts: SharedCounts;
+  /** The memory of a `TokenTable`. */
+  readonly fullAtMs: Float64Array;
+  /** The same in all processes. */
+  readonly hash: SourceHash;
+  /** What a process adds to its monotonic time to get the time that all processes have. */
+  readonly clockOffsetMs: number;
+}

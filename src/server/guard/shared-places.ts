@@ -1,0 +1,91 @@
+import { networkPrefixes } from './source-tree.ts';
+import { ipv4Word, unixWord } from './source-prefix.ts';
+import type { SharedCounts } from './shared-counts.ts';
+import type { SourceHash } from './source-hash.ts';
+
+/** What a cell counts: the clients of an IPv6 /48, of a /56, of a source, or all clients of a top-level entry. */
+const levels = { networks: [0x1b873593, 0x2c1b3c6d], source: 0x297a2d39, top: 0x165667b1 } as const;
+
+const totalCell = 0;
+
+/**
+ * The clients of one service in all processes, by source and network, in cells that a hash chooses. Sources with the
+ * same cell count as one for the limits, which is rare and cannot be brought about from outside.
+ */
+export class SharedPlaces {
+  readonly #counts: SharedCounts;
+  readonly #hash: SourceHash;
+
+  constructor(counts: SharedCounts, hash: SourceHash) {
+    this.#counts = counts;
+    this.#hash = hash;
+  }
+
+  /** Clients of the other processes. */
+  get others(): number {
+    return this.#counts.others(totalCell);
+  }
+
+  /** Clients of the other processes from the top-level entry of a `SourceTree` that contains the source. */
+  othersAtTop(high: number, low: number): number {
+    return this.#counts.others(this.#topCell(high, low));
+  }
+
+  /** Adds a client, of which nothing else is known, unless there are `limit` already. `here`: those of this process. */
+  take(here: number, limit: number): boolean {
+    return this.#counts.take(totalCell, here, limit);
+  }
+
+  add(): void {
+    this.#counts.add(totalCell);
+  }
+
+  release(): void {
+    this.#counts.release(totalCell);
+  }
+
+  /**
+   * Adds a client to its source and to the networks above, unless one of them is at its limit. `here` has the clients
+   * of this process for each of them, the source last. The limits are in the same order.
+   */
+  takeSource(high: number, low: number, here: readonly number[], limits: readonly number[]): boolean {
+    const depth = here.length;
+    for (let level = 0; level < depth; level += 1) {
+      if (this.#counts.take(this.#cellAt(high, low, level, depth), here[level]!, limits[level]!)) continue;
+      while (--level >= 0) this.#counts.release(this.#cellAt(high, low, level, depth));
+      return false;
+    }
+    return true;
+  }
+
+  addSource(high: number, low: number, depth: number): void {
+    for (let level = 0; level < depth; level += 1) this.#counts.add(this.#cellAt(high, low, level, depth));
+  }
+
+  releaseSource(high: number, low: number, depth: number): void {
+    for (let level = 0; level < depth; level += 1) this.#counts.release(this.#cellAt(high, low, level, depth));
+  }
+
+  addAtTop(high: number, low: number): void {
+    this.#counts.add(this.#topCell(high, low));
+  }
+
+  releaseAtTop(high: number, low: number): void {
+    this.#counts.release(this.#topCell(high, low));
+  }
+
+  /** Of one of the networks above a source, the largest first, or at the end of the source itself. */
+  #cellAt(high: number, low: number, level: number, depth: number): number {
+    if (level === depth - 1) return this.#cell(high, low, levels.source);
+    return this.#cell(high, (low & (-1 << (64 - networkPrefixes[level]!))) >>> 0, levels.networks[level]!);
+  }
+
+  #topCell(high: number, low: number): number {
+    const isIpv6 = high !== ipv4Word && high !== unixWord;
+    return this.#cell(high, isIpv6 ? (low & 0xffff0000) >>> 0 : low, levels.top);
+  }
+
+  #cell(high: number, low: number, level: number): number {
+    return 1 + (((this.#hash.of(high, low) ^ level) >>> 0) % (this.#counts.length - 1));
+  }
+}

@@ -1,0 +1,90 @@
+import { randomFillSync } from 'node:crypto';
+import { closeSync, writeSync } from 'node:fs';
+import { createSharedMemory, mapSharedMemory } from '../kernel/shared-memory.ts';
+import { SharedCounts } from './guard/shared-counts.ts';
+import type { SharedLimits } from './guard/shared-limits.ts';
+import { hashWords, SourceHash } from './guard/source-hash.ts';
+import { slotsOfRow } from './guard/token-bucket.ts';
+
+/** Of each worker and of all together, for each service. The first counts all clients, any other those of a source. */
+const countersOfService = 16_384;
+
+const hashBytes = hashWords * Uint32Array.BYTES_PER_ELEMENT;
+const countersBytes = countersOfService * Int32Array.BYTES_PER_ELEMENT;
+const ratesBytes = 2 * slotsOfRow * Float64Array.BYTES_PER_ELEMENT;
+
+/** How many services and workers share the memory. Workers have the slots 0 to `workers` − 1. */
+export interface LimitMemorySize {
+  readonly services: number;
+  readonly workers: number;
+}
+
+/**
+ * Memory in which the workers of one config count their clients together: random words for the hash, a mark for each
+ * slot that a worker has used, and for each service its rates, the counters of all workers and those of each slot.
+ * Nothing in it is trusted beyond the limits themselves: no value is an offset or a length.
+ */
+export class LimitMemory {
+  readonly #memory: ArrayBuffer;
+  readonly #size: LimitMemorySize;
+  readonly #slot: number;
+  readonly #hash: SourceHash;
+
+  /** Takes a worker's slot in memory that `create` has made. Whatever its predecessor has counted is taken back. */
+  constructor(descriptor: number, size: LimitMemorySize, slot: number) {
+    this.#memory = mapSharedMemory(descriptor, bytesOf(size));
+    this.#size = size;
+    this.#slot = slot;
+    // A copy, which no other process can change.
+    this.#hash = new SourceHash(new Uint32Array(this.#memory.slice(0, hashBytes)));
+    const used = new Int32Array(this.#memory, hashBytes, size.workers);
+    // Otherwise reading the counters would only cost memory.
+    if (used[slot] !== 0) for (let index = 0; index < size.services; index += 1) this.#countsOf(index).takeBack();
+    used[slot] = 1;
+  }
+
+  /** Creates the memory, and returns its descriptor. Throws the system's error. */
+  static create(size: LimitMemorySize): number {
+    const descriptor = createSharedMemory('smallservd-limits', bytesOf(size));
+    try {
+      writeSync(descriptor, randomFillSync(new Uint8Array(hashBytes)));
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+    return descriptor;
+  }
+
+  /** For a service, by its position in the config. */
+  of(index: number): SharedLimits {
+    return {
+      counts: this.#countsOf(index),
+      fullAtMs: new Float64Array(
+        this.#memory,
+        offsetOf(this.#size, index),
+        ratesBytes / Float64Array.BYTES_PER_ELEMENT,
+      ),
+      hash: this.#hash,
+      // The system's clock, as `hrtime` has it, is the same in all processes.
+      clockOffsetMs: Number(process.hrtime.bigint()) / 1e6 - performance.now(),
+    };
+  }
+
+  #countsOf(index: number): SharedCounts {
+    const offset = offsetOf(this.#size, index) + ratesBytes;
+    const own = offset + (1 + this.#slot) * countersBytes;
+    return new SharedCounts(
+      new Int32Array(this.#memory, offset, countersOfService),
+      new Int32Array(this.#memory, own, countersOfService),
+    );
+  }
+}
+
+function offsetOf({ workers }: LimitMemorySize, index: number): number {
+  const header = hashBytes + 8 * Math.ceil(workers / 2);
+  return header + index * (ratesBytes + (1 + workers) * countersBytes);
+}
+
+function bytesOf(size: LimitMemorySize): number {
+  return offsetOf(size, size.services);
+}
