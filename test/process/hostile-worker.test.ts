@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DaemonProcess, fixtures, isRunning } from '../support/daemon-process.ts';
+import { DaemonProcess, fixtures, isRunning, writeConfig } from '../support/daemon-process.ts';
+import { freePort } from '../support/ports.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
 import { until } from '../support/wait.ts';
@@ -110,6 +111,36 @@ describe('descriptors that a worker sends its supervisor', () => {
     await daemon.state();
     expect(openFiles(daemon.pid)).toBeLessThanOrEqual(before + 2);
     client.socket.destroy();
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('a worker that makes the last close of a shared listener wait', () => {
+  const hostile = { module: join(fixtures, 'lingering-listener.js') };
+
+  async function trapped(): Promise<{ readonly daemon: DaemonProcess; readonly file: string; readonly kept: string }> {
+    const [kept, removed] = [await freePort(), await freePort()].map((port) => `tcp://127.0.0.1:${port}`);
+    if (kept === undefined || removed === undefined) throw new Error('no ports');
+    const file = writeConfig({ workers: 1, services: { hostile: { ...hostile, listen: [kept, removed] }, echo } });
+    const daemon = DaemonProcess.spawn(['--config', file]);
+    await daemon.line('ready');
+    const client = await TcpClient.connect({ host: '127.0.0.1', port: Number(new URL(kept).port) });
+    client.write(new URL(removed).port);
+    expect((await client.takeAll()).toString()).toBe('set\n');
+    return { daemon, file, kept };
+  }
+
+  it('does not hold up a reload that removes it', async () => {
+    const { daemon, file, kept } = await trapped();
+    writeFileSync(file, JSON.stringify({ workers: 1, services: { hostile: { ...hostile, listen: [kept] }, echo } }));
+    daemon.signal('SIGHUP');
+    await daemon.line('config reloaded');
+    expect(await daemon.workers()).toHaveLength(1);
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('does not hold up a stop', async () => {
+    const { daemon } = await trapped();
     expect(await daemon.stop()).toBe(0);
   });
 });

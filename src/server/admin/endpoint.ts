@@ -83,6 +83,7 @@ async function openChild(source: SnapshotSource, options: ChildOptions, files: S
   const close = async (): Promise<void> => {
     await child?.close();
     sockets.keep([]);
+    await sockets.closed;
   };
   try {
     files.grant(options.plan);

@@ -1,10 +1,11 @@
-import { lstatSync } from 'node:fs';
+import { closeSync, lstatSync } from 'node:fs';
 import { SmallservdError } from '../../errors.ts';
 import { allowOverlap } from '../../kernel/sockets.ts';
 import type { ServiceConfig } from '../config/config.ts';
 import { isFamilyMissing, openError, unservedError } from '../transport/open-error.ts';
 import { closeSocket, type OpenSocket, openSocket, removeFile } from '../transport/open-socket.ts';
 import { findUnserved, type PlannedListener } from '../transport/plan.ts';
+import { closeElsewhere } from './closing-process.ts';
 import { overlaps, pairListeners } from './listener-changes.ts';
 
 /** A listener whose socket is open. */
@@ -18,6 +19,7 @@ export interface OpenListener extends OpenSocket {
  */
 export class ListenerSockets {
   #held: ReadonlyMap<PlannedListener, OpenListener> = new Map();
+  #closed: Promise<unknown> = Promise.resolve();
 
   /**
    * Opens the listeners of a plan. Those that are open already stay as they are. Skips listeners whose address family
@@ -42,16 +44,29 @@ export class ListenerSockets {
       this.#held = new Map([...this.#held, ...opened.map((each) => [each.planned, each] as const)]);
       return listeners;
     } catch (error) {
-      for (const listener of opened) close(listener);
+      for (const listener of opened) if (isOurs(listener)) closeSocket(listener);
       throw error;
     }
   }
 
-  /** Closes all sockets but those of `listeners`, which `open` returned. */
+  /**
+   * Resolves when the sockets that `keep` let go of are closed. Until then their addresses may be in use.
+   */
+  get closed(): Promise<unknown> {
+    return this.#closed;
+  }
+
+  /** Lets go of all sockets but those of `listeners`, which `open` returned. */
   keep(listeners: readonly OpenListener[]): void {
     const kept = new Set(listeners.map(({ descriptor }) => descriptor));
-    for (const held of this.#held.values()) if (!kept.has(held.descriptor)) close(held);
+    const others = [...this.#held.values()].filter((held) => !kept.has(held.descriptor) && isOurs(held));
     this.#held = new Map(listeners.map((each) => [each.planned, each]));
+    for (const { bound, file } of others) if (file !== undefined) removeFile(bound.address, file);
+    const [datagram, stream] = [true, false].map((isDatagram) =>
+      others.filter(({ bound }) => (bound.transport === 'udp') === isDatagram).map(({ descriptor }) => descriptor),
+    );
+    for (const descriptor of datagram ?? []) closeSync(descriptor);
+    this.#closed = Promise.all([this.#closed, closeElsewhere(stream ?? [])]);
   }
 
   /**
@@ -99,8 +114,8 @@ export class ListenerSockets {
 }
 
 /** An inherited socket stays open when a reload lets go of it, so that a later one can have it again. */
-function close(listener: OpenListener): void {
-  if (!('fd' in listener.planned.target)) closeSocket(listener);
+function isOurs({ planned }: OpenListener): boolean {
+  return !('fd' in planned.target);
 }
 
 /** Whether clients can still find it: anyone who may write to the folder can remove the file of a UNIX socket. */

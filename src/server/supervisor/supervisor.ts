@@ -130,6 +130,7 @@ export class Supervisor implements RunningDaemon {
    * other generation's workers hold the sockets any longer.
    */
   async reload(next: GenerationPlan, { added }: ListenerChanges): Promise<void> {
+    await this.#sockets.closed;
     await this.#files.prepare(added, next.identity?.uid);
     if (this.#stopping) throw cutShort();
     const old = this.#generation;

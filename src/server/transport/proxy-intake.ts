@@ -1,6 +1,6 @@
 import { formatHostPort } from '../../address/host-port.ts';
 import { cidrContains } from '../../address/cidr.ts';
-import { formatIp, type IpAddress } from '../../address/ip-address.ts';
+import { formatIp, type IpAddress, isMulticast } from '../../address/ip-address.ts';
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import type { ProxyRules } from '../guard/limits.ts';
 import type { Admission, RefuseReason } from '../guard/admission.ts';
@@ -102,7 +102,8 @@ class WaitingProxy implements StreamSocketUser {
     if (this.socket.isDestroyed) return;
     const parsed = this.#parser.push(chunk);
     if (parsed === 'more') return;
-    if (parsed === 'malformed') {
+    // Nobody connects from a multicast address, and the guard uses some of those for what is not an IPv6 source.
+    if (parsed === 'malformed' || (parsed.client !== undefined && isMulticast(parsed.client.ip))) {
       this.socket.destroy();
       return;
     }

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   type BigIntStats,
   chmodSync,
@@ -11,10 +13,10 @@ import {
   type Stats,
   unlinkSync,
 } from 'node:fs';
-import { connect } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as pauseFor } from 'node:timers/promises';
 import { SmallservdError } from '../../errors.ts';
+import { childArguments } from '../child-arguments.ts';
 import { O_PATH, pathOf } from '../path-descriptor.ts';
 import { walkPath } from '../path-walk.ts';
 import type { SocketAccess } from './listener.ts';
@@ -102,18 +104,18 @@ export class SocketFiles {
     // before it is removed, but could have removed it as well.
     const file = join(pathOf(folder), basename(path));
     const found = lstatSync(file, { bigint: true, throwIfNoEntry: false });
-    if (found?.isSocket() === true && (await this.#staysDead(file, found))) unlinkSync(file);
+    if (found?.isSocket() === true && (await this.#staysDead(folder, basename(path), found))) unlinkSync(file);
     // Root must not mistake an existing file for its own. A listener that a reload brings back may still be open.
     else if (found !== undefined && isRoot() && !this.#places.has(path))
       throw Object.assign(new Error('EADDRINUSE'), { code: 'EADDRINUSE' });
     this.#places.set(path, { ...this.#places.get(path), path: join(linkedBy(folder), basename(path)) });
   }
 
-  async #staysDead(file: string, found: BigIntStats): Promise<boolean> {
-    if (!(await isDead(file, found))) return false;
+  async #staysDead(folder: number, name: string, found: BigIntStats): Promise<boolean> {
+    if (!(await isDead(folder, name, found))) return false;
     await this.#pause(secondLookMs);
-    const now = lstatSync(file, { bigint: true, throwIfNoEntry: false });
-    return now?.ino === found.ino && (await isDead(file, now));
+    const now = lstatSync(join(pathOf(folder), name), { bigint: true, throwIfNoEntry: false });
+    return now?.ino === found.ino && (await isDead(folder, name, now));
   }
 
   #grant(planned: PlannedListener, place: Place | undefined, file: number, { mode, uid, gid }: SocketAccess): void {
@@ -226,25 +228,40 @@ function formatMode(mode: number): string {
 }
 
 /** Whether nothing listens on the socket. */
-async function isDead(path: string, stats: BigIntStats): Promise<boolean> {
+async function isDead(folder: number, name: string, stats: BigIntStats): Promise<boolean> {
+  const path = join(pathOf(folder), name);
   const mode = Number(stats.mode);
   // Connecting requires write permission, which the mode may deny even to the owner.
   const isShut = !isRoot() && Number(stats.uid) === process.geteuid?.() && (mode & 0o200) === 0;
   if (isShut) chmodSync(path, mode | 0o200);
   try {
-    return await refusesClients(path);
+    return await refusesClients(folder, name);
   } finally {
     if (isShut) chmodSync(path, mode);
   }
 }
 
-async function refusesClients(path: string): Promise<boolean> {
-  return await new Promise<boolean>((resolve) => {
-    const socket = connect(path);
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+/** Exits with 0 if it is refused. `process.exit` would first close the socket, and that could wait. */
+const probe = `
+const kill = () => process.kill(process.pid, 'SIGKILL');
+const socket = require('node:net').connect(process.argv[1]);
+socket.on('connect', kill);
+socket.on('error', ({ code }) => (code === 'ECONNREFUSED' ? process.exit(0) : kill()));`;
+
+/** How long the probe may take. A listener whose backlog is full keeps it waiting, and is not dead. */
+const probeMs = 2000;
+
+/**
+ * Asks in a process of its own: whoever listens there could send a descriptor whose close waits for as long as it likes.
+ */
+async function refusesClients(folder: number, name: string): Promise<boolean> {
+  const inherited = 3;
+  const child = spawn(process.execPath, [...childArguments, '--eval', probe, join(pathOf(inherited), name)], {
+    stdio: ['ignore', 'ignore', 'ignore', folder],
+    env: {},
   });
+  const timer = setTimeout(() => child.kill('SIGKILL'), probeMs);
+  const [code] = (await once(child, 'exit')) as [number | null];
+  clearTimeout(timer);
+  return code === 0;
 }

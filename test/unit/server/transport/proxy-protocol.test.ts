@@ -156,6 +156,10 @@ describe('refused as proxy-header', () => {
   it.each([
     ['data that is not a header', 'hello\r\n'],
     ['a malformed header', 'PROXY TCP4 192.0.2.700 198.51.100.1 40000 7\r\n'],
+    ['a header with a multicast source', 'PROXY TCP4 224.0.0.1 198.51.100.1 40000 7\r\n'],
+    // Inside, these two stand for a UNIX user and an IPv4 address.
+    ['a header with the source of a UNIX user', 'PROXY TCP6 ffff:fffe:0:4d2:: 2001:db8::1 40000 7\r\n'],
+    ['a header with an IPv4 source in disguise', 'PROXY TCP6 ffff:ffff:c000:201:: 2001:db8::1 40000 7\r\n'],
     ['a truncated header', 'PROXY TCP4 192.0.2.7'],
     ['an empty connection', ''],
   ])('%s', async (_what, bytes) => {

@@ -22,6 +22,9 @@ import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { libc } from '../../../../src/kernel/libc.ts';
+import { readPeerCredentials } from '../../../../src/kernel/peer-credentials.ts';
+import { listenUnix } from '../../../../src/kernel/sockets.ts';
+import { streams } from '../../../../src/kernel/streams.ts';
 import type { SocketAccess } from '../../../../src/server/transport/listener.ts';
 import type { PlannedListener } from '../../../../src/server/transport/plan.ts';
 import { bindPrivately, SocketFiles } from '../../../../src/server/transport/unix-socket.ts';
@@ -361,6 +364,18 @@ describe('SocketFiles', () => {
     const files = new SocketFiles(uid, async () => change());
     await files.prepare(planned()).catch((error: unknown) => expect(error).toMatchObject({ code: 'LISTEN_IN_USE' }));
     expect(readdirSync(directory)).toEqual([left]);
+  });
+
+  it('asks in another process, as whoever listens there could send what takes long to close', async () => {
+    const listener = listenUnix(path, 16);
+    onTestFinished(() => closeSync(listener));
+    await new SocketFiles(uid).prepare(planned()).catch(() => {});
+    const client = streams().accept(listener);
+    onTestFinished(() => closeSync(client));
+    const asker = readPeerCredentials(client);
+    expect(asker?.uid).toBe(uid);
+    expect(asker?.pid).not.toBe(process.pid);
+    expect(existsSync(path)).toBe(true);
   });
 
   it('rechecks all dead sockets after a single pause', async () => {
