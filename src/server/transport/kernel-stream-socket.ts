@@ -6,7 +6,7 @@ import { isWait, streams } from '../../kernel/streams.ts';
 import { errorCodeOf } from '../../kernel/system-error.ts';
 import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
 
-/** A stream socket of our own, which it closes. */
+/** A direct stream socket, which it closes. */
 export class KernelStreamSocket implements StreamSocket, Watcher {
   readonly #descriptor: number;
   #user: StreamSocketUser | undefined;
