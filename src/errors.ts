@@ -62,9 +62,9 @@ export interface ConfigProblem {
   readonly where: string;
   /** Path of the key, such as `services.echo.idleTimeout`. Empty for the document itself. */
   readonly path: string;
-  /** What is wrong and what is expected, without a period. */
+  /** What is wrong and what is expected, without a period. May start with a verb, such as `is not a mapping`. */
   readonly message: string;
-  /** Start of the message line: `where` and `path`, unless one implies the other. */
+  /** Start of the message line, and subject of such a verb: `where` and `path`, unless one implies the other. */
   readonly subject: string;
 }
 
@@ -76,10 +76,15 @@ export class ConfigInvalidError extends SmallservdError {
   readonly unreported: number;
 
   constructor(problems: readonly ConfigProblem[], unreported = 0) {
-    const lines = problems.map(({ subject, message }) => `${subject}: ${message}`);
+    const lines = problems.map(({ subject, message }) => `${subject}${isPredicate(message) ? '' : ':'} ${message}`);
     if (unreported > 0) lines.push(`and ${unreported} more ${unreported === 1 ? 'problem' : 'problems'}`);
     super('CONFIG_INVALID', lines.join('\n'));
     this.problems = problems;
     this.unreported = unreported;
   }
+}
+
+/** Whether a message starts with a verb. Others may be complete sentences, also of services that are not ours. */
+function isPredicate(message: string): boolean {
+  return /^(?:is|are|has|must|may|needs|does not|can(?:not)? be) /.test(message);
 }

@@ -129,7 +129,10 @@ export interface ServiceModule<Options = Record<string, never>> {
   create(options: Options, context: ServiceContext): Service | Promise<Service>;
 }
 
-/** Thrown by a service's `create` for an invalid file or option. */
+/**
+ * Thrown by a service's `create` for an invalid file or option. A message that starts with a verb (`is required`) is
+ * about the option.
+ */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   /** The option at fault, if any. */

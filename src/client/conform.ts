@@ -54,7 +54,8 @@ export async function conform(host: string, options: ConformOptions = {}): Promi
   const portOf = (service: CheckedService, over: 'tcp' | 'udp'): number => {
     const port = ports[service] ?? (lookupServicePort(service, over) ?? 0) + basePort;
     if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
-    throw new SmallservdError('ARGUMENT_INVALID', `${service} would have port ${port}: expected 1 to 65535`);
+    const subject = ports[service] === undefined ? `--base-port ${basePort} puts ${service} on` : `${service} has`;
+    throw new SmallservdError('ARGUMENT_INVALID', `${subject} port ${port}: expected 1 to 65535`);
   };
   const wanted = allChecks.filter(
     (check) => services.includes(check.service) && (transport === undefined || check.transport === transport),
@@ -66,7 +67,7 @@ export async function conform(host: string, options: ConformOptions = {}): Promi
     portOf,
     dangerousPorts: { low: lowPorts, reflectors: [...new Set([...reflectorPorts, ...served])] },
   });
-  const counts = { holds: 0, fails: 0, unreachable: 0, skipped: 0, broken: 0 };
+  const counts = { passed: 0, failed: 0, unreachable: 0, skipped: 0, broken: 0 };
   for (const { outcome } of checks) counts[outcome] += 1;
   return { host, checks, counts };
 }

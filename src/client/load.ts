@@ -12,7 +12,8 @@ import { type LaneFactory, laneFailures, type LoadPeer, makePayloads } from './l
 import { type LoadCounts, LoadRun, type LoadRunOptions } from './load/run.ts';
 import { ChargenStreamLane, DiscardStreamLane, EchoStreamLane, FetchLane } from './load/stream-lanes.ts';
 import { readOpenFiles } from '../open-files.ts';
-import { type EitherProtocolOptions, largestDatagramBytes, withDefaults } from './options.ts';
+import { assertWithin, type EitherProtocolOptions, largestDatagramBytes, withDefaults } from './options.ts';
+import { formatDuration } from '../units.ts';
 
 export const loadServices = ['echo', 'discard', 'chargen', 'daytime', 'time', 'qotd', 'systat'] as const;
 
@@ -80,7 +81,7 @@ export interface OpenLoopResult {
 
 const maxConnections = 10_000;
 const maxDurationMs = 3_600_000;
-const maxPerSecond = 1_000_000;
+export const maxPerSecond = 1_000_000;
 const maxSize = 1024 * 1024;
 const defaultSize = 64;
 const discardBlockSize = 64 * 1024;
@@ -164,17 +165,17 @@ function checked(options: LoadOptions): LoadPlan {
   const size = options.size ?? (isFlow ? discardBlockSize : defaultSize);
   const most = isUdp ? largestDatagramBytes : maxSize;
   requireThat(loadServices.includes(service), `no load test for ${service}: expected ${loadServices.join(', ')}`);
-  requireThat(isWhole(connections, 1, maxConnections), `expected 1 to ${maxConnections} connections`);
-  requireThat(durationMs >= 1 && durationMs <= maxDurationMs, 'duration out of range: expected 1ms to 1h');
-  requireThat(isWhole(size, 1, most), `size out of range: expected 1 to ${most} bytes`);
+  assertWithin('the number of connections', connections, 1, maxConnections);
+  requireThat(
+    durationMs >= 1 && durationMs <= maxDurationMs,
+    `the duration is ${formatDuration(durationMs)}: expected 1ms to 1h`,
+  );
+  assertWithin('the size of a request', size, 1, most);
   requireThat(
     perSecond === undefined || (perSecond > 0 && perSecond <= maxPerSecond),
-    `rate out of range: expected above 0, up to ${maxPerSecond}/s`,
+    `the rate is ${perSecond} requests per second: expected above 0 and up to ${maxPerSecond}`,
   );
-  requireThat(
-    requests === undefined || isWhole(requests, 1, Number.MAX_SAFE_INTEGER),
-    'requests out of range: expected at least 1',
-  );
+  assertWithin('the number of requests', requests ?? 1, 1, Number.MAX_SAFE_INTEGER);
   requireThat(
     !isFlow || (perSecond === undefined && requests === undefined),
     `${service} over TCP is a byte stream without requests: --requests and --rate do not apply`,
@@ -184,10 +185,6 @@ function checked(options: LoadOptions): LoadPlan {
   const silence = isUdp ? laneFailures.lost : laneFailures.timeout;
   const protocol = isUdp ? 'udp' : 'tcp';
   return { service, protocol, size, connections, durationMs, perSecond, requests, isFlow, timeoutMs, silence };
-}
-
-function isWhole(value: number, least: number, most: number): boolean {
-  return Number.isSafeInteger(value) && value >= least && value <= most;
 }
 
 function requireThat(holds: boolean, message: string): void {

@@ -2,11 +2,11 @@ import { parseServiceEntries, type ServiceEntry } from '../address/service-ports
 import { readDatabase } from '../address/system-database.ts';
 import { SmallservdError } from '../errors.ts';
 
-/** Networks for looking up a service. The single-family ones have the same ports as both. */
-export const portNetworks = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'] as const;
+/** Transports of a service. A 4 or 6 at the end names one address family, which makes no difference to the port. */
+export const portTransports = ['tcp', 'tcp4', 'tcp6', 'udp', 'udp4', 'udp6'] as const;
 
 export interface PortAnswer extends ServiceEntry {
-  readonly network: (typeof portNetworks)[number];
+  readonly transport: (typeof portTransports)[number];
 }
 
 /**
@@ -14,14 +14,14 @@ export interface PortAnswer extends ServiceEntry {
  * services of smallservd are also known without it. Throws `ARGUMENT_INVALID` and `ENTRY_NOT_FOUND`.
  */
 export async function lookupPort(
-  network: string,
+  transport: string,
   service: string,
   file: string = '/etc/services',
 ): Promise<PortAnswer> {
-  const known = portNetworks.find((each) => each === network);
+  const known = portTransports.find((each) => each === transport);
   if (known === undefined) {
-    const expected = `expected one of ${portNetworks.join(', ')}`;
-    throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(network)} is not a network: ${expected}`);
+    const expected = `expected one of ${portTransports.join(', ')}`;
+    throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(transport)} is not a transport: ${expected}`);
   }
   const port = parsePort(service);
   const protocol = known.startsWith('udp') ? 'udp' : 'tcp';
@@ -30,7 +30,7 @@ export async function lookupPort(
       each.protocol === protocol &&
       (port === undefined ? [each.name, ...each.aliases].includes(service) : each.port === port),
   );
-  if (entry !== undefined) return { network: known, ...entry };
+  if (entry !== undefined) return { transport: known, ...entry };
   const wanted = port === undefined ? `service ${JSON.stringify(service)}` : `service on port ${port}`;
   throw new SmallservdError('ENTRY_NOT_FOUND', `${file} has no ${wanted} for ${protocol}`);
 }

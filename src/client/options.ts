@@ -39,5 +39,6 @@ export function withDefaults<Options extends ClientOptions>(options: Options): W
 /** Throws `ARGUMENT_INVALID` unless `value` is an integer in the range. */
 export function assertWithin(what: string, value: number, least: number, most: number): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new SmallservdError('ARGUMENT_INVALID', `${what} is ${value}: expected ${least} to ${most}`);
+  const range = most === Number.MAX_SAFE_INTEGER ? `a whole number of at least ${least}` : `${least} to ${most}`;
+  throw new SmallservdError('ARGUMENT_INVALID', `${what} is ${value}: expected ${range}`);
 }

@@ -1,5 +1,5 @@
 import type { IpAddress } from '../address/ip-address.ts';
-import { type Libc, libc, type Pointer } from './libc.ts';
+import { type Libc, type Pointer, requireLibc } from './libc.ts';
 import { AF_INET, AF_INET6 } from './socket-address.ts';
 
 /** Datagrams in one call. More would not be faster, and would keep other sockets waiting. */
@@ -279,7 +279,6 @@ let batch: DatagramBatch | undefined;
 
 /** The batch of this process. */
 export function datagramBatch(): DatagramBatch {
-  if (libc === undefined) throw new Error('sockets of our own need koffi, and 64-bit Linux');
-  batch ??= new DatagramBatch(libc);
+  batch ??= new DatagramBatch(requireLibc());
   return batch;
 }

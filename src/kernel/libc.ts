@@ -83,6 +83,12 @@ export interface Libc {
  */
 export const libc: Libc | undefined = await load();
 
+/** Returns the functions, for opening sockets directly. Throws where there are none. */
+export function requireLibc(): Libc {
+  if (libc === undefined) throw new Error('opening sockets directly needs 64-bit Linux and the npm package koffi');
+  return libc;
+}
+
 async function load(): Promise<Libc | undefined> {
   const architectures: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64'];
   if (process.platform !== 'linux' || !architectures.includes(process.arch) || endianness() === 'BE') return undefined;

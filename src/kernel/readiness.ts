@@ -1,4 +1,4 @@
-import { type Libc, libc, type Pointer } from './libc.ts';
+import { type Libc, type Pointer, requireLibc } from './libc.ts';
 import { systemError } from './system-error.ts';
 
 // sys/epoll.h
@@ -121,7 +121,6 @@ let shared: Readiness | undefined;
 
 /** The set of this process. */
 export function readiness(): Readiness {
-  if (libc === undefined) throw new Error('opening sockets directly needs 64-bit Linux and the npm package koffi');
-  shared ??= new Readiness(libc);
+  shared ??= new Readiness(requireLibc());
   return shared;
 }

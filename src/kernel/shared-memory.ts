@@ -1,4 +1,4 @@
-import { libc } from './libc.ts';
+import { requireLibc } from './libc.ts';
 import { systemError } from './system-error.ts';
 
 // linux/memfd.h, fcntl.h
@@ -19,7 +19,7 @@ const MAP_SHARED = 1;
  * Throws the system's error.
  */
 export function createSharedMemory(name: string, bytes: number): number {
-  const calls = needLibc();
+  const calls = requireLibc();
   const descriptor = checked('memfd_create', calls.memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   checked('ftruncate', calls.ftruncate(descriptor, bytes));
   checked('fcntl', calls.fcntl(descriptor, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW));
@@ -28,14 +28,9 @@ export function createSharedMemory(name: string, bytes: number): number {
 
 /** Maps shared memory, for as long as the process lives. See mmap(2). Throws the system's error. */
 export function mapSharedMemory(descriptor: number, bytes: number): ArrayBuffer {
-  const memory = needLibc().mapShared(descriptor, bytes, PROT_READ | PROT_WRITE, MAP_SHARED);
+  const memory = requireLibc().mapShared(descriptor, bytes, PROT_READ | PROT_WRITE, MAP_SHARED);
   if (memory === undefined) throw systemError('mmap');
   return memory;
-}
-
-function needLibc(): NonNullable<typeof libc> {
-  if (libc === undefined) throw new Error('shared memory needs 64-bit Linux and the npm package koffi');
-  return libc;
 }
 
 function checked(call: string, result: number): number {

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { formatIp, type IpAddress } from '../address/ip-address.ts';
-import { type Libc, libc } from './libc.ts';
+import { libc, requireLibc } from './libc.ts';
 import { AF_INET, AF_INET6, AF_UNIX, SocketAddress } from './socket-address.ts';
 import { systemError } from './system-error.ts';
 
@@ -64,7 +64,7 @@ export function listenTcp(address: InetAddress, backlog: number, mayOverlap: boo
     // An address whose last connections are still in TIME-WAIT can be bound, as after a restart.
     setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
     bindTo(descriptor, address);
-    check('listen', calls().listen(descriptor, backlog));
+    check('listen', requireLibc().listen(descriptor, backlog));
   });
 }
 
@@ -86,8 +86,8 @@ export function listenUnix(path: string, backlog: number): number {
   const address = new SocketAddress().setPath(path);
   return opened(AF_UNIX, SOCK_STREAM, (descriptor) => {
     refuseDescriptors(descriptor);
-    check('bind', calls().bind(descriptor, address.bytes, address.length[0] ?? 0));
-    check('listen', calls().listen(descriptor, backlog));
+    check('bind', requireLibc().bind(descriptor, address.bytes, address.length[0] ?? 0));
+    check('listen', requireLibc().listen(descriptor, backlog));
   });
 }
 
@@ -137,14 +137,14 @@ export function tellDestinations(descriptor: number, family: 'ipv4' | 'ipv6'): v
 export function readDroppedDatagrams(descriptor: number): number {
   const memory = new Uint32Array(new ArrayBuffer(4 * SK_MEMINFO_VARS));
   const length = new Uint32Array(new ArrayBuffer(4)).fill(memory.byteLength);
-  const result = calls().getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, new Uint8Array(memory.buffer), length);
+  const result = requireLibc().getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, new Uint8Array(memory.buffer), length);
   return result === 0 && length[0] === memory.byteLength ? (memory[SK_MEMINFO_DROPS] ?? 0) : 0;
 }
 
 /** Returns where a socket is bound: its address, or its path, which is empty if it has none. */
 export function boundTo(descriptor: number): InetAddress | { readonly family: 'unix'; readonly path: string } {
   const address = new SocketAddress().clear();
-  check('getsockname', calls().getsockname(descriptor, address.bytes, address.length));
+  check('getsockname', requireLibc().getsockname(descriptor, address.bytes, address.length));
   const { family, ip, port, interfaceIndex, path } = address;
   if (family === AF_UNIX) return { family: 'unix', path };
   return { family: family === AF_INET6 ? 'ipv6' : 'ipv4', ip, port, interfaceIndex };
@@ -160,7 +160,7 @@ export function kindOf(descriptor: number): SocketKind | undefined {
 
 /** Returns the index of an interface. Throws `ENODEV` if there is none of that name. See if_nametoindex(3). */
 export function interfaceIndexOf(name: string): number {
-  const index = calls().if_nametoindex(name);
+  const index = requireLibc().if_nametoindex(name);
   if (index === 0) throw systemError('if_nametoindex');
   return index;
 }
@@ -168,7 +168,7 @@ export function interfaceIndexOf(name: string): number {
 /** Returns the name of an interface, or its index as text if it is gone. See if_indextoname(3). */
 export function interfaceNameOf(index: number): string {
   const name = Buffer.alloc(16);
-  if (calls().if_indextoname(index, name) === null) return String(index);
+  if (requireLibc().if_indextoname(index, name) === null) return String(index);
   return name.toString('latin1', 0, name.indexOf(0));
 }
 
@@ -180,7 +180,7 @@ export function formatInetAddress({ ip, interfaceIndex }: InetAddress): string {
 
 /** Opens a socket and prepares it. If that fails, closes it and rethrows. */
 function opened(domain: number, type: number, prepare: (descriptor: number) => void): number {
-  const descriptor = check('socket', calls().socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const descriptor = check('socket', requireLibc().socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   try {
     prepare(descriptor);
   } catch (error) {
@@ -202,28 +202,23 @@ function bindTo(descriptor: number, { family, ip, port, interfaceIndex }: InetAd
   } else {
     address.setIpv4(ip, port);
   }
-  check('bind', calls().bind(descriptor, address.bytes, address.length[0] ?? 0));
+  check('bind', requireLibc().bind(descriptor, address.bytes, address.length[0] ?? 0));
 }
 
 function setOption(descriptor: number, level: number, name: number, value: number): void {
   const memory = new Int32Array(new ArrayBuffer(4)).fill(value);
-  check('setsockopt', calls().setsockopt(descriptor, level, name, new Uint8Array(memory.buffer), 4));
+  check('setsockopt', requireLibc().setsockopt(descriptor, level, name, new Uint8Array(memory.buffer), 4));
 }
 
 /** Returns an option of SOL_SOCKET, or undefined if the descriptor has none. */
 function readOption(descriptor: number, name: number): number | undefined {
   const memory = new Int32Array(new ArrayBuffer(4));
   const length = new Uint32Array(new ArrayBuffer(4)).fill(4);
-  const result = calls().getsockopt(descriptor, SOL_SOCKET, name, new Uint8Array(memory.buffer), length);
+  const result = requireLibc().getsockopt(descriptor, SOL_SOCKET, name, new Uint8Array(memory.buffer), length);
   return result === 0 && length[0] === 4 ? memory[0] : undefined;
 }
 
 function check(call: string, result: number): number {
   if (result < 0) throw systemError(call);
   return result;
-}
-
-function calls(): Libc {
-  if (libc === undefined) throw new Error('opening sockets directly needs 64-bit Linux and the npm package koffi');
-  return libc;
 }

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { type Libc, libc } from './libc.ts';
+import { type Libc, requireLibc } from './libc.ts';
 import { SocketAddress } from './socket-address.ts';
 
 // bits/socket.h
@@ -105,7 +105,6 @@ let shared: Streams | undefined;
 
 /** The calls of this process. */
 export function streams(): Streams {
-  if (libc === undefined) throw new Error('opening sockets directly needs 64-bit Linux and the npm package koffi');
-  shared ??= new Streams(libc);
+  shared ??= new Streams(requireLibc());
   return shared;
 }

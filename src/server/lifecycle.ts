@@ -247,7 +247,7 @@ export class Lifecycle {
   #findsKernel(): boolean {
     const { sockets } = this.#options.config;
     if (sockets === 'kernel' && !hasSockets)
-      throw new SmallservdError('LISTEN_FAILED', 'sockets: kernel needs 64-bit Linux and koffi with a binary for it');
+      throw new SmallservdError('LISTEN_FAILED', 'sockets: kernel needs 64-bit Linux and the npm package koffi');
     return sockets !== 'node' && hasSockets;
   }
 

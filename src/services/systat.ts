@@ -87,8 +87,10 @@ function joinLines(lines: readonly string[]): Uint8Array {
 function readText(text: string | null): readonly string[] {
   if (text === null || text.trim() === '') throw new ConfigError('is required with show: text', { option: 'text' });
   const lines = text.trimEnd().split(/\r?\n/);
-  if (lines.some((line) => /[^ -~]/.test(line))) {
-    throw new ConfigError('may contain only printable ASCII', { option: 'text' });
+  const other = /[^ -~]/u.exec(lines.join(''))?.[0].codePointAt(0);
+  if (other !== undefined) {
+    const code = other.toString(16).toUpperCase().padStart(4, '0');
+    throw new ConfigError(`may contain only printable ASCII, not U+${code}`, { option: 'text' });
   }
   return lines;
 }

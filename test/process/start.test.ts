@@ -123,6 +123,17 @@ describe('exit code 64', () => {
       args: ['frobnicate'],
       says: "unknown command 'frobnicate': expected run, check, reload, status, services or install-service",
     },
+    {
+      args: ['help', 'frobnicate'],
+      says: "unknown command 'frobnicate': expected run, check, reload, status, services or install-service",
+    },
+    {
+      args: ['--set', 'workers=0', 'check'],
+      says: 'put the command before its options: smallservd check [options]\n',
+    },
+    { args: ['--config', 'x', 'services'], says: 'put the command before its options: smallservd services\n' },
+    { args: ['--json', 'status'], says: 'put the command before its options: smallservd status [options]\n' },
+    { args: ['--config', 'check', 'foo'], says: "unknown command 'foo': expected run, " },
     { args: ['--config'], says: '--config needs a value\n' },
     { args: ['one.yaml'], says: "unknown command 'one.yaml': name a config with --config FILE\n" },
     { args: ['run', 'one.yaml'], says: 'run takes no arguments: name a config with --config FILE\n' },
@@ -155,7 +166,7 @@ describe('exit code 77', () => {
     expect(daemon.stderr).toContain(`smallservd: echo: cannot listen on tcp://127.0.0.1:${port}: not permitted`);
     expect(daemon.stderr).toContain('CAP_NET_BIND_SERVICE');
     expect(daemon.stderr).toContain('sysctl net.ipv4.ip_unprivileged_port_start=0');
-    expect(daemon.stderr).toContain('a start as root');
+    expect(daemon.stderr).toContain('starting as root with "workers" above 0');
   });
 
   it('is returned if a user other than root sets "user" to another user', async () => {

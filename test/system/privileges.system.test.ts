@@ -182,7 +182,7 @@ describe('a daemon started by an unprivileged user', () => {
     expect(ways.length).toBe(3);
     expect(daemon.complaints).toContain('CAP_NET_BIND_SERVICE');
     expect(daemon.complaints).toContain('net.ipv4.ip_unprivileged_port_start=0');
-    expect(daemon.complaints).toContain('a start as root');
+    expect(daemon.complaints).toContain('starting as root with "workers" above 0');
   });
 
   it('cannot switch to another user or group', async () => {

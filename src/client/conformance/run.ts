@@ -9,12 +9,12 @@ import { type Check, type CheckedService, Fault, type RunContext, Skip, type Tra
 import { type Place, type Reach, reach } from './discovery.ts';
 
 /** `broken`: the check itself failed, which says nothing about the server. */
-export type Outcome = 'holds' | 'fails' | 'unreachable' | 'skipped' | 'broken';
+export type Outcome = 'passed' | 'failed' | 'unreachable' | 'skipped' | 'broken';
 
 /** The result of a check. */
 export interface CheckResult extends Omit<Check, 'run'> {
   readonly outcome: Outcome;
-  /** What was expected and seen, or why the check was skipped, broken or not reached. May be empty if it holds. */
+  /** What was expected and seen, or why it was skipped, broken or unreachable. May be empty if it passed. */
   readonly detail: string;
   /** On failure, the bytes that show it, if any arrived. */
   readonly bytes?: Uint8Array | undefined;
@@ -98,7 +98,10 @@ async function runCheck(
   if (reached.address === undefined) return result('unreachable', reached.reason);
   if (reached.isSilent && !isAnybodyThere) {
     const name = formatHostPort(reached.address.address, port);
-    return result('unreachable', `${name} is silent over UDP, as it should be, but so is a host that does not exist`);
+    return result(
+      'unreachable',
+      `no answer from ${name} over UDP. That is correct, but a missing host would be silent, too, and no other service on it answered`,
+    );
   }
   const limitMs = checkTimeouts * patience.timeoutMs;
   const limit = new AbortController();
@@ -107,14 +110,15 @@ async function runCheck(
   setMaxListeners(0, signal);
   try {
     const detail = await check.run({ ...patience, signal, address: reached.address, port });
-    return result('holds', detail ?? '');
+    return result('passed', detail ?? '');
   } catch (error) {
     if (patience.signal.aborted) throw error;
-    if (error instanceof Fault) return result('fails', error.message, error.bytes);
+    if (error instanceof Fault) return result('failed', error.message, error.bytes);
     if (error instanceof Skip) return result('skipped', error.message);
-    if (limit.signal.aborted) return result('fails', `expected an end within ${formatDuration(limitMs)}; saw none`);
+    if (limit.signal.aborted)
+      return result('failed', `expected the check to finish within ${formatDuration(limitMs)}; it did not`);
     // The service was there before the check, so an error or silence now is a finding.
-    if (error instanceof SmallservdError) return result('fails', error.message);
+    if (error instanceof SmallservdError) return result('failed', error.message);
     return result('broken', String(error));
   } finally {
     cancel();

@@ -1,4 +1,5 @@
 import { lookup as dnsLookup } from 'node:dns';
+import { isIP } from 'node:net';
 import { SmallservdError } from '../../errors.ts';
 import { type Patience, waitFor } from './wait.ts';
 
@@ -49,11 +50,14 @@ export async function resolveHost(
 }
 
 function notFound(host: string, family: Family, cause?: NodeJS.ErrnoException): SmallservdError {
-  const message =
-    cause?.code === 'EAI_AGAIN' || cause?.code === 'ETIMEOUT'
-      ? `${host} could not be looked up: no name server answers`
-      : `${host} has no ${familyWord[family]}`;
-  return new SmallservdError('HOST_NOT_FOUND', message, { cause });
+  return new SmallservdError('HOST_NOT_FOUND', whyNotFound(host, family, cause?.code), { cause });
+}
+
+function whyNotFound(host: string, family: Family, code: string | undefined): string {
+  if (code === 'EAI_AGAIN' || code === 'ETIMEOUT') return `${host} could not be looked up: no name server answers`;
+  const version = isIP(host);
+  if (version === 0) return `${host} has no ${familyWord[family]}`;
+  return `${host} is an IPv${version} address: expected an ${familyWord[family]} or a name`;
 }
 
 function systemLookup(...[host, family, done]: Parameters<AddressLookup>): void {

@@ -69,7 +69,7 @@ function judge(terminal: Terminal, result: Chargen, isQuiet: boolean): ExitCode 
   const { end, deviation } = result;
   if (deviation !== undefined) terminal.complain(describeDeviation(deviation));
   const figures = isQuiet ? `after ${result.bytes} bytes` : `after ${formatTransfer(result)}`;
-  if (end === 'finished') terminal.complain(`the server finished ${figures}: a chargen stream never ends`);
+  if (end === 'finished') terminal.complain(`the server closed ${figures}, but a chargen stream must not end`);
   else if (end === 'reset') terminal.complain(`the server reset the connection ${figures}`);
   else if (end === 'timeout') terminal.complain(`the server fell silent ${figures}`);
   else if (end === 'interrupted') terminal.complain(`interrupted ${figures}`);

@@ -83,18 +83,18 @@ export function judge(result: ConformResult, terminal: Pick<Terminal, 'complain'
   }
   if (counts.broken > 0)
     terminal.complain(`checks broken by an error in smallserv: ${counts.broken}; they say nothing about ${host}`);
-  return counts.fails + counts.broken > 0 ? exitCodes.failed : exitCodes.stopped;
+  return counts.failed + counts.broken > 0 ? exitCodes.failed : exitCodes.stopped;
 }
 
 const words = {
-  holds: 'passed',
-  fails: 'FAILED',
-  unreachable: 'not there',
+  passed: 'passed',
+  failed: 'FAILED',
+  unreachable: 'unreachable',
   skipped: 'skipped',
   broken: 'BROKEN',
 } as const;
-const colors = { holds: 'green', fails: 'red', unreachable: 'yellow', skipped: 'yellow', broken: 'red' } as const;
-const columns = { outcome: 11, name: 23, basis: 9 };
+const colors = { passed: 'green', failed: 'red', unreachable: 'yellow', skipped: 'yellow', broken: 'red' } as const;
+const columns = { outcome: 13, name: 23, basis: 9 };
 
 /** A table for each service over each transport. */
 function printResult({ checks, counts }: ConformResult, terminal: Terminal): void {
@@ -107,7 +107,7 @@ function printResult({ checks, counts }: ConformResult, terminal: Terminal): voi
     else for (const check of members) printCheck(check, terminal);
     terminal.print('\n');
   }
-  const sum = `${counts.holds} passed, ${counts.fails} failed, ${counts.skipped} skipped, ${counts.unreachable} not reached`;
+  const sum = `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped, ${counts.unreachable} unreachable`;
   terminal.print(`${terminal.paint('bold', sum)}\n`);
 }
 
@@ -117,7 +117,7 @@ function printCheck({ id, basis, fact, outcome, detail }: CheckResult, terminal:
   terminal.print(`${word(outcome, terminal)}${head}${wrap(fact, columns.outcome + head.length, terminal)}\n`);
   if (detail === '') return;
   const shown = ' '.repeat(columns.outcome) + wrap(escapeControls(detail), columns.outcome, terminal);
-  terminal.print(`${terminal.paint(outcome === 'fails' ? 'red' : 'dim', shown)}\n`);
+  terminal.print(`${terminal.paint(outcome === 'failed' ? 'red' : 'dim', shown)}\n`);
 }
 
 /** Wraps text that starts in this column to the width of the terminal, if there is one. */

@@ -110,6 +110,6 @@ const faults: Readonly<Record<Exclude<Discarded['end'], 'discarded' | 'sent'>, s
   answered: 'the server sent data back: it is not a discard service',
   finished: 'the server closed before everything was sent',
   reset: 'the server reset the connection',
-  timeout: 'the server did not read everything and close in time',
+  timeout: 'the server did not finish reading and close in time',
   interrupted: 'interrupted',
 };

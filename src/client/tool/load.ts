@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
 import type { LatencySummary } from '../latency.ts';
-import { load, type LoadProgress, type LoadResult, type LoadService, loadServices } from '../load.ts';
+import { load, type LoadProgress, type LoadResult, type LoadService, loadServices, maxPerSecond } from '../load.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { formatDuration } from '../../units.ts';
 import { bar, drawHistogram, formatLatency } from './histogram.ts';
@@ -71,8 +71,9 @@ export const loadTool: Tool = {
 /** `100` or `0.5`. */
 function rateOption(text: string): number {
   const value = /^\d{1,7}(\.\d{1,6})?$/.test(text) ? Number(text) : 0;
-  if (value > 0) return value;
-  throw new InvalidArgumentError('expected a number of requests a second, such as 1000 or 0.5');
+  if (value > 0 && value <= maxPerSecond) return value;
+  const range = `above 0 and up to ${maxPerSecond}`;
+  throw new InvalidArgumentError(`expected requests per second, ${range}, such as 1000 or 0.5`);
 }
 
 /** One line of at most `columns` characters, less one for the cursor. */

@@ -1,5 +1,5 @@
 import { Argument } from 'commander';
-import { lookupPort, portNetworks } from '../lookup-port.ts';
+import { lookupPort, portTransports } from '../lookup-port.ts';
 import { type JsonOptions, printResult, type Tool, withJson } from './tool.ts';
 
 export const lookupPortTool: Tool = {
@@ -10,8 +10,9 @@ export const lookupPortTool: Tool = {
     ['lookup-port udp 13', 'the name of a port'],
   ],
   define(command, terminal, run) {
-    const network = new Argument('<network>', 'tcp or udp, for either family or for one').choices(portNetworks);
-    withJson(command.addArgument(network).argument('<service>', 'a name, an alias or a port')).action(
+    const transport = new Argument('<transport>', 'tcp or udp; a 4 or 6 at the end names one address family');
+    transport.choices(portTransports);
+    withJson(command.addArgument(transport).argument('<service>', 'a name, an alias or a port')).action(
       run(async (given: string, service: string, options: JsonOptions) => {
         const { name, port, ...rest } = await lookupPort(given, service);
         printResult(terminal, options, { name, port, ...rest }, () => `${/^\d+$/.test(service) ? name : port}\n`);

@@ -1,11 +1,14 @@
 import { InvalidArgumentError } from 'commander';
 import { parseDuration, parseSize } from '../../units.ts';
 
+/** In whole days, what a timer of Node's can hold. */
+const maxDurationMs = 24 * 86_400_000;
+
 /** Parses `1500ms`, `10s` or `5m` as milliseconds, at least 1. */
 export function durationOption(text: string): number {
   const ms = parseDuration(text);
-  if (ms === undefined || ms < 1 || ms > 2 ** 31 - 1)
-    throw new InvalidArgumentError('expected a duration of at least 1ms with a unit, such as 500ms, 10s or 5m');
+  if (ms === undefined || ms < 1 || ms > maxDurationMs)
+    throw new InvalidArgumentError('expected a duration with a unit, from 1ms to 24d, such as 500ms, 10s or 5m');
   return ms;
 }
 

@@ -1,12 +1,15 @@
 import { Command } from 'commander';
 import { usageMessage } from '../../command-end.ts';
+import { addHelp, misplacedCommand } from '../../command-names.ts';
+import { suggest } from '../../suggestion.ts';
 import { version } from '../../version.ts';
 import { tools } from './index.ts';
 import type { Terminal } from './terminal.ts';
 import type { Run } from './tool.ts';
 
 const codes = `
-HOST is a name, an IPv4 address or an IPv6 address (in brackets if a port follows); a port or service name follows a colon.
+HOST is a name, an IPv4 address or an IPv6 address. PORT is a number or a service name. Put an IPv6 address in brackets
+if a port follows, as in [2001:db8::7]:1201.
 Exit codes: 0 ok, 1 failed (a wrong answer or none, or an invalid address), 2 cannot resolve or connect, 64 wrong command line, 77 not permitted, 130 interrupted.`;
 
 /** The command line of smallserv, from which the manual and shell completion are also generated. */
@@ -15,17 +18,18 @@ export function clientProgram(terminal: Terminal, run: Run): Command {
     .description('Clients for the classic IETF services, and tools to test networks and learn protocols.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print the help text')
-    .usage('[options] [tool]')
+    .usage('[tool] [options]')
     .commandsGroup('Tools:')
-    .helpCommand('help [tool]', 'print the help of a tool')
     .addHelpText('after', codes)
     .showHelpAfterError('Try: smallserv --help')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.print(text),
-      outputError: (text) => terminal.complain(usageMessage(text).replace(/^unknown command/, 'unknown tool')),
+      outputError: (text) => terminal.complain(misplaced(text) ?? ownMessage(text)),
     })
     .configureHelp({ subcommandTerm: (command) => command.name() });
+  const misplaced = (text: string): string | undefined =>
+    text.includes('unknown option') ? misplacedCommand(program, program.args, 'tool') : undefined;
 
   for (const tool of tools) {
     const command = program
@@ -37,5 +41,14 @@ export function clientProgram(terminal: Terminal, run: Run): Command {
     command.addHelpText('after', `\nExamples:\n${examples}`).showHelpAfterError(false);
     tool.define(command, terminal, run);
   }
+  addHelp(program, 'help [tool]', 'print the help of a tool', (name) => {
+    const names = tools.map((tool) => tool.name);
+    return program.error(`unknown tool '${name}'${suggest(name, names)}`);
+  });
   return program;
+}
+
+/** Puts a message of commander into our words. */
+function ownMessage(text: string): string {
+  return usageMessage(text).replace(/^unknown command/, 'unknown tool');
 }

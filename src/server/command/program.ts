@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { usageMessage } from '../../command-end.ts';
+import { addHelp, misplacedCommand } from '../../command-names.ts';
 import { configVariable } from '../config/environment.ts';
 import { version } from '../../version.ts';
 import type { AdminOptions } from './admin.ts';
@@ -56,25 +57,24 @@ export function daemonProgram(actions: DaemonActions): Command {
     )
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print the help text')
-    .helpCommand('help [command]', 'print the help of a command')
+    .usage('[command] [options]')
     .addHelpText('after', examples)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => actions.print(text),
-      outputError: (text) =>
-        actions.complain(usageMessage(text).replace(/^(run|check|reload|status) takes no arguments$/, `$&${hint}`)),
+      outputError: (text) => actions.complain(misplaced(text) ?? ownMessage(text)),
     })
     .showHelpAfterError('Try: smallservd --help');
+  const misplaced = (text: string): string | undefined =>
+    text.includes('unknown option') ? misplacedCommand(program, program.args, 'command') : undefined;
 
   withConfig(program.command('run', { isDefault: true }).description('run the daemon (the default)'))
     // An unknown command ends up here, too.
     .allowExcessArguments()
     .action(async (options: ConfigOptions, { args }: Command) => {
       if (args.length > 0 && program.args[0] === 'run') program.error('run takes no arguments');
-      const expected = /[./]/.test(args[0] ?? '')
-        ? hint
-        : ': expected run, check, reload, status, services or install-service';
-      if (args.length > 0) program.error(`unknown command '${args.join(' ')}'${expected}`);
+      const problem = misplacedCommand(program, args.slice(0, 1), 'command') ?? unknownCommand(args.join(' '));
+      if (args.length > 0) program.error(problem);
       await actions.run(options);
     });
   withConfig(program.command('check').description('validate a config and print it fully resolved'))
@@ -110,10 +110,21 @@ export function daemonProgram(actions: DaemonActions): Command {
     .option('--remove', 'remove what was installed, except a config that was changed')
     .option(
       '--root <folder>',
-      'for packagers: install under this folder instead of /, and keep the paths in the shipped units',
+      'for packagers: install under this folder instead of /, and leave the paths inside the units as shipped',
     )
     .action((options: InstallOptions) => actions.installService(options));
+  addHelp(program, 'help [command]', 'print the help of a command', (name) => program.error(unknownCommand(name)));
   return program;
+}
+
+/** Puts a message of commander into our words. */
+function ownMessage(text: string): string {
+  return usageMessage(text).replace(/^(run|check|reload|status) takes no arguments$/, `$&${hint}`);
+}
+
+function unknownCommand(name: string): string {
+  const expected = /^\S*[./]/.test(name) ? hint : ': expected run, check, reload, status, services or install-service';
+  return `unknown command '${name}'${expected}`;
 }
 
 function withConfig(command: Command, use = ''): Command {

@@ -78,18 +78,23 @@ export class Problems {
   }
 }
 
-/** Does not repeat a path that the place itself names. */
-function describe({ place: { where, names }, path, message }: Found): ConfigProblem {
-  const isNamed = names !== undefined && names.every((step, index) => path[index] === step);
-  const rest = isNamed ? formatPath(path.slice(names.length)) : formatPath(path);
-  // The path continues below the named key: `--set services.echo.listen[1]`.
-  const joint = isNamed ? (rest === '' || rest.startsWith('[') ? '' : '.') : rest === '' ? '' : ' ';
+function describe({ place, path, message }: Found): ConfigProblem {
   return {
-    where,
+    where: place.where,
     path: printable(formatPath(path)),
     message: printable(typeof message === 'string' ? message : message()),
-    subject: printable(`${where}${joint}${rest}`),
+    subject: printable(subjectOf(place, path)),
   };
+}
+
+/** Does not repeat a path that the place itself names. */
+function subjectOf({ where, names }: Place, path: Path): string {
+  if (path.length === 0) return where;
+  if (names === undefined) return `${where} ${formatPath(path)}`;
+  if (!names.every((step, index) => path[index] === step)) return `${formatPath(path)} (${where})`;
+  // The path may continue below the named key: `--set services.echo.listen[1]`.
+  const rest = formatPath(path.slice(names.length));
+  return `${where}${rest === '' || rest.startsWith('[') ? '' : '.'}${rest}`;
 }
 
 /** Messages quote the config and reach terminals, and the name of an unknown anchor may contain control characters. */

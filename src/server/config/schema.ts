@@ -163,7 +163,7 @@ export const commonSchema = {
       default: 100,
       doc: 'Sustained rate of new connections per second from one source.',
     },
-    burst: { format: 'count', default: 200, doc: 'Connections that one source may open at once, after a pause.' },
+    burst: { format: 'count', default: 200, doc: 'Burst: connections that an idle source may open at once.' },
   },
   streamPrefix: {
     ipv4: {
@@ -208,7 +208,7 @@ export const commonSchema = {
     burst: {
       format: 'count',
       default: 400,
-      doc: 'Datagrams answered for one source at once, after a pause.',
+      doc: 'Burst: datagrams answered at once for an idle source.',
     },
   },
   datagramServiceRate: {
@@ -217,7 +217,7 @@ export const commonSchema = {
       default: 20_000,
       doc: 'Sustained rate of datagrams per second that the service answers.',
     },
-    burst: { format: 'count', default: 40_000, doc: 'Datagrams that the service answers at once, after a pause.' },
+    burst: { format: 'count', default: 40_000, doc: 'Burst: datagrams that an idle service answers at once.' },
   },
   datagramPrefix: {
     ipv4: {

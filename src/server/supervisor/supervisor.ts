@@ -221,7 +221,7 @@ export class Supervisor implements RunningDaemon {
     for (const generation of [...this.#draining].slice(0, -maxDraining)) {
       this.#options.log.warn(
         { draining: maxDraining },
-        'too many reloads in progress, closing clients of the oldest config',
+        'too many earlier configs still draining, closing clients of the oldest',
       );
       generation.stop(0);
     }

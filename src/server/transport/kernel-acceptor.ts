@@ -36,7 +36,7 @@ const goneErrors = new Set(
   }),
 );
 
-/** Accepts clients from a listening socket of our own, which several workers may share. */
+/** Accepts clients from a direct listening socket, which several workers may share. */
 export class KernelAcceptor implements Acceptor, Watcher {
   readonly #options: AcceptorOptions;
   /** Undefined for TCP. */

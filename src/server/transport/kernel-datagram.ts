@@ -18,7 +18,7 @@ const batchesPerTurn = 4;
 const overflowPeriodMs = 1000;
 
 /**
- * A UDP listener over a socket of our own: reads and replies in batches, from the address that was asked, and never to
+ * A UDP listener over a direct socket: reads and replies in batches, from the address that was asked, and never to
  * a datagram that others have received, too (broadcast and multicast).
  */
 export class KernelDatagramListener implements Listener, ReplySink, Watcher {

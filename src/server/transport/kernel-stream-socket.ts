@@ -12,7 +12,7 @@ import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
  */
 export const maxUndeliveredBytes = 4096;
 
-/** A stream socket of our own, which it closes. */
+/** A direct stream socket, which it closes. */
 export class KernelStreamSocket implements StreamSocket, Watcher {
   readonly #descriptor: number;
   readonly #isTcp: boolean;

@@ -40,6 +40,6 @@ function waysOut(target: ListenTarget): string {
     '. A port below 1024 needs one of:',
     '  - the capability: AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit, or setpriv --ambient-caps +net_bind_service',
     '  - low ports for everybody on this machine or in this container: sysctl net.ipv4.ip_unprivileged_port_start=0',
-    '  - a start as root, with workers: the supervisor binds the ports and its workers run as `user`',
+    '  - starting as root with "workers" above 0: the supervisor binds the ports, and the workers run as "user"',
   ].join('\n');
 }

@@ -13,7 +13,7 @@ import {
 import type { BoundAddress, ListenTarget } from './listener.ts';
 import { bindPrivately } from './unix-socket.ts';
 
-/** A socket of our own: listening, or bound for UDP. */
+/** A direct socket: listening, or bound for UDP. */
 export interface OpenSocket {
   readonly descriptor: number;
   readonly bound: BoundAddress;

@@ -1,6 +1,6 @@
 import type { SocketOptions } from './socket-options.ts';
 
-/** A connected stream socket, over a socket of our own or one of Node's. */
+/** A connected stream socket, over a direct socket or one of Node's. */
 export interface StreamSocket {
   /** Bytes read so far. */
   readonly received: number;

@@ -30,7 +30,7 @@ export interface StreamListenerOptions {
   readonly counters: StreamCounters;
   readonly connectionLog: ConnectionLog;
   readonly clock: Clock;
-  /** Whether to use sockets of our own. */
+  /** Whether to use direct sockets. */
   readonly usesKernel: boolean;
 }
 

@@ -295,4 +295,16 @@ describe('load arguments', () => {
   it.each(cases)('are rejected with %s', async (_what, options) => {
     await expect(load('127.0.0.1:9', options)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', exitCode: 64 });
   });
+
+  it.each<[LoadOptions, string]>([
+    [{ connections: 0 }, 'the number of connections is 0: expected 1 to 10000'],
+    [{ durationMs: 0 }, 'the duration is 0s: expected 1ms to 1h'],
+    [{ durationMs: 7_200_000 }, 'the duration is 2h: expected 1ms to 1h'],
+    [{ perSecond: 0 }, 'the rate is 0 requests per second: expected above 0 and up to 1000000'],
+    [{ requests: 0 }, 'the number of requests is 0: expected a whole number of at least 1'],
+    [{ requests: 1.5 }, 'the number of requests is 1.5: expected a whole number of at least 1'],
+    [{ size: 65_508, udp: true }, 'the size of a request is 65508: expected 1 to 65507'],
+  ])('are quoted in the error: %j', async (options, message) => {
+    await expect(load('127.0.0.1:9', options)).rejects.toMatchObject({ message });
+  });
 });

@@ -41,7 +41,7 @@ describe('resolve', () => {
     expect(await resolve('[::1]', { family: 'ipv6' })).toEqual({ address: '::1', family: 'ipv6' });
     await expect(resolve('127.0.0.1', { family: 'ipv6' })).rejects.toMatchObject({
       code: 'HOST_NOT_FOUND',
-      message: '127.0.0.1 has no IPv6 address',
+      message: '127.0.0.1 is an IPv4 address: expected an IPv6 address or a name',
     });
   });
 

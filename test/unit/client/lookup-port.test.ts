@@ -24,13 +24,13 @@ describe('lookupPort', () => {
     ['tcp', '514', 'shell', 514],
     ['udp4', 'daytime', 'daytime', 13],
     ['udp6', '13', 'daytime', 13],
-  ])('resolves %s %s to %s, port %d', async (network, service, name, port) => {
-    expect(await lookupPort(network, service, fileWith(services))).toMatchObject({ network, name, port });
+  ])('resolves %s %s to %s, port %d', async (transport, service, name, port) => {
+    expect(await lookupPort(transport, service, fileWith(services))).toMatchObject({ transport, name, port });
   });
 
   test('returns the full entry', async () => {
     expect(await lookupPort('tcp6', 'http', fileWith(services))).toEqual({
-      network: 'tcp6',
+      transport: 'tcp6',
       protocol: 'tcp',
       name: 'www',
       port: 80,
@@ -43,9 +43,9 @@ describe('lookupPort', () => {
     ['tcp', 'TELNET', 'service "TELNET" for tcp'],
     ['tcp', 'web', 'service "web" for tcp'],
     ['udp', '23', 'service on port 23 for udp'],
-  ])('reports %s %s as not found', async (network, service, what) => {
+  ])('reports %s %s as not found', async (transport, service, what) => {
     const file = fileWith(services);
-    await expect(lookupPort(network, service, file)).rejects.toMatchObject({
+    await expect(lookupPort(transport, service, file)).rejects.toMatchObject({
       code: 'ENTRY_NOT_FOUND',
       exitCode: 2,
       message: `${file} has no ${what}`,
@@ -53,11 +53,11 @@ describe('lookupPort', () => {
   });
 
   test.each([
-    ['sctp', 'telnet', '"sctp" is not a network: expected one of tcp, tcp4, tcp6, udp, udp4, udp6'],
+    ['sctp', 'telnet', '"sctp" is not a transport: expected one of tcp, tcp4, tcp6, udp, udp4, udp6'],
     ['tcp', '0', '"0" is not a port: expected 1 to 65535, or a name'],
     ['tcp', '65536', '"65536" is not a port: expected 1 to 65535, or a name'],
-  ])('rejects %s %s', async (network, service, message) => {
-    const found = lookupPort(network, service, fileWith(services));
+  ])('rejects %s %s', async (transport, service, message) => {
+    const found = lookupPort(transport, service, fileWith(services));
     await expect(found).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', exitCode: 64, message });
   });
 

@@ -10,7 +10,7 @@ import { until } from '../../support/wait.ts';
 
 const batch = datagramBatch();
 
-/** A socket of our own that tells destinations, and its port. */
+/** A direct socket that tells destinations, and its port. */
 function open(address: string, bufferBytes = 1 << 20): { readonly descriptor: number; readonly port: number } {
   const ip = parseIp(address);
   if (ip === undefined) throw new Error(address);

@@ -48,7 +48,7 @@ print(json.dumps([s.family.name, s.type.name, s.getsockopt(socket.SOL_SOCKET, so
   );
 }
 
-describe('a socket of our own', () => {
+describe('a direct socket', () => {
   it('listens over TCP, as Python sees it', () => {
     const v4 = kept(listenTcp(at('127.0.0.1'), 16));
     expect(seenByPython(v4)).toEqual(['AF_INET', 'SOCK_STREAM', 1, ['127.0.0.1', portOf(v4)], null]);

@@ -222,6 +222,15 @@ describe('option text', () => {
     expect(create).toThrow(expect.objectContaining({ option: 'text' }));
   });
 
+  it.each([
+    ['a\tb', 'U+0009'],
+    ['caf\u00e9', 'U+00E9'],
+    ['ok\n\u{1f600}', 'U+1F600'],
+  ])('is refused with the character that is not printable ASCII: %j', (text, character) => {
+    const create = (): unknown => systat.create({ show: 'text', text }, new FakeContext());
+    expect(create).toThrow(`may contain only printable ASCII, not ${character}`);
+  });
+
   it('is not needed with other values of show', () => {
     expect(() => systat.create({ show: 'count', text: null }, new FakeContext())).not.toThrow();
   });

@@ -37,10 +37,12 @@ describe('smallserv conform', () => {
     const args = ['conform', host, family, '--services', [...ports.keys()].join(','), ...portOptions];
     const { code, stdout, stderr } = await runTool(args);
     expect(stderr).toBe('');
-    expect(stdout).toMatch(/\n\d+ passed, 0 failed, \d+ skipped, 0 not reached\n$/);
-    expect(stdout).toContain('time over UDP\npassed     four-bytes             RFC 868  it sends exactly four bytes\n');
+    expect(stdout).toMatch(/\n\d+ passed, 0 failed, \d+ skipped, 0 unreachable\n$/);
+    expect(stdout).toContain(
+      'time over UDP\npassed       four-bytes             RFC 868  it sends exactly four bytes\n',
+    );
     // Low ports may be somebody else's.
-    expect(stdout).not.toMatch(/^(?:FAILS|not there)|^skipped +(?!source-port| )/m);
+    expect(stdout).not.toMatch(/^(?:FAILED|unreachable)|^skipped +(?!source-port| )/m);
     expect(code).toBe(0);
   });
 
@@ -48,8 +50,8 @@ describe('smallserv conform', () => {
     const time = await answerTcp(eightBytes);
     const { code, stdout, stderr } = await checkTime(time);
     expect(stdout).toContain(
-      'FAILED     four-bytes             RFC 868  it sends exactly four bytes\n' +
-        '           expected 4 bytes; saw ee ad 4b 60 00 00 00 00 (8 bytes)\n',
+      'FAILED       four-bytes             RFC 868  it sends exactly four bytes\n' +
+        '             expected 4 bytes; saw ee ad 4b 60 00 00 00 00 (8 bytes)\n',
     );
     expect(stderr).toBe('');
     expect(code).toBe(1);
@@ -66,7 +68,7 @@ describe('smallserv conform', () => {
       transport: 'tcp',
       basis: 'RFC 868',
       fact: 'it sends exactly four bytes',
-      outcome: 'fails',
+      outcome: 'failed',
       detail: 'expected 4 bytes; saw ee ad 4b 60 00 00 00 00 (8 bytes)',
       bytes: eightBytes.toString('base64'),
     });
@@ -75,7 +77,7 @@ describe('smallserv conform', () => {
 
   test('reports a broken check as a fault of smallserv', async () => {
     const said: string[] = [];
-    const counts = { holds: 86, fails: 0, unreachable: 0, skipped: 0, broken: 1 };
+    const counts = { passed: 86, failed: 0, unreachable: 0, skipped: 0, broken: 1 };
     const checks = Array.from({ length: 87 }) as ConformResult['checks'];
     const terminal = { complain: (message: string) => void said.push(message) };
     expect(judge({ host: 'echo.example', checks, counts }, terminal)).toBe(1);
@@ -87,7 +89,7 @@ describe('smallserv conform', () => {
     const closed = await freePort();
     const { code, stdout } = await checkTime(time, '--services', 'systat,time', '--port', `systat=${closed}`);
     const reason = `cannot connect to 127.0.0.1:${closed}: connection refused`;
-    expect(stdout).toContain(`systat over TCP\nnot there  ${reason}\n\ntime over TCP\npassed `);
+    expect(stdout).toContain(`systat over TCP\nunreachable  ${reason}\n\ntime over TCP\npassed `);
     expect(code).toBe(1);
   });
 

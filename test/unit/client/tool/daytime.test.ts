@@ -72,7 +72,7 @@ describe('prints one error line and exits nonzero on', () => {
     expect(await runTool(['daytime', '-6', '127.0.0.1:13'])).toEqual({
       code: 2,
       stdout: '',
-      stderr: 'smallserv: 127.0.0.1 has no IPv6 address\n',
+      stderr: 'smallserv: 127.0.0.1 is an IPv4 address: expected an IPv6 address or a name\n',
     });
   });
 

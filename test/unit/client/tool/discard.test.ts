@@ -89,7 +89,7 @@ describe('prints one error line and exits nonzero on', () => {
     const { code, stdout, stderr } = await runTool(['discard', '--timeout', '300ms', host, '--bytes', '1TiB']);
     expect(code).toBe(1);
     expect(stdout).toMatch(new RegExp(`: \\d+ bytes ${rate}\n$`));
-    expect(stderr).toBe('smallserv: the server did not read everything and close in time\n');
+    expect(stderr).toBe('smallserv: the server did not finish reading and close in time\n');
   });
 
   test('a closed port', async () => {

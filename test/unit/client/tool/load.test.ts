@@ -102,10 +102,15 @@ describe('smallserv load', () => {
     [['--service', 'discard', '--rate', '5'], /discard over TCP is a byte stream/],
     [['--service', 'finger'], /"finger" is not valid for --service: expected one of echo, /],
     [['--connections', '10001'], /from 1 to 10000/],
-    [['--duration', '2h'], /duration out of range: expected 1ms to 1h/],
-    [['--rate', 'fast'], /number of requests a second/],
-    [['--size', '2MiB'], /size out of range: expected 1 to 1048576 bytes/],
-    [['--udp', '--size', '65508'], /size out of range: expected 1 to 65507 bytes/],
+    [['--duration', '2h'], /the duration is 2h: expected 1ms to 1h/],
+    [['--rate', 'fast'], /"fast" is not valid for --rate: expected requests per second, above 0 and up to 1000000, /],
+    [['--rate', '0'], /"0" is not valid for --rate: expected requests per second, above 0 and up to 1000000, /],
+    [
+      ['--rate', '1000001'],
+      /"1000001" is not valid for --rate: expected requests per second, above 0 and up to 1000000, /,
+    ],
+    [['--size', '2MiB'], /the size of a request is 2097152: expected 1 to 1048576/],
+    [['--udp', '--size', '65508'], /the size of a request is 65508: expected 1 to 65507/],
   ] as const)('exits 64 for %j', async (args, message) => {
     const { code, stdout, stderr } = await runTool(['load', '127.0.0.1:9', ...args]);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });

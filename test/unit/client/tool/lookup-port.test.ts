@@ -12,13 +12,13 @@ test.each([
 
 test('prints JSON', async () => {
   const { stdout } = await runTool(['lookup-port', '--json', 'tcp4', '13']);
-  expect(JSON.parse(stdout)).toMatchObject({ network: 'tcp4', protocol: 'tcp', name: 'daytime', port: 13 });
+  expect(JSON.parse(stdout)).toMatchObject({ transport: 'tcp4', protocol: 'tcp', name: 'daytime', port: 13 });
 });
 
 test.each([
   [['tcp', 'no-such-service'], 2, '/etc/services has no service "no-such-service" for tcp'],
   [['tcp', '0'], 64, '"0" is not a port: expected 1 to 65535, or a name'],
-  [['ip', 'daytime'], 64, '"ip" is not a network: expected one of tcp, tcp4, tcp6, udp, udp4, udp6'],
+  [['ip', 'daytime'], 64, '"ip" is not a transport: expected one of tcp, tcp4, tcp6, udp, udp4, udp6'],
   [['tcp'], 64, "missing required argument 'service'"],
 ])('lookup-port %j fails', async (args, code, message) => {
   const end = await runTool(['lookup-port', ...args]);

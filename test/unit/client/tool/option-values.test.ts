@@ -17,7 +17,7 @@ describe('durationOption', () => {
   // A timer of Node's is no longer than 2^31 - 1 ms.
   test.each(['', '5', '0s', '-1s', '1.5s', '1 s', 's', '1S', '25d', '99999999999d'])('rejects %j', (text) => {
     expect(() => durationOption(text)).toThrow(
-      usage('expected a duration of at least 1ms with a unit, such as 500ms, 10s or 5m'),
+      usage('expected a duration with a unit, from 1ms to 24d, such as 500ms, 10s or 5m'),
     );
   });
 });

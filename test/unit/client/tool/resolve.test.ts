@@ -16,8 +16,8 @@ test('prints JSON', async () => {
 });
 
 test.each([
-  [['-6', '127.0.0.1'], 2, '127.0.0.1 has no IPv6 address'],
-  [['--family', 'ipv6', '127.0.0.1'], 2, '127.0.0.1 has no IPv6 address'],
+  [['-6', '127.0.0.1'], 2, '127.0.0.1 is an IPv4 address: expected an IPv6 address or a name'],
+  [['--family', 'ipv6', '127.0.0.1'], 2, '127.0.0.1 is an IPv4 address: expected an IPv6 address or a name'],
   [['--family', 'ip5', 'localhost'], 64, '"ip5" is not valid for --family: expected one of both, ipv4, ipv6'],
   [['-6', '--family', 'ipv4', 'localhost'], 64, '--family cannot be used with -6'],
   [['localhost:7'], 64, expect.stringContaining('"localhost:7" is not a host')],

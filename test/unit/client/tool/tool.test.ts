@@ -41,6 +41,13 @@ describe('the command line', () => {
   test.each([
     [['foo'], "smallserv: unknown tool 'foo'\nTry: smallserv --help\n"],
     [['echoo'], "smallserv: unknown tool 'echoo'; did you mean echo?\nTry: smallserv --help\n"],
+    [['help', 'foo'], "smallserv: unknown tool 'foo'\nTry: smallserv --help\n"],
+    [['help', 'echoo'], "smallserv: unknown tool 'echoo'; did you mean echo?\nTry: smallserv --help\n"],
+    [
+      ['--json', 'echo', 'h'],
+      'smallserv: put the tool before its options: smallserv echo [options]\nTry: smallserv --help\n',
+    ],
+    [['--foo', 'h'], "smallserv: unknown option '--foo'\nTry: smallserv --help\n"],
     [['echo', '--foo'], "smallserv: unknown option '--foo'\n"],
     [['echo', 'h', '--jsn'], "smallserv: unknown option '--jsn'; did you mean --json?\n"],
     [['echo', 'h', '--count'], 'smallserv: --count needs a value\n'],

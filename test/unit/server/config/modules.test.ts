@@ -164,7 +164,7 @@ describe('a module', () => {
     expect(loaded.config.services[0]).toMatchObject({ type: 'mine', options: { a: [1, { b: true }] } });
     expect(printYaml(loaded.printed)).toContain('    options:\n      a:\n        - 1\n        - b: true\n');
     expect(await problemsOf(withModule('./throws.mjs', ', options: 1, lsten: 2'), { directory }, false)).toEqual([
-      'test.yaml:1:72 services.mine.options: is not a mapping: expected the options of the module',
+      'test.yaml:1:72 services.mine.options is not a mapping: expected the options of the module',
       'test.yaml:1:75 services.mine.lsten: unknown key; did you mean listen?',
     ]);
   });
@@ -279,15 +279,16 @@ describe('createServices', () => {
     [
       'in a file',
       new ConfigError('is too long', { option: 'file', file: '/q.txt', line: 7 }),
-      '/q.txt:7 services.qotd.file: is too long',
+      '/q.txt:7 services.qotd.file is too long',
     ],
     [
       'of a file',
       new ConfigError('is missing', { option: 'file', file: '/q.txt' }),
       'test.yaml:3:3 services.qotd.file: /q.txt is missing',
     ],
-    ['of an option', new ConfigError('is odd', { option: 'choice' }), 'test.yaml:3:37 services.qotd.choice: is odd'],
-    ['of the service', new ConfigError('does not suit'), 'test.yaml:3:9 services.qotd: does not suit'],
+    ['of an option', new ConfigError('is odd', { option: 'choice' }), 'test.yaml:3:37 services.qotd.choice is odd'],
+    ['of the service', new ConfigError('does not suit'), 'test.yaml:3:9 services.qotd does not suit'],
+    ['in a sentence', new ConfigError('the mast is down'), 'test.yaml:3:9 services.qotd: the mast is down'],
   ])('reports a problem %s as a config error and closes created services', async (_name, error, message) => {
     const { result, closed } = await failing(error);
     await expect(result).rejects.toMatchObject({ code: 'CONFIG_INVALID', message });

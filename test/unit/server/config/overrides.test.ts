@@ -114,47 +114,47 @@ describe('invalid environment variables', () => {
       { SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOT: '5m' },
       ['SMALLSERVD_SERVICES__ECHO__IDLE_TIMEOT: unknown key; did you mean idleTimeout?'],
     ],
-    [{ SMALLSERVD_LOGS__LEVEL: 'info' }, ['SMALLSERVD_LOGS__LEVEL logs: unknown key; did you mean log?']],
+    [{ SMALLSERVD_LOGS__LEVEL: 'info' }, ['logs (SMALLSERVD_LOGS__LEVEL): unknown key; did you mean log?']],
     [
       { SMALLSERVD_SERVICES__ECHOO__LISTEN: 'tcp://:0' },
       [
-        'SMALLSERVD_SERVICES__ECHOO__LISTEN services.echoo: unknown service: ' +
+        'services.echoo (SMALLSERVD_SERVICES__ECHOO__LISTEN): unknown service: ' +
           'expected one of echo, discard, chargen, qotd, systat, daytime, time, or "type" or "module" to be set; did you mean echo?',
       ],
     ],
     [
       { SMALLSERVD_VERSION_OF_IMAGE: '1' },
       [
-        'SMALLSERVD_VERSION_OF_IMAGE: is not a smallservd variable: ' +
+        'SMALLSERVD_VERSION_OF_IMAGE is not a smallservd variable: ' +
           'expected SMALLSERVD_CONFIG, or a key such as SMALLSERVD_LOG__LEVEL, with two underscores between its levels',
       ],
     ],
-    [{ SMALLSERVD_WORKER: '1' }, ['SMALLSERVD_WORKER: is not a smallservd variable; did you mean SMALLSERVD_WORKERS?']],
+    [{ SMALLSERVD_WORKER: '1' }, ['SMALLSERVD_WORKER is not a smallservd variable; did you mean SMALLSERVD_WORKERS?']],
     [
       { SMALLSERVD_LOG_LEVEL: 'info' },
-      ['SMALLSERVD_LOG_LEVEL: is not a smallservd variable; did you mean SMALLSERVD_LOG__LEVEL?'],
+      ['SMALLSERVD_LOG_LEVEL is not a smallservd variable; did you mean SMALLSERVD_LOG__LEVEL?'],
     ],
     [
       { SMALLSERVD_DEFAULTS_IDLE_TIMEOUT: '1s' },
       [
-        'SMALLSERVD_DEFAULTS_IDLE_TIMEOUT: is not a smallservd variable; ' +
+        'SMALLSERVD_DEFAULTS_IDLE_TIMEOUT is not a smallservd variable; ' +
           'did you mean SMALLSERVD_DEFAULTS__IDLE_TIMEOUT?',
       ],
     ],
     [
       { SMALLSERVD_SERVICES_ECHO_LISTEN: 'tcp://:0' },
       [
-        'SMALLSERVD_SERVICES_ECHO_LISTEN: is not a smallservd variable: ' +
+        'SMALLSERVD_SERVICES_ECHO_LISTEN is not a smallservd variable: ' +
           'expected SMALLSERVD_CONFIG, or a key such as SMALLSERVD_LOG__LEVEL, with two underscores between its levels',
       ],
     ],
     [
       { SMALLSERVD_SERVICES: 'echo' },
-      ['SMALLSERVD_SERVICES: is not a mapping of services: expected at least one, such as echo:'],
+      ['SMALLSERVD_SERVICES is not a mapping of services: expected at least one, such as echo:'],
     ],
     [
       { SMALLSERVD_LOG__LEVEL__DEEP: '1' },
-      ['SMALLSERVD_LOG__LEVEL__DEEP log.level: a mapping is not one of debug, info, warn, error, silent'],
+      ['log.level (SMALLSERVD_LOG__LEVEL__DEEP): a mapping is not one of debug, info, warn, error, silent'],
     ],
   ])('%j', async (env, expected) => {
     expect(await problemsOf(text, { env })).toEqual(expected);
@@ -191,11 +191,18 @@ describe('invalid --set arguments', () => {
     [
       '__proto__.workers=1',
       [
-        '--set __proto__.workers __proto__: unknown key: expected one of workers, sockets, user, group, log, shutdown, reload, admin, defaults, services',
+        '__proto__ (--set __proto__.workers): unknown key: expected one of workers, sockets, user, group, log, shutdown, reload, admin, defaults, services',
       ],
     ],
-    ['workers.x=1', ['--set workers.x workers: a mapping is not auto or a whole number from 0 to 256']],
-    ['services.echo=x', ['--set services.echo: is not a mapping: expected the keys of a service, such as listen:']],
+    [
+      'services.foo.listen=tcp://:0',
+      [
+        'services.foo (--set services.foo.listen): unknown service: expected one of echo, discard, chargen, qotd, ' +
+          'systat, daytime, time, or "type" or "module" to be set',
+      ],
+    ],
+    ['workers.x=1', ['workers (--set workers.x): a mapping is not auto or a whole number from 0 to 256']],
+    ['services.echo=x', ['--set services.echo is not a mapping: expected the keys of a service, such as listen:']],
     [
       'services.echo.idleTimeout=10',
       [
@@ -206,13 +213,13 @@ describe('invalid --set arguments', () => {
     [
       'services.x.type=echo',
       [
-        '--set services.x.type services.x.listen: is missing or empty: ' +
+        'services.x.listen (--set services.x.type) is missing or empty: ' +
           'expected at least one address, such as tcp://localhost:1201',
       ],
     ],
     [
       'services.echo.listen=',
-      ['--set services.echo.listen: is missing or empty: expected at least one address, such as tcp://localhost:1201'],
+      ['--set services.echo.listen is missing or empty: expected at least one address, such as tcp://localhost:1201'],
     ],
   ])('%j', async (set, expected) => {
     expect(await problemsOf(text, { sets: [set] })).toEqual(expected);

@@ -10,29 +10,25 @@ const topKeys = 'workers, sockets, user, group, log, shutdown, reload, admin, de
 
 describe('reports location and remedy of', () => {
   test.each<[string, string, readonly string[]]>([
-    ['an empty file', '', ['test.yaml:1:1 services: is missing or empty: expected at least one, such as echo:']],
-    [
-      'no services',
-      'workers: 1',
-      ['test.yaml:1:1 services: is missing or empty: expected at least one, such as echo:'],
-    ],
+    ['an empty file', '', ['test.yaml:1:1 services is missing or empty: expected at least one, such as echo:']],
+    ['no services', 'workers: 1', ['test.yaml:1:1 services is missing or empty: expected at least one, such as echo:']],
     [
       'services without a value',
       'services:',
-      ['test.yaml:1:1 services: is missing or empty: expected at least one, such as echo:'],
+      ['test.yaml:1:1 services is missing or empty: expected at least one, such as echo:'],
     ],
     [
       'an empty map of services',
       'services: {}',
-      ['test.yaml:1:11 services: is missing or empty: expected at least one, such as echo:'],
+      ['test.yaml:1:11 services is missing or empty: expected at least one, such as echo:'],
     ],
     [
       'services that are a list',
       'services: [echo]',
-      ['test.yaml:1:11 services: is not a mapping of services: expected at least one, such as echo:'],
+      ['test.yaml:1:11 services is not a mapping of services: expected at least one, such as echo:'],
     ],
-    ['a list instead of a config', '- a', ['test.yaml:1:1: is not a config: expected keys such as services:']],
-    ['text instead of a config', '\n  hello', ['test.yaml:2:3: is not a config: expected keys such as services:']],
+    ['a list instead of a config', '- a', ['test.yaml:1:1 is not a config: expected keys such as services:']],
+    ['text instead of a config', '\n  hello', ['test.yaml:2:3 is not a config: expected keys such as services:']],
     ['an unknown key', `${echo}workrs: 2`, ['test.yaml:2:1 workrs: unknown key; did you mean workers?']],
     [
       'a key that resembles no other',
@@ -110,14 +106,14 @@ describe('reports location and remedy of', () => {
       'no listen',
       'services:\n  echo: {}',
       [
-        'test.yaml:2:3 services.echo.listen: is missing or empty: expected at least one address, such as tcp://localhost:1201',
+        'test.yaml:2:3 services.echo.listen is missing or empty: expected at least one address, such as tcp://localhost:1201',
       ],
     ],
     [
       'an empty listen',
       'services:\n  echo: { listen: [] }',
       [
-        'test.yaml:2:19 services.echo.listen: is missing or empty: expected at least one address, such as tcp://localhost:1201',
+        'test.yaml:2:19 services.echo.listen is missing or empty: expected at least one address, such as tcp://localhost:1201',
       ],
     ],
     [
@@ -150,7 +146,7 @@ describe('reports location and remedy of', () => {
     [
       'both type and module',
       'services:\n  a: { type: echo, module: ./a.js, listen: tcp://:0 }',
-      ['test.yaml:2:28 services.a.module: cannot be combined with type'],
+      ['test.yaml:2:28 services.a.module cannot be combined with type'],
     ],
     [
       'a missing module',
@@ -161,18 +157,18 @@ describe('reports location and remedy of', () => {
       'a service that is not a mapping',
       'services:\n  echo: tcp://:7\n  time:',
       [
-        'test.yaml:2:9 services.echo: is not a mapping: expected the keys of a service, such as listen:',
-        'test.yaml:3:3 services.time: is not a mapping: expected the keys of a service, such as listen:',
+        'test.yaml:2:9 services.echo is not a mapping: expected the keys of a service, such as listen:',
+        'test.yaml:3:3 services.time is not a mapping: expected the keys of a service, such as listen:',
       ],
     ],
     [
       'invalid names',
       'services:\n  Echo: {}\n  a.b: {}\n  __proto__: {}\n  7: {}\n  constructor: { listen: tcp://:0 }\n  default: { listen: tcp://:0 }',
       [
-        'test.yaml:2:3 services.Echo: is not a valid service name: expected a-z, then a-z, 0-9 and -',
-        'test.yaml:3:3 services["a.b"]: is not a valid service name: expected a-z, then a-z, 0-9 and -',
-        'test.yaml:4:3 services.__proto__: is not a valid service name: expected a-z, then a-z, 0-9 and -',
-        'test.yaml:5:3 services.7: is not a valid service name: expected a-z, then a-z, 0-9 and -',
+        'test.yaml:2:3 services.Echo is not a valid service name: expected a-z, then a-z, 0-9 and -',
+        'test.yaml:3:3 services["a.b"] is not a valid service name: expected a-z, then a-z, 0-9 and -',
+        'test.yaml:4:3 services.__proto__ is not a valid service name: expected a-z, then a-z, 0-9 and -',
+        'test.yaml:5:3 services.7 is not a valid service name: expected a-z, then a-z, 0-9 and -',
         `test.yaml:6:3 services.constructor: unknown service: expected one of ${kinds}, or "type" or "module" to be set`,
         `test.yaml:7:3 services.default: unknown service: expected one of ${kinds}, or "type" or "module" to be set`,
       ],
@@ -222,8 +218,8 @@ describe('syntax', () => {
     ],
     ['two documents', `${echo}---\n${echo}`, ['test.yaml:2:1: second document: expected only one']],
     ['a key that is a list', `${echo}? [a]\n: 1`, ['test.yaml:2:3: a key must be a scalar']],
-    ['another YAML version', `%YAML 1.1\n---\n${echo}`, ['test.yaml:1:1: is not YAML 1.2: remove the %YAML line']],
-    ['an oversized file', ' '.repeat(1_100_000), ['test.yaml:1:1: is larger than 1 MiB, the limit for a config']],
+    ['another YAML version', `%YAML 1.1\n---\n${echo}`, ['test.yaml:1:1 is not YAML 1.2: remove the %YAML line']],
+    ['an oversized file', ' '.repeat(1_100_000), ['test.yaml:1:1 is larger than 1 MiB, the limit for a config']],
   ])('%s', async (_name, text, expected) => {
     expect(await problemsOf(text)).toEqual(expected);
   });
@@ -426,7 +422,7 @@ services:
       'expected a network address, such as 10.0.0.0/8',
     'test.yaml:7:62 services.daytime.format: "foo" is not one of rfc867, smtp, ctime, unix, iso8601, nist',
     'test.yaml:8:20 services.time.listen[0]: tcp://localhost:7 overlaps with tcp://*:7 of services.daytime',
-    'SMALLSERVD_LOG_LEVEL: is not a smallservd variable; did you mean SMALLSERVD_LOG__LEVEL?',
+    'SMALLSERVD_LOG_LEVEL is not a smallservd variable; did you mean SMALLSERVD_LOG__LEVEL?',
     'SMALLSERVD_DEFAULTS__NO_DELAY: "no" is not true or false',
     '--set services.time.backlog: "none" is not a whole number from 1 to 65535',
     '--set workers: expected key=value, such as services.echo.idleTimeout=10s',
@@ -444,12 +440,12 @@ describe('an object instead of text', () => {
   });
 
   test.each<[string, unknown, string]>([
-    ['text', 'services', 'config: is not a config: expected an object'],
-    ['a list', [], 'config: is not a config: expected an object'],
+    ['text', 'services', 'config is not a config: expected an object'],
+    ['a list', [], 'config is not a config: expected an object'],
     [
       'a function in it',
       { workers: () => 1, services: {} },
-      'config workers: is a function, which a config cannot hold',
+      'config workers is a function, which a config cannot hold',
     ],
     ['an invalid value', { workers: -1 }, 'config workers: -1 is not auto or a whole number from 0 to 256'],
   ])('is refused: %s', async (_name, tree, expected) => {

@@ -189,6 +189,6 @@ describe('a reload', () => {
     }
     expect(workers.all[0]?.orders.at(-1)).toEqual({ type: 'stop', graceMs: 0 });
     expect(workers.all[1]?.orders.at(-1)).toEqual({ type: 'stop', graceMs: 60_000 });
-    expect(log.records.at(-1)?.message).toBe('too many reloads in progress, closing clients of the oldest config');
+    expect(log.records.at(-1)?.message).toBe('too many earlier configs still draining, closing clients of the oldest');
   });
 });

@@ -47,7 +47,7 @@ function listen(target: DatagramTarget, service: Service = echo, receiveBufferBy
   return { listener, counters };
 }
 
-describe('a datagram listener over a socket of our own', () => {
+describe('a datagram listener over a direct socket', () => {
   it.each([
     ['udp4://*:0', '0.0.0.0', '127.0.0.1', ['127.0.0.1', '127.0.0.5', '127.1.2.3']],
     ['udp6://*:0', '::', '::1', ['::1']],

@@ -45,7 +45,7 @@ interface Pair {
   readonly client: Socket;
 }
 
-/** A socket of our own, and Node's at the other end, which does not read unless told. */
+/** A direct socket, and Node's at the other end, which does not read unless told. */
 async function pair(path?: string): Promise<Pair> {
   const ip = parseIp('127.0.0.1');
   if (ip === undefined) throw new Error('no address');
@@ -79,7 +79,7 @@ async function readAll(client: Socket): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-describe.each(['TCP', 'UNIX'])('a %s socket of our own', (transport) => {
+describe.each(['TCP', 'UNIX'])('a direct %s socket', (transport) => {
   const open = async (): Promise<Pair> => pair(transport === 'TCP' ? undefined : `${temporaryFolder()}/socket`);
 
   it('reads nothing before it is told, then everything in order, and the end', async () => {
@@ -186,7 +186,7 @@ describe.each(['TCP', 'UNIX'])('a %s socket of our own', (transport) => {
   });
 });
 
-describe('a TCP socket of our own, once both sides have ended', () => {
+describe('a direct TCP socket, once both sides have ended', () => {
   /** So little that the kernel takes it at once, and more than the peer's buffer holds. */
   const unread = large.subarray(0, 1_000_000);
 
@@ -237,7 +237,7 @@ describe('a TCP socket of our own, once both sides have ended', () => {
   });
 });
 
-describe('a TCP socket of our own', () => {
+describe('a direct TCP socket', () => {
   it('knows its local address', async () => {
     const { socket } = await pair();
     expect(socket.local).toMatch(/^127\.0\.0\.1:\d+$/);

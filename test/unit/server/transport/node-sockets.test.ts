@@ -1,4 +1,4 @@
-/** What holds over sockets of our own holds over those of Node, too: the same tests once more. */
+/** What holds over direct sockets holds over those of Node, too: the same tests once more. */
 import { useSockets } from '../../../support/daemon.ts';
 
 useSockets('node');

@@ -82,7 +82,7 @@ describe('openError', () => {
     expect(ways).toEqual([
       expect.stringContaining('CAP_NET_BIND_SERVICE'),
       expect.stringContaining('net.ipv4.ip_unprivileged_port_start=0'),
-      expect.stringContaining('start as root'),
+      expect.stringContaining('starting as root'),
     ]);
   });
 });
