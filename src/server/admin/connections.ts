@@ -27,9 +27,9 @@ const maxProtected = 16;
 export type Evictable = Pick<AdminConnection, 'state' | 'destroy'>;
 
 /**
- * The connections of the endpoint. When it is full, a newcomer evicts a connection that has its answer, otherwise one
- * that is still asking, otherwise one being answered. Among equals, the one silent longest goes. Health probes can
- * therefore not be locked out.
+ * The connections of the endpoint. When it is full, a newcomer evicts the connection silent longest of those that
+ * are still asking or have their answer. If most are being answered, it evicts one of those instead of one that is
+ * asking. Health probes can therefore not be locked out.
  */
 export class AdminConnections {
   /** Longest silent first. */
@@ -76,15 +76,13 @@ export class AdminConnections {
   }
 
   #evict(): void {
-    const answering = this.#in('answering');
-    const [first] = [...this.#in('closing'), ...(answering.length > maxProtected ? answering : this.#in('asking'))];
+    const all = [...this.#connections];
+    const isCrowded = all.filter(({ state }) => state === 'answering').length > maxProtected;
+    // Not the one that has just got its answer: closed with unread input, it would lose it.
+    const first = all.find(({ state }) => state === 'closing' || state === (isCrowded ? 'answering' : 'asking'));
     if (first === undefined) return;
     // Its `close` event comes later.
     this.remove(first);
     first.destroy();
-  }
-
-  #in(state: Evictable['state']): readonly Evictable[] {
-    return [...this.#connections].filter((connection) => connection.state === state);
   }
 }

@@ -75,15 +75,18 @@ export async function openAdminEndpoint(source: SnapshotSource, options: AdminEn
   return { close: async () => server.close() };
 }
 
-/** The supervisor owns the sockets: whatever happens to the child, they stay open and nobody else can bind them. */
+/**
+ * The supervisor owns the sockets, until it exits: whatever happens to the child, they stay open and nobody else can
+ * bind them.
+ */
 async function openChild(source: SnapshotSource, options: ChildOptions, files: SocketFiles): Promise<AdminEndpoint> {
   const sockets = new ListenerSockets();
   const listeners = sockets.open(options.plan);
   let child: AdminChild | undefined;
   const close = async (): Promise<void> => {
     await child?.close();
-    sockets.keep([]);
-    await sockets.closed;
+    // The process is about to exit, which closes them.
+    sockets.removeFiles();
   };
   try {
     files.grant(options.plan);

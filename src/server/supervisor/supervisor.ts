@@ -69,7 +69,10 @@ export class Supervisor implements RunningDaemon {
     void this.#follow(this.#generation);
   }
 
-  /** Opens the listeners and forks the workers. `ready` and `ended` report the outcome. Throws if one cannot open. */
+  /**
+   * Opens the listeners and forks the workers. `ready` and `ended` report the outcome. Throws if one cannot open; the
+   * process must then exit, which closes the others.
+   */
   static async launch(options: SupervisorOptions): Promise<Supervisor> {
     const { plan, config, identity } = options;
     const files = new SocketFiles();
@@ -79,7 +82,7 @@ export class Supervisor implements RunningDaemon {
     try {
       files.grant(plan);
     } catch (error) {
-      sockets.keep([]);
+      sockets.removeFiles();
       throw error;
     }
     return new Supervisor(options, sockets, files, listeners);
@@ -213,7 +216,7 @@ export class Supervisor implements RunningDaemon {
     const rest = [...this.#draining];
     // If it ended by itself, the others still get their grace period.
     for (const each of rest) each.stop(generation.config.shutdown.graceMs);
-    await Promise.all(rest.map(({ ended }) => ended));
+    await Promise.all([...rest.map(({ ended }) => ended), this.#sockets.closed]);
     this.#ended.resolve(code);
   }
 

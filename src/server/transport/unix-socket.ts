@@ -251,9 +251,7 @@ socket.on('error', ({ code }) => (code === 'ECONNREFUSED' ? process.exit(0) : ki
 /** How long the probe may take. A listener whose backlog is full keeps it waiting, and is not dead. */
 const probeMs = 2000;
 
-/**
- * Asks in a process of its own: whoever listens there could send a descriptor whose close waits for as long as it likes.
- */
+/** Asks in another process: whoever listens there could send a descriptor whose close waits for as long as it likes. */
 async function refusesClients(folder: number, name: string): Promise<boolean> {
   const inherited = 3;
   const child = spawn(process.execPath, [...childArguments, '--eval', probe, join(pathOf(inherited), name)], {

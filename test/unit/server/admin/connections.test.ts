@@ -49,7 +49,8 @@ it('evicts nothing up to 24 connections', () => {
 it.each<[string, readonly State[], number]>([
   ['the longest silent asking connection', many('asking', 24), 0],
   ['an asking connection before an answering one', [...many('answering', 16), ...many('asking', 8)], 16],
-  ['a closing connection first', [...many('answering', 3), ...many('asking', 20), 'closing'], 23],
+  ['a closing connection if it is silent longest', [...many('answering', 3), 'closing', ...many('asking', 20)], 3],
+  ['no closing connection that was heard later', [...many('answering', 3), ...many('asking', 20), 'closing'], 3],
   ['the longest silent answering connection', many('answering', 24), 0],
   ['an answering connection if most are answering', [...many('asking', 7), ...many('answering', 17)], 7],
 ])('evicts %s', (_, states, index) => {

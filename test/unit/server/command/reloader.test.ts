@@ -70,7 +70,10 @@ async function start(config?: string): Promise<Reloading> {
     onReplaced: () => told.push('replaced'),
     onEnd: () => told.push('end'),
   });
-  onTestFinished(() => supervisor.destroy());
+  onTestFinished(async () => {
+    supervisor.destroy();
+    await supervisor.ended;
+  });
   return { reloader, supervisor, write };
 }
 

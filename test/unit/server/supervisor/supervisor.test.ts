@@ -35,7 +35,10 @@ async function launch(listen: string): Promise<Supervisor> {
     sink: { addLost() {}, write() {} } as unknown as LogSink,
     log: log as unknown as Logger,
   });
-  onTestFinished(() => supervisor.destroy());
+  onTestFinished(async () => {
+    supervisor.destroy();
+    await supervisor.ended;
+  });
   return supervisor;
 }
 
