@@ -21,6 +21,7 @@ const SO_MEMINFO = 55;
 const SO_PASSRIGHTS = 83;
 const IPPROTO_IP = 0;
 const IP_PKTINFO = 8;
+const IP_FREEBIND = 15;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
@@ -29,6 +30,7 @@ const TCP_KEEPCNT = 6;
 const IPPROTO_IPV6 = 41;
 const IPV6_RECVPKTINFO = 49;
 const IPV6_V6ONLY = 26;
+const IPV6_FREEBIND = 78;
 
 // linux/sock_diag.h
 const SK_MEMINFO_DROPS = 8;
@@ -43,6 +45,14 @@ export interface InetAddress {
   readonly interfaceIndex: number;
 }
 
+/** How to bind a socket. */
+export interface BindOptions {
+  /** See `allowOverlap`. */
+  readonly mayOverlap?: boolean;
+  /** Binds also to an address that this machine does not have (yet). See IP_FREEBIND in ip(7). */
+  readonly freebind?: boolean;
+}
+
 /** What a socket is. */
 export interface SocketKind {
   readonly family: 'ipv4' | 'ipv6' | 'unix';
@@ -55,15 +65,13 @@ export const hasSockets: boolean = libc !== undefined;
 
 /**
  * Opens a listening TCP socket. An IPv6 socket does not accept IPv4. Like all sockets here, it does not block, and
- * programs that this process starts do not inherit it. `mayOverlap`: see `allowOverlap`. Throws an error with the
- * system's code. See tcp(7).
+ * programs that this process starts do not inherit it. Throws an error with the system's code. See tcp(7).
  */
-export function listenTcp(address: InetAddress, backlog: number, mayOverlap: boolean = false): number {
+export function listenTcp(address: InetAddress, backlog: number, options: BindOptions = {}): number {
   return opened(domainOf(address), SOCK_STREAM, (descriptor) => {
-    if (mayOverlap) allowOverlap(descriptor, true);
     // An address whose last connections are still in TIME-WAIT can be bound, as after a restart.
     setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
-    bindTo(descriptor, address);
+    bindTo(descriptor, address, options);
     check('listen', calls().listen(descriptor, backlog));
   });
 }
@@ -71,13 +79,12 @@ export function listenTcp(address: InetAddress, backlog: number, mayOverlap: boo
 /**
  * Opens a bound UDP socket, with a receive buffer of `receiveBufferBytes` or as large as the kernel allows. See udp(7).
  */
-export function bindUdp(address: InetAddress, receiveBufferBytes: number, mayOverlap: boolean = false): number {
+export function bindUdp(address: InetAddress, receiveBufferBytes: number, options: BindOptions = {}): number {
   return opened(domainOf(address), SOCK_DGRAM, (descriptor) => {
-    if (mayOverlap) allowOverlap(descriptor, true);
     setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBufferBytes);
     // Before anything can arrive: the kernel notes it when a datagram arrives, not when it is read.
     tellDestinations(descriptor, address.family);
-    bindTo(descriptor, address);
+    bindTo(descriptor, address, options);
   });
 }
 
@@ -194,8 +201,15 @@ function domainOf({ family }: InetAddress): number {
   return family === 'ipv6' ? AF_INET6 : AF_INET;
 }
 
-function bindTo(descriptor: number, { family, ip, port, interfaceIndex }: InetAddress): void {
+function bindTo(
+  descriptor: number,
+  { family, ip, port, interfaceIndex }: InetAddress,
+  { mayOverlap = false, freebind = false }: BindOptions,
+): void {
   const address = new SocketAddress();
+  if (mayOverlap) allowOverlap(descriptor, true);
+  if (freebind && family === 'ipv6') setOption(descriptor, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+  else if (freebind) setOption(descriptor, IPPROTO_IP, IP_FREEBIND, 1);
   if (family === 'ipv6') {
     setOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     address.setIpv6(ip, port, interfaceIndex);

@@ -20,7 +20,7 @@ import { BroadcastAddresses } from './transport/broadcast-addresses.ts';
 import { KernelDatagramListener } from './transport/kernel-datagram.ts';
 import { NodeDatagramListener } from './transport/node-datagram.ts';
 import type { BoundAddress, Listener, ListenTarget } from './transport/listener.ts';
-import { isFamilyMissing, openError } from './transport/open-error.ts';
+import { openWhenThere } from './transport/open-when-there.ts';
 import type { PlannedListener } from './transport/plan.ts';
 import { StreamListener } from './transport/stream.ts';
 
@@ -123,28 +123,30 @@ export class Lifecycle {
   }
 
   /**
-   * Opens listeners in the given order. Listeners already open are unaffected. A failure closes what this call opened,
-   * and rejects with an error that names service, address and cause. More listeners may be opened later.
+   * Opens listeners in the given order, and waits for addresses as `openWhenThere` does. Listeners already open are
+   * unaffected. A failure closes what this call opened, and rejects with an error that names service, address and
+   * cause. More listeners may be opened later.
    */
   async open(plan: readonly PlannedListener[]): Promise<readonly OpenedListener[]> {
-    const opened: OpenedListener[] = [];
     const before = new Map(this.#bound);
+    const { clock, log } = this.#options;
     try {
       if (!this.#started) {
         this.#started = true;
         await Promise.all([...this.#served.values()].map(({ context }) => context.start()));
       }
-      for (const planned of plan)
-        opened.push({ planned, bound: before.get(planned.id) ?? (await this.#open(planned)) });
+      const open = async (planned: PlannedListener): Promise<BoundAddress> =>
+        before.get(planned.id) ?? (await this.#open(planned));
+      const bound = await openWhenThere(plan, open, { clock, log, isStopping: () => this.#suspended });
+      return plan.map((planned) => ({ planned, bound: bound.get(planned) }));
     } catch (error) {
-      for (const { planned } of opened) {
-        if (before.has(planned.id)) continue;
-        this.#listeners.get(planned.id)?.suspend();
-        this.#bound.delete(planned.id);
+      for (const { id } of plan) {
+        if (before.has(id) || !this.#bound.has(id)) continue;
+        this.#listeners.get(id)?.suspend();
+        this.#bound.delete(id);
       }
       throw error;
     }
-    return opened;
   }
 
   /** Stops accepting new clients on all listeners. */
@@ -190,16 +192,12 @@ export class Lifecycle {
     for (const { connectionLog } of this.#served.values()) connectionLog.summarize();
   }
 
-  async #open(planned: PlannedListener): Promise<BoundAddress | undefined> {
+  /** Throws the system's error if it cannot be opened. */
+  async #open(planned: PlannedListener): Promise<BoundAddress> {
     this.assertMayAnswer(planned);
+    this.#assertCanOpen(planned);
     const listener = this.#listener(planned);
-    let bound: BoundAddress;
-    try {
-      bound = await listener.open();
-    } catch (error) {
-      if (planned.optional && isFamilyMissing(error)) return undefined;
-      throw openError(planned, error);
-    }
+    const bound = await listener.open();
     try {
       // The address of an inherited socket may be known only now.
       this.assertMayAnswer(planned, bound.address);
@@ -213,6 +211,13 @@ export class Lifecycle {
     this.#bound.set(planned.id, bound);
     if (bound.transport === 'udp') this.#ownPorts.add(bound.port);
     return bound;
+  }
+
+  /** Node has no such option. */
+  #assertCanOpen({ service, text, target }: PlannedListener): void {
+    if (this.#usesKernel || !('port' in target) || target.freebind !== true) return;
+    const needed = 'freebind needs workers or "sockets: kernel", and koffi on 64-bit Linux';
+    throw new SmallservdError('LISTEN_FAILED', `${service}: cannot listen on ${text}: ${needed}`);
   }
 
   #serviceOf(name: string): Served {

@@ -194,6 +194,11 @@ export const commonSchema = {
     default: 511,
     doc: 'Number of connections that the system queues before the service accepts them. The system may set a lower limit.',
   },
+  freebind: {
+    format: 'boolean',
+    default: false,
+    doc: 'Whether to listen on addresses that this machine does not have yet. With false, startup and a reload wait five seconds for them. Only the supervisor and `sockets: kernel` can do it.',
+  },
   datagramRate: {
     perSecond: {
       format: 'count',

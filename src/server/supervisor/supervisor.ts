@@ -69,13 +69,18 @@ export class Supervisor implements RunningDaemon {
     void this.#follow(this.#generation);
   }
 
-  /** Opens the listeners and forks the workers. `ready` and `ended` report the outcome. Throws if one cannot open. */
-  static async launch(options: SupervisorOptions): Promise<Supervisor> {
-    const { plan, config, identity } = options;
+  /**
+   * Opens the listeners and forks the workers. `ready` and `ended` report the outcome. Throws if one cannot open. Until
+   * it resolves, whoever ends the process must remove the files of `sockets`.
+   */
+  static async launch(
+    options: SupervisorOptions,
+    sockets: ListenerSockets = new ListenerSockets(),
+  ): Promise<Supervisor> {
+    const { plan, config, identity, clock, log } = options;
     const files = new SocketFiles();
     await files.prepare(plan, identity?.uid);
-    const sockets = new ListenerSockets();
-    const listeners = sockets.open(plan, config.services);
+    const listeners = await sockets.open(plan, { clock, log, isStopping: () => false }, config.services);
     try {
       files.grant(plan);
     } catch (error) {
@@ -134,7 +139,14 @@ export class Supervisor implements RunningDaemon {
     if (this.#stopping) throw cutShort();
     const old = this.#generation;
     const knownPorts = this.#datagramPorts.length;
-    const listeners = this.#sockets.open(next.plan, next.config.services);
+    const { clock, log } = this.#options;
+    const listeners = await this.#sockets
+      .open(next.plan, { clock, log, isStopping: () => this.#stopping }, next.config.services)
+      .catch((error: unknown) => {
+        throw this.#stopping ? cutShort() : error;
+      });
+    // A stop has closed them, too.
+    if (this.#stopping) throw cutShort();
     let generation: Generation | undefined;
     try {
       this.#files.grant(added);

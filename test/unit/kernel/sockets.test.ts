@@ -121,13 +121,19 @@ except OSError as error:
     expect(open).toThrow(expect.objectContaining({ code, message: expect.stringContaining(code) as string }));
   });
 
+  it.each(['192.0.2.254', '2001:db8::254'])('is bound to %s, which this machine does not have, if asked', (address) => {
+    const bound = { ...at(address), port: expect.any(Number) as number };
+    expect(boundTo(kept(listenTcp(at(address), 1, { freebind: true })))).toEqual(bound);
+    expect(boundTo(kept(bindUdp(at(address), 1, { freebind: true })))).toEqual(bound);
+  });
+
   it('may overlap with another one only while both allow it', () => {
     const one = kept(listenTcp(at('127.0.0.1'), 1));
     const all = at('0.0.0.0', portOf(one));
-    expect(() => listenTcp(all, 1, true)).toThrow('EADDRINUSE');
+    expect(() => listenTcp(all, 1, { mayOverlap: true })).toThrow('EADDRINUSE');
     allowOverlap(one, true);
     expect(() => listenTcp(all, 1)).toThrow('EADDRINUSE');
-    const two = kept(listenTcp(all, 1, true));
+    const two = kept(listenTcp(all, 1, { mayOverlap: true }));
     for (const descriptor of [one, two]) allowOverlap(descriptor, false);
     expect(() => listenTcp(at('127.0.0.2', portOf(one)), 1)).toThrow('EADDRINUSE');
   });

@@ -111,6 +111,7 @@ services:
       delay: 60s
     noDelay: true
     backlog: 511
+    freebind: false
     datagramRate:
       perSecond: 200
       burst: 400
