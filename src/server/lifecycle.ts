@@ -213,10 +213,17 @@ export class Lifecycle {
     return bound;
   }
 
-  /** Node has no such option. */
+  /** Node has no options for what some keys ask. With workers, the sockets are our own. */
   #assertCanOpen({ service, text, target }: PlannedListener): void {
-    if (this.#usesKernel || !('port' in target) || target.freebind !== true) return;
-    const needed = 'freebind needs workers or "sockets: kernel", and koffi on 64-bit Linux';
+    if (this.#usesKernel || ('fd' in target && hasSockets)) return;
+    const key =
+      'port' in target && target.freebind === true
+        ? 'freebind'
+        : target.transport === 'udp' && this.#serviceOf(service).config.fragment
+          ? 'fragment'
+          : undefined;
+    if (key === undefined) return;
+    const needed = `${key} needs workers or "sockets: kernel", and koffi on 64-bit Linux`;
     throw new SmallservdError('LISTEN_FAILED', `${service}: cannot listen on ${text}: ${needed}`);
   }
 
@@ -230,8 +237,9 @@ export class Lifecycle {
     const { config, service, counters, connectionLog, admission, guard } = this.#serviceOf(name);
     const common = { service, connectionLog, clock: this.#options.clock };
     if (target.transport === 'udp') {
+      const { fragment } = config;
       const { receiveBufferBytes } = config.datagram;
-      const options = { ...common, target, receiveBufferBytes, guard, counters: counters.datagram };
+      const options = { ...common, target, receiveBufferBytes, fragment, guard, counters: counters.datagram };
       return this.#usesKernel ? new KernelDatagramListener(options) : new NodeDatagramListener(options);
     }
     const { stream: limits, proxy, socket } = config;

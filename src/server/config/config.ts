@@ -50,6 +50,7 @@ export function resolveService(
     moduleUrl,
     listen: values.listen,
     freebind: values.freebind,
+    fragment: values.fragment,
     access: {
       allow: values.allow,
       deny: values.deny,

@@ -197,7 +197,7 @@ export const commonSchema = {
   freebind: {
     format: 'boolean',
     default: false,
-    doc: 'Whether to listen on addresses that this machine does not have yet. With false, startup and a reload wait five seconds for them. Only the supervisor and `sockets: kernel` can do it.',
+    doc: 'Whether to listen on addresses that this machine does not have yet. With false, startup and a reload wait five seconds for them. Not for `sockets: node` with `workers: 0`.',
   },
   datagramRate: {
     perSecond: {
@@ -245,6 +245,11 @@ export const commonSchema = {
     format: 'bufferSize',
     default: '4MiB',
     doc: 'Receive buffer to request for a UDP socket. The system may set a lower limit (net.core.rmem_max).',
+  },
+  fragment: {
+    format: 'boolean',
+    default: false,
+    doc: 'Whether routers may fragment UDP answers, which are then sent over IPv4 without DF. With false, and always over IPv6, the first answers that are too large for a link on their way are lost, until the system has heard of that link and fragments them itself. Not for `sockets: node` with `workers: 0`.',
   },
   exposeUdp: {
     format: 'boolean',

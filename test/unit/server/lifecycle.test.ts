@@ -94,6 +94,14 @@ describe('open', () => {
     expect(daemon.listeners).toMatchObject([{ address: '192.0.2.254' }]);
   });
 
+  it('refuses fragment over UDP sockets of Node', async () => {
+    const [tcp, udp] = ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'];
+    const failure = serve({ echo: { listen: [udp], fragment: true } }, { sockets: 'node' });
+    await expect(failure).rejects.toThrow('udp://127.0.0.1:0: fragment needs workers or "sockets: kernel"');
+    await serve({ echo: { listen: [tcp], fragment: true } }, { sockets: 'node' });
+    await serve({ echo: { listen: [udp], fragment: true } }, { sockets: 'kernel' });
+  });
+
   it('runs the periodic tasks of the services before accepting clients', async () => {
     const made = await make('echo: { listen: [tcp://127.0.0.1:0] }');
     let runs = 0;

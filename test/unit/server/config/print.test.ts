@@ -124,6 +124,7 @@ services:
     maxAmplification: 2
     allowSourcePorts: []
     receiveBuffer: 4MiB
+    fragment: false
     exposeUdp: false
     format: rfc867
     zone: null
