@@ -1,5 +1,4 @@
 import { formatHostPort } from '../address/host-port.ts';
-import { formatIp } from '../address/ip-address.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import type { Config, ServiceConfig } from './config/config.ts';
 import { isExposed } from '../address/exposure.ts';
@@ -23,6 +22,7 @@ import type { BoundAddress, Listener, ListenTarget } from './transport/listener.
 import { openWhenThere } from './transport/open-when-there.ts';
 import type { PlannedListener } from './transport/plan.ts';
 import { StreamListener } from './transport/stream.ts';
+import { formatPeer, nameOfZone } from './transport/zone.ts';
 
 /** A listener of the plan after `open`: where it is bound, or undefined if the machine lacks its address family. */
 export interface OpenedListener {
@@ -295,6 +295,7 @@ export class Lifecycle {
         access,
         descriptors: this.#descriptors.share(),
         random,
+        nameOfZone,
         onWouldRefuse: (reason) => {
           counters.stream.wouldRefuse[reason] += 1;
         },
@@ -306,7 +307,7 @@ export class Lifecycle {
         broadcasts: broadcasts.words,
         random,
         loops: this.#loops,
-        onLoop: (source, port) => connectionLog.loopFound(formatHostPort(formatIp(source), port)),
+        onLoop: (source, port) => connectionLog.loopFound(formatHostPort(formatPeer(source), port)),
         onWouldDrop: (reason) => {
           counters.datagram.wouldDrop[reason] += 1;
         },

@@ -138,7 +138,7 @@ export const commonSchema = {
   maxConnectionsPerSource: {
     format: 'count',
     default: 100,
-    doc: 'Maximum number of concurrent connections from one source. More are refused. By default a source is an IPv4 address, an IPv6 /64 network or a user of a UNIX socket.',
+    doc: 'Maximum number of concurrent connections from one source. More are refused. By default a source is an IPv4 address, an IPv6 /64 network, a link-local IPv6 host or a user of a UNIX socket.',
   },
   networkShare: {
     ipv6Prefix56: {
@@ -149,7 +149,7 @@ export const commonSchema = {
     ipv6Prefix48: {
       format: 'share',
       default: '50%',
-      doc: 'Share of `maxConnections` that the sources of one IPv6 /48 network may hold together. More are refused. 100% is no limit.',
+      doc: 'Share of `maxConnections` that the sources of one IPv6 /48 network, or the link-local hosts of one link, may hold together. More are refused. 100% is no limit.',
     },
   },
   connectionRate: {
@@ -203,7 +203,7 @@ export const commonSchema = {
     perSecond: {
       format: 'count',
       default: 200,
-      doc: 'Sustained rate of datagrams per second answered for one source, by default an IPv4 /24 or IPv6 /56 network.',
+      doc: 'Sustained rate of datagrams per second answered for one source, by default an IPv4 /24 or IPv6 /56 network, or a link-local IPv6 host.',
     },
     burst: {
       format: 'count',

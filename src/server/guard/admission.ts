@@ -1,7 +1,7 @@
 import type { AccessRules, StreamLimits } from './limits.ts';
 import { isDenied, isExempt } from './access-list.ts';
 import type { DescriptorShare } from './descriptor-budget.ts';
-import { isUnixUser, type Source, SourceMask } from './source-prefix.ts';
+import { isUnixUser, type Source, type SourceKey, SourceMask } from './source-prefix.ts';
 import { networkPrefixes, type Place, SourceTree } from './source-tree.ts';
 import { TokenTable } from './token-bucket.ts';
 
@@ -14,7 +14,7 @@ export type RefuseReason = 'proxy-header' | 'denied' | 'limit' | 'source-limit' 
 /** Reasons that a dry run only counts. */
 export type WouldRefuseReason = Extract<RefuseReason, 'limit' | 'source-limit' | 'rate'>;
 
-/** The connections of a source: `192.0.2.7`, `2001:db8::/64` or `unix:1000`. */
+/** The connections of a source: `192.0.2.7`, `2001:db8::/64`, `fe80::1%eth0` or `unix:1000`. */
 export interface SourceCount {
   readonly source: string;
   readonly connections: number;
@@ -26,14 +26,16 @@ export interface AdmissionOptions {
   readonly descriptors: DescriptorShare;
   /** Returns numbers from 0 up to, but not including, 1. */
   readonly random: () => number;
+  /** Returns the name of an interface by its index. */
+  readonly nameOfZone: (zone: number) => string;
   /** Called for each client admitted only because of the dry run. */
   readonly onWouldRefuse: (reason: WouldRefuseReason) => void;
 }
 
 /**
- * Decides which stream clients of a service are admitted. A source is an IPv4 address, an IPv6 /64 (configurable) or a
- * UNIX user, to which no CIDR rule applies. Limits refuse the client that exceeds them, never the entire service. If
- * the service is full, a newcomer replaces a client of a source that has more connections.
+ * Decides which stream clients of a service are admitted. A source is an IPv4 address, an IPv6 /64 (configurable), a
+ * link-local IPv6 host or a UNIX user, to which no CIDR rule applies. Limits refuse the client that exceeds them, never
+ * the entire service. If the service is full, a newcomer replaces a client of a source that has more connections.
  */
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -67,8 +69,8 @@ export class Admission {
   /** The `count` sources with the most connections, largest first. */
   topSources(count: number): readonly SourceCount[] {
     const sums = new Map<string, number>();
-    for (const { high, low, size } of [...this.#bound.sources(), ...this.#exempt.sources()]) {
-      const source = this.#mask.format(high, low);
+    for (const { source: key, size } of [...this.#bound.sources(), ...this.#exempt.sources()]) {
+      const source = this.#mask.format(key, this.#options.nameOfZone);
       sums.set(source, (sums.get(source) ?? 0) + size);
     }
     const sources = [...sums].map(([source, connections]) => ({ source, connections }));
@@ -84,16 +86,15 @@ export class Admission {
     const { limits, access, descriptors, onWouldRefuse } = this.#options;
     const address = isUnixUser(source) ? undefined : source;
     if (address !== undefined && isDenied(access, address)) return 'denied';
-    const high = this.#mask.high(source);
-    const low = this.#mask.low(source);
+    const key = this.#mask.keyOf(source);
     const { dryRun } = limits;
     const hasRoom = !this.#isFull && descriptors.isLeft();
-    const victim = hasRoom || dryRun ? undefined : this.#victimFor(high, low);
+    const victim = hasRoom || dryRun ? undefined : this.#victimFor(key);
     // Not even a dry run can exceed the available descriptors.
     if (victim === undefined && !descriptors.take()) return 'limit';
     const exempt = address !== undefined && isExempt(access, address, isProxied);
     const exceeded =
-      this.#isFull && victim === undefined ? 'limit' : exempt ? undefined : this.#exceededBySource(high, low, nowMs);
+      this.#isFull && victim === undefined ? 'limit' : exempt ? undefined : this.#exceededBySource(key, nowMs);
     if (exceeded !== undefined && !dryRun) {
       if (victim === undefined) descriptors.release();
       return exceeded;
@@ -105,7 +106,7 @@ export class Admission {
       victim.holder?.evict();
       victim.leave();
     }
-    return (exempt ? this.#exempt : this.#bound).add(high, low);
+    return (exempt ? this.#exempt : this.#bound).add(key);
   }
 
   /** Frees the place and descriptor of a closed connection. Repeated calls for a place have no effect. */
@@ -139,15 +140,16 @@ export class Admission {
    * as many connections as the newcomer's source then has. Two sources can therefore never take turns evicting each
    * other.
    */
-  #victimFor(high: number, low: number): Place | undefined {
-    const own = this.#bound.sizeOf(high, low) + this.#exempt.sizeOf(high, low);
+  #victimFor(source: SourceKey): Place | undefined {
+    const own = this.#bound.sizeOf(source) + this.#exempt.sizeOf(source);
     return this.#bound.largest > own + 1 ? this.#bound.idlestOfLargest() : undefined;
   }
 
   /** The limit that one more client would exceed, of its source or of a surrounding network. */
-  #exceededBySource(high: number, low: number, nowMs: number): WouldRefuseReason | undefined {
-    if (this.#bound.isAtLimit(high, low, this.#options.limits.maxConnectionsPerSource, this.#networkLimits))
+  #exceededBySource(source: SourceKey, nowMs: number): WouldRefuseReason | undefined {
+    if (this.#bound.isAtLimit(source, this.#options.limits.maxConnectionsPerSource, this.#networkLimits))
       return 'source-limit';
-    return this.#rates.take(high, low, nowMs) ? undefined : 'rate';
+    const { high, low, hostHigh, hostLow } = source;
+    return this.#rates.take(high, low, nowMs, hostHigh, hostLow) ? undefined : 'rate';
   }
 }

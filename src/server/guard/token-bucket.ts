@@ -54,6 +54,8 @@ export class TokenTable {
   readonly #fullAtMs: Float64Array;
   readonly #slots: number;
   readonly #randomWords: Uint32Array;
+  /** For the interface identifiers of link-local hosts. */
+  readonly #hostWords: Uint32Array;
 
   /** `slots` per row is a power of two, at most 65,536. `random` returns numbers from 0 up to, but not including, 1. */
   constructor(rate: Rate, random: () => number, slots = 16_384) {
@@ -61,12 +63,14 @@ export class TokenTable {
     this.#slots = slots;
     this.#fullAtMs = new Float64Array(2 * slots);
     this.#randomWords = Uint32Array.from({ length: 8 * 256 }, () => random() * 2 ** 32);
+    this.#hostWords = Uint32Array.from({ length: 8 * 256 }, () => random() * 2 ** 32);
   }
 
-  /** Takes a token of the source that two 32-bit words identify. Returns false, changing nothing, if there is none. */
-  take(high: number, low: number, nowMs: number): boolean {
+  /** Takes a token of the source with this `SourceKey`. Returns false, changing nothing, if there is none. */
+  take(high: number, low: number, nowMs: number, hostHigh: number = 0, hostLow: number = 0): boolean {
     const { intervalMs, toleranceMs } = this.#pace;
-    const hash = this.#hash(high, low);
+    let hash = hashOf(this.#randomWords, high, low);
+    if (hostHigh !== 0 || hostLow !== 0) hash ^= hashOf(this.#hostWords, hostHigh, hostLow);
     const first = hash & (this.#slots - 1);
     const second = this.#slots + ((hash >>> 16) & (this.#slots - 1));
     const firstFullAtMs = this.#fullAtMs[first]!;
@@ -80,19 +84,18 @@ export class TokenTable {
     this.#fullAtMs[second] = Math.max(secondFullAtMs, nextMs);
     return true;
   }
+}
 
-  /** Tabulation hashing: a random word per value of each byte, so that outsiders cannot choose colliding sources. */
-  #hash(high: number, low: number): number {
-    const words = this.#randomWords;
-    return (
-      words[high & 0xff]! ^
-      words[0x100 | ((high >>> 8) & 0xff)]! ^
-      words[0x200 | ((high >>> 16) & 0xff)]! ^
-      words[0x300 | (high >>> 24)]! ^
-      words[0x400 | (low & 0xff)]! ^
-      words[0x500 | ((low >>> 8) & 0xff)]! ^
-      words[0x600 | ((low >>> 16) & 0xff)]! ^
-      words[0x700 | (low >>> 24)]!
-    );
-  }
+/** Tabulation hashing: a random word per value of each byte, so that outsiders cannot choose colliding sources. */
+function hashOf(words: Uint32Array, high: number, low: number): number {
+  return (
+    words[high & 0xff]! ^
+    words[0x100 | ((high >>> 8) & 0xff)]! ^
+    words[0x200 | ((high >>> 16) & 0xff)]! ^
+    words[0x300 | (high >>> 24)]! ^
+    words[0x400 | (low & 0xff)]! ^
+    words[0x500 | ((low >>> 8) & 0xff)]! ^
+    words[0x600 | ((low >>> 16) & 0xff)]! ^
+    words[0x700 | (low >>> 24)]!
+  );
 }

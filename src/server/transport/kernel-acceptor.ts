@@ -99,7 +99,7 @@ export class KernelAcceptor implements Acceptor, Watcher {
     const { peer } = streams();
     const socket = new KernelStreamSocket(descriptor);
     if (this.#subordinateIds === undefined) {
-      events.connected(socket, peer.ip, peer.port);
+      events.connected(socket, peer.source, peer.port);
       return;
     }
     const uid = readPeerCredentials(descriptor)?.uid;

@@ -1,4 +1,4 @@
-import { formatIp, isIpv4 } from '../../address/ip-address.ts';
+import { isIpv4 } from '../../address/ip-address.ts';
 import { Deadlines } from '../guard/deadlines.ts';
 import { isUnixUser, type Source } from '../guard/source-prefix.ts';
 import type { Place, PlaceHolder } from '../guard/source-tree.ts';
@@ -6,6 +6,7 @@ import type { StreamLimits } from '../guard/limits.ts';
 import type { SocketOptions } from './socket-options.ts';
 import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
 import { synchronous } from './synchronous.ts';
+import { formatPeer } from './zone.ts';
 import type { Client, CloseReason, PeerAddress, Service, StreamHandlers } from '../../service.ts';
 
 /** Events of a client for its listener, each at most once. */
@@ -79,7 +80,7 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   get peer(): PeerAddress {
     const { source, port } = this.#options;
     if (isUnixUser(source)) return unixPeer;
-    return { family: isIpv4(source) ? 'ipv4' : 'ipv6', address: formatIp(source), port };
+    return { family: isIpv4(source) ? 'ipv4' : 'ipv6', address: formatPeer(source), port };
   }
 
   get uid(): number | undefined {
