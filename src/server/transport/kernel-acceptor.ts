@@ -95,9 +95,9 @@ export class KernelAcceptor implements Acceptor, Watcher {
   }
 
   #accepted(descriptor: number): void {
-    const { events } = this.#options;
+    const { events, readsTcpInfo } = this.#options;
     const { peer } = streams();
-    const socket = new KernelStreamSocket(descriptor);
+    const socket = new KernelStreamSocket(descriptor, readsTcpInfo);
     if (this.#subordinateIds === undefined) {
       events.connected(socket, peer.source, peer.port);
       return;

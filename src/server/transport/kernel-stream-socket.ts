@@ -2,13 +2,14 @@ import { closeSync } from 'node:fs';
 import { formatHostPort } from '../../address/host-port.ts';
 import { failed, hungUp, readable, readiness, type Watcher, writable } from '../../kernel/readiness.ts';
 import { boundTo, formatInetAddress } from '../../kernel/sockets.ts';
-import { isWait, streams } from '../../kernel/streams.ts';
+import { isWait, streams, type TcpInfo } from '../../kernel/streams.ts';
 import { errorCodeOf } from '../../kernel/system-error.ts';
 import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
 
 /** A stream socket of our own, which it closes. */
 export class KernelStreamSocket implements StreamSocket, Watcher {
   readonly #descriptor: number;
+  readonly #readsTcpInfo: boolean;
   #user: StreamSocketUser | undefined;
   /** Its number in the epoll set; 0 as long as it is not there. A client that is answered at once never is. */
   #watched = 0;
@@ -23,9 +24,11 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
   received = 0;
   unsent = 0;
   errorCode: string | undefined = undefined;
+  tcpInfo: TcpInfo | undefined = undefined;
 
-  constructor(descriptor: number) {
+  constructor(descriptor: number, readsTcpInfo: boolean = false) {
     this.#descriptor = descriptor;
+    this.#readsTcpInfo = readsTcpInfo;
   }
 
   get local(): string {
@@ -72,6 +75,7 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
     if (this.isDestroyed) return;
     this.isDestroyed = true;
     if (this.#watched !== 0) readiness().forget(this.#watched);
+    if (this.#readsTcpInfo) this.tcpInfo = streams().tcpInfo(this.#descriptor);
     closeSync(this.#descriptor);
     process.nextTick(() => this.#user?.closed());
   }

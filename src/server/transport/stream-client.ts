@@ -1,4 +1,5 @@
 import { isIpv4 } from '../../address/ip-address.ts';
+import type { TcpInfo } from '../../kernel/streams.ts';
 import { Deadlines } from '../guard/deadlines.ts';
 import { isUnixUser, type Source } from '../guard/source-prefix.ts';
 import type { Place, PlaceHolder } from '../guard/source-tree.ts';
@@ -86,6 +87,10 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   get uid(): number | undefined {
     const { source } = this.#options;
     return isUnixUser(source) ? source.uid : undefined;
+  }
+
+  get tcpInfo(): TcpInfo | undefined {
+    return this.#socket.tcpInfo;
   }
 
   get via(): string | undefined {
