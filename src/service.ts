@@ -9,7 +9,7 @@
 /** A client's address. A UNIX client has an empty address and port 0. */
 export interface PeerAddress {
   readonly family: 'ipv4' | 'ipv6' | 'unix';
-  /** As text. An IPv4-mapped IPv6 address is given as IPv4. */
+  /** As text. An IPv4-mapped IPv6 address is given as IPv4, a link-local one with its interface: `fe80::1%eth0`. */
   readonly address: string;
   readonly port: number;
 }

@@ -15,7 +15,9 @@ const whatismyip = {
   },
   create: ({ format }) => ({
     stream(client) {
-      const line = format === 'json' ? toJson(client.peer) : toText(client.peer);
+      // The zone of a link-local address is an interface of this machine, which means nothing to others (RFC 4007).
+      const peer = { ...client.peer, address: client.peer.address.replace(/%.*/, '') };
+      const line = format === 'json' ? toJson(peer) : toText(peer);
       client.end(Buffer.from(`${line}\r\n`));
     },
   }),

@@ -54,6 +54,12 @@ A port is a number, 0 to let the system choose, or the name of a service in /etc
 families, such as \`localhost\`, is opened on both, and so is \`*\`. A family that the machine lacks is skipped. A literal
 address must open.
 
+At boot, an interface may get its address only after the daemon has started, and an IPv6 address cannot be used for its
+first second or two. If this machine does not have an address yet, or the interface of a link-local one, the daemon opens
+all other listeners and tries again for five seconds, at startup and when a reload adds the address. That includes
+\`admin.listen\`. The running config is served in the meantime. With \`freebind: true\`, the service listens at once, and
+is reached as soon as the address is there, as with IP_FREEBIND in ip(7). An interface must exist even so.
+
 ### UNIX sockets
 
 Everyone who may write to the file of a UNIX socket may connect. Three parameters set its permissions, in any order, each

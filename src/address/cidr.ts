@@ -6,8 +6,11 @@ export interface Cidr {
   readonly prefix: number;
 }
 
-/** Why a text is not a CIDR block: it is malformed, or the address has bits set beyond the prefix (`10.0.0.1/8`). */
-export type CidrFault = 'malformed' | 'host-bits';
+/**
+ * Why a text is not a CIDR block: it is malformed, it has a zone (`fe80::1%eth0`), or the address has bits set beyond
+ * the prefix (`10.0.0.1/8`).
+ */
+export type CidrFault = 'malformed' | 'zone' | 'host-bits';
 
 /** The prefix of all IPv4 addresses, `::ffff:0:0/96`. */
 const ipv4Prefix = 96;
@@ -19,7 +22,8 @@ const ipv4Prefix = 96;
 export function readCidr(text: string): Cidr | CidrFault {
   const slash = text.indexOf('/');
   const address = slash < 0 ? text : text.slice(0, slash);
-  const network = address.includes('%') ? undefined : parseIp(address);
+  const network = parseIp(address);
+  if (network !== undefined && address.includes('%')) return 'zone';
   if (network === undefined) return 'malformed';
   const base = address.includes(':') ? 0 : ipv4Prefix;
   const length = slash < 0 ? 128 - base : parseLength(text.slice(slash + 1), 128 - base);

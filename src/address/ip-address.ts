@@ -8,6 +8,11 @@ export interface IpAddress {
   readonly w1: number;
   readonly w2: number;
   readonly w3: number;
+  /**
+   * The link of a link-local IPv6 peer, as an interface index (RFC 4007). On another link, the same address is another
+   * host. Missing if it is unknown, and for all other addresses.
+   */
+  readonly zone?: number;
 }
 
 const colon = 0x3a;
@@ -68,7 +73,12 @@ export function isPrivate(ip: IpAddress): boolean {
 
 /** 169.254/16 (RFC 3927) or fe80::/10. */
 export function isLinkLocal(ip: IpAddress): boolean {
-  return isIpv4(ip) ? ip.w3 >>> 16 === 0xa9fe : ip.w0 >>> 22 === 0xfe80 >>> 6;
+  return isIpv4(ip) ? ip.w3 >>> 16 === 0xa9fe : isLinkLocalIpv6(ip);
+}
+
+/** fe80::/10. */
+export function isLinkLocalIpv6(ip: IpAddress): boolean {
+  return ip.w0 >>> 22 === 0xfe80 >>> 6;
 }
 
 /** 224/4 or ff00::/8. */

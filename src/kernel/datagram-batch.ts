@@ -1,4 +1,4 @@
-import type { IpAddress } from '../address/ip-address.ts';
+import { type IpAddress, isLinkLocalIpv6 } from '../address/ip-address.ts';
 import { type Libc, type Pointer, requireLibc } from './libc.ts';
 import { AF_INET, AF_INET6 } from './socket-address.ts';
 
@@ -122,10 +122,13 @@ export class DatagramBatch {
     return this.#requests.bytes.subarray(start, start + Math.min(length, requestBytes));
   }
 
+  /** The address of the source, with the zone of a link-local one. */
   source(index: number): IpAddress {
     const at = index * nameBytes;
-    if (this.#familyOf(index) === AF_INET6) return addressAt(this.#names.view, at + 8);
-    return { w0: 0, w1: 0, w2: 0xffff, w3: this.#names.view.getUint32(at + 4) };
+    const { view } = this.#names;
+    if (this.#familyOf(index) !== AF_INET6) return { w0: 0, w1: 0, w2: 0xffff, w3: view.getUint32(at + 4) };
+    const ip = addressAt(view, at + 8);
+    return isLinkLocalIpv6(ip) ? { ...ip, zone: view.getUint32(at + 24, true) } : ip;
   }
 
   /** The port of the source, or 0 if the kernel gave none. */

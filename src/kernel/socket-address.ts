@@ -84,6 +84,12 @@ export class SocketAddress {
     return { w0, w1, w2, w3 };
   }
 
+  /** The same, with the zone of a link-local address. */
+  get source(): IpAddress {
+    const { ip, interfaceIndex } = this;
+    return interfaceIndex === 0 ? ip : { ...ip, zone: interfaceIndex };
+  }
+
   get port(): number {
     return this.#view.getUint16(2);
   }

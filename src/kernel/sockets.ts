@@ -21,6 +21,8 @@ const SO_MEMINFO = 55;
 const SO_PASSRIGHTS = 83;
 const IPPROTO_IP = 0;
 const IP_PKTINFO = 8;
+const IP_MTU_DISCOVER = 10;
+const IP_FREEBIND = 15;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
@@ -28,7 +30,11 @@ const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
 const IPPROTO_IPV6 = 41;
 const IPV6_RECVPKTINFO = 49;
+const IPV6_MTU_DISCOVER = 23;
 const IPV6_V6ONLY = 26;
+const IPV6_FREEBIND = 78;
+/** Of both IP_MTU_DISCOVER and IPV6_MTU_DISCOVER. */
+const PMTUDISC_DONT = 0;
 
 // linux/sock_diag.h
 const SK_MEMINFO_DROPS = 8;
@@ -43,6 +49,14 @@ export interface InetAddress {
   readonly interfaceIndex: number;
 }
 
+/** How to bind a socket. */
+export interface BindOptions {
+  /** See `allowOverlap`. */
+  readonly mayOverlap?: boolean;
+  /** Binds also to an address that this machine does not have (yet). See IP_FREEBIND in ip(7). */
+  readonly freebind?: boolean;
+}
+
 /** What a socket is. */
 export interface SocketKind {
   readonly family: 'ipv4' | 'ipv6' | 'unix';
@@ -55,15 +69,13 @@ export const hasSockets: boolean = libc !== undefined;
 
 /**
  * Opens a listening TCP socket. An IPv6 socket does not accept IPv4. Like all sockets here, it does not block, and
- * programs that this process starts do not inherit it. `mayOverlap`: see `allowOverlap`. Throws an error with the
- * system's code. See tcp(7).
+ * programs that this process starts do not inherit it. Throws an error with the system's code. See tcp(7).
  */
-export function listenTcp(address: InetAddress, backlog: number, mayOverlap: boolean = false): number {
+export function listenTcp(address: InetAddress, backlog: number, options: BindOptions = {}): number {
   return opened(domainOf(address), SOCK_STREAM, (descriptor) => {
-    if (mayOverlap) allowOverlap(descriptor, true);
     // An address whose last connections are still in TIME-WAIT can be bound, as after a restart.
     setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
-    bindTo(descriptor, address);
+    bindTo(descriptor, address, options);
     check('listen', requireLibc().listen(descriptor, backlog));
   });
 }
@@ -71,13 +83,12 @@ export function listenTcp(address: InetAddress, backlog: number, mayOverlap: boo
 /**
  * Opens a bound UDP socket, with a receive buffer of `receiveBufferBytes` or as large as the kernel allows. See udp(7).
  */
-export function bindUdp(address: InetAddress, receiveBufferBytes: number, mayOverlap: boolean = false): number {
+export function bindUdp(address: InetAddress, receiveBufferBytes: number, options: BindOptions = {}): number {
   return opened(domainOf(address), SOCK_DGRAM, (descriptor) => {
-    if (mayOverlap) allowOverlap(descriptor, true);
     setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBufferBytes);
     // Before anything can arrive: the kernel notes it when a datagram arrives, not when it is read.
     tellDestinations(descriptor, address.family);
-    bindTo(descriptor, address);
+    bindTo(descriptor, address, options);
   });
 }
 
@@ -131,6 +142,31 @@ export function tellDestinations(descriptor: number, family: 'ipv4' | 'ipv6'): v
 }
 
 /**
+ * Makes a UDP socket send datagrams without DF, so that routers may fragment them. Over IPv6 only the sender can, and
+ * the kernel does so anyway once it knows the path. IPV6_MTU does not make it start earlier (tried on Linux 6.18).
+ * Otherwise the kernel's default holds, also after an earlier call. See IP_MTU_DISCOVER in ip(7), ipv6(7).
+ */
+export function allowFragments(descriptor: number, family: 'ipv4' | 'ipv6', isAllowed: boolean): void {
+  // An inherited IPv6 socket may also send over IPv4.
+  allowFragmentsOf(descriptor, AF_INET, isAllowed);
+  if (family === 'ipv6') allowFragmentsOf(descriptor, AF_INET6, isAllowed);
+}
+
+function allowFragmentsOf(descriptor: number, domain: typeof AF_INET | typeof AF_INET6, isAllowed: boolean): void {
+  const level = domain === AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+  const name = domain === AF_INET ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
+  let value: number | undefined = PMTUDISC_DONT;
+  if (!isAllowed) {
+    if (readOption(descriptor, level, name) !== PMTUDISC_DONT) return;
+    // net.ipv4.ip_no_pmtu_disc decides on the default.
+    const fresh = opened(domain, SOCK_DGRAM, () => {});
+    value = readOption(fresh, level, name);
+    closeSync(fresh);
+  }
+  if (value !== undefined) setOption(descriptor, level, name, value);
+}
+
+/**
  * Returns how many datagrams the kernel has dropped at a socket since it was opened, modulo 2^32: its receive buffer
  * was full, or their checksum was wrong. 0 if the kernel does not tell. See SO_MEMINFO, linux/sock_diag.h.
  */
@@ -152,7 +188,9 @@ export function boundTo(descriptor: number): InetAddress | { readonly family: 'u
 
 /** Returns what a descriptor is, or undefined if it is not a socket of these kinds. */
 export function kindOf(descriptor: number): SocketKind | undefined {
-  const [domain, type, isListening] = [SO_DOMAIN, SO_TYPE, SO_ACCEPTCONN].map((name) => readOption(descriptor, name));
+  const [domain, type, isListening] = [SO_DOMAIN, SO_TYPE, SO_ACCEPTCONN].map((name) =>
+    readOption(descriptor, SOL_SOCKET, name),
+  );
   const family = domain === AF_UNIX ? 'unix' : domain === AF_INET ? 'ipv4' : domain === AF_INET6 ? 'ipv6' : undefined;
   if (family === undefined || (type !== SOCK_STREAM && type !== SOCK_DGRAM)) return undefined;
   return { family, type: type === SOCK_STREAM ? 'stream' : 'datagram', isListening: isListening === 1 };
@@ -194,8 +232,15 @@ function domainOf({ family }: InetAddress): number {
   return family === 'ipv6' ? AF_INET6 : AF_INET;
 }
 
-function bindTo(descriptor: number, { family, ip, port, interfaceIndex }: InetAddress): void {
+function bindTo(
+  descriptor: number,
+  { family, ip, port, interfaceIndex }: InetAddress,
+  { mayOverlap = false, freebind = false }: BindOptions,
+): void {
   const address = new SocketAddress();
+  if (mayOverlap) allowOverlap(descriptor, true);
+  if (freebind && family === 'ipv6') setOption(descriptor, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+  else if (freebind) setOption(descriptor, IPPROTO_IP, IP_FREEBIND, 1);
   if (family === 'ipv6') {
     setOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     address.setIpv6(ip, port, interfaceIndex);
@@ -210,11 +255,11 @@ function setOption(descriptor: number, level: number, name: number, value: numbe
   check('setsockopt', requireLibc().setsockopt(descriptor, level, name, new Uint8Array(memory.buffer), 4));
 }
 
-/** Returns an option of SOL_SOCKET, or undefined if the descriptor has none. */
-function readOption(descriptor: number, name: number): number | undefined {
+/** Returns an option, or undefined if the descriptor has none. */
+function readOption(descriptor: number, level: number, name: number): number | undefined {
   const memory = new Int32Array(new ArrayBuffer(4));
   const length = new Uint32Array(new ArrayBuffer(4)).fill(4);
-  const result = requireLibc().getsockopt(descriptor, SOL_SOCKET, name, new Uint8Array(memory.buffer), length);
+  const result = requireLibc().getsockopt(descriptor, level, name, new Uint8Array(memory.buffer), length);
   return result === 0 && length[0] === 4 ? memory[0] : undefined;
 }
 

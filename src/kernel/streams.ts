@@ -14,11 +14,26 @@ const SO_ERROR = 4;
 const SO_LINGER = 13;
 // linux/sockios.h, asm-generic/ioctls.h
 const SIOCOUTQ = 0x5411;
+const IPPROTO_TCP = 6;
+const TCP_INFO = 11;
+
+// struct tcp_info in linux/tcp.h.
+const rttOffset = 68;
+const totalRetransOffset = 100;
+const tcpInfoBytes = 104;
 
 const { EAGAIN, EINTR } = constants.errno;
 
 /** The most bytes that one call of `receive` reads. */
 const arenaBytes = 64 * 1024;
+
+/** What the kernel has found out about the path of a TCP connection. */
+export interface TcpInfo {
+  /** Smoothed round trip time, to a microsecond. */
+  readonly rttMs: number;
+  /** Segments that were sent again. */
+  readonly retransmits: number;
+}
 
 /** Calls for stream sockets: tcp(7), unix(7). All return at once. Results below 0 are errors: the number, negated. */
 export class Streams {
@@ -34,6 +49,8 @@ export class Streams {
   readonly #optionLength = new Uint32Array(new ArrayBuffer(4));
   readonly #count: Int32Array;
   readonly #countAddress: bigint;
+  readonly #tcpInfo = new Uint32Array(new ArrayBuffer(tcpInfoBytes));
+  readonly #tcpInfoBytes = new Uint8Array(this.#tcpInfo.buffer);
 
   constructor(functions: Libc) {
     this.#libc = functions;
@@ -82,6 +99,16 @@ export class Streams {
     this.#optionLength[0] = 4;
     this.#libc.getsockopt(descriptor, SOL_SOCKET, SO_ERROR, this.#optionBytes, this.#optionLength);
     return -(this.#option[0] ?? 0);
+  }
+
+  /** Returns undefined if it is not a TCP connection. See TCP_INFO in tcp(7). */
+  tcpInfo(descriptor: number): TcpInfo | undefined {
+    this.#optionLength[0] = tcpInfoBytes;
+    const info = this.#tcpInfoBytes;
+    const result = this.#libc.getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, info, this.#optionLength);
+    if (result !== 0 || this.#optionLength[0] !== tcpInfoBytes) return undefined;
+    const [rttUs = 0, retransmits = 0] = [this.#tcpInfo[rttOffset / 4], this.#tcpInfo[totalRetransOffset / 4]];
+    return { rttMs: rttUs / 1000, retransmits };
   }
 
   /** Makes the close of a TCP socket a reset, so that the kernel keeps nothing for it. See SO_LINGER in socket(7). */

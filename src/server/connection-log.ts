@@ -19,6 +19,8 @@ export interface ClosedClient extends NamedClient {
   readonly openedAtMs: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** Undefined unless the log tells it. */
+  readonly tcpInfo: { readonly rttMs: number; readonly retransmits: number } | undefined;
 }
 
 /** How often a service's refusals, drops and unwritten lines are summarized. */
@@ -44,6 +46,11 @@ export class ConnectionLog {
     this.#summarized = this.#snapshot();
   }
 
+  /** Whether lines about closed clients have their `tcpInfo`. */
+  get tellsTcpInfo(): boolean {
+    return this.#level !== 'off' && this.#log.unbudgeted.isLevelEnabled('debug');
+  }
+
   closed(client: ClosedClient, nowMs: number, reason: CloseReason): void {
     if (this.#level === 'off') return;
     // Minor at every level, because any client can cause it.
@@ -57,6 +64,7 @@ export class ConnectionLog {
         bytesIn: client.bytesIn,
         bytesOut: client.bytesOut,
         ms: Math.round(nowMs - client.openedAtMs),
+        ...client.tcpInfo,
         reason,
       },
       'closed',

@@ -1,5 +1,4 @@
 import { formatHostPort } from '../address/host-port.ts';
-import { formatIp } from '../address/ip-address.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import type { Config, ServiceConfig } from './config/config.ts';
 import { isExposed } from '../address/exposure.ts';
@@ -20,9 +19,10 @@ import { BroadcastAddresses } from './transport/broadcast-addresses.ts';
 import { KernelDatagramListener } from './transport/kernel-datagram.ts';
 import { NodeDatagramListener } from './transport/node-datagram.ts';
 import type { BoundAddress, Listener, ListenTarget } from './transport/listener.ts';
-import { isFamilyMissing, openError } from './transport/open-error.ts';
+import { openWhenThere } from './transport/open-when-there.ts';
 import type { PlannedListener } from './transport/plan.ts';
 import { StreamListener } from './transport/stream.ts';
+import { formatPeer, nameOfZone } from './transport/zone.ts';
 
 /** A listener of the plan after `open`: where it is bound, or undefined if the machine lacks its address family. */
 export interface OpenedListener {
@@ -123,28 +123,30 @@ export class Lifecycle {
   }
 
   /**
-   * Opens listeners in the given order. Listeners already open are unaffected. A failure closes what this call opened,
-   * and rejects with an error that names service, address and cause. More listeners may be opened later.
+   * Opens listeners in the given order, and waits for addresses as `openWhenThere` does. Listeners already open are
+   * unaffected. A failure closes what this call opened, and rejects with an error that names service, address and
+   * cause. More listeners may be opened later.
    */
   async open(plan: readonly PlannedListener[]): Promise<readonly OpenedListener[]> {
-    const opened: OpenedListener[] = [];
     const before = new Map(this.#bound);
+    const { clock, log } = this.#options;
     try {
       if (!this.#started) {
         this.#started = true;
         await Promise.all([...this.#served.values()].map(({ context }) => context.start()));
       }
-      for (const planned of plan)
-        opened.push({ planned, bound: before.get(planned.id) ?? (await this.#open(planned)) });
+      const open = async (planned: PlannedListener): Promise<BoundAddress> =>
+        before.get(planned.id) ?? (await this.#open(planned));
+      const bound = await openWhenThere(plan, open, { clock, log, isStopping: () => this.#suspended });
+      return plan.map((planned) => ({ planned, bound: bound.get(planned) }));
     } catch (error) {
-      for (const { planned } of opened) {
-        if (before.has(planned.id)) continue;
-        this.#listeners.get(planned.id)?.suspend();
-        this.#bound.delete(planned.id);
+      for (const { id } of plan) {
+        if (before.has(id) || !this.#bound.has(id)) continue;
+        this.#listeners.get(id)?.suspend();
+        this.#bound.delete(id);
       }
       throw error;
     }
-    return opened;
   }
 
   /** Stops accepting new clients on all listeners. */
@@ -190,16 +192,12 @@ export class Lifecycle {
     for (const { connectionLog } of this.#served.values()) connectionLog.summarize();
   }
 
-  async #open(planned: PlannedListener): Promise<BoundAddress | undefined> {
+  /** Throws the system's error if it cannot be opened. */
+  async #open(planned: PlannedListener): Promise<BoundAddress> {
     this.assertMayAnswer(planned);
+    this.#assertCanOpen(planned);
     const listener = this.#listener(planned);
-    let bound: BoundAddress;
-    try {
-      bound = await listener.open();
-    } catch (error) {
-      if (planned.optional && isFamilyMissing(error)) return undefined;
-      throw openError(planned, error);
-    }
+    const bound = await listener.open();
     try {
       // The address of an inherited socket may be known only now.
       this.assertMayAnswer(planned, bound.address);
@@ -215,6 +213,20 @@ export class Lifecycle {
     return bound;
   }
 
+  /** Node has no options for what some keys ask. With workers, the sockets are our own. */
+  #assertCanOpen({ service, text, target }: PlannedListener): void {
+    if (this.#usesKernel || ('fd' in target && hasSockets)) return;
+    const key =
+      'port' in target && target.freebind === true
+        ? 'freebind'
+        : target.transport === 'udp' && this.#serviceOf(service).config.fragment
+          ? 'fragment'
+          : undefined;
+    if (key === undefined) return;
+    const needed = `${key} needs workers or "sockets: kernel", and koffi on 64-bit Linux`;
+    throw new SmallservdError('LISTEN_FAILED', `${service}: cannot listen on ${text}: ${needed}`);
+  }
+
   #serviceOf(name: string): Served {
     const served = this.#served.get(name);
     if (served === undefined) throw new Error(`the plan names a service that the config lacks: ${name}`);
@@ -225,8 +237,9 @@ export class Lifecycle {
     const { config, service, counters, connectionLog, admission, guard } = this.#serviceOf(name);
     const common = { service, connectionLog, clock: this.#options.clock };
     if (target.transport === 'udp') {
+      const { fragment } = config;
       const { receiveBufferBytes } = config.datagram;
-      const options = { ...common, target, receiveBufferBytes, guard, counters: counters.datagram };
+      const options = { ...common, target, receiveBufferBytes, fragment, guard, counters: counters.datagram };
       return this.#usesKernel ? new KernelDatagramListener(options) : new NodeDatagramListener(options);
     }
     const { stream: limits, proxy, socket } = config;
@@ -283,6 +296,7 @@ export class Lifecycle {
         access,
         descriptors: this.#descriptors.share(),
         random,
+        nameOfZone,
         onWouldRefuse: (reason) => {
           counters.stream.wouldRefuse[reason] += 1;
         },
@@ -294,7 +308,7 @@ export class Lifecycle {
         broadcasts: broadcasts.words,
         random,
         loops: this.#loops,
-        onLoop: (source, port) => connectionLog.loopFound(formatHostPort(formatIp(source), port)),
+        onLoop: (source, port) => connectionLog.loopFound(formatHostPort(formatPeer(source), port)),
         onWouldDrop: (reason) => {
           counters.datagram.wouldDrop[reason] += 1;
         },

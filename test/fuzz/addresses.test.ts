@@ -73,7 +73,7 @@ test('readCidr never throws, and formatCidr preserves every block', () => {
     fc.property(anyText, (text) => {
       const read = readCidr(text);
       if (typeof read === 'string') {
-        expect(['malformed', 'host-bits']).toContain(read);
+        expect(['malformed', 'zone', 'host-bits']).toContain(read);
         return;
       }
       const { prefix }: Cidr = read;

@@ -16,7 +16,7 @@ import {
 } from '../support/daemon-process.ts';
 import { Load } from '../support/load.ts';
 import { unprivileged } from '../support/nobody.ts';
-import { freePort } from '../support/ports.ts';
+import { freePort, takeTcpPort } from '../support/ports.ts';
 import { fakeTcpServer } from '../support/fake-servers.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
@@ -311,7 +311,7 @@ describe('a failed reload', () => {
     const file = writeConfig(config([]));
     const launch = [process.execPath, '-e', withDescriptor, '--', join(root, 'dist/smallservd.js')] as const;
     const reloadable = await Reloadable.of(DaemonProcess.spawn(['--config', file], { command: launch }), file);
-    const elsewhere = { time: { listen: ['tcp://192.0.2.1:1237'] } };
+    const elsewhere = { time: { listen: [`tcp://127.0.0.1:${await takeTcpPort()}`] } };
     expect(await reloadable.reload(config(['fd://3'], elsewhere))).toBe(failed);
     for (const listen of [['fd://3'], [], ['fd://3']])
       expect(await reloadable.reload(config(listen))).toBe('config reloaded');

@@ -50,3 +50,12 @@ export class FakeClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 }
+
+/** Lets time pass in steps, so that what waits repeatedly gets on. */
+export async function pass(clock: FakeClock, ms: number, stepMs: number = 250): Promise<void> {
+  await new Promise(setImmediate);
+  for (let passedMs = 0; passedMs < ms; passedMs += stepMs) {
+    clock.advance(stepMs);
+    await new Promise(setImmediate);
+  }
+}

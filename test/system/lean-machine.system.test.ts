@@ -55,7 +55,8 @@ describe('a machine without IPv6', () => {
       const daemon = await run(network.inside([...daemonProgram, ...set]));
       expect((await daemon.end()).code).toBe(1);
       expect(daemon.complaints).toBe(
-        'smallservd: echo: cannot listen on tcp://[::1]:1201: this machine does not have that address\n',
+        'smallservd: echo: cannot listen on tcp://[::1]:1201: this machine does not have that address. ' +
+          'To listen before it does, set "freebind: true"\n',
       );
     }
   });

@@ -24,14 +24,23 @@ export class Peers {
     return (await this.#nc(['-N', '-w', '5', '-U', path], input)).output;
   }
 
-  /** `nc -u -w1 HOST PORT`: sends the input as one datagram, and returns what comes back until a second of silence. */
-  async udp(host: string, port: number | string, input = '\n'): Promise<string> {
-    return (await this.#nc(['-u', '-w', '1', host, String(port)], input)).output;
+  /**
+   * `nc -u -w1 HOST PORT`: sends the input as one datagram, and returns what comes back until a second of silence.
+   * `from` is an address of ours.
+   */
+  async udp(host: string, port: number | string, input = '\n', from?: string): Promise<string> {
+    return (await this.#nc(['-u', '-w', '1', ...source(from), host, String(port)], input)).output;
   }
 
   /** `nc -u HOST PORT`: sends the input as one datagram, and returns the first answer, which may take its time. */
-  async udpAnswer(host: string, port: number | string, input: string = '\n', withinMs?: number): Promise<string> {
-    const nc = this.talk('-u', host, String(port));
+  async udpAnswer(
+    host: string,
+    port: number | string,
+    input: string = '\n',
+    withinMs?: number,
+    from?: string,
+  ): Promise<string> {
+    const nc = this.talk('-u', ...source(from), host, String(port));
     nc.type(input);
     await nc.until(() => nc.bytes.length > 0, 'an answer', withinMs);
     nc.signal('SIGKILL');
@@ -55,4 +64,8 @@ export class Peers {
   async #nc(args: readonly string[], input: string): Promise<Program> {
     return run(this.#inside(['nc', ...args]), { input });
   }
+}
+
+function source(address: string | undefined): readonly string[] {
+  return address === undefined ? [] : ['-s', address];
 }

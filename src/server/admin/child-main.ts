@@ -51,7 +51,10 @@ async function open({ listeners, hosts, identity }: Extract<AdminOrder, { type: 
     snapshot: async (): Promise<Snapshot> => (await ask('snapshot')) as Snapshot,
     config: async (): Promise<unknown> => ask('config'),
   };
-  server = await openAdminServer(listeners, source, hosts, newcomersFor(readOpenFiles()));
+  server = await openAdminServer(listeners, source, hosts, newcomersFor(readOpenFiles()), {
+    clock: systemClock,
+    isStopping: () => false,
+  });
   report({ type: 'opened' });
 }
 

@@ -61,11 +61,12 @@ interface AdminProcess {
 
 /** Opens the admin endpoint here or, if this process is root, in an unprivileged child. Rejects with its open error. */
 export async function openAdminEndpoint(source: SnapshotSource, options: AdminEndpointOptions): Promise<AdminEndpoint> {
-  const { plan, hosts, identity, hasClients } = options;
+  const { plan, hosts, identity, hasClients, clock, log } = options;
   const files = new SocketFiles();
   await files.prepare(plan, identity?.uid);
   if (identity !== null) return openChild(source, { ...options, identity }, files);
-  const server = await openAdminServer(plan, source, hosts, hasClients ? fewNewcomers : newcomersFor(readOpenFiles()));
+  const newcomers = hasClients ? fewNewcomers : newcomersFor(readOpenFiles());
+  const server = await openAdminServer(plan, source, hosts, newcomers, { clock, log, isStopping: () => false });
   try {
     files.grant(plan);
   } catch (error) {
@@ -81,7 +82,8 @@ export async function openAdminEndpoint(source: SnapshotSource, options: AdminEn
  */
 async function openChild(source: SnapshotSource, options: ChildOptions, files: SocketFiles): Promise<AdminEndpoint> {
   const sockets = new ListenerSockets();
-  const listeners = sockets.open(options.plan);
+  const { plan, clock, log } = options;
+  const listeners = await sockets.open(plan, { clock, log, isStopping: () => false });
   let child: AdminChild | undefined;
   const close = async (): Promise<void> => {
     await child?.close();
@@ -89,7 +91,7 @@ async function openChild(source: SnapshotSource, options: ChildOptions, files: S
     sockets.removeFiles();
   };
   try {
-    files.grant(options.plan);
+    files.grant(plan);
     child = new AdminChild(source, { ...options, plan: listeners.map(asInherited) });
     await child.opened.promise;
   } catch (error) {

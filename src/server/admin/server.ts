@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer, type ListenOptions, type Server } from 'node:net';
 import { type Clock, systemClock } from '../../clock/clock.ts';
 import { listenOptions } from '../transport/listener.ts';
-import { isFamilyMissing, openError, unservedError } from '../transport/open-error.ts';
+import { unservedError } from '../transport/open-error.ts';
+import { type OpenOptions, openWhenThere } from '../transport/open-when-there.ts';
 import { refuseDescriptorsAt } from '../transport/socket-handle.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { AdminConnection, type AdminConnectionOptions } from './connection.ts';
@@ -78,20 +79,16 @@ export async function openAdminServer(
   source: SnapshotSource,
   hosts: readonly string[],
   newcomers: number,
+  options: OpenOptions,
 ): Promise<AdminServer> {
   const server = new AdminServer(source, hosts, systemClock, newcomers);
-  let open = 0;
-  for (const planned of plan) {
-    try {
-      await server.open(listenOptions(planned.target));
-      open += 1;
-    } catch (error) {
-      if (planned.optional && isFamilyMissing(error)) continue;
-      server.close();
-      throw openError(planned, error);
-    }
+  try {
+    const open = await openWhenThere(plan, async ({ target }) => server.open(listenOptions(target)), options);
+    const [first] = plan;
+    if (first !== undefined && open.size === 0) throw unservedError(first);
+  } catch (error) {
+    server.close();
+    throw error;
   }
-  const [first] = plan;
-  if (first !== undefined && open === 0) throw unservedError(first);
   return server;
 }

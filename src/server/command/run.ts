@@ -14,6 +14,7 @@ import { forbidNewPrivileges, leaveKeyring } from '../../kernel/privileges.ts';
 import { createLog, LogSink } from '../log.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
 import { adminIdentity, assumeIdentity, findIdentity, type Identity, sharedUser } from '../supervisor/identity.ts';
+import { ListenerSockets } from '../supervisor/listener-sockets.ts';
 import { type Condition, ServiceManager } from '../supervisor/service-manager.ts';
 import { Signals } from '../supervisor/signals.ts';
 import { socketAccessFor } from '../supervisor/socket-access.ts';
@@ -36,10 +37,12 @@ const serviceManagerVariables = [
   'LISTEN_FDNAMES',
 ];
 
-/** The log, once it is open. */
-interface OpenLog {
+/** What a stop during startup must still close, once it is open. */
+interface Opened {
   sink?: LogSink;
   log?: Logger;
+  admin?: AdminEndpoint;
+  readonly sockets: ListenerSockets;
 }
 
 /**
@@ -54,17 +57,19 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   leaveKeyring();
   const placed = leaveFolder(options);
   const signals = new Signals(systemClock);
-  const opened: OpenLog = {};
+  const opened: Opened = { sockets: new ListenerSockets() };
   return await Promise.race([serve(placed, signals, opened), signals.stoppedEarly.then(() => stopEarly(opened))]);
 }
 
-async function stopEarly({ sink, log }: OpenLog): Promise<ExitCode> {
+async function stopEarly({ sink, log, admin, sockets }: Opened): Promise<ExitCode> {
+  sockets.removeFiles();
+  await admin?.close();
   log?.info({ exitCode: exitCodes.stopped }, 'stopped');
   await sink?.flush();
   return exitCodes.stopped;
 }
 
-async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog): Promise<ExitCode> {
+async function serve(options: ConfigOptions, signals: Signals, opened: Opened): Promise<ExitCode> {
   const startedMs = systemClock.monotonicMs();
   // Inherited by workers and everything they start.
   const canGainPrivileges = !forbidNewPrivileges();
@@ -96,8 +101,9 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
   const snapshots = new DaemonSnapshots(prepared, sink, systemClock.now());
   let admin: AdminEndpoint | undefined;
   try {
-    const launch = await readyToLaunch(prepared, plan, identity, sink, log);
+    const launch = await readyToLaunch(prepared, plan, identity, opened.sockets, sink, log);
     admin = await openAdmin(config, passed, identity, snapshots, log);
+    if (admin !== undefined) opened.admin = admin;
     const daemon = await launch();
     snapshots.daemon = daemon;
     const reloader = new Reloader(daemon instanceof Supervisor ? daemon : undefined, prepared, {
@@ -142,11 +148,13 @@ async function readyToLaunch(
   { source, loaded: { config } }: PreparedConfig,
   plan: readonly PlannedListener[],
   identity: Identity | null,
+  sockets: ListenerSockets,
   sink: LogSink,
   log: Logger,
 ): Promise<() => Promise<RunningDaemon>> {
   const clock = systemClock;
-  if (hasWorkers(config)) return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
+  if (hasWorkers(config))
+    return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log }, sockets);
   if (config.workers > 0) log.warn({}, 'no koffi for this machine, serving in one process, as with workers: 0');
   // As in a worker: become the user, load the config, then open listeners. Nobody is ever served as root, so low ports
   // need a supervisor. Standard output is reserved for the log, so what a module prints goes elsewhere.

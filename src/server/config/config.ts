@@ -49,6 +49,8 @@ export function resolveService(
     /** `file:` URL of a third-party module, or its name in the config while it is not imported. */
     moduleUrl,
     listen: values.listen,
+    freebind: values.freebind,
+    fragment: values.fragment,
     access: {
       allow: values.allow,
       deny: values.deny,

@@ -143,7 +143,7 @@ export const commonSchema = {
   maxConnectionsPerSource: {
     format: 'count',
     default: 100,
-    doc: 'Maximum number of concurrent connections from one source. More are refused. By default a source is an IPv4 address, an IPv6 /64 network or a user of a UNIX socket.',
+    doc: 'Maximum number of concurrent connections from one source. More are refused. By default a source is an IPv4 address, an IPv6 /64 network, a link-local IPv6 host or a user of a UNIX socket.',
   },
   networkShare: {
     ipv6Prefix56: {
@@ -154,7 +154,7 @@ export const commonSchema = {
     ipv6Prefix48: {
       format: 'share',
       default: '50%',
-      doc: 'Share of `maxConnections` that the sources of one IPv6 /48 network may hold together. More are refused. 100% is no limit.',
+      doc: 'Share of `maxConnections` that the sources of one IPv6 /48 network, or the link-local hosts of one link, may hold together. More are refused. 100% is no limit.',
     },
   },
   connectionRate: {
@@ -199,11 +199,16 @@ export const commonSchema = {
     default: 511,
     doc: 'Number of connections that the system queues before the service accepts them. The system may set a lower limit.',
   },
+  freebind: {
+    format: 'boolean',
+    default: false,
+    doc: 'Whether to listen on addresses that this machine does not have yet. With false, startup and a reload wait five seconds for them. Not for `sockets: node` with `workers: 0`.',
+  },
   datagramRate: {
     perSecond: {
       format: 'count',
       default: 200,
-      doc: 'Sustained rate of datagrams per second answered for one source, by default an IPv4 /24 or IPv6 /56 network.',
+      doc: 'Sustained rate of datagrams per second answered for one source, by default an IPv4 /24 or IPv6 /56 network, or a link-local IPv6 host.',
     },
     burst: {
       format: 'count',
@@ -245,6 +250,11 @@ export const commonSchema = {
     format: 'bufferSize',
     default: '4MiB',
     doc: 'Receive buffer to request for a UDP socket. The system may set a lower limit (net.core.rmem_max).',
+  },
+  fragment: {
+    format: 'boolean',
+    default: false,
+    doc: 'Whether routers may fragment UDP answers, which are then sent over IPv4 without DF. With false, and always over IPv6, the first answers that are too large for a link on their way are lost, until the system has heard of that link and fragments them itself. Not for `sockets: node` with `workers: 0`.',
   },
   exposeUdp: {
     format: 'boolean',

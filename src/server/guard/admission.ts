@@ -1,7 +1,7 @@
 import type { AccessRules, StreamLimits } from './limits.ts';
 import { isDenied, isExempt } from './access-list.ts';
 import type { DescriptorShare } from './descriptor-budget.ts';
-import { isUnixUser, type Source, SourceMask } from './source-prefix.ts';
+import { isUnixUser, type Source, type SourceKey, SourceMask } from './source-prefix.ts';
 import { networkPrefixes, type Place, SourceTree } from './source-tree.ts';
 import type { SharedLimits } from './shared-limits.ts';
 import { SharedPlaces } from './shared-places.ts';
@@ -16,7 +16,7 @@ export type RefuseReason = 'proxy-header' | 'denied' | 'limit' | 'source-limit' 
 /** Reasons that a dry run only counts. */
 export type WouldRefuseReason = Extract<RefuseReason, 'limit' | 'source-limit' | 'rate'>;
 
-/** The connections of a source: `192.0.2.7`, `2001:db8::/64` or `unix:1000`. */
+/** The connections of a source: `192.0.2.7`, `2001:db8::/64`, `fe80::1%eth0` or `unix:1000`. */
 export interface SourceCount {
   readonly source: string;
   readonly connections: number;
@@ -30,14 +30,16 @@ export interface AdmissionOptions {
   readonly random: () => number;
   /** If several processes serve these clients: what they share, so that the limits hold for all of them together. */
   readonly shared?: SharedLimits | undefined;
+  /** Returns the name of an interface by its index. */
+  readonly nameOfZone: (zone: number) => string;
   /** Called for each client admitted only because of the dry run. */
   readonly onWouldRefuse: (reason: WouldRefuseReason) => void;
 }
 
 /**
- * Decides which stream clients of a service are admitted. A source is an IPv4 address, an IPv6 /64 (configurable) or a
- * UNIX user, to which no CIDR rule applies. Limits refuse the client that exceeds them, never the entire service. If
- * the service is full, a newcomer replaces a client of a source that has more connections.
+ * Decides which stream clients of a service are admitted. A source is an IPv4 address, an IPv6 /64 (configurable), a
+ * link-local IPv6 host or a UNIX user, to which no CIDR rule applies. Limits refuse the client that exceeds them, never
+ * the entire service. If the service is full, a newcomer replaces a client of a source that has more connections.
  */
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -80,8 +82,8 @@ export class Admission {
   /** The `count` sources with the most connections, largest first. */
   topSources(count: number): readonly SourceCount[] {
     const sums = new Map<string, number>();
-    for (const { high, low, size } of [...this.#bound.sources(), ...this.#exempt.sources()]) {
-      const source = this.#mask.format(high, low);
+    for (const { source: key, size } of [...this.#bound.sources(), ...this.#exempt.sources()]) {
+      const source = this.#mask.format(key, this.#options.nameOfZone);
       sums.set(source, (sums.get(source) ?? 0) + size);
     }
     const sources = [...sums].map(([source, connections]) => ({ source, connections }));
@@ -97,15 +99,14 @@ export class Admission {
     const { limits, access, descriptors, onWouldRefuse } = this.#options;
     const address = isUnixUser(source) ? undefined : source;
     if (address !== undefined && isDenied(access, address)) return 'denied';
-    const high = this.#mask.high(source);
-    const low = this.#mask.low(source);
+    const key = this.#mask.keyOf(source);
     const { dryRun } = limits;
     const hasRoom = !this.#isFull && descriptors.isLeft();
-    const victim = hasRoom || dryRun ? undefined : this.#victimFor(high, low);
+    const victim = hasRoom || dryRun ? undefined : this.#victimFor(key);
     // Not even a dry run can exceed the available descriptors.
     if (victim === undefined && !descriptors.take()) return 'limit';
     const exempt = address !== undefined && isExempt(access, address, isProxied);
-    const exceeded = this.#take(victim === undefined) ?? (exempt ? undefined : this.#takeOfSource(high, low, nowMs));
+    const exceeded = this.#take(victim === undefined) ?? (exempt ? undefined : this.#takeOfSource(key, nowMs));
     if (exceeded !== undefined && !dryRun) {
       if (victim === undefined) {
         descriptors.release();
@@ -115,7 +116,7 @@ export class Admission {
     }
     if (exceeded !== undefined) {
       onWouldRefuse(exceeded);
-      this.#exceed(exceeded, high, low, exempt);
+      this.#exceed(exceeded, key, exempt);
     }
     // The newcomer gets the place and the descriptor, closed when `evict` returns. The victim's own `release` then does
     // nothing.
@@ -124,8 +125,8 @@ export class Admission {
       victim.holder?.evict();
       this.#leave(victim);
     }
-    this.#others?.addAtTop(high, low);
-    return (exempt ? this.#exempt : this.#bound).add(high, low);
+    this.#others?.addAtTop(key);
+    return (exempt ? this.#exempt : this.#bound).add(key);
   }
 
   /** Frees the place and descriptor of a closed connection. Repeated calls for a place have no effect. */
@@ -178,29 +179,30 @@ export class Admission {
   }
 
   /** Takes a place of the source and of the surrounding networks. Returns the limit that this would exceed. */
-  #takeOfSource(high: number, low: number, nowMs: number): WouldRefuseReason | undefined {
-    const sizes = this.#bound.sizesOf(high, low);
+  #takeOfSource(source: SourceKey, nowMs: number): WouldRefuseReason | undefined {
+    const sizes = this.#bound.sizesOf(source);
     const limits = [...this.#networkLimits.slice(0, sizes.length - 1), this.#options.limits.maxConnectionsPerSource];
     const isLeft =
-      this.#others?.takeSource(high, low, sizes, limits) ?? sizes.every((size, level) => size < limits[level]!);
+      this.#others?.takeSource(source, sizes, limits) ?? sizes.every((size, level) => size < limits[level]!);
     if (!isLeft) return 'source-limit';
-    if (this.#rates.take(high, low, nowMs + this.#clockOffsetMs)) return undefined;
-    this.#others?.releaseSource(high, low, sizes.length);
+    const { high, low, hostHigh, hostLow } = source;
+    if (this.#rates.take(high, low, nowMs + this.#clockOffsetMs, hostHigh, hostLow)) return undefined;
+    this.#others?.releaseSource(source, sizes.length);
     return 'rate';
   }
 
   /** Counts a client in a dry run that has not got what it needed. */
-  #exceed(exceeded: WouldRefuseReason, high: number, low: number, exempt: boolean): void {
+  #exceed(exceeded: WouldRefuseReason, source: SourceKey, exempt: boolean): void {
     if (exceeded === 'limit') this.#others?.add();
-    if (!exempt) this.#others?.addSource(high, low, this.#bound.levels(high));
+    if (!exempt) this.#others?.addSource(source, this.#bound.levels(source));
   }
 
   /** The client's place in the service goes to another, or is released. */
   #leave(place: Place): boolean {
     if (!place.leave()) return false;
-    const { high, low, isExempt: exempt } = place;
-    this.#others?.releaseAtTop(high, low);
-    if (!exempt) this.#others?.releaseSource(high, low, this.#bound.levels(high));
+    const { source, isExempt: exempt } = place;
+    this.#others?.releaseAtTop(source);
+    if (!exempt) this.#others?.releaseSource(source, this.#bound.levels(source));
     return true;
   }
 
@@ -209,12 +211,11 @@ export class Admission {
    * as many connections as the newcomer's source then has. Two sources can therefore never take turns evicting each
    * other.
    */
-  #victimFor(high: number, low: number): Place | undefined {
+  #victimFor(newcomer: SourceKey): Place | undefined {
     const { largest } = this.#bound;
     if (largest === undefined) return undefined;
-    const elsewhere = (source: { readonly high: number; readonly low: number }): number =>
-      this.#others?.othersAtTop(source.high, source.low) ?? 0;
-    const own = this.#bound.sizeOf(high, low) + this.#exempt.sizeOf(high, low) + elsewhere({ high, low });
-    return largest.size + elsewhere(largest) > own + 1 ? this.#bound.idlestOfLargest() : undefined;
+    const elsewhere = (source: SourceKey): number => this.#others?.othersAtTop(source) ?? 0;
+    const own = this.#bound.sizeOf(newcomer) + this.#exempt.sizeOf(newcomer) + elsewhere(newcomer);
+    return largest.size + elsewhere(largest.source) > own + 1 ? this.#bound.idlestOfLargest() : undefined;
   }
 }

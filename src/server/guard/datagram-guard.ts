@@ -140,10 +140,16 @@ export class DatagramGuard {
     );
   }
 
-  /** Takes a token from both the source's network (default IPv4 /24, IPv6 /56) and the service, or from neither. */
+  /**
+   * Takes a token from both the source (by default an IPv4 /24, an IPv6 /56 or a link-local host) and the service, or
+   * from neither.
+   */
   #takeRate(source: IpAddress, nowMs: number): boolean {
     if (!this.#serviceRate.ready(nowMs)) return false;
-    const admitted = this.#sourceRates.take(this.#mask.high(source), this.#mask.low(source), nowMs);
+    const mask = this.#mask;
+    const hostHigh = mask.hostHigh(source);
+    const hostLow = mask.hostLow(source);
+    const admitted = this.#sourceRates.take(mask.high(source), mask.low(source), nowMs, hostHigh, hostLow);
     return admitted && this.#serviceRate.take(nowMs);
   }
 

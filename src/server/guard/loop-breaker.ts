@@ -1,4 +1,5 @@
-import type { IpAddress } from '../../address/ip-address.ts';
+import { type IpAddress, isLinkLocalIpv6 } from '../../address/ip-address.ts';
+import { linkWord } from './source-prefix.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /**
@@ -42,6 +43,8 @@ export class LoopBreaker {
   /** 0 marks a free row, because datagrams from port 0 never get here. */
   readonly #ports = new Uint16Array(rows);
   readonly #addresses = new Uint32Array(rows * 4);
+  /** Of link-local peers, and else 0. */
+  readonly #zones = new Uint32Array(rows);
   /** When the row was last used. */
   readonly #usedAtMs = new Float64Array(rows);
   readonly #digests = new Digests();
@@ -96,14 +99,19 @@ export class LoopBreaker {
     return this.#ports[row] !== 0 && nowMs - this.#usedAtMs[row]! <= windowMs;
   }
 
-  /** The buckets of a network (IPv4 /24, IPv6 /56) are next to each other, in a ring. */
+  /** The buckets of a network (IPv4 /24, IPv6 /56, or a link) are next to each other, in a ring. */
   #bucketOf(ip: IpAddress, port: number): number {
-    const isMapped = ip.w0 === 0 && ip.w1 === 0;
-    let network = mixA(mixA(this.#seedA, ip.w0), isMapped ? ip.w2 : ip.w1 & 0xffffff00);
-    if (isMapped) network = mixA(network, ip.w3 & 0xffffff00);
+    const network = this.#networkOf(ip);
     let peer = mixA(mixA(this.#seedB, ip.w1), ip.w2);
     peer = mixA(mixA(peer, ip.w3), port);
     return (finish(network) + (finish(peer) & (bucketsOfNetwork - 1))) & (buckets - 1);
+  }
+
+  #networkOf(ip: IpAddress): number {
+    if (isLinkLocalIpv6(ip)) return mixA(mixA(this.#seedA, linkWord), ip.zone ?? 0);
+    const isMapped = ip.w0 === 0 && ip.w1 === 0;
+    const network = mixA(mixA(this.#seedA, ip.w0), isMapped ? ip.w2 : ip.w1 & 0xffffff00);
+    return isMapped ? mixA(network, ip.w3 & 0xffffff00) : network;
   }
 
   /** Returns the row of a peer, or -1. */
@@ -127,6 +135,7 @@ export class LoopBreaker {
     const address = row * 4;
     return (
       this.#ports[row] === port &&
+      this.#zones[row] === (ip.zone ?? 0) &&
       this.#addresses[address + 3] === ip.w3 &&
       this.#addresses[address + 2] === ip.w2 &&
       this.#addresses[address + 1] === ip.w1 &&
@@ -137,6 +146,7 @@ export class LoopBreaker {
   #occupy(row: number, ip: IpAddress, port: number): void {
     const address = row * 4;
     this.#ports[row] = port;
+    this.#zones[row] = ip.zone ?? 0;
     this.#addresses[address] = ip.w0;
     this.#addresses[address + 1] = ip.w1;
     this.#addresses[address + 2] = ip.w2;

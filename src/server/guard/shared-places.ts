@@ -1,10 +1,10 @@
 import { networkPrefixes } from './source-tree.ts';
-import { ipv4Word, unixWord } from './source-prefix.ts';
+import { linkWord, type SourceKey } from './source-prefix.ts';
 import type { SharedCounts } from './shared-counts.ts';
 import type { SourceHash } from './source-hash.ts';
 
-/** What a cell counts: the clients of an IPv6 /48, of a /56, of a source, or all clients of a top-level entry. */
-const levels = { networks: [0x1b873593, 0x2c1b3c6d], source: 0x297a2d39, top: 0x165667b1 } as const;
+/** What a cell counts: the clients of an IPv6 /48 or a link, of a /56, of a source, or all of a top-level entry. */
+const salts = { networks: [0x1b873593, 0x2c1b3c6d], source: 0x297a2d39, top: 0x165667b1 } as const;
 
 const totalCell = 0;
 
@@ -27,8 +27,8 @@ export class SharedPlaces {
   }
 
   /** Clients of the other processes from the top-level entry of a `SourceTree` that contains the source. */
-  othersAtTop(high: number, low: number): number {
-    return this.#counts.others(this.#topCell(high, low));
+  othersAtTop(source: SourceKey): number {
+    return this.#counts.others(this.#topCell(source));
   }
 
   /** Adds a client, of which nothing else is known, unless there are `limit` already. `here`: those of this process. */
@@ -48,44 +48,46 @@ export class SharedPlaces {
    * Adds a client to its source and to the networks above, unless one of them is at its limit. `here` has the clients
    * of this process for each of them, the source last. The limits are in the same order.
    */
-  takeSource(high: number, low: number, here: readonly number[], limits: readonly number[]): boolean {
+  takeSource(source: SourceKey, here: readonly number[], limits: readonly number[]): boolean {
     const depth = here.length;
     for (let level = 0; level < depth; level += 1) {
-      if (this.#counts.take(this.#cellAt(high, low, level, depth), here[level]!, limits[level]!)) continue;
-      while (--level >= 0) this.#counts.release(this.#cellAt(high, low, level, depth));
+      if (this.#counts.take(this.#cellAt(source, level, depth), here[level]!, limits[level]!)) continue;
+      this.releaseSource(source, depth, level);
       return false;
     }
     return true;
   }
 
-  addSource(high: number, low: number, depth: number): void {
-    for (let level = 0; level < depth; level += 1) this.#counts.add(this.#cellAt(high, low, level, depth));
+  addSource(source: SourceKey, depth: number): void {
+    for (let level = 0; level < depth; level += 1) this.#counts.add(this.#cellAt(source, level, depth));
   }
 
-  releaseSource(high: number, low: number, depth: number): void {
-    for (let level = 0; level < depth; level += 1) this.#counts.release(this.#cellAt(high, low, level, depth));
+  /** `levels`: how many of its networks and itself it had been added to. */
+  releaseSource(source: SourceKey, depth: number, levels: number = depth): void {
+    for (let level = 0; level < levels; level += 1) this.#counts.release(this.#cellAt(source, level, depth));
   }
 
-  addAtTop(high: number, low: number): void {
-    this.#counts.add(this.#topCell(high, low));
+  addAtTop(source: SourceKey): void {
+    this.#counts.add(this.#topCell(source));
   }
 
-  releaseAtTop(high: number, low: number): void {
-    this.#counts.release(this.#topCell(high, low));
+  releaseAtTop(source: SourceKey): void {
+    this.#counts.release(this.#topCell(source));
   }
 
   /** Of one of the networks above a source, the largest first, or at the end of the source itself. */
-  #cellAt(high: number, low: number, level: number, depth: number): number {
-    if (level === depth - 1) return this.#cell(high, low, levels.source);
-    return this.#cell(high, (low & (-1 << (64 - networkPrefixes[level]!))) >>> 0, levels.networks[level]!);
+  #cellAt({ high, low, hostHigh, hostLow }: SourceKey, level: number, depth: number): number {
+    if (level === depth - 1) return this.#cell(this.#hash.of(high, low, hostHigh, hostLow), salts.source);
+    const network = high === linkWord ? low : (low & (-1 << (64 - networkPrefixes[level]!))) >>> 0;
+    return this.#cell(this.#hash.of(high, network), salts.networks[level]!);
   }
 
-  #topCell(high: number, low: number): number {
-    const isIpv6 = high !== ipv4Word && high !== unixWord;
-    return this.#cell(high, isIpv6 ? (low & 0xffff0000) >>> 0 : low, levels.top);
+  #topCell({ high, low }: SourceKey): number {
+    const isIpv6 = high < linkWord;
+    return this.#cell(this.#hash.of(high, isIpv6 ? (low & 0xffff0000) >>> 0 : low), salts.top);
   }
 
-  #cell(high: number, low: number, level: number): number {
-    return 1 + (((this.#hash.of(high, low) ^ level) >>> 0) % (this.#counts.length - 1));
+  #cell(hash: number, level: number): number {
+    return 1 + (((hash ^ level) >>> 0) % (this.#counts.length - 1));
   }
 }

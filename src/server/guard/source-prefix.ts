@@ -1,4 +1,4 @@
-import { formatIp, type IpAddress, isIpv4 } from '../../address/ip-address.ts';
+import { formatIp, type IpAddress, isIpv4, isLinkLocalIpv6 } from '../../address/ip-address.ts';
 import type { SourcePrefix } from './limits.ts';
 
 /** A client of a UNIX socket. */
@@ -13,6 +13,7 @@ export type Source = IpAddress | UnixUser;
 /** Mark the family in the first word of a source. As IPv6 these would be multicast, which is never a source. */
 export const ipv4Word = 0xffffffff;
 export const unixWord = 0xfffffffe;
+export const linkWord = 0xfffffffd;
 
 /** (uid_t) -1, which no user has, see setuid(2). */
 const unknownUid = 0xffffffff;
@@ -21,9 +22,19 @@ export function isUnixUser(source: Source): source is UnixUser {
   return 'uid' in source;
 }
 
+/** What tells a source from others. All words have 32 bits. */
+export interface SourceKey {
+  readonly high: number;
+  readonly low: number;
+  /** The interface identifier of a link-local host, and else 0. */
+  readonly hostHigh: number;
+  readonly hostLow: number;
+}
+
 /**
  * Masks addresses to the bits that distinguish sources, because anyone with a network of their own has unlimited
- * addresses. A source is two 32-bit words.
+ * addresses. A link-local IPv6 address is masked to its link and its interface identifier (RFC 4291 section 2.5.6):
+ * hosts on one link share all other bits, and are neighbors, not one customer.
  */
 export class SourceMask {
   readonly #prefix: SourcePrefix;
@@ -40,17 +51,40 @@ export class SourceMask {
 
   high(source: Source): number {
     if (isUnixUser(source)) return unixWord;
+    if (isLinkLocalIpv6(source)) return linkWord;
     return isIpv4(source) ? ipv4Word : (source.w0 & this.#ipv6High) >>> 0;
   }
 
   low(source: Source): number {
     if (isUnixUser(source)) return source.uid ?? unknownUid;
+    if (isLinkLocalIpv6(source)) return source.zone ?? 0;
     return (isIpv4(source) ? source.w3 & this.#ipv4 : source.w1 & this.#ipv6Low) >>> 0;
   }
 
-  /** `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/64`, `unix:1000`, or `unix` for an unknown user. */
-  format(high: number, low: number): string {
+  hostHigh(source: Source): number {
+    return !isUnixUser(source) && isLinkLocalIpv6(source) ? source.w2 : 0;
+  }
+
+  hostLow(source: Source): number {
+    return !isUnixUser(source) && isLinkLocalIpv6(source) ? source.w3 : 0;
+  }
+
+  keyOf(source: Source): SourceKey {
+    return {
+      high: this.high(source),
+      low: this.low(source),
+      hostHigh: this.hostHigh(source),
+      hostLow: this.hostLow(source),
+    };
+  }
+
+  /** `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/64`, `fe80::1%eth0`, `unix:1000`, or `unix` for an unknown user. */
+  format({ high, low, hostHigh, hostLow }: SourceKey, nameOfZone: (zone: number) => string): string {
     const { ipv4, ipv6 } = this.#prefix;
+    if (high === linkWord) {
+      const host = formatIp({ w0: 0xfe800000, w1: 0, w2: hostHigh, w3: hostLow });
+      return low === 0 ? host : `${host}%${nameOfZone(low)}`;
+    }
     if (high === unixWord) return low === unknownUid ? 'unix' : `unix:${low}`;
     if (high !== ipv4Word) return `${formatIp({ w0: high, w1: low, w2: 0, w3: 0 })}/${ipv6}`;
     const address = formatIp({ w0: 0, w1: 0, w2: 0xffff, w3: low });

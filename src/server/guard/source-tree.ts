@@ -1,5 +1,5 @@
 import { type Sized, SizeOrder } from './size-order.ts';
-import { ipv4Word, unixWord } from './source-prefix.ts';
+import { ipv4Word, linkWord, type SourceKey, unixWord } from './source-prefix.ts';
 
 /** The holder of a place, which can be evicted. */
 export interface PlaceHolder {
@@ -17,15 +17,13 @@ export class Place {
   idler: Place | undefined;
   busier: Place | undefined;
   /** The source. */
-  readonly high: number;
-  readonly low: number;
+  readonly source: SourceKey;
   readonly isExempt: boolean;
   #node: SourceNode | undefined;
 
   constructor(node: SourceNode, isExempt: boolean) {
     this.#node = node;
-    this.high = node.high;
-    this.low = node.low;
+    this.source = node.source;
     this.isExempt = isExempt;
     node.append(this);
     node.grow();
@@ -50,11 +48,11 @@ export class Place {
 }
 
 /**
- * Connections by source, identified by the two words of `SourceMask`, and by surrounding network. The top level is an
- * IPv6 /48, an IPv4 source or a UNIX user. Per-client operations take constant time.
+ * Connections by source, and by surrounding network. The top level is an IPv6 /48, a link (the network around its
+ * link-local hosts), an IPv4 source or a UNIX user. Per-client operations take constant time.
  */
 export class SourceTree {
-  readonly #root = new SourceNode(undefined, 0, 0, 0);
+  readonly #root = new SourceNode(undefined, 0, { high: 0, low: 0, hostHigh: 0, hostLow: 0 });
   /** The number of levels for IPv6, including the source. */
   readonly #ipv6Levels: number;
   readonly #isExempt: boolean;
@@ -71,28 +69,28 @@ export class SourceTree {
   }
 
   /** Connections of the largest network or source at the top level. */
-  get largest(): { readonly high: number; readonly low: number; readonly size: number } | undefined {
+  get largest(): { readonly source: SourceKey; readonly size: number } | undefined {
     return this.#root.largest;
   }
 
-  add(high: number, low: number): Place {
-    const levels = this.levels(high);
+  add(source: SourceKey): Place {
+    const levels = this.levels(source);
     let node = this.#root;
-    for (let level = 0; level < levels; level++) node = node.open(keyAt(high, low, level), high, low);
+    for (let level = 0; level < levels; level++) node = node.open(keyAt(source, level), source);
     return new Place(node, this.#isExempt);
   }
 
   /** Connections of the top-level entry that contains the source. */
-  sizeOf(high: number, low: number): number {
-    return this.#root.at(keyAt(high, low, 0))?.size ?? 0;
+  sizeOf(source: SourceKey): number {
+    return this.#root.at(keyAt(source, 0))?.size ?? 0;
   }
 
   /** Connections of the networks that contain the source, the largest first, and of the source itself. */
-  sizesOf(high: number, low: number): readonly number[] {
+  sizesOf(source: SourceKey): readonly number[] {
     const sizes: number[] = [];
     let node: SourceNode | undefined = this.#root;
-    for (let level = 0; level < this.levels(high); level++) {
-      node = node?.at(keyAt(high, low, level));
+    for (let level = 0; level < this.levels(source); level++) {
+      node = node?.at(keyAt(source, level));
       sizes.push(node?.size ?? 0);
     }
     return sizes;
@@ -110,15 +108,16 @@ export class SourceTree {
   }
 
   /** The number of levels of a source, including itself. */
-  levels(high: number): number {
+  levels({ high }: SourceKey): number {
+    if (high === linkWord) return 2;
     return high >= unixWord ? 1 : this.#ipv6Levels;
   }
 }
 
 /** A network, or at the end of a branch a source, which has places instead of children. */
 class SourceNode implements Sized {
-  readonly high: number;
-  readonly low: number;
+  /** The source; in a network, one of its sources. */
+  readonly source: SourceKey;
   size = 0;
   rank = 0;
   /** The first and last of its places, by idle time. */
@@ -126,31 +125,30 @@ class SourceNode implements Sized {
   busiest: Place | undefined;
   readonly #parent: SourceNode | undefined;
   /** Key in the parent. */
-  readonly #key: number;
-  #children: Map<number, SourceNode> | undefined;
+  readonly #key: number | bigint;
+  #children: Map<number | bigint, SourceNode> | undefined;
   #bySize: SizeOrder<SourceNode> | undefined;
 
-  constructor(parent: SourceNode | undefined, key: number, high: number, low: number) {
+  constructor(parent: SourceNode | undefined, key: number | bigint, source: SourceKey) {
     this.#parent = parent;
     this.#key = key;
-    this.high = high;
-    this.low = low;
+    this.source = source;
   }
 
   get largest(): SourceNode | undefined {
     return this.#bySize?.largest;
   }
 
-  at(key: number): SourceNode | undefined {
+  at(key: number | bigint): SourceNode | undefined {
     return this.#children?.get(key);
   }
 
   /** Returns the child with this key. A new one must grow immediately. */
-  open(key: number, high: number, low: number): SourceNode {
+  open(key: number | bigint, source: SourceKey): SourceNode {
     this.#children ??= new Map();
     let child = this.#children.get(key);
     if (child === undefined) {
-      child = new SourceNode(this, key, high, low);
+      child = new SourceNode(this, key, source);
       this.#children.set(key, child);
     }
     return child;
@@ -204,8 +202,12 @@ class SourceNode implements Sized {
   }
 }
 
-/** The bits that tell sources apart at a level: for IPv6, 48 bits at the top, level 0, and 8 at each level below. */
-function keyAt(high: number, low: number, level: number): number {
+/**
+ * The bits that tell sources apart at a level: for IPv6, 48 bits at the top, level 0, and 8 at each level below. For a
+ * link-local host, the link, then the host.
+ */
+function keyAt({ high, low, hostHigh, hostLow }: SourceKey, level: number): number | bigint {
+  if (high === linkWord) return level === 0 ? 2 ** 49 + low : (BigInt(hostHigh) << 32n) | BigInt(hostLow);
   if (level === 1) return (low >>> 8) & 0xff;
   if (level === 2) return low & 0xff;
   if (high === ipv4Word) return low;

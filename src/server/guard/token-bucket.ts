@@ -72,10 +72,10 @@ export class TokenTable {
     return new TokenTable(rate, SourceHash.random(random), new Float64Array(2 * slots));
   }
 
-  /** Takes a token of the source that two 32-bit words identify. Returns false, changing nothing, if there is none. */
-  take(high: number, low: number, nowMs: number): boolean {
+  /** Takes a token of the source with this `SourceKey`. Returns false, changing nothing, if there is none. */
+  take(high: number, low: number, nowMs: number, hostHigh: number = 0, hostLow: number = 0): boolean {
     const { intervalMs, toleranceMs } = this.#pace;
-    const hash = this.#hash.of(high, low);
+    const hash = this.#hash.of(high, low, hostHigh, hostLow);
     const first = hash & (this.#slots - 1);
     const second = this.#slots + ((hash >>> 16) & (this.#slots - 1));
     const firstFullAtMs = this.#fullAtMs[first]!;

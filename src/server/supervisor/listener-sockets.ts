@@ -2,8 +2,9 @@ import { closeSync, lstatSync } from 'node:fs';
 import { SmallservdError } from '../../errors.ts';
 import { allowOverlap } from '../../kernel/sockets.ts';
 import type { ServiceConfig } from '../config/config.ts';
-import { isFamilyMissing, openError, unservedError } from '../transport/open-error.ts';
+import { unservedError } from '../transport/open-error.ts';
 import { closeSocket, type OpenSocket, openSocket, removeFile } from '../transport/open-socket.ts';
+import { type OpenOptions, openWhenThere } from '../transport/open-when-there.ts';
 import { findUnserved, type PlannedListener } from '../transport/plan.ts';
 import { closeElsewhere } from './closing-process.ts';
 import { overlaps, pairListeners } from './listener-changes.ts';
@@ -22,29 +23,35 @@ export class ListenerSockets {
   #closed: Promise<unknown> = Promise.resolve();
 
   /**
-   * Opens the listeners of a plan. Those that are open already stay as they are. Skips listeners whose address family
-   * this machine lacks. Throws the result of `openError` or `unservedError`, leaving open only what was.
+   * Opens the listeners of a plan, and waits for addresses as `openWhenThere` does. Those that are open already stay as
+   * they are. Skips listeners whose address family this machine lacks. Throws the result of `openError` or
+   * `unservedError`, leaving open only what was.
    */
-  open(plan: readonly PlannedListener[], services: readonly ServiceConfig[] = []): readonly OpenListener[] {
+  async open(
+    plan: readonly PlannedListener[],
+    options: OpenOptions,
+    services: readonly ServiceConfig[] = [],
+  ): Promise<readonly OpenListener[]> {
     const twins = new Map(pairListeners(plan, [...this.#held.keys()]));
     const settings = new Map(services.map((service) => [service.name, service]));
     const opened: OpenListener[] = [];
+    const open = (planned: PlannedListener): OpenListener => {
+      const twin = twins.get(planned);
+      const held = twin === undefined ? undefined : this.#held.get(twin);
+      if (held !== undefined && isInPlace(held)) return { ...held, planned };
+      const listener = this.#open(planned, settings.get(planned.service));
+      opened.push(listener);
+      // From now on, whatever closes all sockets closes this one.
+      this.#held = new Map([...this.#held, [planned, listener]]);
+      return listener;
+    };
     try {
-      const listeners = plan.flatMap((planned) => {
-        const twin = twins.get(planned);
-        const held = twin === undefined ? undefined : this.#held.get(twin);
-        if (held !== undefined && isInPlace(held)) return [{ ...held, planned }];
-        const listener = this.#open(planned, settings.get(planned.service));
-        if (listener !== undefined) opened.push(listener);
-        return listener === undefined ? [] : [listener];
-      });
-      const open = new Set(listeners.map(({ planned }) => planned));
-      const unserved = findUnserved(plan, (planned) => open.has(planned));
+      const listeners = await openWhenThere(plan, open, options);
+      const unserved = findUnserved(plan, (planned) => listeners.has(planned));
       if (unserved !== undefined) throw unservedError(unserved);
-      this.#held = new Map([...this.#held, ...opened.map((each) => [each.planned, each] as const)]);
-      return listeners;
+      return plan.flatMap((planned) => listeners.get(planned) ?? []);
     } catch (error) {
-      for (const listener of opened) if (isOurs(listener)) closeSocket(listener);
+      this.#close(opened);
       throw error;
     }
   }
@@ -77,15 +84,21 @@ export class ListenerSockets {
     for (const { bound, file } of this.#held.values()) if (file !== undefined) removeFile(bound.address, file);
   }
 
-  #open(planned: PlannedListener, service: ServiceConfig | undefined): OpenListener | undefined {
+  #open(planned: PlannedListener, service: ServiceConfig | undefined): OpenListener {
     const { target } = planned;
     const settings = { backlog: service?.socket.backlog, receiveBufferBytes: service?.datagram.receiveBufferBytes };
-    try {
-      return { planned, ...this.#bind(planned, (mayOverlap) => openSocket(target, { ...settings, mayOverlap })) };
-    } catch (error) {
-      if (planned.optional && isFamilyMissing(error)) return undefined;
-      throw error instanceof SmallservdError ? error : openError(planned, error);
+    return { planned, ...this.#bind(planned, (mayOverlap) => openSocket(target, { ...settings, mayOverlap })) };
+  }
+
+  /** Closes those that are still held. */
+  #close(listeners: readonly OpenListener[]): void {
+    const held = new Map(this.#held);
+    for (const listener of listeners) {
+      if (held.get(listener.planned) !== listener) continue;
+      held.delete(listener.planned);
+      if (isOurs(listener)) closeSocket(listener);
     }
+    this.#held = held;
   }
 
   /** Binds, if need be next to one of our own sockets whose address overlaps and which is about to be closed. */

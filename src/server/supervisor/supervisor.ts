@@ -71,14 +71,17 @@ export class Supervisor implements RunningDaemon {
 
   /**
    * Opens the listeners and forks the workers. `ready` and `ended` report the outcome. Throws if one cannot open; the
-   * process must then exit, which closes the others.
+   * process must then exit, which closes the others. Until it resolves, whoever ends the process must remove the files
+   * of `sockets`.
    */
-  static async launch(options: SupervisorOptions): Promise<Supervisor> {
-    const { plan, config, identity } = options;
+  static async launch(
+    options: SupervisorOptions,
+    sockets: ListenerSockets = new ListenerSockets(),
+  ): Promise<Supervisor> {
+    const { plan, config, identity, clock, log } = options;
     const files = new SocketFiles();
     await files.prepare(plan, identity?.uid);
-    const sockets = new ListenerSockets();
-    const listeners = sockets.open(plan, config.services);
+    const listeners = await sockets.open(plan, { clock, log, isStopping: () => false }, config.services);
     try {
       files.grant(plan);
     } catch (error) {
@@ -138,7 +141,14 @@ export class Supervisor implements RunningDaemon {
     if (this.#stopping) throw cutShort();
     const old = this.#generation;
     const knownPorts = this.#datagramPorts.length;
-    const listeners = this.#sockets.open(next.plan, next.config.services);
+    const { clock, log } = this.#options;
+    const listeners = await this.#sockets
+      .open(next.plan, { clock, log, isStopping: () => this.#stopping }, next.config.services)
+      .catch((error: unknown) => {
+        throw this.#stopping ? cutShort() : error;
+      });
+    // A stop has closed them, too.
+    if (this.#stopping) throw cutShort();
     let generation: Generation | undefined;
     try {
       this.#files.grant(added);

@@ -27,5 +27,7 @@ export interface AcceptorOptions {
   readonly target: StreamTarget;
   readonly socket: SocketOptions;
   readonly clock: Clock;
+  /** Whether sockets of our own note their `tcpInfo`, which costs a system call each. */
+  readonly readsTcpInfo: boolean;
   readonly events: AcceptorEvents;
 }

@@ -95,11 +95,11 @@ export class KernelAcceptor implements Acceptor, Watcher {
   }
 
   #accepted(descriptor: number): void {
-    const { events } = this.#options;
+    const { events, readsTcpInfo } = this.#options;
     const { peer } = streams();
-    const socket = new KernelStreamSocket(descriptor, this.#subordinateIds === undefined);
+    const socket = new KernelStreamSocket(descriptor, this.#subordinateIds === undefined, readsTcpInfo);
     if (this.#subordinateIds === undefined) {
-      events.connected(socket, peer.ip, peer.port);
+      events.connected(socket, peer.source, peer.port);
       return;
     }
     const uid = readPeerCredentials(descriptor)?.uid;

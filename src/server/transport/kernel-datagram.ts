@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { datagramBatch, DatagramBatch } from '../../kernel/datagram-batch.ts';
 import { readable, readiness, type Watcher } from '../../kernel/readiness.ts';
-import { readDroppedDatagrams, tellDestinations } from '../../kernel/sockets.ts';
+import { allowFragments, readDroppedDatagrams, tellDestinations } from '../../kernel/sockets.ts';
 import type { Cancel } from '../../clock/clock.ts';
 import { isBroadcast, isMulticast } from '../../address/ip-address.ts';
 import { Deferred } from '../../deferred.ts';
@@ -40,10 +40,11 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   }
 
   async open(): Promise<BoundAddress> {
-    const { target, receiveBufferBytes, clock } = this.#options;
+    const { target, receiveBufferBytes, fragment, clock } = this.#options;
     const { descriptor, bound } = openSocket(target, { receiveBufferBytes });
     try {
       tellDestinations(descriptor, target.family);
+      allowFragments(descriptor, target.family, fragment);
       this.#knownDrops = readDroppedDatagrams(descriptor);
       this.#watched = readiness().watch(descriptor, readable, this);
     } catch (error) {

@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs';
 import { formatHostPort } from '../../address/host-port.ts';
 import { failed, hungUp, readable, readiness, type Watcher, writable } from '../../kernel/readiness.ts';
 import { boundTo, formatInetAddress } from '../../kernel/sockets.ts';
-import { isWait, streams } from '../../kernel/streams.ts';
+import { isWait, streams, type TcpInfo } from '../../kernel/streams.ts';
 import { errorCodeOf } from '../../kernel/system-error.ts';
 import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
 
@@ -16,6 +16,7 @@ export const maxUndeliveredBytes = 4096;
 export class KernelStreamSocket implements StreamSocket, Watcher {
   readonly #descriptor: number;
   readonly #isTcp: boolean;
+  readonly #readsTcpInfo: boolean;
   #user: StreamSocketUser | undefined;
   /** Its number in the epoll set; 0 as long as it is not there. A client that is answered at once never is. */
   #watched = 0;
@@ -32,10 +33,12 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
   /** Bytes that the kernel has taken. */
   #sent = 0;
   errorCode: string | undefined = undefined;
+  tcpInfo: TcpInfo | undefined = undefined;
 
-  constructor(descriptor: number, isTcp: boolean) {
+  constructor(descriptor: number, isTcp: boolean, readsTcpInfo: boolean = false) {
     this.#descriptor = descriptor;
     this.#isTcp = isTcp;
+    this.#readsTcpInfo = readsTcpInfo;
   }
 
   get local(): string {
@@ -94,6 +97,7 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
     if (this.isDestroyed) return;
     this.isDestroyed = true;
     if (this.#watched !== 0) readiness().forget(this.#watched);
+    if (this.#readsTcpInfo) this.tcpInfo = streams().tcpInfo(this.#descriptor);
     closeSync(this.#descriptor);
     process.nextTick(() => this.#user?.closed());
   }

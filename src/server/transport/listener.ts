@@ -21,7 +21,8 @@ export interface SocketAccess {
   readonly gid: number;
 }
 
-type NetworkAddress = Pick<ResolvedAddress, 'family' | 'address' | 'port'>;
+/** `freebind`: open it even if this machine does not have the address yet. Undefined if no key of the config asks. */
+type NetworkAddress = Pick<ResolvedAddress, 'family' | 'address' | 'port'> & { readonly freebind?: boolean };
 
 /** Where a listener is actually bound. */
 export interface BoundAddress {

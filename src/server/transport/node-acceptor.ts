@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import { parseIp } from '../../address/ip-address.ts';
 import { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { Acceptor, AcceptorOptions } from './acceptor.ts';
 import { type BoundAddress, listenOptions, type StreamTarget } from './listener.ts';
 import { NodeStreamSocket } from './node-stream-socket.ts';
 import { readPeerAddress, readPeerUser, type SocketAddress } from './socket-handle.ts';
 import { bindPrivately } from './unix-socket.ts';
+import { parsePeer } from './zone.ts';
 
 /** Reused for every client, and read immediately. */
 const peer: SocketAddress = { address: '', port: 0 };
@@ -58,7 +58,7 @@ export class NodeAcceptor implements Acceptor {
       events.connectedLocally(stream, readPeerUser(socket, this.#subordinateIds));
       return;
     }
-    const source = readPeerAddress(socket, peer) ? parseIp(peer.address) : undefined;
+    const source = readPeerAddress(socket, peer) ? parsePeer(peer.address) : undefined;
     events.connected(stream, source, peer.port);
   }
 }

@@ -1,17 +1,21 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { LookupOneOptions } from 'node:dns';
 import { once } from 'node:events';
-import { type IpAddress, parseIp } from '../../address/ip-address.ts';
+import type { IpAddress } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
+import { allowFragments, hasSockets } from '../../kernel/sockets.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
 import { DatagramAnswers, type DatagramAnswersOptions, type ReplySink } from './datagram-answers.ts';
 import type { BoundAddress, DatagramTarget, Listener } from './listener.ts';
+import { parsePeer } from './zone.ts';
 
 export interface DatagramListenerOptions extends DatagramAnswersOptions {
   readonly target: DatagramTarget;
   /** Requested from the kernel, which may grant less (net.core.rmem_max). */
   readonly receiveBufferBytes: number;
+  /** See `allowFragments`. */
+  readonly fragment: boolean;
   readonly clock: Clock;
 }
 
@@ -51,7 +55,8 @@ export class NodeDatagramListener implements Listener, ReplySink {
   }
 
   async open(): Promise<BoundAddress> {
-    const { target } = this.#options;
+    const { target, fragment } = this.#options;
+    if ('fd' in target && hasSockets) allowFragments(target.fd, target.family, fragment);
     const listening = once(this.#socket, 'listening');
     this.#socket.bind(bindOptions(target));
     await listening.catch((error: unknown) => {
@@ -90,7 +95,7 @@ export class NodeDatagramListener implements Listener, ReplySink {
     if (this.#suspended) return;
     if (address !== this.#sourceText) {
       this.#sourceText = address;
-      this.#source = parseIp(address) ?? noSource;
+      this.#source = parsePeer(address) ?? noSource;
     }
     this.#port = port;
     this.#answers.answer(this.#source, port, request, this.#options.clock.monotonicMs(), this);

@@ -6,6 +6,7 @@ import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
 
 /** A stream socket of Node's, for systems without libc. */
 export class NodeStreamSocket implements StreamSocket {
+  readonly tcpInfo = undefined;
   readonly #socket: Socket;
   #user: StreamSocketUser | undefined;
   #isReading = false;

@@ -2,10 +2,18 @@ import { SmallservdError } from '../../errors.ts';
 import { formatBoundAddress, type ListenTarget } from './listener.ts';
 import type { PlannedListener } from './plan.ts';
 
+const missing = 'this machine does not have that address';
+
 /** Whether opening failed because the machine lacks the address or its family. */
 export function isFamilyMissing(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code;
   return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT';
+}
+
+/** Whether opening failed because the machine lacks the address, or the interface in its zone. Both may come later. */
+export function isAddressMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return code === 'EADDRNOTAVAIL' || code === 'ENODEV';
 }
 
 /** Converts a system error into one that names service, address, cause and remedy. */
@@ -16,14 +24,21 @@ export function openError({ service, text, target }: PlannedListener, cause: unk
     return new SmallservdError('LISTEN_IN_USE', `${where}: the address is in use by another program`, { cause });
   if (code === 'EACCES' || code === 'EPERM')
     return new SmallservdError('LISTEN_NOT_PERMITTED', `${where}: not permitted${waysOut(target)}`, { cause });
-  if (isFamilyMissing(cause))
-    return new SmallservdError('LISTEN_NOT_AVAILABLE', `${where}: this machine does not have that address`, { cause });
+  if (isFamilyMissing(cause)) {
+    const mayFreebind = code === 'EADDRNOTAVAIL' && 'port' in target && target.freebind === false;
+    const wayOut = mayFreebind ? '. To listen before it does, set "freebind: true"' : '';
+    return new SmallservdError('LISTEN_NOT_AVAILABLE', `${where}: ${missing}${wayOut}`, { cause });
+  }
+  if (code === 'ENODEV')
+    return new SmallservdError('LISTEN_NOT_AVAILABLE', `${where}: this machine does not have that interface`, {
+      cause,
+    });
   return new SmallservdError('LISTEN_FAILED', `${where}: ${message}`, { cause });
 }
 
 /** The error for a service with no open listener because all were skipped. */
 export function unservedError({ service, text }: PlannedListener): SmallservdError {
-  const message = `${service}: cannot listen on ${text}: this machine does not have that address`;
+  const message = `${service}: cannot listen on ${text}: ${missing}`;
   return new SmallservdError('LISTEN_NOT_AVAILABLE', message);
 }
 

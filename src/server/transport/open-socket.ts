@@ -48,10 +48,9 @@ export function openSocket(target: ListenTarget, settings: SocketSettings = {}):
   }
   if ('path' in target) return openUnix(target.path, backlog);
   const address = inetAddressOf(target);
+  const options = { mayOverlap, freebind: target.freebind ?? false };
   const descriptor =
-    target.transport === 'tcp'
-      ? listenTcp(address, backlog, mayOverlap)
-      : bindUdp(address, receiveBufferBytes, mayOverlap);
+    target.transport === 'tcp' ? listenTcp(address, backlog, options) : bindUdp(address, receiveBufferBytes, options);
   return { descriptor, bound: addressOf(descriptor, target.transport) };
 }
 

@@ -19,20 +19,27 @@ export interface PlannedListener {
 /** Resolves owner and group of a listener's socket file to numeric ids. Throws `USER_UNKNOWN`. */
 export type SocketAccessLookup = (address: UnixListenAddress, service: string) => Promise<SocketAccess>;
 
+/** The part of a service's config that says where it listens. */
+interface Listening {
+  readonly name: string;
+  readonly listen: readonly ListenAddress[];
+  readonly freebind?: boolean;
+}
+
 /**
  * All listeners of a config, with names resolved and inherited descriptors identified. Throws `NAME_NOT_RESOLVED`,
  * `LISTEN_NO_DESCRIPTOR`, `LISTEN_IN_USE` if two names stand for the same address, and the errors of `access`.
  */
 export async function planListeners(
-  config: { readonly services: readonly { readonly name: string; readonly listen: readonly ListenAddress[] }[] },
+  config: { readonly services: readonly Listening[] },
   passed: ReadonlyMap<string, readonly number[]>,
   access: SocketAccessLookup,
   resolve: typeof resolveListenAddress = resolveListenAddress,
 ): Promise<readonly PlannedListener[]> {
   const drafts: Omit<PlannedListener, 'id'>[] = [];
   const fds: { service: string; text: string; fd: number }[] = [];
-  const resolved: (ResolvedAddress & { service: string; text: string })[] = [];
-  for (const { name: service, listen } of config.services) {
+  const resolved: (ResolvedAddress & { service: string; text: string; freebind: boolean | undefined })[] = [];
+  for (const { name: service, listen, freebind } of config.services) {
     for (const address of listen) {
       const { text } = address;
       if (address.scheme === 'unix') {
@@ -45,7 +52,7 @@ export async function planListeners(
         if (found === undefined) throw notPassed(service, text, [...passed.keys()]);
         fds.push(...found.map((fd) => ({ service, text, fd })));
       } else {
-        resolved.push(...(await resolve(address)).map((each) => ({ ...each, service, text })));
+        resolved.push(...(await resolve(address)).map((each) => ({ ...each, service, text, freebind })));
       }
     }
   }
@@ -53,8 +60,8 @@ export async function planListeners(
     const message = `${other.service}: ${other.text} overlaps with ${one.service}: ${one.text}`;
     throw new SmallservdError('LISTEN_IN_USE', message);
   }
-  for (const { service, text, optional, transport, family, address, port } of resolved) {
-    const at = { family, address, port };
+  for (const { service, text, optional, transport, family, address, port, freebind } of resolved) {
+    const at = { family, address, port, ...(freebind !== undefined && { freebind }) };
     drafts.push({ service, text, optional, target: transport === 'tcp' ? { transport, ...at } : { transport, ...at } });
   }
   const identified = await identifyInherited(fds);

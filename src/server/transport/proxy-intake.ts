@@ -1,12 +1,13 @@
 import { formatHostPort } from '../../address/host-port.ts';
 import { cidrContains } from '../../address/cidr.ts';
-import { formatIp, type IpAddress, isMulticast } from '../../address/ip-address.ts';
+import { type IpAddress, isMulticast } from '../../address/ip-address.ts';
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import type { ProxyRules } from '../guard/limits.ts';
 import type { Admission, RefuseReason } from '../guard/admission.ts';
 import { ProxyHeaderParser } from '../guard/proxy-header.ts';
 import type { Proxied } from './stream-client.ts';
 import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
+import { formatPeer } from './zone.ts';
 
 /** The client's address according to the PROXY header. */
 export interface Introduction {
@@ -108,7 +109,7 @@ class WaitingProxy implements StreamSocketUser {
       return;
     }
     const { ip = this.#peer, port = this.#port } = parsed.client ?? {};
-    const proxied = { via: formatHostPort(formatIp(this.#peer), this.#port), headerLength: parsed.length };
+    const proxied = { via: formatHostPort(formatPeer(this.#peer), this.#port), headerLength: parsed.length };
     this.socket.stopReading();
     this.#left({ source: ip, port, proxied, rest: parsed.rest });
   }

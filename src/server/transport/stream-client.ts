@@ -1,4 +1,5 @@
-import { formatIp, isIpv4 } from '../../address/ip-address.ts';
+import { isIpv4 } from '../../address/ip-address.ts';
+import type { TcpInfo } from '../../kernel/streams.ts';
 import { Deadlines } from '../guard/deadlines.ts';
 import { isUnixUser, type Source } from '../guard/source-prefix.ts';
 import type { Place, PlaceHolder } from '../guard/source-tree.ts';
@@ -7,6 +8,7 @@ import { maxUndeliveredBytes } from './kernel-stream-socket.ts';
 import type { SocketOptions } from './socket-options.ts';
 import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
 import { synchronous } from './synchronous.ts';
+import { formatPeer } from './zone.ts';
 import type { Client, CloseReason, PeerAddress, Service, StreamHandlers } from '../../service.ts';
 
 /** Events of a client for its listener, each at most once. */
@@ -82,12 +84,16 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   get peer(): PeerAddress {
     const { source, port } = this.#options;
     if (isUnixUser(source)) return unixPeer;
-    return { family: isIpv4(source) ? 'ipv4' : 'ipv6', address: formatIp(source), port };
+    return { family: isIpv4(source) ? 'ipv4' : 'ipv6', address: formatPeer(source), port };
   }
 
   get uid(): number | undefined {
     const { source } = this.#options;
     return isUnixUser(source) ? source.uid : undefined;
+  }
+
+  get tcpInfo(): TcpInfo | undefined {
+    return this.#socket.tcpInfo;
   }
 
   get via(): string | undefined {

@@ -1,3 +1,4 @@
+import type { TcpInfo } from '../../kernel/streams.ts';
 import type { SocketOptions } from './socket-options.ts';
 
 /** A connected stream socket, over a direct socket or one of Node's. */
@@ -16,6 +17,8 @@ export interface StreamSocket {
   readonly isDestroyed: boolean;
   /** The system's code for the error that ended the connection, such as `ECONNRESET`. */
   readonly errorCode: string | undefined;
+  /** Read when it closes, if that was asked for and it is a TCP socket of our own. */
+  readonly tcpInfo: TcpInfo | undefined;
   /** The local address, as in `127.0.0.1:1201`. */
   readonly local: string;
   /** Sets who gets the events. Nothing is read before `startReading`. */

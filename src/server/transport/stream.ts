@@ -56,10 +56,11 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
 
   constructor(options: StreamListenerOptions) {
     this.#options = options;
-    const { target, proxy, socket, admission, clock, usesKernel } = options;
+    const { target, proxy, socket, admission, connectionLog, clock, usesKernel } = options;
     if (target.transport === 'tcp' && proxy.from.length > 0)
       this.#intake = new ProxyIntake({ rules: proxy, admission, clock, events: this });
-    const acceptor = { target, socket, clock, events: this };
+    const readsTcpInfo = target.transport === 'tcp' && connectionLog.tellsTcpInfo;
+    const acceptor = { target, socket, clock, readsTcpInfo, events: this };
     this.#acceptor = usesKernel ? new KernelAcceptor(acceptor) : new NodeAcceptor(acceptor);
   }
 

@@ -75,9 +75,15 @@ describe('readCidr', () => {
     '::/1e1',
     '[::]/0',
     'localhost/8',
-    'fe80::%eth0/64',
   ])('refuses a malformed block: "%s"', (text) => {
     expect(readCidr(text)).toBe('malformed');
+    expect(parseCidr(text)).toBeUndefined();
+  });
+});
+
+describe('a block with a zone', () => {
+  it.each(['fe80::1%eth0', 'fe80::%eth0/64', 'fe80::%1/10'])('is refused: %s', (text) => {
+    expect(readCidr(text)).toBe('zone');
     expect(parseCidr(text)).toBeUndefined();
   });
 });

@@ -37,6 +37,12 @@ describe('SocketAddress', () => {
     expect(hex(new SocketAddress().setPath('/run/é'))).toBe(`0100${Buffer.from('/run/é').toString('hex')}00`);
   });
 
+  it('tells the zone of a link-local address, and only of that', () => {
+    expect(new SocketAddress().setIpv6(ip('fe80::1'), 7, 3).source).toEqual({ ...ip('fe80::1'), zone: 3 });
+    expect(new SocketAddress().setIpv6(ip('2001:db8::1'), 7, 0).source).toEqual(ip('2001:db8::1'));
+    expect(new SocketAddress().setIpv4(ip('192.0.2.1'), 7).source).toEqual(ip('192.0.2.1'));
+  });
+
   it('returns what was set', () => {
     fc.assert(
       fc.property(fc.ipV4(), fc.ipV6(), fc.nat(65_535), fc.nat(0xffff_ffff), (v4, v6, port, interfaceIndex) => {

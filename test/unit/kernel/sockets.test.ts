@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseIp } from '../../../src/address/ip-address.ts';
 import {
+  allowFragments,
   allowOverlap,
   bindUdp,
   boundTo,
@@ -121,13 +122,40 @@ except OSError as error:
     expect(open).toThrow(expect.objectContaining({ code, message: expect.stringContaining(code) as string }));
   });
 
+  it.each(['192.0.2.254', '2001:db8::254'])('is bound to %s, which this machine does not have, if asked', (address) => {
+    const bound = { ...at(address), port: expect.any(Number) as number };
+    expect(boundTo(kept(listenTcp(at(address), 1, { freebind: true })))).toEqual(bound);
+    expect(boundTo(kept(bindUdp(at(address), 1, { freebind: true })))).toEqual(bound);
+  });
+
+  it.each(['127.0.0.1', '::1'])('bound to %s may fragment datagrams, or leaves that to the kernel', (address) => {
+    const { family } = at(address);
+    const descriptor = kept(bindUdp(at(address), 1));
+    const script = `
+import json, socket
+s = socket.socket(fileno=3)
+options = [(0, 10)] if s.family == socket.AF_INET else [(0, 10), (41, 23)]
+print(json.dumps([s.getsockopt(level, name) for level, name in options]))`;
+    const seen = (): readonly number[] =>
+      JSON.parse(
+        execFileSync('python3', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit', descriptor] }).toString(),
+      ) as readonly number[];
+    const before = seen();
+    allowFragments(descriptor, family, false);
+    expect(seen()).toEqual(before);
+    allowFragments(descriptor, family, true);
+    expect(seen()).toEqual(before.map(() => 0));
+    allowFragments(descriptor, family, false);
+    expect(seen()).toEqual(before);
+  });
+
   it('may overlap with another one only while both allow it', () => {
     const one = kept(listenTcp(at('127.0.0.1'), 1));
     const all = at('0.0.0.0', portOf(one));
-    expect(() => listenTcp(all, 1, true)).toThrow('EADDRINUSE');
+    expect(() => listenTcp(all, 1, { mayOverlap: true })).toThrow('EADDRINUSE');
     allowOverlap(one, true);
     expect(() => listenTcp(all, 1)).toThrow('EADDRINUSE');
-    const two = kept(listenTcp(all, 1, true));
+    const two = kept(listenTcp(all, 1, { mayOverlap: true }));
     for (const descriptor of [one, two]) allowOverlap(descriptor, false);
     expect(() => listenTcp(at('127.0.0.2', portOf(one)), 1)).toThrow('EADDRINUSE');
   });

@@ -17,6 +17,7 @@ const client = {
   openedAtMs: 0,
   bytesIn: 0,
   bytesOut: 0,
+  tcpInfo: undefined,
 } as const;
 
 /** One service in one process: everything that writes about it. */

@@ -16,6 +16,7 @@ const client: ClosedClient = {
   openedAtMs: 1000,
   bytesIn: 12,
   bytesOut: 34,
+  tcpInfo: undefined,
 };
 
 let clock: FakeClock;
@@ -51,6 +52,22 @@ describe('the line for a closed client', () => {
       reason: 'completed',
     };
     expect(log.records).toEqual([{ level: 'info', fields, message: 'closed' }]);
+  });
+
+  it('contains the round trip time and the retransmits, if they are known', () => {
+    connections.closed({ ...client, tcpInfo: { rttMs: 12.345, retransmits: 2 } }, 1234.6, 'completed');
+    expect(log.records[0]?.fields).toMatchObject({ rttMs: 12.345, retransmits: 2 });
+  });
+
+  it.each([
+    ['debug', 'info', true],
+    ['debug', 'debug', true],
+    ['debug', 'off', false],
+    ['info', 'info', false],
+    ['info', 'debug', false],
+  ] as const)('asks for them only at level debug: %s, with log.connections %s', (level, lines, isTold) => {
+    log.level = level;
+    expect(new ConnectionLog(lines, budgeted, counters).tellsTcpInfo).toBe(isTold);
   });
 
   it('names the proxy that sent the PROXY header', () => {

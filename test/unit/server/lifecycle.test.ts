@@ -8,8 +8,9 @@ import { socketAccessFor } from '../../../src/server/supervisor/socket-access.ts
 import { type PlannedListener, planListeners } from '../../../src/server/transport/plan.ts';
 import { load } from './config/sources.ts';
 import { serve } from '../../support/daemon.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { FakeClock, pass } from '../../support/fake-clock.ts';
 import { FakeLog } from '../../support/fake-log.ts';
+import { freePort } from '../../support/ports.ts';
 import { TcpClient } from '../../support/tcp.ts';
 import { UdpClient } from '../../support/udp.ts';
 import { within } from '../../support/wait.ts';
@@ -67,6 +68,38 @@ describe('open', () => {
       [1, 'udp', '127.0.0.1'],
     ]);
     expect(opened.every(({ bound }) => (bound?.port ?? 0) > 0)).toBe(true);
+  });
+
+  it('serves on the other listeners while it waits for an address, until it is told to stop', async () => {
+    const port = await freePort();
+    const made = await make(`echo: { listen: [tcp://192.0.2.254:0, tcp://127.0.0.1:${port}] }`);
+    const opening = made.lifecycle.open(made.plan);
+    const failure = expect(opening).rejects.toMatchObject({ code: 'LISTEN_NOT_AVAILABLE' });
+    await pass(clock, 1000);
+    const client = await TcpClient.connect({ host: '127.0.0.1', port });
+    client.finish('served meanwhile');
+    expect((await client.takeAll()).toString()).toBe('served meanwhile');
+    made.lifecycle.suspend();
+    await pass(clock, 250);
+    await failure;
+    expect(log.records.map(({ message }) => message)).toContain('address not available yet, retrying');
+  });
+
+  it('refuses freebind over sockets of Node', async () => {
+    const echoes = { echo: { listen: ['tcp://192.0.2.254:0'], freebind: true } };
+    await expect(serve(echoes, { sockets: 'node' })).rejects.toThrow(
+      'echo: cannot listen on tcp://192.0.2.254:0: freebind needs workers or "sockets: kernel", and koffi on 64-bit Linux',
+    );
+    const daemon = await serve(echoes, { sockets: 'kernel' });
+    expect(daemon.listeners).toMatchObject([{ address: '192.0.2.254' }]);
+  });
+
+  it('refuses fragment over UDP sockets of Node', async () => {
+    const [tcp, udp] = ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'];
+    const failure = serve({ echo: { listen: [udp], fragment: true } }, { sockets: 'node' });
+    await expect(failure).rejects.toThrow('udp://127.0.0.1:0: fragment needs workers or "sockets: kernel"');
+    await serve({ echo: { listen: [tcp], fragment: true } }, { sockets: 'node' });
+    await serve({ echo: { listen: [udp], fragment: true } }, { sockets: 'kernel' });
   });
 
   it('runs the periodic tasks of the services before accepting clients', async () => {
@@ -298,6 +331,8 @@ describe('a UDP listener of an abusable service', () => {
   ] as const)('is allowed on a public address %s', async (_how, target, more) => {
     const { lifecycle } = await make(`chargen: { listen: [tcp://127.0.0.1:0]${more} }`);
     const opening = lifecycle.open(planOf(`${target.transport}://public.example:0`, target));
-    await expect(opening).rejects.toMatchObject({ code: 'LISTEN_NOT_AVAILABLE' });
+    const failure = expect(opening).rejects.toMatchObject({ code: 'LISTEN_NOT_AVAILABLE' });
+    await pass(clock, 5000);
+    await failure;
   });
 });

@@ -112,6 +112,7 @@ services:
       delay: 60s
     noDelay: true
     backlog: 511
+    freebind: false
     datagramRate:
       perSecond: 200
       burst: 400
@@ -124,6 +125,7 @@ services:
     maxAmplification: 2
     allowSourcePorts: []
     receiveBuffer: 4MiB
+    fragment: false
     exposeUdp: false
     format: rfc867
     zone: null

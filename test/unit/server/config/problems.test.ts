@@ -97,8 +97,9 @@ describe('reports location and remedy of', () => {
       [
         'test.yaml:2:13 defaults.listen: unknown key: expected one of allow, deny, exempt, dryRun, ' +
           'proxyProtocol, idleTimeout, stallTimeout, minRate, maxLifetime, lingerTimeout, maxBytes, maxConnections, ' +
-          'maxConnectionsPerSource, networkShare, connectionRate, streamPrefix, keepAlive, noDelay, backlog, datagramRate, ' +
-          'datagramServiceRate, datagramPrefix, maxAmplification, allowSourcePorts, receiveBuffer, exposeUdp',
+          'maxConnectionsPerSource, networkShare, connectionRate, streamPrefix, keepAlive, noDelay, backlog, freebind, ' +
+          'datagramRate, datagramServiceRate, datagramPrefix, maxAmplification, allowSourcePorts, receiveBuffer, ' +
+          'fragment, exposeUdp',
         'test.yaml:2:51 defaults.keepAlive.delay: 1 is not a duration in whole seconds, such as 60s or 5m (at most 9h)',
       ],
     ],

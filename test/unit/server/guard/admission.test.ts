@@ -99,9 +99,14 @@ function admission(
       access: access(lists),
       descriptors: new DescriptorBudget(budget, 1, { onShortage() {}, onRelief() {} }).share(),
       random: seededRandom(1),
+      nameOfZone,
       onWouldRefuse,
     }),
   );
+}
+
+function nameOfZone(zone: number): string {
+  return `eth${zone}`;
 }
 
 /** An address, `unix:1000`, or `unix` for a user who is not known. */
@@ -267,6 +272,70 @@ describe('Admission', () => {
     for (let turn = 0; turn < 3; turn++) subject.admission.release(first.place);
     expect(subject.active).toBe(1);
     expect(outcomes(subject, ['192.0.2.1', '192.0.2.1'])).toEqual([no, 'limit']);
+  });
+});
+
+function hosts(link: number, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `fe80::${index + 1}%${link}`);
+}
+
+describe('link-local hosts', () => {
+  it('are a source each, and another one on another link', () => {
+    const subject = admission({ maxConnectionsPerSource: 1 });
+    expect(outcomes(subject, ['fe80::1%2', 'fe80::2%2', 'fe80::1:0:0:1%2', 'fe80::1%3', 'fe80::1'])).toEqual([
+      no,
+      no,
+      no,
+      no,
+      no,
+    ]);
+    expect(outcomes(subject, ['fe80::1%2', 'fe80::2%2', 'fe80::1:0:0:1%2', 'fe80::1%3', 'fe80::1'])).toEqual(
+      Array.from({ length: 5 }, () => 'source-limit'),
+    );
+  });
+
+  it('have a rate each', () => {
+    const subject = admission({ connectionRate: { perSecond: 1, burst: 1 } });
+    expect(outcomes(subject, ['fe80::1%2', 'fe80::2%2', 'fe80::1%3', 'fe80::1%2'])).toEqual([no, no, no, 'rate']);
+  });
+
+  it('are counted whatever bits are set between the prefix and the interface identifier', () => {
+    const subject = admission({ maxConnectionsPerSource: 1 });
+    expect(outcomes(subject, ['fe80::1%2', 'fe80:1:2:3::1%2', 'febf::1%2'])).toEqual([
+      no,
+      'source-limit',
+      'source-limit',
+    ]);
+  });
+
+  it('share what a /48 may have with the others on their link, but not with those on other links', () => {
+    const subject = admission({ maxConnections: 20, networkShare: { ipv6Prefix56: 5, ipv6Prefix48: 50 } });
+    expect(outcomes(subject, hosts(2, 11))).toEqual([...Array.from({ length: 10 }, () => no), 'source-limit']);
+    expect(outcomes(subject, ['fe80::1%3', '2001:db8::1', '192.0.2.2'])).toEqual([no, no, no]);
+  });
+
+  it('make room as a link: the longest idle client of its largest host goes', () => {
+    const subject = admission({ maxConnections: 6, networkShare: { ipv6Prefix56: 100, ipv6Prefix48: 100 } });
+    outcomes(subject, ['192.0.2.1', '192.0.2.1', ...hosts(2, 3), 'fe80::2%2']);
+    expect(subject.admit('fe80::9%3')).toBe(no);
+    expect(subject.evicted.map(({ text }) => text)).toEqual(['fe80::2%2']);
+  });
+
+  it('are named with their link', () => {
+    const subject = admission();
+    outcomes(subject, ['fe80::1%2', 'fe80::1%2', 'fe80::1%3', 'fe80::1%3', 'fe80::1%3', 'fe80::a:b']);
+    expect(subject.topSources(3)).toEqual([
+      { source: 'fe80::1%eth3', connections: 3 },
+      { source: 'fe80::1%eth2', connections: 2 },
+      { source: 'fe80::a:b', connections: 1 },
+    ]);
+  });
+
+  it.each([
+    ['deny', { deny: ['fe80::1'] }, ['fe80::1%2', 'fe80::1%3', 'fe80::2%2'], ['denied', 'denied', no]],
+    ['allow', { allow: ['fe80::/10'] }, ['fe80::1%2', 'fe80::1', '2001:db8::1'], [no, no, 'denied']],
+  ])('are matched by %s on every link', (_list, lists, sources, reasons) => {
+    expect(outcomes(admission({}, lists), sources)).toEqual(reasons);
   });
 });
 
@@ -451,7 +520,7 @@ describe('a full service', () => {
     const budget = new DescriptorBudget(4, 2, { onShortage: () => told.push('shortage'), onRelief() {} });
     const [mine, theirs] = [budget.share(), budget.share()].map((descriptors) => {
       const limits = { ...streamLimits, maxConnectionsPerSource: 100 };
-      const rest = { access: access(), random: seededRandom(1), onWouldRefuse() {} };
+      const rest = { access: access(), random: seededRandom(1), nameOfZone, onWouldRefuse() {} };
       return new Clients(new Admission({ limits, descriptors, ...rest }));
     });
     if (mine === undefined || theirs === undefined) throw new Error('two services');
@@ -685,6 +754,7 @@ describe('in several processes', () => {
           access: access(lists),
           descriptors: budget.share(),
           random: seededRandom(1),
+          nameOfZone,
           shared: memory,
           onWouldRefuse() {},
         }),

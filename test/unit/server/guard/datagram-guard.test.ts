@@ -151,6 +151,9 @@ describe('rule 4: rate', () => {
     ['counts two IPv4 /24 as two sources', ['192.0.2.1', '192.0.3.1'], 6],
     ['counts an IPv6 /56 as one source', ['2001:db8:1:200::1', '2001:db8:1:2ff:ffff:ffff:ffff:ffff'], 3],
     ['counts two IPv6 /56 as two sources', ['2001:db8:1:200::1', '2001:db8:1:300::1'], 6],
+    ['counts a link-local host as one source', ['fe80::1%2', 'fe80:0:0:1::1%2'], 3],
+    ['counts two link-local hosts as two sources', ['fe80::1%2', 'fe80::2%2'], 6],
+    ['counts a link-local host apart from the one on another link', ['fe80::1%2', 'fe80::1%3'], 6],
     ['keeps an IPv4 address apart from an IPv6 prefix with the same bits', ['192.0.2.1', '0:0:c000:200::1'], 6],
   ])('%s', (_rule, sources, count) => {
     expect(admitted(guard({ limits: { datagramRate: three } }), sources, 20)).toBe(count);

@@ -40,10 +40,12 @@ export function access(lists: { [List in keyof AccessRules]?: string[] } = {}): 
   };
 }
 
+/** `fe80::1%3` has zone 3. */
 export function ip(text: string): IpAddress {
   const address = parseIp(text);
   if (address === undefined) throw new Error(`no IP address: ${text}`);
-  return address;
+  const zone = text.split('%')[1];
+  return zone === undefined ? address : { ...address, zone: Number(zone) };
 }
 
 export function cidr(text: string): Cidr {

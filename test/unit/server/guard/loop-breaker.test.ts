@@ -237,3 +237,31 @@ describe('the table', () => {
     expect(detected.length).toBeGreaterThan(900);
   });
 });
+
+describe('link-local peers', () => {
+  it('are watched apart on each link', () => {
+    const loops = breaker();
+    const verdicts = (zone: number): LoopVerdict[] =>
+      Array.from({ length: 7 }, () => ask(loops, answer, 0, { from: ip(`fe80::1%${zone}`) }));
+    ask(loops, question, 0, { from: ip('fe80::1%2'), reply: answer });
+    expect(verdicts(2)).toEqual([...sixTimesNo, 'found']);
+    expect(verdicts(3)[0]).toBe('no');
+    expect(ask(loops, answer, 0, { from: ip('fe80::1%3') })).not.toBe('loop');
+    expect(ask(loops, answer, 0, { from: ip('fe80::1%2') })).toBe('loop');
+  });
+
+  it('of one link cannot keep others out, whatever bits they set', () => {
+    const loops = breaker();
+    for (let host = 1; host <= 10_000; host += 1)
+      ask(loops, question, 0, { from: ip(`fe80:${host.toString(16)}::${host.toString(16)}%2`), reply: answer });
+    const others = Array.from({ length: 200 }, (_, host) => ip(`fe80::${host + 1}%${host + 3}`));
+    for (const from of others) ask(loops, question, 0, { from, reply: answer });
+    const found = others.filter((from) => circleOf(loops, from).includes('found'));
+    // One link has 64 of the 4,096 rows.
+    expect(found.length).toBeGreaterThan(180);
+  });
+});
+
+function circleOf(loops: LoopBreaker, from: IpAddress): LoopVerdict[] {
+  return Array.from({ length: 7 }, () => ask(loops, answer, 0, { from }));
+}

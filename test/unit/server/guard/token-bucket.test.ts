@@ -143,6 +143,13 @@ describe('TokenTable', () => {
     expect(sources.slice(1).filter((low) => !table.take(0, low, 0))).toEqual([]);
   });
 
+  it('uses every byte of the host, too', () => {
+    const table = TokenTable.own(single, seededRandom(1));
+    const hosts = [0, ...Array.from({ length: 32 }, (_, bit) => 2 ** bit)];
+    expect(hosts.filter((high) => !table.take(1, 2, 0, high, 0))).toEqual([]);
+    expect(hosts.slice(1).filter((low) => !table.take(1, 2, 0, 0, low))).toEqual([]);
+  });
+
   it('refuses an innocent source only if both slots collide, about 1 in 16 * 16', () => {
     const random = seededRandom(7);
     const tries = 4000;

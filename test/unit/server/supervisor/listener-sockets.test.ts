@@ -7,6 +7,9 @@ import { parseListenAddress } from '../../../../src/address/listen-address.ts';
 import { ListenerSockets, type OpenListener } from '../../../../src/server/supervisor/listener-sockets.ts';
 import { socketAccessFor } from '../../../../src/server/supervisor/socket-access.ts';
 import { planListeners, type PlannedListener } from '../../../../src/server/transport/plan.ts';
+import type { ListenTarget } from '../../../../src/server/transport/listener.ts';
+import type { OpenOptions } from '../../../../src/server/transport/open-when-there.ts';
+import { FakeClock, pass } from '../../../support/fake-clock.ts';
 import { temporaryFolder } from '../../../support/daemon-process.ts';
 import { load } from '../config/sources.ts';
 
@@ -14,7 +17,10 @@ const { config } = await load('services: { echo: { listen: "tcp://127.0.0.1:0" }
 
 function newSockets(): ListenerSockets {
   const sockets = new ListenerSockets();
-  onTestFinished(() => sockets.keep([]));
+  onTestFinished(async () => {
+    sockets.keep([]);
+    await sockets.closed;
+  });
   return sockets;
 }
 
@@ -23,9 +29,17 @@ async function planOf(...listen: readonly string[]): Promise<readonly PlannedLis
   return planListeners({ services: [service] }, new Map(), socketAccessFor(null));
 }
 
+async function open(
+  sockets: ListenerSockets,
+  plan: readonly PlannedListener[],
+  options: OpenOptions = { clock: new FakeClock(), isStopping: () => false },
+): Promise<readonly OpenListener[]> {
+  return sockets.open(plan, options, config.services);
+}
+
 /** Opens one listener. */
 async function openOne(sockets: ListenerSockets, text: string): Promise<OpenListener> {
-  const [listener] = sockets.open(await planOf(text), config.services);
+  const [listener] = await open(sockets, await planOf(text));
   if (listener === undefined) throw new Error('it was skipped');
   return listener;
 }
@@ -41,9 +55,9 @@ function isOpen(descriptor: number): boolean {
 describe('open', () => {
   it('opens sockets of every kind and tells where they are bound', async () => {
     const path = join(temporaryFolder(), 'socket');
-    const opened = newSockets().open(
+    const opened = await open(
+      newSockets(),
       await planOf(`unix://${path}`, 'tcp://127.0.0.1:0', 'udp://127.0.0.3:0', 'tcp://[::1]:0'),
-      config.services,
     );
     expect(opened.map(({ bound }) => bound)).toEqual([
       { transport: 'unix', address: path, port: 0 },
@@ -62,8 +76,8 @@ describe('open', () => {
 
   it('keeps what is open and closes the rest when told', async () => {
     const sockets = newSockets();
-    const [first, second] = sockets.open(await planOf('tcp://127.0.0.1:0', 'udp://127.0.0.1:0'), config.services);
-    const next = sockets.open(await planOf('udp://127.0.0.1:0', 'tcp://127.0.0.2:0'), config.services);
+    const [first, second] = await open(sockets, await planOf('tcp://127.0.0.1:0', 'udp://127.0.0.1:0'));
+    const next = await open(sockets, await planOf('udp://127.0.0.1:0', 'tcp://127.0.0.2:0'));
     expect(next[0]?.descriptor).toBe(second?.descriptor);
     expect(isOpen(first!.descriptor)).toBe(true);
     sockets.keep(next);
@@ -77,7 +91,7 @@ describe('open', () => {
     const taken = await openOne(newSockets(), 'tcp://127.0.0.2:0');
     const next = await planOf('udp://127.0.0.9:0', `tcp://127.0.0.2:${taken.bound.port}`);
     const before = socketsOfProcess();
-    expect(() => sockets.open(next, config.services)).toThrow(/echo: cannot listen on tcp:.*in use by another program/);
+    await expect(open(sockets, next)).rejects.toThrow(/echo: cannot listen on tcp:.*in use by another program/);
     expect(socketsOfProcess()).toBe(before);
     expect(isOpen(first.descriptor)).toBe(true);
   });
@@ -90,7 +104,7 @@ describe('open', () => {
     sockets.keep([{ ...first, planned: plan[0]! }]);
     for (const host of ['*', '127.0.0.1']) {
       plan = await planOf(`${transport}4://${host}:${port}`);
-      const next = sockets.open(plan, config.services);
+      const next = await open(sockets, plan);
       sockets.keep(next);
       expect(next[0]?.bound).toEqual({ transport, address: host === '*' ? '0.0.0.0' : host, port });
     }
@@ -115,8 +129,54 @@ describe('open', () => {
     const absent = { ...planned!, optional: true };
     const [other] = await planOf('tcp://127.0.0.1:0');
     const sockets = newSockets();
-    expect(sockets.open([absent, { ...other!, id: 1 }], config.services)).toHaveLength(1);
-    expect(() => newSockets().open([absent], config.services)).toThrow('this machine does not have that address');
+    expect(await open(sockets, [absent, { ...other!, id: 1 }])).toHaveLength(1);
+    const clock = new FakeClock();
+    const alone = open(newSockets(), [absent], { clock, isStopping: () => false });
+    void pass(clock, 5000);
+    await expect(alone).rejects.toThrow('this machine does not have that address');
+  });
+
+  it('opens an address that this machine does not have yet if asked', async () => {
+    const [planned] = await planOf('tcp://192.0.2.254:0');
+    const target = { ...planned!.target, freebind: true } as ListenTarget;
+    const [listener] = await open(newSockets(), [{ ...planned!, target }]);
+    expect(listener?.bound.address).toBe('192.0.2.254');
+  });
+
+  it('keeps the others open while it waits for an address, and closes them in the end', async () => {
+    const path = join(temporaryFolder(), 'socket');
+    const sockets = newSockets();
+    const clock = new FakeClock();
+    const before = socketsOfProcess();
+    const opening = open(sockets, await planOf('tcp://192.0.2.254:0', `unix://${path}`), {
+      clock,
+      isStopping: () => false,
+    });
+    const failure = expect(opening).rejects.toMatchObject({ code: 'LISTEN_NOT_AVAILABLE' });
+    await pass(clock, 4750);
+    expect([existsSync(path), socketsOfProcess()]).toEqual([true, before + 1]);
+    await pass(clock, 250);
+    await failure;
+    expect([existsSync(path), socketsOfProcess()]).toEqual([false, before]);
+  });
+
+  it('closes nothing twice if everything is closed while it waits', async () => {
+    const sockets = newSockets();
+    const clock = new FakeClock();
+    let isStopping = false;
+    const before = socketsOfProcess();
+    const plan = await planOf('tcp://127.0.0.1:0', 'tcp://192.0.2.254:0');
+    const opening = open(sockets, plan, { clock, isStopping: () => isStopping });
+    const failure = expect(opening).rejects.toMatchObject({ code: 'LISTEN_NOT_AVAILABLE' });
+    await pass(clock, 250);
+    isStopping = true;
+    sockets.keep([]);
+    await sockets.closed;
+    // It gets the number of the descriptor that was just closed.
+    await openOne(newSockets(), 'tcp://127.0.0.1:0');
+    await pass(clock, 250);
+    await failure;
+    expect(socketsOfProcess()).toBe(before + 1);
   });
 
   it('never closes an inherited socket', async () => {
@@ -124,11 +184,11 @@ describe('open', () => {
     const sockets = newSockets();
     const target = { transport: 'tcp', fd: inherited.descriptor } as const;
     const planned: PlannedListener = { id: 0, service: 'echo', text: 'fd://9', target, optional: false };
-    const [listener] = sockets.open([planned], config.services);
+    const [listener] = await open(sockets, [planned]);
     expect(listener?.bound).toEqual(inherited.bound);
     sockets.keep([]);
     expect(isOpen(inherited.descriptor)).toBe(true);
-    expect(sockets.open([planned], config.services)[0]?.descriptor).toBe(inherited.descriptor);
+    expect((await open(sockets, [planned]))[0]?.descriptor).toBe(inherited.descriptor);
   });
 });
 

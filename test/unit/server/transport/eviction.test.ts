@@ -48,6 +48,7 @@ async function serveAt(
     access: access(),
     descriptors: new DescriptorBudget(budget, 1, { onShortage() {}, onRelief() {} }).share(),
     random: seededRandom(1),
+    nameOfZone: String,
     onWouldRefuse() {},
   });
   const listeners = targets.map(

@@ -34,7 +34,7 @@ class Events implements AcceptorEvents {
 
 async function open(target: StreamTarget, clock = new FakeClock()) {
   const events = new Events();
-  const acceptor = new KernelAcceptor({ target, socket: options, clock, events });
+  const acceptor = new KernelAcceptor({ target, socket: options, clock, readsTcpInfo: false, events });
   onTestFinished(() => acceptor.close());
   return { acceptor, events, clock, bound: await acceptor.open() };
 }

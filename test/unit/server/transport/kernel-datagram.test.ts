@@ -39,6 +39,7 @@ function listen(target: DatagramTarget, service: Service = echo, receiveBufferBy
     target,
     service,
     receiveBufferBytes,
+    fragment: false,
     guard,
     counters,
     connectionLog,

@@ -46,7 +46,7 @@ interface Pair {
 }
 
 /** A direct socket, and Node's at the other end, which does not read unless told. */
-async function pair(path?: string): Promise<Pair> {
+async function pair(path?: string, readsTcpInfo?: boolean): Promise<Pair> {
   const ip = parseIp('127.0.0.1');
   if (ip === undefined) throw new Error('no address');
   const listener =
@@ -63,7 +63,7 @@ async function pair(path?: string): Promise<Pair> {
   await once(client, 'connect');
   const descriptor = streams().accept(listener);
   expect(descriptor).toBeGreaterThan(0);
-  const socket = new KernelStreamSocket(descriptor, path === undefined);
+  const socket = new KernelStreamSocket(descriptor, path === undefined, readsTcpInfo);
   onTestFinished(() => socket.destroy());
   const events = new Events();
   socket.use(events);
@@ -293,3 +293,30 @@ function connectionsFrom(port: number): number {
     .map((line) => line.trim().split(/\s+/));
   return rows.filter(([, local = '', , state]) => local.endsWith(`:${hex}`) && state !== '0A').length;
 }
+
+describe('what the kernel knows about the path', () => {
+  it.each(['destroy', 'reset'] as const)('is read before %s closes a TCP socket', async (close) => {
+    const { socket } = await pair(undefined, true);
+    socket.write(Buffer.from('x'));
+    expect(socket.tcpInfo).toBeUndefined();
+    socket[close]();
+    expect(socket.tcpInfo).toEqual({ rttMs: expect.any(Number) as number, retransmits: 0 });
+    // Over loopback.
+    expect(socket.tcpInfo?.rttMs).toBeGreaterThan(0);
+    expect(socket.tcpInfo?.rttMs).toBeLessThan(10_000);
+  });
+
+  it('is still there after the client has reset the connection', async () => {
+    const { socket, events, client } = await pair(undefined, true);
+    socket.startReading();
+    client.resetAndDestroy();
+    await until(() => events.closes === 1, 'the close');
+    expect([socket.errorCode, socket.tcpInfo?.retransmits]).toEqual(['ECONNRESET', 0]);
+  });
+
+  it('is not read unless asked for, nor for a UNIX socket', async () => {
+    const [tcp, unix] = [await pair(), await pair(`${temporaryFolder()}/socket`, true)];
+    for (const { socket } of [tcp, unix]) socket.destroy();
+    expect([tcp.socket.tcpInfo, unix.socket.tcpInfo]).toEqual([undefined, undefined]);
+  });
+});

@@ -40,6 +40,20 @@ describe('openError', () => {
       'echo: cannot listen on udp://[2001:db8::1]:7: this machine does not have that address',
     ],
     [
+      'EADDRNOTAVAIL',
+      'tcp://192.0.2.1:7',
+      { ...network, address: '192.0.2.1', freebind: false },
+      'LISTEN_NOT_AVAILABLE',
+      'echo: cannot listen on tcp://192.0.2.1:7: this machine does not have that address. To listen before it does, set "freebind: true"',
+    ],
+    [
+      'ENODEV',
+      'udp://[fe80::1%eth9]:7',
+      { transport: 'udp', family: 'ipv6', address: 'fe80::1%eth9', port: 7, freebind: false },
+      'LISTEN_NOT_AVAILABLE',
+      'echo: cannot listen on udp://[fe80::1%eth9]:7: this machine does not have that interface',
+    ],
+    [
       'EAFNOSUPPORT',
       'tcp6://[::1]:7',
       { ...network, family: 'ipv6', address: '::1' },

@@ -42,23 +42,30 @@ describe('planListeners', () => {
         service: 'echo',
         text: 'tcp://localhost:1201',
         optional: true,
-        target: { transport: 'tcp', family: 'ipv4', address: '127.0.0.1', port: 1201 },
+        target: { transport: 'tcp', family: 'ipv4', address: '127.0.0.1', port: 1201, freebind: false },
       },
       {
         id: 2,
         service: 'echo',
         text: 'tcp://localhost:1201',
         optional: true,
-        target: { transport: 'tcp', family: 'ipv6', address: '::1', port: 1201 },
+        target: { transport: 'tcp', family: 'ipv6', address: '::1', port: 1201, freebind: false },
       },
       {
         id: 3,
         service: 'echo',
         text: 'udp4://127.0.0.1:1201',
         optional: false,
-        target: { transport: 'udp', family: 'ipv4', address: '127.0.0.1', port: 1201 },
+        target: { transport: 'udp', family: 'ipv4', address: '127.0.0.1', port: 1201, freebind: false },
       },
     ]);
+  });
+
+  it('tells for each listener whether to open it before the address is there', async () => {
+    const services =
+      'echo: { listen: ["tcp://192.0.2.1:7"], freebind: true }, time: { listen: ["tcp://192.0.2.1:37"] }';
+    const planned = await plan(services);
+    expect(planned.map(({ target }) => 'port' in target && target.freebind)).toEqual([true, false]);
   });
 
   it('keeps the mode, owner and group of a socket file', async () => {
@@ -69,8 +76,8 @@ describe('planListeners', () => {
   it('plans a listener for each address of a resolved name', async () => {
     const planned = await plan('echo: { listen: ["tcp://gate:7"] }', { gate: ['192.0.2.1', '2001:db8::1'] });
     expect(planned.map(({ target }) => target)).toEqual([
-      { transport: 'tcp', family: 'ipv4', address: '192.0.2.1', port: 7 },
-      { transport: 'tcp', family: 'ipv6', address: '2001:db8::1', port: 7 },
+      { transport: 'tcp', family: 'ipv4', address: '192.0.2.1', port: 7, freebind: false },
+      { transport: 'tcp', family: 'ipv6', address: '2001:db8::1', port: 7, freebind: false },
     ]);
   });
 
