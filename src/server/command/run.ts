@@ -81,10 +81,7 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
   const log = createLog(config.log, sink);
   Object.assign(opened, { sink, log });
   sink.reportLostLines(log);
-  log.info(
-    { version, node: process.version, pid: process.pid, config: prepared.source.name, workers: config.workers },
-    'starting',
-  );
+  log.info(describeStart(prepared), 'starting');
   if (config.user === null && identity?.user === sharedUser)
     log.warn({ user: sharedUser }, 'workers run as a user shared with other daemons, add a user smallservd');
   if (canGainPrivileges) log.warn({}, 'no_new_privs not set, services can run set-uid programs');
@@ -143,6 +140,11 @@ async function readyToLaunch(
   plan: readonly PlannedListener[],
   identity: Identity | null,
   sink: LogSink,
+function describeStart({ source, loaded: { config } }: PreparedConfig): object {
+  const { workers, workersLimit } = config;
+  return { version, node: process.version, pid: process.pid, config: source.name, workers, workersLimit };
+}
+
   log: Logger,
 ): Promise<() => Promise<RunningDaemon>> {
   const clock = systemClock;
