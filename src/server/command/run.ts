@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import { type AdminEndpoint, openAdminEndpoint } from '../admin/endpoint.ts';
 import { removeNodeVariables } from '../child-arguments.ts';
-import { systemClock } from '../../clock/clock.ts';
+import { type Clock, systemClock } from '../../clock/clock.ts';
+import { RunningClock } from '../../clock/running-clock.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatExposure, formatListeners } from './listeners-table.ts';
@@ -54,8 +55,13 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   leaveKeyring();
   const placed = leaveFolder(options);
   const signals = new Signals(systemClock);
+  // Neither a worker nor a client has missed a deadline that passes while this process is stopped.
+  const clock = new RunningClock(systemClock);
   const opened: OpenLog = {};
-  return await Promise.race([serve(placed, signals, opened), signals.stoppedEarly.then(() => stopEarly(opened))]);
+  return await Promise.race([
+    serve(placed, signals, clock, opened),
+    signals.stoppedEarly.then(() => stopEarly(opened)),
+  ]);
 }
 
 async function stopEarly({ sink, log }: OpenLog): Promise<ExitCode> {
@@ -64,7 +70,7 @@ async function stopEarly({ sink, log }: OpenLog): Promise<ExitCode> {
   return exitCodes.stopped;
 }
 
-async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog): Promise<ExitCode> {
+async function serve(options: ConfigOptions, signals: Signals, clock: Clock, opened: OpenLog): Promise<ExitCode> {
   const startedMs = systemClock.monotonicMs();
   // Inherited by workers and everything they start.
   const canGainPrivileges = !forbidNewPrivileges();
@@ -93,8 +99,8 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
   const snapshots = new DaemonSnapshots(prepared, sink, systemClock.now());
   let admin: AdminEndpoint | undefined;
   try {
-    const launch = await readyToLaunch(prepared, plan, identity, sink, log);
-    admin = await openAdmin(config, passed, identity, snapshots, log);
+    const launch = await readyToLaunch(prepared, plan, identity, clock, sink, log);
+    admin = await openAdmin(config, passed, identity, snapshots, clock, log);
     const daemon = await launch();
     snapshots.daemon = daemon;
     const reloader = new Reloader(daemon instanceof Supervisor ? daemon : undefined, prepared, {
@@ -134,20 +140,20 @@ async function serve(options: ConfigOptions, signals: Signals, opened: OpenLog):
   }
 }
 
-/** Loads what must come first. Resolves with a function that forks the workers, or serves in this process. */
-async function readyToLaunch(
-  { source, loaded: { config } }: PreparedConfig,
-  plan: readonly PlannedListener[],
-  identity: Identity | null,
-  sink: LogSink,
 function describeStart({ source, loaded: { config } }: PreparedConfig): object {
   const { workers, workersLimit } = config;
   return { version, node: process.version, pid: process.pid, config: source.name, workers, workersLimit };
 }
 
+/** Loads what must come first. Resolves with a function that forks the workers, or serves in this process. */
+async function readyToLaunch(
+  { source, loaded: { config } }: PreparedConfig,
+  plan: readonly PlannedListener[],
+  identity: Identity | null,
+  clock: Clock,
+  sink: LogSink,
   log: Logger,
 ): Promise<() => Promise<RunningDaemon>> {
-  const clock = systemClock;
   if (hasWorkers(config)) return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log });
   if (config.workers > 0) log.warn({}, 'no koffi for this machine, serving in one process, as with workers: 0');
   // As in a worker: become the user, load the config, then open listeners. Nobody is ever served as root, so low ports
@@ -168,6 +174,7 @@ async function openAdmin(
   passed: ReadonlyMap<string, readonly number[]>,
   identity: Identity | null,
   snapshots: DaemonSnapshots,
+  clock: Clock,
   log: Logger,
 ): Promise<AdminEndpoint | undefined> {
   const { listen, hosts } = config.admin;
@@ -177,7 +184,6 @@ async function openAdmin(
   const access = socketAccessFor(servedAs, process.geteuid?.());
   const plan = await planListeners({ services: [{ name: 'admin', listen: [listen] }] }, passed, access);
   const hasClients = !hasWorkers(config);
-  const clock = systemClock;
   const endpoint = await openAdminEndpoint(snapshots, { plan, hosts, identity: servedAs, hasClients, clock, log });
   log.info({ listen: listen.text }, 'admin endpoint opened');
   return endpoint;
