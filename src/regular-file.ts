@@ -5,6 +5,9 @@ import { type Clock, systemClock } from './clock/clock.ts';
 /** How long a file system may take to answer. A dead server never does. */
 const deadlineMs = 10_000;
 
+/** Time in which this process does not run counts for at most this long. */
+const periodMs = 1000;
+
 /** Larger than any plausible config, quotation file or module. */
 export const maxFileBytes: number = 16 * 1024 * 1024;
 
@@ -52,7 +55,12 @@ const overdue = new Set<string>();
 export async function answerInTime<Answer>(path: string, clock: Clock, ask: () => Promise<Answer>): Promise<Answer> {
   if (overdue.has(path)) throw new FileError(new Error('its file system still does not answer'));
   return await new Promise<Answer>((resolve, reject) => {
-    const cancel = clock.after(deadlineMs, () => {
+    let waitedMs = 0;
+    // Not one timer: if this process is stopped meanwhile, the answer may be there already when it runs again.
+    const cancel = clock.every(periodMs, () => {
+      waitedMs += periodMs;
+      if (waitedMs < deadlineMs) return;
+      cancel();
       overdue.add(path);
       reject(new FileError(new Error(`its file system did not answer within ${deadlineMs / 1000} s`)));
     });

@@ -34,11 +34,14 @@ export function dropBoundingSet(): boolean {
 }
 
 /**
- * Makes the kernel kill this process when its parent exits, even if it hangs. A change of user clears this, so call it
- * again afterwards. Returns false if the system does not support it. See PR_SET_PDEATHSIG(2const).
+ * Makes the kernel kill this process when its parent exits, even if it hangs, and ends it now if `parent`, a process
+ * ID, is no longer its parent. A change of user clears this, so call it again afterwards. Returns false if the system
+ * does not support it. See PR_SET_PDEATHSIG(2const).
  */
-export function endWithParent(): boolean {
-  return libc?.prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL, 0, 0, 0) === 0;
+export function endWithParent(parent: number): boolean {
+  const isSet = libc?.prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL, 0, 0, 0) === 0;
+  if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL');
+  return isSet;
 }
 
 /**

@@ -65,8 +65,7 @@ export class LimitMemory {
         ratesBytes / Float64Array.BYTES_PER_ELEMENT,
       ),
       hash: this.#hash,
-      // The system's clock, as `hrtime` has it, is the same in all processes.
-      clockOffsetMs: Number(process.hrtime.bigint()) / 1e6 - performance.now(),
+      nowMs: sharedNowMs,
     };
   }
 
@@ -78,6 +77,13 @@ export class LimitMemory {
       new Int32Array(this.#memory, own, countersOfService),
     );
   }
+}
+
+/** `hrtime` counts from the same moment in all processes, and `performance.now`, which is cheaper, from their start. */
+const startMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
+function sharedNowMs(): number {
+  return startMs + performance.now();
 }
 
 function offsetOf({ workers }: LimitMemorySize, index: number): number {

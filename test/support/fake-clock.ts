@@ -45,6 +45,13 @@ export class FakeClock implements Clock {
     this.nowMs = endMs;
   }
 
+  /** Time in which the process is stopped: what was due meanwhile runs once, late, as Node's timers do. */
+  pause(ms: number): void {
+    this.nowMs += ms;
+    for (const timer of this.#timers) timer.dueMs = Math.max(timer.dueMs, this.nowMs);
+    this.advance(0);
+  }
+
   #add(timer: Timer): Cancel {
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);

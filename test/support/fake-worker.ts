@@ -22,6 +22,8 @@ export class FakeWorker implements Worker {
   readonly descriptors: readonly number[];
   isGone = false;
   isHung = false;
+  /** What the system tells of it. */
+  does: ReturnType<Worker['activity']> = undefined;
   readonly #handlers: Handlers;
 
   constructor({ slot, name, descriptors }: Options, handlers: Handlers) {
@@ -44,6 +46,10 @@ export class FakeWorker implements Worker {
   }
 
   heardStop(): void {}
+
+  activity(): ReturnType<Worker['activity']> {
+    return this.does;
+  }
 
   kill(): void {
     this.wasKilled = true;

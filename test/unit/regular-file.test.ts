@@ -149,6 +149,13 @@ describe('a file system that hangs', () => {
     expect(clock.waiting).toBe(0);
   });
 
+  it('may answer after this process was stopped', async () => {
+    const clock = new FakeClock();
+    const reading = readRegularFile(fileOf('content'), 100, clock);
+    clock.pause(60_000);
+    expect((await reading).toString()).toBe('content');
+  });
+
   it('leaves no timer behind if it answers in time', async () => {
     const path = fileOf('content');
     const clock = new FakeClock();

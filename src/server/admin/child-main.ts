@@ -19,6 +19,9 @@ import type { Snapshot } from './snapshot.ts';
 // Signals to the process group also arrive here, but only the supervisor acts on them.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
 
+/** The supervisor: alive when it sends its order. */
+const parent = process.ppid;
+
 /** How long the supervisor may take to answer before it counts as hanging. */
 const answerMs = 3000;
 
@@ -46,7 +49,7 @@ systemClock.every(alivePeriodMs, () => report({ type: 'alive' }));
 async function open({ listeners, hosts, identity }: Extract<AdminOrder, { type: 'open' }>): Promise<void> {
   leaveTerminal();
   assumeIdentity(identity);
-  endWithParent();
+  endWithParent(parent);
   const source = {
     snapshot: async (): Promise<Snapshot> => (await ask('snapshot')) as Snapshot,
     config: async (): Promise<unknown> => ask('config'),

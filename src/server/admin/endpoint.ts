@@ -8,14 +8,16 @@ import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
 import { Channel, channelDescriptor, refuseDescriptorsOf } from '../supervisor/channel.ts';
 import { childArguments } from '../child-arguments.ts';
+import { readActivity } from '../supervisor/activity.ts';
 import { readComplaints } from '../supervisor/paced-lines.ts';
 import type { Identity } from '../supervisor/identity.ts';
 import { ListenerSockets, type OpenListener } from '../supervisor/listener-sockets.ts';
 import { readReport } from '../supervisor/reports.ts';
+import { SilenceWatch } from '../supervisor/silence-watch.ts';
 import { readOpenFiles } from '../../open-files.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
-import { type AdminOrder, type AdminReport, adminReports, alivePeriodMs } from './messages.ts';
+import { type AdminOrder, type AdminReport, adminReports } from './messages.ts';
 import { fewNewcomers, newcomersFor } from './connections.ts';
 import { openAdminServer } from './server.ts';
 import type { SnapshotSource } from './snapshot.ts';
@@ -43,8 +45,8 @@ const closeMs = 500;
 /** Delay before a dead process is replaced. */
 const restartMs = 1000;
 
-/** Missed reports before the process counts as hanging. Not a timeout, because the supervisor may have been stopped. */
-const maxSilentPeriods = 5;
+/** A process silent for this long counts as hanging, unless it is starved. */
+const silentMs = 5000;
 
 /** In the child, these descriptors follow the channel to the supervisor. */
 const firstCopy = channelDescriptor + 1;
@@ -57,6 +59,7 @@ interface AdminProcess {
   readonly child: ChildProcess;
   /** Undefined if the process could not be started. */
   readonly channel: Channel | undefined;
+  readonly watch: SilenceWatch;
 }
 
 /** Opens the admin endpoint here or, if this process is root, in an unprivileged child. Rejects with its open error. */
@@ -116,22 +119,18 @@ class AdminChild implements AdminEndpoint {
   #process: AdminProcess;
   #isOpen = false;
   #isClosed = false;
-  #silentPeriods = 0;
 
   constructor(source: SnapshotSource, options: ChildOptions) {
     this.#source = source;
     this.#options = options;
     this.#process = this.#fork();
-    const cancel = options.clock.every(alivePeriodMs, () => {
-      if (this.#isClosed) cancel();
-      else this.#watch();
-    });
   }
 
   /** Makes the process close its sockets and exit. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const { child, channel } = this.#process;
+    const { child, channel, watch } = this.#process;
+    watch.cancel();
     channel?.close();
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const cancel = this.#options.clock.after(closeMs, () => child.kill('SIGKILL'));
@@ -139,15 +138,7 @@ class AdminChild implements AdminEndpoint {
     cancel();
   }
 
-  #watch(): void {
-    this.#silentPeriods += 1;
-    if (this.#silentPeriods !== maxSilentPeriods) return;
-    this.#options.log.error({}, 'admin process unresponsive, killing it');
-    this.#process.child.kill('SIGKILL');
-  }
-
   #fork(): AdminProcess {
-    this.#silentPeriods = 0;
     const { plan, hosts, identity, clock, log } = this.#options;
     const descriptors = plan.flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
     const script = fileURLToPath(new URL('child.js', import.meta.url));
@@ -162,7 +153,19 @@ class AdminChild implements AdminEndpoint {
       if (child.pid === undefined) this.#gone(null, null);
     });
     child.on('exit', (exitCode, signal) => this.#gone(exitCode, signal));
-    const admin: AdminProcess = { child, channel: this.#open(child, (report) => void this.#heard(admin, report)) };
+    const admin: AdminProcess = {
+      child,
+      channel: this.#open(child, (report) => void this.#heard(admin, report)),
+      watch: new SilenceWatch({
+        clock,
+        patienceMs: silentMs,
+        activity: () => (child.pid === undefined ? undefined : readActivity(child.pid)),
+        hung() {
+          log.error({}, 'admin process unresponsive, killing it');
+          child.kill('SIGKILL');
+        },
+      }),
+    };
     const listeners = plan.map((planned) => asTheChildSeesIt(planned, descriptors));
     send(admin, { type: 'open', listeners, hosts, identity });
     return admin;
@@ -192,7 +195,7 @@ class AdminChild implements AdminEndpoint {
   }
 
   async #heard(child: AdminProcess, report: AdminReport): Promise<void> {
-    this.#silentPeriods = 0;
+    child.watch.heard();
     if (report.type === 'ask') {
       const value = report.what === 'config' ? await this.#source.config() : await this.#source.snapshot();
       send(child, { type: 'answer', id: report.id, value });
@@ -217,6 +220,7 @@ class AdminChild implements AdminEndpoint {
   #gone(exitCode: number | null, signal: string | null): void {
     // A grandchild left behind could still use the channel.
     this.#process.channel?.close();
+    this.#process.watch.cancel();
     if (this.#isClosed) return;
     const { clock, log } = this.#options;
     log.error({ exitCode, signal }, 'admin process exited, restarting');

@@ -82,7 +82,7 @@ async function becomeUser({ user, group }: Pick<Config, 'user' | 'group'>): Prom
   if (identity !== null) assumeIdentity(identity);
   // This process is no longer root, and code it imports cannot gain privileges.
   forbidNewPrivileges();
-  if (isApart) endWithParent();
+  if (isApart) endWithParent(process.ppid);
 }
 
 function isRoot(): boolean {

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import { type AdminEndpoint, openAdminEndpoint } from '../admin/endpoint.ts';
 import { removeNodeVariables } from '../child-arguments.ts';
-import { systemClock } from '../../clock/clock.ts';
+import { type Clock, systemClock } from '../../clock/clock.ts';
+import { RunningClock } from '../../clock/running-clock.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatExposure, formatListeners } from './listeners-table.ts';
@@ -57,8 +58,13 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   leaveKeyring();
   const placed = leaveFolder(options);
   const signals = new Signals(systemClock);
+  // Neither a worker nor a client has missed a deadline that passes while this process is stopped.
+  const clock = new RunningClock(systemClock);
   const opened: Opened = { sockets: new ListenerSockets() };
-  return await Promise.race([serve(placed, signals, opened), signals.stoppedEarly.then(() => stopEarly(opened))]);
+  return await Promise.race([
+    serve(placed, signals, clock, opened),
+    signals.stoppedEarly.then(() => stopEarly(opened)),
+  ]);
 }
 
 async function stopEarly({ sink, log, admin, sockets }: Opened): Promise<ExitCode> {
@@ -69,7 +75,7 @@ async function stopEarly({ sink, log, admin, sockets }: Opened): Promise<ExitCod
   return exitCodes.stopped;
 }
 
-async function serve(options: ConfigOptions, signals: Signals, opened: Opened): Promise<ExitCode> {
+async function serve(options: ConfigOptions, signals: Signals, clock: Clock, opened: Opened): Promise<ExitCode> {
   const startedMs = systemClock.monotonicMs();
   // Inherited by workers and everything they start.
   const canGainPrivileges = !forbidNewPrivileges();
@@ -86,10 +92,7 @@ async function serve(options: ConfigOptions, signals: Signals, opened: Opened): 
   const log = createLog(config.log, sink);
   Object.assign(opened, { sink, log });
   sink.reportLostLines(log);
-  log.info(
-    { version, node: process.version, pid: process.pid, config: prepared.source.name, workers: config.workers },
-    'starting',
-  );
+  log.info(describeStart(prepared), 'starting');
   if (config.user === null && identity?.user === sharedUser)
     log.warn({ user: sharedUser }, 'workers run as a user shared with other daemons, add a user smallservd');
   if (canGainPrivileges) log.warn({}, 'no_new_privs not set, services can run set-uid programs');
@@ -101,8 +104,8 @@ async function serve(options: ConfigOptions, signals: Signals, opened: Opened): 
   const snapshots = new DaemonSnapshots(prepared, sink, systemClock.now());
   let admin: AdminEndpoint | undefined;
   try {
-    const launch = await readyToLaunch(prepared, plan, identity, opened.sockets, sink, log);
-    admin = await openAdmin(config, passed, identity, snapshots, log);
+    const launch = await readyToLaunch(prepared, plan, identity, opened.sockets, clock, sink, log);
+    admin = await openAdmin(config, passed, identity, snapshots, clock, log);
     if (admin !== undefined) opened.admin = admin;
     const daemon = await launch();
     snapshots.daemon = daemon;
@@ -143,16 +146,21 @@ async function serve(options: ConfigOptions, signals: Signals, opened: Opened): 
   }
 }
 
+function describeStart({ source, loaded: { config } }: PreparedConfig): object {
+  const { workers, workersLimit } = config;
+  return { version, node: process.version, pid: process.pid, config: source.name, workers, workersLimit };
+}
+
 /** Loads what must come first. Resolves with a function that forks the workers, or serves in this process. */
 async function readyToLaunch(
   { source, loaded: { config } }: PreparedConfig,
   plan: readonly PlannedListener[],
   identity: Identity | null,
   sockets: ListenerSockets,
+  clock: Clock,
   sink: LogSink,
   log: Logger,
 ): Promise<() => Promise<RunningDaemon>> {
-  const clock = systemClock;
   if (hasWorkers(config))
     return async () => Supervisor.launch({ config, source, plan, identity, clock, sink, log }, sockets);
   if (config.workers > 0) log.warn({}, 'no koffi for this machine, serving in one process, as with workers: 0');
@@ -174,6 +182,7 @@ async function openAdmin(
   passed: ReadonlyMap<string, readonly number[]>,
   identity: Identity | null,
   snapshots: DaemonSnapshots,
+  clock: Clock,
   log: Logger,
 ): Promise<AdminEndpoint | undefined> {
   const { listen, hosts } = config.admin;
@@ -183,7 +192,6 @@ async function openAdmin(
   const access = socketAccessFor(servedAs, process.geteuid?.());
   const plan = await planListeners({ services: [{ name: 'admin', listen: [listen] }] }, passed, access);
   const hasClients = !hasWorkers(config);
-  const clock = systemClock;
   const endpoint = await openAdminEndpoint(snapshots, { plan, hosts, identity: servedAs, hasClients, clock, log });
   log.info({ listen: listen.text }, 'admin endpoint opened');
   return endpoint;

@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os';
 import type { AccessRules, DatagramLimits, ProxyRules, StreamLimits } from '../guard/limits.ts';
 import type { SocketOptions } from '../transport/socket-options.ts';
+import { autoWorkers, readMachine } from './auto-workers.ts';
 import type { Instance } from './instances.ts';
 import type { daemonSchema } from './schema.ts';
 import type { Values } from './section.ts';
@@ -13,12 +13,19 @@ export type LogConfig = Config['log'];
 
 export type ServiceConfig = Readonly<ReturnType<typeof resolveService>>;
 
+/** Linux can be told otherwise, and a worker more than necessary does no harm. */
+const firstUnprivilegedPort = 1024;
+
 /** Resolves the daemon's part of a config. */
 export function resolveDaemon(values: Values<typeof daemonSchema>, services: readonly ServiceConfig[]) {
   const { workers, sockets, user, group, log, shutdown, reload, admin } = values;
+  const chosen =
+    workers === 'auto' ? autoWorkers(readMachine(), needSupervisor(services)) : { workers, limit: undefined };
   return {
     /** 0 runs everything in one process. */
-    workers: workers === 'auto' ? autoWorkers(availableParallelism()) : workers,
+    workers: chosen.workers,
+    /** What kept `workers: auto` low. */
+    workersLimit: chosen.limit,
     sockets,
     user,
     group,
@@ -31,9 +38,16 @@ export function resolveDaemon(values: Values<typeof daemonSchema>, services: rea
   };
 }
 
-/** At least two, so that a crash leaves every TCP port open. More than four do not serve more clients. */
-function autoWorkers(processors: number): number {
-  return Math.min(4, Math.max(2, processors));
+/**
+ * Whether only a supervisor can open the listeners: root opens privileged ports and the sockets in its own folders, and
+ * one process would have become the user of the config before.
+ */
+function needSupervisor(services: readonly ServiceConfig[]): boolean {
+  const addresses = services.flatMap(({ listen }) => listen);
+  const isRootOnly = addresses.some((each) =>
+    'port' in each ? each.port > 0 && each.port < firstUnprivilegedPort : each.scheme === 'unix',
+  );
+  return isRootOnly && process.geteuid?.() === 0;
 }
 
 /** Resolves a service's part of a config. */

@@ -8,7 +8,7 @@ export const daemonSchema = {
   workers: {
     format: 'workers',
     default: 'auto',
-    doc: 'Number of worker processes. `auto` is the number of processors, at least 2 and at most 4. 0 runs everything in one process, which cannot reload its config.',
+    doc: 'Number of worker processes. `auto` is the number of processors, at least 2 and at most 4, or fewer where CPU time or memory is limited: 1 with less than one processor, and usually 0 in less than 112 MiB. 0 runs everything in one process, which cannot reload its config.',
   },
   sockets: {
     format: ['auto', 'kernel', 'node'],

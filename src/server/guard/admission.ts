@@ -45,8 +45,6 @@ export class Admission {
   readonly #options: AdmissionOptions;
   readonly #mask: SourceMask;
   readonly #rates: TokenTable;
-  /** Added to times for the rates, since the monotonic clocks of processes start at different times. */
-  readonly #clockOffsetMs: number;
   /** Undefined if this is the only process. */
   readonly #others: SharedPlaces | undefined;
   /** The most connections for each network in `networkPrefixes`. */
@@ -64,7 +62,6 @@ export class Admission {
       shared === undefined
         ? TokenTable.own(limits.connectionRate, random)
         : new TokenTable(limits.connectionRate, shared.hash, shared.fullAtMs);
-    this.#clockOffsetMs = shared?.clockOffsetMs ?? 0;
     this.#others = shared === undefined ? undefined : new SharedPlaces(shared.counts, shared.hash);
     this.#networkLimits = networkPrefixes.map((prefix) => {
       const percent = limits.networkShare[`ipv6Prefix${prefix}`];
@@ -186,7 +183,8 @@ export class Admission {
       this.#others?.takeSource(source, sizes, limits) ?? sizes.every((size, level) => size < limits[level]!);
     if (!isLeft) return 'source-limit';
     const { high, low, hostHigh, hostLow } = source;
-    if (this.#rates.take(high, low, nowMs + this.#clockOffsetMs, hostHigh, hostLow)) return undefined;
+    const ratesNowMs = this.#options.shared?.nowMs() ?? nowMs;
+    if (this.#rates.take(high, low, ratesNowMs, hostHigh, hostLow)) return undefined;
     this.#others?.releaseSource(source, sizes.length);
     return 'rate';
   }

@@ -8,6 +8,6 @@ export interface SharedLimits {
   readonly fullAtMs: Float64Array;
   /** The same in all processes. */
   readonly hash: SourceHash;
-  /** What a process adds to its monotonic time to get the time that all processes have. */
-  readonly clockOffsetMs: number;
+  /** Monotonic milliseconds that are the same in all processes, unlike those of their clocks. For the rates. */
+  readonly nowMs: () => number;
 }

@@ -21,12 +21,13 @@ import {
   begin,
   decide,
   isAlive,
+  overdue,
   type PolicyEffect,
   type PolicyEvent,
   type PolicyState,
-  tickPeriodMs,
 } from './restart-policy.ts';
 import type { WorkerState } from '../running-daemon.ts';
+import { type Activity, tickPeriodMs } from './silence.ts';
 import { firstSocketDescriptor, type Worker, type WorkerFactory } from './worker-process.ts';
 
 export interface GenerationOptions {
@@ -108,7 +109,7 @@ export class Generation {
     const [state, effects] = begin(config.workers, clock.monotonicMs());
     this.#state = state;
     this.#act(effects);
-    const cancelTicks = clock.every(tickPeriodMs, () => this.#dispatch({ type: 'tick', nowMs: this.#nowMs }));
+    const cancelTicks = clock.every(tickPeriodMs, () => this.#tick());
     void this.ended.then(cancelTicks);
     void this.ended.then(() => this.#freeLimitMemory());
   }
@@ -176,6 +177,15 @@ export class Generation {
 
   announcePorts(ports: readonly number[]): void {
     for (const worker of this.#live.values()) worker.order({ type: 'own-ports', ports });
+  }
+
+  #tick(): void {
+    const activities = new Map<number, Activity>();
+    for (const slot of overdue(this.#state)) {
+      const activity = this.#live.get(slot)?.activity();
+      if (activity !== undefined) activities.set(slot, activity);
+    }
+    this.#dispatch({ type: 'tick', nowMs: this.#nowMs, activities });
   }
 
   #dispatch(event: PolicyEvent): void {

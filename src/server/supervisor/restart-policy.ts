@@ -1,4 +1,5 @@
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { type Activity, isHung, isOverdue, lengthen, noSilence, type Silence } from './silence.ts';
 
 /**
  * The supervisor's decisions as a pure function: (state, event) → (state, effects). Nothing here forks, kills or waits.
@@ -14,16 +15,11 @@ const limits = {
   deaths: 5,
   deathsWindowMs: 60_000,
   restMs: 60_000,
-  /** A worker silent for this long is considered hung. */
+  /** A worker silent for this long is considered hung, unless it is starved. */
   silentMs: 5000,
   /** The same while it is still loading code and config. */
   startMs: 30_000,
-  /** If two ticks are further apart, we were stopped ourselves, so silence does not count. */
-  lateTickMs: 2500,
 } as const;
-
-/** How often the supervisor sends a `tick`. */
-export const tickPeriodMs = 500;
 
 /** `waiting`: restarts soon. `resting`: after too many deaths. `refused`: cannot run, and is not restarted. */
 type SlotStatus = 'starting' | 'ready' | 'waiting' | 'resting' | 'refused' | 'stopped';
@@ -32,6 +28,8 @@ export interface Slot {
   readonly status: SlotStatus;
   readonly startedMs: number;
   readonly heardMs: number;
+  /** Since `heardMs`, as of the last tick. */
+  readonly silence: Silence;
   readonly readyMs: number;
   readonly gapMs: number;
   readonly deathsMs: readonly number[];
@@ -47,7 +45,9 @@ export type PolicyEvent =
   | { readonly type: 'ready' | 'heard' | 'due'; readonly slot: number; readonly nowMs: number }
   /** `exitCode` null: ended by a signal. */
   | { readonly type: 'died'; readonly slot: number; readonly exitCode: number | null; readonly nowMs: number }
-  | { readonly type: 'tick' | 'stop'; readonly nowMs: number };
+  /** Sent every `tickPeriodMs`. `activities`: what the slots in `overdue` have done, if known. */
+  | { readonly type: 'tick'; readonly nowMs: number; readonly activities: ReadonlyMap<number, Activity> }
+  | { readonly type: 'stop'; readonly nowMs: number };
 
 export type PolicyEffect =
   | { readonly type: 'fork' | 'kill' | 'stop'; readonly slot: number }
@@ -68,17 +68,17 @@ export function begin(slots: number, nowMs: number): Decision {
 export function decide(state: PolicyState, event: PolicyEvent): Decision {
   switch (event.type) {
     case 'ready':
-      return [change(state, event.slot, { status: 'ready', readyMs: event.nowMs, heardMs: event.nowMs }), []];
+      return [change(state, event.slot, { status: 'ready', readyMs: event.nowMs, ...heard(event.nowMs) }), []];
     case 'heard':
       // During startup only `ready` counts: a service that never comes up must not look alive.
       if (slotOf(state, event.slot).status === 'starting') return [state, []];
-      return [change(state, event.slot, { heardMs: event.nowMs }), []];
+      return [change(state, event.slot, heard(event.nowMs)), []];
     case 'died':
       return state.stopping ? stopped(state, event.slot) : died(state, event.slot, event.exitCode, event.nowMs);
     case 'due':
       return due(state, event.slot, event.nowMs);
     case 'tick':
-      return tick(state, event.nowMs);
+      return tick(state, event.nowMs, event.activities);
     case 'stop':
       return stop(state);
   }
@@ -87,6 +87,15 @@ export function decide(state: PolicyState, event: PolicyEvent): Decision {
 /** Whether the slot has a process. */
 export function isAlive({ status }: Slot): boolean {
   return status === 'starting' || status === 'ready';
+}
+
+/** The slots whose worker's activity the next tick must know. */
+export function overdue({ slots }: PolicyState): readonly number[] {
+  return slots.flatMap((slot, index) => (isAlive(slot) && isOverdue(slot.silence) ? [index] : []));
+}
+
+function heard(nowMs: number): Pick<Slot, 'heardMs' | 'silence'> {
+  return { heardMs: nowMs, silence: noSilence };
 }
 
 function died(before: PolicyState, index: number, exitCode: number | null, nowMs: number): Decision {
@@ -114,7 +123,7 @@ function orExit(state: PolicyState, code: ExitCode, effects: readonly PolicyEffe
 }
 
 function started(nowMs: number): Omit<Slot, 'gapMs' | 'deathsMs'> {
-  return { status: 'starting', startedMs: nowMs, heardMs: nowMs, readyMs: Number.POSITIVE_INFINITY };
+  return { status: 'starting', startedMs: nowMs, ...heard(nowMs), readyMs: Number.POSITIVE_INFINITY };
 }
 
 function due(state: PolicyState, index: number, nowMs: number): Decision {
@@ -123,21 +132,20 @@ function due(state: PolicyState, index: number, nowMs: number): Decision {
   return [change(state, index, started(nowMs)), [{ type: 'fork', slot: index }]];
 }
 
-function tick(before: PolicyState, nowMs: number): Decision {
-  const state = { ...before, tickedMs: nowMs };
-  if (nowMs - before.tickedMs > limits.lateTickMs) {
-    const slots = state.slots.map((slot) => ({ ...slot, heardMs: nowMs }));
-    return [{ ...state, slots }, []];
-  }
-  const hung = state.slots.flatMap((slot, index) => (isHung(slot, nowMs) ? [index] : []));
+function tick(before: PolicyState, nowMs: number, activities: ReadonlyMap<number, Activity>): Decision {
+  const looked = before.slots.map((slot, index) => {
+    if (!isAlive(slot)) return slot;
+    const elapsedMs = nowMs - Math.max(before.tickedMs, slot.heardMs);
+    return { ...slot, silence: lengthen(slot.silence, elapsedMs, activities.get(index)) };
+  });
+  const hung = looked.flatMap((slot, index) => (isHung(slot.silence, patienceMs(slot)) ? [index] : []));
   // A killed worker gets the same time to exit, so there is one kill order, not one per tick.
-  const slots = state.slots.map((slot, index) => (hung.includes(index) ? { ...slot, heardMs: nowMs } : slot));
-  return [{ ...state, slots }, hung.map((slot) => ({ type: 'kill', slot }) as const)];
+  const slots = looked.map((slot, index) => (hung.includes(index) ? { ...slot, ...heard(nowMs) } : slot));
+  return [{ ...before, slots, tickedMs: nowMs }, hung.map((slot) => ({ type: 'kill', slot }) as const)];
 }
 
-function isHung(slot: Slot, nowMs: number): boolean {
-  const patienceMs = slot.status === 'starting' ? limits.startMs : limits.silentMs;
-  return isAlive(slot) && nowMs - slot.heardMs >= patienceMs;
+function patienceMs({ status }: Slot): number {
+  return status === 'starting' ? limits.startMs : limits.silentMs;
 }
 
 function stop(before: PolicyState): Decision {

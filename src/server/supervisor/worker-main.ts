@@ -4,6 +4,7 @@
  */
 import { closeSync } from 'node:fs';
 import { systemClock } from '../../clock/clock.ts';
+import { RunningClock } from '../../clock/running-clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { SmallservdError } from '../../errors.ts';
 import { exitCodes } from '../../exit-codes.ts';
@@ -26,6 +27,9 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as co
 // Standard output is reserved for the log. What a service prints goes where the supervisor quotes it, line by line.
 process.stdout.write = process.stderr.write.bind(process.stderr);
 
+/** The supervisor: alive when it sends the first order. */
+const parent = process.ppid;
+
 /** Each order completes before the next begins, except `stop`. */
 let working: Promise<void> = Promise.resolve();
 let lifecycle: Lifecycle | undefined;
@@ -34,6 +38,8 @@ let listeners: readonly PlannedListener[] = [];
 const unopened = new Set<number>();
 let opening: Promise<unknown> | undefined;
 const health = new HealthMeter(systemClock);
+/** Clients have not missed a deadline that passes while this process is stopped. */
+const clock = new RunningClock(systemClock);
 let sink: LogSink | undefined;
 
 const supervisor = Channel.toSupervisor(
@@ -69,17 +75,17 @@ async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<vo
   leaveTerminal();
   if (order.identity !== null) assumeIdentity(order.identity);
   // A hung module would keep it from noticing that the supervisor is gone.
-  endWithParent();
+  endWithParent(parent);
   const loaded = await loadConfig(order.source, { importModules: true });
   const log = createLog(loaded.config.log, sink, { worker: order.name });
   const { processes, limits } = order;
-  const services = await prepareServices(loaded, systemClock, Math.random, log, processes);
+  const services = await prepareServices(loaded, clock, Math.random, log, processes);
   const size = { services: loaded.config.services.length, workers: processes };
   lifecycle = new Lifecycle({
     config: loaded.config,
     services,
     limitMemory: limits === undefined ? undefined : new LimitMemory(limits.descriptor, size, limits.slot),
-    clock: systemClock,
+    clock,
     random: Math.random,
     log,
   });

@@ -7,12 +7,15 @@ import type { ServiceCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
 import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
+import { readActivity } from './activity.ts';
 import { Channel, channelDescriptor, refuseDescriptorsOf } from './channel.ts';
 import { childArguments } from '../child-arguments.ts';
 import type { WorkerOrder } from './messages.ts';
 import { OwedReports } from './owed-reports.ts';
 import { readComplaints, readLines } from './paced-lines.ts';
 import { readReport, type WorkerReport, type workerReports } from './reports.ts';
+import type { Activity } from './silence.ts';
+import { SilenceWatch } from './silence-watch.ts';
 
 export interface WorkerProcessOptions {
   readonly slot: number;
@@ -38,10 +41,13 @@ export interface WorkerProcessHandlers {
 /** In a worker: follows the channel to its supervisor. */
 export const firstSocketDescriptor: number = channelDescriptor + 1;
 
-/** How long after the grace period a worker is killed. */
+/** How long after the grace period a worker is killed, starved or not: a stop must end. */
 const stopSlackMs = 2000;
 
-/** How long a worker that serves may take to acknowledge a stop. It may be opening a listener, or busy. */
+/** How long a worker that may hang has to acknowledge a stop, if it is not starved. */
+const trialMs = 2000;
+
+/** The same for one that serves. It may be opening a listener, or busy. */
 const acknowledgeMs = 7000;
 
 /** Limit on unread orders: two configs of the largest size, and what follows them. */
@@ -88,7 +94,8 @@ export class WorkerProcess {
   readonly #owed = new OwedReports();
   /** Cancel the timers that would kill it. */
   readonly #cancels: Cancel[] = [];
-  #cancelTrial: Cancel | undefined;
+  /** Waits for it to acknowledge a stop. */
+  #trial: SilenceWatch | undefined;
   #isGone = false;
   #isDistrusted = false;
 
@@ -114,6 +121,11 @@ export class WorkerProcess {
     return this.#process.pid;
   }
 
+  /** Returns what it has done; undefined if unknown. */
+  activity(): Activity | undefined {
+    return this.pid === undefined ? undefined : readActivity(this.pid);
+  }
+
   order(order: WorkerOrder): void {
     if (order.type === 'start') this.hasStarted = true;
     this.#owed.ordered(order);
@@ -129,14 +141,18 @@ export class WorkerProcess {
     this.order({ type: 'stop', graceMs });
     const { clock } = this.#options;
     this.#cancels.push(clock.after(graceMs + stopSlackMs, () => this.kill()));
-    this.#cancelTrial?.();
-    this.#cancelTrial = clock.after(mayHang ? stopSlackMs : acknowledgeMs, () => this.kill());
-    this.#cancels.push(this.#cancelTrial);
+    this.#trial?.cancel();
+    this.#trial = new SilenceWatch({
+      clock,
+      patienceMs: mayHang ? trialMs : acknowledgeMs,
+      activity: () => this.activity(),
+      hung: () => this.kill(),
+    });
   }
 
   /** It has acknowledged the stop, so it is not hung. */
   heardStop(): void {
-    this.#cancelTrial?.();
+    this.#trial?.cancel();
   }
 
   kill(): void {
@@ -148,6 +164,7 @@ export class WorkerProcess {
     if (this.#isGone) return;
     this.#isGone = true;
     for (const cancel of this.#cancels.splice(0)) cancel();
+    this.#trial?.cancel();
     // A child left behind could continue in its name.
     this.#channel?.close();
     this.#options.clock.after(lastOutputMs, () => {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { root } from '../../support/daemon-process.ts';
 
@@ -48,4 +48,18 @@ test('leaveKeyring replaces the session keyring', () => {
   if (!isLeft) return;
   expect(after).toBeGreaterThan(0);
   expect(after).not.toBe(before);
+});
+
+/** The exit code of a process, or the signal that ended it, after `endWithParent`; 7 if that worked. */
+function endAfter(parent: string): unknown {
+  const program = `
+    const { endWithParent } = await import(${JSON.stringify(`${root}dist/kernel/privileges.js`)});
+    process.exit(endWithParent(${parent}) ? 7 : 8);`;
+  const { status, signal } = spawnSync(process.execPath, ['--input-type=module', '--eval', program]);
+  return status ?? signal;
+}
+
+test('endWithParent ends a process that has already lost its parent', () => {
+  expect(endAfter('process.ppid')).toBe(7);
+  expect(endAfter('process.pid')).toBe('SIGKILL');
 });

@@ -135,6 +135,54 @@ describe('startup', () => {
   });
 });
 
+/** Lets the first worker be silent, and calls `each` twice a second. */
+function firstIsSilent(seconds: number, each: (worker: FakeWorker) => void): FakeWorker {
+  begin();
+  for (const worker of workers.all) worker.serve();
+  const [first, second] = workers.all;
+  if (first === undefined) throw new Error('there is no worker');
+  for (let turn = 0; turn < 2 * seconds && !first.isGone; turn += 1) {
+    each(first);
+    clock.advance(500);
+    second?.count('echo', 0);
+  }
+  expect(second?.isGone).toBe(false);
+  return first;
+}
+
+describe('a silent worker', () => {
+  const starved = { cpuMs: 100, majorFaults: 0, isRunnable: true };
+
+  it('is not killed while it waits for a processor', () => {
+    expect(firstIsSilent(600, (worker) => (worker.does = starved)).isGone).toBe(false);
+    expect(messages()).toEqual([]);
+  });
+
+  it('is killed after five seconds if it spins', () => {
+    const started = clock.nowMs;
+    const spins = (worker: FakeWorker): void => {
+      worker.does = { ...starved, cpuMs: clock.nowMs };
+    };
+    expect(firstIsSilent(7, spins).wasKilled).toBe(true);
+    expect(clock.nowMs - started).toBe(5000);
+    expect(messages()[0]).toBe('worker unresponsive, killing it');
+  });
+
+  it('is killed after five seconds if it is blocked or stopped', () => {
+    expect(firstIsSilent(5, (worker) => (worker.does = { ...starved, isRunnable: false })).wasKilled).toBe(true);
+  });
+
+  it('is not killed after the supervisor was stopped with it', () => {
+    begin();
+    for (const worker of workers.all) worker.serve();
+    clock.pause(60_000);
+    clock.advance(500);
+    for (const worker of workers.all) worker.count('echo', 1);
+    clock.advance(4500);
+    expect(workers.all.map(({ isGone }) => isGone)).toEqual([false, false]);
+  });
+});
+
 describe('a worker that dies', () => {
   it('is replaced, and its UDP sockets move to the other worker at once', () => {
     const generation = begin();

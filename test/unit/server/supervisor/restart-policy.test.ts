@@ -4,11 +4,13 @@ import {
   begin,
   decide,
   isAlive,
+  overdue,
   type PolicyEffect,
   type PolicyEvent,
   type PolicyState,
   type Slot,
 } from '../../../../src/server/supervisor/restart-policy.ts';
+import { type Activity, noSilence, type Silence } from '../../../../src/server/supervisor/silence.ts';
 
 const never = Number.POSITIVE_INFINITY;
 
@@ -17,6 +19,7 @@ const ready: Slot = {
   status: 'ready',
   startedMs: 100_000,
   heardMs: 101_000,
+  silence: noSilence,
   readyMs: 101_000,
   gapMs: 1000,
   deathsMs: [],
@@ -42,6 +45,19 @@ type Row = readonly [
 
 function death(nowMs: number, exitCode: number | null = null, slot = 0): PolicyEvent {
   return { type: 'died', slot, exitCode, nowMs };
+}
+
+/** Of a process that waits for a processor. */
+const starved: Activity = { cpuMs: 0, majorFaults: 0, isRunnable: true };
+
+function tickAt(nowMs: number, ...activities: (readonly [number, Activity])[]): PolicyEvent {
+  return { type: 'tick', nowMs, activities: new Map(activities) };
+}
+
+/** A slot that has been silent; it could have reported all the time unless said otherwise. */
+function silent(slot: Slot, watchedMs: number, usableMs = watchedMs, activity?: Activity): Slot {
+  const silence: Silence = { watchedMs, usableMs, activity };
+  return { ...slot, silence };
 }
 
 const fourDeaths = [101_000, 102_000, 104_000, 108_000];
@@ -229,54 +245,64 @@ const table: readonly Row[] = [
   ],
   [
     'kills only a worker unresponsive for 5 s, once',
-    state([ready, { ...ready, heardMs: 101_001 }], { tickedMs: 105_500 }),
-    { type: 'tick', nowMs: 106_000 },
-    state(
-      [
-        { ...ready, heardMs: 106_000 },
-        { ...ready, heardMs: 101_001 },
-      ],
-      { tickedMs: 106_000 },
-    ),
+    state([silent(ready, 4500), silent({ ...ready, heardMs: 101_001 }, 4499)], { tickedMs: 105_500 }),
+    tickAt(106_000),
+    state([{ ...ready, heardMs: 106_000 }, silent({ ...ready, heardMs: 101_001 }, 4999)], { tickedMs: 106_000 }),
     [{ type: 'kill', slot: 0 }],
   ],
   [
+    'counts the silence since the last report only',
+    state([{ ...ready, heardMs: 105_900 }], { tickedMs: 105_500 }),
+    tickAt(106_000),
+    state([silent({ ...ready, heardMs: 105_900 }, 100, 0)], { tickedMs: 106_000 }),
+    [],
+  ],
+  [
+    'forgets the silence at the next heartbeat',
+    state([silent(ready, 4500), ready]),
+    { type: 'heard', slot: 0, nowMs: 103_000 },
+    state([{ ...ready, heardMs: 103_000 }, ready]),
+    [],
+  ],
+  [
     'allows a starting worker 30 s before killing it',
-    state([starting, { ...starting, heardMs: 100_001 }], { tickedMs: 129_500 }),
-    { type: 'tick', nowMs: 130_000 },
-    state(
-      [
-        { ...starting, heardMs: 130_000 },
-        { ...starting, heardMs: 100_001 },
-      ],
-      { tickedMs: 130_000 },
-    ),
+    state([silent(starting, 29_500), silent(starting, 29_499)], { tickedMs: 129_500 }),
+    tickAt(130_000),
+    state([{ ...starting, heardMs: 130_000 }, silent(starting, 29_999)], { tickedMs: 130_000 }),
     [{ type: 'kill', slot: 0 }],
   ],
   [
     'never kills a slot without a process',
     state([waiting, resting, refused, stopped], { tickedMs: 999_500 }),
-    { type: 'tick', nowMs: 1_000_000 },
+    tickAt(1_000_000),
     state([waiting, resting, refused, stopped], { tickedMs: 1_000_000 }),
     [],
   ],
   [
-    'restarts the silence timers after the supervisor itself was suspended',
-    state([ready, waiting], { tickedMs: 101_000 }),
-    { type: 'tick', nowMs: 200_000 },
-    state(
-      [
-        { ...ready, heardMs: 200_000 },
-        { ...waiting, heardMs: 200_000 },
-      ],
-      { tickedMs: 200_000 },
-    ),
+    'counts one period if the supervisor itself was stopped for longer',
+    state([silent(ready, 4499), ready], { tickedMs: 101_000 }),
+    tickAt(200_000),
+    state([silent(ready, 4999), silent(ready, 500, 0)], { tickedMs: 200_000 }),
     [],
   ],
   [
+    'gives a starved worker more time',
+    state([silent(ready, 60_000, 1200, starved)], { tickedMs: 199_500 }),
+    tickAt(200_000, [0, { ...starved, cpuMs: 10 }]),
+    state([silent(ready, 60_500, 1210, { ...starved, cpuMs: 10 })], { tickedMs: 200_000 }),
+    [],
+  ],
+  [
+    'kills a starved worker that spins',
+    state([silent(ready, 60_000, 1240, starved)], { tickedMs: 199_500 }),
+    tickAt(200_000, [0, { ...starved, cpuMs: 10 }]),
+    state([{ ...ready, heardMs: 200_000 }], { tickedMs: 200_000 }),
+    [{ type: 'kill', slot: 0 }],
+  ],
+  [
     'kills an unresponsive worker while draining',
-    state([ready], { stopping: true, tickedMs: 199_500 }),
-    { type: 'tick', nowMs: 200_000 },
+    state([silent(ready, 4500)], { stopping: true, tickedMs: 199_500 }),
+    tickAt(200_000),
     state([{ ...ready, heardMs: 200_000 }], { stopping: true, tickedMs: 200_000 }),
     [{ type: 'kill', slot: 0 }],
   ],
@@ -346,6 +372,13 @@ describe('decide', () => {
 
   it('throws for an unknown slot', () => {
     expect(() => decide(state([ready]), death(105_000, null, 1))).toThrow(RangeError);
+  });
+});
+
+describe('overdue', () => {
+  it('names the live workers that have been silent for a second', () => {
+    const slots = [silent(ready, 1000), silent(ready, 999), silent(starting, 1500), silent(waiting, 9000)];
+    expect(overdue(state(slots))).toEqual([0, 2]);
   });
 });
 

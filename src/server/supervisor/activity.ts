@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Activity } from './silence.ts';
+
+/** USER_HZ, the unit of CPU times in /proc: 100 on every architecture that Node runs on. See time(7). */
+const ticksPerSecond = 100;
+
+/** The fields of /proc/PID/stat that matter here, see proc_pid_stat(5). */
+interface Stat extends Omit<Activity, 'isRunnable'> {
+  /** Of the main thread, or of the thread whose file it is. */
+  readonly state: string;
+}
+
+/** Reads the text of /proc/PID/stat or /proc/PID/task/TID/stat. The name of the process may contain anything. */
+export function parseStat(text: string): Stat | undefined {
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [state = ''] = fields;
+  // Fields are numbered from 1, and the third is the first here.
+  const [majorFaults, userTicks, systemTicks] = [12, 14, 15].map((number) => Number(fields[number - 3] || Number.NaN));
+  if (majorFaults === undefined || userTicks === undefined || systemTicks === undefined) return undefined;
+  const cpuMs = ((userTicks + systemTicks) * 1000) / ticksPerSecond;
+  return Number.isNaN(majorFaults + cpuMs) ? undefined : { state, cpuMs, majorFaults };
+}
+
+/** Returns the activity of a process. Undefined if the system does not tell, or the process is gone. */
+export function readActivity(pid: number): Activity | undefined {
+  try {
+    const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    if (stat === undefined) return undefined;
+    const { state, cpuMs, majorFaults } = stat;
+    return { cpuMs, majorFaults, isRunnable: state === 'R' || hasRunnableThread(pid) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The main thread may be waiting for another thread that is starved, as while it loads code. */
+function hasRunnableThread(pid: number): boolean {
+  const folder = `/proc/${pid}/task`;
+  return readdirSync(folder).some((thread) => stateOf(`${folder}/${thread}/stat`) === 'R');
+}
+
+function stateOf(path: string): string | undefined {
+  try {
+    return parseStat(readFileSync(path, 'utf8'))?.state;
+  } catch {
+    // The thread has ended.
+    return undefined;
+  }
+}
