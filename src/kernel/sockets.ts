@@ -12,6 +12,7 @@ const SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_TYPE = 3;
+const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_KEEPALIVE = 9;
 const SO_REUSEPORT = 15;
@@ -253,6 +254,11 @@ function bindTo(
 function setOption(descriptor: number, level: number, name: number, value: number): void {
   const memory = new Int32Array(new ArrayBuffer(4)).fill(value);
   check('setsockopt', requireLibc().setsockopt(descriptor, level, name, new Uint8Array(memory.buffer), 4));
+}
+
+/** The size of a socket's send buffer in bytes, as the kernel accounts for it. See SO_SNDBUF in socket(7). */
+export function readSendBuffer(descriptor: number): number {
+  return readOption(descriptor, SOL_SOCKET, SO_SNDBUF) ?? 0;
 }
 
 /** Returns an option, or undefined if the descriptor has none. */

@@ -86,7 +86,7 @@ export class Streams {
 
   /**
    * Returns how many bytes the peer of a TCP socket has not acknowledged, where our FIN counts as one. See SIOCOUTQ in
-   * tcp(7).
+   * tcp(7). For a UDP socket: how much of the send buffer is in use.
    */
   countUnacknowledged(descriptor: number): number {
     const result = this.#libc.ioctl(descriptor, SIOCOUTQ, this.#countAddress);

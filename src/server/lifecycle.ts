@@ -6,6 +6,7 @@ import { exposureMessage } from './config/exposure.ts';
 import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from './counters.ts';
 import { SmallservdError } from '../errors.ts';
+import { neighbors } from '../kernel/neighbors.ts';
 import { hasSockets } from '../kernel/sockets.ts';
 import { Admission, type SourceCount } from './guard/admission.ts';
 import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
@@ -17,6 +18,7 @@ import { readOpenFiles } from '../open-files.ts';
 import type { Log } from '../service.ts';
 import { BroadcastAddresses } from './transport/broadcast-addresses.ts';
 import { KernelDatagramListener } from './transport/kernel-datagram.ts';
+import { interfaceNetworks, Neighborhood } from './transport/neighborhood.ts';
 import { NodeDatagramListener } from './transport/node-datagram.ts';
 import type { BoundAddress, Listener, ListenTarget } from './transport/listener.ts';
 import { openWhenThere } from './transport/open-when-there.ts';
@@ -68,6 +70,10 @@ export class Lifecycle {
   readonly #bound = new Map<number, BoundAddress>();
   readonly #ownPorts = new Set<number>();
   readonly #loops: LoopBreaker;
+  readonly #neighborhood = new Neighborhood({
+    networks: interfaceNetworks,
+    neighbors: (found) => neighbors().read(found),
+  });
   readonly #descriptors: DescriptorBudget;
   readonly #cancels: Cancel[] = [];
   readonly #usesKernel: boolean;
@@ -239,7 +245,16 @@ export class Lifecycle {
     if (target.transport === 'udp') {
       const { fragment } = config;
       const { receiveBufferBytes } = config.datagram;
-      const options = { ...common, target, receiveBufferBytes, fragment, guard, counters: counters.datagram };
+      const neighborhood = this.#neighborhood;
+      const options = {
+        ...common,
+        target,
+        receiveBufferBytes,
+        fragment,
+        neighborhood,
+        guard,
+        counters: counters.datagram,
+      };
       return this.#usesKernel ? new KernelDatagramListener(options) : new NodeDatagramListener(options);
     }
     const { stream: limits, proxy, socket } = config;

@@ -1,9 +1,10 @@
 import { closeSync } from 'node:fs';
 import { datagramBatch, DatagramBatch } from '../../kernel/datagram-batch.ts';
 import { readable, readiness, type Watcher } from '../../kernel/readiness.ts';
-import { allowFragments, readDroppedDatagrams, tellDestinations } from '../../kernel/sockets.ts';
+import { allowFragments, readDroppedDatagrams, readSendBuffer, tellDestinations } from '../../kernel/sockets.ts';
+import { streams } from '../../kernel/streams.ts';
 import type { Cancel } from '../../clock/clock.ts';
-import { isBroadcast, isMulticast } from '../../address/ip-address.ts';
+import { type IpAddress, isBroadcast, isMulticast } from '../../address/ip-address.ts';
 import { Deferred } from '../../deferred.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
 import { DatagramAnswers, type ReplySink } from './datagram-answers.ts';
@@ -13,6 +14,17 @@ import { openSocket } from './open-socket.ts';
 
 /** Batches of one socket in a turn of the event loop. Then other sockets and timers get theirs. */
 const batchesPerTurn = 4;
+
+/**
+ * The part of the send buffer that replies may take which wait for the link address of their destination. Whoever
+ * forges sources on our link that do not exist must leave the rest to others.
+ */
+const waitingPart = 1 / 4;
+
+/** What the kernel counts for a datagram in addition to its bytes, at most. */
+const datagramOverheadBytes = 1024;
+
+const nobody: IpAddress = { w0: 0, w1: 0, w2: 0, w3: 0 };
 
 /** How often the kernel is asked how many datagrams it has dropped. */
 const overflowPeriodMs = 1000;
@@ -31,8 +43,14 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   #cancelOverflow: Cancel | undefined;
   /** Drops of the socket that somebody has counted. */
   #knownDrops = 0;
-  /** Position in the batch of the datagram being answered. */
+  /** Position in the batch of the datagram being answered, its source, and the time. */
   #index = 0;
+  #source: IpAddress = nobody;
+  #nowMs = 0;
+  /** Bytes of the send buffer that may be taken by replies that wait. */
+  #waitingBudget = 0;
+  /** Bytes in use in it, and added since it was asked. Undefined: not asked yet for this batch. */
+  #waiting: number | undefined;
 
   constructor(options: DatagramListenerOptions) {
     this.#options = options;
@@ -52,6 +70,7 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
       throw error;
     }
     this.#descriptor = descriptor;
+    this.#waitingBudget = readSendBuffer(descriptor) * waitingPart;
     this.#cancelOverflow = clock.every(overflowPeriodMs, () => this.#countOverflow());
     return bound;
   }
@@ -77,6 +96,7 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
 
   /** Called by `answer`. */
   reply(bytes: Uint8Array): DropReason | undefined {
+    if (this.#mustNotWait(bytes.length)) return 'busy';
     if (this.#batch.reply(this.#index, bytes)) return undefined;
     this.#send();
     return this.#batch.reply(this.#index, bytes) ? undefined : 'send-error';
@@ -88,21 +108,34 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     for (let turn = 0; turn < batchesPerTurn && this.#watched !== undefined; turn += 1) {
       const count = batch.receive(this.#descriptor);
       if (count === 0) return;
-      const nowMs = this.#options.clock.monotonicMs();
-      for (let index = 0; index < count; index += 1) this.#request(index, nowMs);
+      this.#nowMs = this.#options.clock.monotonicMs();
+      this.#waiting = undefined;
+      for (let index = 0; index < count; index += 1) this.#request(index);
       this.#send();
       if (count < DatagramBatch.capacity) return;
     }
   }
 
-  #request(index: number, nowMs: number): void {
+  #request(index: number): void {
     const request = this.#batch.request(index);
     if (!this.#isForUs(index)) {
       this.#answers.dropped(request, 'destination');
       return;
     }
     this.#index = index;
-    this.#answers.answer(this.#batch.source(index), this.#batch.port(index), request, nowMs, this);
+    this.#source = this.#batch.source(index);
+    this.#answers.answer(this.#source, this.#batch.port(index), request, this.#nowMs, this);
+  }
+
+  /** Whether a reply could take more than its part of the send buffer while it waits for a neighbor. */
+  #mustNotWait(length: number): boolean {
+    const { neighborhood } = this.#options;
+    if (!neighborhood.isOnLink(this.#source, this.#nowMs)) return false;
+    this.#waiting ??= streams().countUnacknowledged(this.#descriptor);
+    const cost = length + datagramOverheadBytes;
+    if (this.#waiting + cost > this.#waitingBudget && !neighborhood.isKnown(this.#source, this.#nowMs)) return true;
+    this.#waiting += cost;
+    return false;
   }
 
   /** The kernel tells. For IPv4 on an IPv6 socket, which only others open, the address must do. */

@@ -7,6 +7,7 @@ import { Deferred } from '../../deferred.ts';
 import { allowFragments, hasSockets } from '../../kernel/sockets.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
 import { DatagramAnswers, type DatagramAnswersOptions, type ReplySink } from './datagram-answers.ts';
+import type { Neighborhood } from './neighborhood.ts';
 import type { BoundAddress, DatagramTarget, Listener } from './listener.ts';
 import { parsePeer } from './zone.ts';
 
@@ -16,6 +17,8 @@ export interface DatagramListenerOptions extends DatagramAnswersOptions {
   readonly receiveBufferBytes: number;
   /** See `allowFragments`. */
   readonly fragment: boolean;
+  /** Whose link address is known, which sockets of Node's do not ask. */
+  readonly neighborhood: Neighborhood;
   readonly clock: Clock;
 }
 

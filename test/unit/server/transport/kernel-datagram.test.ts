@@ -7,6 +7,7 @@ import { newServiceCounters } from '../../../../src/server/counters.ts';
 import type { ConnectionLog } from '../../../../src/server/connection-log.ts';
 import { DatagramGuard } from '../../../../src/server/guard/datagram-guard.ts';
 import { LoopBreaker } from '../../../../src/server/guard/loop-breaker.ts';
+import { Neighborhood } from '../../../../src/server/transport/neighborhood.ts';
 import { KernelDatagramListener } from '../../../../src/server/transport/kernel-datagram.ts';
 import type { DatagramTarget } from '../../../../src/server/transport/listener.ts';
 import type { Service } from '../../../../src/service.ts';
@@ -40,6 +41,7 @@ function listen(target: DatagramTarget, service: Service = echo, receiveBufferBy
     service,
     receiveBufferBytes,
     fragment: false,
+    neighborhood: new Neighborhood({ networks: () => [], neighbors() {} }),
     guard,
     counters,
     connectionLog,

@@ -1,0 +1,68 @@
+import { beforeEach, expect, it } from 'vitest';
+import { formatIp, type IpAddress, parseIp } from '../../../../src/address/ip-address.ts';
+import { Neighborhood } from '../../../../src/server/transport/neighborhood.ts';
+
+let networks: readonly string[];
+let known: readonly string[];
+let asked: { networks: number; neighbors: number };
+let neighborhood: Neighborhood;
+
+beforeEach(() => {
+  networks = ['192.0.2.1/24', '2001:db8::1/64', '198.51.100.7/32', '2001:db8:9::9/128', '10.0.0.1/31'];
+  known = ['192.0.2.9', '2001:db8::9'];
+  asked = { networks: 0, neighbors: 0 };
+  neighborhood = new Neighborhood({
+    networks: () => {
+      asked.networks += 1;
+      return networks;
+    },
+    neighbors: (found) => {
+      asked.neighbors += 1;
+      for (const text of known) found(ip(text));
+    },
+  });
+});
+
+function ip(text: string): IpAddress {
+  const address = parseIp(text);
+  if (address === undefined) throw new Error(`no address: ${text}`);
+  return address;
+}
+
+it.each<[string, boolean]>([
+  ['192.0.2.200', true],
+  ['192.0.3.1', false],
+  ['2001:db8::ffff', true],
+  ['2001:db8:0:1::1', false],
+  ['fe80::1', true],
+  ['169.254.1.1', true],
+  ['10.0.0.0', true],
+  ['10.0.0.2', false],
+  ['127.0.0.1', false],
+  ['203.0.113.1', false],
+  // Its own addresses, and networks with no room for another.
+  ['192.0.2.1', false],
+  ['2001:db8::1', false],
+  ['198.51.100.7', false],
+  ['2001:db8:9::9', false],
+])('%s is another host on a link: %s', (address, expected) => {
+  expect(neighborhood.isOnLink(ip(address), 0)).toBe(expected);
+});
+
+it('knows whose link address the system has', () => {
+  const addresses = ['192.0.2.9', '192.0.2.8', '2001:db8::9', '2001:db8::8'].map(ip);
+  expect(addresses.filter((each) => neighborhood.isKnown(each, 0)).map(formatIp)).toEqual(['192.0.2.9', '2001:db8::9']);
+});
+
+it('asks for interfaces once a minute, and for neighbors once a second, if need be', () => {
+  for (const nowMs of [0, 999]) neighborhood.isKnown(ip('192.0.2.8'), nowMs);
+  for (const nowMs of [0, 59_999]) neighborhood.isOnLink(ip('192.0.3.1'), nowMs);
+  expect(asked).toEqual({ networks: 1, neighbors: 1 });
+  known = ['192.0.2.8'];
+  networks = ['192.0.3.9/24'];
+  expect(neighborhood.isKnown(ip('192.0.2.8'), 1000)).toBe(true);
+  expect(neighborhood.isKnown(ip('192.0.2.9'), 1000)).toBe(false);
+  expect(neighborhood.isOnLink(ip('192.0.3.1'), 60_000)).toBe(true);
+  expect(neighborhood.isOnLink(ip('192.0.2.1'), 60_000)).toBe(false);
+  expect(asked).toEqual({ networks: 2, neighbors: 2 });
+});
