@@ -1,0 +1,103 @@
+import { type Figure, type Results, valuesOf, compare, resultOf } from './results.ts';
+import { median } from './statistics.ts';
+
+/** A promise about smallservd, and what was measured. */
+export interface Verdict {
+  readonly text: string;
+  readonly isAtLeast: boolean;
+  readonly bar: number;
+  /** By major version of Node, the newest first. */
+  readonly measured: readonly { readonly nodeMajor: number; readonly value: number | undefined }[];
+  /** Undefined if nothing was measured. */
+  readonly holds: boolean | undefined;
+}
+
+interface Bar {
+  readonly text: string;
+  readonly isAtLeast: boolean;
+  readonly bar: number;
+  readonly value: (results: Results, nodeMajor: number) => number | undefined;
+}
+
+/** How much the older Node may miss a bar by. */
+const olderNodeTolerance = 0.1;
+
+const peerNames = { c: 'C', go: 'Go', node: 'bare Node' } as const;
+
+const bars: readonly Bar[] = [
+  ratio('UDP echo, 64 bytes: rate', 'udp-echo-64', 'rate', 'c', 0.95),
+  ratio('UDP echo, 64 bytes: rate', 'udp-echo-64', 'rate', 'go', 1.1),
+  ratio('TCP echo, 64 bytes, 64 clients: rate', 'tcp-echo-64', 'rate', 'c', 0.85),
+  ratio('TCP echo, 64 bytes, 64 clients: rate', 'tcp-echo-64', 'rate', 'go', 1.25),
+  ratio('TCP echo, 64 bytes, 64 clients: rate', 'tcp-echo-64', 'rate', 'node', 1.6),
+  ratio('TCP echo, 64 bytes, one client: CPU per echo', 'tcp-echo-1', 'cpu', 'node', 1),
+  ratio('daytime: connections a second', 'daytime', 'rate', 'c', 0.95),
+  ratio('daytime: connections a second', 'daytime', 'rate', 'go', 1.1),
+  ratio('daytime: CPU per connection', 'daytime', 'cpu', 'go', 0.95),
+  ratio('bulk echo: bytes a second', 'bulk-echo', 'rate', 'c', 1),
+  ratio('chargen: bytes a second', 'chargen', 'rate', 'c', 1),
+  ratio('TCP echo, 64 clients: p99', 'tcp-echo-64', 'p99', 'c', 1.5),
+  ratio('UDP echo, 64 clients: p99', 'udp-echo-64', 'p99', 'c', 1.5),
+  {
+    text: 'TCP echo: most CPU per echo / least, with 10 to 10,000 clients',
+    isAtLeast: false,
+    bar: 1.15,
+    value: (results, nodeMajor) => cpuGrowth(results, `smallservd-${nodeMajor}`),
+  },
+  {
+    text: 'memory of an idle client, in KiB',
+    isAtLeast: false,
+    bar: 1.5,
+    value(results, nodeMajor) {
+      const perClient = results.memory[`smallservd-${nodeMajor}`]?.bytesPerClient ?? [];
+      return perClient.length === 0 ? undefined : median(perClient) / 1024;
+    },
+  },
+  {
+    text: 'TCP echo, 64 clients: rate of two workers / one, on one core',
+    isAtLeast: true,
+    bar: 0.9,
+    value(results, nodeMajor) {
+      const work = resultOf(results, 'tcp-echo-64');
+      return work && compare(work, `smallservd-${nodeMajor}-workers-2`, `smallservd-${nodeMajor}`, 'rate')?.median;
+    },
+  },
+];
+
+function ratio(text: string, workName: string, figure: Figure, against: keyof typeof peerNames, bar: number): Bar {
+  return {
+    text: `${text} / that of ${peerNames[against]}`,
+    isAtLeast: figure === 'rate',
+    bar,
+    value(results, nodeMajor) {
+      const work = resultOf(results, workName);
+      const their = against === 'node' ? `node-${nodeMajor}` : against;
+      return work && compare(work, `smallservd-${nodeMajor}`, their, figure)?.median;
+    },
+  };
+}
+
+/** The most CPU per echo divided by the least, over the works with 10 clients or more. Undefined with fewer than two. */
+export function cpuGrowth(results: Results, peer: string): number | undefined {
+  const medians = results.works
+    .filter(({ name, clients }) => name === `tcp-echo-${clients}` && clients >= 10)
+    .map((work) => median(valuesOf(work, peer, 'cpu').filter((value) => value !== undefined)))
+    .filter((value) => !Number.isNaN(value));
+  return medians.length < 2 ? undefined : Math.max(...medians) / Math.min(...medians);
+}
+
+/** Holds the results against every bar. The newest Node has to meet it, an older one within ten percent. */
+export function judge(results: Results): readonly Verdict[] {
+  const majors = results.peers.flatMap(({ family, workers, nodeMajor }) =>
+    family === 'smallservd' && workers === 1 && nodeMajor !== undefined ? [nodeMajor] : [],
+  );
+  return bars.map(({ text, isAtLeast, bar, value }) => {
+    const measured = majors.map((nodeMajor) => ({ nodeMajor, value: value(results, nodeMajor) }));
+    const held = measured.flatMap(({ value: each }, index) => {
+      if (each === undefined) return [];
+      const tolerance = index === 0 ? 0 : olderNodeTolerance;
+      return [isAtLeast ? each >= bar * (1 - tolerance) : each <= bar * (1 + tolerance)];
+    });
+    return { text, isAtLeast, bar, measured, holds: held.length === 0 ? undefined : held.every(Boolean) };
+  });
+}
