@@ -77,7 +77,7 @@ function ratio(text: string, workName: string, figure: Figure, against: keyof ty
   };
 }
 
-/** The most CPU per echo divided by the least, over the works with 10 clients or more. Undefined with fewer than two. */
+/** The most CPU per echo divided by the least, over works with 10 clients or more. Undefined with fewer than two. */
 export function cpuGrowth(results: Results, peer: string): number | undefined {
   const medians = results.works
     .filter(({ name, clients }) => name === `tcp-echo-${clients}` && clients >= 10)

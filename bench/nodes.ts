@@ -11,8 +11,8 @@ export interface NodeProgram {
 const wantedMajors = [26, 20];
 
 /**
- * Finds Node 26 and Node 20: the running one, those given by path, and what npm has in its cache. Nothing is downloaded.
- * `missing` says how to get the others. The newest comes first.
+ * Finds Node 26 and Node 20: the running one, those given by path, and what npm has in its cache. Nothing is
+ * downloaded. `missing` says how to get the others. The newest comes first.
  */
 export function findNodes(paths: readonly string[]): {
   readonly nodes: readonly NodeProgram[];

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Ticks of utime and stime in a second: USER_HZ, 100 on every Linux. */
 const ticksPerSecond = 100;
 
-/** Returns these processes, their children, the children of those, and so on. See proc(5), /proc/PID/task/TID/children. */
+/** Returns these processes, their children, the children of those, and so on. See proc(5). */
 export function processesBelow(pids: readonly number[]): readonly number[] {
   return pids.flatMap((pid) => [pid, ...processesBelow(childrenOf(pid))]);
 }

@@ -10,8 +10,8 @@ export function formatReport(results: Results, plots: readonly Plot[]): string {
 
 <!-- Written by \`npm run bench\`. The text is in bench/report.ts. -->
 
-How fast smallservd is next to a C program, the servers of a Go textbook, plain Node and xinetd, on one core. Every guard
-is on, with limits that the load does not reach ([bench/smallservd.yaml](../bench/smallservd.yaml)).
+How fast smallservd is next to a C program, the servers of a Go textbook, plain Node and xinetd, on one core. Every
+guard is on, with limits that the load does not reach ([bench/smallservd.yaml](../bench/smallservd.yaml)).
 
 ${plots.map(picture).join('\n')}
 ## Promises
@@ -149,8 +149,8 @@ function memory(results: Results): string {
   });
   if (rows.length === 0) return 'Not measured.\n';
   return `Proportional set size (PSS) of all processes of a fresh server that has served 64 clients, then the growth with this
-many clients more, which were answered once and are idle. Memory of the kernel is not included. xinetd has a process for
-each client.
+many clients more, which were answered once and are idle. Memory of the kernel is not included. xinetd has a process
+for each client, and is left out.
 
 ${table(['server', 'without clients', 'idle clients', 'per idle client'], rows)}${growth(results)}`;
 }
@@ -171,8 +171,8 @@ function starts(results: Results): string {
     return [[label, `${digits(median(result.ms))} ms`, `${digits(median(result.cpuMs))} ms`]];
   });
   if (rows.length === 0) return 'Not measured.\n';
-  return `From the start of the program on one core to its first daytime answer, and the CPU time until all services answer. The
-bench asks every few milliseconds. Go is five programs, and smallservd a supervisor and a worker.
+  return `From the start of the program on one core to its first daytime answer, and the CPU time until all services answer.
+The bench asks every few milliseconds. Go is five programs, and smallservd a supervisor and a worker.
 
 ${table(['server', 'first answer', 'CPU'], rows)}`;
 }
@@ -185,8 +185,8 @@ function reloads(results: Results): string {
     return [[label, `${digits(median(result.ms))} ms`, count(result.connections), count(result.errors), wait]];
   });
   if (rows.length === 0) return 'Not measured.\n';
-  return `SIGHUP while 64 daytime clients come and go as fast as they can, on the same core. The next workers start while the
-others serve.
+  return `SIGHUP while 64 daytime clients come and go as fast as they can, on the same core. The next worker starts while the
+first one serves. The longest wait is that of a client.
 
 ${table(['server', 'reload', 'connections meanwhile', 'failed', 'longest wait'], rows)}`;
 }
@@ -209,20 +209,23 @@ ${lines.map((line) => `- ${line}\n`).join('')}`;
 }
 
 function method({ roundSeconds }: Results): string {
-  return `\`npm run bench\` takes up to ten minutes, and \`npm run bench -- --quick\` one, with a smaller selection. Other work on
-the machine disturbs both. It needs Linux, two processors, a C compiler and root or a high \`ulimit -Hn\`. Peers that are
-missing are left out. \`npm run bench -- --help\` lists the options.
+  return `\`npm run bench\` takes up to ten minutes, and \`npm run bench -- --quick\` one, with a smaller selection. Other
+work on the machine disturbs both. It needs Linux, two processors, a C compiler and \`ulimit -Hn\` of 11,000. Peers that
+are missing are left out. \`npm run bench -- --help\` lists the options.
 
 - Server and load are bound to one processor each. All servers of a comparison are running before it begins.
-- The load generator ([bench/load/load.c](../bench/load/load.c)) is an epoll loop in C. Every client sends its next request
-  when it has the answer (closed loop). It checks every byte: echoes against a message with a counter, daytime for a line
-  with this year, time against the clock, chargen against the pattern of RFC 864.
+- The load generator ([bench/load/load.c](../bench/load/load.c)) is an epoll loop in C. Every client sends its next
+  request when it has the answer (closed loop). Every byte is checked: echoes against a message with a counter, daytime
+  for a line with this year, time against the clock, chargen against the pattern of RFC 864. A datagram without an
+  answer for half a second counts as lost, and is sent again.
 - In each round every server has the load for ${roundSeconds} s, one after another, each round in another order. A ratio
   is that of two servers in the same round.
 - CPU time is read from /proc before and after, for all processes of a server. Latencies go into buckets of 1.6 %.
 - **C** ([bench/peers/epoll.c](../bench/peers/epoll.c)) is one process with a plain epoll loop, and buffers of 64 KiB as
   smallservd has them. **Go** ([bench/peers/go](../bench/peers/go)) are the programs of "Network programming with Go": a
   goroutine for each client and a buffer of 512 bytes. **Bare Node** ([bench/peers/bare.js](../bench/peers/bare.js)) is
-  the shortest program with \`net\` and \`dgram\`. **xinetd** serves its internal services.
+  the shortest program with \`net\` and \`dgram\`. **xinetd** serves its internal services. It is left out where
+  it would need a process for each of many clients, of UDP, since it throws away the datagrams behind one that it
+  answers, and of chargen, which has 94 characters there.
 `;
 }

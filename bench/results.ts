@@ -67,8 +67,8 @@ export interface Results {
 export type Figure = 'rate' | 'cpu' | 'p50' | 'p99' | 'busy';
 
 /**
- * Returns a figure of a sample: operations or bytes a second, CPU seconds for each of them, percentiles in microseconds,
- * or the share of the processor that the server used.
+ * Returns a figure of a sample: operations or bytes a second, CPU seconds for each of them, percentiles in
+ * microseconds, or the share of the processor that the server used.
  */
 function figureOf(sample: Sample, figure: Figure, unit: WorkResult['unit']): number {
   const count = unit === 'bytes' ? sample.bytes : sample.operations;

@@ -92,7 +92,7 @@ export async function measureAll(args: Arguments, folder: string, tell: (line: s
   }
   return {
     date: new Date().toISOString().slice(0, 10),
-    command: args.quick ? 'npm run bench -- --quick' : 'npm run bench',
+    command: commandOf(args),
     minutes: (performance.now() - startedMs) / 60_000,
     roundSeconds: plan.roundSeconds,
     machine,
@@ -104,6 +104,11 @@ export async function measureAll(args: Arguments, folder: string, tell: (line: s
     missing,
     remarks,
   };
+}
+
+function commandOf({ quick, only }: Arguments): string {
+  const options = [...(quick ? ['--quick'] : []), ...only.map((name) => `--only ${name}`)];
+  return ['npm run bench', ...(options.length > 0 ? ['--', ...options] : [])].join(' ');
 }
 
 function isSingle({ workers }: Peer): boolean {

@@ -20,7 +20,10 @@ export interface Work {
 }
 
 const all: Work['families'] = ['smallservd', 'c', 'go', 'node', 'xinetd'];
-/** Where xinetd would need a process for each of many clients. */
+/**
+ * Without xinetd. It needs a process for each of many clients, throws away the datagrams that wait behind one that it
+ * answers, and its chargen has 94 characters where RFC 864 shows 95.
+ */
 const loops: Work['families'] = ['smallservd', 'c', 'go', 'node'];
 
 function echo(clients: number, families: Work['families'], isQuick: boolean): Work {
@@ -67,7 +70,7 @@ export const works: readonly Work[] = [
     size: 64,
     unit: 'operations',
     isQuick: true,
-    families: all,
+    families: loops,
   },
   {
     name: 'udp-echo-1400',
@@ -111,7 +114,7 @@ export const works: readonly Work[] = [
     size: 1,
     unit: 'bytes',
     isQuick: true,
-    families: all,
+    families: loops,
   },
 ];
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-static const uint64_t resend_after = 200000000; /* nanoseconds */
+static const uint64_t resend_after = 500000000; /* nanoseconds */
 
 static uint8_t message[max_message];
 

@@ -1,4 +1,4 @@
-/* A histogram of times with buckets that grow with the value: 64 to each power of two, so a percentile is exact to 1.6 %. */
+/* A histogram of times. Its buckets grow with the value, 64 for each power of two: a percentile is exact to 1.6 %. */
 #ifndef HISTOGRAM_H
 #define HISTOGRAM_H
 

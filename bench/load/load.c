@@ -27,6 +27,8 @@ enum { max_clients = 100000, max_events = 256, most_errors = 1000, connected_at_
 static const uint64_t second = 1000000000;
 /* Without an answer for this long the server has failed. */
 static const uint64_t patience = 10;
+/* How long after the end of the load a datagram may still be answered. */
+static const uint64_t datagram_patience = 2;
 /* How often it looks for datagrams to be sent again. */
 static const uint64_t look_every = 20000000;
 
@@ -118,6 +120,15 @@ void client_failed(struct client *client, const char *what) {
   kind->begin(client);
 }
 
+/* Counts the datagrams that are still without an answer. */
+static void give_up(void) {
+  for (struct client *client = clients; client->number != UINT32_MAX; client++) {
+    lost += (uint64_t)client->busy;
+    client->busy = 0;
+  }
+  busy = 0;
+}
+
 /* Lets events come until no client is busy; until `end`, clients that have their answer go on. */
 static void handle_events(uint64_t end) {
   struct epoll_event events[max_events];
@@ -137,6 +148,7 @@ static void handle_events(uint64_t end) {
       next_look = at + look_every;
       for (struct client *client = clients; client->number != UINT32_MAX; client++) kind->overdue(client, at);
     }
+    if (kind->is_datagram && end > 0 && at > end + datagram_patience * second) give_up();
     if (operations + bytes != done) progress = at, done = operations + bytes;
     if (at - progress > patience * second) {
       errno = ETIMEDOUT;

@@ -171,7 +171,8 @@ int main(int argc, char **argv) {
   for (int index = 1; index < argc; index++) {
     const char *port = strchr(argv[index], '=');
     for (int kind = tcp_echo; port && kind <= chargen; kind++)
-      if (strncmp(argv[index], names[kind], (size_t)(port - argv[index])) == 0) listen_on((enum kind)kind, atoi(port + 1));
+      if (strncmp(argv[index], names[kind], (size_t)(port - argv[index])) == 0)
+        listen_on((enum kind)kind, atoi(port + 1));
   }
   for (;;) {
     struct epoll_event events[max_events];
