@@ -4,6 +4,9 @@ import type { Plot } from './plot.ts';
 import { compare, type Figure, type PeerName, type Results, valuesOf, type WorkResult } from './results.ts';
 import { median } from './statistics.ts';
 
+/** The load average from which on a run is disturbed. */
+const busyMachine = 1;
+
 /** Writes docs/BENCHMARKS.md. */
 export function formatReport(results: Results, plots: readonly Plot[]): string {
   return `# Benchmarks
@@ -13,7 +16,7 @@ export function formatReport(results: Results, plots: readonly Plot[]): string {
 How fast smallservd is next to a C program, the servers of a Go textbook, plain Node and xinetd, on one core. Every
 guard is on, with limits that the load does not reach ([bench/smallservd.yaml](../bench/smallservd.yaml)).
 
-${plots.map(picture).join('\n')}
+${disturbance(results)}${plots.map(picture).join('\n')}
 ## Promises
 
 ${promises(results)}
@@ -36,6 +39,14 @@ ${machine(results)}
 ## The method
 
 ${method(results)}`;
+}
+
+/** Says where the figures mean little. */
+function disturbance({ machine: { loadAverage } }: Results): string {
+  if (loadAverage < busyMachine) return '';
+  return `**Other work disturbed this run** (load average ${loadAverage}). Only CPU times come near those of a quiet machine.
+
+`;
 }
 
 /** The promises as plain text, for the terminal. */
@@ -76,7 +87,20 @@ function promises(results: Results): string {
   const tolerance = older.length > 0 ? ` Node ${newest} has to meet each, Node ${older.join(', ')} within 10 %.` : '';
   return `Each is a median over ${results.works[0] === undefined ? 0 : roundsOf(results)} pairs of one run.${tolerance}
 
-${table(['promise', 'bar', ...majors.map((major) => `Node ${major}`), 'verdict'], rows)}`;
+${table(['promise', 'bar', ...majors.map((major) => `Node ${major}`), 'verdict'], rows)}${causesOf(verdicts)}`;
+}
+
+/** Why promises fall short, each cause once. */
+function causesOf(verdicts: readonly Verdict[]): string {
+  const causes = new Map<string, string[]>();
+  for (const { text, holds, cause } of verdicts) {
+    if (holds !== false || cause === undefined) continue;
+    const works = causes.get(cause) ?? [];
+    const work = text.replace(/:.*/, '');
+    causes.set(cause, works.includes(work) ? works : [...works, work]);
+  }
+  const lines = [...causes].map(([cause, works]) => `- ${works.join(', ')}:\n  ${cause.replaceAll('\n', '\n  ')}\n`);
+  return lines.length === 0 ? '' : `\nWhy some fall short:\n\n${lines.join('')}`;
 }
 
 function roundsOf(results: Results): number {

@@ -21,6 +21,14 @@ test('--help asks for the usage, which names every option', () => {
   for (const option of ['quick', 'node', 'only', 'output', 'from', 'help']) expect(usage).toContain(`--${option} `);
 });
 
+test('a part of the report does not replace the whole', () => {
+  expect(readArguments(['--only', 'memory'])?.output).toBe('reports');
+});
+
+test('a work that does not exist is refused, with those that do', () => {
+  expect(() => readArguments(['--only', 'tcp-echo'])).toThrow(/no work named tcp-echo: .*\btcp-echo-64,.* reload$/);
+});
+
 test.each(['--quik', 'fast'])('%s is refused', (argument) => {
   expect(() => readArguments([argument])).toThrow(argument);
 });

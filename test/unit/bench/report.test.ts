@@ -23,6 +23,14 @@ test('the promises show each Node and the verdict', () => {
   expect(report).toContain('memory of an idle client, in KiB | ≤ 1.5 | – | – | not measured |\n');
 });
 
+test('a known cause is told where a promise falls short', () => {
+  const slow = { 'smallservd-26': [sample(50)], c: [sample(100)] };
+  expect(formatReport(results([work('tcp-echo-64', 64, slow)]), [])).toContain(
+    '\n- TCP echo, 64 bytes, 64 clients:\n  smallservd and C ',
+  );
+  expect(report).not.toContain('Why some fall short');
+});
+
 test('the terminal gets only what was measured', () => {
   const text = formatVerdicts(measured);
   expect(text).toContain(
@@ -38,6 +46,12 @@ test('the machine, the command and what is missing are there', () => {
     '- no Go: apt install golang-go',
   ])
     expect(report).toContain(text);
+});
+
+test('a busy machine is told at the top', () => {
+  const busy = { ...measured, machine: { ...measured.machine, loadAverage: 7.5 } };
+  expect(formatReport(busy, [])).toContain('\n**Other work disturbed this run** (load average 7.5).');
+  expect(report).not.toContain('disturbed this run');
 });
 
 test('a plot has a light and a dark file', () => {
