@@ -29,9 +29,9 @@ export const fullPlan: Plan = {
 /** Within a minute. */
 export const quickPlan: Plan = {
   rounds: 5,
-  roundSeconds: 0.15,
-  warmSeconds: 0.25,
-  idleClients: 1000,
+  roundSeconds: 0.12,
+  warmSeconds: 0.4,
+  idleClients: 10_000,
   memoryRounds: 1,
   startRounds: 1,
   reloadRounds: 1,

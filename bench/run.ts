@@ -84,8 +84,8 @@ export async function measureAll(args: Arguments, folder: string, tell: (line: s
   for (const peer of peers.filter(isSingle)) {
     const started = await step('start', `start, ${peer.label}`, 0, () => measureStart(setting, peer));
     if (started !== undefined) starts[peer.id] = started;
-    // It would need a process for each client.
-    if (peer.family === 'xinetd') continue;
+    // xinetd would need a process for each client.
+    if (peer.family === 'xinetd' || (args.quick && peer.family !== 'smallservd')) continue;
     const title = `memory, ${peer.label}`;
     const used = await step('memory', title, plan.idleClients, () => measureMemory(setting, peer));
     if (used !== undefined) memory[peer.id] = used;
