@@ -6,7 +6,7 @@ export interface Arguments {
   readonly quick: boolean;
   /** Node programs to measure in addition to the running one, by path. */
   readonly nodes: readonly string[];
-  /** Folder for the report and its plots. */
+  /** Directory for the report and its plots. */
   readonly output: string;
   /** Works to measure, by name; empty for all. */
   readonly only: readonly string[];
@@ -21,7 +21,7 @@ export const usage = `Usage: npm run bench -- [options]
   --quick         a smaller selection, within a minute
   --node PATH     also measure this Node; may be repeated
   --only NAME     measure only this work, such as tcp-echo-64 or memory; may be repeated
-  --output DIR    folder for BENCHMARKS.md and its plots (default: docs, with --only reports)
+  --output DIR    directory for BENCHMARKS.md and its plots (default: docs, with --only reports)
   --from FILE     measure nothing, write the report from these results (reports/bench.json)
   --help          print this help
 `;

@@ -32,10 +32,10 @@ async function main(args: Arguments): Promise<void> {
 
 /** Keeps the results, so that the report can be written again. */
 async function measure(args: Arguments): Promise<Results> {
-  const folder = mkdtempSync(join(tmpdir(), 'smallservd-bench-'));
+  const directory = mkdtempSync(join(tmpdir(), 'smallservd-bench-'));
   // Also when a signal ends it.
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const results = await measureAll(args, folder, (line) => process.stdout.write(`${line}\n`));
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const results = await measureAll(args, directory, (line) => process.stdout.write(`${line}\n`));
   mkdirSync(dirname(resultsPath), { recursive: true });
   writeFileSync(resultsPath, `${JSON.stringify(results, undefined, 1)}\n`);
   return results;

@@ -11,12 +11,12 @@ const settleMs = 1000;
 
 /** Starts a fresh server, lets it work a little, and connects clients that are idle after one message each. */
 export async function measureMemory(setting: Setting, peer: Peer): Promise<MemoryResult> {
-  const { plan, load, serverPlace, folder } = setting;
+  const { plan, load, serverPlace, directory } = setting;
   const echo = workNamed('tcp-echo-64');
   const emptyBytes: number[] = [];
   const bytesPerClient: number[] = [];
   for (let round = 0; round < plan.memoryRounds && !setting.isOver(); round += 1) {
-    const server = await Server.start(peer, serverPlace, folder);
+    const server = await Server.start(peer, serverPlace, directory);
     try {
       const worker = await LoadGenerator.start(load, server, echo, plan.warmSeconds);
       await worker.stop();

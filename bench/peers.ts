@@ -18,7 +18,7 @@ export interface Peer {
   /** Worker processes, for smallservd. */
   readonly workers?: number;
   /** Returns the programs to start, each with its arguments. */
-  readonly commands: (ports: Ports, folder: string) => readonly (readonly string[])[];
+  readonly commands: (ports: Ports, directory: string) => readonly (readonly string[])[];
 }
 
 /** The peers that this machine can run, smallservd first. */
@@ -53,10 +53,10 @@ export function listPeers(programs: Programs, nodes: readonly NodeProgram[]): re
       id: 'xinetd',
       family: 'xinetd',
       label: 'xinetd',
-      commands(ports, folder) {
-        const config = join(folder, 'xinetd.conf');
+      commands(ports, directory) {
+        const config = join(directory, 'xinetd.conf');
         writeFileSync(config, xinetdConfig(ports));
-        return [[xinetd, '-dontfork', '-f', config, '-filelog', join(folder, 'xinetd.log')]];
+        return [[xinetd, '-dontfork', '-f', config, '-filelog', join(directory, 'xinetd.log')]];
       },
     });
   }

@@ -53,13 +53,13 @@ const ratedWorks: Readonly<Record<string, string>> = {
   chargen: 'chargen',
 };
 
-/** Draws the results into a folder. Returns the plots that there are. */
-export function writePlots(results: Results, folder: string): readonly Plot[] {
+/** Draws the results into a directory. Returns the plots that there are. */
+export function writePlots(results: Results, directory: string): readonly Plot[] {
   const drawn: Plot[] = [];
   for (const { plot, height, option } of [ratesPlot(results), clientsPlot(results)]) {
     if (option === undefined) continue;
     for (const [name, theme] of Object.entries(themes))
-      writeFileSync(join(folder, `${plot.name}-${name}.svg`), `${draw(option(theme), height)}\n`);
+      writeFileSync(join(directory, `${plot.name}-${name}.svg`), `${draw(option(theme), height)}\n`);
     drawn.push(plot);
   }
   return drawn;

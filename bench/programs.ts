@@ -25,27 +25,27 @@ const goSources: Readonly<Record<ServiceKind, string>> = {
 };
 
 /** Where `npm run test:system` unpacks daemons that must not be installed. */
-const unpackedFolder = resolve('node_modules/.cache/smallservd/daemons/usr/sbin');
+const unpackedDirectory = resolve('node_modules/.cache/smallservd/daemons/usr/sbin');
 
 /**
- * Builds the load generator and the peers into a folder.
+ * Builds the load generator and the peers into a directory.
  *
  * @throws Error if the load generator cannot be built.
  */
-export function buildPrograms(folder: string): Programs {
+export function buildPrograms(directory: string): Programs {
   if (!isInPath('cc')) throw new Error('bench: no C compiler: apt install gcc libc6-dev');
   for (const tool of ['taskset', 'prlimit'])
     if (!isInPath(tool)) throw new Error(`bench: no ${tool}: apt install util-linux`);
   if (!existsSync('dist/smallservd.js')) throw new Error('bench: no dist/smallservd.js: npm run build');
   const missing: string[] = [];
-  const load = join(folder, 'load');
+  const load = join(directory, 'load');
   const loadSources = readdirSync('bench/load').filter((name) => name.endsWith('.c'));
   compile(load, ...loadSources.map((name) => join('bench/load', name)));
-  const epoll = join(folder, 'epoll');
+  const epoll = join(directory, 'epoll');
   compile(epoll, 'bench/peers/epoll.c');
-  const go = isInPath('go') ? buildGo(folder) : undefined;
+  const go = isInPath('go') ? buildGo(directory) : undefined;
   if (go === undefined) missing.push('no Go: apt install golang-go');
-  const xinetd = [pathOf('xinetd'), join(unpackedFolder, 'xinetd')].find(
+  const xinetd = [pathOf('xinetd'), join(unpackedDirectory, 'xinetd')].find(
     (path) => path !== undefined && existsSync(path),
   );
   if (xinetd === undefined) missing.push('no xinetd: apt install xinetd');
@@ -56,10 +56,10 @@ function compile(target: string, ...sources: readonly string[]): void {
   execFileSync('cc', [...cFlags, '-o', target, ...sources], { stdio: 'inherit' });
 }
 
-function buildGo(folder: string): Readonly<Record<ServiceKind, string>> {
-  const env = { ...process.env, GO111MODULE: 'off', GOCACHE: join(folder, 'go-cache'), GOFLAGS: '' };
+function buildGo(directory: string): Readonly<Record<ServiceKind, string>> {
+  const env = { ...process.env, GO111MODULE: 'off', GOCACHE: join(directory, 'go-cache'), GOFLAGS: '' };
   const built = serviceKinds.map((kind): [ServiceKind, string] => {
-    const target = join(folder, `go-${kind}`);
+    const target = join(directory, `go-${kind}`);
     execFileSync('go', ['build', '-o', target, join('bench/peers/go', goSources[kind])], { stdio: 'inherit', env });
     return [kind, target];
   });
@@ -72,6 +72,6 @@ function isInPath(name: string): boolean {
 
 function pathOf(name: string): string | undefined {
   // Debian keeps daemons where the PATH of other users than root does not lead.
-  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin'];
-  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+  const directories = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin'];
+  return directories.map((directory) => join(directory, name)).find((path) => existsSync(path));
 }

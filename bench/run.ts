@@ -19,12 +19,12 @@ import { works } from './work.ts';
 const mostClients = Math.max(...works.map(({ clients }) => clients));
 
 /** Measures all that was asked for, as far as the machine and the time allow. `tell` gets a line for each step. */
-export async function measureAll(args: Arguments, folder: string, tell: (line: string) => void): Promise<Results> {
+export async function measureAll(args: Arguments, directory: string, tell: (line: string) => void): Promise<Results> {
   const startedMs = performance.now();
   const plan = args.quick ? quickPlan : fullPlan;
   const processors = chooseProcessors();
   pinThisProcess(processors.load);
-  const programs = buildPrograms(folder);
+  const programs = buildPrograms(directory);
   const found = findNodes(args.nodes);
   const nodes = args.quick ? found.nodes.slice(0, 1) : found.nodes;
   const peers = listPeers(programs, nodes).filter(({ family }) => !args.quick || family !== 'xinetd');
@@ -37,7 +37,7 @@ export async function measureAll(args: Arguments, folder: string, tell: (line: s
     plan,
     load: { program: programs.load, place: { processor: processors.load, openFiles } },
     serverPlace: { processor: processors.server, openFiles },
-    folder,
+    directory,
     isOver: () => (performance.now() - startedMs) / 1000 > plan.limitSeconds,
     remark(text) {
       remarks.push(text);
@@ -64,7 +64,7 @@ export async function measureAll(args: Arguments, folder: string, tell: (line: s
   const reloads: Record<string, ReloadResult> = {};
   const servers: Server[] = [];
   try {
-    for (const peer of peers) servers.push(await Server.start(peer, setting.serverPlace, folder));
+    for (const peer of peers) servers.push(await Server.start(peer, setting.serverPlace, directory));
     for (const work of works) {
       if (args.quick && !work.isQuick) continue;
       const result = await step(work.name, work.title, work.clients, () => measureWork(setting, work, servers));

@@ -39,10 +39,10 @@ export class Server {
     this.startMs = startMs;
   }
 
-  /** Starts a peer, with its log and its files in a folder. Resolves when all of its services answer. */
-  static async start(peer: Peer, place: Place, folder: string): Promise<Server> {
+  /** Starts a peer, with its log and its files in a directory. Resolves when all of its services answer. */
+  static async start(peer: Peer, place: Place, directory: string): Promise<Server> {
     const ports = await choosePorts();
-    const own = mkdtempSync(join(folder, `${peer.id}-`));
+    const own = mkdtempSync(join(directory, `${peer.id}-`));
     const logPath = join(own, 'log');
     const log = openSync(logPath, 'a');
     const startedMs = performance.now();

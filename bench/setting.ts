@@ -8,7 +8,7 @@ export interface Setting {
   readonly load: LoadProgram;
   readonly serverPlace: Place;
   /** For logs and configs of servers. */
-  readonly folder: string;
+  readonly directory: string;
   /** Whether there is no time to begin anything more. */
   readonly isOver: () => boolean;
   /** Tells what was not measured. */

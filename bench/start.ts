@@ -8,7 +8,7 @@ export async function measureStart(setting: Setting, peer: Peer): Promise<StartR
   const ms: number[] = [];
   const cpuMs: number[] = [];
   for (let round = 0; round < setting.plan.startRounds && !setting.isOver(); round += 1) {
-    const server = await Server.start(peer, setting.serverPlace, setting.folder);
+    const server = await Server.start(peer, setting.serverPlace, setting.directory);
     ms.push(server.startMs);
     cpuMs.push(server.cpuSeconds * 1000);
     await server.stop();

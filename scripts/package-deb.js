@@ -1,6 +1,6 @@
-// Builds the Debian package into a folder, this one unless another is named: node scripts/package-deb.js [FOLDER] Run
-// `npm run build` first. It needs dpkg-deb, and no root. The same sources give the same bytes: all times are that of
-// the release, or SOURCE_DATE_EPOCH.
+// Builds the Debian package into a directory, this one unless another is named: node scripts/package-deb.js [DIRECTORY]
+// Run `npm run build` first. It needs dpkg-deb, and no root. The same sources give the same bytes: all times are that
+// of the release, or SOURCE_DATE_EPOCH.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -37,9 +37,9 @@ const conffiles = {
   'etc/smallservd/sockets.yaml': 'sockets.yaml',
 };
 
-/** The folders of raw-socket's ready built addons, by the architecture. */
-const addonFolders = { amd64: 'linux-x64', arm64: 'linux-arm64', armhf: 'linux-arm' };
-const addons = join('node_modules/raw-socket/prebuilds', addonFolders[architecture] ?? 'none');
+/** The directories of raw-socket's ready built addons, by the architecture. */
+const addonDirectories = { amd64: 'linux-x64', arm64: 'linux-arm64', armhf: 'linux-arm' };
+const addons = join('node_modules/raw-socket/prebuilds', addonDirectories[architecture] ?? 'none');
 const hasAddon = existsSync(join(checkout, addons));
 const packageArchitecture = hasAddon ? architecture : 'all';
 /** Of Node 20 and 22. */
@@ -276,7 +276,7 @@ function gzip(text) {
 }
 
 function put(path, content, mode = 0o644) {
-  makeFolder(dirname(path));
+  makeDirectory(dirname(path));
   writeFileSync(join(tree, path), content);
   chmodSync(join(tree, path), mode);
 }
@@ -286,32 +286,32 @@ function copy(from, to) {
   put(to, content, content.toString('latin1', 0, 2) === '#!' ? 0o755 : 0o644);
 }
 
-/** Relative, as Debian wants links within a folder of the top level. */
+/** Relative, as Debian wants links within a directory of the top level. */
 function link(path, to) {
-  makeFolder(dirname(path));
+  makeDirectory(dirname(path));
   symlinkSync(relative(dirname(path), to), join(tree, path));
 }
 
 /** Whatever the umask. */
-function makeFolder(path) {
-  if (path !== '.') makeFolder(dirname(path));
+function makeDirectory(path) {
+  if (path !== '.') makeDirectory(dirname(path));
   mkdirSync(join(tree, path), { recursive: true });
   chmodSync(join(tree, path), 0o755);
 }
 
-function filesIn(folder) {
-  return walk(join(checkout, folder))
+function filesIn(directory) {
+  return walk(join(checkout, directory))
     .filter((path) => statSync(path).isFile())
     .map((path) => relative(checkout, path));
 }
 
-/** All below a folder, sorted, what is in a folder before itself. */
-function walk(folder) {
-  const entries = readdirSync(folder, { withFileTypes: true }).toSorted((one, other) =>
+/** All below a directory, sorted, what is in a directory before itself. */
+function walk(directory) {
+  const entries = readdirSync(directory, { withFileTypes: true }).toSorted((one, other) =>
     one.name < other.name ? -1 : 1,
   );
   return entries.flatMap((entry) => {
-    const path = join(folder, entry.name);
+    const path = join(directory, entry.name);
     return entry.isDirectory() ? [...walk(path), path] : [path];
   });
 }

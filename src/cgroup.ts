@@ -18,7 +18,7 @@ export type ReadText = (path: string) => string | undefined;
 export function readCgroupLimits(read: ReadText = readText): CgroupLimits {
   const memberships = parseMemberships(read('/proc/self/cgroup') ?? '');
   const mounts = parseMounts(read('/proc/self/mountinfo') ?? '');
-  const folders = (controller: Controller): readonly Folder[] =>
+  const directories = (controller: Controller): readonly Directory[] =>
     memberships
       .filter(({ controllers }) => controllers === undefined || controllers.includes(controller))
       .flatMap(({ controllers, path }) => {
@@ -27,11 +27,11 @@ export function readCgroupLimits(read: ReadText = readText): CgroupLimits {
             ? mount.controllers === undefined
             : mount.controllers?.includes(controller) === true;
         const mount = mounts.find(isOurs);
-        return mount === undefined ? [] : foldersOf(mount, path);
+        return mount === undefined ? [] : directoriesOf(mount, path);
       });
   return {
-    cpus: lowest(folders('cpu').map((folder) => cpusOf(folder, read))),
-    memoryBytes: lowest(folders('memory').flatMap((folder) => memoryOf(folder, read))),
+    cpus: lowest(directories('cpu').map((directory) => cpusOf(directory, read))),
+    memoryBytes: lowest(directories('memory').flatMap((directory) => memoryOf(directory, read))),
   };
 }
 
@@ -51,7 +51,7 @@ interface Mount {
   readonly point: string;
 }
 
-interface Folder {
+interface Directory {
   readonly path: string;
   readonly version: 1 | 2;
 }
@@ -81,8 +81,8 @@ function unescapeSpaces(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
-/** The folders of a group and of those above it, as far as the mount shows them. */
-function foldersOf({ controllers, root, point }: Mount, path: string): readonly Folder[] {
+/** The directories of a group and of those above it, as far as the mount shows them. */
+function directoriesOf({ controllers, root, point }: Mount, path: string): readonly Directory[] {
   const inside = root === '/' ? path : path === root || path.startsWith(`${root}/`) ? path.slice(root.length) : '';
   const names = inside.split('/').filter((name) => name !== '');
   // A group outside the part that this process sees.
@@ -94,7 +94,7 @@ function foldersOf({ controllers, root, point }: Mount, path: string): readonly 
   }));
 }
 
-function cpusOf({ path, version }: Folder, read: ReadText): number | undefined {
+function cpusOf({ path, version }: Directory, read: ReadText): number | undefined {
   // https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files: `max 100000`, or the quota.
   const [quota, period] =
     version === 2
@@ -105,7 +105,7 @@ function cpusOf({ path, version }: Folder, read: ReadText): number | undefined {
 }
 
 /** Beyond `memory.high` a process is slowed down so much that it counts as a limit, too. */
-function memoryOf({ path, version }: Folder, read: ReadText): readonly (number | undefined)[] {
+function memoryOf({ path, version }: Directory, read: ReadText): readonly (number | undefined)[] {
   const files = version === 2 ? ['memory.max', 'memory.high'] : ['memory.limit_in_bytes'];
   return files.map((file) => numberIn(read(join(path, file))));
 }

@@ -82,7 +82,7 @@ function assertBoundedFile(stats: Stats, maxBytes: number): void {
 /** Throws an Error naming the file type unless it is a regular file. */
 export function assertFileKind(stats: Stats | BigIntStats): void {
   if (stats.isFile()) return;
-  if (stats.isDirectory()) throw new Error('it is a folder');
+  if (stats.isDirectory()) throw new Error('it is a directory');
   throw new Error(`it is a ${kindOf(stats)}, not a regular file`);
 }
 
@@ -123,8 +123,8 @@ const causes: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
-  EISDIR: 'it is a folder',
-  ENOTDIR: 'a part of the path is not a folder',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'a part of the path is not a directory',
   ELOOP: 'too many symbolic links',
   ENAMETOOLONG: 'the path is too long',
   EROFS: 'its file system is read-only',

@@ -83,8 +83,8 @@ services:
 - In a shell, quote the address: \`--set "services.echo.listen=unix:///run/echo.sock?mode=0600&group=adm"\`.
 - Until the file has its owner and mode, only its owner can connect. A reload changes them on an open socket. For
   \`admin.listen\` that needs a restart.
-- A daemon that runs as root creates sockets only in folders that belong to root, the user of the workers or the owner of
-  the socket, and that no other user can write to, unless the folder is sticky. Every folder and link on the path to it
+- A daemon that runs as root creates sockets only in directories that belong to root, the user of the workers or the owner of
+  the socket, and that no other user can write to, unless the directory is sticky. Every directory and link on the path to it
   must belong to root.
 - Under root, the socket of \`admin.listen\` belongs to root by default, so that no worker can take its place. Its group
   is that of \`user\`.

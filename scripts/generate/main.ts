@@ -6,7 +6,8 @@ import { configReference } from './config-reference.ts';
 import { configJsonSchema } from './config-json-schema.ts';
 import { clientCommandLine, daemonCommandLine, manualParts, withParts } from './manual/pages.ts';
 
-// `npm run docs`: writes the files generated from the code, relative to the current folder, which must be the checkout.
+// `npm run docs`: writes the files generated from the code, relative to the current directory, which must be the
+// checkout.
 writeFileSync('docs/CONFIG.md', configReference());
 writeFileSync('config/smallservd.schema.json', `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
 

@@ -12,7 +12,7 @@ import { planListeners } from './transport/plan.ts';
 export interface DaemonOptions {
   /** Receives the log, one complete JSON line per call. Default: no log; `log.file` is for the daemon program only. */
   readonly log?: LineWriter;
-  /** Relative files and modules in the config are resolved against this; defaults to the current folder. */
+  /** Relative files and modules in the config are resolved against this; defaults to the current directory. */
   readonly directory?: string;
 }
 

@@ -9,7 +9,9 @@ import { walkPath } from './path-walk.ts';
 import type { Identity } from './supervisor/identity.ts';
 import { answerInTime, assertFileKind, FileError } from '../regular-file.ts';
 
-/** A user and group, in addition to root and this process's own, that may own the log file and its parent folders. */
+/**
+ * A user and group, in addition to root and this process's own, that may own the log file and its parent directories.
+ */
 export type LogOwner = Pick<Identity, 'uid' | 'gid'>;
 
 /** A log file open for appending. The holder closes the descriptor. */
@@ -34,15 +36,16 @@ const flags =
  * Opens a log file, an absolute path, for appending; creates it with mode 0600 if it is missing. Root may do this, so
  * nobody else may decide what is written to:
  *
- * - the file must be regular and have a single name; the file, every folder from / down and every link on the path must
+ * - the file must be regular and have a single name; the file, every directory from / down and every link on the path
+ * must
  *   belong to root, to the user of this process or to `owner`;
- * - a parent of its folder may be writable by others only if it is sticky, like /tmp;
- * - its folder must not be writable by others, and by a group only if that is the group of root, of this process or of
+ * - a parent of its directory may be writable by others only if it is sticky, like /tmp; - its directory must not be
+ * writable by others, and by a group only if that is the group of root, of this process or of
  *   `owner`.
  *
- * The file is opened in the folder that was checked, even if the path leads elsewhere by then: a group may be able to
- * write to the folders above, such as Ubuntu's /var/log. Access control lists are not checked. Throws `LOG_FILE`, or
- * `LOG_FILE_NOT_PERMITTED` if an owner or a mode is wrong or the system refuses.
+ * The file is opened in the directory that was checked, even if the path leads elsewhere by then: a group may be able
+ * to write to the directories above, such as Ubuntu's /var/log. Access control lists are not checked. Throws
+ * `LOG_FILE`, or `LOG_FILE_NOT_PERMITTED` if an owner or a mode is wrong or the system refuses.
  */
 export async function openLogFile(
   path: string,
@@ -68,12 +71,12 @@ export async function openLogFile(
 }
 
 async function openTrusted(path: string, trusted: Trusted): Promise<OpenLogFile> {
-  const folder = await openFolder(dirname(path), trusted);
+  const directory = await openDirectory(dirname(path), trusted);
   try {
     // Not by `join`, which would drop the descriptor for a `..`.
-    return await openIn(`${pathOf(folder)}/${basename(path)}`, trusted);
+    return await openIn(`${pathOf(directory)}/${basename(path)}`, trusted);
   } finally {
-    await closeAsync(folder);
+    await closeAsync(directory);
   }
 }
 
@@ -96,15 +99,15 @@ async function openIn(file: string, trusted: Trusted): Promise<OpenLogFile> {
   }
 }
 
-/** Returns an O_PATH descriptor of the folder after checking everything on the path to it. */
-async function openFolder(path: string, trusted: Trusted): Promise<number> {
-  const { folder, inode } = await resolveFolder(path, trusted);
-  const fd = await openAsync(folder, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+/** Returns an O_PATH descriptor of the directory after checking everything on the path to it. */
+async function openDirectory(path: string, trusted: Trusted): Promise<number> {
+  const { directory, inode } = await resolveDirectory(path, trusted);
+  const fd = await openAsync(directory, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
     const stats = await fstatExact(fd);
-    if (inodeOf(stats) !== inode) throw new Error(`the folder ${folder} was replaced while it was being checked`);
-    trusted.assertFolder(folder, stats);
-    trusted.assertLastFolder(folder, stats);
+    if (inodeOf(stats) !== inode) throw new Error(`the directory ${directory} was replaced while it was being checked`);
+    trusted.assertDirectory(directory, stats);
+    trusted.assertLastDirectory(directory, stats);
     if ((await lstatExact(pathOf(fd)).catch(missing)) === undefined)
       throw new Error('log files need /proc, which is missing here');
     return fd;
@@ -114,28 +117,28 @@ async function openFolder(path: string, trusted: Trusted): Promise<number> {
   }
 }
 
-/** Resolves links and returns the folder and its inode after checking everything on the path to it. */
-async function resolveFolder(path: string, trusted: Trusted): Promise<{ folder: string; inode: string }> {
-  let folder = '/';
-  let end = await lstatExact(folder);
+/** Resolves links and returns the directory and its inode after checking everything on the path to it. */
+async function resolveDirectory(path: string, trusted: Trusted): Promise<{ directory: string; inode: string }> {
+  let directory = '/';
+  let end = await lstatExact(directory);
   let isOwners = false;
   for await (const { path: way, stats } of walkPath(path)) {
     isOwners ||= trusted.isOwners(stats);
     if (stats.isSymbolicLink()) {
       trusted.assertOwner(`the symbolic link ${way}`, stats);
     } else if (stats.isDirectory()) {
-      trusted.assertFolder(way, stats);
-      [folder, end] = [way, stats];
+      trusted.assertDirectory(way, stats);
+      [directory, end] = [way, stats];
     } else {
-      throw new Error(`${way} is not a folder`);
+      throw new Error(`${way} is not a directory`);
     }
   }
   // It could put another one in its place, for example one that belongs to root.
   if (isOwners && !trusted.isOwners(end))
     throw new Untrusted(
-      `the workers' user owns part of the path to the folder ${folder} and could redirect it, but the folder belongs to uid ${end.uid}: expected the workers' user to own the folder too, or no part of the path`,
+      `the workers' user owns part of the path to the directory ${directory} and could redirect it, but the directory belongs to uid ${end.uid}: expected the workers' user to own the directory too, or no part of the path`,
     );
-  return { folder, inode: inodeOf(end) };
+  return { directory, inode: inodeOf(end) };
 }
 
 function inodeOf({ dev, ino }: BigIntStats): string {
@@ -173,18 +176,18 @@ class Trusted {
     return this.#owner !== undefined && Number(uid) === this.#owner;
   }
 
-  assertFolder(path: string, stats: BigIntStats): void {
-    this.assertOwner(`the folder ${path}`, stats);
+  assertDirectory(path: string, stats: BigIntStats): void {
+    this.assertOwner(`the directory ${path}`, stats);
     const mode = Number(stats.mode);
     const isOpen = (mode & constants.S_IWOTH) !== 0;
     const isSticky = (mode & S_ISVTX) !== 0;
-    if (isOpen && !isSticky) throw writable(path, 'everybody', stats, 'a folder that only its owner can write to');
+    if (isOpen && !isSticky) throw writable(path, 'everybody', stats, 'a directory that only its owner can write to');
   }
 
-  assertLastFolder(path: string, stats: BigIntStats): void {
+  assertLastDirectory(path: string, stats: BigIntStats): void {
     const mode = Number(stats.mode);
     if ((mode & constants.S_IWOTH) !== 0)
-      throw writable(path, 'everybody', stats, 'a folder for the log that only its owner can write to');
+      throw writable(path, 'everybody', stats, 'a directory for the log that only its owner can write to');
     if ((mode & constants.S_IWGRP) !== 0 && !this.#gids.has(Number(stats.gid)))
       throw writable(path, `gid ${stats.gid}`, stats, `gid ${[...this.#gids].join(' or ')}, or no group`);
   }
@@ -201,5 +204,5 @@ const S_ISVTX = 0o1000;
 
 function writable(path: string, by: string, { uid, mode }: BigIntStats, expected: string): Untrusted {
   const octal = (mode & 0o7777n).toString(8).padStart(4, '0');
-  return new Untrusted(`${by} can write to the folder ${path} (uid ${uid}, mode ${octal}): expected ${expected}`);
+  return new Untrusted(`${by} can write to the directory ${path} (uid ${uid}, mode ${octal}): expected ${expected}`);
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 /** path_resolution(7) */
 const maxLinks = 40;
 
-/** A folder or a symbolic link on the way to a folder. */
+/** A directory or a symbolic link on the way to a directory. */
 interface Waypoint {
   /** Without symbolic links before its last part. */
   readonly path: string;
@@ -15,21 +15,21 @@ interface Waypoint {
 
 /**
  * Walks an absolute path as the kernel does, and yields everything on the way, each before what it leads to is looked
- * at: `/`, at the start and after each link that leads back to it, then every folder and link. The last that is not a
- * link is the end of the way. Throws where something is missing, or too many links lead on.
+ * at: `/`, at the start and after each link that leads back to it, then every directory and link. The last that is not
+ * a link is the end of the way. Throws where something is missing, or too many links lead on.
  */
 export async function* walkPath(path: string): AsyncGenerator<Waypoint> {
   const top = { path: '/', stats: await look('/') };
   yield top;
-  let folder = '/';
+  let directory = '/';
   let links = 0;
   const parts = partsOf(path);
   for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
-    const next = join(folder, part);
+    const next = join(directory, part);
     const stats = await look(next);
     yield { path: next, stats };
     if (!stats.isSymbolicLink()) {
-      folder = next;
+      directory = next;
       continue;
     }
     links += 1;
@@ -37,14 +37,14 @@ export async function* walkPath(path: string): AsyncGenerator<Waypoint> {
     const target = await readlink(next);
     parts.unshift(...partsOf(target));
     if (!target.startsWith('/')) continue;
-    folder = '/';
+    directory = '/';
     yield top;
   }
 }
 
 async function look(path: string): Promise<BigIntStats> {
   return await lstat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ENOENT' ? new Error(`no folder ${path}`) : error;
+    throw error.code === 'ENOENT' ? new Error(`no directory ${path}`) : error;
   });
 }
 

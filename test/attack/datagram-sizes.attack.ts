@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'vitest';
 import { type InetdName, inetds, startInetd } from '../system/inetds.ts';
-import { needs, temporaryFolder } from '../system/machine.ts';
+import { needs, temporaryDirectory } from '../system/machine.ts';
 import { DaemonProgram } from '../system/program.ts';
 import { answeredShares, answeringDefaults, answeringServices, sendSizes, sizes } from './datagram-sizes.ts';
 import { compare, holds } from './figures.ts';
@@ -30,7 +30,7 @@ describe('datagrams of every size', () => {
 
   test('are answered when they arrive in fragments', async () => {
     const forger = new Forger();
-    const config = join(temporaryFolder(), 'smallservd.yaml');
+    const config = join(temporaryDirectory(), 'smallservd.yaml');
     const services = Object.fromEntries(
       Object.entries(servicePorts).map(([name, port]) => [name, { listen: [`udp4://${serverAddress}:${port}`] }]),
     );

@@ -2,7 +2,7 @@
 import { type NetConnectOpts, Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { DaemonProcess, fixtures, type LogLine, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
+import { DaemonProcess, fixtures, type LogLine, temporaryDirectory, writeConfig } from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
 import { UdpClient } from '../support/udp.ts';
 import { within } from '../support/wait.ts';
@@ -97,11 +97,11 @@ export async function injectIntoTerminal(): Promise<void> {
 
 /** All that can be asked for, over all transports. */
 async function everything(): Promise<{ readonly config: object; readonly places: Places }> {
-  const folder = temporaryFolder();
+  const directory = temporaryDirectory();
   const names = [...builtIn, ...tellers, 'proxied'];
   const ports: Record<string, number> = {};
   for (const name of names) ports[name] = await freePort();
-  const paths = Object.fromEntries(names.map((name) => [name, join(folder, name)]));
+  const paths = Object.fromEntries(names.map((name) => [name, join(directory, name)]));
   const admin = await freePort();
   const tcp = (name: string): string => `tcp://${host}:${ports[name]}`;
   const unix = (name: string): string => `unix://${paths[name]}`;

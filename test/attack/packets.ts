@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Network, temporaryFolder } from '../system/machine.ts';
+import { type Network, temporaryDirectory } from '../system/machine.ts';
 import { Program, run } from '../system/program.ts';
 
 /** What is sent; packets.c has the meaning of each and what holds without it. */
@@ -57,7 +57,7 @@ export class PacketProgram {
 
   /** Compiles it; it is gone when the test is over. */
   static compile(): PacketProgram {
-    const file = join(temporaryFolder(), 'packets');
+    const file = join(temporaryDirectory(), 'packets');
     const source = fileURLToPath(new URL('packets.c', import.meta.url));
     execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-o', file, source], { stdio: 'inherit' });
     return new PacketProgram(file);

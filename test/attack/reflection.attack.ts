@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type InetdName, inetds, startInetd } from '../system/inetds.ts';
-import { needs, temporaryFolder } from '../system/machine.ts';
+import { needs, temporaryDirectory } from '../system/machine.ts';
 import { DaemonProgram } from '../system/program.ts';
 import { compare, holds } from './figures.ts';
 import { Forger } from './forger.ts';
@@ -40,7 +40,7 @@ function largestOf(service: ServiceName): string {
 describe('reflection to spoofed sources', () => {
   test('is bounded for smallservd', async () => {
     const forger = new Forger();
-    const config = join(temporaryFolder(), 'smallservd.yaml');
+    const config = join(temporaryDirectory(), 'smallservd.yaml');
     writeFileSync(config, JSON.stringify(reflectorConfig));
     const daemon = new DaemonProgram(['--config', config], (argv) => forger.server.inside(argv));
     await daemon.ready();

@@ -12,17 +12,17 @@ import { type Circumstances, isWhole, printReport, sectionOf, writeReport } from
 
 const reportName = 'docs/SAFETY-REPORT.md';
 const root = fileURLToPath(new URL('../../', import.meta.url));
-let folder = '';
+let directory = '';
 
 export function setup(): void {
-  folder = mkdtempSync(join(tmpdir(), 'smallservd-figures-'));
+  directory = mkdtempSync(join(tmpdir(), 'smallservd-figures-'));
   // The processes that run the tests are started later, and inherit it.
-  process.env[figuresVariable] = join(folder, 'figures');
+  process.env[figuresVariable] = join(directory, 'figures');
 }
 
 export function teardown(): void {
   const figures = readFigures();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
   process.stdout.write(`\n${printReport(figures)}\n`);
   if (!isWhole(figures)) {
     process.stdout.write(`${reportName} stays as it is: some attacks were not run.\n`);
@@ -35,7 +35,7 @@ export function teardown(): void {
 }
 
 function readFigures(): readonly Figure[] {
-  const path = join(folder, 'figures');
+  const path = join(directory, 'figures');
   if (!existsSync(path)) return [];
   const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
   return lines.map((line) => JSON.parse(line) as Figure);

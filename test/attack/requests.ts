@@ -3,7 +3,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { temporaryFolder } from '../support/daemon-process.ts';
+import { temporaryDirectory } from '../support/daemon-process.ts';
 
 const execute = promisify(execFile);
 
@@ -36,7 +36,7 @@ export class RequestProgram {
 
   /** Compiles it; it is gone when the test is over. Needs `cc`. */
   static compile(): RequestProgram {
-    const file = join(temporaryFolder(), 'requests');
+    const file = join(temporaryDirectory(), 'requests');
     const source = fileURLToPath(new URL('requests.c', import.meta.url));
     execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-o', file, source], { stdio: 'inherit' });
     return new RequestProgram(file);

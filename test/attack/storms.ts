@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inOneProcess } from '../support/daemon-process.ts';
-import { type Network, temporaryFolder } from '../system/machine.ts';
+import { type Network, temporaryDirectory } from '../system/machine.ts';
 import { DaemonProgram } from '../system/program.ts';
 import { type Capture, type Flood, trafficOf } from './packets.ts';
 
@@ -35,7 +35,7 @@ export async function serve(
   address: string,
   services: readonly Pair['near'][],
 ): Promise<DaemonProgram> {
-  const config = join(temporaryFolder(), 'smallservd.yaml');
+  const config = join(temporaryDirectory(), 'smallservd.yaml');
   const instances = services.map(({ service, port }) => [
     `${service}-${port}`,
     { type: service, listen: [`udp4://${address}:${port}`] },

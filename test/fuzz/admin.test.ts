@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { AdminServer } from '../../src/server/admin/server.ts';
 import { snapshot } from '../unit/server/admin/snapshot.ts';
-import { temporaryFolder } from '../support/daemon-process.ts';
+import { temporaryDirectory } from '../support/daemon-process.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { until, within } from '../support/wait.ts';
 
@@ -84,7 +84,7 @@ async function serve(transport: 'tcp' | 'unix'): Promise<{ readonly where: Where
   // More than the buffers of a socket take.
   const config = 'x'.repeat(2 ** 22);
   const server = new AdminServer({ snapshot: async () => snapshot(), config: async () => config }, [], clock);
-  const path = join(temporaryFolder(), 'admin.sock');
+  const path = join(temporaryDirectory(), 'admin.sock');
   await server.open(transport === 'unix' ? { path } : { host: '127.0.0.1', port: 0 });
   onTestFinished(() => server.close());
   const where = transport === 'unix' ? { path } : { host: '127.0.0.1', port: server.port ?? 0 };

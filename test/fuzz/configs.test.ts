@@ -8,9 +8,9 @@ import { printYaml } from '../../src/server/config/print.ts';
 import { ConfigInvalidError } from '../../src/errors.ts';
 import { root } from '../support/daemon-process.ts';
 
-const folder = join(root, 'config');
+const directory = join(root, 'config');
 const shipped = ['smallservd.yaml', 'well-known.yaml', 'sockets.yaml'].map((file) =>
-  readFileSync(join(folder, file), 'utf8'),
+  readFileSync(join(directory, file), 'utf8'),
 );
 
 /** What YAML and configs are made of, and what they are not. */
@@ -151,6 +151,6 @@ async function judge(text: string): Promise<void> {
 }
 
 async function load(text: string): Promise<LoadedConfig> {
-  const source: ConfigSource = { name: 'fuzz.yaml', directory: folder, text, env: {}, sets: [] };
+  const source: ConfigSource = { name: 'fuzz.yaml', directory: directory, text, env: {}, sets: [] };
   return await loadConfig(source, { importModules: true });
 }

@@ -9,7 +9,7 @@ import { createLog } from '../../src/server/log.ts';
 import { socketAccessFor } from '../../src/server/supervisor/socket-access.ts';
 import { planListeners } from '../../src/server/transport/plan.ts';
 import { LogLines } from '../support/daemon.ts';
-import { temporaryFolder } from '../support/daemon-process.ts';
+import { temporaryDirectory } from '../support/daemon-process.ts';
 
 /** A service over TCP, a UNIX socket and UDP in this process, with what `startDaemon` does not show: its counters. */
 export interface CountedDaemon {
@@ -22,7 +22,7 @@ export interface CountedDaemon {
 
 /** Serves a kind of service; it ends with the test. */
 export async function serveCounted(service: string, keys: object = {}): Promise<CountedDaemon> {
-  const path = join(temporaryFolder(), 'socket');
+  const path = join(temporaryDirectory(), 'socket');
   const listen = ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0', `unix://${path}`];
   const tree = { services: { [service]: { listen, ...keys } } };
   const source = { name: 'config', directory: '/', text: undefined, tree, env: {}, sets: [] };

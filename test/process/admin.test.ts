@@ -10,7 +10,7 @@ import {
   type ProcessOptions,
   root,
   runToEnd,
-  temporaryFolder,
+  temporaryDirectory,
   writeConfig,
 } from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
@@ -138,7 +138,7 @@ describe('status', () => {
 
 describe('the admin endpoint', () => {
   it('takes over the UNIX socket left by a killed daemon', async () => {
-    const socketPath = join(temporaryFolder(), 'admin.sock');
+    const socketPath = join(temporaryDirectory(), 'admin.sock');
     const config = { workers: 2, admin: { listen: `unix://${socketPath}` }, services: { echo } };
     const killed = await DaemonProcess.serve(config);
     killed.signalGroup('SIGKILL');
@@ -176,7 +176,7 @@ describe('the admin endpoint', () => {
 
   it.runIf(isRoot).each([
     ['port', async () => ({ port: await freePort() })],
-    ['UNIX socket', async () => ({ socketPath: join(temporaryFolder(), 'admin.sock') })],
+    ['UNIX socket', async () => ({ socketPath: join(temporaryDirectory(), 'admin.sock') })],
   ] satisfies [string, () => Promise<Where>][])(
     'is restarted under root after its process dies: %s',
     async (_, free) => {
@@ -238,7 +238,7 @@ const places: readonly (readonly [
   [
     'UNIX',
     async () => {
-      const socketPath = join(temporaryFolder(), 'admin.sock');
+      const socketPath = join(temporaryDirectory(), 'admin.sock');
       return { listen: `unix://${socketPath}`, where: { socketPath } };
     },
   ],

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { DaemonProcess, root, runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
+import { DaemonProcess, root, runToEnd, temporaryDirectory, writeConfig } from '../support/daemon-process.ts';
 
 const config = {
   workers: 3,
@@ -22,7 +22,7 @@ describe('check', () => {
       log: { level: 'info', file: null },
       services: { echo: { idleTimeout: '90s', maxConnections: 1000 }, daytime: { format: 'nist' } },
     });
-    const again = join(temporaryFolder(), 'again.yaml');
+    const again = join(temporaryDirectory(), 'again.yaml');
     writeFileSync(again, first.stdout);
     const second = await runToEnd(['check', '--config', again]);
     expect(second).toMatchObject({ code: 0, stderr: '' });
@@ -37,12 +37,12 @@ describe('check', () => {
     expect(JSON.parse(json.stdout)).toEqual(parse(yaml.stdout));
   });
 
-  it('does not look for a package in the old global folders of Node', async () => {
-    const home = temporaryFolder();
-    const folder = join(home, '.node_modules', 'global-service');
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'package.json'), '{ "exports": "./index.js" }');
-    writeFileSync(join(folder, 'index.js'), 'export default {}');
+  it('does not look for a package in the old global directories of Node', async () => {
+    const home = temporaryDirectory();
+    const directory = join(home, '.node_modules', 'global-service');
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, 'package.json'), '{ "exports": "./index.js" }');
+    writeFileSync(join(directory, 'index.js'), 'export default {}');
     const file = writeConfig({ services: { mine: { module: 'global-service', listen: ['tcp://127.0.0.1:0'] } } });
     const { code, stderr } = await runToEnd(['check', '--config', file], { env: { HOME: home } });
     expect(code).toBe(78);

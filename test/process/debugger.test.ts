@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { DaemonProcess, inOneProcess, runToEnd, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
+import { DaemonProcess, inOneProcess, runToEnd, temporaryDirectory, writeConfig } from '../support/daemon-process.ts';
 import { ToolProcess } from '../support/tool-process.ts';
 import { until } from '../support/wait.ts';
 
@@ -73,8 +73,8 @@ describe('SIGUSR1', () => {
   });
 
   it('reopens the log file without reloading the config', async () => {
-    const folder = temporaryFolder(0o755);
-    const log = join(folder, 'log');
+    const directory = temporaryDirectory(0o755);
+    const log = join(directory, 'log');
     const daemon = DaemonProcess.spawn(['--config', writeConfig({ workers: 1, log: { file: log }, services })]);
     const linesWith = (text: string): number => {
       try {
@@ -191,9 +191,9 @@ function listeningSockets(pid: number): readonly string[] {
         .map((fields) => `socket:[${fields[9]}]`),
     ),
   );
-  const folder = `/proc/${pid}/fd`;
-  return readdirSync(folder)
-    .map((descriptor) => linkOf(join(folder, descriptor)))
+  const directory = `/proc/${pid}/fd`;
+  return readdirSync(directory)
+    .map((descriptor) => linkOf(join(directory, descriptor)))
     .filter((target) => listening.has(target))
     .sort();
 }
@@ -202,7 +202,7 @@ function linkOf(path: string): string {
   try {
     return readlinkSync(path);
   } catch {
-    // Closed since the folder was read.
+    // Closed since the directory was read.
     return '';
   }
 }

@@ -15,7 +15,7 @@ import {
   type LogLine,
   root,
   runToEnd,
-  temporaryFolder,
+  temporaryDirectory,
   writeConfig,
 } from '../support/daemon-process.ts';
 import { unprivileged } from '../support/nobody.ts';
@@ -29,9 +29,12 @@ const echo = { listen: ['tcp://127.0.0.1:0'] };
 /** A service for each file, which is to read it. */
 function quotersOf(files: readonly Pick<OddFile, 'path'>[]): Record<string, object> {
   // A reload may add them, unlike listeners whose port the system chooses.
-  const folder = temporaryFolder();
+  const directory = temporaryDirectory();
   return Object.fromEntries(
-    files.map(({ path }, index) => [`q${index}`, { type: 'qotd', listen: [`unix://${folder}/q${index}`], file: path }]),
+    files.map(({ path }, index) => [
+      `q${index}`,
+      { type: 'qotd', listen: [`unix://${directory}/q${index}`], file: path },
+    ]),
   );
 }
 
@@ -43,7 +46,7 @@ function complaintsOf(files: readonly OddFile[]): readonly string[] {
 describe('a config that is not a readable regular file of bounded size', () => {
   it('fails check and the start without blocking', async () => {
     // As a config that one stands for none.
-    const files = (await oddFiles(temporaryFolder())).filter(({ path }) => path !== '/dev/null');
+    const files = (await oddFiles(temporaryDirectory())).filter(({ path }) => path !== '/dev/null');
     for (const { name, path, message } of files) {
       // The start reads it as check does: one of each that would make it wait, or fill its memory.
       const commands = /FIFO with|zero|sparse/.test(name) ? ['check', 'run'] : ['check'];
@@ -76,10 +79,10 @@ describe('a config that is not a readable regular file of bounded size', () => {
   });
 
   it('fails a reload and keeps the running config', async () => {
-    const folder = temporaryFolder();
+    const directory = temporaryDirectory();
     // The config becomes a link to each of them, and a link has no place for the longest path.
-    const files = (await oddFiles(folder)).filter(({ path }) => path.length < 4096);
-    const config = join(folder, 'smallservd.yaml');
+    const files = (await oddFiles(directory)).filter(({ path }) => path.length < 4096);
+    const config = join(directory, 'smallservd.yaml');
     writeFileSync(config, JSON.stringify({ workers: 1, services: { echo } }));
     const daemon = DaemonProcess.spawn(['--config', config]);
     await daemon.line('ready');
@@ -100,7 +103,7 @@ describe('a config that is not a readable regular file of bounded size', () => {
 
 describe('a quotation file that is not a readable regular file of bounded size', () => {
   it('fails check and the start without blocking', async () => {
-    const files = await oddFiles(temporaryFolder(), 4);
+    const files = await oddFiles(temporaryDirectory(), 4);
     const config = writeConfig({ services: quotersOf(files) });
     for (const command of ['check', 'run']) {
       const { code, stdout, stderr } = await runToEnd([command, '--config', config]);
@@ -113,7 +116,7 @@ describe('a quotation file that is not a readable regular file of bounded size',
   });
 
   it('fails if the user has no permission to read it', async () => {
-    const path = join(temporaryFolder(), 'quotations');
+    const path = join(temporaryDirectory(), 'quotations');
     writeFileSync(path, 'Quoth.\n', { mode: 0o000 });
     const config = writeConfig({ services: quotersOf([{ path }]) });
     const { code, stderr } = await runToEnd(['check', '--config', config], unprivileged());
@@ -122,7 +125,7 @@ describe('a quotation file that is not a readable regular file of bounded size',
   });
 
   it('fails a reload and keeps the running config', async () => {
-    const files = await oddFiles(temporaryFolder(), 4);
+    const files = await oddFiles(temporaryDirectory(), 4);
     const config = writeConfig({ workers: 1, services: { echo } });
     const daemon = DaemonProcess.spawn(['--config', config]);
     await daemon.line('ready');
@@ -142,12 +145,12 @@ describe('a log file under the control of another user', () => {
     ['a symbolic link', (file, victim) => symlinkSync(victim, file), /it is a symbolic link, not a regular file$/],
     ['a FIFO', (file) => makeFifo(file), /it is a FIFO or pipe, not a regular file$/],
     [
-      'a world-writable folder',
+      'a world-writable directory',
       (file) => chmodSync(join(file, '..'), 0o777),
-      /everybody can write to the folder \S+ \(uid \d+, mode 0777\)/,
+      /everybody can write to the directory \S+ \(uid \d+, mode 0777\)/,
     ],
     [
-      'a folder of another user',
+      'a directory of another user',
       (file) => chownSync(join(file, '..'), 4002, 4002),
       /belongs to uid 4002: expected uid 0 or 65534$/,
     ],
@@ -167,11 +170,11 @@ describe('a log file under the control of another user', () => {
   });
 
   it.each(possible)('is refused on SIGHUP and the old file stays in use: %s', async (_name, set, message) => {
-    const { folder, file, victim } = place();
+    const { directory, file, victim } = place();
     const config = writeConfig({ workers: 1, log: { file }, services: { echo } });
     const daemon = DaemonProcess.spawn(['--config', config]);
     await until(() => linesOf(file).some(({ msg }) => msg === 'ready'), 'ready');
-    const moved = `${folder}.moved`;
+    const moved = `${directory}.moved`;
     renameSync(file, moved);
     set(file, victim);
     daemon.signal('SIGHUP');
@@ -184,22 +187,22 @@ describe('a log file under the control of another user', () => {
     expect(daemon.stdout + daemon.stderr).toBe('');
   });
 
-  it.skipIf(!isRoot)('is accepted in a folder of the user of the workers, but not of another user', async () => {
-    const { folder, file } = place();
-    chownSync(folder, 65_534, 65_534);
+  it.skipIf(!isRoot)('is accepted in a directory of the user of the workers, but not of another user', async () => {
+    const { directory, file } = place();
+    chownSync(directory, 65_534, 65_534);
     const config = writeConfig({ user: '65534', group: '65534', log: { file }, services: { echo } });
     const daemon = DaemonProcess.spawn(['--config', config]);
     await until(() => existsSync(file) && linesOf(file).some(({ msg }) => msg === 'ready'), 'ready');
     expect(await daemon.stop()).toBe(0);
-    chownSync(folder, 4002, 4002);
+    chownSync(directory, 4002, 4002);
     expect(await runToEnd(['--config', config])).toMatchObject({
       code: 77,
-      stderr: `smallservd: log.file ${file}: the folder ${folder} belongs to uid 4002: expected uid 0 or 65534\n`,
+      stderr: `smallservd: log.file ${file}: the directory ${directory} belongs to uid 4002: expected uid 0 or 65534\n`,
     });
   });
 
-  it.skipIf(!isRoot)('is accepted in a folder of the new user after a reload, but not of the old user', async () => {
-    const { folder, file } = place();
+  it.skipIf(!isRoot)('is accepted in a directory of the new user after a reload, but not of the old user', async () => {
+    const { directory, file } = place();
     const of = (id: number): object => ({
       workers: 1,
       user: `${id}`,
@@ -213,12 +216,12 @@ describe('a log file under the control of another user', () => {
     writeFileSync(config, JSON.stringify(of(4002)));
     daemon.signal('SIGHUP');
     await until(() => linesOf(file).some(({ msg }) => msg === 'config reloaded'), 'the reload');
-    chownSync(folder, 4002, 4002);
-    const moved = `${folder}.moved`;
+    chownSync(directory, 4002, 4002);
+    const moved = `${directory}.moved`;
     renameSync(file, moved);
     daemon.signal('SIGUSR1');
     await until(() => linesOf(file).some(({ msg }) => msg === 'log file reopened'), 'the new file');
-    chownSync(folder, 65_534, 65_534);
+    chownSync(directory, 65_534, 65_534);
     daemon.signal('SIGUSR1');
     const refused = 'cannot reopen the log file, keeping the old one';
     await until(() => linesOf(file).some(({ msg }) => msg === refused), 'the refusal');
@@ -226,14 +229,14 @@ describe('a log file under the control of another user', () => {
   });
 });
 
-/** A log file that is not there yet, in its folder, and a file that nobody may write to. */
-function place(): { folder: string; file: string; victim: string } {
-  const outer = temporaryFolder(0o755);
-  const folder = join(outer, 'log');
-  mkdirSync(folder, { mode: 0o755 });
+/** A log file that is not there yet, in its directory, and a file that nobody may write to. */
+function place(): { directory: string; file: string; victim: string } {
+  const outer = temporaryDirectory(0o755);
+  const directory = join(outer, 'log');
+  mkdirSync(directory, { mode: 0o755 });
   const victim = join(outer, 'victim');
   writeFileSync(victim, 'precious\n');
-  return { folder, file: join(folder, 'smallservd.log'), victim };
+  return { directory, file: join(directory, 'smallservd.log'), victim };
 }
 
 function failures(daemon: DaemonProcess): readonly LogLine[] {

@@ -6,7 +6,7 @@ import {
   fixtures,
   inOneProcess,
   runToEnd,
-  temporaryFolder,
+  temporaryDirectory,
   writeConfig,
 } from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
@@ -110,7 +110,7 @@ describe('a flood of datagrams to a service that logs each of them', () => {
 
 describe('log.file', () => {
   it('receives every line instead of standard output', async () => {
-    const file = join(temporaryFolder(0o755), 'smallservd.log');
+    const file = join(temporaryDirectory(0o755), 'smallservd.log');
     const { stdout, stop } = await serveIntoFile(file);
     expect(await stop()).toBe(0);
     expect(stdout()).toBe('');
@@ -121,19 +121,19 @@ describe('log.file', () => {
   });
 
   it('is appended to', async () => {
-    const file = join(temporaryFolder(0o755), 'smallservd.log');
+    const file = join(temporaryDirectory(0o755), 'smallservd.log');
     for (let run = 0; run < 2; run += 1) await (await serveIntoFile(file, run + 1)).stop();
     expect(readFileSync(file, 'utf8').match(/"msg":"starting"/g)).toHaveLength(2);
   });
 
   it('is named in the error if it cannot be opened', async () => {
-    const folder = temporaryFolder(0o755);
-    mkdirSync(join(folder, 'is-a-folder'));
+    const directory = temporaryDirectory(0o755);
+    mkdirSync(join(directory, 'is-a-directory'));
     for (const [name, message] of [
-      ['is-a-folder', 'it is a folder'],
-      ['missing/smallservd.log', `no folder ${folder}/missing`],
+      ['is-a-directory', 'it is a directory'],
+      ['missing/smallservd.log', `no directory ${directory}/missing`],
     ] as const) {
-      const file = join(folder, name);
+      const file = join(directory, name);
       const { code, stdout, stderr } = await runToEnd(['--config', writeConfig({ log: { file }, services: { echo } })]);
       expect(stderr).toBe(`smallservd: log.file ${file}: ${message}\n`);
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });

@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DaemonProcess, root, runToEnd, temporaryFolder } from '../support/daemon-process.ts';
+import { DaemonProcess, root, runToEnd, temporaryDirectory } from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
 
 describe('the whatismyip example', () => {
@@ -22,10 +22,10 @@ describe('the whatismyip example', () => {
 
 describe('the package', () => {
   it('starts and closes a daemon inside the importing process', async () => {
-    const folder = temporaryFolder();
-    mkdirSync(join(folder, 'node_modules'));
-    symlinkSync(root, join(folder, 'node_modules/smallservd'), 'dir');
-    const script = join(folder, 'embeds.mjs');
+    const directory = temporaryDirectory();
+    mkdirSync(join(directory, 'node_modules'));
+    symlinkSync(root, join(directory, 'node_modules/smallservd'), 'dir');
+    const script = join(directory, 'embeds.mjs');
     writeFileSync(
       script,
       `import { connect } from 'node:net';
@@ -41,7 +41,7 @@ describe('the package', () => {
        console.log(JSON.stringify({ services: [tcp.service, udp.service], udp: udp.transport, text, refused, wrong }));
       `,
     );
-    const { code, stdout, stderr } = await runToEnd([], { command: [process.execPath, script], cwd: folder });
+    const { code, stdout, stderr } = await runToEnd([], { command: [process.execPath, script], cwd: directory });
     expect(stderr).toBe('');
     expect(JSON.parse(stdout)).toEqual({
       services: ['echo', 'echo'],

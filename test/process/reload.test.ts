@@ -11,7 +11,7 @@ import {
   isRunning,
   root,
   runToEnd,
-  temporaryFolder,
+  temporaryDirectory,
   writeConfig,
 } from '../support/daemon-process.ts';
 import { Load } from '../support/load.ts';
@@ -321,7 +321,7 @@ describe('a failed reload', () => {
 
   it('can be repeated after the module is fixed and has a new option', async () => {
     const service = await echoSomewhere();
-    const module = `${temporaryFolder()}/mine.js`;
+    const module = `${temporaryDirectory()}/mine.js`;
     const file = writeConfig({ workers: 2, services: { echo: service } });
     // Whether the supervisor is root must make no difference.
     const daemon = DaemonProcess.spawn(['--config', file], unprivileged());
@@ -349,7 +349,7 @@ describe('a failed reload', () => {
 
   it('is reported when a module makes a new worker exit', async () => {
     const service = await echoSomewhere();
-    const module = `${temporaryFolder()}/mine.js`;
+    const module = `${temporaryDirectory()}/mine.js`;
     writeFileSync(module, 'export default { name: "mine", summary: "", options: {}, create() { process.exit(9); } };');
     chmodSync(module, 0o644);
     const reloadable = await Reloadable.serve({ workers: 2, services: { echo: service } });
@@ -452,12 +452,12 @@ describe('smallservd reload', () => {
     ['tcp://*:PORT', 'tcp://127.0.0.1:PORT'],
     ['tcp://*:PORT', 'tcp://[::1]:PORT'],
     ['tcp://localhost:PORT', 'tcp://localhost:PORT'],
-    ['unix:///FOLDER/admin.sock', 'unix:///FOLDER/admin.sock'],
-    ['unix:///FOLDER/admin.sock', 'unix:///FOLDER/link/admin.sock'],
+    ['unix:///DIRECTORY/admin.sock', 'unix:///DIRECTORY/admin.sock'],
+    ['unix:///DIRECTORY/admin.sock', 'unix:///DIRECTORY/link/admin.sock'],
   ])('finds a daemon listening on %s through %s', async (listen, admin) => {
-    const [port, folder] = [await freePort(), temporaryFolder()];
-    symlinkSync(folder, join(folder, 'link'));
-    const placed = (text: string): string => text.replace('PORT', String(port)).replace('/FOLDER', folder);
+    const [port, directory] = [await freePort(), temporaryDirectory()];
+    symlinkSync(directory, join(directory, 'link'));
+    const placed = (text: string): string => text.replace('PORT', String(port)).replace('/DIRECTORY', directory);
     const daemon = await DaemonProcess.serve({
       workers: 1,
       admin: { listen: placed(listen) },
@@ -547,7 +547,7 @@ class Victim {
   }
 
   static async start(): Promise<Victim> {
-    const script = join(temporaryFolder(), 'smallservd.js');
+    const script = join(temporaryDirectory(), 'smallservd.js');
     writeFileSync(
       script,
       `for (const signal of ['SIGHUP', 'SIGUSR2']) process.on(signal, () => console.log(signal));

@@ -1,7 +1,14 @@
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DaemonProcess, fixtures, isRunning, root, temporaryFolder, writeConfig } from '../support/daemon-process.ts';
+import {
+  DaemonProcess,
+  fixtures,
+  isRunning,
+  root,
+  temporaryDirectory,
+  writeConfig,
+} from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { until } from '../support/wait.ts';
 
@@ -169,8 +176,8 @@ describe('SIGUSR2', () => {
 
 describe('SIGHUP', () => {
   it('opens a new log file after the old file was renamed', async () => {
-    const folder = temporaryFolder(0o755);
-    const file = join(folder, 'smallservd.log');
+    const directory = temporaryDirectory(0o755);
+    const file = join(directory, 'smallservd.log');
     const config = writeConfig({ ...patient, log: { file } });
     const daemon = DaemonProcess.spawn(['--config', config]);
     await until(() => textOf(file).includes('"msg":"ready"'), 'the log file');

@@ -8,7 +8,7 @@ import {
   inOneProcess,
   root,
   runToEnd,
-  temporaryFolder,
+  temporaryDirectory,
   writeConfig,
 } from '../support/daemon-process.ts';
 import { unprivileged } from '../support/nobody.ts';
@@ -53,9 +53,9 @@ describe('the daemon at startup', () => {
   const services = { echo: { listen: ['tcp://127.0.0.1:0'] } };
 
   it('changes its working directory to / and can still reload its config', async () => {
-    const folder = temporaryFolder();
-    writeFileSync(join(folder, 'here.yaml'), JSON.stringify({ workers: 1, services }));
-    const daemon = DaemonProcess.spawn(['--config', 'here.yaml'], { cwd: folder });
+    const directory = temporaryDirectory();
+    writeFileSync(join(directory, 'here.yaml'), JSON.stringify({ workers: 1, services }));
+    const daemon = DaemonProcess.spawn(['--config', 'here.yaml'], { cwd: directory });
     await daemon.line('ready');
     const [worker] = await daemon.workers();
     for (const pid of [daemon.pid, worker?.pid]) expect(readlinkSync(`/proc/${pid}/cwd`)).toBe('/');
@@ -65,7 +65,7 @@ describe('the daemon at startup', () => {
   });
 
   it('does not pass inherited descriptors to workers', async () => {
-    const left = join(temporaryFolder(), 'left');
+    const left = join(temporaryDirectory(), 'left');
     writeFileSync(left, 'for nobody else');
     // Node itself looks after the first ones.
     const program = ['exec 40<"$1" 300<"$1"; shift; exec "$@"', 'bash', left, process.execPath];
@@ -81,10 +81,10 @@ describe('the daemon at startup', () => {
 });
 
 function linksOf(pid: number): readonly string[] {
-  const folder = `/proc/${pid}/fd`;
-  return readdirSync(folder).flatMap((descriptor) => {
+  const directory = `/proc/${pid}/fd`;
+  return readdirSync(directory).flatMap((descriptor) => {
     try {
-      return [readlinkSync(join(folder, descriptor))];
+      return [readlinkSync(join(directory, descriptor))];
     } catch {
       // Closed since.
       return [];
@@ -177,9 +177,9 @@ describe('exit code 77', () => {
   });
 
   it('is returned if the log file is not writable', async () => {
-    const folder = temporaryFolder(0o755);
-    mkdirSync(join(folder, 'private'), { mode: 0o500 });
-    const file = join(folder, 'private/smallservd.log');
+    const directory = temporaryDirectory(0o755);
+    mkdirSync(join(directory, 'private'), { mode: 0o500 });
+    const file = join(directory, 'private/smallservd.log');
     const config = writeConfig({ log: { file }, services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
     const { code, stderr } = await runToEnd(['--config', config], unprivileged());
     expect(stderr).toContain(`smallservd: log.file ${file}: permission denied\n`);
@@ -220,10 +220,10 @@ describe('exit code 78', () => {
   });
 
   it.each(['run', 'check'])('names file and line of an invalid quotation: %s', async (command) => {
-    const folder = temporaryFolder();
-    const quotations = join(folder, 'quotations.txt');
+    const directory = temporaryDirectory();
+    const quotations = join(directory, 'quotations.txt');
     writeFileSync(quotations, `Good.\n${'too long '.repeat(60)}\n`);
-    const file = join(folder, 'smallservd.yaml');
+    const file = join(directory, 'smallservd.yaml');
     writeFileSync(file, JSON.stringify({ services: { qotd: { listen: ['tcp://localhost:0'], file: quotations } } }));
     const { code, stderr } = await runToEnd([command, '--config', file]);
     expect(stderr).toMatch(new RegExp(`^smallservd: ${quotations}:2 services\\.qotd: .*at most 511 characters`, 'm'));
@@ -255,11 +255,11 @@ describe('an unfinished start', () => {
   );
 
   it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('is stopped by %s before the log is open', async (signal) => {
-    const folder = temporaryFolder();
-    const getent = join(folder, 'getent');
+    const directory = temporaryDirectory();
+    const getent = join(directory, 'getent');
     writeFileSync(getent, '#!/bin/sh\necho asked >&2\ntouch "$0.asked"\nexec sleep 1000\n', { mode: 0o755 });
     const config = writeConfig({ user: 'somebody', services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
-    const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}` };
+    const env = { PATH: `${directory}:${process.env['PATH'] ?? ''}` };
     const daemon = DaemonProcess.spawn(['--config', config], { env });
     await until(() => existsSync(`${getent}.asked`), 'the question after the user');
     daemon.signal(signal);
@@ -269,7 +269,7 @@ describe('an unfinished start', () => {
 
   it('is stopped by SIGTERM even if a thread is blocked forever', async () => {
     const module = join(fixtures, 'never-read.js');
-    const fifo = join(temporaryFolder(), 'fifo');
+    const fifo = join(temporaryDirectory(), 'fifo');
     makeFifo(fifo);
     const services = { slow: { module, listen: ['tcp://127.0.0.1:0'], options: { file: fifo } } };
     const daemon = DaemonProcess.spawn(['--config', writeConfig({ ...inOneProcess, services })]);
@@ -290,7 +290,7 @@ describe('an unfinished start', () => {
   });
 
   it('completes even if a worker dies during startup', async () => {
-    const options = { marker: join(temporaryFolder(), 'died') };
+    const options = { marker: join(temporaryDirectory(), 'died') };
     const services = { frail: { module: join(fixtures, 'dies-at-start.js'), listen: ['tcp://127.0.0.1:0'], options } };
     const daemon = await DaemonProcess.serve({ workers: 2, services });
     const names = daemon.lines.map(({ msg }) => msg);

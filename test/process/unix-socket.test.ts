@@ -8,7 +8,7 @@ import {
   inOneProcess,
   root,
   runToEnd,
-  temporaryFolder,
+  temporaryDirectory,
   writeConfig,
 } from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
@@ -43,11 +43,11 @@ function accessOf(path: string): { readonly mode: string; readonly uid: number; 
   return { mode: (mode & 0o7777).toString(8), uid, gid };
 }
 
-/** The modes that sockets in a folder are seen with, as soon as anything is told of them. */
-function modesIn(folder: string): ReadonlySet<string> {
+/** The modes that sockets in a directory are seen with, as soon as anything is told of them. */
+function modesIn(directory: string): ReadonlySet<string> {
   const modes = new Set<string>();
-  const watcher = watch(folder, (_event, name) => {
-    const path = join(folder, name ?? '');
+  const watcher = watch(directory, (_event, name) => {
+    const path = join(directory, name ?? '');
     if (existsSync(path) && lstatSync(path).isSocket()) modes.add(accessOf(path).mode);
   });
   onTestFinished(() => watcher.close());
@@ -74,13 +74,13 @@ describe.each([
   ['in one process', inOneProcess, isRoot ? { uid: 0, gid: 0 } : usual],
 ])('UNIX socket files %s', (_, processes, served) => {
   it('are private until they get the owner of the serving process and mode 0660', async () => {
-    const folder = temporaryFolder();
-    const [path, admin, open] = ['echo.sock', 'admin.sock', 'open.sock'].map((name) => join(folder, name)) as [
+    const directory = temporaryDirectory();
+    const [path, admin, open] = ['echo.sock', 'admin.sock', 'open.sock'].map((name) => join(directory, name)) as [
       string,
       string,
       string,
     ];
-    const modes = modesIn(folder);
+    const modes = modesIn(directory);
     const daemon = await serveOpenly({
       ...processes,
       admin: { listen: `unix://${admin}` },
@@ -103,8 +103,8 @@ describe.each([
   });
 
   it('leave the log file private', async () => {
-    const file = join(temporaryFolder(0o755), 'smallservd.log');
-    const listen = `unix://${join(temporaryFolder(), 'echo.sock')}`;
+    const file = join(temporaryDirectory(0o755), 'smallservd.log');
+    const listen = `unix://${join(temporaryDirectory(), 'echo.sock')}`;
     const daemon = spawnOpenly(writeConfig({ ...processes, log: { file }, services: { echo: { listen } } }));
     await until(() => existsSync(file) && readFileSync(file, 'utf8').includes('"ready"'), 'the start');
     expect(accessOf(file).mode).toBe('600');
@@ -112,8 +112,8 @@ describe.each([
   });
 
   it('take parameters from the environment and the command line', async () => {
-    const folder = temporaryFolder();
-    const [echo, time] = [join(folder, 'echo.sock'), join(folder, 'time.sock')];
+    const directory = temporaryDirectory();
+    const [echo, time] = [join(directory, 'echo.sock'), join(directory, 'time.sock')];
     const services = { echo: { listen: `unix://${echo}` }, time: { listen: `unix://${time}` } };
     const set = `services.time.listen=unix://${time}?mode=0640&owner=${served.uid}`;
     const daemon = DaemonProcess.spawn(['--config', writeConfig({ ...processes, services }), '--set', set], {
@@ -125,7 +125,7 @@ describe.each([
 });
 
 it('a UNIX socket stays as it is when all workers die', async () => {
-  const path = join(temporaryFolder(), 'echo.sock');
+  const path = join(temporaryDirectory(), 'echo.sock');
   const daemon = await serveOpenly({ workers: 2, services: { echo: { listen: `unix://${path}?mode=0606` } } });
   const expected = { mode: '606', ...usual };
   expect(accessOf(path)).toEqual(expected);
@@ -143,7 +143,7 @@ function configOf(...listen: readonly string[]): object {
 
 describe('a reload', () => {
   it('changes the mode of a kept socket without disconnecting clients', async () => {
-    const [path, added] = [join(temporaryFolder(), 'echo.sock'), join(temporaryFolder(), 'added.sock')];
+    const [path, added] = [join(temporaryDirectory(), 'echo.sock'), join(temporaryDirectory(), 'added.sock')];
     const file = writeConfig(configOf(`unix://${path}`));
     const daemon = spawnOpenly(file);
     await daemon.line('ready');
@@ -167,7 +167,7 @@ describe('a reload', () => {
   });
 
   it('leaves sockets unchanged if it fails', async () => {
-    const [path, other] = [join(temporaryFolder(), 'echo.sock'), join(temporaryFolder(), 'other.sock')];
+    const [path, other] = [join(temporaryDirectory(), 'echo.sock'), join(temporaryDirectory(), 'other.sock')];
     const withMode = (mode: string): object => ({
       workers: 2,
       services: { echo: { listen: [`unix://${path}?mode=${mode}`, `unix://${other}?mode=${mode}`] } },
@@ -185,7 +185,7 @@ describe('a reload', () => {
   });
 
   it('creates a socket again that somebody has removed', async () => {
-    const path = join(temporaryFolder(), 'echo.sock');
+    const path = join(temporaryDirectory(), 'echo.sock');
     const file = writeConfig(configOf(`unix://${path}?mode=0640`));
     const daemon = spawnOpenly(file);
     await daemon.line('ready');
@@ -196,8 +196,8 @@ describe('a reload', () => {
   });
 
   it('never changes the target of a symbolic link that replaced the socket', async () => {
-    const folder = temporaryFolder();
-    const [path, target] = [join(folder, 'echo.sock'), join(folder, 'target')];
+    const directory = temporaryDirectory();
+    const [path, target] = [join(directory, 'echo.sock'), join(directory, 'target')];
     const withMode = (mode: string): object => ({
       workers: 2,
       services: { echo: { listen: `unix://${path}?mode=${mode}` } },
@@ -218,10 +218,10 @@ describe('a reload', () => {
   });
 
   it('fails if it would change the admin endpoint', async () => {
-    const folder = temporaryFolder();
+    const directory = temporaryDirectory();
     const withMode = (mode: string): object => ({
       workers: 2,
-      admin: { listen: `unix://${join(folder, 'admin.sock')}?mode=${mode}` },
+      admin: { listen: `unix://${join(directory, 'admin.sock')}?mode=${mode}` },
       services: { echo: { listen: 'tcp://127.0.0.1:0' } },
     });
     const file = writeConfig(withMode('0600'));
@@ -229,7 +229,7 @@ describe('a reload', () => {
     await daemon.line('ready');
     expect(await reload(daemon, file, withMode('0666'))).toBe(failed);
     expect(daemon.linesWith(failed)).toMatchObject([{ code: 'RELOAD_NEEDS_RESTART' }]);
-    expect(accessOf(join(folder, 'admin.sock')).mode).toBe('600');
+    expect(accessOf(join(directory, 'admin.sock')).mode).toBe('600');
   });
 });
 

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 
 const script = fileURLToPath(new URL('../../.ci/count.js', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'smallservd-count-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'smallservd-count-'));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 interface Counted {
   readonly line: string;
@@ -24,7 +24,7 @@ let files = 0;
 /** A report of one test file after another, each a list of what became of its tests. */
 function report(testFiles: readonly (readonly string[])[], success = true): string {
   files += 1;
-  const path = join(folder, `${files}.json`);
+  const path = join(directory, `${files}.json`);
   const testResults = testFiles.map((statuses, index) => ({
     name: `file-${index}.test.ts`,
     status: statuses.length === 0 || statuses.includes('failed') ? 'failed' : 'passed',
@@ -58,7 +58,7 @@ describe('the test count', () => {
     },
     {
       name: 'counts a missing report as failed',
-      args: ['0', join(folder, 'none.json'), '1'],
+      args: ['0', join(directory, 'none.json'), '1'],
       line: '0 passed, 1 failed',
     },
     { name: 'counts a report without tests as failed', args: ['0', report([]), '0'], line: '0 passed, 1 failed' },
@@ -74,8 +74,8 @@ describe('the test count', () => {
   });
 
   it('reads a report written by vitest', () => {
-    const path = join(folder, 'vitest.json');
-    const tests = join(folder, 'real.test.mjs');
+    const path = join(directory, 'vitest.json');
+    const tests = join(directory, 'real.test.mjs');
     // Where these tests lie there is no vitest to import.
     writeFileSync(
       tests,
@@ -85,9 +85,9 @@ describe('the test count', () => {
       it['todo']('is to be written');`,
     );
     const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
-    const args = [vitest, 'run', '--config', join(folder, 'vitest.config.mjs'), '--root', folder];
+    const args = [vitest, 'run', '--config', join(directory, 'vitest.config.mjs'), '--root', directory];
     writeFileSync(
-      join(folder, 'vitest.config.mjs'),
+      join(directory, 'vitest.config.mjs'),
       `export default { test: { include: ['*.test.mjs'], globals: true } };`,
     );
     spawnSync(process.execPath, [...args, '--reporter=json', `--outputFile.json=${path}`], {

@@ -12,7 +12,7 @@ import { loadConfig, readConfigSource } from '../../src/server/config/load.ts';
 import { filesIn, read, root } from './files.ts';
 
 const models = { Deployment, NetworkPolicy, PodDisruptionBudget, Namespace, Service };
-const folder = 'deploy/kubernetes';
+const directory = 'deploy/kubernetes';
 const dockerfile = read('Dockerfile');
 const packageVersion = (JSON.parse(read('package.json')) as { version: string }).version;
 
@@ -102,7 +102,7 @@ interface Kustomization {
 }
 
 function manifest(name: string): unknown {
-  return parse(read(join(folder, name)));
+  return parse(read(join(directory, name)));
 }
 
 const kustomization = manifest('kustomization.yaml') as Kustomization;
@@ -141,7 +141,7 @@ describe('the Kubernetes manifests', () => {
 
   it('are all listed in the kustomization, with the config, and exist', () => {
     const named = [...kustomization.resources, ...kustomization.configMapGenerator.flatMap(({ files }) => files)];
-    const present = filesIn(folder).map((path) => path.slice(folder.length + 1));
+    const present = filesIn(directory).map((path) => path.slice(directory.length + 1));
     expect(['kustomization.yaml', ...named].toSorted()).toEqual(present.toSorted());
   });
 
@@ -181,7 +181,7 @@ describe('the Kubernetes manifests', () => {
       servicePort(String(port), portOf.get(String(port)), protocol),
     );
     expect(allowed?.toSorted()).toEqual(wellKnown);
-    expect(await servicePortsOf(join(folder, 'smallservd.yaml'))).toEqual(wellKnown);
+    expect(await servicePortsOf(join(directory, 'smallservd.yaml'))).toEqual(wellKnown);
   });
 
   it('open the admin endpoint only to the kubelet and Prometheus', () => {
@@ -217,7 +217,7 @@ describe('the Kubernetes manifests', () => {
   });
 
   it('give the daemon enough time to stop', async () => {
-    const source = await readConfigSource(join(root, folder, 'smallservd.yaml'), {}, []);
+    const source = await readConfigSource(join(root, directory, 'smallservd.yaml'), {}, []);
     const { config } = await loadConfig(source, { importModules: false });
     const { seconds } = container().lifecycle.preStop.sleep;
     expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(seconds + config.shutdown.graceMs / 1000);

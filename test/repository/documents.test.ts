@@ -21,13 +21,13 @@ const readme = read('README.md');
 const logs = read('docs/LOGS.md');
 
 /** Where modules of the documents lie, beside this package under its own name. */
-const folder = mkdtempSync(join(tmpdir(), 'smallservd-documents-'));
-mkdirSync(join(folder, 'node_modules'));
-symlinkSync(root, join(folder, 'node_modules/smallservd'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'smallservd-documents-'));
+mkdirSync(join(directory, 'node_modules'));
+symlinkSync(root, join(directory, 'node_modules/smallservd'));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 function load(text: string, more: { env?: Record<string, string>; sets?: string[] } = {}): Promise<LoadedConfig> {
-  const source = { name: 'bad.yaml', directory: folder, text, env: {}, sets: [], ...more };
+  const source = { name: 'bad.yaml', directory: directory, text, env: {}, sets: [], ...more };
   return loadConfig(source, { importModules: false });
 }
 
@@ -77,7 +77,7 @@ describe('config examples in the documents', () => {
 
   test.each(examples)('$name is valid', async ({ text }) => {
     // Modules that a document shows stand beside it; here they only have to be there.
-    for (const [, name = ''] of text.matchAll(/module: \.\/(\S+\.js)/g)) writeFileSync(join(folder, name), '');
+    for (const [, name = ''] of text.matchAll(/module: \.\/(\S+\.js)/g)) writeFileSync(join(directory, name), '');
     expect((await load(text)).config.services.length).toBeGreaterThan(0);
   });
 
@@ -218,7 +218,7 @@ describe('the README', () => {
 describe('modules in the documents', () => {
   test('include a working greet.js in the README', async () => {
     const [text = ''] = /^\/\/ greet\.js\n[\s\S]*?(?=^```$)/m.exec(readme) ?? [];
-    writeFileSync(join(folder, 'greet.js'), text);
+    writeFileSync(join(directory, 'greet.js'), text);
     const listen = ['tcp://127.0.0.1:0'];
     expect(await ask('greet', { module: './greet.js', listen, options: { name: 'network' } })).toBe(
       'Hello, network!\r\n',
@@ -227,8 +227,8 @@ describe('modules in the documents', () => {
 
   test('include a loadavg.js in docs/SERVICES.md that answers and reports errors in its file', async () => {
     const text = blocksOf(read('docs/SERVICES.md')).find(({ language }) => language === 'js')?.text ?? '';
-    writeFileSync(join(folder, 'loadavg.js'), text);
-    writeFileSync(join(folder, 'averages'), '2.09 1.24 0.83 1/234 5678\n');
+    writeFileSync(join(directory, 'loadavg.js'), text);
+    writeFileSync(join(directory, 'averages'), '2.09 1.24 0.83 1/234 5678\n');
     const service = { module: './loadavg.js', listen: ['tcp://127.0.0.1:0'] };
     expect(await ask('loadavg', { ...service, options: { file: './averages' } })).toBe('2.09 1.24 0.83\r\n');
     await expect(ask('loadavg', { ...service, options: { file: './missing' } })).rejects.toThrow(
@@ -334,7 +334,7 @@ function run(args: readonly string[]): string {
 
 /** All that a service sends to a TCP client that only listens. */
 async function ask(name: string, service: object): Promise<string> {
-  const daemon = await startDaemon({ services: { [name]: service } }, { directory: folder });
+  const daemon = await startDaemon({ services: { [name]: service } }, { directory: directory });
   try {
     const socket = connect(daemon.listeners[0]?.port ?? 0, '127.0.0.1').setEncoding('latin1');
     let text = '';

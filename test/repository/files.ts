@@ -2,16 +2,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The repository's own folder. */
+/** The repository's own directory. */
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What is not the repository's: installed, built or measured. */
 const foreign = new Set(['.git', 'node_modules', 'dist', 'coverage', 'reports']);
 
-/** Paths of all files below a folder, relative to the repository. */
-export function filesIn(folder: string): readonly string[] {
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
+/** Paths of all files below a directory, relative to the repository. */
+export function filesIn(directory: string): readonly string[] {
+  return readdirSync(join(root, directory), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
     if (entry.isDirectory()) return foreign.has(entry.name) ? [] : filesIn(path);
     return entry.isFile() ? [path] : [];
   });

@@ -24,9 +24,9 @@ const ground = [
 ];
 
 /**
- * Dependencies point inwards: what each part of `src` may import of the others. A part is a folder, of `server` and
- * `client` a folder below, or a single file at the top. The two wings never meet; `services` and `supervisor` neither:
- * only `server/command` knows both.
+ * Dependencies point inwards: what each part of `src` may import of the others. A part is a directory, of `server` and
+ * `client` a directory below, or a single file at the top. The two wings never meet; `services` and `supervisor`
+ * neither: only `server/command` knows both.
  */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   address: ['errors.ts', 'suggestion.ts'],

@@ -5,12 +5,12 @@ import { bashCompletion } from '../../scripts/generate/completion/bash.ts';
 import { zshCompletion } from '../../scripts/generate/completion/zsh.ts';
 import { clientCommandLine, daemonCommandLine } from '../../scripts/generate/manual/pages.ts';
 
-const folder = fileURLToPath(new URL('../../completion', import.meta.url));
+const directory = fileURLToPath(new URL('../../completion', import.meta.url));
 
 /** Writes `completion` once before the tests, as `npm run docs` does. */
 export default function completion(): void {
   const programs = [daemonCommandLine, clientCommandLine];
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'smallservd.bash'), bashCompletion(programs));
-  writeFileSync(join(folder, '_smallservd'), zshCompletion(programs));
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'smallservd.bash'), bashCompletion(programs));
+  writeFileSync(join(directory, '_smallservd'), zshCompletion(programs));
 }

@@ -46,19 +46,19 @@ export interface State {
 }
 
 /**
- * A folder that everybody may read and write, `nobody` too, but not take files of others from, unless `mode` says
+ * A directory that everybody may read and write, `nobody` too, but not take files of others from, unless `mode` says
  * otherwise; it is gone when the test is over.
  */
-export function temporaryFolder(mode = 0o1777): string {
-  const folder = mkdtempSync(join(tmpdir(), 'smallservd-test-'));
-  chmodSync(folder, mode);
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
+export function temporaryDirectory(mode = 0o1777): string {
+  const directory = mkdtempSync(join(tmpdir(), 'smallservd-test-'));
+  chmodSync(directory, mode);
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
 }
 
-/** Writes a config, text or object, into a folder of its own. */
+/** Writes a config, text or object, into a directory of its own. */
 export function writeConfig(config: object | string): string {
-  const file = join(temporaryFolder(), 'smallservd.yaml');
+  const file = join(temporaryDirectory(), 'smallservd.yaml');
   writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(config));
   return file;
 }

@@ -1,6 +1,6 @@
 import { accessSync, chmodSync, constants, copyFileSync, cpSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type ProcessOptions, root, temporaryFolder } from './daemon-process.ts';
+import { type ProcessOptions, root, temporaryDirectory } from './daemon-process.ts';
 import { copyPackages } from './packages.ts';
 
 /** The id of `nobody` and its group on Debian; that no account may have it does not matter. */
@@ -25,15 +25,15 @@ function isOpenToAll(path: string): boolean {
 
 /** What the package installs: itself and the packages that it needs. */
 function copyInstall(): string {
-  const folder = temporaryFolder();
+  const directory = temporaryDirectory();
   for (const path of ['dist', 'config', 'package.json'])
-    cpSync(join(root, path), join(folder, path), { recursive: true });
-  copyPackages(folder);
-  return folder;
+    cpSync(join(root, path), join(directory, path), { recursive: true });
+  copyPackages(directory);
+  return directory;
 }
 
 function copyNode(): string {
-  const copy = join(temporaryFolder(), 'node');
+  const copy = join(temporaryDirectory(), 'node');
   copyFileSync(process.execPath, copy, constants.COPYFILE_FICLONE);
   chmodSync(copy, 0o755);
   accessSync(copy, constants.X_OK);

@@ -12,11 +12,11 @@ export interface OddFile {
 }
 
 /**
- * A path of every kind that is refused, most of them in `folder`. They are gone, or of no use any more, when the test
- * is over.
+ * A path of every kind that is refused, most of them in `directory`. They are gone, or of no use any more, when the
+ * test is over.
  */
-export async function oddFiles(folder: string, maxMebibytes: number = 16): Promise<readonly OddFile[]> {
-  const at = (name: string): string => join(folder, name);
+export async function oddFiles(directory: string, maxMebibytes: number = 16): Promise<readonly OddFile[]> {
+  const at = (name: string): string => join(directory, name);
   mkdirSync(at('directory'));
   makeFifo(at('fifo'));
   makeFifo(at('written'));
@@ -36,8 +36,8 @@ export async function oddFiles(folder: string, maxMebibytes: number = 16): Promi
   return [
     { name: 'missing', path: at('missing'), message: 'no such file' },
     { name: 'a dangling link', path: at('dangling'), message: 'no such file' },
-    { name: 'below a file', path: at('file/below'), message: 'a part of the path is not a folder' },
-    { name: 'a folder', path: at('directory'), message: 'it is a folder' },
+    { name: 'below a file', path: at('file/below'), message: 'a part of the path is not a directory' },
+    { name: 'a directory', path: at('directory'), message: 'it is a directory' },
     { name: 'a FIFO without a writer', path: at('fifo'), message: 'it is a FIFO or pipe, not a regular file' },
     { name: 'a FIFO with a writer', path: at('written'), message: 'it is a FIFO or pipe, not a regular file' },
     { name: 'a link to a FIFO', path: at('link to a FIFO'), message: 'it is a FIFO or pipe, not a regular file' },

@@ -6,17 +6,17 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
  * Puts the packages that the daemon needs at run time, by the lock file, where `npm install` would put them in the
- * folder of the package.
+ * directory of the package.
  */
-export function copyPackages(folder: string): void {
+export function copyPackages(directory: string): void {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     readonly packages: Readonly<Record<string, { readonly dev?: true }>>;
   };
   for (const [path, { dev }] of Object.entries(lock.packages)) {
     // Of the optional ones those for this machine are there.
     if (path === '' || dev || isOfTypeScript(path) || !existsSync(join(root, path))) continue;
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    cpSync(join(root, path), join(folder, path), { recursive: true });
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    cpSync(join(root, path), join(directory, path), { recursive: true });
   }
 }
 

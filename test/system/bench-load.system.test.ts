@@ -12,9 +12,9 @@ import { Program, type End } from './program.ts';
 
 needs();
 
-const folder = mkdtempSync(join(tmpdir(), 'smallservd-load-'));
-const load = join(folder, 'load');
-afterAll(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'smallservd-load-'));
+const load = join(directory, 'load');
+afterAll(() => rmSync(directory, { recursive: true }));
 
 beforeAll(() => {
   const sources = readdirSync(join(checkout, 'bench/load')).filter((name) => name.endsWith('.c'));

@@ -180,7 +180,7 @@ async function outOfReach() {
   await call('cp /usr/bin/node /home/eve/node');
   await type('refused: package in a home', 'node /home/eve/smallservd/dist/smallservd.js install-service');
   await type(
-    'refused: package in a closed folder',
+    'refused: package in a closed directory',
     'node /opt/closed/deep/smallservd/dist/smallservd.js install-service',
   );
   await type('refused: file that is closed', 'node /opt/smallservd/dist/smallservd.js install-service');
@@ -194,14 +194,14 @@ async function outOfReach() {
 async function unixSockets(unit) {
   const dropIn = '/etc/systemd/system/smallservd.service.d/sockets.conf';
   await type('unix: drop-in', `printf '[Service]\\nRuntimeDirectory=smallservd\\n' > ${dropIn}`);
-  const folder = '/run/smallservd';
-  const add = (file, before) => edit(config, [before, `${before}"unix://${folder}/${file}", `]);
+  const directory = '/run/smallservd';
+  const add = (file, before) => edit(config, [before, `${before}"unix://${directory}/${file}", `]);
   add('open.sock?mode=0666', 'listen: [');
   await type('unix: daemon-reload', 'systemctl daemon-reload');
   await type('unix: restart', 'systemctl restart smallservd.service');
   note('unix: open', {
-    ...fileAt(`${folder}/open.sock`),
-    answer: await tcp(undefined, 'here\n', `${folder}/open.sock`),
+    ...fileAt(`${directory}/open.sock`),
+    answer: await tcp(undefined, 'here\n', `${directory}/open.sock`),
   });
   add('group.sock?group=www-data', 'listen: [');
   await call('systemctl restart smallservd.service');
@@ -209,11 +209,11 @@ async function unixSockets(unit) {
   appendFileSync(dropIn, 'SupplementaryGroups=www-data\nSystemCallFilter=@chown\n');
   await call('systemctl daemon-reload');
   await type('unix: restart with the group', 'systemctl restart smallservd.service');
-  note('unix: group', { ...fileAt(`${folder}/group.sock`), ...(await show(unit, 'ActiveState')) });
+  note('unix: group', { ...fileAt(`${directory}/group.sock`), ...(await show(unit, 'ActiveState')) });
   edit(
     config,
-    [`"unix://${folder}/open.sock?mode=0666", `, ''],
-    [`"unix://${folder}/group.sock?group=www-data", `, ''],
+    [`"unix://${directory}/open.sock?mode=0666", `, ''],
+    [`"unix://${directory}/group.sock?group=www-data", `, ''],
   );
   await type('unix: restart without', 'systemctl restart smallservd.service');
 }
@@ -271,7 +271,7 @@ async function plain() {
   await until('another worker', isReplaced);
   note('plain: unit after the death of a worker', await show(unit, 'ActiveState', 'MainPID', 'NRestarts'));
 
-  await type('plain: drop-in folder', 'mkdir -p /etc/systemd/system/smallservd.service.d');
+  await type('plain: drop-in directory', 'mkdir -p /etc/systemd/system/smallservd.service.d');
   const dropIn = '/etc/systemd/system/smallservd.service.d/watchdog.conf';
   await type('plain: drop-in', `printf '[Service]\\nWatchdogSec=5s\\n' > ${dropIn}`);
   await type('plain: daemon-reload for the drop-in', 'systemctl daemon-reload');
@@ -350,7 +350,7 @@ async function during(action) {
   return { asked, answered, faults, results };
 }
 
-/** The folder of a socket's drop-ins. */
+/** The directory of a socket's drop-ins. */
 function drop(name) {
   return `/etc/systemd/system/smallservd-${name}.socket.d`;
 }
@@ -400,7 +400,7 @@ async function sandboxed() {
   note('sandboxed: woken by a datagram', { echo: await udp(7, 'here\n') });
   await until('activity', isActive);
 
-  await type('sandboxed: drop-in folders', `mkdir -p ${drop('echo-tcp')} ${drop('chargen-tcp')}`);
+  await type('sandboxed: drop-in directories', `mkdir -p ${drop('echo-tcp')} ${drop('chargen-tcp')}`);
   const address = '[Socket]\\nListenStream=\\nListenStream=127.0.0.1:7\\n';
   await type('sandboxed: address', `printf '${address}' > ${drop('echo-tcp')}/address.conf`);
   await type('sandboxed: never', `printf '[Unit]\\nConditionPathExists=!/\\n' > ${drop('chargen-tcp')}/never.conf`);

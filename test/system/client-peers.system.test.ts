@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Chargen, Discarded, EchoPingResult, Time } from '../../src/client/index.ts';
 import { type InetdName, startInetd, startXinetd } from './inetds.ts';
-import { checkout, clientProgram, Network, needs, temporaryFolder } from './machine.ts';
+import { checkout, clientProgram, Network, needs, temporaryDirectory } from './machine.ts';
 import { Program, run } from './program.ts';
 
 needs('ip', 'script', 'xinetd', 'inetutils-inetd');
@@ -163,10 +163,10 @@ describe.each(peers)('smallserv against $name', ({ name, daytime, timeLength, ti
 describe('qotd and systat run by xinetd as external programs', () => {
   it('are read to the end', async () => {
     const network = Network.make();
-    const folder = temporaryFolder();
-    const quotation = join(folder, 'quotation');
+    const directory = temporaryDirectory();
+    const quotation = join(directory, 'quotation');
     writeFileSync(quotation, 'Echo is the voice of a reflection in a mirror.\n\t-- Nathaniel Hawthorne\n');
-    await startXinetd(network, folder, [
+    await startXinetd(network, directory, [
       { service: 'qotd', port: 17, server: '/bin/cat', args: [quotation] },
       { service: 'systat', port: 11, server: '/bin/ls', args: ['-1', '/proc/self/task'] },
     ]);

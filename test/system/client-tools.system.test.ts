@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { lookupPort } from '../../src/client/lookup-port.ts';
 import { lookupProtocol } from '../../src/client/lookup-protocol.ts';
-import { clientProgram, Network, needs, temporaryFolder } from './machine.ts';
+import { clientProgram, Network, needs, temporaryDirectory } from './machine.ts';
 import { Program, run } from './program.ts';
 
 needs('ip', 'getent', 'dnsmasq', 'python3', 'unshare', 'mount');
@@ -49,9 +49,9 @@ describe('lookups in the system databases', () => {
 
 /** In a mount namespace of the process, these texts in place of files of the machine. */
 function withFiles(files: Readonly<Record<string, string>>): (argv: readonly string[]) => readonly string[] {
-  const folder = temporaryFolder();
+  const directory = temporaryDirectory();
   const mounts = Object.entries(files).map(([path, text], index) => {
-    const file = join(folder, String(index));
+    const file = join(directory, String(index));
     writeFileSync(file, text);
     return `mount --bind '${file}' ${path} && `;
   });
@@ -205,9 +205,9 @@ describe('an unresponsive host', () => {
 
   it('does not block a name that has another, working address', async () => {
     const both = machine(await networkWithSilence());
-    const folder = temporaryFolder();
+    const directory = temporaryDirectory();
     const server = new Program(
-      both.inside(['python3', '-u', '-m', 'http.server', '--directory', folder, '--bind', '127.0.0.1', '8000']),
+      both.inside(['python3', '-u', '-m', 'http.server', '--directory', directory, '--bind', '127.0.0.1', '8000']),
     );
     await server.says(/Serving HTTP/);
     expect((await both.addressInfo('both.example')).addresses).toEqual([silent.ipv6, '127.0.0.1']);

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { checkout, needs, temporaryFolder } from './machine.ts';
+import { checkout, needs, temporaryDirectory } from './machine.ts';
 import { run } from './program.ts';
 
 needs('bash', 'zsh');
@@ -33,8 +33,8 @@ const cases: readonly (readonly [line: string, words: readonly string[]])[] = [
 ];
 
 /** With files to complete. */
-function folder(): string {
-  const path = temporaryFolder();
+function directory(): string {
+  const path = temporaryDirectory();
   mkdirSync(join(path, 'here'));
   writeFileSync(join(path, 'here/own.yaml'), '');
   return path;
@@ -61,7 +61,7 @@ describe('bash completes', () => {
   test.each(cases)('%s', async (line, words) => {
     const parts = line.split(/ |([=:])/).filter((part) => part !== undefined && part !== '');
     const argv = ['bash', '-c', bashScript, 'bash', join(checkout, 'completion/smallservd.bash'), line, ...parts];
-    const shell = await run(argv, { directory: folder() });
+    const shell = await run(argv, { directory: directory() });
     expect(shell.complaints).toBe('');
     expect(shell.output.trimEnd().split('\n').toSorted()).toEqual([...new Set(words)].toSorted());
   });
@@ -101,7 +101,7 @@ describe('zsh completes', () => {
   test('each line, inserting the word if it is the only match', async () => {
     const lines = cases.map(([line]) => line);
     const argv = ['zsh', '-f', '-c', zshScript, 'zsh', join(checkout, 'completion'), ...lines];
-    const shell = await run(argv, { directory: folder() });
+    const shell = await run(argv, { directory: directory() });
     expect(shell.complaints).toBe('');
     const answers = shell.output.trimEnd().split('\n');
     expect(answers.length).toBe(cases.length);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { CheckResult, ConformResult, Outcome } from '../../src/client/index.ts';
 import { type InetdName, startInetd } from './inetds.ts';
-import { checkout, clientProgram, Network, needs, temporaryFolder } from './machine.ts';
+import { checkout, clientProgram, Network, needs, temporaryDirectory } from './machine.ts';
 import { DaemonProgram, run } from './program.ts';
 
 needs('ip', 'xinetd', 'inetutils-inetd');
@@ -78,7 +78,7 @@ describe('smallserv conform against smallservd', () => {
 
   it.each(['127.0.0.1', '::1'])('passes every check if all services also listen on UDP, at %s', async (host) => {
     const network = Network.make();
-    const config = join(temporaryFolder(), 'everywhere.yaml');
+    const config = join(temporaryDirectory(), 'everywhere.yaml');
     writeFileSync(config, everywhere);
     await startSmallservd(network, config);
     const result = await conform(network, host);

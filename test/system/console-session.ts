@@ -36,7 +36,7 @@ export async function runSession(exchanges: readonly Exchange[], lab: Lab): Prom
   let status = 0;
   for (const { command, output } of exchanges) {
     const shell = `exec 2>&1\n(exit ${status})\n${command}\n`;
-    const program = new Program(lab.inside(['bash', '-c', shell]), { directory: lab.folder, input: '' });
+    const program = new Program(lab.inside(['bash', '-c', shell]), { directory: lab.directory, input: '' });
     const [beforeInterrupt = ''] = output;
     let before: string | undefined;
     if (output.length > 1) {

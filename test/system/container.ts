@@ -23,17 +23,17 @@ export interface ImageConfig {
   readonly Healthcheck: { readonly Test: readonly string[] };
 }
 
-/** The image of the Dockerfile, built by buildah(1) in a folder of its own, and its files. */
+/** The image of the Dockerfile, built by buildah(1) in a directory of its own, and its files. */
 export class Image {
   readonly config: ImageConfig;
   /** The base and what is ours, as `buildah images` prints it. */
   readonly size: string;
   /** The root of its files. */
   readonly files: string;
-  readonly #folder: string;
+  readonly #directory: string;
 
-  private constructor(folder: string, config: ImageConfig, size: string, files: string) {
-    this.#folder = folder;
+  private constructor(directory: string, config: ImageConfig, size: string, files: string) {
+    this.#directory = directory;
     this.config = config;
     this.size = size;
     this.files = files;
@@ -41,11 +41,11 @@ export class Image {
 
   /** Builds the checkout. Takes a minute or two; `remove` ends it. */
   static build(): Image {
-    const folder = mkdtempSync(join(tmpdir(), 'smallservd-image-'));
+    const directory = mkdtempSync(join(tmpdir(), 'smallservd-image-'));
     try {
-      makeBase(folder);
+      makeBase(directory);
       buildah(
-        folder,
+        directory,
         'bud',
         '--isolation',
         'chroot',
@@ -56,20 +56,20 @@ export class Image {
         'smallservd',
         checkout,
       );
-      const [listed] = JSON.parse(buildah(folder, 'images', '--json', 'smallservd')) as [{ size: string }];
-      const inspected = JSON.parse(buildah(folder, 'inspect', '--type', 'image', 'smallservd')) as {
+      const [listed] = JSON.parse(buildah(directory, 'images', '--json', 'smallservd')) as [{ size: string }];
+      const inspected = JSON.parse(buildah(directory, 'inspect', '--type', 'image', 'smallservd')) as {
         Docker: { config: ImageConfig };
       };
-      const container = buildah(folder, 'from', '--pull-never', 'localhost/smallservd');
-      return new Image(folder, inspected.Docker.config, listed.size, buildah(folder, 'mount', container));
+      const container = buildah(directory, 'from', '--pull-never', 'localhost/smallservd');
+      return new Image(directory, inspected.Docker.config, listed.size, buildah(directory, 'mount', container));
     } catch (error) {
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true });
       throw error;
     }
   }
 
   remove(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 }
 
@@ -77,15 +77,15 @@ export class Image {
  * Debian 13 with Node 26 and npm where the official image has them, and the ways of this machine to Debian's mirror and
  * to npm's registry.
  */
-function makeBase(folder: string): void {
-  const container = buildah(folder, 'from', 'scratch');
-  const root = buildah(folder, 'mount', container);
+function makeBase(directory: string): void {
+  const container = buildah(directory, 'from', 'scratch');
+  const root = buildah(directory, 'mount', container);
   const repositories = tool('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Origin: Debian', 'Label: Debian']);
   const mirror = repositories.split('\n').find((line) => line !== '') ?? 'http://deb.debian.org/debian';
   tool('mmdebstrap', ['--variant=apt', '--mode=root', '--include=libatomic1', 'trixie', root, mirror]);
   writeFileSync(join(root, 'etc/apt/apt.conf.d/90test'), tool('apt-config', ['dump', 'Acquire::http::Proxy']));
 
-  const packages = join(folder, 'packages');
+  const packages = join(directory, 'packages');
   const node = `node-linux-${process.arch}`;
   mkdirSync(packages);
   writeFileSync(join(packages, 'package.json'), '{ "private": true }');
@@ -106,13 +106,13 @@ function makeBase(folder: string): void {
     `NODE_EXTRA_CA_CERTS=/${certificates}`,
     `npm_config_registry=${tool('npm', ['config', 'get', 'registry'])}`,
   ];
-  buildah(folder, 'config', ...environment.flatMap((each) => ['--env', each]), container);
-  buildah(folder, 'commit', '--quiet', '--format', 'docker', '--rm', container, base);
+  buildah(directory, 'config', ...environment.flatMap((each) => ['--env', each]), container);
+  buildah(directory, 'commit', '--quiet', '--format', 'docker', '--rm', container, base);
   rmSync(packages, { recursive: true });
 }
 
-function buildah(folder: string, ...args: readonly string[]): string {
-  const storage = ['--root', join(folder, 'images'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
+function buildah(directory: string, ...args: readonly string[]): string {
+  const storage = ['--root', join(directory, 'images'), '--runroot', join(directory, 'run'), '--storage-driver', 'vfs'];
   return tool('buildah', [...storage, ...args]);
 }
 
@@ -125,7 +125,7 @@ function tool(command: string, args: readonly string[]): string {
 export interface ContainerOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** A folder that is mounted over /etc/smallservd. */
+  /** A directory that is mounted over /etc/smallservd. */
   readonly etc?: string;
 }
 
@@ -168,7 +168,7 @@ export class Container extends Program {
   }
 }
 
-/** `$1` is the root, `$2` a folder to mount over /etc/smallservd, or nothing. */
+/** `$1` is the root, `$2` a directory to mount over /etc/smallservd, or nothing. */
 const mounts = `set -e
 root=$1 etc=$2
 shift 2

@@ -16,10 +16,10 @@ let groups = 0;
 
 /** A group of this test alone, of version 2 or, where the controllers are there, 1. */
 export class ControlGroup {
-  readonly #folders: readonly string[];
+  readonly #directories: readonly string[];
 
-  private constructor(folders: readonly string[]) {
-    this.#folders = folders;
+  private constructor(directories: readonly string[]) {
+    this.#directories = directories;
   }
 
   /** Returns why there can be none, where the machine has none to give. */
@@ -28,8 +28,8 @@ export class ControlGroup {
     const name = `smallservd-test-${process.pid}-${groups}`;
     try {
       const isVersion2 = existsSync(join(root, 'cgroup.controllers'));
-      const folders = isVersion2 ? [version2(name, limits)] : version1(name, limits);
-      const group = new ControlGroup(folders);
+      const directories = isVersion2 ? [version2(name, limits)] : version1(name, limits);
+      const group = new ControlGroup(directories);
       onTestFinished(async () => group.#remove());
       return group;
     } catch (error) {
@@ -39,54 +39,57 @@ export class ControlGroup {
 
   /** The command line that runs another in this group; the process keeps its id. */
   inside(argv: readonly string[]): readonly string[] {
-    const enter = this.#folders.map((folder) => `echo $$ > ${folder}/cgroup.procs`);
+    const enter = this.#directories.map((directory) => `echo $$ > ${directory}/cgroup.procs`);
     return ['sh', '-c', [...enter, 'exec "$@"'].join(' && '), 'sh', ...argv];
   }
 
   /** How often the kernel killed a process for want of memory. */
   get killed(): number {
-    const texts = this.#folders.flatMap((folder) =>
-      ['memory.events', 'memory.oom_control'].map((file) => readText(join(folder, file))),
+    const texts = this.#directories.flatMap((directory) =>
+      ['memory.events', 'memory.oom_control'].map((file) => readText(join(directory, file))),
     );
     return Number(/^oom_kill (\d+)$/m.exec(texts.join('\n'))?.[1]);
   }
 
   async #remove(): Promise<void> {
-    await until(() => this.#folders.every((folder) => readText(join(folder, 'cgroup.procs')) === ''), 'empty groups');
-    for (const folder of this.#folders) rmdirSync(folder);
+    await until(
+      () => this.#directories.every((directory) => readText(join(directory, 'cgroup.procs')) === ''),
+      'empty groups',
+    );
+    for (const directory of this.#directories) rmdirSync(directory);
   }
 }
 
 function version2(name: string, { cpus, memoryBytes }: Limits): string {
   writeFileSync(join(root, 'cgroup.subtree_control'), '+cpu +memory');
-  const folder = join(root, name);
-  mkdirSync(folder);
-  if (cpus !== undefined) writeFileSync(join(folder, 'cpu.max'), `${cpus * periodUs} ${periodUs}`);
+  const directory = join(root, name);
+  mkdirSync(directory);
+  if (cpus !== undefined) writeFileSync(join(directory, 'cpu.max'), `${cpus * periodUs} ${periodUs}`);
   if (memoryBytes !== undefined) {
-    writeFileSync(join(folder, 'memory.max'), String(memoryBytes));
-    if (existsSync(join(folder, 'memory.swap.max'))) writeFileSync(join(folder, 'memory.swap.max'), '0');
+    writeFileSync(join(directory, 'memory.max'), String(memoryBytes));
+    if (existsSync(join(directory, 'memory.swap.max'))) writeFileSync(join(directory, 'memory.swap.max'), '0');
   }
-  return folder;
+  return directory;
 }
 
 function version1(name: string, { cpus, memoryBytes }: Limits): readonly string[] {
-  const folders: string[] = [];
+  const directories: string[] = [];
   if (cpus !== undefined) {
-    const folder = join(root, 'cpu', name);
-    mkdirSync(folder);
-    writeFileSync(join(folder, 'cpu.cfs_period_us'), String(periodUs));
-    writeFileSync(join(folder, 'cpu.cfs_quota_us'), String(cpus * periodUs));
-    folders.push(folder);
+    const directory = join(root, 'cpu', name);
+    mkdirSync(directory);
+    writeFileSync(join(directory, 'cpu.cfs_period_us'), String(periodUs));
+    writeFileSync(join(directory, 'cpu.cfs_quota_us'), String(cpus * periodUs));
+    directories.push(directory);
   }
   if (memoryBytes !== undefined) {
-    const folder = join(root, 'memory', name);
-    mkdirSync(folder);
-    writeFileSync(join(folder, 'memory.limit_in_bytes'), String(memoryBytes));
-    if (existsSync(join(folder, 'memory.memsw.limit_in_bytes')))
-      writeFileSync(join(folder, 'memory.memsw.limit_in_bytes'), String(memoryBytes));
-    folders.push(folder);
+    const directory = join(root, 'memory', name);
+    mkdirSync(directory);
+    writeFileSync(join(directory, 'memory.limit_in_bytes'), String(memoryBytes));
+    if (existsSync(join(directory, 'memory.memsw.limit_in_bytes')))
+      writeFileSync(join(directory, 'memory.memsw.limit_in_bytes'), String(memoryBytes));
+    directories.push(directory);
   }
-  return folders;
+  return directories;
 }
 
 function readText(path: string): string {

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { version } from '../../src/version.ts';
-import { checkout, Network, needs, temporaryFolder } from './machine.ts';
+import { checkout, Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { Program, run, type StartOptions } from './program.ts';
 
@@ -29,22 +29,22 @@ async function output(argv: readonly string[], options: StartOptions = {}): Prom
 }
 
 /** Builds the package, as `npm run package:deb` does when it has built `dist`; returns the path of the file. */
-function build(folder: string, umask = '022'): string {
-  const script = `umask ${umask} && exec "${process.execPath}" "${join(checkout, 'scripts/package-deb.js')}" "${folder}"`;
-  execFileSync('sh', ['-c', script], { cwd: folder });
-  return join(folder, readdirSync(folder).find((each) => each.endsWith('.deb')) ?? 'there is none');
+function build(directory: string, umask = '022'): string {
+  const script = `umask ${umask} && exec "${process.execPath}" "${join(checkout, 'scripts/package-deb.js')}" "${directory}"`;
+  execFileSync('sh', ['-c', script], { cwd: directory });
+  return join(directory, readdirSync(directory).find((each) => each.endsWith('.deb')) ?? 'there is none');
 }
 
 let file = '';
-const folder = mkdtempSync(join(tmpdir(), 'smallservd-deb-'));
+const directory = mkdtempSync(join(tmpdir(), 'smallservd-deb-'));
 beforeAll(() => {
-  file = build(folder);
+  file = build(directory);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 /** A tree with a database of packages, in which those are installed that ours depends on. */
 async function treeOfDpkg(): Promise<string> {
-  const root = temporaryFolder();
+  const root = temporaryDirectory();
   for (const each of ['updates', 'info']) mkdirSync(join(root, 'var/lib/dpkg', each), { recursive: true });
   const architecture = await output(['dpkg', '--print-architecture']);
   const others = Object.entries({ nodejs: '20.19.2', libc6: '2.36', 'libgcc-s1': '12.2', 'libstdc++6': '12.2' });
@@ -63,7 +63,7 @@ function dpkg(root: string, ...args: readonly string[]): Promise<string> {
 }
 
 async function unpack(): Promise<string> {
-  const tree = temporaryFolder();
+  const tree = temporaryDirectory();
   await output(['dpkg-deb', '--extract', file, tree]);
   return tree;
 }
@@ -82,7 +82,7 @@ function installed(tree: string, argv: readonly string[]): readonly string[] {
 
 /** What a script asks of systemd, on a machine that runs it. */
 async function ordersOf(script: string, ...args: readonly string[]): Promise<string> {
-  const control = temporaryFolder();
+  const control = temporaryDirectory();
   await output(['dpkg-deb', '--control', file, control]);
   const systemctl = join(control, 'systemctl');
   writeFileSync(systemctl, `#!/bin/sh\necho "$*" >> ${control}/orders\n`, { mode: 0o755 });
@@ -101,7 +101,7 @@ describe('the Debian package', () => {
   });
 
   test('is byte-for-byte reproducible under another umask', async () => {
-    const other = build(temporaryFolder(), '077');
+    const other = build(temporaryDirectory(), '077');
     expect(readFileSync(other).equals(readFileSync(file))).toBe(true);
   });
 
@@ -148,7 +148,7 @@ describe('the Debian package', () => {
     const fields = await output(['dpkg-deb', '--field', file]);
     expect(fields).toContain(`Version: ${version}-1\n`);
     expect(fields).toMatch(/^Depends: nodejs \(>= 20\.19\)/m);
-    const control = temporaryFolder();
+    const control = temporaryDirectory();
     await output(['dpkg-deb', '--control', file, control]);
     expect(readFileSync(join(control, 'conffiles'), 'utf8')).toBe(
       '/etc/smallservd/smallservd.yaml\n/etc/smallservd/sockets.yaml\n',

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { blocksOf, read } from '../repository/files.ts';
 import { Container, type ContainerOptions, Image } from './container.ts';
-import { checkout, identityOf, Network, needs, temporaryFolder } from './machine.ts';
+import { checkout, identityOf, Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { kill, type Program, run } from './program.ts';
 
@@ -152,7 +152,7 @@ describe('an unprivileged, read-only container without a shell', () => {
   });
 
   it('reads a mounted config file at startup and on reload', async () => {
-    const etc = temporaryFolder();
+    const etc = temporaryDirectory();
     const config = join(etc, 'smallservd.yaml');
     writeFileSync(config, 'admin: { listen: "tcp://127.0.0.1:9014" }\nservices: { echo: { listen: ["tcp://*:7"] } }\n');
     const network = lowPorts();
@@ -216,11 +216,11 @@ function parseRun(words: readonly string[]): ParsedRun {
   };
 }
 
-/** A folder as the one that docs/DOCKER.md mounts: with a config that somebody wrote. */
-function folderWithConfig(path: string): string {
-  const folder = temporaryFolder();
-  copyFileSync(join(checkout, path), join(folder, 'smallservd.yaml'));
-  return folder;
+/** A directory as the one that docs/DOCKER.md mounts: with a config that somebody wrote. */
+function directoryWithConfig(path: string): string {
+  const directory = temporaryDirectory();
+  copyFileSync(join(checkout, path), join(directory, 'smallservd.yaml'));
+  return directory;
 }
 
 describe('docs/DOCKER.md', () => {
@@ -237,7 +237,7 @@ describe('docs/DOCKER.md', () => {
     const options = {
       args,
       env: Object.fromEntries(valuesOf('--env').map((variable) => variable.split('=', 2) as [string, string])),
-      ...(volume === undefined ? {} : { etc: folderWithConfig('config/well-known.yaml') }),
+      ...(volume === undefined ? {} : { etc: directoryWithConfig('config/well-known.yaml') }),
     };
     if (volume !== undefined) expect(volume).toMatch(/^\/\S+:\/etc\/smallservd:ro$/);
     if (args[0] === 'check') {
@@ -272,7 +272,7 @@ it('the image with the Deployment config and environment passes the kubelet prob
   const { env } = manifest.spec.template.spec.containers[0];
   const network = lowPorts();
   await start(network, {
-    etc: folderWithConfig('deploy/kubernetes/smallservd.yaml'),
+    etc: directoryWithConfig('deploy/kubernetes/smallservd.yaml'),
     env: Object.fromEntries(env.map(({ name, value }) => [name, value])),
   });
   const ask = (path: string): Promise<Program> => {

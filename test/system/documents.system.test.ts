@@ -24,7 +24,7 @@ describe.each(pages)('%s', (_, page) => {
   it('shows the actual output of its commands', { timeout: 180_000 }, async () => {
     expect(sessions.length).toBeGreaterThan(0);
     const lab = await startLab();
-    for (const { mark, text } of blocks) if (mark !== undefined) writeFileSync(join(lab.folder, mark), text);
+    for (const { mark, text } of blocks) if (mark !== undefined) writeFileSync(join(lab.directory, mark), text);
     const shown: Exchange[] = [];
     const seen: Exchange[] = [];
     for (const session of sessions) {

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { daemonProgram, Network, needs, temporaryFolder } from './machine.ts';
+import { daemonProgram, Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram, Program } from './program.ts';
 
@@ -12,16 +12,16 @@ needs('ip', 'nc', 'unshare', 'mount');
 const atOnceMs = 5000;
 
 /**
- * A folder, and a file system in it which nobody answers for: the process that serves FUSE would, and there is none
+ * A directory, and a file system in it which nobody answers for: the process that serves FUSE would, and there is none
  * (fuse(4)).
  */
-function deadDisk(): { folder: string; dead: string; around: (argv: readonly string[]) => readonly string[] } {
-  const folder = temporaryFolder();
-  const dead = join(folder, 'dead');
+function deadDisk(): { directory: string; dead: string; around: (argv: readonly string[]) => readonly string[] } {
+  const directory = temporaryDirectory();
+  const dead = join(directory, 'dead');
   mkdirSync(dead);
   const mount =
     'exec 3<>/dev/fuse && mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0,allow_other none "$0" && exec "$@"';
-  return { folder, dead, around: (argv) => ['unshare', '--mount', 'sh', '-c', mount, dead, ...argv] };
+  return { directory, dead, around: (argv) => ['unshare', '--mount', 'sh', '-c', mount, dead, ...argv] };
 }
 
 /**
@@ -50,10 +50,10 @@ describe('an unresponsive file system', () => {
   });
 
   it.each(['check', 'run'])('fails %s with an error after ten seconds', async (command) => {
-    const { folder, dead, around } = deadDisk();
+    const { directory, dead, around } = deadDisk();
     const config = join(dead, 'smallservd.yaml');
     const program = new Program(around([...daemonProgram, command, '--config', config]));
-    const other = join(folder, 'other.yaml');
+    const other = join(directory, 'other.yaml');
     const quotations = deadDisk();
     writeFileSync(other, JSON.stringify({ services: { q: quoting(join(quotations.dead, 'quotations')) } }));
     const second = new Program(quotations.around([...daemonProgram, command, '--config', other]));
@@ -79,9 +79,9 @@ describe('an unresponsive file system', () => {
   });
 
   it('makes opening the log file fail after ten seconds', async () => {
-    const { folder, dead, around } = deadDisk();
-    const config = join(folder, 'smallservd.yaml');
-    const file = join(dead, 'folder/log');
+    const { directory, dead, around } = deadDisk();
+    const config = join(directory, 'smallservd.yaml');
+    const file = join(dead, 'directory/log');
     writeFileSync(config, JSON.stringify({ log: { file }, services: { echo } }));
     const daemon = new DaemonProgram(['--config', config], around);
     expect(await daemon.end(20_000)).toEqual({ code: 1, signal: null });
@@ -90,8 +90,8 @@ describe('an unresponsive file system', () => {
 
   it('fails each reload but affects neither the daemon nor its shutdown', async () => {
     const network = Network.make();
-    const { folder, dead, around } = deadDisk();
-    const config = join(folder, 'smallservd.yaml');
+    const { directory, dead, around } = deadDisk();
+    const config = join(directory, 'smallservd.yaml');
     const quotations = join(dead, 'quotations');
     writeFileSync(config, JSON.stringify({ workers: 2, services: { echo } }));
     const daemon = new DaemonProgram(['--config', config], (argv) => network.inside(around(argv)));
@@ -121,14 +121,14 @@ it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('an unresponsive resolver doe
   const network = Network.make();
   // It would ask for two and a half minutes.
   const resolver = new Peers(network).talk('-u', '-l', '127.0.0.1', '53');
-  const folder = temporaryFolder();
-  const config = join(folder, 'smallservd.yaml');
-  writeFileSync(join(folder, 'resolv.conf'), 'nameserver 127.0.0.1\noptions timeout:30 attempts:5\n');
+  const directory = temporaryDirectory();
+  const config = join(directory, 'smallservd.yaml');
+  writeFileSync(join(directory, 'resolv.conf'), 'nameserver 127.0.0.1\noptions timeout:30 attempts:5\n');
   const machine = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/resolv.conf && exec "$@"'];
   writeFileSync(config, JSON.stringify({ services: { echo: { listen: ['tcp://silent.example:1201'] } } }));
   await resolver.until(() => /:0035 /.test(readFileSync(`/proc/${resolver.pid}/net/udp`, 'utf8')), 'the resolver');
   const daemon = new DaemonProgram(['--config', config], (argv) =>
-    network.inside([...machine, join(folder, 'resolv.conf'), ...argv]),
+    network.inside([...machine, join(directory, 'resolv.conf'), ...argv]),
   );
   await resolver.until(() => resolver.bytes.length > 0, 'the question');
   daemon.signal(signal);

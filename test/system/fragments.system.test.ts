@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { Network, needs, temporaryFolder } from './machine.ts';
+import { Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram } from './program.ts';
 
@@ -36,7 +36,7 @@ it.each(['sockets=kernel', 'sockets=node'])(
   'over IPv4, the first one arrives only with fragment, with %s',
   async (sockets) => {
     const { server, client } = narrowPath();
-    const config = join(temporaryFolder(), 'smallservd.yaml');
+    const config = join(temporaryDirectory(), 'smallservd.yaml');
     const write = (fragment: boolean): void => {
       const echo = { listen: [`udp://*:${port}`], exposeUdp: true, fragment };
       writeFileSync(config, JSON.stringify({ workers: 2, services: { echo } }));

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { Network, needs, temporaryFolder } from './machine.ts';
+import { Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram, type LogLine } from './program.ts';
 
@@ -37,10 +37,10 @@ const talkers = Array.from({ length: 40 }, (_, index) => 1300 + index);
 
 it('a full disk under log.file loses log lines but does not affect the services', async () => {
   const network = Network.make();
-  const folder = temporaryFolder();
-  writeFileSync(join(folder, 'talker.mjs'), talker);
+  const directory = temporaryDirectory();
+  writeFileSync(join(directory, 'talker.mjs'), talker);
   writeFileSync(
-    join(folder, 'smallservd.yaml'),
+    join(directory, 'smallservd.yaml'),
     `workers: 2
 log: { file: disk/log }
 services:
@@ -48,9 +48,9 @@ services:
 ${talkers.map((port) => `  talker-${port}: { module: ./talker.mjs, listen: ["tcp://localhost:${port}"] }\n`).join('')}`,
   );
   const mount = 'mkdir "$0" && mount -t tmpfs -o size=16m,mode=755 none "$0" && exec "$@"';
-  const disk = join(folder, 'disk');
+  const disk = join(directory, 'disk');
   // The disk is there for the daemon alone, and goes with it.
-  const daemon = new DaemonProgram(['--config', join(folder, 'smallservd.yaml')], (argv) =>
+  const daemon = new DaemonProgram(['--config', join(directory, 'smallservd.yaml')], (argv) =>
     network.inside(['unshare', '--mount', 'sh', '-c', mount, disk, ...argv]),
   );
   const seen = `/proc/${daemon.pid}/root${disk}`;

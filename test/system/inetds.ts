@@ -1,7 +1,7 @@
 /** The inetds of Debian, with their internal services on the ports that IANA assigned, in a network of the test. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Network, temporaryFolder } from './machine.ts';
+import { type Network, temporaryDirectory } from './machine.ts';
 import { Program } from './program.ts';
 
 /** The services that both have inside: systat and qotd would be programs of their own. */
@@ -35,17 +35,17 @@ export interface ProgramService {
 
 /** Starts the inetd, with limits that no test reaches; resolves when it listens. It ends with the test. */
 export async function startInetd(name: InetdName, network: Network): Promise<Program> {
-  return inetds[name](network, temporaryFolder());
+  return inetds[name](network, temporaryDirectory());
 }
 
 /** xinetd.conf(5). Its log is a file, or it would look for a syslog daemon. */
 export async function startXinetd(
   network: Network,
-  folder: string,
+  directory: string,
   programs: readonly ProgramService[] = [],
 ): Promise<Program> {
-  const config = join(folder, 'xinetd.conf');
-  const log = join(folder, 'xinetd.log');
+  const config = join(directory, 'xinetd.conf');
+  const log = join(directory, 'xinetd.log');
   const internal = listeners.map(
     ({ service, port, protocol, socketType, wait }) => `service ${service} {
   id = ${service}-${protocol}
@@ -85,8 +85,8 @@ export async function startXinetd(
 }
 
 /** inetd(8). With `-d` it stays in the foreground, and says on standard error when it listens. */
-async function startInetutilsInetd(network: Network, folder: string): Promise<Program> {
-  const config = join(folder, 'inetd.conf');
+async function startInetutilsInetd(network: Network, directory: string): Promise<Program> {
+  const config = join(directory, 'inetd.conf');
   const lines = listeners.map(
     ({ service, protocol, socketType, wait }) =>
       `${service} ${socketType} ${protocol} ${wait === 'yes' ? 'wait' : 'nowait'} root internal\n`,

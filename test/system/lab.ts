@@ -2,7 +2,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startInetd } from './inetds.ts';
-import { checkout, clientProgram, daemonProgram, Network, temporaryFolder } from './machine.ts';
+import { checkout, clientProgram, daemonProgram, Network, temporaryDirectory } from './machine.ts';
 import { DaemonProgram, Program } from './program.ts';
 
 const hosts = `127.0.0.1    localhost
@@ -28,7 +28,7 @@ export interface Lab {
   /** The command line that runs another on that machine, with `smallserv` and `smallservd` in PATH. */
   inside(argv: readonly string[]): readonly string[];
   /** Where the commands run. Modules there find this package under its name. */
-  readonly folder: string;
+  readonly directory: string;
 }
 
 /** Starts it all, and resolves when all listen. It ends with the test. */
@@ -43,15 +43,15 @@ export async function startLab(): Promise<Lab> {
   const { near } = network.join(Network.make(), ['192.0.2.13/30'], []);
   network.ip('neigh', 'add', '192.0.2.14', 'lladdr', '02:00:00:00:00:09', 'dev', near);
 
-  const folder = temporaryFolder();
-  mkdirSync(join(folder, 'node_modules'));
-  symlinkSync(checkout, join(folder, 'node_modules/smallservd'));
+  const directory = temporaryDirectory();
+  mkdirSync(join(directory, 'node_modules'));
+  symlinkSync(checkout, join(directory, 'node_modules/smallservd'));
   const programs = writePrograms();
   const files = Object.entries({ '/etc/hosts': hosts, '/etc/resolv.conf': 'nameserver 127.0.0.1\n' });
   const mounts = files.map(([path, text]) => `mount --bind '${fileWith(text)}' ${path} && `).join('');
   const machine = `${mounts}PATH='${programs}':$PATH exec "$@"`;
   return {
-    folder,
+    directory,
     inside: (argv) => network.inside(['unshare', '--mount', 'sh', '-c', machine, 'sh', ...argv]),
   };
 }
@@ -68,17 +68,17 @@ function neighbour(network: Network, near: string, far: string, ipv6: readonly s
 }
 
 function fileWith(text: string): string {
-  const file = join(temporaryFolder(), 'file');
+  const file = join(temporaryDirectory(), 'file');
   writeFileSync(file, text);
   return file;
 }
 
-/** A folder with the two commands, as an installation has it. */
+/** A directory with the two commands, as an installation has it. */
 function writePrograms(): string {
-  const folder = temporaryFolder();
+  const directory = temporaryDirectory();
   for (const [name, argv] of Object.entries({ smallserv: clientProgram, smallservd: daemonProgram })) {
     const command = argv.map((part) => `'${part}'`).join(' ');
-    writeFileSync(join(folder, name), `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });
+    writeFileSync(join(directory, name), `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });
   }
-  return folder;
+  return directory;
 }

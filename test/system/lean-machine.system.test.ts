@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkout, daemonProgram, Network, needs, temporaryFolder } from './machine.ts';
+import { checkout, daemonProgram, Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram, Program, run } from './program.ts';
 
@@ -67,11 +67,11 @@ describe('a machine without IPv6', () => {
  * /etc/services.
  */
 function etc(services?: string): (argv: readonly string[]) => readonly string[] {
-  const folder = join(temporaryFolder(), 'etc');
-  mkdirSync(folder);
-  for (const file of ['passwd', 'group', 'nsswitch.conf', 'hosts']) copyFileSync(`/etc/${file}`, join(folder, file));
-  if (services !== undefined) writeFileSync(join(folder, 'services'), services);
-  return (argv) => ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc && exec "$@"', folder, ...argv];
+  const directory = join(temporaryDirectory(), 'etc');
+  mkdirSync(directory);
+  for (const file of ['passwd', 'group', 'nsswitch.conf', 'hosts']) copyFileSync(`/etc/${file}`, join(directory, file));
+  if (services !== undefined) writeFileSync(join(directory, 'services'), services);
+  return (argv) => ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc && exec "$@"', directory, ...argv];
 }
 
 const named = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'];

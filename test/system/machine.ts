@@ -59,9 +59,9 @@ export function needs(...programs: ProgramName[]): void {
 }
 
 function assertInstalled(program: ProgramName): void {
-  const folder = (process.env['PATH'] ?? '').split(':').find((each) => isThere(join(each, program)));
+  const directory = (process.env['PATH'] ?? '').split(':').find((each) => isThere(join(each, program)));
   const wanted = `the Debian package ${packages[program]}, which npm run test:system installs`;
-  if (folder === undefined) throw new Error(`this test needs the program ${program}, which is in ${wanted}`);
+  if (directory === undefined) throw new Error(`this test needs the program ${program}, which is in ${wanted}`);
   if (program !== 'nc') return;
   const help = execFileSync('sh', ['-c', 'nc -h 2>&1 || true'], { encoding: 'utf8' });
   if (!help.includes('OpenBSD')) throw new Error(`this test needs OpenBSD's nc, which is in ${wanted}`);
@@ -76,12 +76,12 @@ function isThere(path: string): boolean {
   }
 }
 
-/** A folder of this test alone. `mode` 0o755 lets other users in. */
-export function temporaryFolder(mode: number = 0o755, parent: string = tmpdir()): string {
-  const folder = mkdtempSync(join(parent, 'smallservd-system-'));
-  chmodSync(folder, mode);
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
+/** A directory of this test alone. `mode` 0o755 lets other users in. */
+export function temporaryDirectory(mode: number = 0o755, parent: string = tmpdir()): string {
+  const directory = mkdtempSync(join(parent, 'smallservd-system-'));
+  chmodSync(directory, mode);
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
 }
 
 let namespaces = 0;

@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Network, needs, temporaryFolder } from './machine.ts';
+import { Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram } from './program.ts';
 
@@ -56,8 +56,8 @@ describe('an address that is not there yet', () => {
   });
 
   it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('does not delay %s', async (signal) => {
-    const path = join(temporaryFolder(), 'echo');
-    const admin = join(temporaryFolder(), 'admin');
+    const path = join(temporaryDirectory(), 'echo');
+    const admin = join(temporaryDirectory(), 'admin');
     const listen = [`tcp://192.0.2.9:${port}`, `unix://${path}`].join();
     const daemon = start(Network.make(), `services.echo.listen=${listen}`, `admin.listen=unix://${admin}`);
     await waits(daemon);
@@ -79,7 +79,7 @@ describe('an address that is not there yet', () => {
 
   it('is waited for by a reload, too, while the daemon serves as before', async () => {
     const network = Network.make();
-    const config = join(temporaryFolder(), 'smallservd.yaml');
+    const config = join(temporaryDirectory(), 'smallservd.yaml');
     const write = (...listen: readonly string[]): void =>
       writeFileSync(config, JSON.stringify({ workers: 2, services: { echo: { listen } } }));
     write(`tcp://127.0.0.1:${port}`);

@@ -1,7 +1,7 @@
 import { realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { checkout, identityOf, Network, needs, temporaryFolder } from './machine.ts';
+import { checkout, identityOf, Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { Program, run, type StartOptions } from './program.ts';
 
@@ -31,23 +31,23 @@ interface Packed {
   readonly files: readonly { readonly path: string }[];
 }
 
-async function packInto(folder: string): Promise<Packed> {
-  const pack = ['npm', 'pack', '--ignore-scripts', '--json', '--pack-destination', folder];
+async function packInto(directory: string): Promise<Packed> {
+  const pack = ['npm', 'pack', '--ignore-scripts', '--json', '--pack-destination', directory];
   const [packed] = JSON.parse(await output(pack, { directory: checkout })) as [Packed];
   return packed;
 }
 
-it('the npm package installs and runs from a folder that only root can read', async () => {
-  const folder = temporaryFolder(0o700);
-  const packed = await packInto(folder);
+it('the npm package installs and runs from a directory that only root can read', async () => {
+  const directory = temporaryDirectory(0o700);
+  const packed = await packInto(directory);
   const files = packed.files.map(({ path }) => path);
   expect(files).toEqual(expect.arrayContaining([...packedFiles]));
   expect(files.filter((path) => /^(src|test|bench|\.ci)\//.test(path))).toEqual([]);
 
-  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
+  writeFileSync(join(directory, 'package.json'), '{ "private": true, "type": "module" }');
   const install = ['npm', 'install', '--no-audit', '--no-fund', '--prefer-offline', `./${packed.filename}`];
-  await output(install, { directory: folder });
-  const here = { directory: folder };
+  await output(install, { directory: directory });
+  const here = { directory: directory };
   expect(await output(['npx', '--no-install', 'smallservd', '--version'], here)).toBe(`${packed.version}\n`);
   const checked = await output(['npx', '--no-install', 'smallservd', 'check', '--json'], here);
   const { services } = JSON.parse(checked) as { services: object };
@@ -55,7 +55,7 @@ it('the npm package installs and runs from a folder that only root can read', as
   expect(await output(['npx', '--no-install', 'smallservd', 'services'], here)).toContain('RFC 862');
 
   writeFileSync(
-    join(folder, 'embed.js'),
+    join(directory, 'embed.js'),
     `import { startDaemon } from 'smallservd';
 import { connect } from 'node:net';
 const daemon = await startDaemon({ services: { echo: { listen: ['tcp://127.0.0.1:0'] } } });
@@ -66,7 +66,7 @@ await daemon.close();\n`,
   );
   expect(await output([process.execPath, 'embed.js'], here)).toBe('embedded\n');
 
-  // Its workers and the admin process, who may not read the folder, have all they need before they become nobody.
+  // Its workers and the admin process, who may not read the directory, have all they need before they become nobody.
   const network = Network.make();
   const daemon = new Program(network.inside(['node_modules/.bin/smallservd']), here);
   await daemon.says(/"msg":"ready"/);
@@ -82,13 +82,13 @@ await daemon.close();\n`,
 });
 
 it('the npm package installs for all users, with man pages where man finds them', async () => {
-  const folder = temporaryFolder();
-  const { filename, version } = await packInto(folder);
-  const install = ['npm', 'install', '--global', '--prefix', folder, '--no-audit', '--no-fund', '--prefer-offline'];
-  await output([...install, `./${filename}`], { directory: folder });
+  const directory = temporaryDirectory();
+  const { filename, version } = await packInto(directory);
+  const install = ['npm', 'install', '--global', '--prefix', directory, '--no-audit', '--no-fund', '--prefer-offline'];
+  await output([...install, `./${filename}`], { directory: directory });
 
   // As for a user whose PATH has it, and without a word about where manuals lie.
-  const env = { PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, MANWIDTH: '80', MANPATH: '' };
+  const env = { PATH: `${join(directory, 'bin')}:${process.env['PATH']}`, MANWIDTH: '80', MANPATH: '' };
   const user = { directory: '/', env, uid: 65534, gid: 65534 };
   expect(await output(['smallservd', '--version'], user)).toBe(`${version}\n`);
   expect(await output(['smallserv', 'mask', '192.0.2.70/26'], user)).toContain('192.0.2.64');
@@ -98,7 +98,7 @@ it('the npm package installs for all users, with man pages where man finds them'
     ['5', 'smallservd.yaml'],
     ['8', 'smallservd'],
   ] as const) {
-    const page = join(folder, `share/man/man${section}/${name}.${section}`);
+    const page = join(directory, `share/man/man${section}/${name}.${section}`);
     expect(await output(['man', '--where', section, name], user)).toBe(`${realpathSync(page)}\n`);
     expect(await output(['man', section, name], user)).toContain(`NAME\n     ${name} `);
   }

@@ -2,7 +2,7 @@ import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSy
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Cable, checkout, clientProgram, Network, needs, temporaryFolder } from './machine.ts';
+import { type Cable, checkout, clientProgram, Network, needs, temporaryDirectory } from './machine.ts';
 import { type End, Program, run, type StartOptions } from './program.ts';
 
 needs('ip', 'ping', 'python3', 'script', 'setcap', 'setpriv');
@@ -362,12 +362,12 @@ describe('without the raw-socket addon', () => {
 
 /** Installs the client where everybody may read it, with the addon or without; returns its path. */
 function openInstall({ addon }: { readonly addon: 'there' | 'missing' | 'unbuilt' }): string {
-  // Node looks for packages in all folders above, too: people leave some in /tmp.
-  const folder = temporaryFolder(0o755, '/var/tmp');
+  // Node looks for packages in all directories above, too: people leave some in /tmp.
+  const directory = temporaryDirectory(0o755, '/var/tmp');
   const { dependencies } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { dependencies: object };
-  cpSync(join(checkout, 'dist'), join(folder, 'dist'), { recursive: true });
-  copyFileSync(join(checkout, 'package.json'), join(folder, 'package.json'));
-  const modules = join(folder, 'node_modules');
+  cpSync(join(checkout, 'dist'), join(directory, 'dist'), { recursive: true });
+  copyFileSync(join(checkout, 'package.json'), join(directory, 'package.json'));
+  const modules = join(directory, 'node_modules');
   mkdirSync(modules);
   for (const name of Object.keys(dependencies)) symlinkSync(join(checkout, 'node_modules', name), join(modules, name));
   if (addon === 'there') symlinkSync(join(checkout, 'node_modules/raw-socket'), join(modules, 'raw-socket'));
@@ -376,12 +376,12 @@ function openInstall({ addon }: { readonly addon: 'there' | 'missing' | 'unbuilt
     const fails = "throw new Error('No native build was found for this machine\\n    loaded from: somewhere')";
     writeFileSync(join(modules, 'raw-socket/index.js'), fails);
   }
-  return join(folder, 'dist/smallserv.js');
+  return join(directory, 'dist/smallserv.js');
 }
 
 /** A copy of this Node that everybody may run, and that can be given rights of its own. */
 function openNode(): string {
-  const node = join(temporaryFolder(), 'node');
+  const node = join(temporaryDirectory(), 'node');
   copyFileSync(process.execPath, node);
   return node;
 }

@@ -10,7 +10,7 @@ import {
   Network,
   needs,
   type ProcessIdentity,
-  temporaryFolder,
+  temporaryDirectory,
 } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram, run } from './program.ts';
@@ -138,10 +138,10 @@ describe('a daemon started by root', () => {
 
   it('imports a module only in its workers', async () => {
     const network = Network.make();
-    const folder = temporaryFolder();
-    const imports = join(folder, 'imports');
-    writeModule(folder, imports);
-    const daemon = await startAsRoot(network, ['--config', join(folder, 'smallservd.yaml')]);
+    const directory = temporaryDirectory();
+    const imports = join(directory, 'imports');
+    writeModule(directory, imports);
+    const daemon = await startAsRoot(network, ['--config', join(directory, 'smallservd.yaml')]);
     const importers = readFileSync(imports, 'utf8').trimEnd().split('\n').map(Number);
     expect(new Set(importers)).toEqual(new Set(daemon.workers));
     expect(importers.length).toBe(daemon.workers.length);
@@ -150,9 +150,9 @@ describe('a daemon started by root', () => {
 
   it('serves a module as nobody with workers: 0 too', async () => {
     const network = Network.make();
-    const folder = temporaryFolder();
-    writeModule(folder, join(folder, 'imports'));
-    await startAsRoot(network, ['--config', join(folder, 'smallservd.yaml'), '--set', 'workers=0']);
+    const directory = temporaryDirectory();
+    writeModule(directory, join(directory, 'imports'));
+    await startAsRoot(network, ['--config', join(directory, 'smallservd.yaml'), '--set', 'workers=0']);
     expect(await new Peers(network).tcp('127.0.0.1', 1299)).toBe('65534 65534\n');
   });
 
@@ -221,8 +221,8 @@ describe('a daemon started by an unprivileged user', () => {
   });
 
   it('exits with 77 if it cannot write the log file', async () => {
-    const folder = temporaryFolder();
-    const daemon = await runAsNobody(['--set', `log.file=${join(folder, 'log')}`]);
+    const directory = temporaryDirectory();
+    const daemon = await runAsNobody(['--set', `log.file=${join(directory, 'log')}`]);
     expect((await daemon.end()).code).toBe(77);
     expect(daemon.complaints).toMatch(/^smallservd: log\.file .*permission denied/);
   });
@@ -231,13 +231,13 @@ describe('a daemon started by an unprivileged user', () => {
 const asNobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
 
 /** A service that notes down which process imports it, and answers with the user that it serves as. */
-function writeModule(folder: string, imports: string): void {
-  copyFileSync(join(checkout, 'package.json'), join(folder, 'package.json'));
+function writeModule(directory: string, imports: string): void {
+  copyFileSync(join(checkout, 'package.json'), join(directory, 'package.json'));
   // It is imported with the rights of nobody.
   writeFileSync(imports, '');
   chmodSync(imports, 0o666);
   writeFileSync(
-    join(folder, 'whoami.js'),
+    join(directory, 'whoami.js'),
     `import { appendFileSync } from 'node:fs';
     appendFileSync(${JSON.stringify(imports)}, process.pid + '\\n');
     export default {
@@ -246,8 +246,8 @@ function writeModule(folder: string, imports: string): void {
     };\n`,
   );
   writeFileSync(
-    join(folder, 'smallservd.yaml'),
+    join(directory, 'smallservd.yaml'),
     'services: { whoami: { module: ./whoami.js, listen: ["tcp://localhost:1299"] } }\n',
   );
-  chmodSync(folder, 0o755);
+  chmodSync(directory, 0o755);
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { blocksOf, read } from '../repository/files.ts';
-import { checkout, Network, needs, temporaryFolder } from './machine.ts';
+import { checkout, Network, needs, temporaryDirectory } from './machine.ts';
 import { DaemonProgram, type Program, run } from './program.ts';
 
 needs('promtool', 'ip');
@@ -25,10 +25,10 @@ it('promtool accepts the scrape config of docs/KUBERNETES.md with the rules', as
   const config = parse(text) as { scrape_configs: { kubernetes_sd_configs?: object }[] };
   // Debian builds promtool without this discovery.
   for (const job of config.scrape_configs) delete job.kubernetes_sd_configs;
-  const folder = temporaryFolder();
-  writeFileSync(join(folder, 'prometheus.yml'), stringify(config));
-  copyFileSync(rules, join(folder, 'rules.yaml'));
-  const check = await promtool(['check', 'config', join(folder, 'prometheus.yml')]);
+  const directory = temporaryDirectory();
+  writeFileSync(join(directory, 'prometheus.yml'), stringify(config));
+  copyFileSync(rules, join(directory, 'rules.yaml'));
+  const check = await promtool(['check', 'config', join(directory, 'prometheus.yml')]);
   expect(check.complaints).toBe('');
   expect(check.output).toMatch(/1 rule files found[\s\S]*SUCCESS/);
   expect((await check.end()).code).toBe(0);
@@ -115,7 +115,7 @@ it('the alerts fire when they should and not before', async () => {
       },
     ],
   };
-  const file = join(temporaryFolder(), 'tests.yaml');
+  const file = join(temporaryDirectory(), 'tests.yaml');
   writeFileSync(file, JSON.stringify(tests));
   const test = await promtool(['test', 'rules', file]);
   expect(test.output + test.complaints).toContain('SUCCESS');

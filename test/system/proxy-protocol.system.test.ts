@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { Network, needs, temporaryFolder } from './machine.ts';
+import { Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram, Program } from './program.ts';
 
@@ -28,7 +28,7 @@ it.each(['send-proxy', 'send-proxy-v2'])('serves only clients that HAProxy annou
   const sets = rules.flatMap((rule) => ['--set', `services.echo.${rule}`]);
   const daemon = new DaemonProgram(['--config', '/dev/null', ...sets], (argv) => network.inside(argv));
   await daemon.ready();
-  const file = join(temporaryFolder(), 'haproxy.cfg');
+  const file = join(temporaryDirectory(), 'haproxy.cfg');
   writeFileSync(file, haproxyConfig(version));
   const haproxy = new Program(network.inside(['haproxy', '-db', '-f', file]));
   // Its health checks mostly are resets before anybody looks: what they say of themselves cannot be waited for.

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { snapshot } from '../unit/server/admin/snapshot.ts';
 import { writeConfig } from '../support/daemon-process.ts';
-import { childrenOf, commandOf, daemonProgram, identityOf, Network, needs, temporaryFolder } from './machine.ts';
+import { childrenOf, commandOf, daemonProgram, identityOf, Network, needs, temporaryDirectory } from './machine.ts';
 import { DaemonProgram, Program, run } from './program.ts';
 
 needs('ip', 'setpriv');
@@ -51,7 +51,7 @@ async function impersonate(network: Network, pid: number, uid: number, port: num
 it.each([endpoint, 'tcp://*:9013', 'unix'])(
   'root reloads a root daemon whose endpoint at %s is served by an unprivileged child',
   async (where) => {
-    const listen = where === 'unix' ? `unix://${join(temporaryFolder(0o1777), 'admin.sock')}` : where;
+    const listen = where === 'unix' ? `unix://${join(temporaryDirectory(0o1777), 'admin.sock')}` : where;
     const network = Network.make();
     const daemon = await serve(network, [], listen);
     const child = childrenOf(daemon.pid).find((pid) => commandOf(pid).includes('admin/child.js')) ?? 0;
@@ -98,8 +98,8 @@ it('reload does not signal a process named by an impostor endpoint', async () =>
 it('reload does not signal a daemon named by an impostor at a UNIX socket, whatever the tables say', async () => {
   const network = Network.make();
   const victim = await serve(network);
-  const folder = temporaryFolder(0o1777);
-  const path = join(folder, 'admin.sock');
+  const directory = temporaryDirectory(0o1777);
+  const path = join(directory, 'admin.sock');
   // Bound under another name, then renamed: the table keeps the first. A second socket's name looks like a row of it.
   const script = `
     const { createServer } = require('node:http');
@@ -109,8 +109,8 @@ it('reload does not signal a daemon named by an impostor at a UNIX socket, whate
     const forged = '\\0x\\n0: 00000002 00000000 00010000 0001 01 ' + inode + ' ${path}\\n';
     require('node:net').createServer().listen(forged);
     createServer((_, response) => response.setHeader('Server', 'smallservd').end(${JSON.stringify(JSON.stringify(snapshot({ pid: victim.pid })))}))
-      .listen('${folder}/o', () => {
-        renameSync('${folder}/o', '${path}');
+      .listen('${directory}/o', () => {
+        renameSync('${directory}/o', '${path}');
         require('node:fs').chmodSync('${path}', 0o777);
         console.log('here', inode);
       });`;

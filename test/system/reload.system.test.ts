@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { LoadResult } from '../../src/client/index.ts';
-import { clientProgram, Network, needs, temporaryFolder } from './machine.ts';
+import { clientProgram, Network, needs, temporaryDirectory } from './machine.ts';
 import { DaemonProgram, Program } from './program.ts';
 
 needs('ip');
@@ -16,7 +16,7 @@ it.each([
   ['UDP', ['--udp', '--rate', '500', '--connections', '20']],
 ])('ten reloads in a row under load refuse and lose no requests over %s', async (_, options) => {
   const network = Network.make();
-  const file = join(temporaryFolder(), 'smallservd.yaml');
+  const file = join(temporaryDirectory(), 'smallservd.yaml');
   // Limits are out of reach, and apply to loopback: what is tried is the reload.
   const write = (idleSeconds: number): void =>
     writeFileSync(
@@ -49,7 +49,7 @@ services:
       '--json',
       ...options,
     ]),
-    { directory: temporaryFolder() },
+    { directory: temporaryDirectory() },
   );
   for (let turn = 1; turn <= reloads; turn += 1) {
     write(60 + turn);

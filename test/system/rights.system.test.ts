@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { childrenOf, daemonProgram, identityOf, Network, needs, temporaryFolder } from './machine.ts';
+import { childrenOf, daemonProgram, identityOf, Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram, run } from './program.ts';
 
@@ -31,31 +31,31 @@ function fieldOf(path: string, field: string): string {
   return new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(readFileSync(path, 'utf8'))?.[1] ?? '';
 }
 
-/** A daemon of root's whose config `change` may alter; everybody may read the folder. */
+/** A daemon of root's whose config `change` may alter; everybody may read the directory. */
 async function serve(
   config: object,
   wrap: (argv: readonly string[]) => readonly string[] = (argv) => argv,
 ): Promise<Served> {
   const network = Network.make();
-  const folder = temporaryFolder();
-  const file = join(folder, 'smallservd.yaml');
+  const directory = temporaryDirectory();
+  const file = join(directory, 'smallservd.yaml');
   writeFileSync(file, JSON.stringify(config));
   const daemon = new DaemonProgram(['--config', file], (argv) => network.inside(wrap(argv)));
   await daemon.ready();
-  return { daemon, network, folder, file };
+  return { daemon, network, directory, file };
 }
 
 interface Served {
   readonly daemon: DaemonProgram;
   readonly network: Network;
-  readonly folder: string;
+  readonly directory: string;
   readonly file: string;
 }
 
 /** Writes a module whose service answers with what `expression` gives. */
-function writeModule(folder: string, expression: string): string {
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  const path = join(folder, 'answers.js');
+function writeModule(directory: string, expression: string): string {
+  writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
+  const path = join(directory, 'answers.js');
   writeFileSync(
     path,
     `import { execFileSync } from 'node:child_process';
@@ -84,23 +84,23 @@ describe('child processes', () => {
   });
 
   it('of a root supervisor gain no privileges from a setuid program', async () => {
-    const folder = temporaryFolder();
-    const id = join(folder, 'id');
+    const directory = temporaryDirectory();
+    const id = join(directory, 'id');
     copyFileSync('/usr/bin/id', id);
     chmodSync(id, 0o4755);
     // On this file system the bit works.
     expect(execFileSync(id, ['-u'], { uid: nobody, gid: nobody, encoding: 'utf8' })).toBe('0\n');
-    const module = writeModule(folder, `execFileSync(${JSON.stringify(id)}, ['-u'])`);
+    const module = writeModule(directory, `execFileSync(${JSON.stringify(id)}, ['-u'])`);
     const { network } = await serve({ services: { answers: { module, listen: ['tcp://127.0.0.1:99'] } } });
     expect(await new Peers(network).tcp('127.0.0.1', 99)).toBe(`${nobody}\n`);
   });
 
   it('of an unprivileged supervisor gain no privileges from a setuid program', async () => {
-    const folder = temporaryFolder();
-    const id = join(folder, 'id');
+    const directory = temporaryDirectory();
+    const id = join(directory, 'id');
     copyFileSync('/usr/bin/id', id);
     chmodSync(id, 0o4755);
-    const module = writeModule(folder, `execFileSync(${JSON.stringify(id)}, ['-u'])`);
+    const module = writeModule(directory, `execFileSync(${JSON.stringify(id)}, ['-u'])`);
     const asNobody = ['setpriv', '--reuid', String(nobody), '--regid', String(nobody), '--clear-groups'];
     const { network } = await serve({ services: { answers: { module, listen: ['tcp://127.0.0.1:9999'] } } }, (argv) => [
       ...asNobody,
@@ -172,11 +172,11 @@ describe('files named in the config are opened only with the privileges of the u
   const listen = ['tcp://127.0.0.1:17'];
 
   it('a reload fails and leaks nothing if the quotation file becomes a link to a root-only file', async () => {
-    const { folder, locked } = folderOfNobody();
-    const { daemon, network } = await serve({ services: { qotd: { file: join(folder, 'quotations'), listen } } });
+    const { directory, locked } = directoryOfNobody();
+    const { daemon, network } = await serve({ services: { qotd: { file: join(directory, 'quotations'), listen } } });
     const peers = new Peers(network);
     expect(await peers.tcp('127.0.0.1', 17)).toBe(`${kept}\r\n`);
-    replaceByLink(folder, locked);
+    replaceByLink(directory, locked);
     daemon.signal('SIGHUP');
     const { errors } = await daemon.line(({ msg }) => msg === 'reload failed, keeping the running config');
     expect(String(errors)).toMatch(/services\.qotd\.file: .*permission denied/);
@@ -191,12 +191,16 @@ describe('files named in the config are opened only with the privileges of the u
     ['by check --json', ['check', '--json'], {}],
     ['by check of a config with another error', ['check'], { log: { level: 'loud' } }],
   ])('a quotation file that links to a root-only file is rejected %s', async (_when, args, more) => {
-    const { folder, locked } = folderOfNobody();
-    replaceByLink(folder, locked);
-    const file = join(temporaryFolder(0o700), 'smallservd.yaml');
-    writeFileSync(file, JSON.stringify({ services: { qotd: { file: join(folder, 'quotations'), listen } }, ...more }), {
-      mode: 0o600,
-    });
+    const { directory, locked } = directoryOfNobody();
+    replaceByLink(directory, locked);
+    const file = join(temporaryDirectory(0o700), 'smallservd.yaml');
+    writeFileSync(
+      file,
+      JSON.stringify({ services: { qotd: { file: join(directory, 'quotations'), listen } }, ...more }),
+      {
+        mode: 0o600,
+      },
+    );
     const refused = await run(Network.make().inside([...daemonProgram, ...args, '--config', file]));
     expect((await refused.end()).code).toBe(78);
     const said = args.includes('--json') ? refused.output : refused.complaints;
@@ -206,12 +210,12 @@ describe('files named in the config are opened only with the privileges of the u
   });
 
   it.each([['start'], ['check']])('a module that only root can read is not imported on %s', async (command) => {
-    const folder = temporaryFolder(0o700);
-    const module = writeModule(folder, '1');
-    mkdirSync(join(folder, 'node_modules/answers'), { recursive: true });
-    writeFileSync(join(folder, 'node_modules/answers/package.json'), '{"type":"module","exports":"./answers.js"}');
-    copyFileSync(module, join(folder, 'node_modules/answers/answers.js'));
-    const file = join(folder, 'smallservd.yaml');
+    const directory = temporaryDirectory(0o700);
+    const module = writeModule(directory, '1');
+    mkdirSync(join(directory, 'node_modules/answers'), { recursive: true });
+    writeFileSync(join(directory, 'node_modules/answers/package.json'), '{"type":"module","exports":"./answers.js"}');
+    copyFileSync(module, join(directory, 'node_modules/answers/answers.js'));
+    const file = join(directory, 'smallservd.yaml');
     for (const named of ['./answers.js', 'answers']) {
       writeFileSync(file, JSON.stringify({ services: { answers: { module: named, listen } } }));
       const args = command === 'check' ? ['check', '--config', file] : ['--config', file];
@@ -222,11 +226,11 @@ describe('files named in the config are opened only with the privileges of the u
   });
 
   it('check switches to the configured user and reports a file that this user cannot read', async () => {
-    const folder = temporaryFolder();
-    const quotations = join(folder, 'quotations');
+    const directory = temporaryDirectory();
+    const quotations = join(directory, 'quotations');
     writeFileSync(quotations, `${kept}\n`, { mode: 0o640 });
     chownSync(quotations, 0, 1);
-    const file = join(folder, 'smallservd.yaml');
+    const file = join(directory, 'smallservd.yaml');
     writeFileSync(
       file,
       JSON.stringify({ group: '1', user: '47110', services: { qotd: { file: quotations, listen } } }),
@@ -240,7 +244,7 @@ describe('files named in the config are opened only with the privileges of the u
 
 /** Runs a command where the machine has these users. */
 function withUsers(passwd: string): (argv: readonly string[]) => readonly string[] {
-  const file = join(temporaryFolder(), 'passwd');
+  const file = join(temporaryDirectory(), 'passwd');
   writeFileSync(file, passwd);
   // Else systemd's library knows nobody, whatever the file says.
   const services = `${file}.services`;
@@ -257,17 +261,17 @@ function withUsers(passwd: string): (argv: readonly string[]) => readonly string
   ];
 }
 
-/** A folder that nobody may write, with a file that only root can read. */
-function folderOfNobody(): { readonly folder: string; readonly locked: string } {
-  const locked = join(temporaryFolder(0o700), 'locked');
+/** A directory that nobody may write, with a file that only root can read. */
+function directoryOfNobody(): { readonly directory: string; readonly locked: string } {
+  const locked = join(temporaryDirectory(0o700), 'locked');
   writeFileSync(locked, `${secret}\n`, { mode: 0o600 });
-  const folder = temporaryFolder();
-  chownSync(folder, nobody, nobody);
-  writeFileSync(join(folder, 'quotations'), `${kept}\n`);
-  return { folder, locked };
+  const directory = temporaryDirectory();
+  chownSync(directory, nobody, nobody);
+  writeFileSync(join(directory, 'quotations'), `${kept}\n`);
+  return { directory, locked };
 }
 
-function replaceByLink(folder: string, target: string): void {
-  symlinkSync(target, join(folder, 'link'));
-  renameSync(join(folder, 'link'), join(folder, 'quotations'));
+function replaceByLink(directory: string, target: string): void {
+  symlinkSync(target, join(directory, 'link'));
+  renameSync(join(directory, 'link'), join(directory, 'quotations'));
 }

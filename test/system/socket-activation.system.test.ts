@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { daemonProgram, identityOf, Network, needs, temporaryFolder } from './machine.ts';
+import { daemonProgram, identityOf, Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram, kill, run } from './program.ts';
 
@@ -94,7 +94,7 @@ describe('inherited TCP sockets', () => {
 
 describe('an inherited UNIX socket', () => {
   it('is served and not removed on exit', async () => {
-    const path = join(temporaryFolder(), 'echo.sock');
+    const path = join(temporaryDirectory(), 'echo.sock');
     const { daemon, peers } = await activate(
       ['-l', path, '--fdname=local'],
       ['workers=2', 'services.echo.listen=[systemd:local]'],
@@ -207,7 +207,7 @@ describe('a missing or unusable descriptor', () => {
   });
 
   it('makes the daemon exit with 78 if it is neither a stream nor a UDP socket', async () => {
-    const path = join(temporaryFolder(), 'odd.sock');
+    const path = join(temporaryDirectory(), 'odd.sock');
     const { daemon } = await activate(['--seqpacket', '-l', path], ['services.echo.listen=[fd://3]']);
     await run([
       'python3',

@@ -7,7 +7,7 @@ import {
   fixtures,
   isRunning,
   type ProcessOptions,
-  temporaryFolder,
+  temporaryDirectory,
   writeConfig,
 } from '../support/daemon-process.ts';
 import { TcpClient } from '../support/tcp.ts';
@@ -47,7 +47,7 @@ function expectNoLoss(daemon: DaemonProcess, children: readonly number[]): void 
 describe('a daemon with one fiftieth of a processor', () => {
   it('comes up, keeps all its processes, and stops', { timeout: 300_000 }, async (context) => {
     const group = groupOf({ cpus: 0.02 }, context);
-    const admin = { listen: `unix://${join(temporaryFolder(), 'admin.sock')}` };
+    const admin = { listen: `unix://${join(temporaryDirectory(), 'admin.sock')}` };
     const config = writeConfig({ workers: 2, admin, services: { echo: { listen } } });
     const daemon = DaemonProcess.spawn(['--config', config], inside(group));
     await daemon.waitFor(() => daemon.linesWith('ready').length > 0, 'the start', 240_000);
@@ -75,7 +75,7 @@ describe('a daemon in 64 MiB', () => {
   it('serves in one process with `workers: auto`', async (context) => {
     const memoryBytes = 64 * mebibyte;
     const group = groupOf({ memoryBytes }, context);
-    const admin = { listen: `unix://${join(temporaryFolder(), 'admin.sock')}` };
+    const admin = { listen: `unix://${join(temporaryDirectory(), 'admin.sock')}` };
     const daemon = await DaemonProcess.serve({ admin, services: { echo: { listen } } }, inside(group));
     expect(daemon.linesWith('starting')).toMatchObject([{ workers: 0, workersLimit: { memoryBytes } }]);
     expect(childrenOf(daemon.pid)).toEqual([]);
@@ -97,7 +97,7 @@ describe('a daemon in 64 MiB', () => {
 
 describe('a daemon that is stopped for longer than every deadline', () => {
   it('loses no process and no client', { timeout: 120_000 }, async () => {
-    const admin = { listen: `unix://${join(temporaryFolder(), 'admin.sock')}` };
+    const admin = { listen: `unix://${join(temporaryDirectory(), 'admin.sock')}` };
     const daemon = await DaemonProcess.serve({
       workers: 2,
       admin,

@@ -27,33 +27,33 @@ const bootedMs = 210_000;
 /** What booted.js found in one step: what became of a command, say. */
 type Finding = Readonly<Record<string, unknown>>;
 
-const folder = mkdtempSync(join(tmpdir(), 'smallservd-systemd-'));
-const installed = join(folder, 'smallservd');
+const directory = mkdtempSync(join(tmpdir(), 'smallservd-systemd-'));
+const installed = join(directory, 'smallservd');
 const units = join(installed, 'systemd');
 let container: ChildProcess | undefined;
 let containerOutput = '';
 const findings = new Map<string, Finding>();
 
 beforeAll(async () => {
-  chmodSync(folder, 0o755);
+  chmodSync(directory, 0o755);
   stagePackage();
   await boot();
 }, bootedMs + 30_000);
 
 afterAll(async () => {
   if (container?.pid !== undefined) for (const pid of familyOf(container.pid)) kill(pid, 'SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
 });
 
 /** The package as npm installs it from what `npm pack` makes. */
 function stagePackage(): void {
-  const packed = execFileSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
+  const packed = execFileSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', directory], {
     cwd: checkout,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const [{ filename }] = JSON.parse(String(packed)) as [{ filename: string }];
   mkdirSync(installed);
-  execFileSync('tar', ['-xzf', join(folder, filename), '-C', installed, '--strip-components=1', '--no-same-owner']);
+  execFileSync('tar', ['-xzf', join(directory, filename), '-C', installed, '--strip-components=1', '--no-same-owner']);
   copyPackages(installed);
   chmodSync(join(installed, 'dist/smallservd.js'), 0o755);
   execFileSync('chmod', ['-R', 'a+rX', installed]);
@@ -61,7 +61,7 @@ function stagePackage(): void {
 
 /** The path of the file. */
 function buildDebianPackage(): string {
-  const built = join(folder, 'deb');
+  const built = join(directory, 'deb');
   mkdirSync(built);
   execFileSync(process.execPath, [join(checkout, 'scripts/package-deb.js'), built], { stdio: 'ignore' });
   return join(built, readdirSync(built).find((name) => name.endsWith('.deb')) ?? 'there is none');
@@ -72,13 +72,13 @@ function buildDebianPackage(): string {
  * powers off. Resolves when it has, with what that has found.
  */
 async function boot(): Promise<void> {
-  const found = join(folder, 'found');
-  const machine = join(folder, 'machine');
+  const found = join(directory, 'found');
+  const machine = join(directory, 'machine');
   for (const each of [found, machine]) mkdirSync(each);
   copyFileSync(join(checkout, 'test/system/booted.js'), join(found, 'booted.mjs'));
   copyFileSync(buildDebianPackage(), join(found, 'smallservd.deb'));
   writeFileSync(
-    join(folder, 'booted.service'),
+    join(directory, 'booted.service'),
     `[Unit]
 Requires=basic.target
 After=basic.target
@@ -99,7 +99,7 @@ ExecStopPost=/bin/systemctl poweroff --no-block
     `--bind=${found}:/found`,
     `--bind-ro=${installed}:/usr/lib/smallservd`,
     `--bind-ro=${process.execPath}:/usr/bin/node`,
-    `--bind-ro=${folder}/booted.service:/etc/systemd/system/booted.service`,
+    `--bind-ro=${directory}/booted.service:/etc/systemd/system/booted.service`,
     '--boot',
     '--',
     '--unit=booted.service',
@@ -157,7 +157,7 @@ function expectAnswers(step: string, daytime: RegExp): void {
 describe('the units', () => {
   it('pass systemd-analyze verify', () => {
     // Where the paths of the units are those of this machine.
-    const here = join(folder, 'units');
+    const here = join(directory, 'units');
     mkdirSync(here);
     const files = unitsNamed(/\.(?:service|socket)$/).map((path) => {
       const text = readFileSync(path, 'utf8');
@@ -207,7 +207,7 @@ describe('install-service', () => {
       'the package, /home/eve/smallservd/package.json, is in /home, which is hidden from the service (ProtectHome)',
     ],
     [
-      'package in a closed folder',
+      'package in a closed directory',
       'is in /opt/closed, which other users may not enter (mode 750). Install it for all users',
     ],
     [

@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { childrenOf, commandOf, daemonProgram, needs, temporaryFolder } from './machine.ts';
+import { childrenOf, commandOf, daemonProgram, needs, temporaryDirectory } from './machine.ts';
 import { DaemonProgram, Program, run, type StartOptions } from './program.ts';
 
 needs('nc', 'setpriv', 'unshare', 'mount', 'getent');
@@ -42,14 +42,14 @@ async function status(path: string, user: typeof nobody, groups: readonly number
 
 const denied = /Permission denied/;
 
-function configOf(folder: string, config: object): readonly string[] {
-  const file = join(folder, 'smallservd.yaml');
+function configOf(directory: string, config: object): readonly string[] {
+  const file = join(directory, 'smallservd.yaml');
   writeFileSync(file, JSON.stringify(config), { mode: 0o644 });
   return ['--config', file];
 }
 
-async function start(config: object, folder = temporaryFolder()): Promise<DaemonProgram> {
-  const daemon = new DaemonProgram(configOf(folder, config));
+async function start(config: object, directory = temporaryDirectory()): Promise<DaemonProgram> {
+  const daemon = new DaemonProgram(configOf(directory, config));
   await daemon.ready();
   return daemon;
 }
@@ -59,7 +59,7 @@ async function refused(
   around: (argv: readonly string[]) => readonly string[] = (argv) => argv,
   options: StartOptions = {},
 ): Promise<Program> {
-  const argv = [...daemonProgram, ...configOf(temporaryFolder(), config)];
+  const argv = [...daemonProgram, ...configOf(temporaryDirectory(), config)];
   return run(around(argv), options);
 }
 
@@ -69,7 +69,7 @@ function echo(...listen: readonly string[]): object {
 
 describe('a UNIX socket of a daemon started by root', () => {
   it('grants access by the owner, group and mode in its address', async () => {
-    const path = join(temporaryFolder(), 'echo.sock');
+    const path = join(temporaryDirectory(), 'echo.sock');
     await start({ workers: 2, ...echo(`unix://${path}?mode=0660&owner=www-data&group=games`) });
     expect(accessOf(path)).toEqual({ mode: '660', uid: wwwData.uid, gid: games });
     expect(await ask(path, wwwData)).toBe('hello');
@@ -85,7 +85,7 @@ describe('a UNIX socket of a daemon started by root', () => {
     [{ user: 'daemon', group: 'games' }, daemonUser, games],
     [{ user: '47110', group: '47111' }, { uid: 47_110, gid: 47_111 }, 47_111],
   ])('belongs to the serving user and group by default: %j', async (account, user, group) => {
-    const path = join(temporaryFolder(), 'echo.sock');
+    const path = join(temporaryDirectory(), 'echo.sock');
     await start({ workers: 2, ...account, ...echo(`unix://${path}`) });
     expect(accessOf(path)).toEqual({ mode: '660', uid: user.uid, gid: group });
     expect(await ask(path, user)).toBe('hello');
@@ -94,8 +94,8 @@ describe('a UNIX socket of a daemon started by root', () => {
   });
 
   it('changes owner, group and mode on reload without disconnecting clients', async () => {
-    const [folder, path] = [temporaryFolder(), join(temporaryFolder(), 'echo.sock')];
-    const daemon = await start({ workers: 2, ...echo(`unix://${path}?owner=www-data`) }, folder);
+    const [directory, path] = [temporaryDirectory(), join(temporaryDirectory(), 'echo.sock')];
+    const daemon = await start({ workers: 2, ...echo(`unix://${path}?owner=www-data`) }, directory);
     const client = new Program(['nc', '-U', path]);
     client.type('before');
     await client.says(/before/);
@@ -104,7 +104,7 @@ describe('a UNIX socket of a daemon started by root', () => {
       ['group=33&mode=0060', { mode: '60', ...nobody, gid: 33 }],
     ] as const) {
       const before = daemon.lines.filter(({ msg }) => msg === 'config reloaded').length;
-      configOf(folder, { workers: 2, ...echo(`unix://${path}?${parameters}`) });
+      configOf(directory, { workers: 2, ...echo(`unix://${path}?${parameters}`) });
       daemon.signal('SIGHUP');
       await daemon.until(
         () => daemon.lines.filter(({ msg }) => msg === 'config reloaded').length > before,
@@ -121,61 +121,64 @@ describe('a UNIX socket of a daemon started by root', () => {
   it.each([
     [
       'a symbolic link',
-      (folder: string, target: string) => {
-        renameSync(join(folder, 'echo.sock'), join(folder, 'moved.sock'));
-        symlinkSync(target, join(folder, 'echo.sock'));
+      (directory: string, target: string) => {
+        renameSync(join(directory, 'echo.sock'), join(directory, 'moved.sock'));
+        symlinkSync(target, join(directory, 'echo.sock'));
       },
     ],
     [
-      'a symbolic link replacing its folder',
-      (folder: string, target: string) => {
+      'a symbolic link replacing its directory',
+      (directory: string, target: string) => {
         const others = join(target, '..');
-        renameSync(folder, `${folder}-moved`);
-        symlinkSync(others, folder);
+        renameSync(directory, `${directory}-moved`);
+        symlinkSync(others, directory);
       },
     ],
-  ])('fails a reload through %s planted by the folder owner and leaves the target unchanged', async (_what, swap) => {
-    const [own, others, folder] = [temporaryFolder(0o755), temporaryFolder(), temporaryFolder()];
-    const [place, target] = [join(own, 'place'), join(others, 'echo.sock')];
-    mkdirSync(place);
-    chownSync(place, nobody.uid, nobody.gid);
-    const daemon = await start({ workers: 2, ...echo(`unix://${place}/echo.sock`) }, folder);
-    // Of root, private and, to make it harder, a socket.
-    const other = await start({ workers: 2, ...echo(`unix://${target}?owner=root&group=root&mode=0600`) });
-    const before = accessOf(target);
-    expect(before).toEqual({ mode: '600', uid: 0, gid: 0 });
-    swap(place, target);
-    configOf(folder, { workers: 2, ...echo(`unix://${place}/echo.sock?mode=0666&owner=daemon`) });
-    daemon.signal('SIGHUP');
-    const { errors } = await daemon.line(({ msg }) => msg.startsWith('reload failed'));
-    expect(errors).toEqual([expect.stringMatching(/its file is not the socket that was created there/)]);
-    expect(accessOf(target)).toEqual(before);
-    other.signal('SIGTERM');
-    await other.end();
-  });
+  ])(
+    'fails a reload through %s planted by the directory owner and leaves the target unchanged',
+    async (_what, swap) => {
+      const [own, others, directory] = [temporaryDirectory(0o755), temporaryDirectory(), temporaryDirectory()];
+      const [place, target] = [join(own, 'place'), join(others, 'echo.sock')];
+      mkdirSync(place);
+      chownSync(place, nobody.uid, nobody.gid);
+      const daemon = await start({ workers: 2, ...echo(`unix://${place}/echo.sock`) }, directory);
+      // Of root, private and, to make it harder, a socket.
+      const other = await start({ workers: 2, ...echo(`unix://${target}?owner=root&group=root&mode=0600`) });
+      const before = accessOf(target);
+      expect(before).toEqual({ mode: '600', uid: 0, gid: 0 });
+      swap(place, target);
+      configOf(directory, { workers: 2, ...echo(`unix://${place}/echo.sock?mode=0666&owner=daemon`) });
+      daemon.signal('SIGHUP');
+      const { errors } = await daemon.line(({ msg }) => msg.startsWith('reload failed'));
+      expect(errors).toEqual([expect.stringMatching(/its file is not the socket that was created there/)]);
+      expect(accessOf(target)).toEqual(before);
+      other.signal('SIGTERM');
+      await other.end();
+    },
+  );
 
   it.each([
-    ['everyone can write to', 0, 0, 0o777, /others can write to the folder .* mode 0777/],
-    ['a group can write to', 0, games, 0o775, /others can write to the folder .* mode 0775/],
+    ['everyone can write to', 0, 0, 0o777, /others can write to the directory .* mode 0777/],
+    ['a group can write to', 0, games, 0o775, /others can write to the directory .* mode 0775/],
     [
       'belongs to another user',
       5,
       games,
       0o755,
-      /the folder .* belongs to user 5: expected root, the user of the workers or the owner of the socket/,
+      /the directory .* belongs to user 5: expected root, the user of the workers or the owner of the socket/,
     ],
-  ])('is not created in a folder that %s', async (_what, uid, gid, mode, message) => {
-    const folder = temporaryFolder();
-    chmodSync(folder, mode);
-    chownSync(folder, uid, gid);
-    const daemon = await refused({ workers: 2, ...echo(`unix://${folder}/echo.sock`) });
+  ])('is not created in a directory that %s', async (_what, uid, gid, mode, message) => {
+    const directory = temporaryDirectory();
+    chmodSync(directory, mode);
+    chownSync(directory, uid, gid);
+    const daemon = await refused({ workers: 2, ...echo(`unix://${directory}/echo.sock`) });
     expect((await daemon.end()).code).toBe(77);
     expect(daemon.complaints).toMatch(message);
-    expect(statSync(folder).nlink).toBe(2);
+    expect(statSync(directory).nlink).toBe(2);
   });
 
   it('needs /proc and reports if it is missing', async () => {
-    const path = join(temporaryFolder(), 'echo.sock');
+    const path = join(temporaryDirectory(), 'echo.sock');
     const withoutProc = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh'];
     const daemon = await refused({ workers: 2, ...echo(`unix://${path}`) }, (argv) => [...withoutProc, ...argv]);
     expect((await daemon.end()).code).toBe(1);
@@ -183,9 +186,9 @@ describe('a UNIX socket of a daemon started by root', () => {
   });
 
   it('belongs to the user with workers: 0 and cannot be given to another user', async () => {
-    const folder = temporaryFolder();
-    chownSync(folder, nobody.uid, nobody.gid);
-    const path = join(folder, 'echo.sock');
+    const directory = temporaryDirectory();
+    chownSync(directory, nobody.uid, nobody.gid);
+    const path = join(directory, 'echo.sock');
     const daemon = await start({ workers: 0, ...echo(`unix://${path}?mode=0606`) });
     expect(accessOf(path)).toEqual({ mode: '606', ...nobody });
     expect(await ask(path, daemonUser)).toBe('hello');
@@ -199,8 +202,8 @@ describe('a UNIX socket of a daemon started by root', () => {
 
 describe('the admin endpoint on a UNIX socket', () => {
   it('gets its owner and group from root, and stays as it is when its process is restarted', async () => {
-    const folder = temporaryFolder(0o755);
-    const path = join(folder, 'admin.sock');
+    const directory = temporaryDirectory(0o755);
+    const path = join(directory, 'admin.sock');
     const listen = `unix://${path}?owner=www-data&group=games&mode=0640`;
     const daemon = await start({ workers: 2, admin: { listen }, ...echo('tcp://127.0.0.1:0') });
     const expected = { mode: '640', uid: wwwData.uid, gid: games };
@@ -217,8 +220,8 @@ describe('the admin endpoint on a UNIX socket', () => {
   });
 
   it('belongs to root by default, so that no worker can take its place', async () => {
-    const folder = temporaryFolder(0o1777);
-    const path = join(folder, 'admin.sock');
+    const directory = temporaryDirectory(0o1777);
+    const path = join(directory, 'admin.sock');
     await start({ workers: 1, admin: { listen: `unix://${path}` }, ...echo('tcp://127.0.0.1:0') });
     expect(accessOf(path)).toEqual({ mode: '660', uid: 0, gid: nobody.gid });
     const remove = await run(as(nobody, [], ['rm', path]), { directory: '/' });
@@ -226,8 +229,8 @@ describe('the admin endpoint on a UNIX socket', () => {
     expect(await status(path, nobody)).toMatch(/: ready$/m);
   });
 
-  it('can be in a folder that only root may write to', async () => {
-    const path = join(temporaryFolder(0o755), 'admin.sock');
+  it('can be in a directory that only root may write to', async () => {
+    const path = join(temporaryDirectory(0o755), 'admin.sock');
     const daemon = await start({ workers: 1, admin: { listen: `unix://${path}` }, ...echo('tcp://127.0.0.1:0') });
     expect(await status(path, nobody)).toMatch(/: ready$/m);
     daemon.signal('SIGTERM');
@@ -236,18 +239,18 @@ describe('the admin endpoint on a UNIX socket', () => {
   });
 });
 
-/** In a folder of nobody's. */
+/** In a directory of nobody's. */
 function socketOfNobody(): string {
-  const folder = temporaryFolder();
-  chownSync(folder, nobody.uid, nobody.gid);
-  return join(folder, 'echo.sock');
+  const directory = temporaryDirectory();
+  chownSync(directory, nobody.uid, nobody.gid);
+  return join(directory, 'echo.sock');
 }
 
 describe('a UNIX socket of a daemon started by an unprivileged user', () => {
   it.each([2, 0])('can have any group of that user, with workers: %i', async (workers) => {
     const path = socketOfNobody();
     const config = { workers, ...echo(`unix://${path}?mode=0060&group=games`) };
-    const daemon = new DaemonProgram(configOf(temporaryFolder(), config), (argv) => as(nobody, [games], argv), {
+    const daemon = new DaemonProgram(configOf(temporaryDirectory(), config), (argv) => as(nobody, [games], argv), {
       directory: '/',
     });
     await daemon.ready();
@@ -260,7 +263,7 @@ describe('a UNIX socket of a daemon started by an unprivileged user', () => {
     const path = socketOfNobody();
     const config = { workers: 0, ...echo(`unix://${path}?mode=0`) };
     const again = (): DaemonProgram =>
-      new DaemonProgram(configOf(temporaryFolder(), config), (argv) => as(nobody, [], argv), { directory: '/' });
+      new DaemonProgram(configOf(temporaryDirectory(), config), (argv) => as(nobody, [], argv), { directory: '/' });
     const killed = again();
     await killed.ready();
     killed.signal('SIGKILL');

@@ -1,7 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { needs, temporaryFolder } from './machine.ts';
+import { needs, temporaryDirectory } from './machine.ts';
 import { DaemonProgram, Program } from './program.ts';
 
 needs('nc', 'setpriv', 'unshare');
@@ -17,7 +17,7 @@ interface Served {
 
 /** Serves echo on a UNIX socket that everybody may use. */
 async function serve(limits: readonly string[], around: readonly string[] = [], workers = 0): Promise<Served> {
-  const path = join(temporaryFolder(), 'echo.sock');
+  const path = join(temporaryDirectory(), 'echo.sock');
   const keys = [`workers=${workers}`, 'user=root', `services.echo.listen=[unix://${path}]`];
   const sets = [...keys, ...limits.map((each) => `services.echo.${each}`)].flatMap((each) => ['--set', each]);
   const daemon = new DaemonProgram(['--config', '/dev/null', ...sets], (argv) => [...around, ...argv]);
@@ -67,7 +67,7 @@ it('a user who holds all connections loses one to a new user', async () => {
 });
 
 it('a user and its subordinate UIDs count as one source', async () => {
-  const subuid = join(temporaryFolder(), 'subuid');
+  const subuid = join(temporaryDirectory(), 'subuid');
   writeFileSync(subuid, `${alice}:${subordinate}:1000\n`);
   // For the daemon alone.
   const bind = `touch /etc/subuid && mount --bind ${subuid} /etc/subuid && exec "$@"`;

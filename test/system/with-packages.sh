@@ -12,7 +12,7 @@ installed=(
 )
 # Debian starts a daemon that it installs, and lets only one inetd be: unpacked, all are there for the tests to start.
 unpacked=(xinetd inetutils-inetd prometheus haproxy)
-folder=$PWD/node_modules/.cache/smallservd/daemons
+directory=$PWD/node_modules/.cache/smallservd/daemons
 
 die() {
   echo "test/system/with-packages.sh: $1" >&2
@@ -28,7 +28,7 @@ command -v apt-get >/dev/null || die 'the system tests and the attacks need Debi
 
 # Whether all of this list are there, not those of an earlier one.
 is_unpacked() {
-  [ "$(cat "$folder/complete" 2>/dev/null)" = "${unpacked[*]}" ]
+  [ "$(cat "$directory/complete" 2>/dev/null)" = "${unpacked[*]}" ]
 }
 
 missing=()
@@ -42,15 +42,15 @@ if [ ${#missing[@]} -gt 0 ]; then
   timeout 900 apt-get install -q -y --no-install-recommends "${missing[@]}" || die "cannot install ${missing[*]}"
 fi
 if ! is_unpacked; then
-  rm -rf "$folder"
-  mkdir -p "$folder"
+  rm -rf "$directory"
+  mkdir -p "$directory"
   (
-    cd "$folder"
+    cd "$directory"
     timeout 300 apt-get download -q "${unpacked[@]}"
     for package in *.deb; do dpkg --extract "$package" .; done
     rm ./*.deb
     echo "${unpacked[*]}" >complete
   ) || die "cannot unpack ${unpacked[*]}"
 fi
-export PATH="$PATH:$folder/usr/sbin:$folder/usr/bin"
+export PATH="$PATH:$directory/usr/sbin:$directory/usr/bin"
 exec "$@"

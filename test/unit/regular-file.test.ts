@@ -11,16 +11,16 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { FakeContext } from '../support/fake-context.ts';
 import { oddFiles } from '../support/odd-files.ts';
 
-let folder = '';
+let directory = '';
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'smallservd-file-'));
+  directory = mkdtempSync(join(tmpdir(), 'smallservd-file-'));
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 function fileOf(content: Uint8Array | string): string {
-  const path = join(folder, 'file');
+  const path = join(directory, 'file');
   writeFileSync(path, content);
   return path;
 }
@@ -33,7 +33,7 @@ async function errorOf(reading: Promise<unknown>): Promise<unknown> {
 }
 
 it('every reader refuses anything but a regular file of bounded size, without blocking', async () => {
-  for (const { name, path, message } of await oddFiles(folder)) {
+  for (const { name, path, message } of await oddFiles(directory)) {
     expect(await errorOf(readRegularFile(path, maxFileBytes)), name).toMatchObject({ name: 'FileError', message });
     expect(await errorOf(assertRegularFile(path, maxFileBytes)), name).toMatchObject({ name: 'FileError', message });
     // As a config, /dev/null means none.
@@ -54,7 +54,7 @@ it('every reader refuses anything but a regular file of bounded size, without bl
 
 it('refuses a file without read permission', async () => {
   const path = fileOf('secret');
-  chmodSync(folder, 0o755);
+  chmodSync(directory, 0o755);
   chmodSync(path, 0o000);
   const uid = process.geteuid?.();
   // Root may read everything.

@@ -125,7 +125,7 @@ function action(candidates: Candidates): string {
       return `_smallservd_words '${candidates.words.join(' ')}'`;
     case 'file':
       return '_filedir';
-    case 'folder':
+    case 'directory':
       return '_filedir -d';
     case 'host':
       return '_smallservd_hosts';

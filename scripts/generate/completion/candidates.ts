@@ -6,12 +6,12 @@ import { services } from '../../../src/services/index.ts';
 /** What can be completed at a position of a command line. */
 export type Candidates =
   | { readonly kind: 'words'; readonly words: readonly string[] }
-  | { readonly kind: 'file' | 'folder' | 'host' | 'key' | 'services' | 'service-port' | 'port-name' | 'protocol' }
+  | { readonly kind: 'file' | 'directory' | 'host' | 'key' | 'services' | 'service-port' | 'port-name' | 'protocol' }
   | { readonly kind: 'unknown' };
 
 const kinds: Readonly<Record<string, Exclude<Candidates['kind'], 'words'>>> = {
   file: 'file',
-  folder: 'folder',
+  directory: 'directory',
   host: 'host',
   'key=value': 'key',
   names: 'services',

@@ -116,7 +116,7 @@ function action(candidates: Candidates): string {
       return `(${candidates.words.join(' ')})`;
     case 'file':
       return '_files';
-    case 'folder':
+    case 'directory':
       return '_files -/';
     case 'host':
       return '_hosts';

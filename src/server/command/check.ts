@@ -13,7 +13,7 @@ export interface CheckOptions extends AdminOptions {
   readonly schema?: true;
 }
 
-/** The build copies it there from `config`, which another folder may replace. */
+/** The build copies it there from `config`, which another directory may replace. */
 const schemaFile = new URL('../../smallservd.schema.json', import.meta.url);
 
 /**

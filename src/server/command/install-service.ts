@@ -34,7 +34,7 @@ export interface InstallOptions {
   readonly sandboxed?: true;
   readonly dryRun?: true;
   readonly remove?: true;
-  /** For packagers: write files under this folder instead of `/`, with the paths of the shipped units. */
+  /** For packagers: write files under this directory instead of `/`, with the paths of the shipped units. */
   readonly root?: string;
 }
 
@@ -44,8 +44,8 @@ interface Decision {
   readonly verdict: Verdict;
 }
 
-/** Folder of this package: the same relative path from `src` and from `dist`. */
-const packageFolder = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
+/** Directory of this package: the same relative path from `src` and from `dist`. */
+const packageDirectory = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 
 /**
  * `smallservd install-service`: writes or removes the units and the config of a systemd service. Returns the text to
@@ -55,10 +55,10 @@ const packageFolder = fileURLToPath(new URL('../../..', import.meta.url)).replac
 export function installService(options: InstallOptions): string {
   const { root = '', dryRun, remove } = options;
   const installation = installations[options.sandboxed ? 'sandboxed' : 'plain'];
-  const places = options.root === undefined ? { node: process.execPath, package: packageFolder } : shippedPlaces;
+  const places = options.root === undefined ? { node: process.execPath, package: packageDirectory } : shippedPlaces;
   if (!dryRun && options.root === undefined && process.geteuid?.() !== 0)
     throw new SmallservdError('INSTALL_NOT_PERMITTED', 'install-service needs root; --dry-run shows what it would do');
-  const files = serviceFiles(installation, places, (path) => readFileSync(join(packageFolder, path), 'utf8'));
+  const files = serviceFiles(installation, places, (path) => readFileSync(join(packageDirectory, path), 'utf8'));
   if (!remove && options.root === undefined) refuseOutOfReach(places);
   const verdictOn = remove ? verdictOnRemoval : verdictOnInstall;
   const decisions = withReasons(() =>
@@ -84,11 +84,11 @@ function refuseOutOfReach(places: ProgramPlaces): void {
         `${path} contains characters that must be quoted in a unit file: install it under another path`,
       );
   refuse('Node', [places.node], nodeAdvice);
-  const folders = ['dist', 'config', 'node_modules'].map((name) => join(places.package, name)).filter(existsSync);
-  const files = folders.flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)),
+  const directories = ['dist', 'config', 'node_modules'].map((name) => join(places.package, name)).filter(existsSync);
+  const files = directories.flatMap((directory) =>
+    readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((file) => join(directory, file)),
   );
-  refuse('the package', [join(places.package, 'package.json'), ...folders, ...files], packageAdvice);
+  refuse('the package', [join(places.package, 'package.json'), ...directories, ...files], packageAdvice);
 }
 
 function refuse(what: string, paths: readonly string[], advice: string): void {
@@ -140,8 +140,11 @@ function writeFiles(decisions: readonly Decision[], root: string): void {
 
 function removeFiles(decisions: readonly Decision[], root: string): void {
   for (const { file, verdict } of decisions) if (verdict === 'remove') rmSync(root + file.path);
-  const folders = decisions.filter(({ file }) => file.kind === 'config').map(({ file }) => root + dirname(file.path));
-  for (const folder of folders) if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
+  const directories = decisions
+    .filter(({ file }) => file.kind === 'config')
+    .map(({ file }) => root + dirname(file.path));
+  for (const directory of directories)
+    if (existsSync(directory) && readdirSync(directory).length === 0) rmdirSync(directory);
 }
 
 /** Rethrows system errors as ours. */

@@ -14,21 +14,21 @@ import { isApart } from './apart.ts';
 export interface ConfigOptions {
   readonly config?: string;
   readonly set?: readonly string[];
-  /** Where relative paths of a config from standard input start; defaults to the current folder. */
-  readonly folder?: string;
+  /** Where relative paths of a config from standard input start; defaults to the current directory. */
+  readonly directory?: string;
 }
 
 /**
- * Leaves the start folder for good, and rewrites the config path so that it still resolves. Another user may own and
- * move that folder, and Node creates and removes UNIX sockets by relative path.
+ * Leaves the start directory for good, and rewrites the config path so that it still resolves. Another user may own and
+ * move that directory, and Node creates and removes UNIX sockets by relative path.
  */
-export function leaveFolder<Options extends ConfigOptions>(options: Options): Options {
+export function leaveDirectory<Options extends ConfigOptions>(options: Options): Options {
   const { config } = options;
-  // Not by resolve, which treats `link/..` as the folder of the link.
-  const folder = process.cwd();
+  // Not by resolve, which treats `link/..` as the directory of the link.
+  const directory = process.cwd();
   const isPlaced = config === undefined || config === standardInput || /^(?:\/|$)/.test(config);
   process.chdir('/');
-  return { ...options, folder, ...(!isPlaced && { config: `${folder}/${config}` }) };
+  return { ...options, directory, ...(!isPlaced && { config: `${directory}/${config}` }) };
 }
 
 /** A valid config, as read and as resolved. */
@@ -72,8 +72,8 @@ export async function prepareAsUser(options: ConfigOptions): Promise<Omit<Prepar
   return { source, loaded };
 }
 
-async function readSource({ config, set = [], folder }: ConfigOptions): Promise<ConfigSource> {
-  return readConfigSource(config, process.env, set, folder);
+async function readSource({ config, set = [], directory }: ConfigOptions): Promise<ConfigSource> {
+  return readConfigSource(config, process.env, set, directory);
 }
 
 async function becomeUser({ user, group }: Pick<Config, 'user' | 'group'>): Promise<void> {

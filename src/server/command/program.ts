@@ -109,8 +109,8 @@ export function daemonProgram(actions: DaemonActions): Command {
     .option('--dry-run', 'print what would be written, without writing it')
     .option('--remove', 'remove what was installed, except a config that was changed')
     .option(
-      '--root <folder>',
-      'for packagers: install under this folder instead of /, and leave the paths inside the units as shipped',
+      '--root <directory>',
+      'for packagers: install under this directory instead of /, and leave the paths inside the units as shipped',
     )
     .action((options: InstallOptions) => actions.installService(options));
   addHelp(program, 'help [command]', 'print the help of a command', (name) => program.error(unknownCommand(name)));

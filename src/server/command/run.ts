@@ -24,7 +24,7 @@ import { passedDescriptors } from '../transport/inherited.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
 import { version } from '../../version.ts';
 import { logListeners, warnOf } from './announcements.ts';
-import { type ConfigOptions, leaveFolder, type PreparedConfig, prepare } from './prepare.ts';
+import { type ConfigOptions, leaveDirectory, type PreparedConfig, prepare } from './prepare.ts';
 import { Reloader } from './reloader.ts';
 import { DaemonSnapshots } from './snapshot.ts';
 
@@ -56,7 +56,7 @@ export async function run(options: ConfigOptions): Promise<ExitCode> {
   process.umask(0o077);
   keepDescriptors();
   leaveKeyring();
-  const placed = leaveFolder(options);
+  const placed = leaveDirectory(options);
   const signals = new Signals(systemClock);
   // Neither a worker nor a client has missed a deadline that passes while this process is stopped.
   const clock = new RunningClock(systemClock);

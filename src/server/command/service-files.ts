@@ -28,8 +28,8 @@ export interface Installation {
 /** The paths in the shipped units, as installed by a package manager. */
 export const shippedPlaces: ProgramPlaces = { node: '/usr/bin/node', package: '/usr/lib/smallservd' };
 
-/** systemd.unit(5): the folder for units that the administrator installs. */
-const unitFolder = '/etc/systemd/system';
+/** systemd.unit(5): the directory for units that the administrator installs. */
+const unitDirectory = '/etc/systemd/system';
 
 const streams = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'];
 const datagrams = ['echo', 'discard', 'daytime', 'time'];
@@ -71,7 +71,7 @@ export function serviceFiles(
 ): readonly ServiceFile[] {
   return [
     ...units.map((name): ServiceFile => {
-      return { path: `${unitFolder}/${name}`, text: withPlaces(read(`systemd/${name}`), places), kind: 'unit' };
+      return { path: `${unitDirectory}/${name}`, text: withPlaces(read(`systemd/${name}`), places), kind: 'unit' };
     }),
     { path: config, text: read(`config/${shippedConfig}`), kind: 'config' },
   ];
@@ -107,6 +107,6 @@ export function verdictOnRemoval({ text, kind }: ServiceFile, existing: string |
 export function enablingLinks(units: readonly ServiceFile[]): readonly string[] {
   return units.flatMap(({ path, text }) => {
     const name = path.slice(path.lastIndexOf('/') + 1);
-    return [...text.matchAll(/^WantedBy=(\S+)$/gm)].map(([, target]) => `${unitFolder}/${target}.wants/${name}`);
+    return [...text.matchAll(/^WantedBy=(\S+)$/gm)].map(([, target]) => `${unitDirectory}/${target}.wants/${name}`);
   });
 }

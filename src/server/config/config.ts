@@ -39,8 +39,8 @@ export function resolveDaemon(values: Values<typeof daemonSchema>, services: rea
 }
 
 /**
- * Whether only a supervisor can open the listeners: root opens privileged ports and the sockets in its own folders, and
- * one process would have become the user of the config before.
+ * Whether only a supervisor can open the listeners: root opens privileged ports and the sockets in its own directories,
+ * and one process would have become the user of the config before.
  */
 function needSupervisor(services: readonly ServiceConfig[]): boolean {
   const addresses = services.flatMap(({ listen }) => listen);

@@ -29,13 +29,13 @@ export async function resolveModule(specifier: string, directory: string): Promi
  * Node reads the nearest package.json above a module to determine the module system, and blocks if that is a FIFO.
  * https://nodejs.org/api/packages.html#determining-module-system
  */
-async function assertManifest(folder: string): Promise<void> {
-  const file = join(folder, 'package.json');
+async function assertManifest(directory: string): Promise<void> {
+  const file = join(directory, 'package.json');
   try {
     await assertRegularFile(file, maxFileBytes);
   } catch (error) {
     if (!isMissing(error)) throw new Error(about(file, error), { cause: error });
-    if (dirname(folder) !== folder) await assertManifest(dirname(folder));
+    if (dirname(directory) !== directory) await assertManifest(dirname(directory));
   }
 }
 
@@ -51,22 +51,22 @@ async function resolvePackage(specifier: string, directory: string): Promise<str
   // The manifest of the package that contains the config, if any.
   await assertManifest(directory);
   const require = createRequire(join(directory, 'config'));
-  for (const folder of require.resolve.paths(name) ?? []) {
-    // Not Node's old global folders, such as $HOME/.node_modules: `import` does not search them.
-    if (basename(folder) !== 'node_modules') continue;
-    const root = join(folder, name);
+  for (const modules of require.resolve.paths(name) ?? []) {
+    // Not Node's old global directories, such as $HOME/.node_modules: `import` does not search them.
+    if (basename(modules) !== 'node_modules') continue;
+    const root = join(modules, name);
     const exported = await readExports(join(root, 'package.json'));
     if (exported === undefined) continue;
     // A package without `exports` has a main file or plain files, which require resolves.
     if (exported === null) {
-      await assertManifest(join(folder, specifier));
+      await assertManifest(join(modules, specifier));
       return require.resolve(specifier);
     }
     const target = pickExport(exported, `.${match[2] ?? ''}`);
     if (target === undefined) throw new Error(`the package ${name} does not export ${specifier}`);
     return join(root, target);
   }
-  throw new Error(`there is no package ${name} in the node_modules of ${directory} or of a folder above it`);
+  throw new Error(`there is no package ${name} in the node_modules of ${directory} or of a directory above it`);
 }
 
 /** Undefined: the package does not exist. Null: it has no `exports`. */

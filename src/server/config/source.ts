@@ -26,21 +26,21 @@ const shippedConfig = fileURLToPath(new URL('../../../config/smallservd.yaml', i
 export const standardInput = '-';
 
 /**
- * Reads a config file, standard input, or the shipped config if none is named. `folder` is where relative paths of a
+ * Reads a config file, standard input, or the shipped config if none is named. `directory` is where relative paths of a
  * config from standard input start. Only our own environment variables are kept. Throws `CONFIG_UNREADABLE`.
  */
 export async function readConfigSource(
   file: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
   sets: readonly string[],
-  folder: string = process.cwd(),
+  directory: string = process.cwd(),
 ): Promise<ConfigSource> {
   const isInput = file === standardInput;
   const name = isInput ? 'standard input' : (file ?? shippedConfig);
   const bytes = isInput ? await (input ??= readInput()) : await readFile(name);
   return {
     name,
-    directory: isInput ? folder : dirname(resolve(name)),
+    directory: isInput ? directory : dirname(resolve(name)),
     text: decode(name, bytes),
     env: Object.fromEntries(Object.entries(env).filter(([variable]) => variable.startsWith(prefix))),
     sets: [...sets],

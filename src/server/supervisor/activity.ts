@@ -35,8 +35,8 @@ export function readActivity(pid: number): Activity | undefined {
 
 /** The main thread may be waiting for another thread that is starved, as while it loads code. */
 function hasRunnableThread(pid: number): boolean {
-  const folder = `/proc/${pid}/task`;
-  return readdirSync(folder).some((thread) => stateOf(`${folder}/${thread}/stat`) === 'R');
+  const directory = `/proc/${pid}/task`;
+  return readdirSync(directory).some((thread) => stateOf(`${directory}/${thread}/stat`) === 'R');
 }
 
 function stateOf(path: string): string | undefined {

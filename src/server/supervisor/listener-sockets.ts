@@ -131,7 +131,7 @@ function isOurs({ planned }: OpenListener): boolean {
   return !('fd' in planned.target);
 }
 
-/** Whether clients can still find it: anyone who may write to the folder can remove the file of a UNIX socket. */
+/** Whether clients can still find it: anyone who may write to the directory can remove the file of a UNIX socket. */
 function isInPlace({ bound, file }: OpenListener): boolean {
   return file === undefined || lstatSync(bound.address, { throwIfNoEntry: false }) !== undefined;
 }

@@ -36,8 +36,8 @@ interface Place {
 
 /**
  * The files of a daemon's UNIX listeners. They are bound under a umask that keeps everyone else out, then get their
- * owner, group and mode here. Root may do this in a folder that others can write to, so a file is changed only if it is
- * certainly ours: what `prepare` saw is compared with what is there now.
+ * owner, group and mode here. Root may do this in a directory that others can write to, so a file is changed only if it
+ * is certainly ours: what `prepare` saw is compared with what is there now.
  */
 export class SocketFiles {
   readonly #maker: number;
@@ -52,8 +52,8 @@ export class SocketFiles {
 
   /**
    * Call before opening listeners. Removes files left by a killed daemon, because nothing answers on them and they
-   * block the bind. `user` runs the service and may own the folder. Throws `LISTEN_NOT_PERMITTED` if root would have to
-   * work in a folder that strangers can write to, or the result of `openError`.
+   * block the bind. `user` runs the service and may own the directory. Throws `LISTEN_NOT_PERMITTED` if root would have
+   * to work in a directory that strangers can write to, or the result of `openError`.
    */
   async prepare(plan: readonly PlannedListener[], user: number = this.#maker): Promise<void> {
     // In parallel, to share one pause. Wait for all of them, so that none still runs after a failure.
@@ -84,38 +84,38 @@ export class SocketFiles {
   async #prepare(planned: PlannedListener, user: number): Promise<void> {
     const { target } = planned;
     if (!('path' in target) || target.access === undefined) return;
-    let folder: number | undefined;
+    let directory: number | undefined;
     try {
-      folder = openSync(dirname(target.path), O_PATH | constants.O_DIRECTORY);
+      directory = openSync(dirname(target.path), O_PATH | constants.O_DIRECTORY);
       if (isRoot()) {
-        assertOurs(planned, folder, [0, this.#maker, user, target.access.uid]);
-        if (this.#maker === 0) await assertWay(planned, dirname(target.path), linkedBy(folder));
+        assertOurs(planned, directory, [0, this.#maker, user, target.access.uid]);
+        if (this.#maker === 0) await assertWay(planned, dirname(target.path), linkedBy(directory));
       }
-      await this.#makeRoom(target.path, folder);
+      await this.#makeRoom(target.path, directory);
     } catch (error) {
       throw error instanceof SmallservdError ? error : openError(planned, error);
     } finally {
-      if (folder !== undefined) closeSync(folder);
+      if (directory !== undefined) closeSync(directory);
     }
   }
 
-  async #makeRoom(path: string, folder: number): Promise<void> {
-    // Use the folder that was checked, wherever its path leads by now. Anyone who can write to it may replace the file
-    // before it is removed, but could have removed it as well.
-    const file = join(pathOf(folder), basename(path));
+  async #makeRoom(path: string, directory: number): Promise<void> {
+    // Use the directory that was checked, wherever its path leads by now. Anyone who can write to it may replace the
+    // file before it is removed, but could have removed it as well.
+    const file = join(pathOf(directory), basename(path));
     const found = lstatSync(file, { bigint: true, throwIfNoEntry: false });
-    if (found?.isSocket() === true && (await this.#staysDead(folder, basename(path), found))) unlinkSync(file);
+    if (found?.isSocket() === true && (await this.#staysDead(directory, basename(path), found))) unlinkSync(file);
     // Root must not mistake an existing file for its own. A listener that a reload brings back may still be open.
     else if (found !== undefined && isRoot() && !this.#places.has(path))
       throw Object.assign(new Error('EADDRINUSE'), { code: 'EADDRINUSE' });
-    this.#places.set(path, { ...this.#places.get(path), path: join(linkedBy(folder), basename(path)) });
+    this.#places.set(path, { ...this.#places.get(path), path: join(linkedBy(directory), basename(path)) });
   }
 
-  async #staysDead(folder: number, name: string, found: BigIntStats): Promise<boolean> {
-    if (!(await isDead(folder, name, found))) return false;
+  async #staysDead(directory: number, name: string, found: BigIntStats): Promise<boolean> {
+    if (!(await isDead(directory, name, found))) return false;
     await this.#pause(secondLookMs);
-    const now = lstatSync(join(pathOf(folder), name), { bigint: true, throwIfNoEntry: false });
-    return now?.ino === found.ino && (await isDead(folder, name, now));
+    const now = lstatSync(join(pathOf(directory), name), { bigint: true, throwIfNoEntry: false });
+    return now?.ino === found.ino && (await isDead(directory, name, now));
   }
 
   #grant(planned: PlannedListener, place: Place | undefined, file: number, { mode, uid, gid }: SocketAccess): void {
@@ -132,7 +132,7 @@ export class SocketFiles {
     if ((modeBefore & mode) !== mode) chmodSync(pathOf(file), mode);
   }
 
-  /** A file with a second link could be another user's socket, linked here by anyone who can write to our folder. */
+  /** A file with a second link could be another user's socket, linked here by anyone who can write to our directory. */
   #isOurs(is: BigIntStats, place: Place, path: string): boolean {
     const isKnown = is.uid === BigInt(this.#maker) || is.ino === place.given;
     return is.isSocket() && is.nlink === 1n && path === place.path && isKnown;
@@ -156,26 +156,26 @@ function isRoot(): boolean {
   return process.geteuid?.() === 0;
 }
 
-/** Throws if anyone but `owners` can replace files in the folder. */
-function assertOurs(planned: PlannedListener, folder: number, owners: readonly number[]): void {
-  const stats = fstatSync(folder);
+/** Throws if anyone but `owners` can replace files in the directory. */
+function assertOurs(planned: PlannedListener, directory: number, owners: readonly number[]): void {
+  const stats = fstatSync(directory);
   const { uid, mode } = stats;
   const isSticky = (mode & 0o1000) !== 0;
-  const name = linkedBy(folder);
+  const name = linkedBy(directory);
   if (!owners.includes(uid))
     throw refusal(
       planned,
-      `the folder ${name} belongs to user ${uid}: expected root, the user of the workers or the owner of the socket`,
+      `the directory ${name} belongs to user ${uid}: expected root, the user of the workers or the owner of the socket`,
     );
   if (isWritableByOthers(stats) && !isSticky)
     throw refusal(
       planned,
-      `others can write to the folder ${name}, which has mode ${formatMode(mode)}: expected 0755 or stricter, or a sticky folder`,
+      `others can write to the directory ${name}, which has mode ${formatMode(mode)}: expected 0755 or stricter, or a sticky directory`,
     );
 }
 
 /** Root binds and removes sockets by path, so root must own every component of it, or someone could replace one. */
-async function assertWay(planned: PlannedListener, path: string, folder: string): Promise<void> {
+async function assertWay(planned: PlannedListener, path: string, directory: string): Promise<void> {
   for await (const { path: way, stats } of walkPath(path)) {
     if (way === '/') continue;
     const isRoots = stats.uid === 0n;
@@ -183,12 +183,12 @@ async function assertWay(planned: PlannedListener, path: string, folder: string)
     const isOpen = isWritableByOthers(parent);
     const isSticky = (parent.mode & 0o1000) !== 0;
     const isOwnersAlone = !isOpen || (isSticky && isRoots);
-    if (isOwnersAlone && (way === folder || isRoots)) continue;
+    if (isOwnersAlone && (way === directory || isRoots)) continue;
     const who = isOpen && !isSticky ? `anyone who can write to ${dirname(way)}` : `user ${stats.uid}`;
-    const kind = stats.isSymbolicLink() ? 'link' : 'folder';
+    const kind = stats.isSymbolicLink() ? 'link' : 'directory';
     throw refusal(
       planned,
-      `${who} can replace the ${kind} ${way} on the path to the socket: expected all folders and links there to belong to root; only the last folder may belong to the user of the workers or the owner of the socket`,
+      `${who} can replace the ${kind} ${way} on the path to the socket: expected all directories and links there to belong to root; only the last directory may belong to the user of the workers or the owner of the socket`,
     );
   }
 }
@@ -228,14 +228,14 @@ function formatMode(mode: number): string {
 }
 
 /** Whether nothing listens on the socket. */
-async function isDead(folder: number, name: string, stats: BigIntStats): Promise<boolean> {
-  const path = join(pathOf(folder), name);
+async function isDead(directory: number, name: string, stats: BigIntStats): Promise<boolean> {
+  const path = join(pathOf(directory), name);
   const mode = Number(stats.mode);
   // Connecting requires write permission, which the mode may deny even to the owner.
   const isShut = !isRoot() && Number(stats.uid) === process.geteuid?.() && (mode & 0o200) === 0;
   if (isShut) chmodSync(path, mode | 0o200);
   try {
-    return await refusesClients(folder, name);
+    return await refusesClients(directory, name);
   } finally {
     if (isShut) chmodSync(path, mode);
   }
@@ -252,10 +252,10 @@ socket.on('error', ({ code }) => (code === 'ECONNREFUSED' ? process.exit(0) : ki
 const probeMs = 2000;
 
 /** Asks in another process: whoever listens there could send a descriptor whose close waits for as long as it likes. */
-async function refusesClients(folder: number, name: string): Promise<boolean> {
+async function refusesClients(directory: number, name: string): Promise<boolean> {
   const inherited = 3;
   const child = spawn(process.execPath, [...childArguments, '--eval', probe, join(pathOf(inherited), name)], {
-    stdio: ['ignore', 'ignore', 'ignore', folder],
+    stdio: ['ignore', 'ignore', 'ignore', directory],
     env: {},
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), probeMs);

@@ -5,18 +5,18 @@ import { afterAll, expect, test } from 'vitest';
 import { writePlots } from '../../../bench/plot.ts';
 import { results, sample, work } from './fixtures.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'smallservd-plots-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const directory = mkdtempSync(join(tmpdir(), 'smallservd-plots-'));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 const samples = { 'smallservd-26': [sample(90)], c: [sample(100)] };
 
 test('results become SVG in both themes', () => {
   const works = [work('tcp-echo-64', 64, samples), work('tcp-echo-1000', 1000, samples)];
-  expect(writePlots(results(works), folder).map(({ name }) => name)).toEqual(['bench-rates', 'bench-clients']);
-  expect(readdirSync(folder).sort()).toEqual(
+  expect(writePlots(results(works), directory).map(({ name }) => name)).toEqual(['bench-rates', 'bench-clients']);
+  expect(readdirSync(directory).sort()).toEqual(
     ['clients', 'rates'].flatMap((name) => [`bench-${name}-dark.svg`, `bench-${name}-light.svg`]),
   );
-  const svg = readFileSync(join(folder, 'bench-rates-light.svg'), 'utf8');
+  const svg = readFileSync(join(directory, 'bench-rates-light.svg'), 'utf8');
   expect(svg).toMatch(/^<svg [^>]*viewBox=/);
   expect(svg).toContain('>0.90</text>');
   expect(svg).toContain('smallservd, Node 26');
@@ -25,5 +25,5 @@ test('results become SVG in both themes', () => {
 });
 
 test('without anything to compare there is no plot', () => {
-  expect(writePlots(results([work('tcp-echo-64', 64, { c: [sample(100)] })]), folder)).toEqual([]);
+  expect(writePlots(results([work('tcp-echo-64', 64, { c: [sample(100)] })]), directory)).toEqual([]);
 });

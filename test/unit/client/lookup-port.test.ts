@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { lookupPort } from '../../../src/client/lookup-port.ts';
 import { lookupProtocol } from '../../../src/client/lookup-protocol.ts';
-import { temporaryFolder } from '../../support/daemon-process.ts';
+import { temporaryDirectory } from '../../support/daemon-process.ts';
 
 function fileWith(text: string): string {
-  const file = join(temporaryFolder(), 'database');
+  const file = join(temporaryDirectory(), 'database');
   writeFileSync(file, text);
   return file;
 }

@@ -12,12 +12,12 @@ import {
 import { tzifBytes } from './tzif-bytes.ts';
 
 const nowhere: ZoneFiles = { directory: '/nonexistent/zoneinfo', localtime: '/nonexistent/localtime' };
-let folder: string;
+let directory: string;
 let files: ZoneFiles;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'smallservd-zones-'));
-  files = { directory: join(folder, 'zoneinfo'), localtime: join(folder, 'localtime') };
+  directory = mkdtempSync(join(tmpdir(), 'smallservd-zones-'));
+  files = { directory: join(directory, 'zoneinfo'), localtime: join(directory, 'localtime') };
   const zones = {
     'Europe/Paris': {
       types: [
@@ -42,7 +42,7 @@ beforeAll(() => {
   );
 });
 
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 afterEach(() => {
   vi.unstubAllEnvs();
 });

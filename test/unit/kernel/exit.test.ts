@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { root, temporaryFolder } from '../../support/daemon-process.ts';
+import { root, temporaryDirectory } from '../../support/daemon-process.ts';
 import { makeFifo } from '../../support/odd-files.ts';
 
 it('exitNow does not wait for a blocked thread', () => {
-  const fifo = join(temporaryFolder(), 'fifo');
+  const fifo = join(temporaryDirectory(), 'fifo');
   makeFifo(fifo);
   const program = `
     const { exitNow } = await import(${JSON.stringify(`${root}dist/kernel/exit.js`)});

@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { readPeerCredentials } from '../../../src/kernel/peer-credentials.ts';
-import { temporaryFolder } from '../../support/daemon-process.ts';
+import { temporaryDirectory } from '../../support/daemon-process.ts';
 
 async function descriptorOfClient(server: Server, target: { path: string } | { port: number }): Promise<number> {
   const accepted = once(server, 'connection') as Promise<[Socket]>;
@@ -18,7 +18,7 @@ async function descriptorOfClient(server: Server, target: { path: string } | { p
 }
 
 test('reads the credentials of a UNIX client', async () => {
-  const path = join(temporaryFolder(), 'socket');
+  const path = join(temporaryDirectory(), 'socket');
   const server = createServer().listen(path);
   await once(server, 'listening');
   const credentials = readPeerCredentials(await descriptorOfClient(server, { path }));

@@ -19,7 +19,7 @@ import {
   listenTcp,
   listenUnix,
 } from '../../../src/kernel/sockets.ts';
-import { temporaryFolder } from '../../support/daemon-process.ts';
+import { temporaryDirectory } from '../../support/daemon-process.ts';
 
 function at(address: string, port = 0): InetAddress {
   const ip = parseIp(address);
@@ -68,7 +68,7 @@ describe('a direct socket', () => {
   });
 
   it('listens on a path, as Python sees it', () => {
-    const path = join(temporaryFolder(), 'socket');
+    const path = join(temporaryDirectory(), 'socket');
     const descriptor = kept(listenUnix(path, 16));
     expect(seenByPython(descriptor)).toEqual(['AF_UNIX', 'SOCK_STREAM', 1, path, null]);
     expect(boundTo(descriptor)).toEqual({ family: 'unix', path });
@@ -76,7 +76,7 @@ describe('a direct socket', () => {
   });
 
   it('refuses descriptors that are sent to it, where the kernel can', () => {
-    const path = join(temporaryFolder(), 'socket');
+    const path = join(temporaryDirectory(), 'socket');
     kept(listenUnix(path, 16));
     const script = `
 import os, socket, sys
@@ -114,7 +114,7 @@ except OSError as error:
     ],
     ['an address of another machine', () => bindUdp(at('192.0.2.254'), 1), 'EADDRNOTAVAIL'],
     ['a link-local address without a zone', () => bindUdp(at('fe80::1'), 1), 'EINVAL'],
-    ['a folder that does not exist', () => listenUnix('/nonexistent/socket', 1), 'ENOENT'],
+    ['a directory that does not exist', () => listenUnix('/nonexistent/socket', 1), 'ENOENT'],
     ['a path that is too long', () => listenUnix(`/${'x'.repeat(107)}`, 1), 'ENAMETOOLONG'],
     ['an interface that does not exist', () => interfaceIndexOf('nonexistent0'), 'ENODEV'],
     ['a closed descriptor', () => boundTo(999_999), 'EBADF'],

@@ -36,7 +36,7 @@ describe('startDaemon', () => {
     expect((await client.ask('hello', daemon.target('echo', 'udp'))).toString()).toBe('hello');
   });
 
-  it('takes a config file path and resolves relative files against its folder', async () => {
+  it('takes a config file path and resolves relative files against its directory', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'smallservd-daemon-'));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
     const file = join(directory, 'mine.yaml');

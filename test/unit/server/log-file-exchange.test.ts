@@ -50,16 +50,16 @@ vi.mock('node:fs/promises', async (importOriginal) => {
 /** To be closed. */
 const opened: OpenLogFile[] = [];
 
+let base = '';
 let directory = '';
-let folder = '';
 let other = '';
 let path = '';
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'smallservd-exchange-'));
-  [folder, other] = [join(directory, 'folder'), join(directory, 'other')];
-  path = join(folder, 'log');
-  for (const each of [directory, folder, other]) {
+  base = mkdtempSync(join(tmpdir(), 'smallservd-exchange-'));
+  [directory, other] = [join(base, 'directory'), join(base, 'other')];
+  path = join(directory, 'log');
+  for (const each of [base, directory, other]) {
     mkdirSync(each, { recursive: true });
     chmodSync(each, 0o755);
   }
@@ -68,54 +68,54 @@ beforeEach(() => {
 
 afterEach(() => {
   for (const { fd } of opened.splice(0)) closeSync(fd);
-  rmSync(directory, { recursive: true, force: true });
+  rmSync(base, { recursive: true, force: true });
 });
 
 const exchanges: readonly (readonly [string, () => void])[] = [
-  ['a link to another folder', () => symlinkSync(other, folder)],
-  ['another folder', () => renameSync(other, folder)],
+  ['a link to another directory', () => symlinkSync(other, directory)],
+  ['another directory', () => renameSync(other, directory)],
 ];
 
-/** As somebody does who may write to the folder above. */
+/** As somebody does who may write to the directory above. */
 function exchangeAt(at: number, put: () => void): void {
   beforeOpen.hook = (count) => {
     if (count !== at) return;
-    renameSync(folder, join(directory, 'away'));
+    renameSync(directory, join(base, 'away'));
     put();
   };
 }
 
 function filesMade(): readonly string[] {
-  return ['folder', 'other', 'away'].filter((each) => existsSync(join(directory, each, 'log')));
+  return ['directory', 'other', 'away'].filter((each) => existsSync(join(base, each, 'log')));
 }
 
-/** Of this process, on what is below the test's folder. */
+/** Of this process, on what is below the test's directory. */
 function openDescriptors(): readonly string[] {
   return readdirSync('/proc/self/fd').flatMap((fd) => {
     try {
       const target = readlinkSync(`/proc/self/fd/${fd}`);
-      return target.startsWith(directory) ? [target] : [];
+      return target.startsWith(base) ? [target] : [];
     } catch {
       return [];
     }
   });
 }
 
-it.each(exchanges)('refuses a folder replaced by %s after the check', async (_what, put) => {
+it.each(exchanges)('refuses a directory replaced by %s after the check', async (_what, put) => {
   exchangeAt(0, put);
   await expect(openLogFile(path, null)).rejects.toMatchObject({ code: 'LOG_FILE' });
   expect(filesMade()).toEqual([]);
   expect(openDescriptors()).toEqual([]);
 });
 
-it.each(exchanges)('creates the file in the checked folder if %s replaces it later', async (_what, put) => {
+it.each(exchanges)('creates the file in the checked directory if %s replaces it later', async (_what, put) => {
   exchangeAt(1, put);
   opened.push(await openLogFile(path, null));
   expect(filesMade()).toEqual(['away']);
-  expect(openDescriptors()).toEqual([join(directory, 'away', 'log')]);
+  expect(openDescriptors()).toEqual([join(base, 'away', 'log')]);
 });
 
-/** As somebody does who may write to the folder of the log, just before it is opened. */
+/** As somebody does who may write to the directory of the log, just before it is opened. */
 function beforeTheFile(put: () => void): void {
   beforeOpen.hook = (count) => {
     if (count === 1) put();

@@ -34,26 +34,26 @@ const isRoot = process.geteuid?.() === 0;
 const owner = { uid: 4001, gid: 4001 };
 const stranger = 4002;
 
+let base = '';
 let directory = '';
-let folder = '';
 let path = '';
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'smallservd-log-file-'));
+  base = mkdtempSync(join(tmpdir(), 'smallservd-log-file-'));
+  chmodSync(base, 0o755);
+  directory = join(base, 'directory');
+  path = join(directory, 'log');
+  mkdirSync(directory);
   chmodSync(directory, 0o755);
-  folder = join(directory, 'folder');
-  path = join(folder, 'log');
-  mkdirSync(folder);
-  chmodSync(folder, 0o755);
 });
 
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(() => rmSync(base, { recursive: true, force: true }));
 
-/** A link to where the log folder then is; `path` leads through it. */
+/** A link to where the log directory then is; `path` leads through it. */
 function linkInTheMiddle(uid: number): void {
-  renameSync(folder, `${folder}.real`);
-  symlinkSync(`${folder}.real`, folder);
-  lchownSync(folder, uid, uid);
+  renameSync(directory, `${directory}.real`);
+  symlinkSync(`${directory}.real`, directory);
+  lchownSync(directory, uid, uid);
 }
 
 interface Refusal {
@@ -66,7 +66,7 @@ interface Refusal {
   readonly message: () => string;
 }
 
-const victim = (): string => join(directory, 'victim');
+const victim = (): string => join(base, 'victim');
 
 const refusals: readonly Refusal[] = [
   {
@@ -122,100 +122,99 @@ const refusals: readonly Refusal[] = [
     message: () => 'it is a socket, not a regular file',
   },
   {
-    name: 'a folder',
+    name: 'a directory',
     make: () => mkdirSync(path),
     code: 'LOG_FILE',
-    message: () => 'it is a folder',
+    message: () => 'it is a directory',
   },
   {
-    name: 'a missing folder',
-    make: () => renameSync(folder, `${folder}.away`),
+    name: 'a missing directory',
+    make: () => renameSync(directory, `${directory}.away`),
     code: 'LOG_FILE',
-    message: () => `no folder ${folder}`,
+    message: () => `no directory ${directory}`,
   },
   {
-    name: 'a file instead of the folder',
+    name: 'a file instead of the directory',
     make: () => {
-      renameSync(folder, `${folder}.away`);
-      writeFileSync(folder, '');
+      renameSync(directory, `${directory}.away`);
+      writeFileSync(directory, '');
     },
     code: 'LOG_FILE',
-    message: () => `${folder} is not a folder`,
+    message: () => `${directory} is not a directory`,
   },
   {
-    name: 'a symlink loop instead of the folder',
+    name: 'a symlink loop instead of the directory',
     make: () => {
-      renameSync(folder, `${folder}.away`);
-      symlinkSync(folder, folder);
+      renameSync(directory, `${directory}.away`);
+      symlinkSync(directory, directory);
     },
     code: 'LOG_FILE',
     message: () => 'too many symbolic links',
   },
   {
-    name: 'a world-writable folder',
-    make: () => chmodSync(folder, 0o777),
-    code: 'LOG_FILE_NOT_PERMITTED',
-    message: () =>
-      `everybody can write to the folder ${folder} (uid ${process.geteuid?.()}, mode 0777): expected a folder that only its owner can write to`,
-  },
-  {
-    name: 'a sticky world-writable folder',
-    make: () => chmodSync(folder, 0o1777),
-    code: 'LOG_FILE_NOT_PERMITTED',
-    message: () =>
-      `everybody can write to the folder ${folder} (uid ${process.geteuid?.()}, mode 1777): expected a folder for the log that only its owner can write to`,
-  },
-  {
-    name: 'a world-writable ancestor folder',
+    name: 'a world-writable directory',
     make: () => chmodSync(directory, 0o777),
     code: 'LOG_FILE_NOT_PERMITTED',
     message: () =>
-      `everybody can write to the folder ${directory} (uid ${process.geteuid?.()}, mode 0777): expected a folder that only its owner can write to`,
+      `everybody can write to the directory ${directory} (uid ${process.geteuid?.()}, mode 0777): expected a directory that only its owner can write to`,
   },
   {
-    name: 'a folder writable by a foreign group',
+    name: 'a sticky world-writable directory',
+    make: () => chmodSync(directory, 0o1777),
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () =>
+      `everybody can write to the directory ${directory} (uid ${process.geteuid?.()}, mode 1777): expected a directory for the log that only its owner can write to`,
+  },
+  {
+    name: 'a world-writable ancestor directory',
+    make: () => chmodSync(base, 0o777),
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () =>
+      `everybody can write to the directory ${base} (uid ${process.geteuid?.()}, mode 0777): expected a directory that only its owner can write to`,
+  },
+  {
+    name: 'a directory writable by a foreign group',
     needsRoot: true,
     make: () => {
-      chownSync(folder, 0, stranger);
-      chmodSync(folder, 0o775);
+      chownSync(directory, 0, stranger);
+      chmodSync(directory, 0o775);
     },
     code: 'LOG_FILE_NOT_PERMITTED',
     message: () =>
-      `gid ${stranger} can write to the folder ${folder} (uid 0, mode 0775): expected gid 0 or ${owner.gid}, or no group`,
+      `gid ${stranger} can write to the directory ${directory} (uid 0, mode 0775): expected gid 0 or ${owner.gid}, or no group`,
   },
   {
-    name: 'a folder owned by another user',
-    needsRoot: true,
-    make: () => chownSync(folder, stranger, stranger),
-    code: 'LOG_FILE_NOT_PERMITTED',
-    message: () => `the folder ${folder} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
-  },
-  {
-    name: 'an ancestor folder owned by another user',
+    name: 'a directory owned by another user',
     needsRoot: true,
     make: () => chownSync(directory, stranger, stranger),
     code: 'LOG_FILE_NOT_PERMITTED',
-    message: () => `the folder ${directory} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
+    message: () => `the directory ${directory} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
+  },
+  {
+    name: 'an ancestor directory owned by another user',
+    needsRoot: true,
+    make: () => chownSync(base, stranger, stranger),
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: () => `the directory ${base} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
   },
   {
     name: 'a symlink in the path owned by another user',
     needsRoot: true,
     make: () => linkInTheMiddle(stranger),
     code: 'LOG_FILE_NOT_PERMITTED',
-    message: () => `the symbolic link ${folder} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
+    message: () => `the symbolic link ${directory} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
   },
   {
-    name: 'a symlink in the path through a folder owned by another user',
+    name: 'a symlink in the path through a directory owned by another user',
     needsRoot: true,
     make: () => {
-      mkdirSync(join(directory, 'strange'));
-      renameSync(folder, join(directory, 'strange/real'));
-      symlinkSync('strange/real', folder);
-      chownSync(join(directory, 'strange'), stranger, stranger);
+      mkdirSync(join(base, 'strange'));
+      renameSync(directory, join(base, 'strange/real'));
+      symlinkSync('strange/real', directory);
+      chownSync(join(base, 'strange'), stranger, stranger);
     },
     code: 'LOG_FILE_NOT_PERMITTED',
-    message: () =>
-      `the folder ${join(directory, 'strange')} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
+    message: () => `the directory ${join(base, 'strange')} belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
   },
   {
     name: 'a file owned by another user',
@@ -233,9 +232,9 @@ function possible({ needsRoot }: Refusal): boolean {
   return isRoot || needsRoot === undefined;
 }
 
-/** All files below the test's folder, with what they hold; FIFOs and the like by name alone. */
+/** All files below the test's directory, with what they hold; FIFOs and the like by name alone. */
 function everything(): Record<string, string> {
-  const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
+  const entries = readdirSync(base, { recursive: true, withFileTypes: true });
   return Object.fromEntries(
     entries.map((entry) => {
       const where = join(entry.parentPath, entry.name);
@@ -260,7 +259,7 @@ describe('an unsafe log file', () => {
       const sink = await LogSink.file(path, owner);
       sink.write('before\n');
       await sink.flush();
-      const moved = join(directory, 'moved');
+      const moved = join(base, 'moved');
       renameSync(path, moved);
       await make();
       const before = everything();
@@ -275,8 +274,8 @@ describe('an unsafe log file', () => {
     },
   );
 
-  it.skipIf(!isRoot)('has exit code 77 if the folder belongs to another user', async () => {
-    chownSync(folder, stranger, stranger);
+  it.skipIf(!isRoot)('has exit code 77 if the directory belongs to another user', async () => {
+    chownSync(directory, stranger, stranger);
     const error = await LogSink.file(path, owner).catch((each: unknown) => each as SmallservdError);
     expect(error).toMatchObject({ exitCode: 77 });
   });
@@ -291,15 +290,15 @@ describe('a safe log file', () => {
 
   it.each<[string, () => void]>([
     ['an existing file', () => writeFileSync(path, '')],
-    ['a sticky ancestor folder', () => chmodSync(directory, 0o1777)],
-    ['a folder writable by our own group', () => chmodSync(folder, 0o775)],
+    ['a sticky ancestor directory', () => chmodSync(base, 0o1777)],
+    ['a directory writable by our own group', () => chmodSync(directory, 0o775)],
     ['a symlink in the path owned by the current user', () => linkInTheMiddle(process.geteuid?.() ?? 0)],
     [
       'a relative symlink in the path, with dots',
       () => {
-        mkdirSync(join(directory, 'real'));
-        rmSync(folder, { recursive: true });
-        symlinkSync('./real/../real//', folder);
+        mkdirSync(join(base, 'real'));
+        rmSync(directory, { recursive: true });
+        symlinkSync('./real/../real//', directory);
       },
     ],
   ])('is opened: %s', async (_name, make) => {
@@ -309,19 +308,19 @@ describe('a safe log file', () => {
   });
 
   it.skipIf(!isRoot).each<[string, () => void]>([
-    ['a folder owned by the user', () => chownSync(folder, owner.uid, owner.gid)],
+    ['a directory owned by the user', () => chownSync(directory, owner.uid, owner.gid)],
     [
-      'a folder writable by the group of the user',
+      'a directory writable by the group of the user',
       () => {
-        chownSync(folder, 0, owner.gid);
-        chmodSync(folder, 0o770);
+        chownSync(directory, 0, owner.gid);
+        chmodSync(directory, 0o770);
       },
     ],
     [
-      'a symlink in the path and its target folder, both owned by the user',
+      'a symlink in the path and its target directory, both owned by the user',
       () => {
         linkInTheMiddle(owner.uid);
-        chownSync(`${folder}.real`, owner.uid, owner.gid);
+        chownSync(`${directory}.real`, owner.uid, owner.gid);
       },
     ],
     [
@@ -337,22 +336,22 @@ describe('a safe log file', () => {
     await expect(LogSink.file(path, null)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
   });
 
-  it.skipIf(!isRoot)('is refused in a root-owned folder reached through a symlink of the user', async () => {
+  it.skipIf(!isRoot)('is refused in a root-owned directory reached through a symlink of the user', async () => {
     linkInTheMiddle(owner.uid);
     const message = expect.stringMatching(
-      /the workers' user owns part of the path to the folder .*folder\.real and could redirect it, but the folder/,
+      /the workers' user owns part of the path to the directory .*directory\.real and could redirect it, but the directory/,
     );
     await expect(LogSink.file(path, owner)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED', message });
-    chownSync(`${folder}.real`, owner.uid, owner.gid);
-    mkdirSync(join(`${folder}.real`, 'below'));
-    const below = join(folder, 'below', 'log');
+    chownSync(`${directory}.real`, owner.uid, owner.gid);
+    mkdirSync(join(`${directory}.real`, 'below'));
+    const below = join(directory, 'below', 'log');
     await expect(LogSink.file(below, owner)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
   });
 
-  it.skipIf(!isRoot)('is reopened only if its folder belongs to a currently trusted user', async () => {
+  it.skipIf(!isRoot)('is reopened only if its directory belongs to a currently trusted user', async () => {
     const sink = await LogSink.file(path, null);
-    chownSync(folder, owner.uid, owner.gid);
-    renameSync(path, join(folder, 'moved'));
+    chownSync(directory, owner.uid, owner.gid);
+    renameSync(path, join(directory, 'moved'));
     await expect(sink.reopen()).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
     sink.trust(owner);
     await sink.reopen();
@@ -362,7 +361,7 @@ describe('a safe log file', () => {
   });
 
   it('accepts a path with dots and repeated slashes', async () => {
-    const odd = `${folder}/./../folder//log`;
+    const odd = `${directory}/./../directory//log`;
     await LogSink.file(odd, owner);
     expect(existsSync(path)).toBe(true);
   });
@@ -384,12 +383,12 @@ describe('a safe log file', () => {
   });
 });
 
-/** Of this process, on what is below the test's folder. */
+/** Of this process, on what is below the test's directory. */
 function openDescriptors(): readonly string[] {
   return readdirSync('/proc/self/fd').flatMap((fd) => {
     try {
       const target = readlinkSync(`/proc/self/fd/${fd}`);
-      return target.startsWith(dirname(folder)) ? [target] : [];
+      return target.startsWith(dirname(directory)) ? [target] : [];
     } catch {
       return [];
     }

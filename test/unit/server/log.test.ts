@@ -127,7 +127,7 @@ describe('LogSink.file', () => {
     expect(readFileSync(`${path}.1`, 'utf8')).toBe('before\nbetween\n');
   });
 
-  it('fails with the file name if the folder is missing, without a retry', async () => {
+  it('fails with the file name if the directory is missing, without a retry', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const missing = join(directory, 'none', 'log');
@@ -213,7 +213,7 @@ describe('LogSink.reopen', () => {
     return [...moved, readFileSync(path, 'utf8')].join('');
   }
 
-  /** On what is in the folder of the log. */
+  /** On what is in the directory of the log. */
   function openFiles(): readonly string[] {
     return readdirSync('/proc/self/fd').flatMap((fd) => {
       try {

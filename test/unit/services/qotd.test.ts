@@ -9,12 +9,12 @@ import { ConfigError, type Service } from '../../../src/service.ts';
 import { connect } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
 
-let folder: string;
+let directory: string;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'smallservd-qotd-'));
+  directory = mkdtempSync(join(tmpdir(), 'smallservd-qotd-'));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 async function create(
   options: { choice?: QotdOptions['choice']; content?: string },
@@ -23,7 +23,7 @@ async function create(
   const context = new FakeContext(now);
   let file: string | null = null;
   if (options.content !== undefined) {
-    file = join(folder, 'quotations');
+    file = join(directory, 'quotations');
     writeFileSync(file, options.content);
   }
   return { context, service: await qotd.create({ file, choice: options.choice ?? 'random' }, context) };
@@ -113,8 +113,8 @@ describe('a file of quotations', () => {
   });
 
   it.each([
-    ['a missing file', () => join(folder, 'missing'), 'no such file'],
-    ['a folder', () => folder, 'it is a folder'],
+    ['a missing file', () => join(directory, 'missing'), 'no such file'],
+    ['a directory', () => directory, 'it is a directory'],
   ])('is refused with the cause: %s', async (_name, path, cause) => {
     const created = Promise.resolve(qotd.create({ file: path(), choice: 'random' }, new FakeContext()));
     await expect(created).rejects.toBeInstanceOf(ConfigError);

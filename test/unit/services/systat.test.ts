@@ -122,10 +122,10 @@ describe('the list of users', () => {
   });
 
   it('comes from a program that inherits only PATH and TZ', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'smallservd-who-'));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    writeFileSync(join(folder, 'who'), '#!/bin/sh\nexec /usr/bin/env\n', { mode: 0o755 });
-    vi.stubEnv('PATH', folder);
+    const directory = mkdtempSync(join(tmpdir(), 'smallservd-who-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    writeFileSync(join(directory, 'who'), '#!/bin/sh\nexec /usr/bin/env\n', { mode: 0o755 });
+    vi.stubEnv('PATH', directory);
     vi.stubEnv('TZ', 'UTC');
     vi.stubEnv('SECRET', 'hunter2');
     onTestFinished(() => void vi.unstubAllEnvs());

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { serve, type TestDaemon } from '../../../support/daemon.ts';
-import { temporaryFolder } from '../../../support/daemon-process.ts';
+import { temporaryDirectory } from '../../../support/daemon-process.ts';
 import { serveTcp, answerUdp } from '../../../support/fake-servers.ts';
 import { freePort, takeUdpPort } from '../../../support/ports.ts';
 import { runTool, ToolProcess } from '../../../support/tool-process.ts';
@@ -28,7 +28,7 @@ describe('smallserv discard', () => {
 
   test('sends a file', async () => {
     const { daemon, tcp } = await smallservd();
-    const file = join(temporaryFolder(), 'notes');
+    const file = join(temporaryDirectory(), 'notes');
     writeFileSync(file, 'x'.repeat(100_000));
     const { code, stdout } = await runTool(['discard', tcp, file]);
     expect(code).toBe(0);
@@ -107,17 +107,17 @@ describe('prints one error line and exits nonzero on', () => {
   });
 
   test('a missing file and a directory', async () => {
-    const folder = temporaryFolder();
+    const directory = temporaryDirectory();
     const { tcp } = await smallservd();
-    expect(await runTool(['discard', tcp, join(folder, 'gone')])).toEqual({
+    expect(await runTool(['discard', tcp, join(directory, 'gone')])).toEqual({
       code: 64,
       stdout: '',
-      stderr: `smallserv: cannot read ${folder}/gone: no such file or directory\n`,
+      stderr: `smallserv: cannot read ${directory}/gone: no such file or directory\n`,
     });
-    expect(await runTool(['discard', tcp, folder])).toEqual({
+    expect(await runTool(['discard', tcp, directory])).toEqual({
       code: 64,
       stdout: '',
-      stderr: `smallserv: cannot read ${folder}: illegal operation on a directory\n`,
+      stderr: `smallserv: cannot read ${directory}: illegal operation on a directory\n`,
     });
   });
 

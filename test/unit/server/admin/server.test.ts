@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AdminServer } from '../../../../src/server/admin/server.ts';
 import type { Snapshot, SnapshotSource } from '../../../../src/server/admin/snapshot.ts';
-import { temporaryFolder } from '../../../support/daemon-process.ts';
+import { temporaryDirectory } from '../../../support/daemon-process.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { TcpClient } from '../../../support/tcp.ts';
 import { until } from '../../../support/wait.ts';
@@ -359,7 +359,7 @@ describe('snapshots', () => {
 /** Ways to listen, and to connect there. */
 const listeners: readonly (readonly [string, () => Promise<Place>])[] = [
   ['TCP', async () => ({ listen: { host: '127.0.0.1', port: 0 } })],
-  ['UNIX', async () => place(join(temporaryFolder(), 'admin.sock'))],
+  ['UNIX', async () => place(join(temporaryDirectory(), 'admin.sock'))],
 ];
 
 const crowds: readonly (readonly [counts: readonly number[], what: string, act: (client: TcpClient) => void])[] = [

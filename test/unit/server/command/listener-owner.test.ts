@@ -141,21 +141,21 @@ function proc(processes: Readonly<Record<number, FakeProcess>>, more: Partial<Pr
     ['self/net/tcp6', tcp6],
   ]);
   const links = new Map<string, string>();
-  const folders = new Map<string, readonly string[]>([['.', ['self', 'net', ...Object.keys(processes)]]]);
+  const directories = new Map<string, readonly string[]>([['.', ['self', 'net', ...Object.keys(processes)]]]);
   for (const [pid, { args = daemon, parent = 1, uid = 0, ...rest }] of Object.entries(processes)) {
     files.set(`${pid}/status`, `Name:\tnode\nPPid:\t${parent}\nUid:\t${uid}\t${uid}\t${uid}\t${uid}\n`);
     files.set(`${pid}/cmdline`, args);
     const sockets = 'sockets' in rest ? rest.sockets : [];
     if (sockets === undefined) continue;
     links.set(`${pid}/exe`, `/usr/bin/${args.split('\0')[0]}`);
-    folders.set(`${pid}/fd`, ['0', ...sockets.map((_, index) => String(index + 3))]);
+    directories.set(`${pid}/fd`, ['0', ...sockets.map((_, index) => String(index + 3))]);
     links.set(`${pid}/fd/0`, '/dev/null');
     sockets.forEach((inode, index) => links.set(`${pid}/fd/${index + 3}`, `socket:[${inode}]`));
   }
   return {
     read: (path) => files.get(path),
     link: (path) => links.get(path),
-    list: (path) => folders.get(path),
+    list: (path) => directories.get(path),
     ownAddresses: [],
     uid: 0,
     ...more,

@@ -43,9 +43,9 @@ function configOf(at: number, more = ''): string {
 }
 
 async function start(config?: string): Promise<Reloading> {
-  const folder = mkdtempSync(join(tmpdir(), 'smallservd-reloader-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, 'smallservd.yaml');
+  const directory = mkdtempSync(join(tmpdir(), 'smallservd-reloader-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'smallservd.yaml');
   const write = (text: string): void => writeFileSync(file, text);
   write(configOf(port));
   const prepared = await prepare({ config: file, set: [] });

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { whyOutOfReach } from '../../../../src/server/command/service-user-access.ts';
 
-/** Permission bits by path; every other folder is open to all. */
+/** Permission bits by path; every other directory is open to all. */
 function modes(special: Readonly<Record<string, number>> = {}): (path: string) => number {
   return (path) => special[path] ?? 0o40755;
 }
@@ -26,13 +26,13 @@ describe('whyOutOfReach', () => {
     expect(whyOutOfReach(path, modes())).toBe(why);
   });
 
-  it('names the first folder closed to others, and its mode', () => {
+  it('names the first directory closed to others, and its mode', () => {
     const special = { '/opt/closed': 0o40750, '/opt/closed/deeper': 0o40700 };
     const why = 'is in /opt/closed, which other users may not enter (mode 750)';
     expect(whyOutOfReach('/opt/closed/deeper/node', modes(special))).toBe(why);
   });
 
-  it('needs execute but not read permission on a folder', () => {
+  it('needs execute but not read permission on a directory', () => {
     expect(whyOutOfReach('/opt/x/node', modes({ '/opt/x': 0o40711 }))).toBeUndefined();
     expect(whyOutOfReach('/opt/x/node', modes({ '/opt/x': 0o40754 }))).toMatch(/^is in \/opt\/x, .*\(mode 754\)$/);
   });
@@ -46,9 +46,9 @@ describe('whyOutOfReach', () => {
   it('checks only the permission bits for others', () => {
     const bits = fc.integer({ min: 0, max: 0o777 });
     fc.assert(
-      fc.property(bits, bits, (folder, file) => {
-        const why = whyOutOfReach('/opt/node', modes({ '/opt': 0o40000 | folder, '/opt/node': 0o100000 | file }));
-        expect(why === undefined).toBe((folder & 0o001) !== 0 && (file & 0o004) !== 0);
+      fc.property(bits, bits, (directory, file) => {
+        const why = whyOutOfReach('/opt/node', modes({ '/opt': 0o40000 | directory, '/opt/node': 0o100000 | file }));
+        expect(why === undefined).toBe((directory & 0o001) !== 0 && (file & 0o004) !== 0);
       }),
     );
   });

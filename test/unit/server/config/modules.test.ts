@@ -70,8 +70,8 @@ async function messageOf(module: string): Promise<string | undefined> {
   return problem?.replace(/^.* services\.mine\.module: /, '');
 }
 
-function fifoIn(folder: string): string {
-  return `${join(folder, 'package.json')}: it is a FIFO or pipe, not a regular file`;
+function fifoIn(place: string): string {
+  return `${join(place, 'package.json')}: it is a FIFO or pipe, not a regular file`;
 }
 
 function withModule(module: string, rest = ''): string {
@@ -95,7 +95,7 @@ describe('a module', () => {
     const odd = join(directory, 'odd');
     mkdirSync(odd);
     for (const { name, path, message } of await oddFiles(odd)) {
-      const isMissing = message.includes('no such file') || message.includes('not a folder');
+      const isMissing = message.includes('no such file') || message.includes('not a directory');
       const said = isMissing ? `there is no file ${path}` : `${path}: ${message}`;
       expect(await messageOf(path), name).toBe(`${JSON.stringify(path)}: ${said}`);
     }
@@ -113,14 +113,14 @@ describe('a module', () => {
   });
 
   test('is refused if its package.json is not a regular file, even through a symbolic link', async () => {
-    const folder = join(directory, 'with-fifo');
-    mkdirSync(join(folder, 'below'), { recursive: true });
-    makeFifo(join(folder, 'package.json'));
-    const [module, link] = [join(folder, 'below/mine.js'), join(directory, 'linked.js')];
+    const odd = join(directory, 'with-fifo');
+    mkdirSync(join(odd, 'below'), { recursive: true });
+    makeFifo(join(odd, 'package.json'));
+    const [module, link] = [join(odd, 'below/mine.js'), join(directory, 'linked.js')];
     copyFileSync(join(directory, 'valid.mjs'), module);
     symlinkSync(module, link);
     for (const path of [module, link]) {
-      const said = `${join(folder, 'package.json')}: it is a FIFO or pipe, not a regular file`;
+      const said = `${join(odd, 'package.json')}: it is a FIFO or pipe, not a regular file`;
       expect(await messageOf(path)).toBe(`${JSON.stringify(path)}: ${said}`);
     }
   });
@@ -188,7 +188,7 @@ describe('a module', () => {
     ],
     ['./option-value.mjs', 'not a service module: options.a: default does not match format'],
     ['./option-list.mjs', 'not a service module: options.a: default does not match format'],
-    ['missing', 'there is no package missing in the node_modules of DIRECTORY or of a folder above it'],
+    ['missing', 'there is no package missing in the node_modules of DIRECTORY or of a directory above it'],
     ['esm-only/other', 'the package esm-only does not export esm-only/other'],
     ['./missing.mjs', 'there is no file DIRECTORY/missing.mjs'],
     ['.', 'expected a path such as ./mine.js, or the name of a package'],

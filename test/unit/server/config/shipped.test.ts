@@ -98,7 +98,7 @@ describe('the config reference', () => {
 describe('an unreadable config', () => {
   test.each([
     ['/nonexistent/x.yaml', 'cannot read the config /nonexistent/x.yaml: no such file'],
-    ['/', 'cannot read the config /: it is a folder'],
+    ['/', 'cannot read the config /: it is a directory'],
   ])('is rejected: %s', async (file, message) => {
     await expect(readConfigSource(file, {}, [])).rejects.toMatchObject({
       code: 'CONFIG_UNREADABLE',
@@ -108,9 +108,9 @@ describe('an unreadable config', () => {
   });
 
   test('is rejected if it is not UTF-8 text', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'smallservd-config-'));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    const file = join(folder, 'config');
+    const directory = mkdtempSync(join(tmpdir(), 'smallservd-config-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const file = join(directory, 'config');
     writeFileSync(file, new Uint8Array([0x61, 0xff]));
     await expect(readConfigSource(file, {}, [])).rejects.toMatchObject({
       code: 'CONFIG_UNREADABLE',

@@ -10,7 +10,7 @@ import { planListeners, type PlannedListener } from '../../../../src/server/tran
 import type { ListenTarget } from '../../../../src/server/transport/listener.ts';
 import type { OpenOptions } from '../../../../src/server/transport/open-when-there.ts';
 import { FakeClock, pass } from '../../../support/fake-clock.ts';
-import { temporaryFolder } from '../../../support/daemon-process.ts';
+import { temporaryDirectory } from '../../../support/daemon-process.ts';
 import { load } from '../config/sources.ts';
 
 const { config } = await load('services: { echo: { listen: "tcp://127.0.0.1:0" } }');
@@ -54,7 +54,7 @@ function isOpen(descriptor: number): boolean {
 
 describe('open', () => {
   it('opens sockets of every kind and tells where they are bound', async () => {
-    const path = join(temporaryFolder(), 'socket');
+    const path = join(temporaryDirectory(), 'socket');
     const opened = await open(
       newSockets(),
       await planOf(`unix://${path}`, 'tcp://127.0.0.1:0', 'udp://127.0.0.3:0', 'tcp://[::1]:0'),
@@ -144,7 +144,7 @@ describe('open', () => {
   });
 
   it('keeps the others open while it waits for an address, and closes them in the end', async () => {
-    const path = join(temporaryFolder(), 'socket');
+    const path = join(temporaryDirectory(), 'socket');
     const sockets = newSockets();
     const clock = new FakeClock();
     const before = socketsOfProcess();
@@ -194,7 +194,7 @@ describe('open', () => {
 
 describe('the file of a UNIX socket', () => {
   it('is removed when its listener closes', async () => {
-    const path = join(temporaryFolder(), 'socket');
+    const path = join(temporaryDirectory(), 'socket');
     const sockets = newSockets();
     await openOne(sockets, `unix://${path}`);
     expect(existsSync(path)).toBe(true);
@@ -203,7 +203,7 @@ describe('the file of a UNIX socket', () => {
   });
 
   it('is created again by the next open if somebody has removed it', async () => {
-    const path = join(temporaryFolder(), 'socket');
+    const path = join(temporaryDirectory(), 'socket');
     const sockets = newSockets();
     const first = await openOne(sockets, `unix://${path}`);
     unlinkSync(path);
@@ -213,7 +213,7 @@ describe('the file of a UNIX socket', () => {
   });
 
   it('is left alone if somebody has replaced it', async () => {
-    const path = join(temporaryFolder(), 'socket');
+    const path = join(temporaryDirectory(), 'socket');
     const sockets = newSockets();
     await openOne(sockets, `unix://${path}`);
     unlinkSync(path);

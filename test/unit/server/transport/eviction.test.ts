@@ -14,7 +14,7 @@ import type { BoundAddress, StreamTarget } from '../../../../src/server/transpor
 import { StreamListener } from '../../../../src/server/transport/stream.ts';
 import { access, seededRandom, streamLimits } from '../guard/fixtures.ts';
 import { serve } from '../../../support/daemon.ts';
-import { temporaryFolder } from '../../../support/daemon-process.ts';
+import { temporaryDirectory } from '../../../support/daemon-process.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { FakeLog } from '../../../support/fake-log.ts';
 import { TcpClient } from '../../../support/tcp.ts';
@@ -175,7 +175,7 @@ describe('a newcomer to a full service', () => {
   });
 
   it('evicts a UNIX client too', async () => {
-    const path = join(temporaryFolder(), 'echo.sock');
+    const path = join(temporaryDirectory(), 'echo.sock');
     const { bound, reasons } = await serveAt([here, { transport: 'unix', path }], { maxConnections: 3 });
     const clients = [await served(bound[1]), await served(bound[1]), await served(bound[1])];
     await served(bound[0]);
@@ -245,7 +245,7 @@ describe('destroying a socket closes its descriptor before the call returns', ()
     ['tcp', 'resetAndDestroy'],
     ['unix', 'destroy'],
   ] as const)('%s, %s', async (transport, how) => {
-    const path = join(temporaryFolder(), 'socket');
+    const path = join(temporaryDirectory(), 'socket');
     const server = createServer({ allowHalfOpen: true }).listen(
       transport === 'tcp' ? { port: 0, host: '127.0.0.1' } : { path },
     );

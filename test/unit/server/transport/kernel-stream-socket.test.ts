@@ -7,7 +7,7 @@ import { boundTo, listenTcp, listenUnix } from '../../../../src/kernel/sockets.t
 import { streams } from '../../../../src/kernel/streams.ts';
 import { KernelStreamSocket, maxUndeliveredBytes } from '../../../../src/server/transport/kernel-stream-socket.ts';
 import type { StreamSocketUser } from '../../../../src/server/transport/stream-socket.ts';
-import { temporaryFolder } from '../../../support/daemon-process.ts';
+import { temporaryDirectory } from '../../../support/daemon-process.ts';
 import { until } from '../../../support/wait.ts';
 
 /** Keeps the events of a socket. */
@@ -80,7 +80,7 @@ async function readAll(client: Socket): Promise<Buffer> {
 }
 
 describe.each(['TCP', 'UNIX'])('a direct %s socket', (transport) => {
-  const open = async (): Promise<Pair> => pair(transport === 'TCP' ? undefined : `${temporaryFolder()}/socket`);
+  const open = async (): Promise<Pair> => pair(transport === 'TCP' ? undefined : `${temporaryDirectory()}/socket`);
 
   it('reads nothing before it is told, then everything in order, and the end', async () => {
     const { socket, events, client } = await open();
@@ -315,7 +315,7 @@ describe('what the kernel knows about the path', () => {
   });
 
   it('is not read unless asked for, nor for a UNIX socket', async () => {
-    const [tcp, unix] = [await pair(), await pair(`${temporaryFolder()}/socket`, true)];
+    const [tcp, unix] = [await pair(), await pair(`${temporaryDirectory()}/socket`, true)];
     for (const { socket } of [tcp, unix]) socket.destroy();
     expect([tcp.socket.tcpInfo, unix.socket.tcpInfo]).toEqual([undefined, undefined]);
   });

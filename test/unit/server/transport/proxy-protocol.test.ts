@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { serve, type TestDaemon } from '../../../support/daemon.ts';
-import { temporaryFolder } from '../../../support/daemon-process.ts';
+import { temporaryDirectory } from '../../../support/daemon-process.ts';
 import { TcpClient } from '../../../support/tcp.ts';
 import { until } from '../../../support/wait.ts';
 
@@ -209,7 +209,7 @@ it('connections waiting for a header count toward maxConnections', async () => {
 });
 
 it('UNIX listeners pass a header through as data', async () => {
-  const path = join(temporaryFolder(), 'echo.sock');
+  const path = join(temporaryDirectory(), 'echo.sock');
   await serve({ echo: { listen: [`unix://${path}`, 'tcp://127.0.0.1:0'], proxyProtocol: fromHere } });
   const client = await TcpClient.connect({ path });
   client.write(header);

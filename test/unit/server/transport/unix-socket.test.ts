@@ -304,7 +304,7 @@ describe('SocketFiles', () => {
       },
     ],
     ['a file', () => writeFileSync(path, '', { mode: 0o600 })],
-    ['a folder', () => mkdirSync(path, 0o700)],
+    ['a directory', () => mkdirSync(path, 0o700)],
     [
       'a hard link to a socket',
       async () => {
@@ -313,7 +313,7 @@ describe('SocketFiles', () => {
       },
     ],
     [
-      'a socket in a folder that replaced ours',
+      'a socket in a directory that replaced ours',
       async () => {
         const others = join(directory, 'others');
         mkdirSync(others);
@@ -438,7 +438,7 @@ describe('SocketFiles', () => {
       [7, 7, 0o775, false],
       [9, 0, 0o700, false],
       [9, 0, 0o1777, false],
-    ])('checks that a folder of user %i, group %i, mode %i is safe: %s', async (owner, group, mode, isFit) => {
+    ])('checks that a directory of user %i, group %i, mode %i is safe: %s', async (owner, group, mode, isFit) => {
       chmodSync(directory, mode);
       chownSync(directory, owner, group);
       // 7 serves, 8 is to have the socket.
@@ -446,21 +446,23 @@ describe('SocketFiles', () => {
       if (isFit) return await result;
       return await expect(result).rejects.toMatchObject({
         code: 'LISTEN_NOT_PERMITTED',
-        message: expect.stringMatching(/^echo: cannot listen on unix:.* (folder .* belongs to|write to the folder) /),
+        message: expect.stringMatching(
+          /^echo: cannot listen on unix:.* (directory .* belongs to|write to the directory) /,
+        ),
       });
     });
 
     it.each<[string, () => void]>([
-      ['an ancestor folder not owned by root', () => chownSync(dirname(directory), 7, 7)],
+      ['an ancestor directory not owned by root', () => chownSync(dirname(directory), 7, 7)],
       [
-        'a user folder in a world-writable folder',
+        'a user directory in a world-writable directory',
         () => {
           chownSync(directory, 7, 7);
           chmodSync(dirname(directory), 0o1777);
         },
       ],
       [
-        'a root folder in a folder that others can write to',
+        'a root directory in a directory that others can write to',
         () => {
           chownSync(dirname(directory), 0, 7);
           chmodSync(dirname(directory), 0o2775);
@@ -490,7 +492,7 @@ describe('SocketFiles', () => {
       await expect(new SocketFiles().prepare(planned({ uid: 8 }), 7)).rejects.toMatchObject({
         code: 'LISTEN_NOT_PERMITTED',
         message: expect.stringMatching(
-          /(user 7|anyone who can write to .*) can replace the (folder|link) .* on the path to the socket/,
+          /(user 7|anyone who can write to .*) can replace the (directory|link) .* on the path to the socket/,
         ),
       });
     });
