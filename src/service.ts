@@ -72,15 +72,30 @@ export interface StreamHandlers {
   closed?(reason: CloseReason): void;
 }
 
+/** Where a datagram came from and was sent to. Valid during the call of `datagram` only. */
+export interface DatagramOrigin {
+  readonly peer: PeerAddress;
+  /** The address that it was sent to. With `sockets: node`, where the listener is bound, which may be a wildcard. */
+  readonly local: PeerAddress;
+  /** When it arrived, in microseconds since 1970, by the wall clock. */
+  readonly receivedAtUs: number;
+  /** Time to live (IPv4) or hop limit (IPv6). Undefined if the system does not tell, as with `sockets: node`. */
+  readonly ttl: number | undefined;
+  /** Differentiated services code point, 0 to 63 (RFC 2474). Undefined if the system does not tell. */
+  readonly dscp: number | undefined;
+}
+
 /** A running service. */
 export interface Service {
+  /** Whether `datagram` reads `ttl`, `dscp` or `receivedAtUs`. Telling them costs the system time. */
+  readonly readsHeaders?: boolean;
   /** A client connected. Return handlers for its data, or nothing to have the data discarded. */
   stream?(client: Client): StreamHandlers | undefined | void;
   /**
    * Answers a datagram synchronously. `undefined` means no answer. `limit` is the largest single reply, in bytes, that
    * the guard allows. Of several replies, it sends the longest prefix whose total size on the wire fits.
    */
-  datagram?(request: Uint8Array, limit: number): Uint8Array | readonly Uint8Array[] | undefined;
+  datagram?(request: Uint8Array, limit: number, from: DatagramOrigin): Uint8Array | readonly Uint8Array[] | undefined;
   close?(): void;
 }
 

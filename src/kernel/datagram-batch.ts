@@ -33,6 +33,12 @@ const IPPROTO_IP = 0;
 const IPPROTO_IPV6 = 41;
 const IP_PKTINFO = 8;
 const IPV6_PKTINFO = 50;
+const IP_TOS = 1;
+const IP_TTL = 2;
+const IPV6_HOPLIMIT = 52;
+const IPV6_TCLASS = 67;
+const SOL_SOCKET = 1;
+const SCM_TIMESTAMPNS = 35;
 const MSG_DONTWAIT = 0x40;
 
 /** The control data that names the source address of a reply. */
@@ -146,6 +152,30 @@ export class DatagramBatch {
     return { w0: 0, w1: 0, w2: 0xffff, w3: view.getUint32(at + 8) };
   }
 
+  /** The time to live or hop limit of a datagram, if its socket tells it. */
+  ttl(index: number): number | undefined {
+    const at =
+      this.#findControl(index, IPPROTO_IP, IP_TTL, 4) ?? this.#findControl(index, IPPROTO_IPV6, IPV6_HOPLIMIT, 4);
+    return at === undefined ? undefined : this.#controls.view.getUint32(at, true) & 0xff;
+  }
+
+  /** The traffic class of a datagram, which IPv4 calls type of service, if its socket tells it. */
+  trafficClass(index: number): number | undefined {
+    const at =
+      this.#findControl(index, IPPROTO_IP, IP_TOS, 1) ?? this.#findControl(index, IPPROTO_IPV6, IPV6_TCLASS, 4);
+    // Over IPv4 one byte, over IPv6 an int.
+    return at === undefined ? undefined : this.#controls.view.getUint8(at);
+  }
+
+  /** When a datagram arrived, in microseconds since 1970, if its socket tells it. */
+  receivedAtUs(index: number): number | undefined {
+    const at = this.#findControl(index, SOL_SOCKET, SCM_TIMESTAMPNS, 16);
+    if (at === undefined) return undefined;
+    const { view } = this.#controls;
+    const [seconds, nanoseconds] = [view.getBigInt64(at, true), view.getBigInt64(at + 8, true)];
+    return Number(seconds) * 1e6 + Math.floor(Number(nanoseconds) / 1000);
+  }
+
   /**
    * Whether it was sent to an address of this machine alone, as far as the kernel tells. For IPv4 it names our own
    * address next to the destination: they differ for broadcast and multicast, see IP_PKTINFO in ip(7).
@@ -239,22 +269,29 @@ export class DatagramBatch {
     return cmsghdrBytes + 16;
   }
 
-  /** Finds the packet information among the control data, which the kernel has filled in. */
+  /** Finds the packet information among the control data. Returns its offset there, or 0. */
   #findPktinfo(index: number): number {
+    const at =
+      this.#familyOf(index) === AF_INET6
+        ? this.#findControl(index, IPPROTO_IPV6, IPV6_PKTINFO, pktinfo6Bytes)
+        : this.#findControl(index, IPPROTO_IP, IP_PKTINFO, pktinfoBytes);
+    return at === undefined ? 0 : at - index * controlBytes;
+  }
+
+  /** Finds an entry of the control data, which the kernel has filled in. Returns where its `bytes` of data begin. */
+  #findControl(index: number, level: number, type: number, bytes: number): number | undefined {
     const { view } = this.#controls;
     const start = index * controlBytes;
     const reported = this.#received.view.getUint32(index * mmsghdrBytes + controlLengthOffset, true);
     const length = Math.min(reported, controlBytes);
-    for (let at = 0; at + cmsghdrBytes <= length; ) {
+    for (let at = 0; at + cmsghdrBytes + bytes <= length; ) {
       const size = view.getUint32(start + at, true);
-      const level = view.getInt32(start + at + 8, true);
-      const type = view.getInt32(start + at + 12, true);
-      if (level === IPPROTO_IP && type === IP_PKTINFO && size >= replyControl4) return at + cmsghdrBytes;
-      if (level === IPPROTO_IPV6 && type === IPV6_PKTINFO && size >= replyControl6) return at + cmsghdrBytes;
+      const isIt = view.getInt32(start + at + 8, true) === level && view.getInt32(start + at + 12, true) === type;
+      if (isIt && size >= cmsghdrBytes + bytes) return start + at + cmsghdrBytes;
       if (size < cmsghdrBytes) break;
       at += (size + 7) & ~7;
     }
-    return 0;
+    return undefined;
   }
 }
 

@@ -22,6 +22,9 @@ const SO_MEMINFO = 55;
 const SO_PASSRIGHTS = 83;
 const IPPROTO_IP = 0;
 const IP_PKTINFO = 8;
+const IP_RECVTTL = 12;
+const IP_RECVTOS = 13;
+const SO_TIMESTAMPNS = 35;
 const IP_MTU_DISCOVER = 10;
 const IP_FREEBIND = 15;
 const IPPROTO_TCP = 6;
@@ -31,6 +34,8 @@ const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
 const IPPROTO_IPV6 = 41;
 const IPV6_RECVPKTINFO = 49;
+const IPV6_RECVHOPLIMIT = 51;
+const IPV6_RECVTCLASS = 66;
 const IPV6_MTU_DISCOVER = 23;
 const IPV6_V6ONLY = 26;
 const IPV6_FREEBIND = 78;
@@ -140,6 +145,20 @@ export function setStreamOptions(
 export function tellDestinations(descriptor: number, family: 'ipv4' | 'ipv6'): void {
   if (family === 'ipv4') setOption(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
   else setOption(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+}
+
+/**
+ * Makes a UDP socket tell when each datagram arrived, and its time to live and traffic class. See SO_TIMESTAMPNS in
+ * socket(7), IP_RECVTTL in ip(7), IPV6_RECVHOPLIMIT in ipv6(7).
+ */
+export function tellHeaders(descriptor: number, family: 'ipv4' | 'ipv6'): void {
+  setOption(descriptor, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+  // An inherited IPv6 socket may also receive over IPv4.
+  setOption(descriptor, IPPROTO_IP, IP_RECVTTL, 1);
+  setOption(descriptor, IPPROTO_IP, IP_RECVTOS, 1);
+  if (family === 'ipv4') return;
+  setOption(descriptor, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+  setOption(descriptor, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 }
 
 /**

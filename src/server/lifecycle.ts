@@ -322,6 +322,7 @@ export class Lifecycle {
         ownPorts: this.#ownPorts,
         broadcasts: broadcasts.words,
         random,
+        shared: limitMemory?.of(index),
         loops: this.#loops,
         onLoop: (source, port) => connectionLog.loopFound(formatHostPort(formatPeer(source), port)),
         onWouldDrop: (reason) => {

@@ -12,6 +12,9 @@ const countersOfService = 16_384;
 const hashBytes = hashWords * Uint32Array.BYTES_PER_ELEMENT;
 const countersBytes = countersOfService * Int32Array.BYTES_PER_ELEMENT;
 const ratesBytes = 2 * slotsOfRow * Float64Array.BYTES_PER_ELEMENT;
+/** Rates of connections and of datagrams, and one element on a cache line of its own. */
+const bucketBytes = 64;
+const allRatesBytes = 2 * ratesBytes + bucketBytes;
 
 /** How many services and workers share the memory. Workers have the slots 0 to `workers` − 1. */
 export interface LimitMemorySize {
@@ -57,20 +60,20 @@ export class LimitMemory {
 
   /** For a service, by its position in the config. */
   of(index: number): SharedLimits {
+    const offset = offsetOf(this.#size, index);
+    const length = 2 * slotsOfRow;
     return {
       counts: this.#countsOf(index),
-      fullAtMs: new Float64Array(
-        this.#memory,
-        offsetOf(this.#size, index),
-        ratesBytes / Float64Array.BYTES_PER_ELEMENT,
-      ),
+      connectionRates: new Float64Array(this.#memory, offset, length),
+      datagramRates: new Float64Array(this.#memory, offset + ratesBytes, length),
+      datagramServiceRate: new Float64Array(this.#memory, offset + 2 * ratesBytes, 1),
       hash: this.#hash,
       nowMs: sharedNowMs,
     };
   }
 
   #countsOf(index: number): SharedCounts {
-    const offset = offsetOf(this.#size, index) + ratesBytes;
+    const offset = offsetOf(this.#size, index) + allRatesBytes;
     const own = offset + (1 + this.#slot) * countersBytes;
     return new SharedCounts(
       new Int32Array(this.#memory, offset, countersOfService),
@@ -87,8 +90,8 @@ function sharedNowMs(): number {
 }
 
 function offsetOf({ workers }: LimitMemorySize, index: number): number {
-  const header = hashBytes + 8 * Math.ceil(workers / 2);
-  return header + index * (ratesBytes + (1 + workers) * countersBytes);
+  const header = hashBytes + 64 * Math.ceil(workers / 16);
+  return header + index * (allRatesBytes + (1 + workers) * countersBytes);
 }
 
 function bytesOf(size: LimitMemorySize): number {

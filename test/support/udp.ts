@@ -16,10 +16,10 @@ export interface Reply {
 /** A datagram client on an ephemeral port: what was sent to it, by whom, in order. It is gone when the test is over. */
 export class UdpClient {
   readonly replies: Reply[] = [];
-  readonly #socket: Socket;
+  readonly socket: Socket;
 
   private constructor(socket: Socket) {
-    this.#socket = socket;
+    this.socket = socket;
     socket.on('message', (bytes, { address, port }) => this.replies.push({ bytes, from: { host: address, port } }));
     onTestFinished(() => {
       socket.close();
@@ -35,11 +35,11 @@ export class UdpClient {
   }
 
   get port(): number {
-    return this.#socket.address().port;
+    return this.socket.address().port;
   }
 
   send(bytes: Uint8Array | string, { host, port }: UdpTarget): void {
-    this.#socket.send(bytes, port, host);
+    this.socket.send(bytes, port, host);
   }
 
   /** Waits for so many replies in all, and gives their bytes in order. */

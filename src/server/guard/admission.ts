@@ -61,7 +61,7 @@ export class Admission {
     this.#rates =
       shared === undefined
         ? TokenTable.own(limits.connectionRate, random)
-        : new TokenTable(limits.connectionRate, shared.hash, shared.fullAtMs);
+        : new TokenTable(limits.connectionRate, shared.hash, shared.connectionRates);
     this.#others = shared === undefined ? undefined : new SharedPlaces(shared.counts, shared.hash);
     this.#networkLimits = networkPrefixes.map((prefix) => {
       const percent = limits.networkShare[`ipv6Prefix${prefix}`];

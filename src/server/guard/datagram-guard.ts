@@ -11,6 +11,7 @@ import { isDenied, isExempt } from './access-list.ts';
 import type { AccessRules, DatagramLimits } from './limits.ts';
 import type { LoopBreaker } from './loop-breaker.ts';
 import { SourceMask } from './source-prefix.ts';
+import type { SharedLimits } from './shared-limits.ts';
 import { TokenBucket, TokenTable } from './token-bucket.ts';
 
 /**
@@ -43,6 +44,8 @@ export interface DatagramGuardOptions {
   readonly broadcasts: ReadonlySet<number>;
   /** Returns numbers from 0 up to, but not including, 1. */
   readonly random: () => number;
+  /** If several processes read sockets of the service: what they share, so that the rates hold for all together. */
+  readonly shared?: SharedLimits | undefined;
   /** Shared by all services of the process. */
   readonly loops: LoopBreaker;
   /** Called once for each loop that is found. */
@@ -67,14 +70,20 @@ export class DatagramGuard {
   readonly #mask: SourceMask;
   readonly #sourceRates: TokenTable;
   readonly #serviceRate: TokenBucket;
+  /** The time of the datagrams being judged, and the same moment for the rates. */
+  #nowMs = -1;
+  #ratesNowMs = -1;
 
   constructor(options: DatagramGuardOptions) {
-    const { limits, random } = options;
+    const { limits, random, shared } = options;
     this.#options = options;
     this.#allowedPorts = new Set(limits.allowSourcePorts);
     this.#mask = new SourceMask(limits.sourcePrefix);
-    this.#sourceRates = TokenTable.own(limits.datagramRate, random);
-    this.#serviceRate = new TokenBucket(limits.datagramServiceRate);
+    this.#sourceRates =
+      shared === undefined
+        ? TokenTable.own(limits.datagramRate, random)
+        : new TokenTable(limits.datagramRate, shared.hash, shared.datagramRates);
+    this.#serviceRate = new TokenBucket(limits.datagramServiceRate, shared?.datagramServiceRate);
   }
 
   /** Returns the reason to drop the datagram, or undefined to admit it. Times are monotonic milliseconds, 0 or more. */
@@ -144,13 +153,23 @@ export class DatagramGuard {
    * Takes a token from both the source (by default an IPv4 /24, an IPv6 /56 or a link-local host) and the service, or
    * from neither.
    */
-  #takeRate(source: IpAddress, nowMs: number): boolean {
+  #takeRate(source: IpAddress, currentMs: number): boolean {
+    const nowMs = this.#timeForRates(currentMs);
     if (!this.#serviceRate.ready(nowMs)) return false;
     const mask = this.#mask;
     const hostHigh = mask.hostHigh(source);
     const hostLow = mask.hostLow(source);
     const admitted = this.#sourceRates.take(mask.high(source), mask.low(source), nowMs, hostHigh, hostLow);
     return admitted && this.#serviceRate.take(nowMs);
+  }
+
+  /** Asks once for each batch. */
+  #timeForRates(nowMs: number): number {
+    if (nowMs !== this.#nowMs) {
+      this.#nowMs = nowMs;
+      this.#ratesNowMs = this.#options.shared?.nowMs() ?? nowMs;
+    }
+    return this.#ratesNowMs;
   }
 
   #budget(requestLength: number, isV4: boolean): number {

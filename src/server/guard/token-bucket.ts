@@ -26,21 +26,23 @@ function paceOf({ perSecond, burst }: Rate): Pace {
 /** A token bucket, full at first. Times are monotonic ms. An infinite rate never refuses, a burst below 1 always. */
 export class TokenBucket {
   readonly #pace: Pace;
-  #fullAtMs = 0;
+  readonly #fullAtMs: Float64Array;
 
-  constructor(rate: Rate) {
+  /** The memory, which may be shared, has one element, which is 0 at first. */
+  constructor(rate: Rate, fullAtMs: Float64Array = new Float64Array(1)) {
     this.#pace = paceOf(rate);
+    this.#fullAtMs = fullAtMs;
   }
 
   /** Whether `take` would succeed. */
   ready(nowMs: number): boolean {
-    return Math.max(this.#fullAtMs, nowMs) - nowMs <= this.#pace.toleranceMs;
+    return Math.max(this.#fullAtMs[0]!, nowMs) - nowMs <= this.#pace.toleranceMs;
   }
 
   /** Takes a token. Returns false if there is none, without changing anything. */
   take(nowMs: number): boolean {
     if (!this.ready(nowMs)) return false;
-    this.#fullAtMs = Math.max(this.#fullAtMs, nowMs) + this.#pace.intervalMs;
+    this.#fullAtMs[0] = Math.max(this.#fullAtMs[0]!, nowMs) + this.#pace.intervalMs;
     return true;
   }
 }

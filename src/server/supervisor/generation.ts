@@ -102,8 +102,10 @@ export class Generation {
       config.services.map(({ name }) => name),
       topSourcesCount,
     );
-    const services = listeners.filter(isDatagram).map(({ planned }) => planned.service);
-    this.#owners = new DatagramOwners([...new Set(services)], config.workers);
+    this.#owners = new DatagramOwners(
+      listeners.filter(isDatagram).map(({ planned }) => planned.id),
+      config.workers,
+    );
     if (config.workers > 1)
       this.#limitMemory = LimitMemory.create({ services: config.services.length, workers: config.workers });
     const [state, effects] = begin(config.workers, clock.monotonicMs());
@@ -139,10 +141,10 @@ export class Generation {
   }
 
   /** Whether a worker serves the listener: any worker for a stream, the one that reads it for UDP. */
-  isOpen({ service, target }: PlannedListener): boolean {
+  isOpen({ id, target }: PlannedListener): boolean {
     if (this.#state.stopping) return false;
     if (target.transport !== 'udp') return this.#state.slots.some(({ status }) => status === 'ready');
-    return this.#readsDatagrams && this.#state.slots[this.#owners.readerOf(service) ?? -1]?.status === 'ready';
+    return this.#readsDatagrams && this.#state.slots[this.#owners.readerOf(id) ?? -1]?.status === 'ready';
   }
 
   /** Its live workers. */
@@ -172,7 +174,7 @@ export class Generation {
     this.#readsDatagrams = true;
     for (const worker of this.#live.values())
       if (this.#state.slots[worker.slot]?.status === 'ready')
-        this.#orderReads(worker, this.#owners.servicesOf(worker.slot));
+        this.#orderReads(worker, this.#owners.socketsOf(worker.slot));
   }
 
   announcePorts(ports: readonly number[]): void {
@@ -298,7 +300,7 @@ export class Generation {
     const isBack = this.#up;
     if (isBack) this.#options.log.info({ worker: name }, 'worker ready again');
     this.#dispatch({ type: 'ready', slot, nowMs: this.#nowMs });
-    if (isBack) this.#orderReads(worker, this.#owners.servicesOf(slot));
+    if (isBack) this.#orderReads(worker, this.#owners.socketsOf(slot));
     this.#reassign();
   }
 
@@ -339,13 +341,11 @@ export class Generation {
     };
   }
 
-  /** Makes a worker read those of the services' UDP sockets that it still owns. */
-  #orderReads(worker: Worker, services: ReadonlySet<string>): void {
+  /** Makes a worker read those of the UDP sockets that it still owns. */
+  #orderReads(worker: Worker, sockets: ReadonlySet<number>): void {
     if (!this.#readsDatagrams || this.#state.stopping || this.#live.get(worker.slot) !== worker) return;
-    const owned = this.#owners.servicesOf(worker.slot);
-    const ids = this.listeners
-      .filter((each) => isDatagram(each) && owned.has(each.planned.service) && services.has(each.planned.service))
-      .map(({ planned }) => planned.id);
+    const owned = this.#owners.socketsOf(worker.slot);
+    const ids = [...sockets].filter((socket) => owned.has(socket));
     if (ids.length > 0) worker.order({ type: 'read', ids });
   }
 

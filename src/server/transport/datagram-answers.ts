@@ -2,7 +2,7 @@ import type { IpAddress } from '../../address/ip-address.ts';
 import type { ConnectionLog } from '../connection-log.ts';
 import type { DatagramCounters } from '../counters.ts';
 import type { DatagramGuard, DropReason } from '../guard/datagram-guard.ts';
-import type { Service } from '../../service.ts';
+import type { DatagramOrigin, Service } from '../../service.ts';
 import { synchronous } from './synchronous.ts';
 
 export interface DatagramAnswersOptions {
@@ -13,8 +13,10 @@ export interface DatagramAnswersOptions {
   readonly connectionLog: ConnectionLog;
 }
 
-/** Where a reply goes. */
+/** Where a datagram came from, and where a reply goes. */
 export interface ReplySink {
+  /** Of the datagram being answered. */
+  readonly origin: DatagramOrigin;
   /** Sends a reply to the datagram being answered, or says why not. */
   reply(bytes: Uint8Array): DropReason | undefined;
 }
@@ -40,7 +42,7 @@ export class DatagramAnswers {
     const limit = guard.replyLimit(source, request.length);
     let replies: readonly Uint8Array[];
     try {
-      replies = asReplies(synchronous(service.datagram?.(request, limit)));
+      replies = asReplies(synchronous(service.datagram?.(request, limit, sink.origin)));
     } catch (error) {
       counters.dropped['service-error'] += 1;
       connectionLog.serviceFailed(error);

@@ -1,13 +1,21 @@
 import { closeSync } from 'node:fs';
 import { datagramBatch, DatagramBatch } from '../../kernel/datagram-batch.ts';
 import { readable, readiness, type Watcher } from '../../kernel/readiness.ts';
-import { allowFragments, readDroppedDatagrams, readSendBuffer, tellDestinations } from '../../kernel/sockets.ts';
+import {
+  allowFragments,
+  readDroppedDatagrams,
+  readSendBuffer,
+  tellDestinations,
+  tellHeaders,
+} from '../../kernel/sockets.ts';
 import { streams } from '../../kernel/streams.ts';
 import type { Cancel } from '../../clock/clock.ts';
 import { type IpAddress, isBroadcast, isMulticast } from '../../address/ip-address.ts';
 import { Deferred } from '../../deferred.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
+import type { DatagramOrigin } from '../../service.ts';
 import { DatagramAnswers, type ReplySink } from './datagram-answers.ts';
+import { KernelOrigin } from './kernel-origin.ts';
 import type { BoundAddress, Listener } from './listener.ts';
 import type { DatagramListenerOptions } from './node-datagram.ts';
 import { openSocket } from './open-socket.ts';
@@ -39,6 +47,8 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   readonly #batch: DatagramBatch = datagramBatch();
   readonly #closed = new Deferred<void>();
   #descriptor = -1;
+  /** Set by `open`. */
+  #origin!: KernelOrigin;
   #watched: number | undefined;
   #cancelOverflow: Cancel | undefined;
   /** Drops of the socket that somebody has counted. */
@@ -58,11 +68,12 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   }
 
   async open(): Promise<BoundAddress> {
-    const { target, receiveBufferBytes, fragment, clock } = this.#options;
+    const { target, service, receiveBufferBytes, fragment, clock } = this.#options;
     const { descriptor, bound } = openSocket(target, { receiveBufferBytes });
     try {
       tellDestinations(descriptor, target.family);
       allowFragments(descriptor, target.family, fragment);
+      if (service.readsHeaders === true) tellHeaders(descriptor, target.family);
       this.#knownDrops = readDroppedDatagrams(descriptor);
       this.#watched = readiness().watch(descriptor, readable, this);
     } catch (error) {
@@ -70,6 +81,7 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
       throw error;
     }
     this.#descriptor = descriptor;
+    this.#origin = new KernelOrigin(this.#batch, bound, clock);
     this.#waitingBudget = readSendBuffer(descriptor) * waitingPart;
     this.#cancelOverflow = clock.every(overflowPeriodMs, () => this.#countOverflow());
     return bound;
@@ -92,6 +104,10 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
 
   destroy(): void {
     this.suspend();
+  }
+
+  get origin(): DatagramOrigin {
+    return this.#origin;
   }
 
   /** Called by `answer`. */
@@ -124,6 +140,7 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     }
     this.#index = index;
     this.#source = this.#batch.source(index);
+    this.#origin.set(index, this.#source);
     this.#answers.answer(this.#source, this.#batch.port(index), request, this.#nowMs, this);
   }
 

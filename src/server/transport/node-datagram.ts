@@ -6,6 +6,7 @@ import type { Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
 import { allowFragments, hasSockets } from '../../kernel/sockets.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
+import type { DatagramOrigin, PeerAddress } from '../../service.ts';
 import { DatagramAnswers, type DatagramAnswersOptions, type ReplySink } from './datagram-answers.ts';
 import type { Neighborhood } from './neighborhood.ts';
 import type { BoundAddress, DatagramTarget, Listener } from './listener.ts';
@@ -35,6 +36,7 @@ export class NodeDatagramListener implements Listener, ReplySink {
   readonly #options: DatagramListenerOptions;
   readonly #socket: Socket;
   readonly #answers: DatagramAnswers;
+  readonly #origin: NodeOrigin;
   #suspended = false;
   /** Whether `close` was called. The socket throws if it is closed twice. */
   #closing = false;
@@ -53,6 +55,7 @@ export class NodeDatagramListener implements Listener, ReplySink {
       recvBufferSize: options.receiveBufferBytes,
       lookup: literal,
     });
+    this.#origin = new NodeOrigin(this.#socket, options.clock);
     this.#socket.on('message', (request, peer) => this.#request(request, peer));
     this.#socket.on('close', () => this.#closed.resolve());
   }
@@ -86,6 +89,10 @@ export class NodeDatagramListener implements Listener, ReplySink {
     this.#close();
   }
 
+  get origin(): DatagramOrigin {
+    return this.#origin;
+  }
+
   /** Called by `answer`. */
   reply(bytes: Uint8Array): DropReason | undefined {
     if (this.#socket.getSendQueueSize() > sendQueueBytes) return 'busy';
@@ -101,6 +108,7 @@ export class NodeDatagramListener implements Listener, ReplySink {
       this.#source = parsePeer(address) ?? noSource;
     }
     this.#port = port;
+    this.#origin.set(address, port);
     this.#answers.answer(this.#source, port, request, this.#options.clock.monotonicMs(), this);
   }
 
@@ -133,4 +141,41 @@ function literal(
 function bindOptions(target: DatagramTarget): object {
   if ('fd' in target) return { fd: target.fd };
   return { address: target.address, port: target.port };
+}
+
+/** The origin of a datagram, as far as Node tells. */
+class NodeOrigin implements DatagramOrigin {
+  readonly ttl = undefined;
+  readonly dscp = undefined;
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  #address = '';
+  #port = 0;
+
+  constructor(socket: Socket, clock: Clock) {
+    this.#socket = socket;
+    this.#clock = clock;
+  }
+
+  set(address: string, port: number): void {
+    this.#address = address;
+    this.#port = port;
+  }
+
+  get peer(): PeerAddress {
+    return { family: familyOf(this.#address), address: this.#address, port: this.#port };
+  }
+
+  get local(): PeerAddress {
+    const { address, port } = this.#socket.address();
+    return { family: familyOf(address), address, port };
+  }
+
+  get receivedAtUs(): number {
+    return this.#clock.now().getTime() * 1000;
+  }
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return address.includes(':') ? 'ipv6' : 'ipv4';
 }

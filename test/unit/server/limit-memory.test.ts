@@ -22,10 +22,13 @@ it('has counters and rates for each service, shared by all workers, that do not 
       for (let times = 0; times <= service; times += 1) mine.counts.add(index);
       expect([mine.counts.others(index), theirs.counts.others(index)]).toEqual([0, service + 1]);
     }
-    expect([theirs.fullAtMs[0], theirs.fullAtMs.at(-1)]).toEqual([0, 0]);
-    mine.fullAtMs[0] = 1e300;
-    mine.fullAtMs[mine.fullAtMs.length - 1] = -1e300;
-    expect([theirs.fullAtMs[0], theirs.fullAtMs.at(-1)]).toEqual([1e300, -1e300]);
+    for (const name of ['connectionRates', 'datagramRates', 'datagramServiceRate'] as const) {
+      const [rates, seen] = [mine[name], theirs[name]];
+      expect([seen[0], seen.at(-1)], name).toEqual([0, 0]);
+      rates[0] = 1e300;
+      rates[rates.length - 1] = -1e300;
+      expect([seen[0], seen.at(-1)], name).toEqual([rates.length === 1 ? -1e300 : 1e300, -1e300]);
+    }
     expect([theirs.counts.others(0), theirs.counts.others(last)]).toEqual([service + 1, service + 1]);
     expect(mine.hash.of(1, 2)).toBe(theirs.hash.of(1, 2));
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { chargen } from '../../../src/services/chargen.ts';
 import { connect, FakeConnection } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
+import { nowhere } from '../../support/nowhere.ts';
 
 const lineZero = ' !"#$%&\'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r\n';
 const context = new FakeContext();
@@ -77,21 +78,21 @@ describe('chargen over UDP', () => {
     ['nothing if the limit is 0', 0.999_999, 0, 0],
   ])('replies with a random length of the pattern: %s', (_name, random, limit, length) => {
     context.randomNumbers.push(random);
-    const reply = service.datagram?.(Buffer.from('ignored'), limit);
+    const reply = service.datagram?.(Buffer.from('ignored'), limit, nowhere);
     expect(Buffer.from(reply as Uint8Array).toString('latin1')).toBe(pattern(length));
   });
 
   it('draws every length with equal probability', () => {
     const lengths = range(0, 512).map((step) => {
       context.randomNumbers.push((step + 0.5) / 513);
-      const reply = service.datagram?.(Buffer.alloc(0), 65_507);
+      const reply = service.datagram?.(Buffer.alloc(0), 65_507, nowhere);
       return reply?.length;
     });
     expect(lengths).toEqual(range(0, 512));
   });
 
   it('sends no reply if the limit does not allow even an empty reply', () => {
-    expect(service.datagram?.(Buffer.alloc(0), -1)).toBeUndefined();
+    expect(service.datagram?.(Buffer.alloc(0), -1, nowhere)).toBeUndefined();
   });
 
   it('has maxAmplification 1 and names its hazard', () => {

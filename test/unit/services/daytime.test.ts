@@ -3,6 +3,7 @@ import { type DaytimeFormat, type DaytimeOptions, daytime } from '../../../src/s
 import type { Service } from '../../../src/service.ts';
 import { connect, FakeConnection } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
+import { nowhere } from '../../support/nowhere.ts';
 
 async function create(
   options: Partial<DaytimeOptions>,
@@ -38,8 +39,8 @@ describe('daytime (RFC 867) sends one line ending in CR LF', () => {
 
   it.each(lines)('%s at %s over UDP, for any datagram: %s', async (format, now, line) => {
     const { service } = await create({ format }, now);
-    expect(service.datagram?.(Buffer.alloc(0), 102)).toEqual(Buffer.from(`${line}\r\n`));
-    expect(service.datagram?.(Buffer.from('when?'), 512)).toEqual(Buffer.from(`${line}\r\n`));
+    expect(service.datagram?.(Buffer.alloc(0), 102, nowhere)).toEqual(Buffer.from(`${line}\r\n`));
+    expect(service.datagram?.(Buffer.from('when?'), 512, nowhere)).toEqual(Buffer.from(`${line}\r\n`));
   });
 });
 
@@ -110,17 +111,17 @@ describe('daytime', () => {
 
   it('sends no UDP reply if the line does not fit', async () => {
     const { service } = await create({ format: 'smtp' }, noon);
-    expect(service.datagram?.(Buffer.alloc(0), 24)).toHaveLength(24);
-    expect(service.datagram?.(Buffer.alloc(0), 23)).toBeUndefined();
+    expect(service.datagram?.(Buffer.alloc(0), 24, nowhere)).toHaveLength(24);
+    expect(service.datagram?.(Buffer.alloc(0), 23, nowhere)).toBeUndefined();
   });
 
   it('caches the line within a second without reusing its buffer', async () => {
     const { context, service } = await create({ format: 'smtp' }, noon);
-    const first = service.datagram?.(Buffer.alloc(0), 512);
+    const first = service.datagram?.(Buffer.alloc(0), 512, nowhere);
     context.nowMs += 999;
-    expect(service.datagram?.(Buffer.alloc(0), 512)).toBe(first);
+    expect(service.datagram?.(Buffer.alloc(0), 512, nowhere)).toBe(first);
     context.nowMs += 1;
-    expect(service.datagram?.(Buffer.alloc(0), 512)).toEqual(Buffer.from('22 NOV 26 11:07:13 UTC\r\n'));
+    expect(service.datagram?.(Buffer.alloc(0), 512, nowhere)).toEqual(Buffer.from('22 NOV 26 11:07:13 UTC\r\n'));
     expect(first).toEqual(Buffer.from('22 NOV 26 11:07:12 UTC\r\n'));
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { discard } from '../../../src/services/discard.ts';
 import { FakeConnection } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
+import { nowhere } from '../../support/nowhere.ts';
 
 const service = await discard.create({}, new FakeContext());
 
@@ -19,6 +20,6 @@ describe('discard over TCP (RFC 863)', () => {
 describe('discard over UDP', () => {
   it.each([0, 1, 65_507])('never replies to %i bytes', (length) => {
     expect(service).toHaveProperty('datagram');
-    expect(service.datagram?.(Buffer.alloc(length), 65_507)).toBeUndefined();
+    expect(service.datagram?.(Buffer.alloc(length), 65_507, nowhere)).toBeUndefined();
   });
 });

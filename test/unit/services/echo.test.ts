@@ -4,6 +4,7 @@ import { echo } from '../../../src/services/echo.ts';
 import type { Service } from '../../../src/service.ts';
 import { FakeConnection } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
+import { nowhere } from '../../support/nowhere.ts';
 
 const service = (await echo.create({}, new FakeContext())) satisfies Service;
 
@@ -37,6 +38,6 @@ describe('echo over TCP (RFC 862)', () => {
 describe('echo over UDP', () => {
   it.each([0, 1, 512, 65_507])('replies to %i bytes with the same bytes', (length) => {
     const request = Buffer.alloc(length, 'smallservd');
-    expect(service.datagram?.(request, length)).toEqual(Buffer.alloc(length, 'smallservd'));
+    expect(service.datagram?.(request, length, nowhere)).toEqual(Buffer.alloc(length, 'smallservd'));
   });
 });

@@ -8,6 +8,7 @@ import { builtInQuotations, parseQuotations } from '../../../src/services/quotat
 import { ConfigError, type Service } from '../../../src/service.ts';
 import { connect } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
+import { nowhere } from '../../support/nowhere.ts';
 
 let directory: string;
 
@@ -158,7 +159,7 @@ describe('qotd over UDP', () => {
   ])('sends a random quotation that fits %i bytes (%d)', async (limit, random, expected) => {
     const { context, service } = await create({ content: 'bb\nccc\na\n' });
     context.randomNumbers.push(random);
-    const reply = service.datagram?.(Buffer.alloc(0), limit);
+    const reply = service.datagram?.(Buffer.alloc(0), limit, nowhere);
     expect(reply).toEqual(expected === undefined ? undefined : Buffer.from(expected));
   });
 
@@ -194,8 +195,8 @@ describe('qotd with choice daily', () => {
     // Day 20779 since 1970 is the second of three.
     const { service } = await create({ content: 'a\nlong one\nb\n', choice: 'daily' }, '2026-11-22T00:00:00Z');
     expect(20_779 % 3).toBe(1);
-    expect(service.datagram?.(Buffer.alloc(0), 10)).toEqual(Buffer.from('long one\r\n'));
-    expect(service.datagram?.(Buffer.alloc(0), 9)).toBeUndefined();
+    expect(service.datagram?.(Buffer.alloc(0), 10, nowhere)).toEqual(Buffer.from('long one\r\n'));
+    expect(service.datagram?.(Buffer.alloc(0), 9, nowhere)).toBeUndefined();
   });
 
   it('works with a clock before 1970', async () => {

@@ -8,6 +8,7 @@ import { ConfigError, type Service } from '../../../src/service.ts';
 import { listUsers, loginNames } from '../../../src/services/who.ts';
 import { connect, FakeConnection } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
+import { nowhere } from '../../support/nowhere.ts';
 
 /** A service with users who log in and out by assignment; `undefined` makes the listing fail. */
 class Office {
@@ -26,7 +27,7 @@ class Office {
 }
 
 function datagrams(service: Service, limit: number): string[] | undefined {
-  const reply = service.datagram?.(Buffer.alloc(0), limit);
+  const reply = service.datagram?.(Buffer.alloc(0), limit, nowhere);
   if (reply === undefined) return undefined;
   return (reply instanceof Uint8Array ? [reply] : reply).map((bytes) => Buffer.from(bytes).toString('latin1'));
 }

@@ -3,6 +3,7 @@ import { time } from '../../../src/services/time.ts';
 import type { Service } from '../../../src/service.ts';
 import { connect, FakeConnection } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
+import { nowhere } from '../../support/nowhere.ts';
 
 async function create(now: string): Promise<{ context: FakeContext; service: Service }> {
   const context = new FakeContext(now);
@@ -34,8 +35,8 @@ describe('time (RFC 868) sends the seconds since 1900, modulo 2^32, in exactly f
     const { service } = await create(now);
     const expected = Buffer.alloc(4);
     expected.writeUInt32BE(seconds);
-    expect(service.datagram?.(Buffer.alloc(0), 18)).toEqual(expected);
-    expect(service.datagram?.(Buffer.alloc(100), 4)).toEqual(expected);
+    expect(service.datagram?.(Buffer.alloc(0), 18, nowhere)).toEqual(expected);
+    expect(service.datagram?.(Buffer.alloc(100), 4, nowhere)).toEqual(expected);
   });
 });
 
@@ -50,24 +51,24 @@ describe('time', () => {
 
   it('sends no UDP reply if four bytes do not fit', async () => {
     const { service } = await create('2026-11-22T11:07:12Z');
-    expect(service.datagram?.(Buffer.alloc(0), 3)).toBeUndefined();
+    expect(service.datagram?.(Buffer.alloc(0), 3, nowhere)).toBeUndefined();
   });
 
   it('closes TCP without a byte and sends no UDP reply while the clock is not set', async () => {
     const { context, service } = await create('1970-01-01T00:00:05Z');
     context.clockSet = false;
     expect(connect(service)).toMatchObject({ writes: [], ended: true });
-    expect(service.datagram?.(Buffer.alloc(0), 512)).toBeUndefined();
+    expect(service.datagram?.(Buffer.alloc(0), 512, nowhere)).toBeUndefined();
     context.clockSet = true;
     expect(connect(service).bytes.readUInt32BE()).toBe(2_208_988_805);
   });
 
   it('caches the reply within a second without reusing its buffer', async () => {
     const { context, service } = await create('2026-11-22T11:07:12Z');
-    const first = service.datagram?.(Buffer.alloc(0), 4) as Buffer;
-    expect(service.datagram?.(Buffer.alloc(0), 4)).toBe(first);
+    const first = service.datagram?.(Buffer.alloc(0), 4, nowhere) as Buffer;
+    expect(service.datagram?.(Buffer.alloc(0), 4, nowhere)).toBe(first);
     context.nowMs += 1000;
-    const second = service.datagram?.(Buffer.alloc(0), 4) as Buffer;
+    const second = service.datagram?.(Buffer.alloc(0), 4, nowhere) as Buffer;
     expect([first.readUInt32BE(), second.readUInt32BE()]).toEqual([4_004_334_432, 4_004_334_433]);
   });
 });

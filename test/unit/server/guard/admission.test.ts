@@ -735,11 +735,14 @@ describe('in several processes', () => {
   /** What the processes of one service share. */
   function shared(count: number): readonly SharedLimits[] {
     const all = new Int32Array(cells);
-    const fullAtMs = new Float64Array(2 * 1024);
+    const [connectionRates, datagramRates] = [new Float64Array(2 * 1024), new Float64Array(2 * 1024)];
+    const datagramServiceRate = new Float64Array(1);
     const hash = SourceHash.random(seededRandom(7));
     return Array.from({ length: count }, () => ({
       counts: new SharedCounts(all, new Int32Array(cells)),
-      fullAtMs,
+      connectionRates,
+      datagramRates,
+      datagramServiceRate,
       hash,
       nowMs: () => sharedNowMs,
     }));

@@ -4,6 +4,9 @@ import { formatIp } from '../../../../src/address/ip-address.ts';
 import type { DatagramLimits } from '../../../../src/server/guard/limits.ts';
 import { DatagramGuard, type DropReason, type WouldDropReason } from '../../../../src/server/guard/datagram-guard.ts';
 import { LoopBreaker } from '../../../../src/server/guard/loop-breaker.ts';
+import { SharedCounts } from '../../../../src/server/guard/shared-counts.ts';
+import type { SharedLimits } from '../../../../src/server/guard/shared-limits.ts';
+import { SourceHash } from '../../../../src/server/guard/source-hash.ts';
 import { wireSize } from '../../../../src/wire-size.ts';
 import { access, datagramLimits, ip, seededRandom } from './fixtures.ts';
 
@@ -17,11 +20,12 @@ interface Setting {
   lists?: Parameters<typeof access>[0];
   ownPorts?: Set<number>;
   broadcasts?: Set<number>;
+  shared?: SharedLimits;
   onLoop?: (source: ReturnType<typeof ip>, port: number) => void;
   onWouldDrop?: (reason: WouldDropReason) => void;
 }
 
-function guard({ limits, lists, ownPorts, broadcasts, onLoop, onWouldDrop }: Setting = {}): DatagramGuard {
+function guard({ limits, lists, ownPorts, broadcasts, shared, onLoop, onWouldDrop }: Setting = {}): DatagramGuard {
   return new DatagramGuard({
     limits: { ...datagramLimits, ...limits },
     access: access(lists),
@@ -29,6 +33,7 @@ function guard({ limits, lists, ownPorts, broadcasts, onLoop, onWouldDrop }: Set
     broadcasts: broadcasts ?? new Set(),
     random: seededRandom(1),
     loops: new LoopBreaker(seededRandom(1)),
+    shared,
     ...(onLoop === undefined ? {} : { onLoop }),
     ...(onWouldDrop === undefined ? {} : { onWouldDrop }),
   });
@@ -199,6 +204,35 @@ describe('rule 4: rate', () => {
     expect(admitted(subject, others, 10)).toBe(10);
     expect(admitted(subject, ['192.0.2.1'], 10)).toBe(0);
     expect(admitted(subject, ['192.0.2.1'], 10, 10_000)).toBe(3);
+  });
+});
+
+describe('rule 4: rate, in several processes', () => {
+  let sharedNowMs = 5000;
+
+  function workers(limits: Partial<DatagramLimits>): readonly [DatagramGuard, DatagramGuard] {
+    const shared: SharedLimits = {
+      counts: new SharedCounts(new Int32Array(16), new Int32Array(16)),
+      connectionRates: new Float64Array(32),
+      datagramRates: new Float64Array(2048),
+      datagramServiceRate: new Float64Array(1),
+      hash: SourceHash.random(seededRandom(2)),
+      nowMs: () => sharedNowMs,
+    };
+    return [guard({ limits, shared }), guard({ limits, shared })];
+  }
+
+  it('the rate of a source holds for all of them together, whatever their own clocks say', () => {
+    const [one, other] = workers({ datagramRate: { perSecond: 10, burst: 5 } });
+    expect([admitted(one, ['192.0.2.1'], 3, 10), admitted(other, ['192.0.2.1'], 5, 1e6)]).toEqual([3, 2]);
+    sharedNowMs += 100;
+    expect([admitted(one, ['192.0.2.1'], 3, 11), admitted(other, ['192.0.2.1'], 5, 1e6 + 1)]).toEqual([1, 0]);
+  });
+
+  it('so does that of the service', () => {
+    const [one, other] = workers({ datagramServiceRate: { perSecond: 10, burst: 5 } });
+    const sources = Array.from({ length: 9 }, (_, index) => `198.51.${index}.1`);
+    expect([admitted(one, sources, 3, 10), admitted(other, sources.slice(3), 6, 10)]).toEqual([3, 2]);
   });
 });
 

@@ -4,35 +4,35 @@ import { dealOut, reassign } from '../../../../src/server/supervisor/datagram-ow
 
 describe('dealOut', () => {
   it.each([
-    [['a', 'b', 'c', 'd', 'e'], 2, [0, 1, 0, 1, 0]],
-    [['a', 'b'], 4, [0, 1]],
-    [['a', 'b', 'c'], 1, [0, 0, 0]],
+    [[1, 2, 3, 4, 5], 2, [0, 1, 0, 1, 0]],
+    [[1, 2], 4, [0, 1]],
+    [[1, 2, 3], 1, [0, 0, 0]],
     [[], 3, []],
-  ])('assigns %j to %i slots round robin', (services, slots, owners) => {
-    const expected = services.map((service, index) => [service, owners[index]]);
-    expect([...dealOut(services, slots)]).toEqual(expected);
+  ])('assigns %j to %i slots round robin', (sockets, slots, owners) => {
+    const expected = sockets.map((socket, index) => [socket, owners[index]]);
+    expect([...dealOut(sockets, slots)]).toEqual(expected);
   });
 });
 
 describe('reassign', () => {
   const owners = new Map([
-    ['a', 0],
-    ['b', 1],
-    ['c', 0],
-    ['d', 1],
+    [1, 0],
+    [2, 1],
+    [3, 0],
+    [4, 1],
   ]);
 
-  it.each<[string, number[], number[], [string, number][]]>([
+  it.each<[string, number[], number[], [number, number][]]>([
     ['changes nothing if no slot died', [0, 1], [0, 1], [...owners]],
     [
-      'moves all services of a dead slot to the other',
+      'moves all sockets of a dead slot to the other',
       [1],
       [1],
       [
-        ['a', 1],
-        ['b', 1],
-        ['c', 1],
-        ['d', 1],
+        [1, 1],
+        [2, 1],
+        [3, 1],
+        [4, 1],
       ],
     ],
     [
@@ -40,10 +40,10 @@ describe('reassign', () => {
       [1, 2, 3],
       [1, 2, 3],
       [
-        ['a', 2],
-        ['b', 1],
-        ['c', 3],
-        ['d', 1],
+        [1, 2],
+        [2, 1],
+        [3, 3],
+        [4, 1],
       ],
     ],
     [
@@ -51,13 +51,13 @@ describe('reassign', () => {
       [1, 2, 3],
       [3],
       [
-        ['a', 3],
-        ['b', 1],
-        ['c', 3],
-        ['d', 1],
+        [1, 3],
+        [2, 1],
+        [3, 3],
+        [4, 1],
       ],
     ],
-    ['keeps the services of a starting slot', [0, 1], [1], [...owners]],
+    ['keeps the sockets of a starting slot', [0, 1], [1], [...owners]],
     ['changes nothing while no slot is ready', [2], [], [...owners]],
   ])('%s', (_rule, alive, ready, expected) => {
     const before = new Map(owners);
@@ -65,17 +65,17 @@ describe('reassign', () => {
     expect(owners).toEqual(before);
   });
 
-  it('keeps every service, moves none with a live owner and picks live owners if a slot is ready', () => {
+  it('keeps every socket, moves none with a live owner and picks live owners if a slot is ready', () => {
     const slots = fc.uniqueArray(fc.nat(5));
     fc.assert(
       fc.property(fc.nat(12), slots, slots, (count, aliveSlots, more) => {
-        const services = Array.from({ length: count }, (_, index) => `service${index}`);
-        const dealt = dealOut(services, 6);
+        const sockets = Array.from({ length: count }, (_, index) => 10 * index);
+        const dealt = dealOut(sockets, 6);
         const alive = new Set([...aliveSlots, ...more]);
         const next = reassign(dealt, alive, more);
-        expect([...next.keys()]).toEqual(services);
-        for (const [service, slot] of next) {
-          const before = dealt.get(service) ?? -1;
+        expect([...next.keys()]).toEqual(sockets);
+        for (const [socket, slot] of next) {
+          const before = dealt.get(socket) ?? -1;
           if (alive.has(before)) expect(slot).toBe(before);
           if (more.length > 0) expect(alive).toContain(slot);
         }

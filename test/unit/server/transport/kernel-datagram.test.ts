@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { requireLibc } from '../../../../src/kernel/libc.ts';
 import { bindUdp, boundTo } from '../../../../src/kernel/sockets.ts';
 import { parseIp } from '../../../../src/address/ip-address.ts';
 import { duplicate } from '../../../../src/kernel/descriptors.ts';
@@ -10,7 +11,7 @@ import { LoopBreaker } from '../../../../src/server/guard/loop-breaker.ts';
 import { Neighborhood } from '../../../../src/server/transport/neighborhood.ts';
 import { KernelDatagramListener } from '../../../../src/server/transport/kernel-datagram.ts';
 import type { DatagramTarget } from '../../../../src/server/transport/listener.ts';
-import type { Service } from '../../../../src/service.ts';
+import type { DatagramOrigin, Service } from '../../../../src/service.ts';
 import { serve } from '../../../support/daemon.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { UdpClient } from '../../../support/udp.ts';
@@ -49,6 +50,64 @@ function listen(target: DatagramTarget, service: Service = echo, receiveBufferBy
   });
   return { listener, counters };
 }
+
+describe('the origin of a datagram', () => {
+  const IP_TOS = 1;
+  const IPV6_TCLASS = 67;
+
+  it.each([
+    ['ipv4', '0.0.0.0', '127.0.0.1', '127.0.0.5', 0, IP_TOS],
+    ['ipv6', '::', '::1', '::1', 41, IPV6_TCLASS],
+  ] as const)('over %s is what the kernel says', async (family, address, from, host, level, option) => {
+    const seen: DatagramOrigin[] = [];
+    const service: Service = {
+      readsHeaders: true,
+      datagram(request, _limit, origin) {
+        const { peer, local, receivedAtUs, ttl, dscp } = origin;
+        seen.push({ peer, local, receivedAtUs, ttl, dscp });
+        return request;
+      },
+    };
+    const { listener } = listen({ transport: 'udp', family, address, port: 0 }, service);
+    onTestFinished(() => listener.destroy());
+    const { port } = await listener.open();
+    const client = await UdpClient.open(from);
+    client.socket.setTTL(33);
+    // Expedited forwarding, and ECN-capable.
+    const { fd } = (client.socket as unknown as { readonly _handle: { readonly fd: number } })._handle;
+    expect(requireLibc().setsockopt(fd, level, option, new Uint8Array([0xb8 | 2, 0, 0, 0]), 4)).toBe(0);
+    const beforeUs = Date.now() * 1000;
+    await client.ask('hello', { host, port });
+    const own = client.socket.address();
+    expect(seen).toEqual([
+      {
+        peer: { family, address: from, port: own.port },
+        local: { family, address: host, port },
+        receivedAtUs: expect.any(Number) as number,
+        ttl: 33,
+        dscp: 46,
+      },
+    ]);
+    const { receivedAtUs = 0 } = seen[0] ?? {};
+    expect(receivedAtUs).toBeGreaterThanOrEqual(beforeUs - 1000);
+    expect(receivedAtUs).toBeLessThanOrEqual(Date.now() * 1000 + 1000);
+  });
+
+  it('lacks what the service has not asked for', async () => {
+    const seen: unknown[] = [];
+    const service: Service = {
+      datagram(request, _limit, { ttl, dscp, receivedAtUs }) {
+        seen.push(ttl, dscp, receivedAtUs);
+        return request;
+      },
+    };
+    const { listener } = listen(loopback, service);
+    onTestFinished(() => listener.destroy());
+    const { port } = await listener.open();
+    await (await UdpClient.open('127.0.0.1')).ask('hello', { host: '127.0.0.1', port });
+    expect(seen).toEqual([undefined, undefined, clock.now().getTime() * 1000]);
+  });
+});
 
 describe('a datagram listener over a direct socket', () => {
   it.each([

@@ -1,0 +1,10 @@
+import type { DatagramOrigin } from '../../src/service.ts';
+
+/** Of a datagram whose service does not ask. */
+export const nowhere: DatagramOrigin = {
+  peer: { family: 'ipv4', address: '192.0.2.1', port: 40_000 },
+  local: { family: 'ipv4', address: '192.0.2.2', port: 7 },
+  receivedAtUs: 0,
+  ttl: undefined,
+  dscp: undefined,
+};
