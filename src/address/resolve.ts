@@ -83,7 +83,7 @@ async function resolveName(listen: NetworkListenAddress, lookup: NameLookup): Pr
     found = await lookup(listen.host);
   } catch (cause) {
     const reason = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
-    throw new SmallservdError('NAME_NOT_RESOLVED', `${listen.text}: the name ${listen.host} has no address${reason}`, {
+    throw new SmallservdError('NAME_NOT_RESOLVED', `the name ${listen.host} has no address${reason}`, {
       cause,
     });
   }
@@ -95,7 +95,7 @@ async function resolveName(listen: NetworkListenAddress, lookup: NameLookup): Pr
   }
   if (resolved.size === 0) {
     const wanted = { both: 'address', ipv4: 'IPv4 address', ipv6: 'IPv6 address' }[listen.family];
-    throw new SmallservdError('NAME_NOT_RESOLVED', `${listen.text}: the name ${listen.host} has no ${wanted}`);
+    throw new SmallservdError('NAME_NOT_RESOLVED', `the name ${listen.host} has no ${wanted}`);
   }
   return [...resolved.values()];
 }

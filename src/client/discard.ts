@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { formatHostPort } from '../address/host-port.ts';
 import { Connection, endOf } from './dial/connection.ts';
 import { parseTarget } from './dial/target.ts';
 import { foreverMs, type Patience, waitFor } from './dial/wait.ts';
@@ -50,6 +51,7 @@ async function discardStream(connection: Connection, source: Readable, options: 
     }
     if (heard !== undefined) return result(heard);
     connection.finish();
+    const late = lateAt(connection.peer);
     const end = await waitFor<Discarded['end']>(patienceForRest(meter.transfer, options), late, (resolve, reject) => {
       ended.then(resolve, reject);
       return () => {};
@@ -73,8 +75,9 @@ function patienceForRest({ bytes, elapsedMs }: Transfer, options: DiscardOptions
   return { ...rest, timeoutMs: timeoutMs + elapsedMs * share };
 }
 
-function late(waited: string): SmallservdError {
-  return new SmallservdError('NO_ANSWER', `no end within ${waited}`);
+function lateAt({ address, port }: Connection['peer']): (waited: string) => SmallservdError {
+  const peer = formatHostPort(address, port);
+  return (waited) => new SmallservdError('NO_ANSWER', `${peer}: connection not closed within ${waited}`);
 }
 
 /** Resolves with how the peer ends the connection, or with `answered` if it sends data. */

@@ -93,7 +93,7 @@ export class ConnectionLog {
   }
 
   loopFound(peer: string): void {
-    this.#log.warn({ peer }, 'loop detected, dropping what repeats');
+    this.#log.warn({ peer }, 'loop detected, dropping repeats');
   }
 
   /** Logs what has happened since the last summary, and separately what happened only because of a dry run. */

@@ -291,7 +291,7 @@ export class Lifecycle {
     }
     return new DescriptorBudget(budget, services, {
       onShortage: (descriptors) => log.warn({ budget: descriptors }, 'out of file descriptors, refusing new clients'),
-      onRelief: (refused) => log.info({ refused }, 'file descriptors available again'),
+      onRelief: (clientsRefused) => log.info({ clientsRefused }, 'file descriptors available again'),
     });
   }
 

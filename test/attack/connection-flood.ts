@@ -141,7 +141,7 @@ export async function floodPastDescriptors({ workers, attempts }: FloodOptions):
   holds(attack, name('log lines about it'), shortages.length, { atLeast: 1, atMost: processes });
   expect(new Set(shortages.map(({ level }) => level))).toEqual(new Set(['warn']));
   await daemon.waitFor(() => daemon.linesWith(relief).length === shortages.length, 'the line that it is over');
-  const told = daemon.linesWith(relief).reduce((sum, line) => sum + Number(line['refused']), 0);
+  const told = daemon.linesWith(relief).reduce((sum, line) => sum + Number(line['clientsRefused']), 0);
   const away = refused + accepted - held;
   const { echo } = await turnedAway(daemon, away);
   expect(echo).toEqual({ 'limit or evicted': away });

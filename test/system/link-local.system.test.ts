@@ -149,7 +149,7 @@ describe.each(['sockets=kernel', 'sockets=node'])('with %s', (sockets) => {
     const start = (link: Link, how: string): Program =>
       new Program(link.client.inside([process.execPath, '-e', script, link.server, how]));
     start(one, 'loop');
-    const { peer } = await daemon.line(({ msg }) => msg === 'loop detected, dropping what repeats');
+    const { peer } = await daemon.line(({ msg }) => msg === 'loop detected, dropping repeats');
     expect(peer).toBe(`[fe80::2%${one.near}]:7007`);
     // The same address, port and content on the other link.
     await start(two, 'ask').says(/answered/);

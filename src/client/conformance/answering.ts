@@ -67,7 +67,7 @@ export function answeringChecks(service: CheckedService, maxAmplification: 1 | 2
     {
       name: 'source-port-reflector',
       basis: 'safety',
-      fact: "a datagram from a known reflector port or the server's port is not answered",
+      fact: 'a datagram from a known reflector port, or the port of any checked service, is not answered',
       run: async (context) => expectSilence(context, context.dangerousPorts.reflectors),
     },
   ]);

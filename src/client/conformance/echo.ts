@@ -108,7 +108,7 @@ async function expectSame(context: CheckContext, sent: Uint8Array): Promise<void
   } catch (error) {
     if (!isPeersFault(error)) throw error;
     if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'EMSGSIZE')
-      throw new Skip('no route to it carries a datagram of this size');
+      throw new Skip('this machine cannot send a datagram of this size to the host');
     // Firewalls often drop fragments.
     const cut = sent.length > 1472 && error.code === 'NO_ANSWER' ? ' (a firewall may have dropped the fragments)' : '';
     throw new Fault('the same datagram', `${error.message}${cut}`);

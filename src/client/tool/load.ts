@@ -20,7 +20,7 @@ interface LoadToolOptions extends NetworkOptions {
 
 export const loadTool: Tool = {
   name: 'load',
-  summary: 'put load on a server, and measure it',
+  summary: 'load-test a server: throughput and latency',
   examples: [
     ['load localhost:1201 -c 50', 'echo over 50 connections for 10s, each as fast as it gets answers'],
     ['load localhost:1201 --rate 5000 --duration 1m', '5000 requests a second, whether it keeps up or not'],

@@ -7,7 +7,7 @@ export const qotdTool: Tool = {
   summary: 'ask for the quotation of the day (RFC 865)',
   examples: [
     ['qotd localhost:1217', 'over TCP'],
-    ['qotd -u localhost:1217', 'over UDP, where servers choose a short one'],
+    ['qotd -u localhost:1217', 'over UDP; smallservd then picks a short one'],
   ],
   define(command, terminal, run) {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 17')).action(

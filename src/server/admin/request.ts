@@ -56,8 +56,8 @@ function parseHeader(header: string): AdminRequest | Refusal {
   const [host, ...moreHosts] = valuesOf('host');
   if (moreHosts.length > 0) return malformed('it has two Host fields');
   if (minor === '1' && host === undefined) return malformed('it has no Host field');
-  if (method === 'CONNECT') return malformed('this is not a proxy');
+  if (method === 'CONNECT') return { status: 400, reason: 'CONNECT is not supported: this is not a proxy' };
   if (valuesOf('expect').some((value) => value.toLowerCase() !== '100-continue'))
-    return { status: 417, reason: 'the only expectation it supports is 100-continue' };
+    return { status: 417, reason: 'the only supported expectation is 100-continue' };
   return { method, target, host };
 }

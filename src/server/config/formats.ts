@@ -129,7 +129,7 @@ const cidrs: Format<readonly Cidr[]> = list(
     const cidr = typeof raw === 'string' ? readCidr(raw) : 'malformed';
     if (cidr === 'host-bits')
       throw new Error(`${show(raw)} has host bits set: expected a network address, such as 10.0.0.0/8`);
-    if (cidr === 'zone') throw new Error(`${show(raw)} has a zone: expected none, because a rule holds on every link`);
+    if (cidr === 'zone') throw new Error(`${show(raw)} has a zone: expected none, because rules apply to all links`);
     if (cidr === 'malformed') {
       throw new Error(`${show(raw)} is not an address or network, such as 192.0.2.7, 10.0.0.0/8 or fd00::/8`);
     }

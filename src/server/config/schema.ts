@@ -117,12 +117,12 @@ export const commonSchema = {
   stallTimeout: {
     format: 'duration',
     default: '30s',
-    doc: 'Close a connection when data has been waiting for the client for this long, and it has taken less than `minRate` of it.',
+    doc: 'Close a connection when data has been waiting for the client for this long, and it has taken fewer bytes than `minRate`.',
   },
   minRate: {
     format: 'size',
     default: '1KiB',
-    doc: 'How much a client must take in each `stallTimeout` while data is waiting for it, unless it takes all of it.',
+    doc: 'Bytes that a client must take in each `stallTimeout`, not in a second, while data is waiting for it, unless it takes all of it.',
   },
   maxLifetime: { format: 'duration', default: '24h', doc: 'Maximum age of a connection.' },
   lingerTimeout: {
@@ -254,7 +254,7 @@ export const commonSchema = {
   fragment: {
     format: 'boolean',
     default: false,
-    doc: 'Whether routers may fragment UDP answers, which are then sent over IPv4 without DF. With false, and always over IPv6, the first answers that are too large for a link on their way are lost, until the system has heard of that link and fragments them itself. Not for `sockets: node` with `workers: 0`.',
+    doc: 'Whether routers may fragment UDP answers, which are then sent over IPv4 without DF. With false, and always over IPv6, answers larger than the path MTU are lost until the system has learned that MTU and fragments them itself. Not for `sockets: node` with `workers: 0`.',
   },
   exposeUdp: {
     format: 'boolean',

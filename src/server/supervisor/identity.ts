@@ -70,7 +70,8 @@ async function unprivilegedIdentity(group: string | null): Promise<Identity> {
 /** Uses getent(1), which queries the system's name services, unlike reading /etc/passwd. Numbers need no entry. */
 async function lookUp(user: string, group: string | null): Promise<Identity> {
   const [name, , uid, primaryGroup] = (await entryOf('passwd', user)) ?? (isNumber(user) ? [user, '', user] : []);
-  if (name === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: no such user`);
+  if (name === undefined)
+    throw new SmallservdError('USER_UNKNOWN', `user: there is no user ${JSON.stringify(user)} on this machine`);
   const gid = group === null ? primaryGroup : await groupId(group);
   if (gid === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: no passwd entry: set group, too`);
   return { user: name, uid: Number(uid), gid: Number(gid) };
@@ -85,7 +86,8 @@ export async function accountId(kind: 'user' | 'group', account: string): Promis
 
 async function groupId(group: string): Promise<string> {
   const gid = (await entryOf('group', group))?.[2] ?? (isNumber(group) ? group : undefined);
-  if (gid === undefined) throw new SmallservdError('USER_UNKNOWN', `group ${group}: no such group`);
+  if (gid === undefined)
+    throw new SmallservdError('USER_UNKNOWN', `group: there is no group ${JSON.stringify(group)} on this machine`);
   return gid;
 }
 

@@ -52,7 +52,10 @@ export async function planListeners(
         if (found === undefined) throw notPassed(service, text, [...passed.keys()]);
         fds.push(...found.map((fd) => ({ service, text, fd })));
       } else {
-        resolved.push(...(await resolve(address)).map((each) => ({ ...each, service, text, freebind })));
+        const found = await resolve(address).catch((error: unknown) => {
+          throw unresolved(service, text, error);
+        });
+        resolved.push(...found.map((each) => ({ ...each, service, text, freebind })));
       }
     }
   }
@@ -82,6 +85,11 @@ async function identifyInherited(
     users.set(fd, `${service}: ${text}`);
   }
   return await identifyDescriptors(users);
+}
+
+function unresolved(service: string, text: string, cause: unknown): unknown {
+  if (!(cause instanceof SmallservdError)) return cause;
+  return new SmallservdError(cause.code, `${service}: cannot listen on ${text}: ${cause.message}`, { cause });
 }
 
 function notPassed(service: string, text: string, names: readonly string[]): SmallservdError {

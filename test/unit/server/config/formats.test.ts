@@ -161,7 +161,7 @@ describe('refused values', () => {
       ['::1', '10.0.0.1/8'],
       '1: "10.0.0.1/8" has host bits set: expected a network address, such as 10.0.0.0/8',
     ],
-    [formats.cidrs, 'fe80::1%eth0', '0: "fe80::1%eth0" has a zone: expected none, because a rule holds on every link'],
+    [formats.cidrs, 'fe80::1%eth0', '0: "fe80::1%eth0" has a zone: expected none, because rules apply to all links'],
     [formats.file, '', '"" is not a path'],
     [formats.timezone, 'Mars/Base', '"Mars/Base" is not a time zone such as UTC or Europe/Paris'],
     [formats.account, 4_294_967_295, '4294967295 is not a name such as nobody, or a number'],

@@ -113,7 +113,7 @@ describe('planListeners', () => {
   it('refuses a name without an address', async () => {
     await expect(plan('echo: { listen: ["tcp://nowhere:7"] }')).rejects.toMatchObject({
       code: 'NAME_NOT_RESOLVED',
-      message: 'tcp://nowhere:7: the name nowhere has no address',
+      message: 'echo: cannot listen on tcp://nowhere:7: the name nowhere has no address',
     });
   });
 
