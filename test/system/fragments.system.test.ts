@@ -49,9 +49,7 @@ it.each(['sockets=kernel', 'sockets=node'])(
     const answers = async (): Promise<readonly string[]> => {
       host += 1;
       const [peers, from] = [new Peers(client), [`192.0.2.${128 + host}`, `2001:db8:2::${host}`]];
-      // Small answers come.
-      for (const [index, to] of ['192.0.2.1', '2001:db8:1::1'].entries())
-        expect(await peers.udpAnswer(to, port, 'small\n', undefined, from[index])).toBe('small\n');
+      for (const [index, to] of ['192.0.2.1', '2001:db8:1::1'].entries()) await ready(peers, to, from[index] ?? '');
       return [
         await peers.udp('192.0.2.1', port, large, from[0]),
         await peers.udp('192.0.2.1', port, large, from[0]),
@@ -69,3 +67,9 @@ it.each(['sockets=kernel', 'sockets=node'])(
     }
   },
 );
+
+/** Resolves when a small answer comes. The first may be lost: a link-local address of the router may be tentative. */
+async function ready(peers: Peers, to: string, from: string): Promise<void> {
+  for (let tries = 0; tries < 20; tries += 1) if ((await peers.udp(to, port, 'small\n', from)) === 'small\n') return;
+  throw new Error(`no small answer from ${to}`);
+}
