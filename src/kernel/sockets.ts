@@ -22,6 +22,7 @@ const SO_MEMINFO = 55;
 const SO_PASSRIGHTS = 83;
 const IPPROTO_IP = 0;
 const IP_PKTINFO = 8;
+const IP_RECVERR = 11;
 const IP_RECVTTL = 12;
 const IP_RECVTOS = 13;
 const SO_TIMESTAMPNS = 35;
@@ -34,6 +35,7 @@ const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
 const IPPROTO_IPV6 = 41;
 const IPV6_RECVPKTINFO = 49;
+const IPV6_RECVERR = 25;
 const IPV6_RECVHOPLIMIT = 51;
 const IPV6_RECVTCLASS = 66;
 const IPV6_MTU_DISCOVER = 23;
@@ -145,6 +147,15 @@ export function setStreamOptions(
 export function tellDestinations(descriptor: number, family: 'ipv4' | 'ipv6'): void {
   if (family === 'ipv4') setOption(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
   else setOption(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+}
+
+/**
+ * Makes a UDP socket queue no errors, which an inherited one may: nobody reads them, and the socket would stay ready for
+ * ever. See IP_RECVERR in ip(7).
+ */
+export function forgetErrors(descriptor: number, family: 'ipv4' | 'ipv6'): void {
+  setOption(descriptor, IPPROTO_IP, IP_RECVERR, 0);
+  if (family === 'ipv6') setOption(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 0);
 }
 
 /**

@@ -33,10 +33,14 @@ export function readActivity(pid: number): Activity | undefined {
   }
 }
 
+/** A worker has about ten threads. Looking at thousands would keep the supervisor busy. */
+const mostThreads = 64;
+
 /** The main thread may be waiting for another thread that is starved, as while it loads code. */
 function hasRunnableThread(pid: number): boolean {
   const directory = `/proc/${pid}/task`;
-  return readdirSync(directory).some((thread) => stateOf(`${directory}/${thread}/stat`) === 'R');
+  const threads = readdirSync(directory);
+  return threads.length <= mostThreads && threads.some((thread) => stateOf(`${directory}/${thread}/stat`) === 'R');
 }
 
 function stateOf(path: string): string | undefined {

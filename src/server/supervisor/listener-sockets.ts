@@ -9,6 +9,13 @@ import { findUnserved, type PlannedListener } from '../transport/plan.ts';
 import { closeElsewhere } from './closing-process.ts';
 import { overlaps, pairListeners } from './listener-changes.ts';
 
+/**
+ * Root allows overlaps for good, before any worker has the socket: a worker that has it can hold its lock, and whoever
+ * then sets an option waits with it. Only other programs of root could use that. They would have to ask for it, and
+ * `#bind` at first does not.
+ */
+const isRoot = process.geteuid?.() === 0;
+
 /** A listener whose socket is open. */
 export interface OpenListener extends OpenSocket {
   readonly planned: PlannedListener;
@@ -87,7 +94,9 @@ export class ListenerSockets {
   #open(planned: PlannedListener, service: ServiceConfig | undefined): OpenListener {
     const { target } = planned;
     const settings = { backlog: service?.socket.backlog, receiveBufferBytes: service?.datagram.receiveBufferBytes };
-    return { planned, ...this.#bind(planned, (mayOverlap) => openSocket(target, { ...settings, mayOverlap })) };
+    const socket = this.#bind(planned, (mayOverlap) => openSocket(target, { ...settings, mayOverlap }));
+    if (isRoot && socket.bound.transport !== 'unix') allowOverlap(socket.descriptor, true);
+    return { planned, ...socket };
   }
 
   /** Closes those that are still held. */
@@ -111,7 +120,7 @@ export class ListenerSockets {
       const descriptors = others.map(({ descriptor }) => descriptor);
       try {
         // Only during the bind: this would allow the same to any other program of this user.
-        for (const descriptor of descriptors) allowOverlap(descriptor, true);
+        if (!isRoot) for (const descriptor of descriptors) allowOverlap(descriptor, true);
         const socket = bind(true);
         descriptors.push(socket.descriptor);
         return socket;
@@ -120,7 +129,7 @@ export class ListenerSockets {
         const message = `${planned.service}: cannot listen on ${planned.text}: it overlaps with ${names}, which is open now`;
         throw new SmallservdError('LISTEN_IN_USE', message, { cause: error });
       } finally {
-        for (const descriptor of descriptors) allowOverlap(descriptor, false);
+        if (!isRoot) for (const descriptor of descriptors) allowOverlap(descriptor, false);
       }
     }
   }

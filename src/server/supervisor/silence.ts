@@ -32,6 +32,9 @@ const overdueMs = 1000;
  */
 const usablePart = 0.25;
 
+/** A process that seems to be starved gets this many times its patience, and no more: it may only pretend. */
+const longestSilence = 60;
+
 /** Whether the activity of the process is worth reading, for the next `lengthen`. */
 export function isOverdue({ watchedMs }: Silence): boolean {
   return watchedMs >= overdueMs;
@@ -50,8 +53,9 @@ export function lengthen(before: Silence, elapsedMs: number, activity: Activity 
   return { watchedMs, usableMs, activity };
 }
 
-/** Whether a process is hung: silent for `patienceMs`, although it was able to report. */
+/** Whether a process is hung: silent for `patienceMs`, although it was able to report, or for a multiple of that. */
 export function isHung({ watchedMs, usableMs }: Silence, patienceMs: number): boolean {
+  if (watchedMs >= patienceMs * longestSilence) return true;
   return watchedMs >= patienceMs && usableMs >= patienceMs * usablePart;
 }
 

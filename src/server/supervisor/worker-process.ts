@@ -47,6 +47,9 @@ const stopSlackMs = 2000;
 /** How long a worker that may hang has to acknowledge a stop, if it is not starved. */
 const trialMs = 2000;
 
+/** At the latest then it must have acknowledged a stop, starved or not: nobody reads its UDP sockets until it has. */
+const longestTrialMs = 30_000;
+
 /** The same for one that serves. It may be opening a listener, or busy. */
 const acknowledgeMs = 7000;
 
@@ -96,6 +99,7 @@ export class WorkerProcess {
   readonly #cancels: Cancel[] = [];
   /** Waits for it to acknowledge a stop. */
   #trial: SilenceWatch | undefined;
+  #cancelTrial: Cancel | undefined;
   #isGone = false;
   #isDistrusted = false;
 
@@ -141,6 +145,9 @@ export class WorkerProcess {
     this.order({ type: 'stop', graceMs });
     const { clock } = this.#options;
     this.#cancels.push(clock.after(graceMs + stopSlackMs, () => this.kill()));
+    this.#cancelTrial?.();
+    this.#cancelTrial = clock.after(longestTrialMs, () => this.kill());
+    this.#cancels.push(this.#cancelTrial);
     this.#trial?.cancel();
     this.#trial = new SilenceWatch({
       clock,
@@ -152,6 +159,7 @@ export class WorkerProcess {
 
   /** It has acknowledged the stop, so it is not hung. */
   heardStop(): void {
+    this.#cancelTrial?.();
     this.#trial?.cancel();
   }
 

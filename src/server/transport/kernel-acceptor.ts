@@ -87,7 +87,8 @@ export class KernelAcceptor implements Acceptor, Watcher {
       const descriptor = streams().accept(this.#opened.descriptor);
       if (descriptor >= 0) this.#accepted(descriptor);
       else if (!goneErrors.has(descriptor)) {
-        if (!isWait(descriptor)) this.#pause(descriptor);
+        if (isWait(descriptor)) this.#isShort = false;
+        else this.#pause(descriptor);
         return;
       }
     }
@@ -113,9 +114,16 @@ export class KernelAcceptor implements Acceptor, Watcher {
     this.#isShort = true;
     readiness().unwatch(this.#watched, this.#opened.descriptor);
     this.#watched = undefined;
-    this.#options.clock.after(shortageMs, () => {
-      if (this.#opened !== undefined)
-        this.#watched = readiness().watch(this.#opened.descriptor, readable | exclusive, this);
-    });
+    this.#options.clock.after(shortageMs, () => this.#watchAgain());
+  }
+
+  #watchAgain(): void {
+    if (this.#opened === undefined) return;
+    try {
+      this.#watched = readiness().watch(this.#opened.descriptor, readable | exclusive, this);
+    } catch {
+      // The system is still short of memory.
+      this.#options.clock.after(shortageMs, () => this.#watchAgain());
+    }
   }
 }

@@ -3,6 +3,7 @@ import { datagramBatch, DatagramBatch } from '../../kernel/datagram-batch.ts';
 import { readable, readiness, type Watcher } from '../../kernel/readiness.ts';
 import {
   allowFragments,
+  forgetErrors,
   readDroppedDatagrams,
   readSendBuffer,
   tellDestinations,
@@ -34,6 +35,13 @@ const datagramOverheadBytes = 1024;
 
 const nobody: IpAddress = { w0: 0, w1: 0, w2: 0, w3: 0 };
 
+/**
+ * After so many turns without a datagram, a socket is left alone for a while: it may stay ready for ever, because
+ * another holder has shut it down, or because the kernel has no memory for a datagram.
+ */
+const fruitlessTurns = 16;
+const pauseMs = 100;
+
 /** How often the kernel is asked how many datagrams it has dropped. */
 const overflowPeriodMs = 1000;
 
@@ -46,10 +54,16 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   readonly #answers: DatagramAnswers;
   readonly #batch: DatagramBatch = datagramBatch();
   readonly #closed = new Deferred<void>();
+  /** -1 if it is not open. */
   #descriptor = -1;
   /** Set by `open`. */
   #origin!: KernelOrigin;
+  /** Its number in the epoll set; undefined if it is not open, or left alone for a while. */
   #watched: number | undefined;
+  #fruitless = 0;
+  /** Whether datagrams are being answered; a service may close its daemon meanwhile. */
+  #isInTurn = false;
+  #mustClose = false;
   #cancelOverflow: Cancel | undefined;
   /** Drops of the socket that somebody has counted. */
   #knownDrops = 0;
@@ -73,6 +87,7 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     try {
       tellDestinations(descriptor, target.family);
       allowFragments(descriptor, target.family, fragment);
+      forgetErrors(descriptor, target.family);
       if (service.readsHeaders === true) tellHeaders(descriptor, target.family);
       this.#knownDrops = readDroppedDatagrams(descriptor);
       this.#watched = readiness().watch(descriptor, readable, this);
@@ -88,13 +103,18 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   }
 
   suspend(): void {
-    if (this.#watched === undefined) return;
+    if (this.#descriptor < 0) return;
+    if (this.#isInTurn) {
+      this.#mustClose = true;
+      return;
+    }
     this.#countOverflow();
     this.#cancelOverflow?.();
     // Whatever has arrived stays in the socket, for the next one who reads it.
-    readiness().unwatch(this.#watched, this.#descriptor);
-    closeSync(this.#descriptor);
+    if (this.#watched !== undefined) readiness().unwatch(this.#watched, this.#descriptor);
     this.#watched = undefined;
+    closeSync(this.#descriptor);
+    this.#descriptor = -1;
     this.#closed.resolve();
   }
 
@@ -120,15 +140,49 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
 
   /** Called when there is something to read. */
   ready(): void {
+    this.#isInTurn = true;
+    try {
+      this.#answer();
+    } finally {
+      this.#isInTurn = false;
+      if (this.#mustClose) this.suspend();
+    }
+  }
+
+  #answer(): void {
     const batch = this.#batch;
-    for (let turn = 0; turn < batchesPerTurn && this.#watched !== undefined; turn += 1) {
+    for (let turn = 0; turn < batchesPerTurn && !this.#mustClose; turn += 1) {
       const count = batch.receive(this.#descriptor);
-      if (count === 0) return;
+      if (count === 0) {
+        if (turn === 0) this.#fruitlessTurn();
+        return;
+      }
+      this.#fruitless = 0;
       this.#nowMs = this.#options.clock.monotonicMs();
       this.#waiting = undefined;
       for (let index = 0; index < count; index += 1) this.#request(index);
       this.#send();
       if (count < DatagramBatch.capacity) return;
+    }
+  }
+
+  #fruitlessTurn(): void {
+    this.#fruitless += 1;
+    if (this.#fruitless < fruitlessTurns || this.#watched === undefined) return;
+    if (this.#fruitless === fruitlessTurns)
+      this.#options.connectionLog.listenerFailed(new Error('the socket is ready, but yields no datagrams'));
+    readiness().unwatch(this.#watched, this.#descriptor);
+    this.#watched = undefined;
+    this.#options.clock.after(pauseMs, () => this.#watchAgain());
+  }
+
+  #watchAgain(): void {
+    if (this.#descriptor < 0) return;
+    try {
+      this.#watched = readiness().watch(this.#descriptor, readable, this);
+    } catch {
+      // No memory yet.
+      this.#options.clock.after(pauseMs, () => this.#watchAgain());
     }
   }
 

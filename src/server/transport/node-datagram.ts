@@ -95,6 +95,8 @@ export class NodeDatagramListener implements Listener, ReplySink {
 
   /** Called by `answer`. */
   reply(bytes: Uint8Array): DropReason | undefined {
+    // A service may close its daemon while it answers.
+    if (this.#closing) return 'send-error';
     if (this.#socket.getSendQueueSize() > sendQueueBytes) return 'busy';
     // No callback: a reply that the kernel refuses is a lost datagram like any other.
     this.#socket.send(bytes, this.#port, this.#sourceText);

@@ -44,6 +44,23 @@ describe.runIf(process.platform === 'linux')('readActivity', () => {
     await until(() => readActivity(stopped)?.isRunnable === false, 'a stopped process');
   });
 
+  it('looks at no threads if there are very many', async () => {
+    const code = `
+import threading, time
+for each in range(100): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+def spin():
+    while True: pass
+threading.Thread(target=spin, daemon=True).start()
+time.sleep(60)`;
+    const child = spawn('python3', ['-c', code], { stdio: 'ignore' });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const pid = child.pid ?? 0;
+    await until(() => (readActivity(pid)?.cpuMs ?? 0) >= 1000, 'a second of CPU time');
+    // The main thread sleeps.
+    await until(() => readActivity(pid)?.isRunnable === false, 'a moment in which the main thread is not running');
+    for (let look = 0; look < 20; look += 1) expect(readActivity(pid)?.isRunnable).toBe(false);
+  });
+
   it('returns nothing for a process that is gone', () => {
     expect(readActivity(2 ** 30)).toBeUndefined();
   });

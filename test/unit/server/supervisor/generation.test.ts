@@ -154,7 +154,7 @@ describe('a silent worker', () => {
   const starved = { cpuMs: 100, majorFaults: 0, isRunnable: true };
 
   it('is not killed while it waits for a processor', () => {
-    expect(firstIsSilent(600, (worker) => (worker.does = starved)).isGone).toBe(false);
+    expect(firstIsSilent(120, (worker) => (worker.does = starved)).isGone).toBe(false);
     expect(messages()).toEqual([]);
   });
 

@@ -1,9 +1,12 @@
-import { fstatSync, existsSync, readFileSync, writeFileSync, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, existsSync, readFileSync, writeFileSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseListenAddress } from '../../../../src/address/listen-address.ts';
+import { parseIp } from '../../../../src/address/ip-address.ts';
+import { requireLibc } from '../../../../src/kernel/libc.ts';
+import { listenTcp } from '../../../../src/kernel/sockets.ts';
 import { ListenerSockets, type OpenListener } from '../../../../src/server/supervisor/listener-sockets.ts';
 import { socketAccessFor } from '../../../../src/server/supervisor/socket-access.ts';
 import { planListeners, type PlannedListener } from '../../../../src/server/transport/plan.ts';
@@ -117,11 +120,22 @@ describe('open', () => {
     const { port } = one.bound;
     sockets.keep([{ ...one, planned: (await planOf(`tcp4://127.0.0.1:${port}`))[0]! }]);
     // Of another program: all interfaces stay taken, whatever our own socket allows.
-    await openOne(newSockets(), `tcp4://127.0.0.2:${port}`);
+    const other = listenTcp({ family: 'ipv4', ip: parseIp('127.0.0.2')!, port, interfaceIndex: 0 }, 16);
+    onTestFinished(() => closeSync(other));
     await expect(openOne(sockets, `tcp4://*:${port}`)).rejects.toThrow(
       new RegExp(`tcp4://\\*:${port}: it overlaps with echo: tcp4://127.0.0.1:${port}, which is open now`),
     );
     expect(isOpen(one.descriptor)).toBe(true);
+  });
+
+  it.runIf(process.geteuid?.() === 0)('as root, allows overlaps before any worker has the socket', async () => {
+    const SO_REUSEPORT = 15;
+    for (const text of ['tcp4://127.0.0.1:0', 'udp6://[::1]:0']) {
+      const { descriptor } = await openOne(newSockets(), text);
+      const [value, length] = [new Uint8Array(4), new Uint32Array([4])];
+      expect(requireLibc().getsockopt(descriptor, 1, SO_REUSEPORT, value, length)).toBe(0);
+      expect(value[0], text).toBe(1);
+    }
   });
 
   it('skips a family that the machine lacks, unless nothing else serves', async () => {

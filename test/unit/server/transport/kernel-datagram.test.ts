@@ -36,7 +36,9 @@ function listen(target: DatagramTarget, service: Service = echo, receiveBufferBy
     random: () => 0,
     loops: new LoopBreaker(() => 0),
   });
-  const connectionLog = { serviceFailed() {} } as unknown as ConnectionLog;
+  const failures: Error[] = [];
+  const listenerFailed = (error: Error): void => void failures.push(error);
+  const connectionLog = { serviceFailed() {}, listenerFailed } as unknown as ConnectionLog;
   const listener = new KernelDatagramListener({
     target,
     service,
@@ -48,8 +50,43 @@ function listen(target: DatagramTarget, service: Service = echo, receiveBufferBy
     connectionLog,
     clock,
   });
-  return { listener, counters };
+  return { listener, counters, failures };
 }
+
+it('leaves a socket alone that stays ready without a datagram, and says so once', async () => {
+  const ip = parseIp('127.0.0.1');
+  if (ip === undefined) throw new Error('no address');
+  const descriptor = bindUdp({ family: 'ipv4', ip, port: 0, interfaceIndex: 0 }, 1 << 20);
+  onTestFinished(() => closeSync(descriptor));
+  const { listener, failures } = listen({ transport: 'udp', family: 'ipv4', fd: duplicate(descriptor) ?? -1 });
+  onTestFinished(() => listener.destroy());
+  await listener.open();
+  const waiting = clock.waiting;
+  // Whoever has a copy can do this.
+  requireLibc().shutdown(descriptor, 2);
+  await until(() => failures.length === 1, 'the error');
+  // It waits for the clock, which stands still.
+  expect(clock.waiting).toBe(waiting + 1);
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  clock.advance(100);
+  await until(() => clock.waiting === waiting + 1, 'the next pause');
+  expect(failures).toHaveLength(1);
+});
+
+it('sends what it has answered if the service closes it meanwhile', async () => {
+  const { listener, counters } = listen(loopback, {
+    datagram(request) {
+      listener.suspend();
+      return request;
+    },
+  });
+  onTestFinished(() => listener.destroy());
+  const { port } = await listener.open();
+  const client = await UdpClient.open('127.0.0.1');
+  expect(String(await client.ask('close', { host: '127.0.0.1', port }))).toBe('close');
+  await listener.drain();
+  expect([counters.received, counters.sent]).toEqual([1, 1]);
+});
 
 describe('the origin of a datagram', () => {
   const IP_TOS = 1;
