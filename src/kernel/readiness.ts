@@ -16,8 +16,9 @@ export const failed = 8;
 /** Both directions are closed. Reported always. */
 export const hungUp = 0x10;
 /**
- * Of several processes that wait for the same socket, wake only some: EPOLLEXCLUSIVE in epoll_ctl(2). As libuv waits for
- * our set in one of its own, the kernel still wakes all (measured on Linux 6.18); those that come late find nothing.
+ * Of several processes that wait for the same socket, wake only some: EPOLLEXCLUSIVE in epoll_ctl(2). As libuv waits
+ * for our set in one of its own, the kernel still wakes all (measured on Linux 6.18); those that come late find
+ * nothing.
  */
 export const exclusive = 2 ** 28;
 

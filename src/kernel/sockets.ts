@@ -150,8 +150,8 @@ export function tellDestinations(descriptor: number, family: 'ipv4' | 'ipv6'): v
 }
 
 /**
- * Makes a UDP socket queue no errors, which an inherited one may: nobody reads them, and the socket would stay ready for
- * ever. See IP_RECVERR in ip(7).
+ * Makes a UDP socket queue no errors, which an inherited one may: nobody reads them, and the socket would stay ready
+ * for ever. See IP_RECVERR in ip(7).
  */
 export function forgetErrors(descriptor: number, family: 'ipv4' | 'ipv6'): void {
   setOption(descriptor, IPPROTO_IP, IP_RECVERR, 0);
