@@ -163,7 +163,7 @@ describe('a daemon started by root', () => {
     ]) {
       const refused = await run([...daemonProgram, '--set', `${key}=${value}`]);
       expect((await refused.end()).code).toBe(78);
-      expect(refused.complaints).toBe(`smallservd: ${key} ${value}: no such ${key}\n`);
+      expect(refused.complaints).toBe(`smallservd: ${key}: there is no ${key} "${value}" on this machine\n`);
       expect(refused.output).toBe('');
     }
   });
