@@ -82,22 +82,6 @@ describe('timeouts', () => {
     expect(line['bytesOut']).toBeGreaterThan(0);
   });
 
-  // Node cannot tell what its kernel holds.
-  it.skipIf(usesNodeSockets())(
-    'stallTimeout: keeps a client that half-closes and reads nothing, then resets it',
-    async () => {
-      const daemon = await serveOne('echo', { stallTimeout: '500ms' });
-      const client = await connect(daemon, 'echo', { reads: false });
-      // The kernel takes all of it, and the client's buffer holds the lesser part.
-      const sent = megabytes.subarray(0, 600_000);
-      client.finish(sent);
-      const line = await daemon.log.closing(client.name);
-      expect(line).toMatchObject({ reason: 'stalled', bytesIn: sent.length, bytesOut: sent.length });
-      expect(line['ms']).toBeGreaterThanOrEqual(500);
-      expect(connectionsOf(daemon.target('echo', 'tcp').port)).toEqual([]);
-    },
-  );
-
   it('minRate: closes a client that reads too slowly', async () => {
     const daemon = await serveOne('chargen', { stallTimeout: '600ms', minRate: '100MiB' });
     const client = await connect(daemon, 'chargen', { reads: false });
@@ -259,3 +243,17 @@ describe('admission', () => {
     expect(await daemon.log.closing(client.name)).toMatchObject({ local: `127.0.0.1:${port}` });
   });
 });
+
+// Node cannot tell what its kernel holds.
+if (!usesNodeSockets())
+  it('stallTimeout: keeps a client that half-closes and reads nothing, then resets it', async () => {
+    const daemon = await serveOne('echo', { stallTimeout: '500ms' });
+    const client = await connect(daemon, 'echo', { reads: false });
+    // The kernel takes all of it, and the client's buffer holds the lesser part.
+    const sent = megabytes.subarray(0, 600_000);
+    client.finish(sent);
+    const line = await daemon.log.closing(client.name);
+    expect(line).toMatchObject({ reason: 'stalled', bytesIn: sent.length, bytesOut: sent.length });
+    expect(line['ms']).toBeGreaterThanOrEqual(500);
+    expect(connectionsOf(daemon.target('echo', 'tcp').port)).toEqual([]);
+  });
