@@ -9,8 +9,10 @@ process.on('SIGUSR1', () => {});
 /** `node --inspect smallservd.js` is deliberate. NODE_OPTIONS do not appear in these arguments. */
 const isWanted = process.execArgv.some((argument) => /^--inspect(?:-brk|-wait)?(?:=|$)/.test(argument));
 
-// Opened by NODE_OPTIONS, or by a signal before the handler was installed.
-if (!isWanted && process.features.inspector && process.getBuiltinModule('node:inspector').url() !== undefined) {
+/** Aborts if the debugger is open: by NODE_OPTIONS, or by a signal before the handler was installed. */
+function refuseDebugger(): void {
+  if (isWanted || !process.features.inspector) return;
+  if (process.getBuiltinModule('node:inspector').url() === undefined) return;
   try {
     writeSync(2, 'the Node.js debugger is open, refusing to run: remove --inspect from NODE_OPTIONS\n');
   } finally {
@@ -18,3 +20,8 @@ if (!isWanted && process.features.inspector && process.getBuiltinModule('node:in
     process.abort();
   }
 }
+
+refuseDebugger();
+// Node opens it in a later turn of its event loop if the signal came just before the handler.
+setImmediate(() => setImmediate(refuseDebugger));
+setTimeout(refuseDebugger, 100).unref();
