@@ -1,6 +1,6 @@
 import { type IpAddress, isLinkLocalIpv6 } from '../address/ip-address.ts';
 import { type Libc, type Pointer, requireLibc } from './libc.ts';
-import { AF_INET, AF_INET6 } from './socket-address.ts';
+import { AF_INET, AF_INET6, ipv6At } from './socket-address.ts';
 
 /** Datagrams in one call. More would not be faster, and would keep other sockets waiting. */
 const slots = 64;
@@ -133,7 +133,7 @@ export class DatagramBatch {
     const at = index * nameBytes;
     const { view } = this.#names;
     if (this.#familyOf(index) !== AF_INET6) return { w0: 0, w1: 0, w2: 0xffff, w3: view.getUint32(at + 4) };
-    const ip = addressAt(view, at + 8);
+    const ip = ipv6At(view, at + 8);
     return isLinkLocalIpv6(ip) ? { ...ip, zone: view.getUint32(at + 24, true) } : ip;
   }
 
@@ -148,7 +148,7 @@ export class DatagramBatch {
     const at = this.#pktinfoOf(index);
     if (at === 0) return undefined;
     const { view } = this.#controls;
-    if (this.#familyOf(index) === AF_INET6) return addressAt(view, at);
+    if (this.#familyOf(index) === AF_INET6) return ipv6At(view, at);
     return { w0: 0, w1: 0, w2: 0xffff, w3: view.getUint32(at + 8) };
   }
 
@@ -304,15 +304,6 @@ function block(functions: Libc, bytes: number): Block {
 function setWord({ view }: Block, offset: number, value: number): void {
   view.setUint32(offset, value >>> 0, true);
   view.setUint32(offset + 4, Math.floor(value / 2 ** 32), true);
-}
-
-function addressAt(view: DataView, offset: number): IpAddress {
-  return {
-    w0: view.getUint32(offset),
-    w1: view.getUint32(offset + 4),
-    w2: view.getUint32(offset + 8),
-    w3: view.getUint32(offset + 12),
-  };
 }
 
 let batch: DatagramBatch | undefined;

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import type { IpAddress } from '../address/ip-address.ts';
 import { type Libc, requireLibc } from './libc.ts';
-import { AF_INET, AF_INET6 } from './socket-address.ts';
+import { AF_INET, AF_INET6, ipv6At } from './socket-address.ts';
 
 // bits/socket.h, linux/netlink.h, linux/rtnetlink.h, linux/neighbour.h
 const AF_NETLINK = 16;
@@ -79,13 +79,7 @@ export class Neighbors {
         const data = at + attributeBytes;
         if (family === AF_INET && size === attributeBytes + 4)
           found({ w0: 0, w1: 0, w2: 0xffff, w3: this.#view.getUint32(data) });
-        if (family === AF_INET6 && size === attributeBytes + 16)
-          found({
-            w0: this.#view.getUint32(data),
-            w1: this.#view.getUint32(data + 4),
-            w2: this.#view.getUint32(data + 8),
-            w3: this.#view.getUint32(data + 12),
-          });
+        if (family === AF_INET6 && size === attributeBytes + 16) found(ipv6At(this.#view, data));
       }
       at += (size + 3) & ~3;
     }

@@ -1,5 +1,6 @@
+import { closeSync } from 'node:fs';
 import { requireLibc } from './libc.ts';
-import { systemError } from './system-error.ts';
+import { check, systemError } from './system-error.ts';
 
 // linux/memfd.h, fcntl.h
 const MFD_CLOEXEC = 1;
@@ -20,9 +21,14 @@ const MAP_SHARED = 1;
  */
 export function createSharedMemory(name: string, bytes: number): number {
   const calls = requireLibc();
-  const descriptor = checked('memfd_create', calls.memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  checked('ftruncate', calls.ftruncate(descriptor, bytes));
-  checked('fcntl', calls.fcntl(descriptor, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW));
+  const descriptor = check('memfd_create', calls.memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  try {
+    check('ftruncate', calls.ftruncate(descriptor, bytes));
+    check('fcntl', calls.fcntl(descriptor, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW));
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
   return descriptor;
 }
 
@@ -31,9 +37,4 @@ export function mapSharedMemory(descriptor: number, bytes: number): ArrayBuffer 
   const memory = requireLibc().mapShared(descriptor, bytes, PROT_READ | PROT_WRITE, MAP_SHARED);
   if (memory === undefined) throw systemError('mmap');
   return memory;
-}
-
-function checked(call: string, result: number): number {
-  if (result < 0) throw systemError(call);
-  return result;
 }

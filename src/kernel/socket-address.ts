@@ -75,13 +75,7 @@ export class SocketAddress {
   /** The IPv4 or IPv6 address. The IPv4 address of an IPv6 socket is given as IPv4. */
   get ip(): IpAddress {
     if (this.family === AF_INET) return { w0: 0, w1: 0, w2: 0xffff, w3: this.#view.getUint32(4) };
-    const [w0, w1, w2, w3] = [8, 12, 16, 20].map((offset) => this.#view.getUint32(offset)) as [
-      number,
-      number,
-      number,
-      number,
-    ];
-    return { w0, w1, w2, w3 };
+    return ipv6At(this.#view, 8);
   }
 
   /** The same, with the zone of a link-local address. */
@@ -110,4 +104,14 @@ export class SocketAddress {
   get #size(): number {
     return Math.min(this.length[0] ?? 0, storageBytes);
   }
+}
+
+/** Reads an IPv6 address in network byte order, 16 bytes. */
+export function ipv6At(view: DataView, offset: number): IpAddress {
+  return {
+    w0: view.getUint32(offset),
+    w1: view.getUint32(offset + 4),
+    w2: view.getUint32(offset + 8),
+    w3: view.getUint32(offset + 12),
+  };
 }

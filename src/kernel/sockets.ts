@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs';
 import { formatIp, type IpAddress } from '../address/ip-address.ts';
 import { libc, requireLibc } from './libc.ts';
 import { AF_INET, AF_INET6, AF_UNIX, SocketAddress } from './socket-address.ts';
-import { systemError } from './system-error.ts';
+import { check, systemError } from './system-error.ts';
 
 // bits/socket.h, asm-generic/socket.h, linux/in6.h. Powerpc differs only in options that are not used here.
 const SOCK_STREAM = 1;
@@ -297,9 +297,4 @@ function readOption(descriptor: number, level: number, name: number): number | u
   const length = new Uint32Array(new ArrayBuffer(4)).fill(4);
   const result = requireLibc().getsockopt(descriptor, level, name, new Uint8Array(memory.buffer), length);
   return result === 0 && length[0] === 4 ? memory[0] : undefined;
-}
-
-function check(call: string, result: number): number {
-  if (result < 0) throw systemError(call);
-  return result;
 }

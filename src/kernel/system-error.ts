@@ -11,3 +11,9 @@ export function systemError(call: string, number: number = libc?.errno() ?? 0): 
 export function errorCodeOf(number: number): string {
   return getSystemErrorMap().get(-number)?.[0] ?? `errno ${number}`;
 }
+
+/** Returns the result of the preceding libc call. Throws its error if it is negative. */
+export function check(call: string, result: number): number {
+  if (result < 0) throw systemError(call);
+  return result;
+}

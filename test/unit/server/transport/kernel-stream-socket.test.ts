@@ -193,7 +193,6 @@ describe('a direct TCP socket, once both sides have ended', () => {
   async function endedPair(): Promise<Pair> {
     const ended = await pair();
     const { socket, events, client } = ended;
-    // A small buffer, so that most of it stays here.
     client.end('x');
     socket.startReading();
     await until(() => events.ends === 1, 'the end of the client');
