@@ -74,7 +74,7 @@ export class InProcessDaemon implements RunningDaemon {
 
   logState(): void {
     const { listeners, workers, services } = this.report;
-    this.#options.log.info({ listeners, workers, services: Object.fromEntries(services) }, 'state');
+    this.#options.log.info({ listeners, workers, counters: Object.fromEntries(services) }, 'state');
   }
 
   async #open(): Promise<void> {

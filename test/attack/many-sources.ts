@@ -97,7 +97,7 @@ async function heldAfter(act: (daemon: DaemonProcess) => Promise<void>): Promise
 }
 
 async function requestsOf(daemon: DaemonProcess): Promise<{ received: number; served: number; active: number }> {
-  const services = (await daemon.state()).services as unknown as Readonly<Record<string, ServiceCounters>>;
+  const services = (await daemon.state()).counters as unknown as Readonly<Record<string, ServiceCounters>>;
   const { echo, daytime } = services;
   if (echo === undefined || daytime === undefined) throw new Error('the state lacks a service');
   const { accepted, active, refused } = daytime.stream;

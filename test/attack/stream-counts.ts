@@ -9,9 +9,9 @@ const periodMs = 100;
 
 /** By service. */
 export async function streamCounts(daemon: DaemonProcess): Promise<StreamCounts> {
-  const { services } = await daemon.state();
+  const { counters } = await daemon.state();
   return Object.fromEntries(
-    Object.entries(services).map(([name, { stream }]) => [name, stream as StreamCounters] as const),
+    Object.entries(counters).map(([name, { stream }]) => [name, stream as StreamCounters] as const),
   );
 }
 

@@ -199,7 +199,7 @@ describe('SIGHUP', () => {
       await says({ host: '127.0.0.1', port }, text);
       expect(await reloadable.reload(config)).toBe('config reloaded');
     }
-    const accepted = async (): Promise<unknown> => (await reloadable.daemon.state()).services['echo']?.stream.accepted;
+    const accepted = async (): Promise<unknown> => (await reloadable.daemon.state()).counters['echo']?.stream.accepted;
     while ((await accepted()) !== 2);
   });
 

@@ -155,8 +155,8 @@ describe('SIGUSR2', () => {
     await talkingClient(daemon);
     // Counters come with the workers' heartbeats, once a second.
     let state = await daemon.state();
-    while (state.services['echo']?.stream.accepted !== 1) state = await daemon.state();
-    expect(state.services['echo']).toMatchObject({ stream: { accepted: 1, active: 1 }, datagram: { received: 0 } });
+    while (state.counters['echo']?.stream.accepted !== 1) state = await daemon.state();
+    expect(state.counters['echo']).toMatchObject({ stream: { accepted: 1, active: 1 }, datagram: { received: 0 } });
     const { port } = daemon.target('echo', 'tcp');
     expect(state.listeners).toContainEqual({ service: 'echo', address: `tcp://127.0.0.1:${port}`, isOpen: true });
     expect(state.workers).toMatchObject([
@@ -168,7 +168,7 @@ describe('SIGUSR2', () => {
   it('logs them in one process', async () => {
     const daemon = await DaemonProcess.serve({ ...patient, workers: 0 });
     await talkingClient(daemon);
-    const { services: counters, workers } = await daemon.state();
+    const { counters, workers } = await daemon.state();
     expect(counters['echo']).toMatchObject({ stream: { accepted: 1 } });
     expect(workers).toMatchObject([{ worker: 0, status: 'ready' }]);
   });

@@ -36,7 +36,7 @@ describe('the shipped config', () => {
       .map(({ service, address }) => `${String(service)} ${String(address)}`);
     expect(listening.map((line) => line.replace(/:\d+$/, '')).toSorted()).toEqual(expected.toSorted());
     expect(new Set(listening).size).toBe(expected.length);
-    expect(ready).toMatchObject({ level: 'info', listeners: expected.length });
+    expect(ready).toMatchObject({ level: 'info', listenerCount: expected.length });
 
     const daytime = await TcpClient.connect(daemon.target('daytime', 'tcp'));
     expect((await daytime.takeAll()).toString()).toMatch(/^\w+day, \w+ \d+, \d{4} \d\d:\d\d:\d\d-\S+\r\n$/);

@@ -248,9 +248,9 @@ services:
     const config = writeConfig(text);
     const { code, stderr } = await runToEnd([command, '--config', config]);
     expect(stderr.split('\n')).toEqual([
-      `smallservd: ${config}:2:18 admin.listen: unix:///run/admin.sock?group=no-such-group: there is no group no-such-group`,
-      `smallservd: ${config}:6:9 services.echo.listen[0]: unix:///run/a.sock?owner=no-such-user: there is no user no-such-user`,
-      `smallservd: ${config}:8:9 services.echo.listen[2]: unix:///run/c.sock?mode=0600&group=no-such-group&owner=root: there is no group no-such-group`,
+      `smallservd: ${config}:2:18 admin.listen: unix:///run/admin.sock?group=no-such-group: "no-such-group" is not a group of this machine`,
+      `smallservd: ${config}:6:9 services.echo.listen[0]: unix:///run/a.sock?owner=no-such-user: "no-such-user" is not a user of this machine`,
+      `smallservd: ${config}:8:9 services.echo.listen[2]: unix:///run/c.sock?mode=0600&group=no-such-group&owner=root: "no-such-group" is not a group of this machine`,
       '',
     ]);
     expect(code).toBe(78);

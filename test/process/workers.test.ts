@@ -26,8 +26,8 @@ describe('many clients at once', () => {
       // All of them have been answered while all of them were connected.
       for (const client of clients) client.finish();
       await Promise.all(clients.map((client) => client.gone()));
-      const { services } = await daemon.state();
-      expect(services['echo']).toBeDefined();
+      const { counters } = await daemon.state();
+      expect(counters['echo']).toBeDefined();
       for (const line of daemon.linesWith('closed')) workers.add(Number(line['worker']));
     }
     expect(workers).toEqual(new Set([1, 2]));

@@ -42,7 +42,7 @@ export interface Worker {
 export interface State {
   readonly listeners: readonly { readonly service: string; readonly address: string }[];
   readonly workers?: readonly Worker[];
-  readonly services: Readonly<Record<string, { readonly stream: { readonly accepted: number } }>>;
+  readonly counters: Readonly<Record<string, { readonly stream: { readonly accepted: number } }>>;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -107,10 +107,24 @@ describe('a daemon started by root', () => {
     expect(daemon.lines.some(({ level }) => level === 'warn')).toBe(false);
   });
 
+  it.each([
+    ['a database', ''],
+    ['getent', 'export PATH=/nonexistent && '],
+  ])('becomes a numeric user and group without %s', async (_what, hideGetent) => {
+    const network = Network.make();
+    const hide = `mount --bind /dev/null /etc/passwd && mount --bind /dev/null /etc/group && ${hideGetent}exec "$@"`;
+    const sets = ['--set', 'user=47110', '--set', 'group=47111', '--set', 'workers=1'];
+    const around = ['unshare', '--mount', 'sh', '-ec', hide, 'sh'];
+    const daemon = new DaemonProgram([...wellKnown, ...sets], (argv) => network.inside([...around, ...argv]));
+    await daemon.ready();
+    expect(daemon.workers).toHaveLength(1);
+    for (const worker of daemon.workers) expect(identityOf(worker)).toEqual(identity(47110, 47111, [47111]));
+  });
+
   it('exits with 78 if a numeric user is unknown and no group is set', async () => {
     const refused = await run([...daemonProgram, '--set', 'user=47110']);
     expect((await refused.end()).code).toBe(78);
-    expect(refused.complaints).toMatch(/^smallservd: user 47110: no passwd entry: set group/);
+    expect(refused.complaints).toMatch(/^smallservd: --set user: 47110 has no passwd entry: set group/);
   });
 
   it('runs its workers as root if the config says so', async () => {
@@ -163,9 +177,25 @@ describe('a daemon started by root', () => {
     ]) {
       const refused = await run([...daemonProgram, '--set', `${key}=${value}`]);
       expect((await refused.end()).code).toBe(78);
-      expect(refused.complaints).toBe(`smallservd: ${key}: there is no ${key} "${value}" on this machine\n`);
+      expect(refused.complaints).toBe(`smallservd: --set ${key}: "${value}" is not a ${key} of this machine\n`);
       expect(refused.output).toBe('');
     }
+  });
+
+  it.each(['run', 'check'])('reports an unknown user in place, with every other problem, in %s', async (command) => {
+    const directory = temporaryDirectory();
+    const config = join(directory, 'smallservd.yaml');
+    const imported = join(directory, 'imported');
+    writeModule(directory, imported);
+    appendFileSync(config, 'user: nosuchuser\nlog: { level: loud }\n');
+    const refused = await run([...daemonProgram, command, '--config', config]);
+    expect((await refused.end()).code).toBe(78);
+    const complaints = refused.complaints.split('\n');
+    expect(complaints).toContainEqual(
+      expect.stringMatching(/smallservd\.yaml:\d+:\d+ user: "nosuchuser" is not a user of this machine$/),
+    );
+    expect(complaints).toContainEqual(expect.stringMatching(/ log\.level: "loud" /));
+    expect(readFileSync(imported, 'utf8')).toBe('');
   });
 });
 

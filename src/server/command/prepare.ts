@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { pino } from 'pino';
 import { systemClock } from '../../clock/clock.ts';
 import type { Config } from '../config/config.ts';
-import { type ConfigSource, loadConfig, readConfigSource } from '../config/load.ts';
+import { type AccountProblem, type ConfigSource, loadConfig, readConfigSource } from '../config/load.ts';
 import type { LoadedConfig } from '../config/loaded-config.ts';
 import { standardInput } from '../config/source.ts';
 import { TaskContext } from '../service-context.ts';
 import { endWithParent, forbidNewPrivileges } from '../../kernel/privileges.ts';
-import { accountId, assumeIdentity, findIdentity } from '../supervisor/identity.ts';
+import { accountId, assumeIdentity, findIdentity, type Identity, UnknownAccountError } from '../supervisor/identity.ts';
 import { isApart } from './apart.ts';
 
 /** Command-line options about the config. */
@@ -48,6 +48,7 @@ export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
   const source = await readSource(options);
   const loaded = await loadConfig(source, {
     importModules: false,
+    beforeFiles: async (account) => withUser(account, () => {}),
     ...(!isRoot() && { trialContext }),
     accounts: accountId,
   });
@@ -65,7 +66,7 @@ export async function prepareAsUser(options: ConfigOptions): Promise<Omit<Prepar
   process.chdir('/');
   const loaded = await loadConfig(source, {
     importModules: true,
-    beforeFiles: becomeUser,
+    beforeFiles: async (account) => withUser(account, becomeUser),
     trialContext,
     accounts: accountId,
   });
@@ -76,9 +77,22 @@ async function readSource({ config, set = [], directory }: ConfigOptions): Promi
   return readConfigSource(config, process.env, set, directory);
 }
 
-async function becomeUser({ user, group }: Pick<Config, 'user' | 'group'>): Promise<void> {
-  if (!isRoot()) return;
-  const identity = await findIdentity(user, group);
+/** Under root, looks up the user that workers run as. Returns the problem if there is none. */
+async function withUser(
+  { user, group }: Pick<Config, 'user' | 'group'>,
+  use: (identity: Identity | null) => void,
+): Promise<AccountProblem | undefined> {
+  if (!isRoot()) return undefined;
+  try {
+    use(await findIdentity(user, group));
+    return undefined;
+  } catch (error) {
+    if (error instanceof UnknownAccountError) return { key: error.key, message: error.fault };
+    throw error;
+  }
+}
+
+function becomeUser(identity: Identity | null): void {
   if (identity !== null) assumeIdentity(identity);
   // This process is no longer root, and code it imports cannot gain privileges.
   forbidNewPrivileges();

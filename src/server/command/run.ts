@@ -148,7 +148,7 @@ async function serve(options: ConfigOptions, signals: Signals, clock: Clock, ope
 
 function describeStart({ source, loaded: { config } }: PreparedConfig): object {
   const { workers, workersLimit } = config;
-  return { version, node: process.version, pid: process.pid, config: source.name, workers, workersLimit };
+  return { version, node: process.version, pid: process.pid, config: source.name, workerCount: workers, workersLimit };
 }
 
 /** Loads what must come first. Resolves with a function that forks the workers, or serves in this process. */
@@ -225,7 +225,7 @@ function announce(daemon: RunningDaemon, { services }: Config, sink: LogSink, lo
   logListeners(listeners, log);
   for (const { service, text } of daemon.skipped)
     log.info({ service, listen: text }, 'listener skipped, address family not available');
-  log.info({ listeners: listeners.length, ms: Math.round(ms) }, 'ready');
+  log.info({ listenerCount: listeners.length, ms: Math.round(ms) }, 'ready');
   if (!process.stdout.isTTY || !sink.isStandardOutput) return;
   const narrowed = new Map(
     services.map(({ name, access, proxy }) => [

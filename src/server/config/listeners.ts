@@ -78,7 +78,7 @@ async function checkAccounts(entries: readonly Entry[], lookup: AccountLookup, r
     ] as const;
     for (const [kind, account] of named) {
       if (account === null || (await lookup(kind, account)) !== undefined) continue;
-      report(path, `${address.text}: there is no ${kind} ${account}`);
+      report(path, `${address.text}: "${account}" is not a ${kind} of this machine`);
     }
   }
 }

@@ -19,8 +19,11 @@ export { type ConfigSource, readConfigSource } from './source.ts';
 export interface LoadOptions {
   /** Whether to look for and import third-party modules. A supervisor, which may be root, must not run their code. */
   readonly importModules: boolean;
-  /** Called with the user and group, null if invalid, before anything that the config names is opened or imported. */
-  readonly beforeFiles?: (account: Pick<Config, 'user' | 'group'>) => Promise<void>;
+  /**
+   * Called with the user and group, null if invalid, before anything that the config names is opened or imported.
+   * Resolves with a problem if there is no such user or group; then nothing is opened or imported.
+   */
+  readonly beforeFiles?: (account: Pick<Config, 'user' | 'group'>) => Promise<AccountProblem | undefined>;
   /**
    * If set, every service with valid values is created once, to check the files it reads, and closed again. All
    * problems are then reported together.
@@ -28,6 +31,12 @@ export interface LoadOptions {
   readonly trialContext?: (service: ServiceConfig) => ServiceContext;
   /** If set, owners and groups of UNIX sockets are looked up. */
   readonly accounts?: AccountLookup;
+}
+
+/** A user or group of the config that cannot be used on this machine. */
+export interface AccountProblem {
+  readonly key: 'user' | 'group';
+  readonly message: string;
 }
 
 const topSchema = { ...daemonSchema, defaults: commonSchema };
@@ -47,8 +56,10 @@ export async function loadConfig(
   const context: ReadContext = { directory: source.directory, report };
 
   const { values, printed } = readSection(topSchema, root, [], context, { elsewhere: ['services'] });
-  await beforeFiles?.({ user: values.user, group: values.group });
-  const instances = await findInstances(root, { ...context, importModules });
+  const account = await beforeFiles?.({ user: values.user, group: values.group });
+  if (account !== undefined) report([account.key], account.message);
+  const mayOpenFiles = account === undefined;
+  const instances = await findInstances(root, { ...context, importModules: importModules && mayOpenFiles });
   const reader = new ServiceReader(root, { values: values.defaults, printed: printed['defaults'] as Printed }, context);
   const read = instances.map((instance) => reader.read(instance));
   await checkListeners(read.flatMap(listeningOf), values.admin.listen, accounts, report);
@@ -57,7 +68,7 @@ export async function loadConfig(
     instances.flatMap(({ name, module }) => (module === undefined ? [] : [[name, module] as const])),
   );
   const configs = read.map(({ config }) => config);
-  if (trialContext !== undefined) {
+  if (trialContext !== undefined && mayOpenFiles) {
     const valid = configs.filter((_config, index) => read[index]?.reading.wrong.size === 0);
     await createEach(valid, modules, trialContext, report, (_name, service) => service.close?.());
   }

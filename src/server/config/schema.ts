@@ -13,7 +13,7 @@ export const daemonSchema = {
   sockets: {
     format: ['auto', 'kernel', 'node'],
     default: 'auto',
-    doc: 'Sockets of the services. `kernel` calls the kernel directly: faster, and over UDP an answer comes from the address that was asked. `node` goes through Node.js. `auto` is `kernel` where koffi runs (64-bit Linux), else `node`.',
+    doc: 'Sockets of the services. `kernel` calls the kernel directly: faster, and over UDP a reply comes from the address that was asked. `node` goes through Node.js. `auto` is `kernel` where koffi runs (64-bit Linux), else `node`.',
   },
   user: {
     format: 'account',
@@ -254,7 +254,7 @@ export const commonSchema = {
   fragment: {
     format: 'boolean',
     default: false,
-    doc: 'Whether routers may fragment UDP answers, which are then sent over IPv4 without DF. With false, and always over IPv6, answers larger than the path MTU are lost until the system has learned that MTU and fragments them itself. Not for `sockets: node` with `workers: 0`.',
+    doc: 'Whether routers may fragment UDP replies, which are then sent over IPv4 without DF. With false, and always over IPv6, replies larger than the path MTU are lost until the system has learned that MTU and fragments them itself. Not for `sockets: node` with `workers: 0`.',
   },
   exposeUdp: {
     format: 'boolean',

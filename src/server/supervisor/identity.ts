@@ -12,6 +12,21 @@ export interface Identity {
   readonly gid: number;
 }
 
+export type AccountKind = 'user' | 'group';
+
+/** Thrown if the machine has no such user or group. `key` is the key of the config that names it, or should. */
+export class UnknownAccountError extends SmallservdError {
+  readonly key: AccountKind;
+  /** What is wrong, without the key. */
+  readonly fault: string;
+
+  constructor(key: AccountKind, fault: string) {
+    super('USER_UNKNOWN', `${key}: ${fault}`);
+    this.key = key;
+    this.fault = fault;
+  }
+}
+
 /**
  * Candidate users for workers when root starts the daemon and the config names no user. The first that exists and is
  * not another name for root is used.
@@ -22,8 +37,8 @@ const unprivilegedUsers = ['smallservd', 'nobody'] as const;
 export const sharedUser = unprivilegedUsers[1];
 
 /**
- * Returns the identity that the workers of this process take on; null to keep the current one. Throws `USER_UNKNOWN`,
- * or `USER_NOT_PERMITTED` if a user other than root wants to become another.
+ * Returns the identity that the workers of this process take on; null to keep the current one. Throws
+ * `UnknownAccountError`, or `USER_NOT_PERMITTED` if a user other than root wants to become another.
  */
 export async function findIdentity(user: string | null, group: string | null): Promise<Identity | null> {
   const uid = process.geteuid?.();
@@ -33,13 +48,20 @@ export async function findIdentity(user: string | null, group: string | null): P
     // Compare ids: root has other names, and a number.
     return wanted.uid === 0 && wanted.gid === gid ? null : wanted;
   }
-  if (user === null && group === null) return null;
-  const wanted = await lookUp(user ?? String(uid), group);
-  if (wanted.uid === uid && (group === null || wanted.gid === gid)) return null;
+  if ((await isOwn('user', user, uid)) && (await isOwn('group', group, gid))) return null;
+  // Reports an unknown name rather than a lack of privileges.
+  await lookUp(user ?? String(uid), group ?? String(gid));
   throw new SmallservdError('USER_NOT_PERMITTED', `user ${user ?? uid}: only root can start workers as another user`);
 }
 
-/** Returns who serves the admin endpoint under a root supervisor: `workers`, but never root. Throws `USER_UNKNOWN`. */
+async function isOwn(kind: AccountKind, account: string | null, own: number | undefined): Promise<boolean> {
+  return account === null || (await accountId(kind, account)) === own;
+}
+
+/**
+ * Returns who serves the admin endpoint under a root supervisor: `workers`, but never root. Throws
+ * `UnknownAccountError`.
+ */
 export async function adminIdentity(workers: Identity | null): Promise<Identity> {
   return workers === null || workers.uid === 0 ? unprivilegedIdentity(null) : workers;
 }
@@ -64,41 +86,45 @@ async function unprivilegedIdentity(group: string | null): Promise<Identity> {
     if (uid !== undefined && Number(uid) !== 0) return lookUp(user, group);
   }
   const names = unprivilegedUsers.join(' nor ');
-  throw new SmallservdError('USER_UNKNOWN', `neither ${names} is an unprivileged user: set user`);
+  throw new UnknownAccountError('user', `is not set, and neither ${names} is an unprivileged user of this machine`);
 }
 
-/** Uses getent(1), which queries the system's name services, unlike reading /etc/passwd. Numbers need no entry. */
+/** A number is an id, and needs no entry in a database; without one, its group must be given. */
 async function lookUp(user: string, group: string | null): Promise<Identity> {
-  const [name, , uid, primaryGroup] = (await entryOf('passwd', user)) ?? (isNumber(user) ? [user, '', user] : []);
-  if (name === undefined)
-    throw new SmallservdError('USER_UNKNOWN', `user: there is no user ${JSON.stringify(user)} on this machine`);
+  const entry = await entryOf('passwd', user);
+  if (entry === undefined && !isNumber(user))
+    throw new UnknownAccountError('user', `${JSON.stringify(user)} is not a user of this machine`);
+  const [name = user, , uid = user, primaryGroup] = entry ?? [];
   const gid = group === null ? primaryGroup : await groupId(group);
-  if (gid === undefined) throw new SmallservdError('USER_UNKNOWN', `user ${user}: no passwd entry: set group, too`);
+  if (gid === undefined) throw new UnknownAccountError('user', `${user} has no passwd entry: set group, too`);
   return { user: name, uid: Number(uid), gid: Number(gid) };
 }
 
+async function groupId(group: string): Promise<number> {
+  const gid = await accountId('group', group);
+  if (gid !== undefined) return gid;
+  throw new UnknownAccountError('group', `${JSON.stringify(group)} is not a group of this machine`);
+}
+
 /** Returns the id of a user or a group; a number is its own id. Undefined if the name is unknown. */
-export async function accountId(kind: 'user' | 'group', account: string): Promise<number | undefined> {
+export async function accountId(kind: AccountKind, account: string): Promise<number | undefined> {
   if (isNumber(account)) return Number(account);
   const id = (await entryOf(kind === 'user' ? 'passwd' : 'group', account))?.[2];
   return id === undefined ? undefined : Number(id);
 }
 
-async function groupId(group: string): Promise<string> {
-  const gid = (await entryOf('group', group))?.[2] ?? (isNumber(group) ? group : undefined);
-  if (gid === undefined)
-    throw new SmallservdError('USER_UNKNOWN', `group: there is no group ${JSON.stringify(group)} on this machine`);
-  return gid;
-}
-
-/** Returns the fields of an entry, by name or number; undefined if there is none. */
+/**
+ * Returns the fields of an entry, by name or number; undefined if there is none. Uses getent(1), which queries the
+ * system's name services, unlike reading /etc/passwd.
+ */
 async function entryOf(database: 'passwd' | 'group', key: string): Promise<readonly string[] | undefined> {
   try {
     const { stdout } = await run('getent', [database, key]);
     return stdout.trimEnd().split(':');
   } catch (error) {
-    // "One or more supplied key could not be found in the database"
-    if (error instanceof Error && 'code' in error && error.code === 2) return undefined;
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    // 2: "One or more supplied key could not be found in the database". ENOENT: small images lack the program.
+    if (code === 2 || code === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -21,6 +21,7 @@ export function socketAccessFor(
 
 async function idOf(kind: 'user' | 'group', account: string, listener: string): Promise<number> {
   const id = await accountId(kind, account);
-  if (id === undefined) throw new SmallservdError('USER_UNKNOWN', `${listener}: there is no ${kind} ${account}`);
+  if (id === undefined)
+    throw new SmallservdError('USER_UNKNOWN', `${listener}: "${account}" is not a ${kind} of this machine`);
   return id;
 }

@@ -205,7 +205,7 @@ export class Supervisor implements RunningDaemon {
 
   logState(): void {
     const { listeners, workers, services } = this.report;
-    this.#options.log.info({ listeners, workers, services: Object.fromEntries(services) }, 'state');
+    this.#options.log.info({ listeners, workers, counters: Object.fromEntries(services) }, 'state');
   }
 
   #newGeneration(next: GenerationPlan, listeners: readonly OpenListener[], isSuccessor: boolean): Generation {

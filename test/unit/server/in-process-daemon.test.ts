@@ -88,7 +88,7 @@ describe('InProcessDaemon', () => {
     expect(state).toMatchObject({
       level: 'info',
       listeners: [{ service: 'echo', address: `tcp://127.0.0.1:${port}` }],
-      services: { echo: { stream: { accepted: 1, active: 1 }, datagram: { received: 0 } } },
+      counters: { echo: { stream: { accepted: 1, active: 1 }, datagram: { received: 0 } } },
     });
   });
 });

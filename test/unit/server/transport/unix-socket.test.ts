@@ -194,7 +194,7 @@ describe('the file of a UNIX listener', () => {
       const text = `unix://${path}?${parameter}=no-such-account`;
       await expect(serve({ echo: { listen: [text] } })).rejects.toMatchObject({
         code: 'USER_UNKNOWN',
-        message: `echo: ${text}: there is no ${kind} no-such-account`,
+        message: `echo: ${text}: "no-such-account" is not a ${kind} of this machine`,
       });
     }
     expect(existsSync(path)).toBe(false);
