@@ -1,6 +1,7 @@
 import { type BigIntStats, constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { type Clock, systemClock } from './clock/clock.ts';
+import { describeSystemError } from './system-error-text.ts';
 
 /** How long a file system may take to answer. A dead server never does. */
 const deadlineMs = 10_000;
@@ -18,7 +19,7 @@ export class FileError extends Error {
   readonly code: string | undefined;
 
   constructor(cause: unknown) {
-    super(explain(cause), { cause });
+    super(describeSystemError(cause, 'file'), { cause });
     this.code = codeOf(cause);
   }
 }
@@ -110,22 +111,6 @@ function tooLarge(maxBytes: number): Error {
   return new Error(`it is larger than ${maxBytes / (1024 * 1024)} MiB`);
 }
 
-function explain(cause: unknown): string {
-  const known = causes[codeOf(cause) ?? ''];
-  return known ?? (cause instanceof Error ? cause.message : String(cause));
-}
-
 function codeOf(cause: unknown): string | undefined {
   return cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
 }
-
-const causes: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EISDIR: 'it is a directory',
-  ENOTDIR: 'a part of the path is not a directory',
-  ELOOP: 'too many symbolic links',
-  ENAMETOOLONG: 'the path is too long',
-  EROFS: 'its file system is read-only',
-};

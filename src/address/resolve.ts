@@ -1,7 +1,9 @@
 import { lookup as dnsLookup } from 'node:dns/promises';
 import { SmallservdError } from '../errors.ts';
+import { describeSystemError } from '../system-error-text.ts';
 import { formatIp, parseIp } from './ip-address.ts';
 import type { NetworkListenAddress } from './listen-address.ts';
+import { isLocalhost, loopback, wildcard } from './own-address.ts';
 
 /** A single socket to open. */
 export interface ResolvedAddress {
@@ -18,9 +20,6 @@ export interface ResolvedAddress {
 /** Resolves all addresses of a name. Rejects if there are none. */
 export type NameLookup = (name: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
 
-const wildcard = { ipv4: '0.0.0.0', ipv6: '::' } as const;
-const loopback = { ipv4: '127.0.0.1', ipv6: '::1' } as const;
-
 /** Resolves a listen address to sockets. Throws `NAME_NOT_RESOLVED` if a name has no address of the wanted family. */
 export async function resolveListenAddress(
   listen: NetworkListenAddress,
@@ -33,8 +32,7 @@ export async function resolveListenAddress(
 export function resolveWithoutLookup(listen: NetworkListenAddress): readonly ResolvedAddress[] | undefined {
   const { scheme: transport, host, port } = listen;
   if (host === '') return bothFamilies(listen, wildcard);
-  // These names always mean loopback, whatever a resolver says (RFC 6761 section 6.3).
-  if (/^(.+\.)?localhost\.?$/i.test(host)) return bothFamilies(listen, loopback);
+  if (isLocalhost(host)) return bothFamilies(listen, loopback);
   const [literal = '', zone] = host.split('%');
   const ip = parseIp(literal);
   if (ip === undefined) return undefined;
@@ -82,10 +80,8 @@ async function resolveName(listen: NetworkListenAddress, lookup: NameLookup): Pr
   try {
     found = await lookup(listen.host);
   } catch (cause) {
-    const reason = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
-    throw new SmallservdError('NAME_NOT_RESOLVED', `the name ${listen.host} has no address${reason}`, {
-      cause,
-    });
+    const reason = describeSystemError(cause, 'name');
+    throw new SmallservdError('NAME_NOT_RESOLVED', `cannot resolve ${listen.host}: ${reason}`, { cause });
   }
   const resolved = new Map<string, ResolvedAddress>();
   for (const { address, family: version } of found) {

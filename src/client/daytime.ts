@@ -8,18 +8,28 @@ export interface Daytime {
   /** The server's text, without the line end. */
   readonly text: string;
   readonly peer: Endpoint;
+  /** Over UDP, the size of the request that was answered. Above 0, an empty one got no answer within a second. */
+  readonly requestBytes?: number | undefined;
 }
 
+/** Longer than any date. */
+const limitBytes = 1000;
+
 /**
- * Queries the daytime (RFC 867). `host` is `HOST` or `HOST:PORT`. Accepts any text, with or without a line end, even if
- * a reset follows. Throws `ANSWER_WRONG` for an empty answer, and what every client throws.
+ * Queries the daytime (RFC 867). `host` is `HOST` or `HOST:PORT`. Accepts any text of one line, with or without line
+ * ends around it, even if a reset follows. Throws `ANSWER_WRONG` for anything else, and what every client throws.
  */
 export async function daytime(host: string, options: EitherProtocolOptions = {}): Promise<Daytime> {
-  const { bytes, peer } = await fetchFrom(host, 'daytime', options);
+  const { bytes, end, peer, requestBytes } = await fetchFrom(host, 'daytime', { ...options, limitBytes });
   const text = Buffer.from(bytes)
     .toString('latin1')
-    .replace(/[\r\n]+$/, '');
-  if (text === '')
-    throw new SmallservdError('ANSWER_WRONG', `${formatHostPort(peer.address, peer.port)} answered without a time`);
-  return { text, peer };
+    .replace(/^[\r\n]+|[\r\n]+$/g, '');
+  const name = formatHostPort(peer.address, peer.port);
+  if (text === '') throw new SmallservdError('ANSWER_WRONG', `${name} sent no time`);
+  if (end === 'limit' || text.length > limitBytes || /[\r\n]/.test(text))
+    throw new SmallservdError(
+      'ANSWER_WRONG',
+      `${name} sent more than one line of text: this may not be a daytime server`,
+    );
+  return { text, peer, requestBytes };
 }

@@ -14,7 +14,7 @@ export interface HeadAnswer {
   readonly peer: Endpoint;
   /** The entire answer, up to 64 KiB, each byte as a character (ISO 8859-1). */
   readonly text: string;
-  /** `HTTP/1.1 200 OK`. Undefined if the answer is not HTTP. */
+  /** `HTTP/1.1 200 OK`. Undefined if the response is not HTTP. */
   readonly statusLine: string | undefined;
   /** In order of arrival. Names may repeat. */
   readonly headers: readonly Header[];
@@ -81,8 +81,8 @@ function parseHead(text: string, end: Received['end']): Omit<HeadAnswer, 'peer' 
 }
 
 function strangeness(text: string, end: Received['end']): string {
-  if (text === '') return 'the connection ended without an answer';
-  return text.startsWith('HTTP/') && !text.includes('\n') ? cut(end) : 'the answer is not HTTP';
+  if (text === '') return 'the connection ended without a response';
+  return text.startsWith('HTTP/') && !text.includes('\n') ? cut(end) : 'the response is not HTTP';
 }
 
 function faultOf(isWhole: boolean, odd: string | undefined, end: Received['end']): string | undefined {

@@ -73,7 +73,9 @@ function parsePrefix(given: string, bits: AddressBits): number {
   const prefix = isMask ? prefixOfMask(parsed.address, bits) : undefined;
   if (prefix !== undefined) return prefix;
   const example = bits === 32 ? '255.255.0.0' : 'ffff::';
-  const expected = isMask ? 'all ones before all zeros' : `a prefix from 0 to ${bits}, or a mask as in ${example}`;
+  const expected = isMask
+    ? 'all ones before all zeros'
+    : `a prefix length from 0 to ${bits}, or a mask as in ${example}`;
   throw new SmallservdError('ADDRESS_INVALID', `invalid mask ${JSON.stringify(given)}: expected ${expected}`);
 }
 

@@ -6,5 +6,5 @@ import { type Text, textFrom } from './text.ts';
  * Throws `ANSWER_WRONG` for an empty answer, and what every client throws.
  */
 export async function qotd(host: string, options: EitherProtocolOptions = {}): Promise<Text> {
-  return textFrom(host, 'qotd', options, 'without a quotation');
+  return textFrom(host, 'qotd', options, 'no quotation');
 }

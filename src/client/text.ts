@@ -10,6 +10,8 @@ export interface Text {
   /** `limit`: more than 64 KiB. `timeout`: no more data and no end in time. The text may be cut in both cases. */
   readonly end: Received['end'];
   readonly peer: Endpoint;
+  /** Over UDP, the size of the request that was answered. Above 0, an empty one got no answer within a second. */
+  readonly requestBytes?: number | undefined;
 }
 
 /** Queries a text service. Throws `ANSWER_WRONG` for an empty answer unless allowed, and what every client throws. */
@@ -17,13 +19,13 @@ export async function textFrom(
   host: string,
   service: string,
   options: FetchOptions,
-  emptiness: 'allowed' | `without ${string}`,
+  emptiness: 'allowed' | `no ${string}`,
 ): Promise<Text> {
-  const { bytes, end, peer } = await fetchFrom(host, service, options);
+  const { bytes, end, peer, requestBytes } = await fetchFrom(host, service, options);
   const text = Buffer.from(bytes)
     .toString('latin1')
     .replace(/\r?\n$/, '');
   if (text === '' && emptiness !== 'allowed')
-    throw new SmallservdError('ANSWER_WRONG', `${formatHostPort(peer.address, peer.port)} answered ${emptiness}`);
-  return { text, end, peer };
+    throw new SmallservdError('ANSWER_WRONG', `${formatHostPort(peer.address, peer.port)} sent ${emptiness}`);
+  return { text, end, peer, requestBytes };
 }

@@ -20,6 +20,8 @@ export interface Time {
    */
   readonly length: number;
   readonly peer: Endpoint;
+  /** Over UDP, the size of the request that was answered. Above 0, an empty one got no answer within a second. */
+  readonly requestBytes?: number | undefined;
 }
 
 /** Seconds from 1900, the epoch of RFC 868, to 1970. */
@@ -32,7 +34,7 @@ export const eraSeconds: number = 2 ** 32;
  * what every client throws. A UDP server that does not know the time stays silent, which is `NO_ANSWER`.
  */
 export async function time(host: string, options: EitherProtocolOptions = {}): Promise<Time> {
-  const { bytes, peer, answeredAt, rttMs } = await fetchFrom(host, 'time', options);
+  const { bytes, peer, answeredAt, rttMs, requestBytes } = await fetchFrom(host, 'time', options);
   const name = formatHostPort(peer.address, peer.port);
   if (bytes.length === 0)
     throw new SmallservdError('ANSWER_WRONG', `${name} sent no time: its clock may not be set (RFC 868)`);
@@ -46,6 +48,7 @@ export async function time(host: string, options: EitherProtocolOptions = {}): P
     rttMs,
     length: bytes.length,
     peer,
+    requestBytes,
   };
 }
 

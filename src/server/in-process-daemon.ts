@@ -5,8 +5,7 @@ import { Lifecycle, type LifecycleOptions, type OpenedListener } from './lifecyc
 import { HealthMeter } from './process-health.ts';
 import type { DaemonReport, RunningDaemon, RunningListener } from './running-daemon.ts';
 import { formatBoundAddress } from './transport/listener.ts';
-import { unservedError } from './transport/open-error.ts';
-import { datagramPortsOf, findUnserved, type PlannedListener } from './transport/plan.ts';
+import { datagramPortsOf, type PlannedListener } from './transport/plan.ts';
 import { SocketFiles } from './transport/unix-socket.ts';
 
 export interface InProcessOptions extends Omit<LifecycleOptions, 'limitMemory'> {
@@ -85,9 +84,6 @@ export class InProcessDaemon implements RunningDaemon {
       this.#lifecycle.addOwnPorts(datagramPortsOf(plan));
       const opened = await this.#lifecycle.open(plan);
       sockets.grant(plan);
-      const open = new Set(opened.flatMap(({ planned, bound }) => (bound === undefined ? [] : [planned])));
-      const unserved = findUnserved(plan, (planned) => open.has(planned));
-      if (unserved !== undefined) throw unservedError(unserved);
       this.#opened = opened;
     } catch (error) {
       if (this.#stopping === undefined) {

@@ -2,7 +2,7 @@ import { formatHostPort } from '../address/host-port.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import type { Config, ServiceConfig } from './config/config.ts';
 import { isExposed } from '../address/exposure.ts';
-import { exposureMessage } from './config/exposure.ts';
+import { exposureMessage, proxyOverUdp } from './config/exposure.ts';
 import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from './counters.ts';
 import { SmallservdError } from '../errors.ts';
@@ -116,12 +116,14 @@ export class Lifecycle {
   }
 
   /**
-   * Throws `CONFIG_INVALID` if the address is exposed. Literal addresses were checked with the config; those of host
-   * names and inherited sockets are known only now.
+   * Throws `CONFIG_INVALID` if the address is exposed, or if clients of a proxy would come over UDP. Literal addresses
+   * were checked with the config; those of host names and inherited sockets are known only now.
    */
   assertMayAnswer({ service: name, text, target }: PlannedListener, address = addressOf(target)): void {
     const { config } = this.#serviceOf(name);
-    const { type, udpHazard, exposeUdp } = config;
+    const { type, udpHazard, exposeUdp, proxy } = config;
+    if (target.transport === 'udp' && proxy.from.length > 0)
+      throw new SmallservdError('CONFIG_INVALID', `${name}: ${text}: ${proxyOverUdp}`);
     if (target.transport !== 'udp' || udpHazard === undefined || exposeUdp) return;
     if (address === undefined || !isExposed(address)) return;
     const message = exposureMessage(`${text} (${address})`, type, udpHazard);

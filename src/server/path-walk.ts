@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { noDirectory } from '../system-error-text.ts';
 
 /** path_resolution(7) */
 const maxLinks = 40;
@@ -44,7 +45,7 @@ export async function* walkPath(path: string): AsyncGenerator<Waypoint> {
 
 async function look(path: string): Promise<BigIntStats> {
   return await lstat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ENOENT' ? new Error(`no directory ${path}`) : error;
+    throw error.code === 'ENOENT' ? new Error(noDirectory(path)) : error;
   });
 }
 

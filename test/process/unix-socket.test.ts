@@ -233,6 +233,18 @@ describe('a reload', () => {
   });
 });
 
+describe('a directory that does not exist', () => {
+  it.each(['check', 'run'])('is named by %s', async (command) => {
+    const listen = 'unix:///nonexistent/dir/echo.sock';
+    const config = writeConfig({ services: { echo: { listen: [listen] } } });
+    const { code, stderr } = await runToEnd([command, '--config', config]);
+    expect(stderr).toMatch(
+      /echo.* unix:\/\/\/nonexistent\/dir\/echo\.sock: there is no directory \/nonexistent\/dir\n$/,
+    );
+    expect([1, 78]).toContain(code);
+  });
+});
+
 describe('an unknown owner or group', () => {
   const text = `
 admin: { listen: "unix:///run/admin.sock?group=no-such-group" }
@@ -248,9 +260,9 @@ services:
     const config = writeConfig(text);
     const { code, stderr } = await runToEnd([command, '--config', config]);
     expect(stderr.split('\n')).toEqual([
-      `smallservd: ${config}:2:18 admin.listen: unix:///run/admin.sock?group=no-such-group: "no-such-group" is not a group of this machine`,
-      `smallservd: ${config}:6:9 services.echo.listen[0]: unix:///run/a.sock?owner=no-such-user: "no-such-user" is not a user of this machine`,
-      `smallservd: ${config}:8:9 services.echo.listen[2]: unix:///run/c.sock?mode=0600&group=no-such-group&owner=root: "no-such-group" is not a group of this machine`,
+      `smallservd: ${config}:2:18 admin.listen: unix:///run/admin.sock?group=no-such-group: "no-such-group" is not a group on this machine`,
+      `smallservd: ${config}:6:9 services.echo.listen[0]: unix:///run/a.sock?owner=no-such-user: "no-such-user" is not a user on this machine`,
+      `smallservd: ${config}:8:9 services.echo.listen[2]: unix:///run/c.sock?mode=0600&group=no-such-group&owner=root: "no-such-group" is not a group on this machine`,
       '',
     ]);
     expect(code).toBe(78);

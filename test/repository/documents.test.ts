@@ -208,7 +208,7 @@ describe('the README', () => {
   test('names the defaults of the schema', () => {
     const { datagramRate, datagramServiceRate, maxAmplification } = commonSchema;
     const [network, service] = [datagramRate, datagramServiceRate].map(({ perSecond }) => perSecond.default);
-    expect(readme).toMatch(new RegExp(`datagrams\\sbeyond\\s${network} a second from one network`));
+    expect(readme).toMatch(new RegExp(`datagrams\\sbeyond\\s${network} a second from one source`));
     expect(readme).toContain(`${service?.toLocaleString('en')} a second for one service`);
     expect(maxAmplification.default).toBe(2);
     expect(readme).toMatch(/at most twice as large[^.]*`maxAmplification`/);

@@ -15,8 +15,10 @@ const ground = [
   'kernel',
   'no-debugger.ts',
   'open-files.ts',
+  'output-error.ts',
   'regular-file.ts',
   'suggestion.ts',
+  'system-error-text.ts',
   'terminal-text.ts',
   'units.ts',
   'version.ts',
@@ -29,7 +31,7 @@ const ground = [
  * neither: only `server/command` knows both.
  */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  address: ['errors.ts', 'suggestion.ts'],
+  address: ['errors.ts', 'suggestion.ts', 'system-error-text.ts'],
   'cgroup.ts': [],
   client: ['client/conformance', 'client/dial', 'client/load', ...ground],
   'client/conformance': ['client', 'client/dial', ...ground],
@@ -46,7 +48,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   kernel: ['address'],
   'no-debugger.ts': [],
   'open-files.ts': [],
-  'regular-file.ts': ['clock'],
+  'output-error.ts': ['exit-codes.ts', 'system-error-text.ts'],
+  'regular-file.ts': ['clock', 'system-error-text.ts'],
   server: ['server/config', 'server/guard', 'server/supervisor', 'server/transport', 'service.ts', ...ground],
   'server/admin': ['server', 'server/guard', 'server/supervisor', 'server/transport', ...ground],
   'server/command': [
@@ -69,6 +72,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'smallserv.ts': ['client/tool', 'no-debugger.ts'],
   'smallservd.ts': ['no-debugger.ts', 'server/command'],
   'suggestion.ts': [],
+  'system-error-text.ts': [],
   'terminal-text.ts': [],
   'units.ts': [],
   'version.ts': [],

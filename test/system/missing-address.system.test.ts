@@ -72,8 +72,8 @@ describe('an address that is not there yet', () => {
     const daemon = start(Network.make(), `services.echo.listen=tcp://192.0.2.9:${port},tcp://127.0.0.1:${port}`);
     expect(await daemon.end()).toEqual({ code: 1, signal: null });
     expect(daemon.complaints).toBe(
-      `smallservd: echo: cannot listen on tcp://192.0.2.9:${port}: this machine does not have that address. ` +
-        'To listen before it does, set "freebind: true"\n',
+      `smallservd: echo: cannot listen on tcp://192.0.2.9:${port}: this machine does not have the address 192.0.2.9 (ip address shows those that it has). ` +
+        'To listen before the address exists, set "freebind: true"\n',
     );
   });
 

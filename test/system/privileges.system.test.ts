@@ -177,7 +177,7 @@ describe('a daemon started by root', () => {
     ]) {
       const refused = await run([...daemonProgram, '--set', `${key}=${value}`]);
       expect((await refused.end()).code).toBe(78);
-      expect(refused.complaints).toBe(`smallservd: --set ${key}: "${value}" is not a ${key} of this machine\n`);
+      expect(refused.complaints).toBe(`smallservd: --set ${key}: "${value}" is not a ${key} on this machine\n`);
       expect(refused.output).toBe('');
     }
   });
@@ -192,7 +192,7 @@ describe('a daemon started by root', () => {
     expect((await refused.end()).code).toBe(78);
     const complaints = refused.complaints.split('\n');
     expect(complaints).toContainEqual(
-      expect.stringMatching(/smallservd\.yaml:\d+:\d+ user: "nosuchuser" is not a user of this machine$/),
+      expect.stringMatching(/smallservd\.yaml:\d+:\d+ user: "nosuchuser" is not a user on this machine$/),
     );
     expect(complaints).toContainEqual(expect.stringMatching(/ log\.level: "loud" /));
     expect(readFileSync(imported, 'utf8')).toBe('');

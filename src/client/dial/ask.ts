@@ -18,8 +18,8 @@ export interface Answer {
   /** The datagrams after the first, in order of arrival. */
   readonly further: readonly Uint8Array[];
   readonly peer: Endpoint;
-  /** Requests sent before the answer arrived. */
-  readonly sent: number;
+  /** Requests sent to this peer before the answer arrived. */
+  readonly attempts: number;
   /** Milliseconds from the last request to the first datagram of the answer. */
   readonly rttMs: number;
   /** Wall-clock time at which the first datagram arrived. */
@@ -36,8 +36,8 @@ const mostBytes = 64 * 1024;
 /**
  * Sends a request and resolves with the first datagram of the answer, or with all of them if `quietMs` is set. Peers
  * and networks drop datagrams, so the request is repeated every second. The addresses of a name are asked in turn.
- * `request` builds the datagram for attempt N, counted from 0. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED` when every
- * address refuses, and `NO_ANSWER` on silence.
+ * `request` builds the datagram for attempt N at an address, counted from 0. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED`
+ * when every address refuses, and `NO_ANSWER` on silence.
  */
 export async function ask(
   target: Target,
@@ -47,6 +47,7 @@ export async function ask(
   const { clock = systemClock } = options;
   const addresses = interleave(await resolveHost(target.host, options.family ?? 'both', options, options.lookup));
   const name = formatHostPort(target.host, target.port);
+  const attempts = addresses.map(() => 0);
   let sent = 0;
   let sentMs = 0;
   const silence = (waited: string): SmallservdError => {
@@ -68,12 +69,12 @@ export async function ask(
         const { address } = addresses[index] as HostAddress;
         const peer = { address, port: target.port };
         const rttMs = clock.monotonicMs() - sentMs;
-        answer = { bytes, further, peer, sent, rttMs, answeredAt: clock.now() };
+        answer = { bytes, further, peer, attempts: attempts[index] ?? 0, rttMs, answeredAt: clock.now() };
         answeringIndex = index;
       } else {
         if (index !== answeringIndex) return;
         // A repeated request may be answered twice.
-        if (answer.sent > 1 && Buffer.compare(bytes, answer.bytes) === 0) return resolve(answer);
+        if (answer.attempts > 1 && Buffer.compare(bytes, answer.bytes) === 0) return resolve(answer);
         further.push(bytes);
       }
       const whole = answer;
@@ -105,7 +106,8 @@ export async function ask(
         .then((ready) => {
           if (isAnswered()) return undefined;
           sentMs = clock.monotonicMs();
-          const bytes = request(sent);
+          const bytes = request(attempts[index] ?? 0);
+          attempts[index] = (attempts[index] ?? 0) + 1;
           sent += 1;
           return ready.send(bytes);
         })

@@ -2,7 +2,9 @@ import { Resolver } from 'node:dns';
 import { canonicalNameInHosts } from '../../address/hosts-file.ts';
 import { readDatabase } from '../../address/system-database.ts';
 import type { Cancel } from '../../clock/clock.ts';
+import { isLocalhost } from '../../address/own-address.ts';
 import { SmallservdError } from '../../errors.ts';
+import { describeSystemError } from '../../system-error-text.ts';
 import { type AddressLookup, type Family, resolveHost } from './resolve-host.ts';
 import { type Patience, waitFor } from './wait.ts';
 
@@ -44,8 +46,7 @@ export async function canonicalName(
   const own = host.replace(/\.$/, '');
   const listed = canonicalNameInHosts(hosts, own);
   if (listed !== undefined) return withDot(listed);
-  // These never need a name server (RFC 6761 section 6.3).
-  if (/^(.+\.)?localhost$/i.test(own)) return withDot(own);
+  if (isLocalhost(own)) return withDot(own);
   const late = (waited: string): SmallservdError =>
     new SmallservdError('HOST_NOT_FOUND', `cannot look up the CNAME of ${host}: no answer within ${waited}`);
   return waitFor(patience, late, (resolve, reject) => {
@@ -55,7 +56,7 @@ export async function canonicalName(
     const follow = (name: string, followed: number): void => {
       cancel = cnames(name, (error, [next]) => {
         if (error !== null && !endOfChain.has(error.code ?? ''))
-          fail(`the CNAME of ${host} could not be looked up: ${error.code ?? error.message}`, { cause: error });
+          fail(`cannot look up the CNAME of ${host}: ${describeSystemError(error, 'name')}`, { cause: error });
         else if (error !== null || next === undefined) resolve(withDot(name));
         else if (followed === longestChain) fail(`the CNAME chain of ${host} is longer than ${longestChain} records`);
         else follow(next, followed + 1);

@@ -90,8 +90,8 @@ interface Failure {
 }
 
 function describeFailures(name: string, failures: readonly Failure[]): SmallservdError {
-  const reasons = [...new Set(failures.map(({ error }) => describeNetworkError(error)))];
-  const all = failures.map(({ address, error }) => `${address}: ${describeNetworkError(error)}`);
+  const reasons = [...new Set(failures.map(({ address, error }) => describeNetworkError(error, address)))];
+  const all = failures.map(({ address, error }) => `${address}: ${describeNetworkError(error, address)}`);
   const reason = reasons.length === 1 ? reasons[0] : all.join('; ');
   return new SmallservdError('CONNECT_FAILED', `cannot connect to ${name}: ${reason}`, { cause: failures[0]?.error });
 }

@@ -3,7 +3,7 @@ import { formatHostPort } from '../../address/host-port.ts';
 import { systemClock } from '../../clock/clock.ts';
 import { type ErrorCode, SmallservdError } from '../../errors.ts';
 import { type ConnectOptions, connect } from './connect.ts';
-import { describeNetworkError } from './network-error.ts';
+import { describeSystemError } from '../../system-error-text.ts';
 import type { Target } from './target.ts';
 import { type Patience, throwIfInterrupted, waitFor } from './wait.ts';
 
@@ -196,6 +196,8 @@ export class Connection {
   }
 
   #lost(cause: Error): SmallservdError {
-    return new SmallservdError('CONNECTION_LOST', `${this.#name}: ${describeNetworkError(cause)}`, { cause });
+    return new SmallservdError('CONNECTION_LOST', `${this.#name}: ${describeSystemError(cause, 'connection')}`, {
+      cause,
+    });
   }
 }

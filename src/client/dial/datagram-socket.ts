@@ -35,7 +35,7 @@ export class DatagramSocket {
     return new Promise((resolve, reject) => {
       const failed = (cause: Error): void => {
         socket.close();
-        const message = `cannot send to ${formatHostPort(address, port)}: ${describeNetworkError(cause)}`;
+        const message = `cannot send to ${formatHostPort(address, port)}: ${describeNetworkError(cause, address)}`;
         reject(new SmallservdError('CONNECT_FAILED', message, { cause }));
       };
       socket.once('error', failed);
@@ -74,7 +74,9 @@ export class DatagramSocket {
 
   #failure(cause: Error): SmallservdError {
     const reason =
-      (cause as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'port unreachable' : describeNetworkError(cause);
+      (cause as NodeJS.ErrnoException).code === 'ECONNREFUSED'
+        ? 'port unreachable'
+        : describeNetworkError(cause, this.peer.address);
     const name = formatHostPort(this.peer.address, this.peer.port);
     return new SmallservdError('CONNECT_FAILED', `cannot reach ${name} over UDP: ${reason}`, { cause });
   }

@@ -135,7 +135,7 @@ const notPermitted = `a raw socket is not permitted: it needs root or the capabi
   1. run it as root: sudo smallserv ping HOST
   2. grant only that capability, for one run:
        sudo setpriv --reuid $(id -u) --regid $(id -g) --clear-groups --inh-caps +net_raw --ambient-caps +net_raw smallserv ping HOST
-     or for everything this Node runs, until it is replaced: sudo setcap cap_net_raw+ep "$(readlink -f "$(command -v node)")"
+     or for everything this Node.js binary runs, until it is replaced: sudo setcap cap_net_raw+ep "$(readlink -f "$(command -v node)")"
   3. ${withoutRight}`;
 
 function missing(cause: unknown): string {
@@ -144,6 +144,6 @@ function missing(cause: unknown): string {
   return `the optional addon raw-socket cannot be loaded: ${reason}. Do one of these:
   1. install it where smallservd is installed: npm install --include=optional
      if it has to be built, install a compiler first: sudo apt-get install g++ make python3, then npm rebuild raw-socket
-  2. use a Node for which it is prebuilt: 20 or 22, on Linux with glibc or musl
+  2. use a Node.js version that has a prebuilt binary: 20 or 22, on Linux with glibc or musl
   3. ${withoutRight}`;
 }

@@ -1,6 +1,9 @@
 import { lookup as dnsLookup } from 'node:dns';
 import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { isLocalhost, loopback } from '../../address/own-address.ts';
 import { SmallservdError } from '../../errors.ts';
+import { describeSystemError } from '../../system-error-text.ts';
 import { type Patience, waitFor } from './wait.ts';
 
 /** The address families to return. */
@@ -32,6 +35,7 @@ export async function resolveHost(
   patience: Patience,
   lookup: AddressLookup = systemLookup,
 ): Promise<HostAddresses> {
+  if (isLocalhost(host)) return loopbackAddresses(family);
   const late = (waited: string): SmallservdError =>
     new SmallservdError('HOST_NOT_FOUND', `cannot resolve ${host}: no answer within ${waited}`);
   return waitFor(patience, late, (resolve, reject) => {
@@ -50,14 +54,28 @@ export async function resolveHost(
 }
 
 function notFound(host: string, family: Family, cause?: NodeJS.ErrnoException): SmallservdError {
-  return new SmallservdError('HOST_NOT_FOUND', whyNotFound(host, family, cause?.code), { cause });
+  return new SmallservdError('HOST_NOT_FOUND', whyNotFound(host, family, cause), { cause });
 }
 
-function whyNotFound(host: string, family: Family, code: string | undefined): string {
-  if (code === 'EAI_AGAIN' || code === 'ETIMEOUT') return `${host} could not be looked up: no name server answers`;
+function whyNotFound(host: string, family: Family, cause?: NodeJS.ErrnoException): string {
+  const code = cause?.code;
   const version = isIP(host);
+  if (version === 0 && code !== undefined && code !== 'ENOTFOUND')
+    return `cannot resolve ${host}: ${describeSystemError(cause, 'name')}`;
   if (version === 0) return `${host} has no ${familyWord[family]}`;
+  const [, zone] = host.split('%');
+  if (zone !== undefined && code !== undefined) return `${host}: this machine has no interface ${zone}`;
   return `${host} is an IPv${version} address: expected an ${familyWord[family]} or a name`;
+}
+
+/** In the usual order of preference, without the family that this machine lacks. */
+function loopbackAddresses(family: Family): HostAddresses {
+  const ipv4 = { address: loopback.ipv4, family: 'ipv4' } as const;
+  const ipv6 = { address: loopback.ipv6, family: 'ipv6' } as const;
+  if (family !== 'both') return [family === 'ipv6' ? ipv6 : ipv4];
+  const own = new Set(Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address)));
+  if (!own.has(loopback.ipv6)) return [ipv4];
+  return own.has(loopback.ipv4) ? [ipv6, ipv4] : [ipv6];
 }
 
 function systemLookup(...[host, family, done]: Parameters<AddressLookup>): void {

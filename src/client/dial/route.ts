@@ -12,16 +12,16 @@ const somePort = 9;
  * stand for. Sends nothing. Throws `CONNECT_FAILED` if there is no route.
  */
 export async function firstWithRoute(host: string, addresses: readonly HostAddress[]): Promise<HostAddress> {
-  let failure: Error | undefined;
+  let failure: { readonly cause: unknown; readonly reason: string } | undefined;
   for (const each of addresses) {
     try {
       return await findRoute(each);
     } catch (error) {
-      failure ??= error as Error;
+      failure ??= { cause: error, reason: describeNetworkError(error, each.address) };
     }
   }
-  const message = `cannot reach ${host}: ${describeNetworkError(failure)}`;
-  throw new SmallservdError('CONNECT_FAILED', message, { cause: failure });
+  const { cause, reason } = failure ?? { cause: undefined, reason: 'it has no address' };
+  throw new SmallservdError('CONNECT_FAILED', `cannot reach ${host}: ${reason}`, { cause });
 }
 
 /** Connecting a UDP socket looks up the route without sending anything (udp(7)). */

@@ -1,4 +1,4 @@
-import { parseIp } from '../../address/ip-address.ts';
+import { isLinkLocalIpv6, parseIp } from '../../address/ip-address.ts';
 import { lookupServicePort, type ServicePortLookup } from '../../address/service-ports.ts';
 import { SmallservdError } from '../../errors.ts';
 
@@ -23,6 +23,7 @@ export function parseTarget(
   const { host, port } = splitTarget(text);
   if (!isHost(host))
     throw invalid(text, 'names no host: expected a name, an IPv4 address, or an IPv6 address in brackets');
+  assertZone(host, text);
   if (port !== undefined) return { host, port: parsePort(port, text, protocol, lookupPort) };
   const assigned = service === undefined ? undefined : lookupPort(service, protocol);
   if (assigned !== undefined) return { host, port: assigned };
@@ -32,8 +33,10 @@ export function parseTarget(
 /** Parses `HOST`: a name, an IPv4 address, or an IPv6 address with or without brackets. Throws `ARGUMENT_INVALID`. */
 export function parseHost(text: string): string {
   const { host, port } = splitTarget(text);
-  if (isHost(host) && port === undefined) return host;
-  throw invalid(text, 'is not a host: expected a name, an IPv4 address, or an IPv6 address, without a port');
+  if (!isHost(host) || port !== undefined)
+    throw invalid(text, 'is not a host: expected a name, an IPv4 address, or an IPv6 address, without a port');
+  assertZone(host, text);
+  return host;
 }
 
 /** Parses a port from 1 to 65535 or a service name. Throws `ARGUMENT_INVALID`, quoting the text that contains it. */
@@ -54,6 +57,13 @@ function splitTarget(text: string): { readonly host: string; readonly port: stri
   if (colon < 0 || (colon !== text.lastIndexOf(':') && parseIp(text) !== undefined))
     return { host: text, port: undefined };
   return { host: text.slice(0, colon), port: text.slice(colon + 1) };
+}
+
+/** The kernel does not know which link a link-local address is on (RFC 4007 section 6). */
+function assertZone(host: string, text: string): void {
+  const ip = parseIp(host);
+  if (ip !== undefined && isLinkLocalIpv6(ip) && !host.includes('%'))
+    throw invalid(text, `has a link-local address without a zone: expected its interface, too, as in ${host}%eth0`);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { DatagramSocket } from '../dial/datagram-socket.ts';
-import { networkErrorKind } from '../dial/network-error.ts';
+import { describeSystemError } from '../../system-error-text.ts';
 import { isAnswerLength, type Lane, type LaneEvents, laneFailures, type LoadPeer, payloadCount } from './lane.ts';
 
 /**
@@ -61,7 +61,9 @@ abstract class DatagramLane implements Lane {
 /** An ICMP error for a closed port corresponds to a reset over TCP. */
 function kindOf(error: Error): string {
   const cause = error.cause ?? error;
-  return (cause as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'port unreachable' : networkErrorKind(cause);
+  return (cause as NodeJS.ErrnoException).code === 'ECONNREFUSED'
+    ? 'port unreachable'
+    : describeSystemError(cause, 'connection');
 }
 
 /** Echo over UDP: sends a datagram and expects the same back. */

@@ -1,5 +1,5 @@
 import { LoadStream, type LoadStreamEvents } from '../dial/load-stream.ts';
-import { networkErrorKind } from '../dial/network-error.ts';
+import { describeSystemError } from '../../system-error-text.ts';
 import { isAnswerLength, type Lane, type LaneEvents, laneFailures, type LoadPeer, payloadCount } from './lane.ts';
 
 /** A lane over a TCP connection that stays open. The lane handles the connection's events itself. */
@@ -46,7 +46,7 @@ abstract class StreamLane implements Lane, LoadStreamEvents {
   }
 
   failed(error: Error): void {
-    this.fail(networkErrorKind(error));
+    this.fail(describeSystemError(error, 'connection'));
   }
 
   protected fail(kind: string): void {

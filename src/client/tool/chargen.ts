@@ -19,7 +19,7 @@ const lineFeed = 0x0a;
 
 export const chargenTool: Tool = {
   name: 'chargen',
-  summary: 'receive characters and check their pattern (RFC 864)',
+  summary: 'receive characters and print them, or check their pattern (RFC 864)',
   examples: [
     ['chargen localhost:1219', 'ten lines'],
     ['chargen localhost:1219 --bytes 1MiB | wc -c', '1 MiB, for another program'],

@@ -1,5 +1,5 @@
 import { daytime } from '../daytime.ts';
-import { clientOptions, type NetworkOptions, printJson, type Tool, withProtocol } from './tool.ts';
+import { clientOptions, type NetworkOptions, printJson, type Tool, warnOfLostRequest, withProtocol } from './tool.ts';
 
 export const daytimeTool: Tool = {
   name: 'daytime',
@@ -12,6 +12,7 @@ export const daytimeTool: Tool = {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 13')).action(
       run(async (host: string, options: NetworkOptions) => {
         const result = await daytime(host, clientOptions(options, terminal));
+        warnOfLostRequest(terminal, result);
         if (options.json === true) return printJson(terminal, result);
         await terminal.printPeer(Buffer.from(`${result.text}\n`, 'latin1'));
       }),

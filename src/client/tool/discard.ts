@@ -7,6 +7,7 @@ import type { Discarded } from '../discarded.ts';
 import { largestDatagramBytes } from '../options.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { describeSystemError } from '../../system-error-text.ts';
 import { sizeOption, wholeNumberOption } from './option-values.ts';
 import type { Terminal } from './terminal.ts';
 import { clientOptions, type NetworkOptions, printResult, type Tool, withProtocol } from './tool.ts';
@@ -86,8 +87,7 @@ function isReadError(error: unknown): error is NodeJS.ErrnoException {
 }
 
 function unreadable(file = 'standard input', cause: Error): SmallservdError {
-  // `ENOENT: no such file or directory, open 'x'`
-  const reason = cause.message.replace(/^[A-Z]+: |, (open|read)( '.*')?$/gs, '');
+  const reason = describeSystemError(cause, 'file');
   return new SmallservdError('ARGUMENT_INVALID', `cannot read ${file}: ${reason}`, { cause });
 }
 

@@ -30,7 +30,11 @@ export const echoTool: Tool = {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 7'))
       .option('-c, --count <n>', 'send N requests and time the answers; 0 or forever: until Ctrl-C', countOption)
       .option('-i, --interval <duration>', 'wait this long between requests (default: 1s)', durationOption)
-      .option('-s, --size <bytes>', 'size of a request, or of a datagram of piped input (default: 512)', sizeOption)
+      .option(
+        '-s, --size <bytes>',
+        'size of a request, or with piped input over UDP, of a datagram (default: 512)',
+        sizeOption,
+      )
       .option('-q, --quiet', 'do not print a line for each answer')
       .option('--keepalive <duration>', 'over TCP: probe a peer that is silent for this long', durationOption)
       .action(
@@ -45,7 +49,7 @@ export const echoTool: Tool = {
 /** Sends standard input and prints what comes back. */
 async function pipe(host: string, options: EchoToolOptions, terminal: Terminal): Promise<void> {
   if (options.size !== undefined && options.udp !== true)
-    throw new SmallservdError('ARGUMENT_INVALID', '--size needs --udp or --count for piped input');
+    throw new SmallservdError('ARGUMENT_INVALID', 'with piped input over TCP, --size needs --count');
   const isTyped = terminal.input.isTTY && terminal.isTerminal && options.json !== true;
   const deliver = async (bytes: Uint8Array): Promise<void> => {
     if (options.json !== true) await terminal.printPeer(bytes);

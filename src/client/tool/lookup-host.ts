@@ -11,6 +11,7 @@ export const lookupHostTool: Tool = {
   define(command, terminal, run) {
     withNetwork(
       command.argument('<host>', 'a name or an address').option('--cname', 'print the canonical name instead'),
+      'the name lookup',
     ).action(
       run(async (host: string, options: NetworkOptions & { readonly cname?: true }) => {
         const network = clientOptions(options, terminal);

@@ -6,9 +6,9 @@ export const maskTool: Tool = {
   name: 'mask',
   summary: 'apply a mask to an address: network, hosts, broadcast',
   examples: [
-    ['mask 192.0.2.70/26', 'by the length of the prefix'],
-    ['mask 192.0.2.70 255.255.255.192', 'by the mask'],
-    ['mask 127.0.0.1', 'by the default mask of its class'],
+    ['mask 192.0.2.70/26', 'with a prefix length'],
+    ['mask 192.0.2.70 255.255.255.192', 'with a mask'],
+    ['mask 127.0.0.1', 'with the default mask of its class'],
     ['mask 2001:db8::1/56', 'IPv6'],
   ],
   define(command, terminal, run) {

@@ -23,7 +23,7 @@ export const pingTool: Tool = {
     ['ping -c 1 --ttl 2 --timeout 1s host.example', 'which router is the second hop?'],
   ],
   define(command, terminal, run) {
-    withNetwork(command.argument('<host>', 'a name or an address'))
+    withNetwork(command.argument('<host>', 'a name or an address'), 'the name lookup, and of each reply')
       .option('-c, --count <n>', 'stop after N requests (default: at Ctrl-C)', wholeNumberOption(1))
       .option('-i, --interval <duration>', 'wait this long between requests (default: 1s)', durationOption)
       .option('-s, --size <bytes>', 'bytes of data in a request (default: 56)', wholeNumberOption(0, mostPingBytes))

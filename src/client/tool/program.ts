@@ -10,7 +10,7 @@ import type { Run } from './tool.ts';
 const codes = `
 HOST is a name, an IPv4 address or an IPv6 address. PORT is a number or a service name. Put an IPv6 address in brackets
 if a port follows, as in [2001:db8::7]:1201.
-Exit codes: 0 ok, 1 failed (a wrong answer or none, or an invalid address), 2 cannot resolve or connect, 64 wrong command line, 77 not permitted, 130 interrupted.`;
+Exit codes: 0 ok, 1 failed (a wrong answer or none, or an invalid address or mask), 2 cannot resolve or connect, 64 wrong command line, 77 not permitted, 130 interrupted.`;
 
 /** The command line of smallserv, from which the manual and shell completion are also generated. */
 export function clientProgram(terminal: Terminal, run: Run): Command {

@@ -1,6 +1,6 @@
 import { qotd } from '../qotd.ts';
 import { printText } from './text.ts';
-import { clientOptions, type NetworkOptions, type Tool, withProtocol } from './tool.ts';
+import { clientOptions, type NetworkOptions, type Tool, warnOfLostRequest, withProtocol } from './tool.ts';
 
 export const qotdTool: Tool = {
   name: 'qotd',
@@ -11,9 +11,11 @@ export const qotdTool: Tool = {
   ],
   define(command, terminal, run) {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 17')).action(
-      run(async (host: string, options: NetworkOptions) =>
-        printText(terminal, await qotd(host, clientOptions(options, terminal)), options),
-      ),
+      run(async (host: string, options: NetworkOptions) => {
+        const result = await qotd(host, clientOptions(options, terminal));
+        warnOfLostRequest(terminal, result);
+        return printText(terminal, result, options);
+      }),
     );
   },
 };

@@ -11,10 +11,10 @@ export const resolveTool: Tool = {
     ['resolve --family ipv6 localhost', 'IPv6, the same as -6'],
   ],
   define(command, terminal, run) {
-    const family = new Option('--family <family>', 'address family of the answer (default: both)')
+    const family = new Option('--family <family>', 'address families to consider (default: both)')
       .choices(['both', 'ipv4', 'ipv6'])
       .conflicts(['4', '6']);
-    withNetwork(command.argument('<host>', 'a name or an address').addOption(family)).action(
+    withNetwork(command.argument('<host>', 'a name or an address').addOption(family), 'the name lookup').action(
       run(async (host: string, options: NetworkOptions & { readonly family?: ClientOptions['family'] }) => {
         const network = clientOptions(options, terminal);
         const answer = await resolve(host, { ...network, family: options.family ?? network.family });

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
-import { exitCodes } from '../../exit-codes.ts';
+import { endWithOutput } from '../../output-error.ts';
 import { escapeControls } from '../../terminal-text.ts';
 
 export type Color = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
@@ -49,12 +49,7 @@ export class ProcessTerminal implements Terminal {
     this.#output = process.stdout;
     this.#errors = process.stderr;
     this.input = process.stdin;
-    this.#output.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-      // The reader of the output has gone, so there is nothing left to do.
-      if (code === 'EPIPE') return process.exit();
-      this.complain(`cannot write the output: ${message}`);
-      process.exit(exitCodes.failed);
-    });
+    endWithOutput(process, (message) => this.complain(message));
     // Errors on standard error cannot be reported anywhere.
     this.#errors.on('error', () => {});
     // A second signal ends the process immediately.

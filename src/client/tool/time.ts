@@ -1,7 +1,7 @@
 import { time } from '../time.ts';
 import { loadTimeZone } from '../../clock/time-zone.ts';
 import { exitCodes } from '../../exit-codes.ts';
-import { clientOptions, type NetworkOptions, printResult, type Tool, withProtocol } from './tool.ts';
+import { clientOptions, type NetworkOptions, printResult, type Tool, warnOfLostRequest, withProtocol } from './tool.ts';
 
 export const timeTool: Tool = {
   name: 'time',
@@ -19,6 +19,7 @@ export const timeTool: Tool = {
           const roundTrip = `round trip ${rttMs.toFixed(3)} ms`;
           return `${formatTime(date)}\noffset ${formatOffset(offsetSeconds)}, ${roundTrip}\n`;
         });
+        warnOfLostRequest(terminal, result);
         if (result.length === 4) return exitCodes.stopped;
         const taken = `the answer has ${result.length} bytes instead of 4: using the first four`;
         if (result.length === 8) terminal.complain(`${taken} (GNU inetd sends 8 on 64-bit machines)`);

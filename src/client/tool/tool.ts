@@ -41,14 +41,14 @@ export function withJson(command: Command): Command {
   return command.option('--json', 'print JSON, for programs');
 }
 
-/** Adds `-4`, `-6`, `--timeout`, which also bounds the system resolver, and `--json`. */
-export function withNetwork(command: Command): Command {
+/** Adds `-4`, `-6`, `--timeout` for these steps, which also bounds the system resolver, and `--json`. */
+export function withNetwork(command: Command, steps = 'each step: name lookup, connection, answer'): Command {
   return withJson(
     command
       .addOption(new Option('-4', 'use IPv4 only').conflicts('6'))
       .addOption(new Option('-6', 'use IPv6 only'))
       .addOption(
-        new Option('--timeout <duration>', 'timeout of each step: name lookup, connection, answer')
+        new Option('--timeout <duration>', `timeout of ${steps}`)
           .argParser(durationOption)
           .default(defaultTimeoutMs, formatDuration(defaultTimeoutMs)),
       )
@@ -87,6 +87,18 @@ export function judgeFault(terminal: Terminal, fault: string | undefined): ExitC
   if (fault === undefined) return exitCodes.stopped;
   terminal.complain(fault);
   return exitCodes.failed;
+}
+
+/** Says so if a service answered over UDP, but not the usual empty request. */
+export function warnOfLostRequest(
+  terminal: Terminal,
+  { requestBytes = 0 }: { requestBytes?: number | undefined },
+): void {
+  if (requestBytes === 0) return;
+  const answered = requestBytes === 1 ? 'one of 1 byte did' : `one of ${requestBytes} bytes did`;
+  terminal.complain(
+    `an empty datagram got no answer within a second, ${answered}: the path may drop empty datagrams, or lose some`,
+  );
 }
 
 /** Prints a result as JSON: bytes in base64, a bigint as decimal text. */

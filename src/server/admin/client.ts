@@ -2,6 +2,7 @@ import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ListenAddress, NetworkListenAddress } from '../../address/listen-address.ts';
 import { SmallservdError } from '../../errors.ts';
+import { describeSystemError } from '../../system-error-text.ts';
 import { readPeer } from '../transport/socket-handle.ts';
 import { endpointName, type Snapshot } from './snapshot.ts';
 import { readSnapshot } from './snapshot-shape.ts';
@@ -78,7 +79,7 @@ export class AdminClient {
     if (statusCode >= 400 && /^.{1,200}\n$/.test(body)) throw this.#unreachable(body.trim());
     if (statusCode !== 200) throw this.#notOurs(`it answers ${path} with status ${statusCode}`);
     const answer = parseJson(body);
-    if (answer === undefined) throw this.#notOurs(`its ${path} is not JSON, or too deep`);
+    if (answer === undefined) throw this.#notOurs(`its ${path} is not JSON, or is nested too deeply`);
     return answer;
   }
 
@@ -117,7 +118,7 @@ export class AdminClient {
   #failure(error: NodeJS.ErrnoException): SmallservdError {
     if (error instanceof UnusableAnswer) return this.#notOurs(error.message);
     if (error.code?.startsWith('HPE_') === true) return this.#notOurs('it does not speak HTTP');
-    return this.#unreachable(reasonOf(error));
+    return this.#unreachable(describeSystemError(error, 'connection'));
   }
 
   #unreachable(reason: string): SmallservdError {
@@ -152,12 +153,4 @@ function hostOf({ host, family }: NetworkListenAddress): string {
   if (host === '') return family === 'ipv6' ? '::1' : '127.0.0.1';
   if (host === '0.0.0.0') return '127.0.0.1';
   return host === '::' ? '::1' : host;
-}
-
-function reasonOf({ code, message }: NodeJS.ErrnoException): string {
-  if (code === 'ECONNREFUSED') return 'connection refused';
-  if (code === 'ENOENT') return 'there is no such socket';
-  if (code === 'EACCES') return 'not permitted';
-  if (code === 'ECONNRESET') return 'the connection was reset';
-  return message;
 }

@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { createServer, type ListenOptions, type Server } from 'node:net';
 import { type Clock, systemClock } from '../../clock/clock.ts';
 import { listenOptions } from '../transport/listener.ts';
-import { unservedError } from '../transport/open-error.ts';
 import { type OpenOptions, openWhenThere } from '../transport/open-when-there.ts';
 import { refuseDescriptorsAt } from '../transport/socket-handle.ts';
 import type { PlannedListener } from '../transport/plan.ts';
@@ -83,9 +82,7 @@ export async function openAdminServer(
 ): Promise<AdminServer> {
   const server = new AdminServer(source, hosts, systemClock, newcomers);
   try {
-    const open = await openWhenThere(plan, async ({ target }) => server.open(listenOptions(target)), options);
-    const [first] = plan;
-    if (first !== undefined && open.size === 0) throw unservedError(first);
+    await openWhenThere(plan, async ({ target }) => server.open(listenOptions(target)), options);
   } catch (error) {
     server.close();
     throw error;

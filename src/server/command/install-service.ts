@@ -70,8 +70,7 @@ export function installService(options: InstallOptions): string {
   return describe(decisions, dryRun, root) + (options.root === undefined ? nextSteps(remove, installation) : '');
 }
 
-const nodeAdvice =
-  'Install a Node.js for all users, such as the Debian package nodejs, and run install-service with it';
+const nodeAdvice = 'Install Node.js for all users, such as the Debian package nodejs, and run install-service with it';
 const packageAdvice =
   'Install it for all users. As root, with umask 022: run npm pack, then npm install --global FILE with the file that it created, then smallservd install-service';
 

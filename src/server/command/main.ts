@@ -7,6 +7,7 @@ import { daemonProgram } from './program.ts';
 import { ConfigInvalidError, SmallservdError } from '../../errors.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { exitNow } from '../../kernel/exit.ts';
+import { endWithOutput } from '../../output-error.ts';
 import { escapeControls } from '../../terminal-text.ts';
 
 // An empty variable counts as unset, as all of ours do.
@@ -29,7 +30,8 @@ const program = daemonProgram({
       const { check } = await import('./check.ts');
       print(await check(options).catch((error: unknown) => problemsAsJson(error, options)));
     }
-    await new Promise<void>((resolve) => void process.stdout.write('', () => resolve()));
+    // If it failed, that is reported within this turn of the event loop.
+    await new Promise<void>((resolve) => void process.stdout.write('', () => setImmediate(resolve)));
     // A module that was imported may have left timers and children that keep this process.
     exitNow(Number(process.exitCode ?? exitCodes.stopped));
   },
@@ -64,8 +66,8 @@ try {
 
 /** All standard output goes through here. Control characters are escaped for a terminal, after our own `order`. */
 function print(text: string, order = ''): void {
-  // The reader of standard output may have closed it. The daemon does not print this way, and keeps running.
-  if (!isPrinting) process.stdout.on('error', () => process.exit());
+  // Not for the daemon, which does not print this way and keeps running.
+  if (!isPrinting) endWithOutput(process, complain);
   isPrinting = true;
   process.stdout.write(process.stdout.isTTY ? order + escapeControls(text) : text);
 }

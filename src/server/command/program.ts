@@ -47,7 +47,7 @@ Examples:
 
 Signals: TERM and INT stop gracefully; a second one, more than 1 s later, stops at once. QUIT stops at once. HUP reloads the
 config. USR1 reopens the log file. USR2 logs the state.
-Exit codes: 0 stopped or ready, 1 failed or not ready, 2 no daemon answers, 64 wrong command line, 70 workers keep exiting, 77 not permitted, 78 invalid config.`;
+Exit codes: 0 success (status: ready), 1 failed or not ready, 2 no daemon answers, 64 wrong command line, 70 workers keep exiting, 77 not permitted, 78 invalid config.`;
 
 /** The command line of smallservd. The manual and shell completion are also generated from it. */
 export function daemonProgram(actions: DaemonActions): Command {

@@ -97,7 +97,7 @@ export class Reloader {
     if (command.config === standardInput)
       throw new SmallservdError(
         'RELOAD_NEEDS_RESTART',
-        'a config from standard input cannot be read again: start with a file to reload it',
+        'a config from standard input cannot be read again: start with --config FILE to be able to reload',
       );
     const next = await prepare(command);
     const { config } = next.loaded;

@@ -23,7 +23,7 @@ import { Supervisor } from '../supervisor/supervisor.ts';
 import { passedDescriptors } from '../transport/inherited.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
 import { version } from '../../version.ts';
-import { logListeners, warnOf } from './announcements.ts';
+import { logListeners, logSkipped, warnOf } from './announcements.ts';
 import { type ConfigOptions, leaveDirectory, type PreparedConfig, prepare } from './prepare.ts';
 import { Reloader } from './reloader.ts';
 import { DaemonSnapshots } from './snapshot.ts';
@@ -223,8 +223,7 @@ async function reopen(sink: LogSink, log: Logger): Promise<void> {
 function announce(daemon: RunningDaemon, { services }: Config, sink: LogSink, log: Logger, ms: number): void {
   const { listeners } = daemon;
   logListeners(listeners, log);
-  for (const { service, text } of daemon.skipped)
-    log.info({ service, listen: text }, 'listener skipped, address family not available');
+  logSkipped(daemon.skipped, log);
   log.info({ listenerCount: listeners.length, ms: Math.round(ms) }, 'ready');
   if (!process.stdout.isTTY || !sink.isStandardOutput) return;
   const narrowed = new Map(

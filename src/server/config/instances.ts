@@ -60,10 +60,16 @@ async function findInstance(name: string, node: ConfigNode, context: FindContext
   if (module !== undefined) return { ...mistaken, isMistaken: false, type: module.name, module };
   const names = services.map((service) => service.name);
   const guess = suggest(type ?? name, names);
-  const expected = `expected one of ${names.join(', ')}`;
   const path = ['services', name];
-  if (type !== null) context.report([...path, 'type'], `unknown service ${JSON.stringify(type)}: ${expected}${guess}`);
-  else context.report(path, `unknown service: ${expected}, or "type" or "module" to be set${guess}`, { part: 'key' });
+  if (type !== null)
+    context.report(
+      [...path, 'type'],
+      `unknown service ${JSON.stringify(type)}: expected one of ${names.join(', ')}${guess}`,
+    );
+  else {
+    const expected = `expected ${names.join(', ')}; for any other name, set "type" or "module"`;
+    context.report(path, `unknown service: ${expected}${guess}`, { part: 'key' });
+  }
   return mistaken;
 }
 

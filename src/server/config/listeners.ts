@@ -1,12 +1,25 @@
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { ListenAddress } from '../../address/listen-address.ts';
 import { findOverlaps, type ResolvedAddress, resolveWithoutLookup } from '../../address/resolve.ts';
 import { isExposed } from '../../address/exposure.ts';
-import { exposureMessage } from './exposure.ts';
+import { exposureMessage, proxyOverUdp } from './exposure.ts';
 import type { Report } from './problems.ts';
+import { systemClock } from '../../clock/clock.ts';
+import { answerInTime, FileError } from '../../regular-file.ts';
+import { noDirectory } from '../../system-error-text.ts';
 import type { Path } from './raw.ts';
 
 /** Looks up the id of a user or a group; undefined if the name is unknown. */
 export type AccountLookup = (kind: 'user' | 'group', account: string) => Promise<number | undefined>;
+
+/** What else is checked than the config itself. */
+export interface ListenerChecks {
+  /** If set, owners and groups of UNIX sockets are looked up. */
+  readonly accounts?: AccountLookup | undefined;
+  /** Whether to look for the directories of UNIX sockets. */
+  readonly mayOpenFiles: boolean;
+}
 
 /** Where a service listens. */
 export interface Listening {
@@ -15,6 +28,8 @@ export interface Listening {
   readonly listen: readonly ListenAddress[];
   /** Why UDP needs `exposeUdp`; undefined if that is set or not needed. */
   readonly hazard: string | undefined;
+  /** Whether its clients come through proxies. */
+  readonly isProxied: boolean;
 }
 
 /** A listen address and its location in the config. */
@@ -27,13 +42,13 @@ interface Entry {
 
 /**
  * Checks everything that does not need a resolver: every service listens, no two listeners overlap (the admin endpoint
- * included), owners of UNIX sockets exist, and no service that can be abused over UDP answers strangers. Host names are
- * resolved when the listeners open.
+ * included), owners and directories of UNIX sockets exist, and no service that can be abused over UDP answers
+ * strangers. Host names are resolved when the listeners open.
  */
 export async function checkListeners(
   services: readonly Listening[],
   admin: ListenAddress | null,
-  accounts: AccountLookup | undefined,
+  { accounts, mayOpenFiles }: ListenerChecks,
   report: Report,
 ): Promise<void> {
   for (const { service, listen } of services) {
@@ -45,7 +60,11 @@ export async function checkListeners(
   const entries = [...services.flatMap(entriesOf), ...ofAdmin];
   checkOverlaps(entries, report);
   if (accounts !== undefined) await checkAccounts(entries, accounts, report);
-  for (const each of services) if (each.hazard !== undefined) checkExposure(each, each.hazard, report);
+  if (mayOpenFiles) await checkDirectories(entries, report);
+  for (const each of services) {
+    if (each.hazard !== undefined) checkExposure(each, each.hazard, report);
+    if (each.isProxied) checkTransport(each, report);
+  }
 }
 
 function entriesOf({ service, listen }: Listening): readonly Entry[] {
@@ -78,8 +97,19 @@ async function checkAccounts(entries: readonly Entry[], lookup: AccountLookup, r
     ] as const;
     for (const [kind, account] of named) {
       if (account === null || (await lookup(kind, account)) !== undefined) continue;
-      report(path, `${address.text}: "${account}" is not a ${kind} of this machine`);
+      report(path, `${address.text}: "${account}" is not a ${kind} on this machine`);
     }
+  }
+}
+
+async function checkDirectories(entries: readonly Entry[], report: Report): Promise<void> {
+  for (const { path, address } of entries) {
+    if (address.scheme !== 'unix') continue;
+    const directory = dirname(address.path);
+    const found = await answerInTime(directory, systemClock, () => stat(directory)).catch((error: unknown) => error);
+    // Whatever else is wrong shows when the socket is opened.
+    if (found instanceof FileError && found.code === 'ENOENT')
+      report(path, `${address.text}: ${noDirectory(directory)}`);
   }
 }
 
@@ -106,6 +136,12 @@ function identityOf(address: ListenAddress): string | undefined {
   if (address.scheme === 'systemd') return `systemd ${address.name}`;
   if (address.port === 0 || resolveWithoutLookup(address) !== undefined) return undefined;
   return `${address.scheme} ${address.family} ${address.host.toLowerCase()} ${address.port}`;
+}
+
+/** Served without its header, each datagram would come from the proxy, and be answered to it. */
+function checkTransport({ service, listen }: Listening, report: Report): void {
+  for (const [index, { scheme, text }] of listen.entries())
+    if (scheme === 'udp') report(['services', service, 'listen', index], `${text}: ${proxyOverUdp}`);
 }
 
 function checkExposure(listening: Listening, hazard: string, report: Report): void {

@@ -58,17 +58,18 @@ export async function loadConfig(
   const { values, printed } = readSection(topSchema, root, [], context, { elsewhere: ['services'] });
   const account = await beforeFiles?.({ user: values.user, group: values.group });
   if (account !== undefined) report([account.key], account.message);
-  const mayOpenFiles = account === undefined;
-  const instances = await findInstances(root, { ...context, importModules: importModules && mayOpenFiles });
+  const mayImport = importModules && account === undefined;
+  const mayOpenFiles = trialContext !== undefined && account === undefined;
+  const instances = await findInstances(root, { ...context, importModules: mayImport });
   const reader = new ServiceReader(root, { values: values.defaults, printed: printed['defaults'] as Printed }, context);
   const read = instances.map((instance) => reader.read(instance));
-  await checkListeners(read.flatMap(listeningOf), values.admin.listen, accounts, report);
+  await checkListeners(read.flatMap(listeningOf), values.admin.listen, { accounts, mayOpenFiles }, report);
 
   const modules = new Map(
     instances.flatMap(({ name, module }) => (module === undefined ? [] : [[name, module] as const])),
   );
   const configs = read.map(({ config }) => config);
-  if (trialContext !== undefined && mayOpenFiles) {
+  if (mayOpenFiles) {
     const valid = configs.filter((_config, index) => read[index]?.reading.wrong.size === 0);
     await createEach(valid, modules, trialContext, report, (_name, service) => service.close?.());
   }
@@ -161,9 +162,10 @@ function misplacedOption(key: string, { module, moduleUrl }: Instance): string |
 
 function listeningOf({ instance, reading: { values, wrong } }: ReadService): readonly Listening[] {
   if (wrong.has('listen')) return [];
-  const { listen, exposeUdp } = values;
+  const { listen, exposeUdp, proxyProtocol } = values;
   const hazard = exposeUdp || wrong.has('exposeUdp') ? undefined : instance.module?.udpHazard;
-  return [{ service: instance.name, type: instance.type, listen, hazard }];
+  const isProxied = !wrong.has('proxyProtocol') && proxyProtocol.from.length > 0;
+  return [{ service: instance.name, type: instance.type, listen, hazard, isProxied }];
 }
 
 function printService({ instance, reading, config }: ReadService): readonly [name: string, printed: Printed] {

@@ -13,7 +13,7 @@ export const daemonSchema = {
   sockets: {
     format: ['auto', 'kernel', 'node'],
     default: 'auto',
-    doc: 'Sockets of the services. `kernel` calls the kernel directly: faster, and over UDP a reply comes from the address that was asked. `node` goes through Node.js. `auto` is `kernel` where koffi runs (64-bit Linux), else `node`.',
+    doc: 'Sockets of the services. `kernel` makes system calls directly: faster, and over UDP a reply comes from the address that was asked. `node` goes through Node.js. `auto` is `kernel` where koffi runs (64-bit Linux), else `node`.',
   },
   user: {
     format: 'account',
@@ -85,12 +85,12 @@ export const commonSchema = {
   exempt: {
     format: 'cidrs',
     default: ['127.0.0.0/8', '::1/128'],
-    doc: 'Clients, by address or network, exempt from rates and per-source limits.',
+    doc: 'Clients, by address or network, exempt from rate limits and per-source limits.',
   },
   dryRun: {
     format: 'boolean',
     default: false,
-    doc: 'With true, rates and connection limits refuse no client and drop no datagram. What they would have refused or dropped is counted and logged. Use it to try out limits.',
+    doc: 'If true, rate and connection limits refuse no client and drop no datagram. What they would have refused or dropped is counted and logged. Use it to try out limits.',
   },
   proxyProtocol: {
     from: {
@@ -101,7 +101,7 @@ export const commonSchema = {
     exempt: {
       format: 'cidrs',
       default: [],
-      doc: 'Clients behind a proxy, by the address in the PROXY header, exempt from rates and per-source limits. `exempt` does not apply to them, because a proxy may pass on any address that its own client claims.',
+      doc: 'Clients behind a proxy, by the address in the PROXY header, exempt from rate limits and per-source limits. `exempt` does not apply to them, because a proxy may pass on any address that its own client claims.',
     },
     timeout: {
       format: 'headerTimeout',
@@ -117,12 +117,12 @@ export const commonSchema = {
   stallTimeout: {
     format: 'duration',
     default: '30s',
-    doc: 'Close a connection when data has been waiting for the client for this long, and it has taken fewer bytes than `minRate`.',
+    doc: 'Close a connection when data has been waiting for the client for this long, and it has acknowledged fewer bytes than `minRate`.',
   },
   minRate: {
     format: 'size',
     default: '1KiB',
-    doc: 'Bytes that a client must take in each `stallTimeout`, not in a second, while data is waiting for it, unless it takes all of it.',
+    doc: 'Minimum number of bytes that a client must acknowledge in each `stallTimeout` (not per second) while data is waiting for it. A client that acknowledges everything is not stalled.',
   },
   maxLifetime: { format: 'duration', default: '24h', doc: 'Maximum age of a connection.' },
   lingerTimeout: {
@@ -138,7 +138,7 @@ export const commonSchema = {
   maxConnections: {
     format: 'count',
     default: 1000,
-    doc: 'Maximum number of concurrent connections of the service. When it is reached, a new connection replaces a client of the largest source or is refused.',
+    doc: 'Maximum number of concurrent connections of the service. When it is reached, a new connection replaces a client of the source with the most connections, or is refused.',
   },
   maxConnectionsPerSource: {
     format: 'count',
@@ -192,7 +192,7 @@ export const commonSchema = {
   noDelay: {
     format: 'boolean',
     default: true,
-    doc: "Whether small writes are sent at once. With false, TCP coalesces them (Nagle's algorithm).",
+    doc: "Whether small writes are sent at once. If false, TCP coalesces them (Nagle's algorithm).",
   },
   backlog: {
     format: 'backlog',
@@ -202,7 +202,7 @@ export const commonSchema = {
   freebind: {
     format: 'boolean',
     default: false,
-    doc: 'Whether to listen on addresses that this machine does not have yet. With false, startup and a reload wait five seconds for them. Not for `sockets: node` with `workers: 0`.',
+    doc: 'Whether to listen on addresses that this machine does not have yet. If false, startup and a reload wait five seconds for them. Not available with `sockets: node` and `workers: 0`.',
   },
   datagramRate: {
     perSecond: {
@@ -254,12 +254,12 @@ export const commonSchema = {
   fragment: {
     format: 'boolean',
     default: false,
-    doc: 'Whether routers may fragment UDP replies, which are then sent over IPv4 without DF. With false, and always over IPv6, replies larger than the path MTU are lost until the system has learned that MTU and fragments them itself. Not for `sockets: node` with `workers: 0`.',
+    doc: 'Whether routers may fragment UDP replies, which are then sent over IPv4 without DF. If false, and always over IPv6, replies larger than the path MTU are lost until the system has learned that MTU and fragments them itself. Not available with `sockets: node` and `workers: 0`.',
   },
   exposeUdp: {
     format: 'boolean',
     default: false,
-    doc: 'Whether chargen, qotd and systat may answer UDP on an address that is not loopback, private or link-local. Think twice: senders of forged addresses can abuse them there.',
+    doc: 'Whether chargen, qotd and systat may answer UDP on an address that is not loopback, private or link-local. Think twice: anyone who forges source addresses can abuse them there.',
   },
 } as const satisfies Section;
 

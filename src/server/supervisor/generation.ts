@@ -288,7 +288,8 @@ export class Generation {
         if (worker.hasFailed) break;
         worker.hasFailed = true;
         const { code, message } = report;
-        if (this.#up) this.#options.log.error({ worker: worker.name, code, error: message }, 'cannot restart worker');
+        if (this.#up)
+          this.#options.log.error({ worker: worker.name, code, error: message }, 'restarted worker cannot serve');
         else this.#fail(new SmallservdError(code, message));
         break;
       }

@@ -86,14 +86,14 @@ async function unprivilegedIdentity(group: string | null): Promise<Identity> {
     if (uid !== undefined && Number(uid) !== 0) return lookUp(user, group);
   }
   const names = unprivilegedUsers.join(' nor ');
-  throw new UnknownAccountError('user', `is not set, and neither ${names} is an unprivileged user of this machine`);
+  throw new UnknownAccountError('user', `is not set, and neither ${names} is an unprivileged user on this machine`);
 }
 
 /** A number is an id, and needs no entry in a database; without one, its group must be given. */
 async function lookUp(user: string, group: string | null): Promise<Identity> {
   const entry = await entryOf('passwd', user);
   if (entry === undefined && !isNumber(user))
-    throw new UnknownAccountError('user', `${JSON.stringify(user)} is not a user of this machine`);
+    throw new UnknownAccountError('user', `${JSON.stringify(user)} is not a user on this machine`);
   const [name = user, , uid = user, primaryGroup] = entry ?? [];
   const gid = group === null ? primaryGroup : await groupId(group);
   if (gid === undefined) throw new UnknownAccountError('user', `${user} has no passwd entry: set group, too`);
@@ -103,7 +103,7 @@ async function lookUp(user: string, group: string | null): Promise<Identity> {
 async function groupId(group: string): Promise<number> {
   const gid = await accountId('group', group);
   if (gid !== undefined) return gid;
-  throw new UnknownAccountError('group', `${JSON.stringify(group)} is not a group of this machine`);
+  throw new UnknownAccountError('group', `${JSON.stringify(group)} is not a group on this machine`);
 }
 
 /** Returns the id of a user or a group; a number is its own id. Undefined if the name is unknown. */

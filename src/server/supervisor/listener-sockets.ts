@@ -2,10 +2,9 @@ import { closeSync, lstatSync } from 'node:fs';
 import { SmallservdError } from '../../errors.ts';
 import { allowOverlap } from '../../kernel/sockets.ts';
 import type { ServiceConfig } from '../config/config.ts';
-import { unservedError } from '../transport/open-error.ts';
 import { closeSocket, type OpenSocket, openSocket, removeFile } from '../transport/open-socket.ts';
 import { type OpenOptions, openWhenThere } from '../transport/open-when-there.ts';
-import { findUnserved, type PlannedListener } from '../transport/plan.ts';
+import type { PlannedListener } from '../transport/plan.ts';
 import { closeElsewhere } from './closing-process.ts';
 import { overlaps, pairListeners } from './listener-changes.ts';
 
@@ -31,8 +30,7 @@ export class ListenerSockets {
 
   /**
    * Opens the listeners of a plan, and waits for addresses as `openWhenThere` does. Those that are open already stay as
-   * they are. Skips listeners whose address family this machine lacks. Throws the result of `openError` or
-   * `unservedError`, leaving open only what was.
+   * they are. Throws the errors of `openWhenThere`, leaving open only what was.
    */
   async open(
     plan: readonly PlannedListener[],
@@ -54,8 +52,6 @@ export class ListenerSockets {
     };
     try {
       const listeners = await openWhenThere(plan, open, options);
-      const unserved = findUnserved(plan, (planned) => listeners.has(planned));
-      if (unserved !== undefined) throw unservedError(unserved);
       return plan.flatMap((planned) => listeners.get(planned) ?? []);
     } catch (error) {
       this.#close(opened);

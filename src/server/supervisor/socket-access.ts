@@ -22,6 +22,6 @@ export function socketAccessFor(
 async function idOf(kind: 'user' | 'group', account: string, listener: string): Promise<number> {
   const id = await accountId(kind, account);
   if (id === undefined)
-    throw new SmallservdError('USER_UNKNOWN', `${listener}: "${account}" is not a ${kind} of this machine`);
+    throw new SmallservdError('USER_UNKNOWN', `${listener}: "${account}" is not a ${kind} on this machine`);
   return id;
 }

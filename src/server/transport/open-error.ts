@@ -1,8 +1,8 @@
+import { loopback } from '../../address/own-address.ts';
 import { SmallservdError } from '../../errors.ts';
+import { describeSystemError } from '../../system-error-text.ts';
 import { formatBoundAddress, type ListenTarget } from './listener.ts';
 import type { PlannedListener } from './plan.ts';
-
-const missing = 'this machine does not have that address';
 
 /** Whether opening failed because the machine lacks the address or its family. */
 export function isFamilyMissing(error: unknown): boolean {
@@ -18,28 +18,38 @@ export function isAddressMissing(error: unknown): boolean {
 
 /** Converts a system error into one that names service, address, cause and remedy. */
 export function openError({ service, text, target }: PlannedListener, cause: unknown): SmallservdError {
-  const { code, message } = cause as NodeJS.ErrnoException;
   const where = `${service}: cannot listen on ${describe(target, text)}`;
-  if (code === 'EADDRINUSE')
-    return new SmallservdError('LISTEN_IN_USE', `${where}: the address is in use by another program`, { cause });
-  if (code === 'EACCES' || code === 'EPERM')
-    return new SmallservdError('LISTEN_NOT_PERMITTED', `${where}: not permitted${waysOut(target)}`, { cause });
-  if (isFamilyMissing(cause)) {
-    const mayFreebind = code === 'EADDRNOTAVAIL' && 'port' in target && target.freebind === false;
-    const wayOut = mayFreebind ? '. To listen before it does, set "freebind: true"' : '';
-    return new SmallservdError('LISTEN_NOT_AVAILABLE', `${where}: ${missing}${wayOut}`, { cause });
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case 'EADDRINUSE':
+      return new SmallservdError('LISTEN_IN_USE', `${where}: the address is in use by another program`, { cause });
+    case 'EACCES':
+    case 'EPERM':
+      return new SmallservdError('LISTEN_NOT_PERMITTED', `${where}: not permitted${waysOut(target)}`, { cause });
+    case 'EADDRNOTAVAIL':
+      return new SmallservdError('LISTEN_NOT_AVAILABLE', `${where}: ${whichIsMissing(target)}`, { cause });
+    case 'EAFNOSUPPORT':
+      return new SmallservdError('LISTEN_NOT_AVAILABLE', `${where}: this machine has no ${familyOf(target)}`, {
+        cause,
+      });
+    case 'ENODEV':
+      return new SmallservdError('LISTEN_NOT_AVAILABLE', `${where}: this machine does not have that interface`, {
+        cause,
+      });
+    default:
+      return new SmallservdError('LISTEN_FAILED', `${where}: ${describeSystemError(cause, 'listener')}`, { cause });
   }
-  if (code === 'ENODEV')
-    return new SmallservdError('LISTEN_NOT_AVAILABLE', `${where}: this machine does not have that interface`, {
-      cause,
-    });
-  return new SmallservdError('LISTEN_FAILED', `${where}: ${message}`, { cause });
 }
 
-/** The error for a service with no open listener because all were skipped. */
-export function unservedError({ service, text }: PlannedListener): SmallservdError {
-  const message = `${service}: cannot listen on ${text}: ${missing}`;
-  return new SmallservdError('LISTEN_NOT_AVAILABLE', message);
+function whichIsMissing(target: ListenTarget): string {
+  if (!('port' in target)) return 'this machine does not have that address';
+  if (target.address === loopback.ipv6) return 'this machine has no IPv6';
+  const wayOut = target.freebind === true ? '' : '. To listen before the address exists, set "freebind: true"';
+  return `this machine does not have the address ${target.address} (ip address shows those that it has)${wayOut}`;
+}
+
+function familyOf(target: ListenTarget): string {
+  if (!('port' in target)) return 'such address family';
+  return target.address.includes(':') ? 'IPv6' : 'IPv4';
 }
 
 function describe(target: ListenTarget, text: string): string {

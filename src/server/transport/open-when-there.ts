@@ -19,8 +19,8 @@ export interface OpenOptions {
  * Opens the listeners of a plan in order, with `open`, which throws the system's error. If this machine lacks an
  * address, opens the others, and then tries again for five seconds: at boot, an interface may get its address late, and
  * an IPv6 address is tentative first (RFC 4862 section 5.4). Optional listeners are skipped, but if a service has no
- * other, they are waited for, too. Returns what is open. Throws the result of `openError`, or what `open` throws if it
- * is a `SmallservdError`. The caller closes what was opened.
+ * other, they are waited for, too. Returns what is open, at least one listener for each service. Throws the result of
+ * `openError`, or what `open` throws if it is a `SmallservdError`. The caller closes what was opened.
  */
 export async function openWhenThere<Opened>(
   plan: readonly PlannedListener[],
@@ -57,7 +57,8 @@ export async function openWhenThere<Opened>(
     for (const planned of awaited) await attempt(planned);
     awaited = findAwaited();
   }
-  const failed = awaited.find(({ optional }) => !optional);
+  const served = new Set([...opened.keys()].map(({ service }) => service));
+  const failed = awaited.find(({ optional }) => !optional) ?? plan.find(({ service }) => !served.has(service));
   if (failed !== undefined) throw openError(failed, missing.get(failed));
   return opened;
 }

@@ -106,12 +106,3 @@ export function datagramPortsOf(plan: readonly PlannedListener[]): readonly numb
     target.transport === 'udp' && 'port' in target && target.port !== 0 ? [target.port] : [],
   );
 }
-
-/** A listener of a service that has no open listener, or undefined if every service has one. */
-export function findUnserved(
-  plan: readonly PlannedListener[],
-  isOpen: (planned: PlannedListener) => boolean,
-): PlannedListener | undefined {
-  const served = new Set(plan.filter(isOpen).map(({ service }) => service));
-  return plan.find(({ service }) => !served.has(service));
-}

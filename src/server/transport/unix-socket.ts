@@ -16,6 +16,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as pauseFor } from 'node:timers/promises';
 import { SmallservdError } from '../../errors.ts';
+import { noDirectory } from '../../system-error-text.ts';
 import { childArguments } from '../child-arguments.ts';
 import { O_PATH, pathOf } from '../path-descriptor.ts';
 import { walkPath } from '../path-walk.ts';
@@ -86,7 +87,7 @@ export class SocketFiles {
     if (!('path' in target) || target.access === undefined) return;
     let directory: number | undefined;
     try {
-      directory = openSync(dirname(target.path), O_PATH | constants.O_DIRECTORY);
+      directory = openDirectory(planned, dirname(target.path));
       if (isRoot()) {
         assertOurs(planned, directory, [0, this.#maker, user, target.access.uid]);
         if (this.#maker === 0) await assertWay(planned, dirname(target.path), linkedBy(directory));
@@ -154,6 +155,16 @@ export function bindPrivately(bind: () => void): void {
 
 function isRoot(): boolean {
   return process.geteuid?.() === 0;
+}
+
+/** Throws `LISTEN_FAILED` if there is none. */
+function openDirectory({ service, text }: PlannedListener, path: string): number {
+  try {
+    return openSync(path, O_PATH | constants.O_DIRECTORY);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    throw new SmallservdError('LISTEN_FAILED', `${service}: cannot listen on ${text}: ${noDirectory(path)}`, { cause });
+  }
 }
 
 /** Throws if anyone but `owners` can replace files in the directory. */

@@ -63,7 +63,7 @@ describe('resolveListenAddress', () => {
   test.each([
     ['tcp6://four.example:7', 'the name four.example has no IPv6 address'],
     ['tcp://none.example:7', 'the name none.example has no address'],
-    ['tcp://missing.example:7', 'the name missing.example has no address (ENOTFOUND)'],
+    ['tcp://missing.example:7', 'cannot resolve missing.example: no such name'],
   ])('rejects %s as unresolved', async (text, message) => {
     await expect(resolveListenAddress(network(text), lookup)).rejects.toMatchObject({
       code: 'NAME_NOT_RESOLVED',

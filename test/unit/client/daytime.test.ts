@@ -45,10 +45,22 @@ describe('daytime against other servers', () => {
   test.each(['', '\r\n'])('rejects the empty answer %j', async (answer) => {
     const rejected = expect.objectContaining({
       code: 'ANSWER_WRONG',
-      message: expect.stringMatching(/without a time$/),
+      message: expect.stringMatching(/ sent no time$/),
     });
     await expect(daytime(await answerTcp(answer))).rejects.toEqual(rejected);
     await expect(daytime(await answerUdp(() => [answer]), { udp: true })).rejects.toEqual(rejected);
+  });
+
+  test.each(['one\r\ntwo\r\n', `${'x'.repeat(1001)}\n`, 'endless '.repeat(10_000)])('rejects %#', async (answer) => {
+    await expect(daytime(await answerTcp(answer))).rejects.toMatchObject({
+      code: 'ANSWER_WRONG',
+      message: expect.stringMatching(/ sent more than one line of text: this may not be a daytime server$/),
+    });
+  });
+
+  test('accepts a line within line ends, as from NIST', async () => {
+    const line = '59000 22-11-26 12:00:00 00 0 0 50.0 UTC(NIST) *';
+    expect(await daytime(await answerTcp(`\n${line}\n`))).toMatchObject({ text: line });
   });
 
   test('fails on a reset before the text', async () => {
@@ -64,7 +76,7 @@ describe('daytime against other servers', () => {
       return count === 1 ? [] : ['now\r\n'];
     });
     expect(await daytime(host, { udp: true })).toMatchObject({ text: 'now' });
-    expect(requests).toEqual([0, 512]);
+    expect(requests).toEqual([0, 1]);
   });
 });
 

@@ -132,10 +132,10 @@ describe('a response', () => {
   });
 
   test.each([
-    ['SSH-2.0-OpenSSH_9.2\r\n', undefined, 'the answer is not HTTP'],
-    ['\u0015\u0003\u0001\u0000\u0002\u0002\u0016', undefined, 'the answer is not HTTP'],
-    ['HTTP/1.1 OK\r\n\r\n', undefined, 'the answer is not HTTP'],
-    ['', undefined, 'the connection ended without an answer'],
+    ['SSH-2.0-OpenSSH_9.2\r\n', undefined, 'the response is not HTTP'],
+    ['\u0015\u0003\u0001\u0000\u0002\u0002\u0016', undefined, 'the response is not HTTP'],
+    ['HTTP/1.1 OK\r\n\r\n', undefined, 'the response is not HTTP'],
+    ['', undefined, 'the connection ended without a response'],
     ['HTTP/1.1 20', undefined, 'incomplete response header: the connection ended'],
     [`${ok}\r\n`, ok, 'incomplete response header: the connection ended'],
     [`${ok}\r\nA: b\r\nC: `, ok, 'incomplete response header: the connection ended'],

@@ -22,7 +22,7 @@ test('accepts long text, several lines and any characters', async () => {
 });
 
 test('rejects an empty answer', async () => {
-  const rejected = { code: 'ANSWER_WRONG', message: expect.stringMatching(/answered without a quotation$/) };
+  const rejected = { code: 'ANSWER_WRONG', message: expect.stringMatching(/sent no quotation$/) };
   await expect(qotd(await answerTcp(''))).rejects.toMatchObject(rejected);
   await expect(qotd(await answerUdp(() => ['']), { udp: true })).rejects.toMatchObject(rejected);
 });

@@ -131,7 +131,7 @@ const refusals: readonly Refusal[] = [
     name: 'a missing directory',
     make: () => renameSync(directory, `${directory}.away`),
     code: 'LOG_FILE',
-    message: () => `no directory ${directory}`,
+    message: () => `there is no directory ${directory}`,
   },
   {
     name: 'a file instead of the directory',

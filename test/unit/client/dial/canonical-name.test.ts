@@ -58,9 +58,13 @@ describe('canonicalName', () => {
     expect(await canonicalName('a.example', 'both', patience, sources)).toBe('a.example.');
   });
 
-  test.each(['ESERVFAIL', 'EREFUSED', 'ETIMEOUT'])('fails on %s', async (code) => {
+  test.each([
+    ['ESERVFAIL', 'the name server failed'],
+    ['EREFUSED', 'the name server refuses to answer'],
+    ['ETIMEOUT', 'no name server answers'],
+  ])('fails on %s', async (code, reason) => {
     const sources = { addresses, hosts: '', cnames: failing(code) };
-    const message = `the CNAME of a.example could not be looked up: ${code}`;
+    const message = `cannot look up the CNAME of a.example: ${reason}`;
     await expect(canonicalName('a.example', 'both', patience, sources)).rejects.toMatchObject({
       code: 'HOST_NOT_FOUND',
       message,

@@ -13,6 +13,10 @@ function fails(code: string): AddressLookup {
   return (_host, _family, done) => done(Object.assign(new Error(`getaddrinfo ${code}`), { code }), []);
 }
 
+function never(): never {
+  throw new Error('asked');
+}
+
 /** As Node gives them. */
 const four = { address: '192.0.2.1', family: 4 } as const;
 const six = { address: '2001:db8::1', family: 6 } as const;
@@ -25,6 +29,13 @@ describe('resolveHost', () => {
       { address: '192.0.2.1', family: 'ipv4' },
       { address: '192.0.2.2', family: 'ipv4' },
     ]);
+  });
+
+  test.each(['localhost', 'LOCALHOST.', 'a.b.localhost'])('never asks for %s, which is loopback', async (host) => {
+    const [first, ...others] = await resolveHost(host, 'both', patience, never);
+    for (const { address } of [first, ...others]) expect(['127.0.0.1', '::1']).toContain(address);
+    expect(await resolveHost(host, 'ipv4', patience, never)).toEqual([{ address: '127.0.0.1', family: 'ipv4' }]);
+    expect(await resolveHost(host, 'ipv6', patience, never)).toEqual([{ address: '::1', family: 'ipv6' }]);
   });
 
   test.each([
@@ -51,8 +62,8 @@ describe('resolveHost', () => {
 
   test.each([
     ['ENOTFOUND', 'a.example has no address'],
-    ['EAI_AGAIN', 'a.example could not be looked up: no name server answers'],
-    ['ETIMEOUT', 'a.example could not be looked up: no name server answers'],
+    ['EAI_AGAIN', 'cannot resolve a.example: no name server answers'],
+    ['ETIMEOUT', 'cannot resolve a.example: no name server answers'],
   ])('reports %s as "%s"', async (code, message) => {
     const resolved = resolveHost('a.example', 'both', patience, fails(code));
     await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message, cause: { code } });

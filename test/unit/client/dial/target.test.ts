@@ -107,3 +107,14 @@ describe('parseHost', () => {
     expect(() => parseHost(text)).toThrow(expect.objectContaining({ code: 'ARGUMENT_INVALID' }));
   });
 });
+
+test.each(['fe80::1', '[fe80::1]:7', 'febf::1'])('%s, link-local without a zone, is rejected', (text) => {
+  expect(() => parseTarget(text, 'tcp', 'echo')).toThrow(
+    /^".*" has a link-local address without a zone: expected its interface, too, as in fe.*%eth0$/,
+  );
+});
+
+test('a host that is link-local needs a zone, too', () => {
+  expect(parseHost('fe80::1%eth0')).toBe('fe80::1%eth0');
+  expect(() => parseHost('fe80::1')).toThrow('without a zone');
+});

@@ -63,7 +63,7 @@ describe('prints one error line and exits nonzero on', () => {
     expect(await runTool(['daytime', host])).toEqual({
       code: 1,
       stdout: '',
-      stderr: `smallserv: ${host} answered without a time\n`,
+      stderr: `smallserv: ${host} sent no time\n`,
     });
   });
 

@@ -112,12 +112,12 @@ describe('prints one error line and exits nonzero on', () => {
     expect(await runTool(['discard', tcp, join(directory, 'gone')])).toEqual({
       code: 64,
       stdout: '',
-      stderr: `smallserv: cannot read ${directory}/gone: no such file or directory\n`,
+      stderr: `smallserv: cannot read ${directory}/gone: no such file\n`,
     });
     expect(await runTool(['discard', tcp, directory])).toEqual({
       code: 64,
       stdout: '',
-      stderr: `smallserv: cannot read ${directory}: illegal operation on a directory\n`,
+      stderr: `smallserv: cannot read ${directory}: it is a directory\n`,
     });
   });
 

@@ -210,7 +210,7 @@ it.each([
   [['h', '-c', 'x'], 'expected a whole number, 0 or more, or forever'],
   [['h', '-i', '1'], 'expected a duration'],
   [['h', '-s', 'big', '-u'], 'expected a size'],
-  [['127.0.0.1:7', '-s', '9'], '--size needs --udp or --count for piped input'],
+  [['127.0.0.1:7', '-s', '9'], 'with piped input over TCP, --size needs --count'],
   [['127.0.0.1:7', '-u', '-s', '65508'], 'the size of a datagram is 65508: expected 1 to 65507'],
   [['127.0.0.1:7', '-u', '-c', '1', '-s', '65508'], 'the size of a datagram is 65508: expected 0 to 65507'],
   [['127.0.0.1:7', '-c', '1', '-s', '0'], 'the size of a request over TCP is 0: expected 1 to 16777216'],

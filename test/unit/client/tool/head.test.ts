@@ -42,9 +42,9 @@ describe('smallserv head', () => {
   });
 
   test.each([
-    ['SSH-2.0-x \u001b[31m\u00ff\r\n', 'the answer is not HTTP'],
+    ['SSH-2.0-x \u001b[31m\u00ff\r\n', 'the response is not HTTP'],
     ['HTTP/1.1 200 OK\r\nA: b', 'incomplete response header: the connection ended'],
-    ['', 'the connection ended without an answer'],
+    ['', 'the connection ended without a response'],
   ])('prints %j unchanged, then the error', async (answer, fault) => {
     expect(await runTool(['head', await answering(answer)])).toEqual({
       code: 1,
@@ -55,7 +55,10 @@ describe('smallserv head', () => {
 
   test('includes the error in JSON', async () => {
     const { code, stdout } = await runTool(['head', '--json', await answering('x')]);
-    expect([code, JSON.parse(stdout)]).toMatchObject([1, { text: 'x', headers: [], fault: 'the answer is not HTTP' }]);
+    expect([code, JSON.parse(stdout)]).toMatchObject([
+      1,
+      { text: 'x', headers: [], fault: 'the response is not HTTP' },
+    ]);
   });
 });
 

@@ -52,7 +52,7 @@ describe('prints one error line and exits nonzero on', () => {
     expect(await runTool(['qotd', await answerTcp('')])).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: expect.stringMatching(/^smallserv: .* answered without a quotation\n$/),
+      stderr: expect.stringMatching(/^smallserv: .* sent no quotation\n$/),
     });
     expect(await runTool(['qotd', `127.0.0.1:${await freePort()}`])).toMatchObject({ code: 2, stdout: '' });
     const silent = `127.0.0.1:${await takeUdpPort()}`;

@@ -97,7 +97,7 @@ describe('ProcessTerminal', () => {
 
   test.each([
     ['EPIPE', [], ''],
-    ['ENOSPC', [1], 'smallserv: cannot write the output: write ENOSPC\n'],
+    ['ENOSPC', [1], 'smallserv: cannot write the output: no space left on device\n'],
   ])('exits on output error %s', (code, exitCode, complaint) => {
     const { process, exit, errors } = fakeProcess();
     const error = Object.assign(new Error(`write ${code}`), { code });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { serve } from '../../../support/daemon.ts';
-import { answerTcp, serveTcp } from '../../../support/fake-servers.ts';
+import { answerTcp, answerUdp, serveTcp } from '../../../support/fake-servers.ts';
 import { freePort, takeUdpPort } from '../../../support/ports.ts';
 import { runTool, ToolProcess } from '../../../support/tool-process.ts';
 import { until } from '../../../support/wait.ts';
@@ -50,6 +50,18 @@ describe('smallserv time', () => {
     expect(ahead.stdout).toMatch(/^offset \+\d{5} s \(the server is ahead of this machine\)/m);
     const behind = await runTool(['time', await answerTcp(word(new Date(Date.now() - aDayMs).toISOString()))]);
     expect(behind.stdout).toMatch(/^offset -\d{5} s \(the server is behind this machine\)/m);
+  });
+
+  test('says over UDP that only a request with a byte was answered', async () => {
+    const host = await answerUdp((request) => (request.length === 0 ? [] : [word('2026-07-01T22:30:05Z')]));
+    const { code, stdout, stderr } = await runTool(['time', '--udp', host]);
+    expect([code, stdout.split('\n')[0]]).toEqual([0, 'Wed Jul  1 22:30:05 UTC 2026']);
+    expect(stderr).toBe(
+      'smallserv: an empty datagram got no answer within a second, one of 1 byte did: ' +
+        'the path may drop empty datagrams, or lose some\n',
+    );
+    const { stdout: json } = await runTool(['time', '--udp', '--json', host]);
+    expect(JSON.parse(json)).toMatchObject({ requestBytes: 1 });
   });
 
   test('accepts the 8 bytes of GNU inetd with a warning', async () => {

@@ -71,12 +71,16 @@ describe('AdminClient', () => {
   });
 
   it.each<[string, RequestListener, string]>([
-    ['invalid JSON', (_, response) => void response.end('{"pid":'), 'its /status is not JSON, or too deep'],
-    ['nothing', (_, response) => void response.end(), 'its /status is not JSON, or too deep'],
+    ['invalid JSON', (_, response) => void response.end('{"pid":'), 'its /status is not JSON, or is nested too deeply'],
+    ['nothing', (_, response) => void response.end(), 'its /status is not JSON, or is nested too deeply'],
     ['a list', (_, response) => void response.end('[]'), 'its /status is not an object'],
     ['null', (_, response) => void response.end('null'), 'its /status is not an object'],
-    ['nested JSON', (_, response) => void response.end(nested(65)), 'its /status is not JSON, or too deep'],
-    ['deeply nested JSON', (_, response) => void response.end(nested(1e6)), 'its /status is not JSON, or too deep'],
+    ['nested JSON', (_, response) => void response.end(nested(65)), 'its /status is not JSON, or is nested too deeply'],
+    [
+      'deeply nested JSON',
+      (_, response) => void response.end(nested(1e6)),
+      'its /status is not JSON, or is nested too deeply',
+    ],
     [
       'more than 4 MiB',
       (_, response) => void response.end(`"${'x'.repeat(4 * 2 ** 20)}"`),
@@ -148,7 +152,7 @@ describe('AdminClient', () => {
     });
     await expect(clientOf(listen).snapshot()).rejects.toMatchObject({
       code: 'ADMIN_UNREACHABLE',
-      message: `no daemon answers at ${listen}: the connection was reset`,
+      message: `no daemon answers at ${listen}: connection reset`,
     });
   });
 

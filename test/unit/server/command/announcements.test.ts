@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { warnOf } from '../../../../src/server/command/announcements.ts';
+import { logSkipped, warnOf } from '../../../../src/server/command/announcements.ts';
+import type { PlannedListener } from '../../../../src/server/transport/plan.ts';
 import { load } from '../config/sources.ts';
 import { FakeLog } from '../../../support/fake-log.ts';
 
@@ -27,9 +28,9 @@ it.each([
 });
 
 it.each([
-  ['qotd: { listen: ["tcp://localhost:1217"], dryRun: true }', 'dry run, rates and connection limits are not enforced'],
+  ['qotd: { listen: ["tcp://localhost:1217"], dryRun: true }', 'dry run, rate and connection limits not enforced'],
   [
-    'qotd: { listen: ["unix:///run/qotd.sock", "udp://localhost:1217"], proxyProtocol: { from: [10.0.0.1] } }',
+    'qotd: { listen: ["unix:///run/qotd.sock"], proxyProtocol: { from: [10.0.0.1] } }',
     'proxyProtocol has no effect without a TCP listener',
   ],
 ])('warns about a likely mistake, naming the service: %s', async (qotd, message) => {
@@ -45,4 +46,29 @@ it('does not warn about proxyProtocol if a listener may be TCP', async () => {
   const log = new FakeLog();
   warnOf(config, log, plenty);
   expect(log.records).toEqual([]);
+});
+
+function skipped(service: string, address: string, family: 'ipv4' | 'ipv6' = 'ipv6'): PlannedListener {
+  const target = { transport: 'tcp', family, address, port: 7 } as const;
+  return { id: 0, service, text: `tcp://${service}.example:7`, target, optional: true };
+}
+
+it('logs what is skipped: a line for each family, and one for each other address', () => {
+  const log = new FakeLog();
+  const others = [skipped('time', '2001:db8::1'), skipped('qotd', '192.0.2.1', 'ipv4')];
+  logSkipped([skipped('echo', '::1'), skipped('echo', '::1'), skipped('time', '::'), ...others], log);
+  const one = 'address not available, listener skipped';
+  expect(log.records).toEqual([
+    {
+      level: 'info',
+      message: one,
+      fields: { service: 'time', listen: 'tcp://time.example:7', address: '2001:db8::1' },
+    },
+    { level: 'info', message: one, fields: { service: 'qotd', listen: 'tcp://qotd.example:7', address: '192.0.2.1' } },
+    {
+      level: 'info',
+      message: 'address family not available, listeners skipped',
+      fields: { family: 'ipv6', services: ['echo', 'time'] },
+    },
+  ]);
 });

@@ -159,7 +159,7 @@ describe('a reload', () => {
     reloader.reload();
     await ended(reloader);
     expect(reloader.last?.errors).toEqual([
-      'a config from standard input cannot be read again: start with a file to reload it',
+      'a config from standard input cannot be read again: start with --config FILE to be able to reload',
     ]);
   });
 });

@@ -137,7 +137,7 @@ describe('reports location and remedy of', () => {
     [
       'a name that is not a type',
       'services:\n  a: { listen: tcp://:0 }',
-      [`test.yaml:2:3 services.a: unknown service: expected one of ${kinds}, or "type" or "module" to be set`],
+      [`test.yaml:2:3 services.a: unknown service: expected ${kinds}; for any other name, set "type" or "module"`],
     ],
     [
       'a type that is not text',
@@ -170,8 +170,15 @@ describe('reports location and remedy of', () => {
         'test.yaml:3:3 services["a.b"] is not a valid service name: expected a-z, then a-z, 0-9 and -',
         'test.yaml:4:3 services.__proto__ is not a valid service name: expected a-z, then a-z, 0-9 and -',
         'test.yaml:5:3 services.7 is not a valid service name: expected a-z, then a-z, 0-9 and -',
-        `test.yaml:6:3 services.constructor: unknown service: expected one of ${kinds}, or "type" or "module" to be set`,
-        `test.yaml:7:3 services.default: unknown service: expected one of ${kinds}, or "type" or "module" to be set`,
+        `test.yaml:6:3 services.constructor: unknown service: expected ${kinds}; for any other name, set "type" or "module"`,
+        `test.yaml:7:3 services.default: unknown service: expected ${kinds}; for any other name, set "type" or "module"`,
+      ],
+    ],
+    [
+      'proxyProtocol over UDP',
+      'services:\n  echo: { listen: ["tcp://:0", "udp://localhost:7"], proxyProtocol: { from: [10.0.0.1] } }',
+      [
+        'test.yaml:2:32 services.echo.listen[1]: udp://localhost:7: proxyProtocol works over TCP only: move UDP addresses to a service without it',
       ],
     ],
     [

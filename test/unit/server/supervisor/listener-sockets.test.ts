@@ -147,7 +147,7 @@ describe('open', () => {
     const clock = new FakeClock();
     const alone = open(newSockets(), [absent], { clock, isStopping: () => false });
     void pass(clock, 5000);
-    await expect(alone).rejects.toThrow('this machine does not have that address');
+    await expect(alone).rejects.toThrow('this machine does not have the address 2001:db8::1');
   });
 
   it('opens an address that this machine does not have yet if asked', async () => {

@@ -37,14 +37,14 @@ describe('openError', () => {
       'udp://[2001:db8::1]:7',
       { transport: 'udp', family: 'ipv6', address: '2001:db8::1', port: 7 },
       'LISTEN_NOT_AVAILABLE',
-      'echo: cannot listen on udp://[2001:db8::1]:7: this machine does not have that address',
+      'echo: cannot listen on udp://[2001:db8::1]:7: this machine does not have the address 2001:db8::1 (ip address shows those that it has). To listen before the address exists, set "freebind: true"',
     ],
     [
       'EADDRNOTAVAIL',
       'tcp://192.0.2.1:7',
       { ...network, address: '192.0.2.1', freebind: false },
       'LISTEN_NOT_AVAILABLE',
-      'echo: cannot listen on tcp://192.0.2.1:7: this machine does not have that address. To listen before it does, set "freebind: true"',
+      'echo: cannot listen on tcp://192.0.2.1:7: this machine does not have the address 192.0.2.1 (ip address shows those that it has). To listen before the address exists, set "freebind: true"',
     ],
     [
       'ENODEV',
@@ -58,7 +58,7 @@ describe('openError', () => {
       'tcp6://[::1]:7',
       { ...network, family: 'ipv6', address: '::1' },
       'LISTEN_NOT_AVAILABLE',
-      'echo: cannot listen on tcp6://[::1]:7 (tcp://[::1]:7): this machine does not have that address',
+      'echo: cannot listen on tcp6://[::1]:7 (tcp://[::1]:7): this machine has no IPv6',
     ],
     [
       'EACCES',
@@ -79,7 +79,7 @@ describe('openError', () => {
       'fd://3',
       { transport: 'tcp', fd: 3 },
       'LISTEN_FAILED',
-      'echo: cannot listen on fd://3 (descriptor 3): listen EINVAL',
+      'echo: cannot listen on fd://3 (descriptor 3): invalid argument',
     ],
   ])('explains %s on %s', (code, text, target, expected, message) => {
     const cause = failure(code);

@@ -75,8 +75,8 @@ it('opens the others first, then tries four times a second until an address is t
 
 it('gives up after five seconds, and suggests freebind', async () => {
   await expect(open([planned('192.0.2.1')], machine({ '192.0.2.1': 5001 }))).rejects.toThrow(
-    'echo: cannot listen on tcp://192.0.2.1:7: this machine does not have that address. ' +
-      'To listen before it does, set "freebind: true"',
+    'echo: cannot listen on tcp://192.0.2.1:7: this machine does not have the address 192.0.2.1 (ip address shows those that it has). ' +
+      'To listen before the address exists, set "freebind: true"',
   );
   expect(clock.nowMs).toBe(5000);
 });
@@ -109,7 +109,11 @@ it('skips an optional listener at once, unless its service has no other', async 
 
 it('does not wait for an address family', async () => {
   const opener = machine({}, { '192.0.2.1': 'EAFNOSUPPORT' });
-  expect(await open([planned('192.0.2.1', { optional: true })], opener)).toEqual([]);
+  const optional = planned('192.0.2.1', { optional: true });
+  expect(
+    await open([optional, planned('192.0.2.2')], machine({ '192.0.2.2': 0 }, { '192.0.2.1': 'EAFNOSUPPORT' })),
+  ).toEqual(['192.0.2.2 at 0']);
+  await expect(open([optional], opener)).rejects.toMatchObject({ code: 'LISTEN_NOT_AVAILABLE' });
   await expect(open([planned('192.0.2.1')], opener)).rejects.toMatchObject({ code: 'LISTEN_NOT_AVAILABLE' });
   expect(clock.nowMs).toBe(0);
 });

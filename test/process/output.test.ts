@@ -1,0 +1,87 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { DaemonProcess, root, writeConfig } from '../support/daemon-process.ts';
+import { answerTcp } from '../support/fake-servers.ts';
+import { freePort } from '../support/ports.ts';
+import { within } from '../support/wait.ts';
+
+interface End {
+  readonly code: number | null;
+  readonly stderr: string;
+}
+
+/** Every command that prints, of both programs. */
+const printing = [
+  ['smallservd', '--help'],
+  ['smallservd', '--version'],
+  ['smallservd', 'help', 'check'],
+  ['smallservd', 'services'],
+  ['smallservd', 'check'],
+  ['smallservd', 'check', '--json'],
+  ['smallservd', 'check', '--brief'],
+  ['smallservd', 'check', '--schema'],
+  ['smallserv', '--help'],
+  ['smallserv', '--version'],
+  ['smallserv', 'help', 'echo'],
+  ['smallserv', 'ip', '192.0.2.1'],
+  ['smallserv', 'mask', '192.0.2.1/24', '--json'],
+  ['smallserv', 'lookup-port', 'tcp', 'echo'],
+] as const;
+
+function start([program = '', ...args]: readonly string[], stdout: number | 'pipe'): ChildProcess {
+  const child = spawn(process.execPath, [join(root, `dist/${program}.js`), ...args], {
+    stdio: ['ignore', stdout, 'pipe'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return child;
+}
+
+async function endOf(child: ChildProcess): Promise<End> {
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  await within(once(child, 'close'), 'the end of the program');
+  return { code: child.exitCode, stderr };
+}
+
+async function runIntoFull(command: readonly string[]): Promise<End> {
+  const full = openSync('/dev/full', 'w');
+  try {
+    return await endOf(start(command, full));
+  } finally {
+    closeSync(full);
+  }
+}
+
+function failureOf(program: string): End {
+  return { code: 1, stderr: `${program}: cannot write the output: no space left on device\n` };
+}
+
+test.each(printing)('%s %s exits with 1 if the disk is full', async (...command) => {
+  expect(await runIntoFull(command)).toEqual(failureOf(command[0]));
+});
+
+test('a tool that has its answer exits with 1 if the disk is full', async () => {
+  expect(await runIntoFull(['smallserv', 'daytime', await answerTcp('now\r\n')])).toEqual(failureOf('smallserv'));
+});
+
+test.each([[['status']], [['status', '--json']], [['reload']]])('%s exits with 1 if the disk is full', async (args) => {
+  const admin = `tcp://127.0.0.1:${await freePort()}`;
+  const config = writeConfig({
+    admin: { listen: admin },
+    services: { echo: { listen: ['tcp://127.0.0.1:0'] } },
+  });
+  const daemon = DaemonProcess.spawn(['--config', config]);
+  await daemon.line('ready');
+  expect(await runIntoFull(['smallservd', ...args, '--admin', admin])).toEqual(failureOf('smallservd'));
+});
+
+test.each(printing)('%s %s ends silently if its reader has gone', async (...command) => {
+  const child = start(command, 'pipe');
+  child.stdout?.destroy();
+  expect(await endOf(child)).toEqual({ code: 0, stderr: '' });
+});
