@@ -13,7 +13,8 @@ const replyBytes = 1 << 20;
 
 // Sizes and offsets on 64-bit Linux: recvmmsg(2), readv(2), cmsg(3), ip(7), ipv6(7).
 const nameBytes = 32;
-const controlBytes = 128;
+/** More than ours need: the creator of an inherited socket may have asked for more control data. */
+const controlBytes = 512;
 const iovecBytes = 16;
 const mmsghdrBytes = 64;
 const nameLengthOffset = 8;
@@ -196,6 +197,7 @@ export class DatagramBatch {
    * `bytes` has at most 65,535 bytes.
    */
   reply(index: number, bytes: Uint8Array): boolean {
+    if (index >>> 0 !== index || index >= this.#count) throw new RangeError(`there is no datagram ${index}`);
     const slot = this.#queuedCount;
     if (slot === slots || this.#queuedBytes + bytes.length > replyBytes) return false;
     this.#replies.bytes.set(bytes, this.#queuedBytes);

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { assertDescriptor } from './arguments.ts';
 import { libc } from './libc.ts';
 
 // fcntl.h
@@ -11,6 +12,7 @@ const FD_CLOEXEC = 1;
 
 /** Duplicates a descriptor with close-on-exec set. Returns undefined if the system refuses. */
 export function duplicate(descriptor: number): number | undefined {
+  assertDescriptor(descriptor);
   const copy = libc?.fcntl(descriptor, F_DUPFD_CLOEXEC, 0) ?? -1;
   return copy < 0 ? undefined : copy;
 }

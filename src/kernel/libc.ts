@@ -3,6 +3,7 @@
  * so each function is declared once, with its man page, and `test/kernel` calls each of them.
  */
 import { endianness } from 'node:os';
+import { isMainThread } from 'node:worker_threads';
 
 // uv.h
 const UV_POLL = 8;
@@ -25,6 +26,8 @@ export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   /** bind(2). `length` is the size of `address` in bytes. */
   bind(descriptor: number, address: Uint8Array, length: number): number;
+  /** connect(2). `length` is the size of `address` in bytes. */
+  connect(descriptor: number, address: Uint8Array, length: number): number;
   /** listen(2). */
   listen(descriptor: number, backlog: number): number;
   /** getsockname(2). `length` holds the size of `address` in bytes, and on return the size of the actual address. */
@@ -79,19 +82,23 @@ export interface Libc {
 
 /**
  * Undefined without koffi for this machine, and except on 64-bit little-endian Linux, for which the structures are laid
- * out.
+ * out. Undefined in any other thread than the main one, whose event loop calls `pollReadable` back.
  */
 export const libc: Libc | undefined = await load();
 
+/** What it takes to have them. */
+export const libcNeeds = '64-bit Linux, the npm package koffi, and the main thread';
+
 /** Returns the functions, for opening sockets directly. Throws where there are none. */
 export function requireLibc(): Libc {
-  if (libc === undefined) throw new Error('opening sockets directly needs 64-bit Linux and the npm package koffi');
+  if (libc === undefined) throw new Error(`opening sockets directly needs ${libcNeeds}`);
   return libc;
 }
 
 async function load(): Promise<Libc | undefined> {
   const architectures: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64'];
-  if (process.platform !== 'linux' || !architectures.includes(process.arch) || endianness() === 'BE') return undefined;
+  if (!isMainThread || process.platform !== 'linux' || !architectures.includes(process.arch) || endianness() === 'BE')
+    return undefined;
   try {
     const { default: koffi } = await import('koffi');
     // The node binary is linked with libc.
@@ -116,6 +123,7 @@ async function load(): Promise<Libc | undefined> {
       setsockopt: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
       socket: library.func('int socket(int, int, int)'),
       bind: library.func('int bind(int, void *, uint32_t)'),
+      connect: library.func('int connect(int, void *, uint32_t)'),
       listen: library.func('int listen(int, int)'),
       getsockname: library.func('int getsockname(int, _Out_ void *, _Inout_ uint32_t *)'),
       accept4: library.func('int accept4(int, void *, void *, int)'),

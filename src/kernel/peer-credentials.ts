@@ -1,3 +1,4 @@
+import { assertWithin } from './arguments.ts';
 import { libc } from './libc.ts';
 
 /** The process at the other end of a connected UNIX socket. */
@@ -23,6 +24,8 @@ const length = new Uint32Array(1);
  * and for other kinds of socket. See SO_PEERCRED in unix(7).
  */
 export function readPeerCredentials(descriptor: number): PeerCredentials | undefined {
+  // -1 is that of a closed socket.
+  assertWithin('descriptor', descriptor, -1, 2 ** 31 - 1);
   length[0] = bytes.length;
   if (libc?.getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, bytes, length) !== 0 || length[0] !== bytes.length)
     return undefined;

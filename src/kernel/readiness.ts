@@ -1,3 +1,4 @@
+import { assertDescriptor } from './arguments.ts';
 import { type Libc, type Pointer, requireLibc } from './libc.ts';
 import { systemError } from './system-error.ts';
 
@@ -63,6 +64,7 @@ export class Readiness {
 
   /** Returns a number, at least 1, for the calls below. Throws an error with the system's code. */
   watch(descriptor: number, interest: number, watcher: Watcher): number {
+    assertDescriptor(descriptor);
     let number = this.#lastNumber;
     do number = (number + 1) >>> 0;
     while (number === 0 || this.#watchers.has(number));

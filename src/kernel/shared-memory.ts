@@ -1,4 +1,5 @@
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
+import { assertWithin } from './arguments.ts';
 import { requireLibc } from './libc.ts';
 import { check, systemError } from './system-error.ts';
 
@@ -20,6 +21,7 @@ const MAP_SHARED = 1;
  * Throws the system's error.
  */
 export function createSharedMemory(name: string, bytes: number): number {
+  assertWithin('size', bytes, 1, Number.MAX_SAFE_INTEGER);
   const calls = requireLibc();
   const descriptor = check('memfd_create', calls.memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   try {
@@ -32,8 +34,12 @@ export function createSharedMemory(name: string, bytes: number): number {
   return descriptor;
 }
 
-/** Maps shared memory, for as long as the process lives. See mmap(2). Throws the system's error. */
+/**
+ * Maps shared memory, for as long as the process lives. See mmap(2). Throws the system's error, and a
+ * RangeError if the memory is smaller than `bytes`: an access beyond its end would crash the process.
+ */
 export function mapSharedMemory(descriptor: number, bytes: number): ArrayBuffer {
+  assertWithin('size', bytes, 1, fstatSync(descriptor).size);
   const memory = requireLibc().mapShared(descriptor, bytes, PROT_READ | PROT_WRITE, MAP_SHARED);
   if (memory === undefined) throw systemError('mmap');
   return memory;

@@ -1,4 +1,5 @@
 import type { IpAddress } from '../address/ip-address.ts';
+import { assertWithin } from './arguments.ts';
 
 // bits/socket.h
 export const AF_UNIX = 1;
@@ -35,6 +36,7 @@ export class SocketAddress {
   }
 
   setIpv4({ w3 }: IpAddress, port: number): this {
+    assertPort(port);
     this.clear();
     this.#view.setUint16(0, AF_INET, true);
     this.#view.setUint16(2, port);
@@ -45,6 +47,7 @@ export class SocketAddress {
 
   /** `interfaceIndex` is the zone of a link-local address, and else 0. */
   setIpv6({ w0, w1, w2, w3 }: IpAddress, port: number, interfaceIndex: number): this {
+    assertPort(port);
     this.clear();
     this.#view.setUint16(0, AF_INET6, true);
     this.#view.setUint16(2, port);
@@ -104,6 +107,10 @@ export class SocketAddress {
   get #size(): number {
     return Math.min(this.length[0] ?? 0, storageBytes);
   }
+}
+
+function assertPort(port: number): void {
+  assertWithin('port', port, 0, 65_535);
 }
 
 /** Reads an IPv6 address in network byte order, 16 bytes. */

@@ -29,6 +29,9 @@ const SO_TIMESTAMPNS = 35;
 const IP_MTU_DISCOVER = 10;
 const IP_FREEBIND = 15;
 const IPPROTO_TCP = 6;
+// linux/udp.h
+const SOL_UDP = 17;
+const UDP_GRO = 104;
 const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
@@ -110,6 +113,16 @@ export function listenUnix(path: string, backlog: number): number {
   });
 }
 
+/** Opens a UNIX stream socket, connected to a listener, which cannot send it descriptors. See unix(7). */
+export function connectUnix(path: string): number {
+  const address = new SocketAddress().setPath(path);
+  return opened(AF_UNIX, SOCK_STREAM, (descriptor) => {
+    // Before the connect: what is sent to it then is refused from the start.
+    refuseDescriptors(descriptor);
+    check('connect', requireLibc().connect(descriptor, address.bytes, address.length[0] ?? 0));
+  });
+}
+
 /**
  * Lets another socket of the same user be bound to an overlapping address (a single one of the wildcard's, or the
  * reverse) if that socket is allowed this, too. See SO_REUSEPORT in socket(7).
@@ -150,10 +163,12 @@ export function tellDestinations(descriptor: number, family: 'ipv4' | 'ipv6'): v
 }
 
 /**
- * Makes a UDP socket queue no errors, which an inherited one may: nobody reads them, and the socket would stay ready
- * for ever. See IP_RECVERR in ip(7).
+ * Undoes what the creator of an inherited UDP socket may have set. Queued errors, which nobody reads, would keep the
+ * socket ready for ever (IP_RECVERR in ip(7)), and merged datagrams would be taken for one (UDP_GRO in udp(7)).
  */
-export function forgetErrors(descriptor: number, family: 'ipv4' | 'ipv6'): void {
+export function resetDatagramOptions(descriptor: number, family: 'ipv4' | 'ipv6'): void {
+  // Linux before 5.0 does not know it.
+  requireLibc().setsockopt(descriptor, SOL_UDP, UDP_GRO, new Uint8Array(new ArrayBuffer(4)), 4);
   setOption(descriptor, IPPROTO_IP, IP_RECVERR, 0);
   if (family === 'ipv6') setOption(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 0);
 }
@@ -229,6 +244,8 @@ export function kindOf(descriptor: number): SocketKind | undefined {
 
 /** Returns the index of an interface. Throws `ENODEV` if there is none of that name. See if_nametoindex(3). */
 export function interfaceIndexOf(name: string): number {
+  // koffi would hand libc a null pointer for what is no text.
+  if (typeof name !== 'string') throw new TypeError('expected the name of an interface');
   const index = requireLibc().if_nametoindex(name);
   if (index === 0) throw systemError('if_nametoindex');
   return index;

@@ -7,6 +7,7 @@ import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from './counters.ts';
 import { SmallservdError } from '../errors.ts';
 import { neighbors } from '../kernel/neighbors.ts';
+import { libcNeeds } from '../kernel/libc.ts';
 import { hasSockets } from '../kernel/sockets.ts';
 import { Admission, type SourceCount } from './guard/admission.ts';
 import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
@@ -277,7 +278,7 @@ export class Lifecycle {
   #findsKernel(): boolean {
     const { sockets } = this.#options.config;
     if (sockets === 'kernel' && !hasSockets)
-      throw new SmallservdError('LISTEN_FAILED', 'sockets: kernel needs 64-bit Linux and the npm package koffi');
+      throw new SmallservdError('LISTEN_FAILED', `sockets: kernel needs ${libcNeeds}`);
     return sockets !== 'node' && hasSockets;
   }
 

@@ -170,7 +170,7 @@ describe('a config from standard input or the environment', () => {
     await daemon.line('ready');
     daemon.signal('SIGHUP');
     expect(await daemon.line('reload failed, keeping the running config')).toMatchObject({
-      errors: ['a config from standard input cannot be read again: start with a file to reload it'],
+      errors: ['a config from standard input cannot be read again: start with --config FILE to be able to reload'],
     });
     expect(await daemon.stop()).toBe(0);
   });

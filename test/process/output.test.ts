@@ -14,7 +14,7 @@ interface End {
 }
 
 /** Every command that prints, of both programs. */
-const printing = [
+const printing: readonly (readonly string[])[] = [
   ['smallservd', '--help'],
   ['smallservd', '--version'],
   ['smallservd', 'help', 'check'],
@@ -29,7 +29,7 @@ const printing = [
   ['smallserv', 'ip', '192.0.2.1'],
   ['smallserv', 'mask', '192.0.2.1/24', '--json'],
   ['smallserv', 'lookup-port', 'tcp', 'echo'],
-] as const;
+];
 
 function start([program = '', ...args]: readonly string[], stdout: number | 'pipe'): ChildProcess {
   const child = spawn(process.execPath, [join(root, `dist/${program}.js`), ...args], {
@@ -61,9 +61,12 @@ function failureOf(program: string): End {
   return { code: 1, stderr: `${program}: cannot write the output: no space left on device\n` };
 }
 
-test.each(printing)('%s %s exits with 1 if the disk is full', async (...command) => {
-  expect(await runIntoFull(command)).toEqual(failureOf(command[0]));
-});
+test.each(printing.map((command) => ({ command })))(
+  '$command exits with 1 if the disk is full',
+  async ({ command }) => {
+    expect(await runIntoFull(command)).toEqual(failureOf(command[0] ?? ''));
+  },
+);
 
 test('a tool that has its answer exits with 1 if the disk is full', async () => {
   expect(await runIntoFull(['smallserv', 'daytime', await answerTcp('now\r\n')])).toEqual(failureOf('smallserv'));
@@ -80,7 +83,7 @@ test.each([[['status']], [['status', '--json']], [['reload']]])('%s exits with 1
   expect(await runIntoFull(['smallservd', ...args, '--admin', admin])).toEqual(failureOf('smallservd'));
 });
 
-test.each(printing)('%s %s ends silently if its reader has gone', async (...command) => {
+test.each(printing.map((command) => ({ command })))('$command ends silently without a reader', async ({ command }) => {
   const child = start(command, 'pipe');
   child.stdout?.destroy();
   expect(await endOf(child)).toEqual({ code: 0, stderr: '' });

@@ -53,4 +53,46 @@ describe('the package', () => {
     // Nothing of the daemon keeps the process alive.
     expect(code).toBe(0);
   });
+
+  it('serves in a worker thread of the importing process, over the sockets of Node', async () => {
+    const directory = temporaryDirectory();
+    mkdirSync(join(directory, 'node_modules'));
+    symlinkSync(root, join(directory, 'node_modules/smallservd'), 'dir');
+    const [thread, script] = ['thread.mjs', 'embeds.mjs'].map((name) => join(directory, name));
+    if (thread === undefined || script === undefined) throw new Error('no names');
+    writeFileSync(
+      thread,
+      `import { parentPort } from 'node:worker_threads';
+       import { startDaemon } from 'smallservd';
+       const services = { echo: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } };
+       const refused = await startDaemon({ sockets: 'kernel', services }).catch(({ message }) => message);
+       const { listeners } = await startDaemon({ services });
+       parentPort.postMessage({ listeners, refused });`,
+    );
+    writeFileSync(
+      script,
+      `import { once } from 'node:events';
+       import { connect } from 'node:net';
+       import { createSocket } from 'node:dgram';
+       import { Worker } from 'node:worker_threads';
+       import 'smallservd';
+       const worker = new Worker(${JSON.stringify(thread)});
+       const [{ listeners: [tcp, udp], refused }] = await once(worker, 'message');
+       let text = '';
+       for await (const chunk of connect(tcp.port, tcp.address).end('from a thread')) text += chunk;
+       const socket = createSocket('udp4').bind(0, '127.0.0.1');
+       socket.send('datagram', udp.port, udp.address);
+       const [datagram] = await once(socket, 'message');
+       socket.close();
+       await worker.terminate();
+       console.log(JSON.stringify({ text, datagram: String(datagram), refused }));`,
+    );
+    const { code, stdout, stderr } = await runToEnd([], { command: [process.execPath, script], cwd: directory });
+    expect([code, stderr]).toEqual([0, '']);
+    expect(JSON.parse(stdout)).toEqual({
+      text: 'from a thread',
+      datagram: 'datagram',
+      refused: 'sockets: kernel needs 64-bit Linux, the npm package koffi, and the main thread',
+    });
+  });
 });

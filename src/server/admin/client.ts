@@ -1,7 +1,8 @@
 import { type IncomingMessage, request } from 'node:http';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { ListenAddress, NetworkListenAddress } from '../../address/listen-address.ts';
 import { SmallservdError } from '../../errors.ts';
+import { connectUnix, hasSockets } from '../../kernel/sockets.ts';
 import { describeSystemError } from '../../system-error-text.ts';
 import { readPeer } from '../transport/socket-handle.ts';
 import { endpointName, type Snapshot } from './snapshot.ts';
@@ -87,8 +88,11 @@ export class AdminClient {
   async #exchange(path: string, signal: AbortSignal): Promise<{ response: IncomingMessage; body: string }> {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       // Every endpoint accepts this name, whatever its address.
-      request({ ...this.#where, path, signal, agent: false, headers: { Host: 'localhost' } })
-        .on('socket', (socket) => socket.once('connect', () => this.#noteConnection(socket)))
+      request({ ...this.#where, ...this.#ownSocket(), path, signal, agent: false, headers: { Host: 'localhost' } })
+        .on('socket', (socket) => {
+          if (socket.connecting) socket.once('connect', () => this.#noteConnection(socket));
+          else this.#noteConnection(socket);
+        })
         .on('response', resolve)
         // Errors after the response has started also end reading it.
         .on('error', reject)
@@ -104,6 +108,16 @@ export class AdminClient {
       parts.push(part);
     }
     return { response, body: Buffer.concat(parts).toString() };
+  }
+
+  /**
+   * A UNIX socket that refuses descriptors. Whoever listens could send one whose close waits for minutes, and this
+   * process with it. Where the kernel cannot be called directly, Node opens the socket. Throws the system's error.
+   */
+  #ownSocket(): { readonly createConnection?: () => Socket } {
+    if (!('socketPath' in this.#where) || !hasSockets) return {};
+    const fd = connectUnix(this.#where.socketPath);
+    return { createConnection: () => new Socket({ fd }) };
   }
 
   #noteConnection(socket: Socket): void {

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import type { Clock } from '../../clock/clock.ts';
+import type { Cancel, Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
 import { Channel, channelDescriptor, refuseDescriptorsOf } from '../supervisor/channel.ts';
@@ -13,7 +12,9 @@ import { readComplaints } from '../supervisor/paced-lines.ts';
 import type { Identity } from '../supervisor/identity.ts';
 import { ListenerSockets, type OpenListener } from '../supervisor/listener-sockets.ts';
 import { readReport } from '../supervisor/reports.ts';
+import { watchOpenFilesLimit } from '../supervisor/open-files-watch.ts';
 import { SilenceWatch } from '../supervisor/silence-watch.ts';
+import { endReportMs } from '../supervisor/worker-process.ts';
 import { readOpenFiles } from '../../open-files.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
@@ -60,6 +61,19 @@ interface AdminProcess {
   /** Undefined if the process could not be started. */
   readonly channel: Channel | undefined;
   readonly watch: SilenceWatch;
+  /** Resolves with its end, or when the system ought to have reported that. */
+  readonly ended: Deferred<void>;
+  /** Cancel the timers that watch it. */
+  readonly cancels: Cancel[];
+  isGone: boolean;
+}
+
+interface AdminHandlers {
+  heard(report: AdminReport): void;
+  /** It sent an invalid report. */
+  failed(): void;
+  /** It has closed the channel. */
+  closed(): void;
 }
 
 /** Opens the admin endpoint here or, if this process is root, in an unprivileged child. Rejects with its open error. */
@@ -129,13 +143,27 @@ class AdminChild implements AdminEndpoint {
   /** Makes the process close its sockets and exit. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const { child, channel, watch } = this.#process;
+    const { child, channel, watch, ended, cancels } = this.#process;
     watch.cancel();
     channel?.close();
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const cancel = this.#options.clock.after(closeMs, () => child.kill('SIGKILL'));
-    await once(child, 'exit');
-    cancel();
+    if (child.pid === undefined) return;
+    cancels.push(this.#options.clock.after(closeMs, () => this.#kill(this.#process)));
+    await ended.promise;
+  }
+
+  #kill(admin: AdminProcess): void {
+    admin.child.kill('SIGKILL');
+    this.#expectEnd(admin);
+  }
+
+  /** The system may never report the end of a process that another one traces. */
+  #expectEnd(admin: AdminProcess): void {
+    if (admin.isGone) return;
+    const giveUp = (): void => {
+      admin.child.kill('SIGKILL');
+      this.#gone(admin, null, 'SIGKILL');
+    };
+    admin.cancels.push(this.#options.clock.after(endReportMs, giveUp));
   }
 
   #fork(): AdminProcess {
@@ -150,35 +178,47 @@ class AdminChild implements AdminEndpoint {
     child.on('error', (error) => {
       log.warn({ err: error }, 'admin process unreachable');
       // A process that could not be started emits no `exit`.
-      if (child.pid === undefined) this.#gone(null, null);
+      if (child.pid === undefined) this.#gone(admin, null, null);
     });
-    child.on('exit', (exitCode, signal) => this.#gone(exitCode, signal));
+    child.on('exit', (exitCode, signal) => this.#gone(admin, exitCode, signal));
     const admin: AdminProcess = {
       child,
-      channel: this.#open(child, (report) => void this.#heard(admin, report)),
+      channel: this.#open(child, {
+        heard: (report) => void this.#heard(admin, report),
+        failed: () => this.#kill(admin),
+        closed: () => this.#expectEnd(admin),
+      }),
       watch: new SilenceWatch({
         clock,
         patienceMs: silentMs,
         activity: () => (child.pid === undefined ? undefined : readActivity(child.pid)),
-        hung() {
+        hung: () => {
           log.error({}, 'admin process unresponsive, killing it');
-          child.kill('SIGKILL');
+          this.#kill(admin);
         },
       }),
+      ended: new Deferred<void>(),
+      cancels: [],
+      isGone: false,
     };
+    const lowered = (openFilesLimit: number): void => {
+      log.error({ openFilesLimit }, 'limit on open files of admin process lowered, killing it');
+      this.#kill(admin);
+    };
+    if (child.pid !== undefined) admin.cancels.push(watchOpenFilesLimit(child.pid, clock, lowered));
     const listeners = plan.map((planned) => asTheChildSeesIt(planned, descriptors));
-    send(admin, { type: 'open', listeners, hosts, identity });
+    this.#send(admin, { type: 'open', listeners, hosts, identity });
     return admin;
   }
 
-  #open(child: ChildProcess, heard: (report: AdminReport) => void): Channel | undefined {
+  #open(child: ChildProcess, handlers: AdminHandlers): Channel | undefined {
     // If the system is out of descriptors, there is no process and Node leaves `stdio` undefined.
     const { stdio } = child as { readonly stdio?: readonly unknown[] };
     const socket = stdio?.[channelDescriptor];
     if (!(socket instanceof Duplex)) return undefined;
     const failed = (fault: string): void => {
       this.#options.log.error({ fault }, 'admin process sent an invalid report, killing it');
-      child.kill('SIGKILL');
+      handlers.failed();
     };
     const { clock } = this.#options;
     return new Channel(socket, limits, () => clock.monotonicMs(), {
@@ -186,19 +226,27 @@ class AdminChild implements AdminEndpoint {
         if (child.killed) return undefined;
         const reading = readReport(adminReports, message);
         if ('fault' in reading) return reading.fault;
-        heard(reading.report);
+        handlers.heard(reading.report);
         return undefined;
       },
       failed,
-      closed() {},
+      closed: () => handlers.closed(),
     });
+  }
+
+  #send(admin: AdminProcess, order: AdminOrder): void {
+    const { channel } = admin;
+    if (channel === undefined) return;
+    // The child sends requests without reading the answers.
+    if (channel.unsentBytes > maxUnreadBytes) this.#kill(admin);
+    else channel.send(order);
   }
 
   async #heard(child: AdminProcess, report: AdminReport): Promise<void> {
     child.watch.heard();
     if (report.type === 'ask') {
       const value = report.what === 'config' ? await this.#source.config() : await this.#source.snapshot();
-      send(child, { type: 'answer', id: report.id, value });
+      this.#send(child, { type: 'answer', id: report.id, value });
     } else if (report.type === 'opened') {
       this.#isOpen = true;
       this.opened.resolve();
@@ -210,17 +258,22 @@ class AdminChild implements AdminEndpoint {
   #failed(child: AdminProcess, { code, message }: SmallservdError): void {
     if (this.#isOpen) {
       this.#options.log.error({ code, error: message }, 'cannot reopen admin endpoint, retrying');
-      child.child.kill('SIGKILL');
+      this.#kill(child);
     } else {
       void this.close();
       this.opened.reject(new SmallservdError(code, message));
     }
   }
 
-  #gone(exitCode: number | null, signal: string | null): void {
+  #gone(admin: AdminProcess, exitCode: number | null, signal: string | null): void {
+    if (admin.isGone) return;
+    admin.isGone = true;
+    const { channel, watch, cancels, ended } = admin;
+    ended.resolve();
+    for (const cancel of cancels.splice(0)) cancel();
     // A grandchild left behind could still use the channel.
-    this.#process.channel?.close();
-    this.#process.watch.cancel();
+    channel?.close();
+    watch.cancel();
     if (this.#isClosed) return;
     const { clock, log } = this.#options;
     log.error({ exitCode, signal }, 'admin process exited, restarting');
@@ -236,11 +289,4 @@ function asTheChildSeesIt(planned: PlannedListener, descriptors: readonly number
   return 'fd' in target
     ? { ...planned, target: { ...target, fd: firstCopy + descriptors.indexOf(target.fd) } }
     : planned;
-}
-
-function send({ child, channel }: AdminProcess, order: AdminOrder): void {
-  if (channel === undefined) return;
-  // The child sends requests without reading the answers.
-  if (channel.unsentBytes > maxUnreadBytes) child.kill('SIGKILL');
-  else channel.send(order);
 }

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { constants, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { childArguments, removeNodeVariables } from '../child-arguments.ts';
@@ -7,6 +6,8 @@ import { type Clock, pause, systemClock } from '../../clock/clock.ts';
 import { standardInput } from '../config/source.ts';
 import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
+import { isZombie } from '../supervisor/activity.ts';
+import { refuseDescriptorsOf } from '../supervisor/channel.ts';
 import { keepDescriptors } from '../../kernel/descriptors.ts';
 import { leaveKeyring } from '../../kernel/privileges.ts';
 
@@ -54,6 +55,7 @@ export async function runApart(
     env,
     detached: true,
   });
+  for (const end of [child.stdout, child.stderr, child.stdin]) refuseDescriptorsOf(end);
   if (child.stdin !== null) {
     child.stdin.on('error', () => {});
     process.stdin.pipe(child.stdin);
@@ -74,14 +76,24 @@ export async function runApart(
   process.once('exit', () => child.kill('SIGKILL'));
   let came: NodeJS.Signals | undefined;
   const ended = new Deferred<void>();
+  const exited = new Deferred<readonly [code: number | null, signal: NodeJS.Signals | null]>();
   for (const signal of signals)
     process.once(signal, () => {
       came ??= signal;
       child.kill('SIGKILL');
       ended.resolve();
+      exited.resolve([null, signal]);
     });
   child.once('close', () => ended.resolve());
-  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  child.once('exit', (code, signal) => exited.resolve([code, signal]));
+  // Twice in a row: otherwise this process may be about to learn of it.
+  let zombieLooks = 0;
+  const cancel = clock.every(quietMs, () => {
+    zombieLooks = child.pid !== undefined && isZombie(child.pid) ? zombieLooks + 1 : 0;
+    if (zombieLooks === 2) exited.resolve([null, null]);
+  });
+  const [code, signal] = await exited.promise;
+  cancel();
   // Processes it leaves behind could hold its output open, and go on writing.
   const quiet = async (): Promise<void> => {
     for (let rounds = 0, before = -1; rounds < maxRounds && before !== pieces; ) {
@@ -97,7 +109,11 @@ export async function runApart(
   child.stdout?.destroy();
   child.stderr?.destroy();
   if (came !== undefined) process.kill(process.pid, came);
-  if (code === null) throw new SmallservdError('CHECK_ENDED', `the check was killed by ${signal}`);
+  if (code === null)
+    throw new SmallservdError(
+      'CHECK_ENDED',
+      signal === null ? 'another process traces the check and hides its result' : `the check was killed by ${signal}`,
+    );
   return code;
 }
 

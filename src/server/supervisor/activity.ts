@@ -33,6 +33,14 @@ export function readActivity(pid: number): Activity | undefined {
   }
 }
 
+/**
+ * Whether a process has ended, but its parent does not know: for a moment, or for as long as another process traces it,
+ * see ptrace(2).
+ */
+export function isZombie(pid: number): boolean {
+  return stateOf(`/proc/${pid}/stat`) === 'Z';
+}
+
 /** A worker has about ten threads. Looking at thousands would keep the supervisor busy. */
 const mostThreads = 64;
 
@@ -47,7 +55,7 @@ function stateOf(path: string): string | undefined {
   try {
     return parseStat(readFileSync(path, 'utf8'))?.state;
   } catch {
-    // The thread has ended.
+    // It has ended.
     return undefined;
   }
 }

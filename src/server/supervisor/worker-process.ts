@@ -11,6 +11,7 @@ import { readActivity } from './activity.ts';
 import { Channel, channelDescriptor, refuseDescriptorsOf } from './channel.ts';
 import { childArguments } from '../child-arguments.ts';
 import type { WorkerOrder } from './messages.ts';
+import { watchOpenFilesLimit } from './open-files-watch.ts';
 import { OwedReports } from './owed-reports.ts';
 import { readComplaints, readLines } from './paced-lines.ts';
 import { readReport, type WorkerReport, type workerReports } from './reports.ts';
@@ -56,6 +57,12 @@ const acknowledgeMs = 7000;
 /** Limit on unread orders: two configs of the largest size, and what follows them. */
 const maxUnreadBytes = 64 * 2 ** 20;
 
+/**
+ * How long the system may take to report the end of a process that is killed, or has closed its channel. It never does
+ * if another process traces it, see ptrace(2). Nothing of such a zombie runs any more.
+ */
+export const endReportMs = 2000;
+
 /** Time for reading a worker's remaining output after its exit. */
 const lastOutputMs = 2000;
 
@@ -100,6 +107,7 @@ export class WorkerProcess {
   /** Waits for it to acknowledge a stop. */
   #trial: SilenceWatch | undefined;
   #cancelTrial: Cancel | undefined;
+  #isEnding = false;
   #isGone = false;
   #isDistrusted = false;
 
@@ -119,6 +127,8 @@ export class WorkerProcess {
       if (this.pid === undefined) this.#gone(null, null);
     });
     this.#process.on('exit', (code, signal) => this.#gone(code, signal));
+    if (this.pid !== undefined)
+      this.#cancels.push(watchOpenFilesLimit(this.pid, options.clock, (limit) => this.#lostFiles(limit)));
   }
 
   get pid(): number | undefined {
@@ -166,6 +176,17 @@ export class WorkerProcess {
   kill(): void {
     this.wasKilled = true;
     this.#process.kill('SIGKILL');
+    this.#expectEnd();
+  }
+
+  #expectEnd(): void {
+    if (this.#isGone || this.#isEnding) return;
+    this.#isEnding = true;
+    const giveUp = (): void => {
+      this.#process.kill('SIGKILL');
+      this.#gone(null, 'SIGKILL');
+    };
+    this.#cancels.push(this.#options.clock.after(endReportMs, giveUp));
   }
 
   #gone(code: number | null, signal: string | null): void {
@@ -203,7 +224,7 @@ export class WorkerProcess {
         return fault;
       },
       failed: (fault) => this.#distrust(fault),
-      closed: () => {},
+      closed: () => this.#expectEnd(),
     });
   }
 
@@ -213,6 +234,13 @@ export class WorkerProcess {
     this.#isDistrusted = true;
     this.#options.log.error({ worker: this.name, fault }, 'worker sent an invalid report, killing it');
     this.#process.kill('SIGKILL');
+    this.#expectEnd();
+  }
+
+  #lostFiles(openFilesLimit: number): void {
+    this.#options.log.error({ worker: this.name, openFilesLimit }, 'limit on open files of worker lowered, killing it');
+    this.#process.kill('SIGKILL');
+    this.#expectEnd();
   }
 
   #forwardOutput(): void {

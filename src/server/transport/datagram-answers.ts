@@ -1,3 +1,4 @@
+import { isUint8Array } from 'node:util/types';
 import type { IpAddress } from '../../address/ip-address.ts';
 import type { ConnectionLog } from '../connection-log.ts';
 import type { DatagramCounters } from '../counters.ts';
@@ -90,7 +91,7 @@ const silence: readonly Uint8Array[] = [];
 /** Validates what a service, possibly from a module, returned. Throws a TypeError if it is not an answer. */
 function asReplies(answer: unknown): readonly Uint8Array[] {
   if (answer === undefined || answer === null) return silence;
-  if (answer instanceof Uint8Array) return [answer];
-  if (Array.isArray(answer) && answer.every((each) => each instanceof Uint8Array)) return answer;
+  if (isUint8Array(answer)) return [answer];
+  if (Array.isArray(answer) && answer.every(isUint8Array)) return answer;
   throw new TypeError('datagram() returned neither bytes, nor a list of bytes, nor undefined');
 }

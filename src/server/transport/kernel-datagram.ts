@@ -3,7 +3,7 @@ import { datagramBatch, DatagramBatch } from '../../kernel/datagram-batch.ts';
 import { readable, readiness, type Watcher } from '../../kernel/readiness.ts';
 import {
   allowFragments,
-  forgetErrors,
+  resetDatagramOptions,
   readDroppedDatagrams,
   readSendBuffer,
   tellDestinations,
@@ -87,7 +87,7 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     try {
       tellDestinations(descriptor, target.family);
       allowFragments(descriptor, target.family, fragment);
-      forgetErrors(descriptor, target.family);
+      resetDatagramOptions(descriptor, target.family);
       if (service.readsHeaders === true) tellHeaders(descriptor, target.family);
       this.#knownDrops = readDroppedDatagrams(descriptor);
       this.#watched = readiness().watch(descriptor, readable, this);

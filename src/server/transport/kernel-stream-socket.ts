@@ -201,7 +201,9 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
   /** `error` is negative, or 0 if nothing is known but that the peer is gone. */
   #fail(error: number): void {
     this.errorCode ??= error === 0 ? 'EPIPE' : errorCodeOf(-error);
-    this.destroy();
+    // If the kernel is out of memory, say, the peer must not take what it has for all.
+    if (error !== 0 && this.unsent > 0 && this.#isTcp) this.reset();
+    else this.destroy();
   }
 
   #updateInterest(): void {

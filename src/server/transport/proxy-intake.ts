@@ -52,7 +52,7 @@ export class ProxyIntake {
     const { rules, admission, clock, events } = this.#options;
     const isProxy = rules.from.some((cidr) => cidrContains(cidr, peer));
     // Other peers are refused, even if they send no header: the protocol forbids guessing whether there is one.
-    const refusal = isProxy ? admission.reserve() : 'proxy-header';
+    const refusal = isProxy ? this.#reserve(peer) : 'proxy-header';
     if (refusal !== undefined) {
       events.refused(refusal);
       socket.destroy();
@@ -73,6 +73,31 @@ export class ProxyIntake {
     socket.startReading();
   }
 
+  /** Reserves a place. If there is none, the proxy that keeps most connections waiting may make room. */
+  #reserve(peer: IpAddress): RefuseReason | undefined {
+    const { admission } = this.#options;
+    const refusal = admission.reserve();
+    if (refusal === undefined || !this.#makeRoom(peer)) return refusal;
+    return admission.reserve();
+  }
+
+  /** A proxy whose clients send no header must not take all places from the others. */
+  #makeRoom(peer: IpAddress): boolean {
+    const byPeer = new Map<string, WaitingProxy[]>();
+    for (const waiting of this.#waiting) {
+      const key = formatPeer(waiting.peer);
+      const same = byPeer.get(key);
+      if (same === undefined) byPeer.set(key, [waiting]);
+      else same.push(waiting);
+    }
+    const own = byPeer.get(formatPeer(peer))?.length ?? 0;
+    const [most = []] = [...byPeer.values()].toSorted((one, other) => other.length - one.length);
+    const [longest] = most;
+    if (longest === undefined || most.length <= own + 1) return false;
+    longest.giveUp();
+    return true;
+  }
+
   destroy(): void {
     this.#isDestroyed = true;
     for (const { socket } of this.#waiting) socket.destroy();
@@ -82,7 +107,7 @@ export class ProxyIntake {
 /** A connection from its acceptance to the end of its header. */
 class WaitingProxy implements StreamSocketUser {
   readonly socket: StreamSocket;
-  readonly #peer: IpAddress;
+  readonly peer: IpAddress;
   readonly #port: number;
   readonly #left: (introduction: Introduction | undefined) => void;
   readonly #parser = new ProxyHeaderParser();
@@ -94,9 +119,15 @@ class WaitingProxy implements StreamSocketUser {
     left: (introduction: Introduction | undefined) => void,
   ) {
     this.socket = socket;
-    this.#peer = peer;
+    this.peer = peer;
     this.#port = port;
     this.#left = left;
+  }
+
+  /** Frees its place at once. */
+  giveUp(): void {
+    this.#left(undefined);
+    this.socket.destroy();
   }
 
   received(chunk: Buffer): void {
@@ -108,8 +139,8 @@ class WaitingProxy implements StreamSocketUser {
       this.socket.destroy();
       return;
     }
-    const { ip = this.#peer, port = this.#port } = parsed.client ?? {};
-    const proxied = { via: formatHostPort(formatPeer(this.#peer), this.#port), headerLength: parsed.length };
+    const { ip = this.peer, port = this.#port } = parsed.client ?? {};
+    const proxied = { via: formatHostPort(formatPeer(this.peer), this.#port), headerLength: parsed.length };
     this.socket.stopReading();
     this.#left({ source: ip, port, proxied, rest: parsed.rest });
   }

@@ -1,3 +1,4 @@
+import { isUint8Array } from 'node:util/types';
 import { isIpv4 } from '../../address/ip-address.ts';
 import type { TcpInfo } from '../../kernel/streams.ts';
 import { Deadlines } from '../guard/deadlines.ts';
@@ -125,6 +126,7 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   }
 
   write(bytes: Uint8Array): void {
+    assertBytes(bytes);
     if (this.#ending || bytes.length === 0) return;
     const part = this.#withinQuota(bytes);
     this.#socket.write(part);
@@ -134,6 +136,7 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   }
 
   end(bytes?: Uint8Array): void {
+    if (bytes !== undefined) assertBytes(bytes);
     if (this.#ending) return;
     this.#ending = true;
     if (bytes === undefined) {
@@ -283,6 +286,16 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
     }
     this.#options.events.closed(this, reason);
   }
+}
+
+/** Modules may be in JavaScript. A number or a text would spoil the counters of the worker. */
+function assertBytes(bytes: unknown): asserts bytes is Uint8Array {
+  if (!isUint8Array(bytes)) throw new TypeError(`expected bytes (a Uint8Array), not ${describeType(bytes)}`);
+}
+
+function describeType(value: unknown): string {
+  if (value === null) return 'null';
+  return typeof value === 'object' ? (value.constructor?.name ?? 'an object') : typeof value;
 }
 
 function reasonOf(errorCode: string | undefined): CloseReason {

@@ -48,3 +48,12 @@ it('reports what the system refuses', () => {
   expect(() => createSharedMemory('x'.repeat(300), 4096)).toThrow(expect.objectContaining({ code: 'EINVAL' }));
   expect(() => mapSharedMemory(99_999, 4096)).toThrow(expect.objectContaining({ code: 'EBADF' }));
 });
+
+it.each([0, -1, 0.5, Number.NaN, Infinity])('is not created with %d bytes', (bytes) => {
+  expect(() => createSharedMemory('test', bytes)).toThrow(RangeError);
+});
+
+it.each([0, -1, 4097, Number.NaN])('of 4096 bytes is not mapped with %d', (bytes) => {
+  // Beyond its end, an access would crash the process.
+  expect(() => mapSharedMemory(create(4096), bytes)).toThrow(RangeError);
+});

@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
-import { release } from 'node:os';
+import { connect, Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseIp } from '../../../src/address/ip-address.ts';
@@ -17,9 +16,12 @@ import {
   interfaceNameOf,
   kindOf,
   listenTcp,
+  connectUnix,
   listenUnix,
 } from '../../../src/kernel/sockets.ts';
+import { duplicate } from '../../../src/kernel/descriptors.ts';
 import { temporaryDirectory } from '../../support/daemon-process.ts';
+import { expectedRefusal, sendDescriptorAt } from '../../support/descriptor-sender.ts';
 
 function at(address: string, port = 0): InetAddress {
   const ip = parseIp(address);
@@ -88,9 +90,16 @@ try:
 except OSError as error:
     print(error.errno)`;
     const result = execFileSync('python3', ['-c', script, path]).toString().trim();
-    const [major = 0, minor = 0] = release().split('.').map(Number);
-    // EPERM since Linux 6.16.
-    expect(result).toBe(major > 6 || (major === 6 && minor >= 16) ? '1' : 'sent');
+    expect(result).toBe(expectedRefusal());
+  });
+
+  it('connects to a path, and refuses descriptors from there', async () => {
+    const path = join(temporaryDirectory(), 'socket');
+    const outcome = await sendDescriptorAt(path, 'hello');
+    const client = new Socket({ fd: connectUnix(path) });
+    onTestFinished(() => void client.destroy());
+    expect(await outcome()).toBe(expectedRefusal());
+    expect(() => connectUnix(`${path}-gone`)).toThrow(expect.objectContaining({ code: 'ENOENT' }));
   });
 
   it('lets clients connect before anybody accepts', async () => {
@@ -165,6 +174,21 @@ describe('kindOf', () => {
   it('knows no files, pipes and numbers that are not open', () => {
     const file = kept(openSync('/dev/null', 'r'));
     expect([file, -1, 999_999, 2 ** 31 - 1].map(kindOf)).toEqual([undefined, undefined, undefined, undefined]);
+  });
+});
+
+describe('arguments that libc would misunderstand', () => {
+  it.each([-1, 0.5, 65_536, Number.NaN])('a port of %d is refused', (port) => {
+    expect(() => kept(listenTcp(at('127.0.0.1', port), 16))).toThrow(RangeError);
+    expect(() => kept(bindUdp(at('::1', port), 100_000))).toThrow(RangeError);
+  });
+
+  it.each([null, undefined, 5])('%s is not the name of an interface', (name) => {
+    expect(() => interfaceIndexOf(name as unknown as string)).toThrow(TypeError);
+  });
+
+  it.each([-1, 0.5, Number.NaN])('descriptor %d is not duplicated', (descriptor) => {
+    expect(() => duplicate(descriptor)).toThrow(RangeError);
   });
 });
 

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseListenAddress } from '../../../../src/address/listen-address.ts';
 import { AdminClient } from '../../../../src/server/admin/client.ts';
 import { AdminServer } from '../../../../src/server/admin/server.ts';
+import { temporaryDirectory } from '../../../support/daemon-process.ts';
+import { expectedRefusal, sendDescriptorAt } from '../../../support/descriptor-sender.ts';
 import { answerTcp } from '../../../support/fake-servers.ts';
 import { takeTcpPort } from '../../../support/ports.ts';
 import { snapshot } from './snapshot.ts';
@@ -27,6 +30,15 @@ async function httpServer(answer: RequestListener): Promise<string> {
   });
   return `tcp://127.0.0.1:${(server.address() as { port: number }).port}`;
 }
+
+describe('AdminClient at a UNIX socket', () => {
+  it('refuses descriptors, whose close could wait for minutes', async () => {
+    const path = join(temporaryDirectory(), 'admin.sock');
+    const outcome = await sendDescriptorAt(path, 'hello');
+    await expect(clientOf(`unix://${path}`).snapshot()).rejects.toMatchObject({ code: 'ADMIN_UNREACHABLE' });
+    expect(await outcome()).toBe(expectedRefusal());
+  });
+});
 
 describe('AdminClient', () => {
   it('fetches snapshot and config from the endpoint, also by name', async () => {

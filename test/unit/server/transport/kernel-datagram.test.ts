@@ -1,5 +1,7 @@
+import { execFile, execFileSync } from 'node:child_process';
 import type { Socket } from 'node:dgram';
 import { closeSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { requireLibc } from '../../../../src/kernel/libc.ts';
 import { bindUdp, boundTo } from '../../../../src/kernel/sockets.ts';
@@ -222,6 +224,36 @@ describe('a datagram listener over a direct socket', () => {
     second.listener.destroy();
     closeSync(descriptor);
     expect([first.counters.received, second.counters.received]).toEqual([1, 1]);
+  });
+
+  it('serves an inherited socket, whatever its creator has set', async () => {
+    const descriptor = bindUdp({ family: 'ipv4', ip: parseIp('127.0.0.1')!, port: 0, interfaceIndex: 0 }, 1 << 20);
+    // SO_TIMESTAMP, SO_TIMESTAMPING, SO_RXQ_OVFL, SO_MARK as control data, then IP_RECVOPTS, IP_RETOPTS, IP_RECVTTL,
+    // IP_RECVTOS, IP_RECVERR, IP_RECVORIGDSTADDR, IP_CHECKSUM and IP_RECVFRAGSIZE, and UDP_GRO.
+    const script = `
+import socket
+s = socket.socket(fileno=3)
+for level, names in [(1, [29, 40, 75]), (0, [6, 7, 12, 13, 11, 20, 23, 25]), (17, [104])]:
+    for name in names: s.setsockopt(level, name, 1)
+s.setsockopt(1, 37, 0b11111)
+s.detach()`;
+    execFileSync('python3', ['-c', script], { stdio: ['ignore', 'inherit', 'inherit', descriptor] });
+    const { port = 0 } = boundTo(descriptor) as { port?: number };
+    const { listener, counters } = listen({ transport: 'udp', family: 'ipv4', fd: descriptor });
+    await listener.open();
+    const sender = `
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(("127.0.0.1", int(sys.argv[1])))
+# UDP_SEGMENT: eight datagrams of 100 bytes, which UDP_GRO would leave merged.
+s.setsockopt(17, 103, 100)
+s.send(b"x" * 800)
+s.settimeout(10)
+print([len(s.recv(2000)) for _ in range(8)])`;
+    const answers = await promisify(execFile)('python3', ['-c', sender, String(port)]);
+    expect(JSON.parse(answers.stdout)).toEqual(Array(8).fill(100));
+    listener.destroy();
+    expect(counters).toMatchObject({ received: 8, sent: 8 });
   });
 
   it('counts what the kernel has dropped, once a second and at the end', async () => {

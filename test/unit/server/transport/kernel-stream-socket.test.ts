@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { closeSync, fstatSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { parseIp } from '../../../../src/address/ip-address.ts';
 import { boundTo, listenTcp, listenUnix } from '../../../../src/kernel/sockets.ts';
 import { streams } from '../../../../src/kernel/streams.ts';
@@ -78,6 +78,22 @@ async function readAll(client: Socket): Promise<Buffer> {
   for await (const chunk of client as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
+
+it('resets a client that would take half of its bytes for all', async () => {
+  const { socket, descriptor, events, client } = await pair();
+  socket.write(large);
+  expect(socket.unsent).toBeGreaterThan(0);
+  // ENOBUFS, when the kernel has no memory.
+  const send = vi.spyOn(streams(), 'send').mockReturnValue(-105);
+  onTestFinished(() => send.mockRestore());
+  // Node takes a reset that comes together with bytes for an end.
+  const reset = vi.spyOn(streams(), 'resetOnClose');
+  onTestFinished(() => reset.mockRestore());
+  client.resume();
+  await until(() => events.closes === 1, 'the close');
+  expect(socket.errorCode).toBe('ENOBUFS');
+  expect(reset.mock.calls).toEqual([[descriptor]]);
+});
 
 describe.each(['TCP', 'UNIX'])('a direct %s socket', (transport) => {
   const open = async (): Promise<Pair> => pair(transport === 'TCP' ? undefined : `${temporaryDirectory()}/socket`);

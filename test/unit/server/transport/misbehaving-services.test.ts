@@ -113,6 +113,44 @@ describe('a service that throws', () => {
   });
 });
 
+describe('a service that writes what is not bytes', () => {
+  const values = ['number', 'null', 'text', 'a list', 'a look-alike', 'other numbers', 'a prototype'];
+  const calls = values.flatMap((what) => [
+    { method: 'write', what },
+    { method: 'end', what },
+  ]);
+
+  it.each(calls)('loses only that client: $method of $what', async (call) => {
+    const daemon = await serveWith('writes', call);
+    const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
+    client.write('x');
+    await client.cut();
+    expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'service-error', bytesOut: 0 });
+    expect(daemon.log.lines.find(({ level }) => level === 'error')).toMatchObject({
+      err: { type: 'TypeError', message: expect.stringMatching(/^expected bytes \(a Uint8Array\), not /) },
+    });
+    await expectServed(daemon, 'echo');
+  });
+
+  it.each(calls)('can still end properly if it catches the error of $method: $what', async (call) => {
+    const daemon = await serveWith('writes', { ...call, swallows: true });
+    const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
+    client.write('x');
+    expect((await client.takeAll()).toString()).toBe('sorry');
+    client.finish();
+    expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'completed', bytesOut: 5 });
+  });
+
+  it.each(values.filter((what) => what !== 'null'))('sends no datagram: %s', async (what) => {
+    const daemon = await serveWith('writes', { what });
+    const client = await UdpClient.open('127.0.0.1');
+    client.send('x', daemon.target('bad', 'udp'));
+    expect((await client.ask('here', daemon.target('echo', 'udp'))).toString()).toBe('here');
+    await daemon.close();
+    expect(daemon.log.summed('dropped')).toEqual({ 'service-error': 1 });
+  });
+});
+
 describe('a service that floods', () => {
   it('does not affect others while a client that never reads is closed as stalled', async () => {
     const daemon = await serveWith('floods', {}, { stallTimeout: '300ms' });

@@ -232,3 +232,26 @@ it('shutdown waits for connections without a header, then closes them without co
   expect(daemon.log.closed('192.0.2.7:40000')).toHaveLength(2);
   expect(daemon.log.summed('refused')).toEqual({});
 });
+
+describe('a proxy whose connections send no header', () => {
+  it('makes room for other proxies once they leave no place', async () => {
+    const daemon = await serveOne('echo', { maxConnections: 4 });
+    const silent = [];
+    for (let count = 0; count < 4; count += 1) silent.push(await connect(daemon, 'echo', '127.0.0.2'));
+    const other = await connect(daemon, 'echo', '127.0.0.3');
+    other.write(`${header}hello`);
+    await other.take(5);
+    // The one that has waited longest.
+    await silent[0]?.cut();
+    expect(silent.slice(1).every(({ ended, closed }) => !ended && !closed)).toBe(true);
+    expect(await refusedWhenClosed(daemon)).toEqual({ 'proxy-header': 1 });
+  });
+
+  it('makes no room for more of its own', async () => {
+    const daemon = await serveOne('echo', { maxConnections: 2 });
+    const silent = [await connect(daemon, 'echo', '127.0.0.2'), await connect(daemon, 'echo', '127.0.0.2')];
+    await (await connect(daemon, 'echo', '127.0.0.2')).cut();
+    expect(silent.every(({ ended, closed }) => !ended && !closed)).toBe(true);
+    expect(await refusedWhenClosed(daemon)).toEqual({ limit: 1 });
+  });
+});
