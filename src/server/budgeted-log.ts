@@ -26,6 +26,7 @@ export class BudgetedLog implements Log {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #budget: LineBudget;
   readonly #kept: number;
+  #areMinor = true;
 
   /** `processes` is how many serve the service. Each writes its part of the lines. */
   constructor(log: LeveledLog, clock: Pick<Clock, 'monotonicMs'>, processes: number) {
@@ -58,11 +59,15 @@ export class BudgetedLog implements Log {
    */
   take(level: LogLevel, isMinor: boolean = level === 'debug' || level === 'info'): Log | undefined {
     if (!this.unbudgeted.isLevelEnabled(level)) return undefined;
-    return this.#budget.take(this.#clock.monotonicMs(), isMinor ? this.#kept : 0) ? this.unbudgeted : undefined;
+    if (this.#budget.take(this.#clock.monotonicMs(), isMinor ? this.#kept : 0)) return this.unbudgeted;
+    this.#areMinor &&= isMinor;
+    return undefined;
   }
 
-  /** Returns the number of lines left out since the last call. */
-  takeLeftOut(): number {
-    return this.#budget.takeLeftOut();
+  /** Returns the number of lines left out since the last call, and whether all of them were minor. */
+  takeLeftOut(): { readonly lines: number; readonly areMinor: boolean } {
+    const areMinor = this.#areMinor;
+    this.#areMinor = true;
+    return { lines: this.#budget.takeLeftOut(), areMinor };
   }
 }

@@ -100,7 +100,7 @@ export class ConnectionLog {
   summarize(): void {
     const now = this.#snapshot();
     const before = this.#summarized;
-    const linesNotLogged = this.#log.takeLeftOut();
+    const { lines: linesNotLogged, areMinor } = this.#log.takeLeftOut();
     const happened = {
       ...news('refused', now, before),
       ...news('dropped', now, before),
@@ -110,7 +110,8 @@ export class ConnectionLog {
     const wouldHave = { ...news('wouldRefuse', now, before), ...news('wouldDrop', now, before) };
     const log = this.#log.unbudgeted;
     if ('refused' in happened || 'dropped' in happened) log.warn(happened, 'clients refused or datagrams dropped');
-    else if (Object.keys(happened).length > 0) log.warn(happened, 'log lines suppressed');
+    else if ('errorsNotLogged' in happened || !areMinor) log.warn(happened, 'log lines suppressed');
+    else if (linesNotLogged > 0) log.info({ linesNotLogged }, 'log lines suppressed');
     if (Object.keys(wouldHave).length > 0) log.warn(wouldHave, 'dry run, would have refused or dropped');
     this.#summarized = now;
     this.#errorsLeftOut = 0;

@@ -37,6 +37,16 @@ describe('check', () => {
     expect(JSON.parse(json.stdout)).toEqual(parse(yaml.stdout));
   });
 
+  // An enum means code, so no version of Node takes it out.
+  it('says what to do about a module in TypeScript that Node does not run', async () => {
+    const file = join(temporaryDirectory(0o755), 'mine.ts');
+    writeFileSync(file, 'enum Style { Plain }\nexport default { style: Style.Plain };\n', { mode: 0o644 });
+    const path = writeConfig({ services: { mine: { module: file, listen: ['tcp://127.0.0.1:0'] } } });
+    const { code, stderr } = await runToEnd(['check', '--config', path]);
+    expect(code).toBe(78);
+    expect(stderr).toMatch(/mine\.ts": Node v[\d.]+ does not run this TypeScript: compile it to JavaScript, or use /);
+  });
+
   it('does not look for a package in the old global directories of Node', async () => {
     const home = temporaryDirectory();
     const directory = join(home, '.node_modules', 'global-service');

@@ -131,7 +131,7 @@ describe('log.file', () => {
     mkdirSync(join(directory, 'is-a-directory'));
     for (const [name, message] of [
       ['is-a-directory', 'it is a directory'],
-      ['missing/smallservd.log', `no directory ${directory}/missing`],
+      ['missing/smallservd.log', `there is no directory ${directory}/missing`],
     ] as const) {
       const file = join(directory, name);
       const { code, stdout, stderr } = await runToEnd(['--config', writeConfig({ log: { file }, services: { echo } })]);

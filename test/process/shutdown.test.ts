@@ -63,6 +63,17 @@ describe('SIGTERM and SIGINT', () => {
     expect(daemon.linesWith('closed').find(({ peer }) => peer === name)).toMatchObject({ reason: 'shutdown' });
   });
 
+  it.each([2, 0])('say at once whom the daemon waits for, and how long, with %d workers', async (workers) => {
+    const daemon = await DaemonProcess.serve({ ...patient, workers, shutdown: { grace: '1h' } });
+    await talkingClient(daemon);
+    let state = await daemon.state();
+    while (state.counters['echo']?.stream.accepted !== 1) state = await daemon.state();
+    daemon.signal('SIGTERM');
+    expect(await daemon.line('stopping')).toMatchObject({ clients: 1, graceMs: 3_600_000 });
+    daemon.signal('SIGQUIT');
+    expect(await daemon.closed()).toBe(0);
+  });
+
   it('log the end of every connection before the daemon stops', async () => {
     const daemon = await DaemonProcess.serve({ ...patient, shutdown: { grace: '100ms' } });
     const clients = await Promise.all(Array.from({ length: 40 }, () => talkingClient(daemon)));

@@ -165,7 +165,7 @@ describe('smallservd', () => {
           failures: 1,
           isRunning: false,
           lastSuccessAt: null,
-          last: { succeeded: false, at: '2026-11-22T11:07:12.000Z', tookMs: 1, errors: [hostile] },
+          last: { succeeded: false, at: '2026-11-22T11:07:12.000Z', agoMs: 1000, tookMs: 1, errors: [hostile] },
         },
         listeners: [{ service: hostile, address: hostile, isOpen: true }],
         services: { [hostile]: { ...snapshot().services[service]!, type: hostile } },

@@ -47,6 +47,21 @@ describe('a machine without IPv6', () => {
   });
 });
 
+describe('a machine without 127.0.0.1', () => {
+  it('runs the shipped config over IPv6, with its admin endpoint', async () => {
+    const network = Network.make();
+    network.ip('address', 'delete', '127.0.0.1/8', 'dev', 'lo');
+    const daemon = new DaemonProgram([], (argv) => network.inside(argv));
+    await daemon.ready();
+    const skipped = daemon.lines.filter(({ msg }) => msg === 'address family not available, listeners skipped');
+    expect(skipped).toMatchObject([{ level: 'info', family: 'ipv4', services: expect.arrayContaining(named) }]);
+    const status = await run(network.inside([...daemonProgram, 'status']));
+    expect([(await status.end()).code, status.complaints]).toEqual([0, '']);
+    expect(status.output).toContain('tcp://[::1]:1201');
+    expect(await new Peers(network).tcp('::1', 1201, 'here\n')).toBe('here\n');
+  });
+});
+
 /**
  * What takes the place of /etc, in a mount namespace of the process: the few files that the daemon needs, and not
  * /etc/services.

@@ -77,7 +77,10 @@ describe('npm start on a terminal', () => {
     const client = peers.talk('-N', '127.0.0.1', '1201');
     client.type('one\n');
     await client.says(/one\n/);
+    // Workers say once a second whom they serve.
+    await new Promise((resolve) => setTimeout(resolve, 1200));
     terminal.type(controlC);
+    await terminal.says(/Waiting for 1 client, up to 60m\. To disconnect now, press Ctrl-C again\./);
     while ((await peers.tcp('127.0.0.1', 1200)) !== '');
     // It takes nobody new, and still serves whom it has.
     client.type('two\n');

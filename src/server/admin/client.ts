@@ -1,6 +1,8 @@
 import { type IncomingMessage, request } from 'node:http';
-import { Socket } from 'node:net';
+import { type LookupFunction, Socket } from 'node:net';
+import { lookup } from 'node:dns';
 import type { ListenAddress, NetworkListenAddress } from '../../address/listen-address.ts';
+import { isLocalhost, loopback } from '../../address/own-address.ts';
 import { SmallservdError } from '../../errors.ts';
 import { connectUnix, hasSockets } from '../../kernel/sockets.ts';
 import { describeSystemError } from '../../system-error-text.ts';
@@ -25,11 +27,18 @@ export type ConnectedTo =
   | { readonly address: string; readonly port: number }
   | { readonly path: string; readonly listenerPid: number | undefined };
 
+interface NetworkPlace {
+  readonly host: string;
+  readonly port: number;
+  /** Without it, the host is an address. */
+  readonly lookup?: LookupFunction;
+}
+
 /** Queries a running daemon through its admin endpoint. Anyone might answer, so everything received is checked. */
 export class AdminClient {
   /** The endpoint, as written in the listen address. */
   readonly name: string;
-  readonly #where: { readonly socketPath: string } | { readonly host: string; readonly port: number };
+  readonly #where: { readonly socketPath: string } | NetworkPlace;
   readonly #patienceMs: number;
   #connectedTo: ConnectedTo | undefined;
 
@@ -38,7 +47,7 @@ export class AdminClient {
     this.name = address.text;
     this.#patienceMs = patienceMs;
     if (address.scheme === 'unix') this.#where = { socketPath: address.path };
-    else if (address.scheme === 'tcp') this.#where = { host: hostOf(address), port: address.port };
+    else if (address.scheme === 'tcp') this.#where = placeOf(address);
     else
       throw new SmallservdError(
         'ADMIN_UNKNOWN',
@@ -163,8 +172,15 @@ function isDeeper(value: unknown, levels: number): boolean {
 }
 
 /** A wildcard address is reached through loopback. */
-function hostOf({ host, family }: NetworkListenAddress): string {
-  if (host === '') return family === 'ipv6' ? '::1' : '127.0.0.1';
-  if (host === '0.0.0.0') return '127.0.0.1';
-  return host === '::' ? '::1' : host;
+function placeOf({ host, port, family }: NetworkListenAddress): NetworkPlace {
+  if (host === '0.0.0.0' || host === '::') return { host: host === '::' ? loopback.ipv6 : loopback.ipv4, port };
+  if (host !== '' && !isLocalhost(host)) return { host, port, lookup };
+  if (family !== 'both') return { host: loopback[family], port };
+  return { host: 'localhost', port, lookup: (_host, _options, found) => found(null, bothLoopback) };
 }
+
+/** Tried in this order. */
+const bothLoopback = [
+  { address: loopback.ipv4, family: 4 },
+  { address: loopback.ipv6, family: 6 },
+];

@@ -20,7 +20,13 @@ const time = v.pipe(
 /** Counts by reason. A daemon of another version may have other reasons. */
 const counts = v.record(word, sum);
 const health = v.looseObject({ lagMs: number, residentBytes: number, heapBytes: number });
-const reloadResult = v.looseObject({ succeeded: v.boolean(), at: time, tookMs: number, errors: v.array(text) });
+const reloadResult = v.looseObject({
+  succeeded: v.boolean(),
+  at: time,
+  agoMs: v.optional(number),
+  tookMs: number,
+  errors: v.array(text),
+});
 const traffic = { bytesIn: number, bytesOut: number };
 
 /** Unknown keys are ignored. */
@@ -30,6 +36,7 @@ const shape = v.looseObject({
   // `reload` checks whether it can be a process id.
   pid: number,
   startedAt: time,
+  upMs: v.optional(number),
   state: v.picklist(['starting', 'ready', 'draining']),
   notReady: v.array(text),
   config: v.looseObject({ name: text, hash: word }),

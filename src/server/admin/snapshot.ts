@@ -11,6 +11,8 @@ export interface ReloadResult {
   readonly succeeded: boolean;
   /** ISO 8601. */
   readonly at: string;
+  /** How long ago that was, by the monotonic clock of the daemon. Earlier versions do not say. */
+  readonly agoMs?: number | undefined;
   readonly tookMs: number;
   /** The errors, one line each. */
   readonly errors: readonly string[];
@@ -30,6 +32,8 @@ export interface Snapshot extends Pick<DaemonReport, 'state' | 'workers' | 'work
   readonly pid: number;
   /** ISO 8601. */
   readonly startedAt: string;
+  /** How long ago that was, by the monotonic clock of the daemon. Earlier versions do not say. */
+  readonly upMs?: number | undefined;
   /** Why /readyz fails, or empty if it succeeds. */
   readonly notReady: readonly string[];
   readonly config: {

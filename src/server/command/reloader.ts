@@ -32,7 +32,8 @@ export class Reloader {
   current: PreparedConfig;
   attempts = 0;
   failures = 0;
-  last: ReloadResult | undefined;
+  #last: Omit<ReloadResult, 'agoMs'> | undefined;
+  #lastEndedMs = 0;
   /** ISO 8601. */
   lastSuccessAt: string | undefined;
   readonly #options: ReloaderOptions;
@@ -45,6 +46,11 @@ export class Reloader {
     this.#supervisor = supervisor;
     this.current = prepared;
     this.#options = options;
+  }
+
+  get last(): ReloadResult | undefined {
+    if (this.#last === undefined) return undefined;
+    return { ...this.#last, agoMs: Math.round(this.#options.clock.monotonicMs() - this.#lastEndedMs) };
   }
 
   get isRunning(): boolean {
@@ -80,11 +86,13 @@ export class Reloader {
       this.failures += 1;
       log.error({ code: known?.code, errors }, 'reload failed, keeping the running config');
     }
-    const tookMs = Math.round(clock.monotonicMs() - startedMs);
-    this.last = { succeeded: errors.length === 0, at: clock.now().toISOString(), tookMs, errors };
+    this.#lastEndedMs = clock.monotonicMs();
+    const tookMs = Math.round(this.#lastEndedMs - startedMs);
+    const at = clock.now().toISOString();
+    this.#last = { succeeded: errors.length === 0, at, tookMs, errors };
     this.#options.onEnd();
     if (errors.length > 0) return;
-    this.lastSuccessAt = this.last.at;
+    this.lastSuccessAt = at;
     log.info({ ms: tookMs }, 'config reloaded');
   }
 

@@ -22,6 +22,7 @@ import { socketAccessFor } from '../supervisor/socket-access.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { passedDescriptors } from '../transport/inherited.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
+import { formatDuration } from '../../units.ts';
 import { version } from '../../version.ts';
 import { logListeners, logSkipped, warnOf } from './announcements.ts';
 import { type ConfigOptions, leaveDirectory, type PreparedConfig, prepare } from './prepare.ts';
@@ -101,7 +102,7 @@ async function serve(options: ConfigOptions, signals: Signals, clock: Clock, ope
   // The clock's timers do not keep the process alive, and nothing else does while all workers wait to be restarted.
   const alive = setInterval(() => {}, 1 << 30);
   const manager = new ServiceManager({ environment, pid: process.pid, clock: systemClock, log });
-  const snapshots = new DaemonSnapshots(prepared, sink, systemClock.now());
+  const snapshots = new DaemonSnapshots(prepared, sink, systemClock);
   let admin: AdminEndpoint | undefined;
   try {
     const launch = await readyToLaunch(prepared, plan, identity, opened.sockets, clock, sink, log);
@@ -128,7 +129,10 @@ async function serve(options: ConfigOptions, signals: Signals, clock: Clock, ope
           .then(() => setImmediate(() => reloader.reload()))
           .catch(() => {});
       },
-      stopping: () => manager.stopping(),
+      stopping() {
+        announceStop(daemon, reloader.current.loaded.config, sink, log);
+        manager.stopping();
+      },
     });
     // An earlier stop ends the daemon before it is ready.
     const isReady = await Promise.race([daemon.ready.then(() => true), daemon.ended.then(() => false)]);
@@ -197,9 +201,14 @@ async function openAdmin(
   return endpoint;
 }
 
+function countClients({ services }: RunningDaemon['report']): number {
+  return [...services.values()].reduce((sum, { stream }) => sum + stream.active, 0);
+}
+
 /** The daemon's condition as reported to the service manager. */
-function conditionOf({ report: { state, workers, services, listeners } }: RunningDaemon): Condition {
-  const clients = [...services.values()].reduce((sum, { stream }) => sum + stream.active, 0);
+function conditionOf({ report }: RunningDaemon): Condition {
+  const { state, workers, listeners } = report;
+  const clients = countClients(report);
   const open = listeners.filter(({ isOpen }) => isOpen).length;
   const ready = workers.filter(({ status }) => status === 'ready').length;
   return {
@@ -220,12 +229,25 @@ async function reopen(sink: LogSink, log: Logger): Promise<void> {
   }
 }
 
+/** Whoever waits for the daemon to end learns at once what it waits for, and how not to wait. */
+function announceStop(daemon: RunningDaemon, { shutdown: { graceMs } }: Config, sink: LogSink, log: Logger): void {
+  const clients = countClients(daemon.report);
+  log.info({ clients, graceMs }, 'stopping');
+  if (clients === 0 || !isOnTerminal(sink)) return;
+  const who = clients === 1 ? '1 client' : `${clients} clients`;
+  sink.print(`\nWaiting for ${who}, up to ${formatDuration(graceMs)}. To disconnect now, press Ctrl-C again.\n`);
+}
+
+function isOnTerminal(sink: LogSink): boolean {
+  return process.stdout.isTTY && sink.isStandardOutput;
+}
+
 function announce(daemon: RunningDaemon, { services }: Config, sink: LogSink, log: Logger, ms: number): void {
   const { listeners } = daemon;
   logListeners(listeners, log);
   logSkipped(daemon.skipped, log);
   log.info({ listenerCount: listeners.length, ms: Math.round(ms) }, 'ready');
-  if (!process.stdout.isTTY || !sink.isStandardOutput) return;
+  if (!isOnTerminal(sink)) return;
   const narrowed = new Map(
     services.map(({ name, access, proxy }) => [
       name,

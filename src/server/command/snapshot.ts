@@ -1,5 +1,5 @@
 import type { Snapshot, SnapshotSource } from '../admin/snapshot.ts';
-import { systemClock } from '../../clock/clock.ts';
+import { type Clock, systemClock } from '../../clock/clock.ts';
 import { newServiceCounters } from '../counters.ts';
 import type { LogSink } from '../log.ts';
 import { HealthMeter } from '../process-health.ts';
@@ -17,12 +17,16 @@ export class DaemonSnapshots implements SnapshotSource {
   readonly #prepared: PreparedConfig;
   readonly #sink: LogSink;
   readonly #startedAt: Date;
+  readonly #startedMs: number;
+  readonly #clock: Clock;
   readonly #health = new HealthMeter(systemClock);
 
-  constructor(prepared: PreparedConfig, sink: LogSink, startedAt: Date) {
+  constructor(prepared: PreparedConfig, sink: LogSink, clock: Clock) {
     this.#prepared = prepared;
     this.#sink = sink;
-    this.#startedAt = startedAt;
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+    this.#startedMs = clock.monotonicMs();
   }
 
   async config(): Promise<unknown> {
@@ -47,6 +51,7 @@ export class DaemonSnapshots implements SnapshotSource {
       node: process.version,
       pid: process.pid,
       startedAt: this.#startedAt.toISOString(),
+      upMs: Math.round(this.#clock.monotonicMs() - this.#startedMs),
       state,
       notReady: state === 'ready' ? closed.map(({ service, address }) => `${service} ${address} is not open`) : [state],
       config: { name: source.name, hash },

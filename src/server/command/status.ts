@@ -20,20 +20,20 @@ export async function status(options: StatusOptions, print: (text: string, order
   const client = await adminClient(options);
   for (;;) {
     const snapshot = await client.snapshot();
-    const text = options.json ? `${JSON.stringify(snapshot, null, 2)}\n` : formatStatus(snapshot, Date.now());
+    const text = options.json ? `${JSON.stringify(snapshot, null, 2)}\n` : formatStatus(snapshot);
     print(text, options.watch ? home : '');
     if (!options.watch) return snapshot.notReady.length === 0 ? exitCodes.stopped : exitCodes.failed;
     await pause(watchPeriodMs);
   }
 }
 
-/** Formats the daemon's status for a terminal. `nowMs` is in milliseconds since 1970. */
-export function formatStatus(snapshot: Snapshot, nowMs: number): string {
-  const { version, node, pid, startedAt, notReady, config, workers, listeners, services } = snapshot;
+/** Formats the daemon's status for a terminal. All durations are the daemon's own: clocks may differ, or be set. */
+export function formatStatus(snapshot: Snapshot): string {
+  const { version, node, pid, startedAt, upMs, notReady, config, workers, listeners, services } = snapshot;
   const health = notReady.length === 0 ? 'ready' : `NOT READY: ${notReady.join('; ')}`;
   const lines = [
-    `smallservd ${version}, process ${pid}, Node ${node}, up ${formatSpan(nowMs - Date.parse(startedAt))}: ${health}`,
-    `config ${config.name} (${config.hash}); ${describeReloads(snapshot, nowMs)}`,
+    `smallservd ${version}, process ${pid}, Node ${node}, ${upMs === undefined ? `started ${startedAt}` : `up ${formatSpan(upMs)}`}: ${health}`,
+    `config ${config.name} (${config.hash}); ${describeReloads(snapshot)}`,
   ];
   const workerRows = workers.map(({ worker, status: condition, pid: id, health: of }) => [
     String(worker),
@@ -70,12 +70,12 @@ function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((total, count) => total + count, 0);
 }
 
-function describeReloads({ reload: { attempts, failures, isRunning, last } }: Snapshot, nowMs: number): string {
+function describeReloads({ reload: { attempts, failures, isRunning, last } }: Snapshot): string {
   if (isRunning) return 'reloading now';
   if (last === null) return 'never reloaded';
-  const ago = formatSpan(nowMs - Date.parse(last.at));
+  const when = last.agoMs === undefined ? `at ${last.at}` : `${formatSpan(last.agoMs)} ago`;
   const result = last.succeeded ? 'succeeded' : `FAILED: ${last.errors.join('; ')}`;
-  return `${attempts} ${attempts === 1 ? 'reload' : 'reloads'}, ${failures} failed; the last one, ${ago} ago, ${result}`;
+  return `${attempts} ${attempts === 1 ? 'reload' : 'reloads'}, ${failures} failed; the last one, ${when}, ${result}`;
 }
 
 /** Formats a duration in its two largest units: `3d 4h`, `4h 5m`, `5m 6s` or `6s`. */

@@ -9,7 +9,7 @@ export async function importServiceModule(url: string): Promise<AnyServiceModule
   try {
     exported = ((await import(url)) as { readonly default?: unknown }).default;
   } catch (cause) {
-    throw new Error(`the import failed: ${oneLine(cause)}`, { cause });
+    throw new Error(isTypeScript(cause) ? compileIt : `the import failed: ${oneLine(cause)}`, { cause });
   }
   const fault = faultOf(exported);
   if (fault !== undefined) throw new Error(`not a service module: ${fault}`);
@@ -51,6 +51,17 @@ function faultOfOption(key: string, spec: unknown): string | undefined {
     // From convict, or from printing a default that is not a value of the format.
   }
   return 'default does not match format';
+}
+
+/** Node takes types out since 22.18, but not those that mean code, such as enums. */
+const compileIt = `Node ${process.version} does not run this TypeScript: compile it to JavaScript, or use Node 22.18 or newer and types alone (https://nodejs.org/api/typescript.html)`;
+
+function isTypeScript(cause: unknown): boolean {
+  if (!(cause instanceof Error) || !('code' in cause)) return false;
+  if (cause.code === 'ERR_UNKNOWN_FILE_EXTENSION') return /\.[cm]?ts\b/.test(cause.message);
+  return ['ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX', 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING'].includes(
+    String(cause.code),
+  );
 }
 
 function isOptional(value: unknown, type: 'string' | 'number'): boolean {

@@ -134,7 +134,7 @@ describe('the log lines of a service', () => {
     budgeted.take('warn')?.warn({}, 'two');
     expect(budgeted.take('error')).toBeUndefined();
     expect(log.records.map(({ message }) => message)).toEqual(['one', 'two']);
-    expect(budgeted.takeLeftOut()).toBe(1);
+    expect(budgeted.takeLeftOut()).toEqual({ lines: 1, areMinor: false });
   });
 
   it.each([1, 3, 50, 100, 256])(

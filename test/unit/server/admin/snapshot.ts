@@ -15,6 +15,7 @@ export function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
     node: 'v20.20.2',
     pid: 4711,
     startedAt: '2026-11-22T11:07:12.000Z',
+    upMs: 3_723_000,
     state: 'ready',
     notReady: [],
     config: { name: '/etc/smallservd.yaml', hash: '0123456789ab' },

@@ -2,10 +2,8 @@ import { expect, it } from 'vitest';
 import { formatSpan, formatStatus } from '../../../../src/server/command/status.ts';
 import { snapshot } from '../admin/snapshot.ts';
 
-const startedMs = Date.parse(snapshot().startedAt);
-
 it('prints a table of workers and a table of services', () => {
-  expect(formatStatus(snapshot(), startedMs + 3_723_000)).toBe(`\
+  expect(formatStatus(snapshot())).toBe(`\
 smallservd 1.2.3, process 4711, Node v20.20.2, up 1h 2m: ready
 config /etc/smallservd.yaml (0123456789ab); never reloaded
 
@@ -21,9 +19,9 @@ echo     2        7         3        11         0        4        tcp://127.0.0.
 });
 
 it('prints why the daemon is not ready and how the last reload went', () => {
-  const last = { succeeded: false, at: '2026-11-22T11:07:13.000Z', tookMs: 5, errors: ['one', 'two'] };
+  const last = { succeeded: false, at: '2026-11-22T11:07:13.000Z', agoMs: 5000, tookMs: 5, errors: ['one', 'two'] };
   const reload = { attempts: 3, failures: 1, isRunning: false, lastSuccessAt: null, last };
-  const text = formatStatus(snapshot({ notReady: ['starting'], reload }), startedMs + 6000);
+  const text = formatStatus(snapshot({ upMs: 6000, notReady: ['starting'], reload }));
   expect(text).toContain('up 6s: NOT READY: starting\n');
   expect(text).toContain('; 3 reloads, 1 failed; the last one, 5s ago, FAILED: one; two\n');
 });
@@ -31,8 +29,8 @@ it('prints why the daemon is not ready and how the last reload went', () => {
 it('escapes line breaks in values from the daemon', () => {
   const listeners = [{ service: 'echo', address: 'tcp://[::1]:7\necho  0', isOpen: true }];
   const notReady = ['starting\nall is well'];
-  const text = formatStatus(snapshot({ notReady, listeners }), startedMs);
-  expect(text.split('\n')).toHaveLength(formatStatus(snapshot(), startedMs).split('\n').length);
+  const text = formatStatus(snapshot({ notReady, listeners }));
+  expect(text.split('\n')).toHaveLength(formatStatus(snapshot()).split('\n').length);
   expect(text).toContain('starting\\u000aall is well\n');
   expect(text).toContain('tcp://[::1]:7\\u000aecho  0\n');
 });
@@ -53,9 +51,14 @@ it('does not pad every row to the width of a single long cell', () => {
   const workers = Array.from({ length: 150_000 }, (_, worker) => ({ ...state!, worker }));
   const listeners = [{ service: 'echo', address: 'x'.repeat(2 ** 20), isOpen: true }];
   const { services } = snapshot();
-  const text = formatStatus(
-    snapshot({ workers, listeners, services: { ...services, time: services['echo']! } }),
-    startedMs,
-  );
+  const text = formatStatus(snapshot({ workers, listeners, services: { ...services, time: services['echo']! } }));
   expect(text.length).toBeLessThan(10_000_000);
+});
+
+it('prints the times of a daemon that does not say how long ago they were', () => {
+  const last = { succeeded: true, at: '2026-11-22T11:07:13.000Z', tookMs: 5, errors: [] };
+  const reload = { attempts: 1, failures: 0, isRunning: false, lastSuccessAt: last.at, last };
+  const text = formatStatus(snapshot({ upMs: undefined, reload }));
+  expect(text).toContain(', started 2026-11-22T11:07:12.000Z: ready\n');
+  expect(text).toContain('; the last one, at 2026-11-22T11:07:13.000Z, succeeded\n');
 });

@@ -45,8 +45,8 @@ describe('the shipped configs', () => {
   });
 
   test.each([
-    ['smallservd.yaml', 'tcp://127.0.0.1:9013'],
-    ['well-known.yaml', 'tcp://127.0.0.1:9013'],
+    ['smallservd.yaml', 'tcp://localhost:9013'],
+    ['well-known.yaml', 'tcp://localhost:9013'],
     ['sockets.yaml', 'systemd:admin'],
   ])('list every key in %s with its default', async (file, adminListen) => {
     const { workers, log, shutdown, reload, admin, defaults, ...rest } = parse(
