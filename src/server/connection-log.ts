@@ -2,6 +2,7 @@ import { formatHostPort } from '../address/host-port.ts';
 import type { BudgetedLog } from './budgeted-log.ts';
 import type { LogConfig } from './config/config.ts';
 import { nonZero, type ServiceCounters } from './counters.ts';
+import type { ServiceOffenders } from './guard/offenders.ts';
 import type { CloseReason, PeerAddress } from '../service.ts';
 
 /** Identifies a stream client. */
@@ -22,6 +23,8 @@ export interface ClosedClient extends NamedClient {
   /** Undefined unless the log tells it. */
   readonly tcpInfo: { readonly rttMs: number; readonly retransmits: number } | undefined;
 }
+
+const nobody: ServiceOffenders = { refused: [], dropped: [] };
 
 /** How often a service's refusals, drops and unwritten lines are summarized. */
 export const summaryPeriodMs = 10_000;
@@ -96,14 +99,19 @@ export class ConnectionLog {
     this.#log.warn({ peer }, 'loop detected, dropping repeats');
   }
 
-  /** Logs what has happened since the last summary, and separately what happened only because of a dry run. */
-  summarize(): void {
+  /**
+   * Logs what has happened since the last summary, and because of whom. Logs separately what happened only because of a
+   * dry run.
+   */
+  summarize(offenders: ServiceOffenders = nobody): void {
     const now = this.#snapshot();
     const before = this.#summarized;
     const { lines: linesNotLogged, areMinor } = this.#log.takeLeftOut();
     const happened = {
       ...news('refused', now, before),
+      ...mostly('refused', 'refusedMostly', offenders, now, before),
       ...news('dropped', now, before),
+      ...mostly('dropped', 'droppedMostly', offenders, now, before),
       ...(linesNotLogged > 0 && { linesNotLogged }),
       ...(this.#errorsLeftOut > 0 && { errorsNotLogged: this.#errorsLeftOut }),
     };
@@ -132,6 +140,19 @@ function news(name: keyof Refusals, now: Refusals, before: Refusals): object {
   const differences = Object.entries(now[name]).map(([key, count]) => [key, count - (before[name][key] ?? 0)]);
   const counts = nonZero(Object.fromEntries(differences));
   return Object.keys(counts).length > 0 ? { [name]: counts } : {};
+}
+
+/** Returns who caused most of that, by reason, or nothing if that is not known. */
+function mostly(
+  name: 'refused' | 'dropped',
+  field: string,
+  offenders: ServiceOffenders,
+  now: Refusals,
+  before: Refusals,
+): object {
+  const recent = offenders[name].filter(({ reason }) => (now[name][reason] ?? 0) > (before[name][reason] ?? 0));
+  if (recent.length === 0) return {};
+  return { [field]: Object.fromEntries(recent.map(({ reason, source }) => [reason, source])) };
 }
 
 function formatPeer({ peer: { family, address, port }, uid }: NamedClient): string {

@@ -58,6 +58,7 @@ export class InProcessDaemon implements RunningDaemon {
       })),
       services: this.#lifecycle.counters,
       topSources: this.#lifecycle.topSources,
+      offenders: this.#lifecycle.offenders,
     };
   }
 

@@ -9,10 +9,12 @@ import { SmallservdError } from '../errors.ts';
 import { neighbors } from '../kernel/neighbors.ts';
 import { libcNeeds } from '../kernel/libc.ts';
 import { hasSockets } from '../kernel/sockets.ts';
-import { Admission, type SourceCount } from './guard/admission.ts';
+import { Admission, type RefuseReason, type SourceCount } from './guard/admission.ts';
 import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
-import { DatagramGuard } from './guard/datagram-guard.ts';
+import { DatagramGuard, type DropReason } from './guard/datagram-guard.ts';
 import { LoopBreaker } from './guard/loop-breaker.ts';
+import { Offenders, type ServiceOffenders } from './guard/offenders.ts';
+import { SourceMask } from './guard/source-prefix.ts';
 import type { LimitMemory } from './limit-memory.ts';
 import type { PreparedService } from './service-context.ts';
 import { readOpenFiles } from '../open-files.ts';
@@ -60,6 +62,8 @@ interface Served extends PreparedService {
   readonly connectionLog: ConnectionLog;
   readonly admission: Admission;
   readonly guard: DatagramGuard;
+  readonly refused: Offenders<RefuseReason>;
+  readonly dropped: Offenders<DropReason>;
 }
 
 /** The services of one process and their listeners, started and stopped in order. */
@@ -109,6 +113,13 @@ export class Lifecycle {
   /** By instance name: the sources with the most connections in this process. */
   get topSources(): ReadonlyMap<string, readonly SourceCount[]> {
     return new Map([...this.#served].map(([name, { admission }]) => [name, admission.topSources(topSourcesCount)]));
+  }
+
+  /** By instance name: who was turned away most often lately in this process. */
+  get offenders(): ReadonlyMap<string, ServiceOffenders> {
+    return new Map(
+      [...this.#served].map(([name, { refused, dropped }]) => [name, { refused: refused.top, dropped: dropped.top }]),
+    );
   }
 
   /** Adds UDP ports that any process of this daemon serves. Datagrams from them must not be answered. */
@@ -198,7 +209,11 @@ export class Lifecycle {
   }
 
   #summarize(): void {
-    for (const { connectionLog } of this.#served.values()) connectionLog.summarize();
+    for (const { connectionLog, refused, dropped } of this.#served.values()) {
+      connectionLog.summarize({ refused: refused.top, dropped: dropped.top });
+      refused.fade();
+      dropped.fade();
+    }
   }
 
   /** Throws the system's error if it cannot be opened. */
@@ -243,7 +258,7 @@ export class Lifecycle {
   }
 
   #listener({ service: name, target }: PlannedListener): Listener {
-    const { config, service, counters, connectionLog, admission, guard } = this.#serviceOf(name);
+    const { config, service, counters, connectionLog, admission, guard, refused, dropped } = this.#serviceOf(name);
     const common = { service, connectionLog, clock: this.#options.clock };
     if (target.transport === 'udp') {
       const { fragment } = config;
@@ -257,6 +272,7 @@ export class Lifecycle {
         neighborhood,
         guard,
         counters: counters.datagram,
+        offenders: dropped,
       };
       return this.#usesKernel ? new KernelDatagramListener(options) : new NodeDatagramListener(options);
     }
@@ -270,6 +286,7 @@ export class Lifecycle {
       socket,
       admission,
       counters: counters.stream,
+      offenders: refused,
       usesKernel,
     });
   }
@@ -308,6 +325,8 @@ export class Lifecycle {
       config,
       counters,
       connectionLog,
+      refused: new Offenders(new SourceMask(config.stream.sourcePrefix), nameOfZone),
+      dropped: new Offenders(new SourceMask(config.datagram.sourcePrefix), nameOfZone),
       admission: new Admission({
         limits: config.stream,
         shared: limitMemory?.of(index),

@@ -1,3 +1,4 @@
+import { mergeOffenders, type ServiceOffenders } from './guard/offenders.ts';
 import type { ServiceCounters } from './counters.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import type { SourceCount } from './guard/admission.ts';
@@ -39,6 +40,8 @@ export interface DaemonReport {
   readonly services: ReadonlyMap<string, ServiceCounters>;
   /** By instance name: the sources with the most connections. */
   readonly topSources: ReadonlyMap<string, readonly SourceCount[]>;
+  /** By instance name: who was turned away most often lately. */
+  readonly offenders: ReadonlyMap<string, ServiceOffenders>;
 }
 
 /** Merges the sources of several processes, largest first. */
@@ -58,6 +61,20 @@ export function mergeSources(
         .map(([source, connections]) => ({ source, connections }))
         .sort((one, other) => other.connections - one.connections),
     ]),
+  );
+}
+
+/** Merges those of several processes. */
+export function mergeServiceOffenders(
+  parts: readonly ReadonlyMap<string, ServiceOffenders>[],
+): ReadonlyMap<string, ServiceOffenders> {
+  const services = new Set(parts.flatMap((part) => [...part.keys()]));
+  return new Map(
+    [...services].map((service) => {
+      const all = parts.flatMap((part) => part.get(service) ?? []);
+      const refused = mergeOffenders(all.map((each) => each.refused));
+      return [service, { refused, dropped: mergeOffenders(all.map((each) => each.dropped)) }];
+    }),
   );
 }
 

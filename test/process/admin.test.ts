@@ -290,3 +290,38 @@ function adminProcess(daemon: DaemonProcess): number {
 function uidOf(pid: number): number {
   return Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
+
+describe.each([2, 0])('who is turned away, with %d workers', (workers) => {
+  it('is named by status and by the summary, within ten seconds', async () => {
+    const port = await freePort();
+    const own = await freePort();
+    const daemon = DaemonProcess.spawn([
+      '--config',
+      writeConfig({
+        workers,
+        admin: { listen: `tcp://127.0.0.1:${port}` },
+        services: {
+          echo: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'], deny: ['127.0.0.3/32'] },
+          other: { type: 'echo', listen: [`udp://127.0.0.1:${own}`] },
+        },
+      }),
+    ]);
+    await daemon.line('ready');
+    // A source port that we serve ourselves, from another address.
+    const client = await UdpClient.open('127.0.0.2', { port: own });
+    client.send('x', daemon.target('echo', 'udp'));
+    (await TcpClient.connect({ ...daemon.target('echo', 'tcp'), localAddress: '127.0.0.3' })).finish();
+    const named = async (): Promise<string> =>
+      (await runToEnd(['status', '--admin', `tcp://127.0.0.1:${port}`])).stdout;
+    let status = await named();
+    while (!/dropped: source-port/.test(status) || !/refused: denied/.test(status)) status = await named();
+    expect(status).toMatch(new RegExp(`^echo +dropped: source-port +port ${own}$`, 'm'));
+    expect(status).toMatch(/^echo +refused: denied +127\.0\.0\.3$/m);
+    expect(await daemon.stop()).toBe(0);
+    const summaries = daemon.linesWith('clients refused or datagrams dropped');
+    expect(summaries).toContainEqual(
+      expect.objectContaining({ service: 'echo', droppedMostly: { 'source-port': `port ${own}` } }),
+    );
+    expect(summaries).toContainEqual(expect.objectContaining({ refusedMostly: { denied: '127.0.0.3' } }));
+  });
+});

@@ -16,6 +16,7 @@ export class FakeWorker implements Worker {
   wasKilled = false;
   counters: Worker['counters'] = new Map();
   topSources: Worker['topSources'] = new Map();
+  offenders: Worker['offenders'] = new Map();
   health: Worker['health'] = undefined;
   readonly read: Promise<void> = Promise.resolve();
   readonly orders: WorkerOrder[] = [];
@@ -72,7 +73,14 @@ export class FakeWorker implements Worker {
     counters.stream.accepted = active;
     counters.stream.active = active;
     const health = { lagMs: 1, residentBytes: 1, heapBytes: 1 };
-    this.report({ type: 'heartbeat', counters: [[service, counters]], topSources: [], health, lostLines: 0 });
+    this.report({
+      type: 'heartbeat',
+      counters: [[service, counters]],
+      topSources: [],
+      offenders: [],
+      health,
+      lostLines: 0,
+    });
   }
 
   /** Ends as one that was told to. */

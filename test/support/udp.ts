@@ -26,9 +26,12 @@ export class UdpClient {
     });
   }
 
-  static async open(host: string, options: { readonly broadcast?: boolean } = {}): Promise<UdpClient> {
+  static async open(
+    host: string,
+    options: { readonly broadcast?: boolean; readonly port?: number } = {},
+  ): Promise<UdpClient> {
     const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 1024 * 1024 });
-    socket.bind(0, host);
+    socket.bind(options.port ?? 0, host);
     await once(socket, 'listening');
     socket.setBroadcast(options.broadcast ?? false);
     return new UdpClient(socket);

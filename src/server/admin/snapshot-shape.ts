@@ -27,6 +27,7 @@ const reloadResult = v.looseObject({
   tookMs: number,
   errors: v.array(text),
 });
+const offenders = v.array(v.looseObject({ reason: word, source: word, count: sum }));
 const traffic = { bytesIn: number, bytesOut: number };
 
 /** Unknown keys are ignored. */
@@ -63,6 +64,7 @@ const shape = v.looseObject({
     v.looseObject({
       type: word,
       topSources: v.array(v.looseObject({ source: word, connections: sum })),
+      offenders: v.optional(v.looseObject({ refused: offenders, dropped: offenders })),
       stream: v.looseObject({
         accepted: sum,
         active: sum,

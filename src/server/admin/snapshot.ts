@@ -1,5 +1,6 @@
 import type { ServiceCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
+import type { ServiceOffenders } from '../guard/offenders.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import type { DaemonReport } from '../running-daemon.ts';
 
@@ -21,6 +22,8 @@ export interface ReloadResult {
 export interface ServiceStatus extends ServiceCounters {
   readonly type: string;
   readonly topSources: readonly SourceCount[];
+  /** Who was turned away most often lately. Earlier versions do not say. */
+  readonly offenders?: ServiceOffenders | undefined;
 }
 
 /** The state of the daemon at one moment, as JSON. The source of /status and the metrics. */

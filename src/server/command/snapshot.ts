@@ -43,6 +43,7 @@ export class DaemonSnapshots implements SnapshotSource {
       listeners = [],
       services = new Map(configured.map(({ name }) => [name, newServiceCounters()])),
       topSources,
+      offenders,
     } = this.daemon?.report ?? {};
     const closed = listeners.filter(({ isOpen }) => !isOpen);
     const { attempts = 0, failures = 0, isRunning = false, last = null, lastSuccessAt = null } = this.reloader ?? {};
@@ -66,6 +67,7 @@ export class DaemonSnapshots implements SnapshotSource {
           {
             type: configured.find((service) => service.name === name)?.type ?? name,
             topSources: topSources?.get(name)?.slice(0, 10) ?? [],
+            offenders: offenders?.get(name) ?? { refused: [], dropped: [] },
             ...counters,
           },
         ]),

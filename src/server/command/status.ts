@@ -50,6 +50,10 @@ export function formatStatus(snapshot: Snapshot): string {
       .map(({ address, isOpen }) => (isOpen ? address : `${address} (closed)`))
       .join(' ') || '–',
   ]);
+  const offenderRows = Object.entries(services).flatMap(([name, { offenders }]) => [
+    ...(offenders?.refused ?? []).map(({ reason, source }) => [name, `refused: ${reason}`, source]),
+    ...(offenders?.dropped ?? []).map(({ reason, source }) => [name, `dropped: ${reason}`, source]),
+  ]);
   return [
     lines.map((line) => `${escapeToOneLine(line)}\n`).join(''),
     formatTable(['worker', 'status', 'process', 'memory', 'lag'], workerRows),
@@ -57,6 +61,7 @@ export function formatStatus(snapshot: Snapshot): string {
       ['service', 'clients', 'accepted', 'refused', 'datagrams', 'replies', 'dropped', 'listens on'],
       serviceRows,
     ),
+    ...(offenderRows.length === 0 ? [] : [formatTable(['service', 'turned away', 'mostly'], offenderRows)]),
   ].join('\n');
 }
 

@@ -272,6 +272,7 @@ export class Generation {
       case 'heartbeat':
         worker.counters = new Map(report.counters);
         worker.topSources = new Map(report.topSources);
+        worker.offenders = new Map(report.offenders);
         worker.health = report.health;
         this.#options.sink.addLost(report.lostLines);
         this.#dispatch({ type: 'heard', slot, nowMs: this.#nowMs });

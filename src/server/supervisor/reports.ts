@@ -36,6 +36,7 @@ export function workerReports(services: readonly string[], sources: number) {
       type: v.literal('heartbeat'),
       counters: ofEachService(counters),
       topSources: ofEachService(v.pipe(v.array(sourceCount), v.maxLength(sources), v.readonly())),
+      offenders: ofEachService(v.strictObject({ refused: offendersByReason, dropped: offendersByReason })),
       health: v.strictObject({ lagMs: amount, residentBytes: amount, heapBytes: amount }),
       /** Log lines lost in the worker since the last heartbeat. */
       lostLines: count,
@@ -62,6 +63,14 @@ export function explain({ code, message }: SmallservdError): Pick<SmallservdErro
 export const explanation = v.pipe(v.string(), v.maxLength(maxExplanationLength));
 
 const sourceCount = v.strictObject({ source: v.pipe(v.string(), v.maxLength(64)), connections: count });
+
+const offendersByReason = v.pipe(
+  v.array(
+    v.strictObject({ reason: v.pipe(v.string(), v.maxLength(32)), source: v.pipe(v.string(), v.maxLength(64)), count }),
+  ),
+  v.maxLength(20),
+  v.readonly(),
+);
 
 const counters = countersLike(newServiceCounters()) as v.GenericSchema<ServiceCounters>;
 

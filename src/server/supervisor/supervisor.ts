@@ -2,7 +2,13 @@ import { Deferred } from '../../deferred.ts';
 import { addServiceCounters, newServiceCounters, type ServiceCounters } from '../counters.ts';
 import { SmallservdError } from '../../errors.ts';
 import type { ExitCode } from '../../exit-codes.ts';
-import { type DaemonReport, mergeSources, type RunningDaemon, type RunningListener } from '../running-daemon.ts';
+import {
+  type DaemonReport,
+  mergeServiceOffenders,
+  mergeSources,
+  type RunningDaemon,
+  type RunningListener,
+} from '../running-daemon.ts';
 import { formatBoundAddress } from '../transport/listener.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { SocketFiles } from '../transport/unix-socket.ts';
@@ -112,6 +118,7 @@ export class Supervisor implements RunningDaemon {
       })),
       services: this.#counters,
       topSources: mergeSources(this.#live.map(({ topSources }) => topSources)),
+      offenders: mergeServiceOffenders(this.#live.map(({ offenders }) => offenders)),
     };
   }
 

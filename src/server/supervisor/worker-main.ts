@@ -114,6 +114,7 @@ function heartbeat(): WorkerReport {
     type: 'heartbeat',
     counters: [...(lifecycle?.counters ?? [])],
     topSources: [...(lifecycle?.topSources ?? [])],
+    offenders: [...(lifecycle?.offenders ?? [])],
     health: health.take(),
     lostLines: sink?.takeLost() ?? 0,
   };

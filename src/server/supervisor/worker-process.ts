@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import type { ServiceCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
+import type { ServiceOffenders } from '../guard/offenders.ts';
 import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import { readActivity } from './activity.ts';
@@ -93,6 +94,7 @@ export class WorkerProcess {
   /** As of its last heartbeat. */
   counters: ReadonlyMap<string, ServiceCounters> = new Map();
   topSources: ReadonlyMap<string, readonly SourceCount[]> = new Map();
+  offenders: ReadonlyMap<string, ServiceOffenders> = new Map();
   health: ProcessHealth | undefined;
   /** Resolves when its output has been read to the end, which may be after its death. */
   readonly read: Promise<void>;

@@ -3,6 +3,7 @@ import type { IpAddress } from '../../address/ip-address.ts';
 import type { ConnectionLog } from '../connection-log.ts';
 import type { DatagramCounters } from '../counters.ts';
 import type { DatagramGuard, DropReason } from '../guard/datagram-guard.ts';
+import type { Offenders } from '../guard/offenders.ts';
 import type { DatagramOrigin, Service } from '../../service.ts';
 import { synchronous } from './synchronous.ts';
 
@@ -11,6 +12,7 @@ export interface DatagramAnswersOptions {
   /** Shared by all datagram listeners of the service. */
   readonly guard: DatagramGuard;
   readonly counters: DatagramCounters;
+  readonly offenders: Offenders<DropReason>;
   readonly connectionLog: ConnectionLog;
 }
 
@@ -32,12 +34,13 @@ export class DatagramAnswers {
 
   /** Handles a datagram. `nowMs` is monotonic. The request is not used after the call. */
   answer(source: IpAddress, port: number, request: Uint8Array, nowMs: number, sink: ReplySink): void {
-    const { service, guard, counters, connectionLog } = this.#options;
+    const { service, guard, counters, offenders, connectionLog } = this.#options;
     counters.received += 1;
     counters.bytesIn += request.length;
     const refusal = guard.judge(source, port, request, nowMs);
     if (refusal !== undefined) {
       counters.dropped[refusal] += 1;
+      offenders.note(refusal, source, port);
       return;
     }
     const limit = guard.replyLimit(source, request.length);

@@ -22,7 +22,7 @@ export interface ProxyIntakeEvents {
   /** The header is complete and the socket is paused. The receiver must admit the client or close the connection. */
   introduced(socket: StreamSocket, introduction: Introduction): void;
   /** A connection was closed, for the counters. */
-  refused(reason: RefuseReason): void;
+  refused(reason: RefuseReason, peer: IpAddress): void;
   /** A connection is no longer waiting. */
   left(): void;
 }
@@ -54,7 +54,7 @@ export class ProxyIntake {
     // Other peers are refused, even if they send no header: the protocol forbids guessing whether there is one.
     const refusal = isProxy ? this.#reserve(peer) : 'proxy-header';
     if (refusal !== undefined) {
-      events.refused(refusal);
+      events.refused(refusal, peer);
       socket.destroy();
       return;
     }
@@ -64,7 +64,7 @@ export class ProxyIntake {
       cancelDeadline();
       admission.cancel();
       if (introduction !== undefined) events.introduced(socket, introduction);
-      else if (!this.#isDestroyed) events.refused('proxy-header');
+      else if (!this.#isDestroyed) events.refused('proxy-header', peer);
       events.left();
     });
     this.#waiting.add(waiting);

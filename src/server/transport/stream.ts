@@ -14,6 +14,7 @@ import type { Acceptor, AcceptorEvents } from './acceptor.ts';
 import { KernelAcceptor } from './kernel-acceptor.ts';
 import type { BoundAddress, Listener, StreamTarget } from './listener.ts';
 import { NodeAcceptor } from './node-acceptor.ts';
+import type { Offenders } from '../guard/offenders.ts';
 import { type Introduction, ProxyIntake, type ProxyIntakeEvents } from './proxy-intake.ts';
 import { type Proxied, StreamClient, type StreamClientEvents } from './stream-client.ts';
 import type { StreamSocket } from './stream-socket.ts';
@@ -28,6 +29,7 @@ export interface StreamListenerOptions {
   /** Shared by all stream listeners of the service. */
   readonly admission: Admission;
   readonly counters: StreamCounters;
+  readonly offenders: Offenders<RefuseReason>;
   readonly connectionLog: ConnectionLog;
   readonly clock: Clock;
   /** Whether to use direct sockets. */
@@ -145,8 +147,9 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
     if (rest.length > 0) client.received(Buffer.from(rest));
   }
 
-  refused(reason: RefuseReason): void {
+  refused(reason: RefuseReason, source: Source): void {
     this.#options.counters.refused[reason] += 1;
+    this.#options.offenders.note(reason, source, 0);
   }
 
   left(): void {
@@ -162,7 +165,7 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
     const openedAtMs = clock.monotonicMs();
     const place = admission.admit(source, openedAtMs, proxied !== undefined);
     if (typeof place === 'string') {
-      this.refused(place);
+      this.refused(place, source);
       socket.destroy();
       return undefined;
     }

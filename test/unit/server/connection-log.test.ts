@@ -129,6 +129,27 @@ describe('the summary', () => {
     expect(log.records.every(({ level }) => level === 'warn')).toBe(true);
   });
 
+  it('names whoever caused most of what is new', () => {
+    counters.stream.refused.rate = 4;
+    counters.datagram.dropped['source-port'] = 2;
+    const refused = [
+      { reason: 'rate', source: '192.0.2.7', count: 4 },
+      { reason: 'denied', source: '192.0.2.8', count: 9 },
+    ];
+    const dropped = [{ reason: 'source-port', source: 'port 7', count: 2 }];
+    connections.summarize({ refused, dropped });
+    expect(summaries()).toEqual([
+      {
+        refused: { rate: 4 },
+        refusedMostly: { rate: '192.0.2.7' },
+        dropped: { 'source-port': 2 },
+        droppedMostly: { 'source-port': 'port 7' },
+      },
+    ]);
+    connections.summarize({ refused, dropped });
+    expect(summaries()).toHaveLength(1);
+  });
+
   it('says that lines were suppressed if nothing was refused or dropped', () => {
     for (let turn = 0; turn < 81; turn += 1) connections.closed(client, 5000, 'completed');
     connections.summarize();

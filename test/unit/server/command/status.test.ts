@@ -62,3 +62,17 @@ it('prints the times of a daemon that does not say how long ago they were', () =
   expect(text).toContain(', started 2026-11-22T11:07:12.000Z: ready\n');
   expect(text).toContain('; the last one, at 2026-11-22T11:07:13.000Z, succeeded\n');
 });
+
+it('names whoever is turned away most often', () => {
+  const { services } = snapshot();
+  const offenders = {
+    refused: [{ reason: 'rate', source: '192.0.2.7', count: 4 }],
+    dropped: [{ reason: 'source-port', source: 'port 7', count: 2 }],
+  };
+  expect(formatStatus(snapshot({ services: { echo: { ...services['echo']!, offenders } } }))).toContain(`
+service  turned away           mostly
+───────  ────────────────────  ─────────
+echo     refused: rate         192.0.2.7
+echo     dropped: source-port  port 7
+`);
+});

@@ -10,6 +10,7 @@ const heartbeat = {
   type: 'heartbeat',
   counters: [['echo', counters]],
   topSources: [['time', [{ source: '192.0.2.7', connections: 3 }]]],
+  offenders: [['time', { refused: [{ reason: 'rate', source: '192.0.2.7', count: 3 }], dropped: [] }]],
   health,
   lostLines: 0,
 };
@@ -50,6 +51,14 @@ describe('an invalid report', () => {
       'counters.0.1.stream.active',
       { ...heartbeat, counters: [['echo', { ...counters, stream: { ...counters.stream, active: -1 } }]] },
     ],
+    ['offenders.0.1.dropped', { ...heartbeat, offenders: [['echo', { refused: [] }]] }],
+    [
+      'offenders.0.1.refused.0.source',
+      {
+        ...heartbeat,
+        offenders: [['echo', { refused: [{ reason: 'x', source: 'x'.repeat(65), count: 1 }], dropped: [] }]],
+      },
+    ],
     ['topSources.0.1', { ...heartbeat, topSources: [['echo', [1, 2, 3].map(() => ({ source: '', connections: 1 }))]] }],
     ['health.lagMs', { ...heartbeat, health: { ...health, lagMs: '1' } }],
     ['lostLines', { ...heartbeat, lostLines: 1e300 }],
@@ -76,8 +85,8 @@ describe('an invalid report', () => {
         let node = message;
         for (const step of path.slice(0, -1)) node = node[step] as Record<string, unknown>;
         const key = path.at(-1) ?? '';
-        // A source is any text.
-        if (typeof node[key] === 'string' && typeof value === 'string' && key === 'source') return;
+        // A source and a reason are any text.
+        if (typeof node[key] === 'string' && typeof value === 'string' && ['source', 'reason'].includes(key)) return;
         node[key] = value;
         expect(readReport(reports, message)).toHaveProperty('fault');
       }),

@@ -11,6 +11,8 @@ import { Admission } from '../../../../src/server/guard/admission.ts';
 import { DescriptorBudget } from '../../../../src/server/guard/descriptor-budget.ts';
 import type { Service } from '../../../../src/service.ts';
 import type { BoundAddress, StreamTarget } from '../../../../src/server/transport/listener.ts';
+import { Offenders } from '../../../../src/server/guard/offenders.ts';
+import { SourceMask } from '../../../../src/server/guard/source-prefix.ts';
 import { StreamListener } from '../../../../src/server/transport/stream.ts';
 import { access, seededRandom, streamLimits } from '../guard/fixtures.ts';
 import { serve } from '../../../support/daemon.ts';
@@ -61,6 +63,7 @@ async function serveAt(
         socket: { keepAlive: { enabled: false, delayMs: 0 }, noDelay: true, backlog: 511 },
         admission,
         counters: counters.stream,
+        offenders: new Offenders(new SourceMask(all.sourcePrefix), String),
         connectionLog: new ConnectionLog('info', new BudgetedLog(log, clock, 1), counters),
         clock,
         usesKernel: true,

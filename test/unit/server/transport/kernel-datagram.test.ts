@@ -10,6 +10,8 @@ import { duplicate } from '../../../../src/kernel/descriptors.ts';
 import { newServiceCounters } from '../../../../src/server/counters.ts';
 import type { ConnectionLog } from '../../../../src/server/connection-log.ts';
 import { DatagramGuard } from '../../../../src/server/guard/datagram-guard.ts';
+import { Offenders } from '../../../../src/server/guard/offenders.ts';
+import { SourceMask } from '../../../../src/server/guard/source-prefix.ts';
 import { LoopBreaker } from '../../../../src/server/guard/loop-breaker.ts';
 import { Neighborhood } from '../../../../src/server/transport/neighborhood.ts';
 import { KernelDatagramListener } from '../../../../src/server/transport/kernel-datagram.ts';
@@ -50,6 +52,7 @@ function listen(target: DatagramTarget, service: Service = echo, receiveBufferBy
     neighborhood: new Neighborhood({ networks: () => [], neighbors() {} }),
     guard,
     counters,
+    offenders: new Offenders(new SourceMask(limits.sourcePrefix), String),
     connectionLog,
     clock,
   });
