@@ -18,6 +18,17 @@ export function escapeToOneLine(text: string): string {
   return escapeControls(text).replace(/[\t\n]/g, escapeCharacter);
 }
 
+/** Longer words, as of an argument that is quoted, are cut in an error message. */
+const maxWordCharacters = 1000;
+const shownCharacters = 100;
+
+/** Cuts what nobody could read: very long words. */
+export function abbreviate(text: string): string {
+  return text.replace(/\S+/g, (word) =>
+    word.length <= maxWordCharacters ? word : `${word.slice(0, shownCharacters)}… (${word.length} characters)`,
+  );
+}
+
 function escapeCharacter(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
 import { endWithOutput } from '../../output-error.ts';
-import { escapeControls } from '../../terminal-text.ts';
+import { abbreviate, escapeControls } from '../../terminal-text.ts';
 
 export type Color = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
 
@@ -93,7 +93,9 @@ export class ProcessTerminal implements Terminal {
   complain(message: string): void {
     this.showProgress(undefined);
     if (this.#isLineOpen) this.print('\n');
-    const lines = message.split('\n').map((line) => `smallserv: ${escapeControls(line)}\n`);
+    const lines = abbreviate(message)
+      .split('\n')
+      .map((line) => `smallserv: ${escapeControls(line)}\n`);
     this.#errors.write(lines.join(''));
   }
 

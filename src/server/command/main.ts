@@ -8,7 +8,7 @@ import { ConfigInvalidError, SmallservdError } from '../../errors.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { exitNow } from '../../kernel/exit.ts';
 import { endWithOutput } from '../../output-error.ts';
-import { escapeControls } from '../../terminal-text.ts';
+import { abbreviate, escapeControls } from '../../terminal-text.ts';
 
 // An empty variable counts as unset, as all of ours do.
 if (process.env[configVariable] === '') delete process.env[configVariable];
@@ -79,7 +79,9 @@ function printError(text: string): void {
 
 /** Writes to standard error, each line prefixed with the program's name, with control characters escaped. */
 function complain(message: string): void {
-  const lines = message.split('\n').map((line) => `smallservd: ${escapeControls(line)}\n`);
+  const lines = abbreviate(message)
+    .split('\n')
+    .map((line) => `smallservd: ${escapeControls(line)}\n`);
   process.stderr.write(lines.join(''));
 }
 

@@ -78,6 +78,8 @@ async function readInput(): Promise<Uint8Array> {
 
 function decode(name: string, bytes: Uint8Array): string {
   try {
+    // In UTF-16 every other byte is 0, and no YAML has one.
+    if (bytes.includes(0)) throw new TypeError('it contains a NUL character');
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new SmallservdError('CONFIG_UNREADABLE', `cannot read the config ${name}: it is not UTF-8 text`, { cause });
