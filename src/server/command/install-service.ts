@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { describeSystemError } from '../../system-error-text.ts';
 import { SmallservdError } from '../../errors.ts';
 import { whyOutOfReach } from './service-user-access.ts';
 import {
@@ -152,8 +153,10 @@ function withReasons<Value>(action: () => Value): Value {
     return action();
   } catch (cause) {
     if (cause instanceof SmallservdError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
+    const { code, path } = cause as NodeJS.ErrnoException;
     const isPermission = code === 'EACCES' || code === 'EPERM';
+    const reason = describeSystemError(cause, 'file');
+    const message = path === undefined ? reason : `${path}: ${reason}`;
     throw new SmallservdError(isPermission ? 'INSTALL_NOT_PERMITTED' : 'INSTALL_REFUSED', message, { cause });
   }
 }
