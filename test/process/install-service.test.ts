@@ -135,7 +135,7 @@ describe('install-service', () => {
     writeFileSync(file, '');
     const { code, stdout, stderr } = await install(file);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/^smallservd: ENOTDIR: .*\n$/);
+    expect(stderr).toMatch(/^smallservd: \/.*: a part of the path is not a directory\n$/);
   });
 
   it.each([[[]], [['--remove']], [['--sandboxed']]])('requires root with arguments %j', async (args) => {
