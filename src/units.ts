@@ -25,3 +25,8 @@ export function formatSize(bytes: number): string {
   const unit = (['TiB', 'GiB', 'MiB', 'KiB'] as const).find((each) => bytes % bytesOf[each] === 0) ?? '';
   return `${bytes / bytesOf[unit]}${unit}`;
 }
+
+/** `1 client`, `2 clients`. */
+export function countOf(count: number, noun: string): string {
+  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
+}

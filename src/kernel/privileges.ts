@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { libc } from './libc.ts';
 
@@ -31,6 +32,27 @@ export function dropBoundingSet(): boolean {
     if (libc.prctl(PR_CAPBSET_DROP, each, 0, 0, 0) !== 0) return false;
   }
   return true;
+}
+
+/**
+ * Returns the threads of this process, as their ids, that have capabilities, and none if the system does not tell. A
+ * change of user from root takes all of them, unless the securebit no_setuid_fixup is set. See capabilities(7).
+ */
+export function threadsWithCapabilities(): readonly number[] {
+  try {
+    return readdirSync('/proc/self/task').filter(hasCapabilities).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function hasCapabilities(thread: string): boolean {
+  try {
+    return /^Cap(?:Prm|Eff|Inh|Amb):\t0*[1-9a-f]/m.test(readFileSync(`/proc/self/task/${thread}/status`, 'utf8'));
+  } catch {
+    // It has ended.
+    return false;
+  }
 }
 
 /**

@@ -10,6 +10,7 @@ const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1;
+const SO_OOBINLINE = 10;
 const SO_REUSEADDR = 2;
 const SO_TYPE = 3;
 const SO_SNDBUF = 7;
@@ -139,6 +140,16 @@ export function allowOverlap(descriptor: number, isAllowed: boolean): void {
  */
 export function refuseDescriptors(descriptor: number): void {
   libc?.setsockopt(descriptor, SOL_SOCKET, SO_PASSRIGHTS, new Uint8Array(new ArrayBuffer(4)), 4);
+}
+
+/**
+ * Makes bytes that were sent as urgent (MSG_OOB) arrive in their place among the others, where they are counted. The
+ * reader would never see them otherwise, but be woken for each. See SO_OOBINLINE in socket(7).
+ */
+export function takeUrgentBytes(descriptor: number): void {
+  const yes = new Uint8Array(new ArrayBuffer(4));
+  yes[0] = 1;
+  libc?.setsockopt(descriptor, SOL_SOCKET, SO_OOBINLINE, yes, 4);
 }
 
 /** Sets options of a listening TCP socket, which the kernel gives to each client that it accepts. See tcp(7). */

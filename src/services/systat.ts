@@ -38,7 +38,7 @@ export function createSystat(
   let failing = false;
 
   function showUsers(names: readonly string[]): readonly string[] {
-    return options.show === 'users' ? names : [`${names.length} users`];
+    return options.show === 'users' ? names : [names.length === 1 ? '1 user' : `${names.length} users`];
   }
 
   async function refresh(): Promise<void> {

@@ -92,6 +92,18 @@ describe('a worker that asks for more than it was given', () => {
   });
 });
 
+describe('urgent bytes that a worker sends its supervisor', () => {
+  it('are counted like all others', async () => {
+    const urgent = { module: join(fixtures, 'urgent.js'), listen: ['tcp://127.0.0.1:0'] };
+    const daemon = await DaemonProcess.serve({ workers: 1, services: { urgent, echo } });
+    await TcpClient.connect(daemon.target('urgent', 'tcp'));
+    // They spoil the next report.
+    expect(await daemon.line('worker sent an invalid report, killing it')).toMatchObject({ worker: 1 });
+    await daemon.line('worker ready again', { worker: 1 });
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
 describe('descriptors that a worker sends its supervisor', () => {
   const smuggler = { module: join(fixtures, 'smuggler.js'), listen: ['tcp://127.0.0.1:0'] };
   const failed = line({ type: 'failed', code: 'LISTEN_FAILED', message: 'x' });

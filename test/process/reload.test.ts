@@ -614,3 +614,23 @@ async function refused(port: number): Promise<void> {
     return last === 'ECONNREFUSED';
   }, 'a refusal');
 }
+
+describe('smallservd reload', () => {
+  it('exits as a start with that config would', async () => {
+    const echo = await echoSomewhere();
+    const admin = { listen: `tcp://127.0.0.1:${await freePort()}` };
+    const blocker = await fakeTcpServer((socket) => void socket.end());
+    const file = writeConfig({ admin, workers: 1, services: { echo } });
+    const daemon = DaemonProcess.spawn(['--config', file]);
+    await daemon.line('ready');
+    const reloaded = async (config: object): Promise<unknown> => {
+      writeFileSync(file, JSON.stringify({ admin, workers: 1, ...config }));
+      return (await runToEnd(['reload', '--admin', admin.listen])).code;
+    };
+    const taken = { listen: [`tcp://127.0.0.1:${blocker.port}`] };
+    expect(await reloaded({ services: { echo, time: taken } })).toBe(1);
+    expect(await reloaded({ services: { echo, tiem: taken } })).toBe(78);
+    expect(await reloaded({ services: { echo } })).toBe(0);
+    expect(await daemon.stop()).toBe(0);
+  });
+});

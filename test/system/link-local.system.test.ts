@@ -200,3 +200,25 @@ it.each(['tcp', 'udp'])('a %s listener on a link-local address without a zone is
     `"${scheme}://[fe80::1]:7" has a link-local address without a zone: expected its interface, too, as in [fe80::1%eth0]`,
   );
 });
+
+it('a listener on an interface that was deleted and made again is reopened by a reload', async () => {
+  const server = Network.make();
+  const make = (): void => {
+    server.ip('link', 'add', 'ours', 'type', 'veth', 'peer', 'name', 'theirs');
+    server.ip('address', 'add', 'fe80::77/64', 'dev', 'ours', 'nodad');
+    for (const end of ['ours', 'theirs']) server.ip('link', 'set', end, 'up');
+  };
+  make();
+  const at = `[fe80::77%ours]:${port}`;
+  const daemon = await serve(server, `services.echo.listen=tcp://${at},udp://${at}`);
+  const peers = new Peers(server);
+  expect(await peers.tcp('fe80::77%ours', port, 'before\n')).toBe('before\n');
+  server.ip('link', 'delete', 'ours');
+  make();
+  daemon.signal('SIGHUP');
+  await daemon.line(({ msg }) => msg === 'config reloaded');
+  expect(await peers.tcp('fe80::77%ours', port, 'after\n')).toBe('after\n');
+  expect(await peers.udpAnswer('fe80::77%ours', port, 'after\n')).toBe('after\n');
+  daemon.signal('SIGTERM');
+  expect((await daemon.end()).code).toBe(0);
+});

@@ -170,6 +170,20 @@ describe('a daemon started by root', () => {
     expect(await new Peers(network).tcp('127.0.0.1', 1299)).toBe('65534 65534\n');
   });
 
+  it.each(['1', '0'])(
+    'refuses to start if its processes would keep capabilities, with workers: %s',
+    async (workers) => {
+      const network = Network.make();
+      const around = ['setpriv', '--securebits', '+no_setuid_fixup'];
+      const sets = ['--set', `workers=${workers}`];
+      const refused = await run(network.inside([...around, ...daemonProgram, ...wellKnown, ...sets]));
+      expect((await refused.end()).code).toBe(77);
+      expect(refused.complaints).toBe(
+        'smallservd: user nobody: the process would keep capabilities of root: start it without the securebit no_setuid_fixup\n',
+      );
+    },
+  );
+
   it('exits with 78 if the user or group is unknown', async () => {
     for (const [key, value] of [
       ['user', 'nosuchuser'],

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { escapeControls, escapeToOneLine } from '../../src/terminal-text.ts';
+import { abbreviate, escapeControls, escapeToOneLine, formatJson } from '../../src/terminal-text.ts';
 
 /**
  * By what Unicode says of characters, and not by a list of code points: control, line and paragraph separator,
@@ -70,4 +70,20 @@ test('escapeToOneLine turns any text into one line', () => {
       expect(shown).not.toMatch(unsafe);
     }),
   );
+});
+
+test('JSON means the same, and controls nothing', () => {
+  fc.assert(
+    fc.property(anyText, (text) => {
+      const json = formatJson({ text });
+      expect(unsafe.test(json)).toBe(false);
+      expect(JSON.parse(json)).toEqual({ text });
+    }),
+  );
+});
+
+test('only words that nobody could read are cut', () => {
+  expect(abbreviate(`what is "${'x'.repeat(5000)}"?`)).toBe(`what is "${'x'.repeat(99)}… (5003 characters)`);
+  const long = 'word '.repeat(5000);
+  expect(abbreviate(long)).toBe(long);
 });

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type ClientOptions, defaultTimeoutMs, type EitherProtocolOptions } from '../options.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
-import { escapeControls } from '../../terminal-text.ts';
+import { formatJson } from '../../terminal-text.ts';
 import { formatDuration } from '../../units.ts';
 import { durationOption } from './option-values.ts';
 import { boundResolver } from './resolver.ts';
@@ -103,7 +103,7 @@ export function warnOfLostRequest(
 
 /** Prints a result as JSON: bytes in base64, a bigint as decimal text. */
 export function printJson(terminal: Terminal, value: unknown): void {
-  terminal.print(`${escapeControls(JSON.stringify(plain(value), null, 2))}\n`);
+  terminal.print(formatJson(plain(value)));
 }
 
 /** Converts bytes to text first, because Buffer's own toJSON runs before any replacer. */

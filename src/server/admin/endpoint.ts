@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
@@ -6,6 +6,7 @@ import type { Cancel, Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
 import { Channel, channelDescriptor, refuseDescriptorsOf } from '../supervisor/channel.ts';
+import { spawnChild } from '../supervisor/child.ts';
 import { childArguments } from '../child-arguments.ts';
 import { readActivity } from '../supervisor/activity.ts';
 import { readComplaints } from '../supervisor/paced-lines.ts';
@@ -170,7 +171,7 @@ class AdminChild implements AdminEndpoint {
     const { plan, hosts, identity, clock, log } = this.#options;
     const descriptors = plan.flatMap(({ target }) => ('fd' in target ? [target.fd] : []));
     const script = fileURLToPath(new URL('child.js', import.meta.url));
-    const child = spawn(process.execPath, [...childArguments, script], {
+    const child = spawnChild(process.execPath, [...childArguments, script], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...descriptors],
     });
     refuseDescriptorsOf(child.stderr);

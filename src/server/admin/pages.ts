@@ -1,6 +1,6 @@
 import { parseIp } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
-import { escapeControls } from '../../terminal-text.ts';
+import { formatJson } from '../../terminal-text.ts';
 import { coalesced } from './coalesced.ts';
 import { formatMetrics, metricsType } from './metrics.ts';
 import type { AdminRequest } from './request.ts';
@@ -77,7 +77,7 @@ export function textPage(status: number, line: string): Page {
 
 function jsonPage(value: unknown): Page {
   // Workers have a say in it, and somebody will look at it on a terminal. The value stays the same.
-  return page(200, json, escapeControls(`${JSON.stringify(value, null, 2)}\n`));
+  return page(200, json, formatJson(value));
 }
 
 function page(status: number, type: string, body: string): Page {

@@ -25,6 +25,7 @@ const reloadResult = v.looseObject({
   at: time,
   agoMs: v.optional(number),
   tookMs: number,
+  code: v.optional(word),
   errors: v.array(text),
 });
 const offenders = v.array(v.looseObject({ reason: word, source: word, count: sum }));

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../errors.ts';
 import type { ServiceCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
 import type { ServiceOffenders } from '../guard/offenders.ts';
@@ -15,6 +16,8 @@ export interface ReloadResult {
   /** How long ago that was, by the monotonic clock of the daemon. Earlier versions do not say. */
   readonly agoMs?: number | undefined;
   readonly tookMs: number;
+  /** The code of the error, if it has one. Earlier versions do not say. */
+  readonly code?: ErrorCode | undefined;
   /** The errors, one line each. */
   readonly errors: readonly string[];
 }

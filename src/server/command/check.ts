@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { escapeToOneLine } from '../../terminal-text.ts';
+import { escapeToOneLine, formatJson } from '../../terminal-text.ts';
 import { configDifferences, formatDifference } from '../config/difference.ts';
 import { loadConfig } from '../config/load.ts';
 import { printYaml, withoutDefaults } from '../config/print.ts';
@@ -40,8 +40,4 @@ function diff(running: unknown, next: unknown, options: CheckOptions): string {
   if (differences.length === 0) return 'no difference from the running config\n';
   // The endpoint may be anybody's.
   return differences.map((each) => `${escapeToOneLine(formatDifference(each))}\n`).join('');
-}
-
-function formatJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
 }

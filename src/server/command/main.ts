@@ -8,7 +8,7 @@ import { ConfigInvalidError, SmallservdError } from '../../errors.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { exitNow } from '../../kernel/exit.ts';
 import { endWithOutput } from '../../output-error.ts';
-import { abbreviate, escapeControls } from '../../terminal-text.ts';
+import { abbreviate, escapeControls, formatJson } from '../../terminal-text.ts';
 
 // An empty variable counts as unset, as all of ours do.
 if (process.env[configVariable] === '') delete process.env[configVariable];
@@ -90,5 +90,5 @@ function problemsAsJson(error: unknown, { json }: CheckOptions): string {
   if (!json || !(error instanceof ConfigInvalidError)) throw error;
   process.exitCode = error.exitCode;
   const problems = error.problems.map(({ where, path, message }) => ({ where, path, message }));
-  return `${JSON.stringify({ problems, unreported: error.unreported }, null, 2)}\n`;
+  return formatJson({ problems, unreported: error.unreported });
 }

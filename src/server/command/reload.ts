@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { AdminClient } from '../admin/client.ts';
 import type { Snapshot } from '../admin/snapshot.ts';
 import { type Clock, systemClock } from '../../clock/clock.ts';
-import { SmallservdError } from '../../errors.ts';
+import { type ErrorCode, errorCodes, SmallservdError } from '../../errors.ts';
 import { escapeToOneLine } from '../../terminal-text.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
@@ -25,9 +25,14 @@ export async function reload(options: AdminOptions): Promise<{ readonly code: Ex
       text: `${escapeToOneLine(`reloaded ${config.name} (${config.hash}) in ${last.tookMs} ms`)}\n`,
     };
   return {
-    code: exitCodes.badConfig,
+    code: exitCodeOf(last?.code),
     text: ['reload failed, keeping the running config:', ...(last?.errors ?? [])].map(escapeToOneLine).join('\n'),
   };
+}
+
+/** That of a start which fails like that. The endpoint may be anybody's, or of another version. */
+function exitCodeOf(code: string | undefined): ExitCode {
+  return code !== undefined && Object.hasOwn(errorCodes, code) ? errorCodes[code as ErrorCode] : exitCodes.badConfig;
 }
 
 /** The endpoint reports a pid, and HUP ends most programs: verify that it is the smallservd listening there. */

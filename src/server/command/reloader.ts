@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../clock/clock.ts';
 import { configDifferences, formatDifference } from '../config/difference.ts';
 import { standardInput } from '../config/source.ts';
-import { SmallservdError } from '../../errors.ts';
+import { type ErrorCode, SmallservdError } from '../../errors.ts';
 import type { ReloadResult } from '../admin/snapshot.ts';
 import { needsRestart } from '../supervisor/listener-changes.ts';
 import { findIdentity, type Identity } from '../supervisor/identity.ts';
@@ -78,18 +78,20 @@ export class Reloader {
     this.attempts += 1;
     this.#options.onStart();
     let errors: readonly string[] = [];
+    let code: ErrorCode | undefined;
     try {
       await this.#replace();
     } catch (error) {
       const known = error instanceof SmallservdError ? error : undefined;
       errors = (known?.message ?? String(error)).split('\n');
+      code = known?.code;
       this.failures += 1;
-      log.error({ code: known?.code, errors }, 'reload failed, keeping the running config');
+      log.error({ code, errors }, 'reload failed, keeping the running config');
     }
     this.#lastEndedMs = clock.monotonicMs();
     const tookMs = Math.round(this.#lastEndedMs - startedMs);
     const at = clock.now().toISOString();
-    this.#last = { succeeded: errors.length === 0, at, tookMs, errors };
+    this.#last = { succeeded: errors.length === 0, at, tookMs, code, errors };
     this.#options.onEnd();
     if (errors.length > 0) return;
     this.lastSuccessAt = at;

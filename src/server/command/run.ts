@@ -22,7 +22,7 @@ import { socketAccessFor } from '../supervisor/socket-access.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { passedDescriptors } from '../transport/inherited.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
-import { formatDuration } from '../../units.ts';
+import { countOf, formatDuration } from '../../units.ts';
 import { version } from '../../version.ts';
 import { logListeners, logSkipped, warnOf } from './announcements.ts';
 import { type ConfigOptions, leaveDirectory, type PreparedConfig, prepare } from './prepare.ts';
@@ -212,7 +212,7 @@ function conditionOf({ report }: RunningDaemon): Condition {
   const open = listeners.filter(({ isOpen }) => isOpen).length;
   const ready = workers.filter(({ status }) => status === 'ready').length;
   return {
-    status: `${state}: ${clients} clients, ${open} of ${listeners.length} listeners open, ${ready} workers`,
+    status: `${state}: ${countOf(clients, 'client')}, ${open} of ${countOf(listeners.length, 'listener')} open, ${countOf(ready, 'worker')}`,
     isHealthy: ready > 0,
   };
 }
@@ -234,8 +234,9 @@ function announceStop(daemon: RunningDaemon, { shutdown: { graceMs } }: Config, 
   const clients = countClients(daemon.report);
   log.info({ clients, graceMs }, 'stopping');
   if (clients === 0 || !isOnTerminal(sink)) return;
-  const who = clients === 1 ? '1 client' : `${clients} clients`;
-  sink.print(`\nWaiting for ${who}, up to ${formatDuration(graceMs)}. To disconnect now, press Ctrl-C again.\n`);
+  sink.print(
+    `\nWaiting for ${countOf(clients, 'client')}, up to ${formatDuration(graceMs)}. To disconnect now, press Ctrl-C again.\n`,
+  );
 }
 
 function isOnTerminal(sink: LogSink): boolean {

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ServiceStatus, Snapshot } from '../admin/snapshot.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
-import { escapeToOneLine } from '../../terminal-text.ts';
+import { escapeToOneLine, formatJson } from '../../terminal-text.ts';
 import { formatTable } from './table.ts';
 
 export interface StatusOptions extends AdminOptions {
@@ -20,7 +20,7 @@ export async function status(options: StatusOptions, print: (text: string, order
   const client = await adminClient(options);
   for (;;) {
     const snapshot = await client.snapshot();
-    const text = options.json ? `${JSON.stringify(snapshot, null, 2)}\n` : formatStatus(snapshot);
+    const text = options.json ? formatJson(snapshot) : formatStatus(snapshot);
     print(text, options.watch ? home : '');
     if (!options.watch) return snapshot.notReady.length === 0 ? exitCodes.stopped : exitCodes.failed;
     await pause(watchPeriodMs);

@@ -163,7 +163,11 @@ class DocumentReader {
   #scalar(value: unknown, node: unknown, path: Path): string | number | boolean | null {
     if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
       return value;
-    this.#problem(offsetOf(node), `is a ${typeof value}, which a config cannot hold`, path);
+    this.#problem(
+      offsetOf(node),
+      'is not a value that a config can hold: expected text, a number, true, false, null, a list or a plain object',
+      path,
+    );
     return null;
   }
 

@@ -85,7 +85,11 @@ function contentOf(
   else if (isPlainObject(value)) {
     const entries = Object.entries(value).filter(([, each]) => each !== undefined);
     return new Map(entries.map(([key, each]) => [key, below(each, key)]));
-  } else refuse(path, `is a ${typeof value}, which a config cannot hold`);
+  } else
+    refuse(
+      path,
+      'is not a value that a config can hold: expected text, a number, true, false, null, a list or a plain object',
+    );
   return null;
 }
 

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { refuseDescriptorsAt } from '../transport/socket-handle.ts';
+import { refuseDescriptorsAt, takeUrgentBytesAt } from '../transport/socket-handle.ts';
 import { MessageRate, readCostBytes } from './message-rate.ts';
 
 /** In a child: after standard input, output and error. */
@@ -42,6 +42,7 @@ export class Channel {
     this.#byteRate = new MessageRate(limits.maxBytesPerSecond, monotonicMs);
     this.#handlers = handlers;
     refuseDescriptorsOf(socket);
+    if (socket instanceof Socket) takeUrgentBytesAt(socket);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     // A reset is followed by `close`.
     socket.on('error', () => {});

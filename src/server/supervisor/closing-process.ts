@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
+import { spawnChild } from './child.ts';
 import { childArguments } from '../child-arguments.ts';
 
 /** How long the process may take to exit before it is killed. */
@@ -15,7 +15,7 @@ const exitMs = 5000;
 export async function closeElsewhere(descriptors: readonly number[]): Promise<void> {
   if (descriptors.length === 0) return;
   // Runs what it reads from standard input, up to its end: nothing.
-  const child = spawn(process.execPath, [...childArguments, '-'], {
+  const child = spawnChild(process.execPath, [...childArguments, '-'], {
     stdio: ['pipe', 'ignore', 'ignore', ...descriptors],
     cwd: '/',
     env: {},

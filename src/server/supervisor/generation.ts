@@ -248,7 +248,10 @@ export class Generation {
         ],
         reports: this.#reports,
         maxReportBytes: reportBaseBytes + this.config.services.length * reportBytesOfService,
-        linesPerSecond: (this.config.services.length + otherSources) * linesPerSecond,
+        // Together they may write what one could.
+        linesPerSecond: Math.ceil(
+          ((this.config.services.length + otherSources) * linesPerSecond) / this.config.workers,
+        ),
         clock,
         sink,
         log,

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { SmallservdError } from '../../errors.ts';
-import { dropBoundingSet } from '../../kernel/privileges.ts';
+import { dropBoundingSet, threadsWithCapabilities } from '../../kernel/privileges.ts';
 
 const run = promisify(execFile);
 
@@ -69,7 +69,7 @@ export async function adminIdentity(workers: Identity | null): Promise<Identity>
 /**
  * Permanently becomes the identity, as root. No program that this process starts can gain capabilities, and the
  * supplementary groups are the user's own. Node and its code are loaded as root, because the user may not be able to
- * read them.
+ * read them. Throws `USER_NOT_PERMITTED` if it would keep capabilities.
  */
 export function assumeIdentity({ user, uid, gid }: Identity): void {
   if (uid !== 0) dropBoundingSet();
@@ -78,6 +78,11 @@ export function assumeIdentity({ user, uid, gid }: Identity): void {
   (process as NodeJS.Process & { initgroups?(user: string, extraGroup: number): void }).initgroups?.(user, gid);
   process.setgid?.(gid);
   process.setuid?.(uid);
+  if (uid !== 0 && threadsWithCapabilities().length > 0)
+    throw new SmallservdError(
+      'USER_NOT_PERMITTED',
+      `user ${user}: the process would keep capabilities of root: start it without the securebit no_setuid_fixup`,
+    );
 }
 
 async function unprivilegedIdentity(group: string | null): Promise<Identity> {

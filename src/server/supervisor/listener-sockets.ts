@@ -1,6 +1,6 @@
 import { closeSync, lstatSync } from 'node:fs';
 import { SmallservdError } from '../../errors.ts';
-import { allowOverlap } from '../../kernel/sockets.ts';
+import { allowOverlap, boundTo, formatInetAddress } from '../../kernel/sockets.ts';
 import type { ServiceConfig } from '../config/config.ts';
 import { closeSocket, type OpenSocket, openSocket, removeFile } from '../transport/open-socket.ts';
 import { type OpenOptions, openWhenThere } from '../transport/open-when-there.ts';
@@ -137,6 +137,10 @@ function isOurs({ planned }: OpenListener): boolean {
 }
 
 /** Whether clients can still find it: anyone who may write to the directory can remove the file of a UNIX socket. */
-function isInPlace({ bound, file }: OpenListener): boolean {
-  return file === undefined || lstatSync(bound.address, { throwIfNoEntry: false }) !== undefined;
+function isInPlace({ bound, file, descriptor }: OpenListener): boolean {
+  if (file !== undefined) return lstatSync(bound.address, { throwIfNoEntry: false }) !== undefined;
+  if (!bound.address.includes('%')) return true;
+  // It belongs to the interface of that time, and not to one that was made since with the same name.
+  const now = boundTo(descriptor);
+  return 'ip' in now && formatInetAddress(now) === bound.address;
 }

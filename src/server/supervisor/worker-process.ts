@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { Duplex, type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
@@ -10,6 +10,7 @@ import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import { readActivity } from './activity.ts';
 import { Channel, channelDescriptor, refuseDescriptorsOf } from './channel.ts';
+import { spawnChild } from './child.ts';
 import { childArguments } from '../child-arguments.ts';
 import type { WorkerOrder } from './messages.ts';
 import { watchOpenFilesLimit } from './open-files-watch.ts';
@@ -270,7 +271,7 @@ async function allClosed(streams: readonly (Readable | null | undefined)[]): Pro
 function fork(descriptors: readonly number[]): ChildProcess {
   const script = fileURLToPath(new URL('worker.js', import.meta.url));
   // Without Node's own channel, whose other end would accept descriptors and trust what it reads.
-  return spawn(process.execPath, [...childArguments, script], {
+  return spawnChild(process.execPath, [...childArguments, script], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...descriptors],
   });
 }

@@ -98,7 +98,7 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     this.#descriptor = descriptor;
     this.#origin = new KernelOrigin(this.#batch, bound, clock);
     this.#waitingBudget = readSendBuffer(descriptor) * waitingPart;
-    this.#cancelOverflow = clock.every(overflowPeriodMs, () => this.#countOverflow());
+    this.#cancelOverflow = clock.every(overflowPeriodMs, () => void this.#countOverflow());
     return bound;
   }
 
@@ -166,8 +166,9 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     }
   }
 
+  /** Anybody can make the kernel wake us for a datagram that it then discards, with a wrong checksum. */
   #fruitlessTurn(): void {
-    this.#fruitless += 1;
+    this.#fruitless = this.#countOverflow() > 0 ? 0 : this.#fruitless + 1;
     if (this.#fruitless < fruitlessTurns || this.#watched === undefined) return;
     if (this.#fruitless === fruitlessTurns)
       this.#options.connectionLog.listenerFailed(new Error('the socket is ready, but yields no datagrams'));
@@ -223,10 +224,13 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
 
   readonly #refused = (_index: number, length: number): void => this.#answers.notSent(length);
 
-  #countOverflow(): void {
+  /** Returns how many datagrams the kernel has dropped since the last call. */
+  #countOverflow(): number {
     const drops = readDroppedDatagrams(this.#descriptor);
     // The kernel counts modulo 2^32.
-    this.#answers.overflowed((drops - this.#knownDrops) >>> 0);
+    const dropped = (drops - this.#knownDrops) >>> 0;
+    this.#answers.overflowed(dropped);
     this.#knownDrops = drops;
+    return dropped;
   }
 }

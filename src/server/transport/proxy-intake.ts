@@ -4,6 +4,7 @@ import { type IpAddress, isMulticast } from '../../address/ip-address.ts';
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import type { ProxyRules } from '../guard/limits.ts';
 import type { Admission, RefuseReason } from '../guard/admission.ts';
+import { type Sized, SizeOrder } from '../guard/size-order.ts';
 import { ProxyHeaderParser } from '../guard/proxy-header.ts';
 import type { Proxied } from './stream-client.ts';
 import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
@@ -37,7 +38,10 @@ export interface ProxyIntakeOptions {
 /** Connections whose PROXY header has not arrived yet. Each occupies a client's place and has a deadline. */
 export class ProxyIntake {
   readonly #options: ProxyIntakeOptions;
-  readonly #waiting = new Set<WaitingProxy>();
+  readonly #peers = new Map<string, WaitingPeer>();
+  /** The peers, by how many connections of theirs wait. */
+  readonly #order = new SizeOrder<WaitingPeer>();
+  #waiting = 0;
   #isDestroyed = false;
 
   constructor(options: ProxyIntakeOptions) {
@@ -45,7 +49,7 @@ export class ProxyIntake {
   }
 
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting;
   }
 
   take(socket: StreamSocket, peer: IpAddress, port: number): void {
@@ -60,14 +64,14 @@ export class ProxyIntake {
     }
     const waiting = new WaitingProxy(socket, peer, port, (introduction) => {
       // A refused client is closed after that.
-      if (!this.#waiting.delete(waiting)) return;
+      if (!this.#remove(waiting)) return;
       cancelDeadline();
       admission.cancel();
       if (introduction !== undefined) events.introduced(socket, introduction);
       else if (!this.#isDestroyed) events.refused('proxy-header', peer);
       events.left();
     });
-    this.#waiting.add(waiting);
+    this.#add(waiting);
     const cancelDeadline: Cancel = clock.after(rules.timeoutMs, () => socket.destroy());
     socket.use(waiting);
     socket.startReading();
@@ -83,25 +87,43 @@ export class ProxyIntake {
 
   /** A proxy whose clients send no header must not take all places from the others. */
   #makeRoom(peer: IpAddress): boolean {
-    const byPeer = new Map<string, WaitingProxy[]>();
-    for (const waiting of this.#waiting) {
-      const key = formatPeer(waiting.peer);
-      const same = byPeer.get(key);
-      if (same === undefined) byPeer.set(key, [waiting]);
-      else same.push(waiting);
-    }
-    const own = byPeer.get(formatPeer(peer))?.length ?? 0;
-    const [most = []] = [...byPeer.values()].toSorted((one, other) => other.length - one.length);
-    const [longest] = most;
-    if (longest === undefined || most.length <= own + 1) return false;
-    longest.giveUp();
+    const own = this.#peers.get(formatPeer(peer))?.size ?? 0;
+    const most = this.#order.largest;
+    if (most === undefined || most.size <= own + 1) return false;
+    const [longest] = most.waiting;
+    longest?.giveUp();
+    return true;
+  }
+
+  #add(waiting: WaitingProxy): void {
+    const name = formatPeer(waiting.peer);
+    const peer = this.#peers.get(name) ?? { size: 0, rank: 0, waiting: new Set() };
+    this.#peers.set(name, peer);
+    peer.waiting.add(waiting);
+    this.#order.grow(peer);
+    this.#waiting += 1;
+  }
+
+  /** Returns false if it was not waiting any more. */
+  #remove(waiting: WaitingProxy): boolean {
+    const name = formatPeer(waiting.peer);
+    const peer = this.#peers.get(name);
+    if (peer?.waiting.delete(waiting) !== true) return false;
+    this.#order.shrink(peer);
+    if (peer.size === 0) this.#peers.delete(name);
+    this.#waiting -= 1;
     return true;
   }
 
   destroy(): void {
     this.#isDestroyed = true;
-    for (const { socket } of this.#waiting) socket.destroy();
+    for (const { waiting } of this.#peers.values()) for (const { socket } of waiting) socket.destroy();
   }
+}
+
+/** A proxy, with its connections that wait, the oldest first. */
+interface WaitingPeer extends Sized {
+  readonly waiting: Set<WaitingProxy>;
 }
 
 /** A connection from its acceptance to the end of its header. */

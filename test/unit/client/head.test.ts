@@ -187,3 +187,11 @@ test('fails if the port is closed', async () => {
   const message = `cannot connect to 127.0.0.1:${port}: connection refused`;
   await expect(head(`127.0.0.1:${port}`)).rejects.toMatchObject({ code: 'CONNECT_FAILED', exitCode: 2, message });
 });
+
+test('a header line that would take a backtracking parser days is parsed at once', async () => {
+  const blanks = ' '.repeat(15_000);
+  const host = await answering(`HTTP/1.1 200 OK\r\na:${blanks}\rx\r\nb: ${blanks}x${blanks} \r\n\r\n`);
+  const { fault, headers } = await head(host);
+  expect(fault).toMatch(/^malformed header line in the response: "a: +"$/);
+  expect(headers).toEqual([{ name: 'b', value: 'x' }]);
+});

@@ -78,9 +78,9 @@ describe('the list of users', () => {
     datagrams(office.service, 512);
     expect(office.asked).toBe(0);
     await office.context.runTasks();
-    expect(connect(office.service).text).toBe('1 users\r\n');
+    expect(connect(office.service).text).toBe('1 user\r\n');
     office.users = ['ada', 'grace'];
-    expect(connect(office.service).text).toBe('1 users\r\n');
+    expect(connect(office.service).text).toBe('1 user\r\n');
     await office.context.runTasks();
     expect(connect(office.service).text).toBe('2 users\r\n');
     expect(office.asked).toBe(2);

@@ -453,7 +453,7 @@ describe('an object instead of text', () => {
     [
       'a function in it',
       { workers: () => 1, services: {} },
-      'config workers is a function, which a config cannot hold',
+      'config workers is not a value that a config can hold: expected text, a number, true, false, null, a list or a plain object',
     ],
     ['an invalid value', { workers: -1 }, 'config workers: -1 is not auto or a whole number from 0 to 256'],
   ])('is refused: %s', async (_name, tree, expected) => {

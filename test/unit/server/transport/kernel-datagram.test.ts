@@ -1,6 +1,7 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import type { Socket } from 'node:dgram';
 import { closeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { requireLibc } from '../../../../src/kernel/libc.ts';
@@ -258,6 +259,41 @@ print([len(s.recv(2000)) for _ in range(8)])`;
     listener.destroy();
     expect(counters).toMatchObject({ received: 8, sent: 8 });
   });
+
+  // Raw sockets need root.
+  if (process.geteuid?.() === 0)
+    it('goes on reading while somebody sends datagrams with wrong checksums', async () => {
+      const { listener, counters, failures } = listen(loopback);
+      const client = await UdpClient.open('127.0.0.1');
+      const { port } = await listener.open();
+      // One at a time: the kernel wakes the reader for each, and then discards it.
+      const script = `
+import socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+data = b"x" * 400
+packet = struct.pack("!HHHH", 40000, int(sys.argv[1]), 8 + len(data), 0x1234) + data
+for line in sys.stdin:
+    s.sendto(packet, ("127.0.0.1", 0))
+    print("sent", flush=True)`;
+      const forger = spawn('python3', ['-c', script, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+      onTestFinished(() => void forger.kill('SIGKILL'));
+      const lines = createInterface({ input: forger.stdout })[Symbol.asyncIterator]();
+      for (let turn = 1; turn <= 40; turn += 1) {
+        forger.stdin.write('again\n');
+        await lines.next();
+        // The clock stands still: a socket that is left alone for a while would never be read again.
+        expect(String(await client.ask(`turn ${turn}`, { host: '127.0.0.1', port }))).toBe(`turn ${turn}`);
+      }
+      for (let turn = 1; turn <= 40; turn += 1) {
+        forger.stdin.write('again\n');
+        await lines.next();
+        await new Promise(setImmediate);
+      }
+      expect(String(await client.ask('after all', { host: '127.0.0.1', port }))).toBe('after all');
+      listener.destroy();
+      expect(failures).toEqual([]);
+      expect(counters).toMatchObject({ received: 41, sent: 41, dropped: { overflow: 80 } });
+    });
 
   it('counts what the kernel has dropped, once a second and at the end', async () => {
     const { listener, counters } = listen(loopback, {}, 1);
