@@ -12,4 +12,8 @@ describe('a flood of 50,000 packets a second from one source', () => {
   ] as const)('to %s with %i workers', async (service, workers) => {
     await floodFromOneSource({ service, workers, rate: 50_000, seconds: 3 });
   });
+
+  it('with wrong checksums', async () => {
+    await floodFromOneSource({ service: 'echo', workers: 2, rate: 50_000, seconds: 3, checksums: 'wrong' });
+  });
 });

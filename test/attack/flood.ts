@@ -16,6 +16,8 @@ export interface FloodFromOneSource {
   readonly workers: 0 | 2;
   /** Packets a second. */
   readonly rate: number;
+  /** The kernel wakes the daemon for a wrong checksum, and then discards the datagram. */
+  readonly checksums?: 'none' | 'wrong';
   /** For which the client asks; the flood begins before and ends after that. */
   readonly seconds: number;
 }
@@ -43,7 +45,13 @@ const heartbeatMs = 1100;
 const wellBehaved = fileURLToPath(new URL('fixtures/well-behaved-client.js', import.meta.url));
 
 /** Sends the flood to a daemon with the limits that it has by default. */
-export async function floodFromOneSource({ service, workers, rate, seconds }: FloodFromOneSource): Promise<void> {
+export async function floodFromOneSource({
+  service,
+  workers,
+  rate,
+  seconds,
+  checksums = 'none',
+}: FloodFromOneSource): Promise<void> {
   const packets = PacketProgram.compile();
   const [near, far] = [Network.make(), Network.make()];
   near.join(far, [`${server}/16`], [`${flooder}/16`, `${client}/16`]);
@@ -55,7 +63,8 @@ export async function floodFromOneSource({ service, workers, rate, seconds }: Fl
     from: flooder,
     to: server,
     port,
-    length: 64,
+    // The kernel checks shorter ones when they arrive.
+    ...(checksums === 'wrong' ? { length: 400, checksum: 0x1234 } : { length: 64 }),
     rate,
     count: rate * (seconds + marginSeconds),
     seconds: seconds + marginSeconds,
@@ -68,7 +77,8 @@ export async function floodFromOneSource({ service, workers, rate, seconds }: Fl
   const { sent, seconds: took }: Sent = await flood;
   const { received } = await settledCounters(daemon, service);
 
-  const who = `${service}, ${workers === 0 ? 'one process' : `${workers} workers`}`;
+  const processes = workers === 0 ? 'one process' : `${workers} workers`;
+  const who = `${service}, ${processes}${checksums === 'wrong' ? ', wrong checksums' : ''}`;
   const share = `${who}: requests of another client answered within a second`;
   holds(attack, share, (answered / asked) * 100, { atLeast: 99, unit: '%', digits: 1 });
   holds(attack, `${who}: packets a second of the flood`, sent / took, { atLeast: rate * 0.98, isTime: true });
@@ -93,6 +103,6 @@ async function countersOf(daemon: DaemonProgram, service: string): Promise<Datag
   const before = states().length;
   daemon.signal('SIGUSR2');
   await daemon.until(() => states().length > before, 'the state');
-  const { services } = states()[before] as { services: Readonly<Record<string, { datagram: DatagramCounters }>> };
-  return services[service]?.datagram as DatagramCounters;
+  const { counters } = states()[before] as { counters: Readonly<Record<string, { datagram: DatagramCounters }>> };
+  return counters[service]?.datagram as DatagramCounters;
 }

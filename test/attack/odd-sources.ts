@@ -53,7 +53,7 @@ async function answersTo(forger: Forger, source: Partial<Flood>): Promise<number
 type Drops = Readonly<Partial<Record<string, number>>>;
 
 interface StateLine {
-  readonly services: Readonly<
+  readonly counters: Readonly<
     Record<string, { readonly datagram: { readonly received: number; readonly dropped: Drops } }>
   >;
 }
@@ -68,7 +68,7 @@ export async function stateOf(
   const before = states().length;
   daemon.signal('SIGUSR2');
   await daemon.until(() => states().length > before || !daemon.running, 'the state');
-  const services = Object.values(states()[before]?.services ?? {});
+  const services = Object.values(states()[before]?.counters ?? {});
   return {
     received: services.reduce((sum, { datagram }) => sum + datagram.received, 0),
     dropped: services.reduce((sum, { datagram }) => sum + (datagram.dropped[reason] ?? 0), 0),

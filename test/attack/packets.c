@@ -8,6 +8,7 @@
  *     --source-port P[-Q]     the source port, or a range of them in turn: the next one with each packet (40000)
  *     --length N              bytes of payload, all `x` (0)
  *     --hex BYTES             the payload in hexadecimal, instead
+ *     --checksum N            the UDP checksum, which is wrong unless by chance (0: none)
  *     --count N               packets (1)
  *     --rate N                packets a second (0: as fast as they go)
  *     --seconds N             ends by then, whatever is left (10)
@@ -82,7 +83,7 @@ static uint32_t address(const char *text) {
 /* What is sent: all packets differ only in their source. */
 static struct {
   uint32_t to, from;
-  unsigned port, first_port, last_port;
+  unsigned port, first_port, last_port, checksum;
   unsigned long sources, step, count, rate, seconds;
   uint8_t payload[max_payload];
   size_t length;
@@ -148,6 +149,7 @@ static struct header header_of(unsigned long index) {
           .source = htons((uint16_t)(job.first_port + index % (job.last_port - job.first_port + 1))),
           .dest = htons((uint16_t)job.port),
           .len = htons((uint16_t)(sizeof(struct udphdr) + job.length)),
+          .check = htons((uint16_t)job.checksum),
       },
   };
   header.ip.check = checksum(&header.ip, sizeof header.ip);
@@ -298,6 +300,7 @@ static const struct option options[] = {
     {"length", required_argument, NULL, 'l'},   {"hex", required_argument, NULL, 'x'},
     {"count", required_argument, NULL, 'c'},    {"rate", required_argument, NULL, 'r'},
     {"seconds", required_argument, NULL, 't'},  {"through", required_argument, NULL, 'i'},
+    {"checksum", required_argument, NULL, 'k'},
     {0},
 };
 
@@ -315,6 +318,7 @@ int main(int argc, char **argv) {
       case 'r': job.rate = number(optarg, 10000000); break;
       case 't': job.seconds = number(optarg, 3600); break;
       case 'i': read_frame(optarg); break;
+      case 'k': job.checksum = (unsigned)number(optarg, 65535); break;
       default: usage("an option is wrong");
     }
   }

@@ -17,6 +17,8 @@ export interface Flood {
   readonly sourcePort?: number | string;
   readonly length?: number;
   readonly payload?: Uint8Array;
+  /** Any is wrong, but 0, which is none. */
+  readonly checksum?: number;
   readonly count?: number;
   /** Packets a second. */
   readonly rate?: number;
