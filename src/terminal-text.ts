@@ -54,9 +54,12 @@ const shownCharacters = 100;
 
 /** Cuts what nobody could read: very long words. */
 export function abbreviate(text: string): string {
-  return text.replace(/\S+/g, (word) =>
-    word.length <= maxWordCharacters ? word : `${word.slice(0, shownCharacters)}… (${word.length} characters)`,
-  );
+  return text.replace(/\S+/g, (word) => {
+    if (word.length <= maxWordCharacters) return word;
+    // The end of a quotation, and what follows it.
+    const [tail = ''] = /[":,;?)]{0,3}$/.exec(word) ?? [];
+    return `${word.slice(0, shownCharacters)}… (${word.length - tail.length} characters)${tail}`;
+  });
 }
 
 function escapeOf(code: number): string {

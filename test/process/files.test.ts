@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { abbreviate } from '../../src/terminal-text.ts';
 import {
   DaemonProcess,
   type LogLine,
@@ -51,7 +52,7 @@ describe('a config that is not a readable regular file of bounded size', () => {
       // The start reads it as check does: one of each that would make it wait, or fill its memory.
       const commands = /FIFO with|zero|sparse/.test(name) ? ['check', 'run'] : ['check'];
       const results = await Promise.all(commands.map((command) => runToEnd([command, '--config', path])));
-      const stderr = `smallservd: cannot read the config ${path}: ${message}\n`;
+      const stderr = `smallservd: ${abbreviate(`cannot read the config ${path}: ${message}`)}\n`;
       for (const result of results) expect(result, name).toMatchObject({ code: 78, stdout: '', stderr });
     }
   }, 60_000);
@@ -107,7 +108,7 @@ describe('a quotation file that is not a readable regular file of bounded size',
     const config = writeConfig({ services: quotersOf(files) });
     for (const command of ['check', 'run']) {
       const { code, stdout, stderr } = await runToEnd([command, '--config', config]);
-      for (const complaint of complaintsOf(files)) expect(stderr).toContain(complaint);
+      for (const complaint of complaintsOf(files)) expect(stderr).toContain(abbreviate(complaint));
       expect(stderr.trimEnd().split('\n')).toHaveLength(files.length);
       expect(code).toBe(78);
       // Under root it is the workers who find it, as they open what the config names.

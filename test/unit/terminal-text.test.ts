@@ -83,7 +83,7 @@ test('JSON means the same, and controls nothing', () => {
 });
 
 test('only words that nobody could read are cut', () => {
-  expect(abbreviate(`what is "${'x'.repeat(5000)}"?`)).toBe(`what is "${'x'.repeat(99)}… (5003 characters)`);
+  expect(abbreviate(`what is "${'x'.repeat(5000)}"?`)).toBe(`what is "${'x'.repeat(99)}… (5001 characters)"?`);
   const long = 'word '.repeat(5000);
   expect(abbreviate(long)).toBe(long);
 });
