@@ -162,7 +162,7 @@ describe('names', () => {
     expect(await machine().smallserv('resolve', 'host7.example')).toEqual({
       code: 2,
       output: '',
-      complaints: 'smallserv: host7.example could not be looked up: no name server answers\n',
+      complaints: 'smallserv: cannot resolve host7.example: no name server answers\n',
     });
   });
 });

@@ -178,7 +178,7 @@ describe('an unprivileged, read-only container without a shell', () => {
   it('is unhealthy if no daemon answers', async () => {
     const container = new Container(image, lowPorts(), { args: ['status'] });
     expect(await container.end()).toEqual({ code: 2, signal: null });
-    expect(container.complaints).toContain('no daemon answers at tcp://127.0.0.1:9013');
+    expect(container.complaints).toContain('no daemon answers at tcp://localhost:9013');
   });
 });
 
