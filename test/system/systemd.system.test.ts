@@ -216,7 +216,7 @@ describe('install-service', () => {
     ],
     [
       'Node in a home',
-      'Node, /home/eve/node, is in /home, which is hidden from the service (ProtectHome). Install a Node.js for all users',
+      'Node, /home/eve/node, is in /home, which is hidden from the service (ProtectHome). Install Node.js for all users',
     ],
   ])('refuses a %s and writes nothing', (what, message) => {
     const { code, stdout, stderr } = at(`refused: ${what}`);
