@@ -21,12 +21,13 @@ const limitBytes = 1000;
  */
 export async function daytime(host: string, options: EitherProtocolOptions = {}): Promise<Daytime> {
   const { bytes, end, peer, requestBytes } = await fetchFrom(host, 'daytime', { ...options, limitBytes });
-  const text = Buffer.from(bytes)
+  // Over UDP, one byte more than the limit is enough to see that it is exceeded.
+  const text = Buffer.from(bytes.subarray(0, limitBytes + 1))
     .toString('latin1')
     .replace(/^[\r\n]+|[\r\n]+$/g, '');
   const name = formatHostPort(peer.address, peer.port);
   if (text === '') throw new SmallservdError('ANSWER_WRONG', `${name} sent no time`);
-  if (end === 'limit' || text.length > limitBytes || /[\r\n]/.test(text))
+  if (end === 'limit' || bytes.length > limitBytes || /[\r\n]/.test(text))
     throw new SmallservdError(
       'ANSWER_WRONG',
       `${name} sent more than one line of text: this may not be a daytime server`,

@@ -67,17 +67,25 @@ function parseHead(text: string, end: Received['end']): Omit<HeadAnswer, 'peer' 
   const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
   // Text after the last line end is an incomplete line.
   const rest = lines.pop() ?? '';
-  const emptyLine = lines.indexOf('');
-  const isWhole = emptyLine >= 0;
-  const [statusLine = rest, ...headerLines] = isWhole ? lines.slice(0, emptyLine) : lines;
-  const status = /^HTTP\/\d\.\d (\d{3})(?: .*)?$/.exec(statusLine)?.[1];
-  if (status === undefined) return { statusLine: undefined, headers: [], fault: strangeness(text, end) };
-  // Skip interim responses (RFC 9110 section 15.2).
-  if (isWhole && /^1(?!01)/.test(status)) return parseHead([...lines.slice(emptyLine + 1), rest].join('\n'), end);
-  const fields = headerLines.map(parseField);
-  const headers = fields.flatMap((field) => field ?? []);
-  const odd = headerLines[fields.indexOf(undefined)];
-  return { statusLine, headers, fault: faultOf(isWhole, odd, end) };
+  for (let start = 0; ; ) {
+    const emptyLine = lines.indexOf('', start);
+    const isWhole = emptyLine >= 0;
+    const [statusLine = rest, ...headerLines] = lines.slice(start, isWhole ? emptyLine : undefined);
+    const status = /^HTTP\/\d\.\d (\d{3})(?: .*)?$/.exec(statusLine)?.[1];
+    if (status === undefined) {
+      const odd = [...lines.slice(start), rest].join('\n');
+      return { statusLine: undefined, headers: [], fault: strangeness(odd, end) };
+    }
+    // Skip interim responses (RFC 9110 section 15.2).
+    if (isWhole && /^1(?!01)/.test(status)) {
+      start = emptyLine + 1;
+      continue;
+    }
+    const fields = headerLines.map(parseField);
+    const headers = fields.flatMap((field) => field ?? []);
+    const odd = headerLines[fields.indexOf(undefined)];
+    return { statusLine, headers, fault: faultOf(isWhole, odd, end) };
+  }
 }
 
 /** Takes time in proportion to the length of the line, whatever the server sends, unlike a regular expression. */

@@ -230,7 +230,7 @@ export class Generation {
           );
           break;
         case 'exit':
-          void this.#end(effect.code);
+          void this.#end(this.#up ? endOfServing(effect.code) : effect.code);
           break;
       }
     }
@@ -422,4 +422,12 @@ function asWorkersSeeIt({ planned, bound }: OpenListener, index: number): Planne
 function diedTooSoon(code: number | null, signal: string | null): SmallservdError {
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
   return new SmallservdError('WORKER_FAILED', `a worker with the new config exited before it was ready (${how})`);
+}
+
+/**
+ * A daemon that has served had a valid config, whatever its workers say by now: a module may say anything. So a service
+ * manager may start it again, and if the config has become invalid, that start says so.
+ */
+function endOfServing(code: ExitCode): ExitCode {
+  return code === exitCodes.stopped ? code : exitCodes.workersKeepDying;
 }

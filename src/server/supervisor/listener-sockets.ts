@@ -1,9 +1,10 @@
 import { closeSync, lstatSync } from 'node:fs';
 import { SmallservdError } from '../../errors.ts';
-import { allowOverlap, boundTo, formatInetAddress } from '../../kernel/sockets.ts';
+import { allowOverlap, interfaceIndexOf } from '../../kernel/sockets.ts';
 import type { ServiceConfig } from '../config/config.ts';
 import { closeSocket, type OpenSocket, openSocket, removeFile } from '../transport/open-socket.ts';
 import { type OpenOptions, openWhenThere } from '../transport/open-when-there.ts';
+import type { BoundAddress, ListenTarget } from '../transport/listener.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { closeElsewhere } from './closing-process.ts';
 import { overlaps, pairListeners } from './listener-changes.ts';
@@ -27,6 +28,8 @@ export interface OpenListener extends OpenSocket {
 export class ListenerSockets {
   #held: ReadonlyMap<PlannedListener, OpenListener> = new Map();
   #closed: Promise<unknown> = Promise.resolve();
+  /** Addresses of inherited sockets, by descriptor. */
+  readonly #inherited = new Map<number, BoundAddress>();
 
   /**
    * Opens the listeners of a plan, and waits for addresses as `openWhenThere` does. Those that are open already stay as
@@ -88,11 +91,19 @@ export class ListenerSockets {
   }
 
   #open(planned: PlannedListener, service: ServiceConfig | undefined): OpenListener {
-    const { target } = planned;
+    const target = this.#known(planned.target);
     const settings = { backlog: service?.socket.backlog, receiveBufferBytes: service?.datagram.receiveBufferBytes };
     const socket = this.#bind(planned, (mayOverlap) => openSocket(target, { ...settings, mayOverlap }));
-    if (isRoot && socket.bound.transport !== 'unix') allowOverlap(socket.descriptor, true);
+    if ('fd' in target) this.#inherited.set(target.fd, socket.bound);
+    else if (isRoot && socket.bound.transport !== 'unix') allowOverlap(socket.descriptor, true);
     return { planned, ...socket };
+  }
+
+  /** An inherited socket that was open before is not asked for its address again: a worker can hold its lock. */
+  #known(target: ListenTarget): ListenTarget {
+    if (!('fd' in target)) return target;
+    const bound = this.#inherited.get(target.fd);
+    return bound === undefined ? target : { ...target, bound };
   }
 
   /** Closes those that are still held. */
@@ -136,11 +147,21 @@ function isOurs({ planned }: OpenListener): boolean {
   return !('fd' in planned.target);
 }
 
-/** Whether clients can still find it: anyone who may write to the directory can remove the file of a UNIX socket. */
-function isInPlace({ bound, file, descriptor }: OpenListener): boolean {
+/**
+ * Whether clients can still find it: anyone who may write to the directory can remove the file of a UNIX socket, and an
+ * interface can be deleted, and made again with the same name. The socket itself is not asked: a worker can hold its
+ * lock.
+ */
+function isInPlace({ bound, file, interfaceIndex = 0 }: OpenListener): boolean {
   if (file !== undefined) return lstatSync(bound.address, { throwIfNoEntry: false }) !== undefined;
-  if (!bound.address.includes('%')) return true;
-  // It belongs to the interface of that time, and not to one that was made since with the same name.
-  const now = boundTo(descriptor);
-  return 'ip' in now && formatInetAddress(now) === bound.address;
+  return interfaceIndex === 0 || indexOf(bound.address.split('%')[1] ?? '') === interfaceIndex;
+}
+
+/** Returns 0 if there is no such interface. */
+function indexOf(name: string): number {
+  try {
+    return interfaceIndexOf(name);
+  } catch {
+    return 0;
+  }
 }

@@ -19,6 +19,8 @@ export interface OpenSocket {
   readonly bound: BoundAddress;
   /** Inode of the file that a UNIX socket created. */
   readonly file?: bigint;
+  /** Of the interface in the zone of a link-local address that was bound, and else 0. */
+  readonly interfaceIndex?: number;
 }
 
 /** How to open a socket. Missing settings have the defaults of Node. */
@@ -51,7 +53,7 @@ export function openSocket(target: ListenTarget, settings: SocketSettings = {}):
   const options = { mayOverlap, freebind: target.freebind ?? false };
   const descriptor =
     target.transport === 'tcp' ? listenTcp(address, backlog, options) : bindUdp(address, receiveBufferBytes, options);
-  return { descriptor, bound: addressOf(descriptor, target.transport) };
+  return { descriptor, bound: addressOf(descriptor, target.transport), interfaceIndex: address.interfaceIndex };
 }
 
 /** Closes a socket, and removes the file that it created. */

@@ -58,6 +58,11 @@ describe('daytime against other servers', () => {
     });
   });
 
+  test('rejects a datagram of line ends without looking at all of them', async () => {
+    const host = await answerUdp(() => [`x${'\n'.repeat(60_000)}y`]);
+    await expect(daytime(host, { udp: true })).rejects.toMatchObject({ code: 'ANSWER_WRONG' });
+  });
+
   test('accepts a line within line ends, as from NIST', async () => {
     const line = '59000 22-11-26 12:00:00 00 0 0 50.0 UTC(NIST) *';
     expect(await daytime(await answerTcp(`\n${line}\n`))).toMatchObject({ text: line });

@@ -195,3 +195,11 @@ test('a header line that would take a backtracking parser days is parsed at once
   expect(fault).toMatch(/^malformed header line in the response: "a: +"$/);
   expect(headers).toEqual([{ name: 'b', value: 'x' }]);
 });
+
+test('thousands of interim responses are skipped without recursion', async () => {
+  const host = await answering(`${'HTTP/1.1 100\n\n'.repeat(4000)}HTTP/1.1 204 No Content\r\nA: b\r\n\r\n`);
+  expect(await head(host)).toMatchObject({
+    statusLine: 'HTTP/1.1 204 No Content',
+    headers: [{ name: 'A', value: 'b' }],
+  });
+});

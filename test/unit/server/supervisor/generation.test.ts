@@ -284,3 +284,14 @@ describe('a successor', () => {
     expect(plan.map((each) => generation.isOpen(each))).toEqual([true, true, true]);
   });
 });
+
+it('ends with 70, not 78, if its workers call the config invalid after they have served', async () => {
+  const generation = begin();
+  for (const worker of workers.live) worker.serve();
+  await generation.ready;
+  for (let turn = 0; turn < 10 && workers.live.length > 0; turn += 1) {
+    for (const worker of workers.live) worker.die(78);
+    clock.advance(120_000);
+  }
+  expect(await generation.ended).toBe(70);
+});
