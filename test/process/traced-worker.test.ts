@@ -102,7 +102,7 @@ function childOf(pid: number, program: string): number {
 
 function tracerOf(pid: number): number {
   const grandchildren = childrenOf(pid).flatMap(childrenOf);
-  return grandchildren.find((each) => commandOf(each).includes('tracer.js')) ?? 0;
+  return grandchildren.find((each) => commandOf(each).includes('ptrace')) ?? 0;
 }
 
 function childrenOf(pid: number): readonly number[] {
