@@ -2,7 +2,7 @@ import { lookupServicePort } from '../address/service-ports.ts';
 import { type CheckedService, checkedServices } from './conformance/check.ts';
 import { allChecks } from './conformance/index.ts';
 import { type CheckResult, type Outcome, runChecks } from './conformance/run.ts';
-import { parseHost } from './dial/target.ts';
+import { assertZone, parseHost } from './dial/target.ts';
 import { foreverMs } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { assertWithin, type ClientOptions, withDefaults } from './options.ts';
@@ -61,7 +61,9 @@ export async function conform(host: string, options: ConformOptions = {}): Promi
     (check) => services.includes(check.service) && (transport === undefined || check.transport === transport),
   );
   const served = wanted.map(({ service }) => portOf(service, 'udp')).filter((port) => port >= 1024);
-  const checks = await runChecks(parseHost(host), wanted, {
+  const name = parseHost(host);
+  assertZone(name, host);
+  const checks = await runChecks(name, wanted, {
     ...withDefaults(options),
     quietMs,
     portOf,

@@ -8,7 +8,7 @@ export interface Daytime {
   /** The server's text, without the line end. */
   readonly text: string;
   readonly peer: Endpoint;
-  /** Over UDP, the size of the request that was answered. Above 0, an empty one got no answer within a second. */
+  /** Over UDP, the size of the last request before the answer. Above 0, an empty one had no answer within a second. */
   readonly requestBytes?: number | undefined;
 }
 

@@ -13,7 +13,7 @@ export interface Fetched {
   readonly answeredAt: Date;
   /** Milliseconds from the request, or over TCP from the connection, to the first bytes. */
   readonly rttMs: number;
-  /** Over UDP, the size of the request that was answered. Above 0, an empty one got no answer within a second. */
+  /** Over UDP, the size of the last request before the answer. Above 0, an empty one had no answer within a second. */
   readonly requestBytes?: number | undefined;
 }
 

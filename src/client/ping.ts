@@ -3,7 +3,7 @@ import type { Cancel } from '../clock/clock.ts';
 import { type OpenIcmpSocket, openIcmpSocket, type RawSocket } from './dial/raw-socket.ts';
 import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
 import { firstWithRoute } from './dial/route.ts';
-import { parseHost } from './dial/target.ts';
+import { assertZone, parseHost } from './dial/target.ts';
 import { foreverMs, onAbort, throwIfInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { EchoPayloads } from './echo-payload.ts';
@@ -87,6 +87,7 @@ export async function ping(
   assertWithin('the size of the data', sizeBytes, 0, mostPingBytes);
   assertWithin('the time to live', options.ttl ?? 1, 1, 255);
   const name = parseHost(host);
+  assertZone(name, host);
   const settings = { ...withDefaults(options), count, intervalMs, sizeBytes };
   const addresses = await resolveHost(name, family, settings);
   if (addresses.some(isGroup))

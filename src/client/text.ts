@@ -10,7 +10,7 @@ export interface Text {
   /** `limit`: more than 64 KiB. `timeout`: no more data and no end in time. The text may be cut in both cases. */
   readonly end: Received['end'];
   readonly peer: Endpoint;
-  /** Over UDP, the size of the request that was answered. Above 0, an empty one got no answer within a second. */
+  /** Over UDP, the size of the last request before the answer. Above 0, an empty one had no answer within a second. */
   readonly requestBytes?: number | undefined;
 }
 

@@ -36,7 +36,8 @@ export function dropBoundingSet(): boolean {
 
 /**
  * Returns the threads of this process, as their ids, that have capabilities, and none if the system does not tell. A
- * change of user from root takes all of them, unless the securebit no_setuid_fixup is set. See capabilities(7).
+ * change of user from root takes them, unless the securebit no_setuid_fixup is set. What is only inheritable gives
+ * nothing. See capabilities(7).
  */
 export function threadsWithCapabilities(): readonly number[] {
   try {
@@ -48,7 +49,7 @@ export function threadsWithCapabilities(): readonly number[] {
 
 function hasCapabilities(thread: string): boolean {
   try {
-    return /^Cap(?:Prm|Eff|Inh|Amb):\t0*[1-9a-f]/m.test(readFileSync(`/proc/self/task/${thread}/status`, 'utf8'));
+    return /^Cap(?:Prm|Eff|Amb):\t0*[1-9a-f]/m.test(readFileSync(`/proc/self/task/${thread}/status`, 'utf8'));
   } catch {
     // It has ended.
     return false;

@@ -142,7 +142,7 @@ function news(name: keyof Refusals, now: Refusals, before: Refusals): object {
   return Object.keys(counts).length > 0 ? { [name]: counts } : {};
 }
 
-/** Returns who caused most of that, by reason, or nothing if that is not known. */
+/** Returns who caused most of it lately, by reason, or nothing if that is not known. */
 function mostly(
   name: 'refused' | 'dropped',
   field: string,

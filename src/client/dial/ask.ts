@@ -86,7 +86,9 @@ export async function ask(
     };
     const isAnswered = (): boolean => isOver || answer !== undefined;
 
+    let latest = 0;
     const attempt = (turn: number): void => {
+      latest = turn;
       const index = turn % addresses.length;
       const address = addresses[index];
       if (address === undefined || isAnswered()) return;
@@ -97,7 +99,8 @@ export async function ask(
         if (isAnswered() || refused.has(index)) return;
         refused.add(index);
         if (refused.size === addresses.length) reject(error);
-        else attempt(turn + 1);
+        // Unless the next one was asked already, as this one took long.
+        else if (turn === latest) attempt(turn + 1);
       };
       const handlers = { datagram: (bytes: Uint8Array): void => heard(index, bytes), failed };
       const socket = sockets.get(index) ?? DatagramSocket.open(address, target.port, handlers, options.localPort);

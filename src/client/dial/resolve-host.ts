@@ -73,9 +73,18 @@ function loopbackAddresses(family: Family): HostAddresses {
   const ipv4 = { address: loopback.ipv4, family: 'ipv4' } as const;
   const ipv6 = { address: loopback.ipv6, family: 'ipv6' } as const;
   if (family !== 'both') return [family === 'ipv6' ? ipv6 : ipv4];
-  const own = new Set(Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address)));
-  if (!own.has(loopback.ipv6)) return [ipv4];
-  return own.has(loopback.ipv4) ? [ipv6, ipv4] : [ipv6];
+  const own = ownAddresses();
+  if (own?.has(loopback.ipv6) === false) return [ipv4];
+  return own?.has(loopback.ipv4) === false ? [ipv6] : [ipv6, ipv4];
+}
+
+/** Undefined if the system does not tell: a sandbox without AF_NETLINK cannot list interfaces. */
+function ownAddresses(): ReadonlySet<string> | undefined {
+  try {
+    return new Set(Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address)));
+  } catch {
+    return undefined;
+  }
 }
 
 function systemLookup(...[host, family, done]: Parameters<AddressLookup>): void {

@@ -33,10 +33,8 @@ export function parseTarget(
 /** Parses `HOST`: a name, an IPv4 address, or an IPv6 address with or without brackets. Throws `ARGUMENT_INVALID`. */
 export function parseHost(text: string): string {
   const { host, port } = splitTarget(text);
-  if (!isHost(host) || port !== undefined)
-    throw invalid(text, 'is not a host: expected a name, an IPv4 address, or an IPv6 address, without a port');
-  assertZone(host, text);
-  return host;
+  if (isHost(host) && port === undefined) return host;
+  throw invalid(text, 'is not a host: expected a name, an IPv4 address, or an IPv6 address, without a port');
 }
 
 /** Parses a port from 1 to 65535 or a service name. Throws `ARGUMENT_INVALID`, quoting the text that contains it. */
@@ -59,8 +57,11 @@ function splitTarget(text: string): { readonly host: string; readonly port: stri
   return { host: text.slice(0, colon), port: text.slice(colon + 1) };
 }
 
-/** The kernel does not know which link a link-local address is on (RFC 4007 section 6). */
-function assertZone(host: string, text: string): void {
+/**
+ * For what is sent to a host: the kernel does not know which link a link-local address is on (RFC 4007 section 6).
+ * Throws `ARGUMENT_INVALID`.
+ */
+export function assertZone(host: string, text: string): void {
   const ip = parseIp(host);
   if (ip !== undefined && isLinkLocalIpv6(ip) && !host.includes('%'))
     throw invalid(text, `has a link-local address without a zone: expected its interface, too, as in ${host}%eth0`);

@@ -97,7 +97,7 @@ export class AdminClient {
   async #exchange(path: string, signal: AbortSignal): Promise<{ response: IncomingMessage; body: string }> {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       // Every endpoint accepts this name, whatever its address.
-      request({ ...this.#where, ...this.#ownSocket(), path, signal, agent: false, headers: { Host: 'localhost' } })
+      request({ ...this.#where, ...this.#connection(), path, signal, headers: { Host: 'localhost' } })
         .on('socket', (socket) => {
           if (socket.connecting) socket.once('connect', () => this.#noteConnection(socket));
           else this.#noteConnection(socket);
@@ -123,9 +123,10 @@ export class AdminClient {
    * A UNIX socket that refuses descriptors. Whoever listens could send one whose close waits for minutes, and this
    * process with it. Where the kernel cannot be called directly, Node opens the socket. Throws the system's error.
    */
-  #ownSocket(): { readonly createConnection?: () => Socket } {
-    if (!('socketPath' in this.#where) || !hasSockets) return {};
+  #connection(): { readonly createConnection: () => Socket } | { readonly agent: false } {
+    if (!('socketPath' in this.#where) || !hasSockets) return { agent: false };
     const fd = connectUnix(this.#where.socketPath);
+    // Not with an agent, which would open another one.
     return { createConnection: () => new Socket({ fd }) };
   }
 
@@ -141,7 +142,9 @@ export class AdminClient {
   #failure(error: NodeJS.ErrnoException): SmallservdError {
     if (error instanceof UnusableAnswer) return this.#notOurs(error.message);
     if (error.code?.startsWith('HPE_') === true) return this.#notOurs('it does not speak HTTP');
-    return this.#unreachable(describeSystemError(error, 'connection'));
+    // What stands in the way of a UNIX socket is no firewall.
+    const isFile = 'socketPath' in this.#where && error.code !== 'ENOENT';
+    return this.#unreachable(describeSystemError(error, isFile ? 'file' : 'connection'));
   }
 
   #unreachable(reason: string): SmallservdError {
@@ -176,10 +179,13 @@ function placeOf({ host, port, family }: NetworkListenAddress): NetworkPlace {
   if (host === '0.0.0.0' || host === '::') return { host: host === '::' ? loopback.ipv6 : loopback.ipv4, port };
   if (host !== '' && !isLocalhost(host)) return { host, port, lookup };
   if (family !== 'both') return { host: loopback[family], port };
-  return { host: 'localhost', port, lookup: (_host, _options, found) => found(null, bothLoopback) };
+  return { host: 'localhost', port, lookup: lookUpLocalhost };
 }
 
-/** Tried in this order. */
+/** Gives both, to be tried in order, or only the first if Node is told not to try. */
+const lookUpLocalhost: LookupFunction = (_host, { all }, found) =>
+  all === true ? found(null, bothLoopback) : found(null, loopback.ipv4, 4);
+
 const bothLoopback = [
   { address: loopback.ipv4, family: 4 },
   { address: loopback.ipv6, family: 6 },

@@ -86,14 +86,14 @@ export async function runApart(
     });
   child.once('close', () => ended.resolve());
   child.once('exit', (code, signal) => exited.resolve([code, signal]));
+  child.once('error', (error) => exited.reject(error));
   // Twice in a row: otherwise this process may be about to learn of it.
   let zombieLooks = 0;
   const cancel = clock.every(quietMs, () => {
     zombieLooks = child.pid !== undefined && isZombie(child.pid) ? zombieLooks + 1 : 0;
     if (zombieLooks === 2) exited.resolve([null, null]);
   });
-  const [code, signal] = await exited.promise;
-  cancel();
+  const [code, signal] = await exited.promise.finally(cancel);
   // Processes it leaves behind could hold its output open, and go on writing.
   const quiet = async (): Promise<void> => {
     for (let rounds = 0, before = -1; rounds < maxRounds && before !== pieces; ) {

@@ -37,30 +37,37 @@ export interface PreparedConfig {
   readonly loaded: LoadedConfig;
   /** Hash of the resolved config, short enough to compare by eye. */
   readonly hash: string;
+  /** Whom the workers become, or null if they stay what this process is. */
+  readonly identity: Identity | null;
 }
 
 /**
  * Reads and checks a config, the first step of `run` and of a reload. Third-party modules are left to the workers,
  * because a process that has imported a module never sees another version of it. Under root, so are the files that
- * services name: workers open them as their user.
+ * services name: workers open them as their user. Throws the errors of `loadConfig` and `findIdentity`.
  */
 export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
   const source = await readSource(options);
+  let identity: Identity | null | undefined;
   const loaded = await loadConfig(source, {
     importModules: false,
-    beforeFiles: async (account) => withUser(account, () => {}),
+    beforeFiles: async (account) =>
+      withUser(account, (found) => {
+        identity = found;
+      }),
     ...(!isRoot() && { trialContext }),
     accounts: accountId,
   });
   const hash = createHash('sha256').update(JSON.stringify(loaded.printed)).digest('hex').slice(0, 12);
-  return { source, loaded, hash };
+  const { user, group } = loaded.config;
+  return { source, loaded, hash, identity: identity === undefined ? await findIdentity(user, group) : identity };
 }
 
 /**
  * Reads a config and checks all of it, including modules and files, as `check` does. A root process becomes the user of
  * the config for good before it opens what the config names.
  */
-export async function prepareAsUser(options: ConfigOptions): Promise<Omit<PreparedConfig, 'hash'>> {
+export async function prepareAsUser(options: ConfigOptions): Promise<Pick<PreparedConfig, 'source' | 'loaded'>> {
   const source = await readSource(options);
   // Import modules from the daemon's working directory.
   process.chdir('/');

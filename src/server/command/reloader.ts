@@ -5,7 +5,7 @@ import { standardInput } from '../config/source.ts';
 import { type ErrorCode, SmallservdError } from '../../errors.ts';
 import type { ReloadResult } from '../admin/snapshot.ts';
 import { needsRestart } from '../supervisor/listener-changes.ts';
-import { findIdentity, type Identity } from '../supervisor/identity.ts';
+import type { Identity } from '../supervisor/identity.ts';
 import type { RunningListener } from '../running-daemon.ts';
 import { socketAccessFor } from '../supervisor/socket-access.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
@@ -110,9 +110,9 @@ export class Reloader {
         'a config from standard input cannot be read again: start with --config FILE to be able to reload',
       );
     const next = await prepare(command);
+    const { identity } = next;
     const { config } = next.loaded;
     this.#refuseRestarts(next);
-    const identity = await findIdentity(config.user, config.group);
     const plan = await planListeners(config, passed, socketAccessFor(identity));
     const changes = supervisor.changes(plan);
     const { added, removed, kept } = changes;

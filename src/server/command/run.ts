@@ -14,7 +14,7 @@ import { hasSockets } from '../../kernel/sockets.ts';
 import { forbidNewPrivileges, leaveKeyring } from '../../kernel/privileges.ts';
 import { createLog, LogSink } from '../log.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
-import { adminIdentity, assumeIdentity, findIdentity, type Identity, sharedUser } from '../supervisor/identity.ts';
+import { adminIdentity, assumeIdentity, type Identity, sharedUser } from '../supervisor/identity.ts';
 import { ListenerSockets } from '../supervisor/listener-sockets.ts';
 import { type Condition, ServiceManager } from '../supervisor/service-manager.ts';
 import { Signals } from '../supervisor/signals.ts';
@@ -81,12 +81,12 @@ async function serve(options: ConfigOptions, signals: Signals, clock: Clock, ope
   // Inherited by workers and everything they start.
   const canGainPrivileges = !forbidNewPrivileges();
   const prepared = await prepare(options);
+  const { identity } = prepared;
   const { config } = prepared.loaded;
   const passed = passedDescriptors(process.env, process.pid);
   const environment = { ...process.env };
   for (const variable of serviceManagerVariables) delete process.env[variable];
   removeNodeVariables(process.env);
-  const identity = await findIdentity(config.user, config.group);
   const plan = await planListeners(config, passed, socketAccessFor(identity));
   const { file } = config.log;
   const sink = await (file === null ? LogSink.standardOutput() : LogSink.file(file, identity));

@@ -63,6 +63,8 @@ const reportBytesOfService = 16 * 1024;
 
 /** Sources of log lines in a worker in addition to its services, each counted as a service. */
 const otherSources = 10;
+/** Of each service, in each worker: two lines, and two summaries. */
+const fewestLines = 4;
 
 /** How long shutdown waits for the last lines of workers whose output is held open by one of their children. */
 const lastLinesMs = 1000;
@@ -248,10 +250,7 @@ export class Generation {
         ],
         reports: this.#reports,
         maxReportBytes: reportBaseBytes + this.config.services.length * reportBytesOfService,
-        // Together they may write what one could.
-        linesPerSecond: Math.ceil(
-          ((this.config.services.length + otherSources) * linesPerSecond) / this.config.workers,
-        ),
+        linesPerSecond: paceOf(this.config),
         clock,
         sink,
         log,
@@ -430,4 +429,10 @@ function diedTooSoon(code: number | null, signal: string | null): SmallservdErro
  */
 function endOfServing(code: ExitCode): ExitCode {
   return code === exitCodes.stopped ? code : exitCodes.workersKeepDying;
+}
+
+/** How many lines a worker may write. Together they may write what one could, but each its summaries at once. */
+function paceOf({ services, workers }: Config): number {
+  const all = (services.length + otherSources) * linesPerSecond;
+  return Math.max(Math.ceil(all / workers), fewestLines * services.length + otherSources);
 }

@@ -14,6 +14,9 @@ export interface Identity {
 
 export type AccountKind = 'user' | 'group';
 
+/** The fields of a line of passwd(5) or group(5). */
+type Entry = readonly string[];
+
 /** Thrown if the machine has no such user or group. `key` is the key of the config that names it, or should. */
 export class UnknownAccountError extends SmallservdError {
   readonly key: AccountKind;
@@ -87,16 +90,19 @@ export function assumeIdentity({ user, uid, gid }: Identity): void {
 
 async function unprivilegedIdentity(group: string | null): Promise<Identity> {
   for (const user of unprivilegedUsers) {
-    const uid = (await entryOf('passwd', user))?.[2];
-    if (uid !== undefined && Number(uid) !== 0) return lookUp(user, group);
+    const entry = await entryOf('passwd', user);
+    if (entry !== undefined && Number(entry[2]) !== 0) return identityOf(user, entry, group);
   }
   const names = unprivilegedUsers.join(' nor ');
   throw new UnknownAccountError('user', `is not set, and neither ${names} is an unprivileged user on this machine`);
 }
 
-/** A number is an id, and needs no entry in a database; without one, its group must be given. */
 async function lookUp(user: string, group: string | null): Promise<Identity> {
-  const entry = await entryOf('passwd', user);
+  return identityOf(user, await entryOf('passwd', user), group);
+}
+
+/** A number is an id, and needs no entry in a database; without one, its group must be given. */
+async function identityOf(user: string, entry: Entry | undefined, group: string | null): Promise<Identity> {
   if (entry === undefined && !isNumber(user))
     throw new UnknownAccountError('user', `${JSON.stringify(user)} is not a user on this machine`);
   const [name = user, , uid = user, primaryGroup] = entry ?? [];
@@ -122,14 +128,21 @@ export async function accountId(kind: AccountKind, account: string): Promise<num
  * Returns the fields of an entry, by name or number; undefined if there is none. Uses getent(1), which queries the
  * system's name services, unlike reading /etc/passwd.
  */
-async function entryOf(database: 'passwd' | 'group', key: string): Promise<readonly string[] | undefined> {
+async function entryOf(database: 'passwd' | 'group', key: string): Promise<Entry | undefined> {
   try {
     const { stdout } = await run('getent', [database, key]);
     return stdout.trimEnd().split(':');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    // 2: "One or more supplied key could not be found in the database". ENOENT: small images lack the program.
-    if (code === 2 || code === 'ENOENT') return undefined;
+    // "One or more supplied key could not be found in the database"
+    if (code === 2) return undefined;
+    // Small images lack the program.
+    if (code === 'ENOENT' && isNumber(key)) return undefined;
+    if (code === 'ENOENT')
+      throw new UnknownAccountError(
+        database === 'passwd' ? 'user' : 'group',
+        `${JSON.stringify(key)} cannot be looked up without getent(1): install it, or set user and group to numbers`,
+      );
     throw error;
   }
 }

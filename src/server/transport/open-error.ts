@@ -43,7 +43,7 @@ export function openError({ service, text, target }: PlannedListener, cause: unk
 function whichIsMissing(target: ListenTarget): string {
   if (!('port' in target)) return 'this machine does not have that address';
   if (target.address === loopback.ipv6) return 'this machine has no IPv6';
-  const wayOut = target.freebind === true ? '' : '. To listen before the address exists, set "freebind: true"';
+  const wayOut = target.freebind !== false ? '' : '. To listen before the address exists, set "freebind: true"';
   return `this machine does not have the address ${target.address} (ip address shows those that it has)${wayOut}`;
 }
 

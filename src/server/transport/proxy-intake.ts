@@ -96,9 +96,9 @@ export class ProxyIntake {
   }
 
   #add(waiting: WaitingProxy): void {
-    const name = formatPeer(waiting.peer);
-    const peer = this.#peers.get(name) ?? { size: 0, rank: 0, waiting: new Set() };
-    this.#peers.set(name, peer);
+    const { peerName } = waiting;
+    const peer = this.#peers.get(peerName) ?? { size: 0, rank: 0, waiting: new Set() };
+    this.#peers.set(peerName, peer);
     peer.waiting.add(waiting);
     this.#order.grow(peer);
     this.#waiting += 1;
@@ -106,11 +106,10 @@ export class ProxyIntake {
 
   /** Returns false if it was not waiting any more. */
   #remove(waiting: WaitingProxy): boolean {
-    const name = formatPeer(waiting.peer);
-    const peer = this.#peers.get(name);
+    const peer = this.#peers.get(waiting.peerName);
     if (peer?.waiting.delete(waiting) !== true) return false;
     this.#order.shrink(peer);
-    if (peer.size === 0) this.#peers.delete(name);
+    if (peer.size === 0) this.#peers.delete(waiting.peerName);
     this.#waiting -= 1;
     return true;
   }
@@ -130,6 +129,8 @@ interface WaitingPeer extends Sized {
 class WaitingProxy implements StreamSocketUser {
   readonly socket: StreamSocket;
   readonly peer: IpAddress;
+  /** As of now: an interface may be renamed, or go away, while it waits. */
+  readonly peerName: string;
   readonly #port: number;
   readonly #left: (introduction: Introduction | undefined) => void;
   readonly #parser = new ProxyHeaderParser();
@@ -142,6 +143,7 @@ class WaitingProxy implements StreamSocketUser {
   ) {
     this.socket = socket;
     this.peer = peer;
+    this.peerName = formatPeer(peer);
     this.#port = port;
     this.#left = left;
   }
@@ -162,7 +164,7 @@ class WaitingProxy implements StreamSocketUser {
       return;
     }
     const { ip = this.peer, port = this.#port } = parsed.client ?? {};
-    const proxied = { via: formatHostPort(formatPeer(this.peer), this.#port), headerLength: parsed.length };
+    const proxied = { via: formatHostPort(this.peerName, this.#port), headerLength: parsed.length };
     this.socket.stopReading();
     this.#left({ source: ip, port, proxied, rest: parsed.rest });
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseListenAddress } from '../../../../src/address/listen-address.ts';
@@ -8,6 +9,7 @@ import { AdminServer } from '../../../../src/server/admin/server.ts';
 import { temporaryDirectory } from '../../../support/daemon-process.ts';
 import { expectedRefusal, sendDescriptorAt } from '../../../support/descriptor-sender.ts';
 import { answerTcp } from '../../../support/fake-servers.ts';
+import { until } from '../../../support/wait.ts';
 import { takeTcpPort } from '../../../support/ports.ts';
 import { snapshot } from './snapshot.ts';
 
@@ -32,6 +34,31 @@ async function httpServer(answer: RequestListener): Promise<string> {
 }
 
 describe('AdminClient at a UNIX socket', () => {
+  it('connects once for each request, and leaves no descriptor', async () => {
+    const path = join(temporaryDirectory(), 'admin.sock');
+    let connections = 0;
+    const server = createServer((_, response) => void response.setHeader('Server', 'smallservd').end('{}')).listen(
+      path,
+    );
+    server.on('connection', () => (connections += 1));
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const client = clientOf(`unix://${path}`);
+    const before = readdirSync('/proc/self/fd').length;
+    for (let turn = 0; turn < 10; turn += 1) expect(await client.config()).toEqual({});
+    server.closeAllConnections();
+    await until(() => readdirSync('/proc/self/fd').length <= before + 1, 'the end of all connections');
+    expect(connections).toBe(10);
+  });
+
+  it.each([
+    ['/nonexistent/admin.sock', 'there is no such socket'],
+    ['/dev/null', 'connection refused'],
+  ])('says what stands in the way of %s', async (path, reason) => {
+    const message = `no daemon answers at unix://${path}: ${reason}`;
+    await expect(clientOf(`unix://${path}`).snapshot()).rejects.toMatchObject({ message });
+  });
+
   it('refuses descriptors, whose close could wait for minutes', async () => {
     const path = join(temporaryDirectory(), 'admin.sock');
     const outcome = await sendDescriptorAt(path, 'hello');

@@ -37,7 +37,7 @@ describe('openError', () => {
       'udp://[2001:db8::1]:7',
       { transport: 'udp', family: 'ipv6', address: '2001:db8::1', port: 7 },
       'LISTEN_NOT_AVAILABLE',
-      'echo: cannot listen on udp://[2001:db8::1]:7: this machine does not have the address 2001:db8::1 (ip address shows those that it has). To listen before the address exists, set "freebind: true"',
+      'echo: cannot listen on udp://[2001:db8::1]:7: this machine does not have the address 2001:db8::1 (ip address shows those that it has)',
     ],
     [
       'EADDRNOTAVAIL',
