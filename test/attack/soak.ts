@@ -139,8 +139,8 @@ class Soaking {
   }
 
   async #counters(service: string): Promise<ServiceCounters> {
-    const { services: all } = (await this.#daemon.state()) as unknown as {
-      readonly services: Readonly<Record<string, ServiceCounters>>;
+    const { counters: all } = (await this.#daemon.state()) as unknown as {
+      readonly counters: Readonly<Record<string, ServiceCounters>>;
     };
     const counters = all[service];
     if (counters === undefined) throw new Error(`the daemon does not count ${service}`);

@@ -147,14 +147,16 @@ describe.each(peers)('smallserv against $name', ({ name, daytime, timeLength, ti
     ['systat', 11],
   ] as const)('%s exits with 2 if the service is not running', async (service, port) => {
     const smallserv = await start(name);
+    const shipped = 1200 + port;
+    const hint = `smallserv: the shipped config of smallservd has ${service} on port ${shipped}: smallserv ${service} 127.0.0.1:${shipped}\n`;
     expect(await smallserv([service, '127.0.0.1'])).toEqual({
       output: '',
-      complaints: `smallserv: cannot connect to 127.0.0.1:${port}: connection refused\n`,
+      complaints: `smallserv: cannot connect to 127.0.0.1:${port}: connection refused\n${hint}`,
       exitCode: 2,
     });
     expect(await smallserv([service, '--udp', '127.0.0.1'])).toEqual({
       output: '',
-      complaints: `smallserv: cannot reach 127.0.0.1:${port} over UDP: port unreachable\n`,
+      complaints: `smallserv: cannot reach 127.0.0.1:${port} over UDP: port unreachable\n${hint}`,
       exitCode: 2,
     });
   });

@@ -67,7 +67,7 @@ describe('a daemon with one fiftieth of a processor', () => {
     const group = groupOf({ cpus: 0.2 }, context);
     const daemon = DaemonProcess.spawn(['--config', writeConfig({ services: { echo: { listen } } })], inside(group));
     await daemon.waitFor(() => daemon.linesWith('ready').length > 0, 'the start', 60_000);
-    expect(daemon.linesWith('starting')).toMatchObject([{ workers: 1, workersLimit: { cpus: 0.2 } }]);
+    expect(daemon.linesWith('starting')).toMatchObject([{ workerCount: 1, workersLimit: { cpus: 0.2 } }]);
   });
 });
 
@@ -77,7 +77,7 @@ describe('a daemon in 64 MiB', () => {
     const group = groupOf({ memoryBytes }, context);
     const admin = { listen: `unix://${join(temporaryDirectory(), 'admin.sock')}` };
     const daemon = await DaemonProcess.serve({ admin, services: { echo: { listen } } }, inside(group));
-    expect(daemon.linesWith('starting')).toMatchObject([{ workers: 0, workersLimit: { memoryBytes } }]);
+    expect(daemon.linesWith('starting')).toMatchObject([{ workerCount: 0, workersLimit: { memoryBytes } }]);
     expect(childrenOf(daemon.pid)).toEqual([]);
     const target = daemon.target('echo', 'tcp');
     const clients = await Promise.all(Array.from({ length: 200 }, async () => TcpClient.connect(target)));
@@ -91,7 +91,7 @@ describe('a daemon in 64 MiB', () => {
     const group = groupOf({ memoryBytes: 64 * mebibyte }, context);
     const echo = { listen: ['tcp://127.0.0.1:999'] };
     const daemon = await DaemonProcess.serve({ services: { echo } }, inside(group));
-    expect(daemon.linesWith('starting')).toMatchObject([{ workers: 1 }]);
+    expect(daemon.linesWith('starting')).toMatchObject([{ workerCount: 1 }]);
   });
 });
 
