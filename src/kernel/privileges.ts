@@ -35,15 +35,15 @@ export function dropBoundingSet(): boolean {
 }
 
 /**
- * Returns the threads of this process, as their ids, that have capabilities, and none if the system does not tell. A
- * change of user from root takes them, unless the securebit no_setuid_fixup is set. What is only inheritable gives
- * nothing. See capabilities(7).
+ * Returns whether any thread of this process has capabilities, and false if the system does not tell. A change of user
+ * from root takes them, unless the securebit no_setuid_fixup is set. What is only inheritable gives nothing. See
+ * capabilities(7).
  */
-export function threadsWithCapabilities(): readonly number[] {
+export function keepsCapabilities(): boolean {
   try {
-    return readdirSync('/proc/self/task').filter(hasCapabilities).map(Number);
+    return readdirSync('/proc/self/task').some(hasCapabilities);
   } catch {
-    return [];
+    return false;
   }
 }
 

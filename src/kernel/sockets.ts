@@ -4,18 +4,18 @@ import { libc, requireLibc } from './libc.ts';
 import { AF_INET, AF_INET6, AF_UNIX, SocketAddress } from './socket-address.ts';
 import { check, systemError } from './system-error.ts';
 
-// bits/socket.h, asm-generic/socket.h, linux/in6.h. Powerpc differs only in options that are not used here.
+// bits/socket.h, asm-generic/socket.h. Powerpc differs only in options that are not used here.
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1;
-const SO_OOBINLINE = 10;
 const SO_REUSEADDR = 2;
 const SO_TYPE = 3;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_KEEPALIVE = 9;
+const SO_OOBINLINE = 10;
 const SO_REUSEPORT = 15;
 const SO_ACCEPTCONN = 30;
 const SO_DOMAIN = 39;
@@ -30,13 +30,14 @@ const SO_TIMESTAMPNS = 35;
 const IP_MTU_DISCOVER = 10;
 const IP_FREEBIND = 15;
 const IPPROTO_TCP = 6;
-// linux/udp.h
-const SOL_UDP = 17;
-const UDP_GRO = 104;
 const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
+// linux/udp.h
+const SOL_UDP = 17;
+const UDP_GRO = 104;
+// linux/in6.h
 const IPPROTO_IPV6 = 41;
 const IPV6_RECVPKTINFO = 49;
 const IPV6_RECVERR = 25;

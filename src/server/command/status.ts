@@ -3,6 +3,7 @@ import type { ServiceStatus, Snapshot } from '../admin/snapshot.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { type AdminOptions, adminClient } from './admin.ts';
 import { escapeToOneLine, formatJson } from '../../terminal-text.ts';
+import { countOf } from '../../units.ts';
 import { formatTable } from './table.ts';
 
 export interface StatusOptions extends AdminOptions {
@@ -80,7 +81,7 @@ function describeReloads({ reload: { attempts, failures, isRunning, last } }: Sn
   if (last === null) return 'never reloaded';
   const when = last.agoMs === undefined ? `at ${last.at}` : `${formatSpan(last.agoMs)} ago`;
   const result = last.succeeded ? 'succeeded' : `FAILED: ${last.errors.join('; ')}`;
-  return `${attempts} ${attempts === 1 ? 'reload' : 'reloads'}, ${failures} failed; the last one, ${when}, ${result}`;
+  return `${countOf(attempts, 'reload')}, ${failures} failed; the last one, ${when}, ${result}`;
 }
 
 /** Formats a duration in its two largest units: `3d 4h`, `4h 5m`, `5m 6s` or `6s`. */

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { SmallservdError } from '../../errors.ts';
-import { dropBoundingSet, threadsWithCapabilities } from '../../kernel/privileges.ts';
+import { dropBoundingSet, keepsCapabilities } from '../../kernel/privileges.ts';
 
 const run = promisify(execFile);
 
@@ -81,7 +81,7 @@ export function assumeIdentity({ user, uid, gid }: Identity): void {
   (process as NodeJS.Process & { initgroups?(user: string, extraGroup: number): void }).initgroups?.(user, gid);
   process.setgid?.(gid);
   process.setuid?.(uid);
-  if (uid !== 0 && threadsWithCapabilities().length > 0)
+  if (uid !== 0 && keepsCapabilities())
     throw new SmallservdError(
       'USER_NOT_PERMITTED',
       `user ${user}: the process would keep capabilities of root: start it without the securebit no_setuid_fixup`,

@@ -178,6 +178,10 @@ export class WorkerProcess {
 
   kill(): void {
     this.wasKilled = true;
+    this.#end();
+  }
+
+  #end(): void {
     this.#process.kill('SIGKILL');
     this.#expectEnd();
   }
@@ -236,14 +240,12 @@ export class WorkerProcess {
     if (this.#isDistrusted) return;
     this.#isDistrusted = true;
     this.#options.log.error({ worker: this.name, fault }, 'worker sent an invalid report, killing it');
-    this.#process.kill('SIGKILL');
-    this.#expectEnd();
+    this.#end();
   }
 
   #lostFiles(openFilesLimit: number): void {
     this.#options.log.error({ worker: this.name, openFilesLimit }, 'limit on open files of worker lowered, killing it');
-    this.#process.kill('SIGKILL');
-    this.#expectEnd();
+    this.#end();
   }
 
   #forwardOutput(): void {
