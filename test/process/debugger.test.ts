@@ -111,7 +111,9 @@ describe('the environment', () => {
     await until(() => address() !== null, 'the debugger');
     const [, port, path] = address() ?? [];
     const connected = await debuggerAt(Number(port), String(path));
-    connected.write(frame({ id: 1, method: 'Runtime.runIfWaitingForDebugger' }));
+    // Node loses it if it comes before the process waits.
+    const goOn = setInterval(() => connected.write(frame({ id: 1, method: 'Runtime.runIfWaitingForDebugger' })), 50);
+    onTestFinished(() => clearInterval(goOn));
     await until(() => daemon.exit !== undefined, 'the end of the daemon');
     expect(daemon.exit?.signal).toBe('SIGABRT');
   });

@@ -210,7 +210,7 @@ describe('the admin endpoint on a UNIX socket', () => {
     expect(accessOf(path)).toEqual(expected);
     const before = changedAt(path);
     expect(await status(path, wwwData)).toMatch(/: ready$/m);
-    expect(await status(path, daemonUser, [games])).toMatch(/no daemon answers at unix:.*: not permitted/);
+    expect(await status(path, daemonUser, [games])).toMatch(/no daemon answers at unix:.*: permission denied/);
     const child = childrenOf(daemon.pid).find((pid) => commandOf(pid).includes('admin/child.js'));
     if (child === undefined) throw new Error('the endpoint has no process of its own');
     process.kill(child, 'SIGKILL');
