@@ -15,6 +15,7 @@ import { DatagramGuard, type DropReason } from './guard/datagram-guard.ts';
 import { LoopBreaker } from './guard/loop-breaker.ts';
 import { Offenders, type ServiceOffenders } from './guard/offenders.ts';
 import { SourceMask } from './guard/source-prefix.ts';
+import { roomPeriodMs } from './guard/shared-room.ts';
 import type { LimitMemory } from './limit-memory.ts';
 import type { PreparedService } from './service-context.ts';
 import { readOpenFiles } from '../open-files.ts';
@@ -103,6 +104,12 @@ export class Lifecycle {
     this.#cancels.push(clock.every(interfacesPeriodMs, () => broadcasts.read()));
     this.#cancels.push(clock.every(summaryPeriodMs, () => this.#summarize()));
     this.#cancels.push(clock.every(reviewPeriodMs, () => this.#descriptors.review()));
+    if (options.limitMemory !== undefined)
+      this.#cancels.push(
+        clock.every(roomPeriodMs, () => {
+          for (const { admission } of this.#served.values()) admission.noteLargest();
+        }),
+      );
   }
 
   /** By instance name. */

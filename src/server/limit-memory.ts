@@ -3,6 +3,7 @@ import { closeSync, writeSync } from 'node:fs';
 import { createSharedMemory, mapSharedMemory } from '../kernel/shared-memory.ts';
 import { SharedCounts } from './guard/shared-counts.ts';
 import type { SharedLimits } from './guard/shared-limits.ts';
+import { roomElements, SharedRoom } from './guard/shared-room.ts';
 import { hashWords, SourceHash } from './guard/source-hash.ts';
 import { slotsOfRow } from './guard/token-bucket.ts';
 
@@ -24,7 +25,8 @@ export interface LimitMemorySize {
 
 /**
  * Memory in which the workers of one config count their clients together: random words for the hash, a mark for each
- * slot that a worker has used, and for each service its rates, the counters of all workers and those of each slot.
+ * slot that a worker has used, and for each service its rates, the counters of all workers and those of each slot, and
+ * what each slot has noted in its `SharedRoom`.
  * Nothing in it is trusted beyond the limits themselves: no value is an offset or a length.
  */
 export class LimitMemory {
@@ -62,8 +64,15 @@ export class LimitMemory {
   of(index: number): SharedLimits {
     const offset = offsetOf(this.#size, index);
     const length = 2 * slotsOfRow;
+    const { workers } = this.#size;
+    const room = new Float64Array(
+      this.#memory,
+      offset + allRatesBytes + (1 + workers) * countersBytes,
+      workers * roomElements,
+    );
     return {
       counts: this.#countsOf(index),
+      room: new SharedRoom(room, this.#slot, sharedNowMs),
       connectionRates: new Float64Array(this.#memory, offset, length),
       datagramRates: new Float64Array(this.#memory, offset + ratesBytes, length),
       datagramServiceRate: new Float64Array(this.#memory, offset + 2 * ratesBytes, 1),
@@ -90,8 +99,14 @@ function sharedNowMs(): number {
 }
 
 function offsetOf({ workers }: LimitMemorySize, index: number): number {
-  const header = hashBytes + 64 * Math.ceil(workers / 16);
-  return header + index * (allRatesBytes + (1 + workers) * countersBytes);
+  const header = hashBytes + wholeLines(workers * Int32Array.BYTES_PER_ELEMENT);
+  const roomBytes = wholeLines(workers * roomElements * Float64Array.BYTES_PER_ELEMENT);
+  return header + index * (allRatesBytes + (1 + workers) * countersBytes + roomBytes);
+}
+
+/** Whole cache lines. */
+function wholeLines(bytes: number): number {
+  return 64 * Math.ceil(bytes / 64);
 }
 
 function bytesOf(size: LimitMemorySize): number {

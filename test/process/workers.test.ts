@@ -49,6 +49,25 @@ describe('stream limits', () => {
   });
 });
 
+describe('a full service', () => {
+  it('makes room for newcomers whichever worker holds its clients', async () => {
+    const limited = { ...whoami, exempt: [], maxConnections: 40, maxConnectionsPerSource: 4 };
+    const daemon = await DaemonProcess.serve({ workers: 2, services: { whoami: limited } });
+    const [holder, other] = await bothWorkers(daemon);
+    const target = daemon.target('whoami', 'tcp');
+    // Ten sources gather in one worker. They found out by response times which one served them.
+    process.kill(other.pid, 'SIGSTOP');
+    for (let count = 0; count < 40; count += 1)
+      await greeted(await TcpClient.connect({ ...target, localAddress: `127.0.1.${1 + (count % 10)}` }));
+    process.kill(other.pid, 'SIGCONT');
+    const newcomers: string[] = [];
+    for (let count = 1; count <= 20; count += 1)
+      newcomers.push(await greeted(await TcpClient.connect({ ...target, localAddress: `127.0.2.${count}` })));
+    expect(newcomers.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => `${holder.pid}\n`));
+    for (const greeting of newcomers) expect(greeting).toMatch(/^\d+\n$/);
+  });
+});
+
 describe('a killed worker', () => {
   it('is restarted under load without refusing or disturbing other clients', async () => {
     const daemon = await DaemonProcess.serve({ workers: 2, services: { echo, whoami } });
@@ -227,6 +246,12 @@ async function clientOf(daemon: DaemonProcess, worker: Worker, other: Worker): P
   } finally {
     process.kill(other.pid, 'SIGCONT');
   }
+}
+
+/** What the service `whoami` says at first, or nothing if it refuses the client. */
+async function greeted(client: TcpClient): Promise<string> {
+  await until(() => client.text.endsWith('\n') || client.ended || client.closed, 'the greeting, or the refusal');
+  return client.text;
 }
 
 async function saysBack(client: TcpClient, text: string): Promise<void> {

@@ -2,7 +2,7 @@ import type { AccessRules, StreamLimits } from './limits.ts';
 import { isDenied, isExempt } from './access-list.ts';
 import type { DescriptorShare } from './descriptor-budget.ts';
 import { isUnixUser, type Source, type SourceKey, SourceMask } from './source-prefix.ts';
-import { networkPrefixes, type Place, SourceTree } from './source-tree.ts';
+import { networkPrefixes, type Place, SourceTree, type TopSource } from './source-tree.ts';
 import type { SharedLimits } from './shared-limits.ts';
 import { SharedPlaces } from './shared-places.ts';
 import { TokenTable } from './token-bucket.ts';
@@ -35,6 +35,9 @@ export interface AdmissionOptions {
   /** Called for each client admitted only because of the dry run. */
   readonly onWouldRefuse: (reason: WouldRefuseReason) => void;
 }
+
+/** How many of the largest sources of this process are considered when one of them must make room. */
+const candidates = 16;
 
 /**
  * Decides which stream clients of a service are admitted. A source is an IPv4 address, an IPv6 /64 (configurable), a
@@ -88,6 +91,25 @@ export class Admission {
   }
 
   /**
+   * Whether another process should take the next client: the service is full, and others hold clients of a larger
+   * source. Call before a client is accepted.
+   */
+  leavesToOthers(): boolean {
+    const { limits, descriptors, shared } = this.#options;
+    if (shared === undefined || limits.dryRun || (!this.#isFull && descriptors.isLeft())) return false;
+    const connections = this.noteLargest();
+    return shared.room.isMoreElsewhere(connections);
+  }
+
+  /** Tells the other processes the size of the largest source here, which this returns. Call every `roomPeriodMs`. */
+  noteLargest(): number {
+    const largest = this.#largest();
+    const connections = largest === undefined ? 0 : this.#sizeOf(largest);
+    this.#options.shared?.room.note(connections);
+    return connections;
+  }
+
+  /**
    * Returns a place, which must be passed to `release`, or the reason for refusal. If the service has no place or
    * descriptor left, a client of the largest source may be evicted before this returns. Times are monotonic
    * milliseconds, 0 or more. `isProxied`: the client came through a proxy, which may speak for anyone.
@@ -123,7 +145,9 @@ export class Admission {
       this.#leave(victim);
     }
     this.#others?.addAtTop(key);
-    return (exempt ? this.#exempt : this.#bound).add(key);
+    const place = (exempt ? this.#exempt : this.#bound).add(key);
+    if (this.#others !== undefined && this.#isFull) this.noteLargest();
+    return place;
   }
 
   /** Frees the place and descriptor of a closed connection. Repeated calls for a place have no effect. */
@@ -210,10 +234,29 @@ export class Admission {
    * other.
    */
   #victimFor(newcomer: SourceKey): Place | undefined {
-    const { largest } = this.#bound;
+    const largest = this.#largest();
     if (largest === undefined) return undefined;
-    const elsewhere = (source: SourceKey): number => this.#others?.othersAtTop(source) ?? 0;
-    const own = this.#bound.sizeOf(newcomer) + this.#exempt.sizeOf(newcomer) + elsewhere(newcomer);
-    return largest.size + elsewhere(largest.source) > own + 1 ? this.#bound.idlestOfLargest() : undefined;
+    const others = this.#others?.othersAtTop(newcomer) ?? 0;
+    const own = this.#bound.sizeOf(newcomer) + this.#exempt.sizeOf(newcomer) + others;
+    return this.#sizeOf(largest) > own + 1 ? largest.idlestOfLargest() : undefined;
+  }
+
+  /** The largest in all processes of those that are the largest in this one. */
+  #largest(): TopSource | undefined {
+    let largest = this.#bound.largest(0);
+    if (this.#others === undefined || largest === undefined) return largest;
+    let size = this.#sizeOf(largest);
+    for (let rank = 1; rank < candidates; rank += 1) {
+      const other = this.#bound.largest(rank);
+      if (other === undefined) return largest;
+      const otherSize = this.#sizeOf(other);
+      if (otherSize > size) [largest, size] = [other, otherSize];
+    }
+    return largest;
+  }
+
+  /** In all processes. */
+  #sizeOf({ source, size }: TopSource): number {
+    return size + (this.#others?.othersAtTop(source) ?? 0);
   }
 }

@@ -13,9 +13,9 @@ export class SizeOrder<Member extends Sized> {
   /** For each size, the number of larger members, which is where the members of that size start. */
   readonly #larger: number[] = [];
 
-  /** A member of the largest size. */
-  get largest(): Member | undefined {
-    return this.#members[0];
+  /** The member of a rank, from 0 for the largest. */
+  at(rank: number): Member | undefined {
+    return this.#members[rank];
   }
 
   /** Increases a member's size by one. A member of size 0 is added. */

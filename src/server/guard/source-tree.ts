@@ -10,6 +10,15 @@ export interface PlaceHolder {
 /** Prefixes of the networks above IPv6 sources, largest first. Only those shorter than a source's prefix apply. */
 export const networkPrefixes = [48, 56] as const;
 
+/** A network or source at the top level of a tree. */
+export interface TopSource {
+  /** In a network, one of its sources. */
+  readonly source: SourceKey;
+  readonly size: number;
+  /** The place idle longest within its largest source, which is searched from the top level down. */
+  idlestOfLargest(): Place | undefined;
+}
+
 /** A connection's place within its source. */
 export class Place {
   holder: PlaceHolder | undefined;
@@ -68,9 +77,9 @@ export class SourceTree {
     return this.#root.size;
   }
 
-  /** Connections of the largest network or source at the top level. */
-  get largest(): { readonly source: SourceKey; readonly size: number } | undefined {
-    return this.#root.largest;
+  /** The network or source of a rank by size at the top level, from 0 for the largest. */
+  largest(rank: number): TopSource | undefined {
+    return this.#root.largest(rank);
   }
 
   add(source: SourceKey): Place {
@@ -96,13 +105,6 @@ export class SourceTree {
     return sizes;
   }
 
-  /** The place idle longest within the largest source, which is searched from the top level down. */
-  idlestOfLargest(): Place | undefined {
-    let node = this.#root;
-    for (let next = node.largest; next !== undefined; next = node.largest) node = next;
-    return node.idlest;
-  }
-
   sources(): Iterable<SourceNode> {
     return this.#root.sources();
   }
@@ -115,7 +117,7 @@ export class SourceTree {
 }
 
 /** A network, or at the end of a branch a source, which has places instead of children. */
-class SourceNode implements Sized {
+class SourceNode implements Sized, TopSource {
   /** The source; in a network, one of its sources. */
   readonly source: SourceKey;
   size = 0;
@@ -135,8 +137,12 @@ class SourceNode implements Sized {
     this.source = source;
   }
 
-  get largest(): SourceNode | undefined {
-    return this.#bySize?.largest;
+  largest(rank: number): SourceNode | undefined {
+    return this.#bySize?.at(rank);
+  }
+
+  idlestOfLargest(): Place | undefined {
+    return this.largest(0)?.idlestOfLargest() ?? this.idlest;
   }
 
   at(key: number | bigint): SourceNode | undefined {

@@ -15,6 +15,8 @@ export interface Acceptor {
 }
 
 export interface AcceptorEvents {
+  /** Whether clients should be left to other processes that share the listening socket. They are, for a short time. */
+  leavesToOthers(): boolean;
   /** A TCP client. `source` is undefined if it has already reset the connection. */
   connected(socket: StreamSocket, source: IpAddress | undefined, port: number): void;
   /** A client of a UNIX socket. */

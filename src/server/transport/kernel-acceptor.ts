@@ -17,6 +17,9 @@ const clientsPerTurn = 16;
 /** How long nothing is accepted after the system has run out of something. The clients wait meanwhile. */
 const shortageMs = 100;
 
+/** How long clients are left to other processes, before it is looked again whether they should be. */
+const leaveMs = 50;
+
 /** Errors of a single client, which is gone. See accept(2), Error handling. */
 const goneErrors = new Set(
   [
@@ -42,7 +45,7 @@ export class KernelAcceptor implements Acceptor, Watcher {
   /** Undefined for TCP. */
   readonly #subordinateIds: SubordinateIds | undefined;
   #opened: OpenSocket | undefined;
-  /** Its number in the epoll set; undefined if it is closed, or waits for the end of a shortage. */
+  /** Its number in the epoll set; undefined if it is closed, or accepts nothing for a while. */
   #watched: number | undefined;
   #isShort = false;
 
@@ -84,11 +87,15 @@ export class KernelAcceptor implements Acceptor, Watcher {
   /** Called when clients wait. */
   ready(): void {
     for (let count = 0; count < clientsPerTurn && this.#opened !== undefined; count += 1) {
+      if (this.#options.events.leavesToOthers()) {
+        this.#pause(leaveMs);
+        return;
+      }
       const descriptor = streams().accept(this.#opened.descriptor);
       if (descriptor >= 0) this.#accepted(descriptor);
       else if (!goneErrors.has(descriptor)) {
         if (isWait(descriptor)) this.#isShort = false;
-        else this.#pause(descriptor);
+        else this.#endure(descriptor);
         return;
       }
     }
@@ -108,13 +115,17 @@ export class KernelAcceptor implements Acceptor, Watcher {
   }
 
   /** No descriptor or memory is left: the clients stay in the backlog, and the event loop must not spin. */
-  #pause(error: number): void {
-    if (this.#watched === undefined || this.#opened === undefined) return;
+  #endure(error: number): void {
     if (!this.#isShort) this.#options.events.failed(systemError('accept4', -error));
     this.#isShort = true;
+    this.#pause(shortageMs);
+  }
+
+  #pause(ms: number): void {
+    if (this.#watched === undefined || this.#opened === undefined) return;
     readiness().unwatch(this.#watched, this.#opened.descriptor);
     this.#watched = undefined;
-    this.#options.clock.after(shortageMs, () => this.#watchAgain());
+    this.#options.clock.after(ms, () => this.#watchAgain());
   }
 
   #watchAgain(): void {

@@ -88,7 +88,7 @@ export class ProxyIntake {
   /** A proxy whose clients send no header must not take all places from the others. */
   #makeRoom(peer: IpAddress): boolean {
     const own = this.#peers.get(formatPeer(peer))?.size ?? 0;
-    const most = this.#order.largest;
+    const most = this.#order.at(0);
     if (most === undefined || most.size <= own + 1) return false;
     const [longest] = most.waiting;
     longest?.giveUp();

@@ -122,6 +122,10 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
     this.#options.connectionLog.listenerFailed(error);
   }
 
+  leavesToOthers(): boolean {
+    return this.#options.admission.leavesToOthers();
+  }
+
   connected(socket: StreamSocket, source: IpAddress | undefined, port: number): void {
     const { service, counters, socket: socketOptions } = this.#options;
     // A TCP client without an address has already reset the connection.

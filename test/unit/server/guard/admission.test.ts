@@ -10,6 +10,7 @@ import {
 import { DescriptorBudget } from '../../../../src/server/guard/descriptor-budget.ts';
 import { SharedCounts } from '../../../../src/server/guard/shared-counts.ts';
 import type { SharedLimits } from '../../../../src/server/guard/shared-limits.ts';
+import { roomElements, SharedRoom } from '../../../../src/server/guard/shared-room.ts';
 import { SourceHash } from '../../../../src/server/guard/source-hash.ts';
 import { isUnixUser, type Source } from '../../../../src/server/guard/source-prefix.ts';
 import type { Place } from '../../../../src/server/guard/source-tree.ts';
@@ -731,20 +732,23 @@ describe('dry run', () => {
 describe('in several processes', () => {
   const cells = 4096;
   let sharedNowMs = 0;
+  const nowMs = (): number => sharedNowMs;
 
   /** What the processes of one service share. */
   function shared(count: number): readonly SharedLimits[] {
     const all = new Int32Array(cells);
     const [connectionRates, datagramRates] = [new Float64Array(2 * 1024), new Float64Array(2 * 1024)];
     const datagramServiceRate = new Float64Array(1);
+    const room = new Float64Array(count * roomElements);
     const hash = SourceHash.random(seededRandom(7));
-    return Array.from({ length: count }, () => ({
+    return Array.from({ length: count }, (_, slot) => ({
       counts: new SharedCounts(all, new Int32Array(cells)),
+      room: new SharedRoom(room, slot, nowMs),
       connectionRates,
       datagramRates,
       datagramServiceRate,
       hash,
-      nowMs: () => sharedNowMs,
+      nowMs,
     }));
   }
 
@@ -808,13 +812,71 @@ describe('in several processes', () => {
     const [one, other] = workers(2, { maxConnections: 4 });
     for (let times = 0; times < 3; times += 1) one?.admit('192.0.2.1');
     other?.admit('192.0.2.2');
-    // The largest source has nobody in this process.
+    one?.admission.noteLargest();
+    // The largest source has nobody in this process, so the other one should take the newcomer.
+    expect([other?.admission.leavesToOthers(), one?.admission.leavesToOthers()]).toEqual([true, false]);
     expect(other?.admit('192.0.2.3')).toBe('limit');
     expect(one?.admit('192.0.2.3')).toBeUndefined();
     expect(one?.evicted.map(({ text }) => text)).toEqual(['192.0.2.1']);
     // Both have one here, and the newcomer has as many as the largest elsewhere.
     expect(one?.admit('192.0.2.2')).toBe('limit');
     expect([one?.active, other?.active]).toEqual([3, 1]);
+  });
+
+  it('a client of the largest source of all makes room, though others are larger in its process', () => {
+    const [one, other] = workers(2, { maxConnections: 12 });
+    for (let times = 0; times < 3; times += 1) one?.admit('192.0.2.1');
+    for (const subject of [one, other, other, other, other, other, one]) subject?.admit('192.0.2.2');
+    for (let times = 0; times < 2; times += 1) other?.admit('192.0.2.3');
+    expect([one?.admit('192.0.2.4'), one?.admit('192.0.2.5')]).toEqual([no, no]);
+    expect(one?.evicted.map(({ text }) => text)).toEqual(['192.0.2.2', '192.0.2.2']);
+  });
+
+  it('no newcomer is left to another process unless the service is full, or in a dry run', () => {
+    for (const limits of [{ maxConnections: 4 }, { maxConnections: 3, dryRun: true }]) {
+      const [one, other] = workers(2, limits);
+      for (let times = 0; times < 3; times += 1) one?.admit('192.0.2.1');
+      one?.admission.noteLargest();
+      expect(other?.admission.leavesToOthers()).toBe(false);
+    }
+  });
+
+  it('no newcomer is left to a process that has been silent for a second', () => {
+    const [one, other] = workers(2, { maxConnections: 3 });
+    for (let times = 0; times < 3; times += 1) one?.admit('192.0.2.1');
+    sharedNowMs += 999;
+    expect(other?.admission.leavesToOthers()).toBe(true);
+    sharedNowMs += 1;
+    expect(other?.admission.leavesToOthers()).toBe(false);
+    one?.admission.noteLargest();
+    expect(other?.admission.leavesToOthers()).toBe(true);
+  });
+
+  it('any newcomer is admitted while a source keeps more, wherever sources choose to be', () => {
+    const arrivals = fc.array(fc.record({ process: fc.nat(2), source: fc.integer({ min: 1, max: 8 }) }), {
+      minLength: 12,
+      maxLength: 60,
+    });
+    fc.assert(
+      fc.property(arrivals, fc.array(fc.nat(2), { minLength: 1, maxLength: 20 }), (arriving, wakes) => {
+        const subjects = workers(3, { maxConnections: 12 });
+        for (const { process, source: host } of arriving) subjects[process]?.admit(`192.0.2.${host}`);
+        for (const { admission: each } of subjects) each.noteLargest();
+        const sizes = (): readonly number[] => {
+          const texts = subjects.flatMap(({ here }) => here.map(({ text }) => text));
+          return [...new Set(texts)].map((text) => texts.filter((each) => each === text).length);
+        };
+        for (const [index, first] of wakes.entries()) {
+          const before = Math.max(...sizes());
+          // They are woken in some order, and see the client again later if none of them takes it.
+          const order = [...subjects.slice(first), ...subjects.slice(0, first), ...subjects];
+          const taker = order.find(({ admission: one }) => !one.leavesToOthers());
+          if (taker === undefined) throw new Error('all of them leave the client to others');
+          expect(taker.admit(`198.51.100.${index}`)).toBe(before > 1 ? no : 'limit');
+          expect(subjects.reduce((sum, { active }) => sum + active, 0)).toBe(12);
+        }
+      }),
+    );
   });
 
   it('places are reserved for all of them together', () => {

@@ -5,6 +5,7 @@ import type { DatagramLimits } from '../../../../src/server/guard/limits.ts';
 import { DatagramGuard, type DropReason, type WouldDropReason } from '../../../../src/server/guard/datagram-guard.ts';
 import { LoopBreaker } from '../../../../src/server/guard/loop-breaker.ts';
 import { SharedCounts } from '../../../../src/server/guard/shared-counts.ts';
+import { roomElements, SharedRoom } from '../../../../src/server/guard/shared-room.ts';
 import type { SharedLimits } from '../../../../src/server/guard/shared-limits.ts';
 import { SourceHash } from '../../../../src/server/guard/source-hash.ts';
 import { wireSize } from '../../../../src/wire-size.ts';
@@ -213,6 +214,7 @@ describe('rule 4: rate, in several processes', () => {
   function workers(limits: Partial<DatagramLimits>): readonly [DatagramGuard, DatagramGuard] {
     const shared: SharedLimits = {
       counts: new SharedCounts(new Int32Array(16), new Int32Array(16)),
+      room: new SharedRoom(new Float64Array(roomElements), 0, () => sharedNowMs),
       connectionRates: new Float64Array(32),
       datagramRates: new Float64Array(2048),
       datagramServiceRate: new Float64Array(1),

@@ -6,12 +6,12 @@ const none = 0;
 
 it('has no largest member when empty', () => {
   const order = new SizeOrder();
-  expect(order.largest).toBeUndefined();
+  expect(order.at(0)).toBeUndefined();
   const member: Sized = { size: 0, rank: 0 };
   order.grow(member);
-  expect(order.largest).toBe(member);
+  expect(order.at(0)).toBe(member);
   order.shrink(member);
-  expect([order.largest, member.size]).toEqual([undefined, 0]);
+  expect([order.at(0), member.size]).toEqual([undefined, 0]);
 });
 
 it('keeps members sorted by size, largest first, as they grow and shrink', () => {
@@ -29,7 +29,7 @@ it('keeps members sorted by size, largest first, as they grow and shrink', () =>
         else order.grow(member);
         sizes[at] = shrinks ? size - 1 : size + 1;
         expect(members.map((each) => each.size)).toEqual(sizes);
-        expect(order.largest?.size ?? 0).toBe(Math.max(...sizes));
+        expect(order.at(0)?.size ?? 0).toBe(Math.max(...sizes));
         // By their ranks the members stand in a row, the larger ones first.
         const row = members.filter((each) => each.size > 0).sort((one, other) => one.rank - other.rank);
         expect(row.map(({ rank }) => rank)).toEqual(row.map((_each, rank) => rank));

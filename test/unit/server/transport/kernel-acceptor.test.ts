@@ -19,6 +19,11 @@ const options = { keepAlive: { enabled: false, delayMs: 0 }, noDelay: true, back
 class Events implements AcceptorEvents {
   readonly clients: { socket: StreamSocket; source: string; port: number }[] = [];
   readonly errors: Error[] = [];
+  leavesClients = false;
+
+  leavesToOthers(): boolean {
+    return this.leavesClients;
+  }
 
   connected(socket: StreamSocket, source: IpAddress | undefined, port: number): void {
     onTestFinished(() => socket.destroy());
@@ -94,6 +99,25 @@ it('leaves clients in the backlog during a shortage, reports it once, and does n
   clock.advance(100);
   await until(() => events.clients.length === 1, 'the client');
   expect(events.errors).toHaveLength(1);
+});
+
+it('leaves clients to another process that shares the socket, and looks again from time to time', async () => {
+  const { descriptor, port } = inherited();
+  const fd = (): number => duplicate(descriptor) ?? -1;
+  const [one, two] = [await open({ transport: 'tcp', fd: fd() }), await open({ transport: 'tcp', fd: fd() })];
+  one.events.leavesClients = true;
+  for (let count = 1; count <= 20; count += 1) {
+    client(port);
+    await until(() => two.events.clients.length === count, 'the client');
+  }
+  two.acceptor.close();
+  client(port);
+  for (let times = 0; times < 3; times += 1) one.clock.advance(50);
+  expect(one.events.clients).toEqual([]);
+  one.events.leavesClients = false;
+  one.clock.advance(50);
+  await until(() => one.events.clients.length === 1, 'the client');
+  expect([one.events.errors, two.events.clients.length]).toEqual([[], 20]);
 });
 
 it('goes on after a client that is already gone', async () => {
