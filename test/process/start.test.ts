@@ -49,6 +49,58 @@ describe('the shipped config', () => {
   });
 });
 
+describe('services named on the command line', () => {
+  it.each([
+    ['echo:0', ['echo:0', 'daytime:0/tcp', '--bind', '127.0.0.1']],
+    ['run echo:0', ['run', 'echo:0', 'daytime:0/tcp', '--bind', '127.0.0.1', '--set', 'workers=1']],
+  ])('are served without a config file, also after a reload: %s', async (_form, args) => {
+    const daemon = DaemonProcess.spawn(args);
+    await daemon.line('ready', { listenerCount: 3 });
+    const [echo, daytime] = [daemon.target('echo-0', 'tcp'), daemon.target('daytime-0', 'tcp')];
+    daemon.signal('SIGHUP');
+    await daemon.line('config reloaded');
+    const client = await TcpClient.connect(echo);
+    client.finish('hello');
+    expect((await client.takeAll()).toString()).toBe('hello');
+    const udp = await UdpClient.open('127.0.0.1');
+    expect((await udp.ask('hello', daemon.target('echo-0', 'udp'))).toString()).toBe('hello');
+    expect((await (await TcpClient.connect(daytime)).takeAll()).toString()).toMatch(/^\w+day, .*\r\n$/);
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('can be changed with --set and the environment', async () => {
+    const args = ['check', '--brief', 'echo:9000', 'time:9037/udp', '--set', 'services.echo-9000.idleTimeout=90s'];
+    const env = { SMALLSERVD_SERVICES__TIME_9037__DRY_RUN: 'true', SMALLSERVD_CONFIG: '/nonexistent' };
+    const { code, stdout, stderr } = await runToEnd(args, { env });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toBe(`# command line is valid. What differs from the defaults:
+services:
+  echo-9000:
+    type: echo
+    listen:
+      - tcp://*:9000
+      - udp://*:9000
+    idleTimeout: 90s
+  time-9037:
+    type: time
+    listen:
+      - udp://*:9037
+    dryRun: true
+`);
+  });
+
+  it('must not answer strangers over UDP if they can be abused, unless that is meant', async () => {
+    const refused = await runToEnd(['chargen:0']);
+    expect(refused.code).toBe(78);
+    expect(refused.stderr).toMatch(
+      /^smallservd: command line services\.chargen-0\.listen\[1\]: udp:\/\/\*:0 exposes UDP .* --expose-udp on the command line\n$/,
+    );
+    const daemon = DaemonProcess.spawn(['chargen:0', '--expose-udp']);
+    await daemon.line('ready');
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
 describe('the daemon at startup', () => {
   const services = { echo: { listen: ['tcp://127.0.0.1:0'] } };
 
@@ -121,11 +173,11 @@ describe('exit code 64', () => {
     { args: ['check', '--frobnicate'], says: "unknown option '--frobnicate'" },
     {
       args: ['frobnicate'],
-      says: "unknown command 'frobnicate': expected run, check, reload, status, services or install-service",
+      says: "unknown command 'frobnicate': expected run, check, reload, status, services or install-service, or services such",
     },
     {
       args: ['help', 'frobnicate'],
-      says: "unknown command 'frobnicate': expected run, check, reload, status, services or install-service",
+      says: "unknown command 'frobnicate': expected run, check, reload, status, services or install-service, or services such",
     },
     {
       args: ['--set', 'workers=0', 'check'],
@@ -136,8 +188,15 @@ describe('exit code 64', () => {
     { args: ['--config', 'check', 'foo'], says: "unknown command 'foo': expected run, " },
     { args: ['--config'], says: '--config needs a value\n' },
     { args: ['one.yaml'], says: "unknown command 'one.yaml': name a config with --config FILE\n" },
-    { args: ['run', 'one.yaml'], says: 'run takes no arguments: name a config with --config FILE\n' },
-    { args: ['check', 'one.yaml'], says: 'check takes no arguments: name a config with --config FILE\n' },
+    {
+      args: ['run', 'one.yaml'],
+      says: '"one.yaml": expected KIND[:PORT][/tcp|/udp], such as echo:9000; name a config',
+    },
+    { args: ['check', './one'], says: '"./one": expected KIND[:PORT][/tcp|/udp], such as echo:9000' },
+    { args: ['ehco:9000'], says: '"ehco:9000": unknown service: expected one of echo, ' },
+    { args: ['echo:9000', '--config', 'x'], says: '--config cannot be combined with services\n' },
+    { args: ['--bind', '::1'], says: '--bind needs services, such as echo:9000\n' },
+    { args: ['check', '--expose-udp'], says: '--expose-udp needs services, such as echo:9000\n' },
     { args: ['reload', 'one.yaml'], says: 'reload takes no arguments: name a config with --config FILE\n' },
     { args: ['status', 'one.yaml'], says: 'status takes no arguments: name a config with --config FILE\n' },
     { args: ['services', 'echo'], says: 'services takes no arguments\n' },

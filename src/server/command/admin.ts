@@ -1,9 +1,9 @@
 import type { ListenAddress } from '../../address/listen-address.ts';
 import { AdminClient } from '../admin/client.ts';
 import { formats } from '../config/formats.ts';
-import { loadConfig, readConfigSource } from '../config/load.ts';
+import { loadConfig } from '../config/load.ts';
 import { SmallservdError } from '../../errors.ts';
-import type { ConfigOptions } from './prepare.ts';
+import { type ConfigOptions, readSource } from './config-options.ts';
 
 /** How a command finds the running daemon. */
 export interface AdminOptions extends ConfigOptions {
@@ -24,8 +24,8 @@ function parse(text: string): ListenAddress {
   throw new SmallservdError('ADMIN_UNKNOWN', `--admin: ${fault ?? `${JSON.stringify(text)} is not ${expected}`}`);
 }
 
-async function addressInConfig({ config, set = [] }: ConfigOptions): Promise<ListenAddress> {
-  const source = await readConfigSource(config, process.env, set);
+async function addressInConfig(options: ConfigOptions): Promise<ListenAddress> {
+  const source = await readSource(options);
   const { listen } = (await loadConfig(source, { importModules: false })).config.admin;
   if (listen !== null) return listen;
   const message = `${source.name} does not set admin.listen: set it, or pass the address with --admin`;

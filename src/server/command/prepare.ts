@@ -2,21 +2,14 @@ import { createHash } from 'node:crypto';
 import { pino } from 'pino';
 import { systemClock } from '../../clock/clock.ts';
 import type { Config } from '../config/config.ts';
-import { type AccountProblem, type ConfigSource, loadConfig, readConfigSource } from '../config/load.ts';
+import { type AccountProblem, type ConfigSource, loadConfig } from '../config/load.ts';
 import type { LoadedConfig } from '../config/loaded-config.ts';
 import { standardInput } from '../config/source.ts';
 import { TaskContext } from '../service-context.ts';
 import { endWithParent, forbidNewPrivileges } from '../../kernel/privileges.ts';
 import { accountId, assumeIdentity, findIdentity, type Identity, UnknownAccountError } from '../supervisor/identity.ts';
 import { isApart } from './apart.ts';
-
-/** Command-line options about the config. */
-export interface ConfigOptions {
-  readonly config?: string;
-  readonly set?: readonly string[];
-  /** Where relative paths of a config from standard input start; defaults to the current directory. */
-  readonly directory?: string;
-}
+import { type ConfigOptions, readSource } from './config-options.ts';
 
 /**
  * Leaves the start directory for good, and rewrites the config path so that it still resolves. Another user may own and
@@ -78,10 +71,6 @@ export async function prepareAsUser(options: ConfigOptions): Promise<Pick<Prepar
     accounts: accountId,
   });
   return { source, loaded };
-}
-
-async function readSource({ config, set = [], directory }: ConfigOptions): Promise<ConfigSource> {
-  return readConfigSource(config, process.env, set, directory);
 }
 
 /** Under root, looks up the user that workers run as. Returns the problem if there is none. */

@@ -2,11 +2,12 @@ import { Command, Option } from 'commander';
 import { usageMessage } from '../../command-end.ts';
 import { addHelp, misplacedCommand } from '../../command-names.ts';
 import { configVariable } from '../config/environment.ts';
+import { SmallservdError } from '../../errors.ts';
 import { version } from '../../version.ts';
 import type { AdminOptions } from './admin.ts';
 import type { CheckOptions } from './check.ts';
 import type { InstallOptions } from './install-service.ts';
-import type { ConfigOptions } from './prepare.ts';
+import type { ConfigOptions } from './config-options.ts';
 import type { StatusOptions } from './status.ts';
 
 /** Implementations of the subcommands of smallservd. */
@@ -30,18 +31,20 @@ const lookup = '; used only to find admin.listen';
 const adminOption = ['--admin <address>', 'admin endpoint of the daemon; default: admin.listen of the config'] as const;
 
 /** What to say to those who give the file without the option. */
-const hint = ': name a config with --config FILE';
+const hint = 'name a config with --config FILE';
 
 const examples = `
 Options of run and check; reload and status use them only to find admin.listen:
 ${[configOption, setOption].map(([flags, text]) => `  ${flags.padEnd(21)}${text}\n`).join('')}
 Examples:
   smallservd                                        the shipped config: localhost, ports 1200 to 1237
+  smallservd echo:9000 daytime:9013/tcp             these services, on all addresses, without a config
   smallservd --config /etc/smallservd.yaml          another config
   smallservd --set services.echo.idleTimeout=1m     one value changed
   smallservd --set log.level=debug --set workers=0  one process, verbose log
   smallservd check --config new.yaml                validate a config and print it in full
   smallservd check --brief                          print only what differs from the defaults
+  smallservd check --brief echo:9000                print a config that serves this
   smallservd check --diff && smallservd reload      show what differs from the running config, then reload
   smallservd status --watch                         clients, workers and listeners, every second
 
@@ -68,24 +71,24 @@ export function daemonProgram(actions: DaemonActions): Command {
   const misplaced = (text: string): string | undefined =>
     text.includes('unknown option') ? misplacedCommand(program, program.args, 'command') : undefined;
 
-  withConfig(program.command('run', { isDefault: true }).description('run the daemon (the default)'))
-    // An unknown command ends up here, too.
-    .allowExcessArguments()
-    .action(async (options: ConfigOptions, { args }: Command) => {
-      if (args.length > 0 && program.args[0] === 'run') program.error('run takes no arguments');
-      const problem = misplacedCommand(program, args.slice(0, 1), 'command') ?? unknownCommand(args.join(' '));
-      if (args.length > 0) program.error(problem);
-      await actions.run(options);
-    });
-  withConfig(program.command('check').description('validate a config and print it fully resolved'))
+  withServices(program.command('run', { isDefault: true }).description('run the daemon (the default)')).action(
+    async (words: readonly string[], options: ServicesOptions, command: Command) => {
+      const [first] = words;
+      // An unknown command ends up here, too.
+      if (first !== undefined && program.args[0] !== 'run' && !(await namesService(first)))
+        program.error(misplacedCommand(program, [first], 'command') ?? unknownCommand(words.join(' ')));
+      await actions.run(await named(words, options, command));
+    },
+  );
+  withServices(program.command('check').description('validate a config and print it fully resolved'))
     .option('--json', 'print the config, or its problems, as JSON')
     .option('--brief', 'print only what differs from the defaults')
     .option('--schema', 'print the JSON Schema of the config instead')
     .option('--diff', 'print how this config differs from the one that the daemon is running')
     .option(...adminOption)
-    .action(async (options: CheckOptions, command: Command) => {
+    .action(async (words: readonly string[], options: CheckOptions & ServicesOptions, command: Command) => {
       if (options.admin !== undefined && !options.diff) command.error('--admin needs --diff');
-      await actions.check(options);
+      await actions.check(await named(words, options, command));
     });
   withConfig(
     program.command('reload').description('make the daemon reload its own config file, and wait for the result'),
@@ -119,16 +122,69 @@ export function daemonProgram(actions: DaemonActions): Command {
 
 /** Puts a message of commander into our words. */
 function ownMessage(text: string): string {
-  return usageMessage(text).replace(/^(run|check|reload|status) takes no arguments$/, `$&${hint}`);
+  return usageMessage(text).replace(/^(reload|status) takes no arguments$/, `$&: ${hint}`);
+}
+
+/** Options about services named on the command line. */
+interface ServicesOptions extends ConfigOptions {
+  readonly bind?: readonly string[];
+  readonly exposeUdp?: true;
+}
+
+/** Returns the options with the services that are named on the command line, if any. */
+async function named<Options extends ServicesOptions>(
+  words: readonly string[],
+  options: Options,
+  command: Command,
+): Promise<Options> {
+  const { bind = [], exposeUdp = false } = options;
+  if (words.length === 0) {
+    if (bind.length > 0 || exposeUdp)
+      command.error(`${exposeUdp ? '--expose-udp' : '--bind'} needs services, such as echo:9000`);
+    return options;
+  }
+  if (command.getOptionValueSource('config') === 'cli') command.error('--config cannot be combined with services');
+  const { configOfWords } = await import('../config/service-words.ts');
+  const services = { words, bind, exposeUdp };
+  try {
+    configOfWords(services);
+  } catch (error) {
+    if (error instanceof SmallservdError)
+      command.error(`${error.message}${words.some((word) => /^\.?\/|\.ya?ml$/.test(word)) ? `; ${hint}` : ''}`);
+    throw error;
+  }
+  return { ...options, words: services };
+}
+
+async function namesService(word: string): Promise<boolean> {
+  const words = await import('../config/service-words.ts');
+  return words.namesService(word);
 }
 
 function unknownCommand(name: string): string {
-  const expected = /^\S*[./]/.test(name) ? hint : ': expected run, check, reload, status, services or install-service';
-  return `unknown command '${name}'${expected}`;
+  const expected = looksLikeFile(name)
+    ? hint
+    : 'expected run, check, reload, status, services or install-service, or services such as echo:9000';
+  return `unknown command '${name}': ${expected}`;
+}
+
+function looksLikeFile(word: string): boolean {
+  return /^\S*[./]/.test(word);
+}
+
+function withServices(command: Command): Command {
+  return withConfig(command)
+    .argument('[services...]', 'services instead of a config, as KIND[:PORT][/tcp|/udp]; without PORT the assigned one')
+    .option('--bind <address>', 'listen on this address instead of on all; repeatable', repeated)
+    .option('--expose-udp', 'let services that can be abused over UDP listen on public addresses');
+}
+
+function repeated(value: string, all: readonly string[] = []): readonly string[] {
+  return [...all, value];
 }
 
 function withConfig(command: Command, use = ''): Command {
   return command
     .addOption(new Option(configOption[0], configOption[1] + use).env(configVariable))
-    .option(setOption[0], setOption[1] + use, (value: string, all?: readonly string[]) => [...(all ?? []), value]);
+    .option(setOption[0], setOption[1] + use, repeated);
 }

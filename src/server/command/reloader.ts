@@ -11,7 +11,8 @@ import { socketAccessFor } from '../supervisor/socket-access.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { formatBoundAddress } from '../transport/listener.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
-import { type ConfigOptions, type PreparedConfig, prepare } from './prepare.ts';
+import type { ConfigOptions } from './config-options.ts';
+import { type PreparedConfig, prepare } from './prepare.ts';
 import { logListeners, warnOf } from './announcements.ts';
 
 export interface ReloaderOptions {

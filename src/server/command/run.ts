@@ -25,7 +25,8 @@ import { type PlannedListener, planListeners } from '../transport/plan.ts';
 import { countOf, formatDuration } from '../../units.ts';
 import { version } from '../../version.ts';
 import { logListeners, logSkipped, warnOf } from './announcements.ts';
-import { type ConfigOptions, leaveDirectory, type PreparedConfig, prepare } from './prepare.ts';
+import type { ConfigOptions } from './config-options.ts';
+import { leaveDirectory, type PreparedConfig, prepare } from './prepare.ts';
 import { Reloader } from './reloader.ts';
 import { DaemonSnapshots } from './snapshot.ts';
 

@@ -2,17 +2,18 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SmallservdError } from '../../errors.ts';
 import { prefix } from './environment.ts';
+import { configOfWords, type ServiceWords } from './service-words.ts';
 import { FileError, maxFileBytes, readRegularFile } from '../../regular-file.ts';
 
 /** Everything a config is made from. It must be cloneable, because workers receive it by IPC and load it again. */
 export interface ConfigSource {
-  /** The name shown in messages: the path that was read, or `config` for an object. */
+  /** The name shown in messages: the path that was read, `command line`, or `config` for an object. */
   readonly name: string;
   /** Absolute. Relative files and modules are resolved against it. */
   readonly directory: string;
   /** YAML; undefined if `tree` holds the config. */
   readonly text: string | undefined;
-  /** A plain object instead of text, for embedding. */
+  /** A plain object instead of text. */
   readonly tree?: unknown;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Each is `key=value`. */
@@ -42,9 +43,30 @@ export async function readConfigSource(
     name,
     directory: isInput ? directory : dirname(resolve(name)),
     text: decode(name, bytes),
-    env: Object.fromEntries(Object.entries(env).filter(([variable]) => variable.startsWith(prefix))),
+    env: ownOf(env),
     sets: [...sets],
   };
+}
+
+/** The config that words of the command line stand for. Throws `ARGUMENT_INVALID`. */
+export function sourceOfWords(
+  words: ServiceWords,
+  env: Readonly<Record<string, string | undefined>>,
+  sets: readonly string[],
+  directory: string = process.cwd(),
+): ConfigSource {
+  return {
+    name: 'command line',
+    directory,
+    text: undefined,
+    tree: configOfWords(words),
+    env: ownOf(env),
+    sets: [...sets],
+  };
+}
+
+function ownOf(env: Readonly<Record<string, string | undefined>>): ConfigSource['env'] {
+  return Object.fromEntries(Object.entries(env).filter(([variable]) => variable.startsWith(prefix)));
 }
 
 async function readFile(name: string): Promise<Uint8Array> {
