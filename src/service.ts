@@ -54,10 +54,22 @@ export interface ServiceContext {
 /** A connected client. Written bytes must not change afterwards, because the transport may still hold them. */
 export interface Client {
   readonly peer: PeerAddress;
+  /** The address and port that it connected to, such as `192.0.2.1:13`, or `unix:/path`. */
+  readonly local: string;
+  /** The listener, as its address in the config: `tcp://0.0.0.0:13`. */
+  readonly listener: string;
+  /** Address and port of the proxy whose PROXY header named this client. Undefined if it connected directly. */
+  readonly via: string | undefined;
   /** Sends bytes. Reading pauses while the client is slow to accept them. Does nothing once the client has ended. */
   write(bytes: Uint8Array): void;
   /** Flushes, sends FIN, discards further input, lingers, then closes. */
   end(bytes?: Uint8Array): void;
+  /**
+   * Stops reading until `resume`: for a service whose answers are larger than the requests, and must not pile up. What
+   * was read before may still arrive.
+   */
+  pause(): void;
+  resume(): void;
 }
 
 /** Handlers for a client's stream. The transport calls them synchronously. */
@@ -77,6 +89,8 @@ export interface DatagramOrigin {
   readonly peer: PeerAddress;
   /** The address that it was sent to. With `sockets: node`, where the listener is bound, which may be a wildcard. */
   readonly local: PeerAddress;
+  /** The listener, as its address in the config: `udp://0.0.0.0:13`. */
+  readonly listener: string;
   /** When it arrived, in microseconds since 1970, by the wall clock. */
   readonly receivedAtUs: number;
   /** Time to live (IPv4) or hop limit (IPv6). Undefined if the system does not tell, as with `sockets: node`. */

@@ -3,6 +3,7 @@ import { chargen } from './chargen.ts';
 import { daytime } from './daytime.ts';
 import { discard } from './discard.ts';
 import { echo } from './echo.ts';
+import { envelope } from './envelope.ts';
 import { qotd } from './qotd.ts';
 import { systat } from './systat.ts';
 import { time } from './time.ts';
@@ -11,7 +12,7 @@ import { time } from './time.ts';
 export type AnyServiceModule = ServiceModule<Readonly<Record<string, unknown>>>;
 
 /** The built-in services, in display order. */
-export const services: readonly AnyServiceModule[] = [echo, discard, chargen, qotd, systat, daytime, time];
+export const services: readonly AnyServiceModule[] = [echo, discard, chargen, qotd, systat, daytime, time, envelope];
 
 /** Finds a built-in service by name. */
 export function findService(name: string): AnyServiceModule | undefined {

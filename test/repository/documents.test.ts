@@ -169,9 +169,9 @@ describe('the README', () => {
     };
     const rows = services.map(({ name, rfc, port, options }) => [
       name,
-      String(rfc),
-      String(port),
-      portOf(name),
+      String(rfc ?? '–'),
+      String(port ?? '–'),
+      portOf(name) || '–',
       Object.keys(options).join(', ') || '–',
     ]);
     expect(tableAfter(readme, '## The services').map((row) => row.slice(0, 5))).toEqual(rows);

@@ -73,6 +73,7 @@ describe('the manual', () => {
 
   test('names the RFC of every service', () => {
     for (const { rfc } of services) {
+      if (rfc === undefined) continue;
       expect(read('man/smallservd.8')).toContain(`.%R RFC ${rfc}\n`);
       expect(read('man/smallserv.1')).toContain(`RFC ${rfc}\n`);
     }

@@ -5,7 +5,11 @@ export class FakeClient implements Client {
   readonly peer: PeerAddress;
   /** A copy of the bytes of each write, made during the call. */
   readonly writes: Buffer[] = [];
+  readonly local = '198.51.100.1:13';
+  readonly listener = 'tcp://0.0.0.0:13';
+  via: string | undefined;
   ended = false;
+  paused = false;
 
   constructor(peer: PeerAddress = { family: 'ipv4', address: '192.0.2.1', port: 40_000 }) {
     this.peer = peer;
@@ -18,6 +22,14 @@ export class FakeClient implements Client {
   end(bytes?: Uint8Array): void {
     if (bytes !== undefined) this.write(bytes);
     this.ended = true;
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
   }
 
   get bytes(): Buffer {

@@ -282,9 +282,87 @@ export const streamCases: readonly WireCase[] = [
       expect(client.error).toBeUndefined();
     },
   },
+  {
+    service: 'envelope',
+    rule: 'answers each line, and what is left at a FIN, with who asked whom, then closes',
+    async talk({ daemon, host, connect }) {
+      const client = await connect();
+      client.finish('one\r\ntwo\nthree');
+      const lines = (await client.takeAll()).toString().split('\n');
+      expect(lines.pop()).toBe('');
+      const { port } = daemon.target('envelope', 'tcp', host);
+      const local = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+      expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(
+        ['one\r\n', 'two\n', 'three'].map((request, index) =>
+          expect.objectContaining({
+            request,
+            transport: 'tcp',
+            listener: `tcp://${local}`,
+            local,
+            peer: client.name,
+            via: [],
+            sequence: index + 1,
+          }),
+        ),
+      );
+    },
+  },
+  {
+    service: 'envelope',
+    rule: 'answers every line of megabytes sent at once, in order, to a client that reads late',
+    config: { fields: ['sequence'] },
+    async talk({ connect }) {
+      const client = await connect({ reads: false });
+      const count = 50_000;
+      client.finish('\n'.repeat(count));
+      client.read();
+      const lines = (await client.takeAll()).toString().split('\n');
+      expect(lines).toHaveLength(count + 1);
+      expect(lines.every((line, index) => line === (index === count ? '' : `{"sequence":${index + 1}}`))).toBe(true);
+    },
+  },
+  {
+    service: 'envelope',
+    rule: 'says who answers before anything is asked, if onConnect says so',
+    config: { onConnect: true, fields: ['request', 'transport', 'sequence'] },
+    async talk({ connect }) {
+      const client = await connect();
+      const first = '{"request":"","transport":"tcp","sequence":1}\n';
+      expect((await client.take(first.length)).toString()).toBe(first);
+    },
+  },
 ];
 
 export const datagramCases: readonly WireCase[] = [
+  {
+    service: 'envelope',
+    rule: 'answers each datagram with who asked whom, within maxAmplification',
+    config: { maxAmplification: 50 },
+    async talk({ host, open, udp }) {
+      const client = await open();
+      const name = host.includes(':') ? `[${host}]` : host;
+      for (const [index, request] of ['one', 'two\n'].entries())
+        expect(JSON.parse((await client.ask(request, udp)).toString())).toMatchObject({
+          request,
+          transport: 'udp',
+          local: `${name}:${udp.port}`,
+          peer: `${name}:${client.port}`,
+          connection: null,
+          sequence: index + 1,
+        });
+    },
+  },
+  {
+    service: 'envelope',
+    rule: 'is silent where its answer would amplify',
+    async talk({ open, udp }) {
+      const client = await open();
+      client.send('x', udp);
+      const answer = await client.ask('y'.repeat(600), udp);
+      expect(JSON.parse(answer.toString())).toMatchObject({ request: 'y'.repeat(600), sequence: 2 });
+      expect(client.replies).toHaveLength(1);
+    },
+  },
   ...answers.flatMap(({ service, config, answer }): WireCase[] =>
     ['', 'anything'].map((request) => ({
       service,

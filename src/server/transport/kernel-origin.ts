@@ -2,7 +2,7 @@ import { type IpAddress, isIpv4, parseIp } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
 import type { DatagramBatch } from '../../kernel/datagram-batch.ts';
 import type { DatagramOrigin, PeerAddress } from '../../service.ts';
-import type { BoundAddress } from './listener.ts';
+import { type BoundAddress, formatBoundAddress } from './listener.ts';
 import { formatPeer } from './zone.ts';
 
 const nobody: IpAddress = { w0: 0, w1: 0, w2: 0, w3: 0 };
@@ -12,6 +12,7 @@ export class KernelOrigin implements DatagramOrigin {
   readonly #batch: DatagramBatch;
   readonly #bound: BoundAddress;
   readonly #clock: Clock;
+  readonly listener: string;
   #index = 0;
   #source = nobody;
 
@@ -19,6 +20,7 @@ export class KernelOrigin implements DatagramOrigin {
     this.#batch = batch;
     this.#bound = bound;
     this.#clock = clock;
+    this.listener = formatBoundAddress(bound);
   }
 
   /** Makes it that of a datagram of the batch, which came from `source`. */

@@ -9,7 +9,7 @@ import type { DropReason } from '../guard/datagram-guard.ts';
 import type { DatagramOrigin, PeerAddress } from '../../service.ts';
 import { DatagramAnswers, type DatagramAnswersOptions, type ReplySink } from './datagram-answers.ts';
 import type { Neighborhood } from './neighborhood.ts';
-import type { BoundAddress, DatagramTarget, Listener } from './listener.ts';
+import { type BoundAddress, type DatagramTarget, formatBoundAddress, type Listener } from './listener.ts';
 import { parsePeer } from './zone.ts';
 
 export interface DatagramListenerOptions extends DatagramAnswersOptions {
@@ -171,6 +171,11 @@ class NodeOrigin implements DatagramOrigin {
   get local(): PeerAddress {
     const { address, port } = this.#socket.address();
     return { family: familyOf(address), address, port };
+  }
+
+  get listener(): string {
+    const { address, port } = this.#socket.address();
+    return formatBoundAddress({ transport: 'udp', address, port });
   }
 
   get receivedAtUs(): number {

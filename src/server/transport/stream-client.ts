@@ -35,6 +35,8 @@ export interface StreamClientOptions {
   readonly port: number;
   /** The local address that the client connected to. */
   readonly local: string;
+  /** The listener, as its address in the config. */
+  readonly listener: string;
   readonly limits: StreamLimits;
   /** Monotonic time. */
   readonly openedAtMs: number;
@@ -53,6 +55,7 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   readonly place: Place;
   /** The local address that the client connected to. */
   readonly local: string;
+  readonly listener: string;
   readonly openedAtMs: number;
   /** Position in the listener's client list. */
   index = -1;
@@ -65,7 +68,10 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   #written = 0;
   /** What the client has acknowledged, as of the last sweep. */
   #acknowledged = 0;
+  /** Until the client has taken what was written. */
   #paused = false;
+  /** Until the service resumes. */
+  #held = false;
   #ending = false;
   #drainedScheduled = false;
   /** Unsent bytes of a destroyed socket, which itself forgets them. */
@@ -78,6 +84,7 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
     place.holder = this;
     this.#options = options;
     this.local = options.local;
+    this.listener = options.listener;
     this.openedAtMs = options.openedAtMs;
     socket.use(this);
   }
@@ -121,7 +128,7 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
     // Already answered. Keepalive and Nagle's algorithm do not matter while lingering, so save the system calls.
     if (this.#ending) return;
     this.#socket.setOptions(socketOptions);
-    if (!this.#paused) this.#socket.startReading();
+    this.#read();
     this.#scheduleDrained();
   }
 
@@ -131,7 +138,7 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
     const part = this.#withinQuota(bytes);
     this.#socket.write(part);
     if (this.#socket.unsent === 0) this.#scheduleDrained();
-    else if (this.#handlers?.data !== undefined) this.#pause();
+    else if (this.#handlers?.data !== undefined) this.#waitUntilFlushed();
     if (this.#isQuotaSpent) this.#finish('quota');
   }
 
@@ -152,7 +159,20 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   /** Reads and discards further input. Closing with unread input would send a reset and lose our answer. */
   discardInput(): void {
     this.#paused = false;
+    this.#held = false;
     this.#socket.startReading();
+  }
+
+  pause(): void {
+    if (this.#ending || this.#held) return;
+    this.#held = true;
+    if (!this.#paused) this.#socket.stopReading();
+  }
+
+  resume(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#read();
   }
 
   /** Checks the deadlines. The listener calls it at every sweep. */
@@ -259,15 +279,19 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
   flushed(): void {
     if (this.#paused) {
       this.#paused = false;
-      this.#socket.startReading();
+      this.#read();
     }
     this.#scheduleDrained();
   }
 
-  #pause(): void {
+  #waitUntilFlushed(): void {
     if (this.#paused) return;
     this.#paused = true;
-    this.#socket.stopReading();
+    if (!this.#held) this.#socket.stopReading();
+  }
+
+  #read(): void {
+    if (!this.#paused && !this.#held) this.#socket.startReading();
   }
 
   #fail(error: unknown): void {

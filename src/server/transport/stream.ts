@@ -12,7 +12,7 @@ import type { CloseReason, Service } from '../../service.ts';
 import { ClientList } from './client-list.ts';
 import type { Acceptor, AcceptorEvents } from './acceptor.ts';
 import { KernelAcceptor } from './kernel-acceptor.ts';
-import type { BoundAddress, Listener, StreamTarget } from './listener.ts';
+import { type BoundAddress, formatBoundAddress, type Listener, type StreamTarget } from './listener.ts';
 import { NodeAcceptor } from './node-acceptor.ts';
 import type { Offenders } from '../guard/offenders.ts';
 import { type Introduction, ProxyIntake, type ProxyIntakeEvents } from './proxy-intake.ts';
@@ -53,6 +53,8 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
   readonly #answered: StreamClient[] = [];
   /** The local address of all clients, or undefined for a wildcard. */
   #local: string | undefined;
+  /** Set by `open`. */
+  #address = '';
   #cancelSweep: Cancel | undefined;
   #idle: (() => void)[] = [];
 
@@ -69,6 +71,7 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
   async open(): Promise<BoundAddress> {
     const { limits, clock } = this.#options;
     const bound = await this.#acceptor.open();
+    this.#address = formatBoundAddress(bound);
     if (bound.transport === 'unix') this.#local = `unix:${bound.address}`;
     else if (bound.address !== '0.0.0.0' && bound.address !== '::')
       this.#local = formatHostPort(bound.address, bound.port);
@@ -174,7 +177,8 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
       return undefined;
     }
     const local = this.#local ?? socket.local;
-    const options = { source, port, local, limits, openedAtMs, events: this, proxied };
+    const listener = this.#address;
+    const options = { source, port, local, listener, limits, openedAtMs, events: this, proxied };
     const client = new StreamClient(socket, place, options);
     this.#clients.add(client);
     counters.accepted += 1;

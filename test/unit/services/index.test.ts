@@ -11,6 +11,7 @@ it('lists the built-in services in order, with RFC and IANA port', () => {
     ['systat', 866, 11],
     ['daytime', 867, 13],
     ['time', 868, 37],
+    ['envelope', undefined, undefined],
   ]);
 });
 
@@ -19,6 +20,7 @@ it('names a UDP hazard for the abusable services', () => {
     'chargen',
     'qotd',
     'systat',
+    'envelope',
   ]);
 });
 

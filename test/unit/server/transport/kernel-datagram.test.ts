@@ -107,8 +107,8 @@ describe('the origin of a datagram', () => {
     const service: Service = {
       readsHeaders: true,
       datagram(request, _limit, origin) {
-        const { peer, local, receivedAtUs, ttl, dscp } = origin;
-        seen.push({ peer, local, receivedAtUs, ttl, dscp });
+        const { peer, local, listener: name, receivedAtUs, ttl, dscp } = origin;
+        seen.push({ peer, local, listener: name, receivedAtUs, ttl, dscp });
         return request;
       },
     };
@@ -128,6 +128,7 @@ describe('the origin of a datagram', () => {
       {
         peer: { family, address: from, port: own.port },
         local: { family, address: host, port },
+        listener: `udp://${family === 'ipv4' ? address : `[${address}]`}:${port}`,
         receivedAtUs: expect.any(Number) as number,
         ttl: 33,
         dscp: 46,
