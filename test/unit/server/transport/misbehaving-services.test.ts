@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { serve, type TestDaemon } from '../../../support/daemon.ts';
 import { TcpClient } from '../../../support/tcp.ts';
 import { UdpClient } from '../../../support/udp.ts';
+import { until } from '../../../support/wait.ts';
 
 const listen = ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'];
 
@@ -187,6 +188,35 @@ describe('a service that floods', () => {
     expect((await client.take(1)).map(({ length }) => length)).toEqual([500]);
     await daemon.close();
     expect(daemon.log.summed('dropped')).toEqual({ amplification: 1 + 999 });
+  });
+});
+
+describe('a service that pauses a client', () => {
+  it('gets nothing more from it until it resumes, while other clients are served', async () => {
+    const daemon = await serveWith('pauses');
+    const target = daemon.target('bad', 'tcp');
+    const [client, other] = [await TcpClient.connect(target), await TcpClient.connect(target)];
+    const megabytes = Buffer.alloc(32 * 1024 * 1024);
+    client.finish(megabytes);
+    for (let turn = 1, arrived = 0; arrived === 0; turn += 1) {
+      other.write('ask');
+      await until(() => other.text.split('\n').length > turn, 'the count');
+      arrived = Number(other.text.split('\n').at(-2));
+      expect(arrived).toBeLessThanOrEqual(128 * 1024);
+    }
+    await expectServed(daemon, 'echo');
+    expect(client.socket.writableLength).toBeGreaterThan(0);
+    other.write('resume');
+    expect((await client.takeAll()).toString()).toBe('end\n');
+    expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'completed', bytesIn: megabytes.length });
+  });
+
+  it('has it closed as idle', async () => {
+    const daemon = await serveWith('pauses', {}, { idleTimeout: '500ms' });
+    const client = await TcpClient.connect(daemon.target('bad', 'tcp'));
+    client.write(Buffer.alloc(32 * 1024 * 1024));
+    await client.gone();
+    expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'idle' });
   });
 });
 
