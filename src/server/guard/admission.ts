@@ -3,6 +3,9 @@ import { isDenied, isExempt } from './access-list.ts';
 import type { DescriptorShare } from './descriptor-budget.ts';
 import { isUnixUser, type Source, type SourceKey, SourceMask } from './source-prefix.ts';
 import { networkPrefixes, type Place, SourceTree, type TopSource } from './source-tree.ts';
+import { Reservation, Reservations, type WaitingProxy } from './reservations.ts';
+import type { Newcomer } from './shared-room.ts';
+import type { IpAddress } from '../../address/ip-address.ts';
 import type { SharedLimits } from './shared-limits.ts';
 import { SharedPlaces } from './shared-places.ts';
 import { TokenTable } from './token-bucket.ts';
@@ -55,7 +58,7 @@ export class Admission {
   /** Clients subject to per-source limits, which may be evicted. */
   readonly #bound: SourceTree;
   readonly #exempt: SourceTree;
-  #reserved = 0;
+  readonly #reservations = new Reservations();
 
   constructor(options: AdmissionOptions) {
     const { limits, random, shared } = options;
@@ -91,22 +94,22 @@ export class Admission {
   }
 
   /**
-   * Whether another process should take the next client: the service is full, and others hold clients of a larger
+   * Whether another process should take the next client: the service is full, and others hold clients of a much larger
    * source. Call before a client is accepted.
    */
-  leavesToOthers(): boolean {
-    const { limits, descriptors, shared } = this.#options;
-    if (shared === undefined || limits.dryRun || (!this.#isFull && descriptors.isLeft())) return false;
-    const connections = this.noteLargest();
-    return shared.room.isMoreElsewhere(connections);
+  leavesToOthers(newcomer: Newcomer): boolean {
+    const { limits, shared } = this.#options;
+    if (shared === undefined || limits.dryRun || this.#hasRoom) return false;
+    const connections = this.noteLargest()[newcomer];
+    return shared.room.isElsewhere(newcomer, connections);
   }
 
-  /** Tells the other processes the size of the largest source here, which this returns. Call every `roomPeriodMs`. */
-  noteLargest(): number {
-    const largest = this.#largest();
-    const connections = largest === undefined ? 0 : this.#sizeOf(largest);
-    this.#options.shared?.room.note(connections);
-    return connections;
+  /** Tells the other processes who is the largest here, and returns that. Call every `roomPeriodMs`. */
+  noteLargest(): Readonly<Record<Newcomer, number>> {
+    const proxied = this.#largestProxy()?.connections ?? 0;
+    const direct = Math.max(proxied, this.#largestSource()?.connections ?? 0);
+    this.#options.shared?.room.note(direct, proxied);
+    return { direct, proxied };
   }
 
   /**
@@ -120,8 +123,7 @@ export class Admission {
     if (address !== undefined && isDenied(access, address)) return 'denied';
     const key = this.#mask.keyOf(source);
     const { dryRun } = limits;
-    const hasRoom = !this.#isFull && descriptors.isLeft();
-    const victim = hasRoom || dryRun ? undefined : this.#victimFor(key);
+    const victim = this.#hasRoom || dryRun ? undefined : this.#victimFor(key);
     // Not even a dry run can exceed the available descriptors.
     if (victim === undefined && !descriptors.take()) return 'limit';
     const exempt = address !== undefined && isExempt(access, address, isProxied);
@@ -137,16 +139,10 @@ export class Admission {
       onWouldRefuse(exceeded);
       this.#exceed(exceeded, key, exempt);
     }
-    // The newcomer gets the place and the descriptor, closed when `evict` returns. The victim's own `release` then does
-    // nothing.
-    if (victim !== undefined) {
-      descriptors.handedOver();
-      victim.holder?.evict();
-      this.#leave(victim);
-    }
+    if (victim !== undefined) this.#takeOver(victim);
     this.#others?.addAtTop(key);
     const place = (exempt ? this.#exempt : this.#bound).add(key);
-    if (this.#others !== undefined && this.#isFull) this.noteLargest();
+    this.#noteIfFull();
     return place;
   }
 
@@ -158,28 +154,38 @@ export class Admission {
   }
 
   /**
-   * Reserves a place for a client whose source is not known yet. Returns the reason for refusal, or undefined, in which
-   * case `cancel` must be called before `admit`. Evicts nobody, because there is no source to compare with.
+   * Reserves a place for a client of a proxy whose source is not known yet. Returns a reservation, for which `cancel`
+   * must be called before `admit`, or the reason for refusal. Evicts no client, because there is no source to compare
+   * with, but the oldest reservation of a proxy that has more of them than this one.
    */
-  reserve(): RefuseReason | undefined {
+  reserve(proxy: IpAddress): Reservation | RefuseReason {
     const { limits, descriptors } = this.#options;
-    if (this.#take(true) !== undefined) {
-      if (!limits.dryRun) return 'limit';
-      this.#others?.add();
-    }
-    if (!descriptors.take()) {
-      this.#others?.release();
-      return 'limit';
-    }
-    this.#reserved++;
-    return undefined;
+    const victim = this.#hasRoom || limits.dryRun ? undefined : this.#reservationFor(proxy);
+    if (victim === undefined) {
+      if (this.#take(true) !== undefined) {
+        if (!limits.dryRun) return 'limit';
+        this.#others?.add();
+      }
+      if (!descriptors.take()) {
+        this.#others?.release();
+        return 'limit';
+      }
+    } else this.#takeOver(victim);
+    this.#others?.addOfProxy(proxy);
+    const reservation = this.#reservations.add(proxy);
+    this.#noteIfFull();
+    return reservation;
   }
 
-  /** Returns the place from `reserve`. Call once for each. */
-  cancel(): void {
-    this.#reserved--;
+  /** Returns the place from `reserve`. Repeated calls for a reservation have no effect. */
+  cancel(reservation: Reservation): void {
+    if (!this.#remove(reservation)) return;
     this.#options.descriptors.release();
     this.#others?.release();
+  }
+
+  get #hasRoom(): boolean {
+    return !this.#isFull && this.#options.descriptors.isLeft();
   }
 
   get #isFull(): boolean {
@@ -188,7 +194,7 @@ export class Admission {
 
   /** Places taken in this process. */
   get #here(): number {
-    return this.active + this.#reserved;
+    return this.active + this.#reservations.size;
   }
 
   /** Takes a place in the service, if the newcomer does not get that of another. */
@@ -228,35 +234,78 @@ export class Admission {
     return true;
   }
 
+  #remove(reservation: Reservation): boolean {
+    if (!this.#reservations.remove(reservation)) return false;
+    this.#others?.releaseOfProxy(reservation.proxy.address);
+    return true;
+  }
+
+  /** A newcomer gets the place and the descriptor, closed when `evict` returns. Freeing them again does nothing. */
+  #takeOver(victim: Place | Reservation): void {
+    this.#options.descriptors.handedOver();
+    if (victim instanceof Reservation) this.#remove(victim);
+    else this.#leave(victim);
+    victim.holder?.evict();
+  }
+
+  #noteIfFull(): void {
+    if (this.#others !== undefined && this.#isFull) this.noteLargest();
+  }
+
   /**
-   * Finds the client to evict for a newcomer: the one idle longest in the largest source, if that source keeps at least
-   * as many connections as the newcomer's source then has. Two sources can therefore never take turns evicting each
-   * other.
+   * Finds whom to evict for a newcomer: the client idle longest in the largest source, or the oldest reservation of a
+   * proxy that has more. That source or proxy keeps at least as many connections as the newcomer's source then has, so
+   * two of them can never take turns evicting each other.
    */
-  #victimFor(newcomer: SourceKey): Place | undefined {
-    const largest = this.#largest();
-    if (largest === undefined) return undefined;
+  #victimFor(newcomer: SourceKey): Place | Reservation | undefined {
+    const source = this.#largestSource();
+    const proxy = this.#largestProxy();
     const others = this.#others?.othersAtTop(newcomer) ?? 0;
     const own = this.#bound.sizeOf(newcomer) + this.#exempt.sizeOf(newcomer) + others;
-    return this.#sizeOf(largest) > own + 1 ? largest.idlestOfLargest() : undefined;
+    const [sourceConnections, proxyConnections] = [source?.connections ?? 0, proxy?.connections ?? 0];
+    if (Math.max(sourceConnections, proxyConnections) <= own + 1) return undefined;
+    return proxyConnections > sourceConnections ? proxy?.who.oldest : source?.who.idlestOfLargest();
   }
 
-  /** The largest in all processes of those that are the largest in this one. */
-  #largest(): TopSource | undefined {
-    let largest = this.#bound.largest(0);
-    if (this.#others === undefined || largest === undefined) return largest;
-    let size = this.#sizeOf(largest);
-    for (let rank = 1; rank < candidates; rank += 1) {
-      const other = this.#bound.largest(rank);
-      if (other === undefined) return largest;
-      const otherSize = this.#sizeOf(other);
-      if (otherSize > size) [largest, size] = [other, otherSize];
-    }
-    return largest;
+  #reservationFor(proxy: IpAddress): Reservation | undefined {
+    const largest = this.#largestProxy();
+    const own = this.#reservations.sizeOf(proxy) + (this.#others?.othersOfProxy(proxy) ?? 0);
+    return largest !== undefined && largest.connections > own + 1 ? largest.who.oldest : undefined;
   }
 
-  /** In all processes. */
-  #sizeOf({ source, size }: TopSource): number {
-    return size + (this.#others?.othersAtTop(source) ?? 0);
+  #largestSource(): Largest<TopSource> | undefined {
+    const others = this.#others;
+    return largestOf(this.#bound, others && (({ source }) => others.othersAtTop(source)));
   }
+
+  #largestProxy(): Largest<WaitingProxy> | undefined {
+    const others = this.#others;
+    return largestOf(this.#reservations, others && (({ address }) => others.othersOfProxy(address)));
+  }
+}
+
+/** A source or proxy, and its connections in all processes. */
+interface Largest<Who> {
+  readonly who: Who;
+  readonly connections: number;
+}
+
+/**
+ * The largest in all processes of those that are the largest in this one. `elsewhere` returns the connections in the
+ * other processes, if there are any.
+ */
+function largestOf<Who extends { readonly size: number }>(
+  here: { largest(rank: number): Who | undefined },
+  elsewhere: ((who: Who) => number) | undefined,
+): Largest<Who> | undefined {
+  const first = here.largest(0);
+  if (first === undefined || elsewhere === undefined) return first && { who: first, connections: first.size };
+  let largest = { who: first, connections: first.size + elsewhere(first) };
+  for (let rank = 1; rank < candidates; rank += 1) {
+    const who = here.largest(rank);
+    if (who === undefined) break;
+    const connections = who.size + elsewhere(who);
+    if (connections > largest.connections) largest = { who, connections };
+  }
+  return largest;
 }

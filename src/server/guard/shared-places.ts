@@ -1,10 +1,14 @@
+import type { IpAddress } from '../../address/ip-address.ts';
 import { networkPrefixes } from './source-tree.ts';
 import { linkWord, type SourceKey } from './source-prefix.ts';
 import type { SharedCounts } from './shared-counts.ts';
 import type { SourceHash } from './source-hash.ts';
 
-/** What a cell counts: the clients of an IPv6 /48 or a link, of a /56, of a source, or all of a top-level entry. */
-const salts = { networks: [0x1b873593, 0x2c1b3c6d], source: 0x297a2d39, top: 0x165667b1 } as const;
+/**
+ * What a cell counts: the clients of an IPv6 /48 or a link, of a /56, of a source, or all of a top-level entry, or the
+ * reservations of a proxy.
+ */
+const salts = { networks: [0x1b873593, 0x2c1b3c6d], source: 0x297a2d39, top: 0x165667b1, proxy: 0x27d4eb2f } as const;
 
 const totalCell = 0;
 
@@ -67,6 +71,19 @@ export class SharedPlaces {
     for (let level = 0; level < levels; level += 1) this.#counts.release(this.#cellAt(source, level, depth));
   }
 
+  /** Reservations of the proxy in the other processes. */
+  othersOfProxy(proxy: IpAddress): number {
+    return this.#counts.others(this.#proxyCell(proxy));
+  }
+
+  addOfProxy(proxy: IpAddress): void {
+    this.#counts.add(this.#proxyCell(proxy));
+  }
+
+  releaseOfProxy(proxy: IpAddress): void {
+    this.#counts.release(this.#proxyCell(proxy));
+  }
+
   addAtTop(source: SourceKey): void {
     this.#counts.add(this.#topCell(source));
   }
@@ -85,6 +102,10 @@ export class SharedPlaces {
   #topCell({ high, low }: SourceKey): number {
     const isIpv6 = high < linkWord;
     return this.#cell(this.#hash.of(high, isIpv6 ? (low & 0xffff0000) >>> 0 : low), salts.top);
+  }
+
+  #proxyCell({ w0, w1, w2, w3, zone = 0 }: IpAddress): number {
+    return this.#cell(this.#hash.of(w0, (w1 ^ zone) >>> 0, w2, w3), salts.proxy);
   }
 
   #cell(hash: number, level: number): number {

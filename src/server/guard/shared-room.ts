@@ -1,16 +1,23 @@
 /** For how long what a worker has noted counts. One that is silent for longer hangs, or is gone. */
 const validMs = 1000;
 
-/** How often each worker must note its number. */
+/** How often each worker must note its numbers. */
 export const roomPeriodMs = 250;
 
-/** For each worker its number, and when it was noted. */
-export const roomElements = 2;
+/** For each worker its two numbers, and when they were noted. */
+export const roomElements = 3;
+
+/** Newcomers whose source is known, and those who come through a proxy that has yet to tell it. */
+export type Newcomer = 'direct' | 'proxied';
+
+const elementOf = { direct: 0, proxied: 1 } as const;
+const timeElement = 2;
 
 /**
- * Which of several processes can make the fairest room in a full service: the one that holds clients of the largest
- * source. Each notes how many connections that source has. A process that holds smaller sources only leaves newcomers
- * to the others. Without that, sources whose connections are all in one process could lock out newcomers of the others.
+ * Which of several processes can make the fairest room in a full service: the one that holds connections of the largest
+ * source, or of the proxy with the most that wait for a header. Each notes how many connections that one has. A process
+ * that holds much smaller ones only leaves newcomers to the others. Otherwise sources whose connections are all in one
+ * process could lock out newcomers of the others.
  */
 export class SharedRoom {
   readonly #all: Float64Array;
@@ -24,17 +31,23 @@ export class SharedRoom {
     this.#nowMs = nowMs;
   }
 
-  /** `connections`: those of the largest source of which this process holds a client, 0 if it holds none. */
-  note(connections: number): void {
-    this.#all[this.#own] = connections;
-    this.#all[this.#own + 1] = this.#nowMs();
+  /** Notes the most connections of one that would make room for each kind of newcomer, 0 if nobody would. */
+  note(direct: number, proxied: number): void {
+    this.#all[this.#own + elementOf.direct] = direct;
+    this.#all[this.#own + elementOf.proxied] = proxied;
+    this.#all[this.#own + timeElement] = this.#nowMs();
   }
 
-  /** Whether another process has noted more. */
-  isMoreElsewhere(connections: number): boolean {
+  /**
+   * Whether another process can make room when this one cannot, or has noted more than twice as many connections. With
+   * a smaller difference, processes that make room in turn would all wait for each other, and newcomers for them.
+   */
+  isElsewhere(newcomer: Newcomer, connections: number): boolean {
+    const least = connections < 2 ? 1 : 2 * connections;
     const sinceMs = this.#nowMs() - validMs;
     for (let index = 0; index < this.#all.length; index += roomElements)
-      if (index !== this.#own && this.#all[index]! > connections && this.#all[index + 1]! > sinceMs) return true;
+      if (index !== this.#own && this.#all[index + elementOf[newcomer]]! > least)
+        if (this.#all[index + timeElement]! > sinceMs) return true;
     return false;
   }
 }

@@ -18,7 +18,7 @@ const clientsPerTurn = 16;
 const shortageMs = 100;
 
 /** How long clients are left to other processes, before it is looked again whether they should be. */
-const leaveMs = 50;
+const leaveMs = 20;
 
 /** Errors of a single client, which is gone. See accept(2), Error handling. */
 const goneErrors = new Set(

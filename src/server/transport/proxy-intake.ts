@@ -4,7 +4,7 @@ import { type IpAddress, isMulticast } from '../../address/ip-address.ts';
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import type { ProxyRules } from '../guard/limits.ts';
 import type { Admission, RefuseReason } from '../guard/admission.ts';
-import { type Sized, SizeOrder } from '../guard/size-order.ts';
+import type { PlaceHolder } from '../guard/source-tree.ts';
 import { ProxyHeaderParser } from '../guard/proxy-header.ts';
 import type { Proxied } from './stream-client.ts';
 import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
@@ -38,10 +38,7 @@ export interface ProxyIntakeOptions {
 /** Connections whose PROXY header has not arrived yet. Each occupies a client's place and has a deadline. */
 export class ProxyIntake {
   readonly #options: ProxyIntakeOptions;
-  readonly #peers = new Map<string, WaitingPeer>();
-  /** The peers, by how many connections of theirs wait. */
-  readonly #order = new SizeOrder<WaitingPeer>();
-  #waiting = 0;
+  readonly #waiting = new Set<WaitingConnection>();
   #isDestroyed = false;
 
   constructor(options: ProxyIntakeOptions) {
@@ -49,88 +46,47 @@ export class ProxyIntake {
   }
 
   get waiting(): number {
-    return this.#waiting;
+    return this.#waiting.size;
   }
 
   take(socket: StreamSocket, peer: IpAddress, port: number): void {
     const { rules, admission, clock, events } = this.#options;
     const isProxy = rules.from.some((cidr) => cidrContains(cidr, peer));
     // Other peers are refused, even if they send no header: the protocol forbids guessing whether there is one.
-    const refusal = isProxy ? this.#reserve(peer) : 'proxy-header';
-    if (refusal !== undefined) {
-      events.refused(refusal, peer);
+    const reservation = isProxy ? admission.reserve(peer) : 'proxy-header';
+    if (typeof reservation === 'string') {
+      events.refused(reservation, peer);
       socket.destroy();
       return;
     }
-    const waiting = new WaitingProxy(socket, peer, port, (introduction) => {
+    const waiting = new WaitingConnection(socket, peer, port, (introduction) => {
       // A refused client is closed after that.
-      if (!this.#remove(waiting)) return;
+      if (!this.#waiting.delete(waiting)) return;
       cancelDeadline();
-      admission.cancel();
+      admission.cancel(reservation);
       if (introduction !== undefined) events.introduced(socket, introduction);
       else if (!this.#isDestroyed) events.refused('proxy-header', peer);
       events.left();
     });
-    this.#add(waiting);
+    reservation.holder = waiting;
+    this.#waiting.add(waiting);
     const cancelDeadline: Cancel = clock.after(rules.timeoutMs, () => socket.destroy());
     socket.use(waiting);
     socket.startReading();
   }
 
-  /** Reserves a place. If there is none, the proxy that keeps most connections waiting may make room. */
-  #reserve(peer: IpAddress): RefuseReason | undefined {
-    const { admission } = this.#options;
-    const refusal = admission.reserve();
-    if (refusal === undefined || !this.#makeRoom(peer)) return refusal;
-    return admission.reserve();
-  }
-
-  /** A proxy whose clients send no header must not take all places from the others. */
-  #makeRoom(peer: IpAddress): boolean {
-    const own = this.#peers.get(formatPeer(peer))?.size ?? 0;
-    const most = this.#order.at(0);
-    if (most === undefined || most.size <= own + 1) return false;
-    const [longest] = most.waiting;
-    longest?.giveUp();
-    return true;
-  }
-
-  #add(waiting: WaitingProxy): void {
-    const { peerName } = waiting;
-    const peer = this.#peers.get(peerName) ?? { size: 0, rank: 0, waiting: new Set() };
-    this.#peers.set(peerName, peer);
-    peer.waiting.add(waiting);
-    this.#order.grow(peer);
-    this.#waiting += 1;
-  }
-
-  /** Returns false if it was not waiting any more. */
-  #remove(waiting: WaitingProxy): boolean {
-    const peer = this.#peers.get(waiting.peerName);
-    if (peer?.waiting.delete(waiting) !== true) return false;
-    this.#order.shrink(peer);
-    if (peer.size === 0) this.#peers.delete(waiting.peerName);
-    this.#waiting -= 1;
-    return true;
-  }
-
   destroy(): void {
     this.#isDestroyed = true;
-    for (const { waiting } of this.#peers.values()) for (const { socket } of waiting) socket.destroy();
+    for (const { socket } of this.#waiting) socket.destroy();
   }
-}
-
-/** A proxy, with its connections that wait, the oldest first. */
-interface WaitingPeer extends Sized {
-  readonly waiting: Set<WaitingProxy>;
 }
 
 /** A connection from its acceptance to the end of its header. */
-class WaitingProxy implements StreamSocketUser {
+class WaitingConnection implements StreamSocketUser, PlaceHolder {
   readonly socket: StreamSocket;
   readonly peer: IpAddress;
   /** As of now: an interface may be renamed, or go away, while it waits. */
-  readonly peerName: string;
+  readonly #peerName: string;
   readonly #port: number;
   readonly #left: (introduction: Introduction | undefined) => void;
   readonly #parser = new ProxyHeaderParser();
@@ -143,13 +99,12 @@ class WaitingProxy implements StreamSocketUser {
   ) {
     this.socket = socket;
     this.peer = peer;
-    this.peerName = formatPeer(peer);
+    this.#peerName = formatPeer(peer);
     this.#port = port;
     this.#left = left;
   }
 
-  /** Frees its place at once. */
-  giveUp(): void {
+  evict(): void {
     this.#left(undefined);
     this.socket.destroy();
   }
@@ -164,7 +119,7 @@ class WaitingProxy implements StreamSocketUser {
       return;
     }
     const { ip = this.peer, port = this.#port } = parsed.client ?? {};
-    const proxied = { via: formatHostPort(this.peerName, this.#port), headerLength: parsed.length };
+    const proxied = { via: formatHostPort(this.#peerName, this.#port), headerLength: parsed.length };
     this.socket.stopReading();
     this.#left({ source: ip, port, proxied, rest: parsed.rest });
   }

@@ -126,7 +126,7 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
   }
 
   leavesToOthers(): boolean {
-    return this.#options.admission.leavesToOthers();
+    return this.#options.admission.leavesToOthers(this.#intake === undefined ? 'direct' : 'proxied');
   }
 
   connected(socket: StreamSocket, source: IpAddress | undefined, port: number): void {

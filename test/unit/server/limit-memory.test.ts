@@ -29,10 +29,12 @@ it('has counters and rates for each service, shared by all workers, that do not 
       rates[rates.length - 1] = -1e300;
       expect([seen[0], seen.at(-1)], name).toEqual([rates.length === 1 ? -1e300 : 1e300, -1e300]);
     }
-    expect(theirs.room.isMoreElsewhere(0)).toBe(false);
-    mine.room.note(service + 1);
-    expect([theirs.room.isMoreElsewhere(service), theirs.room.isMoreElsewhere(service + 1)]).toEqual([true, false]);
-    expect(mine.room.isMoreElsewhere(0)).toBe(false);
+    expect([theirs.room.isElsewhere('direct', 0), theirs.room.isElsewhere('proxied', 0)]).toEqual([false, false]);
+    mine.room.note(3 * (service + 1), 2);
+    expect(theirs.room.isElsewhere('direct', service + 1)).toBe(true);
+    expect(theirs.room.isElsewhere('direct', 2 * (service + 1))).toBe(false);
+    expect([theirs.room.isElsewhere('proxied', 1), theirs.room.isElsewhere('proxied', 2)]).toEqual([true, false]);
+    expect(mine.room.isElsewhere('direct', 0)).toBe(false);
     expect([theirs.counts.others(0), theirs.counts.others(last)]).toEqual([service + 1, service + 1]);
     expect(mine.hash.of(1, 2)).toBe(theirs.hash.of(1, 2));
   }

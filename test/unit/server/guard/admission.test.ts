@@ -8,9 +8,10 @@ import {
   type WouldRefuseReason,
 } from '../../../../src/server/guard/admission.ts';
 import { DescriptorBudget } from '../../../../src/server/guard/descriptor-budget.ts';
+import type { Reservation } from '../../../../src/server/guard/reservations.ts';
 import { SharedCounts } from '../../../../src/server/guard/shared-counts.ts';
 import type { SharedLimits } from '../../../../src/server/guard/shared-limits.ts';
-import { roomElements, SharedRoom } from '../../../../src/server/guard/shared-room.ts';
+import { type Newcomer, roomElements, SharedRoom } from '../../../../src/server/guard/shared-room.ts';
 import { SourceHash } from '../../../../src/server/guard/source-hash.ts';
 import { isUnixUser, type Source } from '../../../../src/server/guard/source-prefix.ts';
 import type { Place } from '../../../../src/server/guard/source-tree.ts';
@@ -28,6 +29,11 @@ interface Client {
   readonly place: Place;
 }
 
+interface Reserved {
+  readonly proxy: string;
+  readonly reservation: Reservation;
+}
+
 /** The clients of one service, by the text of their source. */
 class Clients {
   readonly admission: Admission;
@@ -35,6 +41,9 @@ class Clients {
   here: readonly Client[] = [];
   /** Those who had to go. */
   evicted: readonly Client[] = [];
+  /** Reservations, the oldest first, and those that made room. */
+  reserved: readonly Reserved[] = [];
+  givenUp: readonly Reserved[] = [];
 
   constructor(subject: Admission) {
     this.admission = subject;
@@ -80,12 +89,27 @@ class Clients {
     return this.admission.topSources(count);
   }
 
-  reserve(): RefuseReason | undefined {
-    return this.admission.reserve();
+  /** For a client of that proxy. */
+  reserve(proxy = '10.0.0.1'): RefuseReason | undefined {
+    const reservation = this.admission.reserve(ip(proxy));
+    if (typeof reservation === 'string') return reservation;
+    const reserved: Reserved = { proxy, reservation };
+    reservation.holder = {
+      evict: () => {
+        this.reserved = this.reserved.filter((other) => other !== reserved);
+        this.givenUp = [...this.givenUp, reserved];
+      },
+    };
+    this.reserved = [...this.reserved, reserved];
+    return undefined;
   }
 
+  /** The oldest one of all. */
   cancel(): void {
-    this.admission.cancel();
+    const [oldest, ...others] = this.reserved;
+    if (oldest === undefined) throw new Error('nothing is reserved');
+    this.reserved = others;
+    this.admission.cancel(oldest.reservation);
   }
 }
 
@@ -253,7 +277,7 @@ describe('Admission', () => {
 
   it('counts a reservation as a connection and a descriptor until it is canceled', () => {
     const subject = admission({ maxConnections: 2 });
-    expect([subject.reserve(), subject.reserve(), subject.reserve()]).toEqual([no, no, 'limit']);
+    expect([subject.reserve(), subject.reserve('10.0.0.2'), subject.reserve()]).toEqual([no, no, 'limit']);
     expect(outcomes(subject, ['192.0.2.1'])).toEqual(['limit']);
     subject.cancel();
     expect(outcomes(subject, ['192.0.2.1', '192.0.2.1'])).toEqual([no, 'limit']);
@@ -510,6 +534,27 @@ describe('a full service', () => {
     expect(subject.evicted).toEqual([]);
   });
 
+  it('gives the oldest reservation of a proxy to another proxy that has fewer', () => {
+    const subject = admission(full);
+    const proxies = ['10.0.0.1', '10.0.0.1', '10.0.0.1', '10.0.0.1', '10.0.0.2', '10.0.0.2', '10.0.0.1'];
+    expect(proxies.map((proxy) => subject.reserve(proxy))).toEqual([no, no, no, no, no, no, 'limit']);
+    expect(subject.reserved.map(({ proxy }) => proxy)).toEqual(['10.0.0.1', '10.0.0.1', '10.0.0.2', '10.0.0.2']);
+    // Proxies of one network do not share their reservations, nor do those of two links.
+    const others = admission(full);
+    for (let times = 0; times < 4; times += 1) others.reserve('2001:db8::1');
+    expect([others.reserve('2001:db8::2'), others.reserve('fe80::1')]).toEqual([no, no]);
+    expect(others.givenUp).toHaveLength(2);
+    for (const { reservation } of others.givenUp) others.admission.cancel(reservation);
+    expect(others.reserve('2001:db8::1')).toBe('limit');
+  });
+
+  it('gives a reservation to a client whose source has fewer connections', () => {
+    const subject = admission(full);
+    for (let times = 0; times < 4; times += 1) subject.reserve();
+    expect(outcomes(subject, ['unix:1000', '192.0.2.1', '192.0.2.2', '192.0.2.3'])).toEqual([no, no, no, 'limit']);
+    expect([subject.givenUp.length, subject.reserved.length, subject.active]).toEqual([3, 1, 3]);
+  });
+
   it('evicts nobody in a dry run', () => {
     const subject = admission({ ...full, dryRun: true });
     outcomes(subject, ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2']);
@@ -599,7 +644,6 @@ describe('any sequence of arrivals and departures', () => {
         const { maxConnections, maxConnectionsPerSource, networkShare, sourcePrefix } = setting;
         const rates = { connectionRate: { perSecond: Infinity, burst: 1 } };
         const subject = admission({ ...setting, ...rates }, { exempt }, { budget });
-        let reserved = 0;
         const path = (text: string): readonly string[] => pathOf(text, sourcePrefix);
         /** Of those who may be evicted, how many there are in a network; of all, where `all`. */
         const count = (network: string | undefined, here: readonly Client[], all = false): number =>
@@ -613,15 +657,18 @@ describe('any sequence of arrivals and departures', () => {
           const { here, evicted } = subject;
           const top = path(text)[0];
           const largest = Math.max(0, ...here.map((each) => count(path(each.text)[0], here)));
+          const reserved = subject.reserved.length;
           const isFull = here.length + reserved >= Math.min(maxConnections, budget);
-          const mayEvict = largest > count(top, here, true) + 1;
+          const mayEvict = Math.max(largest, reserved) > count(top, here, true) + 1;
           const isOver =
             isBound(text) &&
             path(text).some((network, level, all) => count(network, here) >= mostOf(level, all.length));
           const reason = isFull && !mayEvict ? 'limit' : isOver ? 'source-limit' : undefined;
           expect(subject.admit(text)).toBe(reason);
           const gone = subject.evicted.slice(evicted.length);
-          expect(gone).toHaveLength(isFull && reason === undefined ? 1 : 0);
+          const makesRoom = isFull && reason === undefined;
+          expect(gone).toHaveLength(makesRoom && largest >= reserved ? 1 : 0);
+          expect(subject.reserved).toHaveLength(makesRoom && largest < reserved ? reserved - 1 : reserved);
           for (const victim of gone) {
             expect(isBound(victim.text)).toBe(true);
             // At each level its network is the largest there is in the one above.
@@ -640,16 +687,12 @@ describe('any sequence of arrivals and departures', () => {
           if (does === 'go') subject.release(text);
           if (does === 'say') subject.renew(text);
           if (does === 'reserve') {
-            const isFull = subject.here.length + reserved >= Math.min(maxConnections, budget);
+            const isFull = subject.here.length + subject.reserved.length >= Math.min(maxConnections, budget);
             expect(subject.reserve()).toBe(isFull ? 'limit' : undefined);
-            if (!isFull) reserved += 1;
           }
-          if (does === 'cancel' && reserved > 0) {
-            reserved -= 1;
-            subject.cancel();
-          }
+          if (does === 'cancel' && subject.reserved.length > 0) subject.cancel();
           expect(subject.active).toBe(subject.here.length);
-          expect(subject.active + reserved).toBeLessThanOrEqual(maxConnections);
+          expect(subject.active + subject.reserved.length).toBeLessThanOrEqual(maxConnections);
           const bySource = new Map<string, number>();
           for (const each of subject.here) {
             const own = path(each.text).at(-1) ?? '';
@@ -728,6 +771,11 @@ describe('dry run', () => {
     expect(Array.from({ length: 4 }, () => subject.reserve())).toEqual([no, no, no, no]);
   });
 });
+
+/** Whether a process leaves newcomers to the others. */
+function leavesToOthers(clients: Clients | undefined, newcomer: Newcomer = 'direct'): boolean {
+  return clients?.admission.leavesToOthers(newcomer) ?? false;
+}
 
 describe('in several processes', () => {
   const cells = 4096;
@@ -814,7 +862,7 @@ describe('in several processes', () => {
     other?.admit('192.0.2.2');
     one?.admission.noteLargest();
     // The largest source has nobody in this process, so the other one should take the newcomer.
-    expect([other?.admission.leavesToOthers(), one?.admission.leavesToOthers()]).toEqual([true, false]);
+    expect([leavesToOthers(other), leavesToOthers(one)]).toEqual([true, false]);
     expect(other?.admit('192.0.2.3')).toBe('limit');
     expect(one?.admit('192.0.2.3')).toBeUndefined();
     expect(one?.evicted.map(({ text }) => text)).toEqual(['192.0.2.1']);
@@ -837,19 +885,56 @@ describe('in several processes', () => {
       const [one, other] = workers(2, limits);
       for (let times = 0; times < 3; times += 1) one?.admit('192.0.2.1');
       one?.admission.noteLargest();
-      expect(other?.admission.leavesToOthers()).toBe(false);
+      expect(leavesToOthers(other)).toBe(false);
     }
+  });
+
+  it('two processes that make room in turn never both leave newcomers to the other', () => {
+    const [one, other] = workers(2, { maxConnections: 64 });
+    for (let times = 0; times < 32; times += 1) {
+      one?.admit('192.0.2.1');
+      other?.admit('192.0.2.2');
+    }
+    for (let count = 1; count <= 62; count += 1) {
+      const taker = [one, other].find((each) => !leavesToOthers(each));
+      expect(taker?.admit(`198.51.100.${count}`)).toBeUndefined();
+    }
+    expect([leavesToOthers(one), leavesToOthers(other)]).toEqual([false, false]);
+  });
+
+  it('a proxy keeps no place from others by gathering its connections in one process', () => {
+    const [one, other] = workers(2, { maxConnections: 8 });
+    for (let times = 0; times < 5; times += 1) one?.reserve('10.0.0.1');
+    // Clients of one address, who are no room for those of proxies.
+    for (let times = 0; times < 3; times += 1) other?.admit('192.0.2.1');
+    one?.admission.noteLargest();
+    expect([leavesToOthers(other, 'proxied'), leavesToOthers(one, 'proxied'), leavesToOthers(other, 'direct')]).toEqual(
+      [true, false, false],
+    );
+    expect(one?.reserve('10.0.0.2')).toBeUndefined();
+    expect(one?.givenUp.map(({ proxy }) => proxy)).toEqual(['10.0.0.1']);
+    expect([leavesToOthers(other, 'proxied'), leavesToOthers(one, 'proxied')]).toEqual([true, false]);
+  });
+
+  it('reservations of a proxy count in all of them', () => {
+    const [one, other] = workers(2, { maxConnections: 5 });
+    for (const subject of [one, one, other, other]) subject?.reserve('10.0.0.1');
+    other?.reserve('10.0.0.2');
+    expect(one?.reserve('10.0.0.1')).toBe('limit');
+    expect(other?.reserve('10.0.0.2')).toBeUndefined();
+    expect(other?.givenUp.map(({ proxy }) => proxy)).toEqual(['10.0.0.1']);
+    expect(one?.reserve('10.0.0.2')).toBe('limit');
   });
 
   it('no newcomer is left to a process that has been silent for a second', () => {
     const [one, other] = workers(2, { maxConnections: 3 });
     for (let times = 0; times < 3; times += 1) one?.admit('192.0.2.1');
     sharedNowMs += 999;
-    expect(other?.admission.leavesToOthers()).toBe(true);
+    expect(leavesToOthers(other)).toBe(true);
     sharedNowMs += 1;
-    expect(other?.admission.leavesToOthers()).toBe(false);
+    expect(leavesToOthers(other)).toBe(false);
     one?.admission.noteLargest();
-    expect(other?.admission.leavesToOthers()).toBe(true);
+    expect(leavesToOthers(other)).toBe(true);
   });
 
   it('any newcomer is admitted while a source keeps more, wherever sources choose to be', () => {
@@ -870,7 +955,7 @@ describe('in several processes', () => {
           const before = Math.max(...sizes());
           // They are woken in some order, and see the client again later if none of them takes it.
           const order = [...subjects.slice(first), ...subjects.slice(0, first), ...subjects];
-          const taker = order.find(({ admission: one }) => !one.leavesToOthers());
+          const taker = order.find((each) => !leavesToOthers(each));
           if (taker === undefined) throw new Error('all of them leave the client to others');
           expect(taker.admit(`198.51.100.${index}`)).toBe(before > 1 ? no : 'limit');
           expect(subjects.reduce((sum, { active }) => sum + active, 0)).toBe(12);
@@ -881,7 +966,7 @@ describe('in several processes', () => {
 
   it('places are reserved for all of them together', () => {
     const [one, other] = workers(2, { maxConnections: 2 });
-    expect([one?.reserve(), other?.reserve(), one?.reserve(), other?.admit('192.0.2.1')]).toEqual([
+    expect([one?.reserve(), other?.reserve('10.0.0.2'), one?.reserve(), other?.admit('192.0.2.1')]).toEqual([
       no,
       no,
       'limit',

@@ -112,10 +112,10 @@ it('leaves clients to another process that shares the socket, and looks again fr
   }
   two.acceptor.close();
   client(port);
-  for (let times = 0; times < 3; times += 1) one.clock.advance(50);
+  for (let times = 0; times < 3; times += 1) one.clock.advance(20);
   expect(one.events.clients).toEqual([]);
   one.events.leavesClients = false;
-  one.clock.advance(50);
+  one.clock.advance(20);
   await until(() => one.events.clients.length === 1, 'the client');
   expect([one.events.errors, two.events.clients.length]).toEqual([[], 20]);
 });

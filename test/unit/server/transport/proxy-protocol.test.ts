@@ -247,6 +247,26 @@ describe('a proxy whose connections send no header', () => {
     expect(await refusedWhenClosed(daemon)).toEqual({ 'proxy-header': 1 });
   });
 
+  it('makes room at the other listeners of the service, too', async () => {
+    const path = join(temporaryDirectory(), 'echo.sock');
+    const addresses = ['tcp://127.0.0.1:0', 'tcp://127.0.0.4:0', `unix://${path}`];
+    const daemon = await serveOne('echo', { listen: addresses, maxConnections: 4 });
+    const silent = [];
+    for (let count = 0; count < 4; count += 1) silent.push(await connect(daemon, 'echo', '127.0.0.2'));
+    const other = await TcpClient.connect({
+      ...daemon.target('echo', 'tcp', '127.0.0.4'),
+      localAddress: '127.0.0.3',
+    });
+    other.write(`${header}hello`);
+    await other.take(5);
+    await silent[0]?.cut();
+    const local = await TcpClient.connect({ path });
+    local.write('hello');
+    await local.take(5);
+    await silent[1]?.cut();
+    expect(silent.slice(2).every(({ ended, closed }) => !ended && !closed)).toBe(true);
+  });
+
   it('makes no room for more of its own', async () => {
     const daemon = await serveOne('echo', { maxConnections: 2 });
     const silent = [await connect(daemon, 'echo', '127.0.0.2'), await connect(daemon, 'echo', '127.0.0.2')];
