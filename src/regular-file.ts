@@ -1,5 +1,5 @@
 import { type BigIntStats, constants, type Stats } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, open, stat } from 'node:fs/promises';
 import { type Clock, systemClock } from './clock/clock.ts';
 import { describeSystemError } from './system-error-text.ts';
 
@@ -27,13 +27,20 @@ export class FileError extends Error {
 /**
  * Reads a regular file or fails. It never waits for a FIFO, device or socket, never reads more than `maxBytes`, and
  * gives up on a file system that does not answer within ten seconds. Files that /proc shows as empty are read
- * correctly. Throws `FileError`.
+ * correctly. `link` says what to do if the last part of the path is a symbolic link. Throws `FileError`.
  */
-export async function readRegularFile(path: string, maxBytes: number, clock: Clock = systemClock): Promise<Buffer> {
+export async function readRegularFile(
+  path: string,
+  maxBytes: number,
+  clock: Clock = systemClock,
+  link: 'follow' | 'refuse' = 'follow',
+): Promise<Buffer> {
   return await answerInTime(path, clock, async () => {
+    const follows = link === 'follow';
     // Opening a device can have side effects, and sockets cannot be opened, so check first.
-    assertBoundedFile(await stat(path), maxBytes);
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    assertBoundedFile(await (follows ? stat(path) : lstat(path)), maxBytes);
+    const noFollow = follows ? 0 : constants.O_NOFOLLOW;
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | noFollow);
     try {
       // The file may have been replaced.
       assertBoundedFile(await handle.stat(), maxBytes);
@@ -108,7 +115,8 @@ async function readBounded(handle: FileHandle, maxBytes: number): Promise<Buffer
 }
 
 function tooLarge(maxBytes: number): Error {
-  return new Error(`it is larger than ${maxBytes / (1024 * 1024)} MiB`);
+  const kibibytes = maxBytes / 1024;
+  return new Error(`it is larger than ${kibibytes < 1024 ? `${kibibytes} KiB` : `${kibibytes / 1024} MiB`}`);
 }
 
 function codeOf(cause: unknown): string | undefined {

@@ -1,8 +1,18 @@
-import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock/clock.ts';
 import { readConfigSource } from '../../src/server/config/source.ts';
 import { assertRegularFile, FileError, maxFileBytes, readRegularFile } from '../../src/regular-file.ts';
 import { ConfigError } from '../../src/service.ts';
@@ -50,6 +60,15 @@ it('every reader refuses anything but a regular file of bounded size, without bl
       message: `cannot be read: ${message.replace('16', '4')}`,
     });
   }
+});
+
+it('refuses a symbolic link if asked to, even to a regular file', async () => {
+  const link = join(directory, 'link');
+  symlinkSync(fileOf('content'), link);
+  expect((await readRegularFile(link, 100)).toString()).toBe('content');
+  const message = 'it is a symbolic link, not a regular file';
+  expect(await errorOf(readRegularFile(link, 100, systemClock, 'refuse'))).toMatchObject({ message });
+  expect((await readRegularFile(fileOf('content'), 100, systemClock, 'refuse')).toString()).toBe('content');
 });
 
 it('refuses a file without read permission', async () => {
