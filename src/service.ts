@@ -48,7 +48,21 @@ export interface ServiceContext {
    * and runs again. Nothing runs while a config is only being checked.
    */
   every(ms: number, task: () => Promise<void>): void;
+  /** All services of the config by name, so that a service can hand its clients on. Complete before `create`. */
+  readonly services: ReadonlyMap<string, NamedService>;
   readonly log: Log;
+}
+
+/** A service of the config, as the other services see it. */
+export interface NamedService {
+  /** The name of its module, such as `echo`. */
+  readonly type: string;
+  /**
+   * Serves a client that another service has accepted, as `Service.stream` does. That service passes on to the handlers
+   * everything that happens to the client. Its limits and access rules apply, not those of this service. Throws before
+   * all services are created.
+   */
+  stream(client: Client): StreamHandlers | undefined | void;
 }
 
 /** A connected client. Written bytes must not change afterwards, because the transport may still hold them. */

@@ -20,6 +20,9 @@ const ownEntries: readonly ServiceEntry[] = Object.entries({
   qotd: 17,
   chargen: 19,
   time: 37,
+  tcpmux: 1,
+  finger: 79,
+  ident: 113,
 }).flatMap(([name, port]) => (['tcp', 'udp'] as const).map((protocol) => ({ name, protocol, port, aliases: [] })));
 
 /** Parses a services(5) file and appends our own entries. Malformed lines are skipped. */
@@ -53,5 +56,5 @@ export function servicePortsOf(file: string): ServicePortLookup {
   };
 }
 
-/** Resolves a service name or alias in /etc/services. Our own seven services are known without it. */
+/** Resolves a service name or alias in /etc/services. Our own services are known without it. */
 export const lookupServicePort: ServicePortLookup = servicePortsOf('/etc/services');

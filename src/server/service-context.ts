@@ -4,7 +4,7 @@ import { clockIsSet } from '../clock/release.ts';
 import { createServices } from './config/create-services.ts';
 import type { LoadedConfig } from './config/loaded-config.ts';
 import type { Logger } from 'pino';
-import type { ServiceContext, Log, Service } from '../service.ts';
+import type { Log, NamedService, Service, ServiceContext } from '../service.ts';
 
 /** How long startup waits for the first run of the periodic tasks. */
 const firstRunMs = 5000;
@@ -12,16 +12,18 @@ const firstRunMs = 5000;
 /** A service's context and the periodic tasks it registered. None runs before `start`, and none begins after `stop`. */
 export class TaskContext implements ServiceContext {
   readonly log: Log;
+  readonly services: ReadonlyMap<string, NamedService>;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #tasks: { ms: number; task: () => Promise<void> }[] = [];
   readonly #cancels = new Set<Cancel>();
   #state: 'waiting' | 'started' | 'stopped' = 'waiting';
 
-  constructor(clock: Clock, random: () => number, log: Log) {
+  constructor(clock: Clock, random: () => number, log: Log, services: ReadonlyMap<string, NamedService> = new Map()) {
     this.#clock = clock;
     this.#random = random;
     this.log = log;
+    this.services = services;
   }
 
   now(): Date {
@@ -96,9 +98,9 @@ export async function prepareServices(
   processes: number,
 ): Promise<ReadonlyMap<string, PreparedService>> {
   const contexts = new Map<string, Omit<PreparedService, 'service'>>();
-  const services = await createServices(loaded, ({ name }) => {
+  const services = await createServices(loaded, ({ name }, named) => {
     const budgeted = new BudgetedLog(log.child({ service: name }), clock, processes);
-    const context = new TaskContext(clock, random, budgeted);
+    const context = new TaskContext(clock, random, budgeted, named);
     contexts.set(name, { context, log: budgeted });
     return context;
   });

@@ -1,5 +1,5 @@
 import { ConfigError, type ServiceContext, type Service, type ServiceModule } from '../service.ts';
-import { listUsers } from './who.ts';
+import { listUsers, watchUsers } from './who.ts';
 
 export type SystatOptions = {
   readonly show: 'count' | 'users' | 'text';
@@ -35,24 +35,16 @@ export function createSystat(
 ): Service {
   let lines = options.show === 'text' ? readText(options.text) : showUsers([]);
   let answer = joinLines(lines);
-  let failing = false;
 
   function showUsers(names: readonly string[]): readonly string[] {
     return options.show === 'users' ? names : [names.length === 1 ? '1 user' : `${names.length} users`];
   }
 
-  async function refresh(): Promise<void> {
-    try {
-      lines = showUsers(await list());
+  if (options.show !== 'text')
+    watchUsers(context, list, (names) => {
+      lines = showUsers(names);
       answer = joinLines(lines);
-      failing = false;
-    } catch (error) {
-      if (!failing) context.log.warn({ error: String(error) }, 'cannot run who(1), keeping the last user list');
-      failing = true;
-    }
-  }
-
-  if (options.show !== 'text') context.every(5000, refresh);
+    });
   return {
     stream: (client) => client.end(answer),
     datagram: (_request, limit) => packLines(answer, lines, Math.min(maxDatagram, limit)),

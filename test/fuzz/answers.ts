@@ -23,6 +23,15 @@ export const answeringServices: readonly AnsweringService[] = [
     answers: (answer) => /^\d{4}(-\d\d){2}T\d\d(:\d\d){2}[+-]\d\d:\d\d\r\n$/.test(answer.toString('latin1')),
   },
   { service: 'time', ends: true, answers: (answer) => answer.length === 4 },
+  // Nothing after HELP, because it offers nothing.
+  { service: 'tcpmux', ends: true, answers: (answer) => /^(-[ -~]+\r\n)?$/.test(answer.toString('latin1')) },
+  { service: 'finger', ends: true, answers: (answer) => /^([ -~]+\r\n)+$/.test(answer.toString('latin1')) },
+  {
+    service: 'ident',
+    ends: true,
+    answers: (answer) =>
+      /^(\d{1,5} , \d{1,5} : ERROR : (HIDDEN-USER|INVALID-PORT)\r\n)*$/.test(answer.toString('latin1')),
+  },
 ];
 
 /** How much of a stream without an end is looked at. */

@@ -165,7 +165,7 @@ describe('the README', () => {
     const { config } = await shipped({}, []);
     const portOf = (name: string): string => {
       const listen = config.services.find((service) => service.name === name)?.listen ?? [];
-      return [...new Set(listen.map(({ text }) => text.split(':').at(-1)))].join(', ');
+      return [...new Set(listen.map(({ text }) => text.split(':').at(-1)))].join(', ') || '–';
     };
     const rows = services.map(({ name, rfc, port, options }) => [
       name,

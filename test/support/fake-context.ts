@@ -1,4 +1,4 @@
-import type { ServiceContext, Log } from '../../src/service.ts';
+import type { Log, NamedService, ServiceContext } from '../../src/service.ts';
 
 export interface LogRecord {
   readonly level: keyof Log;
@@ -14,6 +14,8 @@ export class FakeContext implements ServiceContext {
   /** The numbers that `random` gives, in this order. */
   readonly randomNumbers: number[] = [];
   readonly tasks: { readonly ms: number; readonly run: () => Promise<void> }[] = [];
+  /** What the services of the config are, by name. */
+  readonly services = new Map<string, NamedService>();
   readonly records: LogRecord[] = [];
   readonly log: Log = {
     debug: (fields, message) => this.#record('debug', fields, message),

@@ -31,6 +31,9 @@ const quotationFile = fileURLToPath(new URL('quotation.txt', import.meta.url));
 const quotation = 'An echo is the only answer that is never wrong.\r\n';
 const megabytes = Buffer.alloc(4 * 1024 * 1024, 'unread ');
 const utc = { zone: 'UTC' };
+const planDirectory = fileURLToPath(new URL('plans', import.meta.url));
+const everyPlan = { show: 'plans', plans: planDirectory };
+const plan = 'Login: ada\r\nPlan:\r\nOn holiday.\r\n';
 
 /** Every way to write 2026-11-22T11:07:12Z, in the order of docs/CONFIG.md. */
 const daytimeLines: readonly (readonly [format: string, line: string])[] = [
@@ -331,6 +334,118 @@ export const streamCases: readonly WireCase[] = [
       expect((await client.take(first.length)).toString()).toBe(first);
     },
   },
+  ...[
+    { service: 'tcpmux', config: { services: ['echo-beside'] }, query: 'HELP\r\n', answer: 'echo-beside\r\n' },
+    { service: 'tcpmux', config: {}, query: 'echo-beside\r\n', answer: '-No such service\r\n' },
+    { service: 'finger', config: {}, query: '\r\n', answer: 'Finger online user list denied\r\n' },
+    { service: 'finger', config: everyPlan, query: '\r\n', answer: 'ada\r\n' },
+    { service: 'finger', config: everyPlan, query: '/W\r\n', answer: 'ada: On holiday.\r\n' },
+    { service: 'finger', config: everyPlan, query: 'ada\n', answer: plan },
+    { service: 'finger', config: everyPlan, query: '/W ada\r\n', answer: plan },
+    { service: 'finger', config: everyPlan, query: '../plans/ada\r\n', answer: 'No such user\r\n' },
+    { service: 'finger', config: everyPlan, query: 'ada@::1\r\n', answer: 'Finger forwarding service denied\r\n' },
+  ].flatMap(({ service, config, query, answer }): WireCase[] => [
+    {
+      service,
+      config,
+      rule: `answers ${JSON.stringify(query)} with exactly ${JSON.stringify(answer)}, then closes, despite more input`,
+      async talk({ connect }) {
+        const client = await connect();
+        client.write(query);
+        client.write('unread input\r\n');
+        expect((await client.takeAll()).toString('latin1')).toBe(answer);
+        client.finish();
+        await client.gone();
+        expect(client.error).toBeUndefined();
+      },
+    },
+    {
+      service,
+      config,
+      rule: `answers ${JSON.stringify(query)}, byte by byte and with a FIN right behind it`,
+      async talk({ connect }) {
+        const client = await connect({ reads: false });
+        client.socket.setNoDelay();
+        for (const byte of Buffer.from(query)) client.write(Uint8Array.of(byte));
+        client.finish();
+        client.read();
+        expect((await client.takeAll()).toString('latin1')).toBe(answer);
+      },
+    },
+  ]),
+  {
+    service: 'tcpmux',
+    config: { services: ['echo-beside'] },
+    rule: 'hands a client to another service, with the bytes behind its name',
+    async talk({ daemon, connect }) {
+      const client = await connect();
+      client.write('ECHO-beside\r\nhello ');
+      expect((await client.take(9)).toString()).toBe('+\r\nhello ');
+      client.finish(megabytes);
+      const expected = Buffer.concat([Buffer.from('+\r\nhello '), megabytes]);
+      expect((await client.takeAll()).equals(expected)).toBe(true);
+      await client.gone();
+      const line = await daemon.log.closing(client.name);
+      expect(line).toMatchObject({ service: 'tcpmux', reason: 'completed', bytesOut: expected.length });
+    },
+  },
+  {
+    service: 'tcpmux',
+    config: { nameTimeout: '100ms' },
+    rule: 'refuses a client that does not name a service in time',
+    async talk({ connect }) {
+      const client = await connect();
+      client.write('echo-besid');
+      expect((await client.takeAll()).toString()).toBe('-No service name\r\n');
+    },
+  },
+  ...[
+    { config: {}, reply: 'ERROR : HIDDEN-USER' },
+    { config: { answer: 'token', token: 'nobody' }, reply: 'USERID : UNIX : nobody' },
+  ].map(
+    ({ config, reply }): WireCase => ({
+      service: 'ident',
+      config,
+      rule: `answers several requests with ${reply}, split or not, then closes after a FIN`,
+      async talk({ connect }) {
+        const client = await connect();
+        client.socket.setNoDelay();
+        for (const byte of '6193, 23\r\n') client.write(byte);
+        await client.take(`6193 , 23 : ${reply}\r\n`.length);
+        client.finish('1,65535\n0 , 1\r\n');
+        const expected = `6193 , 23 : ${reply}\r\n1 , 65535 : ${reply}\r\n0 , 1 : ERROR : INVALID-PORT\r\n`;
+        expect((await client.takeAll()).toString('latin1')).toBe(expected);
+        await client.gone();
+        expect(client.error).toBeUndefined();
+      },
+    }),
+  ),
+  {
+    service: 'ident',
+    config: { answer: 'hash', keyFile: quotationFile },
+    rule: 'gives the hash of the user that holds the connection, and NO-USER for one that does not exist',
+    async talk({ connect }) {
+      const client = await connect();
+      const { localPort, remotePort } = client.socket;
+      client.finish(`${remotePort} , ${localPort}\r\n1 , 1\r\n`);
+      const text = (await client.takeAll()).toString('latin1');
+      expect(text).toMatch(
+        new RegExp(`^${remotePort} , ${localPort} : USERID : UNIX : [0-9a-f]{32}\r\n1 , 1 : ERROR : NO-USER\r\n$`),
+      );
+    },
+  },
+  {
+    service: 'ident',
+    rule: 'closes after what is not a request, despite megabytes of input',
+    async talk({ connect }) {
+      const client = await connect({ reads: false });
+      client.finish(megabytes);
+      client.read();
+      expect((await client.takeAll()).toString()).toBe('0 , 0 : ERROR : INVALID-PORT\r\n');
+      await client.gone();
+      expect(client.error).toBeUndefined();
+    },
+  },
 ];
 
 export const datagramCases: readonly WireCase[] = [
@@ -417,19 +532,22 @@ export const datagramCases: readonly WireCase[] = [
       expect(all.map((replies) => replies.map(String))).toEqual(names.map((name) => [name, name, name]));
     },
   },
-  {
-    service: 'discard',
-    rule: 'never answers, regardless of the size',
-    async talk({ open, udp, echoUdp }) {
-      const client = await open();
-      // What echo answers shows that the datagram before it has been read: twice, as both sockets may be ready at once.
-      for (const turn of ['first', 'second']) {
-        for (const length of [0, 1, 512, 65_507]) client.send(Buffer.alloc(length), udp);
-        expect((await client.ask(turn, echoUdp)).toString()).toBe(turn);
-      }
-      expect(client.replies.map(({ from }) => from)).toEqual([echoUdp, echoUdp]);
-    },
-  },
+  ...['discard', 'tcpmux', 'finger', 'ident'].map(
+    (service): WireCase => ({
+      service,
+      rule: 'never answers, regardless of the size',
+      async talk({ open, udp, echoUdp }) {
+        const client = await open();
+        // What echo answers shows that the datagram before it has been read: twice, as both sockets may be ready at
+        // once.
+        for (const turn of ['first', 'second']) {
+          for (const length of [0, 1, 512, 65_507]) client.send(Buffer.alloc(length), udp);
+          expect((await client.ask(turn, echoUdp)).toString()).toBe(turn);
+        }
+        expect(client.replies.map(({ from }) => from)).toEqual([echoUdp, echoUdp]);
+      },
+    }),
+  ),
   {
     service: 'chargen',
     rule: 'answers each request with one datagram of 0 to 512 bytes, never larger than the request',

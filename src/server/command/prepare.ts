@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { pino } from 'pino';
 import { systemClock } from '../../clock/clock.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, ServiceConfig } from '../config/config.ts';
 import { type AccountProblem, type ConfigSource, loadConfig } from '../config/load.ts';
 import type { LoadedConfig } from '../config/loaded-config.ts';
 import { standardInput } from '../config/source.ts';
@@ -99,6 +99,6 @@ function isRoot(): boolean {
   return process.geteuid?.() === 0;
 }
 
-function trialContext(): TaskContext {
-  return new TaskContext(systemClock, Math.random, pino({ level: 'silent' }));
+function trialContext(_service: ServiceConfig, services: TaskContext['services']): TaskContext {
+  return new TaskContext(systemClock, Math.random, pino({ level: 'silent' }), services);
 }

@@ -11,6 +11,6 @@ export function describeServices(): string {
     summary,
   ]);
   return `${formatTable(['service', 'document', 'port', 'options', 'what it does'], rows)}
-Each can listen on TCP, UDP or both, as the config says. docs/CONFIG.md explains the options.
+Each can listen on TCP, UDP or both, as the config says. tcpmux, finger and ident answer over TCP only. docs/CONFIG.md explains the options.
 `;
 }

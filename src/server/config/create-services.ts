@@ -1,8 +1,12 @@
 import { SmallservdError } from '../../errors.ts';
-import { ConfigError, type Service, type ServiceContext } from '../../service.ts';
+import { ConfigError, type NamedService, type Service, type ServiceContext } from '../../service.ts';
+import { synchronous } from '../transport/synchronous.ts';
 import type { ServiceConfig } from './config.ts';
 import type { LoadedConfig } from './loaded-config.ts';
 import { Problems, type Report } from './problems.ts';
+
+/** What the daemon provides to a service. `services` are those of the config, which it can hand clients to. */
+export type ContextOf = (service: ServiceConfig, services: ReadonlyMap<string, NamedService>) => ServiceContext;
 
 /**
  * Creates the services of a config, by name. `contextOf` returns what the daemon provides to each. Throws
@@ -11,13 +15,18 @@ import { Problems, type Report } from './problems.ts';
  */
 export async function createServices(
   { config, modules, root }: LoadedConfig,
-  contextOf: (service: ServiceConfig) => ServiceContext,
+  contextOf: ContextOf,
 ): Promise<ReadonlyMap<string, Service>> {
   const created = new Map<string, Service>();
+  const named = namedServices(config.services, created);
   const problems = new Problems();
   try {
-    await createEach(config.services, modules, contextOf, problems.reporter(root), (name, service) =>
-      created.set(name, service),
+    await createEach(
+      config.services,
+      modules,
+      (service) => contextOf(service, named),
+      problems.reporter(root),
+      (name, service) => created.set(name, service),
     );
     if (problems.areAny) throw problems.toError();
   } catch (error) {
@@ -25,6 +34,23 @@ export async function createServices(
     throw error;
   }
   return created;
+}
+
+/** The services of a config for each other, by name. `created` may be filled later, but before clients come. */
+export function namedServices(
+  services: readonly ServiceConfig[],
+  created: ReadonlyMap<string, Service>,
+): ReadonlyMap<string, NamedService> {
+  return new Map(
+    services.map(({ name, type }) => {
+      const stream: NamedService['stream'] = (client) => {
+        const service = created.get(name);
+        if (service === undefined) throw new Error(`${name} is not created yet`);
+        return synchronous(service.stream?.(client));
+      };
+      return [name, { type, stream }];
+    }),
+  );
 }
 
 /** Creates services one after the other, and reports what they reject. Throws `SERVICE_NOT_CREATED` otherwise. */

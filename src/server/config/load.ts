@@ -1,7 +1,6 @@
-import type { ServiceContext } from '../../service.ts';
 import type { AnyServiceModule } from '../../services/index.ts';
 import { type Config, resolveDaemon, resolveService, type ServiceConfig } from './config.ts';
-import { createEach } from './create-services.ts';
+import { type ContextOf, createEach, namedServices } from './create-services.ts';
 import { findInstances, type Instance } from './instances.ts';
 import { readLayers } from './layers.ts';
 import { type AccountLookup, checkListeners, type Listening } from './listeners.ts';
@@ -28,7 +27,7 @@ export interface LoadOptions {
    * If set, every service with valid values is created once, to check the files it reads, and closed again. All
    * problems are then reported together.
    */
-  readonly trialContext?: (service: ServiceConfig) => ServiceContext;
+  readonly trialContext?: ContextOf;
   /** If set, owners and groups of UNIX sockets are looked up. */
   readonly accounts?: AccountLookup;
 }
@@ -71,7 +70,9 @@ export async function loadConfig(
   const configs = read.map(({ config }) => config);
   if (mayOpenFiles) {
     const valid = configs.filter((_config, index) => read[index]?.reading.wrong.size === 0);
-    await createEach(valid, modules, trialContext, report, (_name, service) => service.close?.());
+    const named = namedServices(configs, new Map());
+    const contextOf = (service: ServiceConfig): ReturnType<ContextOf> => trialContext(service, named);
+    await createEach(valid, modules, contextOf, report, (_name, service) => service.close?.());
   }
   if (problems.areAny) throw problems.toError();
   const { defaults: _defaults, ...daemon } = printed;

@@ -60,5 +60,5 @@ test('keeps the order of the file, followed by the built-in entries', () => {
     { name: 'also', protocol: 'tcp', port: 80, aliases: [] },
     { name: 'echo', protocol: 'tcp', port: 7, aliases: [] },
   ]);
-  expect(entries).toHaveLength(2 + 2 * 7);
+  expect(entries).toHaveLength(2 + 2 * 10);
 });

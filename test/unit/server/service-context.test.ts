@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { prepareServices, TaskContext } from '../../../src/server/service-context.ts';
 import { load } from './config/sources.ts';
+import { FakeConnection } from '../../support/fake-client.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { FakeLog } from '../../support/fake-log.ts';
 
@@ -122,6 +123,21 @@ describe('prepareServices', () => {
     expect(lines.map((line) => (JSON.parse(line) as { service: string }).service)).toEqual(['one', 'echo']);
     expect(prepared.get('one')?.service).not.toBe(prepared.get('echo')?.service);
     expect(prepared.get('one')?.context.log).toBe(prepared.get('one')?.log);
+  });
+
+  it('tells each service all services of the config, so that it can hand clients to them', async () => {
+    const text =
+      'services: { mux: { type: tcpmux, listen: tcp://:0, services: [one] }, one: { type: echo, listen: tcp://:0 } }';
+    const prepared = await prepareServices(await load(text), clock, Math.random, pino({ level: 'silent' }), 1);
+    const named = prepared.get('one')?.context.services;
+    expect([...(named ?? [])].map(([name, { type }]) => [name, type])).toEqual([
+      ['mux', 'tcpmux'],
+      ['one', 'echo'],
+    ]);
+    expect(prepared.get('mux')?.context.services).toBe(named);
+    const talk = new FakeConnection(prepared.get('mux')?.service ?? {});
+    talk.send('one\r\nhello');
+    expect(talk.client.text).toBe('+\r\nhello');
   });
 
   it('gives each service 100 log lines a second in total', async () => {

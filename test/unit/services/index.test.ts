@@ -11,6 +11,9 @@ it('lists the built-in services in order, with RFC and IANA port', () => {
     ['systat', 866, 11],
     ['daytime', 867, 13],
     ['time', 868, 37],
+    ['tcpmux', 1078, 1],
+    ['finger', 1288, 79],
+    ['ident', 1413, 113],
     ['envelope', undefined, undefined],
   ]);
 });
@@ -25,16 +28,19 @@ it('names a UDP hazard for the abusable services', () => {
 });
 
 it.each(services.map((service) => [service.name, service] as const))(
-  'finds %s by name and creates it from its defaults for TCP and UDP',
+  'finds %s by name and creates it from its defaults for TCP, and UDP if its RFC has it',
   async (name, service) => {
     expect(findService(name)).toBe(service);
     const defaults = Object.fromEntries(Object.entries(service.options).map(([key, spec]) => [key, spec.default]));
     const created = await service.create(defaults, new FakeContext());
-    expect(created).toMatchObject({ stream: expect.any(Function), datagram: expect.any(Function) });
+    const isTcpOnly = ['tcpmux', 'finger', 'ident'].includes(name);
+    const datagram = isTcpOnly ? {} : { datagram: expect.any(Function) };
+    expect(created).toMatchObject({ stream: expect.any(Function), ...datagram });
+    expect('datagram' in created).toBe(!isTcpOnly);
   },
 );
 
 it('finds no other name', () => {
-  expect(findService('tcpmux')).toBeUndefined();
+  expect(findService('telnet')).toBeUndefined();
   expect(findService('constructor')).toBeUndefined();
 });

@@ -4,9 +4,10 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createServices } from '../../../../src/server/config/create-services.ts';
-import { loadConfig } from '../../../../src/server/config/load.ts';
+import { type LoadOptions, loadConfig } from '../../../../src/server/config/load.ts';
 import { printYaml } from '../../../../src/server/config/print.ts';
 import { ConfigError } from '../../../../src/service.ts';
+import { FakeClient } from '../../../support/fake-client.ts';
 import { FakeContext } from '../../../support/fake-context.ts';
 import { makeFifo, oddFiles } from '../../../support/odd-files.ts';
 import { load, problemsOf, sourceOf } from './sources.ts';
@@ -239,6 +240,22 @@ describe('creating services on trial', () => {
   });
 });
 
+const namingContext: LoadOptions['trialContext'] = (_service, services) => {
+  const context = new FakeContext();
+  for (const [name, service] of services) context.services.set(name, service);
+  return context;
+};
+
+test('a service may name any other service of the config, even one with problems, but no unknown one', async () => {
+  const source = sourceOf(
+    'services:\n  mux: { type: tcpmux, listen: tcp://:0, services: [echo, nothing] }\n  echo: { listen: nowhere }\n',
+  );
+  const loading = loadConfig(source, { importModules: true, trialContext: namingContext });
+  await expect(loading).rejects.toThrow(
+    /^test\.yaml:2:52 services\.mux\.services: "nothing" is not a service of this config\ntest\.yaml:3:19 services\.echo\.listen.*$/,
+  );
+});
+
 describe('createServices', () => {
   const text = 'services:\n  echo: { listen: tcp://:0 }\n  qotd: { listen: tcp://:0, choice: daily }\n';
 
@@ -251,6 +268,38 @@ describe('createServices', () => {
     });
     expect([...created.keys()]).toEqual(['echo', 'qotd']);
     expect(asked).toEqual(['echo', 'qotd']);
+  });
+
+  test('lets a service use another only after all are created', async () => {
+    const loaded = await load(text);
+    let hand: (() => unknown) | undefined;
+    const contextOf: Parameters<typeof createServices>[1] = (_service, services) => {
+      hand = () => services.get('echo')?.stream(new FakeClient());
+      expect([...services.keys()]).toEqual(['echo', 'qotd']);
+      if (asked === 0) expect(hand).toThrow('echo is not created yet');
+      asked += 1;
+      return new FakeContext();
+    };
+    let asked = 0;
+    await createServices(loaded, contextOf);
+    expect(asked).toBe(2);
+    expect(hand?.()).toMatchObject({ data: expect.any(Function) });
+  });
+
+  test('rejects a promise of a service that clients are handed to', async () => {
+    const loaded = await load(text);
+    const [echo] = loaded.modules.values();
+    if (echo === undefined) throw new Error('a service is expected');
+    const modules = new Map([
+      ...loaded.modules,
+      ['echo', { ...echo, create: () => ({ stream: () => Promise.resolve() }) as never }],
+    ]);
+    let hand: (() => unknown) | undefined;
+    await createServices({ ...loaded, modules }, (_service, services) => {
+      hand = () => services.get('echo')?.stream(new FakeClient());
+      return new FakeContext();
+    });
+    expect(hand).toThrow('a service must not be asynchronous here');
   });
 
   async function failing(

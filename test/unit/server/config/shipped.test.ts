@@ -9,6 +9,9 @@ import { configReference } from '../../../../scripts/generate/config-reference.t
 import { commonSchema, ownSchema } from '../../../../src/server/config/schema.ts';
 import { services } from '../../../../src/services/index.ts';
 
+/** Only a config of its own serves the others: docs/decisions/0020-one-service-hands-a-client-to-another.md. */
+const shippedServices = services.filter(({ name }) => !['tcpmux', 'finger', 'ident'].includes(name));
+
 const root = fileURLToPath(new URL('../../../..', import.meta.url));
 
 async function addresses(file: string | undefined): Promise<Record<string, readonly string[]>> {
@@ -28,16 +31,24 @@ describe('the shipped configs', () => {
 
   test('listen on the IANA ports of all interfaces in well-known.yaml', async () => {
     const udp = new Set(['echo', 'discard', 'daytime', 'time']);
-    const expected = services.map(({ name, port }) => [
+    const expected = shippedServices.map(({ name, port }) => [
       name,
       [`tcp://*:${port}`, ...(udp.has(name) ? [`udp://*:${port}`] : [])],
     ]);
     expect(await addresses(`${root}config/well-known.yaml`)).toEqual(Object.fromEntries(expected));
   });
 
+  test('show in well-known.yaml how to serve the others', async () => {
+    const file = `${root}config/well-known.yaml`;
+    const text = readFileSync(file, 'utf8').replaceAll(/^ {2}# (tcpmux|finger|ident):/gm, '  $1:');
+    const { config } = await loadConfig({ ...(await readConfigSource(file, {}, [])), text }, { importModules: true });
+    const ports = config.services.map(({ name, listen: [first] }) => [name, first?.text.split(':').at(-1)]);
+    expect(ports).toEqual(expect.arrayContaining(services.map(({ name, port }) => [name, String(port)])));
+  });
+
   test('use sockets passed by systemd in sockets.yaml', async () => {
     const udp = new Set(['echo', 'discard', 'daytime', 'time']);
-    const expected = services.map(({ name }) => [
+    const expected = shippedServices.map(({ name }) => [
       name,
       [`systemd:${name}-tcp`, ...(udp.has(name) ? [`systemd:${name}-udp`] : [])],
     ]);

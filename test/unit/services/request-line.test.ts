@@ -1,0 +1,54 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { RequestLines } from '../../../src/services/request-line.ts';
+
+/** All lines of a text that arrives in these pieces. */
+function linesOf(pieces: readonly string[], maxBytes = 10): readonly string[] {
+  const lines = new RequestLines(maxBytes);
+  const found: string[] = [];
+  for (const piece of pieces) {
+    let line = lines.take(Buffer.from(piece, 'latin1'));
+    while (line !== undefined) {
+      if (line === 'too-long') return [...found, 'too long'];
+      found.push(line.text);
+      line = lines.take(line.rest);
+    }
+  }
+  return found;
+}
+
+describe('lines of a request', () => {
+  it.each([
+    ['end with CR LF', ['one\r\n'], ['one']],
+    ['end with LF', ['one\ntwo\n'], ['one', 'two']],
+    ['may arrive in pieces', ['o', 'n', 'e\r', '\nt', 'wo\n'], ['one', 'two']],
+    ['may be empty', ['\r\n\n'], ['', '']],
+    ['keep a CR in the middle', ['o\rne\n'], ['o\rne']],
+    ['are not complete without LF', ['one\r'], []],
+    ['may be as long as the limit, with CR LF', [`${'x'.repeat(10)}\r\n`], ['x'.repeat(10)]],
+    ['are too long one byte later', [`${'x'.repeat(11)}\n`], ['too long']],
+    ['are too long without an end', ['x'.repeat(12)], ['too long']],
+    ['are too long in pieces', ['x'.repeat(6), 'x'.repeat(6)], ['too long']],
+  ])('%s', (_name, pieces, expected) => {
+    expect(linesOf(pieces)).toEqual(expected);
+  });
+
+  it('are the same however they are split, and none is longer than the limit', () => {
+    const text = fc.array(fc.constantFrom('a', '\r', '\n', '\r\n', 'bcdef', '\xff'), { maxLength: 30 });
+    fc.assert(
+      fc.property(text, (parts) => {
+        const whole = linesOf([parts.join('')]);
+        expect(linesOf(parts)).toEqual(whole);
+        for (const line of whole) expect(line.length).toBeLessThanOrEqual(10);
+      }),
+    );
+  });
+
+  it('gives what has arrived of an incomplete line', () => {
+    const lines = new RequestLines(10);
+    lines.take(Buffer.from('one\ntw'));
+    expect(lines.pending).toBe('');
+    lines.take(Buffer.from('tw'));
+    expect(lines.pending).toBe('tw');
+  });
+});
