@@ -10,7 +10,10 @@ import { assertWithin, type ClientOptions, withDefaults } from './options.ts';
 export type { CheckResult, Outcome };
 
 export interface ConformOptions extends ClientOptions {
-  /** Any of echo, discard, systat, daytime, qotd, chargen and time. Default: all. */
+  /**
+   * Any of tcpmux, echo, discard, systat, daytime, qotd, chargen, time, finger and ident. Default: all, but of tcpmux,
+   * finger and ident, which few servers offer, only those with a port in `ports`.
+   */
   readonly services?: readonly string[] | undefined;
   /** Check one transport only. Default: both. */
   readonly transport?: 'tcp' | 'udp' | undefined;
@@ -33,6 +36,9 @@ export interface ConformResult {
   readonly counts: Readonly<Record<Outcome, number>>;
 }
 
+/** Checked only if asked for. */
+const rareServices: ReadonlySet<string> = new Set(['tcpmux', 'finger', 'ident']);
+
 /** Below 1024: echo, chargen, time, and an unassigned port. */
 const lowPorts = [7, 19, 37, 1023];
 /** SSDP, NFS, WS-Discovery, mDNS and memcached. */
@@ -44,7 +50,9 @@ const reflectorPorts = [1900, 2049, 3702, 5353, 11_211];
  * `INTERRUPTED`. Anything the server does or fails to do is part of the result.
  */
 export async function conform(host: string, options: ConformOptions = {}): Promise<ConformResult> {
-  const { services = checkedServices, transport, basePort = 0, ports = {}, quietMs = 500 } = options;
+  const { transport, basePort = 0, ports = {}, quietMs = 500 } = options;
+  const { services = checkedServices.filter((each) => !rareServices.has(each) || Object.hasOwn(ports, each)) } =
+    options;
   assertWithin('the quiet period in milliseconds', quietMs, 1, foreverMs);
   for (const name of [...services, ...Object.keys(ports)]) {
     if (checkedServices.some((each) => each === name)) continue;

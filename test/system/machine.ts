@@ -29,6 +29,7 @@ const packages = {
   mount: 'mount',
   python3: 'python3-minimal',
   dnsmasq: 'dnsmasq-base',
+  finger: 'finger',
   getent: 'libc-bin',
   ping: 'iputils-ping',
   setcap: 'libcap2-bin',

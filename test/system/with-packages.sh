@@ -8,7 +8,7 @@ installed=(
   telnet netcat-openbsd systemd systemd-container dbus iproute2 util-linux bsdutils mount tzdata iputils-ping
   libcap2-bin libc-bin dpkg python3 python3-minimal netbase dnsmasq-base libtirpc3 libwrap0 buildah mmdebstrap
   mandoc man-db groff bash-completion zsh lintian liblua5.3-0 libopentracing-c-wrapper0
-  gcc libc6-dev
+  gcc libc6-dev finger
 )
 # Debian starts a daemon that it installs, and lets only one inetd be: unpacked, all are there for the tests to start.
 unpacked=(xinetd inetutils-inetd prometheus haproxy)

@@ -3,11 +3,23 @@ import type { HostAddress } from '../dial/resolve-host.ts';
 import { describeBytes } from './bytes.ts';
 
 /** Services that have checks, in order of their ports. */
-export const checkedServices = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'] as const;
+export const checkedServices = [
+  'tcpmux',
+  'echo',
+  'discard',
+  'systat',
+  'daytime',
+  'qotd',
+  'chargen',
+  'time',
+  'finger',
+  'ident',
+] as const;
 
 export type CheckedService = (typeof checkedServices)[number];
 
 const rfcs: Readonly<Record<CheckedService, Check['basis']>> = {
+  tcpmux: 'RFC 1078',
   echo: 'RFC 862',
   discard: 'RFC 863',
   systat: 'RFC 866',
@@ -15,6 +27,8 @@ const rfcs: Readonly<Record<CheckedService, Check['basis']>> = {
   qotd: 'RFC 865',
   chargen: 'RFC 864',
   time: 'RFC 868',
+  finger: 'RFC 1288',
+  ident: 'RFC 1413',
 };
 
 export type Transport = 'tcp' | 'udp';

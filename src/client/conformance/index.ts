@@ -3,12 +3,16 @@ import type { Check } from './check.ts';
 import { daytimeChecks } from './daytime.ts';
 import { discardChecks } from './discard.ts';
 import { echoChecks } from './echo.ts';
+import { fingerChecks } from './finger.ts';
+import { identChecks } from './ident.ts';
 import { qotdChecks } from './qotd.ts';
 import { systatChecks } from './systat.ts';
+import { tcpmuxChecks } from './tcpmux.ts';
 import { timeChecks } from './time.ts';
 
 /** All checks, in order of the services' ports, TCP before UDP. */
 export const allChecks: readonly Check[] = [
+  ...tcpmuxChecks,
   ...echoChecks,
   ...discardChecks,
   ...systatChecks,
@@ -16,4 +20,6 @@ export const allChecks: readonly Check[] = [
   ...qotdChecks,
   ...chargenChecks,
   ...timeChecks,
+  ...fingerChecks,
+  ...identChecks,
 ];

@@ -32,7 +32,11 @@ export const conformTool: Tool = {
     withNetwork(
       command
         .argument('<host>', 'HOST, without a port')
-        .option('--services <names>', 'check only these, such as echo,time', (text) => text.split(','))
+        .option(
+          '--services <names>',
+          'check only these, such as echo,time; tcpmux, finger and ident are checked only if named',
+          (text) => text.split(','),
+        )
         .option(
           '--base-port <number>',
           'add this to each standard port: with 1200, chargen is at 1219',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { conform } from '../../../src/client/conform.ts';
+import { type ConformOptions, conform } from '../../../src/client/conform.ts';
 import { allChecks } from '../../../src/client/conformance/index.ts';
 import { checkedServices } from '../../../src/client/conformance/check.ts';
 import { hasIpv6, serve } from '../../support/daemon.ts';
@@ -21,7 +21,10 @@ describe('conform against smallservd', () => {
       const address = host.includes(':') ? `[${host}]` : host;
       const services = Object.entries(ports).map(([service, port]) => [
         service,
-        { listen: [`tcp://${address}:${port}`, `udp://${address}:${port}`] },
+        {
+          listen: [`tcp://${address}:${port}`, `udp://${address}:${port}`],
+          ...(service === 'tcpmux' && { services: ['echo'] }),
+        },
       ]);
       await serve(Object.fromEntries(services));
       const { checks, counts } = await conform(host, { ports, quietMs: 100 });
@@ -39,6 +42,13 @@ describe('conform against smallservd', () => {
   );
 });
 
+/** The services that are checked with these options. None is there. */
+async function servicesOf(options: ConformOptions): Promise<ReadonlySet<string>> {
+  const basePort = (await freePort()) - 37;
+  const { checks } = await conform('127.0.0.1', { transport: 'tcp', basePort, ...options });
+  return new Set(checks.map(({ service }) => service));
+}
+
 describe('check selection', () => {
   test('limits checks to the given services and transport', async () => {
     const { checks } = await conform('127.0.0.1', {
@@ -51,6 +61,13 @@ describe('check selection', () => {
       'time.tcp',
     ]);
     expect(checks.every(({ outcome }) => outcome === 'unreachable')).toBe(true);
+  });
+
+  test('checks tcpmux, finger and ident only if they are named', async () => {
+    const usual = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'];
+    expect([...(await servicesOf({}))]).toEqual(usual);
+    expect([...(await servicesOf({ ports: { finger: await freePort() } }))]).toEqual([...usual, 'finger']);
+    expect([...(await servicesOf({ services: ['ident', 'tcpmux'] }))]).toEqual(['tcpmux', 'ident']);
   });
 
   test('derives ports from basePort unless one is given', async () => {
@@ -67,8 +84,8 @@ describe('check selection', () => {
   });
 
   test.each([
-    [{ services: ['finger'] }, '"finger" is not a service to check: expected echo, discard, '],
-    [{ ports: { finger: 79 } }, '"finger" is not a service to check'],
+    [{ services: ['telnet'] }, '"telnet" is not a service to check: expected tcpmux, echo, discard, '],
+    [{ ports: { telnet: 23 } }, '"telnet" is not a service to check'],
     [{ basePort: 65_500 }, '--base-port 65500 puts time on port 65537: expected 1 to 65535'],
     [{ quietMs: NaN }, 'the quiet period in milliseconds is NaN: expected 1 to '],
     [{ ports: { echo: 0 } }, 'echo has port 0: expected 1 to 65535'],

@@ -168,6 +168,228 @@ function wrongAnswer(id: string, fault: string, bytes: Uint8Array | string, says
   ];
 }
 
+/** Answers each line by itself; what is no line yet waits. Its end ends the connection. */
+function lineServer(reply: (line: string, socket: Socket) => string | undefined): (socket: Socket) => void {
+  return (socket) => {
+    let pending = '';
+    socket.on('data', (chunk) => {
+      pending += chunk.toString('latin1');
+      for (let at = pending.indexOf('\n'); at >= 0; at = pending.indexOf('\n')) {
+        const answered = reply(pending.slice(0, at).trimEnd(), socket);
+        pending = pending.slice(at + 1);
+        if (answered !== undefined) socket.write(answered, 'latin1');
+      }
+    });
+    socket.on('end', () => socket.end());
+  };
+}
+
+/** Answers the first line, and closes. */
+function oneLine(reply: (line: string) => string): (socket: Socket) => void {
+  return lineServer((line, socket) => void socket.end(reply(line), 'latin1'));
+}
+
+/** Takes what comes in one packet for the line. */
+function onePacket(reply: (line: string) => string): (socket: Socket) => void {
+  return (socket) =>
+    void socket.once('data', (chunk) => socket.resume().end(reply(chunk.toString('latin1').trimEnd()), 'latin1'));
+}
+
+/** Forgets its answer if the FIN comes first. */
+function hasty(reply: string): (socket: Socket) => void {
+  return (socket) => {
+    const timer = setTimeout(() => socket.end(reply, 'latin1'), 100);
+    socket.resume().on('end', () => {
+      clearTimeout(timer);
+      socket.end();
+    });
+  };
+}
+
+const endless = { fault: 'waits for the end of a line', says: /no data within/, isSilent: true } as const;
+
+/** tcpmux that offers echo, but for what is wrong with it. */
+function mux(names: Readonly<Record<string, string>>): (line: string) => string {
+  return (line) => ({ HELP: 'echo\r\n', echo: '+\r\n', ECHO: '+ok\r\n', ...names })[line] ?? '-no\r\n';
+}
+
+/** Ident that hides every user, but for what is wrong with it. */
+function identReply(line: string): string {
+  const [server, client] = line.split(',').map(Number);
+  const error = client === 65_536 ? 'INVALID-PORT' : 'HIDDEN-USER';
+  return `${server} , ${client} : ERROR : ${error}\r\n`;
+}
+
+const lineMutants: readonly Mutant[] = [
+  {
+    id: 'tcpmux.tcp.help',
+    fault: 'ends its lines with LF',
+    tcp: oneLine(mux({ HELP: 'echo\ntime\n' })),
+    says: /expected lines that end with CR LF; saw "echo\\ntime\\n"/,
+  },
+  {
+    id: 'tcpmux.tcp.help',
+    fault: 'stays open',
+    tcp: lineServer(mux({})),
+    says: /a connection that stays open after "echo/,
+    isSilent: true,
+  },
+  {
+    id: 'tcpmux.tcp.split',
+    fault: 'takes a packet for a name',
+    tcp: onePacket(mux({})),
+    says: /expected the answer to HELP; saw "-no/,
+  },
+  {
+    id: 'tcpmux.tcp.unknown',
+    fault: 'sends a NUL',
+    tcp: oneLine(() => '-no\r\n\0'),
+    says: /expected lines that end with CR LF; saw "-no\\r\\n\\x00"/,
+  },
+  {
+    id: 'tcpmux.tcp.unknown',
+    fault: 'offers everything',
+    tcp: oneLine(() => '+\r\n'),
+    says: /expected one line with "-"; saw "\+/,
+  },
+  {
+    id: 'tcpmux.tcp.known',
+    fault: 'does not offer what it lists',
+    tcp: oneLine(mux({ echo: '-no\r\n' })),
+    says: /expected "\+" for echo; saw "-no/,
+  },
+  {
+    id: 'tcpmux.tcp.known',
+    fault: 'sends a NUL within the line',
+    tcp: oneLine(mux({ echo: '+\0\r\n' })),
+    says: /expected lines of printing characters that end with CR LF; saw "\+\\x00/,
+  },
+  {
+    id: 'tcpmux.tcp.case',
+    fault: 'knows names in lower case only',
+    tcp: oneLine(mux({ ECHO: '-no\r\n' })),
+    says: /expected "\+" for ECHO; saw "-no/,
+  },
+  {
+    id: 'tcpmux.tcp.half-close',
+    fault: "takes the client's FIN for a farewell",
+    tcp: hasty('echo\r\n'),
+    says: /expected the answer to HELP; saw only 0 of 6 bytes/,
+  },
+  {
+    id: 'finger.tcp.list',
+    fault: 'ends its lines with LF',
+    tcp: oneLine(() => 'nobody\n'),
+    says: /expected lines that end with CR LF; saw "nobody\\n"/,
+  },
+  {
+    id: 'finger.tcp.list',
+    fault: 'gives orders to terminals',
+    tcp: oneLine(() => '\x1b[2J\r\n'),
+    says: /expected lines of printing characters/,
+  },
+  {
+    id: 'finger.tcp.list',
+    fault: 'has nothing to say',
+    tcp: oneLine(() => ''),
+    says: /expected an answer; saw FIN without an answer|no data/,
+  },
+  {
+    id: 'finger.tcp.user',
+    fault: 'stays open',
+    tcp: lineServer(() => 'no\r\n'),
+    says: /a connection that stays open after "no/,
+    isSilent: true,
+  },
+  {
+    id: 'finger.tcp.detail',
+    fault: 'has nothing to say to /W',
+    tcp: oneLine((line) => (line.startsWith('/W') ? '' : 'no\r\n')),
+    says: /FIN without an answer/,
+  },
+  {
+    id: 'finger.tcp.split',
+    fault: 'takes a packet for a query',
+    tcp: onePacket((line) => (line === '/W' ? '' : 'no\r\n')),
+    says: /FIN without an answer/,
+  },
+  {
+    id: 'finger.tcp.half-close',
+    fault: "takes the client's FIN for a farewell",
+    tcp: hasty('no\r\n'),
+    says: /expected an answer; saw FIN without an answer/,
+  },
+  {
+    id: 'finger.tcp.forward',
+    fault: 'asks another host',
+    tcp: oneLine((line) => (line.includes('@') ? '[127.0.0.1]\r\nno\r\n' : 'no\r\n')),
+    says: /expected a refusal; saw "\[127\.0\.0\.1\]/,
+  },
+  {
+    id: 'finger.tcp.forward',
+    fault: 'has nothing to say of another host',
+    tcp: oneLine((line) => (line.includes('@') ? '' : 'no\r\n')),
+    says: /expected a sentence; saw FIN without an answer/,
+  },
+  {
+    id: 'ident.tcp.reply',
+    fault: 'swaps the ports',
+    tcp: lineServer((line) => identReply(line.split(',').toReversed().join())),
+    says: /expected a reply for \d+ , \d+; saw/,
+  },
+  {
+    id: 'ident.tcp.reply',
+    fault: 'makes up an error',
+    tcp: lineServer((line) => identReply(line).replace('HIDDEN-USER', 'GO-AWAY')),
+    says: /expected an error of RFC 1413; saw/,
+  },
+  {
+    id: 'ident.tcp.reply',
+    fault: 'gives a name alone',
+    tcp: lineServer(() => 'nobody\r\n'),
+    says: /expected one line with USERID or ERROR; saw "nobody/,
+  },
+  {
+    id: 'ident.tcp.reply',
+    fault: 'ends the line with LF',
+    tcp: lineServer((line) => identReply(line).replace('\r', '')),
+    says: /expected lines that end with CR LF/,
+  },
+  {
+    id: 'ident.tcp.spaces',
+    fault: 'wants spaces around the comma',
+    tcp: lineServer((line) => (line.includes(' , ') ? identReply(line) : 'what?\r\n')),
+    says: /expected one line with USERID or ERROR; saw "what/,
+  },
+  {
+    id: 'ident.tcp.split',
+    fault: 'takes a packet for a request',
+    tcp: onePacket(() => 'what?\r\n'),
+    says: /expected one line with USERID or ERROR; saw "what/,
+  },
+  {
+    id: 'ident.tcp.invalid-port',
+    fault: 'knows every port',
+    tcp: lineServer((line) => identReply(line.replace('65536', '1'))),
+    says: /expected ERROR : INVALID-PORT; saw "0 , 1 : ERROR : HIDDEN-USER/,
+  },
+  {
+    id: 'ident.tcp.half-close',
+    fault: "takes the client's FIN for a farewell",
+    tcp: hasty('1 , 1 : ERROR : NO-USER\r\n'),
+    says: /expected a reply; saw FIN without a reply/,
+  },
+  {
+    id: 'ident.tcp.several',
+    fault: 'answers three times',
+    tcp: lineServer((line) => identReply(line).repeat(2)),
+    says: /expected 2 replies; saw/,
+  },
+  ...['tcpmux', 'finger', 'ident'].map(
+    (service): Mutant => ({ id: `${service}.tcp.long-line`, tcp: lineServer(() => ''), ...endless }),
+  ),
+];
+
 const cuts = [1, 512, 1472, 8192, 65_507];
 
 /** Servers that are each wrong in one point. */
@@ -387,6 +609,7 @@ export const mutants: readonly Mutant[] = [
     udp: (_request, reply) => reply(`}~${chargenLine(1, 94)}`),
     says: /expected " " after "~"; saw "}~!/,
   },
+  ...lineMutants,
   ...closing,
   ...answering,
 ];

@@ -132,7 +132,7 @@ describe('smallserv conform', () => {
   test.each([
     [['conform'], "missing required argument 'host'"],
     [['conform', 'localhost:7'], '"localhost:7" is not a host'],
-    [['conform', 'localhost', '--services', 'finger'], '"finger" is not a service to check'],
+    [['conform', 'localhost', '--services', 'telnet'], '"telnet" is not a service to check'],
     [['conform', 'localhost', '--port', 'echo'], 'is not valid for --port: expected a service and a port'],
     [['conform', 'localhost', '--port', 'echo=70000'], 'is not valid for --port: expected a service and a port'],
     [
