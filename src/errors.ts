@@ -22,6 +22,8 @@ export const errorCodes = {
   RELOAD_NEEDS_RESTART: exitCodes.badConfig,
   RELOAD_NOT_ASKED: exitCodes.failed,
   RELOAD_CUT_SHORT: exitCodes.failed,
+  IMPORT_INVALID: exitCodes.badConfig,
+  IMPORT_EMPTY: exitCodes.failed,
   INSTALL_NOT_PERMITTED: exitCodes.notPermitted,
   INSTALL_REFUSED: exitCodes.failed,
   ADMIN_UNKNOWN: exitCodes.usage,

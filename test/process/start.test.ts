@@ -173,11 +173,11 @@ describe('exit code 64', () => {
     { args: ['check', '--frobnicate'], says: "unknown option '--frobnicate'" },
     {
       args: ['frobnicate'],
-      says: "unknown command 'frobnicate': expected run, check, reload, status, services or install-service, or services such",
+      says: "unknown command 'frobnicate': expected run, check, reload, status, services, import or install-service, or services such",
     },
     {
       args: ['help', 'frobnicate'],
-      says: "unknown command 'frobnicate': expected run, check, reload, status, services or install-service, or services such",
+      says: "unknown command 'frobnicate': expected run, check, reload, status, services, import or install-service, or services such",
     },
     {
       args: ['--set', 'workers=0', 'check'],

@@ -135,7 +135,9 @@ describe('names in the documents', () => {
   });
 
   test('are existing subcommands and options', () => {
-    const help = [[], ['run'], ['check'], ['install-service']].map((command) => run([...command, '--help'])).join('');
+    const help = [[], ['run'], ['check'], ['import'], ['install-service']]
+      .map((command) => run([...command, '--help']))
+      .join('');
     for (const path of documents) {
       const text = read(path);
       const commands = [...text.matchAll(/\bsmallservd ([a-z][a-z-]*)\b(?=`|\n| --)/g)].map(([, command]) => command);

@@ -199,6 +199,7 @@ describe('smallservd', () => {
       ...askingAdmin(admin, config).map((args) => ['--json', ...args]),
     ],
     services: () => [[argument], [`--${argument}`]],
+    import: () => [[argument], ['--dialect', argument, '/nonexistent']],
     'install-service': () => [['--dry-run', '--root', `/tmp/${argument}`], [`--${argument}`]],
   };
 

@@ -50,6 +50,10 @@ const program = daemonProgram({
     const { describeServices } = await import('./services.ts');
     print(describeServices());
   },
+  importConfig: async (file, options) => {
+    const { importConfig } = await import('./import.ts');
+    print(await importConfig(file, options));
+  },
   installService: async (options) => {
     const { installService } = await import('./install-service.ts');
     print(installService(options));

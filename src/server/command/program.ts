@@ -6,6 +6,8 @@ import { SmallservdError } from '../../errors.ts';
 import { version } from '../../version.ts';
 import type { AdminOptions } from './admin.ts';
 import type { CheckOptions } from './check.ts';
+import type { ImportOptions } from './import.ts';
+import { inetdDialects } from '../import/inetd-dialect.ts';
 import type { InstallOptions } from './install-service.ts';
 import type { ConfigOptions } from './config-options.ts';
 import type { StatusOptions } from './status.ts';
@@ -21,6 +23,7 @@ export interface DaemonActions {
   reload(options: AdminOptions): Promise<void>;
   status(options: StatusOptions): Promise<void>;
   services(): Promise<void>;
+  importConfig(file: string, options: ImportOptions): Promise<void>;
   installService(options: InstallOptions): Promise<void>;
 }
 
@@ -46,6 +49,7 @@ Examples:
   smallservd check --brief                          print only what differs from the defaults
   smallservd check --brief echo:9000                print a config that serves this
   smallservd check --diff && smallservd reload      show what differs from the running config, then reload
+  smallservd import /etc/inetd.conf > new.yaml      a config with the services of an inetd
   smallservd status --watch                         clients, workers and listeners, every second
 
 Signals: TERM and INT stop gracefully; a second one, more than 1 s later, stops at once. QUIT stops at once. HUP reloads the
@@ -106,6 +110,17 @@ export function daemonProgram(actions: DaemonActions): Command {
     .description('list the built-in services with their RFC, port and options')
     .action(() => actions.services());
   program
+    .command('import')
+    .description('print a config that does what an inetd.conf or xinetd.conf says, with comments on what it leaves out')
+    .argument('<file>', 'such as /etc/inetd.conf or /etc/xinetd.conf; - for stdin')
+    .addOption(
+      new Option(
+        '--dialect <inetd>',
+        'whose inetd.conf it is, which decides what tcp and tcp6 mean; default: what all of them serve',
+      ).choices(inetdDialects),
+    )
+    .action((file: string, options: ImportOptions) => actions.importConfig(file, options));
+  program
     .command('install-service')
     .description('install the units and the config of a systemd service, and print the next steps')
     .option('--sandboxed', 'install the sandboxed service, to which systemd passes the sockets')
@@ -164,7 +179,7 @@ async function namesService(word: string): Promise<boolean> {
 function unknownCommand(name: string): string {
   const expected = looksLikeFile(name)
     ? hint
-    : 'expected run, check, reload, status, services or install-service, or services such as echo:9000';
+    : 'expected run, check, reload, status, services, import or install-service, or services such as echo:9000';
   return `unknown command '${name}': ${expected}`;
 }
 

@@ -38,7 +38,7 @@ export async function readConfigSource(
 ): Promise<ConfigSource> {
   const isInput = file === standardInput;
   const name = isInput ? 'standard input' : (file ?? shippedConfig);
-  const bytes = isInput ? await (input ??= readInput()) : await readFile(name);
+  const bytes = isInput ? await (input ??= readStandardInput(maxFileBytes)) : await readFile(name);
   return {
     name,
     directory: isInput ? directory : dirname(resolve(name)),
@@ -83,15 +83,16 @@ async function readFile(name: string): Promise<Uint8Array> {
 /** Standard input can be read only once, but a command may need its config twice. */
 let input: Promise<Uint8Array> | undefined;
 
-async function readInput(): Promise<Uint8Array> {
+/** Reads standard input to its end. Throws `CONFIG_UNREADABLE` if that is more than `maxBytes`. */
+export async function readStandardInput(maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
     length += chunk.length;
-    if (length > maxFileBytes)
+    if (length > maxBytes)
       throw new SmallservdError(
         'CONFIG_UNREADABLE',
-        `cannot read the config from standard input: it is larger than ${maxFileBytes / 2 ** 20} MiB`,
+        `cannot read the config from standard input: it is larger than ${maxBytes / 2 ** 20} MiB`,
       );
     chunks.push(chunk);
   }
