@@ -45,7 +45,6 @@ export async function startXinetd(
   programs: readonly ProgramService[] = [],
 ): Promise<Program> {
   const config = join(directory, 'xinetd.conf');
-  const log = join(directory, 'xinetd.log');
   const internal = listeners.map(
     ({ service, port, protocol, socketType, wait }) => `service ${service} {
   id = ${service}-${protocol}
@@ -76,7 +75,13 @@ export async function startXinetd(
 }`;
   // It takes no brace on the line of a name.
   writeFileSync(config, `${[defaults, ...internal, ...external].join('\n').replaceAll(' {', '\n{')}\n`);
-  const started = `Started working: ${listeners.length + programs.length} available services`;
+  return startXinetdWith(config, network, listeners.length + programs.length);
+}
+
+/** With a config of the test; resolves when it listens, to `count` services if that is given. */
+export async function startXinetdWith(config: string, network: Network, count?: number): Promise<Program> {
+  const log = join(temporaryDirectory(), 'xinetd.log');
+  const started = `Started working: ${count === undefined ? '' : `${count} available services`}`;
   const xinetd = new Program(network.inside(['xinetd', '-dontfork', '-f', config, '-filelog', log]));
   const isReady = (): boolean => existsSync(log) && readFileSync(log, 'utf8').includes(started);
   await xinetd.until(() => isReady() || !xinetd.running, started);

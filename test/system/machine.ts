@@ -42,6 +42,7 @@ const packages = {
   'dpkg-deb': 'dpkg',
   xinetd: 'xinetd',
   'inetutils-inetd': 'inetutils-inetd',
+  inetd: 'openbsd-inetd',
   buildah: 'buildah',
   mmdebstrap: 'mmdebstrap',
   nsenter: 'util-linux',

@@ -6,12 +6,12 @@ export DEBIAN_FRONTEND=noninteractive
 
 installed=(
   telnet netcat-openbsd systemd systemd-container dbus iproute2 util-linux bsdutils mount tzdata iputils-ping
-  libcap2-bin libc-bin dpkg python3 python3-minimal netbase dnsmasq-base libtirpc3 libwrap0 buildah mmdebstrap
+  libcap2-bin libc-bin dpkg python3 python3-minimal netbase dnsmasq-base libtirpc3 libwrap0 libbsd0 libevent-2.1-7 buildah mmdebstrap
   mandoc man-db groff bash-completion zsh lintian liblua5.3-0 libopentracing-c-wrapper0
   gcc libc6-dev finger
 )
 # Debian starts a daemon that it installs, and lets only one inetd be: unpacked, all are there for the tests to start.
-unpacked=(xinetd inetutils-inetd prometheus haproxy)
+unpacked=(xinetd inetutils-inetd openbsd-inetd prometheus haproxy)
 directory=$PWD/node_modules/.cache/smallservd/daemons
 
 die() {
@@ -43,11 +43,15 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 if ! is_unpacked; then
   rm -rf "$directory"
-  mkdir -p "$directory"
+  mkdir -p "$directory/control"
   (
     cd "$directory"
     timeout 300 apt-get download -q "${unpacked[@]}"
-    for package in *.deb; do dpkg --extract "$package" .; done
+    for package in *.deb; do
+      dpkg --extract "$package" .
+      # The inetd.conf of some is in their scripts.
+      dpkg --control "$package" "control/${package%%_*}"
+    done
     rm ./*.deb
     echo "${unpacked[*]}" >complete
   ) || die "cannot unpack ${unpacked[*]}"
