@@ -22,16 +22,15 @@ function directoryOf(files: Readonly<Record<string, string>>): string {
   return directory;
 }
 
-/** An entry of a xinetd.conf that does not depend on the TCP wrappers of this machine. */
 function section(name: string): string {
-  return `service ${name}\n{\ntype = INTERNAL\nflags = NOLIBWRAP\nprotocol = tcp\nwait = no\n}\n`;
+  return `service ${name}\n{\ntype = INTERNAL\nprotocol = tcp\nwait = no\n}\n`;
 }
 
 describe('import', () => {
   it('prints a config that check accepts on standard input', async () => {
     const directory = directoryOf({ 'inetd.conf': inetdConf });
     const { code, stdout, stderr } = await inShell(
-      'smallservd import "$1" | smallservd check --brief --json --config -',
+      'smallservd import --ignore-wrappers "$1" | smallservd check --brief --json --config -',
       'inetd.conf',
       directory,
     );
@@ -41,7 +40,7 @@ describe('import', () => {
 
   it('reads a file or standard input', async () => {
     const directory = directoryOf({ 'inetd.conf': inetdConf });
-    const ofFile = await runToEnd(['import', 'inetd.conf'], { cwd: directory });
+    const ofFile = await runToEnd(['import', '--ignore-wrappers', 'inetd.conf'], { cwd: directory });
     expect(ofFile).toMatchObject({
       code: 0,
       stderr: '',
@@ -56,7 +55,7 @@ services:
 # inetd.conf:3: "ftp" (tcp4) runs a program, "/usr/sbin/ftpd"
 `,
     });
-    const ofInput = await inShell('smallservd import - < "$1"', 'inetd.conf', directory);
+    const ofInput = await inShell('smallservd import --ignore-wrappers - < "$1"', 'inetd.conf', directory);
     expect(ofInput).toMatchObject({
       code: 0,
       stderr: '',
@@ -67,7 +66,7 @@ services:
   it('shows what docs/IMPORT.md shows', async () => {
     const [, example, shown] = blocksOf(read('docs/IMPORT.md')).map(({ text }) => text);
     const directory = directoryOf({ 'xinetd.conf': example ?? '' });
-    const { code, stdout } = await runToEnd(['import', 'xinetd.conf'], { cwd: directory });
+    const { code, stdout } = await runToEnd(['import', '--ignore-wrappers', 'xinetd.conf'], { cwd: directory });
     expect(code).toBe(0);
     expect(`$ smallservd import xinetd.conf\n${stdout}`).toBe(shown);
   });
@@ -78,14 +77,16 @@ services:
     writeFileSync(join(directory, 'services/b'), section('time'));
     writeFileSync(join(directory, 'services/a'), section('echo'));
     writeFileSync(join(directory, 'services/c.dpkg-old'), section('discard'));
-    const { code, stdout } = await runToEnd(['import', 'xinetd.conf'], { cwd: directory });
+    const { code, stdout } = await runToEnd(['import', '--ignore-wrappers', 'xinetd.conf'], { cwd: directory });
     expect(code).toBe(0);
     expect(stdout.match(/^ {2}(?! )[^:]*/gm)).toEqual(['  # services/a', '  echo', '  # services/b', '  time']);
   });
 
   it('takes the families that the dialect means', async () => {
     const directory = directoryOf({ 'inetd.conf': 'echo stream tcp nowait root internal\n' });
-    const { stdout } = await runToEnd(['import', '--dialect', 'openbsd', 'inetd.conf'], { cwd: directory });
+    const { stdout } = await runToEnd(['import', '--ignore-wrappers', '--dialect', 'openbsd', 'inetd.conf'], {
+      cwd: directory,
+    });
     expect(stdout).toContain('listen: ["tcp://*:7"]');
   });
 

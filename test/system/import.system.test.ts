@@ -7,7 +7,7 @@ import { clientProgram, daemonProgram, Network, needs, temporaryDirectory } from
 import { type PackagedInetd, packagedInetds } from './packaged-inetds.ts';
 import { DaemonProgram, run } from './program.ts';
 
-needs('ip', 'nc', 'bash', 'xinetd', 'inetutils-inetd', 'inetd');
+needs('ip', 'nc', 'bash', 'unshare', 'mount', 'xinetd', 'inetutils-inetd', 'inetd');
 
 /** Runs a program to its end, and gives its output. */
 async function outputOf(argv: readonly string[]): Promise<string> {
@@ -85,6 +85,44 @@ describe.each(['xinetd', 'inetutils-inetd', 'openbsd-inetd'] as const)('the conf
     const after = await socketsIn(ours);
     expect(after.filter((each) => !before.includes(each))).toEqual([]);
     expect(after.length).toBeGreaterThan(2);
+  });
+});
+
+/** An entry of a xinetd.conf. */
+function entryWith(flags: string): string {
+  return `service echo\n{\ntype = INTERNAL\nprotocol = tcp\nwait = no\nflags = ${flags}\n}\n`;
+}
+
+/** Imports a config on a machine with these rules. Returns the exit code and everything that is said. */
+async function importUnder(
+  rules: string,
+  text: string,
+  ...options: readonly string[]
+): Promise<{ code: number | null; said: string }> {
+  const directory = temporaryDirectory();
+  writeFileSync(join(directory, 'hosts.deny'), rules);
+  writeFileSync(join(directory, 'xinetd.conf'), text);
+  const script = 'cd "$0" && mount --bind hosts.deny /etc/hosts.deny && exec "$@"';
+  const command = ['unshare', '--mount', 'sh', '-c', script, directory, ...daemonProgram];
+  const program = await run([...command, 'import', ...options, 'xinetd.conf']);
+  return { code: (await program.end()).code, said: program.output + program.complaints };
+}
+
+describe('TCP wrappers', () => {
+  it('leave out the services that they may restrict', async () => {
+    const { code, said } = await importUnder('# why\nALL: PARANOID\n', entryWith('REUSE'));
+    expect(said).toContain('"echo" is also restricted by /etc/hosts.allow and /etc/hosts.deny');
+    expect(code).toBe(1);
+  });
+
+  it.each([
+    ['# no rules\n', entryWith('REUSE'), []],
+    ['ALL: ALL\n', entryWith('NOLIBWRAP'), []],
+    ['ALL: ALL\n', entryWith('REUSE'), ['--ignore-wrappers']],
+  ])('leave out nothing with %j, %j and %j', async (rules, text, options) => {
+    const { code, said } = await importUnder(rules, text, ...options);
+    expect(said).toContain('listen: ["tcp://*:7"]');
+    expect(code).toBe(0);
   });
 });
 

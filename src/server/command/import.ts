@@ -1,19 +1,20 @@
 import { lookupServicePort } from '../../address/service-ports.ts';
-import { parseDatabase, readDatabase } from '../../address/system-database.ts';
+import { parseDatabase } from '../../address/system-database.ts';
 import { SmallservdError } from '../../errors.ts';
 import { FileError, readRegularFile } from '../../regular-file.ts';
 import { readStandardInput, standardInput } from '../config/source.ts';
 import { arrange } from '../import/arrange.ts';
 import { configText, formatNote } from '../import/config-text.ts';
 import { detectFormat } from '../import/format.ts';
-import type { Imported } from '../import/imported.ts';
+import type { Imported, Wrappers } from '../import/imported.ts';
 import { parseInetdConf } from '../import/inetd-conf.ts';
 import type { InetdDialect } from '../import/inetd-dialect.ts';
 import { readXinetdSections } from '../import/xinetd-files.ts';
-import { importXinetdSections, type Wrappers } from '../import/xinetd-services.ts';
+import { importXinetdSections } from '../import/xinetd-services.ts';
 
 export interface ImportOptions {
   readonly dialect?: InetdDialect;
+  readonly ignoreWrappers?: true;
 }
 
 /** Of all files together. A thousand entries fit. */
@@ -23,34 +24,43 @@ const maxBytes = 256 * 1024;
  * `smallservd import`: returns our config for an inetd.conf or xinetd.conf, `-` for standard input. Throws
  * `CONFIG_UNREADABLE`, `IMPORT_INVALID`, and `IMPORT_EMPTY` if the file has no service that we have.
  */
-export async function importConfig(file: string, { dialect }: ImportOptions): Promise<string> {
+export async function importConfig(file: string, { dialect, ignoreWrappers }: ImportOptions): Promise<string> {
   const name = file === standardInput ? 'standard input' : file;
   const reader = new FileReader();
   const text = await reader.readMain(file, name);
+  const wrappers = ignoreWrappers ? { refuseClients: false } : await systemWrappers();
   const imported =
     detectFormat(text, name) === 'inetd'
-      ? parseInetdConf(text, name, dialect, lookupServicePort)
-      : await importXinetd(text, name, reader);
+      ? parseInetdConf(text, name, dialect, lookupServicePort, wrappers)
+      : await importXinetd(text, name, reader, wrappers);
   const arranged = arrange(imported);
   if (arranged.services.length > 0) return configText(arranged, name);
   const reasons = arranged.notes.map((note) => `\n${formatNote(note)}`).slice(0, 100);
   throw new SmallservdError('IMPORT_EMPTY', `${name}: no enabled service that smallservd has${reasons.join('')}`);
 }
 
-async function importXinetd(text: string, name: string, reader: FileReader): Promise<Imported> {
+async function importXinetd(text: string, name: string, reader: FileReader, wrappers: Wrappers): Promise<Imported> {
   const { sections, notes } = await readXinetdSections(text, name, (path) => reader.read(path));
-  const imported = importXinetdSections(sections, lookupServicePort, systemWrappers());
+  const imported = importXinetdSections(sections, lookupServicePort, wrappers);
   return { services: imported.services, notes: [...notes, ...imported.notes] };
 }
 
-/** The rules of TCP wrappers on this machine: those to refuse are in hosts.deny, or say so. */
-function systemWrappers(): Wrappers {
-  const [deny, allow] = ['/etc/hosts.deny', '/etc/hosts.allow'].map((file) => parseDatabase(readDatabase(file)));
-  return { refuseClients: (deny ?? []).length > 0 || (allow ?? []).some(isRefusal) };
+/** What TCP wrappers do on this machine: the rules that refuse are in hosts.deny, or say so. */
+async function systemWrappers(): Promise<Wrappers> {
+  const deny = await rulesIn('/etc/hosts.deny');
+  const allow = await rulesIn('/etc/hosts.allow');
+  return { refuseClients: deny.length > 0 || allow.some((rule) => /deny|twist/i.test(rule)) };
 }
 
-function isRefusal(rule: readonly string[]): boolean {
-  return /deny|twist/i.test(rule.join(' '));
+/** Returns none for a file that does not exist. One that cannot be read may say anything, so it counts as a refusal. */
+async function rulesIn(file: string): Promise<readonly string[]> {
+  try {
+    const text = (await readRegularFile(file, maxBytes)).toString('latin1');
+    return parseDatabase(text).map((words) => words.join(' '));
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    return error.code === 'ENOENT' ? [] : ['deny'];
+  }
 }
 
 /** Reads files, up to a number of bytes in all. */

@@ -119,6 +119,10 @@ export function daemonProgram(actions: DaemonActions): Command {
         'whose inetd.conf it is, which decides what tcp and tcp6 mean; default: what all of them serve',
       ).choices(inetdDialects),
     )
+    .option(
+      '--ignore-wrappers',
+      'import services that hosts.allow and hosts.deny of this machine restrict, too, without those restrictions',
+    )
     .action((file: string, options: ImportOptions) => actions.importConfig(file, options));
   program
     .command('install-service')

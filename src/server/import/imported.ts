@@ -49,6 +49,16 @@ export interface Imported {
   readonly notes: readonly Note[];
 }
 
+/** What TCP wrappers, hosts_access(5), do on this machine. */
+export interface Wrappers {
+  /** Whether their files may refuse a client. */
+  readonly refuseClients: boolean;
+}
+
+/** Why an entry that they restrict is not imported. */
+export const wrapped =
+  'is also restricted by /etc/hosts.allow and /etc/hosts.deny, which are not imported; --ignore-wrappers imports it without them';
+
 const internalServices = ['echo', 'discard', 'chargen', 'daytime', 'time'] as const;
 
 export type InternalService = (typeof internalServices)[number];

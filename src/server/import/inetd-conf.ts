@@ -12,6 +12,8 @@ import {
   ownService,
   quote,
   trimLine,
+  type Wrappers,
+  wrapped,
 } from './imported.ts';
 
 type Family = '' | '4' | '6';
@@ -47,6 +49,8 @@ interface Entry {
 interface Context {
   readonly dialect: InetdDialect | undefined;
   readonly lookup: ServicePortLookup;
+  /** Whether TCP wrappers restrict internal services, which those of FreeBSD alone may do. */
+  readonly isWrapped: boolean;
   /** Addresses that a line like `127.0.0.1:` gave to the entries below it. */
   hosts: readonly string[];
   /** The first entry whose families depend on the dialect. */
@@ -62,10 +66,12 @@ export function parseInetdConf(
   file: string,
   dialect: InetdDialect | undefined,
   lookup: ServicePortLookup,
+  wrappers: Wrappers,
 ): Imported {
   const services: ImportedService[] = [];
   const notes: Note[] = [];
-  const context: Context = { dialect, lookup, hosts: [''], ambiguous: undefined };
+  const isWrapped = wrappers.refuseClients && (dialect === undefined || dialect === 'freebsd');
+  const context: Context = { dialect, lookup, isWrapped, hosts: [''], ambiguous: undefined };
   for (const entry of entriesOf(text, file, dialect, notes)) {
     const read = readEntry(entry, context);
     if (read === undefined) continue;
@@ -142,6 +148,7 @@ function readEntry({ where, fields, hasPolicy }: Entry, context: Context): Impor
   if (!isInternalService(name)) return skip(`${label} is an internal service that is not imported${ownService(name)}`);
   const limits = readWait(wait);
   if (limits === undefined) return skip(`${label}: expected wait or nowait, found ${quote(wait)}`);
+  if (context.isWrapped) return skip(`${label} ${wrapped}`);
   if (hasPolicy) return skip(`${label} is served under an IPsec policy`);
   const port = context.lookup(name, transport);
   if (port === undefined) return skip(`${label}: no such service in /etc/services`);

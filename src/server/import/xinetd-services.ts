@@ -11,18 +11,14 @@ import {
   type Note,
   ownService,
   quote,
+  type Wrappers,
+  wrapped,
 } from './imported.ts';
 import type { Attribute, DefaultsSection, ServiceSection } from './xinetd-conf.ts';
 import { type ImportedAddress, readXinetdAddress } from './xinetd-addresses.ts';
 
 /** A section, and which reading of a file it comes from: xinetd takes one `defaults` from each. */
 export type PlacedSection = (ServiceSection | DefaultsSection) & { readonly reading: number };
-
-/** What the files of TCP wrappers, hosts_access(5), mean for services without the flag NOLIBWRAP. */
-export interface Wrappers {
-  /** Whether they may refuse a client. */
-  readonly refuseClients: boolean;
-}
 
 /** Lists that the operators change. Undefined: never set, which is not the same as empty. */
 interface AccessLists {
@@ -311,10 +307,7 @@ class EntryReader {
     if (other === 'SENSOR') throw new Unserved('is a sensor, not a service');
     if (other === 'IDONLY') throw new Unserved('serves only users that an ident server names (IDONLY)');
     if (other !== undefined) throw new Unserved(`is not served: flag ${quote(other)} of an internal service`);
-    if (this.#wrappers.refuseClients && !flags.has('NOLIBWRAP'))
-      throw new Unserved(
-        'is also restricted by /etc/hosts.allow and /etc/hosts.deny, which are not imported: to import it without them, add flags = NOLIBWRAP',
-      );
+    if (this.#wrappers.refuseClients && !flags.has('NOLIBWRAP')) throw new Unserved(wrapped);
   }
 
   #refuseTimes(): void {

@@ -10,8 +10,8 @@ import { importXinetdSections } from '../../../../src/server/import/xinetd-servi
 const lookup = parseServicesFile('');
 
 /** Reads an inetd.conf called `inetd.conf`. */
-export function inetd(text: string, dialect?: InetdDialect): Imported {
-  return parseInetdConf(text, 'inetd.conf', dialect, lookup);
+export function inetd(text: string, dialect?: InetdDialect, refuseClients = false): Imported {
+  return parseInetdConf(text, 'inetd.conf', dialect, lookup, { refuseClients });
 }
 
 /** Reads a xinetd.conf called `x`, and the files that it includes from `files`. */

@@ -147,6 +147,15 @@ describe('what is not imported from inetd.conf', () => {
     });
   });
 
+  test('services that TCP wrappers may restrict are noted: those of FreeBSD', () => {
+    const text = 'echo stream tcp4 nowait root internal';
+    for (const dialect of [undefined, 'freebsd'] as const)
+      expect(notesOf(inetd(text, dialect, true))).toEqual([
+        '1: "echo" (tcp4) is also restricted by /etc/hosts.allow and /etc/hosts.deny, which are not imported; --ignore-wrappers imports it without them',
+      ]);
+    for (const dialect of ['gnu', 'openbsd'] as const) expect(inetd(text, dialect, true).services).toHaveLength(1);
+  });
+
   test('an IPsec policy ends where the next one is empty', () => {
     expect(listenOf('#@ in ipsec x\n#@\necho stream tcp4 nowait root internal')).toEqual(['tcp4://*:7']);
   });

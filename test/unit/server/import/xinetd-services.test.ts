@@ -329,7 +329,7 @@ describe('what is not imported from xinetd.conf', () => {
 
   test('services that TCP wrappers restrict are noted, unless they do without', async () => {
     expect(await reasonFor(entry('echo'), true)).toBe(
-      '"echo" is also restricted by /etc/hosts.allow and /etc/hosts.deny, which are not imported: to import it without them, add flags = NOLIBWRAP',
+      '"echo" is also restricted by /etc/hosts.allow and /etc/hosts.deny, which are not imported; --ignore-wrappers imports it without them',
     );
     expect((await xinetd(entry('echo', 'flags = NOLIBWRAP'), {}, true)).services).toHaveLength(1);
   });
