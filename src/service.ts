@@ -163,6 +163,8 @@ export interface ServiceModule<Options = Record<string, never>> {
   readonly rfc?: number;
   /** Assigned by IANA. */
   readonly port?: number;
+  /** The only transport over which it answers; undefined for both. */
+  readonly transport?: 'tcp' | 'udp';
   /** Why its UDP side can be abused. If set, UDP on a public address requires `exposeUdp: true`. */
   readonly udpHazard?: string;
   /** The default `maxAmplification` of this kind. */

@@ -26,6 +26,7 @@ export const finger: ServiceModule<FingerOptions> = {
   summary: 'answers a query for a user, or for all users',
   rfc: 1288,
   port: 79,
+  transport: 'tcp',
   options: {
     show: {
       doc: 'What is shown (a privacy decision): nothing, the plans of `plans`, or who is logged in.',

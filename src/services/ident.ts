@@ -38,6 +38,7 @@ export const ident: ServiceModule<IdentOptions> = {
   summary: 'answers who holds a TCP connection, without a name',
   rfc: 1413,
   port: 113,
+  transport: 'tcp',
   options: {
     answer: {
       doc: 'What is said of every connection (a privacy decision): `HIDDEN-USER`, the `token`, or a hash of the ID of the user who holds it, with the key in `keyFile`.',

@@ -27,6 +27,7 @@ export const tcpmux: ServiceModule<TcpmuxOptions> = {
   summary: 'hands a client to the service that the client names',
   rfc: 1078,
   port: 1,
+  transport: 'tcp',
   options: {
     services: {
       doc: 'The services of this config that clients may ask for. Their clients are subject to the limits and access rules of tcpmux, not of the service itself.',

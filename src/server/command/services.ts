@@ -3,14 +3,15 @@ import { services } from '../../services/index.ts';
 
 /** `smallservd services`: lists the built-in services. */
 export function describeServices(): string {
-  const rows = services.map(({ name, rfc, port, summary, options }) => [
+  const rows = services.map(({ name, rfc, port, transport, summary, options }) => [
     name,
     rfc === undefined ? '–' : `RFC ${rfc}`,
     port === undefined ? '–' : String(port),
+    transport?.toUpperCase() ?? 'TCP, UDP',
     Object.keys(options).join(', ') || '–',
     summary,
   ]);
-  return `${formatTable(['service', 'document', 'port', 'options', 'what it does'], rows)}
-Each can listen on TCP, UDP or both, as the config says. tcpmux, finger and ident answer over TCP only. docs/CONFIG.md explains the options.
+  return `${formatTable(['service', 'document', 'port', 'over', 'options', 'what it does'], rows)}
+The config says where each listens. docs/CONFIG.md explains the options.
 `;
 }

@@ -67,7 +67,11 @@ function parseWord(word: string): Word {
   const port = digits === undefined ? module.port : Number(digits);
   if (port === undefined) throw invalid(word, `${module.name} has no assigned port: expected ${module.name}:PORT`);
   if (port > 65_535) throw invalid(word, `port ${port} is too high: expected 0 to 65535`);
-  return { module, port, transports: transport === undefined ? transports : [transport as Transport] };
+  const only = module.transport;
+  if (transport !== undefined && only !== undefined && transport !== only)
+    throw invalid(word, `${module.name} answers over ${only.toUpperCase()} only`);
+  const named = (transport as Transport | undefined) ?? only;
+  return { module, port, transports: named === undefined ? transports : [named] };
 }
 
 function moduleOf(word: string): AnyServiceModule | undefined {

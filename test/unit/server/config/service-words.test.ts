@@ -13,6 +13,7 @@ describe('services named on the command line', () => {
   it.each([
     [['echo:9000'], { 'echo-9000': { type: 'echo', listen: ['tcp://*:9000', 'udp://*:9000'] } }],
     [['time'], { 'time-37': { type: 'time', listen: ['tcp://*:37', 'udp://*:37'] } }],
+    [['finger'], { 'finger-79': { type: 'finger', listen: ['tcp://*:79'] } }],
     [['echo:0/udp'], { 'echo-0': { type: 'echo', listen: ['udp://*:0'] } }],
     [
       ['echo:1/tcp', 'daytime:13/udp', 'echo:2/udp', 'echo:1/udp'],
@@ -58,6 +59,8 @@ describe('services named on the command line', () => {
     ['/etc/smallservd.yaml', /: expected KIND/],
     ['\u001b[2J', /^"\\u001b\[2J": expected KIND/],
     ['', /^"": expected KIND/],
+    ['finger:79/udp', /^"finger:79\/udp": finger answers over TCP only$/],
+    ['envelope', /^"envelope": envelope has no assigned port: expected envelope:PORT$/],
     ['echo:65536', /^"echo:65536": port 65536 is too high: expected 0 to 65535$/],
   ])('are refused: %j', (word, message) => {
     expect(() => configOfWords(words([word]))).toThrowError(expect.objectContaining({ code: 'ARGUMENT_INVALID' }));
@@ -72,9 +75,12 @@ describe('services named on the command line', () => {
   });
 
   it('are a valid config, unless they are refused', async () => {
-    const kinds = services.map(({ name }) => name);
+    const kinds = services.flatMap(({ name, transport }) => {
+      const suffixes = transport === undefined ? ['', '/tcp', '/udp'] : ['', `/${transport}`];
+      return suffixes.map((suffix) => ({ kind: name, suffix }));
+    });
     const port = fc.integer({ min: 1, max: 65_535 });
-    const word = fc.record({ kind: fc.constantFrom(...kinds), port, suffix: fc.constantFrom('', '/tcp', '/udp') });
+    const word = fc.tuple(fc.constantFrom(...kinds), port).map(([kind, number]) => ({ ...kind, port: number }));
     const ofDifferentPorts = fc.uniqueArray(word, { minLength: 1, maxLength: 8, selector: (each) => each.port });
     await fc.assert(
       fc.asyncProperty(ofDifferentPorts, async (given) => {
