@@ -39,8 +39,14 @@ export interface Log {
 export interface ServiceContext {
   /** The wall clock, for answers only. Limits never depend on it. */
   now(): Date;
+  /** The same in microseconds since 1970, as exactly as the system tells: with koffi, to the microsecond. */
+  nowUs(): number;
   /** False if the wall clock is earlier than the release of this build, and so must be wrong. */
   clockIsSet(): boolean;
+  /** Whether the system keeps the wall clock in step with UTC. False if it does not tell, as without koffi. */
+  clockIsSynchronized(): boolean;
+  /** How wrong the wall clock may be, in microseconds: 16 seconds if it is not synchronized. */
+  clockErrorUs(): number;
   /** A random number from 0 up to, but not including, 1. */
   random(): number;
   /**

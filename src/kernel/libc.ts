@@ -66,6 +66,10 @@ export interface Libc {
   fcntl(descriptor: number, operation: number, argument: number): number;
   /** ioctl(2). `argument` is the address of what the operation reads or fills; 0 if it has none. */
   ioctl(descriptor: number, operation: number, argument: Pointer | 0): number;
+  /** clock_gettime(2). `time` is a `struct timespec`, which it fills. */
+  clock_gettime(clock: number, time: Uint8Array): number;
+  /** adjtimex(2). `state` is a `struct timex`, which it fills. A result of 0 or more is the state of the clock. */
+  adjtimex(state: Uint8Array): number;
   /** memfd_create(2). Returns a descriptor. */
   memfd_create(name: string, flags: number): number;
   /** ftruncate(2). */
@@ -148,6 +152,8 @@ async function load(): Promise<Libc | undefined> {
       // Variadic, but with a single argument, which Linux passes like any other.
       fcntl: library.func('int fcntl(int, int, int)'),
       ioctl: library.func('int ioctl(int, unsigned long, long)'),
+      clock_gettime: library.func('int clock_gettime(int, void *)'),
+      adjtimex: library.func('int adjtimex(void *)'),
       memfd_create: library.func('int memfd_create(const char *, uint32_t)'),
       ftruncate: library.func('int ftruncate(int, int64_t)'),
       mapShared(descriptor, length, protection, flags) {

@@ -1,13 +1,24 @@
 import { BudgetedLog } from './budgeted-log.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
+import { type ClockReading, ClockStatus } from '../clock/clock-status.ts';
 import { clockIsSet } from '../clock/release.ts';
 import { createServices } from './config/create-services.ts';
 import type { LoadedConfig } from './config/loaded-config.ts';
+import { readClock, readWallClockUs } from '../kernel/system-clock.ts';
 import type { Logger } from 'pino';
 import type { Log, NamedService, Service, ServiceContext } from '../service.ts';
 
 /** How long startup waits for the first run of the periodic tasks. */
 const firstRunMs = 5000;
+
+/** What only the system knows of its wall clock. Both return undefined if it does not tell. */
+export interface SystemClock {
+  /** Microseconds since 1970. */
+  readUs(): number | undefined;
+  read(): ClockReading | undefined;
+}
+
+const kernelClock: SystemClock = { readUs: readWallClockUs, read: readClock };
 
 /** A service's context and the periodic tasks it registered. None runs before `start`, and none begins after `stop`. */
 export class TaskContext implements ServiceContext {
@@ -15,13 +26,23 @@ export class TaskContext implements ServiceContext {
   readonly services: ReadonlyMap<string, NamedService>;
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #system: SystemClock;
+  readonly #status: ClockStatus;
   readonly #tasks: { ms: number; task: () => Promise<void> }[] = [];
   readonly #cancels = new Set<Cancel>();
   #state: 'waiting' | 'started' | 'stopped' = 'waiting';
 
-  constructor(clock: Clock, random: () => number, log: Log, services: ReadonlyMap<string, NamedService> = new Map()) {
+  constructor(
+    clock: Clock,
+    random: () => number,
+    log: Log,
+    services: ReadonlyMap<string, NamedService> = new Map(),
+    system: SystemClock = kernelClock,
+  ) {
     this.#clock = clock;
     this.#random = random;
+    this.#system = system;
+    this.#status = new ClockStatus(() => system.read(), clock);
     this.log = log;
     this.services = services;
   }
@@ -30,8 +51,20 @@ export class TaskContext implements ServiceContext {
     return this.#clock.now();
   }
 
+  nowUs(): number {
+    return this.#system.readUs() ?? this.#clock.now().getTime() * 1000;
+  }
+
   clockIsSet(): boolean {
     return clockIsSet(this.#clock.now().getTime());
+  }
+
+  clockIsSynchronized(): boolean {
+    return this.#status.isSynchronized;
+  }
+
+  clockErrorUs(): number {
+    return this.#status.errorUs;
   }
 
   random(): number {

@@ -1,6 +1,6 @@
 import { modifiedJulianDate, usDaylightCode } from '../clock/nist.ts';
 import { formatOffset, type LocalTime, loadTimeZone } from '../clock/time-zone.ts';
-import type { ServiceModule } from '../service.ts';
+import type { ServiceContext, ServiceModule } from '../service.ts';
 
 export type DaytimeFormat = 'rfc867' | 'smtp' | 'ctime' | 'unix' | 'iso8601' | 'nist';
 
@@ -8,6 +8,7 @@ export type DaytimeOptions = {
   readonly format: DaytimeFormat;
   /** Null for the machine's zone. */
   readonly zone: string | null;
+  readonly whenUnsynchronized: 'answer' | 'silent';
 };
 
 /** RFC 867: date and time on one line. */
@@ -27,20 +28,30 @@ export const daytime: ServiceModule<DaytimeOptions> = {
       format: 'timezone',
       default: null,
     },
+    whenUnsynchronized: {
+      doc: 'Whether to answer while the system does not keep its clock in step with UTC: answer, or silent: a TCP connection is closed without data, a datagram is not answered. The format nist also says it in its health digit.',
+      format: ['answer', 'silent'],
+      default: 'answer',
+    },
   },
-  create({ format, zone: zoneName }, context) {
+  create({ format, zone: zoneName, whenUnsynchronized }, context) {
+    const mustBeSynchronized = whenUnsynchronized === 'silent';
     const zone = loadTimeZone(format === 'nist' ? 'UTC' : zoneName);
     const write = formats[format];
     let cachedSecond = Number.NaN;
+    let cachedHealth: Health = 0;
     let cachedLine = Buffer.alloc(0);
 
-    function line(): Uint8Array {
+    function line(): Uint8Array | undefined {
+      const health = healthOf(context);
+      if (mustBeSynchronized && health !== 0) return undefined;
       const nowMs = context.now().getTime();
       const second = Math.floor(nowMs / 1000);
-      if (second !== cachedSecond) {
+      if (second !== cachedSecond || health !== cachedHealth) {
         // A new buffer each second, because a transport may still hold the last one.
-        cachedLine = Buffer.from(`${write(zone.at(nowMs), context.clockIsSet())}\r\n`, 'latin1');
+        cachedLine = Buffer.from(`${write(zone.at(nowMs), health)}\r\n`, 'latin1');
         cachedSecond = second;
+        cachedHealth = health;
       }
       return cachedLine;
     }
@@ -49,11 +60,22 @@ export const daytime: ServiceModule<DaytimeOptions> = {
       stream: (client) => client.end(line()),
       datagram(_request, limit) {
         const reply = line();
-        return reply.length > limit ? undefined : reply;
+        return reply === undefined || reply.length > limit ? undefined : reply;
       },
     };
   },
 };
+
+/**
+ * The health of the clock, in NIST's digits: 0 is healthy, 2 wrong by more than five seconds, and with 3 nobody knows
+ * how wrong it is.
+ */
+type Health = 0 | 2 | 3;
+
+function healthOf(context: ServiceContext): Health {
+  if (!context.clockIsSet()) return 2;
+  return context.clockIsSynchronized() ? 0 : 3;
+}
 
 const weekdays = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'] as const;
 const months = 'January February March April May June July August September October November December'.split(' ');
@@ -65,17 +87,16 @@ const year2 = (t: LocalTime): string => pad(t.year % 100);
 const clock = (t: LocalTime): string => `${pad(t.hour)}:${pad(t.minute)}:${pad(t.second)}`;
 const unixDay = (t: LocalTime): string => `${short(weekday(t))} ${short(month(t))} ${pad(t.day, 2, ' ')} ${clock(t)}`;
 
-const formats: Record<DaytimeFormat, (t: LocalTime, clockIsSet: boolean) => string> = {
+const formats: Record<DaytimeFormat, (t: LocalTime, health: Health) => string> = {
   rfc867: (t) => `${weekday(t)}, ${month(t)} ${t.day}, ${t.year} ${clock(t)}-${t.abbreviation}`,
   smtp: (t) => `${pad(t.day)} ${short(month(t)).toUpperCase()} ${year2(t)} ${clock(t)} ${t.abbreviation}`,
   ctime: (t) => `${unixDay(t)} ${t.year}`,
   unix: (t) => `${unixDay(t)} ${t.abbreviation} ${t.year}`,
   iso8601: (t) => `${pad(t.year, 4)}-${pad(t.month)}-${pad(t.day)}T${clock(t)}${formatOffset(t.offsetSeconds, ':')}`,
-  nist(t, clockIsSet) {
+  nist(t, health) {
     const day = modifiedJulianDate(t.year, t.month, t.day);
     const daylight = pad(usDaylightCode(t.year, t.month, t.day));
     const leap = 0;
-    const health = clockIsSet ? 0 : 2;
     const date = `${year2(t)}-${pad(t.month)}-${pad(t.day)}`;
     return `${day} ${date} ${clock(t)} ${daylight} ${leap} ${health}   0.0 UTC(smallservd) *`;
   },

@@ -3,19 +3,33 @@ import type { ServiceModule } from '../service.ts';
 /** Seconds from 1900, the epoch of RFC 868, to 1970. */
 const secondsTo1970 = 2_208_988_800;
 
-/** RFC 868: seconds since 1900 in four bytes, modulo 2^32. Silent while the clock is not set. */
-export const time: ServiceModule = {
+export type TimeOptions = {
+  readonly whenUnsynchronized: 'answer' | 'silent';
+};
+
+/**
+ * RFC 868: seconds since 1900 in four bytes, modulo 2^32. Silent while the clock is not set, and if the option says so,
+ * while it is not synchronized.
+ */
+export const time: ServiceModule<TimeOptions> = {
   name: 'time',
   summary: 'sends the time as four bytes',
   rfc: 868,
   port: 37,
-  options: {},
-  create(_options, context) {
+  options: {
+    whenUnsynchronized: {
+      doc: 'Whether to answer while the system does not keep its clock in step with UTC: answer, or silent, as RFC 868 has it: a TCP connection is closed without data, a datagram is not answered.',
+      format: ['answer', 'silent'],
+      default: 'answer',
+    },
+  },
+  create({ whenUnsynchronized }, context) {
+    const mustBeSynchronized = whenUnsynchronized === 'silent';
     let cachedSecond = Number.NaN;
     let cachedWord = Buffer.alloc(0);
 
     function word(): Uint8Array | undefined {
-      if (!context.clockIsSet()) return undefined;
+      if (!context.clockIsSet() || (mustBeSynchronized && !context.clockIsSynchronized())) return undefined;
       const second = Math.floor(context.now().getTime() / 1000);
       if (second !== cachedSecond) {
         // A new buffer each second, because a transport may still hold the last one.

@@ -45,7 +45,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': ['exit-codes.ts'],
   'exit-codes.ts': [],
   'index.ts': ['errors.ts', 'server', 'service.ts'],
-  kernel: ['address'],
+  kernel: ['address', 'clock'],
   'no-debugger.ts': [],
   'open-files.ts': [],
   'output-error.ts': ['exit-codes.ts', 'system-error-text.ts'],

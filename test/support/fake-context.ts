@@ -11,6 +11,11 @@ export class FakeContext implements ServiceContext {
   /** Milliseconds since 1970. */
   nowMs: number;
   clockSet = true;
+  clockSynchronized = true;
+  /** Microseconds. */
+  errorUs = 0;
+  /** Microseconds since 1970, if it is to differ from `nowMs`. */
+  exactUs: number | undefined;
   /** The numbers that `random` gives, in this order. */
   readonly randomNumbers: number[] = [];
   readonly tasks: { readonly ms: number; readonly run: () => Promise<void> }[] = [];
@@ -34,6 +39,18 @@ export class FakeContext implements ServiceContext {
 
   clockIsSet(): boolean {
     return this.clockSet;
+  }
+
+  nowUs(): number {
+    return this.exactUs ?? this.nowMs * 1000;
+  }
+
+  clockIsSynchronized(): boolean {
+    return this.clockSynchronized;
+  }
+
+  clockErrorUs(): number {
+    return this.errorUs;
   }
 
   random(): number {

@@ -33,7 +33,7 @@ function serviceItem(module: AnyServiceModule): readonly string[] {
     udpHazard === undefined ? '' : `UDP on a public address needs \`exposeUdp: true\`, because ${udpHazard}.`,
   ];
   return [
-    `.It Cm ${name} Pq RFC ${rfc} , port ${port}`,
+    `.It Cm ${name}${rfc === undefined ? '' : ` Pq RFC ${rfc} , port ${port}`}`,
     prose(facts.filter((fact) => fact !== '').join(' ')),
     ...(Object.keys(options).length > 0 ? [keyList(options)] : []),
   ];

@@ -34,6 +34,25 @@ describe('TaskContext', () => {
     expect(context.random()).toBe(0.25);
   });
 
+  it('provides the wall clock as exactly as the system tells, and else as exactly as Node does', () => {
+    expect(context.nowUs()).toBeGreaterThan(clock.now().getTime() * 1000);
+    const system = { readUs: (): number | undefined => undefined, read: () => undefined };
+    const bare = new TaskContext(clock, Math.random, log, new Map(), system);
+    expect(bare.nowUs()).toBe(clock.now().getTime() * 1000);
+    system.readUs = () => 1_795_345_632_000_001;
+    expect(bare.nowUs()).toBe(1_795_345_632_000_001);
+  });
+
+  it('tells whether the system keeps its clock synchronized, and how wrong it may be', () => {
+    const reading = { isSynchronized: true, estimatedErrorUs: 120, maximumErrorUs: 5000 };
+    const system = { readUs: () => undefined, read: () => reading };
+    const synchronized = new TaskContext(clock, Math.random, log, new Map(), system);
+    expect([synchronized.clockIsSynchronized(), synchronized.clockErrorUs()]).toEqual([true, 120]);
+    reading.isSynchronized = false;
+    clock.advance(1000);
+    expect([synchronized.clockIsSynchronized(), synchronized.clockErrorUs()]).toEqual([false, 16_000_000]);
+  });
+
   it('waits at most five seconds in start for a hanging first run', async () => {
     context.every(1000, () => new Promise(() => {}));
     const start = context.start();

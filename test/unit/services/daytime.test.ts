@@ -5,12 +5,14 @@ import { connect, FakeConnection } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
 import { nowhere } from '../../support/nowhere.ts';
 
+const defaults: DaytimeOptions = { format: 'rfc867', zone: 'UTC', whenUnsynchronized: 'answer' };
+
 async function create(
   options: Partial<DaytimeOptions>,
   now: string,
 ): Promise<{ context: FakeContext; service: Service }> {
   const context = new FakeContext(now);
-  return { context, service: await daytime.create({ format: 'rfc867', zone: 'UTC', ...options }, context) };
+  return { context, service: await daytime.create({ ...defaults, ...options }, context) };
 }
 
 const noon = '2026-11-22T11:07:12Z';
@@ -97,6 +99,35 @@ describe('the nist line', () => {
     const { context, service } = await create({ format: 'nist' }, '1970-01-01T00:00:05Z');
     context.clockSet = false;
     expect(connect(service).text).toBe('40587 70-01-01 00:00:05 00 0 2   0.0 UTC(smallservd) *\r\n');
+  });
+
+  it('contains health 3 while the clock is not synchronized, from the next answer on', async () => {
+    const { context, service } = await create({ format: 'nist' }, noon);
+    const healths = [true, false, true].map((isSynchronized) => {
+      context.clockSynchronized = isSynchronized;
+      return connect(service).text.split(' ')[5];
+    });
+    expect(healths).toEqual(['0', '3', '0']);
+  });
+});
+
+describe('daytime while the clock is not synchronized', () => {
+  it('answers by default', async () => {
+    const { context, service } = await create({}, noon);
+    context.clockSynchronized = false;
+    expect(connect(service).text).toBe('Sunday, November 22, 2026 11:07:12-UTC\r\n');
+  });
+
+  it.each([
+    ['not synchronized', { clockSynchronized: false }],
+    ['not set', { clockSet: false }],
+  ])('closes TCP without a byte and sends no UDP reply with whenUnsynchronized: silent: %s', async (_name, state) => {
+    const { context, service } = await create({ whenUnsynchronized: 'silent' }, noon);
+    Object.assign(context, state);
+    expect(connect(service)).toMatchObject({ writes: [], ended: true });
+    expect(service.datagram?.(Buffer.alloc(0), 512, nowhere)).toBeUndefined();
+    Object.assign(context, { clockSynchronized: true, clockSet: true });
+    expect(connect(service).text).toBe('Sunday, November 22, 2026 11:07:12-UTC\r\n');
   });
 });
 

@@ -1,13 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { time } from '../../../src/services/time.ts';
+import { time, type TimeOptions } from '../../../src/services/time.ts';
 import type { Service } from '../../../src/service.ts';
 import { connect, FakeConnection } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
 import { nowhere } from '../../support/nowhere.ts';
 
-async function create(now: string): Promise<{ context: FakeContext; service: Service }> {
+async function create(
+  now: string,
+  whenUnsynchronized: TimeOptions['whenUnsynchronized'] = 'answer',
+): Promise<{ context: FakeContext; service: Service }> {
   const context = new FakeContext(now);
-  return { context, service: await time.create({}, context) };
+  return { context, service: await time.create({ whenUnsynchronized }, context) };
 }
 
 const instants = [
@@ -61,6 +64,21 @@ describe('time', () => {
     expect(service.datagram?.(Buffer.alloc(0), 512, nowhere)).toBeUndefined();
     context.clockSet = true;
     expect(connect(service).bytes.readUInt32BE()).toBe(2_208_988_805);
+  });
+
+  it('answers by default while the clock is not synchronized', async () => {
+    const { context, service } = await create('2026-11-22T11:07:12Z');
+    context.clockSynchronized = false;
+    expect(connect(service).bytes).toHaveLength(4);
+  });
+
+  it('closes TCP without a byte and sends no UDP reply while not synchronized, if it is to be silent', async () => {
+    const { context, service } = await create('2026-11-22T11:07:12Z', 'silent');
+    context.clockSynchronized = false;
+    expect(connect(service)).toMatchObject({ writes: [], ended: true });
+    expect(service.datagram?.(Buffer.alloc(0), 512, nowhere)).toBeUndefined();
+    context.clockSynchronized = true;
+    expect(connect(service).bytes.readUInt32BE()).toBe(4_004_334_432);
   });
 
   it('caches the reply within a second without reusing its buffer', async () => {

@@ -85,7 +85,7 @@ describe('overrides', () => {
       ['new-one', 'daytime', 2],
       ['time', 'time', 1],
     ]);
-    expect(config.services[2]?.options).toEqual({ format: 'unix', zone: 'UTC' });
+    expect(config.services[2]?.options).toEqual({ format: 'unix', zone: 'UTC', whenUnsynchronized: 'answer' });
   });
 
   test('need no config file', async () => {

@@ -129,5 +129,6 @@ services:
     exposeUdp: false
     format: rfc867
     zone: null
+    whenUnsynchronized: answer
 `);
 });
