@@ -23,6 +23,8 @@ const ownEntries: readonly ServiceEntry[] = Object.entries({
   tcpmux: 1,
   finger: 79,
   ident: 113,
+  // IANA's name for the port is twamp-test (RFC 8545).
+  stamp: 862,
 }).flatMap(([name, port]) => (['tcp', 'udp'] as const).map((protocol) => ({ name, protocol, port, aliases: [] })));
 
 /** Parses a services(5) file and appends our own entries. Malformed lines are skipped. */

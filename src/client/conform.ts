@@ -11,8 +11,8 @@ export type { CheckResult, Outcome };
 
 export interface ConformOptions extends ClientOptions {
   /**
-   * Any of tcpmux, echo, discard, systat, daytime, qotd, chargen, time, finger and ident. Default: all, but of tcpmux,
-   * finger and ident, which few servers offer, only those with a port in `ports`.
+   * Any of tcpmux, echo, discard, systat, daytime, qotd, chargen, time, finger, ident and stamp. Default: all, but of
+   * tcpmux, finger and ident, which few servers offer, only those with a port in `ports`.
    */
   readonly services?: readonly string[] | undefined;
   /** Check one transport only. Default: both. */

@@ -9,33 +9,53 @@ const burstLength = 30;
 /** Bursts to send, because a server that drops datagrams while it answers may keep up with a single burst. */
 const bursts = 5;
 const empty = Buffer.alloc(0);
-const long = Buffer.alloc(512, '\n');
 
-/** A numbered datagram that every service answers. No two are alike. */
-function request(number: number): Uint8Array {
-  return Buffer.from(`smallserv conform ${number}\r\n`);
+/** Datagrams that a service answers. */
+export interface Requests {
+  /** No two are alike. */
+  readonly numbered: (number: number) => Uint8Array;
+  /** The shortest ones, whose answers are the largest by comparison. */
+  readonly shortest: readonly Uint8Array[];
+  readonly long: Uint8Array;
 }
 
+/** Those that all classic services answer. */
+const texts: Requests = {
+  numbered: (number) => Buffer.from(`smallserv conform ${number}\r\n`),
+  shortest: [empty, Buffer.from('\n')],
+  long: Buffer.alloc(512, '\n'),
+};
+
 /**
- * Checks shared by all services that answer datagrams. `maxAmplification` limits the size of an answer relative to the
- * request, both measured on the wire.
+ * Checks shared by all services that answer any datagram. `maxAmplification` limits the size of an answer relative to
+ * the request, both measured on the wire.
  */
 export function answeringChecks(service: CheckedService, maxAmplification: 1 | 2): readonly Check[] {
+  const { numbered } = texts;
+  return [
+    ...checksOf(service, 'udp', [
+      {
+        name: 'empty',
+        fact: 'an empty datagram is answered',
+        async run(context) {
+          await askFor(context, empty);
+        },
+      },
+      {
+        name: 'any',
+        fact: 'a datagram with text is answered',
+        async run(context) {
+          await askFor(context, numbered(0));
+        },
+      },
+    ]),
+    ...safetyChecks(service, maxAmplification, texts),
+  ];
+}
+
+/** The checks of `answeringChecks` that concern the safety of others, for a service that answers these `requests`. */
+export function safetyChecks(service: CheckedService, maxAmplification: 1 | 2, requests: Requests): readonly Check[] {
   return checksOf(service, 'udp', [
-    {
-      name: 'empty',
-      fact: 'an empty datagram is answered',
-      async run(context) {
-        await askFor(context, empty);
-      },
-    },
-    {
-      name: 'any',
-      fact: 'a datagram with text is answered',
-      async run(context) {
-        await askFor(context, request(0));
-      },
-    },
     {
       name: 'burst',
       basis: 'safety',
@@ -43,10 +63,10 @@ export function answeringChecks(service: CheckedService, maxAmplification: 1 | 2
       async run(context) {
         for (let turn = 0; turn < bursts; turn += 1) {
           const count = await Inbox.with(context, async (inbox) => {
-            const requests = Array.from({ length: burstLength }, (_, number) => request(number));
-            await Promise.all(requests.map(async (each) => inbox.send(each)));
+            const burst = Array.from({ length: burstLength }, (_, number) => requests.numbered(number));
+            await Promise.all(burst.map(async (each) => inbox.send(each)));
             const { length } = await inbox.collect(burstLength);
-            return length < burstLength ? (await collectLate(context, inbox)).length : length;
+            return length < burstLength ? (await collectLate(context, inbox, requests)).length : length;
           });
           if (count < burstLength) throw new Fault(`${burstLength} answers`, String(count));
         }
@@ -56,19 +76,19 @@ export function answeringChecks(service: CheckedService, maxAmplification: 1 | 2
       name: 'amplification',
       basis: 'safety',
       fact: `the answer is at most ${maxAmplification === 1 ? 'as large as' : 'twice as large as'} the request, on the wire`,
-      run: async (context) => expectNoAmplification(context, maxAmplification),
+      run: async (context) => expectNoAmplification(context, maxAmplification, requests),
     },
     {
       name: 'source-port-low',
       basis: 'safety',
       fact: 'a datagram from a port below 1024 is not answered',
-      run: async (context) => expectSilence(context, context.dangerousPorts.low),
+      run: async (context) => expectSilence(context, context.dangerousPorts.low, requests),
     },
     {
       name: 'source-port-reflector',
       basis: 'safety',
       fact: 'a datagram from a known reflector port, or the port of any checked service, is not answered',
-      run: async (context) => expectSilence(context, context.dangerousPorts.reflectors),
+      run: async (context) => expectSilence(context, context.dangerousPorts.reflectors, requests),
     },
   ]);
 }
@@ -77,8 +97,8 @@ export function answeringChecks(service: CheckedService, maxAmplification: 1 | 2
  * All replies, collected until a later request is answered, which proves that the server had time. GNU inetd sleeps for
  * a second if the process that served a TCP client exits while it waits for the next one.
  */
-async function collectLate(context: CheckContext, inbox: Inbox): Promise<readonly Uint8Array[]> {
-  await askFor(context, request(0)).catch(throwUnlessSilent);
+async function collectLate(context: CheckContext, inbox: Inbox, requests: Requests): Promise<readonly Uint8Array[]> {
+  await askFor(context, requests.numbered(0)).catch(throwUnlessSilent);
   return inbox.quiet();
 }
 
@@ -90,11 +110,12 @@ function throwUnlessSilent(error: unknown): void {
 /** Answers vary in length, so the largest of this many counts. */
 const amplificationRequests = 4;
 
-async function expectNoAmplification(context: CheckContext, most: number): Promise<string> {
-  const requests = [empty, Buffer.from('\n')].flatMap((each) => Array<Uint8Array>(amplificationRequests).fill(each));
+async function expectNoAmplification(context: CheckContext, most: number, requests: Requests): Promise<string> {
+  const { shortest, long } = requests;
+  const repeated = shortest.flatMap((each) => Array<Uint8Array>(amplificationRequests).fill(each));
   let later: Promise<unknown> | undefined;
   const seen = await Promise.all(
-    requests.map(async (each) =>
+    repeated.map(async (each) =>
       Inbox.with(context, async (inbox) => {
         await inbox.send(each);
         // As in collectLate. Servers that never send more than they received still answer a long request.
@@ -118,7 +139,7 @@ async function expectNoAmplification(context: CheckContext, most: number): Promi
 }
 
 /** Sends a datagram from each of these local ports that can be bound. Throws `Skip` if none can. */
-async function expectSilence(context: CheckContext, ports: readonly number[]): Promise<string> {
+async function expectSilence(context: CheckContext, ports: readonly number[], requests: Requests): Promise<string> {
   return context.alone(async () => {
     const inboxes = new Map<number, Inbox>();
     const reasons = new Set<string>();
@@ -132,21 +153,25 @@ async function expectSilence(context: CheckContext, ports: readonly number[]): P
       }
       if (inboxes.size === 0)
         throw new Skip(`cannot send from any of the ports ${ports.join(', ')}: ${[...reasons].join(', ')}`);
-      return await compareAnswers(context, inboxes);
+      return await compareAnswers(context, inboxes, requests);
     } finally {
       for (const inbox of inboxes.values()) inbox.close();
     }
   });
 }
 
-async function compareAnswers(context: CheckContext, inboxes: ReadonlyMap<number, Inbox>): Promise<string> {
+async function compareAnswers(
+  context: CheckContext,
+  inboxes: ReadonlyMap<number, Inbox>,
+  { numbered }: Requests,
+): Promise<string> {
   for (const [port, inbox] of inboxes) {
     // A firewall rejecting the datagram also counts as silence.
-    await inbox.send(request(port)).catch(() => {});
+    await inbox.send(numbered(port)).catch(() => {});
     await pause(context, betweenDatagramsMs);
   }
   // An answer to a later request shows that the server had time to answer.
-  await askFor(context, request(0));
+  await askFor(context, numbered(0));
   await Promise.all([...inboxes.values()].map(async (inbox) => inbox.quiet().catch(() => {})));
   if (context.signal.aborted) throw new SmallservdError('INTERRUPTED', 'interrupted');
   const answered = [...inboxes].filter(([, { replies }]) => replies.length > 0);

@@ -14,6 +14,7 @@ export const checkedServices = [
   'time',
   'finger',
   'ident',
+  'stamp',
 ] as const;
 
 export type CheckedService = (typeof checkedServices)[number];
@@ -29,6 +30,7 @@ const rfcs: Readonly<Record<CheckedService, Check['basis']>> = {
   time: 'RFC 868',
   finger: 'RFC 1288',
   ident: 'RFC 1413',
+  stamp: 'RFC 8762',
 };
 
 export type Transport = 'tcp' | 'udp';
@@ -47,7 +49,7 @@ export interface Check {
 }
 
 /** A check without what it shares with its neighbors. The basis is the RFC of the service unless it is given. */
-export type Fact = Pick<Check, 'fact' | 'run'> & { readonly name: string; readonly basis?: 'safety' };
+export type Fact = Pick<Check, 'fact' | 'run'> & { readonly name: string; readonly basis?: Check['basis'] };
 
 /** Makes the checks of a service over one transport. */
 export function checksOf(service: CheckedService, transport: Transport, facts: readonly Fact[]): readonly Check[] {

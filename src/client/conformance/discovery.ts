@@ -4,6 +4,7 @@ import type { HostAddress, HostAddresses } from '../dial/resolve-host.ts';
 import { SmallservdError } from '../../errors.ts';
 import type { Check, RunContext } from './check.ts';
 import { Inbox } from './datagrams.ts';
+import { testPacket } from './test-packet.ts';
 
 /** A service over one transport, and the port to try. */
 export type Place = Pick<Check, 'service' | 'transport'> & { readonly port: number };
@@ -37,7 +38,8 @@ export async function reach(
     if (service === 'discard') return await sendTo(port, addresses, patience);
     const family = addresses.length > 1 ? 'both' : first.family;
     const { timeoutMs, signal, clock } = patience;
-    const request = (attempt: number): Uint8Array => requests[attempt === 0 ? 0 : 1];
+    const request = (attempt: number): Uint8Array =>
+      service === 'stamp' ? testPacket(attempt) : requests[attempt === 0 ? 0 : 1];
     const { peer } = await ask({ host, port }, request, { timeoutMs, signal, clock, family });
     return { address: pinned(addresses, peer.address), isSilent: false };
   } catch (error) {

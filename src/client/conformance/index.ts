@@ -6,6 +6,7 @@ import { echoChecks } from './echo.ts';
 import { fingerChecks } from './finger.ts';
 import { identChecks } from './ident.ts';
 import { qotdChecks } from './qotd.ts';
+import { stampChecks } from './stamp.ts';
 import { systatChecks } from './systat.ts';
 import { tcpmuxChecks } from './tcpmux.ts';
 import { timeChecks } from './time.ts';
@@ -22,4 +23,5 @@ export const allChecks: readonly Check[] = [
   ...timeChecks,
   ...fingerChecks,
   ...identChecks,
+  ...stampChecks,
 ];

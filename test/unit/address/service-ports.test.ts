@@ -47,6 +47,7 @@ test.each([
   ['qotd', 17],
   ['chargen', 19],
   ['time', 37],
+  ['stamp', 862],
   ['http', undefined],
 ])('without a services file, resolves %s to %s', (name, port) => {
   const lookup = servicePortsOf('/nonexistent/services');
@@ -60,5 +61,5 @@ test('keeps the order of the file, followed by the built-in entries', () => {
     { name: 'also', protocol: 'tcp', port: 80, aliases: [] },
     { name: 'echo', protocol: 'tcp', port: 7, aliases: [] },
   ]);
-  expect(entries).toHaveLength(2 + 2 * 10);
+  expect(entries).toHaveLength(2 + 2 * 11);
 });

@@ -14,7 +14,7 @@ const everyService: Readonly<Record<string, Service>> = {
   echo: await echo.create({}, context),
   discard: await discard.create({}, context),
   chargen: await chargen.create({}, context),
-  'daytime-utc': await daytime.create({ format: 'iso8601', zone: 'UTC' }, context),
+  'daytime-utc': await daytime.create({ format: 'iso8601', zone: 'UTC', whenUnsynchronized: 'answer' }, context),
 };
 
 function createIn(

@@ -158,6 +158,140 @@ const answering: readonly Mutant[] = (['echo', 'systat', 'daytime', 'qotd', 'cha
   },
 );
 
+/** What an honest reflector of test packets answers. */
+function reflected(request: Buffer): Buffer {
+  const reply = Buffer.alloc(Math.max(44, request.length));
+  request.copy(reply, 44, Math.min(44, request.length));
+  if (reply.length > 44) reply[44] = reply[45] === 1 ? (reply.readUInt16BE(46) + 48 > reply.length ? 0x40 : 0) : 0x80;
+  request.copy(reply, 0, 0, 16);
+  reply.write('eead4b60800000001d80', 4, 'hex');
+  reply.write('eead4b6040000000', 16, 'hex');
+  request.copy(reply, 24, 0, 14);
+  reply[40] = 64;
+  return reply;
+}
+
+/** A reflector that does this to each of its answers. */
+function reflector(change: (reply: Buffer, request: Buffer) => Uint8Array | void): NonNullable<Behaviour['udp']> {
+  return (request, send) => {
+    const reply = reflected(request);
+    send(change(reply, request) ?? reply);
+  };
+}
+
+const reflectors: readonly Mutant[] = [
+  {
+    id: 'stamp.udp.base',
+    fault: 'sends what TWAMP Light needs only',
+    udp: reflector((reply) => reply.subarray(0, 41)),
+    says: /expected 44 bytes; saw .*\(41 bytes\)/,
+  },
+  {
+    id: 'stamp.udp.padding',
+    fault: 'leaves the padding out',
+    udp: reflector((reply) => reply.subarray(0, 44)),
+    says: /expected 45 bytes; saw .*\(44 bytes\)/,
+  },
+  {
+    id: 'stamp.udp.short',
+    fault: 'cuts its answer to the length of the packet',
+    udp: reflector((reply, request) => reply.subarray(0, request.length)),
+    says: /expected 44 bytes; saw .*\(14 bytes\)/,
+  },
+  {
+    id: 'stamp.udp.sender',
+    fault: 'forgets what the sender said of its clock',
+    udp: reflector((reply) => void reply.fill(0, 36, 38)),
+    says: /expected 73 6d 08 62 .* 20 01 \(14 bytes\); saw .* 00 00 \(14 bytes\)/,
+  },
+  {
+    id: 'stamp.udp.session',
+    fault: 'knows no sessions',
+    udp: reflector((reply) => void reply.fill(0, 14, 16)),
+    says: /expected 21331; saw 0/,
+  },
+  {
+    id: 'stamp.udp.times',
+    fault: 'leaves before it arrives',
+    udp: reflector((reply) => void reply.writeUInt8(0x61, 19)),
+    says: /a time of departure shortly after the time of arrival/,
+  },
+  {
+    id: 'stamp.udp.times',
+    fault: 'knows no time',
+    udp: reflector((reply) => void reply.fill(0, 4, 12).fill(0, 16, 24)),
+    says: /a time of departure shortly after the time of arrival/,
+  },
+  {
+    id: 'stamp.udp.error',
+    fault: 'is never wrong',
+    udp: reflector((reply) => void reply.writeUInt8(0, 13)),
+    says: /expected a multiplier; saw/,
+  },
+  {
+    id: 'stamp.udp.ttl',
+    fault: 'does not know the TTL',
+    udp: reflector((reply) => void reply.writeUInt8(0, 40)),
+    says: /two zeros, a TTL and three zeros; saw 00 00 00 00 00 00/,
+  },
+  {
+    id: 'stamp.udp.ttl',
+    fault: 'leaves memory of its own where zeros belong',
+    udp: reflector((reply) => void reply.fill('x', 41, 44)),
+    says: /two zeros, a TTL and three zeros; saw/,
+  },
+  {
+    id: 'stamp.udp.tlv-unknown',
+    fault: 'pretends to know every TLV',
+    udp: reflector((reply) => void reply.fill(0, 44, Math.min(45, reply.length))),
+    says: /expected flags 80; saw 00/,
+  },
+  ...[
+    ['known', '00'],
+    ['malformed', '40'],
+  ].map(
+    ([kind, flags]): Mutant => ({
+      id: `stamp.udp.tlv-${kind}`,
+      fault: 'echoes TLVs without a look',
+      udp: reflector((reply, request) => void request.copy(reply, 44, Math.min(44, request.length))),
+      says: new RegExp(`expected flags ${flags}; saw 80`),
+    }),
+  ),
+  {
+    id: 'stamp.udp.tlv-known',
+    fault: 'loses the value',
+    udp: reflector((reply) => void reply.fill(0, Math.min(48, reply.length))),
+    says: /the same type, length and value/,
+  },
+  {
+    id: 'stamp.udp.loop',
+    fault: 'answers whatever comes',
+    udp: reflector(() => {}),
+    says: /expected silence; saw/,
+  },
+  {
+    id: 'stamp.udp.burst',
+    fault: 'loses what comes in a burst',
+    udp: (request, reply, count) => count <= 5 && reply(reflected(request)),
+    says: /expected 30 answers; saw 4/,
+    isSilent: true,
+  },
+  {
+    id: 'stamp.udp.amplification',
+    fault: 'sends far more than it got',
+    udp: reflector(() => Buffer.alloc(400)),
+    says: /saw a factor of 5\.\d\d: 466 bytes on the wire for 84/,
+  },
+  ...['low', 'reflector'].map(
+    (kind): Mutant => ({
+      id: `stamp.udp.source-port-${kind}`,
+      fault: 'answers to every port',
+      udp: reflector(() => {}),
+      says: /expected silence; saw an answer to ports? [\d, ]+: 00 00/,
+    }),
+  ),
+];
+
 /** The same wrong answer over both transports. */
 function wrongAnswer(id: string, fault: string, bytes: Uint8Array | string, says: RegExp): readonly Mutant[] {
   const [service = '', fact = ''] = id.split('.');
@@ -612,4 +746,5 @@ export const mutants: readonly Mutant[] = [
   ...lineMutants,
   ...closing,
   ...answering,
+  ...reflectors,
 ];
