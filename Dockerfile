@@ -52,7 +52,7 @@ COPY config/well-known.yaml /etc/smallservd/smallservd.yaml
 USER 65532:65532
 WORKDIR /etc/smallservd
 
-EXPOSE 7/tcp 7/udp 9/tcp 9/udp 11/tcp 13/tcp 13/udp 17/tcp 19/tcp 37/tcp 37/udp
+EXPOSE 7/tcp 7/udp 9/tcp 9/udp 11/tcp 13/tcp 13/udp 17/tcp 19/tcp 37/tcp 37/udp 862/udp
 
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["smallservd", "status"]

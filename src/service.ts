@@ -117,12 +117,19 @@ export interface DatagramOrigin {
   readonly ttl: number | undefined;
   /** Differentiated services code point, 0 to 63 (RFC 2474). Undefined if the system does not tell. */
   readonly dscp: number | undefined;
+  /** Explicit congestion notification, 0 to 3 (RFC 3168). Undefined if the system does not tell. */
+  readonly ecn: number | undefined;
 }
 
 /** A running service. */
 export interface Service {
-  /** Whether `datagram` reads `ttl`, `dscp` or `receivedAtUs`. Telling them costs the system time. */
+  /** Whether `datagram` reads `ttl`, `dscp`, `ecn` or `receivedAtUs`. Telling them costs the system time. */
   readonly readsHeaders?: boolean;
+  /**
+   * Whether a reply leaves before the next datagram is read, with the DSCP of its request: for measurements, whose
+   * replies say when they left. Each then costs a system call. `sockets: node` does not set the DSCP.
+   */
+  readonly repliesAtOnce?: boolean;
   /** A client connected. Return handlers for its data, or nothing to have the data discarded. */
   stream?(client: Client): StreamHandlers | undefined | void;
   /**

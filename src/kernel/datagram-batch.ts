@@ -45,6 +45,11 @@ const MSG_DONTWAIT = 0x40;
 /** The control data that names the source address of a reply. */
 const replyControl4 = cmsghdrBytes + pktinfoBytes;
 const replyControl6 = cmsghdrBytes + pktinfo6Bytes;
+/** The control data that sets its traffic class, an int, padded to 8 bytes. */
+const classControl = cmsghdrBytes + 4;
+const classControlSpace = cmsghdrBytes + 8;
+/** Holds both: 40 bytes over IPv6, and 24. */
+const replyControlBytes = 64;
 
 /** Memory whose address the kernel knows. It is never freed, so no structure can outlive what it points to. */
 interface Block {
@@ -86,7 +91,7 @@ export class DatagramBatch {
     const vectors = block(functions, slots * iovecBytes);
     this.#received = block(functions, slots * mmsghdrBytes);
     this.#replies = block(functions, replyBytes);
-    this.#replyControls = block(functions, slots * 64);
+    this.#replyControls = block(functions, slots * replyControlBytes);
     this.#replyVectors = block(functions, slots * iovecBytes);
     this.#queued = block(functions, slots * mmsghdrBytes);
     for (let index = 0; index < slots; index += 1) {
@@ -99,7 +104,7 @@ export class DatagramBatch {
       setWord(this.#received, header + controlOffset, this.#controls.address + index * controlBytes);
       setWord(this.#queued, header + iovOffset, this.#replyVectors.address + index * iovecBytes);
       setWord(this.#queued, header + iovLengthOffset, 1);
-      setWord(this.#queued, header + controlOffset, this.#replyControls.address + index * 64);
+      setWord(this.#queued, header + controlOffset, this.#replyControls.address + index * replyControlBytes);
     }
   }
 
@@ -194,9 +199,9 @@ export class DatagramBatch {
 
   /**
    * Queues a copy of a reply to a datagram. Returns false, and queues nothing, if there is no room: call `send` first.
-   * `bytes` has at most 65,535 bytes.
+   * `bytes` has at most 65,535 bytes. `trafficClass` is 0 to 255; without it, the socket's own holds.
    */
-  reply(index: number, bytes: Uint8Array): boolean {
+  reply(index: number, bytes: Uint8Array, trafficClass?: number): boolean {
     if (index >>> 0 !== index || index >= this.#count) throw new RangeError(`there is no datagram ${index}`);
     const slot = this.#queuedCount;
     if (slot === slots || this.#queuedBytes + bytes.length > replyBytes) return false;
@@ -208,7 +213,9 @@ export class DatagramBatch {
     setWord(this.#queued, header, this.#names.address + index * nameBytes);
     const isIpv6 = this.#familyOf(index) === AF_INET6;
     view.setUint32(header + nameLengthOffset, isIpv6 ? inet6Bytes : inetBytes, true);
-    view.setUint32(header + controlLengthOffset, this.#setReplyControl(slot, index, isIpv6), true);
+    let controlLength = this.#setReplyControl(slot, index, isIpv6);
+    if (trafficClass !== undefined) controlLength += this.#setReplyClass(slot, controlLength, isIpv6, trafficClass);
+    view.setUint32(header + controlLengthOffset, controlLength, true);
     this.#answered[slot] = index;
     this.#queuedCount = slot + 1;
     this.#queuedBytes += bytes.length;
@@ -250,7 +257,7 @@ export class DatagramBatch {
   #setReplyControl(slot: number, index: number, isIpv6: boolean): number {
     const from = this.#pktinfoOf(index);
     if (from === 0) return 0;
-    const at = slot * 64;
+    const at = slot * replyControlBytes;
     const { view, bytes } = this.#replyControls;
     const data = at + cmsghdrBytes;
     view.setUint32(at, isIpv6 ? replyControl6 : replyControl4, true);
@@ -269,6 +276,18 @@ export class DatagramBatch {
     view.setUint32(data + 4, source.view.getUint32(from + 4) || source.view.getUint32(from + 8));
     view.setUint32(data + 8, 0);
     return cmsghdrBytes + 16;
+  }
+
+  /** Sets the traffic class of a reply, after other control data. Returns the length of its own. */
+  #setReplyClass(slot: number, offset: number, isIpv6: boolean, trafficClass: number): number {
+    const at = slot * replyControlBytes + offset;
+    const { view } = this.#replyControls;
+    view.setUint32(at, classControl, true);
+    view.setUint32(at + 4, 0, true);
+    view.setInt32(at + 8, isIpv6 ? IPPROTO_IPV6 : IPPROTO_IP, true);
+    view.setInt32(at + 12, isIpv6 ? IPV6_TCLASS : IP_TOS, true);
+    view.setInt32(at + cmsghdrBytes, trafficClass & 0xff, true);
+    return classControlSpace;
   }
 
   /** Finds the packet information among the control data. Returns its offset there, or 0. */

@@ -7,6 +7,7 @@ import { envelope } from './envelope.ts';
 import { finger } from './finger.ts';
 import { ident } from './ident.ts';
 import { qotd } from './qotd.ts';
+import { stamp } from './stamp.ts';
 import { systat } from './systat.ts';
 import { tcpmux } from './tcpmux.ts';
 import { time } from './time.ts';
@@ -23,6 +24,7 @@ export const services: readonly AnyServiceModule[] = [
   systat,
   daytime,
   time,
+  stamp,
   tcpmux,
   finger,
   ident,

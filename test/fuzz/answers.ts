@@ -32,6 +32,8 @@ export const answeringServices: readonly AnsweringService[] = [
     answers: (answer) =>
       /^(\d{1,5} , \d{1,5} : ERROR : (HIDDEN-USER|INVALID-PORT)\r\n)*$/.test(answer.toString('latin1')),
   },
+  // Nothing over a stream.
+  { service: 'stamp', ends: true, answers: (answer) => answer.length === 0 || answer.length >= 44 },
 ];
 
 /** How much of a stream without an end is looked at. */

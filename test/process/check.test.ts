@@ -171,7 +171,7 @@ describe('a config from standard input or the environment', () => {
     const named = writeConfig(yaml.replace('echo', 'time'));
     expect(await namedBy(named)).toEqual(['time']);
     expect(await namedBy(named, '--config', writeConfig(yaml))).toEqual(['echo']);
-    expect(await namedBy('')).toHaveLength(7);
+    expect(await namedBy('')).toHaveLength(8);
   });
 
   it('is served by run but cannot be reloaded from standard input', async () => {

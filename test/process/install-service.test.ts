@@ -37,7 +37,7 @@ describe('install-service', () => {
     const directory = temporaryDirectory();
     const { code, stdout } = await install(directory, '--dry-run', '--sandboxed');
     expect(code).toBe(0);
-    expect(stdout.match(/^would write /gm)).toHaveLength(14);
+    expect(stdout.match(/^would write /gm)).toHaveLength(15);
     expect(stdout).toContain(`\n\n${shipped('systemd/smallservd-echo-tcp.socket')}\n`);
     expect(stdout).toContain(`\n\n${shipped('config/sockets.yaml')}\n`);
     expect(existsSync(join(directory, 'etc'))).toBe(false);
@@ -79,12 +79,12 @@ describe('install-service', () => {
     await install(directory, '--sandboxed');
     expect(
       (await install(directory, '--sandboxed', '--remove', '--dry-run')).stdout.match(/^would remove /gm),
-    ).toHaveLength(14);
+    ).toHaveLength(15);
     const { code, stdout } = await install(directory, '--sandboxed', '--remove');
     expect(code).toBe(0);
-    expect(stdout.match(/^removed /gm)).toHaveLength(14);
+    expect(stdout.match(/^removed /gm)).toHaveLength(15);
     expect(existsSync(join(directory, 'etc/smallservd'))).toBe(false);
-    expect((await install(directory, '--sandboxed', '--remove')).stdout.match(/^not there /gm)).toHaveLength(14);
+    expect((await install(directory, '--sandboxed', '--remove')).stdout.match(/^not there /gm)).toHaveLength(15);
   });
 
   it('keeps a modified config when it removes the rest', async () => {

@@ -18,19 +18,23 @@ import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
 import { until } from '../support/wait.ts';
 
-const seven = ['daytime', 'echo', 'discard', 'systat', 'qotd', 'chargen', 'time'];
+const classic = ['daytime', 'echo', 'discard', 'systat', 'qotd', 'chargen', 'time'];
 describe('the shipped config', () => {
   it('is served, with a log line for each listener and a ready line', async () => {
-    const sets = seven.flatMap((name) => [
+    const sets = [
+      ...classic.flatMap((name) => ['--set', `services.${name}.listen=["tcp://localhost:0","udp://localhost:0"]`]),
       '--set',
-      `services.${name}.listen=["tcp://localhost:0","udp://localhost:0"]`,
-    ]);
+      'services.stamp.listen=udp://localhost:0',
+    ];
     const daemon = DaemonProcess.spawn(sets);
     const ready = await daemon.line('ready');
     const hosts = hasIpv6 ? ['127.0.0.1', '[::1]'] : ['127.0.0.1'];
-    const expected = seven.flatMap((service) =>
-      ['tcp', 'udp'].flatMap((transport) => hosts.map((host) => `${service} ${transport}://${host}`)),
-    );
+    const expected = [
+      ...classic.flatMap((service) =>
+        ['tcp', 'udp'].flatMap((transport) => hosts.map((host) => `${service} ${transport}://${host}`)),
+      ),
+      ...hosts.map((host) => `stamp udp://${host}`),
+    ];
     const listening = daemon
       .linesWith('listening')
       .map(({ service, address }) => `${String(service)} ${String(address)}`);
@@ -393,6 +397,7 @@ describe('smallservd', () => {
       ['systat', 866, 11],
       ['daytime', 867, 13],
       ['time', 868, 37],
+      ['stamp', 8762, 862],
     ])
       expect(stdout).toMatch(new RegExp(`^${name} +RFC ${rfc} +${port} `, 'm'));
     expect(stdout).toMatch(/^daytime .*format/m);

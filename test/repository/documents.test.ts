@@ -184,7 +184,8 @@ describe('the README', () => {
     for (const { name, listen } of config.services) {
       const port = listen[0]?.text.split(':').at(-1);
       const both = `127.0.0.1:${port} [::1]:${port}`;
-      expect(readme).toContain(`\n${name.padEnd(8)} ${both}  ${both}\n`);
+      const tcp = listen.some(({ text }) => text.startsWith('tcp:')) ? both : '–'.padEnd(both.length);
+      expect(readme).toContain(`\n${name.padEnd(8)} ${tcp}  ${both}\n`);
     }
   });
 

@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { hasSockets } from '../../src/kernel/sockets.ts';
 import { type Daemon, startDaemon } from '../../src/server/daemon.ts';
 import { until } from './wait.ts';
 
@@ -52,6 +53,11 @@ export const hasIpv6: boolean = Object.values(networkInterfaces())
   .some(({ address }) => address === '::1');
 
 let sockets: 'auto' | 'kernel' | 'node' = 'auto';
+
+/** Whether the sockets of this test file tell TTL and DSCP, which those of Node do not. */
+export function tellsHeaders(): boolean {
+  return sockets !== 'node' && hasSockets;
+}
 
 /** Chooses the sockets of the daemons of this test file, unless they choose themselves. */
 export function useSockets(kind: typeof sockets): void {

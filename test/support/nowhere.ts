@@ -8,4 +8,5 @@ export const nowhere: DatagramOrigin = {
   receivedAtUs: 0,
   ttl: undefined,
   dscp: undefined,
+  ecn: undefined,
 };

@@ -51,7 +51,7 @@ it('the npm package installs and runs from a directory that only root can read',
   expect(await output(['npx', '--no-install', 'smallservd', '--version'], here)).toBe(`${packed.version}\n`);
   const checked = await output(['npx', '--no-install', 'smallservd', 'check', '--json'], here);
   const { services } = JSON.parse(checked) as { services: object };
-  expect(Object.keys(services)).toEqual(['daytime', 'echo', 'discard', 'systat', 'qotd', 'chargen', 'time']);
+  expect(Object.keys(services)).toEqual(['daytime', 'echo', 'discard', 'systat', 'qotd', 'chargen', 'time', 'stamp']);
   expect(await output(['npx', '--no-install', 'smallservd', 'services'], here)).toContain('RFC 862');
 
   writeFileSync(

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { readClock } from '../../src/kernel/system-clock.ts';
-import type { TestDaemon } from '../support/daemon.ts';
+import { type TestDaemon, tellsHeaders } from '../support/daemon.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
 
@@ -23,7 +23,7 @@ export interface WireCase {
   readonly rule: string;
   /** The service's keys but for `listen`. */
   readonly config?: object;
-  /** What the wall clock says; 2026-11-22T11:07:12Z unless given. */
+  /** What the wall clock says; 2026-11-22T11:07:12Z unless given. `real`: what it really says. */
   readonly now?: string;
   readonly talk: (wire: Wire) => Promise<void>;
 }
@@ -48,6 +48,14 @@ const daytimeLines: readonly (readonly [format: string, line: string])[] = [
 
 /** 2026-11-22T11:07:12Z is 1,795,345,632 seconds after 1970. */
 const timeWord = Buffer.from([0xee, 0xad, 0x4b, 0x60]);
+
+/** Of STAMP: number 7, a time, an error estimate, and the session identifier 4660. */
+const testPacket = Buffer.concat([Buffer.from('00000007eead4b5f8000000090011234', 'hex'), Buffer.alloc(28)]);
+
+/** A time in NTP's format, in microseconds since 1900. */
+function ntpTime(packet: Buffer, at: number): number {
+  return packet.readUInt32BE(at) * 1e6 + Math.floor((packet.readUInt32BE(at + 4) / 2 ** 32) * 1e6);
+}
 
 /** The services that send one fixed answer and close, and that answer. */
 const answers: readonly { service: string; config: object; answer: Buffer | string }[] = [
@@ -447,6 +455,17 @@ export const streamCases: readonly WireCase[] = [
       expect(client.error).toBeUndefined();
     },
   },
+  {
+    service: 'stamp',
+    rule: 'closes without data: there are no control connections',
+    async talk({ connect }) {
+      const client = await connect();
+      expect(await client.takeAll()).toEqual(Buffer.alloc(0));
+      client.finish();
+      await client.gone();
+      expect(client.error).toBeUndefined();
+    },
+  },
 ];
 
 export const datagramCases: readonly WireCase[] = [
@@ -634,6 +653,100 @@ export const datagramCases: readonly WireCase[] = [
         await client.ask(turn, echoUdp);
       }
       expect(client.replies.map(({ from }) => from)).toEqual([echoUdp, echoUdp]);
+    },
+  },
+  {
+    service: 'stamp',
+    now: 'real',
+    rule: 'reflects a base packet, with its TTL, and with times in the order in which they passed',
+    async talk({ open, udp }) {
+      const client = await open();
+      client.socket.setTTL(33);
+      const reply = await client.ask(testPacket, udp);
+      expect(reply.toString('hex', 0, 4)).toBe('00000007');
+      expect(reply.toString('hex', 14, 16)).toBe('1234');
+      expect(reply.toString('hex', 24, 44)).toBe(
+        `${testPacket.toString('hex', 0, 14)}0000${tellsHeaders() ? '21' : 'ff'}000000`,
+      );
+      const [arrival, departure] = [ntpTime(reply, 16), ntpTime(reply, 4)];
+      expect(departure).toBeGreaterThanOrEqual(arrival);
+      // Whether the clock is synchronized is the kernel's to say.
+      expect(reply.readUInt8(12) >>> 7 === 1).toBe(readClock()?.isSynchronized ?? false);
+      expect(reply.readUInt8(12) & 0x40).toBe(0);
+      expect(reply.readUInt8(13)).toBeGreaterThan(0);
+    },
+  },
+  {
+    service: 'stamp',
+    now: 'real',
+    rule: 'answers TWAMP Light: 14 bytes with a base packet, and padding with padding',
+    async talk({ open, udp }) {
+      const client = await open();
+      expect(await client.ask(testPacket.subarray(0, 14), udp)).toHaveLength(44);
+      for (const length of [44, 512, 1472, 65_507]) {
+        const request = Buffer.concat([testPacket, Buffer.alloc(length - 44)]);
+        const reply = await client.ask(request, udp);
+        expect(reply.subarray(44).equals(request.subarray(44))).toBe(true);
+      }
+    },
+  },
+  {
+    service: 'stamp',
+    now: 'real',
+    rule: 'flags unknown TLVs and malformed ones, and answers Class of Service',
+    async talk({ open, udp }) {
+      const client = await open();
+      const reply = await client.ask(
+        Buffer.concat([testPacket, Buffer.from('80c80001ff80040004b800000080010009', 'hex')]),
+        udp,
+      );
+      // DSCP 46 is not that of the request, which is 0: RP is 1.
+      const classOfService = tellsHeaders() ? '00040004b8010000' : '80040004b8000000';
+      expect(reply.toString('hex', 44)).toBe(`80c80001ff${classOfService}40010009`);
+    },
+  },
+  {
+    service: 'stamp',
+    now: 'real',
+    config: { mode: 'stateful' },
+    rule: 'counts the replies of each sender if it is stateful',
+    async talk({ open, udp }) {
+      const [one, other] = [await open(), await open()];
+      const numbers: number[] = [];
+      for (const client of [one, one, other, one, other])
+        numbers.push((await client.ask(testPacket, udp)).readUInt32BE());
+      expect(numbers).toEqual([0, 1, 0, 2, 1]);
+    },
+  },
+  {
+    service: 'stamp',
+    now: 'real',
+    rule: 'answers each of 30 datagrams in a burst from the socket that received it',
+    async talk({ open, udp }) {
+      const client = await open();
+      for (let number = 0; number < 30; number += 1) {
+        const request = Buffer.from(testPacket);
+        request.writeUInt32BE(number);
+        client.send(request, udp);
+      }
+      const replies = await client.take(30);
+      expect(replies.map((reply) => reply.readUInt32BE())).toEqual(Array.from({ length: 30 }, (_, number) => number));
+      expect(client.replies.every(({ from }) => from.port === udp.port && from.host === udp.host)).toBe(true);
+    },
+  },
+  {
+    service: 'stamp',
+    now: 'real',
+    rule: 'does not answer what another reflector has sent, text, or fewer than 14 bytes',
+    async talk({ open, udp, echoUdp }) {
+      const client = await open();
+      const reply = await client.ask(testPacket, udp);
+      for (const turn of ['first', 'second']) {
+        for (const each of [reply, 'Sunday, November 22, 2026 11:07:12-UTC\r\n', '', Buffer.alloc(13)])
+          client.send(each, udp);
+        await client.ask(turn, echoUdp);
+      }
+      expect(client.replies.slice(1).map(({ from }) => from)).toEqual([echoUdp, echoUdp]);
     },
   },
 ];

@@ -27,7 +27,7 @@ async function run(
   { service, config = {}, now = '2026-11-22T11:07:12Z', talk }: WireCase,
 ): Promise<void> {
   // Only Date: limits are on the monotonic clock.
-  vi.setSystemTime(now);
+  if (now !== 'real') vi.setSystemTime(now);
   const listen = ['tcp://localhost:0', 'udp://localhost:0'];
   const daemon = await serve({ [service]: { listen, ...config }, 'echo-beside': { type: 'echo', listen } });
   await talk({

@@ -32,7 +32,7 @@ export const shippedPlaces: ProgramPlaces = { node: '/usr/bin/node', package: '/
 const unitDirectory = '/etc/systemd/system';
 
 const streams = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'];
-const datagrams = ['echo', 'discard', 'daytime', 'time'];
+const datagrams = ['echo', 'discard', 'daytime', 'time', 'stamp'];
 
 /** Plain: has CAP_NET_BIND_SERVICE, for low ports. Sandboxed: receives its sockets from systemd. */
 export const installations: Readonly<Record<'plain' | 'sandboxed', Installation>> = {

@@ -133,9 +133,18 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   /** Called by `answer`. */
   reply(bytes: Uint8Array): DropReason | undefined {
     if (this.#mustNotWait(bytes.length)) return 'busy';
+    if (this.#options.service.repliesAtOnce === true) return this.#replyAtOnce(bytes);
     if (this.#batch.reply(this.#index, bytes)) return undefined;
     this.#send();
     return this.#batch.reply(this.#index, bytes) ? undefined : 'send-error';
+  }
+
+  /** Congestion is a matter of each path: of the traffic class, only the DSCP is the request's. */
+  #replyAtOnce(bytes: Uint8Array): DropReason | undefined {
+    if (!this.#batch.reply(this.#index, bytes, (this.#origin.dscp ?? 0) << 2)) return 'send-error';
+    let isRefused = false;
+    this.#batch.send(this.#descriptor, () => (isRefused = true));
+    return isRefused ? 'send-error' : undefined;
   }
 
   /** Called when there is something to read. */

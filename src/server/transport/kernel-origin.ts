@@ -50,6 +50,11 @@ export class KernelOrigin implements DatagramOrigin {
     const trafficClass = this.#batch.trafficClass(this.#index);
     return trafficClass === undefined ? undefined : trafficClass >>> 2;
   }
+
+  get ecn(): number | undefined {
+    const trafficClass = this.#batch.trafficClass(this.#index);
+    return trafficClass === undefined ? undefined : trafficClass & 0b11;
+  }
 }
 
 function addressOf(ip: IpAddress, port: number): PeerAddress {

@@ -149,6 +149,7 @@ function bindOptions(target: DatagramTarget): object {
 class NodeOrigin implements DatagramOrigin {
   readonly ttl = undefined;
   readonly dscp = undefined;
+  readonly ecn = undefined;
   readonly #socket: Socket;
   readonly #clock: Clock;
   #address = '';

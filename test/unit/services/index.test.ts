@@ -11,6 +11,7 @@ it('lists the built-in services in order, with RFC and IANA port', () => {
     ['systat', 866, 11],
     ['daytime', 867, 13],
     ['time', 868, 37],
+    ['stamp', 8762, 862],
     ['tcpmux', 1078, 1],
     ['finger', 1288, 79],
     ['ident', 1413, 113],

@@ -119,7 +119,7 @@ describe('invalid environment variables', () => {
       { SMALLSERVD_SERVICES__ECHOO__LISTEN: 'tcp://:0' },
       [
         'services.echoo (SMALLSERVD_SERVICES__ECHOO__LISTEN): unknown service: ' +
-          'expected echo, discard, chargen, qotd, systat, daytime, time, tcpmux, finger, ident; for any other name, set "type" or "module"; did you mean echo?',
+          'expected echo, discard, chargen, qotd, systat, daytime, time, stamp, tcpmux, finger, ident, envelope; for any other name, set "type" or "module"; did you mean echo?',
       ],
     ],
     [
@@ -198,7 +198,7 @@ describe('invalid --set arguments', () => {
       'services.foo.listen=tcp://:0',
       [
         'services.foo (--set services.foo.listen): unknown service: expected echo, discard, chargen, qotd, ' +
-          'systat, daytime, time, tcpmux, finger, ident; for any other name, set "type" or "module"',
+          'systat, daytime, time, stamp, tcpmux, finger, ident, envelope; for any other name, set "type" or "module"',
       ],
     ],
     ['workers.x=1', ['workers (--set workers.x): a mapping is not auto or a whole number from 0 to 256']],

@@ -4,7 +4,7 @@ import { loadConfig } from '../../../../src/server/config/load.ts';
 import { problemsOf, sourceOf } from './sources.ts';
 
 const echo = 'services: { echo: { listen: tcp://localhost:0 } }\n';
-const kinds = 'echo, discard, chargen, qotd, systat, daytime, time, tcpmux, finger, ident';
+const kinds = 'echo, discard, chargen, qotd, systat, daytime, time, stamp, tcpmux, finger, ident, envelope';
 const duration = 'a duration with a unit, such as 500ms, 10s, 5m, 24h (1ms to 24d), or never';
 const topKeys = 'workers, sockets, user, group, log, shutdown, reload, admin, defaults, services';
 

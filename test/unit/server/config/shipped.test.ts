@@ -10,13 +10,19 @@ import { commonSchema, ownSchema } from '../../../../src/server/config/schema.ts
 import { services } from '../../../../src/services/index.ts';
 
 /** Only a config of its own serves the others: docs/decisions/0020-one-service-hands-a-client-to-another.md. */
-const shippedServices = services.filter(({ name }) => !['tcpmux', 'finger', 'ident'].includes(name));
+const shippedServices = services.filter(({ name }) => !['tcpmux', 'finger', 'ident', 'envelope'].includes(name));
 
 const root = fileURLToPath(new URL('../../../..', import.meta.url));
 
 async function addresses(file: string | undefined): Promise<Record<string, readonly string[]>> {
   const { config } = await loadConfig(await readConfigSource(file, {}, []), { importModules: true });
   return Object.fromEntries(config.services.map(({ name, listen }) => [name, listen.map(({ text }) => text)]));
+}
+
+/** What can be served on a public address: some would amplify over UDP, and stamp has nothing to say over TCP. */
+function transportsOf(name: string): readonly string[] {
+  if (name === 'stamp') return ['udp'];
+  return ['echo', 'discard', 'daytime', 'time'].includes(name) ? ['tcp', 'udp'] : ['tcp'];
 }
 
 describe('the shipped configs', () => {
@@ -26,14 +32,13 @@ describe('the shipped configs', () => {
       name,
       [`tcp://localhost:${port}`, `udp://localhost:${port}`],
     ]);
-    expect(await addresses(undefined)).toEqual(Object.fromEntries(expected));
+    expect(await addresses(undefined)).toEqual({ ...Object.fromEntries(expected), stamp: ['udp://localhost:2062'] });
   });
 
   test('listen on the IANA ports of all interfaces in well-known.yaml', async () => {
-    const udp = new Set(['echo', 'discard', 'daytime', 'time']);
     const expected = shippedServices.map(({ name, port }) => [
       name,
-      [`tcp://*:${port}`, ...(udp.has(name) ? [`udp://*:${port}`] : [])],
+      transportsOf(name).map((transport) => `${transport}://*:${port}`),
     ]);
     expect(await addresses(`${root}config/well-known.yaml`)).toEqual(Object.fromEntries(expected));
   });
@@ -43,14 +48,14 @@ describe('the shipped configs', () => {
     const text = readFileSync(file, 'utf8').replaceAll(/^ {2}# (tcpmux|finger|ident):/gm, '  $1:');
     const { config } = await loadConfig({ ...(await readConfigSource(file, {}, [])), text }, { importModules: true });
     const ports = config.services.map(({ name, listen: [first] }) => [name, first?.text.split(':').at(-1)]);
-    expect(ports).toEqual(expect.arrayContaining(services.map(({ name, port }) => [name, String(port)])));
+    const withPorts = services.filter(({ port }) => port !== undefined);
+    expect(ports).toEqual(expect.arrayContaining(withPorts.map(({ name, port }) => [name, String(port)])));
   });
 
   test('use sockets passed by systemd in sockets.yaml', async () => {
-    const udp = new Set(['echo', 'discard', 'daytime', 'time']);
     const expected = shippedServices.map(({ name }) => [
       name,
-      [`systemd:${name}-tcp`, ...(udp.has(name) ? [`systemd:${name}-udp`] : [])],
+      transportsOf(name).map((transport) => `systemd:${name}-${transport}`),
     ]);
     expect(await addresses(`${root}config/sockets.yaml`)).toEqual(Object.fromEntries(expected));
   });

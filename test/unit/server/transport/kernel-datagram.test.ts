@@ -3,9 +3,11 @@ import type { Socket } from 'node:dgram';
 import { closeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { requireLibc } from '../../../../src/kernel/libc.ts';
-import { bindUdp, boundTo } from '../../../../src/kernel/sockets.ts';
+import { DatagramBatch } from '../../../../src/kernel/datagram-batch.ts';
+import { SocketAddress } from '../../../../src/kernel/socket-address.ts';
+import { bindUdp, boundTo, tellHeaders } from '../../../../src/kernel/sockets.ts';
 import { parseIp } from '../../../../src/address/ip-address.ts';
 import { duplicate } from '../../../../src/kernel/descriptors.ts';
 import { newServiceCounters } from '../../../../src/server/counters.ts';
@@ -107,8 +109,8 @@ describe('the origin of a datagram', () => {
     const service: Service = {
       readsHeaders: true,
       datagram(request, _limit, origin) {
-        const { peer, local, listener: name, receivedAtUs, ttl, dscp } = origin;
-        seen.push({ peer, local, listener: name, receivedAtUs, ttl, dscp });
+        const { peer, local, listener: name, receivedAtUs, ttl, dscp, ecn } = origin;
+        seen.push({ peer, local, listener: name, receivedAtUs, ttl, dscp, ecn });
         return request;
       },
     };
@@ -132,6 +134,7 @@ describe('the origin of a datagram', () => {
         receivedAtUs: expect.any(Number) as number,
         ttl: 33,
         dscp: 46,
+        ecn: 2,
       },
     ]);
     const { receivedAtUs = 0 } = seen[0] ?? {};
@@ -142,8 +145,8 @@ describe('the origin of a datagram', () => {
   it('lacks what the service has not asked for', async () => {
     const seen: unknown[] = [];
     const service: Service = {
-      datagram(request, _limit, { ttl, dscp, receivedAtUs }) {
-        seen.push(ttl, dscp, receivedAtUs);
+      datagram(request, _limit, { ttl, dscp, ecn, receivedAtUs }) {
+        seen.push(ttl, dscp, ecn, receivedAtUs);
         return request;
       },
     };
@@ -151,7 +154,87 @@ describe('the origin of a datagram', () => {
     onTestFinished(() => listener.destroy());
     const { port } = await listener.open();
     await (await UdpClient.open('127.0.0.1')).ask('hello', { host: '127.0.0.1', port });
-    expect(seen).toEqual([undefined, undefined, clock.now().getTime() * 1000]);
+    expect(seen).toEqual([undefined, undefined, undefined, clock.now().getTime() * 1000]);
+  });
+});
+
+describe('a service that replies at once', () => {
+  it.each([
+    ['ipv4', '127.0.0.1', 0, 1],
+    ['ipv6', '::1', 41, 67],
+  ] as const)(
+    'has over %s the DSCP of the request in its reply, and not its ECN',
+    async (family, host, level, name) => {
+      const service: Service = { readsHeaders: true, repliesAtOnce: true, datagram: (request) => request };
+      const { listener } = listen({ transport: 'udp', family, address: host, port: 0 }, service);
+      onTestFinished(() => listener.destroy());
+      const { port } = await listener.open();
+      const client = await UdpClient.open(host);
+      const batch = new DatagramBatch(requireLibc());
+      const ip = parseIp(host)!;
+      const descriptor = bindUdp({ family, ip, port: 0, interfaceIndex: 0 }, 1 << 20);
+      onTestFinished(() => closeSync(descriptor));
+      tellHeaders(descriptor, family);
+      const address = new SocketAddress();
+      if (family === 'ipv4') address.setIpv4(ip, port);
+      else address.setIpv6(ip, port, 0);
+      expect(requireLibc().connect(descriptor, address.bytes, address.length[0] ?? 0)).toBe(0);
+      const seen: (number | undefined)[] = [];
+      // Expedited forwarding and ECN-capable, then neither.
+      for (const trafficClass of [0xb8 | 2, 0]) {
+        const memory = new Uint8Array([trafficClass, 0, 0, 0]);
+        expect(requireLibc().setsockopt(descriptor, level, name, memory, 4)).toBe(0);
+        expect(requireLibc().send(descriptor, Buffer.from('hello'), 5, 0)).toBe(5);
+        let count = 0;
+        await until(() => (count = batch.receive(descriptor)) > 0, 'the reply');
+        expect([count, String(batch.request(0))]).toEqual([1, 'hello']);
+        seen.push(batch.trafficClass(0));
+      }
+      expect(seen).toEqual([0xb8, 0]);
+      // What others get is not affected.
+      expect(String(await client.ask('again', { host, port }))).toBe('again');
+    },
+  );
+
+  it('sends each reply before it gets the next datagram', async () => {
+    const ip = parseIp('127.0.0.1')!;
+    const descriptor = bindUdp({ family: 'ipv4', ip, port: 0, interfaceIndex: 0 }, 1 << 20);
+    const bound = boundTo(descriptor);
+    const port = 'port' in bound ? bound.port : 0;
+    const client = await UdpClient.open('127.0.0.1');
+    // They wait in the socket, so that one call receives them all.
+    for (const text of ['one', 'two', 'three'])
+      await new Promise((resolve) => client.socket.send(text, port, '127.0.0.1', resolve));
+    const send = vi.spyOn(requireLibc(), 'sendmmsg');
+    onTestFinished(() => send.mockRestore());
+    const sentBefore: number[] = [];
+    const service: Service = {
+      repliesAtOnce: true,
+      datagram(request) {
+        sentBefore.push(send.mock.calls.length);
+        return request;
+      },
+    };
+    const { listener, counters } = listen({ transport: 'udp', family: 'ipv4', fd: descriptor }, service);
+    onTestFinished(() => listener.destroy());
+    await listener.open();
+    expect((await client.take(3)).map(String)).toEqual(['one', 'two', 'three']);
+    expect(sentBefore).toEqual([0, 1, 2]);
+    expect(counters).toMatchObject({ received: 3, sent: 3, bytesOut: 11 });
+  });
+
+  it('counts a reply that the kernel refuses as that', async () => {
+    const service: Service = { repliesAtOnce: true, datagram: () => Buffer.alloc(1200) };
+    const { listener, counters } = listen(loopback, service);
+    onTestFinished(() => listener.destroy());
+    const { port } = await listener.open();
+    const send = vi.spyOn(requireLibc(), 'sendmmsg').mockReturnValueOnce(-1);
+    onTestFinished(() => send.mockRestore());
+    const client = await UdpClient.open('127.0.0.1');
+    client.send(Buffer.alloc(1200), { host: '127.0.0.1', port });
+    await until(() => counters.dropped['send-error'] === 1, 'the refusal');
+    expect(counters).toMatchObject({ received: 1, sent: 0, bytesOut: 0 });
+    expect(await client.ask(Buffer.alloc(1200), { host: '127.0.0.1', port })).toHaveLength(1200);
   });
 });
 
