@@ -168,14 +168,14 @@ describe('the units', () => {
       );
       return copy;
     });
-    expect(files).toHaveLength(14);
+    expect(files).toHaveLength(15);
     expect(execFileSync('sh', ['-c', 'systemd-analyze verify "$@" 2>&1', 'sh', ...files], { encoding: 'utf8' })).toBe(
       '',
     );
   });
 
   it.each([
-    ['smallservd.service', 16],
+    ['smallservd.service', 20],
     ['smallservd-sandboxed.service', 6],
   ])('keep the systemd-analyze security exposure of %s within %i', (unit, threshold) => {
     const args = ['security', '--offline=true', `--threshold=${threshold}`, '--no-pager', join(units, unit)];
@@ -251,7 +251,7 @@ describe('smallservd.service', () => {
       SubState: 'running',
       UnitFileState: 'enabled',
       NRestarts: '0',
-      StatusText: 'ready: 0 clients, 22 of 22 listeners open, 2 workers',
+      StatusText: 'ready: 0 clients, 24 of 24 listeners open, 2 workers',
     });
     expect(at('plain: systemctl status')['stdout']).toContain('Status: "ready: 0 clients');
     expect(at('plain: status')['stdout']).toMatch(/^smallservd .*: ready\n/);
@@ -382,7 +382,7 @@ describe('smallservd-sandboxed.service', () => {
       systat: expect.stringMatching(/^\d+ users?\r\n$/) as unknown,
       discard: '',
     });
-    const StatusText = 'ready: 0 clients, 11 of 11 listeners open, 2 workers';
+    const StatusText = 'ready: 0 clients, 12 of 12 listeners open, 2 workers';
     expect(at('sandboxed: unit')).toMatchObject({
       ActiveState: 'active',
       NRestarts: '0',

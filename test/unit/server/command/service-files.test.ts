@@ -109,15 +109,17 @@ describe('the sandboxed service', () => {
     expect(opened.toSorted()).toEqual(wellKnown.toSorted());
   });
 
-  it('differs from the plain service only in network and user hardening', () => {
+  it('differs from the plain service only in network, user and clock hardening', () => {
     const other = hardening(read('systemd/smallservd.service'));
     const own = hardening(unitText);
     expect(other.filter((line) => !own.includes(line))).toEqual([
       'RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK',
+      'SystemCallFilter=adjtimex clock_adjtime',
     ]);
     expect(own.filter((line) => !other.includes(line))).toEqual([
       'PrivateNetwork=yes',
       'PrivateUsers=yes',
+      'ProtectClock=yes',
       'RestrictAddressFamilies=AF_UNIX AF_NETLINK',
     ]);
   });
