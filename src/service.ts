@@ -25,7 +25,8 @@ export type CloseReason =
   | 'quota'
   | 'evicted'
   | 'shutdown'
-  | 'service-error';
+  | 'service-error'
+  | 'fault';
 
 /** A structured log. Messages must be constant text. Data from a peer belongs in fields. */
 export interface Log {

@@ -59,6 +59,13 @@ interface Block {
   readonly view: DataView;
 }
 
+/** Where a reply goes, and the address that it comes from, as the kernel takes them. */
+export interface ReturnPath {
+  readonly name: Uint8Array;
+  /** Empty if the kernel chooses the address. */
+  readonly control: Uint8Array;
+}
+
 /**
  * Receives datagrams in batches, tells for each where it came from and where it was sent to, and sends replies from
  * there. Its memory serves all sockets of the process in turn: what one `receive` returned is valid until the next.
@@ -72,7 +79,9 @@ export class DatagramBatch {
   readonly #requests: Block;
   readonly #received: Block;
   readonly #replies: Block;
+  /** One for each queued reply, and one for `returnPath`. */
   readonly #replyControls: Block;
+  readonly #lateNames: Block;
   readonly #replyVectors: Block;
   readonly #queued: Block;
   /** Offset in its control data of a request's packet information, or 0 if it has none. */
@@ -91,7 +100,8 @@ export class DatagramBatch {
     const vectors = block(functions, slots * iovecBytes);
     this.#received = block(functions, slots * mmsghdrBytes);
     this.#replies = block(functions, replyBytes);
-    this.#replyControls = block(functions, slots * replyControlBytes);
+    this.#replyControls = block(functions, (slots + 1) * replyControlBytes);
+    this.#lateNames = block(functions, slots * nameBytes);
     this.#replyVectors = block(functions, slots * iovecBytes);
     this.#queued = block(functions, slots * mmsghdrBytes);
     for (let index = 0; index < slots; index += 1) {
@@ -204,21 +214,37 @@ export class DatagramBatch {
   reply(index: number, bytes: Uint8Array, trafficClass?: number): boolean {
     if (index >>> 0 !== index || index >= this.#count) throw new RangeError(`there is no datagram ${index}`);
     const slot = this.#queuedCount;
-    if (slot === slots || this.#queuedBytes + bytes.length > replyBytes) return false;
-    this.#replies.bytes.set(bytes, this.#queuedBytes);
-    setWord(this.#replyVectors, slot * iovecBytes, this.#replies.address + this.#queuedBytes);
-    setWord(this.#replyVectors, slot * iovecBytes + 8, bytes.length);
-    const header = slot * mmsghdrBytes;
-    const { view } = this.#queued;
-    setWord(this.#queued, header, this.#names.address + index * nameBytes);
+    if (!this.#hasRoom(bytes.length)) return false;
     const isIpv6 = this.#familyOf(index) === AF_INET6;
-    view.setUint32(header + nameLengthOffset, isIpv6 ? inet6Bytes : inetBytes, true);
     let controlLength = this.#setReplyControl(slot, index, isIpv6);
     if (trafficClass !== undefined) controlLength += this.#setReplyClass(slot, controlLength, isIpv6, trafficClass);
-    view.setUint32(header + controlLengthOffset, controlLength, true);
     this.#answered[slot] = index;
-    this.#queuedCount = slot + 1;
-    this.#queuedBytes += bytes.length;
+    const nameLength = isIpv6 ? inet6Bytes : inetBytes;
+    this.#queue(bytes, this.#names.address + index * nameBytes, nameLength, controlLength);
+    return true;
+  }
+
+  /** Returns where a reply to a datagram goes, for `replyLater`, which may be called after the next `receive`. */
+  returnPath(index: number): ReturnPath {
+    if (index >>> 0 !== index || index >= this.#count) throw new RangeError(`there is no datagram ${index}`);
+    const isIpv6 = this.#familyOf(index) === AF_INET6;
+    const length = this.#setReplyControl(slots, index, isIpv6);
+    const [name, control] = [index * nameBytes, slots * replyControlBytes];
+    return {
+      name: Uint8Array.from(this.#names.bytes.subarray(name, name + (isIpv6 ? inet6Bytes : inetBytes))),
+      control: Uint8Array.from(this.#replyControls.bytes.subarray(control, control + length)),
+    };
+  }
+
+  /** Like `reply`, to a datagram of an earlier batch. To `send`, it answers the first datagram. */
+  replyLater({ name, control }: ReturnPath, bytes: Uint8Array): boolean {
+    if (name.length > nameBytes || control.length > replyControlBytes) throw new RangeError('not a return path');
+    const slot = this.#queuedCount;
+    if (!this.#hasRoom(bytes.length)) return false;
+    this.#lateNames.bytes.set(name, slot * nameBytes);
+    this.#replyControls.bytes.set(control, slot * replyControlBytes);
+    this.#answered[slot] = 0;
+    this.#queue(bytes, this.#lateNames.address + slot * nameBytes, name.length, control.length);
     return true;
   }
 
@@ -242,6 +268,25 @@ export class DatagramBatch {
     }
     this.#queuedCount = 0;
     this.#queuedBytes = 0;
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return this.#queuedCount < slots && this.#queuedBytes + bytes <= replyBytes;
+  }
+
+  /** Queues a copy in the next slot, whose control data is set. */
+  #queue(bytes: Uint8Array, nameAddress: number, nameLength: number, controlLength: number): void {
+    const slot = this.#queuedCount;
+    this.#replies.bytes.set(bytes, this.#queuedBytes);
+    setWord(this.#replyVectors, slot * iovecBytes, this.#replies.address + this.#queuedBytes);
+    setWord(this.#replyVectors, slot * iovecBytes + 8, bytes.length);
+    const header = slot * mmsghdrBytes;
+    const { view } = this.#queued;
+    setWord(this.#queued, header, nameAddress);
+    view.setUint32(header + nameLengthOffset, nameLength, true);
+    view.setUint32(header + controlLengthOffset, controlLength, true);
+    this.#queuedCount = slot + 1;
+    this.#queuedBytes += bytes.length;
   }
 
   #familyOf(index: number): number {

@@ -1,5 +1,6 @@
 import type { RefuseReason, WouldRefuseReason } from './guard/admission.ts';
 import type { DropReason, WouldDropReason } from './guard/datagram-guard.ts';
+import type { DatagramFault, StreamFault } from './faults/fault-rules.ts';
 import type { CloseReason } from '../service.ts';
 
 /** Everything that one process, or the entire daemon, counts for one service. */
@@ -29,6 +30,7 @@ export function newServiceCounters() {
         evicted: 0,
         shutdown: 0,
         'service-error': 0,
+        fault: 0,
       } satisfies Record<CloseReason, number>,
       refused: { 'proxy-header': 0, denied: 0, limit: 0, 'source-limit': 0, rate: 0 } satisfies Record<
         RefuseReason,
@@ -36,6 +38,20 @@ export function newServiceCounters() {
       >,
       /** Served only because the limits are in dry run. */
       wouldRefuse: { limit: 0, 'source-limit': 0, rate: 0 } satisfies Record<WouldRefuseReason, number>,
+      faults: {
+        acceptDelay: 0,
+        firstByteDelay: 0,
+        delay: 0,
+        rate: 0,
+        corrupt: 0,
+        closeAfter: 0,
+        resetAfter: 0,
+        resetOnAccept: 0,
+        halfCloseEarly: 0,
+        blackhole: 0,
+        stopReading: 0,
+        maxDelayed: 0,
+      } satisfies Record<StreamFault, number>,
     },
     datagram: {
       received: 0,
@@ -57,6 +73,16 @@ export function newServiceCounters() {
       } satisfies Record<DropReason, number>,
       /** Answered only because the rates are in dry run. */
       wouldDrop: { rate: 0 } satisfies Record<WouldDropReason, number>,
+      faults: {
+        delay: 0,
+        loss: 0,
+        duplicate: 0,
+        reorder: 0,
+        truncate: 0,
+        corrupt: 0,
+        answers: 0,
+        maxDelayed: 0,
+      } satisfies Record<DatagramFault, number>,
     },
   };
 }

@@ -9,6 +9,8 @@ import { SmallservdError } from '../errors.ts';
 import { neighbors } from '../kernel/neighbors.ts';
 import { libcNeeds } from '../kernel/libc.ts';
 import { hasSockets } from '../kernel/sockets.ts';
+import { DelayQueue } from './faults/delay-queue.ts';
+import { ServiceFaults } from './faults/service-faults.ts';
 import { Admission, type RefuseReason, type SourceCount } from './guard/admission.ts';
 import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
 import { DatagramGuard, type DropReason } from './guard/datagram-guard.ts';
@@ -63,6 +65,7 @@ interface Served extends PreparedService {
   readonly connectionLog: ConnectionLog;
   readonly admission: Admission;
   readonly guard: DatagramGuard;
+  readonly faults: ServiceFaults | undefined;
   readonly refused: Offenders<RefuseReason>;
   readonly dropped: Offenders<DropReason>;
 }
@@ -81,6 +84,8 @@ export class Lifecycle {
     neighbors: (found) => neighbors().read(found),
   });
   readonly #descriptors: DescriptorBudget;
+  /** What the faults of all services hold back. */
+  readonly #delayed: DelayQueue;
   readonly #cancels: Cancel[] = [];
   readonly #usesKernel: boolean;
   #started = false;
@@ -91,6 +96,7 @@ export class Lifecycle {
     this.#options = options;
     const { config, services, clock, random, log } = options;
     this.#loops = new LoopBreaker(random);
+    this.#delayed = new DelayQueue(clock);
     const broadcasts = new BroadcastAddresses((error) =>
       log.warn({ err: error }, 'cannot read network interfaces, datagrams from their broadcast addresses are accepted'),
     );
@@ -265,8 +271,9 @@ export class Lifecycle {
   }
 
   #listener({ service: name, target }: PlannedListener): Listener {
-    const { config, service, counters, connectionLog, admission, guard, refused, dropped } = this.#serviceOf(name);
-    const common = { service, connectionLog, clock: this.#options.clock };
+    const { config, service, counters, connectionLog, admission, guard, faults, refused, dropped } =
+      this.#serviceOf(name);
+    const common = { service, connectionLog, faults, clock: this.#options.clock };
     if (target.transport === 'udp') {
       const { fragment } = config;
       const { receiveBufferBytes } = config.datagram;
@@ -327,11 +334,13 @@ export class Lifecycle {
     const { access } = config;
     const counters = newServiceCounters();
     const connectionLog = new ConnectionLog(this.#options.config.log.connections, prepared.log, counters);
+    const counts = { datagram: counters.datagram.faults, stream: counters.stream.faults };
     return {
       ...prepared,
       config,
       counters,
       connectionLog,
+      faults: config.faults === undefined ? undefined : new ServiceFaults(config.faults, this.#delayed, counts),
       refused: new Offenders(new SourceMask(config.stream.sourcePrefix), nameOfZone),
       dropped: new Offenders(new SourceMask(config.datagram.sourcePrefix), nameOfZone),
       admission: new Admission({

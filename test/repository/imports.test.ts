@@ -50,12 +50,21 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'open-files.ts': [],
   'output-error.ts': ['exit-codes.ts', 'system-error-text.ts'],
   'regular-file.ts': ['clock', 'system-error-text.ts'],
-  server: ['server/config', 'server/guard', 'server/supervisor', 'server/transport', 'service.ts', ...ground],
+  server: [
+    'server/config',
+    'server/faults',
+    'server/guard',
+    'server/supervisor',
+    'server/transport',
+    'service.ts',
+    ...ground,
+  ],
   'server/admin': ['server', 'server/guard', 'server/supervisor', 'server/transport', ...ground],
   'server/command': [
     'server',
     'server/admin',
     'server/config',
+    'server/faults',
     'server/guard',
     'server/import',
     'server/supervisor',
@@ -64,11 +73,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'services',
     ...ground,
   ],
-  'server/config': ['server/guard', 'server/transport', 'service.ts', 'services', ...ground],
+  'server/config': ['server/faults', 'server/guard', 'server/transport', 'service.ts', 'services', ...ground],
+  'server/faults': ['clock'],
   'server/guard': ['address', 'open-files.ts', 'wire-size.ts'],
   'server/import': ['services', ...ground],
   'server/supervisor': ['server', 'server/config', 'server/guard', 'server/transport', ...ground],
-  'server/transport': ['server', 'server/guard', 'service.ts', ...ground],
+  'server/transport': ['server', 'server/faults', 'server/guard', 'service.ts', ...ground],
   'service.ts': [],
   services: ['address', 'clock', 'regular-file.ts', 'service.ts'],
   'smallserv.ts': ['client/tool', 'no-debugger.ts'],
@@ -128,6 +138,10 @@ describe('dependencies point inward', () => {
     expect(found(inPart('server/guard'), (to) => !to.startsWith('src/'))).toEqual([]);
     for (const path of inPart('server/guard'))
       expect(read(path)).not.toMatch(/^import (?!type )[^;]*\/open-files\.ts/m);
+  });
+
+  test('the faults import nothing from Node', () => {
+    expect(found(inPart('server/faults'), (to) => !to.startsWith('src/'))).toEqual([]);
   });
 
   test('services use neither the network nor packages', () => {

@@ -55,6 +55,12 @@ export const metrics: readonly Metric[] = [
     'Stream clients that would have been refused without dryRun, by reason.',
     ({ stream }) => stream.wouldRefuse,
   ),
+  metric('faults_total', 'Faults injected on purpose, by kind.', ['service', 'transport', 'fault'], ({ services }) =>
+    Object.entries(services).flatMap(([service, { stream, datagram }]) => [
+      ...faultsOf(service, 'stream', stream.faults),
+      ...faultsOf(service, 'datagram', datagram.faults),
+    ]),
+  ),
   ofServices('stream_received_bytes_total', 'Bytes received from stream clients.', ({ stream }) => stream.bytesIn),
   ofServices('stream_sent_bytes_total', 'Bytes sent to stream clients.', ({ stream }) => stream.bytesOut),
   ofServices('datagrams_received_total', 'Datagrams received.', ({ datagram }) => datagram.received),
@@ -119,4 +125,12 @@ function byReason(name: string, help: string, counts: (service: Service) => Read
       Object.entries(counts(status)).map(([reason, count]): [number, string, string] => [count, service, reason]),
     ),
   );
+}
+
+function faultsOf(
+  service: string,
+  transport: string,
+  faults: Readonly<Record<string, number>>,
+): readonly [number, string, string, string][] {
+  return Object.entries(faults).map(([fault, count]) => [count, service, transport, fault]);
 }

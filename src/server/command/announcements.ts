@@ -1,5 +1,6 @@
 import { loopback, wildcard } from '../../address/own-address.ts';
 import type { Config } from '../config/config.ts';
+import { activeFaults } from '../faults/fault-rules.ts';
 import { descriptorBudget, streamServices } from '../guard/descriptor-budget.ts';
 import { type OpenFiles, readOpenFiles } from '../../open-files.ts';
 import type { RunningListener } from '../running-daemon.ts';
@@ -22,6 +23,12 @@ export function warnOf({ services, workers }: Config, log: Log, files: OpenFiles
     );
   const dry = services.filter(({ stream }) => stream.dryRun).map(({ name }) => name);
   if (dry.length > 0) log.warn({ services: dry }, 'dry run, rate and connection limits not enforced');
+  for (const { name, faults } of services)
+    if (faults !== undefined)
+      log.warn(
+        { service: name, seed: faults.seed, faults: activeFaults(faults) },
+        'faults enabled, service misbehaves on purpose',
+      );
   const mute = services
     .filter(({ proxy, listen }) => proxy.from.length > 0 && listen.every(({ scheme }) => scheme === 'unix'))
     .map(({ name }) => name);

@@ -1,4 +1,5 @@
 import type { AccessRules, DatagramLimits, ProxyRules, StreamLimits } from '../guard/limits.ts';
+import { activeFaults, type FaultRules } from '../faults/fault-rules.ts';
 import type { SocketOptions } from '../transport/socket-options.ts';
 import { autoWorkers, readMachine } from './auto-workers.ts';
 import type { Instance } from './instances.ts';
@@ -101,8 +102,30 @@ export function resolveService(
       receiveBufferBytes: values.receiveBuffer,
     } satisfies DatagramLimits,
     exposeUdp: values.exposeUdp,
+    /** Undefined if there are none. */
+    faults: resolveFaults(values.faults),
     /** Why the UDP side can be abused; undefined if it cannot, or while the module is not imported. */
     udpHazard: module?.udpHazard,
     options,
   };
+}
+
+function resolveFaults(values: Values<typeof plainSection>['faults']): FaultRules | undefined {
+  const { delay, reorder, truncate, acceptDelay, firstByteDelay, rate, closeAfter, resetAfter, ...others } = values;
+  const rules: FaultRules = {
+    ...others,
+    delay: { ...timed(delay), jitterMs: delay.jitter, distribution: delay.distribution },
+    reorder: timed(reorder),
+    truncate: { probability: truncate.probability, bytes: truncate.size },
+    acceptDelay: timed(acceptDelay),
+    firstByteDelay: timed(firstByteDelay),
+    rate: { probability: rate.probability, bytesPerSecond: rate.perSecond },
+    closeAfter: { ...timed(closeAfter), bytes: closeAfter.size },
+    resetAfter: { ...timed(resetAfter), bytes: resetAfter.size },
+  };
+  return Object.keys(activeFaults(rules)).length > 0 ? rules : undefined;
+}
+
+function timed({ probability, time }: { readonly probability: number; readonly time: number | null }) {
+  return { probability, timeMs: time };
 }

@@ -31,6 +31,8 @@ const boolean: Format<boolean> = scalar(
 );
 
 const count = wholeNumber('a whole number of at least 1', 1, Number.MAX_SAFE_INTEGER);
+const seed = wholeNumber('a whole number from 0 to 4294967295', 0, 2 ** 32 - 1);
+const copies = wholeNumber('a whole number from 1 to 100', 1, 100);
 const port = wholeNumber('a port from 1 to 65535', 1, 65_535);
 const backlog = wholeNumber('a whole number from 1 to 65535', 1, 65_535);
 const prefixIpv4 = wholeNumber('a whole number from 1 to 32', 1, 32);
@@ -48,6 +50,17 @@ const ratio: Format<number> = scalar(
   asItIs,
 );
 
+/** A number from 0 to 1. */
+const probability: Format<number> = scalar(
+  'a number from 0 to 1, such as 0.05',
+  { type: ['number', 'string'], minimum: 0, maximum: 1, pattern: '^[01](\\.\\d{1,9})?$' },
+  (raw) => {
+    const value = typeof raw === 'string' && /^[01](\.\d{1,9})?$/.test(raw) ? Number(raw) : raw;
+    return typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined;
+  },
+  asItIs,
+);
+
 /** Percent. */
 const share: Format<number> = scalar(
   'a whole percentage from 1% to 100%, such as 25%',
@@ -60,6 +73,8 @@ const share: Format<number> = scalar(
 const duration = orWord('never', milliseconds('such as 500ms, 10s, 5m, 24h (1ms to 24d), or never', 1, maxDurationMs));
 /** Milliseconds. Accepts zero but not `never`. */
 const grace = milliseconds('such as 0s, 10s or 5m (at most 1h)', 0, 3_600_000);
+/** Milliseconds. */
+const faultTime = milliseconds('such as 0ms, 50ms or 2s (at most 1h)', 0, 3_600_000);
 /** Milliseconds. */
 const headerTimeout = milliseconds('such as 500ms or 5s (1ms to 1m)', 1, 60_000);
 
@@ -185,6 +200,10 @@ export const optionFormats = {
 /** Every format, by the name used in declarations. */
 export const formats = {
   ...optionFormats,
+  probability,
+  seed,
+  copies,
+  faultTime,
   share,
   grace,
   keepAliveDelay,

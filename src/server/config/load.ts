@@ -170,7 +170,9 @@ function listeningOf({ instance, reading: { values, wrong } }: ReadService): rea
 }
 
 function printService({ instance, reading, config }: ReadService): readonly [name: string, printed: Printed] {
-  const { type: _type, module: _module, ...printed } = reading.printed;
+  const { type: _type, module: _module, faults, ...others } = reading.printed;
+  // Almost nobody has them, and they are many.
+  const printed = config.faults === undefined ? others : { ...others, faults };
   const { name, type, moduleUrl, module } = instance;
   const which = moduleUrl === undefined ? { type } : { module: moduleUrl };
   const unread = moduleUrl !== undefined && module === undefined ? { options: config.options } : {};

@@ -263,6 +263,118 @@ export const commonSchema = {
   },
 } as const satisfies Section;
 
+/** How a service misbehaves on purpose. */
+const faultsSchema = {
+  seed: {
+    format: 'seed',
+    default: 0,
+    doc: 'Start of the random decisions. The same seed and the same clients, served by one worker, give the same faults.',
+  },
+  delay: {
+    probability: probabilityKey('that a UDP reply or a chunk of a stream is delayed'),
+    time: {
+      format: 'faultTime',
+      default: null,
+      doc: 'Mean delay of each UDP reply and of each chunk of a stream, which keeps its order. Null delays nothing.',
+    },
+    jitter: {
+      format: 'faultTime',
+      default: '0s',
+      doc: 'How much the delay varies: the standard deviation, or for `uniform` the most that it differs from `time`. A delay below zero is none.',
+    },
+    distribution: {
+      format: ['normal', 'uniform', 'pareto'],
+      default: 'normal',
+      doc: 'Distribution of the delay. `pareto` has a long tail: few replies are very late.',
+    },
+  },
+  corrupt: ratioKey('Probability that one bit of a UDP reply, or of a chunk of a stream, is flipped.'),
+  loss: ratioKey('Probability that a UDP reply is not sent.'),
+  duplicate: ratioKey('Probability that a UDP reply is sent twice, if `maxAmplification` allows it.'),
+  reorder: {
+    probability: probabilityKey('that a UDP reply is held back, so that later ones overtake it'),
+    time: {
+      format: 'faultTime',
+      default: null,
+      doc: 'How much longer such a reply is held back, in addition to `delay`. Null reorders nothing.',
+    },
+  },
+  truncate: {
+    probability: probabilityKey('that a UDP reply is cut'),
+    size: { format: 'size', default: null, doc: 'Bytes that are left of such a reply. Null cuts nothing.' },
+  },
+  answers: {
+    probability: probabilityKey('that a request is answered several times over UDP'),
+    count: {
+      format: 'copies',
+      default: null,
+      doc: 'How many copies of each such reply are sent, if `maxAmplification` allows it. Null sends one.',
+    },
+  },
+  acceptDelay: {
+    probability: probabilityKey('that a new client waits to be served'),
+    time: { format: 'faultTime', default: null, doc: 'How long such a client waits. Null serves it at once.' },
+  },
+  firstByteDelay: {
+    probability: probabilityKey('that the first byte for a stream client is delayed'),
+    time: {
+      format: 'faultTime',
+      default: null,
+      doc: 'How long such a byte is delayed, in addition to `delay`. Null does not delay it.',
+    },
+  },
+  rate: {
+    probability: probabilityKey('that the output of a connection is slowed down'),
+    perSecond: {
+      format: 'size',
+      default: null,
+      doc: 'Bytes per second that such a connection sends. Null is as fast as the client takes them.',
+    },
+  },
+  closeAfter: cutKeys('closed'),
+  resetAfter: cutKeys('reset'),
+  resetOnAccept: ratioKey('Probability that a new connection is reset at once.'),
+  halfCloseEarly: ratioKey(
+    'Probability that the service closes its side of a connection after the first chunk that it sends. The client is still read.',
+  ),
+  blackhole: ratioKey(
+    'Probability that everything from a client is read, and nothing is ever answered, not even its FIN.',
+  ),
+  stopReading: ratioKey('Probability that nothing from a client is read.'),
+  maxDelayed: {
+    datagrams: {
+      format: 'count',
+      default: 10_000,
+      doc: 'Maximum number of UDP replies that the service holds back in each worker. More are lost.',
+    },
+    bytes: {
+      format: 'size',
+      default: '16MiB',
+      doc: 'Maximum size of everything that the service holds back in each worker. UDP replies beyond it are lost. Stream clients wait for room, and are reset if there is none.',
+    },
+  },
+} as const satisfies Section;
+
+function ratioKey(doc: string) {
+  return { format: 'probability', default: 0, doc } as const;
+}
+
+function probabilityKey(what: string) {
+  return { format: 'probability', default: 1, doc: `Probability ${what}.` } as const;
+}
+
+function cutKeys(what: 'closed' | 'reset') {
+  return {
+    probability: probabilityKey(`that a connection is ${what} early`),
+    size: { format: 'size', default: null, doc: `Bytes sent after which such a connection is ${what}, or null.` },
+    time: {
+      format: 'faultTime',
+      default: null,
+      doc: `How long after it was accepted such a connection is ${what}, or null.`,
+    },
+  } as const;
+}
+
 /** Keys of a service that cannot be set in `defaults`. */
 export const ownSchema = {
   type: {
@@ -280,6 +392,7 @@ export const ownSchema = {
     default: [],
     doc: 'Addresses to listen on: at least one, TCP and UDP together.',
   },
+  faults: faultsSchema,
 } as const satisfies Section;
 
 /** Returns the options of a service module as keys of the config. */

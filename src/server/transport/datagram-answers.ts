@@ -4,7 +4,9 @@ import type { ConnectionLog } from '../connection-log.ts';
 import type { DatagramCounters } from '../counters.ts';
 import type { DatagramGuard, DropReason } from '../guard/datagram-guard.ts';
 import type { Offenders } from '../guard/offenders.ts';
+import type { ServiceFaults } from '../faults/service-faults.ts';
 import type { DatagramOrigin, Service } from '../../service.ts';
+import { DelayedReplies, type LateReply } from './delayed-replies.ts';
 import { synchronous } from './synchronous.ts';
 
 export interface DatagramAnswersOptions {
@@ -14,6 +16,8 @@ export interface DatagramAnswersOptions {
   readonly counters: DatagramCounters;
   readonly offenders: Offenders<DropReason>;
   readonly connectionLog: ConnectionLog;
+  /** Undefined if the service has none. */
+  readonly faults: ServiceFaults | undefined;
 }
 
 /** Where a datagram came from, and where a reply goes. */
@@ -22,14 +26,25 @@ export interface ReplySink {
   readonly origin: DatagramOrigin;
   /** Sends a reply to the datagram being answered, or says why not. */
   reply(bytes: Uint8Array): DropReason | undefined;
+  /** Returns what replies to it after the call, when other datagrams are being answered. */
+  later(): LateReply;
 }
 
-/** What happens to a datagram between its socket and its service: guard, service, cap, counters. */
+/** What happens to a datagram between its socket and its service: guard, service, faults, cap, counters. */
 export class DatagramAnswers {
   readonly #options: DatagramAnswersOptions;
+  /** Undefined if the service has no faults. */
+  readonly #delayed: DelayedReplies | undefined;
 
   constructor(options: DatagramAnswersOptions) {
+    const { faults, counters } = options;
     this.#options = options;
+    if (faults !== undefined) this.#delayed = new DelayedReplies(faults, counters);
+  }
+
+  /** Replies that are held back and not sent yet. */
+  get delayed(): DelayedReplies | undefined {
+    return this.#delayed;
   }
 
   /** Handles a datagram. `nowMs` is monotonic. The request is not used after the call. */
@@ -52,10 +67,17 @@ export class DatagramAnswers {
       connectionLog.serviceFailed(error);
       return;
     }
+    const delayed = this.#delayed;
+    // Before the cap, so that it holds for copies, too.
+    if (delayed !== undefined) replies = delayed.faults.spoil(replies);
     const fitting = guard.fitting(source, request.length, replies);
     counters.dropped.amplification += replies.length - fitting;
     for (let index = 0; index < fitting; index += 1) {
       const reply = replies[index]!;
+      if (delayed?.holds(reply, sink, nowMs) === true) {
+        guard.sent(source, port, request, reply, nowMs);
+        continue;
+      }
       const obstacle = sink.reply(reply);
       if (obstacle !== undefined) {
         counters.dropped[obstacle] += 1;

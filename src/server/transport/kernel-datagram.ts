@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { datagramBatch, DatagramBatch } from '../../kernel/datagram-batch.ts';
+import { datagramBatch, DatagramBatch, type ReturnPath } from '../../kernel/datagram-batch.ts';
 import { readable, readiness, type Watcher } from '../../kernel/readiness.ts';
 import {
   allowFragments,
@@ -16,6 +16,7 @@ import { Deferred } from '../../deferred.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
 import type { DatagramOrigin } from '../../service.ts';
 import { DatagramAnswers, type ReplySink } from './datagram-answers.ts';
+import type { LateReply } from './delayed-replies.ts';
 import { KernelOrigin } from './kernel-origin.ts';
 import type { BoundAddress, Listener } from './listener.ts';
 import type { DatagramListenerOptions } from './node-datagram.ts';
@@ -64,6 +65,8 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   /** Whether datagrams are being answered; a service may close its daemon meanwhile. */
   #isInTurn = false;
   #mustClose = false;
+  /** Whether nothing more is read. Replies that faults hold back are still sent. */
+  #isSuspended = false;
   #cancelOverflow: Cancel | undefined;
   /** Drops of the socket that somebody has counted. */
   #knownDrops = 0;
@@ -103,19 +106,20 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   }
 
   suspend(): void {
-    if (this.#descriptor < 0) return;
+    if (this.#isSuspended || this.#descriptor < 0) return;
     if (this.#isInTurn) {
       this.#mustClose = true;
       return;
     }
+    this.#isSuspended = true;
     this.#countOverflow();
     this.#cancelOverflow?.();
     // Whatever has arrived stays in the socket, for the next one who reads it.
     if (this.#watched !== undefined) readiness().unwatch(this.#watched, this.#descriptor);
     this.#watched = undefined;
-    closeSync(this.#descriptor);
-    this.#descriptor = -1;
-    this.#closed.resolve();
+    const { delayed } = this.#answers;
+    if (delayed === undefined) this.#close();
+    else delayed.whenSent(() => this.#close());
   }
 
   async drain(): Promise<void> {
@@ -123,7 +127,14 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   }
 
   destroy(): void {
+    this.#answers.delayed?.close();
     this.suspend();
+  }
+
+  #close(): void {
+    closeSync(this.#descriptor);
+    this.#descriptor = -1;
+    this.#closed.resolve();
   }
 
   get origin(): DatagramOrigin {
@@ -139,11 +150,33 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     return this.#batch.reply(this.#index, bytes) ? undefined : 'send-error';
   }
 
+  later(): LateReply {
+    return new KernelLateReply(this, this.#batch.returnPath(this.#index), this.#source);
+  }
+
+  /** Sends a reply to a datagram of an earlier batch, or says why not. */
+  replyLater(path: ReturnPath, source: IpAddress, bytes: Uint8Array): DropReason | undefined {
+    if (this.#descriptor < 0) return 'send-error';
+    this.#source = source;
+    this.#nowMs = this.#options.clock.monotonicMs();
+    this.#waiting = undefined;
+    if (this.#mustNotWait(bytes.length)) return 'busy';
+    // Nothing else is queued between two turns, so there is room.
+    return this.#batch.replyLater(path, bytes) ? this.#sendOne() : 'send-error';
+  }
+
   /** Congestion is a matter of each path: of the traffic class, only the DSCP is the request's. */
   #replyAtOnce(bytes: Uint8Array): DropReason | undefined {
-    if (!this.#batch.reply(this.#index, bytes, (this.#origin.dscp ?? 0) << 2)) return 'send-error';
+    const trafficClass = (this.#origin.dscp ?? 0) << 2;
+    return this.#batch.reply(this.#index, bytes, trafficClass) ? this.#sendOne() : 'send-error';
+  }
+
+  /** Sends the only reply that is queued. */
+  #sendOne(): DropReason | undefined {
     let isRefused = false;
-    this.#batch.send(this.#descriptor, () => (isRefused = true));
+    this.#batch.send(this.#descriptor, () => {
+      isRefused = true;
+    });
     return isRefused ? 'send-error' : undefined;
   }
 
@@ -187,7 +220,7 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   }
 
   #watchAgain(): void {
-    if (this.#descriptor < 0) return;
+    if (this.#isSuspended || this.#descriptor < 0) return;
     try {
       this.#watched = readiness().watch(this.#descriptor, readable, this);
     } catch {
@@ -241,5 +274,22 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     this.#answers.overflowed(dropped);
     this.#knownDrops = drops;
     return dropped;
+  }
+}
+
+/** A reply to a datagram of an earlier batch. */
+class KernelLateReply implements LateReply {
+  readonly #listener: KernelDatagramListener;
+  readonly #path: ReturnPath;
+  readonly #source: IpAddress;
+
+  constructor(listener: KernelDatagramListener, path: ReturnPath, source: IpAddress) {
+    this.#listener = listener;
+    this.#path = path;
+    this.#source = source;
+  }
+
+  reply(bytes: Uint8Array): DropReason | undefined {
+    return this.#listener.replyLater(this.#path, this.#source, bytes);
   }
 }

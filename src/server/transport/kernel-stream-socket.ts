@@ -46,6 +46,10 @@ export class KernelStreamSocket implements StreamSocket, Watcher {
     return bound.family === 'unix' ? '' : formatHostPort(formatInetAddress(bound), bound.port);
   }
 
+  get takesMore(): boolean {
+    return this.unsent === 0;
+  }
+
   use(user: StreamSocketUser): void {
     this.#user = user;
   }

@@ -8,6 +8,7 @@ import { allowFragments, hasSockets } from '../../kernel/sockets.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
 import type { DatagramOrigin, PeerAddress } from '../../service.ts';
 import { DatagramAnswers, type DatagramAnswersOptions, type ReplySink } from './datagram-answers.ts';
+import type { LateReply } from './delayed-replies.ts';
 import type { Neighborhood } from './neighborhood.ts';
 import { type BoundAddress, type DatagramTarget, formatBoundAddress, type Listener } from './listener.ts';
 import { parsePeer } from './zone.ts';
@@ -77,7 +78,9 @@ export class NodeDatagramListener implements Listener, ReplySink {
   suspend(): void {
     if (this.#suspended) return;
     this.#suspended = true;
-    this.#closeWhenFlushed();
+    const { delayed } = this.#answers;
+    if (delayed === undefined) this.#closeWhenFlushed();
+    else delayed.whenSent(() => this.#closeWhenFlushed());
   }
 
   async drain(): Promise<void> {
@@ -86,6 +89,7 @@ export class NodeDatagramListener implements Listener, ReplySink {
 
   destroy(): void {
     this.#suspended = true;
+    this.#answers.delayed?.close();
     this.#close();
   }
 
@@ -95,11 +99,20 @@ export class NodeDatagramListener implements Listener, ReplySink {
 
   /** Called by `answer`. */
   reply(bytes: Uint8Array): DropReason | undefined {
+    return this.#send(bytes, this.#port, this.#sourceText);
+  }
+
+  later(): LateReply {
+    const [port, address] = [this.#port, this.#sourceText];
+    return { reply: (bytes) => this.#send(bytes, port, address) };
+  }
+
+  #send(bytes: Uint8Array, port: number, address: string): DropReason | undefined {
     // A service may close its daemon while it answers.
     if (this.#closing) return 'send-error';
     if (this.#socket.getSendQueueSize() > sendQueueBytes) return 'busy';
     // No callback: a reply that the kernel refuses is a lost datagram like any other.
-    this.#socket.send(bytes, this.#port, this.#sourceText);
+    this.#socket.send(bytes, port, address);
     return undefined;
   }
 

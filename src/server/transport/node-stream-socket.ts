@@ -30,6 +30,10 @@ export class NodeStreamSocket implements StreamSocket {
     return this.#socket.writableLength;
   }
 
+  get takesMore(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
   get isFinished(): boolean {
     return this.#socket.writableFinished;
   }

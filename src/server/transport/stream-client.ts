@@ -6,6 +6,7 @@ import { isUnixUser, type Source } from '../guard/source-prefix.ts';
 import type { Place, PlaceHolder } from '../guard/source-tree.ts';
 import type { StreamLimits } from '../guard/limits.ts';
 import { maxUndeliveredBytes } from './kernel-stream-socket.ts';
+import type { CutClient } from './faulty-stream-socket.ts';
 import type { SocketOptions } from './socket-options.ts';
 import type { StreamSocket, StreamSocketUser } from './stream-socket.ts';
 import { synchronous } from './synchronous.ts';
@@ -51,7 +52,7 @@ const unixPeer: PeerAddress = { family: 'unix', address: '', port: 0 };
 const noHandlers: StreamHandlers = {};
 
 /** A connection from admission to its closing: backpressure, half-close, quota, linger and the close reason. */
-export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
+export class StreamClient implements Client, PlaceHolder, StreamSocketUser, CutClient {
   readonly place: Place;
   /** The local address that the client connected to. */
   readonly local: string;
@@ -137,7 +138,7 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
     if (this.#ending || bytes.length === 0) return;
     const part = this.#withinQuota(bytes);
     this.#socket.write(part);
-    if (this.#socket.unsent === 0) this.#scheduleDrained();
+    if (this.#socket.takesMore) this.#scheduleDrained();
     else if (this.#handlers?.data !== undefined) this.#waitUntilFlushed();
     if (this.#isQuotaSpent) this.#finish('quota');
   }
@@ -193,6 +194,16 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
     this.destroy(hasAnswer ? 'completed' : 'evicted');
   }
 
+  /** Called by the faults. */
+  closeByFault(): void {
+    this.#finish('fault');
+  }
+
+  /** Called by the faults. */
+  resetByFault(): void {
+    this.destroy('fault');
+  }
+
   /** Closes the connection immediately. Keeps the first reason. */
   destroy(reason: CloseReason): void {
     this.#reason ??= reason;
@@ -201,8 +212,9 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
     // A client that reads nothing will not read what the kernel holds for it either. Without a reset, the kernel would
     // keep that for minutes, megabytes per client.
     const isCut = reason === 'stalled' || reason === 'evicted' || reason === 'lifetime' || reason === 'idle';
+    const mustReset = reason === 'fault' || (isCut && this.#isBehind);
     // UNIX sockets cannot be reset.
-    if (isCut && this.#isBehind && !isUnixUser(this.#options.source)) this.#socket.reset();
+    if (mustReset && !isUnixUser(this.#options.source)) this.#socket.reset();
     else this.#socket.destroy();
   }
 
@@ -261,12 +273,12 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser {
    * writer would starve everyone else.
    */
   #scheduleDrained(): void {
-    if (this.#handlers?.drained === undefined || this.#socket.unsent > 0) return;
+    if (this.#handlers?.drained === undefined || !this.#socket.takesMore) return;
     if (this.#drainedScheduled || this.#ending) return;
     this.#drainedScheduled = true;
     setImmediate(() => {
       this.#drainedScheduled = false;
-      if (this.#ending || this.#socket.unsent > 0) return;
+      if (this.#ending || !this.#socket.takesMore) return;
       try {
         synchronous(this.#handlers?.drained?.());
       } catch (error) {

@@ -7,6 +7,8 @@ export interface StreamSocket {
   readonly received: number;
   /** Written bytes that the kernel has not taken yet. */
   readonly unsent: number;
+  /** Whether it sends bytes at once. If not, `flushed` tells when it does again. */
+  readonly takesMore: boolean;
   /** Our FIN is sent, and everything before it. */
   readonly isFinished: boolean;
   /**
@@ -42,7 +44,7 @@ export interface StreamSocketUser {
   received(chunk: Buffer): void;
   /** The peer has sent its FIN. */
   peerEnded(): void;
-  /** The kernel has taken everything, after `unsent` was more than 0. */
+  /** It takes more again, after `takesMore` was false. */
   flushed(): void;
   /** It is closed: called once, after `destroy`, an error, or when both sides have ended. */
   closed(): void;

@@ -8,9 +8,11 @@ import type { StreamCounters } from '../counters.ts';
 import type { Admission, RefuseReason } from '../guard/admission.ts';
 import { sweepPeriodMs } from '../guard/deadlines.ts';
 import type { Source, UnixUser } from '../guard/source-prefix.ts';
+import type { ServiceFaults } from '../faults/service-faults.ts';
 import type { CloseReason, Service } from '../../service.ts';
 import { ClientList } from './client-list.ts';
 import type { Acceptor, AcceptorEvents } from './acceptor.ts';
+import { FaultyStreamSocket } from './faulty-stream-socket.ts';
 import { KernelAcceptor } from './kernel-acceptor.ts';
 import { type BoundAddress, formatBoundAddress, type Listener, type StreamTarget } from './listener.ts';
 import { NodeAcceptor } from './node-acceptor.ts';
@@ -31,6 +33,8 @@ export interface StreamListenerOptions {
   readonly counters: StreamCounters;
   readonly offenders: Offenders<RefuseReason>;
   readonly connectionLog: ConnectionLog;
+  /** Undefined if the service has none. */
+  readonly faults: ServiceFaults | undefined;
   readonly clock: Clock;
   /** Whether to use direct sockets. */
   readonly usesKernel: boolean;
@@ -130,7 +134,7 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
   }
 
   connected(socket: StreamSocket, source: IpAddress | undefined, port: number): void {
-    const { service, counters, socket: socketOptions } = this.#options;
+    const { counters } = this.#options;
     // A TCP client without an address has already reset the connection.
     if (source === undefined) {
       counters.accepted += 1;
@@ -139,19 +143,16 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
       return;
     }
     if (this.#intake !== undefined) this.#intake.take(socket, source, port);
-    else this.#admit(socket, source, port, undefined)?.serve(service, socketOptions);
+    else this.#admit(socket, source, port, undefined);
   }
 
   connectedLocally(socket: StreamSocket, user: UnixUser): void {
-    this.#admit(socket, user, 0, undefined)?.serve(this.#options.service, this.#options.socket);
+    this.#admit(socket, user, 0, undefined);
   }
 
   /** A proxy has identified its client. `rest` is what the client has sent so far. */
   introduced(socket: StreamSocket, { source, port, proxied, rest }: Introduction): void {
-    const client = this.#admit(socket, source, port, proxied);
-    if (client === undefined) return;
-    client.serve(this.#options.service, this.#options.socket);
-    if (rest.length > 0) client.received(Buffer.from(rest));
+    this.#admit(socket, source, port, proxied, rest.length === 0 ? undefined : Buffer.from(rest));
   }
 
   refused(reason: RefuseReason, source: Source): void {
@@ -167,23 +168,31 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
     return this.#clients.length === 0 && (this.#intake?.waiting ?? 0) === 0;
   }
 
-  #admit(socket: StreamSocket, source: Source, port: number, proxied: Proxied | undefined): StreamClient | undefined {
-    const { limits, admission, counters, clock } = this.#options;
+  /** Serves a client, unless it is refused. `input` is what it has sent so far. */
+  #admit(socket: StreamSocket, source: Source, port: number, proxied: Proxied | undefined, input?: Buffer): void {
+    const { limits, admission, counters, faults, clock } = this.#options;
     const openedAtMs = clock.monotonicMs();
     const place = admission.admit(source, openedAtMs, proxied !== undefined);
     if (typeof place === 'string') {
       this.refused(place, source);
       socket.destroy();
-      return undefined;
+      return;
     }
     const local = this.#local ?? socket.local;
     const listener = this.#address;
     const options = { source, port, local, listener, limits, openedAtMs, events: this, proxied };
-    const client = new StreamClient(socket, place, options);
+    const faulty = faults === undefined ? undefined : new FaultyStreamSocket(socket, faults);
+    const client = new StreamClient(faulty ?? socket, place, options);
     this.#clients.add(client);
     counters.accepted += 1;
     counters.active += 1;
-    return client;
+    if (faulty === undefined) this.#serve(client, input);
+    else faulty.accept(client, () => this.#serve(client, input));
+  }
+
+  #serve(client: StreamClient, input: Buffer | undefined): void {
+    client.serve(this.#options.service, this.#options.socket);
+    if (input !== undefined) client.received(input);
   }
 
   #stopWhenIdle(): void {

@@ -25,7 +25,8 @@ describe('newServiceCounters', () => {
   it('starts at zero for every known reason', () => {
     const counters = newServiceCounters();
     expect(new Set(Object.values(flatten(counters)))).toEqual(new Set([0]));
-    const closed = 'completed client-reset client-lost idle stalled lifetime quota evicted shutdown service-error';
+    const closed =
+      'completed client-reset client-lost idle stalled lifetime quota evicted shutdown service-error fault';
     expect(Object.keys(counters.stream.closed)).toEqual(closed.split(' '));
     expect(Object.keys(counters.stream.refused)).toEqual(['proxy-header', 'denied', 'limit', 'source-limit', 'rate']);
     expect(Object.keys(counters.stream.wouldRefuse)).toEqual(['limit', 'source-limit', 'rate']);

@@ -66,6 +66,7 @@ async function serveAt(
         offenders: new Offenders(new SourceMask(all.sourcePrefix), String),
         connectionLog: new ConnectionLog('info', new BudgetedLog(log, clock, 1), counters),
         clock,
+        faults: undefined,
         usesKernel: true,
       }),
   );

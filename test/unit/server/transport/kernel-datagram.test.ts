@@ -56,6 +56,7 @@ function listen(target: DatagramTarget, service: Service = echo, receiveBufferBy
     guard,
     counters,
     offenders: new Offenders(new SourceMask(limits.sourcePrefix), String),
+    faults: undefined,
     connectionLog,
     clock,
   });
