@@ -1,0 +1,107 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { DaemonProcess, writeConfig } from '../support/daemon-process.ts';
+import { freePort } from '../support/ports.ts';
+import { TcpClient } from '../support/tcp.ts';
+import { UdpClient } from '../support/udp.ts';
+import { until } from '../support/wait.ts';
+
+interface EchoCounters {
+  readonly datagram: { readonly received: number; readonly sent: number; readonly faults: Record<string, number> };
+}
+
+/** What echo has counted, as of the last heartbeat. */
+async function countersOf(daemon: DaemonProcess): Promise<EchoCounters> {
+  const state = await daemon.state();
+  return state.counters['echo'] as unknown as EchoCounters;
+}
+
+/** VmRSS of proc_pid_status(5). */
+function residentBytesOf(pid: number): number {
+  const [, kilobytes = '?'] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kilobytes) * 1024;
+}
+
+describe('faults', () => {
+  const echo = { listen: ['udp://127.0.0.1:0'], faults: { loss: 0.5 } };
+
+  /** Which of 200 datagrams a fresh daemon answers. */
+  async function answeredBy(seed: number): Promise<string> {
+    const config = { workers: 1, services: { echo: { ...echo, faults: { ...echo.faults, seed } } } };
+    const daemon = DaemonProcess.spawn(['--config', writeConfig(config)]);
+    await daemon.line('ready');
+    const client = await UdpClient.open('127.0.0.1');
+    const target = daemon.target('echo', 'udp');
+    for (let index = 0; index < 200; index += 1) client.send(String(index), target);
+    await until(() => client.replies.length > 60, 'some replies');
+    const answered = client.replies.slice(0, 60).map(({ bytes }) => String(bytes));
+    await daemon.stop();
+    return answered.join();
+  }
+
+  it('are the same for the same seed, in another run', async () => {
+    const first = await answeredBy(1);
+    expect(await answeredBy(1)).toBe(first);
+    expect(await answeredBy(2)).not.toBe(first);
+  });
+
+  it('come and go with a reload', async () => {
+    const port = await freePort();
+    const serving = (faults: object): object => ({
+      workers: 2,
+      services: { echo: { listen: [`udp://127.0.0.1:${port}`], faults } },
+    });
+    const file = writeConfig(serving({}));
+    const daemon = DaemonProcess.spawn(['--config', file]);
+    await daemon.line('ready');
+    const client = await UdpClient.open('127.0.0.1');
+    const target = { host: '127.0.0.1', port };
+    expect(String(await client.ask('plain', target))).toBe('plain');
+    const reload = async (faults: object, reloads: number): Promise<void> => {
+      writeFileSync(file, JSON.stringify(serving(faults)));
+      daemon.signal('SIGHUP');
+      await until(() => daemon.linesWith('config reloaded').length === reloads, 'the reload');
+    };
+    await reload({ truncate: { size: 2 } }, 1);
+    expect(String(await client.ask('cut', target))).toBe('cu');
+    await reload({}, 2);
+    expect(String(await client.ask('whole', target))).toBe('whole');
+    expect(daemon.linesWith('faults enabled, service misbehaves on purpose')).toHaveLength(1);
+  });
+
+  it('hold back no more than their limits under a flood, and leave the service next to them alone', async () => {
+    const unlimited = { perSecond: 1_000_000, burst: 1_000_000 };
+    const defaults = { datagramRate: unlimited, datagramServiceRate: unlimited, maxConnectionsPerSource: 1000 };
+    const services = {
+      echo: { listen: ['udp://127.0.0.1:0', 'tcp://127.0.0.1:0'], faults: { delay: { time: '1h' } } },
+      other: { type: 'echo', listen: ['udp://127.0.0.1:0'] },
+    };
+    const daemon = await DaemonProcess.serve({ workers: 1, defaults, services, shutdown: { grace: '0s' } });
+    const [worker] = await daemon.workers();
+    const before = residentBytesOf(worker?.pid ?? 0);
+    const client = await UdpClient.open('127.0.0.1');
+    const payload = Buffer.alloc(1400, 'flood ');
+    let received = 0;
+    // Without limits, this would take more than 100 MB.
+    while (received < 60_000) {
+      for (let round = 0; round < 40; round += 1) {
+        for (let index = 0; index < 100; index += 1) client.send(payload, daemon.target('echo', 'udp'));
+        // Answered after all of these, so they have been read.
+        await client.ask('alive', daemon.target('other', 'udp'));
+      }
+      received = (await countersOf(daemon)).datagram.received;
+    }
+    const { datagram } = await countersOf(daemon);
+    expect(datagram.faults['maxDelayed']).toBe(datagram.received - 10_000);
+    expect(datagram.sent).toBe(0);
+
+    const clients = await Promise.all(
+      Array.from({ length: 200 }, () => TcpClient.connect(daemon.target('echo', 'tcp'))),
+    );
+    for (const each of clients) each.write(Buffer.alloc(128 * 1024));
+    await until(() => clients.some(({ closed }) => closed), 'a client without room');
+    expect(String(await client.ask('still', daemon.target('other', 'udp')))).toBe('still');
+    expect(residentBytesOf(worker?.pid ?? 0) - before).toBeLessThan(80 * 1024 * 1024);
+    expect(await daemon.stop()).toBe(0);
+  });
+});
