@@ -26,6 +26,7 @@ export const errorCodes = {
   IMPORT_EMPTY: exitCodes.failed,
   INSTALL_NOT_PERMITTED: exitCodes.notPermitted,
   INSTALL_REFUSED: exitCodes.failed,
+  FAULTS_REFUSED: exitCodes.failed,
   ADMIN_UNKNOWN: exitCodes.usage,
   ADMIN_UNREACHABLE: exitCodes.unreachable,
   ARGUMENT_INVALID: exitCodes.usage,

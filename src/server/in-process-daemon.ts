@@ -1,6 +1,7 @@
 import { Deferred } from '../deferred.ts';
 import { SmallservdError } from '../errors.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import type { FaultRules } from './faults/fault-rules.ts';
 import { Lifecycle, type LifecycleOptions, type OpenedListener } from './lifecycle.ts';
 import { HealthMeter } from './process-health.ts';
 import type { DaemonReport, RunningDaemon, RunningListener } from './running-daemon.ts';
@@ -70,6 +71,10 @@ export class InProcessDaemon implements RunningDaemon {
   destroy(): void {
     void this.stop(0);
     this.#lifecycle.destroy();
+  }
+
+  setFaults(service: string, rules: FaultRules | undefined): void {
+    this.#lifecycle.setFaults(service, rules);
   }
 
   logState(): void {

@@ -10,6 +10,7 @@ import { neighbors } from '../kernel/neighbors.ts';
 import { libcNeeds } from '../kernel/libc.ts';
 import { hasSockets } from '../kernel/sockets.ts';
 import { DelayQueue } from './faults/delay-queue.ts';
+import type { FaultRules } from './faults/fault-rules.ts';
 import { ServiceFaults } from './faults/service-faults.ts';
 import { Admission, type RefuseReason, type SourceCount } from './guard/admission.ts';
 import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
@@ -65,7 +66,9 @@ interface Served extends PreparedService {
   readonly connectionLog: ConnectionLog;
   readonly admission: Admission;
   readonly guard: DatagramGuard;
-  readonly faults: ServiceFaults | undefined;
+  faults: ServiceFaults | undefined;
+  /** All that were opened, or tried. */
+  readonly listeners: Listener[];
   readonly refused: Offenders<RefuseReason>;
   readonly dropped: Offenders<DropReason>;
 }
@@ -182,6 +185,15 @@ export class Lifecycle {
     }
   }
 
+  /**
+   * Replaces the faults of a service. Undefined: none. Connections keep theirs, and what is held back is still sent.
+   */
+  setFaults(service: string, rules: FaultRules | undefined): void {
+    const served = this.#serviceOf(service);
+    served.faults = this.#faultsOf(rules, served.counters);
+    for (const listener of served.listeners) listener.setFaults(served.faults);
+  }
+
   /** Stops accepting new clients on all listeners. */
   suspend(): void {
     this.#suspended = true;
@@ -234,6 +246,7 @@ export class Lifecycle {
     this.assertMayAnswer(planned);
     this.#assertCanOpen(planned);
     const listener = this.#listener(planned);
+    this.#serviceOf(planned.service).listeners.push(listener);
     const bound = await listener.open();
     try {
       // The address of an inherited socket may be known only now.
@@ -334,13 +347,13 @@ export class Lifecycle {
     const { access } = config;
     const counters = newServiceCounters();
     const connectionLog = new ConnectionLog(this.#options.config.log.connections, prepared.log, counters);
-    const counts = { datagram: counters.datagram.faults, stream: counters.stream.faults };
     return {
       ...prepared,
       config,
       counters,
       connectionLog,
-      faults: config.faults === undefined ? undefined : new ServiceFaults(config.faults, this.#delayed, counts),
+      faults: this.#faultsOf(config.faults, counters),
+      listeners: [],
       refused: new Offenders(new SourceMask(config.stream.sourcePrefix), nameOfZone),
       dropped: new Offenders(new SourceMask(config.datagram.sourcePrefix), nameOfZone),
       admission: new Admission({
@@ -368,6 +381,11 @@ export class Lifecycle {
         },
       }),
     };
+  }
+
+  #faultsOf(rules: FaultRules | undefined, { datagram, stream }: ServiceCounters): ServiceFaults | undefined {
+    if (rules === undefined) return undefined;
+    return new ServiceFaults(rules, this.#delayed, { datagram: datagram.faults, stream: stream.faults });
   }
 }
 

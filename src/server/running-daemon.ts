@@ -1,4 +1,5 @@
 import { mergeOffenders, type ServiceOffenders } from './guard/offenders.ts';
+import type { FaultRules } from './faults/fault-rules.ts';
 import type { ServiceCounters } from './counters.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import type { SourceCount } from './guard/admission.ts';
@@ -95,6 +96,10 @@ export interface RunningDaemon {
   stop(): Promise<ExitCode>;
   /** Ends at once, including clients. */
   destroy(): void;
+  /**
+   * Replaces the faults of a service of the running config, in all processes, until the next reload. Undefined: none.
+   */
+  setFaults(service: string, rules: FaultRules | undefined): void;
   /** Logs listeners, clients and counters. */
   logState(): void;
 }

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { DaemonProcess, writeConfig } from '../support/daemon-process.ts';
+import { DaemonProcess, inOneProcess, runToEnd, temporaryDirectory, writeConfig } from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
@@ -103,5 +103,73 @@ describe('faults', () => {
     expect(String(await client.ask('still', daemon.target('other', 'udp')))).toBe('still');
     expect(residentBytesOf(worker?.pid ?? 0) - before).toBeLessThan(80 * 1024 * 1024);
     expect(await daemon.stop()).toBe(0);
+  });
+});
+
+describe('smallservd faults', () => {
+  const services = { echo: { listen: ['udp://127.0.0.1:0', 'tcp://127.0.0.1:0'] } };
+
+  async function serveWith(workers: number, mode: string): Promise<{ daemon: DaemonProcess; admin: string }> {
+    const admin = `unix://${temporaryDirectory()}/admin.sock?mode=${mode}`;
+    const daemon = await DaemonProcess.serve({ ...inOneProcess, workers, services, admin: { listen: admin } });
+    return { daemon, admin };
+  }
+
+  it.each([0, 2])('changes the faults of a daemon with %d workers, for new clients and datagrams', async (workers) => {
+    const { daemon, admin } = await serveWith(workers, '0600');
+    const change = async (...words: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await runToEnd(['faults', 'echo', ...words, '--admin', admin]);
+      expect([code, stderr]).toEqual([0, '']);
+      return stdout;
+    };
+    const client = await UdpClient.open('127.0.0.1');
+    const ask = async (): Promise<string> => String(await client.ask('hello', daemon.target('echo', 'udp')));
+    expect(await ask()).toBe('hello');
+
+    expect(await change('truncate=2', 'resetAfter=3')).toBe(
+      'echo: truncate {"probability":1,"bytes":2}, resetAfter {"probability":1,"timeMs":null,"bytes":3}\n',
+    );
+    await until(() => daemon.linesWith('faults changed on request').length === 1, 'the line');
+    // Orders to workers are on their way.
+    while ((await ask()) === 'hello') continue;
+    const stream = await TcpClient.connect(daemon.target('echo', 'tcp'));
+    stream.write('hello');
+    await stream.cut();
+    expect(stream.text).toBe('hel');
+
+    if (workers > 0) {
+      for (const { pid } of await daemon.workers()) process.kill(pid, 'SIGKILL');
+      await until(() => daemon.linesWith('worker ready again').length === workers, 'new workers');
+      expect(await ask()).toBe('he');
+    }
+
+    expect(await change('off')).toBe('echo: no faults\n');
+    while ((await ask()) !== 'hello') continue;
+    expect(await change('truncate=1', '--for', '300ms')).toContain('truncate');
+    await daemon.line('time of requested faults over, config applies again', { service: 'echo' });
+    while ((await ask()) !== 'hello') continue;
+  });
+
+  it('is refused by a socket that others may use, and over TCP', async () => {
+    const { admin } = await serveWith(0, '0660');
+    const port = await freePort();
+    const overTcp = `tcp://127.0.0.1:${port}`;
+    const daemon = await DaemonProcess.serve({ ...inOneProcess, services, admin: { listen: overTcp } });
+    for (const address of [admin, overTcp])
+      expect(await runToEnd(['faults', 'echo', 'loss=1', '--admin', address])).toMatchObject({
+        code: 1,
+        stderr: `smallservd: ${address} changes nothing: faults are changed only over a UNIX socket with mode=0600\n`,
+      });
+    const client = await UdpClient.open('127.0.0.1');
+    expect(String(await client.ask('hello', daemon.target('echo', 'udp')))).toBe('hello');
+  });
+
+  it('says what is wrong, and changes nothing', async () => {
+    const { daemon, admin } = await serveWith(0, '0600');
+    expect(await runToEnd(['faults', 'echo', 'loss=2', '--admin', admin])).toMatchObject({
+      code: 64,
+      stderr: 'smallservd: loss: "2" is not a number from 0 to 1, such as 0.05\n',
+    });
+    expect(daemon.linesWith('faults changed on request')).toEqual([]);
   });
 });

@@ -135,7 +135,7 @@ describe('names in the documents', () => {
   });
 
   test('are existing subcommands and options', () => {
-    const help = [[], ['run'], ['check'], ['import'], ['install-service']]
+    const help = [[], ['run'], ['check'], ['faults'], ['import'], ['install-service']]
       .map((command) => run([...command, '--help']))
       .join('');
     for (const path of documents) {

@@ -77,7 +77,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'server/faults': ['clock'],
   'server/guard': ['address', 'open-files.ts', 'wire-size.ts'],
   'server/import': ['services', ...ground],
-  'server/supervisor': ['server', 'server/config', 'server/guard', 'server/transport', ...ground],
+  'server/supervisor': ['server', 'server/config', 'server/faults', 'server/guard', 'server/transport', ...ground],
   'server/transport': ['server', 'server/faults', 'server/guard', 'service.ts', ...ground],
   'service.ts': [],
   services: ['address', 'clock', 'regular-file.ts', 'service.ts'],

@@ -14,7 +14,7 @@ import { explain } from '../supervisor/reports.ts';
 import { type AdminOrder, type AdminReport, alivePeriodMs } from './messages.ts';
 import { newcomersFor } from './connections.ts';
 import { type AdminServer, openAdminServer } from './server.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { FaultChange, FaultResult, Snapshot } from './snapshot.ts';
 
 // Signals to the process group also arrive here, but only the supervisor acts on them.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
@@ -46,13 +46,14 @@ const supervisor = Channel.toSupervisor(
 
 systemClock.every(alivePeriodMs, () => report({ type: 'alive' }));
 
-async function open({ listeners, hosts, identity }: Extract<AdminOrder, { type: 'open' }>): Promise<void> {
+async function open({ listeners, hosts, identity, canChange }: Extract<AdminOrder, { type: 'open' }>): Promise<void> {
   leaveTerminal();
   assumeIdentity(identity);
   endWithParent(parent);
   const source = {
-    snapshot: async (): Promise<Snapshot> => (await ask('snapshot')) as Snapshot,
-    config: async (): Promise<unknown> => ask('config'),
+    snapshot: async (): Promise<Snapshot> => (await answerTo({ type: 'ask', what: 'snapshot' })) as Snapshot,
+    config: async (): Promise<unknown> => answerTo({ type: 'ask', what: 'config' }),
+    changeFaults: canChange ? changeFaults : undefined,
   };
   server = await openAdminServer(listeners, source, hosts, newcomersFor(readOpenFiles()), {
     clock: systemClock,
@@ -61,7 +62,13 @@ async function open({ listeners, hosts, identity }: Extract<AdminOrder, { type: 
   report({ type: 'opened' });
 }
 
-async function ask(what: 'snapshot' | 'config'): Promise<unknown> {
+async function changeFaults(change: FaultChange): Promise<FaultResult> {
+  return (await answerTo({ type: 'change-faults', change })) as FaultResult;
+}
+
+type Question = Extract<AdminReport, { readonly id: number }>;
+
+async function answerTo(question: OmitId<Question>): Promise<unknown> {
   questions += 1;
   const id = questions;
   return new Promise((resolve, reject) => {
@@ -73,9 +80,12 @@ async function ask(what: 'snapshot' | 'config'): Promise<unknown> {
       cancel();
       resolve(value);
     });
-    report({ type: 'ask', id, what });
+    report({ ...question, id });
   });
 }
+
+/** Of each kind by itself. */
+type OmitId<Each> = Each extends unknown ? Omit<Each, 'id'> : never;
 
 function fail(error: unknown): void {
   const known =

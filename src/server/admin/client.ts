@@ -5,9 +5,10 @@ import type { ListenAddress, NetworkListenAddress } from '../../address/listen-a
 import { isLocalhost, loopback } from '../../address/own-address.ts';
 import { SmallservdError } from '../../errors.ts';
 import { connectUnix, hasSockets } from '../../kernel/sockets.ts';
+import { escapeToOneLine } from '../../terminal-text.ts';
 import { describeSystemError } from '../../system-error-text.ts';
 import { readPeer } from '../transport/socket-handle.ts';
-import { endpointName, type Snapshot } from './snapshot.ts';
+import { endpointName, type FaultChange, type Snapshot } from './snapshot.ts';
 import { readSnapshot } from './snapshot-shape.ts';
 
 /** How long the endpoint may take for a complete answer. */
@@ -76,9 +77,21 @@ export class AdminClient {
     throw this.#notOurs('its /config is not an object');
   }
 
-  async #get(path: string): Promise<unknown> {
+  /**
+   * Replaces the faults of a service. Resolves with those that can happen now. Throws `ADMIN_UNREACHABLE`,
+   * `FAULTS_REFUSED` if this endpoint may not change anything, and `ARGUMENT_INVALID` with what the daemon says.
+   */
+  async changeFaults({ service, faults, forTime }: FaultChange): Promise<Readonly<Record<string, unknown>>> {
+    const query = new URLSearchParams({ ...faults, ...(forTime !== null && { for: forTime }) });
+    const answer = await this.#get(`/faults/${encodeURIComponent(service)}?${query.toString()}`, 'POST');
+    const { faults: active } = (answer ?? {}) as { readonly faults?: unknown };
+    if (typeof active === 'object' && active !== null) return active as Readonly<Record<string, unknown>>;
+    throw this.#notOurs('its answer names no faults');
+  }
+
+  async #get(path: string, method: 'GET' | 'POST' = 'GET'): Promise<unknown> {
     const signal = AbortSignal.timeout(this.#patienceMs);
-    const { response, body } = await this.#exchange(path, signal).catch((error: unknown) => {
+    const { response, body } = await this.#exchange(path, method, signal).catch((error: unknown) => {
       // Our own abort surfaces as various errors.
       if (signal.aborted) throw this.#unreachable(`no complete answer within ${this.#patienceMs} ms`);
       throw this.#failure(error as NodeJS.ErrnoException);
@@ -86,6 +99,7 @@ export class AdminClient {
     const { statusCode = 0 } = response;
     if (response.headers.server !== endpointName) throw this.#notOurs('its answer has a different Server header');
     // Our endpoint reports errors as a single line.
+    if (method === 'POST' && statusCode >= 400 && statusCode < 500) throw refused(statusCode, this.name, body);
     if (statusCode >= 400 && /^.{1,200}\n$/.test(body)) throw this.#unreachable(body.trim());
     if (statusCode !== 200) throw this.#notOurs(`it answers ${path} with status ${statusCode}`);
     const answer = parseJson(body);
@@ -94,10 +108,14 @@ export class AdminClient {
   }
 
   /** Rejects with the system's error, or with `UnusableAnswer`. */
-  async #exchange(path: string, signal: AbortSignal): Promise<{ response: IncomingMessage; body: string }> {
+  async #exchange(
+    path: string,
+    method: 'GET' | 'POST',
+    signal: AbortSignal,
+  ): Promise<{ response: IncomingMessage; body: string }> {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       // Every endpoint accepts this name, whatever its address.
-      request({ ...this.#where, ...this.#connection(), path, signal, headers: { Host: 'localhost' } })
+      request({ ...this.#where, ...this.#connection(), path, method, signal, headers: { Host: 'localhost' } })
         .on('socket', (socket) => {
           if (socket.connecting) socket.once('connect', () => this.#noteConnection(socket));
           else this.#noteConnection(socket);
@@ -154,6 +172,13 @@ export class AdminClient {
   #notOurs(reason: string): SmallservdError {
     return new SmallservdError('ADMIN_UNREACHABLE', `${this.name} is not a smallservd admin endpoint: ${reason}`);
   }
+}
+
+/** The daemon does not do what was asked. A daemon of an earlier version says that it only reads. */
+function refused(status: number, name: string, body: string): SmallservdError {
+  const reason = escapeToOneLine(body.slice(0, 4096).trim());
+  if (status === 400) return new SmallservdError('ARGUMENT_INVALID', reason);
+  return new SmallservdError('FAULTS_REFUSED', `${name} changes nothing: ${reason}`);
 }
 
 /** An answer that no smallservd endpoint would give. */

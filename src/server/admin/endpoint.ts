@@ -208,7 +208,8 @@ class AdminChild implements AdminEndpoint {
     };
     if (child.pid !== undefined) admin.cancels.push(watchOpenFilesLimit(child.pid, clock, lowered));
     const listeners = plan.map((planned) => asTheChildSeesIt(planned, descriptors));
-    this.#send(admin, { type: 'open', listeners, hosts, identity });
+    const canChange = this.#source.changeFaults !== undefined;
+    this.#send(admin, { type: 'open', listeners, hosts, identity, canChange });
     return admin;
   }
 
@@ -247,6 +248,9 @@ class AdminChild implements AdminEndpoint {
     child.watch.heard();
     if (report.type === 'ask') {
       const value = report.what === 'config' ? await this.#source.config() : await this.#source.snapshot();
+      this.#send(child, { type: 'answer', id: report.id, value });
+    } else if (report.type === 'change-faults') {
+      const value = (await this.#source.changeFaults?.(report.change)) ?? { problem: 'not permitted' };
       this.#send(child, { type: 'answer', id: report.id, value });
     } else if (report.type === 'opened') {
       this.#isOpen = true;

@@ -11,6 +11,8 @@ export type AdminOrder =
       readonly hosts: readonly string[];
       /** The identity to switch to first. */
       readonly identity: Identity;
+      /** Whether faults may be changed. */
+      readonly canChange: boolean;
     }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown };
 
@@ -19,6 +21,9 @@ export const alivePeriodMs = 1000;
 
 /** Messages from the process. It talks to strangers, so every message is validated before use. */
 export type AdminReport = v.InferOutput<typeof adminReports>;
+
+/** As long as a request header. */
+const text = v.pipe(v.string(), v.maxLength(8192));
 
 export const adminReports = v.variant('type', [
   v.strictObject({ type: v.literal('opened') }),
@@ -29,5 +34,14 @@ export const adminReports = v.variant('type', [
     type: v.literal('ask'),
     id: v.pipe(v.number(), v.integer(), v.minValue(1)),
     what: v.picklist(['snapshot', 'config']),
+  }),
+  v.strictObject({
+    type: v.literal('change-faults'),
+    id: v.pipe(v.number(), v.integer(), v.minValue(1)),
+    change: v.strictObject({
+      service: text,
+      faults: v.pipe(v.record(text, text), v.maxEntries(100)),
+      forTime: v.nullable(text),
+    }),
   }),
 ]);

@@ -1,10 +1,10 @@
 import { parseIp } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
-import { formatJson } from '../../terminal-text.ts';
+import { escapeToOneLine, formatJson } from '../../terminal-text.ts';
 import { coalesced } from './coalesced.ts';
 import { formatMetrics, metricsType } from './metrics.ts';
 import type { AdminRequest } from './request.ts';
-import type { SnapshotSource } from './snapshot.ts';
+import type { FaultResult, SnapshotSource } from './snapshot.ts';
 
 /** An answer without the header fields common to all. */
 export interface Page {
@@ -15,6 +15,8 @@ export interface Page {
 
 const json = 'application/json; charset=utf-8';
 const plain = 'text/plain; charset=utf-8';
+
+const faultsPath = '/faults/';
 
 /** How long an answer is reused, to spare the supervisor. */
 const maxAgeMs = 20;
@@ -28,9 +30,11 @@ const probes: ReadonlySet<string> = new Set(['/livez', '/readyz']);
  */
 export class AdminPages {
   readonly #hosts: ReadonlySet<string>;
+  readonly #source: SnapshotSource;
   readonly #pages: ReadonlyMap<string, () => Promise<Page>>;
 
   constructor(source: SnapshotSource, hosts: readonly string[], clock: Clock) {
+    this.#source = source;
     this.#hosts = new Set(['localhost', ...hosts.map((host) => host.toLowerCase())]);
     const shared = <Value>(make: () => Promise<Value>): (() => Promise<Value>) => coalesced(make, maxAgeMs, clock);
     const snapshot = shared(async () => source.snapshot());
@@ -55,12 +59,30 @@ export class AdminPages {
 
   /** Answers a request, with 503 if the data source fails. */
   async answer({ method, target, host }: AdminRequest): Promise<Page> {
+    if (method === 'POST' && target.startsWith(faultsPath)) return this.#changeFaults(target, host);
     if (method !== 'GET' && method !== 'HEAD') return textPage(405, 'only GET and HEAD');
     const path = target.split('?')[0] ?? '';
     if (!probes.has(path) && !this.#isMeant(host)) return textPage(421, 'Host not accepted: see admin.hosts');
     const make = this.#pages.get(path);
     if (make === undefined) return textPage(404, 'expected /metrics, /livez, /readyz, /status or /config');
     return make().catch(() => textPage(503, 'no answer from the supervisor'));
+  }
+
+  /** `POST /faults/SERVICE?delay.time=50ms&for=5m`. */
+  async #changeFaults(target: string, host: string | undefined): Promise<Page> {
+    const change = this.#source.changeFaults;
+    if (change === undefined) return textPage(403, 'faults are changed only over a UNIX socket with mode=0600');
+    if (!this.#isMeant(host)) return textPage(421, 'Host not accepted: see admin.hosts');
+    const [service = '', query = ''] = target.slice(faultsPath.length).split('?', 2);
+    const { for: forTime = null, ...faults } = Object.fromEntries(new URLSearchParams(query));
+    try {
+      const result: FaultResult = await change({ service, faults, forTime });
+      // Bytes of the request are in it.
+      if ('problem' in result) return textPage(400, escapeToOneLine(result.problem));
+      return jsonPage(result);
+    } catch {
+      return textPage(503, 'no answer from the supervisor');
+    }
   }
 
   #isMeant(host: string | undefined): boolean {

@@ -11,9 +11,9 @@ import { AdminPages } from './pages.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
 /**
- * The admin endpoint: read-only HTTP with one request per connection. It parses headers itself, because Node's server
- * drops malformed requests without an answer, silently ignores header fields over its limit, and resets connections
- * with unread input.
+ * The admin endpoint: HTTP with one request per connection, read-only except for faults. It parses headers itself,
+ * because Node's server drops malformed requests without an answer, silently ignores header fields over its limit, and
+ * resets connections with unread input.
  */
 export class AdminServer {
   readonly #options: AdminConnectionOptions;

@@ -62,9 +62,23 @@ export interface Snapshot extends Pick<DaemonReport, 'state' | 'workers' | 'work
   readonly lostLogLines: number;
 }
 
+/** What somebody asks to become of the faults of a service. Nothing in it has been checked. */
+export interface FaultChange {
+  readonly service: string;
+  /** Values by path, such as `delay.time`. Empty: no faults. */
+  readonly faults: Readonly<Record<string, string>>;
+  /** A duration, such as `5m`; null: until the next reload. */
+  readonly forTime: string | null;
+}
+
+/** The faults that can happen now, or why nothing has changed. */
+export type FaultResult = { readonly faults: Readonly<Record<string, unknown>> } | { readonly problem: string };
+
 /** The data source of the admin endpoint. */
 export interface SnapshotSource {
   snapshot(): Promise<Snapshot>;
+  /** Undefined if strangers could ask. */
+  readonly changeFaults?: ((change: FaultChange) => Promise<FaultResult>) | undefined;
   /** The resolved config, in the format of a config file. */
   config(): Promise<unknown>;
 }

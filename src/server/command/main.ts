@@ -46,6 +46,10 @@ const program = daemonProgram({
     const { status } = await import('./status.ts');
     process.exitCode = await status(options, print);
   },
+  faults: async (service, words, options) => {
+    const { changeFaults } = await import('./faults.ts');
+    print(await changeFaults(service, words, options));
+  },
   services: async () => {
     const { describeServices } = await import('./services.ts');
     print(describeServices());

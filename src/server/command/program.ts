@@ -10,6 +10,7 @@ import type { ImportOptions } from './import.ts';
 import { inetdDialects } from '../import/inetd-dialect.ts';
 import type { InstallOptions } from './install-service.ts';
 import type { ConfigOptions } from './config-options.ts';
+import type { FaultsOptions } from './faults.ts';
 import type { StatusOptions } from './status.ts';
 
 /** Implementations of the subcommands of smallservd. */
@@ -22,6 +23,7 @@ export interface DaemonActions {
   check(options: CheckOptions): Promise<void>;
   reload(options: AdminOptions): Promise<void>;
   status(options: StatusOptions): Promise<void>;
+  faults(service: string, words: readonly string[], options: FaultsOptions): Promise<void>;
   services(): Promise<void>;
   importConfig(file: string, options: ImportOptions): Promise<void>;
   installService(options: InstallOptions): Promise<void>;
@@ -29,7 +31,7 @@ export interface DaemonActions {
 
 const configOption = ['-c, --config <file>', 'config file, - for stdin; default: the shipped config'] as const;
 const setOption = ['--set <key=value>', 'override a config key; repeatable'] as const;
-/** Of both options for reload and status. */
+/** Of both options for reload, status and faults. */
 const lookup = '; used only to find admin.listen';
 const adminOption = ['--admin <address>', 'admin endpoint of the daemon; default: admin.listen of the config'] as const;
 
@@ -37,7 +39,7 @@ const adminOption = ['--admin <address>', 'admin endpoint of the daemon; default
 const hint = 'name a config with --config FILE';
 
 const examples = `
-Options of run and check; reload and status use them only to find admin.listen:
+Options of run and check; reload, status and faults use them only to find admin.listen:
 ${[configOption, setOption].map(([flags, text]) => `  ${flags.padEnd(21)}${text}\n`).join('')}
 Examples:
   smallservd                                        the shipped config: localhost, ports 1200 to 1237
@@ -105,6 +107,17 @@ export function daemonProgram(actions: DaemonActions): Command {
     .option('--watch', 'refresh every second')
     .option(...adminOption)
     .action((options: StatusOptions) => actions.status(options));
+  withConfig(
+    program.command('faults').description('make a service of the running daemon misbehave on purpose, or stop that'),
+    lookup,
+  )
+    .argument('<service>', 'name of the service')
+    .argument('<fault...>', 'FAULT=VALUE, such as loss=0.2 or delay=50ms±10ms, instead of those it has; or off')
+    .option('--for <duration>', 'how long, then the config applies again; default: until the next reload')
+    .option(...adminOption)
+    .action((service: string, words: readonly string[], options: FaultsOptions) =>
+      actions.faults(service, words, options),
+    );
   program
     .command('services')
     .description('list the built-in services with their RFC, port and options')

@@ -24,6 +24,7 @@ import { passedDescriptors } from '../transport/inherited.ts';
 import { type PlannedListener, planListeners } from '../transport/plan.ts';
 import { countOf, formatDuration } from '../../units.ts';
 import { version } from '../../version.ts';
+import { FaultControl } from './fault-control.ts';
 import { logListeners, logSkipped, warnOf } from './announcements.ts';
 import type { ConfigOptions } from './config-options.ts';
 import { leaveDirectory, type PreparedConfig, prepare } from './prepare.ts';
@@ -182,6 +183,9 @@ function hasWorkers({ workers }: Config): boolean {
   return workers > 0 && hasSockets;
 }
 
+/** The mode of a UNIX socket through which the daemon can be changed: the kernel lets in its owner and root. */
+const ownerOnly = 0o600;
+
 async function openAdmin(
   config: Config,
   passed: ReadonlyMap<string, readonly number[]>,
@@ -192,6 +196,15 @@ async function openAdmin(
 ): Promise<AdminEndpoint | undefined> {
   const { listen, hosts } = config.admin;
   if (listen === null) return undefined;
+  if (listen.scheme === 'unix' && listen.mode === ownerOnly) {
+    const control = new FaultControl({
+      daemon: () => snapshots.daemon,
+      config: () => snapshots.loaded.config,
+      clock,
+      log,
+    });
+    snapshots.changeFaults = async (change) => control.change(change);
+  }
   const servedAs = process.geteuid?.() === 0 ? await adminIdentity(identity) : null;
   // Workers, which run as the same user, could remove a file of their own and listen there themselves.
   const access = socketAccessFor(servedAs, process.geteuid?.());

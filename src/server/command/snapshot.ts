@@ -14,6 +14,7 @@ export class DaemonSnapshots implements SnapshotSource {
   daemon: RunningDaemon | undefined;
   /** Undefined until the daemon is launched. */
   reloader: Reloader | undefined;
+  changeFaults: SnapshotSource['changeFaults'];
   readonly #prepared: PreparedConfig;
   readonly #sink: LogSink;
   readonly #startedAt: Date;
@@ -27,6 +28,11 @@ export class DaemonSnapshots implements SnapshotSource {
     this.#clock = clock;
     this.#startedAt = clock.now();
     this.#startedMs = clock.monotonicMs();
+  }
+
+  /** The config that is being served. */
+  get loaded(): PreparedConfig['loaded'] {
+    return this.#current.loaded;
   }
 
   async config(): Promise<unknown> {

@@ -110,7 +110,8 @@ export function resolveService(
   };
 }
 
-function resolveFaults(values: Values<typeof plainSection>['faults']): FaultRules | undefined {
+/** Undefined if no fault can happen. */
+export function resolveFaults(values: Values<typeof plainSection>['faults']): FaultRules | undefined {
   const { delay, reorder, truncate, acceptDelay, firstByteDelay, rate, closeAfter, resetAfter, ...others } = values;
   const rules: FaultRules = {
     ...others,

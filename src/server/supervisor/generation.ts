@@ -5,6 +5,7 @@ import { Deferred } from '../../deferred.ts';
 import type { Config } from '../config/config.ts';
 import type { ConfigSource } from '../config/load.ts';
 import type { ServiceCounters } from '../counters.ts';
+import type { FaultRules } from '../faults/fault-rules.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { topSourcesCount } from '../lifecycle.ts';
@@ -94,6 +95,8 @@ export class Generation {
   /** Whether its workers read UDP sockets. Before that, an older generation may. */
   #readsDatagrams = false;
   #failure: SmallservdError | undefined;
+  /** By service: those that replace the faults of the config. */
+  readonly #faults = new Map<string, FaultRules | undefined>();
   #graceMs = 0;
 
   constructor(options: GenerationOptions, handlers: GenerationHandlers) {
@@ -177,6 +180,16 @@ export class Generation {
     for (const worker of this.#live.values())
       if (this.#state.slots[worker.slot]?.status === 'ready')
         this.#orderReads(worker, this.#owners.socketsOf(worker.slot));
+  }
+
+  /** Replaces the faults of a service, also in workers that start later. Undefined: none. */
+  setFaults(service: string, rules: FaultRules | undefined): void {
+    this.#faults.set(service, rules);
+    for (const worker of this.#live.values()) if (worker.hasStarted) this.#orderFaults(worker, service, rules);
+  }
+
+  #orderFaults(worker: Worker, service: string, rules: FaultRules | undefined): void {
+    worker.order({ type: 'faults', service, rules: rules ?? null });
   }
 
   announcePorts(ports: readonly number[]): void {
@@ -269,7 +282,9 @@ export class Generation {
     const { slot } = worker;
     switch (report.type) {
       case 'loaded':
-        if (!this.#state.stopping && !worker.hasStarted) worker.order(this.#startOrder(slot));
+        if (this.#state.stopping || worker.hasStarted) break;
+        worker.order(this.#startOrder(slot));
+        for (const [service, rules] of this.#faults) this.#orderFaults(worker, service, rules);
         break;
       case 'heartbeat':
         worker.counters = new Map(report.counters);

@@ -1,4 +1,5 @@
 import type { ConfigSource } from '../config/load.ts';
+import type { FaultRules } from '../faults/fault-rules.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import type { Identity } from './identity.ts';
 
@@ -21,6 +22,8 @@ export type WorkerOrder =
     }
   /** Read these UDP sockets, named by the ids of their listeners. */
   | { readonly type: 'read'; readonly ids: readonly number[] }
+  /** Replaces the faults of a service; null: none. */
+  | { readonly type: 'faults'; readonly service: string; readonly rules: FaultRules | null }
   | { readonly type: 'own-ports'; readonly ports: readonly number[] }
   | { readonly type: 'stop'; readonly graceMs: number };
 

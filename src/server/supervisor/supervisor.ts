@@ -1,5 +1,6 @@
 import { Deferred } from '../../deferred.ts';
 import { addServiceCounters, newServiceCounters, type ServiceCounters } from '../counters.ts';
+import type { FaultRules } from '../faults/fault-rules.ts';
 import { SmallservdError } from '../../errors.ts';
 import type { ExitCode } from '../../exit-codes.ts';
 import {
@@ -129,6 +130,10 @@ export class Supervisor implements RunningDaemon {
     for (const counters of [this.#past, ...this.#live.map((worker) => worker.counters)])
       for (const [service, counts] of counters) addTo(totals, service, counts);
     return totals;
+  }
+
+  setFaults(service: string, rules: FaultRules | undefined): void {
+    this.#generation.setFaults(service, rules);
   }
 
   /** Returns how a plan changes the listeners. */

@@ -56,6 +56,7 @@ report({ type: 'loaded' });
 
 async function obey(order: Exclude<WorkerOrder, { type: 'stop' }>): Promise<void> {
   if (order.type === 'start') await start(order);
+  else if (order.type === 'faults') lifecycle?.setFaults(order.service, order.rules ?? undefined);
   else if (order.type === 'own-ports') lifecycle?.addOwnPorts(order.ports);
   else await open(({ id }) => order.ids.includes(id));
 }

@@ -34,15 +34,25 @@ export interface ReplySink {
 export class DatagramAnswers {
   readonly #options: DatagramAnswersOptions;
   /** Undefined if the service has no faults. */
-  readonly #delayed: DelayedReplies | undefined;
+  #faulty: DelayedReplies | undefined;
+  /** Undefined if it never had any. */
+  #delayed: DelayedReplies | undefined;
 
   constructor(options: DatagramAnswersOptions) {
-    const { faults, counters } = options;
     this.#options = options;
-    if (faults !== undefined) this.#delayed = new DelayedReplies(faults, counters);
+    this.setFaults(options.faults);
   }
 
-  /** Replies that are held back and not sent yet. */
+  /** Replies that earlier faults hold back are still sent. */
+  setFaults(faults: ServiceFaults | undefined): void {
+    if (faults !== undefined) {
+      this.#delayed ??= new DelayedReplies(this.#options.counters);
+      this.#delayed.use(faults);
+    }
+    this.#faulty = faults === undefined ? undefined : this.#delayed;
+  }
+
+  /** Replies that are held back and not sent yet. Undefined if there never were any. */
   get delayed(): DelayedReplies | undefined {
     return this.#delayed;
   }
@@ -67,14 +77,14 @@ export class DatagramAnswers {
       connectionLog.serviceFailed(error);
       return;
     }
-    const delayed = this.#delayed;
+    const faulty = this.#faulty;
     // Before the cap, so that it holds for copies, too.
-    if (delayed !== undefined) replies = delayed.faults.spoil(replies);
+    if (faulty !== undefined) replies = faulty.spoil(replies);
     const fitting = guard.fitting(source, request.length, replies);
     counters.dropped.amplification += replies.length - fitting;
     for (let index = 0; index < fitting; index += 1) {
       const reply = replies[index]!;
-      if (delayed?.holds(reply, sink, nowMs) === true) {
+      if (faulty?.holds(reply, sink, nowMs) === true) {
         guard.sent(source, port, request, reply, nowMs);
         continue;
       }

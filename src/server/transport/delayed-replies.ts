@@ -12,17 +12,26 @@ export interface LateReply {
 
 /** The replies of one UDP listener that faults hold back. */
 export class DelayedReplies {
-  readonly faults: DatagramFaults;
-  readonly #service: ServiceFaults;
+  #service: ServiceFaults | undefined;
+  #faults: DatagramFaults | undefined;
   readonly #counters: DatagramCounters;
   readonly #held = new Set<DelayedReply>();
   #isClosed = false;
   #allSent: (() => void) | undefined;
 
-  constructor(service: ServiceFaults, counters: DatagramCounters) {
-    this.#service = service;
+  constructor(counters: DatagramCounters) {
     this.#counters = counters;
-    this.faults = service.forListener();
+  }
+
+  /** Replaces the faults. What is held back stays. */
+  use(service: ServiceFaults): void {
+    this.#service = service;
+    this.#faults = service.forListener();
+  }
+
+  /** Returns what leaves in place of these replies. */
+  spoil(replies: readonly Uint8Array[]): readonly Uint8Array[] {
+    return this.#faults?.spoil(replies) ?? replies;
   }
 
   /**
@@ -30,14 +39,15 @@ export class DelayedReplies {
    * lost, and counted.
    */
   holds(reply: Uint8Array, sink: { later(): LateReply }, nowMs: number): boolean {
-    const delayMs = this.faults.drawDelayMs();
-    if (delayMs === 0) return false;
-    const { budget, queue, counts } = this.#service;
+    const service = this.#service;
+    const delayMs = this.#faults?.drawDelayMs() ?? 0;
+    if (service === undefined || delayMs === 0) return false;
+    const { budget, queue, counts } = service;
     if (this.#isClosed || !budget.takeDatagram(reply.length)) {
       counts.datagram.maxDelayed += 1;
       return true;
     }
-    const held = new DelayedReply(this, sink.later(), Uint8Array.from(reply));
+    const held = new DelayedReply(this, service, sink.later(), Uint8Array.from(reply));
     this.#held.add(held);
     queue.set(held, nowMs + delayMs);
     return true;
@@ -53,7 +63,7 @@ export class DelayedReplies {
   close(): void {
     this.#isClosed = true;
     for (const held of this.#held) {
-      this.#service.queue.remove(held);
+      held.service.queue.remove(held);
       this.#forget(held);
     }
     this.#tellIfSent();
@@ -75,7 +85,7 @@ export class DelayedReplies {
 
   #forget(held: DelayedReply): void {
     this.#held.delete(held);
-    this.#service.budget.giveDatagram(held.bytes.length);
+    held.service.budget.giveDatagram(held.bytes.length);
   }
 
   #tellIfSent(): void {
@@ -89,12 +99,15 @@ class DelayedReply implements Delayed {
   dueMs = 0;
   position = -1;
   turn = 0;
+  /** Whose budget it takes. */
+  readonly service: ServiceFaults;
   readonly target: LateReply;
   readonly bytes: Uint8Array;
   readonly #owner: DelayedReplies;
 
-  constructor(owner: DelayedReplies, target: LateReply, bytes: Uint8Array) {
+  constructor(owner: DelayedReplies, service: ServiceFaults, target: LateReply, bytes: Uint8Array) {
     this.#owner = owner;
+    this.service = service;
     this.target = target;
     this.bytes = bytes;
   }

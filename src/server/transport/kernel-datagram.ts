@@ -13,6 +13,7 @@ import { streams } from '../../kernel/streams.ts';
 import type { Cancel } from '../../clock/clock.ts';
 import { type IpAddress, isBroadcast, isMulticast } from '../../address/ip-address.ts';
 import { Deferred } from '../../deferred.ts';
+import type { ServiceFaults } from '../faults/service-faults.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
 import type { DatagramOrigin } from '../../service.ts';
 import { DatagramAnswers, type ReplySink } from './datagram-answers.ts';
@@ -135,6 +136,10 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     closeSync(this.#descriptor);
     this.#descriptor = -1;
     this.#closed.resolve();
+  }
+
+  setFaults(faults: ServiceFaults | undefined): void {
+    this.#answers.setFaults(faults);
   }
 
   get origin(): DatagramOrigin {

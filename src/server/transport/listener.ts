@@ -1,6 +1,7 @@
 import type { ListenOptions } from 'node:net';
 import { formatHostPort } from '../../address/host-port.ts';
 import type { ResolvedAddress } from '../../address/resolve.ts';
+import type { ServiceFaults } from '../faults/service-faults.ts';
 
 /** Where to open a listener. `fd` is an inherited descriptor, and `bound` says where it is bound, if known. */
 export type ListenTarget = StreamTarget | DatagramTarget;
@@ -40,6 +41,8 @@ export interface Listener {
   suspend(): void;
   drain(): Promise<void>;
   destroy(): void;
+  /** Replaces the faults, for new clients and datagrams. Undefined: none. */
+  setFaults(faults: ServiceFaults | undefined): void;
 }
 
 /** How `node:net` opens a stream target. */

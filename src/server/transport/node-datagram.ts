@@ -5,6 +5,7 @@ import type { IpAddress } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
 import { allowFragments, hasSockets } from '../../kernel/sockets.ts';
+import type { ServiceFaults } from '../faults/service-faults.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
 import type { DatagramOrigin, PeerAddress } from '../../service.ts';
 import { DatagramAnswers, type DatagramAnswersOptions, type ReplySink } from './datagram-answers.ts';
@@ -91,6 +92,10 @@ export class NodeDatagramListener implements Listener, ReplySink {
     this.#suspended = true;
     this.#answers.delayed?.close();
     this.#close();
+  }
+
+  setFaults(faults: ServiceFaults | undefined): void {
+    this.#answers.setFaults(faults);
   }
 
   get origin(): DatagramOrigin {

@@ -55,6 +55,7 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
   readonly #intake: ProxyIntake | undefined;
   /** Clients whose input will be discarded soon. */
   readonly #answered: StreamClient[] = [];
+  #faults: ServiceFaults | undefined;
   /** The local address of all clients, or undefined for a wildcard. */
   #local: string | undefined;
   /** Set by `open`. */
@@ -64,7 +65,8 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
 
   constructor(options: StreamListenerOptions) {
     this.#options = options;
-    const { target, proxy, socket, admission, connectionLog, clock, usesKernel } = options;
+    const { target, proxy, socket, admission, connectionLog, faults, clock, usesKernel } = options;
+    this.#faults = faults;
     if (target.transport === 'tcp' && proxy.from.length > 0)
       this.#intake = new ProxyIntake({ rules: proxy, admission, clock, events: this });
     const readsTcpInfo = target.transport === 'tcp' && connectionLog.tellsTcpInfo;
@@ -99,6 +101,10 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
   destroy(): void {
     this.#intake?.destroy();
     this.#clients.each((client) => client.destroy('shutdown'));
+  }
+
+  setFaults(faults: ServiceFaults | undefined): void {
+    this.#faults = faults;
   }
 
   answered(client: StreamClient): void {
@@ -170,7 +176,8 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
 
   /** Serves a client, unless it is refused. `input` is what it has sent so far. */
   #admit(socket: StreamSocket, source: Source, port: number, proxied: Proxied | undefined, input?: Buffer): void {
-    const { limits, admission, counters, faults, clock } = this.#options;
+    const { limits, admission, counters, clock } = this.#options;
+    const faults = this.#faults;
     const openedAtMs = clock.monotonicMs();
     const place = admission.admit(source, openedAtMs, proxied !== undefined);
     if (typeof place === 'string') {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AdminServer } from '../../../../src/server/admin/server.ts';
-import type { Snapshot, SnapshotSource } from '../../../../src/server/admin/snapshot.ts';
+import type { FaultChange, FaultResult, Snapshot, SnapshotSource } from '../../../../src/server/admin/snapshot.ts';
 import { temporaryDirectory } from '../../../support/daemon-process.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { TcpClient } from '../../../support/tcp.ts';
@@ -53,6 +53,55 @@ class Endpoint {
     return text;
   }
 }
+
+describe('POST /faults/SERVICE', () => {
+  const changes: FaultChange[] = [];
+
+  async function open(answer: () => Promise<FaultResult>): Promise<Endpoint> {
+    changes.length = 0;
+    const changeFaults = async (change: FaultChange): Promise<FaultResult> => {
+      changes.push(change);
+      return answer();
+    };
+    const server = new AdminServer({ ...quick(), changeFaults }, []);
+    await server.open({ host: '127.0.0.1', port: 0 });
+    onTestFinished(() => server.close());
+    return new Endpoint(server.port ?? 0);
+  }
+
+  it('changes faults where that is allowed', async () => {
+    const endpoint = await open(async () => ({ faults: { loss: 0.2 } }));
+    const answer = await endpoint.ask('/faults/echo?loss=0.2&delay.time=5ms&for=5m', 'localhost', 'POST');
+    expect([answer.status, JSON.parse(answer.body)]).toEqual([200, { faults: { loss: 0.2 } }]);
+    await endpoint.ask('/faults/echo', 'localhost', 'POST');
+    expect(changes).toEqual([
+      { service: 'echo', faults: { loss: '0.2', 'delay.time': '5ms' }, forTime: '5m' },
+      { service: 'echo', faults: {}, forTime: null },
+    ]);
+  });
+
+  it('says on one line what is wrong, without control characters', async () => {
+    const endpoint = await open(async () => ({ problem: 'no \u001b[31m, \n no' }));
+    const { status, body } = await endpoint.ask('/faults/echo?loss=2', 'localhost', 'POST');
+    expect(status).toBe(400);
+    // oxlint-disable-next-line no-control-regex
+    expect(body).toMatch(/^[^\u0000-\u001f]+\n$/);
+  });
+
+  it('is refused elsewhere, under a foreign name, and without the supervisor', async () => {
+    const reading = await Endpoint.open();
+    expect(await reading.ask('/faults/echo?loss=1', 'localhost', 'POST')).toMatchObject({ status: 403 });
+    const endpoint = await open(async () => {
+      throw new Error('gone');
+    });
+    expect(await endpoint.ask('/faults/echo?loss=1', 'evil.example', 'POST')).toMatchObject({ status: 421 });
+    expect(changes).toEqual([]);
+    expect(await endpoint.ask('/faults/echo?loss=1', 'localhost', 'POST')).toMatchObject({ status: 503 });
+    // Nothing is changed by reading.
+    expect(await endpoint.ask('/faults/echo?loss=1')).toMatchObject({ status: 404 });
+    expect(changes).toHaveLength(1);
+  });
+});
 
 describe('routes', () => {
   it('/livez is ok even if the daemon is not ready', async () => {

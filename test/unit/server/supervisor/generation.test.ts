@@ -295,3 +295,24 @@ it('ends with 70, not 78, if its workers call the config invalid after they have
   }
   expect(await generation.ended).toBe(70);
 });
+
+describe('setFaults', () => {
+  it('tells the workers that serve, and those that start later', async () => {
+    const [{ faults } = { faults: undefined }] = (
+      await load('services: { time: { listen: "udp://:0", faults: { loss: 1 } } }')
+    ).config.services;
+    const generation = begin();
+    const [first, second] = workers.all as [FakeWorker, FakeWorker];
+    first.serve();
+    generation.setFaults('time', faults);
+    const order = { type: 'faults', service: 'time', rules: faults };
+    expect(first.orders.at(-1)).toEqual(order);
+    // It has not loaded its code.
+    expect(second.orders).toEqual([]);
+    second.serve();
+    expect(second.orders.slice(0, 2)).toEqual([expect.objectContaining({ type: 'start' }), order]);
+    generation.setFaults('time', undefined);
+    for (const worker of [first, second])
+      expect(worker.orders.at(-1)).toEqual({ type: 'faults', service: 'time', rules: null });
+  });
+});

@@ -1,0 +1,75 @@
+import type { FaultChange, FaultResult } from '../admin/snapshot.ts';
+import type { Cancel, Clock } from '../../clock/clock.ts';
+import type { Config } from '../config/config.ts';
+import { readFaults } from '../config/faults.ts';
+import { ConfigInvalidError } from '../../errors.ts';
+import { activeFaults, type FaultRules } from '../faults/fault-rules.ts';
+import type { RunningDaemon } from '../running-daemon.ts';
+import type { Log } from '../../service.ts';
+import { parseDuration } from '../../units.ts';
+
+/** The daemon's timers cannot wait longer. */
+const longestMs = 24 * 86_400_000;
+
+interface FaultControlOptions {
+  /** Undefined until it is launched. */
+  readonly daemon: () => Pick<RunningDaemon, 'setFaults'> | undefined;
+  readonly config: () => Config;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Changes the faults of a running daemon, and ends them when their time is over. A reload ends them, too. */
+export class FaultControl {
+  readonly #options: FaultControlOptions;
+  /** By service. */
+  readonly #ends = new Map<string, Cancel>();
+
+  constructor(options: FaultControlOptions) {
+    this.#options = options;
+  }
+
+  /** Whoever asks is allowed to, but may be mistaken. */
+  change({ service, faults, forTime }: FaultChange): FaultResult {
+    const { clock, log } = this.#options;
+    const daemon = this.#options.daemon();
+    if (daemon === undefined) return { problem: 'the daemon is starting' };
+    if (this.#configured(service) === undefined) return { problem: `the running config has no service ${service}` };
+    const forMs = forTime === null ? null : (parseDuration(forTime) ?? 0);
+    if (forMs !== null && (forMs < 1 || forMs > longestMs))
+      return {
+        problem: `for: ${JSON.stringify(forTime)} is not a duration with a unit, such as 30s or 5m (1ms to 24d)`,
+      };
+    let rules: FaultRules | undefined;
+    try {
+      rules = readFaults(faults);
+    } catch (error) {
+      if (!(error instanceof ConfigInvalidError)) throw error;
+      return { problem: error.message.replaceAll('\n', '; ') };
+    }
+    this.#ends.get(service)?.();
+    this.#ends.delete(service);
+    daemon.setFaults(service, rules);
+    const active = rules === undefined ? {} : activeFaults(rules);
+    log.warn({ service, seed: rules?.seed, faults: active, forMs }, 'faults changed on request');
+    if (forMs !== null)
+      this.#ends.set(
+        service,
+        clock.after(forMs, () => this.#end(service)),
+      );
+    return { faults: active };
+  }
+
+  /** Back to what the config says, which may no longer have the service. */
+  #end(service: string): void {
+    this.#ends.delete(service);
+    const configured = this.#configured(service);
+    if (configured === undefined) return;
+    this.#options.daemon()?.setFaults(service, configured.faults);
+    this.#options.log.info({ service }, 'time of requested faults over, config applies again');
+  }
+
+  #configured(service: string): Config['services'][number] | undefined {
+    return this.#options.config().services.find(({ name }) => name === service);
+  }
+}
