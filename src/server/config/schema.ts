@@ -370,7 +370,7 @@ function cutKeys(what: 'closed' | 'reset') {
     time: {
       format: 'faultTime',
       default: null,
-      doc: `How long after it was accepted such a connection is ${what}, or null.`,
+      doc: `How long after its client was first served such a connection is ${what}, or null.`,
     },
   } as const;
 }

@@ -66,6 +66,39 @@ describe('a batch', () => {
     expect(client.got).toEqual([{ text: 'back', from: `${to} ${port}` }]);
   });
 
+  it.each([
+    ['0.0.0.0', '127.0.0.1', '127.0.0.5'],
+    ['::', '::1', '::1'],
+  ])('on %s replies to %s later from %s, when it has received others', async (bound, from, to) => {
+    const { descriptor, port } = open(bound);
+    const [first, second] = [await peer(from), await peer(from)];
+    await sent(first.socket, 'first', port, to);
+    expect(batch.receive(descriptor)).toBe(1);
+    const path = batch.returnPath(0);
+    await sent(second.socket, 'second', port, to);
+    expect(batch.receive(descriptor)).toBe(1);
+    expect(batch.reply(0, Buffer.from('now'))).toBe(true);
+    expect(batch.replyLater(path, Buffer.from('later'))).toBe(true);
+    batch.send(descriptor, () => expect.unreachable());
+    await until(() => first.got.length + second.got.length === 2, 'the replies');
+    expect(first.got).toEqual([{ text: 'later', from: `${to} ${port}` }]);
+    expect(second.got).toEqual([{ text: 'now', from: `${to} ${port}` }]);
+  });
+
+  it('knows no return path of a datagram that is not there, and takes none of another kind', async () => {
+    const { descriptor, port } = open('127.0.0.1');
+    const client = await peer('127.0.0.1');
+    await sent(client.socket, 'one', port, '127.0.0.1');
+    expect(batch.receive(descriptor)).toBe(1);
+    for (const index of [1, -1, 0.5]) expect(() => batch.returnPath(index)).toThrow(RangeError);
+    const path = batch.returnPath(0);
+    for (const odd of [{ name: new Uint8Array(33) }, { control: new Uint8Array(65) }])
+      expect(() => batch.replyLater({ ...path, ...odd }, Buffer.from('x'))).toThrow(RangeError);
+    let queued = 0;
+    while (batch.replyLater(path, Buffer.from('x'))) queued += 1;
+    expect(queued).toBe(DatagramBatch.capacity);
+  });
+
   it('tells a broadcast from a datagram for us', async () => {
     const { descriptor, port } = open('0.0.0.0');
     const client = await peer('127.0.0.1');

@@ -40,6 +40,19 @@ describe.each(['kernel', 'node'])('faults of a UDP listener with sockets: %s', (
     },
   );
 
+  it.runIf(sockets === 'kernel')('delay: replies from the address that was asked', async () => {
+    const listen = 'udp://0.0.0.0:0';
+    const daemon = await serve({ echo: { listen, faults: { delay: { time: '10ms' } } } }, { sockets });
+    const { port } = daemon.target('echo', 'udp', '0.0.0.0');
+    const client = await UdpClient.open('127.0.0.1');
+    // Others are asked in the meantime.
+    for (const host of ['127.0.0.5', '127.0.0.6', '127.0.0.7']) client.send(host, { host, port });
+    await client.take(3);
+    expect(client.replies.map(({ bytes, from }) => [String(bytes), from])).toEqual(
+      ['127.0.0.5', '127.0.0.6', '127.0.0.7'].map((host) => [host, { host, port }]),
+    );
+  });
+
   it('loss: answers nothing', async () => {
     const { daemon, target, client } = await serveEcho({ loss: 1 });
     const time = await serve({ time: { listen: 'udp://127.0.0.1:0' } }, { sockets });
@@ -91,10 +104,10 @@ describe.each(['kernel', 'node'])('faults of a UDP listener with sockets: %s', (
   });
 
   it('sends what is delayed after the daemon has begun to stop, but reads nothing more', async () => {
-    const { daemon, target, client } = await serveEcho({ delay: { time: '150ms' } });
+    const { daemon, target, client } = await serveEcho({ delay: { time: '500ms' } });
+    const quick = await serve({ echo: { listen: 'udp://127.0.0.1:0' } }, { sockets });
     client.send('before', target);
     // Answered in order, so the first has been read, too.
-    const quick = await serve({ echo: { listen: 'udp://127.0.0.1:0' } }, { sockets });
     await client.ask('x', quick.target('echo', 'udp'));
     await new Promise(setImmediate);
     const closed = daemon.close(10_000);

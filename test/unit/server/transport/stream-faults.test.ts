@@ -1,5 +1,6 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { serve, type TestDaemon } from '../../../support/daemon.ts';
+import { temporaryDirectory } from '../../../support/daemon-process.ts';
 import { TcpClient } from '../../../support/tcp.ts';
 import { until, within } from '../../../support/wait.ts';
 
@@ -152,9 +153,9 @@ describe.each(['kernel', 'node'])('faults of a stream listener with sockets: %s'
   });
 
   it('blackhole: takes everything and answers nothing, not even a FIN', async () => {
-    const daemon = await serveOne('echo', { blackhole: 1 }, { idleTimeout: '300ms' });
+    const daemon = await serveOne('echo', { blackhole: 1 }, { idleTimeout: '500ms' });
     const client = await connect(daemon, 'echo');
-    const sent = Buffer.alloc(1 << 20);
+    const sent = Buffer.alloc(100_000);
     client.finish(sent);
     const line = await daemon.log.closing(client.name);
     expect(line).toMatchObject({ reason: 'idle', bytesIn: sent.length, bytesOut: 0 });
@@ -228,12 +229,8 @@ describe.each(['kernel', 'node'])('faults of a stream listener with sockets: %s'
   });
 
   it('acts for clients of a UNIX socket, too', async () => {
-    const path = `/tmp/faults-${process.pid}-${sockets}.sock`;
-    const daemon = await serve(
-      { echo: { listen: [`unix://${path}`], faults: { resetAfter: { size: 3 } } } },
-      { sockets },
-    );
-    onTestFinished(() => daemon.close(0));
+    const path = `${temporaryDirectory()}/echo.sock`;
+    await serve({ echo: { listen: [`unix://${path}`], faults: { resetAfter: { size: 3 } } } }, { sockets });
     const client = await TcpClient.connect({ path });
     client.write('hello');
     await client.cut();
