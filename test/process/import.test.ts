@@ -93,7 +93,7 @@ services:
   it.each([
     { text: undefined, code: 78, says: 'cannot read file: no such file' },
     { text: 'a\0b', code: 78, says: 'cannot read file: it contains a NUL character' },
-    { text: `#${'x'.repeat(300_000)}`, code: 78, says: 'cannot read file: it is larger than 0.25 MiB' },
+    { text: `#${'x'.repeat(300_000)}`, code: 78, says: 'cannot read file: it is larger than 256 KiB' },
     { text: '\nlisten: 7\n', code: 78, says: 'file:2: "listen: 7": not an entry of inetd.conf or xinetd.conf' },
     { text: 'defaults\n{\n', code: 78, says: 'file:1: this section has no end: expected a line with } alone' },
     { text: 'includedir /nonexistent\n', code: 78, says: 'file:1: cannot read /nonexistent: no such file' },

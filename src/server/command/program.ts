@@ -196,7 +196,7 @@ async function namesService(word: string): Promise<boolean> {
 function unknownCommand(name: string): string {
   const expected = looksLikeFile(name)
     ? hint
-    : 'expected run, check, reload, status, services, import or install-service, or services such as echo:9000';
+    : 'expected run, check, reload, status, faults, services, import or install-service, or services such as echo:9000';
   return `unknown command '${name}': ${expected}`;
 }
 
