@@ -2,6 +2,7 @@
 import { type NetConnectOpts, Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { services } from '../../src/services/index.ts';
 import { DaemonProcess, fixtures, type LogLine, temporaryDirectory, writeConfig } from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
 import { UdpClient } from '../support/udp.ts';
@@ -19,7 +20,7 @@ interface Places {
 
 const attack = 12;
 const host = '127.0.0.1';
-const builtIn = ['echo', 'discard', 'chargen', 'qotd', 'systat', 'daytime', 'time'];
+const builtIn = services.map(({ name }) => name);
 const none: Bound = { atLeast: 0, atMost: 0 };
 const largestDatagram = 65_507;
 /** The supervisor throws longer lines of a worker away. */
@@ -106,7 +107,7 @@ async function everything(): Promise<{ readonly config: object; readonly places:
   const tcp = (name: string): string => `tcp://${host}:${ports[name]}`;
   const unix = (name: string): string => `unix://${paths[name]}`;
   const module = join(fixtures, 'tells.js');
-  const services = [
+  const listening = [
     ...builtIn.map((name) => [name, { listen: [tcp(name), `udp://${host}:${ports[name]}`, unix(name)] }] as const),
     ...tellers.map((name) => [name, { module, listen: [tcp(name), unix(name)] }] as const),
   ];
@@ -115,7 +116,7 @@ async function everything(): Promise<{ readonly config: object; readonly places:
     log: { level: 'debug', connections: 'debug' },
     admin: { listen: `tcp://${host}:${admin}` },
     services: {
-      ...Object.fromEntries(services),
+      ...Object.fromEntries(listening),
       proxied: { type: 'echo', listen: [tcp('proxied')], proxyProtocol: { from: ['127.0.0.0/8'] } },
     },
   };

@@ -64,6 +64,15 @@ describe('reflection to spoofed sources', () => {
       holds(1, `${service}, 1,000 sources, requests of 32 bytes: bytes out / bytes in`, ratio, bound);
       holds(1, largestOf(service), Math.max(largestRatio, largestRatios.get(service) ?? 0), bound);
     }
+    for (const [service, length, atMost] of [
+      ['stamp', 44, 1],
+      // Hundreds of bytes would answer it, which maxAmplification does not allow.
+      ['envelope', 32, 0],
+    ] as const) {
+      const { ratio } = await reflect(forger, { service, sources: 1000, length, packetsPerSecond, seconds: 0.4 });
+      const what = `${service}, 1,000 sources, requests of ${length} bytes: bytes out / bytes in`;
+      holds(1, what, ratio, { atLeast: atMost / 100, atMost, digits: 3 });
+    }
     expect(daemon.running).toBe(true);
   });
 

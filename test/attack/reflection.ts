@@ -4,12 +4,17 @@ import { trafficOf } from './packets.ts';
 
 export const servicePorts = { echo: 7, systat: 11, daytime: 13, qotd: 17, chargen: 19, time: 37 } as const;
 
+/** Their answers depend on what they are asked. */
+export const laterPorts = { stamp: 862, envelope: 8080 } as const;
+
+const ports = { ...servicePorts, ...laterPorts };
+
 export type ServiceName = keyof typeof servicePorts;
 
 /** All that can be reflected from, over UDP, with the guard as it is by default. */
 export const reflectorConfig = {
   services: Object.fromEntries(
-    Object.entries(servicePorts).map(([name, port]) => [name, { listen: [`udp4://${serverAddress}:${port}`] }]),
+    Object.entries(ports).map(([name, port]) => [name, { listen: [`udp4://${serverAddress}:${port}`] }]),
   ),
 };
 
@@ -18,7 +23,7 @@ const prefixBurst = 400;
 const serviceBurst = 40_000;
 
 export interface Reflection {
-  readonly service: ServiceName;
+  readonly service: keyof typeof ports;
   /** Victims, spread evenly over 10.0.0.0/8. */
   readonly sources: number;
   /** Of the requests' payload, in bytes. */
@@ -41,7 +46,7 @@ const victims = 16_700_000;
 
 export async function reflect(forger: Forger, reflection: Reflection): Promise<Reflected> {
   const { service, sources, length, packetsPerSecond, seconds } = reflection;
-  const port = servicePorts[service];
+  const port = ports[service];
   const count = packetsPerSecond * seconds;
   const capture = await forger.watch([port], () =>
     forger.send({
