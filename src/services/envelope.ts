@@ -59,11 +59,14 @@ const fieldNames = [
   'sequence',
 ] as const satisfies readonly (keyof Envelope)[];
 
-/** A line that is longer is answered in pieces. */
-const maxLineBytes = 8192;
+/** A line that is longer is answered in pieces. Escaped as JSON, a byte may take six. */
+const maxLineBytes = 1024;
 
-/** Answered in one turn of the event loop. A line of one byte is answered with hundreds. */
-const maxTurnBytes = 64 * 1024;
+/**
+ * Answered at once for one client. An answer costs as much as reading hundreds of bytes, and many clients may send
+ * nothing but line feeds: others must get their turn.
+ */
+const answersPerTurn = 16;
 
 const lineFeed = 0x0a;
 const nothing = new Uint8Array();
@@ -110,23 +113,24 @@ export function createEnvelope(
     readsHeaders: true,
     stream(client) {
       connections += 1;
-      const fixed = { ...here, ...arrivalOfClient(client), connection: connections };
+      const form = new Form(chosen, { ...here, ...arrivalOfClient(client), connection: connections });
       const requests = new Requests(client, (request, sequence) =>
-        format(chosen, { ...fixed, request, sequence, receivedAt: formatTime(context.now().getTime() * 1000) }),
+        form.fill(request, context.now().getTime() * 1000, sequence),
       );
-      if (onConnect) requests.answer(nothing);
+      if (onConnect) requests.greet();
       return requests;
     },
     // The guard drops and counts what is too large, so that the reason for the silence shows.
     datagram(request, _limit, from) {
       datagrams += 1;
-      const arrival = { ...arrivalOfDatagram(from), receivedAt: formatTime(from.receivedAtUs) };
-      return format(chosen, { ...here, ...arrival, request, connection: null, sequence: datagrams });
+      const form = new Form(chosen, { ...here, ...arrivalOfDatagram(from), connection: null });
+      return Buffer.from(form.fill(request, from.receivedAtUs, datagrams));
     },
   };
 }
 
-type Answer = (request: Uint8Array, sequence: number) => Uint8Array;
+/** Returns the text of the answer to a request. */
+type Answer = (request: Uint8Array, sequence: number) => string;
 
 /** The lines of one client, answered one after the other, no faster than the client takes the answers. */
 class Requests implements StreamHandlers {
@@ -142,11 +146,9 @@ class Requests implements StreamHandlers {
     this.#answer = answer;
   }
 
-  answer(request: Uint8Array): number {
-    this.#sequence += 1;
-    const answer = this.#answer(request, this.#sequence);
-    this.#client.write(answer);
-    return answer.length;
+  /** Answers before anything is asked. */
+  greet(): void {
+    this.#client.write(Buffer.from(this.#next(nothing)));
   }
 
   data(chunk: Uint8Array): void {
@@ -165,19 +167,25 @@ class Requests implements StreamHandlers {
 
   #answerSome(): void {
     let start = 0;
-    let written = 0;
-    while (written < maxTurnBytes) {
+    let answers = '';
+    let count = 0;
+    for (; count < answersPerTurn; count += 1) {
       const end = this.#endOfRequest(start);
       if (end === undefined) break;
-      written += this.answer(this.#waiting.subarray(start, end));
+      answers += this.#next(this.#waiting.subarray(start, end));
       start = end;
     }
-    this.#waiting = this.#waiting.subarray(start);
-    // Whatever is left of a chunk has its turn when the client has taken these answers.
-    if (written < maxTurnBytes) {
-      if (this.#hasEnded) this.#client.end();
-      else this.#client.resume();
-    } else this.#client.pause();
+    this.#waiting = start === this.#waiting.length ? nothing : this.#waiting.subarray(start);
+    if (answers !== '') this.#client.write(Buffer.from(answers));
+    // Whatever is left has its turn when the client has taken these answers.
+    if (count === answersPerTurn) this.#client.pause();
+    else if (this.#hasEnded) this.#client.end();
+    else this.#client.resume();
+  }
+
+  #next(request: Uint8Array): string {
+    this.#sequence += 1;
+    return this.#answer(request, this.#sequence);
   }
 
   /** Where the request that starts there ends, or undefined if it is not complete. */
@@ -223,18 +231,51 @@ function formatAddress({ family, address, port }: PeerAddress): string {
   return family === 'unix' ? 'unix' : formatHostPort(address, port);
 }
 
+let formattedMs = Number.NaN;
+let formatted = '';
+
 /** RFC 3339, in UTC, with microseconds. */
 function formatTime(us: number): string {
   const ms = Math.floor(us / 1000);
-  return new Date(ms).toISOString().replace('Z', `${String(Math.floor(us - ms * 1000)).padStart(3, '0')}Z`);
+  // Many lines arrive in the same millisecond.
+  if (ms !== formattedMs) formatted = new Date(ms).toISOString().slice(0, -1);
+  formattedMs = ms;
+  return `${formatted}${String(Math.floor(us - ms * 1000)).padStart(3, '0')}Z`;
 }
 
-function format(fields: readonly (keyof Envelope)[], values: Envelope): Uint8Array {
-  const entries = fields.map((field): [string, unknown] => {
-    if (field !== 'request') return [field, values[field]];
-    const { request } = values;
-    const bytes = Buffer.from(request.buffer, request.byteOffset, request.length);
-    return isUtf8(bytes) ? ['request', bytes.toString()] : ['requestBase64', bytes.toString('base64')];
-  });
-  return Buffer.from(`${JSON.stringify(Object.fromEntries(entries))}\n`);
+/** What differs between the answers to one client. */
+type Varying = 'request' | 'receivedAt' | 'sequence';
+
+/** The answers to one client: what is the same in all of them is written once. */
+class Form {
+  /** The members of the JSON object, or the name of one that varies. */
+  readonly #members: readonly (string | { readonly varying: Varying })[];
+
+  constructor(fields: readonly (keyof Envelope)[], values: Omit<Envelope, Varying>) {
+    this.#members = fields.map((field) =>
+      field === 'request' || field === 'receivedAt' || field === 'sequence'
+        ? { varying: field }
+        : `"${field}":${JSON.stringify(values[field])}`,
+    );
+  }
+
+  /** Times are microseconds since 1970. */
+  fill(request: Uint8Array, receivedAtUs: number, sequence: number): string {
+    let text = '';
+    for (const member of this.#members) {
+      text += text === '' ? '{' : ',';
+      if (typeof member === 'string') text += member;
+      else if (member.varying === 'sequence') text += `"sequence":${sequence}`;
+      else if (member.varying === 'receivedAt') text += `"receivedAt":"${formatTime(receivedAtUs)}"`;
+      else text += formatRequest(request);
+    }
+    return `${text}}\n`;
+  }
+}
+
+function formatRequest(request: Uint8Array): string {
+  const bytes = Buffer.from(request.buffer, request.byteOffset, request.length);
+  return isUtf8(bytes)
+    ? `"request":${JSON.stringify(bytes.toString())}`
+    : `"requestBase64":"${bytes.toString('base64')}"`;
 }
