@@ -64,6 +64,8 @@ export interface ServiceContext {
 export interface NamedService {
   /** The name of its module, such as `echo`. */
   readonly type: string;
+  /** The only transport over which it answers; undefined for both. */
+  readonly transport: ServiceModule['transport'];
   /**
    * Serves a client that another service has accepted, as `Service.stream` does. That service passes on to the handlers
    * everything that happens to the client. Its limits and access rules apply, not those of this service. Throws before

@@ -4,6 +4,9 @@ import { FileError, readRegularFile } from '../regular-file.ts';
 /** About 100,000 connections. */
 const maxTableBytes = 16 * 2 ** 20;
 
+/** Of an IPv4 address in the tables. */
+const ipv4Digits = 8;
+
 /** States of a connection that a process can hold (include/net/tcp_states.h): established, and close-wait. */
 const heldStates = new Set(['01', '08']);
 
@@ -17,6 +20,7 @@ export interface ConnectionEnds {
 
 /** Which user IDs hold the connections of this machine, as of one moment (proc(5), /proc/net/tcp). */
 export class ConnectionOwners {
+  /** That of IPv4, then that of IPv6 if there is one. */
   readonly #tables: readonly Buffer[];
 
   private constructor(tables: readonly Buffer[]) {
@@ -50,7 +54,8 @@ export class ConnectionOwners {
     const found = new Set<number>();
     for (const peer of tableAddresses(peerAddress)) {
       const ends = `:${hex(localPort, 4)} ${peer}:${hex(peerPort, 4)} `;
-      for (const table of this.#tables) for (const uid of ownersIn(table, ends)) found.add(uid);
+      const table = this.#tables[peer.length === ipv4Digits ? 0 : 1];
+      if (table !== undefined) for (const uid of ownersIn(table, ends)) found.add(uid);
     }
     return found.size === 1 ? [...found][0] : undefined;
   }

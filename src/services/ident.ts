@@ -1,6 +1,13 @@
 import { createHmac } from 'node:crypto';
 import { FileError, readRegularFile } from '../regular-file.ts';
-import { type Client, ConfigError, type ServiceContext, type Service, type ServiceModule } from '../service.ts';
+import {
+  type Client,
+  ConfigError,
+  type ServiceContext,
+  type Service,
+  type ServiceModule,
+  type StreamHandlers,
+} from '../service.ts';
 import { ConnectionOwners } from './connection-owner.ts';
 import { RequestLines } from './request-line.ts';
 
@@ -31,6 +38,8 @@ const lookPeriodMs = 250;
 const searchesPerLook = 16;
 const maxWaiting = 1000;
 const maxWaitingOfClient = 8;
+/** Of an address: nobody can take all places of the others. */
+const maxWaitingOfAddress = 32;
 
 /** RFC 1413: says nothing about who holds a connection, unless it is told to. */
 export const ident: ServiceModule<IdentOptions> = {
@@ -143,6 +152,8 @@ function replyTo({ serverPort, clientPort }: PortPair, reply: string): string {
 /** A request that waits for the next look at the connections. */
 interface Waiting {
   readonly client: Client;
+  /** Of the client. */
+  readonly address: string;
   readonly request: PortPair;
   readonly answer: (reply: string) => void;
 }
@@ -152,7 +163,7 @@ class HashingIdent implements Service {
   readonly #key: Uint8Array;
   readonly #context: ServiceContext;
   readonly #readOwners: () => Promise<ConnectionOwners>;
-  readonly #waiting: Waiting[] = [];
+  #waiting: Waiting[] = [];
   #failing = false;
 
   constructor(key: Uint8Array, context: ServiceContext, readOwners: () => Promise<ConnectionOwners>) {
@@ -162,24 +173,32 @@ class HashingIdent implements Service {
     context.every(lookPeriodMs, async () => this.#look());
   }
 
-  stream(client: Client): Handlers {
+  stream(client: Client): StreamHandlers {
     let waiting = 0;
     let isFinished = false;
+    const { address } = client.peer;
     const ask = (request: PortPair): string | undefined => {
       if (waiting === maxWaitingOfClient || this.#waiting.length === maxWaiting) return unknownError;
+      if (this.#waiting.filter((each) => each.address === address).length === maxWaitingOfAddress) return unknownError;
       waiting += 1;
       const answer = (reply: string): void => {
         waiting -= 1;
         client.write(Buffer.from(replyTo(request, reply), 'latin1'));
         if (isFinished && waiting === 0) client.end();
       };
-      this.#waiting.push({ client, request, answer });
+      this.#waiting.push({ client, address, request, answer });
       return undefined;
     };
-    return readRequests(client, ask, () => {
+    const handlers = readRequests(client, ask, () => {
       isFinished = true;
       if (waiting === 0) client.end();
     });
+    return {
+      ...handlers,
+      closed: () => {
+        if (waiting > 0) this.#waiting = this.#waiting.filter((each) => each.client !== client);
+      },
+    };
   }
 
   async #look(): Promise<void> {

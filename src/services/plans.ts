@@ -53,7 +53,11 @@ function parsePlan(text: string, file: string): readonly string[] {
   for (const [index, line] of lines.entries()) {
     const code = /[^ -~]/.exec(line)?.[0].charCodeAt(0).toString(16).padStart(2, '0');
     if (code === undefined) continue;
-    throw new ConfigError(`a plan may contain only printable ASCII, not the byte 0x${code}`, { file, line: index + 1 });
+    throw new ConfigError(`a plan may contain only printable ASCII, not the byte 0x${code}`, {
+      option: 'plans',
+      file,
+      line: index + 1,
+    });
   }
   return lines.slice(0, lines.findLastIndex((line) => line.trim() !== '') + 1);
 }

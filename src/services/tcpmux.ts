@@ -141,6 +141,7 @@ function findOffered(name: string, services: ReadonlyMap<string, NamedService>):
   const quoted = JSON.stringify(name);
   if (found === undefined) throw unusable(`${quoted} is not a service of this config`);
   if (found.type === tcpmux.name) throw unusable(`${quoted} is a tcpmux, which clients cannot be handed to`);
+  if (found.transport === 'udp') throw unusable(`${quoted} answers over UDP only, so clients cannot be handed to it`);
   if (name === help) throw unusable(`${quoted} is reserved for the list of names: expected another name (RFC 1078)`);
   return found;
 }

@@ -97,11 +97,15 @@ services:
     { text: '\nlisten: 7\n', code: 78, says: 'file:2: "listen: 7": not an entry of inetd.conf or xinetd.conf' },
     { text: 'defaults\n{\n', code: 78, says: 'file:1: this section has no end: expected a line with } alone' },
     { text: 'includedir /nonexistent\n', code: 78, says: 'file:1: cannot read /nonexistent: no such file' },
-    { text: '# nothing\n', code: 1, says: 'file: no enabled service that smallservd has' },
+    {
+      text: '# nothing\n',
+      code: 1,
+      says: 'file: nothing to import: none of the enabled services is built into smallservd',
+    },
     {
       text: '#<off># echo stream tcp nowait root internal\n',
       code: 1,
-      says: 'file: no enabled service that smallservd has\nsmallservd: file:1: "echo" (tcp) is disabled',
+      says: 'file: nothing to import: none of the enabled services is built into smallservd\nsmallservd: file:1: "echo" (tcp) is disabled',
     },
   ])('exits with $code: $says', async ({ text, code, says }) => {
     const directory = directoryOf(text === undefined ? {} : { file: text });

@@ -97,7 +97,7 @@ services:
     const refused = await runToEnd(['chargen:0']);
     expect(refused.code).toBe(78);
     expect(refused.stderr).toMatch(
-      /^smallservd: command line services\.chargen-0\.listen\[1\]: udp:\/\/\*:0 exposes UDP .* --expose-udp on the command line\n$/,
+      /^smallservd: command line services\.chargen-0\.listen\[1\]: udp:\/\/\*:0 exposes UDP .* \(for services on the command line: --expose-udp\)\n$/,
     );
     const daemon = DaemonProcess.spawn(['chargen:0', '--expose-udp']);
     await daemon.line('ready');

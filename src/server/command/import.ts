@@ -28,15 +28,21 @@ export async function importConfig(file: string, { dialect, ignoreWrappers }: Im
   const name = file === standardInput ? 'standard input' : file;
   const reader = new FileReader();
   const text = await reader.readMain(file, name);
+  const format = detectFormat(text, name);
+  if (dialect !== undefined && format !== 'inetd')
+    throw new SmallservdError('ARGUMENT_INVALID', `--dialect is for an inetd.conf, and ${name} is a xinetd.conf`);
   const wrappers = ignoreWrappers ? { refuseClients: false } : await systemWrappers();
   const imported =
-    detectFormat(text, name) === 'inetd'
+    format === 'inetd'
       ? parseInetdConf(text, name, dialect, lookupServicePort, wrappers)
       : await importXinetd(text, name, reader, wrappers);
   const arranged = arrange(imported);
   if (arranged.services.length > 0) return configText(arranged, name);
   const reasons = arranged.notes.map((note) => `\n${formatNote(note)}`).slice(0, 100);
-  throw new SmallservdError('IMPORT_EMPTY', `${name}: no enabled service that smallservd has${reasons.join('')}`);
+  throw new SmallservdError(
+    'IMPORT_EMPTY',
+    `${name}: nothing to import: none of the enabled services is built into smallservd${reasons.join('')}`,
+  );
 }
 
 async function importXinetd(text: string, name: string, reader: FileReader, wrappers: Wrappers): Promise<Imported> {

@@ -182,7 +182,7 @@ async function named<Options extends ServicesOptions>(
     configOfWords(services);
   } catch (error) {
     if (error instanceof SmallservdError)
-      command.error(`${error.message}${words.some((word) => /^\.?\/|\.ya?ml$/.test(word)) ? `; ${hint}` : ''}`);
+      command.error(`${error.message}${words.some((word) => /^\.?\/|\.[a-z]+$/i.test(word)) ? `; ${hint}` : ''}`);
     throw error;
   }
   return { ...options, words: services };

@@ -18,7 +18,7 @@ export async function createServices(
   contextOf: ContextOf,
 ): Promise<ReadonlyMap<string, Service>> {
   const created = new Map<string, Service>();
-  const named = namedServices(config.services, created);
+  const named = namedServices(config.services, modules, created);
   const problems = new Problems();
   try {
     await createEach(
@@ -39,6 +39,7 @@ export async function createServices(
 /** The services of a config for each other, by name. `created` may be filled later, but before clients come. */
 export function namedServices(
   services: readonly ServiceConfig[],
+  modules: LoadedConfig['modules'],
   created: ReadonlyMap<string, Service>,
 ): ReadonlyMap<string, NamedService> {
   return new Map(
@@ -48,7 +49,7 @@ export function namedServices(
         if (service === undefined) throw new Error(`${name} is not created yet`);
         return synchronous(service.stream?.(client));
       };
-      return [name, { type, stream }];
+      return [name, { type, transport: modules.get(name)?.transport, stream }];
     }),
   );
 }

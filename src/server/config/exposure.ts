@@ -5,6 +5,6 @@ export const proxyOverUdp = 'proxyProtocol works over TCP only: move UDP address
 export function exposureMessage(listen: string, type: string, hazard: string): string {
   return (
     `${listen} exposes UDP to public addresses, where ${type} can be abused: ${hazard}. ` +
-    'Listen on a loopback, private or link-local address, use TCP, or set exposeUdp: true, which is --expose-udp on the command line'
+    'Listen on a loopback, private or link-local address, use TCP, or set exposeUdp: true (for services on the command line: --expose-udp)'
   );
 }

@@ -70,7 +70,7 @@ export async function loadConfig(
   const configs = read.map(({ config }) => config);
   if (mayOpenFiles) {
     const valid = configs.filter((_config, index) => read[index]?.reading.wrong.size === 0);
-    const named = namedServices(configs, new Map());
+    const named = namedServices(configs, modules, new Map());
     const contextOf = (service: ServiceConfig): ReturnType<ContextOf> => trialContext(service, named);
     await createEach(valid, modules, contextOf, report, (_name, service) => service.close?.());
   }

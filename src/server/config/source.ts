@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SmallservdError } from '../../errors.ts';
 import { prefix } from './environment.ts';
+import { formatSize } from '../../units.ts';
 import { configOfWords, type ServiceWords } from './service-words.ts';
 import { FileError, maxFileBytes, readRegularFile } from '../../regular-file.ts';
 
@@ -92,7 +93,7 @@ export async function readStandardInput(maxBytes: number): Promise<Uint8Array> {
     if (length > maxBytes)
       throw new SmallservdError(
         'CONFIG_UNREADABLE',
-        `cannot read the config from standard input: it is larger than ${maxBytes / 2 ** 20} MiB`,
+        `cannot read standard input: it is larger than ${formatSize(maxBytes)}`,
       );
     chunks.push(chunk);
   }

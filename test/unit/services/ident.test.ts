@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Service } from '../../../src/service.ts';
 import { ConnectionOwners } from '../../../src/services/connection-owner.ts';
 import { createIdent, ident, type IdentOptions } from '../../../src/services/ident.ts';
-import { FakeConnection } from '../../support/fake-client.ts';
+import { FakeClient, FakeConnection } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
 
 let directory: string;
@@ -209,26 +209,34 @@ describe('ident with answer: hash', () => {
     expect(talk.client).toMatchObject({ text: first + rest, ended: true });
   });
 
-  it('lets a client wait for eight replies at a time, and all clients for 1000', async () => {
+  it('lets a client wait for eight replies at a time, an address for 32, and all of them for 1000', async () => {
     const { service, context } = await createHashing();
-    const greedy = ask(service, '8,1\n'.repeat(9));
-    expect(greedy.client.text).toBe('8 , 1 : ERROR : UNKNOWN-ERROR\r\n');
+    const askFrom = (host: number): FakeConnection => {
+      const peer = { family: 'ipv4', address: `192.0.2.${host}`, port: 40_000 } as const;
+      const talk = new FakeConnection(service, new FakeClient(peer));
+      talk.send('8,1\n'.repeat(9));
+      return talk;
+    };
+    const count = (talks: readonly FakeConnection[], reply: string): number =>
+      talks.map(({ client }) => client.text.split(reply).length - 1).reduce((sum, each) => sum + each, 0);
+    const greedy = Array.from({ length: 5 }, () => askFrom(1));
+    expect(greedy.map((talk) => count([talk], 'UNKNOWN-ERROR'))).toEqual([1, 1, 1, 1, 9]);
     await context.runTasks();
-    expect(greedy.client.text.match(/NO-USER/g)).toHaveLength(8);
-    const crowd = Array.from({ length: 126 }, () => ask(service, '8,1\n'.repeat(8)));
-    expect(
-      crowd
-        .map(({ client }) => client.text)
-        .join('')
-        .match(/UNKNOWN-ERROR/g),
-    ).toHaveLength(8);
-    for (let look = 0; look < 62; look += 1) await context.runTasks();
-    expect(
-      crowd
-        .map(({ client }) => client.text)
-        .join('')
-        .match(/NO-USER/g),
-    ).toHaveLength(62 * 16);
+    expect(count(greedy, 'NO-USER')).toBe(16);
+    const crowd = Array.from({ length: 123 }, (_, index) => askFrom(2 + index));
+    expect(count(crowd.slice(0, 122), 'UNKNOWN-ERROR')).toBe(122);
+    expect(count(crowd.slice(122), 'UNKNOWN-ERROR')).toBe(1);
+    expect(count([askFrom(200)], 'UNKNOWN-ERROR')).toBe(9);
+    for (let look = 0; look < 63; look += 1) await context.runTasks();
+    expect(count([...greedy, ...crowd], 'NO-USER')).toBe(16 + 16 + 123 * 8);
+  });
+
+  it('looks for nobody who is gone', async () => {
+    const { service, context, reads } = await createHashing();
+    const talk = ask(service, '7,40000\n');
+    talk.close('client-reset');
+    await context.runTasks();
+    expect([talk.client.text, reads()]).toEqual(['', 0]);
   });
 
   it('answers UNKNOWN-ERROR if the connections cannot be read, and logs that once', async () => {

@@ -22,7 +22,7 @@ function createIn(
   options: Partial<TcpmuxOptions> = {},
 ): { readonly service: Service; readonly context: FakeContext } {
   for (const [name, service] of Object.entries(everyService))
-    services.services.set(name, { type: name, stream: (client) => service.stream?.(client) });
+    services.services.set(name, { type: name, transport: undefined, stream: (client) => service.stream?.(client) });
   const made = tcpmux.create({ services: Object.keys(everyService), nameTimeout: 10_000, ...options }, services);
   return { service: made as Service, context: services };
 }
@@ -93,7 +93,11 @@ describe('tcpmux', () => {
 
     const reasons: string[] = [];
     const closing = new FakeContext();
-    closing.services.set('closing', { type: 'closing', stream: () => ({ closed: (reason) => reasons.push(reason) }) });
+    closing.services.set('closing', {
+      type: 'closing',
+      transport: undefined,
+      stream: () => ({ closed: (reason) => reasons.push(reason) }),
+    });
     const { service } = createIn(closing, { services: ['closing'] });
     const other = new FakeConnection(service);
     other.send('closing\r\n');
@@ -163,11 +167,13 @@ describe('tcpmux', () => {
   it.each([
     ['no service', 'other', '"other" is not a service of this config'],
     ['a tcpmux', 'mux', '"mux" is a tcpmux, which clients cannot be handed to'],
+    ['a service over UDP', 'stamp', '"stamp" answers over UDP only, so clients cannot be handed to it'],
     ['help', 'help', '"help" is reserved for the list of names: expected another name (RFC 1078)'],
   ])('rejects a name that means %s', (_name, name, message) => {
     const own = new FakeContext();
-    own.services.set('mux', { type: 'tcpmux', stream: () => undefined });
-    own.services.set('help', { type: 'echo', stream: () => undefined });
+    own.services.set('mux', { type: 'tcpmux', transport: 'tcp', stream: () => undefined });
+    own.services.set('help', { type: 'echo', transport: undefined, stream: () => undefined });
+    own.services.set('stamp', { type: 'stamp', transport: 'udp', stream: () => undefined });
     const creating = (): unknown => createIn(own, { services: ['echo', name] });
     expect(creating).toThrow(ConfigError);
     expect(creating).toThrow(expect.objectContaining({ option: 'services', message }));

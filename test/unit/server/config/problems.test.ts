@@ -378,7 +378,7 @@ describe('UDP exposure', () => {
       const text = `services:\n  chargen: { listen: "${listen}" }`;
       expect(await problemsOf(text)).toEqual([
         `test.yaml:2:22 services.chargen.listen[0]: ${listen} exposes UDP to public addresses, where chargen can be abused: ` +
-          `${reason}. Listen on a loopback, private or link-local address, use TCP, or set exposeUdp: true, which is --expose-udp on the command line`,
+          `${reason}. Listen on a loopback, private or link-local address, use TCP, or set exposeUdp: true (for services on the command line: --expose-udp)`,
       ]);
       expect(await problemsOf(text.replace('{ ', '{ exposeUdp: true, '))).toEqual([]);
       expect(await problemsOf(text, { sets: ['services.chargen.exposeUdp=true'] })).toEqual([]);
