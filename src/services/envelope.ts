@@ -68,6 +68,9 @@ const maxLineBytes = 1024;
  */
 const answersPerTurn = 16;
 
+/** After these, no further answer of the turn is begun: what a client does not read is held for it. */
+const charactersPerTurn = 8192;
+
 const lineFeed = 0x0a;
 const nothing = new Uint8Array();
 
@@ -168,17 +171,16 @@ class Requests implements StreamHandlers {
   #answerSome(): void {
     let start = 0;
     let answers = '';
-    let count = 0;
-    for (; count < answersPerTurn; count += 1) {
-      const end = this.#endOfRequest(start);
-      if (end === undefined) break;
+    let end = this.#endOfRequest(start);
+    for (let count = 0; count < answersPerTurn && answers.length < charactersPerTurn && end !== undefined; count += 1) {
       answers += this.#next(this.#waiting.subarray(start, end));
       start = end;
+      end = this.#endOfRequest(start);
     }
     this.#waiting = start === this.#waiting.length ? nothing : this.#waiting.subarray(start);
     if (answers !== '') this.#client.write(Buffer.from(answers));
     // Whatever is left has its turn when the client has taken these answers.
-    if (count === answersPerTurn) this.#client.pause();
+    if (end !== undefined) this.#client.pause();
     else if (this.#hasEnded) this.#client.end();
     else this.#client.resume();
   }
