@@ -37,7 +37,7 @@ RUN chmod 755 dist/smallservd.js dist/smallserv.js \
 FROM node:26-trixie-slim
 
 LABEL org.opencontainers.image.title="smallservd" \
-      org.opencontainers.image.description="The classic IETF services: echo, discard, chargen, qotd, systat, daytime and time" \
+      org.opencontainers.image.description="The classic small services (echo, discard, chargen, qotd, systat, daytime, time), and stamp, tcpmux, finger, ident and envelope" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.authors="the smallservd authors" \

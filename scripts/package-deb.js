@@ -129,9 +129,9 @@ Depends: ${depends.join(', ')}
 Section: net
 Priority: optional
 Description: daemon for the classic IETF services
- smallservd answers clients of echo, discard, chargen, qotd, systat, daytime and
- time, over TCP and UDP, as RFC 862 to RFC 868 say. Forged datagrams, floods and
- clients that never read are bounded by default.
+ The classic small services (echo, discard, chargen, qotd, systat, daytime,
+ time), and stamp, tcpmux, finger, ident and envelope. They follow their RFCs.
+ Forged datagrams, floods and clients that never read are bounded by default.
  .
  It contains two systemd services, neither of which is enabled: smallservd, with
  the privilege to bind low ports, and smallservd-sandboxed, without privileges,

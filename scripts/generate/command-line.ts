@@ -14,6 +14,8 @@ export interface Parameter {
   readonly name: string;
   readonly summary: string;
   readonly isRequired: boolean;
+  /** Whether it may be given several times. */
+  readonly isVariadic: boolean;
   /** The only allowed values; undefined: any. */
   readonly choices: readonly string[] | undefined;
 }
@@ -45,8 +47,9 @@ export function commandLineOf(command: Command): CommandLine {
 }
 
 function describeParameter(argument: Argument): Parameter {
-  const { description, required, argChoices } = argument;
-  return { name: argument.name(), summary: description, isRequired: required, choices: argChoices };
+  const { description, required, variadic, argChoices } = argument;
+  const name = argument.name();
+  return { name, summary: description, isRequired: required, isVariadic: variadic, choices: argChoices };
 }
 
 function describeOption(option: Option): OptionLine {

@@ -29,7 +29,7 @@ export const daytime: ServiceModule<DaytimeOptions> = {
       default: null,
     },
     whenUnsynchronized: {
-      doc: 'Whether to answer while the system does not keep its clock in step with UTC: answer, or silent: a TCP connection is closed without data, a datagram is not answered. The format nist also says it in its health digit.',
+      doc: 'What to do while the system clock is not synchronized with UTC. With `silent`, a TCP connection is closed without data and a datagram is not answered. With `format: nist`, the health digit says so, too.',
       format: ['answer', 'silent'],
       default: 'answer',
     },

@@ -34,7 +34,7 @@ export const finger: ServiceModule<FingerOptions> = {
       default: 'refuse',
     },
     plans: {
-      doc: 'With `show: plans`: a directory in which each file is the plan of the user that it is named after, or one file that answers every query. It is read at startup and reload.',
+      doc: 'With `show: plans`: a directory in which each file is the plan of the user that it is named after, or one file that answers every query. It is read whenever a worker starts.',
       format: 'file',
       default: null,
     },

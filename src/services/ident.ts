@@ -60,7 +60,7 @@ export const ident: ServiceModule<IdentOptions> = {
       default: null,
     },
     keyFile: {
-      doc: 'A file with the key of the hash, at least 16 bytes, if `answer` is `hash`. A line ending at its end does not count. Only with the key can one tell which user a hash stands for: it is the first 32 digits that `printf uid:1000 | openssl dgst -sha256 -hmac KEY` prints for user ID 1000.',
+      doc: 'A file with the key of the hash, at least 16 bytes, if `answer` is `hash`. A trailing line ending is not part of the key. Without the key, a hash cannot be traced to a user. The hash is the first 32 digits that `printf uid:1000 | openssl dgst -sha256 -hmac KEY` prints for user ID 1000.',
       format: 'file',
       default: null,
     },

@@ -1,7 +1,7 @@
 /** Enough for every sender that the rates let through, in less than a megabyte. */
 const mostSessions = 4096;
 
-/** A sender that has been silent for this long begins anew: REFWAIT of RFC 5357 section 4.2. */
+/** A sender that has been silent for this long starts a new session: REFWAIT of RFC 5357 section 4.2. */
 const longestSilenceUs = 900e6;
 
 /** The sequence numbers of the stateful reflector (RFC 8762 section 4.3): each session has its own, from 0. */

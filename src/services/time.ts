@@ -18,7 +18,7 @@ export const time: ServiceModule<TimeOptions> = {
   port: 37,
   options: {
     whenUnsynchronized: {
-      doc: 'Whether to answer while the system does not keep its clock in step with UTC: answer, or silent, as RFC 868 has it: a TCP connection is closed without data, a datagram is not answered.',
+      doc: 'What to do while the system clock is not synchronized with UTC. With `silent`, a TCP connection is closed without data (RFC 868) and a datagram is not answered.',
       format: ['answer', 'silent'],
       default: 'answer',
     },

@@ -194,9 +194,9 @@ describe('exit code 64', () => {
     { args: ['one.yaml'], says: "unknown command 'one.yaml': name a config with --config FILE\n" },
     {
       args: ['run', 'one.yaml'],
-      says: '"one.yaml": expected KIND[:PORT][/tcp|/udp], such as echo:9000; name a config',
+      says: '"one.yaml": expected TYPE[:PORT][/tcp|/udp], such as echo:9000; name a config',
     },
-    { args: ['check', './one'], says: '"./one": expected KIND[:PORT][/tcp|/udp], such as echo:9000' },
+    { args: ['check', './one'], says: '"./one": expected TYPE[:PORT][/tcp|/udp], such as echo:9000' },
     { args: ['ehco:9000'], says: '"ehco:9000": unknown service: expected one of echo, ' },
     { args: ['echo:9000', '--config', 'x'], says: '--config cannot be combined with services\n' },
     { args: ['--bind', '::1'], says: '--bind needs services, such as echo:9000\n' },

@@ -32,8 +32,9 @@ function list<Item>(items: readonly Item[], lines: (item: Item) => readonly stri
   return ['.Pp', '.Bl -tag -width Ds -compact', ...items.flatMap(lines), '.El'];
 }
 
-function parameterOf({ name, isRequired }: Parameter): string {
-  return isRequired ? `Ar ${literal(name)}` : `Oo Ar ${literal(name)} Oc`;
+function parameterOf({ name, isRequired, isVariadic }: Parameter): string {
+  const argument = `Ar ${literal(name)}${isVariadic ? ' ...' : ''}`;
+  return isRequired ? argument : `Oo ${argument} Oc`;
 }
 
 function parameterItem({ name, summary, choices }: Parameter): readonly string[] {

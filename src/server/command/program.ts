@@ -31,7 +31,10 @@ export interface DaemonActions {
 
 const configOption = ['-c, --config <file>', 'config file, - for stdin; default: the shipped config'] as const;
 const setOption = ['--set <key=value>', 'override a config key; repeatable'] as const;
-/** Of both options for reload, status and faults. */
+const bindOption = ['--bind <address>', 'address to listen on; repeatable; default: all'] as const;
+const exposeOption = ['--expose-udp', 'let services that can be abused over UDP listen on public addresses'] as const;
+
+/** Of the first two options for reload, status and faults. */
 const lookup = '; used only to find admin.listen';
 const adminOption = ['--admin <address>', 'admin endpoint of the daemon; default: admin.listen of the config'] as const;
 
@@ -39,10 +42,10 @@ const adminOption = ['--admin <address>', 'admin endpoint of the daemon; default
 const hint = 'name a config with --config FILE';
 
 const examples = `
-Options of run and check; reload, status and faults use them only to find admin.listen:
-${[configOption, setOption].map(([flags, text]) => `  ${flags.padEnd(21)}${text}\n`).join('')}
+Options of run and check; reload, status and faults use the first two only to find admin.listen:
+${[configOption, setOption, bindOption, exposeOption].map(([flags, text]) => `  ${flags.padEnd(21)}${text}\n`).join('')}
 Examples:
-  smallservd                                        the shipped config: localhost, ports 1200 to 1237
+  smallservd                                        the shipped config: localhost, ports 1200 to 1237, and 2062
   smallservd echo:9000 daytime:9013/tcp             these services, on all addresses, without a config
   smallservd --config /etc/smallservd.yaml          another config
   smallservd --set services.echo.idleTimeout=1m     one value changed
@@ -62,11 +65,11 @@ Exit codes: 0 success (status: ready), 1 failed or not ready, 2 no daemon answer
 export function daemonProgram(actions: DaemonActions): Command {
   const program = new Command('smallservd')
     .description(
-      'The daemon for the classic IETF services, over TCP and UDP: echo, discard, chargen, qotd, systat, daytime, time.',
+      'The classic small services (echo, discard, chargen, qotd, systat, daytime, time), and stamp, tcpmux, finger, ident and envelope.',
     )
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print the help text')
-    .usage('[command] [options]')
+    .usage('[command] [options] [services...]')
     .addHelpText('after', examples)
     .exitOverride()
     .configureOutput({
@@ -108,12 +111,18 @@ export function daemonProgram(actions: DaemonActions): Command {
     .option(...adminOption)
     .action((options: StatusOptions) => actions.status(options));
   withConfig(
-    program.command('faults').description('make a service of the running daemon misbehave on purpose, or stop that'),
+    program.command('faults').description('inject faults into a service of the running daemon, or clear them'),
     lookup,
   )
     .argument('<service>', 'name of the service')
-    .argument('<fault...>', 'FAULT=VALUE, such as loss=0.2 or delay=50ms±10ms, instead of those it has; or off')
-    .option('--for <duration>', 'how long, then the config applies again; default: until the next reload')
+    .argument(
+      '<fault...>',
+      'FAULT=VALUE, such as loss=0.2 or delay=50ms±10ms; replaces all current faults; off clears them',
+    )
+    .option(
+      '--for <duration>',
+      'duration, such as 5m (1ms to 24d), after which the config applies again; default: until the next reload or restart',
+    )
     .option(...adminOption)
     .action((service: string, words: readonly string[], options: FaultsOptions) =>
       actions.faults(service, words, options),
@@ -129,12 +138,12 @@ export function daemonProgram(actions: DaemonActions): Command {
     .addOption(
       new Option(
         '--dialect <inetd>',
-        'whose inetd.conf it is, which decides what tcp and tcp6 mean; default: what all of them serve',
+        'the inetd that the file is for; decides what tcp and tcp6 mean; default: import only what all three agree on',
       ).choices(inetdDialects),
     )
     .option(
       '--ignore-wrappers',
-      'import services that hosts.allow and hosts.deny of this machine restrict, too, without those restrictions',
+      'also import services that hosts.allow or hosts.deny may restrict, without those restrictions',
     )
     .action((file: string, options: ImportOptions) => actions.importConfig(file, options));
   program
@@ -206,9 +215,12 @@ function looksLikeFile(word: string): boolean {
 
 function withServices(command: Command): Command {
   return withConfig(command)
-    .argument('[services...]', 'services instead of a config, as KIND[:PORT][/tcp|/udp]; without PORT the assigned one')
-    .option('--bind <address>', 'listen on this address instead of on all; repeatable', repeated)
-    .option('--expose-udp', 'let services that can be abused over UDP listen on public addresses');
+    .argument(
+      '[services...]',
+      'services instead of a config, as TYPE[:PORT][/tcp|/udp]; PORT defaults to the IANA port',
+    )
+    .option(...bindOption, repeated)
+    .option(...exposeOption);
 }
 
 function repeated(value: string, all: readonly string[] = []): readonly string[] {

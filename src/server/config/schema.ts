@@ -259,7 +259,7 @@ export const commonSchema = {
   exposeUdp: {
     format: 'boolean',
     default: false,
-    doc: 'Whether chargen, qotd and systat may answer UDP on an address that is not loopback, private or link-local. Think twice: anyone who forges source addresses can abuse them there.',
+    doc: 'Whether chargen, qotd, systat and envelope may answer UDP on an address that is not loopback, private or link-local. Think twice: anyone who forges source addresses can abuse them there.',
   },
 } as const satisfies Section;
 

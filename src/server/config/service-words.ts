@@ -4,7 +4,7 @@ import { suggest } from '../../suggestion.ts';
 
 /** Services named on the command line, instead of in a config file. */
 export interface ServiceWords {
-  /** Each is `KIND[:PORT][/tcp|/udp]`: `echo`, `echo:9000`, `time:9037/udp`. */
+  /** Each is `TYPE[:PORT][/tcp|/udp]`: `echo`, `echo:9000`, `time:9037/udp`. */
   readonly words: readonly string[];
   /** Hosts to listen on, as in a listen address. IPv6 literals may have brackets. Empty for all interfaces. */
   readonly bind: readonly string[];
@@ -15,7 +15,7 @@ export interface ServiceWords {
 const transports = ['tcp', 'udp'] as const;
 type Transport = (typeof transports)[number];
 
-const shape = 'expected KIND[:PORT][/tcp|/udp], such as echo:9000';
+const shape = 'expected TYPE[:PORT][/tcp|/udp], such as echo:9000';
 
 /** A parsed word. */
 interface Word {
@@ -30,7 +30,7 @@ export function namesService(word: string): boolean {
 }
 
 /**
- * Returns the config that the words stand for. An instance is named after its kind and port: `echo-9000`. Throws
+ * Returns the config that the words stand for. An instance is named after its type and port: `echo-9000`. Throws
  * `ARGUMENT_INVALID`.
  */
 export function configOfWords({ words, bind, exposeUdp }: ServiceWords): object {
@@ -56,9 +56,9 @@ function parseWord(word: string): Word {
   const module = moduleOf(word);
   if (module === undefined) {
     const names = services.map(({ name }) => name);
-    const kind = kindOf(word);
-    if (/^[\w-]+$/.test(kind))
-      throw invalid(word, `unknown service: expected one of ${names.join(', ')}${suggest(kind, names)}`);
+    const type = typeOf(word);
+    if (/^[\w-]+$/.test(type))
+      throw invalid(word, `unknown service: expected one of ${names.join(', ')}${suggest(type, names)}`);
     throw invalid(word, shape);
   }
   const match = /^[^:/]+(?::(\d{1,5}))?(?:\/(tcp|udp))?$/.exec(word);
@@ -75,11 +75,11 @@ function parseWord(word: string): Word {
 }
 
 function moduleOf(word: string): AnyServiceModule | undefined {
-  const kind = kindOf(word);
-  return services.find(({ name }) => name === kind);
+  const type = typeOf(word);
+  return services.find(({ name }) => name === type);
 }
 
-function kindOf(word: string): string {
+function typeOf(word: string): string {
   return /^[^:/]*/.exec(word)?.[0] ?? '';
 }
 

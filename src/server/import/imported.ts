@@ -70,7 +70,7 @@ export function isInternalService(name: string): name is InternalService {
 
 /** Ends a message about a service that is not imported: whether we have it, configured in our own way. */
 export function ownService(name: string): string {
-  return findService(name) === undefined ? '' : `; smallservd has a service ${name} of its own`;
+  return findService(name) === undefined ? '' : `; smallservd has its own service ${name}; configure it by hand`;
 }
 
 /** Writes a listen address of our config. An empty host is every interface, an IPv6 literal has no brackets. */

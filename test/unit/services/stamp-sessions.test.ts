@@ -9,7 +9,7 @@ it('numbers the packets of each session from 0', () => {
   expect(names.map((name) => sessions.next(name, 0))).toEqual([0, 1, 0, 2, 1, 0]);
 });
 
-it('begins anew after a quarter of an hour of silence', () => {
+it('starts a new session after a quarter of an hour of silence', () => {
   const sessions = new StampSessions();
   const times = [0, 15 * minuteUs, 30 * minuteUs, 45 * minuteUs + 1];
   expect(times.map((us) => sessions.next('a', us))).toEqual([0, 1, 2, 0]);

@@ -112,7 +112,7 @@ describe('what is not imported from inetd.conf', () => {
     ['ftp stream tcp nowait root /usr/sbin/tcpd in.ftpd', '"ftp" (tcp) runs a program, "/usr/sbin/tcpd"'],
     [
       'qotd stream tcp nowait nobody /usr/games/fortune fortune',
-      '"qotd" (tcp) runs a program, "/usr/games/fortune"; smallservd has a service qotd of its own',
+      '"qotd" (tcp) runs a program, "/usr/games/fortune"; smallservd has its own service qotd; configure it by hand',
     ],
     ['rstatd/1-3 dgram rpc/udp wait root internal', '"rstatd/1-3" (rpc/udp) is an RPC service'],
     ['tcpmux/+date stream tcp nowait guest /bin/date date', '"tcpmux/+date" (tcp) is a program started by tcpmux'],

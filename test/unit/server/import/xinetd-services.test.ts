@@ -298,7 +298,7 @@ describe('what is not imported from xinetd.conf', () => {
     ['service ftp\n{\nserver = /usr/sbin/in.ftpd\n}\n', '"ftp" runs a program, "/usr/sbin/in.ftpd"'],
     [
       'service qotd\n{\nserver = /usr/games/fortune\n}\n',
-      '"qotd" runs a program, "/usr/games/fortune"; smallservd has a service qotd of its own',
+      '"qotd" runs a program, "/usr/games/fortune"; smallservd has its own service qotd; configure it by hand',
     ],
     ['service rstatd\n{\ntype = RPC\n}\n', '"rstatd" is an RPC service'],
     ['service x\n{\ntype = TCPMUX\n}\n', '"x" is a program started by tcpmux'],
