@@ -12,7 +12,7 @@ export type { CheckResult, Outcome };
 export interface ConformOptions extends ClientOptions {
   /**
    * Any of tcpmux, echo, discard, systat, daytime, qotd, chargen, time, finger, ident and stamp. Default: all, but of
-   * tcpmux, finger and ident, which few servers offer, only those with a port in `ports`.
+   * tcpmux, finger, ident and stamp, which few servers offer, only those with a port in `ports`.
    */
   readonly services?: readonly string[] | undefined;
   /** Check one transport only. Default: both. */
@@ -37,7 +37,7 @@ export interface ConformResult {
 }
 
 /** Checked only if asked for. */
-const rareServices: ReadonlySet<string> = new Set(['tcpmux', 'finger', 'ident']);
+const rareServices: ReadonlySet<string> = new Set(['tcpmux', 'finger', 'ident', 'stamp']);
 
 /** Below 1024: echo, chargen, time, and an unassigned port. */
 const lowPorts = [7, 19, 37, 1023];

@@ -34,7 +34,7 @@ export const conformTool: Tool = {
         .argument('<host>', 'HOST, without a port')
         .option(
           '--services <names>',
-          'check only these, such as echo,time; tcpmux, finger and ident are checked only if named',
+          'check only these, such as echo,time; tcpmux, finger, ident and stamp are checked only if named',
           (text) => text.split(','),
         )
         .option(

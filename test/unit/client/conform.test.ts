@@ -63,11 +63,11 @@ describe('check selection', () => {
     expect(checks.every(({ outcome }) => outcome === 'unreachable')).toBe(true);
   });
 
-  test('checks tcpmux, finger and ident only if they are named', async () => {
+  test('checks tcpmux, finger, ident and stamp only if they are named', async () => {
     const usual = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'];
     expect([...(await servicesOf({}))]).toEqual(usual);
     expect([...(await servicesOf({ ports: { finger: await freePort() } }))]).toEqual([...usual, 'finger']);
-    expect([...(await servicesOf({ services: ['ident', 'tcpmux'] }))]).toEqual(['tcpmux', 'ident']);
+    expect([...(await servicesOf({ services: ['stamp', 'ident', 'tcpmux'] }))]).toEqual(['tcpmux', 'ident', 'stamp']);
   });
 
   test('derives ports from basePort unless one is given', async () => {
