@@ -67,7 +67,7 @@ describe('check selection', () => {
     const usual = ['echo', 'discard', 'systat', 'daytime', 'qotd', 'chargen', 'time'];
     expect([...(await servicesOf({}))]).toEqual(usual);
     expect([...(await servicesOf({ ports: { finger: await freePort() } }))]).toEqual([...usual, 'finger']);
-    expect([...(await servicesOf({ services: ['stamp', 'ident', 'tcpmux'] }))]).toEqual(['tcpmux', 'ident', 'stamp']);
+    expect([...(await servicesOf({ services: ['ident', 'tcpmux'] }))]).toEqual(['tcpmux', 'ident']);
   });
 
   test('derives ports from basePort unless one is given', async () => {
