@@ -11,6 +11,8 @@ const cases: readonly (readonly [line: string, words: readonly string[]])[] = [
   ['smallservd che', ['check']],
   ['smallservd ins', ['install-service']],
   ['smallservd check --di', ['--diff']],
+  ['smallservd check env', ['envelope']],
+  ['smallservd run --bi', ['--bind']],
   ['smallservd reload --ad', ['--admin']],
   ['smallservd --conf', ['--config']],
   ['smallservd --config here/own', ['here/own.yaml']],

@@ -68,14 +68,19 @@ export async function startXinetd(
   server_args = ${args.join(' ')}
 }`,
   );
+  const common = 'socket_type = stream\n  protocol = tcp\n  user = root\n  wait = no';
+  const tcpmux = [
+    `service tcpmux {\n  type = INTERNAL UNLISTED\n  id = tcpmux-server\n  port = 1\n  ${common}\n}`,
+    `service hello {\n  type = TCPMUXPLUS UNLISTED\n  server = /bin/echo\n  server_args = hello\n  ${common}\n}`,
+  ];
   const defaults = `defaults {
   instances = UNLIMITED
   per_source = UNLIMITED
   cps = 1000000 1
 }`;
   // It takes no brace on the line of a name.
-  writeFileSync(config, `${[defaults, ...internal, ...external].join('\n').replaceAll(' {', '\n{')}\n`);
-  return startXinetdWith(config, network, listeners.length + programs.length);
+  writeFileSync(config, `${[defaults, ...internal, ...tcpmux, ...external].join('\n').replaceAll(' {', '\n{')}\n`);
+  return startXinetdWith(config, network, listeners.length + 1 + programs.length);
 }
 
 /** With a config of the test; resolves when it listens, to `count` services if that is given. */

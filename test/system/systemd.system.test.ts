@@ -389,7 +389,7 @@ describe('smallservd-sandboxed.service', () => {
       UnitFileState: 'enabled',
       StatusText,
     });
-    expect(String(at('sandboxed: sockets')['stdout']).match(/smallservd-sandboxed\.service$/gm)).toHaveLength(13);
+    expect(String(at('sandboxed: sockets')['stdout']).match(/smallservd-sandboxed\.service$/gm)).toHaveLength(14);
   });
 
   it('has no capabilities and no network access', () => {

@@ -28,6 +28,7 @@ export function candidatesOfOption({ value, choices }: Pick<OptionLine, 'value' 
 
 /** Candidates for a positional argument. */
 export function candidatesOfParameter({ name, choices }: Parameter): Candidates {
+  if (name === 'services') return { kind: 'words', words: serviceNames };
   return candidatesOfOption({ value: name, choices });
 }
 

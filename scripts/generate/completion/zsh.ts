@@ -102,8 +102,9 @@ function optionSpec(option: OptionLine): string {
 }
 
 function parameterSpec(parameter: Parameter, place: number): string {
-  const { name, isRequired } = parameter;
-  return quoted(`${place + 1}${isRequired ? '' : ':'}${valueSpec(name, candidatesOfParameter(parameter))}`);
+  const { name, isRequired, isVariadic } = parameter;
+  const position = isVariadic ? '*' : `${place + 1}${isRequired ? '' : ':'}`;
+  return quoted(`${position}${valueSpec(name, candidatesOfParameter(parameter))}`);
 }
 
 function valueSpec(name: string, candidates: Candidates): string {
