@@ -10,6 +10,8 @@ export interface CutClient {
   /** Ends it in order: with our FIN, then the client's, or after the linger timeout. */
   closeByFault(): void;
   resetByFault(): void;
+  /** Counts input that its service does not get. */
+  withheld(bytes: number): void;
 }
 
 /** What one client may have held back before its service must wait. One more chunk may be added to it. */
@@ -71,7 +73,7 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
     this.#closeAfterBytes = this.#faults.closeAfter?.bytes ?? Infinity;
     this.#resetAfterBytes = this.#faults.resetAfter?.bytes ?? Infinity;
     socket.use({
-      received: (chunk) => this.#user?.received(chunk),
+      received: (chunk) => this.#receive(chunk),
       peerEnded: () => {
         // Whoever is never answered gets no FIN either.
         if (!this.#faults.isBlackhole) this.#user?.peerEnded();
@@ -112,10 +114,11 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
     return this.#socket.unsent + this.#heldBytes + this.#discardedBytes;
   }
 
-  /** After an early half-close, nothing would ever slow down a service that only writes. */
+  /** Whoever is told that it does not is told by `flushed` when it does: the budget can become tight at any time. */
   get takesMore(): boolean {
-    if (this.#isHalfClosed || !this.#socket.takesMore) return false;
-    return this.#heldBytes === 0 || (this.#heldBytes < longestHeldBytes && !this.#service.budget.isTight);
+    const takesMore = this.#hasRoom;
+    if (!takesMore) this.#isWaiting = true;
+    return takesMore;
   }
 
   /** An early half-close leaves it to the client, or to the idle timeout, how long the connection lasts. */
@@ -163,7 +166,7 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
   write(bytes: Uint8Array): void {
     if (this.isDestroyed || this.#isEnding) return;
     this.#write(bytes);
-    if (!this.takesMore) this.#isWaiting = true;
+    if (!this.#hasRoom) this.#isWaiting = true;
     this.#schedule();
   }
 
@@ -191,13 +194,25 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
       this.#serveAtMs = Infinity;
       this.#begin();
     }
-    if (this.#resetAtMs <= nowMs) this.#resetClient();
+    if (this.#resetAtMs <= nowMs) this.#resetUnlessSent();
     else if (this.#closeAtMs <= nowMs) this.#closeClient();
     this.#proceed(nowMs);
   }
 
   get #nowMs(): number {
     return this.#service.queue.nowMs;
+  }
+
+  /** After an early half-close, nothing would ever slow down a service that only writes. */
+  get #hasRoom(): boolean {
+    if (this.#isHalfClosed || !this.#socket.takesMore) return false;
+    return this.#heldBytes === 0 || (this.#heldBytes < longestHeldBytes && !this.#service.budget.isTight);
+  }
+
+  /** After an early half-close, a service that answers before it takes more would hold all input in its memory. */
+  #receive(chunk: Buffer): void {
+    if (this.#isHalfClosed) this.#client?.withheld(chunk.length);
+    else this.#user?.received(chunk);
   }
 
   #begin(): void {
@@ -228,7 +243,7 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
     const dueMs = Math.max(nowMs + this.#drawDelayMs(), this.#held.at(-1)?.dueMs ?? 0);
     const chunk = this.#faults.spoil(bytes);
     const isAtOnce = this.#held.length === 0 && dueMs <= nowMs && this.#faults.bytesPerSecond === undefined;
-    if (isAtOnce && this.#socket.takesMore) this.#send(chunk);
+    if (isAtOnce && this.#socket.takesMore) this.#send(chunk, true);
     else this.#hold(chunk, dueMs);
   }
 
@@ -260,7 +275,7 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
   #proceed(nowMs: number): void {
     while (!this.#isGone && this.#sendFirst(nowMs)) continue;
     this.#finishIfSent();
-    if (this.#isWaiting && !this.#isGone && this.takesMore) {
+    if (this.#isWaiting && !this.#isGone && this.#hasRoom) {
       this.#isWaiting = false;
       this.#user?.flushed();
     }
@@ -285,11 +300,12 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
       this.#held.shift();
       this.#service.budget.giveChunk(first.length);
     }
-    this.#send(part);
+    this.#send(part, first.bytes.length === 0);
     return true;
   }
 
-  #send(chunk: Uint8Array): void {
+  /** Sends a chunk, or a part of it. `isLast`: nothing of the chunk is left. */
+  #send(chunk: Uint8Array, isLast: boolean): void {
     const left = Math.min(this.#closeAfterBytes, this.#resetAfterBytes) - this.#sentBytes;
     const part = chunk.length > left ? chunk.subarray(0, left) : chunk;
     this.#socket.write(part);
@@ -297,7 +313,7 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
     this.#discardedBytes += chunk.length - part.length;
     if (this.#sentBytes >= this.#resetAfterBytes) this.#resetClient();
     else if (this.#sentBytes >= this.#closeAfterBytes) this.#closeClient();
-    else if (this.#faults.halfClosesEarly) this.#halfClose();
+    else if (this.#faults.halfClosesEarly && isLast) this.#halfClose();
   }
 
   #finishIfSent(): void {
@@ -315,8 +331,14 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
     this.#finishIfSent();
   }
 
-  #resetClient(): void {
+  #resetUnlessSent(): void {
     this.#resetAtMs = Infinity;
+    // The service was faster.
+    if (this.#isEnding && this.#held.length === 0) return;
+    this.#resetClient();
+  }
+
+  #resetClient(): void {
     this.#faults.note('resetAfter');
     this.#client?.resetByFault();
   }
@@ -327,6 +349,8 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
     this.#isHalfClosed = true;
     this.#discardHeld();
     this.#socket.end();
+    // The client may have been told to wait for a service that writes nothing any more.
+    this.startReading();
   }
 
   #discardHeld(): void {

@@ -70,9 +70,9 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser, CutC
   /** What the client has acknowledged, as of the last sweep. */
   #acknowledged = 0;
   /** Until the client has taken what was written. */
-  #paused = false;
-  /** Until the service resumes. */
-  #held = false;
+  #isWaiting = false;
+  /** By the service, until it resumes. */
+  #isPaused = false;
   #ending = false;
   #drainedScheduled = false;
   /** Unsent bytes of a destroyed socket, which itself forgets them. */
@@ -159,20 +159,20 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser, CutC
 
   /** Reads and discards further input. Closing with unread input would send a reset and lose our answer. */
   discardInput(): void {
-    this.#paused = false;
-    this.#held = false;
+    this.#isWaiting = false;
+    this.#isPaused = false;
     this.#socket.startReading();
   }
 
   pause(): void {
-    if (this.#ending || this.#held) return;
-    this.#held = true;
-    if (!this.#paused) this.#socket.stopReading();
+    if (this.#ending || this.#isPaused) return;
+    this.#isPaused = true;
+    if (!this.#isWaiting) this.#socket.stopReading();
   }
 
   resume(): void {
-    if (!this.#held) return;
-    this.#held = false;
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
     this.#read();
   }
 
@@ -202,6 +202,12 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser, CutC
   /** Called by the faults. */
   resetByFault(): void {
     this.destroy('fault');
+  }
+
+  /** Called by the faults. */
+  withheld(bytes: number): void {
+    this.#received += bytes;
+    if (!this.#ending && this.#isQuotaSpent) this.#finish('quota');
   }
 
   /** Closes the connection immediately. Keeps the first reason. */
@@ -241,12 +247,8 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser, CutC
 
   /** Called by the socket. */
   received(chunk: Buffer): void {
-    this.#received += chunk.length;
+    this.withheld(chunk.length);
     if (this.#ending) return;
-    if (this.#isQuotaSpent) {
-      this.#finish('quota');
-      return;
-    }
     try {
       synchronous(this.#handlers?.data?.(chunk));
     } catch (error) {
@@ -289,21 +291,21 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser, CutC
 
   /** Called by the socket. */
   flushed(): void {
-    if (this.#paused) {
-      this.#paused = false;
+    if (this.#isWaiting) {
+      this.#isWaiting = false;
       this.#read();
     }
     this.#scheduleDrained();
   }
 
   #waitUntilFlushed(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    if (!this.#held) this.#socket.stopReading();
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    if (!this.#isPaused) this.#socket.stopReading();
   }
 
   #read(): void {
-    if (!this.#paused && !this.#held) this.#socket.startReading();
+    if (!this.#isWaiting && !this.#isPaused) this.#socket.startReading();
   }
 
   #fail(error: unknown): void {

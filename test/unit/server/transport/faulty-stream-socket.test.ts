@@ -78,6 +78,11 @@ function serve(rules: Partial<FaultRules>) {
   const queue = new DelayQueue(clock);
   const counts = newFaultCounts();
   const service = new ServiceFaults(rulesOf(rules), queue, counts);
+  return { clock, queue, counts: counts.stream, service, ...connect(clock, service) };
+}
+
+/** Opens a connection of a service, which other connections may share. */
+function connect(clock: FakeClock, service: ServiceFaults) {
   const socket = new FakeSocket(clock);
   const faulty = new FaultyStreamSocket(socket, service);
   const events: string[] = [];
@@ -89,10 +94,14 @@ function serve(rules: Partial<FaultRules>) {
   });
   const accept = (): void =>
     faulty.accept(
-      { closeByFault: () => faulty.end(), resetByFault: () => faulty.reset() },
+      {
+        closeByFault: () => faulty.end(),
+        resetByFault: () => faulty.reset(),
+        withheld: (bytes) => void events.push(`withheld ${bytes}`),
+      },
       () => void events.push('served'),
     );
-  return { clock, queue, counts: counts.stream, service, socket, faulty, events, accept };
+  return { socket, faulty, events, accept };
 }
 
 const delay = { probability: 1, timeMs: 50, jitterMs: 0, distribution: 'normal' } as const;
@@ -139,6 +148,84 @@ it('makes its client wait when 64 KiB are held back, and tells it when it may go
   clock.advance(1);
   expect(faulty.takesMore).toBe(true);
   expect(events).toEqual(['served', 'flushed']);
+});
+
+it('tells a client when it may go on, if the room that it had was taken by others', () => {
+  const first = serve({ delay, maxDelayed: { datagrams: 1, bytes: 1500 } });
+  const second = connect(first.clock, first.service);
+  first.accept();
+  second.accept();
+  first.faulty.write(Buffer.alloc(100));
+  expect(first.faulty.takesMore).toBe(true);
+  first.clock.advance(10);
+  second.faulty.write(Buffer.alloc(900));
+  expect(first.faulty.takesMore).toBe(false);
+  first.clock.advance(40);
+  expect(first.events).toEqual(['served', 'flushed']);
+  first.clock.advance(10);
+  expect(second.events).toEqual(['served', 'flushed']);
+});
+
+it('tells a client when it may go on, if what was due has filled the socket meanwhile', () => {
+  const { clock, socket, faulty, events, accept } = serve({ delay });
+  accept();
+  faulty.write(Buffer.alloc(100));
+  expect(faulty.takesMore).toBe(true);
+  clock.advance(50);
+  socket.isFull = true;
+  expect(faulty.takesMore).toBe(false);
+  socket.isFull = false;
+  socket.user?.flushed();
+  expect(events).toEqual(['served', 'flushed']);
+});
+
+it('keeps input from its service after an early half-close, but counts it', () => {
+  const { socket, faulty, events, accept } = serve({ halfCloseEarly: 1 });
+  accept();
+  socket.user?.received(Buffer.from('first'));
+  faulty.write(Buffer.from('first'));
+  socket.user?.received(Buffer.from('more'));
+  expect(events).toEqual(['served', 'received', 'withheld 4']);
+});
+
+it('reads on after an early half-close, even if its service had to wait before', () => {
+  const { clock, socket, faulty, accept } = serve({ halfCloseEarly: 1, delay });
+  accept();
+  faulty.write(Buffer.alloc(65_536));
+  faulty.stopReading();
+  expect(socket.isReading).toBe(false);
+  clock.advance(50);
+  expect([socket.isFinished, socket.isReading]).toEqual([true, true]);
+});
+
+it('half-closes early after the whole first chunk, whatever the rate', () => {
+  const { clock, socket, faulty, accept } = serve({
+    halfCloseEarly: 1,
+    rate: { probability: 1, bytesPerSecond: 1000 },
+  });
+  accept();
+  faulty.write(Buffer.from('first '.repeat(20)));
+  faulty.write(Buffer.from('second'));
+  clock.advance(1000);
+  expect([socket.text, socket.isFinished]).toEqual(['first '.repeat(20), true]);
+});
+
+it('does not reset after its time a client that has its complete answer', () => {
+  const late = { probability: 1, timeMs: 10, bytes: null };
+  const { clock, queue, socket, faulty, counts, accept } = serve({ resetAfter: late });
+  accept();
+  faulty.end(Buffer.from('done'));
+  clock.advance(20);
+  expect([socket.text, socket.wasReset, counts.resetAfter, queue.length]).toEqual(['done', false, 0, 0]);
+});
+
+it('resets after so many bytes, even if they are all that its service sends', () => {
+  const full = { probability: 1, timeMs: null, bytes: 4 };
+  const { clock, socket, faulty, counts, accept } = serve({ resetAfter: full, delay });
+  accept();
+  faulty.end(Buffer.from('done'));
+  clock.advance(50);
+  expect([socket.text, socket.wasReset, counts.resetAfter]).toEqual(['done', true, 1]);
 });
 
 it('waits for a slow client, without asking again and again', () => {

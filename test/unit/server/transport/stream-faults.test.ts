@@ -143,6 +143,16 @@ describe.each(['kernel', 'node'])('faults of a stream listener with sockets: %s'
     expect(await daemon.log.closing(client.name)).toMatchObject({ bytesIn: 5 + more.length, bytesOut: 5 });
   });
 
+  it('halfCloseEarly: counts what it still reads for maxBytes', async () => {
+    const daemon = await serveOne('echo', { halfCloseEarly: 1 }, { maxBytes: 1000 });
+    const client = await connect(daemon, 'echo');
+    client.write('first');
+    await client.takeAll();
+    client.write(Buffer.alloc(2000));
+    client.finish();
+    expect(await daemon.log.closing(client.name)).toMatchObject({ reason: 'quota', bytesOut: 5 });
+  });
+
   it('halfCloseEarly: does not make a service write for ever', async () => {
     const daemon = await serveOne('chargen', { halfCloseEarly: 1 }, { idleTimeout: '200ms' });
     const client = await connect(daemon, 'chargen');
@@ -226,6 +236,14 @@ describe.each(['kernel', 'node'])('faults of a stream listener with sockets: %s'
     const closing = slow.log.closing(late.name);
     await within(slow.close(20), 'the end of the daemon');
     expect(await closing).toMatchObject({ reason: 'shutdown', bytesOut: 0 });
+  });
+
+  it('delay: goes on with every client, even while together they wait for room', async () => {
+    const faults = { delay: { time: '20ms' }, maxDelayed: { bytes: '4MiB' } };
+    const daemon = await serveOne('chargen', faults);
+    const clients = await Promise.all(Array.from({ length: 40 }, async () => connect(daemon, 'chargen')));
+    await Promise.all(clients.map(async (client) => client.take(300_000)));
+    for (const client of clients) client.socket.destroy();
   });
 
   it('acts for clients of a UNIX socket, too', async () => {
