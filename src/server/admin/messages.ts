@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import type { Identity } from '../supervisor/identity.ts';
 import { errorCode, explanation } from '../supervisor/reports.ts';
 import type { PlannedListener } from '../transport/plan.ts';
+import { maxFaultKeys } from './snapshot.ts';
 
 /** Messages to the process that holds the endpoint. */
 export type AdminOrder =
@@ -40,7 +41,7 @@ export const adminReports = v.variant('type', [
     id: v.pipe(v.number(), v.integer(), v.minValue(1)),
     change: v.strictObject({
       service: text,
-      faults: v.pipe(v.record(text, text), v.maxEntries(100)),
+      faults: v.pipe(v.record(text, text), v.maxEntries(maxFaultKeys)),
       forTime: v.nullable(text),
     }),
   }),

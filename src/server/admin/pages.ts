@@ -4,7 +4,7 @@ import { escapeToOneLine, formatJson } from '../../terminal-text.ts';
 import { coalesced } from './coalesced.ts';
 import { formatMetrics, metricsType } from './metrics.ts';
 import type { AdminRequest } from './request.ts';
-import type { FaultResult, SnapshotSource } from './snapshot.ts';
+import { type FaultResult, maxFaultKeys, type SnapshotSource } from './snapshot.ts';
 
 /** An answer without the header fields common to all. */
 export interface Page {
@@ -17,6 +17,9 @@ const json = 'application/json; charset=utf-8';
 const plain = 'text/plain; charset=utf-8';
 
 const faultsPath = '/faults/';
+
+const readOnly =
+  'to change faults, set admin.listen to unix:///PATH?mode=0600 and restart; TCP and inherited sockets are read-only';
 
 /** How long an answer is reused, to spare the supervisor. */
 const maxAgeMs = 20;
@@ -71,10 +74,11 @@ export class AdminPages {
   /** `POST /faults/SERVICE?delay.time=50ms&for=5m`. */
   async #changeFaults(target: string, host: string | undefined): Promise<Page> {
     const change = this.#source.changeFaults;
-    if (change === undefined) return textPage(403, 'faults are changed only over a UNIX socket with mode=0600');
+    if (change === undefined) return textPage(403, readOnly);
     if (!this.#isMeant(host)) return textPage(421, 'Host not accepted: see admin.hosts');
     const [service = '', query = ''] = target.slice(faultsPath.length).split('?', 2);
     const { for: forTime = null, ...faults } = Object.fromEntries(new URLSearchParams(query));
+    if (Object.keys(faults).length > maxFaultKeys) return textPage(400, `more than ${maxFaultKeys} keys`);
     try {
       const result: FaultResult = await change({ service, faults, forTime });
       // Bytes of the request are in it.

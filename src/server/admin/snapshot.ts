@@ -62,10 +62,13 @@ export interface Snapshot extends Pick<DaemonReport, 'state' | 'workers' | 'work
   readonly lostLogLines: number;
 }
 
+/** More than there are faults. The query of a request has room for more. */
+export const maxFaultKeys = 100;
+
 /** What somebody asks to become of the faults of a service. Nothing in it has been checked. */
 export interface FaultChange {
   readonly service: string;
-  /** Values by path, such as `delay.time`. Empty: no faults. */
+  /** Values by path, such as `delay.time`, at most `maxFaultKeys`. Empty: no faults. */
   readonly faults: Readonly<Record<string, string>>;
   /** A duration, such as `5m`; null: until the next reload. */
   readonly forTime: string | null;

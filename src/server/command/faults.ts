@@ -19,6 +19,9 @@ const amounts: Readonly<Record<string, string>> = {
   rate: 'perSecond',
 };
 
+const amountText = /^(?<amount>[^@]+)(?:@(?<probability>[^@]+))?$/;
+const delayText = /^(?<amount>[^@±+]+)(?:(?:±|\+-)(?<jitter>[^@±+]+))?(?:@(?<probability>[^@±+]+))?$/;
+
 /** `smallservd faults`: replaces the faults of a service of the running daemon. Resolves with a text. */
 export async function changeFaults(service: string, words: readonly string[], options: FaultsOptions): Promise<string> {
   const faults = readWords(words);
@@ -35,16 +38,27 @@ export async function changeFaults(service: string, words: readonly string[], op
 export function readWords(words: readonly string[]): Readonly<Record<string, string>> {
   if (words.length === 0) throw invalid('name the faults, such as loss=0.2, or off');
   if (words.length === 1 && words[0] === 'off') return {};
-  return Object.fromEntries(words.flatMap(readWord));
+  const values = new Map<string, string>();
+  for (const [path, text] of words.flatMap(readWord)) {
+    if (values.has(path)) throw invalid(`${path} is given twice`);
+    values.set(path, text);
+  }
+  return Object.fromEntries(values);
 }
 
 function readWord(word: string): readonly (readonly [path: string, text: string])[] {
   const [, path = '', text = ''] = /^([a-zA-Z]+(?:\.[a-zA-Z]+)?)=(\S+)$/.exec(word) ?? [];
   if (path === '') throw invalid(`${JSON.stringify(word)} is not FAULT=VALUE, such as loss=0.2 or delay=50ms±10ms`);
+  // The daemon takes it for the time, like the option.
+  if (path === 'for') throw invalid('for is no fault: give the time as --for 5m');
   const isCut = path === 'closeAfter' || path === 'resetAfter';
   if (!isCut && !Object.hasOwn(amounts, path)) return [[path, text]];
-  const [value = '', probability] = text.split('@', 2);
-  const [amount = '', jitter] = path === 'delay' ? value.split(/±|\+-/, 2) : [value];
+  const isDelay = path === 'delay';
+  const { amount, jitter, probability } = (isDelay ? delayText : amountText).exec(text)?.groups ?? {};
+  if (amount === undefined) {
+    const format = isDelay ? 'TIME±JITTER@PROBABILITY' : 'VALUE@PROBABILITY';
+    throw invalid(`${JSON.stringify(word)} is not ${path}=${format}, of which all but the first may be left out`);
+  }
   const key = isCut ? (parseDuration(amount) === undefined ? 'size' : 'time') : (amounts[path] ?? '');
   return [
     [`${path}.${key}`, amount],

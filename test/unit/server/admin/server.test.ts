@@ -88,6 +88,18 @@ describe('POST /faults/SERVICE', () => {
     expect(body).toMatch(/^[^\u0000-\u001f]+\n$/);
   });
 
+  it('refuses more keys than there are faults', async () => {
+    const endpoint = await open(async () => ({ faults: {} }));
+    const query = Array.from({ length: 100 }, (_, index) => `k${index}=1`).join('&');
+    expect(await endpoint.ask(`/faults/echo?${query}&one=more`, 'localhost', 'POST')).toMatchObject({
+      status: 400,
+      body: 'more than 100 keys\n',
+    });
+    expect(changes).toEqual([]);
+    expect(await endpoint.ask(`/faults/echo?for=1s&${query}`, 'localhost', 'POST')).toMatchObject({ status: 200 });
+    expect(changes).toHaveLength(1);
+  });
+
   it('is refused elsewhere, under a foreign name, and without the supervisor', async () => {
     const reading = await Endpoint.open();
     expect(await reading.ask('/faults/echo?loss=1', 'localhost', 'POST')).toMatchObject({ status: 403 });

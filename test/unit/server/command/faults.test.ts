@@ -23,6 +23,22 @@ it.each([
 });
 
 describe('refuses', () => {
+  it.each([
+    ['for=5m'],
+    ['delay=50ms±10ms±3'],
+    ['delay=50ms+-10ms+-3'],
+    ['delay=50ms@0.5@0.1'],
+    ['delay=50ms@0.5±3ms'],
+    ['delay=±3ms'],
+    ['reorder=20ms@0.5@0.1'],
+    ['truncate=4@'],
+    ['loss=0.1', 'loss=0.9'],
+    ['delay=5ms', 'delay.time=6ms'],
+    ['closeAfter=5s@0.1', 'closeAfter=5@0.2'],
+  ])('%s %s', (...words) => {
+    expect(() => readWords(words)).toThrow(expect.objectContaining({ code: 'ARGUMENT_INVALID' }));
+  });
+
   it.each([[[]], [['lots']], [['off', 'loss=1']], [['loss=']], [['=1']], [['a.b.c=1']], [['loss=1 2']]])(
     '%j',
     (words) => {
