@@ -10,6 +10,7 @@ import { neighbors } from '../kernel/neighbors.ts';
 import { libcNeeds } from '../kernel/libc.ts';
 import { hasSockets } from '../kernel/sockets.ts';
 import { DelayQueue } from './faults/delay-queue.ts';
+import { DelayedBudget } from './faults/delayed-budget.ts';
 import type { FaultRules } from './faults/fault-rules.ts';
 import { ServiceFaults } from './faults/service-faults.ts';
 import { Admission, type RefuseReason, type SourceCount } from './guard/admission.ts';
@@ -66,6 +67,8 @@ interface Served extends PreparedService {
   readonly connectionLog: ConnectionLog;
   readonly admission: Admission;
   readonly guard: DatagramGuard;
+  /** What its faults hold back, even those that were replaced. */
+  readonly delayedBudget: DelayedBudget;
   faults: ServiceFaults | undefined;
   /** All that were opened, or tried. */
   readonly listeners: Listener[];
@@ -187,10 +190,12 @@ export class Lifecycle {
 
   /**
    * Replaces the faults of a service. Undefined: none. Connections keep theirs, and what is held back is still sent.
+   * Does nothing if there is no such service.
    */
   setFaults(service: string, rules: FaultRules | undefined): void {
-    const served = this.#serviceOf(service);
-    served.faults = this.#faultsOf(rules, served.counters);
+    const served = this.#served.get(service);
+    if (served === undefined) return;
+    served.faults = this.#faultsOf(rules, served);
     for (const listener of served.listeners) listener.setFaults(served.faults);
   }
 
@@ -347,12 +352,14 @@ export class Lifecycle {
     const { access } = config;
     const counters = newServiceCounters();
     const connectionLog = new ConnectionLog(this.#options.config.log.connections, prepared.log, counters);
+    const delayedBudget = new DelayedBudget();
     return {
       ...prepared,
       config,
       counters,
       connectionLog,
-      faults: this.#faultsOf(config.faults, counters),
+      delayedBudget,
+      faults: this.#faultsOf(config.faults, { counters, delayedBudget }),
       listeners: [],
       refused: new Offenders(new SourceMask(config.stream.sourcePrefix), nameOfZone),
       dropped: new Offenders(new SourceMask(config.datagram.sourcePrefix), nameOfZone),
@@ -383,9 +390,13 @@ export class Lifecycle {
     };
   }
 
-  #faultsOf(rules: FaultRules | undefined, { datagram, stream }: ServiceCounters): ServiceFaults | undefined {
+  #faultsOf(
+    rules: FaultRules | undefined,
+    { counters: { datagram, stream }, delayedBudget }: Pick<Served, 'counters' | 'delayedBudget'>,
+  ): ServiceFaults | undefined {
     if (rules === undefined) return undefined;
-    return new ServiceFaults(rules, this.#delayed, { datagram: datagram.faults, stream: stream.faults });
+    delayedBudget.limits = rules.maxDelayed;
+    return new ServiceFaults(rules, this.#delayed, delayedBudget, { datagram: datagram.faults, stream: stream.faults });
   }
 }
 

@@ -151,7 +151,7 @@ describe('smallservd faults', () => {
     expect(await change('off')).toBe('echo: no faults\n');
     while ((await ask()) !== 'hello') continue;
     expect(await change('truncate=1', '--for', '300ms')).toContain('truncate');
-    await daemon.line('time of requested faults over, config applies again', { service: 'echo' });
+    await daemon.line('requested faults expired, config applies again', { service: 'echo' });
     while ((await ask()) !== 'hello') continue;
   });
 
@@ -163,7 +163,7 @@ describe('smallservd faults', () => {
     for (const address of [admin, overTcp])
       expect(await runToEnd(['faults', 'echo', 'loss=1', '--admin', address])).toMatchObject({
         code: 1,
-        stderr: `smallservd: ${address} changes nothing: faults are changed only over a UNIX socket with mode=0600\n`,
+        stderr: `smallservd: ${address} changes nothing: to change faults, set admin.listen to unix:///PATH?mode=0600 and restart; TCP and inherited sockets are read-only\n`,
       });
     const client = await UdpClient.open('127.0.0.1');
     expect(String(await client.ask('hello', daemon.target('echo', 'udp')))).toBe('hello');

@@ -19,7 +19,7 @@ interface FaultControlOptions {
   readonly log: Log;
 }
 
-/** Changes the faults of a running daemon, and ends them when their time is over. A reload ends them, too. */
+/** Changes the faults of a running daemon, and ends them when their time is over. */
 export class FaultControl {
   readonly #options: FaultControlOptions;
   /** By service. */
@@ -38,7 +38,7 @@ export class FaultControl {
     const forMs = forTime === null ? null : (parseDuration(forTime) ?? 0);
     if (forMs !== null && (forMs < 1 || forMs > longestMs))
       return {
-        problem: `for: ${JSON.stringify(forTime)} is not a duration with a unit, such as 30s or 5m (1ms to 24d)`,
+        problem: `--for: ${JSON.stringify(forTime)} is not a duration with a unit, such as 30s or 5m (1ms to 24d)`,
       };
     let rules: FaultRules | undefined;
     try {
@@ -47,26 +47,36 @@ export class FaultControl {
       if (!(error instanceof ConfigInvalidError)) throw error;
       return { problem: error.message.replaceAll('\n', '; ') };
     }
-    this.#ends.get(service)?.();
-    this.#ends.delete(service);
+    this.#forget(service);
     daemon.setFaults(service, rules);
     const active = rules === undefined ? {} : activeFaults(rules);
     log.warn({ service, seed: rules?.seed, faults: active, forMs }, 'faults changed on request');
     if (forMs !== null)
       this.#ends.set(
         service,
-        clock.after(forMs, () => this.#end(service)),
+        clock.after(forMs, () => {
+          log.info({ service }, 'requested faults expired, config applies again');
+          this.#end(service);
+        }),
       );
     return { faults: active };
   }
 
+  /** A reload has succeeded. Faults requested for a time end with it, even if they came while it was in progress. */
+  reloaded(): void {
+    for (const service of this.#ends.keys()) this.#end(service);
+  }
+
   /** Back to what the config says, which may no longer have the service. */
   #end(service: string): void {
-    this.#ends.delete(service);
+    this.#forget(service);
     const configured = this.#configured(service);
-    if (configured === undefined) return;
-    this.#options.daemon()?.setFaults(service, configured.faults);
-    this.#options.log.info({ service }, 'time of requested faults over, config applies again');
+    if (configured !== undefined) this.#options.daemon()?.setFaults(service, configured.faults);
+  }
+
+  #forget(service: string): void {
+    this.#ends.get(service)?.();
+    this.#ends.delete(service);
   }
 
   #configured(service: string): Config['services'][number] | undefined {

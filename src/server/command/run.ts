@@ -118,7 +118,10 @@ async function serve(options: ConfigOptions, signals: Signals, clock: Clock, ope
       clock: systemClock,
       log,
       onStart: () => manager.reloading(),
-      onReplaced: (workers) => sink.trust(workers),
+      onReplaced(workers) {
+        sink.trust(workers);
+        snapshots.faults?.reloaded();
+      },
       onEnd: () => manager.reloaded(conditionOf(daemon).status),
     });
     snapshots.reloader = reloader;
@@ -197,13 +200,12 @@ async function openAdmin(
   const { listen, hosts } = config.admin;
   if (listen === null) return undefined;
   if (listen.scheme === 'unix' && listen.mode === ownerOnly) {
-    const control = new FaultControl({
+    snapshots.faults = new FaultControl({
       daemon: () => snapshots.daemon,
       config: () => snapshots.loaded.config,
       clock,
       log,
     });
-    snapshots.changeFaults = async (change) => control.change(change);
   }
   const servedAs = process.geteuid?.() === 0 ? await adminIdentity(identity) : null;
   // Workers, which run as the same user, could remove a file of their own and listen there themselves.

@@ -5,6 +5,7 @@ import type { LogSink } from '../log.ts';
 import { HealthMeter } from '../process-health.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
 import { version } from '../../version.ts';
+import type { FaultControl } from './fault-control.ts';
 import type { PreparedConfig } from './prepare.ts';
 import type { Reloader } from './reloader.ts';
 
@@ -14,7 +15,8 @@ export class DaemonSnapshots implements SnapshotSource {
   daemon: RunningDaemon | undefined;
   /** Undefined until the daemon is launched. */
   reloader: Reloader | undefined;
-  changeFaults: SnapshotSource['changeFaults'];
+  /** Undefined if strangers could ask. */
+  faults: FaultControl | undefined;
   readonly #prepared: PreparedConfig;
   readonly #sink: LogSink;
   readonly #startedAt: Date;
@@ -28,6 +30,11 @@ export class DaemonSnapshots implements SnapshotSource {
     this.#clock = clock;
     this.#startedAt = clock.now();
     this.#startedMs = clock.monotonicMs();
+  }
+
+  get changeFaults(): SnapshotSource['changeFaults'] {
+    const { faults } = this;
+    return faults === undefined ? undefined : async (change) => faults.change(change);
   }
 
   /** The config that is being served. */

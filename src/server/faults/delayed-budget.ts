@@ -5,22 +5,19 @@ const chunkOverheadBytes = 128;
 
 /** Counts what a service holds back in this process, and refuses what exceeds the limits. */
 export class DelayedBudget {
-  readonly #limits: DelayedLimits;
+  /** May change while something is held back. That counts on. */
+  limits: DelayedLimits = { datagrams: 0, bytes: 0 };
   #datagrams = 0;
   #bytes = 0;
 
-  constructor(limits: DelayedLimits) {
-    this.#limits = limits;
-  }
-
   /** Whether so much is held back that streams should wait for their turn. Datagrams cannot wait. */
   get isTight(): boolean {
-    return this.#bytes > this.#limits.bytes / 2;
+    return this.#bytes > this.limits.bytes / 2;
   }
 
   /** Returns false, and takes nothing, if the datagram does not fit. Else give it back. */
   takeDatagram(bytes: number): boolean {
-    if (this.#datagrams >= this.#limits.datagrams || this.#bytes + bytes > this.#limits.bytes) return false;
+    if (this.#datagrams >= this.limits.datagrams || this.#bytes + bytes > this.limits.bytes) return false;
     this.#datagrams += 1;
     this.#bytes += bytes;
     return true;
@@ -34,7 +31,7 @@ export class DelayedBudget {
   /** Returns false, and takes nothing, if the chunk does not fit. Else give it back. */
   takeChunk(bytes: number): boolean {
     const cost = bytes + chunkOverheadBytes;
-    if (this.#bytes + cost > this.#limits.bytes) return false;
+    if (this.#bytes + cost > this.limits.bytes) return false;
     this.#bytes += cost;
     return true;
   }

@@ -1,5 +1,5 @@
 import type { DelayQueue } from './delay-queue.ts';
-import { DelayedBudget } from './delayed-budget.ts';
+import type { DelayedBudget } from './delayed-budget.ts';
 import { DatagramFaults } from './datagram-faults.ts';
 import { FaultRandom } from './fault-random.ts';
 import type { DatagramFault, FaultRules, StreamFault } from './fault-rules.ts';
@@ -18,16 +18,17 @@ const firstListenerSequence = 2 ** 31;
 export class ServiceFaults {
   /** Shared by all services of the process. */
   readonly queue: DelayQueue;
+  /** Outlives these faults: what earlier ones hold back counts, too. */
   readonly budget: DelayedBudget;
   readonly counts: FaultCounts;
   readonly #rules: FaultRules;
   #listeners = 0;
   #connections = 0;
 
-  constructor(rules: FaultRules, queue: DelayQueue, counts: FaultCounts) {
+  constructor(rules: FaultRules, queue: DelayQueue, budget: DelayedBudget, counts: FaultCounts) {
     this.#rules = rules;
     this.queue = queue;
-    this.budget = new DelayedBudget(rules.maxDelayed);
+    this.budget = budget;
     this.counts = counts;
   }
 

@@ -182,8 +182,12 @@ export class Generation {
         this.#orderReads(worker, this.#owners.socketsOf(worker.slot));
   }
 
-  /** Replaces the faults of a service, also in workers that start later. Undefined: none. */
+  /**
+   * Replaces the faults of a service, also in workers that start later. Undefined: none. Does nothing for a service
+   * that its config lacks: whoever asks may still see the config before a reload.
+   */
   setFaults(service: string, rules: FaultRules | undefined): void {
+    if (!this.config.services.some(({ name }) => name === service)) return;
     this.#faults.set(service, rules);
     for (const worker of this.#live.values()) if (worker.hasStarted) this.#orderFaults(worker, service, rules);
   }

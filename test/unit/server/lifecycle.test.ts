@@ -13,7 +13,7 @@ import { FakeLog } from '../../support/fake-log.ts';
 import { freePort } from '../../support/ports.ts';
 import { TcpClient } from '../../support/tcp.ts';
 import { UdpClient } from '../../support/udp.ts';
-import { within } from '../../support/wait.ts';
+import { until, within } from '../../support/wait.ts';
 
 const echo: Service = {
   stream: (client) => ({ data: (chunk) => client.write(chunk) }),
@@ -334,5 +334,29 @@ describe('a UDP listener of an abusable service', () => {
     const failure = expect(opening).rejects.toMatchObject({ code: 'LISTEN_NOT_AVAILABLE' });
     await pass(clock, 5000);
     await failure;
+  });
+});
+
+describe('setFaults', () => {
+  it('does nothing for a service that the config lacks', async () => {
+    const { lifecycle } = await make('echo: { listen: udp://127.0.0.1:0 }');
+    expect(() => lifecycle.setFaults('removed', undefined)).not.toThrow();
+  });
+
+  it('counts what earlier faults hold back', async () => {
+    const faults = '{ delay: { time: 1h }, maxDelayed: { datagrams: 2 } }';
+    const made = await make(`echo: { listen: udp://127.0.0.1:0, faults: ${faults} }`);
+    const target = await open(made);
+    const { lifecycle, config } = made;
+    const counts = lifecycle.counters.get('echo')!.datagram;
+    const client = await UdpClient.open('127.0.0.1');
+    for (const text of ['one', 'two']) client.send(text, target);
+    await until(() => counts.received === 2, 'two datagrams');
+    expect(counts.faults.maxDelayed).toBe(0);
+    lifecycle.setFaults('echo', undefined);
+    lifecycle.setFaults('echo', config.services[0]?.faults);
+    client.send('three', target);
+    await until(() => counts.received === 3, 'the third datagram');
+    expect(counts.faults.maxDelayed).toBe(1);
   });
 });

@@ -66,6 +66,26 @@ it('forgets the time of earlier faults when they are replaced', () => {
   expect(clock.waiting).toBe(0);
 });
 
+it('goes back to the config at a reload, and waits no longer for the time', () => {
+  ask({ forTime: '5m' });
+  ask({ service: 'time' });
+  control.reloaded();
+  expect(told.slice(2)).toEqual([['echo', 0.5]]);
+  expect(clock.waiting).toBe(0);
+  clock.advance(300_000);
+  expect(told).toHaveLength(3);
+  expect(log.records.map(({ message }) => message)).toEqual(['faults changed on request', 'faults changed on request']);
+});
+
+it('says when requested faults have expired', () => {
+  ask({ forTime: '1s' });
+  clock.advance(1000);
+  expect(log.records.at(-1)).toMatchObject({
+    message: 'requested faults expired, config applies again',
+    fields: { service: 'echo' },
+  });
+});
+
 it.each<[Partial<FaultChange>, RegExp]>([
   [{ service: 'ehco' }, /^the running config has no service ehco$/],
   [{ faults: { loss: '2' } }, /^loss: "2" is not a number from 0 to 1, such as 0\.05$/],
@@ -73,9 +93,9 @@ it.each<[Partial<FaultChange>, RegExp]>([
   [{ faults: { delay: '5ms' } }, /^delay: "5ms" is not a mapping: expected the keys probability, time/],
   [{ faults: { 'delay.time.more': '5ms' } }, /^delay\.time/],
   [{ faults: { 'delay.time': '2h' } }, /^delay\.time: "2h" is not a duration/],
-  [{ forTime: '5' }, /^for: "5" is not a duration/],
-  [{ forTime: '0s' }, /^for: "0s" is not a duration/],
-  [{ forTime: '99d' }, /^for: "99d" is not a duration/],
+  [{ forTime: '5' }, /^--for: "5" is not a duration/],
+  [{ forTime: '0s' }, /^--for: "0s" is not a duration/],
+  [{ forTime: '99d' }, /^--for: "99d" is not a duration/],
 ])('changes nothing for %j, and says why', (change, why) => {
   expect(ask(change)).toEqual({ problem: expect.stringMatching(why) as string });
   expect(told).toEqual([]);

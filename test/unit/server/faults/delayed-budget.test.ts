@@ -9,7 +9,8 @@ it('never holds more than its limits, and has room again for what is given back'
         maxLength: 60,
       }),
       (steps) => {
-        const budget = new DelayedBudget({ datagrams: 5, bytes: 2000 });
+        const budget = new DelayedBudget();
+        budget.limits = { datagrams: 5, bytes: 2000 };
         let [datagrams, bytes] = [0, 0];
         for (const { isDatagram, bytes: size, isGivenBack } of steps) {
           const fits = bytes + size <= 2000 && datagrams < 5;
@@ -30,4 +31,18 @@ it('never holds more than its limits, and has room again for what is given back'
       },
     ),
   );
+});
+
+it('counts on what it holds when its limits change', () => {
+  const budget = new DelayedBudget();
+  expect(budget.takeDatagram(1)).toBe(false);
+  budget.limits = { datagrams: 2, bytes: 1000 };
+  expect([budget.takeDatagram(600), budget.isTight]).toEqual([true, true]);
+  budget.limits = { datagrams: 2, bytes: 1500 };
+  expect([budget.isTight, budget.takeDatagram(1000), budget.takeDatagram(900)]).toEqual([false, false, true]);
+  budget.limits = { datagrams: 1, bytes: 1500 };
+  budget.giveDatagram(600);
+  expect(budget.takeDatagram(1)).toBe(false);
+  budget.giveDatagram(900);
+  expect(budget.takeDatagram(1)).toBe(true);
 });

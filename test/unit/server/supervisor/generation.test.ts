@@ -315,4 +315,13 @@ describe('setFaults', () => {
     for (const worker of [first, second])
       expect(worker.orders.at(-1)).toEqual({ type: 'faults', service: 'time', rules: null });
   });
+
+  it('does nothing for a service that a reload has removed, and which workers do not have', () => {
+    const generation = begin();
+    const [first, second] = workers.all as [FakeWorker, FakeWorker];
+    first.serve();
+    generation.setFaults('removed', undefined);
+    second.serve();
+    for (const { orders } of [first, second]) expect(orders.filter(({ type }) => type === 'faults')).toEqual([]);
+  });
 });

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { DelayQueue } from '../../../../src/server/faults/delay-queue.ts';
+import { DelayedBudget } from '../../../../src/server/faults/delayed-budget.ts';
 import type { FaultRules } from '../../../../src/server/faults/fault-rules.ts';
 import { ServiceFaults } from '../../../../src/server/faults/service-faults.ts';
 import { FaultyStreamSocket } from '../../../../src/server/transport/faulty-stream-socket.ts';
@@ -77,7 +78,10 @@ function serve(rules: Partial<FaultRules>) {
   const clock = new FakeClock();
   const queue = new DelayQueue(clock);
   const counts = newFaultCounts();
-  const service = new ServiceFaults(rulesOf(rules), queue, counts);
+  const all = rulesOf(rules);
+  const budget = new DelayedBudget();
+  budget.limits = all.maxDelayed;
+  const service = new ServiceFaults(all, queue, budget, counts);
   return { clock, queue, counts: counts.stream, service, ...connect(clock, service) };
 }
 
