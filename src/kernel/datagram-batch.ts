@@ -59,10 +59,10 @@ interface Block {
   readonly view: DataView;
 }
 
-/** Where a reply goes, and the address that it comes from, as the kernel takes them. */
+/** Where a reply goes, the address that it comes from, and its traffic class, as the kernel takes them. */
 export interface ReturnPath {
   readonly name: Uint8Array;
-  /** Empty if the kernel chooses the address. */
+  /** Empty if the kernel chooses the address and the class. */
   readonly control: Uint8Array;
 }
 
@@ -124,8 +124,7 @@ export class DatagramBatch {
   /** Receives what is there, without waiting. Returns how many datagrams; 0 if there is none, or an error. */
   receive(descriptor: number): number {
     // Whatever somebody has queued and not sent belongs to other datagrams.
-    this.#queuedCount = 0;
-    this.#queuedBytes = 0;
+    this.discardQueued();
     const { view } = this.#received;
     for (let index = 0; index < slots; index += 1) {
       view.setUint32(index * mmsghdrBytes + nameLengthOffset, nameBytes, true);
@@ -224,11 +223,15 @@ export class DatagramBatch {
     return true;
   }
 
-  /** Returns where a reply to a datagram goes, for `replyLater`, which may be called after the next `receive`. */
-  returnPath(index: number): ReturnPath {
+  /**
+   * Returns where a reply to a datagram goes, for `replyLater`, which may be called after the next `receive`.
+   * `trafficClass` is that of `reply`.
+   */
+  returnPath(index: number, trafficClass?: number): ReturnPath {
     if (index >>> 0 !== index || index >= this.#count) throw new RangeError(`there is no datagram ${index}`);
     const isIpv6 = this.#familyOf(index) === AF_INET6;
-    const length = this.#setReplyControl(slots, index, isIpv6);
+    let length = this.#setReplyControl(slots, index, isIpv6);
+    if (trafficClass !== undefined) length += this.#setReplyClass(slots, length, isIpv6, trafficClass);
     const [name, control] = [index * nameBytes, slots * replyControlBytes];
     return {
       name: Uint8Array.from(this.#names.bytes.subarray(name, name + (isIpv6 ? inet6Bytes : inetBytes))),
@@ -266,6 +269,11 @@ export class DatagramBatch {
       refused(this.#answered[done] ?? 0, this.#replyVectors.view.getUint32(done * iovecBytes + 8, true));
       done += 1;
     }
+    this.discardQueued();
+  }
+
+  /** Forgets queued replies that were not sent. */
+  discardQueued(): void {
     this.#queuedCount = 0;
     this.#queuedBytes = 0;
   }

@@ -41,7 +41,7 @@ export interface DelayFault extends TimedFault {
   readonly distribution: Distribution;
 }
 
-/** The end of a connection after so many bytes of output, or some time after it was accepted. Off if both are null. */
+/** The end of a connection after so many bytes of output, or some time after it was served. Off if both are null. */
 export interface CutFault extends TimedFault {
   readonly bytes: number | null;
 }

@@ -149,14 +149,16 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   /** Called by `answer`. */
   reply(bytes: Uint8Array): DropReason | undefined {
     if (this.#mustNotWait(bytes.length)) return 'busy';
-    if (this.#options.service.repliesAtOnce === true) return this.#replyAtOnce(bytes);
+    const trafficClass = this.#trafficClass;
+    if (trafficClass !== undefined)
+      return this.#batch.reply(this.#index, bytes, trafficClass) ? this.#sendOne() : 'send-error';
     if (this.#batch.reply(this.#index, bytes)) return undefined;
     this.#send();
     return this.#batch.reply(this.#index, bytes) ? undefined : 'send-error';
   }
 
   later(): LateReply {
-    return new KernelLateReply(this, this.#batch.returnPath(this.#index), this.#source);
+    return new KernelLateReply(this, this.#batch.returnPath(this.#index, this.#trafficClass), this.#source);
   }
 
   /** Sends a reply to a datagram of an earlier batch, or says why not. */
@@ -170,10 +172,12 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     return this.#batch.replyLater(path, bytes) ? this.#sendOne() : 'send-error';
   }
 
-  /** Congestion is a matter of each path: of the traffic class, only the DSCP is the request's. */
-  #replyAtOnce(bytes: Uint8Array): DropReason | undefined {
-    const trafficClass = (this.#origin.dscp ?? 0) << 2;
-    return this.#batch.reply(this.#index, bytes, trafficClass) ? this.#sendOne() : 'send-error';
+  /**
+   * The class of a reply that is sent at once: the DSCP of its request, but not its ECN, since congestion is a matter
+   * of each path. Undefined if replies are sent together, and the class of the socket holds.
+   */
+  get #trafficClass(): number | undefined {
+    return this.#options.service.repliesAtOnce === true ? (this.#origin.dscp ?? 0) << 2 : undefined;
   }
 
   /** Sends the only reply that is queued. */
@@ -192,6 +196,8 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
       this.#answer();
     } finally {
       this.#isInTurn = false;
+      // After an error, its replies would leave through the next socket that sends.
+      this.#batch.discardQueued();
       if (this.#mustClose) this.suspend();
     }
   }

@@ -80,6 +80,8 @@ export class NodeDatagramListener implements Listener, ReplySink {
     if (this.#suspended) return;
     this.#suspended = true;
     const { delayed } = this.#answers;
+    // A socket of Node's receives until it is closed. What arrives from now on is for whoever has a copy of this one.
+    if ('fd' in this.#options.target) delayed?.close();
     if (delayed === undefined) this.#closeWhenFlushed();
     else delayed.whenSent(() => this.#closeWhenFlushed());
   }

@@ -5,13 +5,16 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { requireLibc } from '../../../../src/kernel/libc.ts';
-import { DatagramBatch } from '../../../../src/kernel/datagram-batch.ts';
+import { datagramBatch, DatagramBatch } from '../../../../src/kernel/datagram-batch.ts';
 import { SocketAddress } from '../../../../src/kernel/socket-address.ts';
 import { bindUdp, boundTo, tellHeaders } from '../../../../src/kernel/sockets.ts';
 import { parseIp } from '../../../../src/address/ip-address.ts';
 import { duplicate } from '../../../../src/kernel/descriptors.ts';
 import { newServiceCounters } from '../../../../src/server/counters.ts';
 import type { ConnectionLog } from '../../../../src/server/connection-log.ts';
+import { DelayQueue } from '../../../../src/server/faults/delay-queue.ts';
+import { DelayedBudget } from '../../../../src/server/faults/delayed-budget.ts';
+import { ServiceFaults } from '../../../../src/server/faults/service-faults.ts';
 import { DatagramGuard } from '../../../../src/server/guard/datagram-guard.ts';
 import { Offenders } from '../../../../src/server/guard/offenders.ts';
 import { SourceMask } from '../../../../src/server/guard/source-prefix.ts';
@@ -25,6 +28,7 @@ import { FakeClock } from '../../../support/fake-clock.ts';
 import { UdpClient } from '../../../support/udp.ts';
 import { until } from '../../../support/wait.ts';
 import { load } from '../config/sources.ts';
+import { newFaultCounts, rulesOf } from '../faults/rules.ts';
 
 const { config } = await load('services: { echo: { listen: "udp://127.0.0.1:0" } }');
 const clock = new FakeClock();
@@ -81,6 +85,31 @@ it('leaves a socket alone that stays ready without a datagram, and says so once'
   clock.advance(100);
   await until(() => clock.waiting === waiting + 1, 'the next pause');
   expect(failures).toHaveLength(1);
+});
+
+it('leaves no reply in the queue that all sockets share if a turn fails', async () => {
+  const ip = parseIp('127.0.0.1')!;
+  const descriptor = bindUdp({ family: 'ipv4', ip, port: 0, interfaceIndex: 0 }, 1 << 20);
+  const bound = boundTo(descriptor);
+  const client = await UdpClient.open('127.0.0.1');
+  // They wait in the socket, so that one call receives them both.
+  for (const text of ['one', 'two'])
+    await new Promise((resolve) => client.socket.send(text, 'port' in bound ? bound.port : 0, '127.0.0.1', resolve));
+  const { listener, counters } = listen({ transport: 'udp', family: 'ipv4', fd: descriptor });
+  onTestFinished(() => listener.destroy());
+  const batch = datagramBatch();
+  const isUnicast = vi.spyOn(batch, 'isUnicast').mockReturnValueOnce(true);
+  onTestFinished(() => isUnicast.mockRestore());
+  isUnicast.mockImplementationOnce(() => {
+    throw new Error('a defect');
+  });
+  await listener.open();
+  expect(() => listener.ready()).toThrow('a defect');
+  expect([counters.received, counters.sent]).toEqual([1, 1]);
+  const send = vi.spyOn(requireLibc(), 'sendmmsg');
+  onTestFinished(() => send.mockRestore());
+  batch.send(descriptor, () => {});
+  expect(send).not.toHaveBeenCalled();
 });
 
 it('sends what it has answered if the service closes it meanwhile', async () => {
@@ -196,6 +225,32 @@ describe('a service that replies at once', () => {
       expect(String(await client.ask('again', { host, port }))).toBe('again');
     },
   );
+
+  it('keeps the DSCP of the request in a reply that a fault holds back', async () => {
+    const service: Service = { readsHeaders: true, repliesAtOnce: true, datagram: (request) => request };
+    const { listener, counters } = listen(loopback, service);
+    onTestFinished(() => listener.destroy());
+    const { port } = await listener.open();
+    const rules = rulesOf({ delay: { probability: 1, timeMs: 5, jitterMs: 0, distribution: 'normal' } });
+    const budget = new DelayedBudget();
+    budget.limits = rules.maxDelayed;
+    listener.setFaults(new ServiceFaults(rules, new DelayQueue(clock), budget, newFaultCounts()));
+    const batch = new DatagramBatch(requireLibc());
+    const ip = parseIp('127.0.0.1')!;
+    const descriptor = bindUdp({ family: 'ipv4', ip, port: 0, interfaceIndex: 0 }, 1 << 20);
+    onTestFinished(() => closeSync(descriptor));
+    tellHeaders(descriptor, 'ipv4');
+    const address = new SocketAddress();
+    address.setIpv4(ip, port);
+    expect(requireLibc().connect(descriptor, address.bytes, address.length[0] ?? 0)).toBe(0);
+    expect(requireLibc().setsockopt(descriptor, 0, 1, new Uint8Array([0xb8 | 2, 0, 0, 0]), 4)).toBe(0);
+    expect(requireLibc().send(descriptor, Buffer.from('late'), 4, 0)).toBe(4);
+    await until(() => counters.received === 1, 'the request');
+    expect(counters.sent).toBe(0);
+    clock.advance(5);
+    await until(() => batch.receive(descriptor) > 0, 'the reply');
+    expect([String(batch.request(0)), batch.trafficClass(0)]).toEqual(['late', 0xb8]);
+  });
 
   it('sends each reply before it gets the next datagram', async () => {
     const ip = parseIp('127.0.0.1')!;

@@ -1,12 +1,17 @@
 import { createSocket, Socket } from 'node:dgram';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { closeSync } from 'node:fs';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { parseIp } from '../../../../src/address/ip-address.ts';
+import { datagramBatch } from '../../../../src/kernel/datagram-batch.ts';
+import { duplicate } from '../../../../src/kernel/descriptors.ts';
+import { bindUdp, boundTo } from '../../../../src/kernel/sockets.ts';
 import { serve, type TestDaemon } from '../../../support/daemon.ts';
 import { freePort } from '../../../support/ports.ts';
 import { UdpClient } from '../../../support/udp.ts';
 import { TcpClient } from '../../../support/tcp.ts';
-import { until } from '../../../support/wait.ts';
+import { until, within } from '../../../support/wait.ts';
 
 const listen = ['udp://127.0.0.1:0'];
 
@@ -50,6 +55,30 @@ describe('a datagram listener over a socket of Node', () => {
     await client.ask('y', echo);
     await daemon.close();
     expect(daemon.log.summed('dropped')).toEqual({ 'source-port': 1 });
+  });
+
+  it('closes an inherited socket at once, so that whoever has a copy gets what arrives', async () => {
+    const descriptor = bindUdp({ family: 'ipv4', ip: parseIp('127.0.0.1')!, port: 0, interfaceIndex: 0 }, 1 << 20);
+    onTestFinished(() => closeSync(descriptor));
+    const bound = boundTo(descriptor);
+    const target = { host: '127.0.0.1', port: 'port' in bound ? bound.port : 0 };
+    const made: Socket[] = [];
+    const note = (message: unknown): void => void made.push((message as { readonly socket: Socket }).socket);
+    subscribe('udp.socket', note);
+    const faults = { delay: { time: '1h' } };
+    const daemon = await serve({ echo: { listen: `fd://${duplicate(descriptor)}`, faults } }, { sockets: 'node' });
+    unsubscribe('udp.socket', note);
+    let came = 0;
+    for (const socket of made) socket.on('message', () => (came += 1));
+    const client = await UdpClient.open('127.0.0.1');
+    client.send('held back', target);
+    await until(() => came === 1, 'the datagram');
+    await within(daemon.close(3_600_000), 'the end of the daemon');
+    client.send('for the next', target);
+    const batch = datagramBatch();
+    await until(() => batch.receive(descriptor) === 1, 'the datagram that the daemon left');
+    expect(String(batch.request(0))).toBe('for the next');
+    expect(client.replies).toEqual([]);
   });
 
   it('answers and counts datagrams over the rates with dryRun', async () => {
