@@ -137,6 +137,11 @@ const key = 'sixteen bytes of key';
 /** `printf uid:1000 | openssl dgst -sha256 -hmac 'sixteen bytes of key'`. */
 const hashOf1000 = 'e306ce1370e3501b9278038d5ad4b73d';
 
+/** How often these clients got a reply. */
+function count(talks: readonly FakeConnection[], reply: string): number {
+  return talks.map(({ client }) => client.text.split(reply).length - 1).reduce((sum, each) => sum + each, 0);
+}
+
 describe('ident with answer: hash', () => {
   /** 192.0.2.1:40000 to port 7 belongs to user 1000. */
   const table = '   1: 0100007F:0007 010200C0:9C40 01 00000000:00000000 00:00000000 00000000  1000        0 4711 1\n';
@@ -217,8 +222,6 @@ describe('ident with answer: hash', () => {
       talk.send('8,1\n'.repeat(9));
       return talk;
     };
-    const count = (talks: readonly FakeConnection[], reply: string): number =>
-      talks.map(({ client }) => client.text.split(reply).length - 1).reduce((sum, each) => sum + each, 0);
     const greedy = Array.from({ length: 5 }, () => askFrom(1));
     expect(greedy.map((talk) => count([talk], 'UNKNOWN-ERROR'))).toEqual([1, 1, 1, 1, 9]);
     await context.runTasks();
