@@ -68,7 +68,10 @@ describe('services named on the command line', () => {
     expect((await client.takeAll()).toString()).toBe('hello');
     const udp = await UdpClient.open('127.0.0.1');
     expect((await udp.ask('hello', daemon.target('echo-0', 'udp'))).toString()).toBe('hello');
-    expect((await (await TcpClient.connect(daytime)).takeAll()).toString()).toMatch(/^\w+day, .*\r\n$/);
+    const reader = await TcpClient.connect(daytime);
+    expect((await reader.takeAll()).toString()).toMatch(/^\w+day, .*\r\n$/);
+    // The daemon would linger for its FIN.
+    reader.finish();
     expect(await daemon.stop()).toBe(0);
   });
 
