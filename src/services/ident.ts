@@ -3,12 +3,15 @@ import { FileError, readRegularFile } from '../regular-file.ts';
 import {
   type Client,
   ConfigError,
+  type PeerAddress,
   type ServiceContext,
   type Service,
   type ServiceModule,
   type StreamHandlers,
 } from '../service.ts';
+import { isIpv4, isLinkLocal, parseIp } from '../address/ip-address.ts';
 import { ConnectionOwners } from './connection-owner.ts';
+import { FairQueue } from './fair-queue.ts';
 import { RequestLines } from './request-line.ts';
 
 export type IdentOptions = {
@@ -38,8 +41,8 @@ const lookPeriodMs = 250;
 const searchesPerLook = 16;
 const maxWaiting = 1000;
 const maxWaitingOfClient = 8;
-/** Of an address: nobody can take all places of the others. */
-const maxWaitingOfAddress = 32;
+/** Of an IPv4 address or an IPv6 /48, which is what one customer has. They get their replies in turn. */
+const maxWaitingOfCustomer = 32;
 
 /** RFC 1413: says nothing about who holds a connection, unless it is told to. */
 export const ident: ServiceModule<IdentOptions> = {
@@ -152,8 +155,6 @@ function replyTo({ serverPort, clientPort }: PortPair, reply: string): string {
 /** A request that waits for the next look at the connections. */
 interface Waiting {
   readonly client: Client;
-  /** Of the client. */
-  readonly address: string;
   readonly request: PortPair;
   readonly answer: (reply: string) => void;
 }
@@ -163,7 +164,7 @@ class HashingIdent implements Service {
   readonly #key: Uint8Array;
   readonly #context: ServiceContext;
   readonly #readOwners: () => Promise<ConnectionOwners>;
-  #waiting: Waiting[] = [];
+  readonly #waiting = new FairQueue<Waiting>({ ofOne: maxWaitingOfCustomer, ofAll: maxWaiting });
   #failing = false;
 
   constructor(key: Uint8Array, context: ServiceContext, readOwners: () => Promise<ConnectionOwners>) {
@@ -176,17 +177,16 @@ class HashingIdent implements Service {
   stream(client: Client): StreamHandlers {
     let waiting = 0;
     let isFinished = false;
-    const { address } = client.peer;
+    const customer = customerOf(client.peer);
     const ask = (request: PortPair): string | undefined => {
-      if (waiting === maxWaitingOfClient || this.#waiting.length === maxWaiting) return unknownError;
-      if (this.#waiting.filter((each) => each.address === address).length === maxWaitingOfAddress) return unknownError;
-      waiting += 1;
+      if (waiting === maxWaitingOfClient) return unknownError;
       const answer = (reply: string): void => {
         waiting -= 1;
         client.write(Buffer.from(replyTo(request, reply), 'latin1'));
         if (isFinished && waiting === 0) client.end();
       };
-      this.#waiting.push({ client, address, request, answer });
+      if (!this.#waiting.add(customer, { client, request, answer })) return unknownError;
+      waiting += 1;
       return undefined;
     };
     const handlers = readRequests(client, ask, () => {
@@ -196,13 +196,13 @@ class HashingIdent implements Service {
     return {
       ...handlers,
       closed: () => {
-        if (waiting > 0) this.#waiting = this.#waiting.filter((each) => each.client !== client);
+        if (waiting > 0) this.#waiting.remove(customer, (each) => each.client === client);
       },
     };
   }
 
   async #look(): Promise<void> {
-    const asked = this.#waiting.splice(0, searchesPerLook);
+    const asked = this.#waiting.take(searchesPerLook);
     if (asked.length === 0) return;
     const owners = await this.#owners();
     for (const { client, request, answer } of asked)
@@ -225,6 +225,13 @@ class HashingIdent implements Service {
     const uid = owners.find({ localPort: serverPort, peerAddress: peer.address, peerPort: clientPort });
     return uid === undefined ? 'ERROR : NO-USER' : `USERID : UNIX : ${hashOf(uid, this.#key)}`;
   }
+}
+
+/** Anyone with a network of their own has unlimited addresses. */
+function customerOf({ address }: PeerAddress): string {
+  const ip = parseIp(address);
+  if (ip === undefined || isIpv4(ip) || isLinkLocal(ip)) return address;
+  return `${ip.w0} ${ip.w1 >>> 16}`;
 }
 
 /** HMAC-SHA256, as `printf uid:1000 | openssl dgst -sha256 -hmac KEY` prints it, cut to 32 digits. */

@@ -6,6 +6,7 @@ import {
   type Imported,
   type ImportedService,
   type ImportedSettings,
+  importError,
   isInternalService,
   listenText,
   type Note,
@@ -33,6 +34,10 @@ const familiesByDialect: Readonly<Record<InetdDialect, Families>> = {
 
 /** Those that every inetd serves, if it knows the end at all. */
 const commonFamilies = familiesOf({ '': '4', '4': '4', '6': '6', '6only': '6', '46': '' });
+
+/** Of one entry, and of all of them: each must be compared with the others. */
+const maxHosts = 100;
+const maxAddresses = 2000;
 
 /** The mark of update-inetd(8) on an entry that it disabled. */
 const disabledMark = '#<off>#';
@@ -70,13 +75,17 @@ export function parseInetdConf(
 ): Imported {
   const services: ImportedService[] = [];
   const notes: Note[] = [];
+  let addresses = 0;
   const isWrapped = wrappers.refuseClients && (dialect === undefined || dialect === 'freebsd');
   const context: Context = { dialect, lookup, isWrapped, hosts: [''], ambiguous: undefined };
   for (const entry of entriesOf(text, file, dialect, notes)) {
     const read = readEntry(entry, context);
     if (read === undefined) continue;
-    if ('type' in read) services.push(read);
-    else notes.push(read);
+    if ('type' in read) {
+      services.push(read);
+      addresses += read.listen.length;
+      if (addresses > maxAddresses) throw importError(read.where, `expected at most ${maxAddresses} addresses in all`);
+    } else notes.push(read);
   }
   if (context.ambiguous !== undefined)
     notes.unshift({
@@ -127,7 +136,7 @@ function readEntry({ where, fields, hasPolicy }: Entry, context: Context): Impor
   const [named = '', socketType = '', protocol = '', wait = '', , server = ''] = fields;
   const skip = (message: string): Note => ({ where, message });
   if (fields.length === 1 && /^[^/]+:$/.test(named)) {
-    context.hosts = hostsOf(named.slice(0, -1));
+    context.hosts = hostsOf(named.slice(0, -1), where);
     return undefined;
   }
   const label = labelOf(fields);
@@ -154,7 +163,7 @@ function readEntry({ where, fields, hasPolicy }: Entry, context: Context): Impor
   if (port === undefined) return skip(`${label}: no such service in /etc/services`);
 
   if (context.dialect === undefined && (ending === '' || ending === '6')) context.ambiguous ??= where;
-  const hosts = named.includes(':') ? hostsOf(named.slice(0, named.lastIndexOf(':'))) : context.hosts;
+  const hosts = named.includes(':') ? hostsOf(named.slice(0, named.lastIndexOf(':')), where) : context.hosts;
   const notes = [limits.note, bufferNote(protocol)].flatMap((message) =>
     message === undefined ? [] : [skip(message)],
   );
@@ -174,9 +183,11 @@ function familyFor(host: string, family: Family, ending: string, { dialect }: Co
 }
 
 /** `address`, `[address]` or `address,address`. Returns them without brackets; an empty one is every interface. */
-function hostsOf(list: string): readonly string[] {
+function hostsOf(list: string, where: string): readonly string[] {
+  const hosts = list.split(',', maxHosts + 1);
+  if (hosts.length > maxHosts) throw importError(where, `expected at most ${maxHosts} addresses`);
   // A missing address must not become every interface.
-  return list.split(',').map((host) => (host === '*' ? '' : host.replace(/^\[(.*)\]$/, '$1') || '?'));
+  return hosts.map((host) => (host === '*' ? '' : host.replace(/^\[(.*)\]$/, '$1') || '?'));
 }
 
 function nameOf(named: string): string {

@@ -26,6 +26,7 @@ export async function readXinetdSections(
   const sections: PlacedSection[] = [];
   const notes: Note[] = [];
   let readings = 0;
+  let names = 0;
 
   async function parse(content: string, name: string, depth: number): Promise<void> {
     const reading = (readings += 1);
@@ -46,9 +47,13 @@ export async function readXinetdSections(
   }
 
   async function includeAll(directory: string, where: string, depth: number): Promise<void> {
+    readings += 1;
+    if (readings > maxFiles) throw importError(where, `${directory} would be the ${maxFiles + 1}th file or directory`);
     const entries = await answerInTime(directory, systemClock, () => list(directory)).catch((error: unknown) => {
       throw unreadable(error, where, directory);
     });
+    names += entries.length;
+    if (names > maxNames) throw importError(where, `with ${directory}, the directories have over ${maxNames} entries`);
     for (const entry of entries) {
       const path = join(directory, entry.name);
       if (entry.isFile() || entry.isSymbolicLink()) await include(path, where, depth);

@@ -16,6 +16,8 @@ export interface CutClient {
 
 /** What one client may have held back before its service must wait. One more chunk may be added to it. */
 const longestHeldBytes = 64 * 1024;
+/** Each chunk costs more than a byte, and all of them may leave at once. */
+const mostHeldChunks = 256;
 
 /** With `rate`: how long a slice of output takes, and how much time a late timer may make up for. */
 const sliceMs = 20;
@@ -206,7 +208,9 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
   /** After an early half-close, nothing would ever slow down a service that only writes. */
   get #hasRoom(): boolean {
     if (this.#isHalfClosed || !this.#socket.takesMore) return false;
-    return this.#heldBytes === 0 || (this.#heldBytes < longestHeldBytes && !this.#service.budget.isTight);
+    if (this.#heldBytes === 0) return true;
+    const isFull = this.#heldBytes >= longestHeldBytes || this.#held.length >= mostHeldChunks;
+    return !isFull && !this.#service.budget.isTight;
   }
 
   /** After an early half-close, a service that answers before it takes more would hold all input in its memory. */

@@ -214,7 +214,7 @@ describe('ident with answer: hash', () => {
     expect(talk.client).toMatchObject({ text: first + rest, ended: true });
   });
 
-  it('lets a client wait for eight replies at a time, an address for 32, and all of them for 1000', async () => {
+  it('lets a client wait for eight replies at a time, a customer for 32, and all of them for 1000', async () => {
     const { service, context } = await createHashing();
     const askFrom = (host: number): FakeConnection => {
       const peer = { family: 'ipv4', address: `192.0.2.${host}`, port: 40_000 } as const;
@@ -232,6 +232,20 @@ describe('ident with answer: hash', () => {
     expect(count([askFrom(200)], 'UNKNOWN-ERROR')).toBe(9);
     for (let look = 0; look < 63; look += 1) await context.runTasks();
     expect(count([...greedy, ...crowd], 'NO-USER')).toBe(16 + 16 + 123 * 8);
+  });
+
+  it('answers whoever comes at once, although others wait for much', async () => {
+    const { service, context } = await createHashing();
+    const crowd = Array.from({ length: 40 }, (_, index) => {
+      const peer = { family: 'ipv6', address: `2001:db8:1:${index}::1`, port: 40_000 } as const;
+      const talk = new FakeConnection(service, new FakeClient(peer));
+      talk.send('8,1\n'.repeat(8));
+      return talk;
+    });
+    expect(crowd.filter(({ client }) => client.text === '')).toHaveLength(4);
+    const late = ask(service, '7,40000\n');
+    await context.runTasks();
+    expect(late.client.text).toContain(hashOf1000);
   });
 
   it('looks for nobody who is gone', async () => {

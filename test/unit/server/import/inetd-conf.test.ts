@@ -170,3 +170,18 @@ describe('what is not imported from inetd.conf', () => {
     ]);
   });
 });
+
+describe('the number of addresses of inetd.conf', () => {
+  const entry = 'echo stream tcp nowait root internal\n';
+
+  test('is bounded for an entry', () => {
+    const hosts = (count: number): string => Array.from({ length: count }, (_, index) => `127.0.0.${index}`).join();
+    expect(listenOf(`${hosts(100)}:\n${entry}`)).toHaveLength(100);
+    expect(() => listenOf(`${hosts(101)}:\n${entry}`)).toThrow(/:1: expected at most 100 addresses$/);
+  });
+
+  test('is bounded for all of them', () => {
+    expect(listenOf(entry.repeat(2000))).toHaveLength(2000);
+    expect(() => listenOf(entry.repeat(2001))).toThrow(/:2001: expected at most 2000 addresses in all$/);
+  });
+});

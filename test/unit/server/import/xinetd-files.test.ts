@@ -81,6 +81,9 @@ describe('includedir', () => {
 
   test('of a directory that cannot be read is an error', async () => {
     await expect(namesIn('includedir /nonexistent\n')).rejects.toThrow('x:1: cannot read /nonexistent: no such file');
+    await expect(namesIn(`includedir ${temporaryDirectory()}\n`.repeat(1000))).rejects.toThrow(
+      /^x:1000: \S+ would be the 1001th file or directory$/,
+    );
     const directory = directoryOf({ a: '' });
     await expect(namesIn(`includedir ${directory}/a\n`)).rejects.toThrow(`x:1: cannot read ${directory}/a: `);
   });

@@ -140,6 +140,18 @@ it('paces its output, also after a pause', () => {
   expect(faulty.unsent).toBe(0);
 });
 
+it('makes its client wait when 256 chunks are held back, however small', () => {
+  const { clock, faulty, accept } = serve({ delay });
+  accept();
+  for (let count = 1; count <= 256; count += 1) {
+    expect(faulty.takesMore).toBe(true);
+    faulty.write(Buffer.alloc(1));
+  }
+  expect(faulty.takesMore).toBe(false);
+  clock.advance(50);
+  expect(faulty.takesMore).toBe(true);
+});
+
 it('makes its client wait when 64 KiB are held back, and tells it when it may go on', () => {
   const { clock, faulty, events, accept } = serve({ delay });
   accept();
