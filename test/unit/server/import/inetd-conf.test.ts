@@ -171,11 +171,14 @@ describe('what is not imported from inetd.conf', () => {
   });
 });
 
+function hosts(count: number): string {
+  return Array.from({ length: count }, (_, index) => `127.0.0.${index}`).join();
+}
+
 describe('the number of addresses of inetd.conf', () => {
   const entry = 'echo stream tcp nowait root internal\n';
 
   test('is bounded for an entry', () => {
-    const hosts = (count: number): string => Array.from({ length: count }, (_, index) => `127.0.0.${index}`).join();
     expect(listenOf(`${hosts(100)}:\n${entry}`)).toHaveLength(100);
     expect(() => listenOf(`${hosts(101)}:\n${entry}`)).toThrow(/:1: expected at most 100 addresses$/);
   });
