@@ -265,8 +265,9 @@ describe('a direct TCP socket', () => {
     const { socket, client } = await pair();
     socket.write(large);
     const port = Number(socket.local.split(':').at(-1));
+    const { localPort = 0 } = client;
     socket[close]();
-    expect(connectionsFrom(port)).toBe(left);
+    expect(connectionsBetween(port, localPort)).toBe(left);
     client.destroy();
   });
 
@@ -300,13 +301,19 @@ it('the events of one socket never reach the next with the same descriptor', asy
   }
 });
 
-/** How many TCP connections the kernel has with this port on this side, in any state but LISTEN: proc(5). */
-function connectionsFrom(port: number): number {
-  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+/**
+ * How many TCP connections the kernel has between these ports, in any state but LISTEN: proc(5). A connection of another
+ * test may have one of them, on another address.
+ */
+function connectionsBetween(localPort: number, remotePort: number): number {
+  const isAt = (address: string, port: number): boolean =>
+    address.endsWith(`:${port.toString(16).toUpperCase().padStart(4, '0')}`);
   const rows = readFileSync('/proc/net/tcp', 'latin1')
     .split('\n')
     .map((line) => line.trim().split(/\s+/));
-  return rows.filter(([, local = '', , state]) => local.endsWith(`:${hex}`) && state !== '0A').length;
+  return rows.filter(
+    ([, local = '', remote = '', state]) => isAt(local, localPort) && isAt(remote, remotePort) && state !== '0A',
+  ).length;
 }
 
 describe('what the kernel knows about the path', () => {
