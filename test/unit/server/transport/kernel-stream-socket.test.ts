@@ -301,13 +301,16 @@ it('the events of one socket never reach the next with the same descriptor', asy
   }
 });
 
+/** Whether an address of /proc/net/tcp has a port. */
+function isAt(address: string, port: number): boolean {
+  return address.endsWith(`:${port.toString(16).toUpperCase().padStart(4, '0')}`);
+}
+
 /**
  * How many TCP connections the kernel has between these ports, in any state but LISTEN: proc(5). A connection of another
  * test may have one of them, on another address.
  */
 function connectionsBetween(localPort: number, remotePort: number): number {
-  const isAt = (address: string, port: number): boolean =>
-    address.endsWith(`:${port.toString(16).toUpperCase().padStart(4, '0')}`);
   const rows = readFileSync('/proc/net/tcp', 'latin1')
     .split('\n')
     .map((line) => line.trim().split(/\s+/));
