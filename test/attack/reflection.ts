@@ -4,8 +4,8 @@ import { trafficOf } from './packets.ts';
 
 export const servicePorts = { echo: 7, systat: 11, daytime: 13, qotd: 17, chargen: 19, time: 37 } as const;
 
-/** Their answers depend on what they are asked. */
-const laterPorts = { stamp: 862, envelope: 8080 } as const;
+/** It answers no empty request. */
+const laterPorts = { envelope: 8080 } as const;
 
 const ports = { ...servicePorts, ...laterPorts };
 
