@@ -307,8 +307,8 @@ function isAt(address: string, port: number): boolean {
 }
 
 /**
- * How many TCP connections the kernel has between these ports, in any state but LISTEN: proc(5). A connection of another
- * test may have one of them, on another address.
+ * How many TCP connections the kernel has between these ports, in any state but LISTEN: proc(5). A connection of
+ * another test may have one of them, on another address.
  */
 function connectionsBetween(localPort: number, remotePort: number): number {
   const rows = readFileSync('/proc/net/tcp', 'latin1')
