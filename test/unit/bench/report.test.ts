@@ -31,6 +31,12 @@ test('a known cause is told where a promise falls short', () => {
   expect(report).not.toContain('Why some fall short');
 });
 
+test('a cause tells how C itself compares', () => {
+  const close = { 'smallservd-26': [sample(90)], c: [sample(110)], go: [sample(100)] };
+  const text = formatReport(results([work('tcp-echo-64', 64, close)]), []);
+  expect(text).toContain('\n  C itself is at 1.10 in this run.\n');
+});
+
 test('the terminal gets only what was measured', () => {
   const text = formatVerdicts(measured);
   expect(text).toContain(
