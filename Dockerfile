@@ -1,9 +1,10 @@
-# smallservd on the well-known ports: docs/DOCKER.md says how to build and run it.
+# smallservd on the well-known ports: docs/DOCKER.md says how to build and run it. The image has Node, the libraries that
+# it is linked with, time zones and smallservd: no shell, no package manager.
 
 FROM node:26-trixie-slim AS build
 
-# What raw-socket is compiled with.
-RUN apt-get update && apt-get install --yes --no-install-recommends g++ make python3
+# What raw-socket is compiled with, strip(1) of binutils, and the time zones.
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils g++ make python3 tzdata
 
 WORKDIR /build
 COPY package.json package-lock.json ./
@@ -24,31 +25,42 @@ RUN npm run build \
       node_modules/raw-socket/build/Release/obj.target node_modules/raw-socket/build/Release/.deps \
  && rm -rf node_modules/typescript node_modules/@typescript node_modules/@koromix/*/musl_* \
  && find node_modules/koffi/src/koffi/src -type f ! -name 'static.*' -delete \
+ && find dist node_modules -type f '(' -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' ')' -delete \
  && find node_modules -type d -empty -delete
-# The config that is used when none is named becomes that of /etc/smallservd.
-RUN chmod 755 dist/smallservd.js dist/smallserv.js \
- && mkdir -p image/bin image/package \
- && mv dist node_modules package.json LICENSE image/package \
- && ln -s /etc/smallservd image/package/config \
- && ln -s /opt/smallservd/dist/smallservd.js image/bin/smallservd \
- && ln -s /opt/smallservd/dist/smallserv.js image/bin/smallserv
+# The config that is used when none is named becomes that of /etc/smallservd. There is no env(1) to find Node.
+RUN mkdir -p root/usr/local/bin root/opt root/etc root/usr/share root/dev root/proc root/sys root/tmp \
+ && chmod 1777 root/tmp \
+ && sed -i '1s|^#!.*|#!/usr/local/bin/node|' dist/smallservd.js dist/smallserv.js \
+ && chmod 755 dist/smallservd.js dist/smallserv.js \
+ && mkdir root/opt/smallservd \
+ && mv dist node_modules package.json LICENSE root/opt/smallservd \
+ && ln -s /etc/smallservd root/opt/smallservd/config \
+ && ln -s /opt/smallservd/dist/smallservd.js root/usr/local/bin/smallservd \
+ && ln -s /opt/smallservd/dist/smallserv.js root/usr/local/bin/smallserv \
+ && cp -a /usr/share/zoneinfo root/usr/share \
+ && echo 'hosts: files dns' > root/etc/nsswitch.conf
+# Of Node, what a debugger would need is left out. ldd(1) tells what is to be linked with it and with the addons.
+RUN strip --output-file root/usr/local/bin/node /usr/local/bin/node \
+ && find /usr/local/bin/node root/opt -name node -o -name '*.node' | xargs ldd > linked \
+ && ! grep 'not found' linked \
+ && grep -o '/[^ :]*\.so[^ :]*' linked | sort -u | xargs cp --parents --dereference --target-directory root \
+ && root/usr/local/bin/node --version
 
 
-FROM node:26-trixie-slim
+FROM scratch
 
 LABEL org.opencontainers.image.title="smallservd" \
       org.opencontainers.image.description="The classic small services (echo, discard, chargen, qotd, systat, daytime, time), and stamp, tcpmux, finger, ident and envelope" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.authors="the smallservd authors" \
-      org.opencontainers.image.documentation="docs/DOCKER.md" \
-      org.opencontainers.image.base.name="docker.io/library/node:26-trixie-slim"
+      org.opencontainers.image.documentation="docs/DOCKER.md"
 
-COPY --from=build /build/image/package /opt/smallservd
-COPY --from=build /build/image/bin /usr/local/bin
+COPY --from=build /build/root /
 COPY config/well-known.yaml /etc/smallservd/smallservd.yaml
 
-# No user of the base image: it owns nothing, and need not be in /etc/passwd. Engines let it bind low ports.
+ENV PATH=/usr/local/bin
+# It owns nothing, and need not be in /etc/passwd. Engines let it bind low ports.
 USER 65532:65532
 WORKDIR /etc/smallservd
 

@@ -26,13 +26,13 @@ export interface ImageConfig {
 /** The image of the Dockerfile, built by buildah(1) in a directory of its own, and its files. */
 export class Image {
   readonly config: ImageConfig;
-  /** The base and what is ours, as `buildah images` prints it. */
-  readonly size: string;
+  /** Bytes of its files, and of what a registry holds: its layers, compressed with gzip. */
+  readonly size: { readonly unpacked: number; readonly compressed: number };
   /** The root of its files. */
   readonly files: string;
   readonly #directory: string;
 
-  private constructor(directory: string, config: ImageConfig, size: string, files: string) {
+  private constructor(directory: string, config: ImageConfig, size: Image['size'], files: string) {
     this.#directory = directory;
     this.config = config;
     this.size = size;
@@ -56,12 +56,15 @@ export class Image {
         'smallservd',
         checkout,
       );
-      const [listed] = JSON.parse(buildah(directory, 'images', '--json', 'smallservd')) as [{ size: string }];
       const inspected = JSON.parse(buildah(directory, 'inspect', '--type', 'image', 'smallservd')) as {
         Docker: { config: ImageConfig };
       };
       const container = buildah(directory, 'from', '--pull-never', 'localhost/smallservd');
-      return new Image(directory, inspected.Docker.config, listed.size, buildah(directory, 'mount', container));
+      const files = buildah(directory, 'mount', container);
+      const unpacked = sizeOf(files);
+      const pushed = join(directory, 'pushed');
+      buildah(directory, 'push', '--quiet', 'localhost/smallservd', `oci:${pushed}`);
+      return new Image(directory, inspected.Docker.config, { unpacked, compressed: sizeOf(pushed) }, files);
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw error;
@@ -116,6 +119,11 @@ function buildah(directory: string, ...args: readonly string[]): string {
   return tool('buildah', [...storage, ...args]);
 }
 
+/** Bytes of all files in a directory. */
+function sizeOf(directory: string): number {
+  return Number.parseInt(tool('du', ['--summarize', '--bytes', directory]), 10);
+}
+
 /** Runs a program to its end, which must be a good one, and returns what it wrote, without the line ends around it. */
 function tool(command: string, args: readonly string[]): string {
   const options = { encoding: 'utf8', timeout: patienceMs, maxBuffer: 1 << 26, cwd: checkout } as const;
@@ -131,7 +139,7 @@ export interface ContainerOptions {
 
 /**
  * What `docker run --read-only --cap-drop ALL --security-opt no-new-privileges` makes of an image, in a network of the
- * test: the first process of a process namespace, as the user of the image. There is no shell in it.
+ * test: the first process of a process namespace, as the user of the image.
  */
 export class Container extends Program {
   readonly #image: Image;
@@ -145,7 +153,7 @@ export class Container extends Program {
     const [uid, gid] = image.config.User.split(':');
     const become = [`--root=${image.files}`, `--wd=${image.config.WorkingDir}`, `--setuid=${uid}`, `--setgid=${gid}`];
     const restrict = ['setpriv', '--no-new-privs', '--bounding-set=-all,+setuid,+setgid,+sys_chroot'];
-    const enter = ['env', '-i', ...environment, 'unshare', ...become, '--'];
+    const enter = ['env', '-i', ...environment, '/usr/bin/unshare', ...become, '--'];
     super(network.inside([...unshare, ...prepare, ...restrict, ...enter, ...command]));
     this.#image = image;
     this.#environment = environment;
@@ -162,7 +170,16 @@ export class Container extends Program {
   async run(...command: readonly string[]): Promise<Program> {
     const { WorkingDir, User } = this.#image.config;
     const [uid, gid] = User.split(':');
-    const enter = ['nsenter', `--target=${this.first}`, '--mount', '--pid', '--ipc', '--uts', '--net', '--root'];
+    const enter = [
+      '/usr/bin/nsenter',
+      `--target=${this.first}`,
+      '--mount',
+      '--pid',
+      '--ipc',
+      '--uts',
+      '--net',
+      '--root',
+    ];
     const become = [`--wd=/proc/${this.first}/root${WorkingDir}`, `--setuid=${uid}`, `--setgid=${gid}`];
     return run(['env', '-i', ...this.#environment, ...enter, ...become, '--', ...command]);
   }
@@ -175,7 +192,6 @@ shift 2
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
-for shell in dash bash; do mount --bind /dev/null "$root/usr/bin/$shell"; done
 if [ -n "$etc" ]; then mount --bind "$etc" "$root/etc/smallservd"; fi
 mount -o remount,bind,ro "$root"
 exec "$@"`;
