@@ -35,6 +35,48 @@ export async function readRegularFile(
   clock: Clock = systemClock,
   link: 'follow' | 'refuse' = 'follow',
 ): Promise<Buffer> {
+  return await withRegularFile(path, maxBytes, clock, link, async (handle) => {
+    const chunks: Buffer[] = [];
+    await readChunks(handle, maxBytes, (chunk) => chunks.push(Buffer.from(chunk)));
+    return Buffer.concat(chunks);
+  });
+}
+
+/**
+ * Reads a regular file as `readRegularFile` does, and returns the lines for which `keeps` returns true, one after the
+ * other. `keeps` gets a line with its line feed, valid only during the call. The other lines take no memory.
+ */
+export async function readLinesOf(
+  path: string,
+  maxBytes: number,
+  keeps: (line: Buffer) => boolean,
+  clock: Clock = systemClock,
+): Promise<Buffer> {
+  return await withRegularFile(path, maxBytes, clock, 'follow', async (handle) => {
+    const kept: Buffer[] = [];
+    let unfinished = Buffer.alloc(0);
+    await readChunks(handle, maxBytes, (chunk) => {
+      const text = unfinished.length === 0 ? chunk : Buffer.concat([unfinished, chunk]);
+      let start = 0;
+      for (let end = text.indexOf('\n') + 1; end > 0; end = text.indexOf('\n', start) + 1) {
+        const line = text.subarray(start, end);
+        if (keeps(line)) kept.push(Buffer.from(line));
+        start = end;
+      }
+      unfinished = Buffer.from(text.subarray(start));
+    });
+    return Buffer.concat(kept);
+  });
+}
+
+/** Opens a regular file for `use`, and closes it afterwards. Throws `FileError`. */
+async function withRegularFile<Answer>(
+  path: string,
+  maxBytes: number,
+  clock: Clock,
+  link: 'follow' | 'refuse',
+  use: (handle: FileHandle) => Promise<Answer>,
+): Promise<Answer> {
   return await answerInTime(path, clock, async () => {
     const follows = link === 'follow';
     // Opening a device can have side effects, and sockets cannot be opened, so check first.
@@ -44,7 +86,7 @@ export async function readRegularFile(
     try {
       // The file may have been replaced.
       assertBoundedFile(await handle.stat(), maxBytes);
-      return await readBounded(handle, maxBytes);
+      return await use(handle);
     } finally {
       await handle.close();
     }
@@ -101,17 +143,19 @@ function kindOf(stats: Stats | BigIntStats): string {
   return 'device';
 }
 
-/** Ignores the size from fstat(2), because the file may grow, and /proc reports 0. */
-async function readBounded(handle: FileHandle, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for (let length = 0; length <= maxBytes; ) {
-    const chunk = Buffer.allocUnsafe(Math.min(64 * 1024, maxBytes + 1 - length));
-    const { bytesRead } = await handle.read(chunk, 0, chunk.length, null);
-    if (bytesRead === 0) return Buffer.concat(chunks, length);
-    chunks.push(chunk.subarray(0, bytesRead));
+/**
+ * Reads to the end, whatever the size from fstat(2) says: the file may grow, and /proc reports 0. `read` gets each part,
+ * valid only during the call.
+ */
+async function readChunks(handle: FileHandle, maxBytes: number, read: (chunk: Buffer) => void): Promise<void> {
+  const chunk = Buffer.allocUnsafeSlow(Math.min(64 * 1024, maxBytes + 1));
+  for (let length = 0; ; ) {
+    const { bytesRead } = await handle.read(chunk, 0, Math.min(chunk.length, maxBytes + 1 - length), null);
+    if (bytesRead === 0) return;
     length += bytesRead;
+    if (length > maxBytes) throw tooLarge(maxBytes);
+    read(chunk.subarray(0, bytesRead));
   }
-  throw tooLarge(maxBytes);
 }
 
 function tooLarge(maxBytes: number): Error {

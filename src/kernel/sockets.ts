@@ -20,6 +20,7 @@ const SO_REUSEPORT = 15;
 const SO_ACCEPTCONN = 30;
 const SO_DOMAIN = 39;
 const SO_MEMINFO = 55;
+const SO_SNDBUFFORCE = 32;
 const SO_PASSRIGHTS = 83;
 const IPPROTO_IP = 0;
 const IP_PKTINFO = 8;
@@ -52,6 +53,12 @@ const PMTUDISC_DONT = 0;
 // linux/sock_diag.h
 const SK_MEMINFO_DROPS = 8;
 const SK_MEMINFO_VARS = 9;
+
+/**
+ * Replies to hosts that do not exist wait here for up to three seconds each, which only the size of the kernel's table
+ * of neighbors bounds. Less would let them keep out all others.
+ */
+const sendBufferBytes = 8 * 1024 * 1024;
 
 /** Where an Internet socket is, or will be, bound. */
 export interface InetAddress {
@@ -99,6 +106,7 @@ export function listenTcp(address: InetAddress, backlog: number, options: BindOp
 export function bindUdp(address: InetAddress, receiveBufferBytes: number, options: BindOptions = {}): number {
   return opened(domainOf(address), SOCK_DGRAM, (descriptor) => {
     setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBufferBytes);
+    enlargeSendBuffer(descriptor);
     // Before anything can arrive: the kernel notes it when a datagram arrives, not when it is read.
     tellDestinations(descriptor, address.family);
     bindTo(descriptor, address, options);
@@ -313,6 +321,14 @@ function bindTo(
 function setOption(descriptor: number, level: number, name: number, value: number): void {
   const memory = new Int32Array(new ArrayBuffer(4)).fill(value);
   check('setsockopt', requireLibc().setsockopt(descriptor, level, name, new Uint8Array(memory.buffer), 4));
+}
+
+/** Beyond net.core.wmem_max only with CAP_NET_ADMIN. See SO_SNDBUFFORCE in socket(7). */
+function enlargeSendBuffer(descriptor: number): void {
+  const bytes = new Uint8Array(new Int32Array(new ArrayBuffer(4)).fill(sendBufferBytes).buffer);
+  const { setsockopt } = requireLibc();
+  if (setsockopt(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, bytes, 4) !== 0)
+    setOption(descriptor, SOL_SOCKET, SO_SNDBUF, sendBufferBytes);
 }
 
 /** The size of a socket's send buffer in bytes, as the kernel accounts for it. See SO_SNDBUF in socket(7). */

@@ -6,6 +6,7 @@ import { exposureMessage, proxyOverUdp } from './config/exposure.ts';
 import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from './counters.ts';
 import { SmallservdError } from '../errors.ts';
+import { linkRoutes } from '../kernel/link-routes.ts';
 import { neighbors } from '../kernel/neighbors.ts';
 import { libcNeeds } from '../kernel/libc.ts';
 import { hasSockets } from '../kernel/sockets.ts';
@@ -87,6 +88,7 @@ export class Lifecycle {
   readonly #loops: LoopBreaker;
   readonly #neighborhood = new Neighborhood({
     networks: interfaceNetworks,
+    routes: (found) => linkRoutes().read(found),
     neighbors: (found) => neighbors().read(found),
   });
   readonly #descriptors: DescriptorBudget;

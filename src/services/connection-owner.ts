@@ -1,11 +1,12 @@
 import { isIpv4, parseIp } from '../address/ip-address.ts';
-import { FileError, readRegularFile } from '../regular-file.ts';
+import { FileError, readLinesOf } from '../regular-file.ts';
 
-/** About 100,000 connections. */
-const maxTableBytes = 16 * 2 ** 20;
+/** About 800,000 connections, most of which nobody holds: whoever connects often leaves many in TIME-WAIT. */
+const maxTableBytes = 128 * 2 ** 20;
 
-/** Of an IPv4 address in the tables. */
+/** Of an address in the tables. */
 const ipv4Digits = 8;
+const ipv6Digits = 32;
 
 /** States of a connection that a process can hold (include/net/tcp_states.h): established, and close-wait. */
 const heldStates = new Set(['01', '08']);
@@ -31,10 +32,10 @@ export class ConnectionOwners {
    * Throws `FileError` if a table cannot be read, as outside Linux. Without IPv6 there is one table. Under /proc/self,
    * which systemd's ProcSubset=pid leaves visible.
    */
-  static async read(): Promise<ConnectionOwners> {
-    const ipv4 = await readRegularFile('/proc/self/net/tcp', maxTableBytes);
+  static async read(directory: string = '/proc/self/net'): Promise<ConnectionOwners> {
+    const ipv4 = await readHeld(`${directory}/tcp`, ipv4Digits);
     try {
-      return new ConnectionOwners([ipv4, await readRegularFile('/proc/self/net/tcp6', maxTableBytes)]);
+      return new ConnectionOwners([ipv4, await readHeld(`${directory}/tcp6`, ipv6Digits)]);
     } catch (error) {
       if (error instanceof FileError && error.code === 'ENOENT') return new ConnectionOwners([ipv4]);
       throw error;
@@ -59,6 +60,15 @@ export class ConnectionOwners {
     }
     return found.size === 1 ? [...found][0] : undefined;
   }
+}
+
+/** The rows of the connections that a process can hold. */
+async function readHeld(path: string, digits: number): Promise<Buffer> {
+  return readLinesOf(path, maxTableBytes, (line) => {
+    // Number of the row, colon and space; then two addresses with their ports; then the state.
+    const at = line.indexOf(':') + 2 + 2 * (digits + ':0000 '.length);
+    return heldStates.has(line.toString('latin1', at, at + 2));
+  });
 }
 
 /** The owners in the rows that contain this text. */

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { release } from 'node:os';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
 
 /** Listens on a path, and sends its first client bytes along with a descriptor. Prints the error, or `sent`. */
@@ -32,4 +33,19 @@ export async function sendDescriptorAt(path: string, bytes: string): Promise<() 
   const lines = createInterface({ input: sender.stdout })[Symbol.asyncIterator]();
   await lines.next();
   return async () => String((await lines.next()).value);
+}
+
+const sendScript = `
+import socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.connect(sys.argv[1])
+try:
+    socket.send_fds(client, [b"x"], [0])
+    print("sent")
+except OSError as error:
+    print(error.errno)`;
+
+/** Sends a byte along with a descriptor to the listener on a path. Returns the error number, or `sent`. */
+export async function sendDescriptorTo(path: string): Promise<string> {
+  return (await promisify(execFile)('python3', ['-c', sendScript, path])).stdout.trim();
 }

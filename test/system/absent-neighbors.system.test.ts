@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { Network, needs } from './machine.ts';
 import { DaemonProgram, Program } from './program.ts';
 
-needs('ip');
+needs('ip', 'setpriv');
 
 const port = 1201;
 /** Asked one after the other, within the time of the attack. */
@@ -75,24 +75,30 @@ print('answered', answered, flush=True)
 `;
 
 it.each([
-  ['IPv4', '192.0.2.1', 32],
-  ['IPv4', '192.0.2.1', 1400],
-  ['IPv6', '2001:db8::1', 32],
-  ['IPv6', '2001:db8::1', 1400],
+  ['IPv4', '192.0.2.1', 32, 'its address'],
+  ['IPv4', '192.0.2.1', 1400, 'its address'],
+  ['IPv6', '2001:db8::1', 32, 'its address'],
+  ['IPv6', '2001:db8::1', 1400, 'its address'],
+  ['IPv4', '192.0.2.1', 32, 'a route'],
+  ['IPv6', '2001:db8::1', 32, 'a route'],
 ])(
-  'over %s at %s, with %i bytes, do not keep a client of another network waiting',
-  async (family, host, length) => {
+  'over %s at %s, with %i bytes, do not keep a client of another network waiting, if %s shows the network',
+  async (family, host, length, shown) => {
     const [server, router, far] = [Network.make(), Network.make(), Network.make()];
-    const cable = server.join(router, ['192.0.2.1/23', '2001:db8::1/64'], ['192.0.3.254/23', '2001:db8::ffff/64']);
+    const own = shown === 'a route' ? ['192.0.2.1/32', '2001:db8::1/128'] : ['192.0.2.1/23', '2001:db8::1/64'];
+    const cable = server.join(router, own, ['192.0.3.254/23', '2001:db8::ffff/64']);
+    if (shown === 'a route')
+      for (const network of ['192.0.2.0/23', '2001:db8::/64']) server.ip('route', 'add', network, 'dev', cable.near);
     router.join(far, ['198.51.100.1/24', '2001:db8:1::1/64'], ['198.51.100.2/24', '2001:db8:1::2/64']);
     for (const key of ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding']) router.set(key, 1);
     server.ip('route', 'add', 'default', 'via', '192.0.3.254');
     server.ip('route', 'add', 'default', 'via', '2001:db8::ffff');
     far.ip('route', 'add', 'default', 'via', '198.51.100.1');
     far.ip('route', 'add', 'default', 'via', '2001:db8:1::1');
+    // Without the capability, the send buffer is no larger than the system allows anybody.
     const daemon = new DaemonProgram(
       [`services.echo.listen=udp://*:${port}`, 'services.echo.exposeUdp=true'].flatMap((each) => ['--set', each]),
-      (argv) => server.inside(argv),
+      (argv) => server.inside(['setpriv', '--bounding-set=-net_admin', '--inh-caps=-net_admin', ...argv]),
     );
     await daemon.ready();
     const address = await new Program(server.inside(['cat', `/sys/class/net/${cable.near}/address`])).says(/\S+/);

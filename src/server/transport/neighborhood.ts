@@ -6,10 +6,15 @@ import { type IpAddress, isLinkLocal, parseIp } from '../../address/ip-address.t
 const interfacesMs = 60_000;
 const neighborsMs = 1000;
 
+/** Each is compared with each source. The widest count. */
+const mostNetworks = 100;
+
 /** What the system knows about neighbors. Substituted in tests. */
 export interface NeighborSource {
   /** The networks of this machine's interfaces, such as `192.0.2.1/24`. */
   networks(): readonly string[];
+  /** Calls `found` for each network that is reached without a router, as routes say. */
+  routes(found: (network: IpAddress, prefix: number) => void): void;
   /** Calls `found` for each host on our links of which the link address is known. */
   neighbors(found: (ip: IpAddress) => void): void;
 }
@@ -21,6 +26,9 @@ export interface NeighborSource {
 export class Neighborhood {
   readonly #source: NeighborSource;
   #networks: readonly Cidr[] = [];
+  /** Single hosts, such as containers, which may be hundreds: by their last word, and exactly. */
+  readonly #hostWords = new Set<number>();
+  readonly #hosts = new Set<string>();
   readonly #own = new Set<string>();
   #networksUntilMs = 0;
   readonly #known = new Set<string>();
@@ -33,8 +41,7 @@ export class Neighborhood {
   /** Whether the address is that of another host on one of our links. Times are monotonic. */
   isOnLink(ip: IpAddress, nowMs: number): boolean {
     if (nowMs >= this.#networksUntilMs) this.#readNetworks(nowMs);
-    const isInside = isLinkLocal(ip) || this.#networks.some((network) => cidrContains(network, ip));
-    return isInside && !this.#own.has(keyOf(ip));
+    return (isLinkLocal(ip) || this.#isReachedDirectly(ip)) && !this.#own.has(keyOf(ip));
   }
 
   /** Whether the link address of a host on one of our links is known. */
@@ -43,10 +50,27 @@ export class Neighborhood {
     return this.#known.has(keyOf(ip));
   }
 
+  #isReachedDirectly(ip: IpAddress): boolean {
+    if (this.#hostWords.has(ip.w3) && this.#hosts.has(keyOf(ip))) return true;
+    return this.#networks.some((network) => cidrContains(network, ip));
+  }
+
   #readNetworks(nowMs: number): void {
     this.#networksUntilMs = nowMs + interfacesMs;
     const texts = this.#source.networks();
-    this.#networks = texts.flatMap((text) => networkOf(text) ?? []);
+    const networks = texts.flatMap((text) => networkOf(text) ?? []);
+    this.#hostWords.clear();
+    this.#hosts.clear();
+    // Routes add those that no address shows, as with DHCPv6, or an IPv4 /32.
+    this.#source.routes((network, prefix) => {
+      if (prefix < 128) {
+        networks.push({ network, prefix });
+        return;
+      }
+      this.#hostWords.add(network.w3);
+      this.#hosts.add(keyOf(network));
+    });
+    this.#networks = widest(networks);
     this.#own.clear();
     for (const text of texts) {
       const ip = parseIp(text.slice(0, text.indexOf('/')));
@@ -80,6 +104,16 @@ function networkOf(text: string): Cidr | undefined {
   if (ip === undefined || host === undefined || typeof host === 'string') return undefined;
   const prefix = host.prefix - (address.includes(':') ? 128 : 32) + Number(length);
   return prefix === host.prefix ? undefined : { network: prefixOf(ip, prefix), prefix };
+}
+
+/** Those that do not lie in another one. */
+function widest(networks: readonly Cidr[]): readonly Cidr[] {
+  const kept: Cidr[] = [];
+  for (const each of networks.toSorted((one, other) => one.prefix - other.prefix)) {
+    if (kept.length === mostNetworks) break;
+    if (!kept.some((wider) => cidrContains(wider, each.network))) kept.push(each);
+  }
+  return kept;
 }
 
 function keyOf({ w0, w1, w2, w3 }: IpAddress): string {

@@ -4,7 +4,7 @@ import { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { Acceptor, AcceptorOptions } from './acceptor.ts';
 import { type BoundAddress, listenOptions, type StreamTarget } from './listener.ts';
 import { NodeStreamSocket } from './node-stream-socket.ts';
-import { readPeerAddress, readPeerUser, type SocketAddress } from './socket-handle.ts';
+import { readPeerAddress, readPeerUser, refuseDescriptorsAt, type SocketAddress } from './socket-handle.ts';
 import { bindPrivately } from './unix-socket.ts';
 import { parsePeer } from './zone.ts';
 
@@ -43,6 +43,7 @@ export class NodeAcceptor implements Acceptor {
     if ('access' in target) bindPrivately(listen);
     else listen();
     await listening;
+    if (target.transport === 'unix') refuseDescriptorsAt(this.#server);
     this.#server.on('error', (error) => events.failed(error));
     return boundAddress(this.#server, target);
   }

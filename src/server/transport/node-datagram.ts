@@ -25,7 +25,8 @@ export interface DatagramListenerOptions extends DatagramAnswersOptions {
   readonly clock: Clock;
 }
 
-/** The most reply bytes queued in a socket. Beyond that, the guard drops datagrams as `busy`. */
+/** The most replies queued in a socket, and their bytes. Beyond that, datagrams are dropped as `busy`. */
+const sendQueueReplies = 1000;
 const sendQueueBytes = 1024 * 1024;
 
 /** How often a closing socket checks whether its queue is empty. */
@@ -117,6 +118,7 @@ export class NodeDatagramListener implements Listener, ReplySink {
   #send(bytes: Uint8Array, port: number, address: string): DropReason | undefined {
     // A service may close its daemon while it answers.
     if (this.#closing) return 'send-error';
+    if (this.#socket.getSendQueueCount() >= sendQueueReplies) return 'busy';
     if (this.#socket.getSendQueueSize() > sendQueueBytes) return 'busy';
     // No callback: a reply that the kernel refuses is a lost datagram like any other.
     this.#socket.send(bytes, port, address);
@@ -137,7 +139,7 @@ export class NodeDatagramListener implements Listener, ReplySink {
   /** Waits for the send queue first, because closing a socket drops it. */
   #closeWhenFlushed(): void {
     if (this.#closing) return;
-    if (this.#socket.getSendQueueSize() === 0) this.#close();
+    if (this.#socket.getSendQueueCount() === 0) this.#close();
     else this.#options.clock.after(flushPollMs, () => this.#closeWhenFlushed());
   }
 

@@ -21,7 +21,7 @@ import {
 } from '../../../src/kernel/sockets.ts';
 import { duplicate } from '../../../src/kernel/descriptors.ts';
 import { temporaryDirectory } from '../../support/daemon-process.ts';
-import { expectedRefusal, sendDescriptorAt } from '../../support/descriptor-sender.ts';
+import { expectedRefusal, sendDescriptorAt, sendDescriptorTo } from '../../support/descriptor-sender.ts';
 
 function at(address: string, port = 0): InetAddress {
   const ip = parseIp(address);
@@ -77,20 +77,10 @@ describe('a direct socket', () => {
     expect(statSync(path).isSocket()).toBe(true);
   });
 
-  it('refuses descriptors that are sent to it, where the kernel can', () => {
+  it('refuses descriptors that are sent to it, where the kernel can', async () => {
     const path = join(temporaryDirectory(), 'socket');
     kept(listenUnix(path, 16));
-    const script = `
-import os, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-try:
-    socket.send_fds(s, [b"x"], [0])
-    print("sent")
-except OSError as error:
-    print(error.errno)`;
-    const result = execFileSync('python3', ['-c', script, path]).toString().trim();
-    expect(result).toBe(expectedRefusal());
+    expect(await sendDescriptorTo(path)).toBe(expectedRefusal());
   });
 
   it('connects to a path, and refuses descriptors from there', async () => {

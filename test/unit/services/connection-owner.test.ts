@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -48,6 +51,21 @@ describe('the owner of a connection', () => {
     const other = row('0200007F:0007', peer, { uid: 1001 });
     expect(find(row('0100007F:0007', peer) + other)).toBeUndefined();
     expect(find(row('0100007F:0007', peer, { uid: 1001 }) + other)).toBe(1001);
+  });
+
+  it('is found among more connections in TIME-WAIT than there is memory for', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'smallservd-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const waiting = row('0100007F:0007', '030200C0:9C40', { state: '06', uid: 0, inode: 0 });
+    const held = `123456${row('0100007F:0007', peer).slice(4)}`;
+    writeFileSync(join(directory, 'tcp'), `${head}${waiting.repeat(75_000)}${held}${waiting.repeat(75_000)}`);
+    const mapped = '0000000000000000FFFF0000';
+    writeFileSync(join(directory, 'tcp6'), head + row(`${mapped}0100007F:0008`, `${mapped}${peer}`, { uid: 5 }));
+    const owners = await ConnectionOwners.read(directory);
+    expect(owners.find(ends)).toBe(1000);
+    expect(owners.find({ ...ends, localPort: 8 })).toBe(5);
+    rmSync(join(directory, 'tcp6'));
+    expect((await ConnectionOwners.read(directory)).find(ends)).toBe(1000);
   });
 
   it('is unknown for a client of a UNIX socket', () => {

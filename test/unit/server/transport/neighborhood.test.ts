@@ -1,20 +1,29 @@
 import { beforeEach, expect, it } from 'vitest';
+import { parseCidr } from '../../../../src/address/cidr.ts';
 import { formatIp, type IpAddress, parseIp } from '../../../../src/address/ip-address.ts';
 import { Neighborhood } from '../../../../src/server/transport/neighborhood.ts';
 
 let networks: readonly string[];
+let routes: readonly string[];
 let known: readonly string[];
 let asked: { networks: number; neighbors: number };
 let neighborhood: Neighborhood;
 
 beforeEach(() => {
   networks = ['192.0.2.1/24', '2001:db8::1/64', '198.51.100.7/32', '2001:db8:9::9/128', '10.0.0.1/31'];
+  routes = ['192.0.2.0/24', '2001:db8:5::/64', '2001:db8:5::/80', '172.16.0.9/32', '2001:db8:6::9/128'];
   known = ['192.0.2.9', '2001:db8::9'];
   asked = { networks: 0, neighbors: 0 };
   neighborhood = new Neighborhood({
     networks: () => {
       asked.networks += 1;
       return networks;
+    },
+    routes: (found) => {
+      for (const text of routes) {
+        const { network, prefix } = parseCidr(text) ?? {};
+        if (network !== undefined && prefix !== undefined) found(network, prefix);
+      }
     },
     neighbors: (found) => {
       asked.neighbors += 1;
@@ -40,6 +49,13 @@ it.each<[string, boolean]>([
   ['10.0.0.2', false],
   ['127.0.0.1', false],
   ['203.0.113.1', false],
+  // By a route alone.
+  ['2001:db8:5::7', true],
+  ['2001:db8:5:1::7', false],
+  ['172.16.0.9', true],
+  ['172.16.0.8', false],
+  ['10.0.0.9', false],
+  ['2001:db8:6::9', true],
   // Its own addresses, and networks with no room for another.
   ['192.0.2.1', false],
   ['2001:db8::1', false],
@@ -60,9 +76,17 @@ it('asks for interfaces once a minute, and for neighbors once a second, if need 
   expect(asked).toEqual({ networks: 1, neighbors: 1 });
   known = ['192.0.2.8'];
   networks = ['192.0.3.9/24'];
+  routes = [];
   expect(neighborhood.isKnown(ip('192.0.2.8'), 1000)).toBe(true);
   expect(neighborhood.isKnown(ip('192.0.2.9'), 1000)).toBe(false);
   expect(neighborhood.isOnLink(ip('192.0.3.1'), 60_000)).toBe(true);
   expect(neighborhood.isOnLink(ip('192.0.2.1'), 60_000)).toBe(false);
   expect(asked).toEqual({ networks: 2, neighbors: 2 });
+});
+
+it('looks at the widest networks only, of a machine with many routes', () => {
+  routes = ['203.0.113.0/24', ...Array.from({ length: 20_000 }, (_, at) => `10.${at >>> 8}.${at & 255}.0/25`)];
+  expect(neighborhood.isOnLink(ip('203.0.113.9'), 0)).toBe(true);
+  expect(neighborhood.isOnLink(ip('10.0.0.5'), 0)).toBe(true);
+  expect(neighborhood.isOnLink(ip('10.70.0.5'), 0)).toBe(false);
 });

@@ -105,11 +105,14 @@ describe('a datagram listener over a socket of Node', () => {
     expect(daemon.log.summed('dropped')).toEqual({ 'source-port': 1 });
   });
 
-  it('drops datagrams as busy while the send queue is over its limit', async () => {
+  it.each([
+    ['size', 'getSendQueueSize', 1024 * 1024 + 1],
+    ['number of replies', 'getSendQueueCount', 1000],
+  ] as const)('drops datagrams as busy while its send queue is over its limit: %s', async (_what, method, value) => {
     const { daemon, socket } = await serveOnSocket();
     const target = daemon.target('echo', 'udp');
     const client = await UdpClient.open('127.0.0.1');
-    vi.spyOn(socket, 'getSendQueueSize').mockReturnValueOnce(1024 * 1024 + 1);
+    vi.spyOn(socket, method).mockReturnValueOnce(value);
     client.send('dropped', target);
     expect((await client.ask('answered', target)).toString()).toBe('answered');
     await daemon.close();
@@ -133,7 +136,7 @@ describe('a datagram listener over a socket of Node', () => {
     const came = once(socket, 'message');
     client.send('last words', daemon.target('echo', 'udp'));
     await came;
-    const queue = vi.spyOn(socket, 'getSendQueueSize').mockReturnValueOnce(10);
+    const queue = vi.spyOn(socket, 'getSendQueueCount').mockReturnValueOnce(10);
     await daemon.close();
     // It was asked again: the first answer did not let it close.
     expect(queue.mock.results.map(({ value }) => value as number).slice(0, 2)).toEqual([10, 0]);

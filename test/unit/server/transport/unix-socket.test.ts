@@ -29,6 +29,7 @@ import type { SocketAccess } from '../../../../src/server/transport/listener.ts'
 import type { PlannedListener } from '../../../../src/server/transport/plan.ts';
 import { bindPrivately, SocketFiles } from '../../../../src/server/transport/unix-socket.ts';
 import { serve } from '../../../support/daemon.ts';
+import { expectedRefusal, sendDescriptorTo } from '../../../support/descriptor-sender.ts';
 import { TcpClient } from '../../../support/tcp.ts';
 import { until } from '../../../support/wait.ts';
 
@@ -507,3 +508,11 @@ describe('SocketFiles', () => {
     });
   });
 });
+
+it.each(['kernel', 'node'])(
+  'a listener refuses descriptors, whose close could wait for minutes: sockets %s',
+  async (sockets) => {
+    await serve({ echo: { listen: [`unix://${path}`] } }, { sockets });
+    expect(await sendDescriptorTo(path)).toBe(expectedRefusal());
+  },
+);
