@@ -106,7 +106,7 @@ it.each([
     // The link and the neighbors on the way may only just be coming up.
     await new Program(far.inside([...asking, '5', '32'])).says(/answered [1-5]/);
     const to = [cable.far, address[0], family.slice(-1)];
-    const forging = new Program(router.inside(['python3', '-c', forger, ...to, '200', '250', String(length)]));
+    const forging = new Program(router.inside(['python3', '-c', forger, ...to, '1000', '250', String(length)]));
     await forging.says(/forging/);
     // By now, the replies to the forged ones wait.
     await new Program(far.inside([...asking, '100', String(length)])).says(/answered \d+/, 120_000);
