@@ -36,6 +36,12 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
+/** A number that only grows, in metrics and status. */
+export interface Counter {
+  /** Adds a whole number of at least 0; 1 by default. Throws `RangeError`. */
+  add(amount?: number): void;
+}
+
 /** The daemon's facilities for a service. */
 export interface ServiceContext {
   /** The wall clock, for answers only. Limits never depend on it. */
@@ -55,6 +61,20 @@ export interface ServiceContext {
    * and runs again. Nothing runs while a config is only being checked.
    */
   every(ms: number, task: () => Promise<void>): void;
+  /**
+   * Runs a task once, `ms` milliseconds from now (0 to 24 days; never if Infinity), for an answer that comes late.
+   * Returns a function that cancels it; call it in `closed`, or tasks of clients that are gone pile up. A task that
+   * throws or rejects is logged, and nothing else is affected. None runs before the service starts or after it has
+   * stopped. Throws `RangeError`.
+   */
+  after(ms: number, task: () => void | Promise<void>): () => void;
+  /**
+   * Declares a counter of the service: `smallservd_service_NAME_total` in the metrics, `custom` in the status, summed
+   * over all workers. Returns the same one for the same name. There are no labels: a value that comes from a peer would
+   * let strangers make metrics without end. `name` is a word of a-z, 0-9 and `_`, at most 48 characters, and `help` a
+   * sentence of at most 120. Throws an Error for others, and for more than 16 counters.
+   */
+  counter(name: string, help: string): Counter;
   /** All services of the config by name, so that a service can hand its clients on. Complete before `create`. */
   readonly services: ReadonlyMap<string, NamedService>;
   readonly log: Log;

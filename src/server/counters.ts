@@ -1,3 +1,4 @@
+import { addCustomCounts, type CustomCounts } from './custom-counters.ts';
 import type { RefuseReason, WouldRefuseReason } from './guard/admission.ts';
 import type { DropReason, WouldDropReason } from './guard/datagram-guard.ts';
 import type { DatagramFault, StreamFault } from './faults/fault-rules.ts';
@@ -84,12 +85,16 @@ export function newServiceCounters() {
         maxDelayed: 0,
       } satisfies Record<DatagramFault, number>,
     },
+    /** What the service itself counts. */
+    custom: {} as CustomCounts,
   };
 }
 
 /** Adds `more` to `total`, in place. */
 export function addServiceCounters(total: ServiceCounters, more: ServiceCounters): void {
-  addCounts(total, more);
+  addCounts(total.stream, more.stream);
+  addCounts(total.datagram, more.datagram);
+  addCustomCounts(total.custom, more.custom);
 }
 
 function addCounts(total: object, more: object): void {

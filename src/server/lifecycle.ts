@@ -352,7 +352,7 @@ export class Lifecycle {
   #serve(config: ServiceConfig, index: number, prepared: PreparedService, broadcasts: BroadcastAddresses): Served {
     const { random, limitMemory } = this.#options;
     const { access } = config;
-    const counters = newServiceCounters();
+    const counters: ServiceCounters = { ...newServiceCounters(), custom: prepared.context.counts };
     const connectionLog = new ConnectionLog(this.#options.config.log.connections, prepared.log, counters);
     const delayedBudget = new DelayedBudget();
     return {

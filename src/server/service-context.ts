@@ -3,13 +3,17 @@ import type { Cancel, Clock } from '../clock/clock.ts';
 import { type ClockReading, ClockStatus } from '../clock/clock-status.ts';
 import { clockIsSet } from '../clock/release.ts';
 import { createServices } from './config/create-services.ts';
+import { type CustomCounts, CustomCounters } from './custom-counters.ts';
 import type { LoadedConfig } from './config/loaded-config.ts';
 import { readClock, readWallClockUs } from '../kernel/system-clock.ts';
 import type { Logger } from 'pino';
-import type { Log, NamedService, Service, ServiceContext } from '../service.ts';
+import type { Counter, Log, NamedService, Service, ServiceContext } from '../service.ts';
 
 /** How long startup waits for the first run of the periodic tasks. */
 const firstRunMs = 5000;
+
+/** Platform timers overflow at 2^31 ms, 24.8 days, and then fire at once. */
+const longestMs = 24 * 86_400_000;
 
 /** What only the system knows of its wall clock. Both return undefined if it does not tell. */
 export interface SystemClock {
@@ -20,16 +24,19 @@ export interface SystemClock {
 
 const kernelClock: SystemClock = { readUs: readWallClockUs, read: readClock };
 
-/** A service's context and the periodic tasks it registered. None runs before `start`, and none begins after `stop`. */
+/** A service's context, tasks and counters. No task runs before `start`, and none begins after `stop`. */
 export class TaskContext implements ServiceContext {
   readonly log: Log;
   readonly services: ReadonlyMap<string, NamedService>;
+  readonly #counters = new CustomCounters();
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #system: SystemClock;
   readonly #status: ClockStatus;
   readonly #tasks: { ms: number; task: () => Promise<void> }[] = [];
   readonly #cancels = new Set<Cancel>();
+  /** Delayed tasks whose time begins with `start`. */
+  readonly #unstarted = new Set<() => void>();
   #state: 'waiting' | 'started' | 'stopped' = 'waiting';
 
   constructor(
@@ -76,13 +83,46 @@ export class TaskContext implements ServiceContext {
     if (this.#state === 'started') void this.#run(ms, task);
   }
 
+  after(ms: number, task: () => void | Promise<void>): Cancel {
+    if (ms !== Infinity && !(ms >= 0 && ms <= longestMs))
+      throw new RangeError(`cannot wait ${ms} ms: expected 0 to ${longestMs}, or Infinity`);
+    if (ms === Infinity || this.#state === 'stopped') return () => {};
+    let cancelTimer: Cancel | undefined;
+    const begin = (): void => {
+      cancelTimer = this.#clock.after(ms, () => {
+        this.#cancels.delete(cancel);
+        void this.#runOnce(task);
+      });
+    };
+    const cancel = (): void => {
+      this.#cancels.delete(cancel);
+      this.#unstarted.delete(begin);
+      cancelTimer?.();
+    };
+    this.#cancels.add(cancel);
+    if (this.#state === 'started') begin();
+    else this.#unstarted.add(begin);
+    return cancel;
+  }
+
+  counter(name: string, help: string): Counter {
+    return this.#counters.declare(name, help);
+  }
+
+  /** What the service has counted in this process, up to date at any time. */
+  get counts(): CustomCounts {
+    return this.#counters.counts;
+  }
+
   /**
-   * Runs each task once before it resolves, so that the first client already gets their results. It does not wait
-   * longer than five seconds for a task.
+   * Runs each periodic task once before it resolves, so that the first client already gets their results. It does not
+   * wait longer than five seconds for a task.
    */
   async start(): Promise<void> {
     if (this.#state === 'stopped') return;
     this.#state = 'started';
+    for (const begin of this.#unstarted) begin();
+    this.#unstarted.clear();
     const firstRuns = Promise.all(this.#tasks.map(({ ms, task }) => this.#run(ms, task)));
     await new Promise<void>((resolve) => {
       const cancel = this.#clock.after(firstRunMs, () => {
@@ -97,6 +137,19 @@ export class TaskContext implements ServiceContext {
     this.#state = 'stopped';
     for (const cancel of this.#cancels) cancel();
     this.#cancels.clear();
+  }
+
+  async #runOnce(task: () => void | Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      try {
+        this.log.error({ err: error }, 'delayed task failed');
+      } catch {
+        // The error may be anything, also an object that throws when it is read.
+        this.log.error({ err: new Error('the error cannot be read') }, 'delayed task failed');
+      }
+    }
   }
 
   async #run(ms: number, task: () => Promise<void>): Promise<void> {

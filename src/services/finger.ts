@@ -1,6 +1,6 @@
-import { ConfigError, type ServiceContext, type Service, type ServiceModule } from '../service.ts';
+import { Lines } from '../lines.ts';
+import { ConfigError, type Counter, type ServiceContext, type Service, type ServiceModule } from '../service.ts';
 import { type Plans, readPlans } from './plans.ts';
-import { RequestLines } from './request-line.ts';
 import { listUsers, watchUsers } from './who.ts';
 
 export type FingerOptions = {
@@ -49,6 +49,10 @@ export async function createFinger(
   list: () => Promise<readonly string[]>,
 ): Promise<Service> {
   if (show === 'plans' && plans === null) throw new ConfigError('is required with show: plans', { option: 'plans' });
+  const counters = {
+    forwarding: context.counter('forwarding_queries', 'Queries to be forwarded to another host, all denied.'),
+    unknown: context.counter('unknown_user_queries', 'Queries for a name that no user has who is shown.'),
+  };
   let directory = show === 'plans' && plans !== null ? directoryOf(await readPlans(plans)) : refusing;
   if (show === 'users') {
     directory = directoryOfUsers([]);
@@ -58,14 +62,15 @@ export async function createFinger(
   }
   return {
     stream(client) {
-      const lines = new RequestLines(maxQueryBytes);
+      const lines = new Lines(maxQueryBytes);
       return {
         data(chunk) {
           const line = lines.take(chunk);
-          if (line !== undefined) client.end(line === 'too-long' ? tooLong : answerTo(line.text, directory));
+          if (line === 'too-long') client.end(tooLong);
+          else if (line !== undefined) client.end(answerTo(line.text, directory, counters));
         },
         // A line that ends with the stream counts.
-        end: () => client.end(answerTo(lines.pending, directory)),
+        end: () => client.end(answerTo(lines.pending, directory, counters)),
       };
     },
   };
@@ -84,12 +89,21 @@ interface Directory {
 const refusing: Directory = { all: listDenied, allInDetail: listDenied, users: new Map(), other: userDenied };
 
 /** RFC 1288 section 2.3. `/W` asks for more detail, which only the list of all users has. */
-function answerTo(query: string, { all, allInDetail, users, other }: Directory): Uint8Array {
-  if (query.includes('@')) return forwardingDenied;
+function answerTo(
+  query: string,
+  { all, allInDetail, users, other }: Directory,
+  counters: { readonly forwarding: Counter; readonly unknown: Counter },
+): Uint8Array {
+  if (query.includes('@')) {
+    counters.forwarding.add();
+    return forwardingDenied;
+  }
   const inDetail = /^\s*\/w(?!\S)/i.exec(query)?.[0] ?? '';
   const name = query.slice(inDetail.length).trim();
   if (name === '') return inDetail === '' ? all : allInDetail;
-  return users.get(name) ?? other;
+  const answer = users.get(name);
+  if (answer === undefined) counters.unknown.add();
+  return answer ?? other;
 }
 
 function directoryOf(plans: Plans): Directory {

@@ -9,10 +9,10 @@ import {
   type ServiceModule,
   type StreamHandlers,
 } from '../service.ts';
+import { Lines } from '../lines.ts';
 import { isIpv4, isLinkLocal, parseIp } from '../address/ip-address.ts';
 import { ConnectionOwners } from './connection-owner.ts';
 import { FairQueue } from './fair-queue.ts';
-import { RequestLines } from './request-line.ts';
 
 export type IdentOptions = {
   readonly answer: 'hidden-user' | 'token' | 'hash';
@@ -104,7 +104,7 @@ function readRequests(
   answer: (request: PortPair) => string | undefined,
   finished: () => void = () => client.end(),
 ): Handlers {
-  const lines = new RequestLines(maxRequestBytes);
+  const lines = new Lines(maxRequestBytes);
   let requests = 0;
   let isFinished = false;
   const finish = (): void => {

@@ -1,5 +1,5 @@
+import { Lines } from '../lines.ts';
 import { type Client, ConfigError, type NamedService, type ServiceModule, type StreamHandlers } from '../service.ts';
-import { RequestLines } from './request-line.ts';
 
 export type TcpmuxOptions = {
   readonly services: readonly string[];
@@ -77,7 +77,7 @@ interface MuxClientOptions {
 class MuxClient implements StreamHandlers {
   readonly #client: Client;
   readonly #options: MuxClientOptions;
-  readonly #lines = new RequestLines(maxNameBytes);
+  readonly #lines = new Lines(maxNameBytes);
   #sweeps = 0;
   /** Undefined until the client has named a service. */
   #handlers: StreamHandlers | undefined;

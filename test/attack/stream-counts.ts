@@ -10,9 +10,7 @@ const periodMs = 100;
 /** By service. */
 export async function streamCounts(daemon: DaemonProcess): Promise<StreamCounts> {
   const { counters } = await daemon.state();
-  return Object.fromEntries(
-    Object.entries(counters).map(([name, { stream }]) => [name, stream as StreamCounters] as const),
-  );
+  return Object.fromEntries(Object.entries(counters).map(([name, { stream }]) => [name, stream] as const));
 }
 
 /** The first counts that suit; the last ones where none does in time. */

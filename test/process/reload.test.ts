@@ -193,14 +193,21 @@ describe('SIGHUP', () => {
 
   it('keeps the counters', async () => {
     const port = await freePort();
-    const config = { workers: 2, services: { echo: { listen: [`tcp://127.0.0.1:${port}`] } } };
+    const finger = { listen: [`tcp://127.0.0.1:${await freePort()}`] };
+    const config = { workers: 2, services: { echo: { listen: [`tcp://127.0.0.1:${port}`] }, finger } };
     const reloadable = await Reloadable.serve(config);
     for (const text of ['one', 'two']) {
       await says({ host: '127.0.0.1', port }, text);
+      const asking = await TcpClient.connect(reloadable.daemon.target('finger', 'tcp'));
+      asking.write('ada@example.com\r\n');
+      expect((await asking.takeAll()).toString()).toBe('Finger forwarding service denied\r\n');
       expect(await reloadable.reload(config)).toBe('config reloaded');
     }
-    const accepted = async (): Promise<unknown> => (await reloadable.daemon.state()).counters['echo']?.stream.accepted;
-    while ((await accepted()) !== 2);
+    const counted = async (): Promise<readonly unknown[]> => {
+      const { counters } = await reloadable.daemon.state();
+      return [counters['echo']?.stream.accepted, counters['finger']?.custom['forwarding_queries']?.count];
+    };
+    while ((await counted()).join() !== '2,2');
   });
 
   it('neither refuses nor loses a client in ten reloads under load', async () => {

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
+import type { ServiceCounters } from '../../src/server/counters.ts';
 import { until } from './wait.ts';
 
 /** The checkout. */
@@ -42,7 +43,7 @@ export interface Worker {
 export interface State {
   readonly listeners: readonly { readonly service: string; readonly address: string }[];
   readonly workers?: readonly Worker[];
-  readonly counters: Readonly<Record<string, { readonly stream: { readonly accepted: number } }>>;
+  readonly counters: Readonly<Record<string, Pick<ServiceCounters, 'stream' | 'custom'>>>;
 }
 
 /**

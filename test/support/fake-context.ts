@@ -1,4 +1,5 @@
-import type { Log, NamedService, ServiceContext } from '../../src/service.ts';
+import { CustomCounters } from '../../src/server/custom-counters.ts';
+import type { Counter, Log, NamedService, ServiceContext } from '../../src/service.ts';
 
 export interface LogRecord {
   readonly level: keyof Log;
@@ -6,7 +7,7 @@ export interface LogRecord {
   readonly message: string;
 }
 
-/** A context whose time, randomness and periodic tasks are in the test's hands. */
+/** A context whose time, randomness and tasks are in the test's hands. */
 export class FakeContext implements ServiceContext {
   /** Milliseconds since 1970. */
   nowMs: number;
@@ -19,6 +20,9 @@ export class FakeContext implements ServiceContext {
   /** The numbers that `random` gives, in this order. */
   readonly randomNumbers: number[] = [];
   readonly tasks: { readonly ms: number; readonly run: () => Promise<void> }[] = [];
+  /** Those that are to run once, and were not cancelled. */
+  readonly delayed = new Set<{ readonly ms: number; readonly run: () => void | Promise<void> }>();
+  readonly counters = new CustomCounters();
   /** What the services of the config are, by name. */
   readonly services = new Map<string, NamedService>();
   readonly records: LogRecord[] = [];
@@ -61,6 +65,16 @@ export class FakeContext implements ServiceContext {
 
   every(ms: number, run: () => Promise<void>): void {
     this.tasks.push({ ms, run });
+  }
+
+  after(ms: number, run: () => void | Promise<void>): () => void {
+    const task = { ms, run };
+    this.delayed.add(task);
+    return () => this.delayed.delete(task);
+  }
+
+  counter(name: string, help: string): Counter {
+    return this.counters.declare(name, help);
   }
 
   /** Runs each periodic task once. */

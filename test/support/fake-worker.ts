@@ -67,9 +67,10 @@ export class FakeWorker implements Worker {
     this.report({ type: 'ready' });
   }
 
-  /** Counts so many clients of a service that are there now, and as many that it has had. */
+  /** Counts so many clients of a service that are there now, and as many that it has had, also by its own counter. */
   count(service: string, active: number): void {
-    const counters: ServiceCounters = newServiceCounters();
+    const custom = { clients: { help: 'Clients.', count: active } };
+    const counters: ServiceCounters = { ...newServiceCounters(), custom };
     counters.stream.accepted = active;
     counters.stream.active = active;
     const health = { lagMs: 1, residentBytes: 1, heapBytes: 1 };

@@ -82,7 +82,7 @@ export const metricsType: string = Registry.PROMETHEUS_CONTENT_TYPE;
 /** Formats a snapshot in the Prometheus text format. */
 export async function formatMetrics(snapshot: Snapshot): Promise<string> {
   const registry = new Registry();
-  for (const { name, kind, help, labels, values } of metrics) {
+  for (const { name, kind, help, labels, values } of [...metrics, ...customMetrics(snapshot)]) {
     const options = { name, help, labelNames: [...labels], registers: [registry] };
     const collector = kind === 'counter' ? new Counter(options) : new Gauge(options);
     for (const [value, ...texts] of values(snapshot)) {
@@ -91,6 +91,24 @@ export async function formatMetrics(snapshot: Snapshot): Promise<string> {
   }
   return registry.metrics();
 }
+
+/** The counters that services declare. If the help texts of two services differ, that of the first is shown. */
+function customMetrics({ services }: Snapshot): readonly Metric[] {
+  const helps = new Map<string, string>();
+  for (const { custom = {} } of Object.values(services))
+    for (const [name, { help }] of Object.entries(custom)) if (!helps.has(name)) helps.set(name, help);
+  return [...helps].map(([name, help]) =>
+    metric(`${customPrefix}${name}_total`, help, ['service'], () =>
+      Object.entries(services).flatMap(([service, { custom }]): [number, string][] => {
+        const counter = custom?.[name];
+        return counter === undefined ? [] : [[counter.count, service]];
+      }),
+    ),
+  );
+}
+
+/** No other metric begins with this. */
+const customPrefix = 'service_';
 
 type Service = Snapshot['services'][string];
 

@@ -83,6 +83,7 @@ const shape = v.looseObject({
         wouldDrop: counts,
         faults: v.optional(counts),
       }),
+      custom: v.optional(v.record(word, v.looseObject({ help: text, count: sum }))),
     }),
   ),
   lostLogLines: sum,

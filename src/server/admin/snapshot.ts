@@ -22,8 +22,10 @@ export interface ReloadResult {
   readonly errors: readonly string[];
 }
 
-export interface ServiceStatus extends ServiceCounters {
+export interface ServiceStatus extends Omit<ServiceCounters, 'custom'> {
   readonly type: string;
+  /** What the service itself counts, by name. Earlier versions do not say. */
+  readonly custom?: ServiceCounters['custom'] | undefined;
   readonly topSources: readonly SourceCount[];
   /** Who was turned away most often lately. Earlier versions do not say. */
   readonly offenders?: ServiceOffenders | undefined;

@@ -55,6 +55,9 @@ export function formatStatus(snapshot: Snapshot): string {
     ...(offenders?.refused ?? []).map(({ reason, source }) => [name, `refused: ${reason}`, source]),
     ...(offenders?.dropped ?? []).map(({ reason, source }) => [name, `dropped: ${reason}`, source]),
   ]);
+  const customRows = Object.entries(services).flatMap(([name, { custom = {} }]) =>
+    Object.entries(custom).map(([counter, { count }]) => [name, counter, String(count)]),
+  );
   return [
     lines.map((line) => `${escapeToOneLine(line)}\n`).join(''),
     formatTable(['worker', 'status', 'process', 'memory', 'lag'], workerRows),
@@ -62,6 +65,7 @@ export function formatStatus(snapshot: Snapshot): string {
       ['service', 'clients', 'accepted', 'refused', 'datagrams', 'replies', 'dropped', 'listens on'],
       serviceRows,
     ),
+    ...(customRows.length === 0 ? [] : [formatTable(['service', 'counter', 'count'], customRows)]),
     ...(offenderRows.length === 0 ? [] : [formatTable(['service', 'turned away', 'mostly'], offenderRows)]),
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { newServiceCounters, type ServiceCounters } from '../counters.ts';
+import { customCounterHelp, customCounterName, maxCustomCounters } from '../custom-counters.ts';
 import { type ErrorCode, errorCodes, type SmallservdError } from '../../errors.ts';
 
 /** What a worker reports to its supervisor. A worker serves strangers, so every report is validated before use. */
@@ -72,7 +73,21 @@ const offendersByReason = v.pipe(
   v.readonly(),
 );
 
-const counters = countersLike(newServiceCounters()) as v.GenericSchema<ServiceCounters>;
+const custom = v.pipe(
+  v.record(
+    v.pipe(v.string(), v.regex(customCounterName)),
+    v.strictObject({ help: v.pipe(v.string(), v.regex(customCounterHelp)), count }),
+  ),
+  v.maxEntries(maxCustomCounters),
+);
+
+const { stream, datagram } = newServiceCounters();
+
+const counters = v.strictObject({
+  stream: countersLike(stream),
+  datagram: countersLike(datagram),
+  custom,
+}) as v.GenericSchema as v.GenericSchema<ServiceCounters>;
 
 /** Returns a schema with the keys of `model`, and counts for its numbers. */
 function countersLike(model: object): v.GenericSchema {

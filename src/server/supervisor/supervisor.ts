@@ -67,8 +67,8 @@ export class Supervisor implements RunningDaemon {
       },
       counted: (counters) => {
         // The clients of a worker are gone with it.
-        for (const [service, { stream, datagram }] of counters)
-          addTo(this.#past, service, { stream: { ...stream, active: 0 }, datagram });
+        for (const [service, { stream, ...others }] of counters)
+          addTo(this.#past, service, { stream: { ...stream, active: 0 }, ...others });
       },
     };
     this.#generation = this.#newGeneration(options, listeners, false);

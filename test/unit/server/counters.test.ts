@@ -58,6 +58,30 @@ describe('addServiceCounters', () => {
   });
 });
 
+describe('custom counters', () => {
+  it('are added by name, with the last help text', () => {
+    const total = newServiceCounters();
+    const [first, last] = ['Old.', 'New.'].map((help) => ({
+      ...newServiceCounters(),
+      custom: { hits: { help, count: 2 } },
+    }));
+    for (const each of [first!, last!]) addServiceCounters(total, each);
+    expect(total.custom).toEqual({ hits: { help: 'New.', count: 4 } });
+    expect(last?.custom).toEqual({ hits: { help: 'New.', count: 2 } });
+    expect(newServiceCounters().custom).toEqual({});
+  });
+
+  it('are at most 32 for each service, whatever names its workers have used', () => {
+    const total = newServiceCounters();
+    for (let worker = 0; worker < 50; worker += 1) {
+      const custom = { [`n${worker}`]: { help: 'N.', count: 1 }, n0: { help: 'N.', count: 1 } };
+      addServiceCounters(total, { ...newServiceCounters(), custom });
+    }
+    expect(Object.keys(total.custom)).toHaveLength(32);
+    expect(total.custom['n0']?.count).toBe(50);
+  });
+});
+
 describe('nonZero', () => {
   it('keeps the nonzero counts', () => {
     expect(nonZero({ denied: 0, limit: 2, rate: 0 })).toEqual({ limit: 2 });

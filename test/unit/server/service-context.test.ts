@@ -131,6 +131,155 @@ describe('TaskContext', () => {
   });
 });
 
+describe('a counter', () => {
+  it('counts from 0, and is the same for the same name', () => {
+    const hits = context.counter('hits', 'Hits.');
+    expect(context.counts).toEqual({ hits: { help: 'Hits.', count: 0 } });
+    hits.add();
+    context.counter('hits', 'Not shown.').add(40);
+    hits.add(0);
+    context.counter('misses_2', 'Misses, "quoted" \\.');
+    expect(context.counts).toEqual({
+      hits: { help: 'Hits.', count: 41 },
+      misses_2: { help: 'Misses, "quoted" \\.', count: 0 },
+    });
+  });
+
+  it.each([-1, 0.5, Number.NaN, Infinity, 2 ** 53])('cannot grow by %d', (amount) => {
+    const hits = context.counter('hits', 'Hits.');
+    expect(() => hits.add(amount)).toThrow(`cannot add ${amount} to the counter "hits"`);
+    expect(context.counts['hits']?.count).toBe(0);
+  });
+
+  it('stays at the largest whole number', () => {
+    const hits = context.counter('hits', 'Hits.');
+    for (const amount of [5, Number.MAX_SAFE_INTEGER]) hits.add(amount);
+    expect(context.counts['hits']?.count).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
+  it.each([
+    '',
+    'Hits',
+    'hit-count',
+    '9lives',
+    '_x',
+    'hits_total',
+    'constructor',
+    '__proto__',
+    'ä',
+    'x'.repeat(49),
+    'a\n',
+  ])('cannot be called %j', (name) => {
+    expect(() => context.counter(name, 'Hits.')).toThrow(`the counter name ${JSON.stringify(name)} is not`);
+  });
+
+  it.each(['', 'two\nlines', 'Zähler.', 'x'.repeat(121)])('cannot have the help text %j', (help) => {
+    expect(() => context.counter('hits', help)).toThrow('the help text of the counter "hits" is not');
+  });
+
+  it('is one of at most 16', () => {
+    for (let number = 0; number < 16; number += 1) context.counter(`hits${number}`, 'Hits.');
+    expect(() => context.counter('more', 'Hits.')).toThrow('the counter "more" is one too many');
+    context.counter('hits15', 'Hits.').add();
+    expect(context.counts['hits15']?.count).toBe(1);
+  });
+});
+
+describe('a delayed task', () => {
+  it('runs once, when its time has passed', async () => {
+    await context.start();
+    const ran: number[] = [];
+    for (const ms of [2000, 0, Infinity]) context.after(ms, () => void ran.push(clock.nowMs));
+    clock.advance(1999);
+    expect(ran).toEqual([0]);
+    clock.advance(10_000_000);
+    expect(ran).toEqual([0, 2000]);
+    expect(clock.waiting).toBe(0);
+  });
+
+  it.each(['before start', 'after start', 'after it ran'])('can be cancelled %s', async (moment) => {
+    let runs = 0;
+    const task = (): void => {
+      runs += 1;
+    };
+    if (moment !== 'before start') await context.start();
+    const cancel = context.after(1000, task);
+    if (moment === 'after it ran') clock.advance(1000);
+    cancel();
+    cancel();
+    await context.start();
+    clock.advance(10_000);
+    expect(runs).toBe(moment === 'after it ran' ? 1 : 0);
+    expect(clock.waiting).toBe(0);
+  });
+
+  it('begins to wait when the service starts, which a checked config never does', async () => {
+    let runs = 0;
+    context.after(1000, () => {
+      runs += 1;
+    });
+    clock.advance(10_000);
+    expect(clock.waiting).toBe(0);
+    await context.start();
+    clock.advance(999);
+    expect(runs).toBe(0);
+    clock.advance(1);
+    expect(runs).toBe(1);
+  });
+
+  it.each(['before start', 'while it waits', 'that has happened'])('does not run after a stop %s', async (moment) => {
+    let runs = 0;
+    const add = (): unknown => context.after(1000, () => void (runs += 1));
+    if (moment === 'before start') add();
+    if (moment === 'before start') context.stop();
+    await context.start();
+    if (moment === 'while it waits') add();
+    context.stop();
+    if (moment === 'that has happened') add();
+    clock.advance(10_000);
+    expect(runs).toBe(0);
+    expect(clock.waiting).toBe(0);
+  });
+
+  const error = new Error('no luck');
+  const unreadable = {
+    get message(): string {
+      throw error;
+    },
+  };
+
+  it.each([
+    ['throws', (): void => fail(error), 'no luck'],
+    ['rejects', async (): Promise<void> => fail(error), 'no luck'],
+    ['throws what cannot be read', (): void => fail(unreadable), 'the error cannot be read'],
+  ])('that %s is logged, and the others run', async (_case, task, logged) => {
+    const lines: string[] = [];
+    context = new TaskContext(clock, Math.random, pino({}, { write: (line: string) => lines.push(line) }));
+    await context.start();
+    let runs = 0;
+    context.after(1000, task);
+    context.after(1000, () => {
+      runs += 1;
+    });
+    clock.advance(1000);
+    await settle();
+    expect(runs).toBe(1);
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
+      expect.objectContaining({ msg: 'delayed task failed', err: expect.objectContaining({ message: logged }) }),
+    ]);
+  });
+
+  it.each([-1, Number.NaN, 2 ** 31])('cannot wait %d ms', (ms) => {
+    expect(() => context.after(ms, () => {})).toThrow(
+      new RangeError(`cannot wait ${ms} ms: expected 0 to 2073600000, or Infinity`),
+    );
+  });
+});
+
+function fail(error: unknown): never {
+  throw error;
+}
+
 describe('prepareServices', () => {
   it('creates each service with its own context and a log that names it', async () => {
     const lines: string[] = [];

@@ -56,6 +56,18 @@ describe('finger', () => {
       expect(ask(service, query)).toBe('Finger forwarding service denied\r\n');
   });
 
+  it('counts queries to forward, and queries for users who are not there', async () => {
+    const context = new FakeContext();
+    fileOf('ada', 'On holiday.');
+    const service = await finger.create({ show: 'plans', plans: directory }, context);
+    for (const query of ['ada', 'eve', '/W bob', '', '/W', 'ada@host', 'x'.repeat(600)]) ask(service, `${query}\r\n`);
+    const talk = new FakeConnection(service);
+    talk.send('eve');
+    talk.finish();
+    const { forwarding_queries: forwarding, unknown_user_queries: unknown } = context.counters.counts;
+    expect([forwarding?.count, unknown?.count]).toEqual([1, 3]);
+  });
+
   it('answers one query, split in any way, with CR LF or LF, or at the end of the stream', async () => {
     const service = await plans();
     const expected = ask(service, 'ada\r\n');

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { formatMetrics, metrics } from '../../../../src/server/admin/metrics.ts';
 import { read, tableAfter } from '../../../repository/files.ts';
+import { finger } from '../../../../src/services/finger.ts';
+import { FakeContext } from '../../../support/fake-context.ts';
 import { snapshot } from './snapshot.ts';
 
 async function valueOf(sample: string, changes: Parameters<typeof snapshot>[0] = {}): Promise<number | undefined> {
@@ -49,6 +51,33 @@ describe('the values', () => {
   });
 });
 
+describe('the counters of services', () => {
+  const { echo } = snapshot().services;
+  const services = {
+    one: { ...echo!, custom: { hits: { help: 'Hits \\ of one.', count: 3 } } },
+    two: { ...echo!, custom: { hits: { help: 'Of two.', count: 4 }, misses: { help: 'Misses.', count: 0 } } },
+    three: echo!,
+  };
+
+  it('are metrics with the service as the only label', async () => {
+    const text = await formatMetrics(snapshot({ services }));
+    expect(text.slice(text.indexOf('# HELP smallservd_service_'))).toBe(`\
+# HELP smallservd_service_hits_total Hits \\\\ of one.
+# TYPE smallservd_service_hits_total counter
+smallservd_service_hits_total{service="one"} 3
+smallservd_service_hits_total{service="two"} 4
+
+# HELP smallservd_service_misses_total Misses.
+# TYPE smallservd_service_misses_total counter
+smallservd_service_misses_total{service="two"} 0
+`);
+  });
+
+  it('cannot have the name of another metric', () => {
+    expect(metrics.filter(({ name }) => name.startsWith('smallservd_service_'))).toEqual([]);
+  });
+});
+
 describe('the metrics', () => {
   it.each(metrics.map(({ name, kind, help, labels }) => [name, kind, help, labels] as const))(
     '%s follows the Prometheus naming conventions',
@@ -72,5 +101,16 @@ describe('the metrics', () => {
   it('match docs/METRICS.md in kind, labels, help and order', () => {
     const rows = metrics.map(({ name, kind, labels, help }) => [name, kind, labels.join(', ') || '–', help]);
     expect(tableAfter(read('docs/METRICS.md'), '# Metrics')).toEqual(rows);
+  });
+
+  it('include those of finger in docs/METRICS.md', async () => {
+    const context = new FakeContext();
+    await finger.create({ show: 'refuse', plans: null }, context);
+    const rows = Object.entries(context.counters.counts).map(([name, { help }]) => [
+      `smallservd_service_${name}_total`,
+      'finger',
+      help,
+    ]);
+    expect(tableAfter(read('docs/METRICS.md'), '## Counters of services')).toEqual(rows);
   });
 });

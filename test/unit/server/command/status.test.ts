@@ -63,6 +63,17 @@ it('prints the times of a daemon that does not say how long ago they were', () =
   expect(text).toContain('; the last one, at 2026-11-22T11:07:13.000Z, succeeded\n');
 });
 
+it('prints what services count themselves', () => {
+  const { services } = snapshot();
+  const custom = { hits: { help: 'Hits.', count: 3 }, misses: { help: 'Misses.', count: 0 } };
+  expect(formatStatus(snapshot({ services: { echo: { ...services['echo']!, custom } } }))).toContain(`
+service  counter  count
+───────  ───────  ─────
+echo     hits     3
+echo     misses   0
+`);
+});
+
 it('names whoever is turned away most often', () => {
   const { services } = snapshot();
   const offenders = {

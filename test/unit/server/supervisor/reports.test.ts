@@ -5,7 +5,8 @@ import { readReport, workerReports } from '../../../../src/server/supervisor/rep
 
 const reports = workerReports(['echo', 'time'], 2);
 const health = { lagMs: 0.5, residentBytes: 1, heapBytes: 1 };
-const counters = newServiceCounters();
+const hits = { help: 'Hits.', count: 3 };
+const counters = { ...newServiceCounters(), custom: { hits } };
 const heartbeat = {
   type: 'heartbeat',
   counters: [['echo', counters]],
@@ -14,6 +15,10 @@ const heartbeat = {
   health,
   lostLines: 0,
 };
+
+function custom(counts: object): object {
+  return { ...heartbeat, counters: [['echo', { ...counters, custom: counts }]] };
+}
 
 describe('a valid report', () => {
   it.each([
@@ -51,6 +56,13 @@ describe('an invalid report', () => {
       'counters.0.1.stream.active',
       { ...heartbeat, counters: [['echo', { ...counters, stream: { ...counters.stream, active: -1 } }]] },
     ],
+    ['counters.0.1.custom.Hits', custom({ Hits: hits })],
+    ['counters.0.1.custom.hits_total', custom({ hits_total: hits })],
+    ['counters.0.1.custom.hits.help', custom({ hits: { ...hits, help: 'two\nlines' } })],
+    ['counters.0.1.custom.hits.help', custom({ hits: { ...hits, help: 'x'.repeat(121) } })],
+    ['counters.0.1.custom.hits.count', custom({ hits: { ...hits, count: 0.5 } })],
+    ['counters.0.1.custom.hits.peer', custom({ hits: { ...hits, peer: '192.0.2.7' } })],
+    ['counters.0.1.custom', custom(Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`n${index}`, hits])))],
     ['offenders.0.1.dropped', { ...heartbeat, offenders: [['echo', { refused: [] }]] }],
     [
       'offenders.0.1.refused.0.source',
@@ -85,8 +97,9 @@ describe('an invalid report', () => {
         let node = message;
         for (const step of path.slice(0, -1)) node = node[step] as Record<string, unknown>;
         const key = path.at(-1) ?? '';
-        // A source and a reason are any text.
-        if (typeof node[key] === 'string' && typeof value === 'string' && ['source', 'reason'].includes(key)) return;
+        // These are any text.
+        const texts = ['source', 'reason', 'help'];
+        if (typeof node[key] === 'string' && typeof value === 'string' && texts.includes(key)) return;
         node[key] = value;
         expect(readReport(reports, message)).toHaveProperty('fault');
       }),

@@ -80,7 +80,10 @@ describe('a supervisor', () => {
     workers.all[1]?.serve();
     workers.all[1]?.count('echo', 3);
     expect(supervisor.report.workerDeaths).toBe(1);
-    expect(supervisor.report.services.get('echo')?.stream).toMatchObject({ active: 3, accepted: 5 });
+    expect(supervisor.report.services.get('echo')).toMatchObject({
+      stream: { active: 3, accepted: 5 },
+      custom: { clients: { help: 'Clients.', count: 5 } },
+    });
   });
 
   it('ends when its workers have exited', async () => {

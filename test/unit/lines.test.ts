@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { RequestLines } from '../../../src/services/request-line.ts';
+import { type Line, Lines } from '../../src/lines.ts';
 
 /** All lines of a text that arrives in these pieces. */
 function linesOf(pieces: readonly string[], maxBytes = 10): readonly string[] {
-  const lines = new RequestLines(maxBytes);
+  const lines = new Lines(maxBytes);
   const found: string[] = [];
   for (const piece of pieces) {
     let line = lines.take(Buffer.from(piece, 'latin1'));
@@ -17,7 +17,7 @@ function linesOf(pieces: readonly string[], maxBytes = 10): readonly string[] {
   return found;
 }
 
-describe('lines of a request', () => {
+describe('lines', () => {
   it.each([
     ['end with CR LF', ['one\r\n'], ['one']],
     ['end with LF', ['one\ntwo\n'], ['one', 'two']],
@@ -44,11 +44,38 @@ describe('lines of a request', () => {
     );
   });
 
+  it('hold no more of a line than the limit and a CR, and never go on after one that is too long', () => {
+    const text = fc.array(fc.constantFrom('a', '\r', '\n', 'bcdefghi', 'x'.repeat(20)), { maxLength: 30 });
+    fc.assert(
+      fc.property(text, (parts) => {
+        const lines = new Lines(10);
+        let isOver = false;
+        for (const part of parts) {
+          const line = lines.take(Buffer.from(part));
+          if (isOver) expect(line).toBe('too-long');
+          isOver ||= line === 'too-long';
+          expect(lines.pending.length).toBeLessThanOrEqual(isOver ? 0 : 11);
+        }
+      }),
+    );
+  });
+
+  it('are taken from bytes in the middle of a buffer', () => {
+    const bytes = new Uint8Array(Buffer.from('xxone\ntwo\nxx')).subarray(2, -2);
+    const lines = new Lines(10);
+    const first = lines.take(bytes);
+    expect(first).toMatchObject({ text: 'one' });
+    expect(lines.take((first as Line).rest)).toMatchObject({ text: 'two', rest: new Uint8Array() });
+  });
+
   it('gives what has arrived of an incomplete line', () => {
-    const lines = new RequestLines(10);
+    const lines = new Lines(10);
     lines.take(Buffer.from('one\ntw'));
     expect(lines.pending).toBe('');
     lines.take(Buffer.from('tw'));
     expect(lines.pending).toBe('tw');
+    lines.take(Buffer.from('o\r'));
+    expect(lines.pending).toBe('two');
+    expect(lines.take(Buffer.from('\n'))).toMatchObject({ text: 'two' });
   });
 });
