@@ -4,11 +4,13 @@ import { bashCompletion } from './completion/bash.ts';
 import { zshCompletion } from './completion/zsh.ts';
 import { configReference } from './config-reference.ts';
 import { configJsonSchema } from './config-json-schema.ts';
+import { configTypes } from './config-types.ts';
 import { clientCommandLine, daemonCommandLine, manualParts, withParts } from './manual/pages.ts';
 
 // `npm run docs`: writes the files generated from the code, relative to the current directory, which must be the
 // checkout.
 writeFileSync('docs/CONFIG.md', configReference());
+writeFileSync('src/server/config/config-input.ts', configTypes());
 writeFileSync('config/smallservd.schema.json', `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
 
 for (const [page, parts] of Object.entries(manualParts)) {

@@ -1,6 +1,7 @@
 import { Deferred } from '../deferred.ts';
 import { SmallservdError } from '../errors.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import type { ServiceCounters } from './counters.ts';
 import type { FaultRules } from './faults/fault-rules.ts';
 import { Lifecycle, type LifecycleOptions, type OpenedListener } from './lifecycle.ts';
 import { HealthMeter } from './process-health.ts';
@@ -45,6 +46,11 @@ export class InProcessDaemon implements RunningDaemon {
     return this.#opened.flatMap(({ planned, bound }) => (bound === undefined ? [planned] : []));
   }
 
+  /** By instance name. */
+  get counters(): ReadonlyMap<string, ServiceCounters> {
+    return this.#lifecycle.counters;
+  }
+
   get report(): DaemonReport {
     const isReady = this.#opened.length > 0 && this.#stopping === undefined;
     const state = this.#stopping !== undefined ? 'draining' : isReady ? 'ready' : 'starting';
@@ -57,7 +63,7 @@ export class InProcessDaemon implements RunningDaemon {
         address: formatBoundAddress(each),
         isOpen: isReady,
       })),
-      services: this.#lifecycle.counters,
+      services: this.counters,
       topSources: this.#lifecycle.topSources,
       offenders: this.#lifecycle.offenders,
     };

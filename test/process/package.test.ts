@@ -95,4 +95,63 @@ describe('the package', () => {
       refused: 'sockets: kernel needs 64-bit Linux, the npm package koffi, and the main thread',
     });
   });
+
+  it('has types that refuse a config with a misspelled key, and what the daemon cannot do', async () => {
+    const directory = temporaryDirectory();
+    mkdirSync(join(directory, 'node_modules'));
+    symlinkSync(root, join(directory, 'node_modules/smallservd'), 'dir');
+    const lines = `
+import { startDaemon, type Config, type ServiceModule } from 'smallservd';
+interface Options { readonly word: string }
+const mine: ServiceModule<Options> = {
+  name: 'mine', summary: '', options: { word: { doc: 'A word.', format: 'string', default: 'hey' } },
+  create: ({ word }) => ({ stream: (client) => client.end(Buffer.from(word)) }),
+};
+const listen = ['tcp://127.0.0.1:0'];
+const config: Config = {
+  workers: 'auto', user: null, log: { level: 'warn' }, defaults: { idleTimeout: '5m', maxBytes: 'unlimited' },
+  services: {
+    echo: { listen, exempt: [], receiveBuffer: 4096, faults: { loss: 0.5, delay: { time: '5ms' } }, maxConnections: undefined },
+    qotd: { listen: 'tcp://127.0.0.1:0', file: null, choice: 'daily' },
+    plans: { type: 'finger', listen, show: 'plans', plans: '/etc/plans' },
+    finger: { type: 'daytime', listen, format: 'unix' },
+    mine: { module: mine, listen, options: { word: 'ho' } },
+    theirs: { module: './theirs.js', listen },
+  },
+};
+await using daemon = await startDaemon(config);
+daemon.faults('echo', { resetOnAccept: 1, rate: { perSecond: '8KiB' } });
+daemon.faults('echo', undefined);
+const sent: number = daemon.counters('echo').datagram.sent + (daemon.status().services['echo']?.stream.bytesOut ?? 0);
+await daemon.close(sent);
+await startDaemon({ services: { echo: { listen, idleTimout: '5m' } } }); // wrong
+await startDaemon({ services: { echo: { listen, idleTimeout: '5 minutes' } } }); // wrong
+await startDaemon({ services: { echo: { listen, idleTimeout: 5 } } }); // wrong
+await startDaemon({ services: { echo: { listen, file: 'quotes' } } }); // wrong
+await startDaemon({ services: { clock: { type: 'daytme', listen } } }); // wrong
+await startDaemon({ services: { clock: { type: 'daytime', listen, format: 'roman' } } }); // wrong
+await startDaemon({ services: { clock: { type: 'daytime', listen, show: 'users' } } }); // wrong
+await startDaemon({ services: { finger: { type: 'daytime', listen, show: 'users' } } }); // wrong
+await startDaemon({ services: { mine: { module: mine, type: 'echo', listen } } }); // wrong
+await startDaemon({ services: { mine: { module: { name: 'mine' }, listen } } }); // wrong
+await startDaemon({ services: { echo: { listen, faults: { los: 1 } } } }); // wrong
+await startDaemon({ services: { echo: { listen, faults: { delay: { tme: '5ms' } } } } }); // wrong
+await startDaemon({ services: { echo: { listen } }, worker: 2 }); // wrong
+await startDaemon({ services: { echo: { listen } }, log: { levle: 'warn' } }); // wrong
+await startDaemon({}); // wrong
+daemon.faults('echo', { loss: '0.5' }); // wrong
+daemon.faults('echo', { losss: 1 }); // wrong
+export const status: { readonly services: object } = daemon.status();
+`.split('\n');
+    writeFileSync(join(directory, 'embeds.mts'), lines.join('\n'));
+    const strict = ['--strict', '--noUncheckedIndexedAccess', '--exactOptionalPropertyTypes', '--noEmit'];
+    const target = ['--target', 'es2023', '--module', 'nodenext', '--types', 'node'];
+    const types = ['--typeRoots', join(root, 'node_modules/@types')];
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const command = [process.execPath, tsc, ...strict, ...target, ...types, 'embeds.mts'] as const;
+    const { stdout } = await runToEnd([], { command, cwd: directory });
+    const refused = new Set([...stdout.matchAll(/^embeds\.mts\((\d+),/gm)].map(([, line]) => Number(line)));
+    const wrong = lines.flatMap((line, index) => (line.endsWith('// wrong') ? [index + 1] : []));
+    expect([...refused], stdout).toEqual(wrong);
+  });
 });

@@ -11,7 +11,7 @@ import { configReference } from '../../scripts/generate/config-reference.ts';
 import { commonSchema, daemonSchema, ownSchema } from '../../src/server/config/schema.ts';
 import { keysOf as keysOfSection, type Section } from '../../src/server/config/section.ts';
 import { newServiceCounters } from '../../src/server/counters.ts';
-import { startDaemon } from '../../src/server/daemon.ts';
+import { startDaemon } from '../../src/server/embedding/daemon.ts';
 import { ConfigInvalidError } from '../../src/errors.ts';
 import { exitCodes } from '../../src/exit-codes.ts';
 import { services } from '../../src/services/index.ts';

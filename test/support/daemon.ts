@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { hasSockets } from '../../src/kernel/sockets.ts';
-import { type Daemon, startDaemon } from '../../src/server/daemon.ts';
+import { type Config, type Daemon, startDaemon } from '../../src/index.ts';
 import { until } from './wait.ts';
 
 /** A log line as it was written. */
@@ -71,16 +71,12 @@ export function usesNodeSockets(): boolean {
 /** Starts a daemon with these services; it is closed, clients and all, when the test is over. */
 export async function serve(services: object, rest: object = {}): Promise<TestDaemon> {
   const log = new LogLines();
-  const daemon = await startDaemon({ sockets, ...rest, services }, { log, directory: serviceFixtures });
+  const config = { sockets, ...rest, services } as Config;
+  const daemon = await startDaemon(config, { log, directory: serviceFixtures });
   onTestFinished(() => daemon.close(0));
-  return {
-    log,
-    get listeners() {
-      return daemon.listeners;
-    },
-    close: (graceMs) => daemon.close(graceMs),
-    target: (service, transport, host = '127.0.0.1') => targetOf(daemon, service, transport, host),
-  };
+  const target: TestDaemon['target'] = (service, transport, host = '127.0.0.1') =>
+    targetOf(daemon, service, transport, host);
+  return Object.assign(daemon, { log, target });
 }
 
 /** Where a service of the daemon is bound. */

@@ -31,24 +31,28 @@ export class FaultControl {
 
   /** Whoever asks is allowed to, but may be mistaken. */
   change({ service, faults, forTime }: FaultChange): FaultResult {
-    const { clock, log } = this.#options;
-    const daemon = this.#options.daemon();
-    if (daemon === undefined) return { problem: 'the daemon is starting' };
-    if (this.#configured(service) === undefined) return { problem: `the running config has no service ${service}` };
+    const problem = this.#problemOf(service);
+    if (problem !== undefined) return { problem };
     const forMs = forTime === null ? null : (parseDuration(forTime) ?? 0);
     if (forMs !== null && (forMs < 1 || forMs > longestMs))
       return {
         problem: `--for: ${JSON.stringify(forTime)} is not a duration with a unit, such as 30s or 5m (1ms to 24d)`,
       };
-    let rules: FaultRules | undefined;
     try {
-      rules = readFaults(faults);
+      return this.replace(service, readFaults(faults), forMs);
     } catch (error) {
       if (!(error instanceof ConfigInvalidError)) throw error;
       return { problem: error.message.replaceAll('\n', '; ') };
     }
+  }
+
+  /** Replaces the faults of a service, if it is in the running config. Null: for no limited time. */
+  replace(service: string, rules: FaultRules | undefined, forMs: number | null): FaultResult {
+    const { clock, log } = this.#options;
+    const problem = this.#problemOf(service);
+    if (problem !== undefined) return { problem };
     this.#forget(service);
-    daemon.setFaults(service, rules);
+    this.#options.daemon()?.setFaults(service, rules);
     const active = rules === undefined ? {} : activeFaults(rules);
     log.warn({ service, seed: rules?.seed, faults: active, forMs }, 'faults changed on request');
     if (forMs !== null)
@@ -77,6 +81,11 @@ export class FaultControl {
   #forget(service: string): void {
     this.#ends.get(service)?.();
     this.#ends.delete(service);
+  }
+
+  #problemOf(service: string): string | undefined {
+    if (this.#options.daemon() === undefined) return 'the daemon is starting';
+    return this.#configured(service) === undefined ? `the running config has no service ${service}` : undefined;
   }
 
   #configured(service: string): Config['services'][number] | undefined {

@@ -51,9 +51,18 @@ export async function prepare(options: ConfigOptions): Promise<PreparedConfig> {
     ...(!isRoot() && { trialContext }),
     accounts: accountId,
   });
-  const hash = createHash('sha256').update(JSON.stringify(loaded.printed)).digest('hex').slice(0, 12);
   const { user, group } = loaded.config;
-  return { source, loaded, hash, identity: identity === undefined ? await findIdentity(user, group) : identity };
+  return {
+    source,
+    loaded,
+    hash: hashOf(loaded),
+    identity: identity === undefined ? await findIdentity(user, group) : identity,
+  };
+}
+
+/** Hash of a resolved config, short enough to compare by eye. */
+export function hashOf({ printed }: LoadedConfig): string {
+  return createHash('sha256').update(JSON.stringify(printed)).digest('hex').slice(0, 12);
 }
 
 /**

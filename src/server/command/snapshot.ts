@@ -9,6 +9,8 @@ import type { FaultControl } from './fault-control.ts';
 import type { PreparedConfig } from './prepare.ts';
 import type { Reloader } from './reloader.ts';
 
+type ServedConfig = Pick<PreparedConfig, 'source' | 'loaded' | 'hash'>;
+
 /** Assembles the daemon's report about itself from its parts. */
 export class DaemonSnapshots implements SnapshotSource {
   /** Undefined until it is launched. */
@@ -17,14 +19,14 @@ export class DaemonSnapshots implements SnapshotSource {
   reloader: Reloader | undefined;
   /** Undefined if strangers could ask. */
   faults: FaultControl | undefined;
-  readonly #prepared: PreparedConfig;
-  readonly #sink: LogSink;
+  readonly #prepared: ServedConfig;
+  readonly #sink: Pick<LogSink, 'lostInAll'>;
   readonly #startedAt: Date;
   readonly #startedMs: number;
   readonly #clock: Clock;
   readonly #health = new HealthMeter(systemClock);
 
-  constructor(prepared: PreparedConfig, sink: LogSink, clock: Clock) {
+  constructor(prepared: ServedConfig, sink: Pick<LogSink, 'lostInAll'>, clock: Clock) {
     this.#prepared = prepared;
     this.#sink = sink;
     this.#clock = clock;
@@ -47,6 +49,11 @@ export class DaemonSnapshots implements SnapshotSource {
   }
 
   async snapshot(): Promise<Snapshot> {
+    return this.take();
+  }
+
+  /** The state of the daemon now. */
+  take(): Snapshot {
     const { source, loaded, hash } = this.#current;
     const configured = loaded.config.services;
     const {
@@ -89,7 +96,7 @@ export class DaemonSnapshots implements SnapshotSource {
     };
   }
 
-  get #current(): PreparedConfig {
+  get #current(): ServedConfig {
     return this.reloader?.current ?? this.#prepared;
   }
 }

@@ -61,7 +61,7 @@ export function resolveService(
     name,
     /** Name of the service's module, or the service's name while a third-party module is not imported. */
     type,
-    /** `file:` URL of a third-party module, or its name in the config while it is not imported. */
+    /** `file:` URL of a third-party module, its name in the config while it is not imported, or that of an object. */
     moduleUrl,
     listen: values.listen,
     freebind: values.freebind,

@@ -1,7 +1,8 @@
 import { suggest } from '../../suggestion.ts';
 import { type AnyServiceModule, findService, services } from '../../services/index.ts';
 import { resolveModule } from './module-path.ts';
-import { importServiceModule } from './modules.ts';
+import type { ModuleObjects } from './module-object.ts';
+import { importServiceModule, readServiceModule } from './modules.ts';
 import type { ReadContext } from './reading.ts';
 import { type ConfigNode, isMapNode } from './tree.ts';
 
@@ -10,7 +11,7 @@ export interface Instance {
   readonly name: string;
   readonly node: ConfigNode;
   readonly type: string;
-  /** `file:` URL of a third-party module, or its name in the config while it is not imported. */
+  /** `file:` URL of a third-party module, its name in the config while it is not imported, or that of an object. */
   readonly moduleUrl: string | undefined;
   /** Undefined while it is not imported, or if it is unknown, which has been reported. */
   readonly module: AnyServiceModule | undefined;
@@ -20,6 +21,8 @@ export interface Instance {
 
 interface FindContext extends ReadContext {
   readonly importModules: boolean;
+  /** Those that the config holds itself. */
+  readonly modules?: ModuleObjects | undefined;
 }
 
 /** Finds the module of every service. Invalid names, types and modules are reported. */
@@ -51,6 +54,8 @@ async function findInstance(name: string, node: ConfigNode, context: FindContext
     context.report(['services', name, 'module'], 'cannot be combined with type');
     return mistaken;
   }
+  const given = context.modules?.get(name);
+  if (typeof url === 'string' && given !== undefined) return takeInstance(mistaken, url, given, context);
   // Without importing the module, do not look at its files either.
   if (typeof url === 'string' && !context.importModules) return { ...mistaken, isMistaken: false, moduleUrl: url };
   if (typeof url === 'string') return importInstance(mistaken, url, context);
@@ -79,10 +84,23 @@ async function importInstance(instance: Instance, specifier: string, context: Fi
     const module = await importServiceModule(moduleUrl);
     return { ...instance, moduleUrl, type: module.name, module, isMistaken: false };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    context.report(['services', instance.name, 'module'], `${JSON.stringify(specifier)}: ${reason}`);
-    return instance;
+    return reportModule(instance, specifier, error, context);
   }
+}
+
+function takeInstance(instance: Instance, name: string, given: object, context: FindContext): Instance {
+  try {
+    const module = readServiceModule(given);
+    return { ...instance, moduleUrl: name, type: module.name, module, isMistaken: false };
+  } catch (error) {
+    return reportModule(instance, name, error, context);
+  }
+}
+
+function reportModule(instance: Instance, text: string, error: unknown, { report }: FindContext): Instance {
+  const reason = error instanceof Error ? error.message : String(error);
+  report(['services', instance.name, 'module'], `${JSON.stringify(text)}: ${reason}`);
+  return instance;
 }
 
 /** Null if the key is not set; undefined if the value is not text. */

@@ -5,6 +5,7 @@ import { findInstances, type Instance } from './instances.ts';
 import { readLayers } from './layers.ts';
 import { type AccountLookup, checkListeners, type Listening } from './listeners.ts';
 import type { LoadedConfig } from './loaded-config.ts';
+import type { ModuleObjects } from './module-object.ts';
 import { Problems } from './problems.ts';
 import { type Printed, type ReadContext, type Reading, readDefaults, readSection } from './reading.ts';
 import { commonSchema, daemonSchema } from './schema.ts';
@@ -18,6 +19,8 @@ export { type ConfigSource, readConfigSource } from './source.ts';
 export interface LoadOptions {
   /** Whether to look for and import third-party modules. A supervisor, which may be root, must not run their code. */
   readonly importModules: boolean;
+  /** Modules that are not to be imported, by the names of their services. */
+  readonly modules?: ModuleObjects;
   /**
    * Called with the user and group, null if invalid, before anything that the config names is opened or imported.
    * Resolves with a problem if there is no such user or group; then nothing is opened or imported.
@@ -46,7 +49,7 @@ const topSchema = { ...daemonSchema, defaults: commonSchema };
  */
 export async function loadConfig(
   source: ConfigSource,
-  { importModules, beforeFiles, trialContext, accounts }: LoadOptions,
+  { importModules, modules: given, beforeFiles, trialContext, accounts }: LoadOptions,
 ): Promise<LoadedConfig> {
   const problems = new Problems();
   const root = readLayers(source, problems);
@@ -59,7 +62,7 @@ export async function loadConfig(
   if (account !== undefined) report([account.key], account.message);
   const mayImport = importModules && account === undefined;
   const mayOpenFiles = trialContext !== undefined && account === undefined;
-  const instances = await findInstances(root, { ...context, importModules: mayImport });
+  const instances = await findInstances(root, { ...context, importModules: mayImport, modules: given });
   const reader = new ServiceReader(root, { values: values.defaults, printed: printed['defaults'] as Printed }, context);
   const read = instances.map((instance) => reader.read(instance));
   await checkListeners(read.flatMap(listeningOf), values.admin.listen, { accounts, mayOpenFiles }, report);

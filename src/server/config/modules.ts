@@ -11,9 +11,14 @@ export async function importServiceModule(url: string): Promise<AnyServiceModule
   } catch (cause) {
     throw new Error(isTypeScript(cause) ? compileIt : `the import failed: ${oneLine(cause)}`, { cause });
   }
-  const fault = faultOf(exported);
+  return readServiceModule(exported);
+}
+
+/** Checks that a value is a service module. Throws an Error that says why it is not. */
+export function readServiceModule(value: unknown): AnyServiceModule {
+  const fault = faultOf(value);
   if (fault !== undefined) throw new Error(`not a service module: ${fault}`);
-  return exported as AnyServiceModule;
+  return value as AnyServiceModule;
 }
 
 function faultOf(exported: unknown): string | undefined {
