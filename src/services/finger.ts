@@ -50,8 +50,8 @@ export async function createFinger(
 ): Promise<Service> {
   if (show === 'plans' && plans === null) throw new ConfigError('is required with show: plans', { option: 'plans' });
   const counters = {
-    forwarding: context.counter('forwarding_queries', 'Queries to be forwarded to another host, all denied.'),
-    unknown: context.counter('unknown_user_queries', 'Queries for a name that no user has who is shown.'),
+    forwarding: context.counter('forwarding_queries', 'Queries for users of another host, all refused.'),
+    unknown: context.counter('unknown_user_queries', 'Queries for a user who is not shown.'),
   };
   let directory = show === 'plans' && plans !== null ? directoryOf(await readPlans(plans)) : refusing;
   if (show === 'users') {

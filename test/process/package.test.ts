@@ -2,6 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DaemonProcess, root, runToEnd, temporaryDirectory } from '../support/daemon-process.ts';
+import { blocksOf, read } from '../repository/files.ts';
 import { TcpClient } from '../support/tcp.ts';
 
 describe('the whatismyip example', () => {
@@ -144,13 +145,18 @@ daemon.faults('echo', { losss: 1 }); // wrong
 export const status: { readonly services: object } = daemon.status();
 `.split('\n');
     writeFileSync(join(directory, 'embeds.mts'), lines.join('\n'));
+    const [shown] = blocksOf(read('docs/EMBEDDING.md'));
+    expect(shown?.language).toBe('ts');
+    writeFileSync(join(directory, 'shown.mts'), shown?.text ?? '');
     const strict = ['--strict', '--noUncheckedIndexedAccess', '--exactOptionalPropertyTypes', '--noEmit'];
     const target = ['--target', 'es2023', '--module', 'nodenext', '--types', 'node'];
     const types = ['--typeRoots', join(root, 'node_modules/@types')];
     const tsc = join(root, 'node_modules/typescript/bin/tsc');
-    const command = [process.execPath, tsc, ...strict, ...target, ...types, 'embeds.mts'] as const;
+    const command = [process.execPath, tsc, ...strict, ...target, ...types, 'embeds.mts', 'shown.mts'] as const;
     const { stdout } = await runToEnd([], { command, cwd: directory });
-    const refused = new Set([...stdout.matchAll(/^embeds\.mts\((\d+),/gm)].map(([, line]) => Number(line)));
+    const refused = new Set(
+      [...stdout.matchAll(/^(?!embeds)\S+|^embeds\.mts\((\d+),/gm)].map(([, line]) => Number(line)),
+    );
     const wrong = lines.flatMap((line, index) => (line.endsWith('// wrong') ? [index + 1] : []));
     expect([...refused], stdout).toEqual(wrong);
   });

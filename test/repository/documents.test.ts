@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadConfig, readConfigSource } from '../../src/server/config/load.ts';
 import type { LoadedConfig } from '../../src/server/config/loaded-config.ts';
@@ -11,7 +12,7 @@ import { configReference } from '../../scripts/generate/config-reference.ts';
 import { commonSchema, daemonSchema, ownSchema } from '../../src/server/config/schema.ts';
 import { keysOf as keysOfSection, type Section } from '../../src/server/config/section.ts';
 import { newServiceCounters } from '../../src/server/counters.ts';
-import { startDaemon } from '../../src/server/embedding/daemon.ts';
+import { type Daemon, startDaemon } from '../../src/index.ts';
 import { ConfigInvalidError } from '../../src/errors.ts';
 import { exitCodes } from '../../src/exit-codes.ts';
 import { services } from '../../src/services/index.ts';
@@ -218,6 +219,28 @@ describe('the README', () => {
   });
 });
 
+describe('source files quoted in the documents', () => {
+  const quotes = documents.flatMap((path) =>
+    blocksOf(read(path)).flatMap(({ text, mark = '' }) =>
+      /^(?:src|test|examples)\/\S+$/.test(mark) ? [{ path, mark, text }] : [],
+    ),
+  );
+
+  test.each(quotes)('$path quotes $mark as it is', ({ mark, text }) => {
+    expect(read(mark)).toContain(text);
+  });
+
+  test('include all of finger that docs/SERVICES.md explains, and the fixture of docs/EMBEDDING.md', () => {
+    const marks = quotes.map(({ mark }) => mark);
+    for (const [file, count] of [
+      ['src/services/finger.ts', 5],
+      ['examples/vitest/daemon.ts', 1],
+      ['examples/vitest/ask.test.ts', 2],
+    ] as const)
+      expect(marks.filter((mark) => mark === file)).toHaveLength(count);
+  });
+});
+
 describe('modules in the documents', () => {
   test('include a working greet.js in the README', async () => {
     const [text = ''] = /^\/\/ greet\.js\n[\s\S]*?(?=^```$)/m.exec(readme) ?? [];
@@ -237,6 +260,26 @@ describe('modules in the documents', () => {
     await expect(ask('loadavg', { ...service, options: { file: './missing' } })).rejects.toThrow(
       / services\.loadavg\.options\.file: \S+missing cannot be read: ENOENT/,
     );
+  });
+
+  test('include a later.js in docs/SERVICES.md that answers late and counts long lines', async () => {
+    writeFileSync(join(directory, 'later.js'), blockOf('docs/SERVICES.md', 'later.js'));
+    const later = { module: './later.js', listen: ['tcp://127.0.0.1:0'], options: { delay: '1ms' } };
+    expect(await ask('later', later, 'hello\r\n')).toBe('hello\r\n');
+    expect(await ask('later', later, 'with a FIN')).toBe('with a FIN\r\n');
+    await withService('later', later, async (daemon) => {
+      expect(await answerOf(daemon, 'x'.repeat(513))).toBe('line too long\r\n');
+      const help = 'Clients that sent a line of more than 512 bytes.';
+      expect(daemon.counters('later').custom).toEqual({ long_lines: { help, count: 1 } });
+    });
+  });
+
+  test('include a module as an object in docs/EMBEDDING.md', async () => {
+    const file = join(directory, 'embedded.js');
+    writeFileSync(file, blockOf('docs/EMBEDDING.md', 'embedded.js'));
+    const { daemon } = (await import(pathToFileURL(file).href)) as { readonly daemon: Daemon };
+    expect(await answerOf(daemon)).toBe('Hello, network!\r\n');
+    await daemon.close(0);
   });
 });
 
@@ -335,18 +378,38 @@ function run(args: readonly string[]): string {
   return execFileSync(process.execPath, [join(root, 'dist/smallservd.js'), ...args], { encoding: 'utf8' });
 }
 
-/** All that a service sends to a TCP client that only listens. */
-async function ask(name: string, service: object): Promise<string> {
+/** All that a service sends to a TCP client, which sends this. */
+async function ask(name: string, service: object, sent = ''): Promise<string> {
+  return withService(name, service, async (daemon) => answerOf(daemon, sent));
+}
+
+async function withService<Result>(
+  name: string,
+  service: object,
+  use: (daemon: Daemon) => Promise<Result>,
+): Promise<Result> {
   const daemon = await startDaemon({ services: { [name]: service } }, { directory: directory });
   try {
-    const socket = connect(daemon.listeners[0]?.port ?? 0, '127.0.0.1').setEncoding('latin1');
-    let text = '';
-    socket.on('data', (more: string) => {
-      text += more;
-    });
-    await once(socket, 'close');
-    return text;
+    return await use(daemon);
   } finally {
     await daemon.close(0);
   }
+}
+
+async function answerOf({ listeners }: Daemon, sent = ''): Promise<string> {
+  const socket = connect(listeners[0]?.port ?? 0, '127.0.0.1').setEncoding('latin1');
+  if (sent !== '') socket.end(sent);
+  let text = '';
+  socket.on('data', (more: string) => {
+    text += more;
+  });
+  await once(socket, 'close');
+  return text;
+}
+
+/** The block of a document that has this mark. */
+function blockOf(document: string, mark: string): string {
+  const block = blocksOf(read(document)).find((each) => each.mark === mark);
+  if (block === undefined) throw new Error(`${document} has no block ${mark}`);
+  return block.text;
 }
