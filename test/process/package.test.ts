@@ -2,6 +2,10 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DaemonProcess, root, runToEnd, temporaryDirectory } from '../support/daemon-process.ts';
+import { readDefaults } from '../../src/server/config/reading.ts';
+import { commonSchema, daemonSchema } from '../../src/server/config/schema.ts';
+import { sectionOf } from '../../src/server/config/service-section.ts';
+import { services } from '../../src/services/index.ts';
 import { blocksOf, read } from '../repository/files.ts';
 import { TcpClient } from '../support/tcp.ts';
 
@@ -148,11 +152,25 @@ export const status: { readonly services: object } = daemon.status();
     const [shown] = blocksOf(read('docs/EMBEDDING.md'));
     expect(shown?.language).toBe('ts');
     writeFileSync(join(directory, 'shown.mts'), shown?.text ?? '');
+    const options = services.map((module) => [module.name, readDefaults(sectionOf(module, true)).printed]);
+    const { printed } = readDefaults(daemonSchema);
+    const usual = { ...printed, defaults: readDefaults(commonSchema).printed, services: Object.fromEntries(options) };
+    const typed = `import type { Config } from 'smallservd';\nexport const usual: Config = ${JSON.stringify(usual)};`;
+    writeFileSync(join(directory, 'defaults.mts'), typed);
     const strict = ['--strict', '--noUncheckedIndexedAccess', '--exactOptionalPropertyTypes', '--noEmit'];
     const target = ['--target', 'es2023', '--module', 'nodenext', '--types', 'node'];
     const types = ['--typeRoots', join(root, 'node_modules/@types')];
     const tsc = join(root, 'node_modules/typescript/bin/tsc');
-    const command = [process.execPath, tsc, ...strict, ...target, ...types, 'embeds.mts', 'shown.mts'] as const;
+    const command = [
+      process.execPath,
+      tsc,
+      ...strict,
+      ...target,
+      ...types,
+      'embeds.mts',
+      'shown.mts',
+      'defaults.mts',
+    ] as const;
     const { stdout } = await runToEnd([], { command, cwd: directory });
     const refused = new Set(
       [...stdout.matchAll(/^(?!embeds)\S+|^embeds\.mts\((\d+),/gm)].map(([, line]) => Number(line)),

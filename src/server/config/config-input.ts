@@ -73,8 +73,11 @@ export interface ConfigInput {
  * when the daemon starts.
  */
 interface ServicesInput extends NamedInput {
-  readonly [name: string]: ExplicitInput | UntypedInput | undefined;
+  readonly [name: string]: ExplicitInput | (UntypedInput & AnyOptions) | undefined;
 }
+
+/** Of a name that is not a built-in service, nothing is known without `type` or `module`. */
+type AnyOptions = { readonly [Name in OptionName]?: unknown };
 
 type NamedInput = {
   readonly [Type in BuiltIn]?: ExplicitInput | (UntypedInput & BuiltInOptions[Type] & OptionsOfOthers<Type>);

@@ -10,7 +10,8 @@ type Json = Record<string, unknown>;
 function received(): Json {
   const last = { succeeded: false, at: '2026-11-22T11:07:13.000Z', tookMs: 5, errors: ['one'] };
   const reload = { attempts: 3, failures: 1, isRunning: false, lastSuccessAt: '2026-11-22T11:07:13.000Z', last };
-  return JSON.parse(JSON.stringify(snapshot({ reload, notReady: ['draining'] }))) as Json;
+  const services = { echo: { ...snapshot().services['echo']!, custom: { hits: { help: 'Hits.', count: 3 } } } };
+  return JSON.parse(JSON.stringify(snapshot({ reload, notReady: ['draining'], services }))) as Json;
 }
 
 function faultIn(value: unknown): string | undefined {
