@@ -12,10 +12,6 @@ const maxNameBytes = 255;
 /** Reserved by RFC 1078 for the list of names. */
 const help = 'help';
 
-/** How often clients that have not named a service yet are looked at. */
-const maxSweepMs = 1000;
-const sweeps = 4;
-
 const accepted = Buffer.from('+\r\n');
 const notOffered = Buffer.from('-No such service\r\n');
 const tooLong = Buffer.from('-Service name too long\r\n');
@@ -43,23 +39,12 @@ export const tcpmux: ServiceModule<TcpmuxOptions> = {
   create({ services: names, nameTimeout }, context) {
     const offered = new Map(names.map((name) => [name, findOffered(name, context.services)]));
     const list = Buffer.from([...offered.keys()].map((name) => `${name}\r\n`).join(''));
-    const waiting = new Set<MuxClient>();
-
-    if (nameTimeout !== Infinity) {
-      const sweepMs = Math.min(maxSweepMs, nameTimeout / sweeps);
-      context.every(sweepMs, async () => {
-        // Limits never depend on the wall clock, so sweeps are counted. The first may come right after the client.
-        for (const client of waiting) if ((client.countSweep() - 1) * sweepMs >= nameTimeout) client.refuse(tooLate);
-      });
-    }
-
     return {
       stream(client) {
         const handlers = new MuxClient(client, {
           choose: (name) => (name === help ? list : (offered.get(name) ?? notOffered)),
-          chosen: () => waiting.delete(handlers),
+          chosen: context.after(nameTimeout, () => handlers.refuse(tooLate)),
         });
-        waiting.add(handlers);
         return handlers;
       },
     };
@@ -78,19 +63,12 @@ class MuxClient implements StreamHandlers {
   readonly #client: Client;
   readonly #options: MuxClientOptions;
   readonly #lines = new Lines(maxNameBytes);
-  #sweeps = 0;
   /** Undefined until the client has named a service. */
   #handlers: StreamHandlers | undefined;
 
   constructor(client: Client, options: MuxClientOptions) {
     this.#client = client;
     this.#options = options;
-  }
-
-  /** How often the client has been found waiting. */
-  countSweep(): number {
-    this.#sweeps += 1;
-    return this.#sweeps;
   }
 
   refuse(answer: Uint8Array): void {

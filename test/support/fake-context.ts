@@ -82,6 +82,13 @@ export class FakeContext implements ServiceContext {
     await Promise.all(this.tasks.map((task) => task.run()));
   }
 
+  /** Runs each delayed task that is left. */
+  async runDelayed(): Promise<void> {
+    const tasks = [...this.delayed];
+    this.delayed.clear();
+    for (const { run } of tasks) await run();
+  }
+
   #record(level: keyof Log, fields: object, message: string): void {
     this.records.push({ level, fields, message });
   }
