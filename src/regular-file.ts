@@ -144,8 +144,8 @@ function kindOf(stats: Stats | BigIntStats): string {
 }
 
 /**
- * Reads to the end, whatever the size from fstat(2) says: the file may grow, and /proc reports 0. `read` gets each part,
- * valid only during the call.
+ * Reads to the end, whatever the size from fstat(2) says: the file may grow, and /proc reports 0. `read` gets each
+ * part, valid only during the call.
  */
 async function readChunks(handle: FileHandle, maxBytes: number, read: (chunk: Buffer) => void): Promise<void> {
   const chunk = Buffer.allocUnsafeSlow(Math.min(64 * 1024, maxBytes + 1));

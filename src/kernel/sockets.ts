@@ -326,8 +326,7 @@ function setOption(descriptor: number, level: number, name: number, value: numbe
 /** Beyond net.core.wmem_max only with CAP_NET_ADMIN. See SO_SNDBUFFORCE in socket(7). */
 function enlargeSendBuffer(descriptor: number): void {
   const bytes = new Uint8Array(new Int32Array(new ArrayBuffer(4)).fill(sendBufferBytes).buffer);
-  const { setsockopt } = requireLibc();
-  if (setsockopt(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, bytes, 4) !== 0)
+  if (requireLibc().setsockopt(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, bytes, 4) !== 0)
     setOption(descriptor, SOL_SOCKET, SO_SNDBUF, sendBufferBytes);
 }
 

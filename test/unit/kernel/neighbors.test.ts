@@ -20,12 +20,14 @@ it('finds the IPv4 neighbors that the system lists with a link address', () => {
   expect(found).toEqual(expect.arrayContaining(listed));
 });
 
+/** What is found if the kernel answers with these messages. */
+function answersTo(...parts: readonly Buffer[]): readonly string[] {
+  const found: string[] = [];
+  new Neighbors(answering(...parts)).read((ip) => found.push(formatIp(ip)));
+  return found;
+}
+
 it('takes nothing that the kernel did not say, whatever the lengths in its answer', () => {
-  const answersTo = (...parts: readonly Buffer[]): readonly string[] => {
-    const found: string[] = [];
-    new Neighbors(answering(...parts)).read((ip) => found.push(formatIp(ip)));
-    return found;
-  };
   const good = neighbor(2, 2, 1, 'c0000209');
   const good6 = neighbor(10, 4, 1, '20010db8000000000000000000000009');
   expect(answersTo(netlinkMessage(28, good), netlinkMessage(28, good6))).toEqual(['192.0.2.9', '2001:db8::9']);
