@@ -129,7 +129,10 @@ export interface StreamHandlers {
 
 /** Where a datagram came from and was sent to. Valid during the call of `datagram` only. */
 export interface DatagramOrigin {
+  /** The client, also if a proxy has sent the datagram for it. */
   readonly peer: PeerAddress;
+  /** Address and port of the proxy whose PROXY header named the client. Undefined if it came directly. */
+  readonly via: string | undefined;
   /** The address that it was sent to. With `sockets: node`, where the listener is bound, which may be a wildcard. */
   readonly local: PeerAddress;
   /** The listener, as its address in the config: `udp://0.0.0.0:13`. */

@@ -62,6 +62,7 @@ export function newServiceCounters() {
       dropped: {
         overflow: 0,
         destination: 0,
+        'proxy-header': 0,
         'source-port': 0,
         'source-address': 0,
         denied: 0,

@@ -2,10 +2,11 @@ import { formatHostPort } from '../address/host-port.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import type { Config, ServiceConfig } from './config/config.ts';
 import { isExposed } from '../address/exposure.ts';
-import { exposureMessage, proxyOverUdp } from './config/exposure.ts';
+import { exposureMessage } from './config/exposure.ts';
 import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from './counters.ts';
 import { SmallservdError } from '../errors.ts';
+import { openFlowMemory } from './flow-memory.ts';
 import { linkRoutes } from '../kernel/link-routes.ts';
 import { neighbors } from '../kernel/neighbors.ts';
 import { libcNeeds } from '../kernel/libc.ts';
@@ -17,8 +18,11 @@ import { ServiceFaults } from './faults/service-faults.ts';
 import { Admission, type RefuseReason, type SourceCount } from './guard/admission.ts';
 import { DescriptorBudget, descriptorBudget, streamServices } from './guard/descriptor-budget.ts';
 import { DatagramGuard, type DropReason } from './guard/datagram-guard.ts';
+import { DatagramIntake } from './guard/datagram-intake.ts';
 import { LoopBreaker } from './guard/loop-breaker.ts';
 import { Offenders, type ServiceOffenders } from './guard/offenders.ts';
+import { type FlowMemory, flowBytes, ProxyFlows } from './guard/proxy-flows.ts';
+import { SourceHash } from './guard/source-hash.ts';
 import { SourceMask } from './guard/source-prefix.ts';
 import { roomPeriodMs } from './guard/shared-room.ts';
 import type { LimitMemory } from './limit-memory.ts';
@@ -29,7 +33,7 @@ import { BroadcastAddresses } from './transport/broadcast-addresses.ts';
 import { KernelDatagramListener } from './transport/kernel-datagram.ts';
 import { interfaceNetworks, Neighborhood } from './transport/neighborhood.ts';
 import { NodeDatagramListener } from './transport/node-datagram.ts';
-import type { BoundAddress, Listener, ListenTarget } from './transport/listener.ts';
+import type { BoundAddress, DatagramTarget, Listener, ListenTarget } from './transport/listener.ts';
 import { openWhenThere } from './transport/open-when-there.ts';
 import type { PlannedListener } from './transport/plan.ts';
 import { StreamListener } from './transport/stream.ts';
@@ -149,14 +153,12 @@ export class Lifecycle {
   }
 
   /**
-   * Throws `CONFIG_INVALID` if the address is exposed, or if clients of a proxy would come over UDP. Literal addresses
-   * were checked with the config; those of host names and inherited sockets are known only now.
+   * Throws `CONFIG_INVALID` if the address is exposed. Literal addresses were checked with the config; those of host
+   * names and inherited sockets are known only now.
    */
   assertMayAnswer({ service: name, text, target }: PlannedListener, address = addressOf(target)): void {
     const { config } = this.#serviceOf(name);
-    const { type, udpHazard, exposeUdp, proxy } = config;
-    if (target.transport === 'udp' && proxy.from.length > 0)
-      throw new SmallservdError('CONFIG_INVALID', `${name}: ${text}: ${proxyOverUdp}`);
+    const { type, udpHazard, exposeUdp } = config;
     if (target.transport !== 'udp' || udpHazard === undefined || exposeUdp) return;
     if (address === undefined || !isExposed(address)) return;
     const message = exposureMessage(`${text} (${address})`, type, udpHazard);
@@ -298,6 +300,7 @@ export class Lifecycle {
       const { fragment } = config;
       const { receiveBufferBytes } = config.datagram;
       const neighborhood = this.#neighborhood;
+      const intake = this.#datagramIntake(config, target);
       const options = {
         ...common,
         target,
@@ -305,6 +308,7 @@ export class Lifecycle {
         fragment,
         neighborhood,
         guard,
+        intake,
         counters: counters.datagram,
         offenders: dropped,
       };
@@ -323,6 +327,23 @@ export class Lifecycle {
       offenders: refused,
       usesKernel,
     });
+  }
+
+  /** Undefined if the service has no proxies. */
+  #datagramIntake({ proxy, stream }: ServiceConfig, target: DatagramTarget): DatagramIntake | undefined {
+    if (proxy.from.length === 0) return undefined;
+    const memory =
+      'flowMemory' in target && target.flowMemory !== undefined
+        ? openFlowMemory(target.flowMemory)
+        : this.#ownFlowMemory();
+    return new DatagramIntake(proxy, new ProxyFlows(stream.idleTimeoutMs, memory));
+  }
+
+  /** Of this process alone. */
+  #ownFlowMemory(): FlowMemory {
+    const { clock, random } = this.#options;
+    const hash = SourceHash.random(random);
+    return { memory: new ArrayBuffer(flowBytes), offset: 0, hash, nowMs: () => clock.monotonicMs() };
   }
 
   /** Throws `LISTEN_FAILED`. */

@@ -6,6 +6,7 @@ import type { SharedLimits } from './guard/shared-limits.ts';
 import { roomElements, SharedRoom } from './guard/shared-room.ts';
 import { hashWords, SourceHash } from './guard/source-hash.ts';
 import { slotsOfRow } from './guard/token-bucket.ts';
+import { sharedNowMs } from './shared-time.ts';
 
 /** Of each worker and of all together, for each service. The first counts all clients, any other those of a source. */
 const countersOfService = 16_384;
@@ -89,13 +90,6 @@ export class LimitMemory {
       new Int32Array(this.#memory, own, countersOfService),
     );
   }
-}
-
-/** `hrtime` counts from the same moment in all processes, and `performance.now`, which is cheaper, from their start. */
-const startMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-
-function sharedNowMs(): number {
-  return startMs + performance.now();
 }
 
 function offsetOf({ workers }: LimitMemorySize, index: number): number {

@@ -222,7 +222,7 @@ function arrivalOfDatagram(from: DatagramOrigin): Arrival {
     transport: 'udp',
     local: formatAddress(from.local),
     peer: formatAddress(from.peer),
-    via: [],
+    via: from.via === undefined ? [] : [from.via],
     tls: null,
     ttl: from.ttl ?? null,
     dscp: from.dscp ?? null,

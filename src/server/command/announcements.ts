@@ -32,7 +32,7 @@ export function warnOf({ services, workers }: Config, log: Log, files: OpenFiles
   const mute = services
     .filter(({ proxy, listen }) => proxy.from.length > 0 && listen.every(({ scheme }) => scheme === 'unix'))
     .map(({ name }) => name);
-  if (mute.length > 0) log.warn({ services: mute }, 'proxyProtocol has no effect without a TCP listener');
+  if (mute.length > 0) log.warn({ services: mute }, 'proxyProtocol has no effect without a TCP or UDP listener');
 }
 
 /** Logs where each listener listens, and from where it can be reached. */

@@ -1,6 +1,3 @@
-/** Why a service with `proxyProtocol` may not listen on a UDP address. */
-export const proxyOverUdp = 'proxyProtocol works over TCP only: move UDP addresses to a service without it';
-
 /** Returns the message for a service that may not answer UDP on an address, including what to do. */
 export function exposureMessage(listen: string, type: string, hazard: string): string {
   return (

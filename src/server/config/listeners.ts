@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { ListenAddress } from '../../address/listen-address.ts';
 import { findOverlaps, type ResolvedAddress, resolveWithoutLookup } from '../../address/resolve.ts';
 import { isExposed } from '../../address/exposure.ts';
-import { exposureMessage, proxyOverUdp } from './exposure.ts';
+import { exposureMessage } from './exposure.ts';
 import type { Report } from './problems.ts';
 import { systemClock } from '../../clock/clock.ts';
 import { answerInTime, FileError } from '../../regular-file.ts';
@@ -28,8 +28,6 @@ export interface Listening {
   readonly listen: readonly ListenAddress[];
   /** Why UDP needs `exposeUdp`; undefined if that is set or not needed. */
   readonly hazard: string | undefined;
-  /** Whether its clients come through proxies. */
-  readonly isProxied: boolean;
 }
 
 /** A listen address and its location in the config. */
@@ -61,10 +59,7 @@ export async function checkListeners(
   checkOverlaps(entries, report);
   if (accounts !== undefined) await checkAccounts(entries, accounts, report);
   if (mayOpenFiles) await checkDirectories(entries, report);
-  for (const each of services) {
-    if (each.hazard !== undefined) checkExposure(each, each.hazard, report);
-    if (each.isProxied) checkTransport(each, report);
-  }
+  for (const each of services) if (each.hazard !== undefined) checkExposure(each, each.hazard, report);
 }
 
 function entriesOf({ service, listen }: Listening): readonly Entry[] {
@@ -138,12 +133,6 @@ function identityOf(address: ListenAddress): string | undefined {
   if (address.scheme === 'systemd') return `systemd ${address.name}`;
   if (address.port === 0 || resolveWithoutLookup(address) !== undefined) return undefined;
   return `${address.scheme} ${address.family} ${address.host.toLowerCase()} ${address.port}`;
-}
-
-/** Served without its header, each datagram would come from the proxy, and be answered to it. */
-function checkTransport({ service, listen }: Listening, report: Report): void {
-  for (const [index, { scheme, text }] of listen.entries())
-    if (scheme === 'udp') report(['services', service, 'listen', index], `${text}: ${proxyOverUdp}`);
 }
 
 function checkExposure(listening: Listening, hazard: string, report: Report): void {

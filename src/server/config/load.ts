@@ -166,10 +166,9 @@ function misplacedOption(key: string, { module, moduleUrl }: Instance): string |
 
 function listeningOf({ instance, reading: { values, wrong } }: ReadService): readonly Listening[] {
   if (wrong.has('listen')) return [];
-  const { listen, exposeUdp, proxyProtocol } = values;
+  const { listen, exposeUdp } = values;
   const hazard = exposeUdp || wrong.has('exposeUdp') ? undefined : instance.module?.udpHazard;
-  const isProxied = !wrong.has('proxyProtocol') && proxyProtocol.from.length > 0;
-  return [{ service: instance.name, type: instance.type, listen, hazard, isProxied }];
+  return [{ service: instance.name, type: instance.type, listen, hazard }];
 }
 
 function printService({ instance, reading, config }: ReadService): readonly [name: string, printed: Printed] {

@@ -96,7 +96,7 @@ export const commonSchema = {
     from: {
       format: 'cidrs',
       default: [],
-      doc: 'Proxies, by address or network, trusted to send PROXY headers. Over TCP only these proxies are served, each connection must begin with a PROXY header (version 1 or 2), and the address in it is the client. Empty expects no headers.',
+      doc: 'Proxies, by address or network, trusted to send PROXY headers. Only these proxies are served, except over UNIX sockets, and the address in the header is the client. Over TCP each connection must begin with a header (version 1 or 2), over UDP each datagram, or the first of a flow (version 2). Empty expects no headers.',
     },
     exempt: {
       format: 'cidrs',
@@ -106,13 +106,13 @@ export const commonSchema = {
     timeout: {
       format: 'headerTimeout',
       default: '5s',
-      doc: 'How long a connection may take to send its PROXY header.',
+      doc: 'How long a TCP connection may take to send its PROXY header.',
     },
   },
   idleTimeout: {
     format: 'duration',
     default: '5m',
-    doc: 'Close a connection when the client has neither sent nor received anything for this long.',
+    doc: 'Close a connection when the client has neither sent nor received anything for this long. Also forget the client of a UDP flow of a proxy when nothing has come for this long.',
   },
   stallTimeout: {
     format: 'duration',

@@ -8,6 +8,7 @@ import {
 } from '../../address/ip-address.ts';
 import { largestPayloadWithin, wireSize } from '../../wire-size.ts';
 import { isDenied, isExempt } from './access-list.ts';
+import type { ProxiedRequest } from './datagram-intake.ts';
 import type { AccessRules, DatagramLimits } from './limits.ts';
 import type { LoopBreaker } from './loop-breaker.ts';
 import { SourceMask } from './source-prefix.ts';
@@ -15,13 +16,15 @@ import type { SharedLimits } from './shared-limits.ts';
 import { TokenBucket, TokenTable } from './token-bucket.ts';
 
 /**
- * Why a datagram or its reply is dropped, in the order of the checks. The transport counts the first two (no room in
- * the receive buffer, sent to more than this machine) and the last four: a reply cut by `fitting`, a full send queue, a
- * reply that the kernel refused, a service that threw. `judge` returns the others.
+ * Why a datagram or its reply is dropped, in the order of the checks. The transport counts the first three (no room in
+ * the receive buffer, sent to more than this machine, no client named by a trusted proxy) and the last four: a reply
+ * cut by `fitting`, a full send queue, a reply that the kernel refused, a service that threw. `judge` returns the
+ * others.
  */
 export type DropReason =
   | 'overflow'
   | 'destination'
+  | 'proxy-header'
   | 'source-port'
   | 'source-address'
   | 'denied'
@@ -86,21 +89,45 @@ export class DatagramGuard {
     this.#serviceRate = new TokenBucket(limits.datagramServiceRate, shared?.datagramServiceRate);
   }
 
-  /** Returns the reason to drop the datagram, or undefined to admit it. Times are monotonic milliseconds, 0 or more. */
-  judge(source: IpAddress, port: number, request: Uint8Array, nowMs: number): DropReason | undefined {
+  /**
+   * Returns the reason to drop the datagram, or undefined to admit it. Times are monotonic milliseconds, 0 or more.
+   * `isProxied`: a proxy has named the source, and may name anyone.
+   */
+  judge(
+    source: IpAddress,
+    port: number,
+    request: Uint8Array,
+    nowMs: number,
+    isProxied: boolean = false,
+  ): DropReason | undefined {
     if (this.#isRefusedPort(port)) return 'source-port';
     if (this.#isRefusedAddress(source)) return 'source-address';
-    const { limits, access, loops, onLoop, onWouldDrop } = this.#options;
+    const { limits, access, onWouldDrop } = this.#options;
     if (isDenied(access, source)) return 'denied';
-    if (!isExempt(access, source) && !this.#takeRate(source, nowMs)) {
+    if (!isExempt(access, source, isProxied) && !this.#takeRate(source, nowMs)) {
       if (!limits.dryRun) return 'rate';
       onWouldDrop?.('rate');
     }
-    const verdict = loops.repeats(source, port, request, nowMs);
-    if (verdict === 'no') return undefined;
-    if (verdict === 'crowded') return 'rate';
-    if (verdict === 'found') onLoop?.(source, port);
-    return 'loop';
+    return this.#judgeLoop(source, port, request, nowMs);
+  }
+
+  /**
+   * Returns the reason to drop what a proxy has sent for a client, which `judge` judges. Replies go to the proxy. So
+   * whoever forges its address must not make us talk to a service there, whose answers have no header.
+   */
+  judgeProxy(
+    proxy: IpAddress,
+    port: number,
+    { payload, hasHeader }: ProxiedRequest,
+    nowMs: number,
+  ): DropReason | undefined {
+    if (this.#isRefusedPort(port)) return 'source-port';
+    if (this.#isRefusedAddress(proxy)) return 'source-address';
+    if (hasHeader) return undefined;
+    const refusal = this.#judgeLoop(proxy, port, payload, nowMs);
+    // Empty ones are what clients of daytime send.
+    if (refusal === undefined && payload.length > 0) this.#options.loops.remember(proxy, port, payload, payload, nowMs);
+    return refusal;
   }
 
   /**
@@ -131,6 +158,15 @@ export class DatagramGuard {
   /** Call for each reply sent. The loop rule compares later datagrams with both. */
   sent(source: IpAddress, port: number, request: Uint8Array, reply: Uint8Array, nowMs: number): void {
     this.#options.loops.remember(source, port, request, reply, nowMs);
+  }
+
+  #judgeLoop(source: IpAddress, port: number, request: Uint8Array, nowMs: number): DropReason | undefined {
+    const { loops, onLoop } = this.#options;
+    const verdict = loops.repeats(source, port, request, nowMs);
+    if (verdict === 'no') return undefined;
+    if (verdict === 'crowded') return 'rate';
+    if (verdict === 'found') onLoop?.(source, port);
+    return 'loop';
   }
 
   #isRefusedPort(port: number): boolean {

@@ -2,7 +2,7 @@ import { type IpAddress, parseIp } from '../../address/ip-address.ts';
 
 /** Contents of a PROXY protocol header, version 1 or 2. https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt */
 export interface ProxyHeader {
-  /** Undefined if the header does not name a TCP client, so the peer's own address applies. */
+  /** Undefined if the header names no client of the transport that it came over, so the peer's own address applies. */
   readonly client: { readonly ip: IpAddress; readonly port: number } | undefined;
   /** Length of the header in bytes, 15 to 65,551. */
   readonly length: number;
@@ -11,7 +11,7 @@ export interface ProxyHeader {
 /** `more`: incomplete so far. `malformed`: cannot become a header. */
 type Pending = 'more' | 'malformed';
 
-/** The longest version 1 line, including CRLF (section 2.1). Version 2 needs only the first 52 bytes. */
+/** The longest version 1 line, including CRLF (section 2.1). Of version 2, 52 bytes decide, see `decisiveLength`. */
 const keptLength = 107;
 
 /**
@@ -37,12 +37,16 @@ const signature = Uint8Array.of(0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 
 const fixedLength = signature.length + 4;
 const local = 0x20;
 const proxy = 0x21;
-const tcp4 = 0x11;
-const tcp6 = 0x21;
+/** Families, with one of the transports below: INET and INET6. */
+const inet = 0x10;
+const inet6 = 0x20;
+/** The transports that are served: STREAM, and DGRAM, which is also the last that is known. */
+const stream = 1;
+const dgram = 2;
 /** Address block sizes including ports, by family: UNSPEC, INET, INET6, UNIX. */
 const addressesLengths = [0, 12, 36, 216] as const;
-/** UNSPEC, STREAM, DGRAM. */
-const lastTransport = 2;
+/** All that is read of version 2: up to the ports of IPv6. */
+const decisiveLength = fixedLength + addressesLengths[2];
 
 /**
  * Parses the header that a proxy sends before the client's data. It is strict, because an almost correct header does
@@ -81,8 +85,18 @@ export class ProxyHeaderParser {
     // Never beyond the buffer, which is large enough to decide.
     this.#kept.set(chunk.subarray(0, keptLength - at), at);
     const bytes = this.#kept.subarray(0, this.#received);
-    return bytes[0] === signature[0] ? readBinary(bytes) : readText(bytes);
+    return bytes[0] === signature[0] ? readBinary(bytes, stream) : readText(bytes);
   }
+}
+
+/**
+ * Reads the header at the start of a datagram: version 2, complete. `none`: it does not start with the signature. Like
+ * `ProxyHeaderParser`, it takes nothing for a header that no proxy sends.
+ */
+export function readDatagramHeader(datagram: Uint8Array): ProxyHeader | 'none' | 'malformed' {
+  if (signature.some((byte, at) => byte !== datagram[at])) return 'none';
+  const header = readBinary(datagram.subarray(0, decisiveLength), dgram);
+  return header === 'more' || header === 'malformed' || header.length > datagram.length ? 'malformed' : header;
 }
 
 /** Parses version 1. */
@@ -111,15 +125,15 @@ function readAddress(text: string, family: string | undefined): IpAddress | unde
   return isOfFamily && !text.includes('%') ? parseIp(text) : undefined;
 }
 
-/** Parses version 2. TLVs after the addresses (section 2.2) are skipped. */
-function readBinary(bytes: Uint8Array): ProxyHeader | Pending {
+/** Parses version 2 over one of the transports. TLVs after the addresses (section 2.2) are skipped. */
+function readBinary(bytes: Uint8Array, transport: typeof stream | typeof dgram): ProxyHeader | Pending {
   if (bytes.some((byte, at) => at < signature.length && byte !== signature[at])) return 'malformed';
   const [command = local, family = 0] = bytes.subarray(signature.length);
   if (command !== local && command !== proxy) return 'malformed';
   const isProxy = command === proxy;
   const addressesLength = addressesLengths[family >>> 4];
   // The family must be ignored for LOCAL.
-  if (isProxy && (addressesLength === undefined || (family & 0xf) > lastTransport)) return 'malformed';
+  if (isProxy && (addressesLength === undefined || (family & 0xf) > dgram)) return 'malformed';
   if (bytes.length < fixedLength) return 'more';
 
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -127,12 +141,13 @@ function readBinary(bytes: Uint8Array): ProxyHeader | Pending {
   const length = fixedLength + following;
   if (!isProxy) return { client: undefined, length };
   if (addressesLength === undefined || following < addressesLength) return 'malformed';
-  // An unknown family, UNIX socket or datagram source is valid, but not a TCP client. Use the peer's address, as
-  // HAProxy does and as section 2.2 requires for anything that a receiver does not support.
-  if (family !== tcp4 && family !== tcp6) return { client: undefined, length };
+  // An unknown family, a UNIX socket or the other transport is valid, but cannot be a client. Use the peer's address,
+  // as HAProxy does and as section 2.2 requires for anything that a receiver does not support.
+  const isIpv4 = family === (inet | transport);
+  if (!isIpv4 && family !== (inet6 | transport)) return { client: undefined, length };
   if (bytes.length < fixedLength + addressesLength) return 'more';
   // The addresses of source and destination, then their ports.
-  if (family === tcp4) {
+  if (isIpv4) {
     const ip = { w0: 0, w1: 0, w2: 0xffff, w3: view.getUint32(fixedLength) };
     return { client: { ip, port: view.getUint16(fixedLength + 8) }, length };
   }

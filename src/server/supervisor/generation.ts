@@ -261,10 +261,7 @@ export class Generation {
       {
         slot,
         name: this.#nameOf(slot),
-        descriptors: [
-          ...this.listeners.map(({ descriptor }) => descriptor),
-          ...(this.#limitMemory === undefined ? [] : [this.#limitMemory]),
-        ],
+        descriptors: this.#inherited,
         reports: this.#reports,
         maxReportBytes: reportBaseBytes + this.config.services.length * reportBytesOfService,
         linesPerSecond: paceOf(this.config),
@@ -349,17 +346,28 @@ export class Generation {
     this.#reassign();
   }
 
+  /** What workers inherit: the sockets in the order of the listeners, then memory. */
+  get #inherited(): readonly number[] {
+    return [
+      ...this.listeners.map(({ descriptor }) => descriptor),
+      ...this.listeners.flatMap(({ flowMemory }) => flowMemory ?? []),
+      ...(this.#limitMemory === undefined ? [] : [this.#limitMemory]),
+    ];
+  }
+
   #startOrder(slot: number): WorkerOrder {
     const { source, config, identity, listeners } = this.#options;
+    const inherited = this.#inherited;
+    const asWorkersSeeIt = (descriptor: number): number => firstSocketDescriptor + inherited.indexOf(descriptor);
+    const limits = this.#limitMemory === undefined ? undefined : asWorkersSeeIt(this.#limitMemory);
     return {
       type: 'start',
       name: this.#nameOf(slot),
       source,
-      listeners: listeners.map(asWorkersSeeIt),
+      listeners: listeners.map((listener) => inheritedBy(listener, asWorkersSeeIt)),
       ownPorts: this.#handlers.datagramPorts(),
       processes: config.workers,
-      limits:
-        this.#limitMemory === undefined ? undefined : { slot, descriptor: firstSocketDescriptor + listeners.length },
+      limits: limits === undefined ? undefined : { slot, descriptor: limits },
       identity,
     };
   }
@@ -429,12 +437,16 @@ function isDatagram({ planned }: OpenListener): boolean {
   return planned.target.transport === 'udp';
 }
 
-/** A worker's listeners, by the descriptors that it inherits, which are in this order. */
-function asWorkersSeeIt({ planned, bound }: OpenListener, index: number): PlannedListener {
-  const fd = firstSocketDescriptor + index;
+/** A listener for a worker, by the descriptors that it inherits. */
+function inheritedBy(
+  { planned, descriptor, bound, flowMemory }: OpenListener,
+  asWorkersSeeIt: (descriptor: number) => number,
+): PlannedListener {
+  const fd = asWorkersSeeIt(descriptor);
   const { transport } = planned.target;
   if (transport !== 'udp') return { ...planned, target: { transport, fd, bound } };
-  return { ...planned, target: { transport, family: planned.target.family, fd, bound } };
+  const memory = flowMemory === undefined ? undefined : asWorkersSeeIt(flowMemory);
+  return { ...planned, target: { transport, family: planned.target.family, fd, bound, flowMemory: memory } };
 }
 
 function diedTooSoon(code: number | null, signal: string | null): SmallservdError {

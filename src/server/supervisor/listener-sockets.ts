@@ -7,6 +7,7 @@ import { type OpenOptions, openWhenThere } from '../transport/open-when-there.ts
 import type { BoundAddress, ListenTarget } from '../transport/listener.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { closeElsewhere } from './closing-process.ts';
+import { FlowMemories } from './flow-memories.ts';
 import { overlaps, pairListeners } from './listener-changes.ts';
 
 /**
@@ -19,6 +20,8 @@ const isRoot = process.geteuid?.() === 0;
 /** A listener whose socket is open. */
 export interface OpenListener extends OpenSocket {
   readonly planned: PlannedListener;
+  /** Descriptor of the memory for the flows of its proxies, if it has some. */
+  readonly flowMemory?: number | undefined;
 }
 
 /**
@@ -30,6 +33,7 @@ export class ListenerSockets {
   #closed: Promise<unknown> = Promise.resolve();
   /** Addresses of inherited sockets, by descriptor. */
   readonly #inherited = new Map<number, BoundAddress>();
+  readonly #flowMemories = new FlowMemories();
 
   /**
    * Opens the listeners of a plan, and waits for addresses as `openWhenThere` does. Those that are open already stay as
@@ -55,7 +59,9 @@ export class ListenerSockets {
     };
     try {
       const listeners = await openWhenThere(plan, open, options);
-      return plan.flatMap((planned) => listeners.get(planned) ?? []);
+      return plan
+        .flatMap((planned) => listeners.get(planned) ?? [])
+        .map((listener) => this.#withFlowMemory(listener, settings.get(listener.planned.service)));
     } catch (error) {
       this.#close(opened);
       throw error;
@@ -73,6 +79,7 @@ export class ListenerSockets {
   keep(listeners: readonly OpenListener[]): void {
     const kept = new Set(listeners.map(({ descriptor }) => descriptor));
     const others = [...this.#held.values()].filter((held) => !kept.has(held.descriptor) && isOurs(held));
+    this.#flowMemories.keep(kept);
     this.#held = new Map(listeners.map((each) => [each.planned, each]));
     for (const { bound, file } of others) if (file !== undefined) removeFile(bound.address, file);
     const [datagram, stream] = [true, false].map((isDatagram) =>
@@ -99,6 +106,12 @@ export class ListenerSockets {
     return { planned, ...socket };
   }
 
+  #withFlowMemory(listener: OpenListener, service: ServiceConfig | undefined): OpenListener {
+    const hasProxies = service !== undefined && service.proxy.from.length > 0;
+    if (!hasProxies || listener.planned.target.transport !== 'udp') return listener;
+    return { ...listener, flowMemory: this.#flowMemories.of(listener.descriptor) };
+  }
+
   /** An inherited socket that was open before is not asked for its address again: a worker can hold its lock. */
   #known(target: ListenTarget): ListenTarget {
     if (!('fd' in target)) return target;
@@ -115,6 +128,7 @@ export class ListenerSockets {
       if (isOurs(listener)) closeSocket(listener);
     }
     this.#held = held;
+    this.#flowMemories.keep(new Set([...held.values()].map(({ descriptor }) => descriptor)));
   }
 
   /** Binds, if need be next to one of our own sockets whose address overlaps and which is about to be closed. */

@@ -3,10 +3,12 @@ import type { IpAddress } from '../../address/ip-address.ts';
 import type { ConnectionLog } from '../connection-log.ts';
 import type { DatagramCounters } from '../counters.ts';
 import type { DatagramGuard, DropReason } from '../guard/datagram-guard.ts';
+import type { DatagramIntake } from '../guard/datagram-intake.ts';
 import type { Offenders } from '../guard/offenders.ts';
 import type { ServiceFaults } from '../faults/service-faults.ts';
 import type { DatagramOrigin, Service } from '../../service.ts';
 import { DelayedReplies, type LateReply } from './delayed-replies.ts';
+import { ProxiedOrigin } from './proxied-origin.ts';
 import { synchronous } from './synchronous.ts';
 
 export interface DatagramAnswersOptions {
@@ -18,9 +20,11 @@ export interface DatagramAnswersOptions {
   readonly connectionLog: ConnectionLog;
   /** Undefined if the service has none. */
   readonly faults: ServiceFaults | undefined;
+  /** Undefined if clients send directly, without a proxy. */
+  readonly intake?: DatagramIntake | undefined;
 }
 
-/** Where a datagram came from, and where a reply goes. */
+/** Where a datagram came from, and where a reply goes: if there is a proxy, both times there. */
 export interface ReplySink {
   /** Of the datagram being answered. */
   readonly origin: DatagramOrigin;
@@ -57,21 +61,65 @@ export class DatagramAnswers {
     return this.#delayed;
   }
 
-  /** Handles a datagram. `nowMs` is monotonic. The request is not used after the call. */
-  answer(source: IpAddress, port: number, request: Uint8Array, nowMs: number, sink: ReplySink): void {
-    const { service, guard, counters, offenders, connectionLog } = this.#options;
-    counters.received += 1;
-    counters.bytesIn += request.length;
-    const refusal = guard.judge(source, port, request, nowMs);
-    if (refusal !== undefined) {
-      counters.dropped[refusal] += 1;
-      offenders.note(refusal, source, port);
+  /** Handles a datagram. `nowMs` is monotonic. The datagram is not used after the call. */
+  answer(peer: IpAddress, port: number, datagram: Uint8Array, nowMs: number, sink: ReplySink): void {
+    const { guard, intake } = this.#options;
+    if (intake !== undefined) {
+      this.#answerProxied(intake, peer, port, datagram, nowMs, sink);
       return;
     }
+    const refusal = guard.judge(peer, port, datagram, nowMs);
+    if (refusal === undefined) this.#serve(peer, port, datagram, nowMs, sink, sink.origin);
+    else this.#refuse(peer, port, datagram, refusal);
+  }
+
+  #answerProxied(
+    intake: DatagramIntake,
+    proxy: IpAddress,
+    port: number,
+    datagram: Uint8Array,
+    nowMs: number,
+    sink: ReplySink,
+  ): void {
+    const { guard } = this.#options;
+    const request = intake.read(proxy, port, datagram);
+    if (request === undefined) {
+      this.#refuse(proxy, port, datagram, 'proxy-header');
+      return;
+    }
+    const { payload } = request;
+    const refusal = guard.judgeProxy(proxy, port, request, nowMs);
+    if (refusal !== undefined) {
+      this.#refuse(proxy, port, payload, refusal);
+      return;
+    }
+    const { ip, port: clientPort } = request.client;
+    const refusalOfClient = guard.judge(ip, clientPort, payload, nowMs, true);
+    if (refusalOfClient !== undefined) this.#refuse(ip, clientPort, payload, refusalOfClient);
+    else this.#serve(ip, clientPort, payload, nowMs, sink, new ProxiedOrigin(sink.origin, request.client));
+  }
+
+  #refuse(source: IpAddress, port: number, request: Uint8Array, reason: DropReason): void {
+    this.dropped(request, reason);
+    this.#options.offenders.note(reason, source, port);
+  }
+
+  /** Answers a request that the guard has admitted. */
+  #serve(
+    source: IpAddress,
+    port: number,
+    request: Uint8Array,
+    nowMs: number,
+    sink: ReplySink,
+    origin: DatagramOrigin,
+  ): void {
+    const { service, guard, counters, connectionLog } = this.#options;
+    counters.received += 1;
+    counters.bytesIn += request.length;
     const limit = guard.replyLimit(source, request.length);
     let replies: readonly Uint8Array[];
     try {
-      replies = asReplies(synchronous(service.datagram?.(request, limit, sink.origin)));
+      replies = asReplies(synchronous(service.datagram?.(request, limit, origin)));
     } catch (error) {
       counters.dropped['service-error'] += 1;
       connectionLog.serviceFailed(error);
@@ -99,7 +147,7 @@ export class DatagramAnswers {
     }
   }
 
-  /** A datagram is dropped before anything looks at it. */
+  /** Counts a datagram that is dropped before the service sees it. */
   dropped(request: Uint8Array, reason: DropReason): void {
     const { counters } = this.#options;
     counters.received += 1;

@@ -9,6 +9,7 @@ const nobody: IpAddress = { w0: 0, w1: 0, w2: 0, w3: 0 };
 
 /** The origin of a datagram of a batch. Whatever a service asks for is read then, since few services ask. */
 export class KernelOrigin implements DatagramOrigin {
+  readonly via = undefined;
   readonly #batch: DatagramBatch;
   readonly #bound: BoundAddress;
   readonly #clock: Clock;

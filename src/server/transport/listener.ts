@@ -13,7 +13,14 @@ export type StreamTarget =
 
 export type DatagramTarget =
   | ({ readonly transport: 'udp' } & NetworkAddress)
-  | { readonly transport: 'udp'; readonly family: 'ipv4' | 'ipv6'; readonly fd: number; readonly bound?: BoundAddress };
+  | {
+      readonly transport: 'udp';
+      readonly family: 'ipv4' | 'ipv6';
+      readonly fd: number;
+      readonly bound?: BoundAddress;
+      /** Descriptor of the memory for the flows of its proxies. Missing if another process does not provide it. */
+      readonly flowMemory?: number | undefined;
+    };
 
 /** Owner, group and mode of a UNIX socket's file, set by the process that opens it. Missing if that is another. */
 export interface SocketAccess {

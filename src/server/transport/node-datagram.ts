@@ -169,6 +169,7 @@ function bindOptions(target: DatagramTarget): object {
 
 /** The origin of a datagram, as far as Node tells. */
 class NodeOrigin implements DatagramOrigin {
+  readonly via = undefined;
   readonly ttl = undefined;
   readonly dscp = undefined;
   readonly ecn = undefined;

@@ -32,7 +32,8 @@ describe('newServiceCounters', () => {
     expect(Object.keys(counters.stream.wouldRefuse)).toEqual(['limit', 'source-limit', 'rate']);
     expect(Object.keys(counters.datagram.wouldDrop)).toEqual(['rate']);
     const dropped =
-      'overflow destination source-port source-address denied rate loop amplification busy send-error service-error';
+      'overflow destination proxy-header source-port source-address denied rate loop ' +
+      'amplification busy send-error service-error';
     expect(Object.keys(counters.datagram.dropped)).toEqual(dropped.split(' '));
   });
 

@@ -10,6 +10,7 @@ const noonUs = 1_795_345_632e6;
 
 const origin: DatagramOrigin = {
   peer: { family: 'ipv4', address: '192.0.2.1', port: 40_000 },
+  via: undefined,
   local: { family: 'ipv4', address: '192.0.2.2', port: 862 },
   listener: 'udp://0.0.0.0:862',
   receivedAtUs: noonUs + 250_000,

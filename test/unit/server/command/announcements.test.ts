@@ -31,7 +31,7 @@ it.each([
   ['qotd: { listen: ["tcp://localhost:1217"], dryRun: true }', 'dry run, rate and connection limits not enforced'],
   [
     'qotd: { listen: ["unix:///run/qotd.sock"], proxyProtocol: { from: [10.0.0.1] } }',
-    'proxyProtocol has no effect without a TCP listener',
+    'proxyProtocol has no effect without a TCP or UDP listener',
   ],
 ])('warns about a likely mistake, naming the service: %s', async (qotd, message) => {
   const { config } = await load(`services: ${services}\n  ${qotd}`);

@@ -175,13 +175,6 @@ describe('reports location and remedy of', () => {
       ],
     ],
     [
-      'proxyProtocol over UDP',
-      'services:\n  echo: { listen: ["tcp://:0", "udp://localhost:7"], proxyProtocol: { from: [10.0.0.1] } }',
-      [
-        'test.yaml:2:32 services.echo.listen[1]: udp://localhost:7: proxyProtocol works over TCP only: move UDP addresses to a service without it',
-      ],
-    ],
-    [
       'keys that objects inherit',
       'services:\n  echo: { listen: tcp://:0, __proto__: { a: 1 }, constructor: { prototype: 1 } }\ntoString: 1',
       [

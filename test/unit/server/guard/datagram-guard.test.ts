@@ -380,3 +380,51 @@ describe('rule 6: amplification', () => {
     );
   });
 });
+
+describe('what comes through a proxy', () => {
+  const proxy = ip('10.0.0.1');
+  const named = { client: { ip: client, port: clientPort }, payload: request, hasHeader: true };
+  const unnamed = { ...named, hasHeader: false };
+  const once = { datagramRate: { perSecond: 1, burst: 1 } };
+
+  it.each<[string, Parameters<typeof access>[0], DropReason | undefined]>([
+    ['not for `exempt`', { exempt: ['192.0.2.1'] }, 'rate'],
+    ['for `proxyProtocol.exempt`', { exemptByHeader: ['192.0.2.1'] }, undefined],
+  ])('is exempt: %s', (_list, lists, second) => {
+    const subject = guard({ limits: once, lists });
+    const judge = (): DropReason | undefined => subject.judge(client, clientPort, request, 0, true);
+    expect([judge(), judge()]).toEqual([undefined, second]);
+  });
+
+  it.each([
+    ['port 0', proxy, 0, 'source-port'],
+    ['a port of a service', proxy, 7, 'source-port'],
+    ['a port that we serve', proxy, 2007, 'source-port'],
+    ['a broadcast address', ip('10.0.0.255'), clientPort, 'source-address'],
+    ['any other', proxy, 1024, undefined],
+  ] as const)('is sent back only where replies may go: %s', (_what, address, port, reason) => {
+    const subject = guard({
+      ownPorts: new Set([2007]),
+      broadcasts: new Set([0x0a0000ff]),
+      lists: { deny: ['10.0.0.0/8'] },
+    });
+    for (const each of [named, unnamed]) expect(subject.judgeProxy(address, port, each, 0)).toBe(reason);
+  });
+
+  it('is a loop if the proxy returns it without a header from the port of a service', () => {
+    const found: string[] = [];
+    const subject = guard({ onLoop: (source, port) => found.push(`${formatIp(source)} ${port}`) });
+    const returned = Array.from({ length: 9 }, () => subject.judgeProxy(proxy, 7007, unnamed, 0));
+    expect(returned).toEqual([...Array.from({ length: 7 }), 'loop', 'loop']);
+    expect(found).toEqual(['10.0.0.1 7007']);
+  });
+
+  it('is no loop if each has a header, comes from an ephemeral port, or is empty', () => {
+    const subject = guard();
+    for (let turn = 0; turn < 20; turn += 1) {
+      expect(subject.judgeProxy(proxy, 7007, named, 0)).toBeUndefined();
+      expect(subject.judgeProxy(proxy, 32_768, unnamed, 0)).toBeUndefined();
+      expect(subject.judgeProxy(proxy, 7007, { ...unnamed, payload: Buffer.alloc(0) }, 0)).toBeUndefined();
+    }
+  });
+});

@@ -139,8 +139,8 @@ describe('the origin of a datagram', () => {
     const service: Service = {
       readsHeaders: true,
       datagram(request, _limit, origin) {
-        const { peer, local, listener: name, receivedAtUs, ttl, dscp, ecn } = origin;
-        seen.push({ peer, local, listener: name, receivedAtUs, ttl, dscp, ecn });
+        const { peer, via, local, listener: name, receivedAtUs, ttl, dscp, ecn } = origin;
+        seen.push({ peer, via, local, listener: name, receivedAtUs, ttl, dscp, ecn });
         return request;
       },
     };
@@ -159,6 +159,7 @@ describe('the origin of a datagram', () => {
     expect(seen).toEqual([
       {
         peer: { family, address: from, port: own.port },
+        via: undefined,
         local: { family, address: host, port },
         listener: `udp://${family === 'ipv4' ? address : `[${address}]`}:${port}`,
         receivedAtUs: expect.any(Number) as number,
