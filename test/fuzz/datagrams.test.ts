@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import * as fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
+import { proxied } from '../support/proxy-datagram.ts';
 import { until } from '../support/wait.ts';
 import { type AnsweringService, answeringServices } from './answers.ts';
 import { type CountedDaemon, serveCounted } from './counted-daemon.ts';
@@ -82,6 +83,61 @@ function expectAnswers(
     if (service !== 'echo')
       expect(answers(reply, Buffer.alloc(0)), `${service}: ${reply.toString('latin1')}`).toBe(true);
   }
+}
+
+/** Datagrams of a proxy: mostly with a header that is right, or nearly so. */
+const ofProxy = fc.oneof(
+  fc.uint8Array({ maxLength: 100 }),
+  fc
+    .record({
+      client: fc.oneof(fc.ipV4(), fc.ipV6()),
+      port: fc.nat(65_535),
+      parts: fc.record(
+        { command: fc.constantFrom(0x20, 0x21, 0x22), family: fc.nat(0x33), tlvs: fc.uint8Array({ maxLength: 300 }) },
+        { requiredKeys: [] },
+      ),
+      payload: fc.uint8Array({ maxLength: 600 }),
+      lost: fc.oneof(fc.constant(0), fc.nat(700)),
+    })
+    .map(({ client, port, parts, payload, lost }) => {
+      const bytes = proxied(client, port, payload, parts);
+      return bytes.subarray(0, Math.max(0, bytes.length - lost));
+    }),
+);
+
+test('a service behind a proxy handles arbitrary datagrams', async () => {
+  const daemon = await serveCounted('echo', { ...keys, proxyProtocol: { from: ['127.0.0.1'] } });
+  const client = await open();
+  const received = (): number => daemon.counters().datagram.received;
+  const droppedOf = (): number =>
+    Object.values(daemon.counters().datagram.dropped).reduce((sum, each) => sum + each, 0);
+  await fc.assert(
+    fc.asyncProperty(fc.array(ofProxy, { minLength: 1, maxLength: 12 }), async (datagrams) => {
+      client.replies.splice(0);
+      const before = received();
+      const droppedBefore = droppedOf();
+      for (const bytes of datagrams) client.send(bytes, daemon);
+      await until(() => received() === before + datagrams.length, `${datagrams.length} datagrams`);
+      const answered = datagrams.length - (droppedOf() - droppedBefore);
+      await until(() => client.replies.length === answered, `${answered} answers`);
+      // Each is what remains of a datagram without its header, in their order.
+      let next = 0;
+      for (const reply of client.replies) {
+        while (next < datagrams.length && !isPayload(reply, datagrams[next])) next += 1;
+        expect(next, 'an answer to no datagram').toBeLessThan(datagrams.length);
+        next += 1;
+      }
+    }),
+    { numRuns: 100 },
+  );
+  expect(daemon.log.lines.filter(({ level }) => level === 'error')).toEqual([]);
+});
+
+/** Whether this is the end of a datagram, after a header or nothing. */
+function isPayload(reply: Buffer, datagram: Uint8Array = new Uint8Array()): boolean {
+  const bytes = Buffer.from(datagram);
+  const start = bytes.length - reply.length;
+  return (start === 0 || start >= 16) && bytes.subarray(start).equals(reply);
 }
 
 interface DatagramClient {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { DaemonProcess, fixtures, isRunning, type LogLine, type Worker } from '../support/daemon-process.ts';
 import { Load } from '../support/load.ts';
 import { canListen } from '../support/ports.ts';
+import { proxied as datagramOf } from '../support/proxy-datagram.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
 import { until } from '../support/wait.ts';
@@ -126,6 +127,22 @@ describe('a killed worker', () => {
     expect(daemon.linesWith(back)).toEqual([]);
     expect(String(await client.take(8))).toBe('patience');
     expect((await datagrams.take(3)).map(String)).toEqual(['one', 'two', 'three']);
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('leaves the flows of proxies to the next one, as does a reload', async () => {
+    const proxied = { type: 'echo', listen: ['udp://127.0.0.1:0'], proxyProtocol: { from: ['127.0.0.1'] } };
+    const daemon = await DaemonProcess.serve({ workers: 1, services: { proxied } });
+    const proxy = await UdpClient.open('127.0.0.1');
+    const target = daemon.target('proxied', 'udp');
+    await proxy.ask(datagramOf('192.0.2.7', 40_000, 'with a header'), target);
+    const [{ pid } = { pid: 0 }] = await daemon.workers();
+    process.kill(pid, 'SIGKILL');
+    // Only the first of the flow had one.
+    expect(String(await proxy.ask('after a death', target))).toBe('after a death');
+    daemon.signal('SIGHUP');
+    await daemon.line('config reloaded');
+    expect(String(await proxy.ask('after a reload', target))).toBe('after a reload');
     expect(await daemon.stop()).toBe(0);
   });
 

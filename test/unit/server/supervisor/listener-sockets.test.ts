@@ -88,6 +88,29 @@ describe('open', () => {
     expect(next.map(({ descriptor }) => isOpen(descriptor))).toEqual([true, true]);
   });
 
+  it('has memory for the flows of proxies, one for each UDP socket, for as long as that is kept', async () => {
+    const proxied = await load('services: { echo: { listen: "tcp://127.0.0.1:0", proxyProtocol: { from: [::1] } } }');
+    const sockets = newSockets();
+    const options = { clock: new FakeClock(), isStopping: () => false };
+    const openProxied = async (...texts: readonly string[]): Promise<readonly OpenListener[]> =>
+      sockets.open(await planOf(...texts), options, proxied.config.services);
+    const [direct] = await open(sockets, await planOf('udp://127.0.0.1:0'));
+    expect(direct?.flowMemory).toBeUndefined();
+    const first = await openProxied('udp://127.0.0.1:0', 'udp://127.0.0.2:0', 'tcp://127.0.0.1:0');
+    const memories = first.map(({ flowMemory }) => flowMemory);
+    expect(first[0]?.descriptor).toBe(direct?.descriptor);
+    expect(memories.map((memory) => memory !== undefined && memory > 0)).toEqual([true, true, false]);
+    expect(memories[0]).not.toBe(memories[1]);
+    sockets.keep(first);
+    const second = await openProxied('udp://127.0.0.2:0');
+    expect(second[0]?.flowMemory).toBe(memories[1]);
+    sockets.keep(second);
+    expect(() => fstatSync(memories[0] ?? -1)).toThrow('EBADF');
+    expect(fstatSync(memories[1] ?? -1).size).toBeGreaterThan(0);
+    sockets.keep([]);
+    expect(() => fstatSync(memories[1] ?? -1)).toThrow('EBADF');
+  });
+
   it('leaves everything as it was if a listener cannot be opened', async () => {
     const sockets = newSockets();
     const first = await openOne(sockets, 'tcp://127.0.0.1:0');
