@@ -5,6 +5,7 @@ import { expect } from 'vitest';
 import { services } from '../../src/services/index.ts';
 import { DaemonProcess, fixtures, type LogLine, temporaryDirectory, writeConfig } from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
+import { proxied } from '../support/proxy-datagram.ts';
 import { UdpClient } from '../support/udp.ts';
 import { within } from '../support/wait.ts';
 import { daemonProgram } from '../system/machine.ts';
@@ -117,7 +118,11 @@ async function everything(): Promise<{ readonly config: object; readonly places:
     admin: { listen: `tcp://${host}:${admin}` },
     services: {
       ...Object.fromEntries(listening),
-      proxied: { type: 'echo', listen: [tcp('proxied')], proxyProtocol: { from: ['127.0.0.0/8'] } },
+      proxied: {
+        type: 'echo',
+        listen: [tcp('proxied'), `udp://${host}:${ports['proxied']}`],
+        proxyProtocol: { from: ['127.0.0.0/8'] },
+      },
     },
   };
   return { config, places: { ports, paths, admin } };
@@ -132,6 +137,7 @@ async function send({ ports, paths, admin }: Places): Promise<void> {
       talk({ path: paths[name] ?? '' }, input),
     ]);
     for (const name of builtIn) udp.send(input.subarray(0, largestDatagram), { host, port: ports[name] ?? 0 });
+    for (const datagram of proxyDatagrams(input)) udp.send(datagram, { host, port: ports['proxied'] ?? 0 });
     const headers = proxyHeaders(input).map(async (header) => talk({ host, port: ports['proxied'] ?? 0 }, header));
     const requests = httpRequests(input).map(async (request) => talk({ host, port: admin }, request));
     await Promise.all([...streams, ...headers, ...requests]);
@@ -160,6 +166,13 @@ function proxyHeaders(input: Buffer): readonly Buffer[] {
     Buffer.concat([Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 1000 '), input, end]),
     Buffer.concat([Buffer.from('PROXY UNKNOWN '), input.subarray(0, 80), end]),
   ];
+}
+
+/** Without a header, and in, before and after one of version 2. */
+function proxyDatagrams(input: Buffer): readonly Buffer[] {
+  const part = input.subarray(0, largestDatagram / 2);
+  const inside = proxied('192.0.2.1', 1000, part, { tlvs: part.subarray(0, 1000) });
+  return [part, inside, Buffer.concat([part, inside]).subarray(0, largestDatagram)];
 }
 
 function httpRequests(input: Buffer): readonly Buffer[] {

@@ -2,6 +2,8 @@
 import { connect, type Socket } from 'node:net';
 import type { ServiceCounters } from '../../src/server/counters.ts';
 import { DaemonProcess, inOneProcess } from '../support/daemon-process.ts';
+import { proxied } from '../support/proxy-datagram.ts';
+import { UdpClient } from '../support/udp.ts';
 import { run } from '../system/program.ts';
 import { holds } from './figures.ts';
 import { PacketProgram } from './packets.ts';
@@ -20,6 +22,9 @@ const packetsPerSecond = { one: 70_000, many: 30_000 };
 const clientPorts = '32768-60999';
 /** Connections that are open at a time. */
 const atOnce = 100;
+const forged = 'datagrams with a forged PROXY header each';
+/** The answers to these find room in a receive buffer of the usual size. */
+const namedFromPort = 200;
 const serviceRate = { perSecond: outOfReach, burst: outOfReach };
 
 /** What a daemon holds, once it has collected its garbage, after so many requests from so many sources. */
@@ -56,6 +61,51 @@ export async function connectionsFromManySources(count: number): Promise<void> {
   compareHeld('connections', 'admitted', count, one, many);
 }
 
+/** A datagram for each client, in turn, whom somebody with the address of a proxy names. */
+export async function datagramsNamingManyClients(count: number): Promise<void> {
+  const { held: one } = await heldAfterNaming(count, () => '198.51.100.1');
+  const { held: many, answered } = await heldAfterNaming(count, namedClientAt);
+  compareHeld(forged, 'answered', count, one, many);
+  const what = `${count.toLocaleString('en')} ${forged}: requests answered of a flow that was named once before`;
+  holds(attack, what, answered * 100, { atLeast: 100, unit: '%' });
+}
+
+/**
+ * What a daemon holds after so many clients were named, from many ports of one proxy. Meanwhile an honest flow of the
+ * same proxy, which has no header but the first one, sends a request after each port. Returns the part that was
+ * answered, and does not count them with the others.
+ */
+async function heldAfterNaming(
+  count: number,
+  client: (index: number) => string,
+): Promise<{ readonly held: Held; readonly answered: number }> {
+  let asked = 0;
+  let answered = 0;
+  const { bytes, received, served } = await heldAfter(async (daemon) => {
+    const target = daemon.target('proxied', 'udp');
+    const honest = await UdpClient.open('127.0.0.1');
+    await honest.ask(proxied('192.0.2.1', 40_000, 'named'), target);
+    for (asked = 1; (asked - 1) * namedFromPort < count; asked += 1) {
+      const forger = await UdpClient.open('127.0.0.1');
+      const first = (asked - 1) * namedFromPort;
+      const clients = Array.from({ length: Math.min(namedFromPort, count - first) }, (_, index) =>
+        client(first + index),
+      );
+      for (const each of clients) forger.send(proxied(each, 40_000, 'forged'), target);
+      await forger.take(clients.length);
+      honest.send('not named again', target);
+      await honest.take(asked + 1);
+    }
+    answered = honest.replies.length;
+  });
+  return { held: { bytes, received: received - asked, served: served - answered }, answered: answered / asked };
+}
+
+/** Each of a network of its own. */
+function namedClientAt(index: number): string {
+  return `10.${(index >>> 8) & 0xff}.${index & 0xff}.${index >>> 16}`;
+}
+
 function compareHeld(of: string, done: string, count: number, one: Held, many: Held): void {
   const total = count.toLocaleString('en');
   const most = { atLeast: 0.95 * count, atMost: count };
@@ -77,7 +127,17 @@ async function heldAfter(act: (daemon: DaemonProcess) => Promise<void>): Promise
     ...inOneProcess,
     log: { connections: 'off' },
     defaults: { exempt: [], datagramServiceRate: serviceRate, lingerTimeout: '1s' },
-    services: { echo: { listen }, daytime: { listen }, probe: { module: probeModule, listen: ['tcp://127.0.0.1:0'] } },
+    services: {
+      echo: { listen },
+      daytime: { listen },
+      proxied: {
+        type: 'echo',
+        listen: ['udp://127.0.0.1:0'],
+        proxyProtocol: { from: ['127.0.0.1'] },
+        datagramRate: serviceRate,
+      },
+      probe: { module: probeModule, listen: ['tcp://127.0.0.1:0'] },
+    },
   });
   await act(daemon);
   let before = -1;
@@ -98,13 +158,13 @@ async function heldAfter(act: (daemon: DaemonProcess) => Promise<void>): Promise
 
 async function requestsOf(daemon: DaemonProcess): Promise<{ received: number; served: number; active: number }> {
   const services = (await daemon.state()).counters as unknown as Readonly<Record<string, ServiceCounters>>;
-  const { echo, daytime } = services;
-  if (echo === undefined || daytime === undefined) throw new Error('the state lacks a service');
+  const { echo, daytime, proxied: named } = services;
+  if (echo === undefined || daytime === undefined || named === undefined) throw new Error('the state lacks a service');
   const { accepted, active, refused } = daytime.stream;
   const turnedAway = Object.values(refused).reduce((sum, each) => sum + each, 0);
   return {
-    received: echo.datagram.received + accepted + turnedAway,
-    served: echo.datagram.sent + accepted,
+    received: echo.datagram.received + named.datagram.received + accepted + turnedAway,
+    served: echo.datagram.sent + named.datagram.sent + accepted,
     active,
   };
 }
