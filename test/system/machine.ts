@@ -48,6 +48,7 @@ const packages = {
   nsenter: 'util-linux',
   promtool: 'prometheus',
   haproxy: 'haproxy',
+  dnsdist: 'dnsdist',
 } as const;
 
 export type ProgramName = keyof typeof packages;
