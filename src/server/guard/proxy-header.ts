@@ -94,7 +94,7 @@ export class ProxyHeaderParser {
  * `ProxyHeaderParser`, it takes nothing for a header that no proxy sends.
  */
 export function readDatagramHeader(datagram: Uint8Array): ProxyHeader | 'none' | 'malformed' {
-  if (signature.some((byte, at) => byte !== datagram[at])) return 'none';
+  if (datagram.length < signature.length || !beginsAsSignature(datagram)) return 'none';
   const header = readBinary(datagram.subarray(0, decisiveLength), dgram);
   return header === 'more' || header === 'malformed' || header.length > datagram.length ? 'malformed' : header;
 }
@@ -125,10 +125,18 @@ function readAddress(text: string, family: string | undefined): IpAddress | unde
   return isOfFamily && !text.includes('%') ? parseIp(text) : undefined;
 }
 
+/** Whether nothing tells the bytes from a signature, as far as they go. */
+function beginsAsSignature(bytes: Uint8Array): boolean {
+  const end = Math.min(bytes.length, signature.length);
+  for (let at = 0; at < end; at += 1) if (bytes[at] !== signature[at]) return false;
+  return true;
+}
+
 /** Parses version 2 over one of the transports. TLVs after the addresses (section 2.2) are skipped. */
 function readBinary(bytes: Uint8Array, transport: typeof stream | typeof dgram): ProxyHeader | Pending {
-  if (bytes.some((byte, at) => at < signature.length && byte !== signature[at])) return 'malformed';
-  const [command = local, family = 0] = bytes.subarray(signature.length);
+  if (!beginsAsSignature(bytes)) return 'malformed';
+  const command = bytes[signature.length] ?? local;
+  const family = bytes[signature.length + 1] ?? 0;
   if (command !== local && command !== proxy) return 'malformed';
   const isProxy = command === proxy;
   const addressesLength = addressesLengths[family >>> 4];

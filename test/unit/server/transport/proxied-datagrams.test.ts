@@ -54,6 +54,26 @@ describe.each(['kernel', 'node'])('datagrams through a proxy, with sockets: %s',
       expect(await whoIs(served, 'six')).toMatchObject({ request: 'six', peer: '[2001:db8::7]:40001' });
     });
 
+    it('is all that a service sees of another address: the rest is as it arrived from the proxy', async () => {
+      const fields = ['listener', 'transport', 'local', 'peer', 'ttl', 'dscp'];
+      const { proxy, target } = await serveOne('envelope', { fields, maxAmplification: 9 });
+      const [direct, through] = [Buffer.from('x'), proxied(...client, 'x')];
+      const plain = await serve(
+        { envelope: { listen: ['udp://127.0.0.1:0'], fields, maxAmplification: 9 } },
+        { sockets },
+      );
+      const own = plain.target('envelope', 'udp');
+      const { ttl, dscp } = JSON.parse(String(await proxy.ask(direct, own))) as { ttl: unknown; dscp: unknown };
+      expect(JSON.parse(String(await proxy.ask(through, target)))).toEqual({
+        listener: `udp://127.0.0.1:${target.port}`,
+        transport: 'udp',
+        local: `127.0.0.1:${target.port}`,
+        peer: '192.0.2.7:40000',
+        ttl,
+        dscp,
+      });
+    });
+
     it.each([
       ['LOCAL', { command: 0x20, family: 0 }],
       ['UNSPEC', { family: 0 }],
