@@ -1,12 +1,12 @@
 import { cidrContains } from '../../address/cidr.ts';
 import { type IpAddress, isMulticast } from '../../address/ip-address.ts';
 import type { ProxyRules } from './limits.ts';
-import type { ProxyFlows, SocketAddress } from './proxy-flows.ts';
+import type { ProxyFlows, HostPort } from './proxy-flows.ts';
 import { readDatagramHeader } from './proxy-header.ts';
 
 /** What a client has sent through a proxy. */
 export interface ProxiedRequest {
-  readonly client: SocketAddress;
+  readonly client: HostPort;
   /** The datagram without its header. */
   readonly payload: Uint8Array;
   /** False if the header came with an earlier datagram of the flow. */

@@ -2,7 +2,7 @@ import type { IpAddress } from '../../address/ip-address.ts';
 import type { SourceHash } from './source-hash.ts';
 
 /** An address and a port. */
-export interface SocketAddress {
+export interface HostPort {
   readonly ip: IpAddress;
   readonly port: number;
 }
@@ -62,7 +62,7 @@ export class ProxyFlows {
   }
 
   /** Returns the client that was named last for a flow. */
-  find(proxy: SocketAddress): SocketAddress | undefined {
+  find(proxy: HostPort): HostPort | undefined {
     const row = this.#rowOf(proxy);
     const nowMs = this.#nowMs();
     if (row === undefined || !this.#isInUse(row, nowMs)) return undefined;
@@ -73,7 +73,7 @@ export class ProxyFlows {
   }
 
   /** Remembers the client of a flow, in place of an earlier one. Nothing is remembered for port 0 of a proxy. */
-  set(proxy: SocketAddress, client: SocketAddress): void {
+  set(proxy: HostPort, client: HostPort): void {
     const nowMs = this.#nowMs();
     const row = this.#rowOf(proxy) ?? this.#rowToTake(proxy, nowMs);
     this.#usedAtMs[row] = nowMs;
@@ -86,12 +86,12 @@ export class ProxyFlows {
   }
 
   /** The first row of the bucket. */
-  #bucketOf({ ip, port }: SocketAddress): number {
+  #bucketOf({ ip, port }: HostPort): number {
     const first = this.#hash.of(ip.w0, (ip.w1 ^ (ip.zone ?? 0)) >>> 0, ip.w2, ip.w3);
     return ((first + port) & (buckets - 1)) * rowsOfBucket;
   }
 
-  #rowOf(proxy: SocketAddress): number | undefined {
+  #rowOf(proxy: HostPort): number | undefined {
     const bucket = this.#bucketOf(proxy);
     for (let row = bucket; row < bucket + rowsOfBucket; row += 1)
       if (proxy.port !== 0 && this.#ports[row] === proxy.port && this.#isOf(row, proxy.ip)) return row;
@@ -99,7 +99,7 @@ export class ProxyFlows {
   }
 
   /** A row that is not in use, or else the oldest of the proxy that has the most here, with the newcomer. */
-  #rowToTake(newcomer: SocketAddress, nowMs: number): number {
+  #rowToTake(newcomer: HostPort, nowMs: number): number {
     const bucket = this.#bucketOf(newcomer);
     let taken = bucket;
     let most = 0;

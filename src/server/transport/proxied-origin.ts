@@ -1,15 +1,15 @@
 import { formatHostPort } from '../../address/host-port.ts';
 import { isIpv4 } from '../../address/ip-address.ts';
 import type { DatagramOrigin, PeerAddress } from '../../service.ts';
-import type { SocketAddress } from '../guard/proxy-flows.ts';
+import type { HostPort } from '../guard/proxy-flows.ts';
 import { formatPeer } from './zone.ts';
 
 /** The origin of a datagram that came through a proxy: all but the peer is that of the proxy's datagram. */
 export class ProxiedOrigin implements DatagramOrigin {
   readonly #datagram: DatagramOrigin;
-  readonly #client: SocketAddress;
+  readonly #client: HostPort;
 
-  constructor(datagram: DatagramOrigin, client: SocketAddress) {
+  constructor(datagram: DatagramOrigin, client: HostPort) {
     this.#datagram = datagram;
     this.#client = client;
   }

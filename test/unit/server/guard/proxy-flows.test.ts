@@ -1,12 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatIp } from '../../../../src/address/ip-address.ts';
-import {
-  type FlowMemory,
-  flowBytes,
-  ProxyFlows,
-  type SocketAddress,
-} from '../../../../src/server/guard/proxy-flows.ts';
+import { type FlowMemory, flowBytes, ProxyFlows, type HostPort } from '../../../../src/server/guard/proxy-flows.ts';
 import { SourceHash } from '../../../../src/server/guard/source-hash.ts';
 import { ip, seededRandom } from './fixtures.ts';
 
@@ -25,11 +20,11 @@ function flowsAt(time: Time, timeoutMs = idleTimeoutMs): ProxyFlows {
   return new ProxyFlows(timeoutMs, memoryOf(time));
 }
 
-function at(address: string, port: number): SocketAddress {
+function at(address: string, port: number): HostPort {
   return { ip: ip(address), port };
 }
 
-function found(flows: ProxyFlows, proxy: SocketAddress): string | undefined {
+function found(flows: ProxyFlows, proxy: HostPort): string | undefined {
   const client = flows.find(proxy);
   return client === undefined ? undefined : `${formatIp(client.ip)} ${client.port}`;
 }
