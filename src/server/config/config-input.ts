@@ -242,9 +242,9 @@ interface CommonInput {
   readonly dryRun?: boolean | undefined;
   readonly proxyProtocol?: {
     /**
-     * Proxies, by address or network, trusted to send PROXY headers. Over TCP only these proxies are served, each
-     * connection must begin with a PROXY header (version 1 or 2), and the address in it is the client. Empty expects no
-     * headers. Default: `[]`.
+     * Proxies, by address or network, trusted to send PROXY headers. Only these proxies are served, except over UNIX
+     * sockets, and the address in the header is the client. Over TCP each connection must begin with a header (version
+     * 1 or 2), over UDP each datagram, or the first of a flow (version 2). Empty expects no headers. Default: `[]`.
      */
     readonly from?: readonly string[] | string | undefined;
     /**
@@ -253,10 +253,13 @@ interface CommonInput {
      * `[]`.
      */
     readonly exempt?: readonly string[] | string | undefined;
-    /** How long a connection may take to send its PROXY header. Default: `"5s"`. */
+    /** How long a TCP connection may take to send its PROXY header. Default: `"5s"`. */
     readonly timeout?: Duration | undefined;
   };
-  /** Close a connection when the client has neither sent nor received anything for this long. Default: `"5m"`. */
+  /**
+   * Close a connection when the client has neither sent nor received anything for this long. Also forget the client of
+   * a UDP flow of a proxy when nothing has come for this long. Default: `"5m"`.
+   */
   readonly idleTimeout?: Duration | 'never' | undefined;
   /**
    * Close a connection when data has been waiting for the client for this long, and it has acknowledged fewer bytes
