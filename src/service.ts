@@ -202,7 +202,7 @@ export interface ServiceModule<Options = Record<string, never>> {
   readonly rfc?: number;
   /** Assigned by IANA. */
   readonly port?: number;
-  /** The only transport over which it answers; undefined for both. */
+  /** The only transport over which it answers: it may not listen on another. `tcp` includes UNIX sockets. */
   readonly transport?: 'tcp' | 'udp';
   /** Why its UDP side can be abused. If set, UDP on a public address requires `exposeUdp: true`. */
   readonly udpHazard?: string;

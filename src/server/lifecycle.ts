@@ -3,6 +3,7 @@ import type { Cancel, Clock } from '../clock/clock.ts';
 import type { Config, ServiceConfig } from './config/config.ts';
 import { isExposed } from '../address/exposure.ts';
 import { exposureMessage } from './config/exposure.ts';
+import { transportFault } from './config/transports.ts';
 import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from './counters.ts';
 import { SmallservdError } from '../errors.ts';
@@ -153,12 +154,14 @@ export class Lifecycle {
   }
 
   /**
-   * Throws `CONFIG_INVALID` if the address is exposed. Literal addresses were checked with the config; those of host
-   * names and inherited sockets are known only now.
+   * Throws `CONFIG_INVALID` if the service does not answer over that transport, or if the address is exposed. Literal
+   * addresses were checked with the config; those of host names and inherited sockets are known only now.
    */
   assertMayAnswer({ service: name, text, target }: PlannedListener, address = addressOf(target)): void {
     const { config } = this.#serviceOf(name);
-    const { type, udpHazard, exposeUdp } = config;
+    const { type, transport, udpHazard, exposeUdp } = config;
+    const fault = transportFault(text, target.transport, type, transport);
+    if (fault !== undefined) throw new SmallservdError('CONFIG_INVALID', `${name}: ${fault}`);
     if (target.transport !== 'udp' || udpHazard === undefined || exposeUdp) return;
     if (address === undefined || !isExposed(address)) return;
     const message = exposureMessage(`${text} (${address})`, type, udpHazard);

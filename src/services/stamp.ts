@@ -64,7 +64,6 @@ export const stamp: ServiceModule<StampOptions> = {
       readsHeaders: true,
       repliesAtOnce: true,
       // The control connections of TWAMP (RFC 5357) are none of its business.
-      stream: (client) => client.end(),
       datagram(bytes, limit, from) {
         const request = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
         const length = Math.max(request.length, Math.min(baseBytes, limit));

@@ -1,3 +1,4 @@
+import { transportsOf } from '../support/transports.ts';
 import { chargenByte } from '../wire/cases.ts';
 
 /** A service as a stranger sees it: what a client may get, whatever it sends. */
@@ -10,7 +11,7 @@ export interface AnsweringService {
   readonly answers: (answer: Buffer, sent: Buffer) => boolean;
 }
 
-export const answeringServices: readonly AnsweringService[] = [
+const answeringServices: readonly AnsweringService[] = [
   { service: 'echo', ends: true, answers: (answer, sent) => answer.equals(sent) },
   { service: 'discard', ends: true, answers: (answer) => answer.length === 0 },
   { service: 'chargen', ends: false, answers: isPattern },
@@ -32,9 +33,11 @@ export const answeringServices: readonly AnsweringService[] = [
     answers: (answer) =>
       /^(\d{1,5} , \d{1,5} : ERROR : (HIDDEN-USER|INVALID-PORT)\r\n)*$/.test(answer.toString('latin1')),
   },
-  // Nothing over a stream.
-  { service: 'stamp', ends: true, answers: (answer) => answer.length === 0 || answer.length >= 44 },
+  { service: 'stamp', ends: false, answers: (answer) => answer.length >= 44 },
 ];
+
+export const streamServices = answeringServices.filter(({ service }) => transportsOf(service).includes('tcp'));
+export const datagramServices = answeringServices.filter(({ service }) => transportsOf(service).includes('udp'));
 
 /** How much of a stream without an end is looked at. */
 export const enough = 10_000;

@@ -10,8 +10,12 @@ import { socketAccessFor } from '../../src/server/supervisor/socket-access.ts';
 import { planListeners } from '../../src/server/transport/plan.ts';
 import { LogLines } from '../support/daemon.ts';
 import { temporaryDirectory } from '../support/daemon-process.ts';
+import { transportsOf } from '../support/transports.ts';
 
-/** A service over TCP, a UNIX socket and UDP in this process, with what `startDaemon` does not show: its counters. */
+/**
+ * A service over TCP, a UNIX socket and UDP, as far as it answers over them, in this process, with what `startDaemon`
+ * does not show: its counters.
+ */
 export interface CountedDaemon {
   readonly tcp: { readonly host: string; readonly port: number };
   readonly unix: { readonly path: string };
@@ -23,7 +27,8 @@ export interface CountedDaemon {
 /** Serves a kind of service; it ends with the test. */
 export async function serveCounted(service: string, keys: object = {}): Promise<CountedDaemon> {
   const path = join(temporaryDirectory(), 'socket');
-  const listen = ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0', `unix://${path}`];
+  const addresses = { tcp: ['tcp://127.0.0.1:0', `unix://${path}`], udp: ['udp://127.0.0.1:0'] };
+  const listen = transportsOf(service).flatMap((transport) => addresses[transport]);
   const tree = { services: { [service]: { listen, ...keys } } };
   const source = { name: 'config', directory: '/', text: undefined, tree, env: {}, sets: [] };
   const loaded = await loadConfig(source, { importModules: true });

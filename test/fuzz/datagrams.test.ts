@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { proxied } from '../support/proxy-datagram.ts';
 import { until } from '../support/wait.ts';
-import { type AnsweringService, answeringServices } from './answers.ts';
+import { type AnsweringService, datagramServices } from './answers.ts';
 import { type CountedDaemon, serveCounted } from './counted-daemon.ts';
 
 function hex(bytes: Uint8Array): string {
@@ -34,7 +34,7 @@ function wireBytes(length: number): number {
   return Math.max(64, length + 28 + 18) + 20;
 }
 
-test.each(answeringServices)('$service handles arbitrary datagrams', async (each) => {
+test.each(datagramServices)('$service handles arbitrary datagrams', async (each) => {
   const { service, keys: ownKeys } = each;
   const daemon = await serveCounted(service, { ...keys, ...ownKeys });
   const sockets = await Promise.all(Array.from({ length: clients }, () => open()));

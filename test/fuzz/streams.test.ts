@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { until, within } from '../support/wait.ts';
-import { type AnsweringService, answeringServices, enough } from './answers.ts';
+import { type AnsweringService, streamServices, enough } from './answers.ts';
 import { type CountedDaemon, serveCounted } from './counted-daemon.ts';
 
 /** What one client does: writes pieces, each after a turn of the event loop or at once, and goes. */
@@ -43,7 +43,7 @@ const limits = { maxConnectionsPerSource: 1000, connectionRate: { perSecond: 1_0
 const regular: Script = { pieces: [{ bytes: Buffer.from('is it there?\r\n'), atOnce: true }], end: 'finish' };
 
 describe.each(['tcp', 'unix'] as const)('%s', (transport) => {
-  test.each(answeringServices)('$service handles arbitrary input and every kind of disconnect', async (each) => {
+  test.each(streamServices)('$service handles arbitrary input and every kind of disconnect', async (each) => {
     const daemon = await serveCounted(each.service, { ...limits, ...each.keys });
     await fc.assert(
       fc.asyncProperty(scripts, async (clients) => {
@@ -57,7 +57,7 @@ describe.each(['tcp', 'unix'] as const)('%s', (transport) => {
   });
 
   test('echo and discard count every byte of clients that finish', async () => {
-    for (const each of answeringServices.slice(0, 2)) {
+    for (const each of streamServices.slice(0, 2)) {
       const daemon = await serveCounted(each.service, limits);
       let sent = 0;
       await fc.assert(

@@ -5,7 +5,7 @@ import { type TestDaemon, tellsHeaders } from '../support/daemon.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
 
-/** What a case talks over: a daemon that serves the case's service over all transports, and echo beside it. */
+/** What a case talks over: a daemon that serves the case's service over all that it answers, and echo beside it. */
 interface Wire {
   readonly daemon: TestDaemon;
   /** A loopback address of the family under test. */
@@ -17,7 +17,7 @@ interface Wire {
 }
 
 export interface WireCase {
-  /** The kind of service; each of src/services/index.ts is here, over both transports. */
+  /** The kind of service; each of src/services/index.ts is here, over the transports that it answers. */
   readonly service: string;
   /** One sentence of what the protocol demands. */
   readonly rule: string;
@@ -455,17 +455,6 @@ export const streamCases: readonly WireCase[] = [
       expect(client.error).toBeUndefined();
     },
   },
-  {
-    service: 'stamp',
-    rule: 'closes without data: there are no control connections',
-    async talk({ connect }) {
-      const client = await connect();
-      expect(await client.takeAll()).toEqual(Buffer.alloc(0));
-      client.finish();
-      await client.gone();
-      expect(client.error).toBeUndefined();
-    },
-  },
 ];
 
 export const datagramCases: readonly WireCase[] = [
@@ -552,22 +541,19 @@ export const datagramCases: readonly WireCase[] = [
       expect(all.map((replies) => replies.map(String))).toEqual(names.map((name) => [name, name, name]));
     },
   },
-  ...['discard', 'tcpmux', 'finger', 'ident'].map(
-    (service): WireCase => ({
-      service,
-      rule: 'never answers, regardless of the size',
-      async talk({ open, udp, echoUdp }) {
-        const client = await open();
-        // What echo answers shows that the datagram before it has been read: twice, as both sockets may be ready at
-        // once.
-        for (const turn of ['first', 'second']) {
-          for (const length of [0, 1, 512, 65_507]) client.send(Buffer.alloc(length), udp);
-          expect((await client.ask(turn, echoUdp)).toString()).toBe(turn);
-        }
-        expect(client.replies.map(({ from }) => from)).toEqual([echoUdp, echoUdp]);
-      },
-    }),
-  ),
+  {
+    service: 'discard',
+    rule: 'never answers, regardless of the size',
+    async talk({ open, udp, echoUdp }) {
+      const client = await open();
+      // What echo answers shows that the datagram before it has been read: twice, as both sockets may be ready at once.
+      for (const turn of ['first', 'second']) {
+        for (const length of [0, 1, 512, 65_507]) client.send(Buffer.alloc(length), udp);
+        expect((await client.ask(turn, echoUdp)).toString()).toBe(turn);
+      }
+      expect(client.replies.map(({ from }) => from)).toEqual([echoUdp, echoUdp]);
+    },
+  },
   {
     service: 'chargen',
     rule: 'answers each request with one datagram of 0 to 512 bytes, never larger than the request',
@@ -753,6 +739,6 @@ export const datagramCases: readonly WireCase[] = [
 
 /** The kinds of service that have cases. */
 export const covered = {
-  stream: new Set(streamCases.map(({ service }) => service)),
-  datagram: new Set(datagramCases.map(({ service }) => service)),
+  tcp: new Set(streamCases.map(({ service }) => service)),
+  udp: new Set(datagramCases.map(({ service }) => service)),
 };

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { hasIpv6, serve } from '../support/daemon.ts';
 import { TcpClient } from '../support/tcp.ts';
+import { transportsOf } from '../support/transports.ts';
 import { UdpClient } from '../support/udp.ts';
 import { datagramCases, streamCases, type WireCase } from './cases.ts';
 
@@ -22,20 +23,28 @@ describe.each(transports)('%s', (transport, host, cases) => {
   });
 });
 
+function listenOf(service: string): readonly string[] {
+  return transportsOf(service).map((transport) => `${transport}://localhost:0`);
+}
+
 async function run(
   host: string,
   { service, config = {}, now = '2026-11-22T11:07:12Z', talk }: WireCase,
 ): Promise<void> {
   // Only Date: limits are on the monotonic clock.
   if (now !== 'real') vi.setSystemTime(now);
-  const listen = ['tcp://localhost:0', 'udp://localhost:0'];
-  const daemon = await serve({ [service]: { listen, ...config }, 'echo-beside': { type: 'echo', listen } });
+  const daemon = await serve({
+    [service]: { listen: listenOf(service), ...config },
+    'echo-beside': { type: 'echo', listen: listenOf('echo') },
+  });
   await talk({
     daemon,
     host,
     connect: (options) => TcpClient.connect(daemon.target(service, 'tcp', host), options),
     open: () => UdpClient.open(host),
-    udp: daemon.target(service, 'udp', host),
+    get udp() {
+      return daemon.target(service, 'udp', host);
+    },
     echoUdp: daemon.target('echo-beside', 'udp', host),
   });
 }

@@ -106,6 +106,8 @@ export function resolveService(
     faults: resolveFaults(values.faults),
     /** Why the UDP side can be abused; undefined if it cannot, or while the module is not imported. */
     udpHazard: module?.udpHazard,
+    /** The only transport over which it answers; undefined for both, or while the module is not imported. */
+    transport: module?.transport,
     options,
   };
 }

@@ -3,12 +3,14 @@ import { dirname } from 'node:path';
 import type { ListenAddress } from '../../address/listen-address.ts';
 import { findOverlaps, type ResolvedAddress, resolveWithoutLookup } from '../../address/resolve.ts';
 import { isExposed } from '../../address/exposure.ts';
+import type { ServiceModule } from '../../service.ts';
 import { exposureMessage } from './exposure.ts';
 import type { Report } from './problems.ts';
 import { systemClock } from '../../clock/clock.ts';
 import { answerInTime, FileError } from '../../regular-file.ts';
 import { noDirectory } from '../../system-error-text.ts';
 import type { Path } from './raw.ts';
+import { transportFault } from './transports.ts';
 
 /** Looks up the id of a user or a group; undefined if the name is unknown. */
 export type AccountLookup = (kind: 'user' | 'group', account: string) => Promise<number | undefined>;
@@ -26,6 +28,8 @@ export interface Listening {
   readonly service: string;
   readonly type: string;
   readonly listen: readonly ListenAddress[];
+  /** The only transport over which it answers; undefined for both, or if its module is not known. */
+  readonly transport: ServiceModule['transport'];
   /** Why UDP needs `exposeUdp`; undefined if that is set or not needed. */
   readonly hazard: string | undefined;
 }
@@ -39,9 +43,9 @@ interface Entry {
 }
 
 /**
- * Checks everything that does not need a resolver: every service listens, no two listeners overlap (the admin endpoint
- * included), owners and directories of UNIX sockets exist, and no service that can be abused over UDP answers
- * strangers. Host names are resolved when the listeners open.
+ * Checks everything that does not need a resolver: every service listens, and only on transports over which it answers,
+ * no two listeners overlap (the admin endpoint included), owners and directories of UNIX sockets exist, and no service
+ * that can be abused over UDP answers strangers. Host names are resolved when the listeners open.
  */
 export async function checkListeners(
   services: readonly Listening[],
@@ -59,7 +63,10 @@ export async function checkListeners(
   checkOverlaps(entries, report);
   if (accounts !== undefined) await checkAccounts(entries, accounts, report);
   if (mayOpenFiles) await checkDirectories(entries, report);
-  for (const each of services) if (each.hazard !== undefined) checkExposure(each, each.hazard, report);
+  for (const each of services) {
+    checkTransports(each, report);
+    if (each.hazard !== undefined) checkExposure(each, each.hazard, report);
+  }
 }
 
 function entriesOf({ service, listen }: Listening): readonly Entry[] {
@@ -133,6 +140,15 @@ function identityOf(address: ListenAddress): string | undefined {
   if (address.scheme === 'systemd') return `systemd ${address.name}`;
   if (address.port === 0 || resolveWithoutLookup(address) !== undefined) return undefined;
   return `${address.scheme} ${address.family} ${address.host.toLowerCase()} ${address.port}`;
+}
+
+/** The transport of inherited sockets is known only when they open. */
+function checkTransports({ service, type, listen, transport }: Listening, report: Report): void {
+  for (const [index, { scheme, text }] of listen.entries()) {
+    if (scheme === 'fd' || scheme === 'systemd') continue;
+    const fault = transportFault(text, scheme, type, transport);
+    if (fault !== undefined) report(['services', service, 'listen', index], fault);
+  }
 }
 
 function checkExposure(listening: Listening, hazard: string, report: Report): void {

@@ -168,7 +168,8 @@ function listeningOf({ instance, reading: { values, wrong } }: ReadService): rea
   if (wrong.has('listen')) return [];
   const { listen, exposeUdp } = values;
   const hazard = exposeUdp || wrong.has('exposeUdp') ? undefined : instance.module?.udpHazard;
-  return [{ service: instance.name, type: instance.type, listen, hazard }];
+  const { name, type, module } = instance;
+  return [{ service: name, type, listen, transport: module?.transport, hazard }];
 }
 
 function printService({ instance, reading, config }: ReadService): readonly [name: string, printed: Printed] {

@@ -23,10 +23,11 @@ export function readServiceModule(value: unknown): AnyServiceModule {
 
 function faultOf(exported: unknown): string | undefined {
   if (!isObject(exported)) return 'its default export is not an object';
-  const { name, summary, options, create, udpHazard, maxAmplification, port, rfc } = exported;
+  const { name, summary, options, create, transport, udpHazard, maxAmplification, port, rfc } = exported;
   if (typeof name !== 'string' || !/^[a-z][a-z0-9-]*$/.test(name)) return 'name is not a word such as my-service';
   if (typeof summary !== 'string') return 'summary is not text';
   if (typeof create !== 'function') return 'create is not a function';
+  if (transport !== undefined && transport !== 'tcp' && transport !== 'udp') return 'transport is not tcp or udp';
   if (!isOptional(udpHazard, 'string')) return 'udpHazard is not text';
   if (!isOptional(maxAmplification, 'number')) return 'maxAmplification is not a number';
   if (!isOptional(port, 'number') || !isOptional(rfc, 'number')) return 'port or rfc is not a number';

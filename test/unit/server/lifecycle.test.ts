@@ -301,6 +301,17 @@ function planOf(text: string, target: PlannedListener['target']): readonly Plann
   return [{ id: 0, service: 'chargen', text, target, optional: false }];
 }
 
+it('refuses an inherited socket of a transport over which its service does not answer', async () => {
+  const { lifecycle } = await make('stamp: { listen: [udp://127.0.0.1:0] }');
+  const target = { transport: 'tcp', family: 'ipv4', address: '127.0.0.1', port: 0 } as const;
+  await expect(
+    lifecycle.open([{ id: 0, service: 'stamp', text: 'systemd:stamp', target, optional: false }]),
+  ).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: 'stamp: systemd:stamp: stamp answers over UDP only: expected a UDP address',
+  });
+});
+
 describe('a UDP listener of an abusable service', () => {
   const exposed =
     /chargen can be abused: .*. Listen on a loopback, private or link-local address, use TCP, or set exposeUdp: true/;

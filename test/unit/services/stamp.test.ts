@@ -2,7 +2,6 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DatagramOrigin, Service } from '../../../src/service.ts';
 import { errorEstimate, stamp, type StampOptions } from '../../../src/services/stamp.ts';
-import { connect } from '../../support/fake-client.ts';
 import { FakeContext } from '../../support/fake-context.ts';
 
 /** 2026-11-22T11:07:12Z is eead4b60 in NTP's seconds. */
@@ -126,11 +125,6 @@ describe('stamp (RFC 8762)', () => {
     const reply = ask(service, basePacket, { ...origin, receivedAtUs: context.exactUs - 1 });
     expect(reply?.toString('hex', 4, 12)).toBe('0000000000000000');
     expect(reply?.toString('hex', 16, 24)).toBe('ffffffffffffef39');
-  });
-
-  it('closes a TCP connection at once', async () => {
-    const { service } = await create();
-    expect(connect(service)).toMatchObject({ writes: [], ended: true });
   });
 
   it('reads kernel times and headers, and sends each reply at once', async () => {

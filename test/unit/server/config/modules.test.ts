@@ -39,6 +39,8 @@ const files: Record<string, string> = {
   'no-create.mjs': moduleOf('delete module.create'),
   'no-options.mjs': moduleOf('delete module.options'),
   'hazard.mjs': moduleOf('module.udpHazard = true'),
+  'transport.mjs': moduleOf('module.transport = "sctp"'),
+  'udp-only.mjs': moduleOf('module.transport = "udp"'),
   'amplification.mjs': moduleOf('module.maxAmplification = "2"'),
   'option-name.mjs': moduleOf('module.options = { "max length": {} }'),
   'option-default.mjs': moduleOf('module.options = { default: {} }'),
@@ -178,6 +180,7 @@ describe('a module', () => {
     ['./no-create.mjs', 'not a service module: create is not a function'],
     ['./no-options.mjs', 'not a service module: options is not an object'],
     ['./hazard.mjs', 'not a service module: udpHazard is not text'],
+    ['./transport.mjs', 'not a service module: transport is not tcp or udp'],
     ['./amplification.mjs', 'not a service module: maxAmplification is not a number'],
     ['./option-name.mjs', 'not a service module: options.max length: the name is not a word such as maxLength'],
     ['./option-default.mjs', 'not a service module: options.default: the name is not a word such as maxLength'],
@@ -225,6 +228,15 @@ describe('a module', () => {
   test('needs exposeUdp if it has a UDP hazard', async () => {
     const [problem] = await problemsOf(withModule('./valid.mjs').replace('tcp', 'udp'), { directory });
     expect(problem).toContain('udp://:0 exposes UDP to public addresses, where greeter can be abused: it greets.');
+  });
+});
+
+describe('a module that answers over one transport only', () => {
+  test('may not listen on another', async () => {
+    expect(await problemsOf(withModule('./udp-only.mjs'), { directory })).toEqual([
+      'test.yaml:1:29 services.mine.listen[0]: tcp://:0: x answers over UDP only: expected a UDP address',
+    ]);
+    expect(await problemsOf(withModule('./udp-only.mjs').replace('tcp', 'udp'), { directory })).toEqual([]);
   });
 });
 

@@ -175,6 +175,15 @@ describe('reports location and remedy of', () => {
       ],
     ],
     [
+      'transports that a service does not answer over',
+      'services:\n  ident: { listen: ["tcp://:0", "udp://:0", "unix:///run/i"] }\n  stamp: { listen: ["tcp://:1", "unix:///run/s"] }',
+      [
+        'test.yaml:2:33 services.ident.listen[1]: udp://:0: ident answers over TCP only: expected a TCP or UNIX address',
+        'test.yaml:3:21 services.stamp.listen[0]: tcp://:1: stamp answers over UDP only: expected a UDP address',
+        'test.yaml:3:33 services.stamp.listen[1]: unix:///run/s: stamp answers over UDP only: expected a UDP address',
+      ],
+    ],
+    [
       'keys that objects inherit',
       'services:\n  echo: { listen: tcp://:0, __proto__: { a: 1 }, constructor: { prototype: 1 } }\ntoString: 1',
       [
