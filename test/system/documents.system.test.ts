@@ -5,25 +5,39 @@ import { blocksOf, read } from '../repository/files.ts';
 import { compare, type Exchange, parseSession, runSession, withoutVarying } from './console-session.ts';
 import { startLab } from './lab.ts';
 import { needs } from './machine.ts';
+import { sessionShell, startSessionShell } from './session-shell.ts';
 
-needs('ip', 'nc', 'unshare', 'mount', 'setpriv', 'xinetd', 'inetutils-inetd');
+needs('ip', 'nc', 'unshare', 'nsenter', 'mount', 'setpriv', 'xinetd', 'inetutils-inetd', 'haproxy', 'nft', 'curl');
 
 /** The section of the README alone: its other blocks are of the daemon, and tested elsewhere. */
 const [, section = ''] = /^(## The client tools\n[\s\S]*?)^## /m.exec(read('README.md')) ?? [];
 
+const testing = read('docs/TESTING.md');
+
+/** Each section is a session that starts anew. */
+const sections = testing.split(/^(?=## )/m).slice(1);
+
 const pages = [
-  ['docs/CLIENT.md', read('docs/CLIENT.md')],
-  ['docs/TEXTBOOK.md', read('docs/TEXTBOOK.md')],
-  ['the client tools section of README.md', section],
+  ['docs/CLIENT.md', read('docs/CLIENT.md'), startLab],
+  ['docs/TEXTBOOK.md', read('docs/TEXTBOOK.md'), startLab],
+  ['the client tools section of README.md', section, startLab],
+  ...sections.map((each) => [`docs/TESTING.md, ${/^## (.*)/.exec(each)?.[1]}`, each, startSessionShell] as const),
 ] as const;
 
-describe.each(pages)('%s', (_, page) => {
+describe('docs/TESTING.md', () => {
+  it('has three sessions in the shell that the test starts', () => {
+    expect(sections).toHaveLength(3);
+    expect(testing).toContain(`sudo ${sessionShell.join(' ')} bash\n`);
+  });
+});
+
+describe.each(pages)('%s', (_, page, start) => {
   const blocks = blocksOf(page);
   const sessions = blocks.filter(({ language }) => language === 'console').map(({ text }) => text);
 
   it('shows the actual output of its commands', { timeout: 180_000 }, async () => {
     expect(sessions.length).toBeGreaterThan(0);
-    const lab = await startLab();
+    const lab = await start();
     for (const { mark, text } of blocks) if (mark !== undefined) writeFileSync(join(lab.directory, mark), text);
     const shown: Exchange[] = [];
     const seen: Exchange[] = [];

@@ -74,7 +74,7 @@ function fileWith(text: string): string {
 }
 
 /** A directory with the two commands, as an installation has it. */
-function writePrograms(): string {
+export function writePrograms(): string {
   const directory = temporaryDirectory();
   for (const [name, argv] of Object.entries({ smallserv: clientProgram, smallservd: daemonProgram })) {
     const command = argv.map((part) => `'${part}'`).join(' ');

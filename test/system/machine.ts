@@ -49,6 +49,8 @@ const packages = {
   promtool: 'prometheus',
   haproxy: 'haproxy',
   dnsdist: 'dnsdist',
+  nft: 'nftables',
+  curl: 'curl',
 } as const;
 
 export type ProgramName = keyof typeof packages;
