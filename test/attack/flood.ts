@@ -69,11 +69,7 @@ export async function floodFromOneSource({
     count: rate * (seconds + marginSeconds),
     seconds: seconds + marginSeconds,
   });
-  const questions = [client, server, port, questionsPerSecond, seconds].map(String);
-  const asking = new Program(far.inside([process.execPath, wellBehaved, ...questions]));
-  await asking.end();
-  const { asked, answered, slowestMs, latestMs } = JSON.parse(asking.output) as Asked;
-  expect(latestMs, 'the client itself was kept from asking: no measurement').toBeLessThan(mostLateMs);
+  const { asked, answered, slowestMs } = await askRegularly(far, { from: client, to: server, port, seconds });
   const { sent, seconds: took }: Sent = await flood;
   const { received } = await settledCounters(daemon, service);
 
@@ -85,6 +81,24 @@ export async function floodFromOneSource({
   const read = ((received - asked) / sent) * 100;
   compare('smallservd', attack, `${who}: share of these that the daemon read`, read, { unit: '%', digits: 1 });
   compare('smallservd', attack, `${who}: slowest answer to the other client`, slowestMs, { unit: ' ms', digits: 1 });
+}
+
+export interface RegularQuestions {
+  readonly from: string;
+  readonly to: string;
+  readonly port: number;
+  readonly seconds: number;
+}
+
+/** A well-behaved client in that network asks a UDP service a hundred times a second. */
+export async function askRegularly(network: Network, questions: RegularQuestions): Promise<Asked> {
+  const { from, to, seconds } = questions;
+  const args = [from, to, questions.port, questionsPerSecond, seconds].map(String);
+  const asking = new Program(network.inside([process.execPath, wellBehaved, ...args]));
+  await asking.end(60_000);
+  const asked = JSON.parse(asking.output) as Asked;
+  expect(asked.latestMs, 'the client itself was kept from asking: no measurement').toBeLessThan(mostLateMs);
+  return asked;
 }
 
 async function settledCounters(daemon: DaemonProgram, service: string): Promise<DatagramCounters> {

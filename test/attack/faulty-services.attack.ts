@@ -1,0 +1,32 @@
+import { describe, it } from 'vitest';
+import { needs } from '../system/machine.ts';
+import { amplifyByFaults, floodOfConnections, floodOfDatagrams } from './faulty-services.ts';
+
+needs('ip');
+
+describe('a service with faults under a flood of datagrams', () => {
+  it.each([
+    ['delay and jitter', { delay: { time: '5s', jitter: '1s' } }],
+    ['ten copies, each delayed', { answers: { count: 10 }, delay: { time: '5s' } }],
+  ] as const)('%s', async (name, faults) => {
+    await floodOfDatagrams({ name, faults, rate: 50_000, seconds: 3 });
+  });
+
+  it.each([
+    ['ten copies', { answers: { count: 10 } }],
+    ['duplicates', { duplicate: 1 }],
+    ['ten copies and duplicates, each delayed', { answers: { count: 10 }, duplicate: 1, delay: { time: '50ms' } }],
+  ] as const)('amplifies no more than allowed: %s', async (name, faults) => {
+    await amplifyByFaults(name, faults);
+  });
+});
+
+describe('a service with faults under a flood of connections', () => {
+  it.each([
+    ['delay', { delay: { time: '1h' } }],
+    ['blackhole', { blackhole: 1 }],
+    ['stopReading', { stopReading: 1 }],
+  ] as const)('%s', async (name, faults) => {
+    await floodOfConnections({ name, faults, clients: 900 });
+  });
+});
