@@ -15,7 +15,7 @@ import { newServiceCounters } from '../../src/server/counters.ts';
 import { type Daemon, startDaemon } from '../../src/index.ts';
 import { ConfigInvalidError } from '../../src/errors.ts';
 import { exitCodes } from '../../src/exit-codes.ts';
-import { services } from '../../src/services/index.ts';
+import { findService, services } from '../../src/services/index.ts';
 import { blocksOf, documents, filesIn, proseOf, read, root, sources, tableAfter } from './files.ts';
 
 const readme = read('README.md');
@@ -105,6 +105,12 @@ describe('config examples in the documents', () => {
     expect(sets.length).toBeGreaterThan(0);
     expect(env.length).toBeGreaterThan(0);
     await shipped(Object.fromEntries(env), sets);
+  });
+
+  test('show an answer of envelope with exactly its fields', () => {
+    const [answer = ''] = /^\{"request":.*\}$/m.exec(read('docs/KUBERNETES.md')) ?? [];
+    const fields = /Any of (.*)\./.exec(findService('envelope')?.options.fields?.doc ?? '')?.[1];
+    expect(Object.keys(JSON.parse(answer) as object).join(', ')).toBe(fields);
   });
 
   test('match the generated reference docs/CONFIG.md', () => {

@@ -1,8 +1,16 @@
+import { writeFileSync } from 'node:fs';
 import { get } from 'node:http';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { blocksOf, read } from '../repository/files.ts';
 import { DaemonProcess, writeConfig } from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
 import { ToolProcess } from '../support/tool-process.ts';
+import { compare, parseSession, runSession } from './console-session.ts';
+import { needs } from './machine.ts';
+import { startSessionShell } from './session-shell.ts';
+
+needs('ip', 'mount', 'unshare', 'nsenter');
 
 interface RoundTrips {
   readonly sent: number;
@@ -99,5 +107,21 @@ describe('10,000 datagrams of smallserv echo', () => {
     const late = 0.9 * 0.05 + 0.1 * 0.05 ** 2;
     expect(Math.abs(reordered - count * late)).toBeLessThan(spreadOf(late) + 50 * late * 2);
     expect(times.meanMs).toBeGreaterThan(late * 50 * 0.8);
+  });
+});
+
+describe('docs/FAULTS.md', () => {
+  it('shows what smallservd faults prints', async () => {
+    const [, section = ''] = read('docs/FAULTS.md').split(/^## On a running daemon$/m);
+    const [config, session] = blocksOf(section);
+    const lab = await startSessionShell();
+    writeFileSync(join(lab.directory, 'smallservd.yaml'), config?.text ?? '');
+    const begin = `ip link set lo up && mount -t tmpfs tmpfs /run && mkdir /run/smallservd
+smallservd --config smallservd.yaml > log 2>&1 &
+until smallservd status --config smallservd.yaml > status 2>&1; do sleep 0.2; done`;
+    await runSession([{ command: begin, output: [''] }], lab);
+    const shown = parseSession(session?.text ?? '');
+    const seen = await runSession(shown, lab);
+    expect(seen.map((each, index) => compare(shown[index] ?? each, each).seen)).toEqual(shown);
   });
 });

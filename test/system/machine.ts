@@ -49,6 +49,8 @@ const packages = {
   promtool: 'prometheus',
   haproxy: 'haproxy',
   dnsdist: 'dnsdist',
+  'in.fingerd': 'fingerd',
+  oidentd: 'oidentd',
   nft: 'nftables',
   curl: 'curl',
 } as const;
