@@ -73,7 +73,7 @@ interface Served extends PreparedService {
   readonly connectionLog: ConnectionLog;
   readonly admission: Admission;
   readonly guard: DatagramGuard;
-  /** What its faults hold back, even those that were replaced. */
+  /** What its faults delay, even those that were replaced. */
   readonly delayedBudget: DelayedBudget;
   faults: ServiceFaults | undefined;
   /** All that were opened, or tried. */
@@ -97,7 +97,7 @@ export class Lifecycle {
     neighbors: (found) => neighbors().read(found),
   });
   readonly #descriptors: DescriptorBudget;
-  /** What the faults of all services hold back. */
+  /** What the faults of all services delay. */
   readonly #delayed: DelayQueue;
   readonly #cancels: Cancel[] = [];
   readonly #usesKernel: boolean;
@@ -196,7 +196,7 @@ export class Lifecycle {
   }
 
   /**
-   * Replaces the faults of a service. Undefined: none. Connections keep theirs, and what is held back is still sent.
+   * Replaces the faults of a service. Undefined: none. Connections keep theirs, and what is delayed is still sent.
    * Does nothing if there is no such service.
    */
   setFaults(service: string, rules: FaultRules | undefined): void {

@@ -37,7 +37,7 @@ const messages: readonly (readonly [what: string, text: string, fault: RegExp, t
 
 describe('a worker that attacks its supervisor', () => {
   it.each(messages.map(([what, text, fault, times = 1]) => ({ what, text, fault, times })))(
-    'is the only worker killed, and its fault is logged, when it sends $what',
+    'is the only worker killed, and the error is logged, when it sends $what',
     async ({ text, fault, times }) => {
       const daemon = await DaemonProcess.serve({ workers: 2, services: { turncoat, echo } });
       const client = await TcpClient.connect(daemon.target('turncoat', 'tcp'));
@@ -45,8 +45,8 @@ describe('a worker that attacks its supervisor', () => {
       const pid = Number(client.text);
       client.socket.write(line({ descriptor: reports, text, times }));
 
-      const { worker, fault: found } = await daemon.line('worker sent an invalid report, killing it');
-      expect(found).toMatch(fault);
+      const { worker, error } = await daemon.line('worker sent an invalid report, killing it');
+      expect(error).toMatch(fault);
       await daemon.line('worker exited, restarting', { worker, pid, signal: 'SIGKILL' });
       await daemon.line('worker ready again', { worker });
       expect(isRunning(daemon.pid)).toBe(true);

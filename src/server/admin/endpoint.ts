@@ -219,7 +219,7 @@ class AdminChild implements AdminEndpoint {
     const socket = stdio?.[channelDescriptor];
     if (!(socket instanceof Duplex)) return undefined;
     const failed = (fault: string): void => {
-      this.#options.log.error({ fault }, 'admin process sent an invalid report, killing it');
+      this.#options.log.error({ error: fault }, 'admin process sent an invalid report, killing it');
       handlers.failed();
     };
     const { clock } = this.#options;

@@ -149,9 +149,9 @@ export interface FaultsInput {
   /** Probability that a UDP reply is sent twice, if `maxAmplification` allows it. Default: `0`. */
   readonly duplicate?: number | undefined;
   readonly reorder?: {
-    /** Probability that a UDP reply is held back, so that later ones overtake it. Default: `1`. */
+    /** Probability that a UDP reply is delayed, so that later ones overtake it. Default: `1`. */
     readonly probability?: number | undefined;
-    /** How much longer such a reply is held back, in addition to `delay`. Null reorders nothing. */
+    /** How much longer such a reply is delayed, in addition to `delay`. Null reorders nothing. */
     readonly time?: Duration | null | undefined;
   };
   readonly truncate?: {
@@ -214,11 +214,11 @@ export interface FaultsInput {
   /** Probability that nothing from a client is read. Default: `0`. */
   readonly stopReading?: number | undefined;
   readonly maxDelayed?: {
-    /** Maximum number of UDP replies that the service holds back in each worker. More are lost. Default: `10000`. */
+    /** Maximum number of UDP replies that the service delays in each worker. More are lost. Default: `10000`. */
     readonly datagrams?: number | undefined;
     /**
-     * Maximum size of everything that the service holds back in each worker. UDP replies beyond it are lost. Stream
-     * clients wait for room, and are reset if there is none. Default: `"16MiB"`.
+     * Maximum size of everything that the service delays in each worker. UDP replies beyond it are lost. Stream clients
+     * wait for room, and are reset if there is none. Default: `"16MiB"`.
      */
     readonly bytes?: Size | undefined;
   };

@@ -292,11 +292,11 @@ const faultsSchema = {
   loss: ratioKey('Probability that a UDP reply is not sent.'),
   duplicate: ratioKey('Probability that a UDP reply is sent twice, if `maxAmplification` allows it.'),
   reorder: {
-    probability: probabilityKey('that a UDP reply is held back, so that later ones overtake it'),
+    probability: probabilityKey('that a UDP reply is delayed, so that later ones overtake it'),
     time: {
       format: 'faultTime',
       default: null,
-      doc: 'How much longer such a reply is held back, in addition to `delay`. Null reorders nothing.',
+      doc: 'How much longer such a reply is delayed, in addition to `delay`. Null reorders nothing.',
     },
   },
   truncate: {
@@ -345,12 +345,12 @@ const faultsSchema = {
     datagrams: {
       format: 'count',
       default: 10_000,
-      doc: 'Maximum number of UDP replies that the service holds back in each worker. More are lost.',
+      doc: 'Maximum number of UDP replies that the service delays in each worker. More are lost.',
     },
     bytes: {
       format: 'size',
       default: '16MiB',
-      doc: 'Maximum size of everything that the service holds back in each worker. UDP replies beyond it are lost. Stream clients wait for room, and are reset if there is none.',
+      doc: 'Maximum size of everything that the service delays in each worker. UDP replies beyond it are lost. Stream clients wait for room, and are reset if there is none.',
     },
   },
 } as const satisfies Section;

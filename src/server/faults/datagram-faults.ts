@@ -23,7 +23,7 @@ export class DatagramFaults {
     return spoiled;
   }
 
-  /** Draws how long a reply is held back, in milliseconds. 0: it leaves at once. */
+  /** Draws how long a reply is delayed, in milliseconds. 0: it leaves at once. */
   drawDelayMs(): number {
     const { delay, reorder } = this.#rules;
     const delayMs = drawDelayMs(delay, this.#random);

@@ -3,14 +3,14 @@ import type { DelayedLimits } from './fault-rules.ts';
 /** What a chunk of a stream costs in addition to its bytes. Else single bytes would take a hundred times their size. */
 const chunkOverheadBytes = 128;
 
-/** Counts what a service holds back in this process, and refuses what exceeds the limits. */
+/** Counts what a service delays in this process, and refuses what exceeds the limits. */
 export class DelayedBudget {
-  /** May change while something is held back. That counts on. */
+  /** May change while something is delayed. That counts on. */
   limits: DelayedLimits = { datagrams: 0, bytes: 0 };
   #datagrams = 0;
   #bytes = 0;
 
-  /** Whether so much is held back that streams should wait for their turn. Datagrams cannot wait. */
+  /** Whether so much is delayed that streams should wait for their turn. Datagrams cannot wait. */
   get isTight(): boolean {
     return this.#bytes > this.limits.bytes / 2;
   }

@@ -1,7 +1,7 @@
 /** The distribution of a jitter, each with the configured time as its mean. */
 export type Distribution = 'normal' | 'uniform' | 'pareto';
 
-/** What happens to answers over UDP. `maxDelayed`: lost because too much is held back. A fixed set, used as a label. */
+/** What happens to answers over UDP. `maxDelayed`: lost because too much is delayed. A fixed set, used as a label. */
 export type DatagramFault =
   | 'delay'
   | 'loss'
@@ -12,7 +12,7 @@ export type DatagramFault =
   | 'answers'
   | 'maxDelayed';
 
-/** What happens to stream clients. `maxDelayed`: reset because too much is held back. A fixed set, used as a label. */
+/** What happens to stream clients. `maxDelayed`: reset because too much is delayed. A fixed set, used as a label. */
 export type StreamFault =
   | 'acceptDelay'
   | 'firstByteDelay'
@@ -46,7 +46,7 @@ export interface CutFault extends TimedFault {
   readonly bytes: number | null;
 }
 
-/** The most that a service holds back in one process. */
+/** The most that a service delays in one process. */
 export interface DelayedLimits {
   readonly datagrams: number;
   readonly bytes: number;

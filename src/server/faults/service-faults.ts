@@ -14,11 +14,11 @@ export interface FaultCounts {
 /** Connections have the sequences below. */
 const firstListenerSequence = 2 ** 31;
 
-/** The faults of one service in this process: their rules, their counters, and what they hold back. */
+/** The faults of one service in this process: their rules, their counters, and what they delay. */
 export class ServiceFaults {
   /** Shared by all services of the process. */
   readonly queue: DelayQueue;
-  /** Outlives these faults: what earlier ones hold back counts, too. */
+  /** Outlives these faults: what earlier ones delay counts, too. */
   readonly budget: DelayedBudget;
   readonly counts: FaultCounts;
   readonly #rules: FaultRules;

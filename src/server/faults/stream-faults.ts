@@ -42,7 +42,7 @@ export class StreamFaults {
     this.#counts[fault] += 1;
   }
 
-  /** Draws how long a chunk is held back, in milliseconds. */
+  /** Draws how long a chunk is delayed, in milliseconds. */
   drawDelayMs(): number {
     const delayMs = drawDelayMs(this.#rules.delay, this.#random);
     if (delayMs > 0) this.note('delay');

@@ -239,7 +239,7 @@ export class WorkerProcess {
   #distrust(fault: string): void {
     if (this.#isDistrusted) return;
     this.#isDistrusted = true;
-    this.#options.log.error({ worker: this.name, fault }, 'worker sent an invalid report, killing it');
+    this.#options.log.error({ worker: this.name, error: fault }, 'worker sent an invalid report, killing it');
     this.#end();
   }
 

@@ -7,7 +7,7 @@ import type { DatagramIntake } from '../guard/datagram-intake.ts';
 import type { Offenders } from '../guard/offenders.ts';
 import type { ServiceFaults } from '../faults/service-faults.ts';
 import type { DatagramOrigin, Service } from '../../service.ts';
-import { DelayedReplies, type LateReply } from './delayed-replies.ts';
+import { DelayedReplies, type ReplyTarget } from './delayed-replies.ts';
 import { ProxiedOrigin } from './proxied-origin.ts';
 import { synchronous } from './synchronous.ts';
 
@@ -31,7 +31,7 @@ export interface ReplySink {
   /** Sends a reply to the datagram being answered, or says why not. */
   reply(bytes: Uint8Array): DropReason | undefined;
   /** Returns what replies to it after the call, when other datagrams are being answered. */
-  later(): LateReply;
+  replyTarget(): ReplyTarget;
 }
 
 /** What happens to a datagram between its socket and its service: guard, service, faults, cap, counters. */
@@ -47,7 +47,7 @@ export class DatagramAnswers {
     this.setFaults(options.faults);
   }
 
-  /** Replies that earlier faults hold back are still sent. */
+  /** Replies that earlier faults delay are still sent. */
   setFaults(faults: ServiceFaults | undefined): void {
     if (faults !== undefined) {
       this.#delayed ??= new DelayedReplies(this.#options.counters);
@@ -56,7 +56,7 @@ export class DatagramAnswers {
     this.#faulty = faults === undefined ? undefined : this.#delayed;
   }
 
-  /** Replies that are held back and not sent yet. Undefined if there never were any. */
+  /** Replies that are delayed and not sent yet. Undefined if there never were any. */
   get delayed(): DelayedReplies | undefined {
     return this.#delayed;
   }
@@ -132,7 +132,7 @@ export class DatagramAnswers {
     counters.dropped.amplification += replies.length - fitting;
     for (let index = 0; index < fitting; index += 1) {
       const reply = replies[index]!;
-      if (faulty?.holds(reply, sink, nowMs) === true) {
+      if (faulty?.delays(reply, sink, nowMs) === true) {
         guard.sent(source, port, request, reply, nowMs);
         continue;
       }

@@ -5,17 +5,17 @@ import type { ServiceFaults } from '../faults/service-faults.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
 
 /** Replies to one datagram, whenever that is. */
-export interface LateReply {
+export interface ReplyTarget {
   /** Sends a reply, or says why not. */
   reply(bytes: Uint8Array): DropReason | undefined;
 }
 
-/** The replies of one UDP listener that faults hold back. */
+/** The replies of one UDP listener that faults delay. */
 export class DelayedReplies {
   #service: ServiceFaults | undefined;
   #faults: DatagramFaults | undefined;
   readonly #counters: DatagramCounters;
-  readonly #held = new Set<DelayedReply>();
+  readonly #delayed = new Set<DelayedReply>();
   #isClosed = false;
   #allSent: (() => void) | undefined;
 
@@ -23,7 +23,7 @@ export class DelayedReplies {
     this.#counters = counters;
   }
 
-  /** Replaces the faults. What is held back stays. */
+  /** Replaces the faults. What is delayed stays. */
   use(service: ServiceFaults): void {
     this.#service = service;
     this.#faults = service.forListener();
@@ -35,10 +35,10 @@ export class DelayedReplies {
   }
 
   /**
-   * Whether a reply is held back: a copy of it is sent when it is due. If the limits do not allow that, the reply is
+   * Whether a reply is delayed: a copy of it is sent when it is due. If the limits do not allow that, the reply is
    * lost, and counted.
    */
-  holds(reply: Uint8Array, sink: { later(): LateReply }, nowMs: number): boolean {
+  delays(reply: Uint8Array, sink: { replyTarget(): ReplyTarget }, nowMs: number): boolean {
     const service = this.#service;
     const delayMs = this.#faults?.drawDelayMs() ?? 0;
     if (service === undefined || delayMs === 0) return false;
@@ -47,33 +47,33 @@ export class DelayedReplies {
       counts.datagram.maxDelayed += 1;
       return true;
     }
-    const held = new DelayedReply(this, service, sink.later(), Uint8Array.from(reply));
-    this.#held.add(held);
-    queue.set(held, nowMs + delayMs);
+    const delayed = new DelayedReply(this, service, sink.replyTarget(), Uint8Array.from(reply));
+    this.#delayed.add(delayed);
+    queue.set(delayed, nowMs + delayMs);
     return true;
   }
 
-  /** Calls `task` as soon as nothing is held back: immediately, or after the last one. */
+  /** Calls `task` as soon as nothing is delayed: immediately, or after the last one. */
   whenSent(task: () => void): void {
-    if (this.#held.size === 0) task();
+    if (this.#delayed.size === 0) task();
     else this.#allSent = task;
   }
 
-  /** Forgets what is held back. From now on everything is. */
+  /** Forgets what is delayed. From now on everything is. */
   close(): void {
     this.#isClosed = true;
-    for (const held of this.#held) {
-      held.service.queue.remove(held);
-      this.#forget(held);
+    for (const delayed of this.#delayed) {
+      delayed.service.queue.remove(delayed);
+      this.#forget(delayed);
     }
     this.#tellIfSent();
   }
 
   /** Called when it is due. */
-  send(held: DelayedReply): void {
-    this.#forget(held);
-    const { length } = held.bytes;
-    const obstacle = held.target.reply(held.bytes);
+  send(delayed: DelayedReply): void {
+    this.#forget(delayed);
+    const { length } = delayed.bytes;
+    const obstacle = delayed.target.reply(delayed.bytes);
     if (obstacle === undefined) {
       this.#counters.sent += 1;
       this.#counters.bytesOut += length;
@@ -83,13 +83,13 @@ export class DelayedReplies {
     this.#tellIfSent();
   }
 
-  #forget(held: DelayedReply): void {
-    this.#held.delete(held);
-    held.service.budget.giveDatagram(held.bytes.length);
+  #forget(delayed: DelayedReply): void {
+    this.#delayed.delete(delayed);
+    delayed.service.budget.giveDatagram(delayed.bytes.length);
   }
 
   #tellIfSent(): void {
-    if (this.#held.size > 0) return;
+    if (this.#delayed.size > 0) return;
     this.#allSent?.();
     this.#allSent = undefined;
   }
@@ -101,11 +101,11 @@ class DelayedReply implements Delayed {
   turn = 0;
   /** Whose budget it takes. */
   readonly service: ServiceFaults;
-  readonly target: LateReply;
+  readonly target: ReplyTarget;
   readonly bytes: Uint8Array;
   readonly #owner: DelayedReplies;
 
-  constructor(owner: DelayedReplies, service: ServiceFaults, target: LateReply, bytes: Uint8Array) {
+  constructor(owner: DelayedReplies, service: ServiceFaults, target: ReplyTarget, bytes: Uint8Array) {
     this.#owner = owner;
     this.service = service;
     this.target = target;

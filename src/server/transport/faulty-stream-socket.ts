@@ -14,16 +14,16 @@ export interface CutClient {
   withheld(bytes: number): void;
 }
 
-/** What one client may have held back before its service must wait. One more chunk may be added to it. */
-const longestHeldBytes = 64 * 1024;
+/** How much output of one client may be delayed before its service must wait. One more chunk may be added to it. */
+const mostDelayedBytes = 64 * 1024;
 /** Each chunk costs more than a byte, and all of them may leave at once. */
-const mostHeldChunks = 256;
+const mostDelayedChunks = 256;
 
 /** With `rate`: how long a slice of output takes, and how much time a late timer may make up for. */
 const sliceMs = 20;
 
 /** A chunk of output that waits. */
-interface HeldChunk {
+interface DelayedChunk {
   /** What is left of it. */
   bytes: Uint8Array;
   /** What it had at first. */
@@ -32,7 +32,7 @@ interface HeldChunk {
 }
 
 /**
- * The faults of one connection, between its socket and its client. To the client it is a socket: what is held back
+ * The faults of one connection, between its socket and its client. To the client it is a socket: what is delayed
  * counts as not sent, so backpressure, deadlines, eviction and shutdown work as with a slow network.
  */
 export class FaultyStreamSocket implements StreamSocket, Delayed {
@@ -51,8 +51,8 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
   #serveAtMs = Infinity;
   #closeAtMs = Infinity;
   #resetAtMs = Infinity;
-  readonly #held: HeldChunk[] = [];
-  #heldBytes = 0;
+  readonly #delayed: DelayedChunk[] = [];
+  #delayedBytes = 0;
   /** Bytes that never leave, because of a fault or the end of the connection. */
   #discardedBytes = 0;
   #sentBytes = 0;
@@ -113,7 +113,7 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
 
   /** Also what never leaves. */
   get unsent(): number {
-    return this.#socket.unsent + this.#heldBytes + this.#discardedBytes;
+    return this.#socket.unsent + this.#delayedBytes + this.#discardedBytes;
   }
 
   /** Whoever is told that it does not is told by `flushed` when it does: the budget can become tight at any time. */
@@ -129,7 +129,7 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
   }
 
   review(): number {
-    return this.#heldBytes + this.#socket.review();
+    return this.#delayedBytes + this.#socket.review();
   }
 
   get isDestroyed(): boolean {
@@ -208,8 +208,8 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
   /** After an early half-close, nothing would ever slow down a service that only writes. */
   get #hasRoom(): boolean {
     if (this.#isHalfClosed || !this.#socket.takesMore) return false;
-    if (this.#heldBytes === 0) return true;
-    const isFull = this.#heldBytes >= longestHeldBytes || this.#held.length >= mostHeldChunks;
+    if (this.#delayedBytes === 0) return true;
+    const isFull = this.#delayedBytes >= mostDelayedBytes || this.#delayed.length >= mostDelayedChunks;
     return !isFull && !this.#service.budget.isTight;
   }
 
@@ -244,9 +244,9 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
     }
     const nowMs = this.#nowMs;
     // A stream keeps its order.
-    const dueMs = Math.max(nowMs + this.#drawDelayMs(), this.#held.at(-1)?.dueMs ?? 0);
+    const dueMs = Math.max(nowMs + this.#drawDelayMs(), this.#delayed.at(-1)?.dueMs ?? 0);
     const chunk = this.#faults.spoil(bytes);
-    const isAtOnce = this.#held.length === 0 && dueMs <= nowMs && this.#faults.bytesPerSecond === undefined;
+    const isAtOnce = this.#delayed.length === 0 && dueMs <= nowMs && this.#faults.bytesPerSecond === undefined;
     if (isAtOnce && this.#socket.takesMore) this.#send(chunk, true);
     else this.#hold(chunk, dueMs);
   }
@@ -271,8 +271,8 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
       return;
     }
     // The caller may reuse its memory.
-    this.#held.push({ bytes: Uint8Array.from(chunk), length, dueMs });
-    this.#heldBytes += length;
+    this.#delayed.push({ bytes: Uint8Array.from(chunk), length, dueMs });
+    this.#delayedBytes += length;
   }
 
   /** Sends what is due, and tells the client if it may go on. */
@@ -286,9 +286,9 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
     this.#schedule();
   }
 
-  /** Sends the first chunk that is held back, or a slice of it. Returns false if nothing may leave now. */
+  /** Sends the first chunk that is delayed, or a slice of it. Returns false if nothing may leave now. */
   #sendFirst(nowMs: number): boolean {
-    const [first] = this.#held;
+    const [first] = this.#delayed;
     if (first === undefined || first.dueMs > nowMs || !this.#socket.takesMore) return false;
     const { bytesPerSecond } = this.#faults;
     let part = first.bytes;
@@ -298,10 +298,10 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
       const slowest = Math.max(this.#nextSliceMs, nowMs - sliceMs);
       this.#nextSliceMs = slowest + (part.length * 1000) / bytesPerSecond;
     }
-    this.#heldBytes -= part.length;
+    this.#delayedBytes -= part.length;
     first.bytes = first.bytes.subarray(part.length);
     if (first.bytes.length === 0) {
-      this.#held.shift();
+      this.#delayed.shift();
       this.#service.budget.giveChunk(first.length);
     }
     this.#send(part, first.bytes.length === 0);
@@ -321,13 +321,13 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
   }
 
   #finishIfSent(): void {
-    if (this.#isEnding && this.#held.length === 0 && !this.#isHalfClosed) this.#socket.end();
+    if (this.#isEnding && this.#delayed.length === 0 && !this.#isHalfClosed) this.#socket.end();
   }
 
   #closeClient(): void {
     this.#closeAtMs = Infinity;
     // The service was faster.
-    if (this.#isEnding && this.#held.length === 0) return;
+    if (this.#isEnding && this.#delayed.length === 0) return;
     this.#faults.note('closeAfter');
     this.#isCut = true;
     this.#discardHeld();
@@ -338,7 +338,7 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
   #resetUnlessSent(): void {
     this.#resetAtMs = Infinity;
     // The service was faster.
-    if (this.#isEnding && this.#held.length === 0) return;
+    if (this.#isEnding && this.#delayed.length === 0) return;
     this.#resetClient();
   }
 
@@ -358,9 +358,9 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
   }
 
   #discardHeld(): void {
-    for (const { length } of this.#held.splice(0)) this.#service.budget.giveChunk(length);
-    this.#discardedBytes += this.#heldBytes;
-    this.#heldBytes = 0;
+    for (const { length } of this.#delayed.splice(0)) this.#service.budget.giveChunk(length);
+    this.#discardedBytes += this.#delayedBytes;
+    this.#delayedBytes = 0;
   }
 
   /** The connection is over. */
@@ -374,7 +374,7 @@ export class FaultyStreamSocket implements StreamSocket, Delayed {
   /** Waits for whatever comes next. */
   #schedule(): void {
     if (this.#isGone) return;
-    const [first] = this.#held;
+    const [first] = this.#delayed;
     // Else the socket says when it goes on.
     const isNext = first !== undefined && this.#socket.takesMore;
     const sendAtMs = isNext ? Math.max(first.dueMs, this.#nextSliceMs) : Infinity;

@@ -17,7 +17,7 @@ import type { ServiceFaults } from '../faults/service-faults.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
 import type { DatagramOrigin } from '../../service.ts';
 import { DatagramAnswers, type ReplySink } from './datagram-answers.ts';
-import type { LateReply } from './delayed-replies.ts';
+import type { ReplyTarget } from './delayed-replies.ts';
 import { KernelOrigin } from './kernel-origin.ts';
 import type { BoundAddress, Listener } from './listener.ts';
 import type { DatagramListenerOptions } from './node-datagram.ts';
@@ -66,7 +66,7 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
   /** Whether datagrams are being answered; a service may close its daemon meanwhile. */
   #isInTurn = false;
   #mustClose = false;
-  /** Whether nothing more is read. Replies that faults hold back are still sent. */
+  /** Whether nothing more is read. Replies that faults delay are still sent. */
   #isSuspended = false;
   #cancelOverflow: Cancel | undefined;
   /** Drops of the socket that somebody has counted. */
@@ -157,8 +157,8 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     return this.#batch.reply(this.#index, bytes) ? undefined : 'send-error';
   }
 
-  later(): LateReply {
-    return new KernelLateReply(this, this.#batch.returnPath(this.#index, this.#trafficClass), this.#source);
+  replyTarget(): ReplyTarget {
+    return new KernelReplyTarget(this, this.#batch.returnPath(this.#index, this.#trafficClass), this.#source);
   }
 
   /** Sends a reply to a datagram of an earlier batch, or says why not. */
@@ -289,7 +289,7 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
 }
 
 /** A reply to a datagram of an earlier batch. */
-class KernelLateReply implements LateReply {
+class KernelReplyTarget implements ReplyTarget {
   readonly #listener: KernelDatagramListener;
   readonly #path: ReturnPath;
   readonly #source: IpAddress;

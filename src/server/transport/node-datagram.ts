@@ -9,7 +9,7 @@ import type { ServiceFaults } from '../faults/service-faults.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
 import type { DatagramOrigin, PeerAddress } from '../../service.ts';
 import { DatagramAnswers, type DatagramAnswersOptions, type ReplySink } from './datagram-answers.ts';
-import type { LateReply } from './delayed-replies.ts';
+import type { ReplyTarget } from './delayed-replies.ts';
 import type { Neighborhood } from './neighborhood.ts';
 import { type BoundAddress, type DatagramTarget, formatBoundAddress, type Listener } from './listener.ts';
 import { parsePeer } from './zone.ts';
@@ -110,7 +110,7 @@ export class NodeDatagramListener implements Listener, ReplySink {
     return this.#send(bytes, this.#port, this.#sourceText);
   }
 
-  later(): LateReply {
+  replyTarget(): ReplyTarget {
     const [port, address] = [this.#port, this.#sourceText];
     return { reply: (bytes) => this.#send(bytes, port, address) };
   }
