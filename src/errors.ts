@@ -1,4 +1,5 @@
 import { type ExitCode, exitCodes } from './exit-codes.ts';
+import type { Outcome } from './outcomes.ts';
 
 /** All errors raised by the daemon and the clients, with the exit code of a process that does not handle them. */
 export const errorCodes = {
@@ -44,14 +45,37 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes;
 
+/** What an error says of the run of a client, where its cause does not say more. */
+const usualOutcomes: Partial<Record<ErrorCode, Outcome>> = {
+  ARGUMENT_INVALID: 'invalid',
+  ADDRESS_INVALID: 'invalid',
+  ENTRY_NOT_FOUND: 'no-name',
+  HOST_NOT_FOUND: 'no-name',
+  CONNECT_FAILED: 'unreachable',
+  CONNECTION_LOST: 'reset',
+  NO_ANSWER: 'timeout',
+  ANSWER_WRONG: 'wrong-answer',
+  RAW_SOCKET_NOT_PERMITTED: 'no-right',
+  RAW_SOCKET_MISSING: 'no-right',
+  INTERRUPTED: 'interrupted',
+};
+
+export interface SmallservdErrorOptions extends ErrorOptions {
+  /** Default: what the code says. */
+  readonly outcome?: Outcome | undefined;
+}
+
 /** An error with one of the codes above and a message for the user. */
 export class SmallservdError extends Error {
   override readonly name: string = 'SmallservdError';
   readonly code: ErrorCode;
+  /** How the run of a client ended. `failed` for errors of the daemon. */
+  readonly outcome: Outcome;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(code: ErrorCode, message: string, options: SmallservdErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
+    this.outcome = options.outcome ?? usualOutcomes[code] ?? 'failed';
   }
 
   get exitCode(): ExitCode {

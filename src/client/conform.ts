@@ -1,13 +1,14 @@
 import { lookupServicePort } from '../address/service-ports.ts';
 import { type CheckedService, checkedServices } from './conformance/check.ts';
 import { allChecks } from './conformance/index.ts';
-import { type CheckResult, type Outcome, runChecks } from './conformance/run.ts';
+import { type CheckOutcome, type CheckResult, runChecks } from './conformance/run.ts';
 import { assertZone, parseHost } from './dial/target.ts';
 import { foreverMs } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
+import type { Outcome } from '../outcomes.ts';
 import { assertWithin, type ClientOptions, withDefaults } from './options.ts';
 
-export type { CheckResult, Outcome };
+export type { CheckOutcome, CheckResult };
 
 export interface ConformOptions extends ClientOptions {
   /**
@@ -33,7 +34,17 @@ export interface ConformResult {
   /** In order of the services' ports, TCP before UDP. */
   readonly checks: readonly CheckResult[];
   /** Number of checks by outcome. */
-  readonly counts: Readonly<Record<Outcome, number>>;
+  readonly counts: Readonly<Record<CheckOutcome, number>>;
+}
+
+/**
+ * How the run ended: `wrong-answer` if a check failed, `failed` if the checks are broken. If no service was reached,
+ * how the first attempt ended.
+ */
+export function conformOutcome({ checks, counts }: ConformResult): Outcome {
+  if (counts.unreachable === checks.length) return checks[0]?.attempt ?? 'unreachable';
+  if (counts.failed > 0) return 'wrong-answer';
+  return counts.broken > 0 ? 'failed' : 'ok';
 }
 
 /** Checked only if asked for. */

@@ -65,21 +65,25 @@ async function openLine(
   addresses: readonly HostAddress[],
   port: number,
   first: Uint8Array,
-  patience: Patience,
+  patience: Patience & Pick<DiscardOptions, 'attempts'>,
 ): Promise<Line> {
-  return firstToTake(addresses, async (address) => {
-    const line = new Line();
-    try {
-      await line.open(address, port);
-      await line.send(first);
-      // With no alternative, the refusal can come later.
-      if (addresses.length > 1) await line.listen(patience);
-      return line;
-    } catch (error) {
-      line.close();
-      throw error;
-    }
-  });
+  return firstToTake(
+    addresses,
+    async (address) => {
+      const line = new Line();
+      try {
+        await line.open(address, port);
+        await line.send(first);
+        // With no alternative, the refusal can come later.
+        if (addresses.length > 1) await line.listen(patience);
+        return line;
+      } catch (error) {
+        line.close();
+        throw error;
+      }
+    },
+    patience.attempts,
+  );
 }
 
 /** A socket, with what the peer has sent or refused. */

@@ -7,6 +7,7 @@ import { resolveHost } from './dial/resolve-host.ts';
 import { parseTarget, type Target } from './dial/target.ts';
 import { foreverMs, onAbort, throwIfInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
+import type { Outcome } from '../outcomes.ts';
 import { assertKeepAlive, type EchoOptions } from './echo-options.ts';
 import { EchoPayloads, type Recognized } from './echo-payload.ts';
 import { assertWithin, largestDatagramBytes, type WithDefaults, withDefaults } from './options.ts';
@@ -48,6 +49,8 @@ export interface EchoPingResult extends RoundTripSummary {
   readonly problem: string | undefined;
   /** Whether every request came back unchanged. */
   readonly isRight: boolean;
+  /** `ok` if so. Otherwise what ended the run, or how the requests without a right answer ended. */
+  readonly outcome: Outcome;
 }
 
 type Settings = WithDefaults<EchoPingOptions> & {
@@ -130,20 +133,24 @@ async function readMessages(connection: Connection, run: Run, sizeBytes: number)
 async function pingOverUdp(host: string, settings: Settings): Promise<EchoPingResult> {
   const target = parseTarget(host, 'udp', 'echo');
   const addresses = await resolveHost(target.host, settings.family ?? 'both', settings);
-  return firstToTake(addresses, async (address) => {
-    const run = new Run({ address: address.address, port: target.port }, settings);
-    const socket = await DatagramSocket.open(address, target.port, {
-      datagram: (bytes) => run.takeDatagram(bytes),
-      failed: (error) => run.refused(error),
-    });
-    try {
-      settings.connected?.(socket.peer);
-      await run.start(async (payload) => socket.send(payload));
-    } finally {
-      socket.close();
-    }
-    return run.result();
-  });
+  return firstToTake(
+    addresses,
+    async (address) => {
+      const run = new Run({ address: address.address, port: target.port }, settings);
+      const socket = await DatagramSocket.open(address, target.port, {
+        datagram: (bytes) => run.takeDatagram(bytes),
+        failed: (error) => run.refused(error),
+      });
+      try {
+        settings.connected?.(socket.peer);
+        await run.start(async (payload) => socket.send(payload));
+      } finally {
+        socket.close();
+      }
+      return run.result();
+    },
+    settings.attempts,
+  );
 }
 
 /** One run: sends requests on schedule, counts answers and decides when to stop. */
@@ -166,7 +173,9 @@ class Run {
   #hasHeard = false;
   #isInterrupted = false;
   #isOver = false;
-  #problem: string | undefined;
+  #problem: SmallservdError | undefined;
+  /** The last refusal of a peer that had answered before. */
+  #refusal: SmallservdError | undefined;
   #cancel: Cancel = () => {};
   #send: (payload: Uint8Array) => Promise<void> = async () => {};
   #resolve: () => void = () => {};
@@ -226,14 +235,17 @@ class Run {
   /** ICMP reported the port unreachable. */
   refused(error: SmallservdError): void {
     if (!this.#hasHeard) this.#fail(error);
-    else if (!this.#isOver) this.#settings.observe?.({ kind: 'refused', message: error.message });
+    else if (!this.#isOver) {
+      this.#refusal = error;
+      this.#settings.observe?.({ kind: 'refused', message: error.message });
+    }
   }
 
   /** Ends the run, with the error as the problem if there is one. */
   end(error?: unknown): void {
     if (this.#isOver) return;
     if (error !== undefined && !(error instanceof SmallservdError)) return this.#fail(error);
-    this.#problem = error?.message;
+    this.#problem = error;
     this.#isOver = true;
     this.#endMs = this.#settings.clock.monotonicMs();
     this.#resolve();
@@ -241,15 +253,23 @@ class Run {
 
   result(): EchoPingResult {
     const summary = this.#trips.summary();
+    const isRight = summary.sent > 0 && summary.lost === 0 && summary.corrupted === 0 && this.#problem === undefined;
     return {
       peer: this.#peer,
       protocol: this.#settings.udp === true ? 'udp' : 'tcp',
       sizeBytes: this.#settings.sizeBytes,
       elapsedMs: this.#endMs - this.#startMs,
       ...summary,
-      problem: this.#problem,
-      isRight: summary.sent > 0 && summary.lost === 0 && summary.corrupted === 0 && this.#problem === undefined,
+      problem: this.#problem?.message,
+      isRight,
+      outcome: isRight ? 'ok' : this.#faultOf(summary),
     };
+  }
+
+  #faultOf({ sent, corrupted }: RoundTripSummary): Outcome {
+    if (this.#problem !== undefined) return this.#problem.outcome;
+    if (sent === 0) return 'interrupted';
+    return corrupted > 0 ? 'wrong-answer' : (this.#refusal?.outcome ?? 'timeout');
   }
 
   get #name(): string {

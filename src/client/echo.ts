@@ -200,25 +200,29 @@ async function echoOverUdp(
   const next = async (): Promise<IteratorResult<Uint8Array, void>> => untilInterrupted(pieces.next(), signal);
   let piece: IteratorResult<Uint8Array, void> | undefined;
   let bytes = 0;
-  return firstToTake(addresses, async (address) => {
-    const exchange = await DatagramEcho.open(address, target.port, settings);
-    try {
-      settings.connected?.(exchange.peer);
-      // If an address refuses a datagram, it goes to the next address.
-      piece ??= await next();
-      while (piece.done !== true) {
-        const answer = await exchange.ask(piece.value, bytes);
-        await untilInterrupted(Promise.resolve(deliver(answer)), signal);
-        const offset = firstDifference(piece.value, answer);
-        if (offset !== undefined) throw differs(exchange.name, bytes + offset);
-        bytes += answer.length;
-        piece = await next();
+  return firstToTake(
+    addresses,
+    async (address) => {
+      const exchange = await DatagramEcho.open(address, target.port, settings);
+      try {
+        settings.connected?.(exchange.peer);
+        // If an address refuses a datagram, it goes to the next address.
+        piece ??= await next();
+        while (piece.done !== true) {
+          const answer = await exchange.ask(piece.value, bytes);
+          await untilInterrupted(Promise.resolve(deliver(answer)), signal);
+          const offset = firstDifference(piece.value, answer);
+          if (offset !== undefined) throw differs(exchange.name, bytes + offset);
+          bytes += answer.length;
+          piece = await next();
+        }
+        return { peer: exchange.peer, bytes };
+      } finally {
+        exchange.close();
       }
-      return { peer: exchange.peer, bytes };
-    } finally {
-      exchange.close();
-    }
-  });
+    },
+    settings.attempts,
+  );
 }
 
 /** Sends datagrams one at a time, each after the previous one has come back. */

@@ -3,6 +3,7 @@ import { formatHostPort } from '../address/host-port.ts';
 import { Connection, type Endpoint, type Received } from './dial/connection.ts';
 import { parseTarget, type Target } from './dial/target.ts';
 import { SmallservdError } from '../errors.ts';
+import type { Outcome } from '../outcomes.ts';
 import { type ClientOptions, withDefaults } from './options.ts';
 
 export interface HeadOptions extends ClientOptions {
@@ -20,6 +21,8 @@ export interface HeadAnswer {
   readonly headers: readonly Header[];
   /** What is wrong with the answer, or undefined. */
   readonly fault: string | undefined;
+  /** `ok`, or how a faulty answer ended: `wrong-answer`, `reset` or `timeout`. */
+  readonly outcome: Outcome;
 }
 
 export interface Header {
@@ -28,6 +31,13 @@ export interface Header {
 }
 
 const limit = 64 * 1024;
+
+const outcomesOfEnds: Readonly<Record<Received['end'], Outcome>> = {
+  finished: 'wrong-answer',
+  limit: 'wrong-answer',
+  reset: 'reset',
+  timeout: 'timeout',
+};
 
 /**
  * Sends a HEAD request (RFC 9110 section 9.3.2) over plain TCP and reads to the end. `host` is `HOST` or `HOST:PORT`. A
@@ -41,7 +51,8 @@ export async function head(host: string, options: HeadOptions = {}): Promise<Hea
     await connection.write(`HEAD ${path} HTTP/1.1\r\nHost: ${hostField(target)}\r\nConnection: close\r\n\r\n`);
     const { bytes, end } = await connection.readAll(limit);
     const text = Buffer.from(bytes).toString('latin1');
-    return { peer: connection.peer, text, ...parseHead(text, end) };
+    const parsed = parseHead(text, end);
+    return { peer: connection.peer, text, ...parsed, outcome: parsed.fault === undefined ? 'ok' : outcomesOfEnds[end] };
   } finally {
     connection.destroy();
   }
@@ -63,7 +74,7 @@ function hostField({ host, port }: Target): string {
 }
 
 /** Parses a message head. A bare LF also ends a line (RFC 9112 section 2.2). */
-function parseHead(text: string, end: Received['end']): Omit<HeadAnswer, 'peer' | 'text'> {
+function parseHead(text: string, end: Received['end']): Omit<HeadAnswer, 'peer' | 'text' | 'outcome'> {
   const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
   // Text after the last line end is an incomplete line.
   const rest = lines.pop() ?? '';

@@ -1,4 +1,6 @@
 import type { IpAddress } from '../address/ip-address.ts';
+import type { Outcome } from '../outcomes.ts';
+import { icmpOutcome } from './dial/icmp-error.ts';
 
 /** Selects ICMP: RFC 792 over IPv4, RFC 4443 over IPv6. */
 export type IpVersion = 'ipv4' | 'ipv6';
@@ -23,6 +25,7 @@ export interface EchoError {
   readonly kind: 'error';
   /** In the words of ping(8). */
   readonly reason: string;
+  readonly outcome: Outcome;
   /** Destination and numbers of the request. */
   readonly destination: IpAddress;
   readonly identifier: number;
@@ -83,7 +86,9 @@ export function decodeIcmp(version: IpVersion, packet: Uint8Array): EchoReply | 
   const quoted = message.subarray(icmpHeaderBytes);
   const request = version === 'ipv4' ? quotedRequest4(quoted) : quotedRequest6(quoted);
   if (reason === undefined || request === undefined || !isIntact) return undefined;
-  return { kind: 'error', reason, ...request };
+  const [type = 0, code = 0] = message;
+  const outcome = icmpOutcome({ version: version === 'ipv4' ? 'icmp' : 'icmp6', type, code });
+  return { kind: 'error', reason, outcome, ...request };
 }
 
 /** The length of an IPv4 header with options (RFC 791 section 3.1), or undefined if there is none. */

@@ -6,6 +6,7 @@ import { resolveHost } from './dial/resolve-host.ts';
 import { parseTarget, type Target } from './dial/target.ts';
 import { throwIfInterrupted, untilInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
+import type { Outcome } from '../outcomes.ts';
 import type { LatencyBucket, LatencySummary } from './latency.ts';
 import { AskLane, DiscardDatagramLane, EchoDatagramLane } from './load/datagram-lanes.ts';
 import { type LaneFactory, laneFailures, type LoadPeer, makePayloads } from './load/lane.ts';
@@ -57,6 +58,8 @@ export interface LoadResult extends LoadCounts {
   readonly answeredPerSecond: number;
   /** Number of errors by kind: `connection refused`, `timeout`, `wrong content`, `lost`… */
   readonly errors: Readonly<Record<string, number>>;
+  /** `ok` if every request was answered. Otherwise that of the most frequent error, or `timeout` without any answer. */
+  readonly outcome: Outcome;
   /** Requests in flight at the end. */
   readonly unfinished: number;
   readonly bytesSentPerSecond: number;
@@ -139,6 +142,7 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
     answeredPerSecond: perSecond(answered),
     failed,
     errors: Object.fromEntries(run.errors),
+    outcome: failed === 0 && answered + bytesReceived + bytesSent === 0 ? 'timeout' : run.outcome,
     unfinished: plan.isFlow ? 0 : run.unfinished,
     bytesSent,
     bytesReceived,

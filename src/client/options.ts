@@ -1,9 +1,10 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
+import { type Attempt, Attempts } from './dial/attempts.ts';
 import type { Family } from './dial/resolve-host.ts';
 import { defaultTimeoutMs, foreverMs } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 
-export { defaultTimeoutMs };
+export { type Attempt, Attempts, defaultTimeoutMs };
 
 /** The maximum UDP payload over IPv4. */
 export const largestDatagramBytes = 65_507;
@@ -18,6 +19,8 @@ export interface ClientOptions {
   readonly signal?: AbortSignal | undefined;
   /** Default: the system clock. */
   readonly clock?: Clock | undefined;
+  /** Records the addresses that are tried, for a report. */
+  readonly attempts?: Attempts | undefined;
 }
 
 /** Options of services available over both protocols. */

@@ -6,6 +6,7 @@ import { firstWithRoute } from './dial/route.ts';
 import { assertZone, parseHost } from './dial/target.ts';
 import { foreverMs, onAbort, throwIfInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
+import type { Outcome } from '../outcomes.ts';
 import { EchoPayloads } from './echo-payload.ts';
 import { decodeIcmp, type EchoReply, encodeEchoRequest, icmpHeaderBytes } from './icmp.ts';
 import { assertWithin, type ClientOptions, type WithDefaults, withDefaults } from './options.ts';
@@ -56,6 +57,7 @@ export type PingEvent =
 export interface PingErrors {
   readonly from: string | undefined;
   readonly reason: string;
+  readonly outcome: Outcome;
   readonly count: number;
 }
 
@@ -65,6 +67,8 @@ export interface PingResult extends RoundTripSummary {
   /** Replies that took longer than the timeout. They are included in `received`. */
   readonly late: number;
   readonly errors: readonly PingErrors[];
+  /** `ok` if there was a correct reply. Otherwise that of the first error, or `wrong-answer` or `timeout`. */
+  readonly outcome: Outcome;
   /** Milliseconds from the first request to the end. */
   readonly elapsedMs: number;
 }
@@ -163,8 +167,12 @@ class PingRun {
   /** Ends the run with the results so far. */
   stop(): void {
     this.close();
+    const summary = this.#roundTrips.summary();
+    const [error] = this.#errors.values();
+    const fault = error?.outcome ?? (summary.corrupted > 0 ? 'wrong-answer' : 'timeout');
     this.#resolve({
-      ...this.#roundTrips.summary(),
+      ...summary,
+      outcome: summary.received > 0 ? 'ok' : fault,
       address: this.#target.address,
       late: this.#late,
       errors: [...this.#errors.values()],
@@ -196,7 +204,8 @@ class PingRun {
       (error: Error) => {
         if (this.#isOver) return;
         this.#roundTrips.sent(request, this.#settings.clock.monotonicMs());
-        this.#failed(request, undefined, error.message);
+        const outcome = error instanceof SmallservdError ? error.outcome : 'failed';
+        this.#failed(request, undefined, error.message, outcome);
       },
     );
     const { clock, count, intervalMs } = this.#settings;
@@ -216,7 +225,7 @@ class PingRun {
     const about = message.kind === 'reply' ? parseIp(source) : message.destination;
     const request = this.#requestOf(message.sequence);
     if (request === undefined || !isSameIp(about, this.#ip)) return;
-    if (message.kind === 'error') this.#failed(request, source, message.reason);
+    if (message.kind === 'error') this.#failed(request, source, message.reason, message.outcome);
     else this.#answered(request, message, atMs);
   }
 
@@ -237,9 +246,9 @@ class PingRun {
     this.#settle(request);
   }
 
-  #failed(request: number, from: string | undefined, reason: string): void {
+  #failed(request: number, from: string | undefined, reason: string, outcome: Outcome): void {
     const kind = `${from} ${reason}`;
-    this.#errors.set(kind, { from, reason, count: (this.#errors.get(kind)?.count ?? 0) + 1 });
+    this.#errors.set(kind, { from, reason, outcome, count: (this.#errors.get(kind)?.count ?? 0) + 1 });
     this.#settings.observe?.({ kind: 'error', sequence: onWire(request), from, reason });
     this.#settle(request);
   }

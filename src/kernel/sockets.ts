@@ -285,7 +285,7 @@ export function formatInetAddress({ ip, interfaceIndex }: InetAddress): string {
 }
 
 /** Opens a socket and prepares it. If that fails, closes it and rethrows. */
-function opened(domain: number, type: number, prepare: (descriptor: number) => void): number {
+export function opened(domain: number, type: number, prepare: (descriptor: number) => void): number {
   const descriptor = check('socket', requireLibc().socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   try {
     prepare(descriptor);
@@ -318,7 +318,8 @@ function bindTo(
   check('bind', requireLibc().bind(descriptor, address.bytes, address.length[0] ?? 0));
 }
 
-function setOption(descriptor: number, level: number, name: number, value: number): void {
+/** Sets an option that is an int. Throws an error with the system's code. See setsockopt(2). */
+export function setOption(descriptor: number, level: number, name: number, value: number): void {
   const memory = new Int32Array(new ArrayBuffer(4)).fill(value);
   check('setsockopt', requireLibc().setsockopt(descriptor, level, name, new Uint8Array(memory.buffer), 4));
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as client from '../../src/client/index.ts';
 import { tools } from '../../src/client/tool/index.ts';
+import { outcomes } from '../../src/outcomes.ts';
 import { blocksOf, documents, read, root, tableAfter } from './files.ts';
 
 const page = read('docs/CLIENT.md');
@@ -83,6 +84,12 @@ describe('docs/CLIENT.md', () => {
     const [, line = ''] = /^Exit codes: (.*)$/m.exec(ownHelp) ?? [];
     const rows = tableAfter(page, '| exit code |').map(([code]) => code);
     expect(rows).toEqual([...line.matchAll(/\b\d+\b/g)].map(([code]) => code));
+  });
+
+  test('explains every outcome, and gives each an exit code', () => {
+    expect(tableAfter(page, '| outcome |').map(([outcome]) => outcome)).toEqual(Object.keys(outcomes));
+    const codes = new Map(tableAfter(page, '| exit code |').map(([code = '', listed = '']) => [code, listed]));
+    for (const [outcome, code] of Object.entries(outcomes)) expect(codes.get(String(code))).toContain(outcome);
   });
 
   test.each(names)('names %s, which is exported as a function', (name) => {

@@ -156,7 +156,7 @@ describe.each(peers)('smallserv against $name', ({ name, daytime, timeLength, ti
     });
     expect(await smallserv([service, '--udp', '127.0.0.1'])).toEqual({
       output: '',
-      complaints: `smallserv: cannot reach 127.0.0.1:${port} over UDP: port unreachable\n${hint}`,
+      complaints: `smallserv: cannot reach 127.0.0.1:${port} over UDP: refused by 127.0.0.1 (port unreachable)\n${hint}`,
       exitCode: 2,
     });
   });

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { CheckResult, ConformResult, Outcome } from '../../src/client/index.ts';
+import type { CheckResult, ConformResult, CheckOutcome } from '../../src/client/index.ts';
 import { type InetdName, startInetd } from './inetds.ts';
 import { checkout, clientProgram, Network, needs, temporaryDirectory } from './machine.ts';
 import { DaemonProgram, run } from './program.ts';
@@ -25,7 +25,7 @@ async function conform(network: Network, host: string): Promise<ConformResult & 
   return { ...(JSON.parse(smallserv.output) as ConformResult), exitCode: (await smallserv.end()).code };
 }
 
-function having(outcome: Outcome, { checks }: ConformResult): readonly CheckResult[] {
+function having(outcome: CheckOutcome, { checks }: ConformResult): readonly CheckResult[] {
   return checks.filter((check) => check.outcome === outcome);
 }
 

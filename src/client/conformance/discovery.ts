@@ -2,6 +2,7 @@ import { ask } from '../dial/ask.ts';
 import { Connection } from '../dial/connection.ts';
 import type { HostAddress, HostAddresses } from '../dial/resolve-host.ts';
 import { SmallservdError } from '../../errors.ts';
+import type { Outcome } from '../../outcomes.ts';
 import type { Check, RunContext } from './check.ts';
 import { Inbox } from './datagrams.ts';
 import { testPacket } from './test-packet.ts';
@@ -15,7 +16,7 @@ export type Place = Pick<Check, 'service' | 'transport'> & { readonly port: numb
  */
 export type Reach =
   | { readonly address: HostAddress; readonly isSilent: boolean }
-  | { readonly address: undefined; readonly reason: string };
+  | { readonly address: undefined; readonly reason: string; readonly outcome: Outcome };
 
 /** The second request is for servers that limit the size of an answer to that of the request. */
 const requests = [Buffer.alloc(0), Buffer.alloc(512, '\n')] as const;
@@ -44,7 +45,7 @@ export async function reach(
     return { address: pinned(addresses, peer.address), isSilent: false };
   } catch (error) {
     if (!(error instanceof SmallservdError) || error.code === 'INTERRUPTED') throw error;
-    return { address: undefined, reason: error.message };
+    return { address: undefined, reason: error.message, outcome: error.outcome };
   }
 }
 

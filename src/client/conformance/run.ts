@@ -3,19 +3,22 @@ import { formatHostPort } from '../../address/host-port.ts';
 import { systemClock } from '../../clock/clock.ts';
 import { resolveHost } from '../dial/resolve-host.ts';
 import { SmallservdError } from '../../errors.ts';
+import type { Outcome } from '../../outcomes.ts';
 import type { ClientOptions } from '../options.ts';
 import { formatDuration } from '../../units.ts';
 import { type Check, type CheckedService, Fault, type RunContext, Skip, type Transport } from './check.ts';
 import { type Place, type Reach, reach } from './discovery.ts';
 
 /** `broken`: the check itself failed, which says nothing about the server. */
-export type Outcome = 'passed' | 'failed' | 'unreachable' | 'skipped' | 'broken';
+export type CheckOutcome = 'passed' | 'failed' | 'unreachable' | 'skipped' | 'broken';
 
 /** The result of a check. */
 export interface CheckResult extends Omit<Check, 'run'> {
-  readonly outcome: Outcome;
+  readonly outcome: CheckOutcome;
   /** What was expected and seen, or why it was skipped, broken or unreachable. May be empty if it passed. */
   readonly detail: string;
+  /** If the service is unreachable, how the attempt to reach it ended. */
+  readonly attempt?: Outcome | undefined;
   /** On failure, the bytes that show it, if any arrived. */
   readonly bytes?: Uint8Array | undefined;
 }
@@ -92,16 +95,14 @@ async function runCheck(
   patience: RunContext,
 ): Promise<CheckResult> {
   const { id, service, transport, basis, fact } = check;
-  const result = (outcome: Outcome, detail: string, bytes?: Uint8Array): CheckResult => {
+  const result = (outcome: CheckOutcome, detail: string, bytes?: Uint8Array): CheckResult => {
     return { id, service, transport, basis, fact, outcome, detail, ...(bytes !== undefined && { bytes }) };
   };
-  if (reached.address === undefined) return result('unreachable', reached.reason);
+  if (reached.address === undefined) return { ...result('unreachable', reached.reason), attempt: reached.outcome };
   if (reached.isSilent && !isAnybodyThere) {
     const name = formatHostPort(reached.address.address, port);
-    return result(
-      'unreachable',
-      `no answer from ${name} over UDP. That is correct, but a missing host would be silent, too, and no other service on it answered`,
-    );
+    const detail = `no answer from ${name} over UDP. That is correct, but a missing host would be silent, too, and no other service on it answered`;
+    return { ...result('unreachable', detail), attempt: 'timeout' };
   }
   const limitMs = checkTimeouts * patience.timeoutMs;
   const limit = new AbortController();

@@ -1,6 +1,7 @@
 import { formatHostPort } from '../../address/host-port.ts';
 import { type Cancel, systemClock } from '../../clock/clock.ts';
 import { SmallservdError } from '../../errors.ts';
+import type { Outcome } from '../../outcomes.ts';
 import type { Endpoint } from './connection.ts';
 import { type ConnectOptions, interleave } from './connect.ts';
 import { DatagramSocket } from './datagram-socket.ts';
@@ -48,6 +49,7 @@ export async function ask(
   const addresses = interleave(await resolveHost(target.host, options.family ?? 'both', options, options.lookup));
   const name = formatHostPort(target.host, target.port);
   const attempts = addresses.map(() => 0);
+  const ended = new Map<number, (outcome: Outcome | undefined) => void>();
   let sent = 0;
   let sentMs = 0;
   const silence = (waited: string): SmallservdError => {
@@ -64,25 +66,32 @@ export async function ask(
     let answeringIndex: number | undefined;
     let bytesTaken = 0;
 
+    /** Several datagrams may come in one turn, before anyone else runs: those after the end do not count. */
+    const finish = (complete: Answer): void => {
+      isOver = true;
+      resolve(complete);
+    };
     const heard = (index: number, bytes: Uint8Array): void => {
+      if (isOver) return;
       if (answer === undefined) {
         const { address } = addresses[index] as HostAddress;
         const peer = { address, port: target.port };
         const rttMs = clock.monotonicMs() - sentMs;
         answer = { bytes, further, peer, attempts: attempts[index] ?? 0, rttMs, answeredAt: clock.now() };
         answeringIndex = index;
+        for (const [each, end] of ended) end(each === index ? 'ok' : undefined);
       } else {
         if (index !== answeringIndex) return;
         // A repeated request may be answered twice.
-        if (answer.attempts > 1 && Buffer.compare(bytes, answer.bytes) === 0) return resolve(answer);
+        if (answer.attempts > 1 && Buffer.compare(bytes, answer.bytes) === 0) return finish(answer);
         further.push(bytes);
       }
       const whole = answer;
       cancel?.();
       bytesTaken += bytes.length;
       const isEnough = further.length + 1 >= mostDatagrams || bytesTaken >= mostBytes;
-      if (options.quietMs === undefined || isEnough) resolve(whole);
-      else cancel = clock.after(options.quietMs, () => resolve(whole));
+      if (options.quietMs === undefined || isEnough) finish(whole);
+      else cancel = clock.after(options.quietMs, () => finish(whole));
     };
     const isAnswered = (): boolean => isOver || answer !== undefined;
 
@@ -98,10 +107,13 @@ export async function ask(
       const failed = (error: Error): void => {
         if (isAnswered() || refused.has(index)) return;
         refused.add(index);
+        ended.get(index)?.(error instanceof SmallservdError ? error.outcome : 'failed');
         if (refused.size === addresses.length) reject(error);
         // Unless the next one was asked already, as this one took long.
         else if (turn === latest) attempt(turn + 1);
       };
+      if (!ended.has(index) && options.attempts !== undefined)
+        ended.set(index, options.attempts.begin(address.address));
       const handlers = { datagram: (bytes: Uint8Array): void => heard(index, bytes), failed };
       const socket = sockets.get(index) ?? DatagramSocket.open(address, target.port, handlers, options.localPort);
       sockets.set(index, socket);

@@ -1,10 +1,13 @@
-import { Socket, type TcpSocketConnectOpts } from 'node:net';
+import type { Socket } from 'node:net';
 import { formatHostPort } from '../../address/host-port.ts';
 import { type Cancel, systemClock } from '../../clock/clock.ts';
 import { SmallservdError } from '../../errors.ts';
-import { describeNetworkError } from './network-error.ts';
+import type { Outcome } from '../../outcomes.ts';
+import type { Attempts } from './attempts.ts';
+import { describeNetworkError, outcomeOf } from './network-error.ts';
 import { type AddressLookup, type Family, type HostAddress, resolveHost } from './resolve-host.ts';
 import type { Target } from './target.ts';
+import { dialTcp } from './tcp-dial.ts';
 import { type Patience, waitFor } from './wait.ts';
 
 export interface ConnectOptions extends Patience {
@@ -14,6 +17,8 @@ export interface ConnectOptions extends Patience {
   readonly localPort?: number | undefined;
   /** Resolves names. Default: the system resolver. */
   readonly lookup?: AddressLookup | undefined;
+  /** Where the addresses that are tried are recorded. */
+  readonly attempts?: Attempts | undefined;
 }
 
 /** Head start of each address over the next (RFC 8305 section 5, Connection Attempt Delay). */
@@ -39,12 +44,15 @@ export function interleave(addresses: readonly HostAddress[]): readonly HostAddr
 
 /** Starts attempts, each with a head start over the next, until one succeeds or all have failed. */
 async function race(addresses: readonly HostAddress[], target: Target, options: ConnectOptions): Promise<Socket> {
-  const { clock = systemClock, localPort } = options;
+  const { clock = systemClock, localPort, attempts } = options;
   const name = formatHostPort(target.host, target.port);
   const late = (waited: string): SmallservdError =>
-    new SmallservdError('CONNECT_FAILED', `cannot connect to ${name}: no answer within ${waited}`);
+    new SmallservdError('CONNECT_FAILED', `cannot connect to ${name}: no answer within ${waited}`, {
+      outcome: 'timeout',
+    });
   return waitFor<Socket>(options, late, (resolve, reject) => {
-    const sockets = new Set<Socket>();
+    /** What gives up each attempt under way, and what records its end. */
+    const underWay = new Map<Cancel, ((outcome: Outcome | undefined) => void) | undefined>();
     const failures: Failure[] = [];
     let next = 0;
     let cancel: Cancel | undefined;
@@ -52,36 +60,37 @@ async function race(addresses: readonly HostAddress[], target: Target, options: 
       cancel?.();
       const address = addresses[next++];
       if (address === undefined) return;
-      const socket = openSocket(address, target.port, localPort);
-      sockets.add(socket);
-      const failed = (error: Error): void => {
-        failures.push({ address: address.address, error });
-        sockets.delete(socket);
-        if (failures.length === addresses.length) reject(describeFailures(name, failures));
-        else attempt();
-      };
-      socket.once('error', failed);
-      socket.once('connect', () => {
-        // The caller owns the socket now and must not inherit this listener.
-        socket.removeListener('error', failed);
-        sockets.delete(socket);
-        resolve(socket);
+      const ended = attempts?.begin(address.address);
+      const giveUp = dialTcp(address, target.port, localPort, {
+        failed: (error) => {
+          failures.push({ address: address.address, error });
+          underWay.delete(giveUp);
+          ended?.(outcomeOf(error));
+          if (failures.length === addresses.length) reject(describeFailures(name, failures));
+          else attempt();
+        },
+        connected: (socket) => {
+          underWay.delete(giveUp);
+          ended?.('ok');
+          // At once: another one may succeed in the same turn, and nobody would close it.
+          for (const [giveUpOther, otherEnded] of underWay) {
+            giveUpOther();
+            otherEnded?.(undefined);
+          }
+          underWay.clear();
+          resolve(socket);
+        },
       });
+      underWay.set(giveUp, ended);
       cancel = clock.after(attemptDelayMs, attempt);
     };
     attempt();
     return () => {
       cancel?.();
-      for (const socket of sockets) socket.on('error', () => {}).destroy();
+      for (const giveUp of underWay.keys()) giveUp();
       next = addresses.length;
     };
   });
-}
-
-function openSocket({ address, family }: HostAddress, port: number, localPort: number | undefined): Socket {
-  const options: TcpSocketConnectOpts = { host: address, port, family: family === 'ipv6' ? 6 : 4, noDelay: true };
-  const socket = new Socket({ allowHalfOpen: true });
-  return socket.connect(localPort === undefined ? options : { ...options, localPort });
 }
 
 interface Failure {
@@ -93,5 +102,9 @@ function describeFailures(name: string, failures: readonly Failure[]): Smallserv
   const reasons = [...new Set(failures.map(({ address, error }) => describeNetworkError(error, address)))];
   const all = failures.map(({ address, error }) => `${address}: ${describeNetworkError(error, address)}`);
   const reason = reasons.length === 1 ? reasons[0] : all.join('; ');
-  return new SmallservdError('CONNECT_FAILED', `cannot connect to ${name}: ${reason}`, { cause: failures[0]?.error });
+  const cause = failures[0]?.error;
+  return new SmallservdError('CONNECT_FAILED', `cannot connect to ${name}: ${reason}`, {
+    cause,
+    outcome: outcomeOf(cause),
+  });
 }

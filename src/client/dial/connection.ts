@@ -4,6 +4,7 @@ import { systemClock } from '../../clock/clock.ts';
 import { type ErrorCode, SmallservdError } from '../../errors.ts';
 import { type ConnectOptions, connect } from './connect.ts';
 import { describeSystemError } from '../../system-error-text.ts';
+import { outcomeOf } from './network-error.ts';
 import type { Target } from './target.ts';
 import { type Patience, throwIfInterrupted, waitFor } from './wait.ts';
 
@@ -198,6 +199,7 @@ export class Connection {
   #lost(cause: Error): SmallservdError {
     return new SmallservdError('CONNECTION_LOST', `${this.#name}: ${describeSystemError(cause, 'connection')}`, {
       cause,
+      outcome: 'code' in cause ? outcomeOf(cause) : 'reset',
     });
   }
 }

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { type Clock, systemClock } from '../../clock/clock.ts';
 import { SmallservdError } from '../../errors.ts';
+import type { Outcome } from '../../outcomes.ts';
 import type { HostAddress } from './resolve-host.ts';
 
 /** A raw socket (raw(7)). Sends packets without an IP header, receives all packets of its protocol on this machine. */
@@ -65,6 +66,13 @@ interface PackageSocket {
 
 /** The largest IP packet. */
 const packetBytes = 65_535;
+/** By the words of strerror(3): the package does not tell the code. */
+const outcomesOfTexts: Readonly<Record<string, Outcome>> = {
+  'Message too long': 'too-big',
+  'Operation not permitted': 'prohibited',
+  'Permission denied': 'prohibited',
+};
+
 /** What the system returns after announcing a packet and then dropping it for a bad checksum. */
 const nothingThere = 'Resource temporarily unavailable';
 
@@ -98,7 +106,10 @@ export const openIcmpSocket: OpenIcmpSocket = ({ family, ttl, clock = systemCloc
       };
       socket.send(bytes, 0, bytes.length, address, leaves, (cause) => {
         if (cause === null) resolve(leftAtMs);
-        else reject(new SmallservdError('CONNECT_FAILED', `cannot send to ${address}: ${cause.message}`, { cause }));
+        else {
+          const message = `cannot send to ${address}: ${cause.message}`;
+          reject(new SmallservdError('CONNECT_FAILED', message, { cause, outcome: outcomesOfTexts[cause.message] }));
+        }
       });
     });
   return { send, close };

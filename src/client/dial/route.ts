@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { isIP } from 'node:net';
 import { SmallservdError } from '../../errors.ts';
-import { describeNetworkError } from './network-error.ts';
+import { describeNetworkError, outcomeOf } from './network-error.ts';
 import type { HostAddress } from './resolve-host.ts';
 
 /** Any port but 0. Nothing is sent to it. */
@@ -21,7 +21,7 @@ export async function firstWithRoute(host: string, addresses: readonly HostAddre
     }
   }
   const { cause, reason } = failure ?? { cause: undefined, reason: 'it has no address' };
-  throw new SmallservdError('CONNECT_FAILED', `cannot reach ${host}: ${reason}`, { cause });
+  throw new SmallservdError('CONNECT_FAILED', `cannot reach ${host}: ${reason}`, { cause, outcome: outcomeOf(cause) });
 }
 
 /** Connecting a UDP socket looks up the route without sending anything (udp(7)). */

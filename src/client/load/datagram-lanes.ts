@@ -1,4 +1,5 @@
 import { DatagramSocket } from '../dial/datagram-socket.ts';
+import { IcmpError } from '../dial/icmp-error.ts';
 import { describeSystemError } from '../../system-error-text.ts';
 import { isAnswerLength, type Lane, type LaneEvents, laneFailures, type LoadPeer, payloadCount } from './lane.ts';
 
@@ -21,7 +22,7 @@ abstract class DatagramLane implements Lane {
   open(): void {
     const opening = ++this.#opening;
     const failed = (error: Error): void => {
-      if (opening === this.#opening) this.fail(kindOf(error));
+      if (opening === this.#opening) this.failBy(error);
     };
     const datagram = (bytes: Uint8Array): void => {
       if (opening === this.#opening) this.received(bytes);
@@ -49,21 +50,26 @@ abstract class DatagramLane implements Lane {
 
   /** The callback for `post`, shared by all datagrams. */
   protected readonly taken = (error: Error | null): void => {
-    if (error !== null && this.socket !== undefined) this.fail(kindOf(error));
+    if (error !== null && this.socket !== undefined) this.failBy(error);
   };
 
-  protected fail(kind: string): void {
+  protected fail(kind: string, cause?: Error): void {
     this.close();
-    this.events.failed(kind);
+    this.events.failed(kind, cause);
+  }
+
+  /** An ICMP error for a closed port corresponds to a reset over TCP. */
+  protected failBy(error: Error): void {
+    const cause = error.cause instanceof Error ? error.cause : error;
+    this.fail(kindOf(cause), cause);
   }
 }
 
-/** An ICMP error for a closed port corresponds to a reset over TCP. */
-function kindOf(error: Error): string {
-  const cause = error.cause ?? error;
-  return (cause as NodeJS.ErrnoException).code === 'ECONNREFUSED'
-    ? 'port unreachable'
-    : describeSystemError(cause, 'connection');
+/** Without the sender of an ICMP error, or there would be a kind for each. */
+function kindOf(cause: Error): string {
+  if (cause instanceof IcmpError) return cause.words;
+  const { code } = cause as NodeJS.ErrnoException;
+  return code === 'ECONNREFUSED' ? 'port unreachable' : describeSystemError(cause, 'connection');
 }
 
 /** Echo over UDP: sends a datagram and expects the same back. */
@@ -152,7 +158,7 @@ export class DiscardDatagramLane extends DatagramLane {
     const { socket } = this;
     socket?.post(this.#payload, (error) => {
       if (socket !== this.socket) return;
-      if (error !== null) return this.fail(kindOf(error));
+      if (error !== null) return this.failBy(error);
       this.events.moved(this.#payload.length, 0);
       // A kernel that accepts everything at once would starve the event loop.
       setImmediate(() => {

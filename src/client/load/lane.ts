@@ -1,3 +1,4 @@
+import type { Outcome } from '../../outcomes.ts';
 import type { HostAddress } from '../dial/resolve-host.ts';
 
 /** The target of the load. */
@@ -26,8 +27,8 @@ export interface LaneEvents {
   answered(): void;
   /** Payload bytes sent and received. */
   moved(sentBytes: number, receivedBytes: number): void;
-  /** `kind` names the failure in a few words, for counting. */
-  failed(kind: string): void;
+  /** `kind` names the failure in a few words, for counting. `cause` is the system error behind it, if there is one. */
+  failed(kind: string, cause?: Error): void;
 }
 
 /** Creates the lane with this index. */
@@ -42,6 +43,14 @@ export const laneFailures = {
   lost: 'lost',
   wrong: 'wrong content',
 } as const;
+
+/** How a request that failed so has ended. */
+export const laneOutcomes: Readonly<Record<string, Outcome>> = {
+  [laneFailures.closed]: 'reset',
+  [laneFailures.timeout]: 'timeout',
+  [laneFailures.lost]: 'timeout',
+  [laneFailures.wrong]: 'wrong-answer',
+};
 
 /** The number of distinct payloads. */
 export const payloadCount = 256;

@@ -1,6 +1,8 @@
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import { Latency } from '../latency.ts';
-import { type Lane, type LaneFactory, laneFailures } from './lane.ts';
+import { outcomeOf } from '../dial/network-error.ts';
+import type { Outcome } from '../../outcomes.ts';
+import { type Lane, type LaneFactory, laneFailures, laneOutcomes } from './lane.ts';
 import { ClosedSchedule, type LoadSchedule, OpenSchedule } from './schedule.ts';
 
 export interface LoadRunOptions {
@@ -55,6 +57,8 @@ export class LoadRun {
   /** Time from when it was sent to its answer. */
   readonly service = new Latency();
   readonly errors = new Map<string, number>();
+  /** By kind of error. */
+  readonly #outcomes = new Map<string, Outcome>();
   readonly #options: LoadRunOptions;
   readonly #clock: Clock;
   readonly #lanes: readonly Lane[];
@@ -93,7 +97,7 @@ export class LoadRun {
         ready: () => this.#ready(index),
         answered: () => this.#answered(index),
         moved: (sentBytes, receivedBytes) => this.#moved(index, sentBytes, receivedBytes),
-        failed: (kind) => this.#laneFailed(index, kind),
+        failed: (kind, cause) => this.#laneFailed(index, kind, cause),
       }),
     );
   }
@@ -125,6 +129,12 @@ export class LoadRun {
       bytesSent: this.#bytesSent,
       bytesReceived: this.#bytesReceived,
     };
+  }
+
+  /** That of the most frequent error, or `ok` if there was none. */
+  get outcome(): Outcome {
+    const [kind] = [...this.errors].sort(([, one], [, other]) => other - one)[0] ?? [];
+    return kind === undefined ? 'ok' : (this.#outcomes.get(kind) ?? 'failed');
   }
 
   /** Requests sent, but neither answered nor failed. */
@@ -218,10 +228,11 @@ export class LoadRun {
     if (this.#options.isFlow) this.#sinceMs[index] = this.#clock.monotonicMs();
   }
 
-  #laneFailed(index: number, kind: string): void {
+  #laneFailed(index: number, kind: string, cause?: Error): void {
     const was = this.#states[index];
     this.#states[index] = states.resting;
     this.errors.set(kind, (this.errors.get(kind) ?? 0) + 1);
+    this.#outcomes.set(kind, laneOutcomes[kind] ?? (cause === undefined ? 'failed' : outcomeOf(cause)));
     this.#failed += 1;
     if (was === states.ready) this.#removeFree(index);
     // Failed lanes are not retried before the start, which waits for the first result of each lane.

@@ -46,12 +46,12 @@ abstract class StreamLane implements Lane, LoadStreamEvents {
   }
 
   failed(error: Error): void {
-    this.fail(describeSystemError(error, 'connection'));
+    this.fail(describeSystemError(error, 'connection'), error);
   }
 
-  protected fail(kind: string): void {
+  protected fail(kind: string, cause?: Error): void {
     this.close();
-    this.events.failed(kind);
+    this.events.failed(kind, cause);
   }
 }
 

@@ -1,10 +1,17 @@
 import { Option } from 'commander';
 import { type Chargen, chargen } from '../chargen.ts';
 import type { Deviation } from '../chargen-pattern.ts';
-import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import type { Outcome } from '../../outcomes.ts';
 import { sizeOption, wholeNumberOption } from './option-values.ts';
-import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printJson, type Tool, withProtocol } from './tool.ts';
+import {
+  clientOptions,
+  type Fault,
+  judgeFault,
+  type NetworkOptions,
+  printDocument,
+  type Tool,
+  withProtocol,
+} from './tool.ts';
 import { formatTransfer, showTransfer } from './transfer.ts';
 
 interface ChargenToolOptions extends NetworkOptions {
@@ -47,12 +54,13 @@ export const chargenTool: Tool = {
             onBytes: isQuiet ? undefined : print,
             onProgress: isQuiet ? showTransfer(terminal, amount.bytes) : undefined,
           });
-          if (options.json === true) printJson(terminal, result);
+          const fault = faultOf(result, isQuiet);
+          if (options.json === true) printDocument(terminal, result, fault);
           else if (options.verify === true) {
             const verdict = result.end === 'enough' ? ': all match RFC 864' : '';
             terminal.print(`${formatTransfer(result)}${verdict}\n`);
           } else if (terminal.isTerminal && last !== lineFeed) terminal.print('\n');
-          return judge(terminal, result, isQuiet);
+          return judgeFault(terminal, fault);
         }),
       );
   },
@@ -64,17 +72,27 @@ function amountOf({ bytes, lines, verify, udp }: ChargenToolOptions): { bytes?: 
   return verify === true && udp !== true ? { bytes: verifiedBytes } : {};
 }
 
-/** Reports problems and returns the exit code. */
-function judge(terminal: Terminal, result: Chargen, isQuiet: boolean): ExitCode {
-  const { end, deviation } = result;
-  if (deviation !== undefined) terminal.complain(describeDeviation(deviation));
+const outcomesOfEnds: Readonly<Record<Chargen['end'], Outcome>> = {
+  enough: 'ok',
+  deviation: 'wrong-answer',
+  finished: 'wrong-answer',
+  reset: 'reset',
+  timeout: 'timeout',
+  interrupted: 'interrupted',
+};
+
+/** What is wrong with the stream, or how it ended early. */
+function faultOf(result: Chargen, isQuiet: boolean): Fault {
   const figures = isQuiet ? `after ${result.bytes} bytes` : `after ${formatTransfer(result)}`;
-  if (end === 'finished') terminal.complain(`the server closed ${figures}, but a chargen stream must not end`);
-  else if (end === 'reset') terminal.complain(`the server reset the connection ${figures}`);
-  else if (end === 'timeout') terminal.complain(`the server fell silent ${figures}`);
-  else if (end === 'interrupted') terminal.complain(`interrupted ${figures}`);
-  if (end === 'enough') return exitCodes.stopped;
-  return end === 'interrupted' ? exitCodes.interrupted : exitCodes.failed;
+  const errors: Readonly<Record<Chargen['end'], string | undefined>> = {
+    enough: undefined,
+    deviation: result.deviation === undefined ? undefined : describeDeviation(result.deviation),
+    finished: `the server closed ${figures}, but a chargen stream must not end`,
+    reset: `the server reset the connection ${figures}`,
+    timeout: `the server fell silent ${figures}`,
+    interrupted: `interrupted ${figures}`,
+  };
+  return { outcome: outcomesOfEnds[result.end], error: errors[result.end] };
 }
 
 function describeDeviation({ offset, expected, got }: Deviation): string {

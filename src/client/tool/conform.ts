@@ -1,10 +1,11 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { type CheckResult, type ConformResult, conform } from '../conform.ts';
+import { type CheckResult, type ConformResult, conform, conformOutcome } from '../conform.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { outcomes } from '../../outcomes.ts';
 import { escapeControls } from '../../terminal-text.ts';
 import { wholeNumberOption } from './option-values.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printJson, type Tool, withNetwork } from './tool.ts';
+import { clientOptions, type Fault, type NetworkOptions, printDocument, type Tool, withNetwork } from './tool.ts';
 
 interface ConformToolOptions extends NetworkOptions {
   readonly services?: readonly string[];
@@ -58,7 +59,8 @@ export const conformTool: Tool = {
             ports: options.port,
             onProgress: (done, all) => terminal.showProgress(`${done} of ${all} checks`),
           });
-          if (options.json === true) printJson(terminal, result);
+          const fault = faultOf(result);
+          if (options.json === true) printDocument(terminal, result, fault);
           else if (isReached(result)) printResult(result, terminal);
           return judge(result, terminal);
         }),
@@ -80,14 +82,18 @@ function isReached({ checks, counts }: ConformResult): boolean {
 
 /** Reports what the table does not show and returns the exit code. */
 export function judge(result: ConformResult, terminal: Pick<Terminal, 'complain'>): ExitCode {
+  const { outcome, error } = faultOf(result);
+  if (error !== undefined) terminal.complain(error);
+  return isReached(result) ? outcomes[outcome] : exitCodes.unreachable;
+}
+
+/** How the run ended, and what the table does not show. */
+function faultOf(result: ConformResult): Fault {
   const { host, checks, counts } = result;
-  if (!isReached(result)) {
-    terminal.complain(`no service on ${host} could be reached: ${reasonOf(checks)}`);
-    return exitCodes.unreachable;
-  }
-  if (counts.broken > 0)
-    terminal.complain(`checks broken by an error in smallserv: ${counts.broken}; they say nothing about ${host}`);
-  return counts.failed + counts.broken > 0 ? exitCodes.failed : exitCodes.stopped;
+  const outcome = conformOutcome(result);
+  if (!isReached(result)) return { outcome, error: `no service on ${host} could be reached: ${reasonOf(checks)}` };
+  if (counts.broken === 0) return { outcome };
+  return { outcome, error: `checks broken by an error in smallserv: ${counts.broken}; they say nothing about ${host}` };
 }
 
 const words = {

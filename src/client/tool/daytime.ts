@@ -1,5 +1,12 @@
 import { daytime } from '../daytime.ts';
-import { clientOptions, type NetworkOptions, printJson, type Tool, warnOfLostRequest, withProtocol } from './tool.ts';
+import {
+  clientOptions,
+  type NetworkOptions,
+  printDocument,
+  type Tool,
+  warnOfLostRequest,
+  withProtocol,
+} from './tool.ts';
 
 export const daytimeTool: Tool = {
   name: 'daytime',
@@ -13,7 +20,7 @@ export const daytimeTool: Tool = {
       run(async (host: string, options: NetworkOptions) => {
         const result = await daytime(host, clientOptions(options, terminal));
         warnOfLostRequest(terminal, result);
-        if (options.json === true) return printJson(terminal, result);
+        if (options.json === true) return printDocument(terminal, result);
         await terminal.printPeer(Buffer.from(`${result.text}\n`, 'latin1'));
       }),
     );

@@ -6,11 +6,18 @@ import { discard } from '../discard.ts';
 import type { Discarded } from '../discarded.ts';
 import { largestDatagramBytes } from '../options.ts';
 import { SmallservdError } from '../../errors.ts';
-import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { describeSystemError } from '../../system-error-text.ts';
 import { sizeOption, wholeNumberOption } from './option-values.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printResult, type Tool, withProtocol } from './tool.ts';
+import {
+  clientOptions,
+  type Fault,
+  judgeFault,
+  type NetworkOptions,
+  printResult,
+  type Tool,
+  withProtocol,
+} from './tool.ts';
 import { formatTransfer, showTransfer } from './transfer.ts';
 
 interface DiscardToolOptions extends NetworkOptions {
@@ -42,8 +49,9 @@ export const discardTool: Tool = {
           }).catch((error: unknown) => {
             throw isReadError(error) ? unreadable(file, error) : error;
           });
-          printResult(terminal, options, result, describe);
-          return judge(terminal, result);
+          const fault = faults[result.end];
+          printResult(terminal, options, result, describe, fault);
+          return judgeFault(terminal, fault);
         }),
       );
   },
@@ -99,17 +107,12 @@ function describe(result: Discarded): string {
   return `${peer}: ${datagrams}, ${formatTransfer(result)}${unknown}\n`;
 }
 
-/** Reports problems and returns the exit code. */
-function judge(terminal: Terminal, { end }: Discarded): ExitCode {
-  if (end === 'discarded' || end === 'sent') return exitCodes.stopped;
-  terminal.complain(faults[end]);
-  return end === 'interrupted' ? exitCodes.interrupted : exitCodes.failed;
-}
-
-const faults: Readonly<Record<Exclude<Discarded['end'], 'discarded' | 'sent'>, string>> = {
-  answered: 'the server sent data back: it is not a discard service',
-  finished: 'the server closed before everything was sent',
-  reset: 'the server reset the connection',
-  timeout: 'the server did not finish reading and close in time',
-  interrupted: 'interrupted',
+const faults: Readonly<Record<Discarded['end'], Fault | undefined>> = {
+  discarded: undefined,
+  sent: undefined,
+  answered: { outcome: 'wrong-answer', error: 'the server sent data back: it is not a discard service' },
+  finished: { outcome: 'wrong-answer', error: 'the server closed before everything was sent' },
+  reset: { outcome: 'reset', error: 'the server reset the connection' },
+  timeout: { outcome: 'timeout', error: 'the server did not finish reading and close in time' },
+  interrupted: { outcome: 'interrupted', error: 'interrupted' },
 };

@@ -7,7 +7,7 @@ import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
 import { formatRoundTrips } from './round-trips.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printJson, printResult, type Tool, withProtocol } from './tool.ts';
+import { clientOptions, type NetworkOptions, printDocument, printResult, type Tool, withProtocol } from './tool.ts';
 
 interface EchoToolOptions extends NetworkOptions {
   readonly count?: number;
@@ -65,7 +65,7 @@ async function pipe(host: string, options: EchoToolOptions, terminal: Terminal):
     // If the peer ended first, someone could still be typing.
     terminal.input.destroy();
   });
-  if (options.json === true) printJson(terminal, echoed);
+  if (options.json === true) printDocument(terminal, echoed);
 }
 
 /** Sends requests at intervals, prints a line per answer and a summary at the end. */
@@ -89,7 +89,8 @@ async function ping(host: string, options: EchoToolOptions, terminal: Terminal):
       else if (event.kind !== 'sent') terminal.print(describe(event, peer, options.size ?? 512, terminal));
     },
   });
-  printResult(terminal, options, result, (ended) => `\n${formatRoundTrips(peer, ended, ended.elapsedMs)}`);
+  const fault = { outcome: result.outcome, error: result.problem };
+  printResult(terminal, options, result, (ended) => `\n${formatRoundTrips(peer, ended, ended.elapsedMs)}`, fault);
   if (result.problem !== undefined) terminal.complain(result.problem);
   return result.isRight ? exitCodes.stopped : exitCodes.failed;
 }

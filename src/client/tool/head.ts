@@ -1,5 +1,5 @@
 import { head } from '../head.ts';
-import { clientOptions, judgeFault, type NetworkOptions, printJson, type Tool, withNetwork } from './tool.ts';
+import { clientOptions, judgeFault, type NetworkOptions, printDocument, type Tool, withNetwork } from './tool.ts';
 
 export const headTool: Tool = {
   name: 'head',
@@ -14,9 +14,10 @@ export const headTool: Tool = {
     ).action(
       run(async (host: string, options: NetworkOptions & { readonly path: string }) => {
         const answer = await head(host, { ...clientOptions(options, terminal), path: options.path });
-        if (options.json === true) printJson(terminal, answer);
+        const fault = answer.fault === undefined ? undefined : { outcome: answer.outcome, error: answer.fault };
+        if (options.json === true) printDocument(terminal, answer, fault);
         else await terminal.printPeer(Buffer.from(answer.text, 'latin1'));
-        return judgeFault(terminal, answer.fault);
+        return judgeFault(terminal, fault);
       }),
     );
   },

@@ -60,7 +60,7 @@ export const loadTool: Tool = {
           onProgress: (progress) => terminal.showProgress(formatProgress(progress, terminal.columns)),
         });
         terminal.showProgress(undefined);
-        printResult(terminal, options, result, () => formatResult(result, terminal));
+        printResult(terminal, options, result, () => formatResult(result, terminal), { outcome: result.outcome });
         const hasResult = result.answered + result.bytesReceived + result.bytesSent > 0;
         return hasResult && result.failed === 0 ? exitCodes.stopped : exitCodes.failed;
       }),

@@ -1,5 +1,5 @@
 import { lookupCanonicalName, lookupHost } from '../lookup-host.ts';
-import { clientOptions, type NetworkOptions, printJson, printResult, type Tool, withNetwork } from './tool.ts';
+import { clientOptions, type NetworkOptions, printDocument, printResult, type Tool, withNetwork } from './tool.ts';
 
 export const lookupHostTool: Tool = {
   name: 'lookup-host',
@@ -17,7 +17,7 @@ export const lookupHostTool: Tool = {
         const network = clientOptions(options, terminal);
         if (options.cname === true) {
           const canonicalName = await lookupCanonicalName(host, network);
-          if (options.json === true) return printJson(terminal, { host, canonicalName });
+          if (options.json === true) return printDocument(terminal, { host, canonicalName });
           return terminal.printPeer(Buffer.from(`${canonicalName}\n`));
         }
         const addresses = await lookupHost(host, network);

@@ -1,13 +1,16 @@
 /** Entry point of smallserv: runs the command line. */
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
+import { systemClock } from '../../clock/clock.ts';
 import { endOf } from '../../command-end.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { failureOf, wantsJson } from './failure.ts';
 import { clientProgram } from './program.ts';
 import { shippedPortHint } from './shipped-port.ts';
 import { ProcessTerminal } from './terminal.ts';
-import type { Run } from './tool.ts';
+import { type JsonOptions, printJson, type Run } from './tool.ts';
 
 const terminal = new ProcessTerminal(process);
+const beganMs = systemClock.monotonicMs();
 let exitCode: ExitCode = exitCodes.stopped;
 const run: Run =
   (action) =>
@@ -15,8 +18,10 @@ const run: Run =
     try {
       exitCode = (await action(...args)) ?? exitCodes.stopped;
     } catch (error) {
-      exitCode = endOf(error, complain);
       const command: unknown = args.at(-1);
+      if (command instanceof Command && command.opts<JsonOptions>().json === true)
+        printFailure(error, command.registeredArguments[0]?.name() === 'host' ? command.args[0] : undefined);
+      exitCode = endOf(error, complain);
       const hint = command instanceof Command ? shippedPortHint(command.name(), args[0], error) : undefined;
       if (hint !== undefined) complain(hint);
     }
@@ -25,6 +30,9 @@ const run: Run =
 try {
   await clientProgram(terminal, run).parseAsync();
 } catch (error) {
+  // Help is not a failure.
+  const isFailure = !(error instanceof CommanderError) || error.exitCode !== 0;
+  if (isFailure && wantsJson(process.argv.slice(2))) printFailure(error);
   exitCode = endOf(error, complain);
 }
 terminal.showProgress(undefined);
@@ -32,4 +40,9 @@ process.exitCode = exitCode;
 
 function complain(message: string): void {
   terminal.complain(message);
+}
+
+function printFailure(error: unknown, target?: string): void {
+  const elapsedMs = systemClock.monotonicMs() - beganMs;
+  printJson(terminal, failureOf(error, { target, attempts: terminal.attempts, elapsedMs }));
 }

@@ -55,7 +55,9 @@ async function pingHost(host: string, options: PingToolOptions, terminal: Termin
     },
   });
   const name = nameBoth(host, address);
-  printResult(terminal, options, result, (ended) => `\n${formatRoundTrips(name, ended, ended.elapsedMs)}`);
+  printResult(terminal, options, result, (ended) => `\n${formatRoundTrips(name, ended, ended.elapsedMs)}`, {
+    outcome: result.outcome,
+  });
   return result.received > 0 ? exitCodes.stopped : exitCodes.failed;
 }
 

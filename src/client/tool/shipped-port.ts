@@ -28,6 +28,5 @@ function isOwn(host: string): boolean {
 }
 
 function isRefusal(error: unknown): boolean {
-  if (!(error instanceof SmallservdError) || error.code !== 'CONNECT_FAILED') return false;
-  return error.cause instanceof Error && 'code' in error.cause && error.cause.code === 'ECONNREFUSED';
+  return error instanceof SmallservdError && error.code === 'CONNECT_FAILED' && error.outcome === 'refused';
 }

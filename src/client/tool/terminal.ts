@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
+import { Attempts } from '../options.ts';
 import { endWithOutput } from '../../output-error.ts';
 import { abbreviate, escapeControls } from '../../terminal-text.ts';
 
@@ -16,6 +17,8 @@ export interface Terminal {
   readonly input: NodeJS.ReadStream;
   /** Aborts on Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
+  /** The addresses that the tool tries, for the report of a failure. */
+  readonly attempts: Attempts;
   /** Prints text to standard output. On a terminal, all control characters are escaped except the colors of `paint`. */
   print(text: string): void;
   /**
@@ -37,6 +40,7 @@ export class ProcessTerminal implements Terminal {
   readonly #errors: NodeJS.WriteStream;
   readonly #abort = new AbortController();
   readonly input: NodeJS.ReadStream & Partial<Pick<ReadStream, 'isTTY'>>;
+  readonly attempts = new Attempts();
   #progress = '';
   /** Whether the peer's last text left a line without its end. */
   #isLineOpen = false;

@@ -1,7 +1,15 @@
-import { time } from '../time.ts';
+import { type Time, time } from '../time.ts';
 import { loadTimeZone } from '../../clock/time-zone.ts';
-import { exitCodes } from '../../exit-codes.ts';
-import { clientOptions, type NetworkOptions, printResult, type Tool, warnOfLostRequest, withProtocol } from './tool.ts';
+import {
+  clientOptions,
+  type Fault,
+  judgeFault,
+  type NetworkOptions,
+  printResult,
+  type Tool,
+  warnOfLostRequest,
+  withProtocol,
+} from './tool.ts';
 
 export const timeTool: Tool = {
   name: 'time',
@@ -15,20 +23,29 @@ export const timeTool: Tool = {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 37')).action(
       run(async (host: string, options: NetworkOptions) => {
         const result = await time(host, clientOptions(options, terminal));
-        printResult(terminal, options, result, ({ time: date, offsetSeconds, rttMs }) => {
-          const roundTrip = `round trip ${rttMs.toFixed(3)} ms`;
-          return `${formatTime(date)}\noffset ${formatOffset(offsetSeconds)}, ${roundTrip}\n`;
-        });
+        const fault = faultOf(result);
+        printResult(terminal, options, result, format, fault);
         warnOfLostRequest(terminal, result);
-        if (result.length === 4) return exitCodes.stopped;
-        const taken = `the answer has ${result.length} bytes instead of 4: using the first four`;
-        if (result.length === 8) terminal.complain(`${taken} (GNU inetd sends 8 on 64-bit machines)`);
-        else terminal.complain(`${taken}, but this may not be a time server`);
-        return result.length === 8 ? exitCodes.stopped : exitCodes.failed;
+        if (result.length === 8) terminal.complain(`${taken(8)} (GNU inetd sends 8 on 64-bit machines)`);
+        return judgeFault(terminal, fault);
       }),
     );
   },
 };
+
+function format({ time: date, offsetSeconds, rttMs }: Time): string {
+  return `${formatTime(date)}\noffset ${formatOffset(offsetSeconds)}, round trip ${rttMs.toFixed(3)} ms\n`;
+}
+
+/** GNU inetd sends 8 bytes on 64-bit machines, of which the first four are right. */
+function faultOf({ length }: Time): Fault | undefined {
+  if (length === 4 || length === 8) return undefined;
+  return { outcome: 'wrong-answer', error: `${taken(length)}, but this may not be a time server` };
+}
+
+function taken(length: number): string {
+  return `the answer has ${length} bytes instead of 4: using the first four`;
+}
 
 /** In local time, formatted like date(1): `Sun Nov 22 11:07:12 UTC 2026`. */
 function formatTime(date: Date): string {

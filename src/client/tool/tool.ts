@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type ClientOptions, defaultTimeoutMs, type EitherProtocolOptions } from '../options.ts';
-import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import type { ExitCode } from '../../exit-codes.ts';
+import { type Outcome, outcomes } from '../../outcomes.ts';
 import { formatJson } from '../../terminal-text.ts';
 import { formatDuration } from '../../units.ts';
 import { durationOption } from './option-values.ts';
@@ -68,25 +69,38 @@ export function clientOptions(options: NetworkOptions, terminal: Terminal): Clie
     timeoutMs: options.timeout,
     udp: options.udp === true,
     signal: terminal.signal,
+    attempts: terminal.attempts,
   };
 }
 
+/** What is wrong with a result that is printed nevertheless. */
+export interface Fault {
+  readonly outcome: Outcome;
+  /** Undefined if the result says it. */
+  readonly error?: string | undefined;
+}
+
 /** Prints a result: as text, or with `--json` as JSON. */
-export function printResult<Result>(
+export function printResult<Result extends object>(
   terminal: Terminal,
   options: JsonOptions,
   result: Result,
   format: (result: Result) => string,
+  fault?: Fault,
 ): void {
-  if (options.json === true) printJson(terminal, result);
+  if (options.json === true) printDocument(terminal, result, fault);
   else terminal.print(format(result));
 }
 
+/** Prints the one JSON document of a run that has a result. */
+export function printDocument(terminal: Terminal, result: object, fault?: Fault): void {
+  printJson(terminal, { outcome: fault?.outcome ?? 'ok', error: fault?.error, ...result });
+}
+
 /** Reports the fault, if there is one, and returns the exit code. */
-export function judgeFault(terminal: Terminal, fault: string | undefined): ExitCode {
-  if (fault === undefined) return exitCodes.stopped;
-  terminal.complain(fault);
-  return exitCodes.failed;
+export function judgeFault(terminal: Terminal, fault: Fault | undefined): ExitCode {
+  if (fault?.error !== undefined) terminal.complain(fault.error);
+  return outcomes[fault?.outcome ?? 'ok'];
 }
 
 /** Says so if a service answered over UDP, but not the usual empty request. */
@@ -101,7 +115,7 @@ export function warnOfLostRequest(
   );
 }
 
-/** Prints a result as JSON: bytes in base64, a bigint as decimal text. */
+/** Prints a value as JSON: bytes in base64, a bigint as decimal text. */
 export function printJson(terminal: Terminal, value: unknown): void {
   terminal.print(formatJson(plain(value)));
 }

@@ -240,7 +240,7 @@ describe('a port where nothing listens', () => {
     const expected = { code: 'CONNECT_FAILED', exitCode: 2 };
     await expect(echoPing(host, { udp: true })).rejects.toMatchObject({
       ...expected,
-      message: `cannot reach ${host} over UDP: port unreachable`,
+      message: `cannot reach ${host} over UDP: refused by 127.0.0.1 (port unreachable)`,
     });
     await expect(echoPing(host)).rejects.toMatchObject(expected);
   });
@@ -262,7 +262,7 @@ describe('a port where nothing listens', () => {
     await run.settled(3, 1);
     run.clock.advance(5000);
     expect(await run.result).toMatchObject({ sent: 3, received: 1, lost: 2, problem: undefined, isRight: false });
-    expect(run.of('refused')[0]?.message).toMatch(/port unreachable$/);
+    expect(run.of('refused')[0]?.message).toMatch(/refused by 127\.0\.0\.1 \(port unreachable\)$/);
   });
 });
 

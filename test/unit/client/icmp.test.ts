@@ -127,39 +127,39 @@ describe('a reply', () => {
 
 describe('an error', () => {
   it.each([
-    [3, 0, 0, 'Destination Net Unreachable'],
-    [3, 1, 0, 'Destination Host Unreachable'],
-    [3, 3, 0, 'Destination Port Unreachable'],
-    [3, 4, 1400, 'Frag needed and DF set (mtu = 1400)'],
-    [3, 10, 0, 'Destination Host Prohibited'],
-    [3, 13, 0, 'Packet filtered'],
-    [3, 15, 0, 'Precedence Cutoff'],
-    [3, 16, 0, 'Destination Unreachable, code 16'],
-    [11, 0, 0, 'Time to live exceeded'],
-    [11, 1, 0, 'Frag reassembly time exceeded'],
-    [12, 0, 20 * 2 ** 24, 'Parameter problem: pointer = 20'],
-  ])('of type %d, code %d identifies the request', (type, code, rest, reason) => {
+    [3, 0, 0, 'Destination Net Unreachable', 'unreachable'],
+    [3, 1, 0, 'Destination Host Unreachable', 'unreachable'],
+    [3, 3, 0, 'Destination Port Unreachable', 'refused'],
+    [3, 4, 1400, 'Frag needed and DF set (mtu = 1400)', 'too-big'],
+    [3, 10, 0, 'Destination Host Prohibited', 'prohibited'],
+    [3, 13, 0, 'Packet filtered', 'prohibited'],
+    [3, 15, 0, 'Precedence Cutoff', 'prohibited'],
+    [3, 16, 0, 'Destination Unreachable, code 16', 'unreachable'],
+    [11, 0, 0, 'Time to live exceeded', 'unreachable'],
+    [11, 1, 0, 'Frag reassembly time exceeded', 'unreachable'],
+    [12, 0, 20 * 2 ** 24, 'Parameter problem: pointer = 20', 'unreachable'],
+  ])('of type %d, code %d identifies the request', (type, code, rest, reason, outcome) => {
     const error = icmpMessage(type, code, rest, packet4(request4, { destination: '192.0.2.9' }));
     const destination = parseIp('192.0.2.9');
-    expect(decodeIcmp('ipv4', packet4(error))).toEqual({ kind: 'error', reason, destination, ...numbers });
+    expect(decodeIcmp('ipv4', packet4(error))).toEqual({ kind: 'error', reason, outcome, destination, ...numbers });
   });
 
   it.each([
-    [1, 0, 0, 'Destination unreachable: No route'],
-    [1, 1, 0, 'Destination unreachable: Administratively prohibited'],
-    [1, 3, 0, 'Destination unreachable: Address unreachable'],
-    [1, 4, 0, 'Destination unreachable: Port unreachable'],
-    [1, 6, 0, 'Destination unreachable: Reject route'],
-    [1, 9, 0, 'Destination unreachable: code 9'],
-    [2, 0, 1280, 'Packet too big: mtu=1280'],
-    [3, 0, 0, 'Time exceeded: Hop limit'],
-    [3, 1, 0, 'Time exceeded: Defragmentation failure'],
-    [4, 1, 6, 'Parameter problem: Unknown header at 6'],
-    [4, 7, 6, 'Parameter problem: code 7 at 6'],
-  ])('of ICMPv6 type %d, code %d identifies the request', (type, code, rest, reason) => {
+    [1, 0, 0, 'Destination unreachable: No route', 'unreachable'],
+    [1, 1, 0, 'Destination unreachable: Administratively prohibited', 'prohibited'],
+    [1, 3, 0, 'Destination unreachable: Address unreachable', 'unreachable'],
+    [1, 4, 0, 'Destination unreachable: Port unreachable', 'refused'],
+    [1, 6, 0, 'Destination unreachable: Reject route', 'prohibited'],
+    [1, 9, 0, 'Destination unreachable: code 9', 'unreachable'],
+    [2, 0, 1280, 'Packet too big: mtu=1280', 'too-big'],
+    [3, 0, 0, 'Time exceeded: Hop limit', 'unreachable'],
+    [3, 1, 0, 'Time exceeded: Defragmentation failure', 'unreachable'],
+    [4, 1, 6, 'Parameter problem: Unknown header at 6', 'unreachable'],
+    [4, 7, 6, 'Parameter problem: code 7 at 6', 'unreachable'],
+  ])('of ICMPv6 type %d, code %d identifies the request', (type, code, rest, reason, outcome) => {
     const error = icmpMessage(type, code, rest, packet6(request6, { destination: '2001:db8::9' }));
     const destination = parseIp('2001:db8::9');
-    expect(decodeIcmp('ipv6', error)).toEqual({ kind: 'error', reason, destination, ...numbers });
+    expect(decodeIcmp('ipv6', error)).toEqual({ kind: 'error', reason, outcome, destination, ...numbers });
   });
 
   it('needs only the first 8 bytes of the request, as RFC 792 guarantees', () => {

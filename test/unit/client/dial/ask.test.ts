@@ -121,7 +121,7 @@ describe('ask', () => {
   test('fails if the port is closed', async () => {
     const port = await freePort();
     const { answer, clock } = askAt(port);
-    const message = `cannot reach 127.0.0.1:${port} over UDP: port unreachable`;
+    const message = `cannot reach 127.0.0.1:${port} over UDP: refused by 127.0.0.1 (port unreachable)`;
     await expect(answer).rejects.toMatchObject({ code: 'CONNECT_FAILED', exitCode: 2, message });
     expect(clock.waiting).toBe(0);
   });

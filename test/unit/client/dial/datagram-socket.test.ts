@@ -69,15 +69,31 @@ describe('DatagramSocket', () => {
     expect(failures[0]).toMatchObject({
       code: 'CONNECT_FAILED',
       exitCode: 2,
-      message: `cannot reach 127.0.0.1:${port} over UDP: port unreachable`,
+      message: `cannot reach 127.0.0.1:${port} over UDP: refused by 127.0.0.1 (port unreachable)`,
     });
+  });
+
+  test('reports the error of an earlier datagram, and sends the next nevertheless', async () => {
+    const port = await freePort();
+    const { socket, heard, failures } = await open(port);
+    await socket.send(Buffer.from('lost'));
+    // Loopback answers before the call returns: the error is there when the next datagram is sent.
+    await fakeUdpServer((bytes, reply) => reply(bytes), '127.0.0.1', port);
+    await socket.send(Buffer.from('kept'));
+    await until(() => heard.length === 1, 'the answer');
+    expect(heard).toEqual(['kept']);
+    expect(failures.map(({ outcome }) => outcome)).toEqual(['refused']);
   });
 
   test('reports a datagram that is too large', async () => {
     const { port } = await fakeUdpServer(() => {});
     const { socket } = await open(port);
     const message = `cannot reach 127.0.0.1:${port} over UDP: the datagram is too large`;
-    await expect(socket.send(Buffer.alloc(65_508))).rejects.toMatchObject({ code: 'CONNECT_FAILED', message });
+    await expect(socket.send(Buffer.alloc(65_508))).rejects.toMatchObject({
+      code: 'CONNECT_FAILED',
+      outcome: 'too-big',
+      message,
+    });
   });
 
   test('sends from the requested local port', async () => {

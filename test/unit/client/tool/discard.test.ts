@@ -102,7 +102,7 @@ describe('prints one error line and exits nonzero on', () => {
     expect(await runTool(['discard', '-u', host, '--bytes', '1MiB'])).toEqual({
       code: 2,
       stdout: '',
-      stderr: `smallserv: cannot reach ${host} over UDP: port unreachable\n`,
+      stderr: `smallserv: cannot reach ${host} over UDP: refused by 127.0.0.1 (port unreachable)\n`,
     });
   });
 

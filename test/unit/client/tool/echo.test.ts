@@ -82,7 +82,7 @@ describe('a pipe', () => {
     const { code, stdout } = await runTool([...at(daemon, 'tcp'), '--json'], { input: 'hello' });
     const { port } = daemon.target('echo', 'tcp');
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ peer: { address: '127.0.0.1', port }, bytes: 5 });
+    expect(JSON.parse(stdout)).toEqual({ outcome: 'ok', peer: { address: '127.0.0.1', port }, bytes: 5 });
   });
 
   it('exits 130 on Ctrl-C', async () => {
@@ -186,7 +186,7 @@ describe('an unreachable host', () => {
       expect(code).toBe(2);
       expect(stderr).toBe(
         protocol === 'udp'
-          ? `smallserv: cannot reach ${host} over UDP: port unreachable\n`
+          ? `smallserv: cannot reach ${host} over UDP: refused by 127.0.0.1 (port unreachable)\n`
           : `smallserv: cannot connect to ${host}: connection refused\n`,
       );
     }

@@ -19,7 +19,10 @@ test('prints the IPv4 address in a v4-mapped address', async () => {
 
 test('prints JSON', async () => {
   const { code, stdout } = await runTool(['ip', '--json', '10.0.0.1']);
-  expect([code, JSON.parse(stdout)]).toEqual([0, { address: '10.0.0.1', family: 'ipv4', kind: 'private' }]);
+  expect([code, JSON.parse(stdout)]).toEqual([
+    0,
+    { outcome: 'ok', address: '10.0.0.1', family: 'ipv4', kind: 'private' },
+  ]);
 });
 
 test.each([

@@ -183,6 +183,7 @@ describe('the result', () => {
     answeredPerSecond: 1,
     failed: 3,
     errors: { timeout: 1, lost: 2 },
+    outcome: 'timeout',
     unfinished: 1,
     bytesSent: 3,
     bytesReceived: 2,

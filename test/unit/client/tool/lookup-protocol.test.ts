@@ -12,7 +12,7 @@ test.each([
 
 test('prints JSON', async () => {
   const { stdout } = await runTool(['lookup-protocol', '--json', 'tcp']);
-  expect(JSON.parse(stdout)).toEqual({ name: 'tcp', number: 6, aliases: ['TCP'] });
+  expect(JSON.parse(stdout)).toEqual({ outcome: 'ok', name: 'tcp', number: 6, aliases: ['TCP'] });
 });
 
 test.each(['no-such-protocol', '99999'])('lookup-protocol %s fails', async (protocol) => {

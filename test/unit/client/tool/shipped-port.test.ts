@@ -5,7 +5,7 @@ import { read } from '../../../repository/files.ts';
 import { runTool } from '../../../support/tool-process.ts';
 
 const refused = new SmallservdError('CONNECT_FAILED', 'connection refused', {
-  cause: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }),
+  outcome: 'refused',
 });
 
 test('the ports are those of the shipped config', () => {

@@ -36,6 +36,7 @@ describe('smallserv time', () => {
     const { code, stdout } = await runTool(['time', '--json', host]);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual({
+      outcome: 'ok',
       time: '2026-07-01T22:30:05.000Z',
       offsetSeconds: expect.any(Number),
       rttMs: expect.any(Number),

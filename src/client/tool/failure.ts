@@ -1,0 +1,40 @@
+import { CommanderError } from 'commander';
+import { usageMessage } from '../../command-end.ts';
+import { SmallservdError } from '../../errors.ts';
+import type { Outcome } from '../../outcomes.ts';
+import type { Attempt, Attempts } from '../options.ts';
+import { tools } from './index.ts';
+
+/** What `--json` prints for a run without a result. */
+export interface Failure {
+  readonly outcome: Outcome;
+  readonly error: string;
+  /** The host as given, of a tool that takes one. */
+  readonly target?: string | undefined;
+  /** In the order in which they were tried. */
+  readonly addresses: readonly Attempt[];
+  readonly elapsedMs: number;
+}
+
+/** Describes a run that ended with this error. */
+export function failureOf(
+  error: unknown,
+  { target, attempts, elapsedMs }: { target?: string | undefined; attempts: Attempts; elapsedMs: number },
+): Failure {
+  const outcome =
+    error instanceof SmallservdError ? error.outcome : error instanceof CommanderError ? 'invalid' : 'failed';
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    outcome,
+    error: error instanceof CommanderError ? usageMessage(message) : message,
+    target,
+    addresses: attempts.list(outcome),
+    elapsedMs,
+  };
+}
+
+/** Whether a command line that could not be parsed asks a tool for JSON. */
+export function wantsJson([tool, ...args]: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return tools.some(({ name }) => name === tool) && args.slice(0, end < 0 ? undefined : end).includes('--json');
+}
