@@ -79,7 +79,7 @@ export class SmallservdError extends Error {
   }
 
   get exitCode(): ExitCode {
-    return errorCodes[this.code];
+    return this.outcome === 'no-right' ? exitCodes.notPermitted : errorCodes[this.code];
   }
 }
 

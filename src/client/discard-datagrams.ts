@@ -7,7 +7,7 @@ import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
 import type { Target } from './dial/target.ts';
 import { comesWithin, onAbort, type Patience, throwIfInterrupted } from './dial/wait.ts';
 import type { Discarded, DiscardOptions } from './discarded.ts';
-import { assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
+import { assertWithin, largestDatagramBytes, type PathControls, withDefaults } from './options.ts';
 import { Meter } from './transfer.ts';
 
 const defaultDatagramBytes = 512;
@@ -23,7 +23,7 @@ export async function discardDatagrams(target: Target, source: Readable, options
   const { datagramBytes = defaultDatagramBytes } = options;
   assertWithin('the size of a datagram', datagramBytes, 1, largestDatagramBytes);
   const patient = withDefaults(options);
-  const addresses = await resolveHost(target.host, options.family ?? 'both', patient);
+  const addresses = await resolveHost(target.host, patient.family, patient);
   const meter = new Meter(options.clock);
   const stopReport = meter.report(options);
   let line: Line | undefined;
@@ -65,14 +65,14 @@ async function openLine(
   addresses: readonly HostAddress[],
   port: number,
   first: Uint8Array,
-  patience: Patience & Pick<DiscardOptions, 'attempts'>,
+  patience: Patience & Pick<DiscardOptions, 'attempts' | 'pathControls'>,
 ): Promise<Line> {
   return firstToTake(
     addresses,
     async (address) => {
       const line = new Line();
       try {
-        await line.open(address, port);
+        await line.open(address, port, patience.pathControls);
         await line.send(first);
         // With no alternative, the refusal can come later.
         if (addresses.length > 1) await line.listen(patience);
@@ -98,16 +98,21 @@ class Line {
   }
 
   /** Throws `CONNECT_FAILED`. */
-  async open(address: HostAddress, port: number): Promise<void> {
-    this.#socket = await DatagramSocket.open(address, port, {
-      datagram: () => {
-        this.isAnswered = true;
+  async open(address: HostAddress, port: number, path?: PathControls): Promise<void> {
+    this.#socket = await DatagramSocket.open(
+      address,
+      port,
+      {
+        datagram: () => {
+          this.isAnswered = true;
+        },
+        failed: (error) => {
+          this.#failure ??= error;
+          this.#failed(error);
+        },
       },
-      failed: (error) => {
-        this.#failure ??= error;
-        this.#failed(error);
-      },
-    });
+      path,
+    );
   }
 
   /** Throws `CONNECT_FAILED`, also if an earlier datagram was refused. */

@@ -132,15 +132,20 @@ async function readMessages(connection: Connection, run: Run, sizeBytes: number)
 
 async function pingOverUdp(host: string, settings: Settings): Promise<EchoPingResult> {
   const target = parseTarget(host, 'udp', 'echo');
-  const addresses = await resolveHost(target.host, settings.family ?? 'both', settings);
+  const addresses = await resolveHost(target.host, settings.family, settings);
   return firstToTake(
     addresses,
     async (address) => {
       const run = new Run({ address: address.address, port: target.port }, settings);
-      const socket = await DatagramSocket.open(address, target.port, {
-        datagram: (bytes) => run.takeDatagram(bytes),
-        failed: (error) => run.refused(error),
-      });
+      const socket = await DatagramSocket.open(
+        address,
+        target.port,
+        {
+          datagram: (bytes) => run.takeDatagram(bytes),
+          failed: (error) => run.refused(error),
+        },
+        settings.pathControls,
+      );
       try {
         settings.connected?.(socket.peer);
         await run.start(async (payload) => socket.send(payload));

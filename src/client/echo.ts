@@ -193,7 +193,7 @@ async function echoOverUdp(
   deliver: Deliver,
   settings: Settings,
 ): Promise<Echoed> {
-  const { sizeBytes = 512, signal, family = 'both' } = settings;
+  const { sizeBytes = 512, signal, family } = settings;
   assertWithin('the size of a datagram', sizeBytes, 1, largestDatagramBytes);
   const addresses = await resolveHost(target.host, family, settings);
   const pieces = cut(input, sizeBytes)[Symbol.asyncIterator]();
@@ -243,10 +243,15 @@ class DatagramEcho {
 
   static async open(address: HostAddress, port: number, settings: Settings): Promise<DatagramEcho> {
     const exchange = new DatagramEcho({ address: address.address, port }, settings);
-    exchange.#socket = await DatagramSocket.open(address, port, {
-      datagram: (bytes) => exchange.#heard(bytes),
-      failed: (error) => exchange.#refused(error),
-    });
+    exchange.#socket = await DatagramSocket.open(
+      address,
+      port,
+      {
+        datagram: (bytes) => exchange.#heard(bytes),
+        failed: (error) => exchange.#refused(error),
+      },
+      settings.pathControls,
+    );
     return exchange;
   }
 

@@ -29,7 +29,13 @@ export { lookupCanonicalName, lookupHost } from './lookup-host.ts';
 export { lookupPort, type PortAnswer } from './lookup-port.ts';
 export { lookupProtocol } from './lookup-protocol.ts';
 export { type MaskAnswer, mask } from './mask.ts';
-export { type Attempt, Attempts, type ClientOptions, type EitherProtocolOptions } from './options.ts';
+export {
+  type Attempt,
+  Attempts,
+  type ClientOptions,
+  type EitherProtocolOptions,
+  type PathControls,
+} from './options.ts';
 export { type PingErrors, type PingEvent, type PingOptions, type PingResult, ping } from './ping.ts';
 export { qotd } from './qotd.ts';
 export { resolve } from './resolve.ts';

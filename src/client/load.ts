@@ -184,6 +184,10 @@ function checked(options: LoadOptions): LoadPlan {
     !isFlow || (perSecond === undefined && requests === undefined),
     `${service} over TCP is a byte stream without requests: --requests and --rate do not apply`,
   );
+  requireThat(
+    options.pathControls?.sourcePort === undefined,
+    '--source-port is for a single connection: load makes many',
+  );
   requireOpenFiles(connections);
   const { timeoutMs } = withDefaults(options);
   const silence = isUdp ? laneFailures.lost : laneFailures.timeout;
@@ -214,7 +218,7 @@ interface Prepared {
 
 async function prepareStreams(target: Target, { service, size }: LoadPlan, options: LoadOptions): Promise<Prepared> {
   const first = await LoadStream.first(target, withDefaults(options));
-  const peer: LoadPeer = { address: first.address, port: target.port };
+  const peer: LoadPeer = { address: first.address, port: target.port, pathControls: options.pathControls };
   // The connection that found the address becomes the first lane's, so the server never sees an extra one.
   const own = (index: number): LoadStream | undefined => (index === 0 ? first : undefined);
   switch (service) {
@@ -241,12 +245,13 @@ async function prepareDatagrams(target: Target, { service, size }: LoadPlan, opt
   const payload = payloads[0] as Buffer;
   if (service === 'discard') {
     // Discard never answers, so there is nothing to wait for.
-    const [address] = await resolveHost(target.host, options.family ?? 'both', patient);
-    const peer = { address, port: target.port };
+    const [address] = await resolveHost(target.host, patient.family, patient);
+    const peer = { address, port: target.port, pathControls: options.pathControls };
     return { peer, makeLane: (_index, events) => new DiscardDatagramLane(peer, payload, events) };
   }
   const { address } = (await ask(target, () => payload, patient)).peer;
-  const peer: LoadPeer = { address: { address, family: address.includes(':') ? 'ipv6' : 'ipv4' }, port: target.port };
+  const family = address.includes(':') ? 'ipv6' : 'ipv4';
+  const peer: LoadPeer = { address: { address, family }, port: target.port, pathControls: options.pathControls };
   if (service === 'echo')
     return { peer, makeLane: (index, events) => new EchoDatagramLane(peer, index, payloads, events) };
   return { peer, makeLane: (_index, events) => new AskLane(peer, service, payload, events) };

@@ -1,10 +1,11 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Attempt, Attempts } from './dial/attempts.ts';
+import { familyOnPath, type PathControls } from './dial/path-controls.ts';
 import type { Family } from './dial/resolve-host.ts';
 import { defaultTimeoutMs, foreverMs } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 
-export { type Attempt, Attempts, defaultTimeoutMs };
+export { type Attempt, Attempts, defaultTimeoutMs, type PathControls };
 
 /** The maximum UDP payload over IPv4. */
 export const largestDatagramBytes = 65_507;
@@ -19,6 +20,8 @@ export interface ClientOptions {
   readonly signal?: AbortSignal | undefined;
   /** Default: the system clock. */
   readonly clock?: Clock | undefined;
+  /** How packets leave this machine and travel. Default: as the system decides. */
+  readonly pathControls?: PathControls | undefined;
   /** Records the addresses that are tried, for a report. */
   readonly attempts?: Attempts | undefined;
 }
@@ -30,13 +33,20 @@ export interface EitherProtocolOptions extends ClientOptions {
 }
 
 /** Options with the defaults of all clients applied. */
-export type WithDefaults<Options> = Options & { readonly timeoutMs: number; readonly clock: Clock };
+export type WithDefaults<Options> = Options & {
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly family: Family;
+};
 
-/** Applies the defaults of timeout and clock. Throws `ARGUMENT_INVALID` for a timeout that no timer can hold. */
+/**
+ * Applies the defaults of timeout, clock and family. Throws `ARGUMENT_INVALID` for a timeout that no timer can hold, and
+ * for a path that cannot be had.
+ */
 export function withDefaults<Options extends ClientOptions>(options: Options): WithDefaults<Options> {
-  const { timeoutMs = defaultTimeoutMs, clock = systemClock } = options;
+  const { timeoutMs = defaultTimeoutMs, clock = systemClock, family = 'both', pathControls = {} } = options;
   assertWithin('the timeout in milliseconds', timeoutMs, 1, foreverMs);
-  return { ...options, timeoutMs, clock };
+  return { ...options, timeoutMs, clock, family: familyOnPath(pathControls, family) };
 }
 
 /** Throws `ARGUMENT_INVALID` unless `value` is an integer in the range. */

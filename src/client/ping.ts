@@ -85,15 +85,18 @@ export async function ping(
   options: PingOptions = {},
   open: OpenIcmpSocket = openIcmpSocket,
 ): Promise<PingResult> {
-  const { count = Infinity, intervalMs = 1000, sizeBytes = 56, family = 'both', signal } = options;
+  const { count = Infinity, intervalMs = 1000, sizeBytes = 56, signal } = options;
   assertWithin('the count', options.count ?? 1, 1, Number.MAX_SAFE_INTEGER);
   assertWithin('the interval in milliseconds', intervalMs, 1, foreverMs);
   assertWithin('the size of the data', sizeBytes, 0, mostPingBytes);
   assertWithin('the time to live', options.ttl ?? 1, 1, 255);
+  const { source, sourcePort } = options.pathControls ?? {};
+  if (source !== undefined || sourcePort !== undefined)
+    throw new SmallservdError('ARGUMENT_INVALID', 'ping cannot choose its source address, and ICMP has no ports');
   const name = parseHost(host);
   assertZone(name, host);
   const settings = { ...withDefaults(options), count, intervalMs, sizeBytes };
-  const addresses = await resolveHost(name, family, settings);
+  const addresses = await resolveHost(name, settings.family, settings);
   if (addresses.some(isGroup))
     throw new SmallservdError('ARGUMENT_INVALID', `${name} is multicast or broadcast: expected one host`);
   const target = await firstWithRoute(name, addresses);
@@ -137,14 +140,14 @@ class PingRun {
   #reject: (error: Error) => void = () => {};
 
   constructor(target: HostAddress, settings: Settings, open: OpenIcmpSocket) {
-    const { clock, random = Math.random, sizeBytes, ttl } = settings;
+    const { clock, random = Math.random, sizeBytes, ttl, pathControls } = settings;
     this.#target = target;
     this.#ip = parseIp(target.address);
     this.#settings = settings;
     this.#identifier = Math.floor(random() * 65_536);
     this.#payloads = new EchoPayloads(sizeBytes, random);
     this.#socket = open(
-      { family: target.family, ttl, clock },
+      { ...pathControls, family: target.family, ttl: ttl ?? pathControls?.ttl, clock },
       {
         packet: (bytes, source, atMs) => this.#heard(bytes, source, atMs),
         failed: (error) => this.#reject(error),

@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock/clock.ts';
+import type { PathControls } from '../dial/path-controls.ts';
 import type { HostAddress } from '../dial/resolve-host.ts';
 import { describeBytes } from './bytes.ts';
 
@@ -73,6 +74,8 @@ export interface RunContext {
   readonly quietMs: number;
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** Without a source port. */
+  readonly pathControls?: PathControls | undefined;
   /** Source ports that a server must not answer. */
   readonly dangerousPorts: {
     /** Ports below 1024, where services live. */

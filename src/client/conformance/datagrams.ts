@@ -35,7 +35,10 @@ export class Inbox {
         inbox.#changed();
       },
     };
-    inbox.#socket = await DatagramSocket.open(context.address, context.port, handlers, localPort);
+    inbox.#socket = await DatagramSocket.open(context.address, context.port, handlers, {
+      ...context.pathControls,
+      sourcePort: localPort,
+    });
     return inbox;
   }
 
@@ -96,7 +99,7 @@ export class Inbox {
 
 /** Sends a request, with a few retries, and resolves with the first datagram of the answer. Throws `NO_ANSWER`. */
 export async function askFor(context: CheckContext, request: Uint8Array): Promise<Uint8Array> {
-  const { address, port, timeoutMs, signal, clock } = context;
-  const options = { timeoutMs, signal, clock, family: address.family };
+  const { address, port, timeoutMs, signal, clock, pathControls } = context;
+  const options = { timeoutMs, signal, clock, pathControls, family: address.family };
   return (await ask({ host: address.address, port }, () => request, options)).bytes;
 }

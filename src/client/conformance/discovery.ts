@@ -38,10 +38,10 @@ export async function reach(
     }
     if (service === 'discard') return await sendTo(port, addresses, patience);
     const family = addresses.length > 1 ? 'both' : first.family;
-    const { timeoutMs, signal, clock } = patience;
+    const { timeoutMs, signal, clock, pathControls } = patience;
     const request = (attempt: number): Uint8Array =>
       service === 'stamp' ? testPacket(attempt) : requests[attempt === 0 ? 0 : 1];
-    const { peer } = await ask({ host, port }, request, { timeoutMs, signal, clock, family });
+    const { peer } = await ask({ host, port }, request, { timeoutMs, signal, clock, pathControls, family });
     return { address: pinned(addresses, peer.address), isSilent: false };
   } catch (error) {
     if (!(error instanceof SmallservdError) || error.code === 'INTERRUPTED') throw error;

@@ -24,7 +24,7 @@ export interface CheckResult extends Omit<Check, 'run'> {
 }
 
 export interface RunOptions
-  extends Pick<ClientOptions, 'family' | 'signal' | 'clock'>,
+  extends Pick<ClientOptions, 'family' | 'signal' | 'clock' | 'pathControls'>,
     Pick<RunContext, 'timeoutMs' | 'quietMs' | 'dangerousPorts'> {
   readonly portOf: (service: CheckedService, transport: Transport) => number;
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
@@ -44,12 +44,13 @@ export async function runChecks(
   checks: readonly Check[],
   options: RunOptions,
 ): Promise<readonly CheckResult[]> {
-  const { timeoutMs, quietMs, dangerousPorts } = options;
+  const { timeoutMs, quietMs, dangerousPorts, pathControls } = options;
   const signal = AbortSignal.any(options.signal === undefined ? [] : [options.signal]);
   // All services are reached at once, and each adds a listener.
   setMaxListeners(0, signal);
   const clock = options.clock ?? systemClock;
-  const patience: RunContext = { timeoutMs, quietMs, signal, clock, dangerousPorts, alone: oneAfterTheOther() };
+  const alone = oneAfterTheOther();
+  const patience: RunContext = { timeoutMs, quietMs, signal, clock, dangerousPorts, pathControls, alone };
 
   const addresses = await resolveHost(host, options.family ?? 'both', patience);
   const groups = await Promise.all(

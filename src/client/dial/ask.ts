@@ -115,7 +115,7 @@ export async function ask(
       if (!ended.has(index) && options.attempts !== undefined)
         ended.set(index, options.attempts.begin(address.address));
       const handlers = { datagram: (bytes: Uint8Array): void => heard(index, bytes), failed };
-      const socket = sockets.get(index) ?? DatagramSocket.open(address, target.port, handlers, options.localPort);
+      const socket = sockets.get(index) ?? DatagramSocket.open(address, target.port, handlers, options.pathControls);
       sockets.set(index, socket);
       socket
         .then((ready) => {

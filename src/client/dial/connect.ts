@@ -5,6 +5,7 @@ import { SmallservdError } from '../../errors.ts';
 import type { Outcome } from '../../outcomes.ts';
 import type { Attempts } from './attempts.ts';
 import { describeNetworkError, outcomeOf } from './network-error.ts';
+import type { PathControls } from './path-controls.ts';
 import { type AddressLookup, type Family, type HostAddress, resolveHost } from './resolve-host.ts';
 import type { Target } from './target.ts';
 import { dialTcp } from './tcp-dial.ts';
@@ -13,8 +14,8 @@ import { type Patience, waitFor } from './wait.ts';
 export interface ConnectOptions extends Patience {
   /** Default `ip`: both families, starting with the one the system prefers. */
   readonly family?: Family | undefined;
-  /** The local port to use. Default: chosen by the system. */
-  readonly localPort?: number | undefined;
+  /** How packets leave and travel. Default: as the system decides. */
+  readonly pathControls?: PathControls | undefined;
   /** Resolves names. Default: the system resolver. */
   readonly lookup?: AddressLookup | undefined;
   /** Where the addresses that are tried are recorded. */
@@ -44,7 +45,7 @@ export function interleave(addresses: readonly HostAddress[]): readonly HostAddr
 
 /** Starts attempts, each with a head start over the next, until one succeeds or all have failed. */
 async function race(addresses: readonly HostAddress[], target: Target, options: ConnectOptions): Promise<Socket> {
-  const { clock = systemClock, localPort, attempts } = options;
+  const { clock = systemClock, pathControls = {}, attempts } = options;
   const name = formatHostPort(target.host, target.port);
   const late = (waited: string): SmallservdError =>
     new SmallservdError('CONNECT_FAILED', `cannot connect to ${name}: no answer within ${waited}`, {
@@ -61,7 +62,7 @@ async function race(addresses: readonly HostAddress[], target: Target, options: 
       const address = addresses[next++];
       if (address === undefined) return;
       const ended = attempts?.begin(address.address);
-      const giveUp = dialTcp(address, target.port, localPort, {
+      const giveUp = dialTcp(address, target.port, pathControls, {
         failed: (error) => {
           failures.push({ address: address.address, error });
           underWay.delete(giveUp);

@@ -6,6 +6,7 @@ import type { CarrierEvents, DatagramCarrier } from './datagram-carrier.ts';
 import { KernelDatagrams } from './kernel-datagrams.ts';
 import { describeNetworkError, outcomeOf } from './network-error.ts';
 import { NodeDatagrams } from './node-datagrams.ts';
+import type { PathControls } from './path-controls.ts';
 import type { HostAddress } from './resolve-host.ts';
 
 export interface DatagramHandlers {
@@ -25,12 +26,12 @@ export class DatagramSocket {
     this.peer = peer;
   }
 
-  /** Throws `CONNECT_FAILED` if there is no route to the address or the local port is taken. */
+  /** Throws `CONNECT_FAILED` if there is no route to the address, or the source port or address cannot be had. */
   static async open(
     host: HostAddress,
     port: number,
     handlers: DatagramHandlers,
-    localPort = 0,
+    path: PathControls = {},
   ): Promise<DatagramSocket> {
     const peer = { address: host.address, port };
     const events: CarrierEvents = {
@@ -39,8 +40,8 @@ export class DatagramSocket {
     };
     try {
       const carrier = hasSockets
-        ? new KernelDatagrams(host, port, localPort, events)
-        : await NodeDatagrams.open(host, port, localPort, events);
+        ? new KernelDatagrams(host, port, path, events)
+        : await NodeDatagrams.open(host, port, path.sourcePort ?? 0, events);
       return new DatagramSocket(carrier, peer);
     } catch (cause) {
       const reason = describeNetworkError(cause, host.address);

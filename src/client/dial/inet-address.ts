@@ -7,10 +7,10 @@ export function inetAddress({ address, family }: HostAddress, port: number): Ine
   const [text = '', zone] = address.split('%');
   const ip = parseIp(text);
   if (ip === undefined) throw new Error(`not an address: ${JSON.stringify(address)}`);
-  return { family, ip, port, interfaceIndex: zone === undefined ? 0 : indexOf(zone) };
+  return { family, ip, port, interfaceIndex: zone === undefined ? 0 : zoneIndex(zone) };
 }
 
-/** A zone is the name of an interface, or its index (RFC 4007 section 11.2). */
-function indexOf(zone: string): number {
+/** A zone is the name of an interface, or its index (RFC 4007 section 11.2). Throws `ENODEV` if there is none. */
+export function zoneIndex(zone: string): number {
   return /^\d{1,9}$/.test(zone) ? Number(zone) : interfaceIndexOf(zone);
 }

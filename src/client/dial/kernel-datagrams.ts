@@ -10,9 +10,10 @@ import type { Endpoint } from './connection.ts';
 import { type CarrierEvents, type DatagramCarrier, receiveBufferBytes } from './datagram-carrier.ts';
 import { IcmpError } from './icmp-error.ts';
 import { inetAddress } from './inet-address.ts';
+import { outgoingOptions, type PathControls } from './path-controls.ts';
 import type { HostAddress } from './resolve-host.ts';
 
-const { ENOBUFS } = constants.errno;
+const { EMSGSIZE, ENOBUFS } = constants.errno;
 
 /** Datagrams and errors handled in one turn of the event loop. The others come in the next. */
 const mostPerTurn = 64;
@@ -44,8 +45,9 @@ export class KernelDatagrams implements DatagramCarrier, Watcher {
   #isClosed = false;
 
   /** Throws an error with the system's code. */
-  constructor(address: HostAddress, port: number, localPort: number, events: CarrierEvents) {
-    this.#descriptor = connectUdp(inetAddress(address, port), localPort, receiveBufferBytes);
+  constructor(address: HostAddress, port: number, path: PathControls, events: CarrierEvents) {
+    const options = outgoingOptions(path, address.family);
+    this.#descriptor = connectUdp(inetAddress(address, port), receiveBufferBytes, options);
     this.#events = events;
     this.#number = readiness().watch(this.#descriptor, readable, this);
   }
@@ -140,6 +142,8 @@ export class KernelDatagrams implements DatagramCarrier, Watcher {
     const bytes = this.#last;
     if (bytes === undefined || !error.isAbout(bytes) || this.#repeated === mostRepetitions) return;
     this.#repeated += 1;
-    streams().send(this.#descriptor, bytes, false);
+    const result = streams().send(this.#descriptor, bytes, false);
+    // It must not be fragmented.
+    if (result === -EMSGSIZE) this.#events.failed(error);
   }
 }

@@ -1,7 +1,10 @@
 import { createConnection, type Socket } from 'node:net';
+import type { Cancel } from '../../clock/clock.ts';
 import { type ConnectOptions, connect } from './connect.ts';
+import { needsKernel, type PathControls } from './path-controls.ts';
 import type { HostAddress } from './resolve-host.ts';
 import type { Target } from './target.ts';
+import { dialTcp } from './tcp-dial.ts';
 
 /** Callbacks for the events of a connection under load. */
 export interface LoadStreamEvents {
@@ -25,34 +28,25 @@ const nobody: LoadStreamEvents = { connected() {}, data() {}, ended() {}, failed
 /** A TCP connection with callbacks instead of promises, for callers that hold thousands and count microseconds. */
 export class LoadStream {
   readonly address: HostAddress;
-  readonly #socket: Socket;
+  #socket: Socket | undefined;
+  #giveUp: Cancel = () => {};
   #events: LoadStreamEvents;
 
-  private constructor(socket: Socket, address: HostAddress, events: LoadStreamEvents) {
-    this.#socket = socket;
+  private constructor(address: HostAddress, events: LoadStreamEvents) {
     this.address = address;
     this.#events = events;
-    socket.on('end', () => this.#events.ended());
-    socket.on('error', (error) => this.#events.failed(error));
   }
 
   /** Starts connecting to this address, without a timeout. */
-  static open(address: HostAddress, port: number, events: LoadStreamEvents): LoadStream {
-    const socket = createConnection({
-      host: address.address,
-      port,
-      family: address.family === 'ipv6' ? 6 : 4,
-      noDelay: true,
-      onread: {
-        buffer: readBuffer,
-        callback: (length, bytes) => {
-          stream.#events.data(bytes, length);
-          return true;
-        },
-      },
-    });
-    const stream = new LoadStream(socket, address, events);
-    socket.once('connect', () => stream.#events.connected());
+  static open(
+    address: HostAddress,
+    port: number,
+    events: LoadStreamEvents,
+    pathControls: PathControls = {},
+  ): LoadStream {
+    const stream = new LoadStream(address, events);
+    if (needsKernel(pathControls)) stream.#dial(port, pathControls);
+    else stream.#connect(port);
     return stream;
   }
 
@@ -60,23 +54,62 @@ export class LoadStream {
   static async first(target: Target, options: ConnectOptions): Promise<LoadStream> {
     const socket = await connect(target, options);
     const family = socket.remoteFamily === 'IPv6' ? 'ipv6' : 'ipv4';
-    return new LoadStream(socket, { address: socket.remoteAddress ?? target.host, family }, nobody);
+    const stream = new LoadStream({ address: socket.remoteAddress ?? target.host, family }, nobody);
+    stream.#listenTo(socket);
+    return stream;
   }
 
   /** Delivers the events of a stream made by `first`, which is already connected. */
   attach(events: LoadStreamEvents): void {
     this.#events = events;
-    this.#socket.on('data', (bytes) => this.#events.data(bytes, bytes.length));
+    this.#socket?.on('data', (bytes) => this.#events.data(bytes, bytes.length));
   }
 
   /** `taken` is called when the kernel has accepted everything, or refuses. The bytes must not change until then. */
   write(bytes: Uint8Array, taken?: (error?: Error | null) => void): void {
-    this.#socket.write(bytes, taken);
+    this.#socket?.write(bytes, taken);
   }
 
   /** Closes immediately. No further events follow. */
   destroy(): void {
     this.#events = nobody;
-    this.#socket.destroy();
+    this.#giveUp();
+    this.#socket?.destroy();
+  }
+
+  /** The fastest way: Node reads into the shared buffer. */
+  #connect(port: number): void {
+    const socket = createConnection({
+      host: this.address.address,
+      port,
+      family: this.address.family === 'ipv6' ? 6 : 4,
+      noDelay: true,
+      onread: {
+        buffer: readBuffer,
+        callback: (length, bytes) => {
+          this.#events.data(bytes, length);
+          return true;
+        },
+      },
+    });
+    this.#listenTo(socket);
+    socket.once('connect', () => this.#events.connected());
+  }
+
+  #dial(port: number, pathControls: PathControls): void {
+    this.#giveUp = dialTcp(this.address, port, pathControls, {
+      connected: (socket) => {
+        this.#listenTo(socket);
+        this.attach(this.#events);
+        this.#events.connected();
+      },
+      failed: (error) => this.#events.failed(error),
+    });
+  }
+
+  #listenTo(socket: Socket): void {
+    this.#socket = socket;
+    socket.on('end', () => this.#events.ended());
+    socket.on('error', (error) => this.#events.failed(error));
   }
 }

@@ -5,11 +5,21 @@ import { IcmpError } from './icmp-error.ts';
 /** Says in words why an address, which may have a zone, cannot be reached. */
 export function describeNetworkError(error: unknown, address: string): string {
   if (error instanceof IcmpError) return error.message;
+  const ofOwnEnd = wordsOfOwnEnd[`${callOf(error)} ${codeOf(error)}`];
+  if (ofOwnEnd !== undefined) return ofOwnEnd;
   const [, zone] = address.split('%');
   const code = codeOf(error);
   if ((code === 'EINVAL' || code === 'ENODEV') && zone !== undefined) return `this machine has no interface ${zone}`;
   return describeSystemError(error, 'connection');
 }
+
+/** By system call and code: what cannot be had of this machine. */
+const wordsOfOwnEnd: Readonly<Record<string, string>> = {
+  'bind EACCES': 'the source port is privileged, needs root or CAP_NET_BIND_SERVICE',
+  'bind EADDRNOTAVAIL': 'this machine does not have the source address',
+  'setsockopt ENODEV': 'this machine does not have the interface',
+  'setsockopt EPERM': 'not permitted to choose the interface, needs root or CAP_NET_RAW',
+};
 
 const outcomesOfCodes: Readonly<Record<string, Outcome>> = {
   ECONNREFUSED: 'refused',
@@ -31,7 +41,13 @@ const outcomesOfCodes: Readonly<Record<string, Outcome>> = {
 /** How an attempt that failed with this error has ended. */
 export function outcomeOf(error: unknown): Outcome {
   if (error instanceof IcmpError) return error.outcome;
-  return outcomesOfCodes[codeOf(error)] ?? 'unreachable';
+  const [call, code] = [callOf(error), codeOf(error)];
+  if (call === 'bind' || call === 'setsockopt') return code === 'EACCES' || code === 'EPERM' ? 'no-right' : 'failed';
+  return outcomesOfCodes[code] ?? 'unreachable';
+}
+
+function callOf(error: unknown): string {
+  return error instanceof Error && 'syscall' in error ? String(error.syscall) : '';
 }
 
 function codeOf(error: unknown): string {

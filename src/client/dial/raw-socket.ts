@@ -28,6 +28,12 @@ export interface RawSocketOptions {
   readonly family: HostAddress['family'];
   /** Time to live (hop limit over IPv6) of sent packets, 1 to 255. Default: the system's, usually 64. */
   readonly ttl?: number | undefined;
+  /** Differentiated services code point, 0 to 63. */
+  readonly dscp?: number | undefined;
+  /** The name of the interface to use. */
+  readonly interface?: string | undefined;
+  /** Whether packets must not be fragmented. */
+  readonly dontFragment?: boolean | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -38,8 +44,6 @@ export type OpenIcmpSocket = (options: RawSocketOptions, handlers: RawSocketHand
 interface RawSocketPackage {
   readonly AddressFamily: { readonly IPv4: number; readonly IPv6: number };
   readonly Protocol: { readonly ICMP: number; readonly ICMPv6: number };
-  readonly SocketLevel: { readonly IPPROTO_IP: number; readonly IPPROTO_IPV6: number };
-  readonly SocketOption: { readonly IP_TTL: number; readonly IPV6_UNICAST_HOPS: number };
   /** Throws an Error with the message from strerror(3) and no code. */
   createSocket(options: {
     readonly addressFamily: number;
@@ -51,7 +55,7 @@ interface RawSocketPackage {
 interface PackageSocket {
   on(event: 'message', heard: (bytes: Buffer, source: string) => void): void;
   on(event: 'error', failed: (error: Error) => void): void;
-  setOption(level: number, option: number, value: number): void;
+  setOption(level: number, option: number, value: number | Buffer, length?: number): void;
   /** Calls `leaves` just before sending. */
   send(
     bytes: Uint8Array,
@@ -76,7 +80,8 @@ const outcomesOfTexts: Readonly<Record<string, Outcome>> = {
 /** What the system returns after announcing a packet and then dropping it for a bad checksum. */
 const nothingThere = 'Resource temporarily unavailable';
 
-export const openIcmpSocket: OpenIcmpSocket = ({ family, ttl, clock = systemClock }, handlers) => {
+export const openIcmpSocket: OpenIcmpSocket = (options, handlers) => {
+  const { family, clock = systemClock } = options;
   const raw = loadPackage();
   const socket = createSocket(raw, family);
   let isClosed = false;
@@ -92,10 +97,12 @@ export const openIcmpSocket: OpenIcmpSocket = ({ family, ttl, clock = systemCloc
     close();
     handlers.failed(new SmallservdError('CONNECTION_LOST', `the raw socket failed: ${cause.message}`, { cause }));
   });
-  if (ttl !== undefined) {
-    const { SocketLevel: level, SocketOption: option } = raw;
-    if (family === 'ipv6') socket.setOption(level.IPPROTO_IPV6, option.IPV6_UNICAST_HOPS, ttl);
-    else socket.setOption(level.IPPROTO_IP, option.IP_TTL, ttl);
+  try {
+    setOptions(socket, options);
+  } catch (cause) {
+    close();
+    const reason = `cannot prepare the raw socket: ${(cause as Error).message}`;
+    throw new SmallservdError('CONNECT_FAILED', reason, { cause, outcome: 'failed' });
   }
   const send = async (bytes: Uint8Array, address: string): Promise<number> =>
     new Promise((resolve, reject) => {
@@ -114,6 +121,28 @@ export const openIcmpSocket: OpenIcmpSocket = ({ family, ttl, clock = systemCloc
     });
   return { send, close };
 };
+
+// Linux: asm-generic/socket.h, linux/in.h, linux/in6.h. The package knows but a few of them.
+const SOL_SOCKET = 1;
+const SO_BINDTODEVICE = 25;
+const levels = { ipv4: 0, ipv6: 41 } as const;
+/** IP_TTL and IPV6_UNICAST_HOPS. */
+const ttlOption = { ipv4: 2, ipv6: 16 } as const;
+/** IP_TOS and IPV6_TCLASS. */
+const trafficClassOption = { ipv4: 1, ipv6: 67 } as const;
+/** IP_MTU_DISCOVER and IPV6_MTU_DISCOVER. */
+const mtuDiscoverOption = { ipv4: 10, ipv6: 23 } as const;
+const PMTUDISC_DO = 2;
+
+function setOptions(socket: PackageSocket, options: RawSocketOptions): void {
+  const { family, ttl, dscp, interface: name, dontFragment = false } = options;
+  if (ttl !== undefined) socket.setOption(levels[family], ttlOption[family], ttl);
+  if (dscp !== undefined) socket.setOption(levels[family], trafficClassOption[family], dscp << 2);
+  if (dontFragment) socket.setOption(levels[family], mtuDiscoverOption[family], PMTUDISC_DO);
+  if (name === undefined) return;
+  const bytes = Buffer.from(`${name}\0`);
+  socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, bytes, bytes.length);
+}
 
 /** Loads the package on first use. Node caches it, and loading the addon twice would fail. */
 function loadPackage(): RawSocketPackage {

@@ -9,6 +9,7 @@ import { streams } from '../../kernel/streams.ts';
 import { systemError } from '../../kernel/system-error.ts';
 import { IcmpError } from './icmp-error.ts';
 import { inetAddress } from './inet-address.ts';
+import { outgoingOptions, type PathControls } from './path-controls.ts';
 import type { HostAddress } from './resolve-host.ts';
 
 export interface DialEvents {
@@ -21,15 +22,15 @@ export interface DialEvents {
  * Starts one attempt to connect, without a timeout. Exactly one event follows, not before the next turn, unless the
  * returned function is called first: it gives the attempt up.
  */
-export function dialTcp(address: HostAddress, port: number, localPort: number | undefined, events: DialEvents): Cancel {
-  return (hasSockets ? dialWithKernel : dialWithNode)(address, port, localPort, events);
+export function dialTcp(address: HostAddress, port: number, path: PathControls, events: DialEvents): Cancel {
+  return (hasSockets ? dialWithKernel : dialWithNode)(address, port, path, events);
 }
 
 /** The kernel queues the ICMP message that ends an attempt, which tells a firewall from a closed port. */
-export function dialWithKernel(...[address, port, localPort, events]: Parameters<typeof dialTcp>): Cancel {
+export function dialWithKernel(...[address, port, path, events]: Parameters<typeof dialTcp>): Cancel {
   let descriptor: number;
   try {
-    descriptor = startTcp(inetAddress(address, port), localPort ?? 0);
+    descriptor = startTcp(inetAddress(address, port), outgoingOptions(path, address.family));
   } catch (error) {
     const turn = setImmediate(() => events.failed(error as Error));
     return () => clearImmediate(turn);
@@ -61,8 +62,10 @@ export function dialWithKernel(...[address, port, localPort, events]: Parameters
   };
 }
 
-/** Where koffi is missing. */
-export function dialWithNode(...[address, port, localPort, events]: Parameters<typeof dialTcp>): Cancel {
+/** Where koffi is missing. Of the path, it knows the source port alone. */
+export function dialWithNode(
+  ...[address, port, { sourcePort: localPort }, events]: Parameters<typeof dialTcp>
+): Cancel {
   const family = address.family === 'ipv6' ? 6 : 4;
   const options: TcpSocketConnectOpts = { host: address.address, port, family, noDelay: true };
   const socket = new Socket({ allowHalfOpen: true });

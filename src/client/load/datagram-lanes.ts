@@ -32,7 +32,8 @@ abstract class DatagramLane implements Lane {
       this.socket = socket;
       this.events.ready();
     };
-    DatagramSocket.open(this.#peer.address, this.#peer.port, { datagram, failed }).then(opened, failed);
+    const { address, port, pathControls } = this.#peer;
+    DatagramSocket.open(address, port, { datagram, failed }, pathControls).then(opened, failed);
   }
 
   abstract request(): void;

@@ -1,10 +1,12 @@
 import type { Outcome } from '../../outcomes.ts';
+import type { PathControls } from '../dial/path-controls.ts';
 import type { HostAddress } from '../dial/resolve-host.ts';
 
 /** The target of the load. */
 export interface LoadPeer {
   readonly address: HostAddress;
   readonly port: number;
+  readonly pathControls?: PathControls | undefined;
 }
 
 /**

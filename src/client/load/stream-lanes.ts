@@ -19,7 +19,7 @@ abstract class StreamLane implements Lane, LoadStreamEvents {
   open(): void {
     const first = this.#first;
     this.#first = undefined;
-    this.stream = first ?? LoadStream.open(this.peer.address, this.peer.port, this);
+    this.stream = first ?? LoadStream.open(this.peer.address, this.peer.port, this, this.peer.pathControls);
     if (first === undefined) return;
     first.attach(this);
     this.connected();
@@ -139,7 +139,7 @@ export class FetchLane extends StreamLane {
 
   request(): void {
     this.#got = 0;
-    this.stream = LoadStream.open(this.peer.address, this.peer.port, this);
+    this.stream = LoadStream.open(this.peer.address, this.peer.port, this, this.peer.pathControls);
   }
 
   override connected(): void {}

@@ -4,6 +4,7 @@ import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { outcomes } from '../../outcomes.ts';
 import { escapeControls } from '../../terminal-text.ts';
 import { wholeNumberOption } from './option-values.ts';
+import { withPath } from './path-options.ts';
 import type { Terminal } from './terminal.ts';
 import { clientOptions, type Fault, type NetworkOptions, printDocument, type Tool, withNetwork } from './tool.ts';
 
@@ -30,23 +31,25 @@ export const conformTool: Tool = {
     ['conform 192.0.2.1 --services time,daytime --udp-only', 'two services, UDP only'],
   ],
   define(command, terminal, run) {
-    withNetwork(
-      command
-        .argument('<host>', 'HOST, without a port')
-        .option(
-          '--services <names>',
-          'check only these, such as echo,time; tcpmux, finger, ident and stamp are checked only if named',
-          (text) => text.split(','),
-        )
-        .option(
-          '--base-port <number>',
-          'add this to each standard port: with 1200, chargen is at 1219',
-          wholeNumberOption(0, 65_535),
-          0,
-        )
-        .option('--port <service=number>', 'port of one service; repeatable', addPort)
-        .addOption(new Option('--tcp-only', 'check TCP only').conflicts('udpOnly'))
-        .option('--udp-only', 'check UDP only'),
+    withPath(
+      withNetwork(
+        command
+          .argument('<host>', 'HOST, without a port')
+          .option(
+            '--services <names>',
+            'check only these, such as echo,time; tcpmux, finger, ident and stamp are checked only if named',
+            (text) => text.split(','),
+          )
+          .option(
+            '--base-port <number>',
+            'add this to each standard port: with 1200, chargen is at 1219',
+            wholeNumberOption(0, 65_535),
+            0,
+          )
+          .option('--port <service=number>', 'port of one service; repeatable', addPort)
+          .addOption(new Option('--tcp-only', 'check TCP only').conflicts('udpOnly'))
+          .option('--udp-only', 'check UDP only'),
+      ),
     )
       .addHelpText('after', notes)
       .action(

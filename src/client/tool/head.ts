@@ -1,4 +1,5 @@
 import { head } from '../head.ts';
+import { withPath } from './path-options.ts';
 import { clientOptions, judgeFault, type NetworkOptions, printDocument, type Tool, withNetwork } from './tool.ts';
 
 export const headTool: Tool = {
@@ -9,8 +10,12 @@ export const headTool: Tool = {
     ['head -4 --path /index.html www.example', 'over IPv4, on port 80'],
   ],
   define(command, terminal, run) {
-    withNetwork(
-      command.argument('<host>', 'HOST or HOST:PORT; default port 80').option('--path <path>', 'path to request', '/'),
+    withPath(
+      withNetwork(
+        command
+          .argument('<host>', 'HOST or HOST:PORT; default port 80')
+          .option('--path <path>', 'path to request', '/'),
+      ),
     ).action(
       run(async (host: string, options: NetworkOptions & { readonly path: string }) => {
         const answer = await head(host, { ...clientOptions(options, terminal), path: options.path });

@@ -2,6 +2,7 @@ import { mostPingBytes, ping, type PingEvent } from '../ping.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { formatDuration } from '../../units.ts';
 import { durationOption, wholeNumberOption } from './option-values.ts';
+import { withRoute } from './path-options.ts';
 import { formatRoundTrips } from './round-trips.ts';
 import type { Terminal } from './terminal.ts';
 import { clientOptions, type NetworkOptions, printResult, type Tool, withNetwork } from './tool.ts';
@@ -32,7 +33,8 @@ export const pingTool: Tool = {
         'time to live (hop limit) of requests (default: that of the system)',
         wholeNumberOption(1, 255),
       )
-      .option('-q, --quiet', 'do not print a line for each reply')
+      .option('-q, --quiet', 'do not print a line for each reply');
+    withRoute(command)
       .addHelpText('after', '\nRaw sockets need root or CAP_NET_RAW. Exit code 0: at least one correct reply; 1: none.')
       .action(run((host: string, options: PingToolOptions) => pingHost(host, options, terminal)));
   },

@@ -5,6 +5,7 @@ import { type Outcome, outcomes } from '../../outcomes.ts';
 import { formatJson } from '../../terminal-text.ts';
 import { formatDuration } from '../../units.ts';
 import { durationOption } from './option-values.ts';
+import { type PathOptions, pathControls, withPath } from './path-options.ts';
 import { boundResolver } from './resolver.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -30,7 +31,7 @@ export interface JsonOptions {
 }
 
 /** The parsed options of `withNetwork` and `withProtocol`. */
-export interface NetworkOptions extends JsonOptions {
+export interface NetworkOptions extends JsonOptions, PathOptions {
   readonly '4'?: true;
   readonly '6'?: true;
   readonly timeout: number;
@@ -57,9 +58,9 @@ export function withNetwork(command: Command, steps = 'each step: name lookup, c
   );
 }
 
-/** Like `withNetwork`, plus `--udp`. */
+/** Like `withNetwork`, plus `--udp` and the options of `withPath`. */
 export function withProtocol(command: Command): Command {
-  return withNetwork(command.option('-u, --udp', 'use UDP instead of TCP'));
+  return withPath(withNetwork(command.option('-u, --udp', 'use UDP instead of TCP')));
 }
 
 /** Converts the options for the clients in `src/client`. */
@@ -69,6 +70,7 @@ export function clientOptions(options: NetworkOptions, terminal: Terminal): Clie
     timeoutMs: options.timeout,
     udp: options.udp === true,
     signal: terminal.signal,
+    pathControls: pathControls(options),
     attempts: terminal.attempts,
   };
 }

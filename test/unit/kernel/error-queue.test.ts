@@ -12,7 +12,7 @@ async function connected(address: string): Promise<number> {
   const family = address.includes(':') ? 'ipv6' : 'ipv4';
   const ip = parseIp(address);
   if (ip === undefined) throw new Error(address);
-  const descriptor = connectUdp({ family, ip, port: await freePort(), interfaceIndex: 0 }, 0, 65_536);
+  const descriptor = connectUdp({ family, ip, port: await freePort(), interfaceIndex: 0 }, 65_536);
   onTestFinished(() => closeSync(descriptor));
   return descriptor;
 }

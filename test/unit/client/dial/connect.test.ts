@@ -142,7 +142,7 @@ describe('connect', () => {
   test('connects from the requested local port', async () => {
     const { port } = await fakeTcpServer(() => {});
     const localPort = await freePort();
-    const socket = await dial(port, { localPort, lookup: hostWith('127.0.0.1') });
+    const socket = await dial(port, { pathControls: { sourcePort: localPort }, lookup: hostWith('127.0.0.1') });
     expect(socket.localPort).toBe(localPort);
   });
 

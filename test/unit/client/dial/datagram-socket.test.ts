@@ -24,7 +24,7 @@ async function open(port: number, host = '127.0.0.1', localPort?: number): Promi
     { address: host, family: host.includes(':') ? 'ipv6' : 'ipv4' },
     port,
     handlers,
-    localPort,
+    { sourcePort: localPort },
   );
   onTestFinished(() => socket.close());
   return { socket, heard, failures };

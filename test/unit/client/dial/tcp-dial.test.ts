@@ -30,7 +30,7 @@ describe.each([
   test('gives a socket that reads, writes and finishes', async () => {
     const { port } = await fakeTcpServer((client) => void client.on('data', (bytes) => client.end(bytes)));
     const events = new Events();
-    dial(local, port, undefined, events);
+    dial(local, port, {}, events);
     expect([events.sockets.length, events.errors.length]).toEqual([0, 0]);
     await until(() => events.sockets.length === 1, 'the connection');
     const [socket] = events.sockets as [Socket];
@@ -47,14 +47,14 @@ describe.each([
 
   test('fails with the error of the system', async () => {
     const events = new Events();
-    dial(local, await freePort(), undefined, events);
+    dial(local, await freePort(), {}, events);
     await until(() => events.errors.length === 1, 'the refusal');
     expect(events.errors[0]).toMatchObject({ code: 'ECONNREFUSED' });
   });
 
   test('fails later even if the kernel refuses at once', async () => {
     const events = new Events();
-    dial({ address: '255.255.255.255', family: 'ipv4' }, 7, undefined, events);
+    dial({ address: '255.255.255.255', family: 'ipv4' }, 7, {}, events);
     expect(events.errors).toEqual([]);
     await until(() => events.errors.length === 1, 'the refusal');
     expect(events.errors[0]).toMatchObject({ code: 'ENETUNREACH' });
@@ -64,7 +64,7 @@ describe.each([
     const { port } = await silentTcpServer();
     const events = new Events();
     const localPort = await freePort();
-    const giveUp = dial(local, port, localPort, events);
+    const giveUp = dial(local, port, { sourcePort: localPort }, events);
     const isConnecting = (): boolean => kernelSockets(localPort).some(({ state }) => state === 'syn-sent');
     await until(isConnecting, 'the attempt');
     giveUp();
