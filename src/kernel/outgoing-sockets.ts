@@ -39,6 +39,8 @@ export interface OutgoingOptions {
   readonly source?: { readonly ip: IpAddress; readonly interfaceIndex: number } | undefined;
   /** Our port. Default: the kernel chooses. */
   readonly sourcePort?: number | undefined;
+  /** Whether sockets to other peers may have the same port if they allow this, too. See SO_REUSEADDR in socket(7). */
+  readonly sharesSourcePort?: boolean | undefined;
   /** The name of the interface to use, whatever the routes say. See SO_BINDTODEVICE in socket(7). */
   readonly interface?: string | undefined;
   /** The type of service or traffic class, 0 to 255. See IP_TOS in ip(7). */
@@ -56,6 +58,7 @@ export interface OutgoingOptions {
 export function connectUdp(peer: InetAddress, receiveBufferBytes: number, options: OutgoingOptions = {}): number {
   return opened(domainOf(peer), SOCK_DGRAM, (descriptor) => {
     setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBufferBytes);
+    if (options.sharesSourcePort === true) setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
     prepare(descriptor, peer, options);
     connect(descriptor, peer);
   });

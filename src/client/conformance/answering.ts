@@ -140,24 +140,22 @@ async function expectNoAmplification(context: CheckContext, most: number, reques
 
 /** Sends a datagram from each of these local ports that can be bound. Throws `Skip` if none can. */
 async function expectSilence(context: CheckContext, ports: readonly number[], requests: Requests): Promise<string> {
-  return context.alone(async () => {
-    const inboxes = new Map<number, Inbox>();
-    const reasons = new Set<string>();
-    try {
-      for (const port of ports) {
-        try {
-          inboxes.set(port, await Inbox.open(context, port));
-        } catch (error) {
-          reasons.add(whyNot(error));
-        }
+  const inboxes = new Map<number, Inbox>();
+  const reasons = new Set<string>();
+  try {
+    for (const port of ports) {
+      try {
+        inboxes.set(port, await Inbox.open(context, port));
+      } catch (error) {
+        reasons.add(whyNot(error));
       }
-      if (inboxes.size === 0)
-        throw new Skip(`cannot send from any of the ports ${ports.join(', ')}: ${[...reasons].join(', ')}`);
-      return await compareAnswers(context, inboxes, requests);
-    } finally {
-      for (const inbox of inboxes.values()) inbox.close();
     }
-  });
+    if (inboxes.size === 0)
+      throw new Skip(`cannot send from any of the ports ${ports.join(', ')}: ${[...reasons].join(', ')}`);
+    return await compareAnswers(context, inboxes, requests);
+  } finally {
+    for (const inbox of inboxes.values()) inbox.close();
+  }
 }
 
 async function compareAnswers(

@@ -83,8 +83,6 @@ export interface RunContext {
     /** Higher ports of services that answer anything, and the server's own UDP ports. */
     readonly reflectors: readonly number[];
   };
-  /** Serializes tasks across all checks, for those that need the same local ports. */
-  alone<Value>(task: () => Promise<Value>): Promise<Value>;
 }
 
 /** Thrown when the fact does not hold. */

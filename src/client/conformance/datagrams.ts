@@ -38,6 +38,8 @@ export class Inbox {
     inbox.#socket = await DatagramSocket.open(context.address, context.port, handlers, {
       ...context.pathControls,
       sourcePort: localPort,
+      // Services are checked at the same time, each from these ports.
+      sharesSourcePort: localPort !== undefined,
     });
     return inbox;
   }

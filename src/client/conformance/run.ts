@@ -30,14 +30,13 @@ export interface RunOptions
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
 }
 
-/** Services checked concurrently. Checks of one service run in sequence, so that none disturbs another's counts. */
-const concurrency = 4;
 /** Limit for a check, in timeouts, against a server that dribbles data. */
 const checkTimeouts = 6;
 
 /**
- * Runs the checks against a host and resolves with their results in the same order. Throws `HOST_NOT_FOUND` and
- * `INTERRUPTED`. Anything a server does becomes a result.
+ * Runs the checks against a host and resolves with their results in the same order: all services at the same time, and
+ * those of one service over one transport in sequence, so that none disturbs another's counts. Throws `HOST_NOT_FOUND`
+ * and `INTERRUPTED`. Anything a server does becomes a result.
  */
 export async function runChecks(
   host: string,
@@ -49,26 +48,29 @@ export async function runChecks(
   // All services are reached at once, and each adds a listener.
   setMaxListeners(0, signal);
   const clock = options.clock ?? systemClock;
-  const alone = oneAfterTheOther();
-  const patience: RunContext = { timeoutMs, quietMs, signal, clock, dangerousPorts, pathControls, alone };
+  const patience: RunContext = { timeoutMs, quietMs, signal, clock, dangerousPorts, pathControls };
 
   const addresses = await resolveHost(host, options.family ?? 'both', patience);
-  const groups = await Promise.all(
-    groupChecks(checks, options.portOf).map(async (group) => {
-      return { ...group, reached: await reach(group, host, addresses, patience) };
-    }),
-  );
-  const isAnybodyThere = groups.some(({ reached }) => reached.address !== undefined && !reached.isSilent);
+  const groups = groupChecks(checks, options.portOf).map((group) => {
+    return { ...group, reached: reach(group, host, addresses, patience) };
+  });
+  const allReached = Promise.all(groups.map(({ reached }) => reached));
+  // An interruption reaches the caller through the checks.
+  allReached.catch(() => {});
+  const isAnybodyThere = async (): Promise<boolean> =>
+    (await allReached).some((reached) => reached.address !== undefined && !reached.isSilent);
 
   let done = 0;
   const results = new Map<Check, CheckResult>();
-  await eachOf(groups.values(), async ({ checks: members, port, reached }) => {
-    for (const check of members) {
-      results.set(check, await runCheck(check, port, reached, isAnybodyThere, patience));
-      done += 1;
-      options.onProgress?.(done, checks.length);
-    }
-  });
+  await Promise.all(
+    groups.map(async ({ checks: members, port, reached }) => {
+      for (const check of members) {
+        results.set(check, await runCheck(check, port, await reached, isAnybodyThere, patience));
+        done += 1;
+        options.onProgress?.(done, checks.length);
+      }
+    }),
+  );
   return checks.flatMap((check) => results.get(check) ?? []);
 }
 
@@ -92,7 +94,7 @@ async function runCheck(
   check: Check,
   port: number,
   reached: Reach,
-  isAnybodyThere: boolean,
+  isAnybodyThere: () => Promise<boolean>,
   patience: RunContext,
 ): Promise<CheckResult> {
   const { id, service, transport, basis, fact } = check;
@@ -100,7 +102,7 @@ async function runCheck(
     return { id, service, transport, basis, fact, outcome, detail, ...(bytes !== undefined && { bytes }) };
   };
   if (reached.address === undefined) return { ...result('unreachable', reached.reason), attempt: reached.outcome };
-  if (reached.isSilent && !isAnybodyThere) {
+  if (reached.isSilent && !(await isAnybodyThere())) {
     const name = formatHostPort(reached.address.address, port);
     const detail = `no answer from ${name} over UDP. That is correct, but a missing host would be silent, too, and no other service on it answered`;
     return { ...result('unreachable', detail), attempt: 'timeout' };
@@ -125,24 +127,4 @@ async function runCheck(
   } finally {
     cancel();
   }
-}
-
-/** Runs the task for each item, a few concurrently. */
-async function eachOf<Item>(
-  items: Iterator<Item> & Iterable<Item>,
-  task: (item: Item) => Promise<void>,
-): Promise<void> {
-  const work = async (): Promise<void> => {
-    for (const item of items) await task(item);
-  };
-  await Promise.all(Array.from({ length: concurrency }, work));
-}
-
-function oneAfterTheOther(): RunContext['alone'] {
-  let last: Promise<unknown> = Promise.resolve();
-  return async (task) => {
-    const result = last.then(task, task);
-    last = result.catch(() => {});
-    return result;
-  };
 }

@@ -41,7 +41,7 @@ export class DatagramSocket {
     try {
       const carrier = hasSockets
         ? new KernelDatagrams(host, port, path, events)
-        : await NodeDatagrams.open(host, port, path.sourcePort ?? 0, events);
+        : await NodeDatagrams.open(host, port, path, events);
       return new DatagramSocket(carrier, peer);
     } catch (cause) {
       const reason = describeNetworkError(cause, host.address);

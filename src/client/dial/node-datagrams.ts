@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import type { Endpoint } from './connection.ts';
 import { type CarrierEvents, type DatagramCarrier, receiveBufferBytes } from './datagram-carrier.ts';
+import type { PathControls } from './path-controls.ts';
 import type { HostAddress } from './resolve-host.ts';
 
 /** Where koffi is missing. Node tells of closed ports only, and not who reports them. */
@@ -17,17 +18,18 @@ export class NodeDatagrams implements DatagramCarrier {
   static async open(
     { address, family }: HostAddress,
     port: number,
-    localPort: number,
+    { sourcePort = 0, sharesSourcePort = false }: PathControls,
     events: CarrierEvents,
   ): Promise<NodeDatagrams> {
-    const socket = createSocket({ type: family === 'ipv6' ? 'udp6' : 'udp4', recvBufferSize: receiveBufferBytes });
+    const type = family === 'ipv6' ? 'udp6' : 'udp4';
+    const socket = createSocket({ type, recvBufferSize: receiveBufferBytes, reuseAddr: sharesSourcePort });
     return new Promise((resolve, reject) => {
       const failed = (error: Error): void => {
         socket.close();
         reject(error);
       };
       socket.once('error', failed);
-      socket.bind(localPort, () => {
+      socket.bind(sourcePort, () => {
         socket.connect(port, address, (error?: Error) => {
           socket.removeListener('error', failed);
           if (error instanceof Error) failed(error);

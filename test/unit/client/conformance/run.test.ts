@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { type Check, Fault, Skip } from '../../../../src/client/conformance/check.ts';
+import { Inbox } from '../../../../src/client/conformance/datagrams.ts';
 import { allChecks } from '../../../../src/client/conformance/index.ts';
 import { type CheckResult, type RunOptions, runChecks } from '../../../../src/client/conformance/run.ts';
+import { Deferred } from '../../../../src/deferred.ts';
 import { SmallservdError } from '../../../../src/errors.ts';
 import { fakeTcpServer, fakeUdpServer } from '../../../support/fake-servers.ts';
 import { freePort } from '../../../support/ports.ts';
@@ -152,27 +154,38 @@ test('runChecks returns results in check order and reports progress', async () =
   expect(told).toEqual(['1/4', '2/4', '3/4', '4/4']);
 });
 
-test('tasks that need the same ports run sequentially, even after a failure', async () => {
-  const order: string[] = [];
-  const lonely =
-    (name: string, fault?: Error): Check['run'] =>
-    async (context) =>
-      context.alone(async () => {
-        order.push(`${name} begins`);
-        await new Promise((resolve) => {
-          setImmediate(resolve);
-        });
-        order.push(`${name} ends`);
-        if (fault !== undefined) throw fault;
-      });
-  const udp = await fakeUdpServer((_request, reply) => reply('here'));
-  const tcp = await openServer();
-  const portOf: RunOptions['portOf'] = (_service, transport) => (transport === 'tcp' ? tcp : udp.port);
-  const checks = [check('one', lonely('one', new Skip('no'))), check('two', lonely('two'), 'udp')];
+test('two services are asked from the same port at the same time, and each answer goes to its own check', async () => {
+  const localPort = await freePort();
+  let open = 0;
+  const bothOpen = new Deferred<void>();
+  const ask: Check['run'] = async (context) =>
+    withInbox(await Inbox.open(context, localPort), async (inbox) => {
+      open += 1;
+      if (open === 2) bothOpen.resolve();
+      await bothOpen.promise;
+      await inbox.send(Buffer.from('who is there?'));
+      return String((await inbox.collect(1))[0]);
+    });
+  const servers = {
+    echo: await fakeUdpServer((_request, reply) => reply('echo')),
+    time: await fakeUdpServer((_request, reply) => reply('time')),
+  };
+  const portOf: RunOptions['portOf'] = (service) => servers[service === 'echo' ? 'echo' : 'time'].port;
+  const checks = [check('one', ask, 'udp'), { ...check('two', ask, 'udp'), service: 'time' } as const];
   const results = await runAgainst(checks, 0, { portOf });
-  expect(results.map(({ outcome }) => outcome)).toEqual(['skipped', 'passed']);
-  expect(order.filter((_, index) => index % 2 === 0).map((each) => each.split(' ')[1])).toEqual(['begins', 'begins']);
+  expect(results.map(({ outcome, detail }) => [outcome, detail])).toEqual([
+    ['passed', 'echo'],
+    ['passed', 'time'],
+  ]);
 });
+
+async function withInbox<Value>(inbox: Inbox, talk: (inbox: Inbox) => Promise<Value>): Promise<Value> {
+  try {
+    return await talk(inbox);
+  } finally {
+    inbox.close();
+  }
+}
 
 describe('an interruption', () => {
   test('stops the run during a check', async () => {

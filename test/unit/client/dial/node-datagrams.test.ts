@@ -8,10 +8,15 @@ const local = { address: '127.0.0.1', family: 'ipv4' } as const;
 
 async function open(port: number): Promise<{ carrier: NodeDatagrams; heard: string[]; failures: Error[] }> {
   const [heard, failures]: [string[], Error[]] = [[], []];
-  const carrier = await NodeDatagrams.open(local, port, 0, {
-    datagram: (bytes) => heard.push(Buffer.from(bytes).toString()),
-    failed: (error) => failures.push(error),
-  });
+  const carrier = await NodeDatagrams.open(
+    local,
+    port,
+    {},
+    {
+      datagram: (bytes) => heard.push(Buffer.from(bytes).toString()),
+      failed: (error) => failures.push(error),
+    },
+  );
   onTestFinished(() => carrier.close());
   return { carrier, heard, failures };
 }
@@ -36,5 +41,21 @@ test('reports a closed port', async () => {
 test('fails to open if the local port is in use', async () => {
   const taken = await takeUdpPort();
   const events = { datagram: () => {}, failed: () => {} };
-  await expect(NodeDatagrams.open(local, 7, taken, events)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  await expect(NodeDatagrams.open(local, 7, { sourcePort: taken }, events)).rejects.toMatchObject({
+    code: 'EADDRINUSE',
+  });
+});
+
+test('shares its local port with a socket to another peer', async () => {
+  const path = { sourcePort: await freePort(), sharesSourcePort: true };
+  const servers = [await fakeUdpServer((_, reply) => reply('one')), await fakeUdpServer((_, reply) => reply('two'))];
+  const heard: string[][] = [[], []];
+  for (const [index, { port }] of servers.entries()) {
+    const events = { datagram: (bytes: Uint8Array) => heard[index]?.push(String(bytes)), failed: () => {} };
+    const carrier = await NodeDatagrams.open(local, port, path, events);
+    onTestFinished(() => carrier.close());
+    carrier.send(Buffer.from('x'), () => {});
+  }
+  await until(() => heard.flat().length === 2, 'both answers');
+  expect(heard).toEqual([['one'], ['two']]);
 });
