@@ -12,6 +12,8 @@ const periodMs = 1000;
 /** Larger than any plausible config, quotation file or module. */
 export const maxFileBytes: number = 16 * 1024 * 1024;
 
+const chunkBytes = 64 * 1024;
+
 /** Why a file cannot be used. The message continues `cannot be read: `. */
 export class FileError extends Error {
   override readonly name = 'FileError';
@@ -44,7 +46,8 @@ export async function readRegularFile(
 
 /**
  * Reads a regular file as `readRegularFile` does, and returns the lines for which `keeps` returns true, one after the
- * other. `keeps` gets a line with its line feed, valid only during the call. The other lines take no memory.
+ * other. `keeps` gets a line with its line feed, if it has one, valid only during the call. The other lines take no
+ * memory. No line may have more than 64 KiB.
  */
 export async function readLinesOf(
   path: string,
@@ -64,7 +67,9 @@ export async function readLinesOf(
         start = end;
       }
       unfinished = Buffer.from(text.subarray(start));
+      if (unfinished.length > chunkBytes) throw new Error('it has a line of more than 64 KiB');
     });
+    if (unfinished.length > 0 && keeps(unfinished)) kept.push(unfinished);
     return Buffer.concat(kept);
   });
 }
@@ -148,7 +153,7 @@ function kindOf(stats: Stats | BigIntStats): string {
  * part, valid only during the call.
  */
 async function readChunks(handle: FileHandle, maxBytes: number, read: (chunk: Buffer) => void): Promise<void> {
-  const chunk = Buffer.allocUnsafeSlow(Math.min(64 * 1024, maxBytes + 1));
+  const chunk = Buffer.allocUnsafeSlow(Math.min(chunkBytes, maxBytes + 1));
   for (let length = 0; ; ) {
     const { bytesRead } = await handle.read(chunk, 0, Math.min(chunk.length, maxBytes + 1 - length), null);
     if (bytesRead === 0) return;

@@ -3,7 +3,7 @@ import { type Libc, requireLibc } from './libc.ts';
 import { NetlinkDump } from './netlink-dump.ts';
 
 // linux/rtnetlink.h, linux/neighbour.h. The body is `struct ndmsg`.
-const table = { request: 30, answer: 28, bodyBytes: 12 };
+const table = { request: 30, answer: 28, bodyBytes: 12, mostReads: 128 };
 const stateOffset = 8;
 const NDA_DST = 1;
 /** NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE, NUD_NOARP and NUD_PERMANENT: the kernel has a link address. */

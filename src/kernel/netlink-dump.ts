@@ -17,9 +17,6 @@ const headerBytes = 16;
 const attributeBytes = 4;
 /** The kernel fills at most 32 KiB in one call. */
 const bufferBytes = 65_536;
-/** Of an answer. A router may have a million routes, and nobody else is served meanwhile. */
-const mostCalls = 128;
-
 /** What to ask for, see rtnetlink(7). */
 export interface DumpedTable {
   /** RTM_GET… */
@@ -28,6 +25,8 @@ export interface DumpedTable {
   readonly answer: number;
   /** Of the structure between the header of a message and its attributes. */
   readonly bodyBytes: number;
+  /** Reads for one answer, of up to 32 KiB: a table may have a million entries, and reading it blocks the event loop. */
+  readonly mostReads: number;
 }
 
 /** Lists a table of the kernel's over netlink(7), in the network namespace of this process. */
@@ -55,7 +54,7 @@ export class NetlinkDump {
 
   /**
    * Calls `visit` with the positions of each entry in `view`: of its body, its first attribute, and its end. Visits
-   * nothing if the system does not tell, as in a sandbox without AF_NETLINK, and not all of a table of megabytes.
+   * nothing if the system does not tell, as in a sandbox without AF_NETLINK, and not all of a very large table.
    */
   read(visit: (body: number, attributes: number, end: number) => void): void {
     const descriptor = this.#libc.socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -63,7 +62,7 @@ export class NetlinkDump {
     try {
       if (this.#libc.send(descriptor, this.#request, this.#request.length, MSG_DONTWAIT) < 0) return;
       // The kernel makes the next part of its answer as we read.
-      for (let call = 0; call < mostCalls; call += 1) {
+      for (let read = 0; read < this.#table.mostReads; read += 1) {
         const length = this.#libc.recv(descriptor, this.#address, bufferBytes, MSG_DONTWAIT);
         if (length <= 0 || !this.#visitMessages(length, visit)) return;
       }

@@ -32,7 +32,7 @@ import { readOpenFiles } from '../open-files.ts';
 import type { Log } from '../service.ts';
 import { BroadcastAddresses } from './transport/broadcast-addresses.ts';
 import { KernelDatagramListener } from './transport/kernel-datagram.ts';
-import { interfaceNetworks, Neighborhood } from './transport/neighborhood.ts';
+import { interfaceAddresses, Neighborhood } from './transport/neighborhood.ts';
 import { NodeDatagramListener } from './transport/node-datagram.ts';
 import type { BoundAddress, DatagramTarget, Listener, ListenTarget } from './transport/listener.ts';
 import { openWhenThere } from './transport/open-when-there.ts';
@@ -92,7 +92,7 @@ export class Lifecycle {
   readonly #ownPorts = new Set<number>();
   readonly #loops: LoopBreaker;
   readonly #neighborhood = new Neighborhood({
-    networks: interfaceNetworks,
+    addresses: interfaceAddresses,
     routes: (found) => linkRoutes().read(found),
     neighbors: (found) => neighbors().read(found),
   });

@@ -1,25 +1,29 @@
 import { type Libc, requireLibc } from '../../src/kernel/libc.ts';
 
-/** Functions of libc where a netlink socket answers with these parts. */
-export function answering(...parts: readonly Buffer[]): Libc {
+/** Functions of libc where netlink sockets answer with these parts, one socket after the other. */
+export function answering(...answers: readonly (readonly Buffer[])[]): Libc {
   const functions = requireLibc();
-  const answer = Buffer.concat(parts);
-  let target = Buffer.alloc(0);
+  const targets = new Map<bigint, Buffer>();
+  let asked = 0;
   let isRead = false;
   return {
     ...functions,
     allocate(bytes) {
       const memory = functions.allocate(bytes);
-      target = Buffer.from(memory.buffer);
       // What an earlier answer may have left behind.
-      target.fill(0x01);
+      targets.set(memory.address, Buffer.from(memory.buffer).fill(0x01));
       return memory;
     },
-    send: () => 0,
-    recv() {
+    send() {
+      asked += 1;
+      isRead = false;
+      return 0;
+    },
+    recv(_descriptor, address) {
       if (isRead) return -1;
       isRead = true;
-      answer.copy(target);
+      const answer = Buffer.concat(answers[asked - 1] ?? []);
+      answer.copy(targets.get(address) ?? Buffer.alloc(0));
       return answer.length;
     },
   };

@@ -1,6 +1,6 @@
 /** UDP over a link: which addresses answer, and which must not. */
 import { expect, it } from 'vitest';
-import { Network, needs } from './machine.ts';
+import { checkout, Network, needs } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram, kill, Program } from './program.ts';
 
@@ -158,4 +158,24 @@ it.each([
   expect({ doubled, reordered }).toEqual({ doubled: 0, reordered: 0 });
   // Only what a killed worker had read but not answered.
   expect(lost).toBeLessThanOrEqual(kills * datagramsAtHand);
+});
+
+it('only networks whose hosts have link addresses are on a link, as routes say', async () => {
+  const { server } = link();
+  // Like a tunnel, it needs no link addresses.
+  const { near: plain } = server.join(Network.make(), ['203.0.113.1/24'], ['203.0.113.2/24']);
+  server.ip('link', 'set', plain, 'arp', 'off');
+  for (const network of ['0.0.0.0/1', '128.0.0.0/1', '2001:db8:7::/64'])
+    server.ip('route', 'add', network, 'dev', plain);
+  server.ip('route', 'add', '198.18.0.0/15', 'via', '192.0.2.2');
+  server.ip('route', 'add', 'unreachable', '198.51.100.0/24');
+  const script = `
+    const { linkRoutes } = await import('${checkout}/dist/kernel/link-routes.js');
+    const { formatCidr } = await import('${checkout}/dist/address/cidr.js');
+    const found = new Set();
+    linkRoutes().read((network, prefix) => found.add(formatCidr({ network, prefix })));
+    console.log([...found].sort().join(' '));`;
+  const asking = new Program(server.inside([process.execPath, '--input-type=module', '-e', script]));
+  const [said] = await asking.says(/.+\n/);
+  expect(said.trim()).toBe('192.0.2.0/24 2001:db8::/64 fe80::/64');
 });

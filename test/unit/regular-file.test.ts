@@ -14,7 +14,7 @@ import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock/clock.ts';
 import { readConfigSource } from '../../src/server/config/source.ts';
-import { assertRegularFile, FileError, maxFileBytes, readRegularFile } from '../../src/regular-file.ts';
+import { assertRegularFile, FileError, maxFileBytes, readLinesOf, readRegularFile } from '../../src/regular-file.ts';
 import { ConfigError } from '../../src/service.ts';
 import { qotd } from '../../src/services/qotd.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -142,6 +142,21 @@ async function grow(path: string, end: AbortSignal): Promise<void> {
     });
   }
 }
+
+describe('lines of a regular file', () => {
+  it('are those that are wanted, however they lie in the parts that are read', async () => {
+    const lines = Array.from({ length: 20_000 }, (_, number) => `line ${number}\n`);
+    const path = fileOf(`${lines.join('')}line without an end`);
+    const kept = await readLinesOf(path, maxFileBytes, (line) => !/[1-9]\d*\n/.test(String(line)));
+    expect(String(kept)).toBe('line 0\nline without an end');
+  });
+
+  it('may not be too long, nor too many', async () => {
+    const path = fileOf('x'.repeat(65_537));
+    await expect(readLinesOf(path, maxFileBytes, () => true)).rejects.toThrow('a line of more than 64 KiB');
+    await expect(readLinesOf(path, 65_536, () => true)).rejects.toThrow('it is larger than 64 KiB');
+  });
+});
 
 describe('a file system that hangs', () => {
   it('times out after ten seconds and is not accessed again until it answers', async () => {

@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import { type Cidr, cidrContains, prefixOf, readCidr } from '../../address/cidr.ts';
+import { type Cidr, cidrContains } from '../../address/cidr.ts';
 import { type IpAddress, isLinkLocal, parseIp } from '../../address/ip-address.ts';
 
 /** How long what the system said about interfaces and neighbors is taken for true. */
@@ -7,13 +7,13 @@ const interfacesMs = 60_000;
 const neighborsMs = 1000;
 
 /** Each is compared with each source. The widest count. */
-const mostNetworks = 100;
+const mostNetworks = 32;
 
 /** What the system knows about neighbors. Substituted in tests. */
 export interface NeighborSource {
-  /** The networks of this machine's interfaces, such as `192.0.2.1/24`. */
-  networks(): readonly string[];
-  /** Calls `found` for each network that is reached without a router, as routes say. */
+  /** The addresses of this machine's interfaces. */
+  addresses(): readonly string[];
+  /** Calls `found` for each network that is reached without a router, and whose hosts have link addresses. */
   routes(found: (network: IpAddress, prefix: number) => void): void;
   /** Calls `found` for each host on our links of which the link address is known. */
   neighbors(found: (ip: IpAddress) => void): void;
@@ -57,11 +57,10 @@ export class Neighborhood {
 
   #readNetworks(nowMs: number): void {
     this.#networksUntilMs = nowMs + interfacesMs;
-    const texts = this.#source.networks();
-    const networks = texts.flatMap((text) => networkOf(text) ?? []);
+    const networks: Cidr[] = [];
     this.#hostWords.clear();
     this.#hosts.clear();
-    // Routes add those that no address shows, as with DHCPv6, or an IPv4 /32.
+    // Addresses do not show all of them: not with DHCPv6, nor with an IPv4 /32.
     this.#source.routes((network, prefix) => {
       if (prefix < 128) {
         networks.push({ network, prefix });
@@ -72,8 +71,8 @@ export class Neighborhood {
     });
     this.#networks = widest(networks);
     this.#own.clear();
-    for (const text of texts) {
-      const ip = parseIp(text.slice(0, text.indexOf('/')));
+    for (const text of this.#source.addresses()) {
+      const ip = parseIp(text);
       if (ip !== undefined) this.#own.add(keyOf(ip));
     }
   }
@@ -85,25 +84,13 @@ export class Neighborhood {
   }
 }
 
-/** Of all interfaces but loopback. None if a sandbox forbids the question. */
-export function interfaceNetworks(): readonly string[] {
+/** None if a sandbox forbids the question. */
+export function interfaceAddresses(): readonly string[] {
   try {
-    return Object.values(networkInterfaces())
-      .flatMap((list) => list ?? [])
-      .flatMap(({ internal, cidr }) => (internal || cidr === null ? [] : [cidr]));
+    return Object.values(networkInterfaces()).flatMap((list) => list?.map(({ address }) => address) ?? []);
   } catch {
     return [];
   }
-}
-
-/** Of an address with a prefix length. Undefined if a network has only that one. */
-function networkOf(text: string): Cidr | undefined {
-  const [address = '', length = ''] = text.split('/');
-  const ip = parseIp(address);
-  const host = ip === undefined ? undefined : readCidr(address);
-  if (ip === undefined || host === undefined || typeof host === 'string') return undefined;
-  const prefix = host.prefix - (address.includes(':') ? 128 : 32) + Number(length);
-  return prefix === host.prefix ? undefined : { network: prefixOf(ip, prefix), prefix };
 }
 
 /** Those that do not lie in another one. */

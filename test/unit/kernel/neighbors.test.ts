@@ -23,7 +23,7 @@ it('finds the IPv4 neighbors that the system lists with a link address', () => {
 /** What is found if the kernel answers with these messages. */
 function answersTo(...parts: readonly Buffer[]): readonly string[] {
   const found: string[] = [];
-  new Neighbors(answering(...parts)).read((ip) => found.push(formatIp(ip)));
+  new Neighbors(answering(parts)).read((ip) => found.push(formatIp(ip)));
   return found;
 }
 

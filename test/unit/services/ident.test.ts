@@ -248,6 +248,20 @@ describe('ident with answer: hash', () => {
     expect(late.client.text).toContain(hashOf1000);
   });
 
+  it('waits four times as long after a look as that has taken, so that a large table leaves time to others', async () => {
+    const { service, context, reads } = await createHashing(async () => {
+      context.nowMs += 250;
+      return ConnectionOwners.parse(table);
+    });
+    ask(service, '7,40000\n');
+    await context.runTasks();
+    const late = ask(service, '7,40000\n');
+    for (let turn = 0; turn < 4; turn += 1) await context.runTasks();
+    expect([late.client.text, reads()]).toEqual(['', 1]);
+    await context.runTasks();
+    expect(late.client.text).toContain(hashOf1000);
+  });
+
   it('looks for nobody who is gone', async () => {
     const { service, context, reads } = await createHashing();
     const talk = ask(service, '7,40000\n');

@@ -56,7 +56,7 @@ function listen(target: DatagramTarget, service: Service = echo, receiveBufferBy
     service,
     receiveBufferBytes,
     fragment: false,
-    neighborhood: new Neighborhood({ networks: () => [], routes() {}, neighbors() {} }),
+    neighborhood: new Neighborhood({ addresses: () => [], routes() {}, neighbors() {} }),
     guard,
     counters,
     offenders: new Offenders(new SourceMask(limits.sourcePrefix), String),

@@ -3,21 +3,24 @@ import { parseCidr } from '../../../../src/address/cidr.ts';
 import { formatIp, type IpAddress, parseIp } from '../../../../src/address/ip-address.ts';
 import { Neighborhood } from '../../../../src/server/transport/neighborhood.ts';
 
-let networks: readonly string[];
+let addresses: readonly string[];
 let routes: readonly string[];
 let known: readonly string[];
-let asked: { networks: number; neighbors: number };
+let asked: { addresses: number; neighbors: number };
 let neighborhood: Neighborhood;
 
 beforeEach(() => {
-  networks = ['192.0.2.1/24', '2001:db8::1/64', '198.51.100.7/32', '2001:db8:9::9/128', '10.0.0.1/31'];
-  routes = ['192.0.2.0/24', '2001:db8:5::/64', '2001:db8:5::/80', '172.16.0.9/32', '2001:db8:6::9/128'];
+  addresses = ['192.0.2.1', '2001:db8::1', '198.51.100.7', '2001:db8:9::9', '10.0.0.1', '127.0.0.1', '::1'];
+  routes = [
+    ...['192.0.2.0/24', '2001:db8::/64', '10.0.0.0/31', '2001:db8:5::/64', '2001:db8:5::/80'],
+    ...['172.16.0.9/32', '2001:db8:6::9/128'],
+  ];
   known = ['192.0.2.9', '2001:db8::9'];
-  asked = { networks: 0, neighbors: 0 };
+  asked = { addresses: 0, neighbors: 0 };
   neighborhood = new Neighborhood({
-    networks: () => {
-      asked.networks += 1;
-      return networks;
+    addresses: () => {
+      asked.addresses += 1;
+      return addresses;
     },
     routes: (found) => {
       for (const text of routes) {
@@ -56,7 +59,7 @@ it.each<[string, boolean]>([
   ['172.16.0.8', false],
   ['10.0.0.9', false],
   ['2001:db8:6::9', true],
-  // Its own addresses, and networks with no room for another.
+  // Its own addresses.
   ['192.0.2.1', false],
   ['2001:db8::1', false],
   ['198.51.100.7', false],
@@ -73,15 +76,15 @@ it('knows whose link address the system has', () => {
 it('asks for interfaces once a minute, and for neighbors once a second, if need be', () => {
   for (const nowMs of [0, 999]) neighborhood.isKnown(ip('192.0.2.8'), nowMs);
   for (const nowMs of [0, 59_999]) neighborhood.isOnLink(ip('192.0.3.1'), nowMs);
-  expect(asked).toEqual({ networks: 1, neighbors: 1 });
+  expect(asked).toEqual({ addresses: 1, neighbors: 1 });
   known = ['192.0.2.8'];
-  networks = ['192.0.3.9/24'];
-  routes = [];
+  addresses = ['192.0.3.9'];
+  routes = ['192.0.3.0/24'];
   expect(neighborhood.isKnown(ip('192.0.2.8'), 1000)).toBe(true);
   expect(neighborhood.isKnown(ip('192.0.2.9'), 1000)).toBe(false);
   expect(neighborhood.isOnLink(ip('192.0.3.1'), 60_000)).toBe(true);
   expect(neighborhood.isOnLink(ip('192.0.2.1'), 60_000)).toBe(false);
-  expect(asked).toEqual({ networks: 2, neighbors: 2 });
+  expect(asked).toEqual({ addresses: 2, neighbors: 2 });
 });
 
 it('looks at the widest networks only, of a machine with many routes', () => {
@@ -89,4 +92,11 @@ it('looks at the widest networks only, of a machine with many routes', () => {
   expect(neighborhood.isOnLink(ip('203.0.113.9'), 0)).toBe(true);
   expect(neighborhood.isOnLink(ip('10.0.0.5'), 0)).toBe(true);
   expect(neighborhood.isOnLink(ip('10.70.0.5'), 0)).toBe(false);
+});
+
+it('takes no address of its own for a neighbor, however wide a route is', () => {
+  routes = ['0.0.0.0/1', '128.0.0.0/1', '::/1'];
+  const own = ['127.0.0.1', '::1', '192.0.2.1', '2001:db8::1'].filter((each) => neighborhood.isOnLink(ip(each), 0));
+  expect(own).toEqual([]);
+  expect(neighborhood.isOnLink(ip('203.0.113.9'), 0)).toBe(true);
 });
