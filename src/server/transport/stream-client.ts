@@ -1,6 +1,7 @@
 import { isUint8Array } from 'node:util/types';
 import { isIpv4 } from '../../address/ip-address.ts';
 import type { TcpInfo } from '../../kernel/streams.ts';
+import type { StreamCounters } from '../counters.ts';
 import { Deadlines } from '../guard/deadlines.ts';
 import { isUnixUser, type Source } from '../guard/source-prefix.ts';
 import type { Place, PlaceHolder } from '../guard/source-tree.ts';
@@ -67,6 +68,9 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser, CutC
   #handlers: StreamHandlers | undefined;
   #received = 0;
   #written = 0;
+  /** What the counters of the service include. */
+  #countedIn = 0;
+  #countedOut = 0;
   /** What the client has acknowledged, as of the last sweep. */
   #acknowledged = 0;
   /** Until the client has taken what was written. */
@@ -117,6 +121,16 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser, CutC
   /** Bytes that the kernel has accepted for the client. After a reset, this may include one write too many. */
   get bytesOut(): number {
     return this.#written - (this.#abandoned ?? this.#socket.unsent);
+  }
+
+  /** Adds to the counters what has passed since the last call. */
+  count(counters: Pick<StreamCounters, 'bytesIn' | 'bytesOut'>): void {
+    const { bytesIn, bytesOut } = this;
+    counters.bytesIn += bytesIn - this.#countedIn;
+    this.#countedIn = bytesIn;
+    // A reset can take back what was written, but nothing that has been counted.
+    counters.bytesOut += Math.max(0, bytesOut - this.#countedOut);
+    this.#countedOut = Math.max(bytesOut, this.#countedOut);
   }
 
   serve(service: Service, socketOptions: SocketOptions): void {

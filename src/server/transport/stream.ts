@@ -75,7 +75,7 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
   }
 
   async open(): Promise<BoundAddress> {
-    const { limits, clock } = this.#options;
+    const { limits, clock, counters } = this.#options;
     const bound = await this.#acceptor.open();
     this.#address = formatBoundAddress(bound);
     if (bound.transport === 'unix') this.#local = `unix:${bound.address}`;
@@ -83,7 +83,10 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
       this.#local = formatHostPort(bound.address, bound.port);
     this.#cancelSweep = clock.every(sweepPeriodMs(limits), () => {
       const nowMs = clock.monotonicMs();
-      this.#clients.each((client) => client.sweep(nowMs));
+      this.#clients.each((client) => {
+        client.sweep(nowMs);
+        client.count(counters);
+      });
     });
     return bound;
   }
@@ -121,8 +124,7 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
     this.#clients.remove(client);
     counters.active -= 1;
     counters.closed[reason] += 1;
-    counters.bytesIn += client.bytesIn;
-    counters.bytesOut += client.bytesOut;
+    client.count(counters);
     connectionLog.closed(client, clock.monotonicMs(), reason);
     this.#stopWhenIdle();
   }

@@ -283,6 +283,27 @@ describe('per-process state', () => {
     expect(made.lifecycle.counters.get('other')?.stream.accepted).toBe(0);
   });
 
+  it('counts the bytes of a client while it is connected, and once', async () => {
+    const made = await make('echo: { listen: "tcp://127.0.0.1:0" }');
+    const client = await TcpClient.connect(await open(made));
+    const bytes = (): readonly (number | undefined)[] => {
+      const stream = made.lifecycle.counters.get('echo')?.stream;
+      return [stream?.bytesIn, stream?.bytesOut];
+    };
+    client.write('hello');
+    await client.take(5);
+    expect(bytes()).toEqual([0, 0]);
+    clock.advance(1000);
+    expect(bytes()).toEqual([5, 5]);
+    client.write('again');
+    await client.take(5);
+    client.finish();
+    await client.gone();
+    await until(() => made.lifecycle.counters.get('echo')?.stream.active === 0, 'the end of the client');
+    clock.advance(1000);
+    expect(bytes()).toEqual([10, 10]);
+  });
+
   it('drops datagrams from other processes of the daemon', async () => {
     const made = await make('echo: { listen: [udp://127.0.0.1:0] }');
     const target = await open(made);
