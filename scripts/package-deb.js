@@ -61,7 +61,7 @@ try {
 
 function writeTree() {
   put(`${program}/package.json`, read('package.json'));
-  for (const path of filesIn('dist')) if (isRun(path) && hasSource(path)) put(`${program}/${path}`, read(path));
+  for (const path of filesIn('dist')) if (hasSource(path)) put(`${program}/${path}`, read(path));
   for (const path of filesIn('config')) put(`${program}/${path}`, read(path));
   for (const name of Object.keys(about.bin)) {
     const path = `${program}/${about.bin[name]}`;

@@ -56,7 +56,7 @@ export class InProcessDaemon implements RunningDaemon {
     const state = this.#stopping !== undefined ? 'draining' : isReady ? 'ready' : 'starting';
     return {
       state,
-      workers: [{ worker: 0, status: state, pid: process.pid, health: this.#health.take() }],
+      workers: [{ worker: 0, status: state, pid: process.pid, health: this.#health.take(), restarts: 0 }],
       workerDeaths: 0,
       listeners: this.listeners.map((each) => ({
         service: each.service,

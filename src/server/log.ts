@@ -5,6 +5,7 @@ import sonicBoom, { type SonicBoom } from 'sonic-boom';
 import type { LogConfig } from './config/config.ts';
 import { SmallservdError } from '../errors.ts';
 import { type LogOwner, type OpenLogFile, openLogFile } from './log-file.ts';
+import { RecentLines } from './recent-lines.ts';
 import { escapeControls, escapeToOneLine } from '../terminal-text.ts';
 
 /** Bytes of complete lines that may wait for a log reader. Beyond it complete lines are dropped and counted. */
@@ -21,6 +22,8 @@ type LogFile = OpenLogFile & { readonly path: string };
 
 /** The destination of complete lines, one per process. A stalled reader costs lines but never blocks us. */
 export class LogSink {
+  /** Of all lines written here, lost or not. */
+  readonly recent: RecentLines = new RecentLines();
   #destination: SonicBoom;
   /** Transforms a complete line for output. Only our own colors remain as terminal control sequences. */
   readonly #shape: (line: string) => string;
@@ -119,6 +122,7 @@ export class LogSink {
 
   /** Writes one complete line, including its newline. */
   write(line: string): void {
+    this.recent.add(line);
     this.#isWaiting = true;
     this.#destination.write(this.#shape(line));
   }

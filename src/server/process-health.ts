@@ -7,7 +7,14 @@ export interface ProcessHealth {
   readonly lagMs: number;
   readonly residentBytes: number;
   readonly heapBytes: number;
+  /** CPU time since it started, of all its threads. Earlier versions do not say. */
+  readonly cpuMs?: number | undefined;
+  /** How long ago it started. Earlier versions do not say. */
+  readonly upMs?: number | undefined;
 }
+
+/** The health of a process of this version. */
+export type MeasuredHealth = ProcessHealth & { readonly cpuMs: number; readonly upMs: number };
 
 /** Milliseconds between samples of the event loop; a timer fires this often, even when idle. */
 const resolutionMs = 50;
@@ -29,7 +36,7 @@ export class HealthMeter {
     this.#delay.enable();
   }
 
-  take(): ProcessHealth {
+  take(): MeasuredHealth {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#takenMs >= sameFigureMs) {
       // The histogram records nanoseconds including the resolution. When empty, its maximum is 0.
@@ -43,6 +50,13 @@ export class HealthMeter {
       // It opens a file, and there may be no descriptor left.
     }
     const { rss, heapUsed } = this.#memory;
-    return { lagMs: this.#lagMs, residentBytes: rss, heapBytes: heapUsed };
+    const { user, system } = process.cpuUsage();
+    return {
+      lagMs: this.#lagMs,
+      residentBytes: rss,
+      heapBytes: heapUsed,
+      cpuMs: Math.round((user + system) / 1000),
+      upMs: Math.round(process.uptime() * 1000),
+    };
   }
 }

@@ -28,6 +28,8 @@ export interface WorkerState {
   readonly pid: number | undefined;
   /** As of its last heartbeat. */
   readonly health: ProcessHealth | undefined;
+  /** How often it was started again. Earlier versions do not say. */
+  readonly restarts?: number | undefined;
 }
 
 /** The state of a daemon. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { AdminServer } from '../../src/server/admin/server.ts';
+import { pageSource } from '../unit/server/admin/live.ts';
 import { snapshot } from '../unit/server/admin/snapshot.ts';
 import { temporaryDirectory } from '../support/daemon-process.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -42,6 +43,11 @@ const script: fc.Arbitrary<Script> = fc.record({
   pieces: fc.array(piece, { maxLength: 6 }),
   end: fc.constantFrom('finish', 'leave', 'reset', 'stalled-reset'),
 });
+/** An open page, which its client may close at any time. */
+const page: fc.Arbitrary<Script> = script.map(({ end }) => ({
+  pieces: [{ bytes: Buffer.from('GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n'), atOnce: true }],
+  end,
+}));
 const probe: Script = {
   pieces: [{ bytes: Buffer.from('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'), atOnce: true }],
   end: 'finish',
@@ -68,7 +74,7 @@ describe.each(['tcp', 'unix'] as const)('%s', (transport) => {
   test('a probe is answered whatever other clients do', async () => {
     const { where, isIdle } = await serve(transport);
     await fc.assert(
-      fc.asyncProperty(fc.array(script, { minLength: 25, maxLength: 60 }), async (clients) => {
+      fc.asyncProperty(fc.array(fc.oneof(script, page), { minLength: 25, maxLength: 60 }), async (clients) => {
         const others = clients.map((client) => play(where, client));
         expect(await play(where, probe)).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nok\n$/);
         await Promise.all(others);
@@ -83,7 +89,11 @@ async function serve(transport: 'tcp' | 'unix'): Promise<{ readonly where: Where
   const clock = new FakeClock();
   // More than the buffers of a socket take.
   const config = 'x'.repeat(2 ** 22);
-  const server = new AdminServer({ snapshot: async () => snapshot(), config: async () => config }, [], clock);
+  const server = new AdminServer(
+    { ...pageSource, snapshot: async () => snapshot(), config: async () => config },
+    [],
+    clock,
+  );
   const path = join(temporaryDirectory(), 'admin.sock');
   await server.open(transport === 'unix' ? { path } : { host: '127.0.0.1', port: 0 });
   onTestFinished(() => server.close());

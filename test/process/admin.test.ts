@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { EventValues, PageEventName } from '../../src/server/admin/live.ts';
 import type { Snapshot } from '../../src/server/admin/snapshot.ts';
 import {
   DaemonProcess,
@@ -16,7 +17,7 @@ import {
 import { freePort } from '../support/ports.ts';
 import { TcpClient } from '../support/tcp.ts';
 import { UdpClient } from '../support/udp.ts';
-import { until } from '../support/wait.ts';
+import { until, within } from '../support/wait.ts';
 
 const echo = { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] };
 const isRoot = process.geteuid?.() === 0;
@@ -89,6 +90,91 @@ describe.each([
   });
 });
 
+/** The events that an open page gets. */
+class OpenPage {
+  /** The last value of each event, by its name. */
+  readonly values = new Map<string, unknown>();
+  #changed: () => void = () => {};
+
+  static async open(where: Where): Promise<OpenPage> {
+    const asked = request({ host: '127.0.0.1', ...where, path: '/events', agent: false }).end();
+    onTestFinished(() => void asked.destroy());
+    const [response] = (await once(asked, 'response')) as [import('node:http').IncomingMessage];
+    const page = new OpenPage();
+    let text = '';
+    response.on('error', () => {});
+    response.setEncoding('utf8').on('data', (part: string) => {
+      const events = (text + part).split('\n\n');
+      text = events.pop() ?? '';
+      for (const event of events) page.#read(event);
+      page.#changed();
+    });
+    return page;
+  }
+
+  /** Waits until it has been told that. */
+  async told<Name extends PageEventName>(
+    name: Name,
+    holds: (value: EventValues[Name]) => boolean,
+  ): Promise<EventValues[Name]> {
+    const what = new Promise<EventValues[Name]>((resolve) => {
+      this.#changed = () => {
+        const value = this.values.get(name) as EventValues[Name] | undefined;
+        if (value !== undefined && holds(value)) resolve(value);
+      };
+      this.#changed();
+    });
+    return within(what, `the event ${name}`);
+  }
+
+  #read(event: string): void {
+    const [, name = '', data = ''] = /^event: (\w+)\ndata: (.*)$/.exec(event) ?? [];
+    this.values.set(name, JSON.parse(data));
+  }
+}
+
+describe.each([
+  ['with workers', { workers: 2 }],
+  ['in one process', inOneProcess],
+])('an open page %s', (_, processes) => {
+  it('is told what happens', async () => {
+    const port = await freePort();
+    const config = writeConfig({
+      ...processes,
+      admin: { listen: `tcp://127.0.0.1:${port}` },
+      services: { echo: { ...echo, faults: { delay: { time: '1ms' } } } },
+    });
+    const daemon = DaemonProcess.spawn(['--config', config]);
+    await daemon.line('ready');
+    const page = await OpenPage.open({ port });
+    expect(await page.told('past', () => true)).toHaveProperty('minutes.times', []);
+    expect(await page.told('faults', () => true)).toMatchObject({ echo: { delay: { timeMs: 1 } } });
+    expect(await page.told('log', () => true)).toContainEqual(
+      expect.objectContaining({ level: 'warn', message: 'faults enabled, service misbehaves on purpose' }),
+    );
+    const client = await TcpClient.connect(daemon.target('echo', 'tcp'));
+    client.write('hello');
+    await client.take(5);
+    const status = await page.told('status', ({ services }) => services['echo']?.stream.bytesOut === 5);
+    expect(status).toMatchObject({
+      pid: daemon.pid,
+      workers: [{ restarts: 0, status: 'ready' }, ...status.workers.slice(1)],
+    });
+    expect(typeof status.clock.isSynchronized).toBe('boolean');
+    expect(status.workers[0]?.health?.upMs).toBeGreaterThan(0);
+    await page.told('points', ({ second }) => second?.values['clients'] === 1);
+
+    daemon.signal('SIGHUP');
+    const [reload] = await page.told('reloads', (reloads) => reloads.length > 0);
+    expect(reload?.error ?? null).toBe(
+      processes === inOneProcess ? 'a daemon without workers cannot reload: restart it' : null,
+    );
+    // Whoever comes later sees what has been.
+    const late = await (await OpenPage.open({ port })).told('past', () => true);
+    expect(Math.max(...(late.seconds.values['clients'] ?? []).map(Number))).toBe(1);
+  });
+});
+
 describe('status', () => {
   it('exits with 0 if the daemon is ready and with 2 if none runs, in text and JSON', async () => {
     const port = await freePort();
@@ -117,6 +203,7 @@ describe('status', () => {
     expect(snapshot.notReady).toContainEqual(expect.stringMatching(/^echo tcp:\/\/127\.0\.0\.1:\d+ is not open$/));
     const back = await untilStatus({ port }, ({ notReady }) => notReady.length === 0);
     expect(back.workerDeaths).toBe(2);
+    expect(back.workers.map(({ restarts }) => restarts)).toEqual([1, 1]);
   });
 
   it('reports a draining daemon as not ready', async () => {

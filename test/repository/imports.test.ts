@@ -89,6 +89,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'server/faults': ['clock'],
   'server/guard': ['address', 'open-files.ts', 'wire-size.ts'],
   'server/import': ['services', ...ground],
+  // Types alone: the page runs in a browser.
+  'server/page': ['server/admin'],
   'server/supervisor': ['server', 'server/config', 'server/faults', 'server/guard', 'server/transport', ...ground],
   'server/transport': ['server', 'server/faults', 'server/guard', 'service.ts', ...ground],
   'service.ts': [],
@@ -184,6 +186,16 @@ describe('dependencies point inward', () => {
     for (const path of sources) expect(read(path), path).not.toMatch(/\bfork\b.*from 'node:child_process'|'ipc'/);
   });
 
+  test('the page imports nothing but types from elsewhere, as nothing else is served to a browser', () => {
+    for (const path of inPart('server/page')) {
+      const others = [...read(path).matchAll(/^import (?!type )[^;]*? from '(?!\.\/)([^']+)'/gm)];
+      expect(
+        others.map(([, to]) => to),
+        path,
+      ).toEqual([]);
+    }
+  });
+
   test('only services/index.ts imports individual services', () => {
     const single = /^src\/services\/(?!index\.ts$)/;
     const others = sources.filter((path) => partOf(path) !== 'services');
@@ -220,6 +232,7 @@ test('every file of src is reachable from an entry point', () => {
     'client/index',
     'server/supervisor/worker',
     'server/admin/child',
+    'server/page/main',
     'server/transport/descriptor-probe',
   ];
   const waiting = entries.map((name) => `src/${name}.ts`);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -9,10 +9,9 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
  * does not remove `dist` first, which another run may be using.
  */
 export default function build(): void {
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
-    cwd: root,
-    stdio: 'inherit',
-  });
+  for (const project of ['tsconfig.build.json', 'src/server/page'])
+    execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project], { cwd: root, stdio: 'inherit' });
+  cpSync(`${root}src/server/page/static`, `${root}dist/server/page/static`, { recursive: true });
   copyFileSync(`${root}config/smallservd.schema.json`, `${root}dist/smallservd.schema.json`);
   for (const program of ['smallserv', 'smallservd']) chmodSync(`${root}dist/${program}.js`, 0o755);
 }

@@ -53,6 +53,7 @@ const packages = {
   oidentd: 'oidentd',
   nft: 'nftables',
   curl: 'curl',
+  chromium: 'chromium',
 } as const;
 
 export type ProgramName = keyof typeof packages;

@@ -22,18 +22,22 @@ const pieceBytes = 65_536;
 export interface AdminConnectionOptions {
   readonly clock: Clock;
   readonly answer: (request: AdminRequest) => Promise<Page>;
+  /** The answer is a stream: only its header has been sent, and `push` sends the rest. */
+  readonly streaming: (connection: AdminConnection) => void;
   /** The request is complete, more data followed it, or the client has accepted part of the answer. */
   readonly heard: (connection: AdminConnection) => void;
   readonly closed: (connection: AdminConnection) => void;
 }
 
-/** A client connection with one request and one answer, each step with its own deadline. */
+/** A client connection with one request and one answer, which may be a stream. Each step has its own deadline. */
 export class AdminConnection {
   readonly #socket: Socket;
   readonly #options: AdminConnectionOptions;
   #state: AdminConnection['state'] = 'asking';
   #header = '';
   #cancelDeadline: Cancel = () => {};
+  /** What was pushed last has not been accepted yet. */
+  #isPushing = false;
 
   /** The socket must allow half-open connections, so that a client that has finished sending still gets its answer. */
   constructor(socket: Socket, options: AdminConnectionOptions) {
@@ -50,16 +54,32 @@ export class AdminConnection {
     this.#deadline(headerMs, () => this.#refuse({ status: 408, reason: `no request within ${headerMs} ms` }));
   }
 
-  /** `asking`: incomplete header. `answering`: making or sending the answer. `closing`: all of it is written. */
-  get state(): 'asking' | 'answering' | 'closing' {
+  /**
+   * `asking`: incomplete header. `answering`: making or sending the answer. `streaming`: the answer goes on until
+   * somebody ends it. `closing`: all of it is written.
+   */
+  get state(): 'asking' | 'answering' | 'streaming' | 'closing' {
     return this.#state;
   }
 
   /** Closes immediately, in any state. */
   destroy(): void {
     // Without a reset, the kernel would keep data that the client does not read. UNIX sockets cannot be reset.
-    if (this.#state === 'answering' && this.#socket.remoteAddress !== undefined) this.#socket.resetAndDestroy();
+    const hasUnread = this.#state === 'answering' || this.#state === 'streaming';
+    if (hasUnread && this.#socket.remoteAddress !== undefined) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
+  }
+
+  /** Sends more of a stream. Returns false, and sends nothing, while the client has not accepted the previous piece. */
+  push(bytes: Buffer): boolean {
+    if (this.#isPushing || this.#socket.destroyed) return false;
+    this.#isPushing = true;
+    this.#deadline(stallMs, () => this.destroy());
+    this.#socket.write(bytes, () => {
+      this.#isPushing = false;
+      this.#cancelDeadline();
+    });
+    return true;
   }
 
   #read(chunk: Buffer): void {
@@ -76,6 +96,8 @@ export class AdminConnection {
   }
 
   #clientEnded(): void {
+    // A page that is closed.
+    if (this.#state === 'streaming') this.destroy();
     if (this.#state !== 'asking') return;
     if (this.#header === '') this.#close();
     else this.#refuse(malformed('it ends in the middle of its header'));
@@ -84,12 +106,21 @@ export class AdminConnection {
   async #answer(request: AdminRequest): Promise<void> {
     this.#startAnswer();
     const page = await this.#options.answer(request);
-    this.#send(page, request.method !== 'HEAD');
+    if (page.isStream && request.method !== 'HEAD') this.#startStream(page);
+    else this.#send(page, request.method !== 'HEAD');
   }
 
   #refuse({ status, reason }: Refusal): void {
     this.#startAnswer();
     this.#send(textPage(status, reason), true);
+  }
+
+  #startStream(page: Page): void {
+    if (this.#socket.destroyed) return;
+    this.#state = 'streaming';
+    this.#cancelDeadline();
+    this.#socket.write(formatHeader(page, this.#options.clock.now()));
+    this.#options.streaming(this);
   }
 
   #startAnswer(): void {
@@ -130,17 +161,19 @@ export class AdminConnection {
   }
 }
 
-function formatHeader({ status, type, body }: Page, now: Date): Buffer {
+function formatHeader({ status, type, body, isStream = false, fields = [] }: Page, now: Date): Buffer {
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     `Date: ${now.toUTCString()}`,
     `Server: ${endpointName}`,
     'Connection: close',
     `Content-Type: ${type}`,
-    `Content-Length: ${body.length}`,
+    // A stream ends with its connection.
+    ...(isStream ? [] : [`Content-Length: ${body.length}`]),
     'Cache-Control: no-store',
     'X-Content-Type-Options: nosniff',
     ...(status === 405 ? ['Allow: GET, HEAD'] : []),
+    ...fields,
   ];
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
 }

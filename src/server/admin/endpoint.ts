@@ -22,7 +22,7 @@ import { SocketFiles } from '../transport/unix-socket.ts';
 import { type AdminOrder, type AdminReport, adminReports } from './messages.ts';
 import { fewNewcomers, newcomersFor } from './connections.ts';
 import { openAdminServer } from './server.ts';
-import type { SnapshotSource } from './snapshot.ts';
+import type { AdminSource } from './live.ts';
 
 export interface AdminEndpointOptions {
   readonly plan: readonly PlannedListener[];
@@ -78,7 +78,7 @@ interface AdminHandlers {
 }
 
 /** Opens the admin endpoint here or, if this process is root, in an unprivileged child. Rejects with its open error. */
-export async function openAdminEndpoint(source: SnapshotSource, options: AdminEndpointOptions): Promise<AdminEndpoint> {
+export async function openAdminEndpoint(source: AdminSource, options: AdminEndpointOptions): Promise<AdminEndpoint> {
   const { plan, hosts, identity, hasClients, clock, log } = options;
   const files = new SocketFiles();
   await files.prepare(plan, identity?.uid);
@@ -98,7 +98,7 @@ export async function openAdminEndpoint(source: SnapshotSource, options: AdminEn
  * The supervisor owns the sockets, until it exits: whatever happens to the child, they stay open and nobody else can
  * bind them.
  */
-async function openChild(source: SnapshotSource, options: ChildOptions, files: SocketFiles): Promise<AdminEndpoint> {
+async function openChild(source: AdminSource, options: ChildOptions, files: SocketFiles): Promise<AdminEndpoint> {
   const sockets = new ListenerSockets();
   const { plan, clock, log } = options;
   const listeners = await sockets.open(plan, { clock, log, isStopping: () => false });
@@ -129,13 +129,13 @@ type ChildOptions = AdminEndpointOptions & { readonly identity: Identity };
 class AdminChild implements AdminEndpoint {
   /** Rejects if a listener cannot be opened initially. */
   readonly opened = new Deferred<void>();
-  readonly #source: SnapshotSource;
+  readonly #source: AdminSource;
   readonly #options: ChildOptions;
   #process: AdminProcess;
   #isOpen = false;
   #isClosed = false;
 
-  constructor(source: SnapshotSource, options: ChildOptions) {
+  constructor(source: AdminSource, options: ChildOptions) {
     this.#source = source;
     this.#options = options;
     this.#process = this.#fork();
@@ -247,7 +247,7 @@ class AdminChild implements AdminEndpoint {
   async #heard(child: AdminProcess, report: AdminReport): Promise<void> {
     child.watch.heard();
     if (report.type === 'ask') {
-      const value = report.what === 'config' ? await this.#source.config() : await this.#source.snapshot();
+      const value = await this.#source[report.what]();
       this.#send(child, { type: 'answer', id: report.id, value });
     } else if (report.type === 'change-faults') {
       const value = (await this.#source.changeFaults?.(report.change)) ?? { problem: 'not permitted' };

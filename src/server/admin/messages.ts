@@ -34,7 +34,7 @@ export const adminReports = v.variant('type', [
   v.strictObject({
     type: v.literal('ask'),
     id: v.pipe(v.number(), v.integer(), v.minValue(1)),
-    what: v.picklist(['snapshot', 'config']),
+    what: v.picklist(['snapshot', 'config', 'live', 'past']),
   }),
   v.strictObject({
     type: v.literal('change-faults'),

@@ -2,7 +2,9 @@ import { parseIp } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
 import { escapeToOneLine, formatJson } from '../../terminal-text.ts';
 import { coalesced } from './coalesced.ts';
+import type { EventStreams } from './event-streams.ts';
 import { formatMetrics, metricsType } from './metrics.ts';
+import { contentSecurityPolicy, pageAssets } from './page-assets.ts';
 import type { AdminRequest } from './request.ts';
 import { type FaultResult, maxFaultKeys, type SnapshotSource } from './snapshot.ts';
 
@@ -11,6 +13,10 @@ export interface Page {
   readonly status: number;
   readonly type: string;
   readonly body: Buffer;
+  /** The answer goes on with server-sent events, until the connection is closed. */
+  readonly isStream?: boolean;
+  /** Header fields of this page alone. */
+  readonly fields?: readonly string[];
 }
 
 const json = 'application/json; charset=utf-8';
@@ -21,6 +27,17 @@ const faultsPath = '/faults/';
 const readOnly =
   'to change faults, set admin.listen to unix:///PATH?mode=0600 and restart; TCP and inherited sockets are read-only';
 
+/** A proxy that collects an answer before it passes it on, as nginx does, must not do so with a stream. */
+const eventStream: Page = {
+  status: 200,
+  type: 'text/event-stream',
+  body: Buffer.alloc(0),
+  isStream: true,
+  fields: ['X-Accel-Buffering: no'],
+};
+
+const assetFields = [`Content-Security-Policy: ${contentSecurityPolicy}`, 'Referrer-Policy: no-referrer'];
+
 /** How long an answer is reused, to spare the supervisor. */
 const maxAgeMs = 20;
 
@@ -28,22 +45,23 @@ const maxAgeMs = 20;
 const probes: ReadonlySet<string> = new Set(['/livez', '/readyz']);
 
 /**
- * The pages of the admin endpoint: metrics, health and status. Requests must be addressed to an IP address, localhost
- * or one of `hosts`, which keeps web pages from reading them through their own domain (DNS rebinding).
+ * The pages of the admin endpoint: the page for people, metrics, health and status. Requests must be addressed to an IP
+ * address, localhost or one of `hosts`, which keeps web pages from reading them through their own domain (DNS
+ * rebinding).
  */
 export class AdminPages {
   readonly #hosts: ReadonlySet<string>;
   readonly #source: SnapshotSource;
   readonly #pages: ReadonlyMap<string, () => Promise<Page>>;
 
-  constructor(source: SnapshotSource, hosts: readonly string[], clock: Clock) {
+  constructor(source: SnapshotSource, hosts: readonly string[], clock: Clock, streams: Pick<EventStreams, 'isFull'>) {
     this.#source = source;
     this.#hosts = new Set(['localhost', ...hosts.map((host) => host.toLowerCase())]);
     const shared = <Value>(make: () => Promise<Value>): (() => Promise<Value>) => coalesced(make, maxAgeMs, clock);
     const snapshot = shared(async () => source.snapshot());
     const config = shared(async () => source.config());
     const pages: Readonly<Record<string, () => Promise<Page>>> = {
-      '/': async () => textPage(200, 'smallservd: /metrics /livez /readyz /status /config'),
+      '/events': async () => (streams.isFull ? textPage(503, 'too many open pages') : eventStream),
       async '/livez'() {
         // Only a live supervisor can answer.
         await snapshot();
@@ -57,7 +75,11 @@ export class AdminPages {
       '/status': shared(async () => jsonPage(await snapshot())),
       '/config': shared(async () => jsonPage(await config())),
     };
-    this.#pages = new Map(Object.entries(pages));
+    const assets = pageAssets.map(({ path, type, body }) => {
+      const asset: Page = { status: 200, type, body, fields: assetFields };
+      return [path, async () => asset] as const;
+    });
+    this.#pages = new Map([...Object.entries(pages), ...assets]);
   }
 
   /** Answers a request, with 503 if the data source fails. */
@@ -67,7 +89,7 @@ export class AdminPages {
     const path = target.split('?')[0] ?? '';
     if (!probes.has(path) && !this.#isMeant(host)) return textPage(421, 'Host not accepted: see admin.hosts');
     const make = this.#pages.get(path);
-    if (make === undefined) return textPage(404, 'expected /metrics, /livez, /readyz, /status or /config');
+    if (make === undefined) return textPage(404, 'expected /, /metrics, /livez, /readyz, /status or /config');
     return make().catch(() => textPage(503, 'no answer from the supervisor'));
   }
 

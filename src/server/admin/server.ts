@@ -7,8 +7,9 @@ import { refuseDescriptorsAt } from '../transport/socket-handle.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { AdminConnection, type AdminConnectionOptions } from './connection.ts';
 import { AdminConnections, fewNewcomers } from './connections.ts';
+import { EventStreams } from './event-streams.ts';
 import { AdminPages } from './pages.ts';
-import type { SnapshotSource } from './snapshot.ts';
+import type { AdminSource } from './live.ts';
 
 /**
  * The admin endpoint: HTTP with one request per connection, read-only except for faults. It parses headers itself,
@@ -18,22 +19,32 @@ import type { SnapshotSource } from './snapshot.ts';
 export class AdminServer {
   readonly #options: AdminConnectionOptions;
   readonly #connections: AdminConnections;
+  readonly #streams: EventStreams;
   readonly #servers: Server[] = [];
 
   /** `newcomers`: how many connections it may have briefly beyond its limit. */
   constructor(
-    source: SnapshotSource,
+    source: AdminSource,
     hosts: readonly string[],
     clock: Clock = systemClock,
     newcomers: number = fewNewcomers,
   ) {
     this.#connections = new AdminConnections(clock, newcomers);
-    const pages = new AdminPages(source, hosts, clock);
+    this.#streams = new EventStreams(source, clock, newcomers);
+    const pages = new AdminPages(source, hosts, clock, this.#streams);
     this.#options = {
       clock,
       answer: async (request) => pages.answer(request),
+      streaming: (connection) => {
+        // It no longer takes a place that a probe may need.
+        this.#connections.remove(connection);
+        this.#streams.add(connection);
+      },
       heard: (connection) => this.#connections.heard(connection),
-      closed: (connection) => this.#connections.remove(connection),
+      closed: (connection) => {
+        this.#connections.remove(connection);
+        this.#streams.remove(connection);
+      },
     };
   }
 
@@ -60,12 +71,13 @@ export class AdminServer {
 
   /** The number of connected clients. */
   get clients(): number {
-    return this.#connections.size;
+    return this.#connections.size + this.#streams.size;
   }
 
   close(): void {
     for (const server of this.#servers) server.close();
     this.#connections.destroyAll();
+    this.#streams.destroyAll();
   }
 }
 
@@ -75,7 +87,7 @@ export class AdminServer {
  */
 export async function openAdminServer(
   plan: readonly PlannedListener[],
-  source: SnapshotSource,
+  source: AdminSource,
   hosts: readonly string[],
   newcomers: number,
   options: OpenOptions,

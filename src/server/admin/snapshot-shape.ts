@@ -19,7 +19,13 @@ const time = v.pipe(
 );
 /** Counts by reason. A daemon of another version may have other reasons. */
 const counts = v.record(word, sum);
-const health = v.looseObject({ lagMs: number, residentBytes: number, heapBytes: number });
+const health = v.looseObject({
+  lagMs: number,
+  residentBytes: number,
+  heapBytes: number,
+  cpuMs: v.optional(number),
+  upMs: v.optional(number),
+});
 const reloadResult = v.looseObject({
   succeeded: v.boolean(),
   at: time,
@@ -56,6 +62,7 @@ const shape = v.looseObject({
       status: v.picklist(['starting', 'ready', 'waiting', 'resting', 'refused', 'stopped', 'draining']),
       pid: v.optional(count),
       health: v.optional(health),
+      restarts: v.optional(count),
     }),
   ),
   workerDeaths: count,

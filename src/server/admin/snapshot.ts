@@ -79,7 +79,7 @@ export interface FaultChange {
 /** The faults that can happen now, or why nothing has changed. */
 export type FaultResult = { readonly faults: Readonly<Record<string, unknown>> } | { readonly problem: string };
 
-/** The data source of the admin endpoint. */
+/** The data source of the admin endpoint, but for its page. */
 export interface SnapshotSource {
   snapshot(): Promise<Snapshot>;
   /** Undefined if strangers could ask. */

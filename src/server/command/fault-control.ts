@@ -24,6 +24,8 @@ export class FaultControl {
   readonly #options: FaultControlOptions;
   /** By service. */
   readonly #ends = new Map<string, Cancel>();
+  /** By service: what was requested in place of its config's. */
+  readonly #requested = new Map<string, FaultRules | undefined>();
 
   constructor(options: FaultControlOptions) {
     this.#options = options;
@@ -53,6 +55,7 @@ export class FaultControl {
     if (problem !== undefined) return { problem };
     this.#forget(service);
     this.#options.daemon()?.setFaults(service, rules);
+    this.#requested.set(service, rules);
     const active = rules === undefined ? {} : activeFaults(rules);
     log.warn({ service, seed: rules?.seed, faults: active, forMs }, 'faults changed on request');
     if (forMs !== null)
@@ -66,14 +69,21 @@ export class FaultControl {
     return { faults: active };
   }
 
+  /** The rules that a service follows now. Undefined: none. */
+  rulesOf({ name, faults }: Pick<Config['services'][number], 'name' | 'faults'>): FaultRules | undefined {
+    return this.#requested.has(name) ? this.#requested.get(name) : faults;
+  }
+
   /** A reload has succeeded. Faults requested for a time end with it, even if they came while it was in progress. */
   reloaded(): void {
     for (const service of this.#ends.keys()) this.#end(service);
+    this.#requested.clear();
   }
 
   /** Back to what the config says, which may no longer have the service. */
   #end(service: string): void {
     this.#forget(service);
+    this.#requested.delete(service);
     const configured = this.#configured(service);
     if (configured !== undefined) this.#options.daemon()?.setFaults(service, configured.faults);
   }

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock/clock.ts';
 import { configDifferences, formatDifference } from '../config/difference.ts';
 import { standardInput } from '../config/source.ts';
 import { type ErrorCode, SmallservdError } from '../../errors.ts';
+import type { ReloadRecord } from '../admin/live.ts';
 import type { ReloadResult } from '../admin/snapshot.ts';
 import { needsRestart } from '../supervisor/listener-changes.ts';
 import type { Identity } from '../supervisor/identity.ts';
@@ -27,6 +28,10 @@ export interface ReloaderOptions {
   onEnd(): void;
 }
 
+/** How many results of reloads are kept, and how much of an error. */
+const recordsKept = 20;
+const errorCharactersKept = 300;
+
 /** Reloads the config and makes the supervisor serve it, one reload at a time. */
 export class Reloader {
   /** The config being served. */
@@ -37,6 +42,8 @@ export class Reloader {
   #lastEndedMs = 0;
   /** ISO 8601. */
   lastSuccessAt: string | undefined;
+  /** The last reloads, newest first. */
+  records: readonly ReloadRecord[] = [];
   readonly #options: ReloaderOptions;
   readonly #supervisor: Supervisor | undefined;
   #running: Promise<void> | undefined;
@@ -93,6 +100,8 @@ export class Reloader {
     const tookMs = Math.round(this.#lastEndedMs - startedMs);
     const at = clock.now().toISOString();
     this.#last = { succeeded: errors.length === 0, at, tookMs, code, errors };
+    const error = errors[0]?.slice(0, errorCharactersKept) ?? null;
+    this.records = [{ at, tookMs, error, errors: errors.length }, ...this.records].slice(0, recordsKept);
     this.#options.onEnd();
     if (errors.length > 0) return;
     this.lastSuccessAt = at;

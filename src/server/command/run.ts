@@ -29,7 +29,7 @@ import { logListeners, logSkipped, warnOf } from './announcements.ts';
 import type { ConfigOptions } from './config-options.ts';
 import { leaveDirectory, type PreparedConfig, prepare } from './prepare.ts';
 import { Reloader } from './reloader.ts';
-import { DaemonSnapshots } from './snapshot.ts';
+import { LiveSnapshots } from './live-snapshots.ts';
 
 /** Variables that systemd sets for the supervisor only. Workers and what services start must not act on them. */
 const serviceManagerVariables = [
@@ -104,7 +104,7 @@ async function serve(options: ConfigOptions, signals: Signals, clock: Clock, ope
   // The clock's timers do not keep the process alive, and nothing else does while all workers wait to be restarted.
   const alive = setInterval(() => {}, 1 << 30);
   const manager = new ServiceManager({ environment, pid: process.pid, clock: systemClock, log });
-  const snapshots = new DaemonSnapshots(prepared, sink, systemClock);
+  const snapshots = new LiveSnapshots(prepared, sink, systemClock);
   let admin: AdminEndpoint | undefined;
   try {
     const launch = await readyToLaunch(prepared, plan, identity, opened.sockets, clock, sink, log);
@@ -193,12 +193,13 @@ async function openAdmin(
   config: Config,
   passed: ReadonlyMap<string, readonly number[]>,
   identity: Identity | null,
-  snapshots: DaemonSnapshots,
+  snapshots: LiveSnapshots,
   clock: Clock,
   log: Logger,
 ): Promise<AdminEndpoint | undefined> {
   const { listen, hosts } = config.admin;
   if (listen === null) return undefined;
+  snapshots.keepHistory();
   if (listen.scheme === 'unix' && listen.mode === ownerOnly) {
     snapshots.faults = new FaultControl({
       daemon: () => snapshots.daemon,

@@ -52,8 +52,8 @@ export interface ConfigInput {
   };
   readonly admin?: {
     /**
-     * Where metrics, health and status are served over HTTP: a TCP address, a UNIX socket or an inherited socket. Null
-     * disables the endpoint.
+     * Where metrics, health, status and a page for people are served over HTTP: a TCP address, a UNIX socket or an
+     * inherited socket. Null disables the endpoint.
      */
     readonly listen?: string | null | undefined;
     /**

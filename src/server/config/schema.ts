@@ -60,7 +60,7 @@ export const daemonSchema = {
     listen: {
       format: 'adminListen',
       default: null,
-      doc: 'Where metrics, health and status are served over HTTP: a TCP address, a UNIX socket or an inherited socket. Null disables the endpoint.',
+      doc: 'Where metrics, health, status and a page for people are served over HTTP: a TCP address, a UNIX socket or an inherited socket. Null disables the endpoint.',
     },
     hosts: {
       format: 'strings',

@@ -83,6 +83,8 @@ export class Generation {
   readonly #options: GenerationOptions;
   readonly #handlers: GenerationHandlers;
   readonly #live = new Map<number, Worker>();
+  /** By slot: how often a worker was started. */
+  readonly #starts = new Map<number, number>();
   /** Workers whose output has not been read to the end. */
   readonly #unread = new Set<Promise<void>>();
   readonly #notSuspended = new Set<Worker>();
@@ -141,6 +143,7 @@ export class Generation {
         status: this.#state.stopping && status !== 'stopped' ? 'draining' : status,
         pid: live?.pid,
         health: live?.health,
+        restarts: Math.max(0, (this.#starts.get(slot) ?? 0) - 1),
       };
     });
   }
@@ -275,6 +278,7 @@ export class Generation {
       },
     );
     this.#live.set(slot, worker);
+    this.#starts.set(slot, (this.#starts.get(slot) ?? 0) + 1);
     this.#unread.add(worker.read);
     void worker.read.then(() => this.#unread.delete(worker.read));
   }

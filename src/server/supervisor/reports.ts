@@ -38,7 +38,13 @@ export function workerReports(services: readonly string[], sources: number) {
       counters: ofEachService(counters),
       topSources: ofEachService(v.pipe(v.array(sourceCount), v.maxLength(sources), v.readonly())),
       offenders: ofEachService(v.strictObject({ refused: offendersByReason, dropped: offendersByReason })),
-      health: v.strictObject({ lagMs: amount, residentBytes: amount, heapBytes: amount }),
+      health: v.strictObject({
+        lagMs: amount,
+        residentBytes: amount,
+        heapBytes: amount,
+        cpuMs: amount,
+        upMs: amount,
+      }),
       /** Log lines lost in the worker since the last heartbeat. */
       lostLines: count,
     }),

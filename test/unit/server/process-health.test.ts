@@ -14,9 +14,11 @@ it('reports event loop lag to every caller within half a second, then resets', a
   while (performance.now() < endMs);
   await pause(60);
   clock.advance(500);
-  const { lagMs, residentBytes } = meter.take();
+  const { lagMs, residentBytes, cpuMs, upMs } = meter.take();
   expect(lagMs).toBeGreaterThan(100);
   expect(residentBytes).toBeGreaterThan(2 ** 20);
+  expect(cpuMs).toBeGreaterThan(0);
+  expect(upMs).toBeGreaterThan(1000);
   clock.advance(499);
   expect(meter.take().lagMs).toBe(lagMs);
   clock.advance(1);

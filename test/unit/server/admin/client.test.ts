@@ -11,6 +11,7 @@ import { expectedRefusal, sendDescriptorAt } from '../../../support/descriptor-s
 import { answerTcp } from '../../../support/fake-servers.ts';
 import { until } from '../../../support/wait.ts';
 import { takeTcpPort } from '../../../support/ports.ts';
+import { pageSource } from './live.ts';
 import { snapshot } from './snapshot.ts';
 
 function clientOf(listen: string): AdminClient {
@@ -69,7 +70,10 @@ describe('AdminClient at a UNIX socket', () => {
 
 describe('AdminClient', () => {
   it('fetches snapshot and config from the endpoint, also by name', async () => {
-    const server = new AdminServer({ snapshot: async () => snapshot(), config: async () => ({ workers: 2 }) }, []);
+    const server = new AdminServer(
+      { ...pageSource, snapshot: async () => snapshot(), config: async () => ({ workers: 2 }) },
+      [],
+    );
     await server.open({ host: '127.0.0.1', port: 0 });
     onTestFinished(() => server.close());
     const client = clientOf(`tcp4://localhost:${server.port}`);
@@ -78,7 +82,7 @@ describe('AdminClient', () => {
   });
 
   it('reports why the daemon cannot answer', async () => {
-    const source = { snapshot: async () => Promise.reject(new Error('gone')), config: async () => ({}) };
+    const source = { ...pageSource, snapshot: async () => Promise.reject(new Error('gone')), config: async () => ({}) };
     const server = new AdminServer(source, []);
     await server.open({ host: '127.0.0.1', port: 0 });
     onTestFinished(() => server.close());

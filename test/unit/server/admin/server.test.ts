@@ -4,11 +4,15 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AdminServer } from '../../../../src/server/admin/server.ts';
-import type { FaultChange, FaultResult, Snapshot, SnapshotSource } from '../../../../src/server/admin/snapshot.ts';
+import type { PastPoints } from '../../../../src/server/admin/history.ts';
+import type { AdminSource, Live } from '../../../../src/server/admin/live.ts';
+import type { FaultChange, FaultResult, Snapshot } from '../../../../src/server/admin/snapshot.ts';
 import { temporaryDirectory } from '../../../support/daemon-process.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { TcpClient } from '../../../support/tcp.ts';
 import { until } from '../../../support/wait.ts';
+import { pageAssets } from '../../../../src/server/admin/page-assets.ts';
+import { pageSource } from './live.ts';
 import { snapshot } from './snapshot.ts';
 
 interface Answer {
@@ -25,7 +29,7 @@ class Endpoint {
   }
 
   static async open(changes: Partial<Snapshot> = {}, hosts: readonly string[] = []): Promise<Endpoint> {
-    const source = { snapshot: async () => snapshot(changes), config: async () => ({ workers: 2 }) };
+    const source = { ...pageSource, snapshot: async () => snapshot(changes), config: async () => ({ workers: 2 }) };
     const server = new AdminServer(source, hosts);
     await server.open({ host: '127.0.0.1', port: 0 });
     onTestFinished(() => server.close());
@@ -159,6 +163,87 @@ describe('routes', () => {
   });
 });
 
+describe('the page', () => {
+  it('is served with its files, under a policy that allows them alone', async () => {
+    const { where } = await serve(quick());
+    for (const { path, type, body } of pageAssets) {
+      const answer = await answerTo(where, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      const [header = '', content] = answer.split('\r\n\r\n', 2);
+      expect(header).toContain(`\r\nContent-Type: ${type}\r\n`);
+      expect(header).toContain(
+        "\r\nContent-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; ",
+      );
+      expect(header).toContain("; require-trusted-types-for 'script'; trusted-types 'none'\r\n");
+      expect(header).not.toContain('unsafe');
+      expect(content?.slice(0, 50), path).toBe(body.toString('latin1').slice(0, 50));
+    }
+    const endpoint = await Endpoint.open();
+    for (const { path } of pageAssets) {
+      expect(await endpoint.ask(path, 'evil.example'), path).toMatchObject({ status: 421 });
+      expect(await endpoint.ask(path, 'localhost', 'POST'), path).toMatchObject({ status: 405 });
+    }
+  });
+
+  it('gets events until it is closed', async () => {
+    const clock = new FakeClock();
+    const { server, where } = await serve(quick(), clock);
+    const page = await openPage(where);
+    const [header = '', events = ''] = page.text.split('\r\n\r\n', 2);
+    expect(header).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(header).toContain('\r\nContent-Type: text/event-stream\r\n');
+    expect(header).toContain('\r\nX-Accel-Buffering: no');
+    expect(header).not.toContain('Content-Length');
+    expect(events).toMatch(/^event: past\ndata: \{.*\}\n\nevent: status\n/);
+    // No deadline of an answer applies.
+    clock.advance(3_600_000);
+    await turns();
+    expect([page.ended, server.clients]).toEqual([false, 1]);
+    page.finish();
+    await until(() => server.clients === 0, 'the end of the connection');
+    expect(clock.waiting).toBe(0);
+  });
+
+  it('gets no events with HEAD, under a foreign name, or if it is one too many', async () => {
+    const { server, where } = await serve(quick(), new FakeClock());
+    const header = /^HTTP\/1\.1 200 [^]*\r\nContent-Type: text\/event-stream\r\n[^]*\r\n\r\n$/;
+    expect(await answerTo(where, 'HEAD /events HTTP/1.1\r\nHost: localhost\r\n\r\n')).toMatch(header);
+    expect(await answerTo(where, 'GET /events HTTP/1.1\r\nHost: evil.example\r\n\r\n')).toMatch(/^HTTP\/1\.1 421 /);
+    await until(() => server.clients === 0, 'the end of these');
+    for (let pages = 0; pages < 4; pages += 1) await openPage(where);
+    expect(await answerTo(where, events)).toMatch(/^HTTP\/1\.1 503 [^]*\r\n\r\ntoo many open pages\n$/);
+    // They do not take the places of others.
+    const others: TcpClient[] = [];
+    while (others.length < 24) others.push(await TcpClient.connect(where));
+    await until(() => server.clients === 28, 'the others');
+    expect(others.filter(({ ended }) => ended)).toEqual([]);
+    expect(await answerTo(where, live)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('is cut if it does not read for 5 s', async () => {
+    const clock = new FakeClock();
+    // More than a socket's buffers take at once, and different each time.
+    let count = 0;
+    const source = {
+      ...quick(),
+      async live() {
+        count += 1;
+        const log = [{ level: 'warn', time: undefined, message: `${count}`.padEnd(2 ** 24, 'x'), fields: {} }];
+        return { ...(await pageSource.live()), log };
+      },
+    };
+    const { server, where } = await serve(source, clock);
+    const page = await TcpClient.connect(where, { reads: false });
+    page.write(events);
+    await until(() => page.socket.readableLength > 0, 'the first events');
+    clock.advance(4999);
+    await turns();
+    expect(server.clients).toBe(1);
+    clock.advance(1);
+    await until(() => server.clients === 0, 'the end of the connection');
+    expect(clock.waiting).toBe(0);
+  });
+});
+
 describe('requests', () => {
   it.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])('with %s get a 405', async (method) => {
     expect(await (await Endpoint.open()).ask('/status', 'localhost', method)).toMatchObject({ status: 405 });
@@ -215,6 +300,7 @@ describe('requests', () => {
 
   it('get a 503 if the supervisor does not answer', async () => {
     const { where } = await serve({
+      ...pageSource,
       snapshot: async () => Promise.reject(new Error('gone')),
       config: async () => ({}),
     });
@@ -451,6 +537,8 @@ describe.each(listeners)('%s: /livez answers', (_transport, open) => {
   );
 });
 
+const events = 'GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n';
+
 const live = 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n';
 
 type Where = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -465,12 +553,12 @@ function place(path: string): Place {
   return { listen: { path }, where: { path } };
 }
 
-function quick(config: unknown = { workers: 2 }): SnapshotSource {
-  return { snapshot: async () => snapshot(), config: async () => config };
+function quick(config: unknown = { workers: 2 }): AdminSource {
+  return { ...pageSource, snapshot: async () => snapshot(), config: async () => config };
 }
 
 /** Answers when the test says so. */
-class AskedSource implements SnapshotSource {
+class AskedSource implements AdminSource {
   readonly asked: ((value: Snapshot) => void)[] = [];
 
   async snapshot(): Promise<Snapshot> {
@@ -481,16 +569,32 @@ class AskedSource implements SnapshotSource {
     return {};
   }
 
+  async live(): Promise<Live> {
+    return pageSource.live();
+  }
+
+  async past(): Promise<PastPoints> {
+    return pageSource.past();
+  }
+
   answer(): void {
     this.asked.at(-1)?.(snapshot());
   }
 }
 
-async function serve(source: SnapshotSource, clock?: FakeClock): Promise<{ server: AdminServer; where: Where }> {
+async function serve(source: AdminSource, clock?: FakeClock): Promise<{ server: AdminServer; where: Where }> {
   const server = new AdminServer(source, [], clock);
   await server.open({ host: '127.0.0.1', port: 0 });
   onTestFinished(() => server.close());
   return { server, where: { host: '127.0.0.1', port: server.port ?? 0 } };
+}
+
+/** A page that has got its first events. */
+async function openPage(where: Where): Promise<TcpClient> {
+  const page = await TcpClient.connect(where);
+  page.write(events);
+  await until(() => page.text.includes('event: log'), 'the first events');
+  return page;
 }
 
 /** All that comes back for these bytes, up to the end of the stream. */

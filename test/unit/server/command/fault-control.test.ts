@@ -77,6 +77,21 @@ it('goes back to the config at a reload, and waits no longer for the time', () =
   expect(log.records.map(({ message }) => message)).toEqual(['faults changed on request', 'faults changed on request']);
 });
 
+it('tells which rules a service follows now', () => {
+  const lossOf = (): readonly (number | undefined)[] =>
+    config.services.map((service) => control.rulesOf(service)?.loss);
+  expect(lossOf()).toEqual([0.5, undefined]);
+  ask({ forTime: '1s' });
+  ask({ service: 'time', faults: { loss: '1' } });
+  expect(lossOf()).toEqual([0.2, 1]);
+  clock.advance(1000);
+  expect(lossOf()).toEqual([0.5, 1]);
+  ask({ faults: {} });
+  expect(lossOf()).toEqual([undefined, 1]);
+  control.reloaded();
+  expect(lossOf()).toEqual([0.5, undefined]);
+});
+
 it('says when requested faults have expired', () => {
   ask({ forTime: '1s' });
   clock.advance(1000);

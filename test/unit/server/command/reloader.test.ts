@@ -154,6 +154,32 @@ describe('a reload', () => {
     expect(reloader).toMatchObject({ attempts: 2, failures: 0 });
   });
 
+  it('is recorded, the last twenty, newest first', async () => {
+    const { reloader, write } = await start();
+    expect(reloader.records).toEqual([]);
+    write(configOf(port, `a${'x'.repeat(1000)}: 1\nb: 2`));
+    for (let count = 0; count < 22; count += 1) {
+      clock.advance(10);
+      reloader.reload();
+      await ended(reloader);
+    }
+    expect(reloader.records).toHaveLength(20);
+    const [newest, before] = reloader.records;
+    expect(newest).toMatchObject({
+      at: reloader.last?.at,
+      errors: 2,
+      error: expect.stringMatching(/ axxx/) as string,
+    });
+    expect(newest?.error).toHaveLength(300);
+    expect(Date.parse(newest?.at ?? '') - Date.parse(before?.at ?? '')).toBe(10);
+    write(configOf(port, 'log: { level: warn }'));
+    reloader.reload();
+    await until(() => workers.all.length === 2, 'a new worker');
+    workers.all[1]?.serve();
+    await ended(reloader);
+    expect(reloader.records[0]).toMatchObject({ error: null, errors: 0 });
+  });
+
   it('is refused for a config from standard input', async () => {
     const { reloader } = await start('-');
     reloader.reload();

@@ -1,0 +1,95 @@
+import type { Live } from '../admin/live.ts';
+import { formatBytes, formatCount, formatFields, formatNumber, unknown } from './format.ts';
+import type { Cell } from './table.ts';
+
+type Status = Live['status'];
+type Service = Status['services'][string];
+
+/** One row for each service. Rates are taken since the status `before`. */
+export function serviceRows(status: Status, before: Status | undefined): readonly (readonly Cell[])[] {
+  return Object.entries(status.services).map(([name, service]) => serviceCells(name, service, status, before));
+}
+
+/** One row for each reason for which a service has refused clients or dropped datagrams. */
+export function turnedAwayRows({ services }: Status): readonly (readonly Cell[])[] {
+  return Object.entries(services).flatMap(([name, service]) => turnedAwayCells(name, service));
+}
+
+/** The sources with the most clients of each service. */
+export function sourceRows({ services }: Status): readonly (readonly Cell[])[] {
+  return Object.entries(services).flatMap(([name, { topSources }]) =>
+    topSources.map(({ source, connections }) => [name, source, formatCount(connections)]),
+  );
+}
+
+/** One row for each fault that can happen, with how often it has. */
+export function faultRows(faults: Live['faults'], status: Status | undefined): readonly (readonly Cell[])[] {
+  return Object.entries(faults).flatMap(([name, settings]) =>
+    Object.entries(settings).map(([fault, setting]): readonly Cell[] => [
+      { text: name, mark: 'warn' },
+      fault,
+      formatSetting(setting),
+      formatCount(injected(status?.services[name], fault)),
+    ]),
+  );
+}
+
+function serviceCells(name: string, service: Service, status: Status, before: Status | undefined): readonly Cell[] {
+  const { stream, datagram } = service;
+  const listeners = status.listeners.filter((listener) => listener.service === name);
+  const open = listeners.filter(({ isOpen }) => isOpen).length;
+  const earlier = before?.services[name];
+  const seconds = ((status.upMs ?? Number.NaN) - (before?.upMs ?? Number.NaN)) / 1000;
+  return [
+    name,
+    { text: `${open} of ${listeners.length} open`, mark: open === listeners.length ? 'good' : 'bad' },
+    formatCount(stream.active),
+    formatNumber(earlier === undefined ? Number.NaN : (requests(service) - requests(earlier)) / seconds),
+    formatCount(stream.accepted),
+    formatCount(datagram.received),
+    formatCount(datagram.sent),
+    formatBytes(stream.bytesIn + datagram.bytesIn),
+    formatBytes(stream.bytesOut + datagram.bytesOut),
+    formatCount(sum(stream.refused)),
+    formatCount(sum(datagram.dropped)),
+    listeners.map(({ address, isOpen }) => (isOpen ? address : `${address} (closed)`)).join('  ') || unknown,
+  ];
+}
+
+function requests({ stream, datagram }: Service): number {
+  return stream.accepted + datagram.received;
+}
+
+function turnedAwayCells(name: string, { stream, datagram, offenders }: Service): readonly (readonly Cell[])[] {
+  const rowsOf = (what: string, counts: Readonly<Record<string, number>>, most: Sources): readonly string[][] =>
+    Object.entries(counts)
+      .filter(([, count]) => count > 0)
+      .map(([reason, count]) => {
+        const source = most?.find((each) => each.reason === reason)?.source ?? unknown;
+        return [name, what, reason, formatCount(count), source];
+      });
+  return [
+    ...rowsOf('refused', stream.refused, offenders?.refused),
+    ...rowsOf('would refuse', stream.wouldRefuse, undefined),
+    ...rowsOf('dropped', datagram.dropped, offenders?.dropped),
+    ...rowsOf('would drop', datagram.wouldDrop, undefined),
+  ];
+}
+
+type Sources = readonly { readonly reason: string; readonly source: string }[] | undefined;
+
+function injected(service: Service | undefined, fault: string): number {
+  if (service === undefined) return Number.NaN;
+  const counts: Readonly<Record<string, number>>[] = [service.stream.faults, service.datagram.faults];
+  return counts.reduce((total, each) => total + (each[fault] ?? 0), 0);
+}
+
+function formatSetting(setting: unknown): string {
+  return typeof setting === 'object' && setting !== null
+    ? formatFields(setting as Readonly<Record<string, unknown>>)
+    : String(setting);
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}

@@ -1,0 +1,55 @@
+import * as fc from 'fast-check';
+import { describe, expect, it, test } from 'vitest';
+import { RecentLines } from '../../../src/server/recent-lines.ts';
+
+function recent(...lines: readonly string[]): RecentLines {
+  const all = new RecentLines();
+  for (const line of lines) all.add(line);
+  return all;
+}
+
+describe('RecentLines', () => {
+  it('keeps lines at warn and above, newest first', () => {
+    const lines = ['debug', 'info', 'warn', 'error', 'fatal'].map((level) => `{"level":"${level}","msg":"m"}\n`);
+    expect(recent(...lines).entries.map(({ level }) => level)).toEqual(['fatal', 'error', 'warn']);
+  });
+
+  it('reads time, message and fields', () => {
+    const line = '{"level":"warn","time":"2026-11-22T11:07:12.000Z","service":"echo","count":2,"msg":"loop"}\n';
+    expect(recent(line).entries).toEqual([
+      { level: 'warn', time: '2026-11-22T11:07:12.000Z', message: 'loop', fields: { service: 'echo', count: 2 } },
+    ]);
+  });
+
+  it('keeps the last 50', () => {
+    const lines = Array.from({ length: 60 }, (_, index) => `{"level":"warn","msg":"${index}"}\n`);
+    const { entries } = recent(...lines);
+    expect(entries).toHaveLength(50);
+    expect([entries[0]?.message, entries.at(-1)?.message]).toEqual(['59', '10']);
+  });
+
+  it('shows the start of a line that is too long, and a line that is not JSON, as it is', () => {
+    const [long] = recent(`{"level":"error","msg":"${'x'.repeat(10_000)}"}\n`).entries;
+    expect(long).toMatchObject({ level: 'error', time: undefined, fields: {} });
+    expect(long?.message).toHaveLength(2000);
+    expect(recent('{"level":"warn", what a worker may write\n').entries[0]?.message).toBe(
+      '{"level":"warn", what a worker may write',
+    );
+  });
+
+  it('takes only text for time and message', () => {
+    expect(recent('{"level":"warn","time":5,"msg":{"a":1}}\n').entries).toEqual([
+      { level: 'warn', time: undefined, message: '', fields: {} },
+    ]);
+  });
+});
+
+test('any line is read', () => {
+  fc.assert(
+    fc.property(fc.string({ maxLength: 4000 }), fc.json(), (text, json) => {
+      const { entries } = recent(`{"level":"warn"${text}\n`, `{"level":"warn","f":${json}}\n`);
+      expect(entries).toHaveLength(2);
+      for (const { message } of entries) expect(message.length).toBeLessThanOrEqual(2000);
+    }),
+  );
+});
