@@ -169,7 +169,7 @@ class PlotView {
         {},
         ...Array.from({ length: lines }, (_, index) => ({
           stroke: color(`--s${index % colors}`),
-          width: 1.5,
+          width: 1.25,
           points: { show: false },
           ...(index >= colors && { dash: [4, 3] }),
         })),

@@ -209,11 +209,15 @@ describe('the page', () => {
       await opened.sees('.plot:nth-child(5)', /worker 2/);
       const what = JSON.stringify(options);
       expect(await opened.violations(), what).toEqual([]);
-      const { width, background } = await opened.page.evaluate(() => ({
+      const { width, tooWide, background } = await opened.page.evaluate(() => ({
         width: document.documentElement.scrollWidth,
+        tooWide: Array.from(document.querySelectorAll('.plot'))
+          .filter((plot) => plot.scrollWidth > plot.clientWidth)
+          .map((plot) => plot.textContent),
         background: getComputedStyle(document.body).backgroundColor,
       }));
       expect(width, what).toBe(opened.page.viewportSize()?.width);
+      expect(tooWide, what).toEqual([]);
       expect(background, what).toBe(options.colorScheme === 'dark' ? 'rgb(18, 22, 27)' : 'rgb(246, 247, 249)');
       expect(opened.complaints, what).toEqual([]);
     }
