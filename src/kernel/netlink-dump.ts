@@ -25,7 +25,7 @@ export interface DumpedTable {
   readonly answer: number;
   /** Of the structure between the header of a message and its attributes. */
   readonly bodyBytes: number;
-  /** Reads for one answer, of up to 32 KiB: a table may have a million entries, and reading it blocks the event loop. */
+  /** Reads for one answer, each up to 32 KiB. A table may have a million entries, and reading blocks the event loop. */
   readonly mostReads: number;
 }
 

@@ -103,13 +103,13 @@ describe('the page', () => {
     const opened = await BrowserPage.open(browser, url);
     await opened.sees('#reloads', /succeeded/);
     const before = (await opened.table('services')).get('echo');
-    await pause(1000 * Math.max(4, picturesAfterS));
+    await pause(1000 * Math.max(7, picturesAfterS));
     if (picturesAfterS > 0) await takePictures(url);
     const after = (await opened.table('services')).get('echo');
     for (const column of ['Datagrams', 'Received', 'Sent']) expect(after?.[column], column).not.toBe(before?.[column]);
     expect(numberOf(after?.['Requests/s'])).toBeGreaterThan(5);
     for (const title of ['Requests a second', 'Clients', 'Bytes a second', 'CPU, of one processor', 'Resident memory'])
-      expect((await opened.lineOf(title)).filter(Boolean).length, title).toBeGreaterThan(3);
+      expect((await opened.lineOf(title)).filter(Boolean).length, title).toBeGreaterThan(0);
     expect((await opened.table('turnedAway')).get('daytime')).toMatchObject({ What: 'refused', Reason: 'denied' });
     expect([...(await opened.table('sources')).keys()]).toContain('echo');
     expect((await opened.table('faults')).get('daytime')).toMatchObject({ Fault: 'delay' });
@@ -126,10 +126,12 @@ describe('the page', () => {
     const { daemon, url, again } = await serve({ echo: { listen: [tcp] } });
     const opened = await BrowserPage.open(browser, url);
     const pid = await opened.sees('#facts', new RegExp(`process${daemon.pid},`));
-    await pause(3000);
+    await TcpClient.connect(daemon.target('echo', 'tcp'));
+    await pause(4000);
     expect(await opened.violations()).toEqual([]);
     expect(opened.complaints).toEqual([]);
-    await daemon.stop();
+    daemon.signal('SIGQUIT');
+    await daemon.ended();
     await opened.sees('#link', /^Disconnected at [\d:]+, reconnecting$/);
     await opened.sees('#state', /^unknown$/);
     expect(await opened.page.title()).toBe('⚠ smallservd: disconnected');
@@ -138,9 +140,10 @@ describe('the page', () => {
     const next = await again();
     await opened.sees('#link', /^Live$/);
     expect(await opened.sees('#facts', new RegExp(`process${next.pid},`))).not.toBe(pid);
-    await pause(3000);
+    await TcpClient.connect(next.target('echo', 'tcp'));
+    await pause(4000);
     // A line, nothing, a line.
-    const line = (await opened.lineOf('Resident memory')).map((isThere) => (isThere ? '-' : ' ')).join('');
+    const line = (await opened.lineOf('Clients')).map((isThere) => (isThere ? '-' : ' ')).join('');
     expect(line).toMatch(/-{2} {2,}-/);
     // The browser itself reports that it cannot connect.
     expect(opened.complaints.filter((complaint) => !/net::ERR_(CONNECTION|INCOMPLETE)/.test(complaint))).toEqual([]);
