@@ -58,6 +58,7 @@ export interface DatagramGuardOptions {
 }
 
 const firstUnprivilegedPort = 1024;
+const nothing = new Uint8Array(0);
 
 /** SSDP, NFS, WS-Discovery, mDNS and memcached. They may answer our reply to a spoofed request. */
 const reflectorPorts: ReadonlySet<number> = new Set([1900, 2049, 3702, 5353, 11_211]);
@@ -123,10 +124,12 @@ export class DatagramGuard {
   ): DropReason | undefined {
     if (this.#isRefusedPort(port)) return 'source-port';
     if (this.#isRefusedAddress(proxy)) return 'source-address';
-    if (hasHeader) return undefined;
+    const { loops } = this.#options;
+    // A proxy may have more ports than can be watched. What comes from the others is bounded by the client's rates.
+    if (hasHeader || !loops.watches(proxy, port, nowMs)) return undefined;
     const refusal = this.#judgeLoop(proxy, port, payload, nowMs);
     // Empty ones are what clients of daytime send.
-    if (refusal === undefined && payload.length > 0) this.#options.loops.remember(proxy, port, payload, payload, nowMs);
+    if (refusal === undefined && payload.length > 0) loops.remember(proxy, port, nothing, payload, nowMs);
     return refusal;
   }
 

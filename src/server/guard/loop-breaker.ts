@@ -60,6 +60,13 @@ export class LoopBreaker {
     this.#seedB = Math.floor(random() * 2 ** 32) | 0;
   }
 
+  /** Whether this address and port are watched, or there is room for it. Those from port 32768 on never are. */
+  watches(ip: IpAddress, port: number, nowMs: number): boolean {
+    if (port >= firstEphemeralPort) return false;
+    const bucket = this.#bucketOf(ip, port);
+    return this.#find(bucket, ip, port) >= 0 || !this.#isActive(this.#idlest(bucket), nowMs);
+  }
+
   /** Records an answered request from this address and port. Times are monotonic milliseconds, 0 or more. */
   remember(ip: IpAddress, port: number, request: Uint8Array, answer: Uint8Array, nowMs: number): void {
     if (port >= firstEphemeralPort) return;

@@ -419,6 +419,17 @@ describe('what comes through a proxy', () => {
     expect(found).toEqual(['10.0.0.1 7007']);
   });
 
+  it('is no loop from more ports of services than can be watched, which keep no direct peer out', () => {
+    const subject = guard();
+    for (let turn = 0; turn < 20; turn += 1) {
+      const each = { ...unnamed, payload: Buffer.from(`request ${turn}`) };
+      for (let port = 20_000; port < 20_100; port += 1)
+        expect(subject.judgeProxy(proxy, port, each, 0)).toBeUndefined();
+    }
+    for (let port = 30_000; port < 30_050; port += 1)
+      expect(subject.judge(ip('10.0.0.2'), port, request, 0)).toBeUndefined();
+  });
+
   it('is no loop if each has a header, comes from an ephemeral port, or is empty', () => {
     const subject = guard();
     for (let turn = 0; turn < 20; turn += 1) {
