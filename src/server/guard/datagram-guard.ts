@@ -136,18 +136,18 @@ export class DatagramGuard {
   /**
    * The largest payload, in bytes, of a single reply to a request of `requestLength` bytes. It is limited to
    * `maxAmplification` times the request's size on the wire, and to one datagram. Negative if not even an empty reply
-   * fits.
+   * fits. `receiver`: whoever the reply is sent to, which is the proxy if there is one.
    */
-  replyLimit(source: IpAddress, requestLength: number): number {
-    const isV4 = isIpv4(source);
+  replyLimit(receiver: IpAddress, requestLength: number): number {
+    const isV4 = isIpv4(receiver);
     const budget = this.#budget(requestLength, isV4);
     if (budget < wireSize(0, isV4)) return -1;
     return Math.min(largestPayloadWithin(budget, isV4), largestPayload(isV4));
   }
 
   /** How many replies may be sent: the longest prefix whose total size on the wire fits the same budget. */
-  fitting(source: IpAddress, requestLength: number, replies: readonly Uint8Array[]): number {
-    const isV4 = isIpv4(source);
+  fitting(receiver: IpAddress, requestLength: number, replies: readonly Uint8Array[]): number {
+    const isV4 = isIpv4(receiver);
     let left = this.#budget(requestLength, isV4);
     let count = 0;
     for (const { length } of replies) {

@@ -24,7 +24,7 @@ export interface DatagramAnswersOptions {
   readonly intake?: DatagramIntake | undefined;
 }
 
-/** Where a datagram came from, and where a reply goes: if there is a proxy, both times there. */
+/** Where a datagram came from, and where a reply goes. Both are the proxy, if there is one. */
 export interface ReplySink {
   /** Of the datagram being answered. */
   readonly origin: DatagramOrigin;
@@ -69,7 +69,7 @@ export class DatagramAnswers {
       return;
     }
     const refusal = guard.judge(peer, port, datagram, nowMs);
-    if (refusal === undefined) this.#serve(peer, port, datagram, nowMs, sink, sink.origin);
+    if (refusal === undefined) this.#serve(peer, peer, port, datagram, nowMs, sink, sink.origin);
     else this.#refuse(peer, port, datagram, refusal);
   }
 
@@ -96,7 +96,7 @@ export class DatagramAnswers {
     const { ip, port: clientPort } = request.client;
     const refusalOfClient = guard.judge(ip, clientPort, payload, nowMs, true);
     if (refusalOfClient !== undefined) this.#refuse(ip, clientPort, payload, refusalOfClient);
-    else this.#serve(ip, clientPort, payload, nowMs, sink, new ProxiedOrigin(sink.origin, request.client));
+    else this.#serve(proxy, ip, clientPort, payload, nowMs, sink, new ProxiedOrigin(sink.origin, request.client));
   }
 
   #refuse(source: IpAddress, port: number, request: Uint8Array, reason: DropReason): void {
@@ -104,8 +104,9 @@ export class DatagramAnswers {
     this.#options.offenders.note(reason, source, port);
   }
 
-  /** Answers a request that the guard has admitted. */
+  /** Answers a request that the guard has admitted. `receiver`: whoever the replies are sent to. */
   #serve(
+    receiver: IpAddress,
     source: IpAddress,
     port: number,
     request: Uint8Array,
@@ -116,7 +117,7 @@ export class DatagramAnswers {
     const { service, guard, counters, connectionLog } = this.#options;
     counters.received += 1;
     counters.bytesIn += request.length;
-    const limit = guard.replyLimit(source, request.length);
+    const limit = guard.replyLimit(receiver, request.length);
     let replies: readonly Uint8Array[];
     try {
       replies = asReplies(synchronous(service.datagram?.(request, limit, origin)));
@@ -128,7 +129,7 @@ export class DatagramAnswers {
     const faulty = this.#faulty;
     // Before the cap, so that it holds for copies, too.
     if (faulty !== undefined) replies = faulty.spoil(replies);
-    const fitting = guard.fitting(source, request.length, replies);
+    const fitting = guard.fitting(receiver, request.length, replies);
     counters.dropped.amplification += replies.length - fitting;
     for (let index = 0; index < fitting; index += 1) {
       const reply = replies[index]!;

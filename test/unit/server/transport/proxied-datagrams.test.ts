@@ -1,10 +1,20 @@
 import { describe, expect, it } from 'vitest';
+import type { ServiceModule } from '../../../../src/service.ts';
+import { largestPayloadWithin, wireSize } from '../../../../src/wire-size.ts';
 import { hasIpv6, serve, type TestDaemon } from '../../../support/daemon.ts';
 import { datagramHeader, proxied } from '../../../support/proxy-datagram.ts';
 import { UdpClient, type UdpTarget } from '../../../support/udp.ts';
 
 const client = ['192.0.2.7', 40_000] as const;
 const other = ['2001:db8::7', 40_001] as const;
+
+/** Answers with as much as it may. */
+const fills: ServiceModule = {
+  name: 'fills',
+  summary: 'test: replies as large as they may be',
+  options: {},
+  create: () => ({ datagram: (_request, limit) => Buffer.alloc(limit) }),
+};
 
 interface Served {
   readonly daemon: TestDaemon;
@@ -167,6 +177,23 @@ describe.each(['kernel', 'node'])('datagrams through a proxy, with sockets: %s',
     proxy.send(proxied(...client, 'x', { tlvs: Buffer.alloc(1000) }), target);
     await proxy.ask(proxied(...client, 'x'.repeat(900)), target);
     expect(await droppedWhenClosed(daemon)).toEqual({ amplification: 1 });
+  });
+
+  it.runIf(hasIpv6)('are answered with as much as fits on the way to the proxy, whatever its client has', async () => {
+    const listen = ['udp://127.0.0.1:0', 'udp://[::1]:0'];
+    const proxyProtocol = { from: ['127.0.0.1', '::1'] };
+    const daemon = await serve({ fills: { module: fills, listen, proxyProtocol } }, { sockets });
+    for (const host of ['127.0.0.1', '::1']) {
+      const target = daemon.target('fills', 'udp', host);
+      for (const [address, port] of [client, other]) {
+        const proxy = await UdpClient.open(host);
+        const isV4 = host === '127.0.0.1';
+        const largest = largestPayloadWithin(2 * wireSize(1, isV4), isV4);
+        expect(await proxy.ask(proxied(address, port, 'x'), target)).toHaveLength(largest);
+        expect(await proxy.ask('x', target)).toHaveLength(largest);
+      }
+    }
+    expect(await droppedWhenClosed(daemon)).toEqual({});
   });
 });
 
