@@ -8,12 +8,12 @@ export interface HostPort {
 }
 
 const rowsOfBucket = 4;
-/** With four rows each, there is a row for every port of a proxy: it never pushes out flows of its own. */
+/** With four rows each, there is a row for every port of a proxy. One that is alone never lacks room. */
 const buckets = 16_384;
 const rows = rowsOfBucket * buckets;
 
-/** The address of the proxy and its zone, then that of the client. */
-const wordsOfRow = 9;
+/** The address of the proxy and its zone, then those of the client. */
+const wordsOfRow = 10;
 const zoneWord = 4;
 const clientWord = 5;
 
@@ -35,9 +35,9 @@ export interface FlowMemory {
  * The clients that proxies have named for their flows. A flow is all that comes from one port of a proxy. It is
  * forgotten when nothing has come for the idle timeout.
  *
- * Memory is constant, 3 MiB. The ports of a proxy are spread evenly over buckets of four rows, from a bucket on that a
- * seeded hash chooses. In a full bucket, the proxy with the most flows there loses the oldest of them. So one proxy can
- * take at most half of the room from another.
+ * Memory is constant, 3.25 MiB. The ports of a proxy are spread evenly over buckets of four rows, from a bucket on that
+ * a seeded hash chooses. In a full bucket, the proxy with the most flows there loses the oldest of them. So one proxy
+ * can take at most half of the room from another.
  */
 export class ProxyFlows {
   readonly #idleTimeoutMs: number;
@@ -67,22 +67,21 @@ export class ProxyFlows {
     const nowMs = this.#nowMs();
     if (row === undefined || !this.#isInUse(row, nowMs)) return undefined;
     this.#usedAtMs[row] = nowMs;
-    const at = row * wordsOfRow + clientWord;
-    const [w0, w1, w2, w3] = [this.#words[at]!, this.#words[at + 1]!, this.#words[at + 2]!, this.#words[at + 3]!];
-    return { ip: { w0, w1, w2, w3 }, port: this.#clientPorts[row]! };
+    return { ip: this.#addressAt(row * wordsOfRow + clientWord), port: this.#clientPorts[row]! };
   }
 
   /** Remembers the client of a flow, in place of an earlier one. Nothing is remembered for port 0 of a proxy. */
   set(proxy: HostPort, client: HostPort): void {
     const nowMs = this.#nowMs();
     const row = this.#rowOf(proxy) ?? this.#rowToTake(proxy, nowMs);
+    // Free until it is complete: this process can be killed at any time, and then another one reads the memory.
+    this.#ports[row] = 0;
     this.#usedAtMs[row] = nowMs;
-    this.#ports[row] = proxy.port;
     this.#clientPorts[row] = client.port;
     const at = row * wordsOfRow;
     this.#setAddress(at, proxy.ip);
-    this.#words[at + zoneWord] = proxy.ip.zone ?? 0;
     this.#setAddress(at + clientWord, client.ip);
+    this.#ports[row] = proxy.port;
   }
 
   /** The first row of the bucket. */
@@ -119,9 +118,7 @@ export class ProxyFlows {
 
   /** How many rows of a full bucket are of the same proxy as one of them. */
   #countLike(row: number, bucket: number): number {
-    const at = row * wordsOfRow;
-    const [w0, w1, w2, w3] = [this.#words[at]!, this.#words[at + 1]!, this.#words[at + 2]!, this.#words[at + 3]!];
-    const proxy = { w0, w1, w2, w3, zone: this.#words[at + zoneWord]! };
+    const proxy = this.#addressAt(row * wordsOfRow);
     let count = 0;
     for (let other = bucket; other < bucket + rowsOfBucket; other += 1) if (this.#isOf(other, proxy)) count += 1;
     return count;
@@ -138,10 +135,17 @@ export class ProxyFlows {
     );
   }
 
-  #setAddress(at: number, { w0, w1, w2, w3 }: IpAddress): void {
+  #addressAt(at: number): IpAddress {
+    const [w0, w1, w2, w3] = [this.#words[at]!, this.#words[at + 1]!, this.#words[at + 2]!, this.#words[at + 3]!];
+    const zone = this.#words[at + zoneWord]!;
+    return zone === 0 ? { w0, w1, w2, w3 } : { w0, w1, w2, w3, zone };
+  }
+
+  #setAddress(at: number, { w0, w1, w2, w3, zone = 0 }: IpAddress): void {
     this.#words[at] = w0;
     this.#words[at + 1] = w1;
     this.#words[at + 2] = w2;
     this.#words[at + 3] = w3;
+    this.#words[at + zoneWord] = zone;
   }
 }

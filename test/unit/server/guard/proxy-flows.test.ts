@@ -57,6 +57,33 @@ describe('a flow', () => {
       expect(found(flows, other)).toBeUndefined();
   });
 
+  it('has the zone of its client', () => {
+    const flows = flowsAt({ ms: 0 });
+    const proxy = at('fe80::1%3', 50_000);
+    for (const client of [proxy, at('fe80::1', 50_000), at('fe80::2%4', 40_000), at('192.0.2.7', 40_000)]) {
+      flows.set(proxy, client);
+      expect(flows.find(proxy)).toEqual(client);
+    }
+  });
+
+  it('is not known if its process was killed while it remembered the client', () => {
+    const memory = memoryOf({ ms: 0 });
+    const proxy = at('10.0.0.1', 50_000);
+    new ProxyFlows(idleTimeoutMs, memory).set(proxy, at('192.0.2.7', 40_000));
+    const { ip: address } = at('198.51.100.7', 40_000);
+    const killed = {
+      ...address,
+      get w3(): number {
+        throw new Error('killed');
+      },
+    };
+    const flows = new ProxyFlows(idleTimeoutMs, memory);
+    expect(() => flows.set(proxy, { ip: killed, port: 40_001 })).toThrow('killed');
+    expect(found(new ProxyFlows(idleTimeoutMs, memory), proxy)).toBeUndefined();
+    flows.set(proxy, at('192.0.2.8', 40_002));
+    expect(found(flows, proxy)).toBe('192.0.2.8 40002');
+  });
+
   it('has the client that was named last', () => {
     const flows = flowsAt({ ms: 0 });
     flows.set(at('10.0.0.1', 50_000), at('192.0.2.7', 40_000));
