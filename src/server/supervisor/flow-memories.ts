@@ -2,8 +2,8 @@ import { closeSync } from 'node:fs';
 import { createFlowMemory } from '../flow-memory.ts';
 
 /**
- * Memory for the flows of proxies, for as long as the daemon has the UDP socket that they come to. So a flow outlives
- * the worker that reads it, and a reload.
+ * Memory for the flows of proxies, for as long as the daemon has the UDP socket that they come to, and its service has
+ * proxies. So a flow outlives the worker that reads it, and a reload.
  */
 export class FlowMemories {
   /** By descriptor of the socket. */

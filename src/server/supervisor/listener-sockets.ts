@@ -79,7 +79,7 @@ export class ListenerSockets {
   keep(listeners: readonly OpenListener[]): void {
     const kept = new Set(listeners.map(({ descriptor }) => descriptor));
     const others = [...this.#held.values()].filter((held) => !kept.has(held.descriptor) && isOurs(held));
-    this.#flowMemories.keep(kept);
+    this.#keepFlowMemories(listeners);
     this.#held = new Map(listeners.map((each) => [each.planned, each]));
     for (const { bound, file } of others) if (file !== undefined) removeFile(bound.address, file);
     const [datagram, stream] = [true, false].map((isDatagram) =>
@@ -108,8 +108,13 @@ export class ListenerSockets {
 
   #withFlowMemory(listener: OpenListener, service: ServiceConfig | undefined): OpenListener {
     const hasProxies = service !== undefined && service.proxy.from.length > 0;
-    if (!hasProxies || listener.planned.target.transport !== 'udp') return listener;
-    return { ...listener, flowMemory: this.#flowMemories.of(listener.descriptor) };
+    const hasFlows = hasProxies && listener.planned.target.transport === 'udp';
+    return { ...listener, flowMemory: hasFlows ? this.#flowMemories.of(listener.descriptor) : undefined };
+  }
+
+  #keepFlowMemories(listeners: Iterable<OpenListener>): void {
+    const withFlows = [...listeners].filter(({ flowMemory }) => flowMemory !== undefined);
+    this.#flowMemories.keep(new Set(withFlows.map(({ descriptor }) => descriptor)));
   }
 
   /** An inherited socket that was open before is not asked for its address again: a worker can hold its lock. */
@@ -128,7 +133,7 @@ export class ListenerSockets {
       if (isOurs(listener)) closeSocket(listener);
     }
     this.#held = held;
-    this.#flowMemories.keep(new Set([...held.values()].map(({ descriptor }) => descriptor)));
+    this.#keepFlowMemories(held.values());
   }
 
   /** Binds, if need be next to one of our own sockets whose address overlaps and which is about to be closed. */

@@ -111,6 +111,26 @@ describe('open', () => {
     expect(() => fstatSync(memories[1] ?? -1)).toThrow('EBADF');
   });
 
+  it('has none any more when its service has no proxies, and none of the flows if it has some again', async () => {
+    const proxied = await load('services: { echo: { listen: "udp://127.0.0.1:0", proxyProtocol: { from: [::1] } } }');
+    const sockets = newSockets();
+    const options = { clock: new FakeClock(), isStopping: () => false };
+    const plan = await planOf('udp://127.0.0.1:0');
+    const first = await sockets.open(plan, options, proxied.config.services);
+    sockets.keep(first);
+    const direct = await open(sockets, plan);
+    // A reload can still fail.
+    expect(fstatSync(first[0]?.flowMemory ?? -1).size).toBeGreaterThan(0);
+    sockets.keep(direct);
+    expect(direct).toEqual([{ ...first[0], flowMemory: undefined }]);
+    expect(() => fstatSync(first[0]?.flowMemory ?? -1)).toThrow('EBADF');
+    const again = await sockets.open(plan, options, proxied.config.services);
+    expect(again[0]?.descriptor).toBe(first[0]?.descriptor);
+    expect(fstatSync(again[0]?.flowMemory ?? -1).size).toBeGreaterThan(0);
+    sockets.keep(direct);
+    expect(() => fstatSync(again[0]?.flowMemory ?? -1)).toThrow('EBADF');
+  });
+
   it('leaves everything as it was if a listener cannot be opened', async () => {
     const sockets = newSockets();
     const first = await openOne(sockets, 'tcp://127.0.0.1:0');
