@@ -36,14 +36,12 @@ export class DatagramIntake {
     const proxy = { ip, port };
     const header = readDatagramHeader(datagram);
     if (header === 'malformed') return undefined;
-    if (header === 'none') {
-      const known = this.#flows.find(proxy);
-      return known === undefined ? undefined : { client: known, payload: datagram, hasHeader: false };
-    }
-    const { client = proxy, length } = header;
-    // As over TCP: the guard uses some multicast addresses for what is not an IPv6 source.
-    if (isMulticast(client.ip)) return undefined;
+    const client = header === 'none' ? this.#flows.find(proxy) : (header.client ?? proxy);
+    // As over TCP: the guard uses some multicast addresses for what is not an IPv6 source. Another process may have
+    // written one into the memory of the flows.
+    if (client === undefined || isMulticast(client.ip)) return undefined;
+    if (header === 'none') return { client, payload: datagram, hasHeader: false };
     this.#flows.set(proxy, client);
-    return { client, payload: datagram.subarray(length), hasHeader: true };
+    return { client, payload: datagram.subarray(header.length), hasHeader: true };
   }
 }
