@@ -27,7 +27,7 @@ const forged = 'datagrams with a forged PROXY header each';
 const namedFromPort = 200;
 const serviceRate = { perSecond: outOfReach, burst: outOfReach };
 
-/** What a daemon holds, once it has collected its garbage, after so many requests from so many sources. */
+/** What a daemon holds, once it has collected its garbage, after N requests from one source or from many. */
 interface Held {
   readonly bytes: number;
   /** The requests that reached it. */
@@ -71,8 +71,8 @@ export async function datagramsNamingManyClients(count: number): Promise<void> {
 }
 
 /**
- * What a daemon holds after so many clients were named, from many ports of one proxy. Meanwhile an honest flow of the
- * same proxy, which has no header but the first one, sends a request after each port. Returns the part that was
+ * What a daemon holds after `count` clients were named, from many ports of one proxy. Meanwhile an honest flow of
+ * another proxy, which has no header but the first one, sends a request after each port. Returns the part that was
  * answered, and does not count them with the others.
  */
 async function heldAfterNaming(
@@ -86,7 +86,7 @@ async function heldAfterNaming(
     const honest = await UdpClient.open('127.0.0.1');
     await honest.ask(proxied('192.0.2.1', 40_000, 'named'), target);
     for (asked = 1; (asked - 1) * namedFromPort < count; asked += 1) {
-      const forger = await UdpClient.open('127.0.0.1');
+      const forger = await UdpClient.open('127.0.0.2');
       const first = (asked - 1) * namedFromPort;
       const clients = Array.from({ length: Math.min(namedFromPort, count - first) }, (_, index) =>
         client(first + index),
@@ -101,7 +101,7 @@ async function heldAfterNaming(
   return { held: { bytes, received: received - asked, served: served - answered }, answered: answered / asked };
 }
 
-/** Each of a network of its own. */
+/** Each in another network. */
 function namedClientAt(index: number): string {
   return `10.${(index >>> 8) & 0xff}.${index & 0xff}.${index >>> 16}`;
 }
@@ -133,7 +133,7 @@ async function heldAfter(act: (daemon: DaemonProcess) => Promise<void>): Promise
       proxied: {
         type: 'echo',
         listen: ['udp://127.0.0.1:0'],
-        proxyProtocol: { from: ['127.0.0.1'] },
+        proxyProtocol: { from: ['127.0.0.1', '127.0.0.2'] },
         datagramRate: serviceRate,
       },
       probe: { module: probeModule, listen: ['tcp://127.0.0.1:0'] },
