@@ -81,7 +81,10 @@ export async function conform(host: string, options: ConformOptions = {}): Promi
   const wanted = allChecks.filter(
     (check) => services.includes(check.service) && (transport === undefined || check.transport === transport),
   );
-  const served = wanted.map(({ service }) => portOf(service, 'udp')).filter((port) => port >= 1024);
+  const served = wanted
+    .filter((check) => check.transport === 'udp')
+    .map(({ service }) => portOf(service, 'udp'))
+    .filter((port) => port >= 1024);
   const name = parseHost(host);
   assertZone(name, host);
   const checks = await runChecks(name, wanted, {

@@ -9,14 +9,24 @@ export class FairQueue<Item> {
     this.#limits = limits;
   }
 
-  /** Returns false if there is no room for another one. */
-  add(who: string, item: Item): boolean {
-    const queue = this.#queues.get(who);
-    if (this.#size === this.#limits.ofAll || queue?.length === this.#limits.ofOne) return false;
-    if (queue === undefined) this.#queues.set(who, [item]);
-    else queue.push(item);
+  /**
+   * Adds an item. If all places are taken, the last item of whoever has most makes room, and is returned. Returns
+   * `refused` if they have no more than the newcomer would have then, or who has as many as one may.
+   */
+  add(who: string, item: Item): 'refused' | Item | undefined {
+    const queue = this.#queues.get(who) ?? [];
+    if (queue.length === this.#limits.ofOne) return 'refused';
+    let displaced: Item | undefined;
+    if (this.#size === this.#limits.ofAll) {
+      const largest = [...this.#queues.values()].reduce((one, other) => (other.length > one.length ? other : one), []);
+      if (largest.length <= queue.length + 1) return 'refused';
+      displaced = largest.pop();
+      this.#size -= 1;
+    }
+    queue.push(item);
+    this.#queues.set(who, queue);
     this.#size += 1;
-    return true;
+    return displaced;
   }
 
   /** Takes up to `count` items, in turn. */

@@ -195,7 +195,9 @@ class HashingIdent implements Service {
         client.write(Buffer.from(replyTo(request, reply), 'latin1'));
         if (isFinished && waiting === 0) client.end();
       };
-      if (!this.#waiting.add(customer, { client, request, answer })) return unknownError;
+      const displaced = this.#waiting.add(customer, { client, request, answer });
+      if (displaced === 'refused') return unknownError;
+      displaced?.answer(unknownError);
       waiting += 1;
       return undefined;
     };

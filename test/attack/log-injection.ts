@@ -6,6 +6,7 @@ import { services } from '../../src/services/index.ts';
 import { DaemonProcess, fixtures, type LogLine, temporaryDirectory, writeConfig } from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
 import { proxied } from '../support/proxy-datagram.ts';
+import { transportsOf } from '../support/transports.ts';
 import { UdpClient } from '../support/udp.ts';
 import { within } from '../support/wait.ts';
 import { daemonProgram } from '../system/machine.ts';
@@ -22,6 +23,12 @@ interface Places {
 const attack = 12;
 const host = '127.0.0.1';
 const builtIn = services.map(({ name }) => name);
+
+/** Those that answer over this transport. */
+function over(transport: 'tcp' | 'udp'): readonly string[] {
+  return builtIn.filter((name) => transportsOf(name).includes(transport));
+}
+
 const none: Bound = { atLeast: 0, atMost: 0 };
 const largestDatagram = 65_507;
 /** The supervisor throws longer lines of a worker away. */
@@ -64,7 +71,7 @@ export async function injectIntoJson(): Promise<void> {
   expect(daemon.stderr).toBe('');
   const lines = daemon.stdout.split('\n').slice(0, -1);
   const closed = new Set(daemon.linesWith('closed').map(({ service }) => service));
-  expect(closed).toEqual(new Set([...builtIn, ...tellers, 'proxied']));
+  expect(closed).toEqual(new Set([...over('tcp'), ...tellers, 'proxied']));
 
   holds(attack, 'log as JSON: raw control bytes', count(daemon.stdout, controls), none);
   holds(attack, 'log as JSON: lines that are not JSON', lines.filter((line) => !isJson(line)).length, none);
@@ -106,10 +113,12 @@ async function everything(): Promise<{ readonly config: object; readonly places:
   const paths = Object.fromEntries(names.map((name) => [name, join(directory, name)]));
   const admin = await freePort();
   const tcp = (name: string): string => `tcp://${host}:${ports[name]}`;
+  const udp = (name: string): string => `udp://${host}:${ports[name]}`;
   const unix = (name: string): string => `unix://${paths[name]}`;
+  const addresses = { tcp: (name: string) => [tcp(name), unix(name)], udp: (name: string) => [udp(name)] };
   const module = join(fixtures, 'tells.js');
   const listening = [
-    ...builtIn.map((name) => [name, { listen: [tcp(name), `udp://${host}:${ports[name]}`, unix(name)] }] as const),
+    ...builtIn.map((name) => [name, { listen: transportsOf(name).flatMap((each) => addresses[each](name)) }] as const),
     ...tellers.map((name) => [name, { module, listen: [tcp(name), unix(name)] }] as const),
   ];
   const config = {
@@ -132,11 +141,11 @@ async function everything(): Promise<{ readonly config: object; readonly places:
 async function send({ ports, paths, admin }: Places): Promise<void> {
   const udp = await UdpClient.open(host);
   for (const [index, input] of inputs.entries()) {
-    const streams = [...builtIn, `tells-${index}`].flatMap((name) => [
+    const streams = [...over('tcp'), `tells-${index}`].flatMap((name) => [
       talk({ host, port: ports[name] ?? 0 }, input),
       talk({ path: paths[name] ?? '' }, input),
     ]);
-    for (const name of builtIn) udp.send(input.subarray(0, largestDatagram), { host, port: ports[name] ?? 0 });
+    for (const name of over('udp')) udp.send(input.subarray(0, largestDatagram), { host, port: ports[name] ?? 0 });
     for (const datagram of proxyDatagrams(input)) udp.send(datagram, { host, port: ports['proxied'] ?? 0 });
     const headers = proxyHeaders(input).map(async (header) => talk({ host, port: ports['proxied'] ?? 0 }, header));
     const requests = httpRequests(input).map(async (request) => talk({ host, port: admin }, request));

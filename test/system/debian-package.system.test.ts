@@ -144,7 +144,9 @@ describe('the Debian package', () => {
         './usr/share/zsh/vendor-completions/_smallservd',
       ]),
     );
-    expect(paths.filter((path) => /\.d\.ts$|\/node_modules\/(?:typescript|vitest|nan)\/|\.test\.js$/.test(path ?? ''))).toEqual([]);
+    expect(
+      paths.filter((path) => /\.d\.ts$|\/node_modules\/(?:typescript|vitest|nan)\/|\.test\.js$/.test(path ?? '')),
+    ).toEqual([]);
     const fields = await output(['dpkg-deb', '--field', file]);
     expect(fields).toContain(`Version: ${version}-1\n`);
     expect(fields).toMatch(/^Depends: nodejs \(>= 20\.19\)/m);

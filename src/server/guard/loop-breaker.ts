@@ -1,6 +1,6 @@
-import { type IpAddress, isLinkLocalIpv6 } from '../../address/ip-address.ts';
-import { linkWord } from './source-prefix.ts';
-import { TokenBucket } from './token-bucket.ts';
+import { type IpAddress, isIpv4 } from '../../address/ip-address.ts';
+import { SourceMask } from './source-prefix.ts';
+import { TokenBucket, TokenTable } from './token-bucket.ts';
 
 /**
  * `no`: not a loop. `found`: this datagram proves a loop. `loop`: it belongs to a loop that was found. `crowded`: there
@@ -21,19 +21,26 @@ const buckets = 1024;
 const rows = rowsOfBucket * buckets;
 /** Buckets that a network's peers can get into: it can keep others out of 64 rows, not out of the table. */
 const bucketsOfNetwork = 16;
-/** Answered from all peers together that cannot be watched. */
-const crowdedRate = { perSecond: 50, burst: 50 };
+/** Replies to peers that cannot be watched: of one network, and of all together. */
+const crowdedNetworkRate = { perSecond: 50, burst: 50 };
+const crowdedRate = { perSecond: 1000, burst: 1000 };
+const slotsOfCrowded = 4096;
+
+/** What counts as one network, besides a link: what one customer has. */
+const networks = new SourceMask({ ipv4: 24, ipv6: 48 });
+/** Any program of this machine can use all of 127.0.0.0/8. */
+const loopbackHigh = 127;
 
 /**
  * Detects peers that answer our answers. What goes in circles is content: a datagram from a source port below 32768
  * that equals one of the last sixteen answers to that address and port (as from echo), or one of the last requests from
  * there (as from a service that always says the same, such as daytime or time). Seven matches within a second are a
  * loop. From then on, datagrams that match are dropped, until none has come for a second. Anything else from the peer
- * is answered, so nobody can silence a peer by forging its address. Empty requests are what clients of daytime send,
- * and match only an empty answer.
+ * is answered, so whoever forges its address silences it only if they know what it will ask. Empty requests are what
+ * clients of daytime send, and match only an empty answer.
  *
  * Memory is constant: addresses and ports are distributed over buckets of four rows by a seeded hash. A newcomer takes
- * the row that was idle longest. If all four are in use, it is not watched, and shares a low rate with others like it.
+ * the row that was idle longest. If all four are in use, it is not watched, and shares a low rate with its network.
  * Data is compared by length and 64 bits of seeded hash. Anyone able to craft a collision could simply send the answer
  * instead.
  */
@@ -53,11 +60,13 @@ export class LoopBreaker {
   readonly #matches = new Uint32Array(rows);
   readonly #isLoop = new Uint8Array(rows);
   readonly #crowded = new TokenBucket(crowdedRate);
+  readonly #crowdedNetworks: TokenTable;
 
   /** `random` returns numbers from 0 up to, but not including, 1. */
   constructor(random: () => number) {
     this.#seedA = Math.floor(random() * 2 ** 32) | 0;
     this.#seedB = Math.floor(random() * 2 ** 32) | 0;
+    this.#crowdedNetworks = TokenTable.own(crowdedNetworkRate, random, slotsOfCrowded);
   }
 
   /** Whether this address and port are watched, or there is room for it. Those from port 32768 on never are. */
@@ -87,7 +96,7 @@ export class LoopBreaker {
     if (port >= firstEphemeralPort) return 'no';
     const bucket = this.#bucketOf(ip, port);
     const row = this.#find(bucket, ip, port);
-    if (row < 0) return !this.#isActive(this.#idlest(bucket), nowMs) || this.#crowded.take(nowMs) ? 'no' : 'crowded';
+    if (row < 0) return !this.#isActive(this.#idlest(bucket), nowMs) || this.#takeCrowded(ip, nowMs) ? 'no' : 'crowded';
     if (!this.#digests.has(row, request.length, this.#hashA(request), this.#hashB(request))) return 'no';
     const last = row * matchesOfALoop + (this.#matches[row]! % matchesOfALoop);
     const isOver = nowMs - this.#matchedAtMs[last]! > windowMs;
@@ -101,24 +110,23 @@ export class LoopBreaker {
     return 'found';
   }
 
+  /** Takes a reply to a peer that cannot be watched. Returns false if there have been too many. */
+  #takeCrowded(ip: IpAddress, nowMs: number): boolean {
+    if (!this.#crowded.ready(nowMs)) return false;
+    return this.#crowdedNetworks.take(networks.high(ip), networkLow(ip), nowMs) && this.#crowded.take(nowMs);
+  }
+
   /** A row can be taken from a peer that has done nothing for a while. */
   #isActive(row: number, nowMs: number): boolean {
     return this.#ports[row] !== 0 && nowMs - this.#usedAtMs[row]! <= windowMs;
   }
 
-  /** The buckets of a network (IPv4 /24, IPv6 /56, or a link) are next to each other, in a ring. */
+  /** The buckets of a network are next to each other, in a ring. */
   #bucketOf(ip: IpAddress, port: number): number {
-    const network = this.#networkOf(ip);
+    const network = mixA(mixA(this.#seedA, networks.high(ip)), networkLow(ip));
     let peer = mixA(mixA(this.#seedB, ip.w1), ip.w2);
     peer = mixA(mixA(peer, ip.w3), port);
     return (finish(network) + (finish(peer) & (bucketsOfNetwork - 1))) & (buckets - 1);
-  }
-
-  #networkOf(ip: IpAddress): number {
-    if (isLinkLocalIpv6(ip)) return mixA(mixA(this.#seedA, linkWord), ip.zone ?? 0);
-    const isMapped = ip.w0 === 0 && ip.w1 === 0;
-    const network = mixA(mixA(this.#seedA, ip.w0), isMapped ? ip.w2 : ip.w1 & 0xffffff00);
-    return isMapped ? mixA(network, ip.w3 & 0xffffff00) : network;
   }
 
   /** Returns the row of a peer, or -1. */
@@ -183,6 +191,10 @@ export class LoopBreaker {
     for (let at = 0; at < bytes.length; at += 4) hash = mixB(hash, wordAt(bytes, at));
     return hash;
   }
+}
+
+function networkLow(ip: IpAddress): number {
+  return isIpv4(ip) && ip.w3 >>> 24 === loopbackHigh ? loopbackHigh : networks.low(ip);
 }
 
 /** The last contents of each row: for each its length plus one, and two hashes. */

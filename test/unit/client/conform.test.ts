@@ -5,6 +5,7 @@ import { checkedServices } from '../../../src/client/conformance/check.ts';
 import { hasIpv6, serve } from '../../support/daemon.ts';
 import { fakeTcpServer } from '../../support/fake-servers.ts';
 import { freePort } from '../../support/ports.ts';
+import { transportsOf } from '../../support/transports.ts';
 
 /** A port for each service, the same over both transports. */
 async function freePorts(): Promise<Record<string, number>> {
@@ -22,7 +23,7 @@ describe('conform against smallservd', () => {
       const services = Object.entries(ports).map(([service, port]) => [
         service,
         {
-          listen: [`tcp://${address}:${port}`, `udp://${address}:${port}`],
+          listen: transportsOf(service).map((transport) => `${transport}://${address}:${port}`),
           ...(service === 'tcpmux' && { services: ['echo'] }),
         },
       ]);
