@@ -68,6 +68,33 @@ describe('lines', () => {
     expect(lines.take((first as Line).rest)).toMatchObject({ text: 'two', rest: new Uint8Array() });
   });
 
+  it.each<[unknown]>([[undefined], [Number.NaN], [Infinity], [-1], [1.5], [2 ** 53], ['512'], [512n]])(
+    'cannot be of at most %s bytes',
+    (maxBytes) => {
+      expect(() => new Lines(maxBytes as number)).toThrow(
+        new RangeError(`a line cannot have at most ${String(maxBytes)} bytes: expected a whole number of at least 0`),
+      );
+    },
+  );
+
+  it('may be empty only', () => {
+    expect(linesOf(['\n\r\n', '\r', '\n'], 0)).toEqual(['', '', '']);
+    expect(linesOf(['\n', 'x'], 0)).toEqual(['', 'too long']);
+  });
+
+  it('are the bytes that arrived, whatever happens to a chunk afterwards', () => {
+    const lines = new Lines(5000);
+    const chunk = Buffer.alloc(1);
+    const text = Array.from({ length: 5000 }, (_, index) => String.fromCharCode(32 + (index % 224))).join('');
+    for (const byte of Buffer.from(text, 'latin1')) {
+      chunk[0] = byte;
+      lines.take(chunk);
+    }
+    expect(lines.pending).toBe(text);
+    expect(lines.take(Buffer.from('\r\n'))).toMatchObject({ text });
+    expect(lines.pending).toBe('');
+  });
+
   it('gives what has arrived of an incomplete line', () => {
     const lines = new Lines(10);
     lines.take(Buffer.from('one\ntw'));
