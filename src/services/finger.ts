@@ -18,7 +18,11 @@ const listDenied = linesOf('Finger online user list denied');
 const userDenied = linesOf('Finger user information denied');
 
 const noSuchUser = linesOf('No such user');
+const notLoggedIn = linesOf('No such user is logged in');
 const tooLong = linesOf('Query too long');
+
+/** The answers about a user who is not shown. */
+const refusals: ReadonlySet<Uint8Array> = new Set([userDenied, noSuchUser, notLoggedIn]);
 
 /** RFC 1288: plans, or who is logged in. Shows nothing unless it is told to, and never asks another host. */
 export const finger: ServiceModule<FingerOptions> = {
@@ -101,9 +105,9 @@ function answerTo(
   const inDetail = /^\s*\/w(?!\S)/i.exec(query)?.[0] ?? '';
   const name = query.slice(inDetail.length).trim();
   if (name === '') return inDetail === '' ? all : allInDetail;
-  const answer = users.get(name);
-  if (answer === undefined) counters.unknown.add();
-  return answer ?? other;
+  const answer = users.get(name) ?? other;
+  if (refusals.has(answer)) counters.unknown.add();
+  return answer;
 }
 
 function directoryOf(plans: Plans): Directory {
@@ -133,7 +137,7 @@ function directoryOfUsers(names: readonly string[]): Directory {
     all,
     allInDetail: all,
     users: new Map(names.map((name) => [name, linesOf(`${name} is logged in`)])),
-    other: linesOf('No such user is logged in'),
+    other: notLoggedIn,
   };
 }
 

@@ -68,6 +68,20 @@ describe('finger', () => {
     expect([forwarding?.count, unknown?.count]).toEqual([1, 3]);
   });
 
+  it('counts no query that the plan of everyone answers', async () => {
+    const context = new FakeContext();
+    const service = await finger.create({ show: 'plans', plans: fileOf('everyone', 'Call the desk.') }, context);
+    for (const query of ['ada', '/W ada', '']) expect(ask(service, `${query}\r\n`)).toBe('Call the desk.\r\n');
+    expect(context.counters.counts['unknown_user_queries']?.count).toBe(0);
+  });
+
+  it('counts every named query if it shows nothing', async () => {
+    const context = new FakeContext();
+    const service = await finger.create({ show: 'refuse', plans: null }, context);
+    for (const query of ['ada', '/W ada', '', '/W']) ask(service, `${query}\r\n`);
+    expect(context.counters.counts['unknown_user_queries']?.count).toBe(2);
+  });
+
   it('answers one query, split in any way, with CR LF or LF, or at the end of the stream', async () => {
     const service = await plans();
     const expected = ask(service, 'ada\r\n');
@@ -166,6 +180,7 @@ describe('finger with show: users', () => {
     expect(ask(service, '/W\r\n')).toBe('ada\r\nbob\r\n');
     expect(ask(service, 'bob\r\n')).toBe('bob is logged in\r\n');
     expect(ask(service, 'eve\r\n')).toBe('No such user is logged in\r\n');
+    expect(context.counters.counts['unknown_user_queries']?.count).toBe(1);
     names = undefined;
     await context.runTasks();
     await context.runTasks();
