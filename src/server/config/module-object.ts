@@ -1,4 +1,5 @@
 import type { Service, ServiceContext, ServiceModule } from '../../service.ts';
+import { isPlainObject } from './tree.ts';
 
 /** A service module, whatever its options. */
 export interface ModuleObject extends Omit<ServiceModule, 'options' | 'create'> {
@@ -15,9 +16,9 @@ export type ModuleObjects = ReadonlyMap<string, object>;
  */
 export function takeModules(config: unknown): { readonly tree: unknown; readonly modules: ModuleObjects } {
   const modules = new Map<string, object>();
-  if (!isObject(config) || !isObject(config['services'])) return { tree: config, modules };
+  if (!isPlainObject(config) || !isPlainObject(config['services'])) return { tree: config, modules };
   const entries = Object.entries(config['services']).map(([name, service]): [string, unknown] => {
-    if (!isObject(service) || !isObject(service['module'])) return [name, service];
+    if (!isPlainObject(service) || !isObject(service['module'])) return [name, service];
     const { module } = service;
     modules.set(name, module);
     return [name, { ...service, module: typeof module['name'] === 'string' ? module['name'] : name }];
@@ -25,6 +26,7 @@ export function takeModules(config: unknown): { readonly tree: unknown; readonly
   return { tree: { ...config, services: Object.fromEntries(entries) }, modules };
 }
 
+/** A module may also be an instance of a class. */
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -63,6 +63,12 @@ describe('startDaemon', () => {
     ['an unknown key', { services: { echo: { listen: tcp, speed: 9 } } }, /^config services\.echo\.speed: /],
     ['an unknown service type', { services: { ecko: { listen: tcp } } }, /^config services\.ecko: /],
     ['no services', {}, /services/],
+    ['a Map of services', { services: new Map([['echo', { listen: tcp }]]) }, /^config services is not a value/],
+    [
+      'a service that is not a plain object',
+      { services: { echo: new Date() } },
+      /^config services\.echo is not a value/,
+    ],
     [
       'two listeners on one address',
       { services: { echo: { listen: ['tcp://127.0.0.1:9', 'tcp://127.0.0.1:9'] } } },
@@ -208,6 +214,19 @@ describe('a module that is an object', () => {
       expect(daemon.counters(service).custom).toEqual({ words: { help: 'Words said.', count: 1 } });
     }
     expect(daemon.status().services['shop']).toMatchObject({ type: 'shout', custom: { words: { count: 1 } } });
+  });
+
+  it('may be an instance of a class', async () => {
+    class Shout {
+      readonly name = 'shout';
+      readonly summary = shout.summary;
+      readonly options = shout.options;
+      create(...given: Parameters<typeof shout.create>): ReturnType<typeof shout.create> {
+        return shout.create(...given);
+      }
+    }
+    const daemon = await serve({ shop: { module: new Shout(), listen: tcp } });
+    expect(daemon.status().services['shop']).toMatchObject({ type: 'shout' });
   });
 
   it('answers nobody after the end', async () => {
