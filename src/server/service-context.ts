@@ -84,8 +84,8 @@ export class TaskContext implements ServiceContext {
   }
 
   after(ms: number, task: () => void | Promise<void>): Cancel {
-    if (ms !== Infinity && !(ms >= 0 && ms <= longestMs))
-      throw new RangeError(`cannot wait ${ms} ms: expected 0 to ${longestMs}, or Infinity`);
+    if (typeof ms !== 'number' || (ms !== Infinity && !(ms >= 0 && ms <= longestMs)))
+      throw new RangeError(`cannot wait ${String(ms)} ms: expected a number from 0 to ${longestMs}, or Infinity`);
     if (ms === Infinity || this.#state === 'stopped') return () => {};
     let cancelTimer: Cancel | undefined;
     const begin = (): void => {
@@ -143,12 +143,7 @@ export class TaskContext implements ServiceContext {
     try {
       await task();
     } catch (error) {
-      try {
-        this.log.error({ err: error }, 'delayed task failed');
-      } catch {
-        // The error may be anything, also an object that throws when it is read.
-        this.log.error({ err: new Error('the error cannot be read') }, 'delayed task failed');
-      }
+      logTaskError(error, (err) => this.log.error({ err }, 'delayed task failed'));
     }
   }
 
@@ -156,7 +151,7 @@ export class TaskContext implements ServiceContext {
     try {
       await task();
     } catch (error) {
-      this.log.error({ err: error }, 'periodic task failed, it will run again');
+      logTaskError(error, (err) => this.log.error({ err }, 'periodic task failed, it will run again'));
     }
     if (this.#state !== 'started') return;
     const cancel = this.#clock.after(ms, () => {
@@ -164,6 +159,15 @@ export class TaskContext implements ServiceContext {
       void this.#run(ms, task);
     });
     this.#cancels.add(cancel);
+  }
+}
+
+/** The error of a task may be anything, also an object that throws when it is read. */
+function logTaskError(error: unknown, log: (error: unknown) => void): void {
+  try {
+    log(error);
+  } catch {
+    log(new Error('the error cannot be read'));
   }
 }
 

@@ -17,6 +17,16 @@ beforeEach(() => {
   context = new TaskContext(clock, () => 0.25, log);
 });
 
+const unreadable = {
+  get message(): string {
+    throw new Error('not to be read');
+  },
+};
+
+function fail(error: unknown): never {
+  throw error;
+}
+
 /** Lets promises that are settled already run their course. */
 async function settle(): Promise<void> {
   await new Promise((resolve) => {
@@ -94,6 +104,20 @@ describe('TaskContext', () => {
       runs += 1;
     });
     expect(runs).toBe(1);
+  });
+
+  it('logs a failed task whose error cannot be read, and runs it again', async () => {
+    const lines: string[] = [];
+    context = new TaskContext(clock, Math.random, pino({}, { write: (line: string) => lines.push(line) }));
+    context.every(1000, async () => fail(unreadable));
+    await context.start();
+    clock.advance(1000);
+    await settle();
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual(
+      Array.from({ length: 2 }, () =>
+        expect.objectContaining({ err: expect.objectContaining({ message: 'the error cannot be read' }) }),
+      ),
+    );
   });
 
   it('logs a failed task and runs it again', async () => {
@@ -242,11 +266,6 @@ describe('a delayed task', () => {
   });
 
   const error = new Error('no luck');
-  const unreadable = {
-    get message(): string {
-      throw error;
-    },
-  };
 
   it.each([
     ['throws', (): void => fail(error), 'no luck'],
@@ -269,16 +288,15 @@ describe('a delayed task', () => {
     ]);
   });
 
-  it.each([-1, Number.NaN, 2 ** 31])('cannot wait %d ms', (ms) => {
-    expect(() => context.after(ms, () => {})).toThrow(
-      new RangeError(`cannot wait ${ms} ms: expected 0 to 2073600000, or Infinity`),
-    );
-  });
+  it.each<[unknown]>([[-1], [Number.NaN], [2 ** 31], ['100'], [100n], [undefined], [Symbol('ms')]])(
+    'cannot wait %s ms',
+    (ms) => {
+      expect(() => context.after(ms as number, () => {})).toThrow(
+        new RangeError(`cannot wait ${String(ms)} ms: expected a number from 0 to 2073600000, or Infinity`),
+      );
+    },
+  );
 });
-
-function fail(error: unknown): never {
-  throw error;
-}
 
 describe('prepareServices', () => {
   it('creates each service with its own context and a log that names it', async () => {
