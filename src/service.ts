@@ -70,9 +70,11 @@ export interface ServiceContext {
   after(ms: number, task: () => void | Promise<void>): () => void;
   /**
    * Declares a counter of the service: `smallservd_service_NAME_total` in the metrics, `custom` in the status, summed
-   * over all workers. Returns the same one for the same name. There are no labels: a value that comes from a peer would
-   * let strangers make metrics without end. `name` is a word of a-z, 0-9 and `_`, at most 48 characters, and `help` a
-   * sentence of at most 120. Throws an Error for others, and for more than 16 counters.
+   * over all workers. For the same name returns the same one, with its first help text. There are no labels: a value
+   * that comes from a peer would let strangers make metrics without end. `name` begins with a letter, consists of a-z,
+   * 0-9 and `_`, has at most 48 characters, does not end in `_total`, and is not `constructor` or `prototype`. `help`
+   * is a sentence of at most 120 characters of printable ASCII. Throws an Error for others, and for more than 16
+   * counters.
    */
   counter(name: string, help: string): Counter;
   /** All services of the config by name, so that a service can hand its clients on. Complete before `create`. */

@@ -28,14 +28,19 @@ export const customCounterHelp = /^[ -~]{1,120}$/;
 export class CustomCounters {
   readonly counts: Record<string, { readonly help: string; count: number }> = {};
 
-  /** Throws an Error if the name or the help text cannot be used, or if there are too many. */
-  declare(name: string, help: string): Counter {
+  /**
+   * Throws an Error if the name or the help text cannot be used, or if there are too many. A module in JavaScript may
+   * pass anything, and a worker is killed if it reports what is not valid.
+   */
+  declare(name: unknown, help: unknown): Counter {
+    if (typeof name !== 'string') throw new Error('the name of a counter is not a string');
     const quoted = JSON.stringify(name);
     if (!customCounterName.test(name))
       throw new Error(
-        `the counter name ${quoted} is not a-z, 0-9 and _, 1 to 48 characters, without _total at the end`,
+        `the counter name ${quoted} is not valid: it must begin with a letter, consist of a-z, 0-9 and _, have ` +
+          'at most 48 characters, not end in _total, and not be constructor or prototype',
       );
-    if (!customCounterHelp.test(help))
+    if (typeof help !== 'string' || !customCounterHelp.test(help))
       throw new Error(`the help text of the counter ${quoted} is not printable ASCII, 1 to 120 characters`);
     if (!Object.hasOwn(this.counts, name) && Object.keys(this.counts).length === maxCustomCounters)
       throw new Error(`the counter ${quoted} is one too many: a service may have ${maxCustomCounters}`);
@@ -50,12 +55,15 @@ export class CustomCounters {
   }
 }
 
-/** Adds `more` to `total`, in place. Counters beyond the limit are left out: workers choose their names. */
+/**
+ * Adds `more` to `total`, in place. What is in `total` has precedence: its help texts stay, and of `more` the counters
+ * beyond the limit are left out, because workers choose their names.
+ */
 export function addCustomCounts(total: CustomCounts, more: CustomCounts): void {
   const sums = total as Record<string, CustomCount>;
   for (const [name, { help, count }] of Object.entries(more)) {
     const known = Object.hasOwn(sums, name) ? sums[name] : undefined;
     if (known === undefined && Object.keys(sums).length === maxMergedCounters) continue;
-    sums[name] = { help, count: (known?.count ?? 0) + count };
+    sums[name] = { help: known?.help ?? help, count: (known?.count ?? 0) + count };
   }
 }

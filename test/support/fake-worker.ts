@@ -67,9 +67,12 @@ export class FakeWorker implements Worker {
     this.report({ type: 'ready' });
   }
 
-  /** Counts so many clients of a service that are there now, and as many that it has had, also by its own counter. */
-  count(service: string, active: number): void {
-    const custom = { clients: { help: 'Clients.', count: active } };
+  /** Counts N clients of a service that are there now, and as many that it has had, also by its own counter. */
+  count(
+    service: string,
+    active: number,
+    custom: ServiceCounters['custom'] = { clients: { help: 'Clients.', count: active } },
+  ): void {
     const counters: ServiceCounters = { ...newServiceCounters(), custom };
     counters.stream.accepted = active;
     counters.stream.active = active;

@@ -43,7 +43,7 @@ export class Supervisor implements RunningDaemon {
   /** Generations of earlier configs, or of one that failed, whose clients are finishing; oldest first. */
   readonly #draining = new Set<Generation>();
   /** Counters of workers that are gone, so that totals never fall. */
-  readonly #past = new Map<string, ServiceCounters>();
+  #past: ReadonlyMap<string, ServiceCounters> = new Map();
   #plan: readonly PlannedListener[];
   #generation: Generation;
   #workersSoFar = 0;
@@ -67,8 +67,11 @@ export class Supervisor implements RunningDaemon {
       },
       counted: (counters) => {
         // The clients of a worker are gone with it.
-        for (const [service, { stream, ...others }] of counters)
-          addTo(this.#past, service, { stream: { ...stream, active: 0 }, ...others });
+        const gone = [...counters].map(([service, { stream, ...others }]): [string, ServiceCounters] => [
+          service,
+          { stream: { ...stream, active: 0 }, ...others },
+        ]);
+        this.#past = sumOf([new Map(gone), this.#past]);
       },
     };
     this.#generation = this.#newGeneration(options, listeners, false);
@@ -125,11 +128,8 @@ export class Supervisor implements RunningDaemon {
 
   /** By service name, summed over all workers, including those that are gone. */
   get #counters(): ReadonlyMap<string, ServiceCounters> {
-    const totals = new Map<string, ServiceCounters>();
-    for (const { name } of this.#generation.config.services) totals.set(name, newServiceCounters());
-    for (const counters of [this.#past, ...this.#live.map((worker) => worker.counters)])
-      for (const [service, counts] of counters) addTo(totals, service, counts);
-    return totals;
+    const configured = new Map(this.#generation.config.services.map(({ name }) => [name, newServiceCounters()]));
+    return sumOf([configured, ...this.#live.map(({ counters }) => counters), this.#past]);
   }
 
   setFaults(service: string, rules: FaultRules | undefined): void {
@@ -267,11 +267,15 @@ export class Supervisor implements RunningDaemon {
   }
 }
 
-/** Adds to the totals of a service. */
-function addTo(totals: Map<string, ServiceCounters>, service: string, counters: ServiceCounters): void {
-  const total = totals.get(service) ?? newServiceCounters();
-  addServiceCounters(total, counters);
-  totals.set(service, total);
+/** By service name. Of custom counters beyond the limit the first are kept, so the latest must come first. */
+function sumOf(each: readonly ReadonlyMap<string, ServiceCounters>[]): ReadonlyMap<string, ServiceCounters> {
+  const totals = new Map<string, ServiceCounters>();
+  for (const [service, counters] of each.flatMap((byService) => [...byService])) {
+    const total = totals.get(service) ?? newServiceCounters();
+    addServiceCounters(total, counters);
+    totals.set(service, total);
+  }
+  return totals;
 }
 
 function cutShort(): SmallservdError {

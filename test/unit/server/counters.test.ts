@@ -60,14 +60,14 @@ describe('addServiceCounters', () => {
 });
 
 describe('custom counters', () => {
-  it('are added by name, with the last help text', () => {
+  it('are added by name, with the first help text', () => {
     const total = newServiceCounters();
     const [first, last] = ['Old.', 'New.'].map((help) => ({
       ...newServiceCounters(),
       custom: { hits: { help, count: 2 } },
     }));
     for (const each of [first!, last!]) addServiceCounters(total, each);
-    expect(total.custom).toEqual({ hits: { help: 'New.', count: 4 } });
+    expect(total.custom).toEqual({ hits: { help: 'Old.', count: 4 } });
     expect(last?.custom).toEqual({ hits: { help: 'New.', count: 2 } });
     expect(newServiceCounters().custom).toEqual({});
   });

@@ -201,6 +201,22 @@ describe('a counter', () => {
     expect(() => context.counter('hits', help)).toThrow('the help text of the counter "hits" is not');
   });
 
+  it.each<[unknown]>([[undefined], [null], [5], [5n], [['hits']], [{}], [Symbol('hits')], [Object.create(null)]])(
+    'cannot have a name or a help text that is not a string: %s',
+    (value) => {
+      expect(() => context.counter(value as string, 'Hits.')).toThrow('the name of a counter is not a string');
+      expect(() => context.counter('hits', value as string)).toThrow('the help text of the counter "hits" is not');
+      expect(context.counts).toEqual({});
+    },
+  );
+
+  it('says all that a name must be', () => {
+    expect(() => context.counter('constructor', 'Hits.')).toThrow(
+      'the counter name "constructor" is not valid: it must begin with a letter, consist of a-z, 0-9 and _, ' +
+        'have at most 48 characters, not end in _total, and not be constructor or prototype',
+    );
+  });
+
   it('is one of at most 16', () => {
     for (let number = 0; number < 16; number += 1) context.counter(`hits${number}`, 'Hits.');
     expect(() => context.counter('more', 'Hits.')).toThrow('the counter "more" is one too many');

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import type { ServiceCounters } from '../../../../src/server/counters.ts';
 import type { LogSink } from '../../../../src/server/log.ts';
 import { socketAccessFor } from '../../../../src/server/supervisor/socket-access.ts';
 import { type GenerationPlan, Supervisor } from '../../../../src/server/supervisor/supervisor.ts';
@@ -84,6 +85,29 @@ describe('a supervisor', () => {
       stream: { active: 3, accepted: 5 },
       custom: { clients: { help: 'Clients.', count: 5 } },
     });
+  });
+
+  it('shows the counters of workers that live, whatever dead ones have called theirs', async () => {
+    const supervisor = await launch('tcp://127.0.0.1:0');
+    for (let death = 0; death < 3; death += 1) {
+      const invented = Array.from({ length: 16 }, (_, index) => [`n${death}_${index}`, { help: 'N.', count: 1 }]);
+      const worker = workers.live[0];
+      worker?.serve();
+      worker?.count('echo', 0, Object.fromEntries(invented) as ServiceCounters['custom']);
+      worker?.die(1);
+      clock.advance(60_000);
+    }
+    const custom = (): ServiceCounters['custom'] => supervisor.report.services.get('echo')?.custom ?? {};
+    expect(Object.keys(custom())).toHaveLength(32);
+    workers.live[0]?.serve();
+    workers.live[0]?.count('echo', 2);
+    expect(custom()['clients']).toEqual({ help: 'Clients.', count: 2 });
+    workers.live[0]?.die(1);
+    clock.advance(60_000);
+    workers.live[0]?.serve();
+    workers.live[0]?.count('echo', 3, { clients: { help: 'Clients now.', count: 3 } });
+    expect(custom()['clients']).toEqual({ help: 'Clients now.', count: 5 });
+    expect(Object.keys(custom())).toHaveLength(32);
   });
 
   it('ends when its workers have exited', async () => {
