@@ -1,5 +1,5 @@
 /**
- * A service of your own for smallservd: it tells a client the address and port that the server sees it under. Behind a
+ * A service module for smallservd: it tells a client the address and port that the server sees it under. Behind a
  * NAT or a load balancer these are not the client's own.
  *
  * @typedef {{ format: 'text' | 'json' }} Options

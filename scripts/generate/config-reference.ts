@@ -92,7 +92,7 @@ services:
 - The owner and mode of an inherited socket are those that it was created with: \`SocketUser=\`, \`SocketGroup=\` and
   \`SocketMode=\` of its systemd unit.`;
 
-const modulePart = `## A service of your own
+const modulePart = `## Your own service
 
 \`module\` names a file or package whose default export is a service module; see \`examples/\`. Its options go under
 \`options\`; their environment variables look like \`SMALLSERVD_SERVICES__MINE__OPTIONS__GREETING\`.`;

@@ -36,7 +36,7 @@ export interface Daemon extends AsyncDisposable {
   /**
    * Replaces the faults of a service, as `smallservd faults` does. Undefined: none, whatever the config says.
    * Connections keep the faults that they began with. Throws `ARGUMENT_INVALID` if the config does not have the
-   * service, and `ConfigInvalidError` with all that is wrong with the faults.
+   * service, and `ConfigInvalidError` with all that is wrong with the faults. Has no effect after `close`.
    */
   faults(service: string, faults: FaultsInput | undefined): void;
   /**
