@@ -43,6 +43,8 @@ RUN mkdir -p root/usr/local/bin root/opt root/etc root/usr/share root/dev root/p
 RUN strip --output-file root/usr/local/bin/node /usr/local/bin/node \
  && find /usr/local/bin/node root/opt -name node -o -name '*.node' | xargs ldd > linked \
  && ! grep 'not found' linked \
+ && cp --parents --target-directory root /usr/local/LICENSE /usr/share/doc/libc6/copyright \
+      /usr/share/doc/libgcc-s1/copyright /usr/share/doc/libstdc++6/copyright \
  && grep -o '/[^ :]*\.so[^ :]*' linked | sort -u | xargs cp --parents --dereference --target-directory root \
  && root/usr/local/bin/node --version
 

@@ -1,9 +1,11 @@
 /** Attacks 1, 6 and 10 against services that misbehave on purpose: what faults hold back is bounded, too. */
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, onTestFinished } from 'vitest';
 import { DaemonProcess, inOneProcess, writeConfig } from '../support/daemon-process.ts';
+import { freePort } from '../support/ports.ts';
 import { within } from '../support/wait.ts';
 import { DaemonProgram } from '../system/program.ts';
 import { holds } from './figures.ts';
@@ -22,6 +24,7 @@ export interface FaultyService {
 
 const faultyPort = 7007;
 const otherPort = 7008;
+const adminPort = 7009;
 const sources = 1000;
 /** Spread over 10.0.0.0/8, each in a network of its own. */
 const step = 16_000;
@@ -33,6 +36,7 @@ const mostGrowth = 64;
 async function serveFaulty(forger: Forger, faults: object): Promise<DaemonProgram> {
   const config = writeConfig({
     workers: 1,
+    admin: { listen: `tcp://127.0.0.1:${adminPort}` },
     services: {
       faulty: { type: 'echo', listen: [`udp4://${serverAddress}:${faultyPort}`], faults },
       echo: { listen: [`udp4://${serverAddress}:${otherPort}`] },
@@ -48,6 +52,16 @@ function residentBytes(pid: number): { readonly now: number; readonly most: numb
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;
   return { now: field('VmRSS'), most: field('VmHWM') };
+}
+
+function metricsUrl(port: number): string {
+  return `http://127.0.0.1:${port}/metrics`;
+}
+
+/** The sum of a counter of the faulty service. */
+function counted(metrics: string, name: string): number {
+  const samples = metrics.matchAll(new RegExp(`^${name}\\{service="faulty".*\\} (\\d+)$`, 'gm'));
+  return [...samples].reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
 /** Floods it from many sources, while a client asks the other service. */
@@ -77,6 +91,11 @@ export async function floodOfDatagrams({
   const { asked, answered } = await askRegularly(forger.network, questions);
   await flood;
   expect(daemon.workers).toEqual([worker]);
+  // The flood has arrived, and the faults have acted.
+  const [command = '', ...argv] = forger.server.inside(['curl', '--silent', metricsUrl(adminPort)]);
+  const metrics = execFileSync(command, argv);
+  expect(counted(String(metrics), 'smallservd_datagrams_received_total')).toBeGreaterThan(rate);
+  expect(counted(String(metrics), 'smallservd_faults_total')).toBeGreaterThan(0);
   const grown = (residentBytes(worker).most - before) / mebibyte;
   const who = `faults (${name}), 1,000 sources, ${rate.toLocaleString('en')}/s`;
   holds(6, `${who}: growth of resident memory`, grown, { atMost: mostGrowth, unit: ' MiB', digits: 1 });
@@ -113,8 +132,10 @@ export async function floodOfConnections({
   faults,
   clients,
 }: FaultyService & { readonly clients: number }): Promise<void> {
+  const admin = await freePort();
   const daemon = await DaemonProcess.serve({
     ...inOneProcess,
+    admin: { listen: `tcp://127.0.0.1:${admin}` },
     log: { connections: 'off' },
     defaults: { exempt: [], stallTimeout: '5m', connectionRate: { perSecond: 10_000, burst: 10_000 } },
     services: {
@@ -138,6 +159,9 @@ export async function floodOfConnections({
     await pause(200);
   }
   await regulars.stop();
+  const metrics = await (await fetch(metricsUrl(admin))).text();
+  expect(counted(metrics, 'smallservd_connections_accepted_total')).toBe(clients);
+  expect(counted(metrics, 'smallservd_faults_total')).toBeGreaterThan(0);
   const who = `faults (${name}), ${clients} clients that send 128 KiB each`;
   holds(10, `${who}: memory held`, most / mebibyte, { atMost: mostHeld, unit: ' MiB', digits: 1 });
   const share = regulars.answeredPercent;

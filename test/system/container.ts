@@ -96,6 +96,7 @@ function makeBase(directory: string): void {
   const modules = join(packages, 'node_modules');
   const [local, libraries] = [join(root, 'usr/local'), join(root, 'usr/local/lib/node_modules')];
   copyFileSync(join(modules, node, 'bin/node'), join(local, 'bin/node'));
+  copyFileSync(join(modules, node, 'LICENSE'), join(local, 'LICENSE'));
   cpSync(join(modules, node, 'include'), join(local, 'include'), { recursive: true });
   cpSync(join(modules, 'npm'), join(libraries, 'npm'), { recursive: true });
   for (const name of ['npm', 'npx'])

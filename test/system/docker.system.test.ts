@@ -61,6 +61,9 @@ describe('the image', () => {
   it('contains the runtime files but no sources or build tools', () => {
     const present = ['dist/smallservd.js', 'dist/smallserv.js', 'node_modules/pino', 'package.json', 'LICENSE'];
     expect(present.filter((path) => !isThere(join('opt/smallservd', path)))).toEqual([]);
+    const libraries = ['libc6', 'libgcc-s1', 'libstdc++6'].map((name) => `usr/share/doc/${name}/copyright`);
+    const licenses = ['usr/local/LICENSE', ...libraries];
+    expect(licenses.filter((path) => !isThere(path))).toEqual([]);
     const absent = ['src', 'test', '.git', 'node_modules/typescript', 'node_modules/vitest', 'node_modules/nan'];
     expect(absent.filter((path) => isThere(join('opt/smallservd', path)))).toEqual([]);
   });
