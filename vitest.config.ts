@@ -6,7 +6,7 @@ delete process.env['NODE_EXTRA_CA_CERTS'];
 export default defineConfig({
   test: {
     include: ['{test,examples}/**/*.test.ts'],
-    exclude: ['test/system/**'],
+    exclude: ['test/system/**', 'test/supervision/**'],
     globalSetup: ['test/support/build.ts'],
     // Process tests wait more than they compute: three files at a time, however few processors there are.
     maxWorkers: 3,
