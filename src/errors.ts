@@ -55,8 +55,8 @@ const usualOutcomes: Partial<Record<ErrorCode, Outcome>> = {
   CONNECTION_LOST: 'reset',
   NO_ANSWER: 'timeout',
   ANSWER_WRONG: 'wrong-answer',
-  RAW_SOCKET_NOT_PERMITTED: 'no-right',
-  RAW_SOCKET_MISSING: 'no-right',
+  RAW_SOCKET_NOT_PERMITTED: 'not-permitted',
+  RAW_SOCKET_MISSING: 'not-permitted',
   INTERRUPTED: 'interrupted',
 };
 
@@ -79,7 +79,7 @@ export class SmallservdError extends Error {
   }
 
   get exitCode(): ExitCode {
-    return this.outcome === 'no-right' ? exitCodes.notPermitted : errorCodes[this.code];
+    return this.outcome === 'not-permitted' ? exitCodes.notPermitted : errorCodes[this.code];
   }
 }
 

@@ -23,8 +23,8 @@ export const outcomes = {
   'too-big': exitCodes.unreachable,
   /** The name has no address, or there is no such entry in a database. */
   'no-name': exitCodes.unreachable,
-  /** This user may not do it: a raw socket, a privileged port. */
-  'no-right': exitCodes.notPermitted,
+  /** Not permitted: a raw socket, a privileged port. */
+  'not-permitted': exitCodes.notPermitted,
   /** The command line, an address or a mask is invalid. */
   invalid: exitCodes.usage,
   /** Ended by a signal before there was a result. */

@@ -41,7 +41,7 @@ export type WithDefaults<Options> = Options & {
 
 /**
  * Applies the defaults of timeout, clock and family. Throws `ARGUMENT_INVALID` for a timeout that no timer can hold,
- * and for a path that cannot be had.
+ * and for a path that is not available.
  */
 export function withDefaults<Options extends ClientOptions>(options: Options): WithDefaults<Options> {
   const { timeoutMs = defaultTimeoutMs, clock = systemClock, family = 'both', pathControls = {} } = options;

@@ -10,7 +10,7 @@ describe('the outcome of an error', () => {
     ['CONNECTION_LOST', 'reset', 1],
     ['NO_ANSWER', 'timeout', 1],
     ['ANSWER_WRONG', 'wrong-answer', 1],
-    ['RAW_SOCKET_NOT_PERMITTED', 'no-right', 77],
+    ['RAW_SOCKET_NOT_PERMITTED', 'not-permitted', 77],
     ['ARGUMENT_INVALID', 'invalid', 64],
     ['ADDRESS_INVALID', 'invalid', 1],
     ['INTERRUPTED', 'interrupted', 130],

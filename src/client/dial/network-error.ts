@@ -5,16 +5,16 @@ import { IcmpError } from './icmp-error.ts';
 /** Says in words why an address, which may have a zone, cannot be reached. */
 export function describeNetworkError(error: unknown, address: string): string {
   if (error instanceof IcmpError) return error.message;
-  const ofOwnEnd = wordsOfOwnEnd[`${callOf(error)} ${codeOf(error)}`];
-  if (ofOwnEnd !== undefined) return ofOwnEnd;
+  const localReason = localReasons[`${callOf(error)} ${codeOf(error)}`];
+  if (localReason !== undefined) return localReason;
   const [, zone] = address.split('%');
   const code = codeOf(error);
   if ((code === 'EINVAL' || code === 'ENODEV') && zone !== undefined) return `this machine has no interface ${zone}`;
   return describeSystemError(error, 'connection');
 }
 
-/** By system call and code: what cannot be had of this machine. */
-const wordsOfOwnEnd: Readonly<Record<string, string>> = {
+/** By system call and code: what is not available on this machine. */
+const localReasons: Readonly<Record<string, string>> = {
   'bind EACCES': 'the source port is privileged, needs root or CAP_NET_BIND_SERVICE',
   'bind EADDRNOTAVAIL': 'this machine does not have the source address',
   'setsockopt ENODEV': 'this machine does not have the interface',
@@ -42,7 +42,8 @@ const outcomesOfCodes: Readonly<Record<string, Outcome>> = {
 export function outcomeOf(error: unknown): Outcome {
   if (error instanceof IcmpError) return error.outcome;
   const [call, code] = [callOf(error), codeOf(error)];
-  if (call === 'bind' || call === 'setsockopt') return code === 'EACCES' || code === 'EPERM' ? 'no-right' : 'failed';
+  if (call === 'bind' || call === 'setsockopt')
+    return code === 'EACCES' || code === 'EPERM' ? 'not-permitted' : 'failed';
   return outcomesOfCodes[code] ?? 'unreachable';
 }
 

@@ -167,7 +167,7 @@ function createSocket(raw: RawSocketPackage, family: HostAddress['family']): Pac
   }
 }
 
-const withoutRight =
+const unprivilegedWay =
   'measure with `smallserv echo HOST --count 5`, which needs no privileges, but HOST must run an echo service';
 
 /** CAP_NET_RAW, see capabilities(7). */
@@ -176,7 +176,7 @@ const notPermitted = `a raw socket is not permitted: it needs root or the capabi
   2. grant only that capability, for one run:
        sudo setpriv --reuid $(id -u) --regid $(id -g) --clear-groups --inh-caps +net_raw --ambient-caps +net_raw smallserv ping HOST
      or for everything this Node.js binary runs, until it is replaced: sudo setcap cap_net_raw+ep "$(readlink -f "$(command -v node)")"
-  3. ${withoutRight}`;
+  3. ${unprivilegedWay}`;
 
 function missing(cause: unknown): string {
   const { code, message } = cause as NodeJS.ErrnoException;
@@ -185,5 +185,5 @@ function missing(cause: unknown): string {
   1. install it where smallservd is installed: npm install --include=optional
      if it has to be built, install a compiler first: sudo apt-get install g++ make python3, then npm rebuild raw-socket
   2. use a Node.js version that has a prebuilt binary: 20 or 22, on Linux with glibc or musl
-  3. ${withoutRight}`;
+  3. ${unprivilegedWay}`;
 }

@@ -70,7 +70,7 @@ describe('a path', () => {
   });
 });
 
-describe('a socket on a path that cannot be had', () => {
+describe('a socket on a path that is not available', () => {
   const to = { address: '127.0.0.1', family: 'ipv4' } as const;
   const nobody = { datagram: () => {}, failed: () => {} };
 
