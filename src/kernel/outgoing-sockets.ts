@@ -39,8 +39,6 @@ export interface OutgoingOptions {
   readonly source?: { readonly ip: IpAddress; readonly interfaceIndex: number } | undefined;
   /** Our port. Default: the kernel chooses. */
   readonly sourcePort?: number | undefined;
-  /** Whether sockets to other peers may have the same port if they allow this, too. See SO_REUSEADDR in socket(7). */
-  readonly sharesSourcePort?: boolean | undefined;
   /** The name of the interface to use, whatever the routes say. See SO_BINDTODEVICE in socket(7). */
   readonly interface?: string | undefined;
   /** The type of service or traffic class, 0 to 255. See IP_TOS in ip(7). */
@@ -51,15 +49,26 @@ export interface OutgoingOptions {
   readonly isUnfragmented?: boolean | undefined;
 }
 
+/** The first socket of this process that has a port, or a further one. See SO_REUSEADDR in socket(7). */
+export type PortSharing = 'first' | 'further';
+
 /**
  * Opens a UDP socket that receives only from `peer`, and has ICMP errors in its error queue. An IPv6 socket can also
- * have an IPv4-mapped peer. Throws an error with the system's code. See udp(7).
+ * have an IPv4-mapped peer. With `sharing`, sockets of this process to other peers may have the same source port.
+ * Throws an error with the system's code. See udp(7).
  */
-export function connectUdp(peer: InetAddress, receiveBufferBytes: number, options: OutgoingOptions = {}): number {
+export function connectUdp(
+  peer: InetAddress,
+  receiveBufferBytes: number,
+  options: OutgoingOptions = {},
+  sharing?: PortSharing,
+): number {
   return opened(domainOf(peer), SOCK_DGRAM, (descriptor) => {
     setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBufferBytes);
-    if (options.sharesSourcePort === true) setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (sharing === 'further') setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
     prepare(descriptor, peer, options);
+    // Not before the bind, which then fails if a socket of another process has the port. That one would get our answers.
+    if (sharing === 'first') setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
     connect(descriptor, peer);
   });
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock/clock.ts';
 import type { PathControls } from '../dial/path-controls.ts';
 import type { HostAddress } from '../dial/resolve-host.ts';
+import type { SharedPorts } from '../dial/shared-ports.ts';
 import { describeBytes } from './bytes.ts';
 
 /** Services that have checks, in order of their ports. */
@@ -74,6 +75,8 @@ export interface RunContext {
   readonly quietMs: number;
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** Services are checked at the same time, from the same dangerous ports. */
+  readonly sharedPorts: SharedPorts;
   /** Without a source port. */
   readonly pathControls?: PathControls | undefined;
   /** Source ports that a server must not answer. */

@@ -35,12 +35,10 @@ export class Inbox {
         inbox.#changed();
       },
     };
-    inbox.#socket = await DatagramSocket.open(context.address, context.port, handlers, {
-      ...context.pathControls,
-      sourcePort: localPort,
-      // Services are checked at the same time, each from these ports.
-      sharesSourcePort: localPort !== undefined,
-    });
+    const { address, port, pathControls, sharedPorts } = context;
+    const path = { ...pathControls, sourcePort: localPort };
+    const shared = localPort === undefined ? undefined : sharedPorts;
+    inbox.#socket = await DatagramSocket.open(address, port, handlers, path, shared);
     return inbox;
   }
 

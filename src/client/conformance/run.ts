@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { formatHostPort } from '../../address/host-port.ts';
 import { systemClock } from '../../clock/clock.ts';
 import { resolveHost } from '../dial/resolve-host.ts';
+import { SharedPorts } from '../dial/shared-ports.ts';
 import { SmallservdError } from '../../errors.ts';
 import type { Outcome } from '../../outcomes.ts';
 import type { ClientOptions } from '../options.ts';
@@ -48,7 +49,8 @@ export async function runChecks(
   // All services are reached at once, and each adds a listener.
   setMaxListeners(0, signal);
   const clock = options.clock ?? systemClock;
-  const patience: RunContext = { timeoutMs, quietMs, signal, clock, dangerousPorts, pathControls };
+  const sharedPorts = new SharedPorts();
+  const patience: RunContext = { timeoutMs, quietMs, signal, clock, dangerousPorts, sharedPorts, pathControls };
 
   const addresses = await resolveHost(host, options.family ?? 'both', patience);
   const groups = groupChecks(checks, options.portOf).map((group) => {

@@ -8,6 +8,7 @@ import { describeNetworkError, outcomeOf } from './network-error.ts';
 import { NodeDatagrams } from './node-datagrams.ts';
 import type { PathControls } from './path-controls.ts';
 import type { HostAddress } from './resolve-host.ts';
+import type { SharedPorts } from './shared-ports.ts';
 
 export interface DatagramHandlers {
   datagram(bytes: Uint8Array): void;
@@ -26,12 +27,16 @@ export class DatagramSocket {
     this.peer = peer;
   }
 
-  /** Throws `CONNECT_FAILED` if there is no route to the address, or the source port or address cannot be had. */
+  /**
+   * With `sharedPorts`, other sockets of those may have the same source port. Throws `CONNECT_FAILED` if there is no
+   * route to the address, or the source port or address is not available.
+   */
   static async open(
     host: HostAddress,
     port: number,
     handlers: DatagramHandlers,
     path: PathControls = {},
+    sharedPorts?: SharedPorts,
   ): Promise<DatagramSocket> {
     const peer = { address: host.address, port };
     const events: CarrierEvents = {
@@ -40,8 +45,8 @@ export class DatagramSocket {
     };
     try {
       const carrier = hasSockets
-        ? new KernelDatagrams(host, port, path, events)
-        : await NodeDatagrams.open(host, port, path, events);
+        ? new KernelDatagrams(host, port, path, events, sharedPorts)
+        : await NodeDatagrams.open(host, port, path, events, sharedPorts !== undefined);
       return new DatagramSocket(carrier, peer);
     } catch (cause) {
       const reason = describeNetworkError(cause, host.address);

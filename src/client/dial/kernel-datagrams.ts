@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { errorQueue } from '../../kernel/error-queue.ts';
-import { connectUdp } from '../../kernel/outgoing-sockets.ts';
+import { connectUdp, type PortSharing } from '../../kernel/outgoing-sockets.ts';
 import { failed, readable, readiness, type Watcher, writable } from '../../kernel/readiness.ts';
 import { boundTo, formatInetAddress } from '../../kernel/sockets.ts';
 import { isWait, streams } from '../../kernel/streams.ts';
@@ -12,6 +12,7 @@ import { IcmpError } from './icmp-error.ts';
 import { inetAddress } from './inet-address.ts';
 import { outgoingOptions, type PathControls } from './path-controls.ts';
 import type { HostAddress } from './resolve-host.ts';
+import type { SharedPorts } from './shared-ports.ts';
 
 const { EMSGSIZE, ENOBUFS } = constants.errno;
 
@@ -36,6 +37,7 @@ interface Waiting {
 export class KernelDatagrams implements DatagramCarrier, Watcher {
   readonly #descriptor: number;
   readonly #number: number;
+  readonly #releasePort: () => void;
   readonly #events: CarrierEvents;
   /** Datagrams for which the kernel had no room. */
   readonly #waiting: Waiting[] = [];
@@ -44,12 +46,28 @@ export class KernelDatagrams implements DatagramCarrier, Watcher {
   #repeated = 0;
   #isClosed = false;
 
-  /** Throws an error with the system's code. */
-  constructor(address: HostAddress, port: number, path: PathControls, events: CarrierEvents) {
-    const options = outgoingOptions(path, address.family);
-    this.#descriptor = connectUdp(inetAddress(address, port), receiveBufferBytes, options);
+  /** With `sharedPorts`, other sockets of those may have the source port. Throws an error with the system's code. */
+  constructor(
+    address: HostAddress,
+    port: number,
+    path: PathControls,
+    events: CarrierEvents,
+    sharedPorts?: SharedPorts,
+  ) {
+    const { family } = address;
+    const { sourcePort = 0 } = path;
+    const options = outgoingOptions(path, family);
+    const connect = (sharing?: PortSharing): number =>
+      connectUdp(inetAddress(address, port), receiveBufferBytes, options, sharing);
+    this.#descriptor = sharedPorts === undefined ? connect() : sharedPorts.bind(family, sourcePort, connect);
+    this.#releasePort = () => sharedPorts?.release(family, sourcePort);
     this.#events = events;
-    this.#number = readiness().watch(this.#descriptor, readable, this);
+    try {
+      this.#number = readiness().watch(this.#descriptor, readable, this);
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
   }
 
   get local(): Endpoint {
@@ -71,9 +89,14 @@ export class KernelDatagrams implements DatagramCarrier, Watcher {
     if (this.#isClosed) return;
     this.#isClosed = true;
     readiness().unwatch(this.#number, this.#descriptor);
-    closeSync(this.#descriptor);
+    this.#release();
     for (const { taken } of this.#waiting.splice(0))
       process.nextTick(taken, systemError('send', constants.errno.EBADF));
+  }
+
+  #release(): void {
+    closeSync(this.#descriptor);
+    this.#releasePort();
   }
 
   ready(events: number): void {

@@ -14,15 +14,16 @@ export class NodeDatagrams implements DatagramCarrier {
     socket.on('error', (error) => events.failed(error));
   }
 
-  /** Throws an error with the system's code. */
+  /** With `isPortShared`, other sockets may have the source port, too. Throws an error with the system's code. */
   static async open(
     { address, family }: HostAddress,
     port: number,
-    { sourcePort = 0, sharesSourcePort = false }: PathControls,
+    { sourcePort = 0 }: PathControls,
     events: CarrierEvents,
+    isPortShared = false,
   ): Promise<NodeDatagrams> {
     const type = family === 'ipv6' ? 'udp6' : 'udp4';
-    const socket = createSocket({ type, recvBufferSize: receiveBufferBytes, reuseAddr: sharesSourcePort });
+    const socket = createSocket({ type, recvBufferSize: receiveBufferBytes, reuseAddr: isPortShared });
     return new Promise((resolve, reject) => {
       const failed = (error: Error): void => {
         socket.close();

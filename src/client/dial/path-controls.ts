@@ -12,8 +12,6 @@ export interface PathControls {
   readonly source?: string | undefined;
   /** 1 to 65535. */
   readonly sourcePort?: number | undefined;
-  /** Over UDP: sockets to other peers may have the same source port at the same time. Default: false. */
-  readonly sharesSourcePort?: boolean | undefined;
   /** The name of the interface to use, whatever the routes say. */
   readonly interface?: string | undefined;
   /** The differentiated services code point (RFC 2474), 0 to 63. */
@@ -56,7 +54,6 @@ export function outgoingOptions(path: PathControls, family: HostAddress['family'
   return {
     source: isUsable ? { ip, interfaceIndex: zone === undefined ? 0 : zoneIndex(zone) } : undefined,
     sourcePort: path.sourcePort,
-    sharesSourcePort: path.sharesSourcePort,
     interface: path.interface,
     // The two lower bits are for congestion notification (RFC 3168).
     trafficClass: path.dscp === undefined ? undefined : path.dscp << 2,

@@ -3,7 +3,7 @@ import { Socket, type TcpSocketConnectOpts } from 'node:net';
 import type { Cancel } from '../../clock/clock.ts';
 import { errorQueue } from '../../kernel/error-queue.ts';
 import { queueErrors, startTcp } from '../../kernel/outgoing-sockets.ts';
-import { readiness, writable } from '../../kernel/readiness.ts';
+import { readiness, type Watcher, writable } from '../../kernel/readiness.ts';
 import { hasSockets } from '../../kernel/sockets.ts';
 import { streams } from '../../kernel/streams.ts';
 import { systemError } from '../../kernel/system-error.ts';
@@ -28,19 +28,23 @@ export function dialTcp(address: HostAddress, port: number, path: PathControls, 
 
 /** The kernel queues the ICMP message that ends an attempt, which tells a firewall from a closed port. */
 export function dialWithKernel(...[address, port, path, events]: Parameters<typeof dialTcp>): Cancel {
-  let descriptor: number;
   try {
-    descriptor = startTcp(inetAddress(address, port), outgoingOptions(path, address.family));
+    return startAttempt(address, port, path, events);
   } catch (error) {
     const turn = setImmediate(() => events.failed(error as Error));
     return () => clearImmediate(turn);
   }
+}
+
+/** Throws an error with the system's code. */
+function startAttempt(...[address, port, path, events]: Parameters<typeof dialTcp>): Cancel {
+  const descriptor = startTcp(inetAddress(address, port), outgoingOptions(path, address.family));
   let isOver = false;
   const end = (): void => {
     isOver = true;
     readiness().unwatch(number, descriptor);
   };
-  const number = readiness().watch(descriptor, writable, {
+  const watcher: Watcher = {
     ready() {
       end();
       const error = streams().takeError(descriptor);
@@ -54,7 +58,14 @@ export function dialWithKernel(...[address, port, path, events]: Parameters<type
       const isTold = report !== undefined && report !== 'local';
       events.failed(isTold ? new IcmpError(report) : systemError('connect', -error));
     },
-  });
+  };
+  let number: number;
+  try {
+    number = readiness().watch(descriptor, writable, watcher);
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
   return () => {
     if (isOver) return;
     end();

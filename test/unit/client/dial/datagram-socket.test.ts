@@ -1,6 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { DatagramSocket } from '../../../../src/client/dial/datagram-socket.ts';
+import { SharedPorts } from '../../../../src/client/dial/shared-ports.ts';
 import { SmallservdError } from '../../../../src/errors.ts';
+import { hasSockets } from '../../../../src/kernel/sockets.ts';
 import { hasIpv6 } from '../../../support/daemon.ts';
 import { fakeUdpServer } from '../../../support/fake-servers.ts';
 import { freePort, takeUdpPort } from '../../../support/ports.ts';
@@ -13,7 +15,7 @@ interface Opened {
   readonly failures: SmallservdError[];
 }
 
-async function open(port: number, host = '127.0.0.1', localPort?: number): Promise<Opened> {
+async function open(port: number, host = '127.0.0.1', localPort?: number, sharedPorts?: SharedPorts): Promise<Opened> {
   const heard: string[] = [];
   const failures: SmallservdError[] = [];
   const handlers = {
@@ -25,6 +27,7 @@ async function open(port: number, host = '127.0.0.1', localPort?: number): Promi
     port,
     handlers,
     { sourcePort: localPort },
+    sharedPorts,
   );
   onTestFinished(() => socket.close());
   return { socket, heard, failures };
@@ -59,6 +62,17 @@ describe('DatagramSocket', () => {
     await until(() => heard.length > 0, 'the answer');
     // The stranger's came first, had it come.
     expect(heard).toEqual(['peer']);
+  });
+
+  test.runIf(hasSockets)('shares its port with sockets of its own run only', async () => {
+    const [one, two, localPort] = [await freePort(), await freePort(), await freePort()];
+    const [run, other] = [new SharedPorts(), new SharedPorts()];
+    const sockets = [await open(one, '127.0.0.1', localPort, run), await open(two, '127.0.0.1', localPort, run)];
+    sockets[0]?.socket.close();
+    await expect(open(one, '127.0.0.1', localPort, other)).rejects.toMatchObject({ cause: { code: 'EADDRINUSE' } });
+    sockets[1]?.socket.close();
+    await open(one, '127.0.0.1', localPort, other);
+    await expect(open(two, '127.0.0.1', localPort, run)).rejects.toMatchObject({ cause: { code: 'EADDRINUSE' } });
   });
 
   test('reports a closed port', async () => {

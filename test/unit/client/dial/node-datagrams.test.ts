@@ -47,12 +47,12 @@ test('fails to open if the local port is in use', async () => {
 });
 
 test('shares its local port with a socket to another peer', async () => {
-  const path = { sourcePort: await freePort(), sharesSourcePort: true };
+  const path = { sourcePort: await freePort() };
   const servers = [await fakeUdpServer((_, reply) => reply('one')), await fakeUdpServer((_, reply) => reply('two'))];
   const heard: string[][] = [[], []];
   for (const [index, { port }] of servers.entries()) {
     const events = { datagram: (bytes: Uint8Array) => heard[index]?.push(String(bytes)), failed: () => {} };
-    const carrier = await NodeDatagrams.open(local, port, path, events);
+    const carrier = await NodeDatagrams.open(local, port, path, events, true);
     onTestFinished(() => carrier.close());
     carrier.send(Buffer.from('x'), () => {});
   }
