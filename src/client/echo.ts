@@ -179,7 +179,7 @@ class StreamEcho {
   #lost(cause: SmallservdError): SmallservdError {
     const missing = this.#underWayBytes;
     const rest = missing === 0 ? '' : `; ${missing} of ${this.#sentBytes} bytes did not come back`;
-    return new SmallservdError('CONNECTION_LOST', `${cause.message}${rest}`, { cause });
+    return new SmallservdError('CONNECTION_LOST', `${cause.message}${rest}`, { cause, outcome: cause.outcome });
   }
 
   get #underWayBytes(): number {
@@ -274,8 +274,8 @@ class DatagramEcho {
         if (!isLate || firstDifference(bytes, heard) === undefined) resolve(heard);
       };
       this.#refused = (error) => {
-        const isFirst = this.#previous === undefined;
-        reject(isFirst ? error : new SmallservdError('CONNECTION_LOST', error.message, { cause: error }));
+        if (this.#previous === undefined) return reject(error);
+        reject(new SmallservdError('CONNECTION_LOST', error.message, { cause: error, outcome: error.outcome }));
       };
       const send = (): void => {
         sent += 1;

@@ -31,20 +31,20 @@ const outcomesOfCodes: Readonly<Record<string, Outcome>> = {
   EACCES: 'prohibited',
   EPERM: 'prohibited',
   EMSGSIZE: 'too-big',
-  EADDRINUSE: 'failed',
-  EMFILE: 'failed',
-  ENFILE: 'failed',
-  ENOBUFS: 'failed',
-  ENOMEM: 'failed',
+  ENETUNREACH: 'unreachable',
+  EHOSTUNREACH: 'unreachable',
+  ENETDOWN: 'unreachable',
+  EHOSTDOWN: 'unreachable',
+  ENONET: 'unreachable',
 };
 
-/** How an attempt that failed with this error has ended. */
+/** How an attempt that failed with this error has ended. What is not known is a failure of this machine. */
 export function outcomeOf(error: unknown): Outcome {
   if (error instanceof IcmpError) return error.outcome;
   const [call, code] = [callOf(error), codeOf(error)];
   if (call === 'bind' || call === 'setsockopt')
     return code === 'EACCES' || code === 'EPERM' ? 'not-permitted' : 'failed';
-  return outcomesOfCodes[code] ?? 'unreachable';
+  return outcomesOfCodes[code] ?? 'failed';
 }
 
 function callOf(error: unknown): string {

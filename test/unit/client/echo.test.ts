@@ -422,6 +422,7 @@ describe('echo over UDP', () => {
     input.give('two');
     await expect(pipe.result).rejects.toMatchObject({
       code: 'CONNECTION_LOST',
+      outcome: 'refused',
       message: expect.stringMatching(/refused by 127\.0\.0\.1 \(port unreachable\)$/) as string,
     });
   });
