@@ -1,10 +1,13 @@
-import { isIpv4, parseIp } from '../../address/ip-address.ts';
+import { isBroadcast, isIpv4, isMulticast, isUnspecified, parseIp } from '../../address/ip-address.ts';
 import { SmallservdError } from '../../errors.ts';
 import { libcNeeds } from '../../kernel/libc.ts';
 import type { OutgoingOptions } from '../../kernel/outgoing-sockets.ts';
 import { hasSockets } from '../../kernel/sockets.ts';
 import { zoneIndex } from './inet-address.ts';
 import type { Family, HostAddress } from './resolve-host.ts';
+
+/** IFNAMSIZ in linux/if.h, less the final zero. */
+const longestInterfaceBytes = 15;
 
 /** How the packets of a client leave this machine and travel. Defaults: as the system decides. */
 export interface PathControls {
@@ -37,15 +40,22 @@ export function familyOnPath(path: PathControls, family: Family): Family {
   assertRange('the time to live', path.ttl, 1, 255);
   if (needsKernel(path) && !hasSockets)
     throw invalid(`source address, interface, DSCP, time to live and don't fragment need ${libcNeeds}`);
+  const nameBytes = path.interface === undefined ? 1 : Buffer.byteLength(path.interface);
+  if (nameBytes < 1 || nameBytes > longestInterfaceBytes)
+    throw invalid(
+      `${JSON.stringify(path.interface)} is not an interface: expected 1 to ${longestInterfaceBytes} bytes`,
+    );
   if (path.source === undefined) return family;
   const ip = parseIp(path.source);
   if (ip === undefined) throw invalid(`${JSON.stringify(path.source)} is not a source address: expected IPv4 or IPv6`);
+  if (isUnspecified(ip) || isMulticast(ip) || isBroadcast(ip))
+    throw invalid(`${path.source} is not a source address: expected an address of this machine`);
   const own = isIpv4(ip) ? 'ipv4' : 'ipv6';
   if (family === 'both' || family === own) return own;
   throw invalid(`the source address ${path.source} is not an ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address`);
 }
 
-/** The same for a socket to a peer of this family. Throws `ENODEV` if the zone of the source names no interface. */
+/** The path as options of a socket to a peer of this family. Throws `ENODEV` if the zone of the source names no interface. */
 export function outgoingOptions(path: PathControls, family: HostAddress['family']): OutgoingOptions {
   const [text = '', zone] = path.source?.split('%') ?? [];
   const ip = parseIp(text);

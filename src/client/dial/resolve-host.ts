@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { isLocalhost, loopback } from '../../address/own-address.ts';
 import { SmallservdError } from '../../errors.ts';
 import { describeSystemError } from '../../system-error-text.ts';
+import { assertSourceFamily } from './source-family.ts';
 import { type Patience, waitFor } from './wait.ts';
 
 /** The address families to return. */
@@ -28,13 +29,21 @@ export type AddressLookup = (
 const familyNumber = { both: 0, ipv4: 4, ipv6: 6 } as const;
 const familyWord = { both: 'address', ipv4: 'IPv4 address', ipv6: 'IPv6 address' } as const;
 
-/** All addresses of a host, without duplicates, in the system's order. Throws `HOST_NOT_FOUND`. */
+interface ResolvePatience extends Patience {
+  readonly pathControls?: { readonly source?: string | undefined } | undefined;
+}
+
+/**
+ * All addresses of a host, without duplicates, in the system's order. Throws `HOST_NOT_FOUND`, and `ARGUMENT_INVALID`
+ * for an address that is not of the family of the source address.
+ */
 export async function resolveHost(
   host: string,
   family: Family,
-  patience: Patience,
+  patience: ResolvePatience,
   lookup: AddressLookup = systemLookup,
 ): Promise<HostAddresses> {
+  assertSourceFamily(patience.pathControls?.source, host);
   if (isLocalhost(host)) return loopbackAddresses(family);
   const late = (waited: string): SmallservdError =>
     new SmallservdError('HOST_NOT_FOUND', `cannot resolve ${host}: no answer within ${waited}`);
