@@ -66,7 +66,7 @@ export async function conform(host: string, options: ConformOptions = {}): Promi
     options;
   assertWithin('the quiet period in milliseconds', quietMs, 1, foreverMs);
   if (options.pathControls?.sourcePort !== undefined)
-    throw new SmallservdError('ARGUMENT_INVALID', '--source-port does not apply to conform, which uses many ports');
+    throw new SmallservdError('ARGUMENT_INVALID', 'a source port does not apply to conform, which uses many ports');
   for (const name of [...services, ...Object.keys(ports)]) {
     if (checkedServices.some((each) => each === name)) continue;
     const expected = `expected ${checkedServices.slice(0, -1).join(', ')} or ${checkedServices.at(-1)}`;

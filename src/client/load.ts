@@ -129,7 +129,9 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
   run.stop();
   stopReports();
   const { elapsedMs, answered, failed, bytesSent, bytesReceived } = run.counts();
-  if (answered + failed + bytesReceived + bytesSent === 0) throwIfInterrupted(signal);
+  // What is sent is a result of a byte stream alone: elsewhere it may be that nobody answers.
+  const hasResult = answered + failed + (plan.isFlow ? bytesSent + bytesReceived : 0) > 0;
+  if (!hasResult) throwIfInterrupted(signal);
   const perSecond = (count: number): number => (elapsedMs === 0 ? 0 : (count * 1000) / elapsedMs);
   return {
     service: plan.service,
@@ -142,7 +144,7 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
     answeredPerSecond: perSecond(answered),
     failed,
     errors: Object.fromEntries(run.errors),
-    outcome: failed === 0 && answered + bytesReceived + bytesSent === 0 ? 'timeout' : run.outcome,
+    outcome: hasResult ? run.outcome : 'timeout',
     unfinished: plan.isFlow ? 0 : run.unfinished,
     bytesSent,
     bytesReceived,
@@ -186,7 +188,7 @@ function checked(options: LoadOptions): LoadPlan {
   );
   requireThat(
     options.pathControls?.sourcePort === undefined,
-    '--source-port is for a single connection: load makes many',
+    'a source port is for a single connection: load makes many',
   );
   requireOpenFiles(connections);
   const { timeoutMs } = withDefaults(options);

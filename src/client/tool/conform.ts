@@ -4,7 +4,7 @@ import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { outcomes } from '../../outcomes.ts';
 import { escapeControls } from '../../terminal-text.ts';
 import { wholeNumberOption } from './option-values.ts';
-import { withPath } from './path-options.ts';
+import { withSharedPath } from './path-options.ts';
 import type { Terminal } from './terminal.ts';
 import { clientOptions, type Fault, type NetworkOptions, printDocument, type Tool, withNetwork } from './tool.ts';
 
@@ -31,7 +31,7 @@ export const conformTool: Tool = {
     ['conform 192.0.2.1 --services time,daytime --udp-only', 'two services, UDP only'],
   ],
   define(command, terminal, run) {
-    withPath(
+    withSharedPath(
       withNetwork(
         command
           .argument('<host>', 'HOST, without a port')

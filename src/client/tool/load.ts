@@ -6,8 +6,9 @@ import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { formatDuration } from '../../units.ts';
 import { bar, drawHistogram, formatLatency } from './histogram.ts';
 import { durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
+import { withSharedPath } from './path-options.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printResult, type Tool, withProtocol } from './tool.ts';
+import { clientOptions, type NetworkOptions, printResult, type Tool, withNetwork, withUdp } from './tool.ts';
 
 interface LoadToolOptions extends NetworkOptions {
   readonly service: LoadService;
@@ -29,25 +30,24 @@ export const loadTool: Tool = {
     ['load localhost:1219 --service chargen -c 4', 'how fast it sends; with discard, how fast it receives'],
   ],
   define(command, terminal, run) {
-    withProtocol(
-      command
-        .argument('<host>', 'HOST or HOST:PORT; default port: that of the service')
-        .addOption(new Option('-s, --service <name>', 'service to ask for').choices(loadServices).default('echo'))
-        .option(
-          '-c, --connections <number>',
-          'concurrent connections, with one request in flight each',
-          wholeNumberOption(1, 10_000),
-          10,
-        )
-        .addOption(
-          new Option('-d, --duration <duration>', 'run for this long, up to 1h')
-            .argParser(durationOption)
-            .default(10_000, formatDuration(10_000)),
-        )
-        .option('-r, --rate <number>', 'requests per second in total; latency counts from when each is due', rateOption)
-        .option('-n, --requests <number>', 'stop after N requests', wholeNumberOption(1))
-        .option('--size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)', sizeOption),
-    ).action(
+    const described = command
+      .argument('<host>', 'HOST or HOST:PORT; default port: that of the service')
+      .addOption(new Option('-s, --service <name>', 'service to ask for').choices(loadServices).default('echo'))
+      .option(
+        '-c, --connections <number>',
+        'concurrent connections, with one request in flight each',
+        wholeNumberOption(1, 10_000),
+        10,
+      )
+      .addOption(
+        new Option('-d, --duration <duration>', 'run for this long, up to 1h')
+          .argParser(durationOption)
+          .default(10_000, formatDuration(10_000)),
+      )
+      .option('-r, --rate <number>', 'requests per second in total; latency counts from when each is due', rateOption)
+      .option('-n, --requests <number>', 'stop after N requests', wholeNumberOption(1))
+      .option('--size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)', sizeOption);
+    withSharedPath(withNetwork(withUdp(described))).action(
       run(async (host: string, options: LoadToolOptions): Promise<ExitCode> => {
         const result = await load(host, {
           ...clientOptions(options, terminal),
@@ -61,8 +61,7 @@ export const loadTool: Tool = {
         });
         terminal.showProgress(undefined);
         printResult(terminal, options, result, () => formatResult(result, terminal), { outcome: result.outcome });
-        const hasResult = result.answered + result.bytesReceived + result.bytesSent > 0;
-        return hasResult && result.failed === 0 ? exitCodes.stopped : exitCodes.failed;
+        return result.outcome === 'ok' ? exitCodes.stopped : exitCodes.failed;
       }),
     );
   },

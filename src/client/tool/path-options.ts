@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { PathControls } from '../options.ts';
 import { wholeNumberOption } from './option-values.ts';
 
-/** The parsed options of `withPath`. */
+/** The parsed options of `withPath`, `withSharedPath` and `withRoute`. */
 export interface PathOptions {
   readonly source?: string;
   readonly sourcePort?: number;
@@ -14,11 +14,21 @@ export interface PathOptions {
 
 /** Adds `--source`, `--source-port`, `--interface`, `--dscp`, `--df` and `--ttl`. */
 export function withPath(command: Command): Command {
-  command
-    .addOption(pathOption('--source <address>', 'send from this address of this machine'))
-    .addOption(pathOption('--source-port <number>', 'send from this port').argParser(wholeNumberOption(1, 65_535)));
-  const ttl = pathOption('--ttl <n>', 'time to live (hop limit)').argParser(wholeNumberOption(1, 255));
-  return withRoute(command).addOption(ttl);
+  const port = pathOption('--source-port <number>', 'send from this port').argParser(wholeNumberOption(1, 65_535));
+  return withTtl(withRoute(withSource(command).addOption(port)));
+}
+
+/** Like `withPath`, for tools that open many sockets: without `--source-port`. */
+export function withSharedPath(command: Command): Command {
+  return withTtl(withRoute(withSource(command)));
+}
+
+function withSource(command: Command): Command {
+  return command.addOption(pathOption('--source <address>', 'send from this address of this machine'));
+}
+
+function withTtl(command: Command): Command {
+  return command.addOption(pathOption('--ttl <n>', 'time to live (hop limit)').argParser(wholeNumberOption(1, 255)));
 }
 
 /** Adds `--interface`, `--dscp` and `--df`. */

@@ -60,7 +60,12 @@ export function withNetwork(command: Command, steps = 'each step: name lookup, c
 
 /** Like `withNetwork`, plus `--udp` and the options of `withPath`. */
 export function withProtocol(command: Command): Command {
-  return withPath(withNetwork(command.option('-u, --udp', 'use UDP instead of TCP')));
+  return withPath(withNetwork(withUdp(command)));
+}
+
+/** Adds `--udp`. */
+export function withUdp(command: Command): Command {
+  return command.option('-u, --udp', 'use UDP instead of TCP');
 }
 
 /** Converts the options for the clients in `src/client`. */

@@ -189,6 +189,12 @@ describe('load against misbehaving servers', () => {
     expect(result).toMatchObject({ answered: 0, errors: { timeout: 2 } });
   });
 
+  it('has no result if a silent server takes requests until the end', async () => {
+    const { name } = await fakeTcpServer((socket) => void socket.resume());
+    const result = await load(name, { connections: 1, durationMs: 50 });
+    expect(result).toMatchObject({ answered: 0, failed: 0, unfinished: 1, bytesSent: 64, outcome: 'timeout' });
+  });
+
   it('counts connections refused during the run', async () => {
     const server = createServer((socket) => {
       server.close();

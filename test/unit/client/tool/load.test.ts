@@ -65,15 +65,16 @@ describe('smallserv load', () => {
   });
 
   it.each(['SIGINT', 'SIGTERM'] as const)('prints partial results on %s', async (signal) => {
-    let isUnderLoad = false;
+    let requests = 0;
     const { name } = await fakeTcpServer((socket) => {
       socket.on('data', (bytes) => {
-        isUnderLoad = true;
+        requests += 1;
         socket.write(bytes);
       });
     });
     const tool = new ToolProcess(['load', name, '--duration', '1h']);
-    await until(() => isUnderLoad, 'the load');
+    // Of ten connections, one has its second request: the first was answered.
+    await until(() => requests > 10, 'the load');
     tool.signal(signal);
     const { code, stdout, stderr } = await tool.ended();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -87,6 +88,12 @@ describe('smallserv load', () => {
     const { code, stdout, stderr } = await runTool(['load', name, '-c', '1', '-n', '2']);
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
     expect(Buffer.from(stdout, 'latin1').toString()).toContain('\nerrors     2 × wrong content\n');
+  });
+
+  it('exits 1 if a server never answers', async () => {
+    const { name } = await fakeTcpServer((socket) => void socket.resume());
+    const { code, stdout } = await runTool(['load', name, '-c', '1', '-d', '50ms', '--json']);
+    expect([code, JSON.parse(stdout)]).toMatchObject([1, { outcome: 'timeout', answered: 0, unfinished: 1 }]);
   });
 
   it('exits 2 if the port is closed', async () => {

@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
+import { conform } from '../../../../src/client/conform.ts';
+import { load } from '../../../../src/client/load.ts';
 import { dscpOption, type PathOptions, pathControls, withPath } from '../../../../src/client/tool/path-options.ts';
 import { runTool } from '../../../support/tool-process.ts';
 
@@ -50,11 +52,19 @@ describe('a traffic class', () => {
   });
 });
 
+test.each([load, conform])('%o takes no source port', async (client) => {
+  await expect(client('127.0.0.1', { pathControls: { sourcePort: 4000 } })).rejects.toMatchObject({
+    code: 'ARGUMENT_INVALID',
+    message: expect.stringMatching(/^a source port /) as string,
+  });
+});
+
 test.each([
   [['ping', '127.0.0.1', '--source', '127.0.0.1'], "unknown option '--source'"],
-  [['load', '127.0.0.1:1', '--source-port', '4000'], '--source-port is for a single connection: load makes many'],
-  [['conform', '127.0.0.1', '--source-port', '4000'], '--source-port does not apply to conform, which uses many ports'],
+  [['load', '127.0.0.1:1', '--source-port', '4000'], "unknown option '--source-port'"],
+  [['conform', '127.0.0.1', '--source-port', '4000'], "unknown option '--source-port'"],
   [['daytime', '127.0.0.1', '-6', '--source', '127.0.0.1'], 'the source address 127.0.0.1 is not an IPv6 address'],
+  [['daytime', '127.0.0.1', '--source', '::1'], 'the source address ::1 is IPv6, and 127.0.0.1 is not'],
 ])('%j is a wrong command line', async (args, message) => {
   const { code, stdout, stderr } = await runTool(args);
   expect([code, stdout]).toEqual([64, '']);
