@@ -203,7 +203,7 @@ class Run {
       await new Promise<void>((resolve, reject) => {
         this.#resolve = resolve;
         this.#reject = reject;
-        if (signal?.aborted === true) this.end();
+        if (signal?.aborted === true) this.#interrupt();
         else this.#sendNext();
       });
     } finally {
@@ -273,8 +273,9 @@ class Run {
 
   #faultOf({ sent, corrupted }: RoundTripSummary): Outcome {
     if (this.#problem !== undefined) return this.#problem.outcome;
-    if (sent === 0) return 'interrupted';
-    return corrupted > 0 ? 'wrong-answer' : (this.#refusal?.outcome ?? 'timeout');
+    if (corrupted > 0) return 'wrong-answer';
+    if (this.#refusal !== undefined) return this.#refusal.outcome;
+    return this.#isInterrupted && this.#unanswered.size === sent ? 'interrupted' : 'timeout';
   }
 
   get #name(): string {
@@ -289,8 +290,9 @@ class Run {
   #interrupt(): void {
     const sentAtMs = this.#unanswered.get(this.#sent - 1);
     const leftMs = (sentAtMs ?? -Infinity) + 2 * this.#longestRttMs - this.#settings.clock.monotonicMs();
-    if (leftMs <= 0) return this.end();
     this.#isInterrupted = true;
+    this.#forgetLate();
+    if (leftMs <= 0) return this.end();
     this.#cancel();
     this.#cancel = this.#settings.clock.after(leftMs, () => this.end());
   }

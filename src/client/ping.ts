@@ -102,7 +102,7 @@ export async function ping(
   const target = await firstWithRoute(name, addresses);
   throwIfInterrupted(signal);
   const run = new PingRun(target, settings, open);
-  const stopListening = onAbort(signal, () => run.stop());
+  const stopListening = onAbort(signal, () => run.interrupt());
   try {
     return await run.begin();
   } finally {
@@ -167,12 +167,18 @@ class PingRun {
     });
   }
 
-  /** Ends the run with the results so far. */
-  stop(): void {
+  /** Ends the run early, with the results so far. */
+  interrupt(): void {
+    const isEveryRequestWaiting = this.#waiting.size === this.#next;
+    this.#stop(isEveryRequestWaiting ? 'interrupted' : 'timeout');
+  }
+
+  /** `silence` is the outcome if nothing has come back. */
+  #stop(silence: Outcome): void {
     this.close();
     const summary = this.#roundTrips.summary();
     const [error] = this.#errors.values();
-    const fault = error?.outcome ?? (summary.corrupted > 0 ? 'wrong-answer' : 'timeout');
+    const fault = error?.outcome ?? (summary.corrupted > 0 ? 'wrong-answer' : silence);
     this.#resolve({
       ...summary,
       outcome: summary.received > 0 ? 'ok' : fault,
@@ -266,7 +272,7 @@ class PingRun {
   #settle(request: number): void {
     this.#waiting.get(request)?.();
     this.#waiting.delete(request);
-    if (this.#next === this.#settings.count && this.#waiting.size === 0) this.stop();
+    if (this.#next === this.#settings.count && this.#waiting.size === 0) this.#stop('timeout');
   }
 }
 

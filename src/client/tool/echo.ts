@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
 import { echo } from '../echo.ts';
-import { type EchoPingEvent, echoPing } from '../echo-ping.ts';
+import { type EchoPingEvent, type EchoPingResult, echoPing } from '../echo-ping.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
@@ -73,6 +73,7 @@ async function ping(host: string, options: EchoToolOptions, terminal: Terminal):
   const isLineWanted = options.quiet !== true && options.json !== true;
   const progressAfter = progressLine(options.count ?? 0);
   let peer = '';
+  let refusal: string | undefined;
   const result = await echoPing(host, {
     ...clientOptions(options, terminal),
     count: options.count ?? 0,
@@ -85,14 +86,24 @@ async function ping(host: string, options: EchoToolOptions, terminal: Terminal):
       if (options.json !== true) terminal.print(`echo ${peer} over ${protocol}, ${options.size ?? 512} bytes\n`);
     },
     observe: (event) => {
+      if (event.kind === 'refused') refusal = event.message;
       if (!isLineWanted) terminal.showProgress(progressAfter(event));
       else if (event.kind !== 'sent') terminal.print(describe(event, peer, options.size ?? 512, terminal));
     },
   });
-  const fault = { outcome: result.outcome, error: result.problem };
+  const error = result.problem ?? (isLineWanted || result.isRight ? undefined : faultOf(result, peer, refusal));
+  const fault = { outcome: result.outcome, error };
   printResult(terminal, options, result, (ended) => `\n${formatRoundTrips(peer, ended, ended.elapsedMs)}`, fault);
-  if (result.problem !== undefined) terminal.complain(result.problem);
+  if (error !== undefined) terminal.complain(error);
+  if (result.outcome === 'interrupted') return exitCodes.interrupted;
   return result.isRight ? exitCodes.stopped : exitCodes.failed;
+}
+
+/** What is wrong with a run that nothing ended early. `refusal` is the last one. */
+function faultOf({ outcome, sent, lost, corrupted }: EchoPingResult, peer: string, refusal?: string): string {
+  if (outcome === 'interrupted') return 'interrupted';
+  if (corrupted > 0) return `${peer}: ${corrupted} of ${sent} requests came back changed`;
+  return refusal ?? `${peer}: ${lost} of ${sent} requests did not come back`;
 }
 
 function describe(

@@ -60,7 +60,8 @@ async function pingHost(host: string, options: PingToolOptions, terminal: Termin
   printResult(terminal, options, result, (ended) => `\n${formatRoundTrips(name, ended, ended.elapsedMs)}`, {
     outcome: result.outcome,
   });
-  return result.received > 0 ? exitCodes.stopped : exitCodes.failed;
+  if (result.outcome === 'interrupted') return exitCodes.interrupted;
+  return result.outcome === 'ok' ? exitCodes.stopped : exitCodes.failed;
 }
 
 function nameBoth(host: string, address: string): string {

@@ -387,7 +387,17 @@ describe('the signal', () => {
     const run = new Run(name, { udp: true });
     await run.settled(1, 0);
     run.abort.abort();
-    expect(await run.result).toMatchObject({ sent: 1, received: 0, lossRatio: 1, isRight: false });
+    expect(await run.result).toMatchObject({ sent: 1, received: 0, isRight: false, outcome: 'interrupted' });
+  });
+
+  it('has the outcome timeout if a request was late before', async () => {
+    const { name } = await fakeUdpServer(() => {});
+    const run = new Run(name, { udp: true, timeoutMs: 500 });
+    await run.settled(1, 0);
+    run.clock.advance(1000);
+    await run.settled(2, 0);
+    run.abort.abort();
+    expect(await run.result).toMatchObject({ sent: 2, received: 0, outcome: 'timeout' });
   });
 
   it.each([false, true])('fails a run that is aborted before it starts (udp: %s)', async (udp) => {

@@ -298,6 +298,16 @@ describe('ping', () => {
     expect(run.clock.waiting).toBe(0);
   });
 
+  it.each([
+    [500, 'interrupted'],
+    [6000, 'timeout'],
+  ])('if interrupted after %i ms of silence, has the outcome %s', async (ms, outcome) => {
+    const run = await new Ping(() => []).pass(ms);
+    run.abort.abort();
+    await settled();
+    expect(run.result).toMatchObject({ received: 0, outcome });
+  });
+
   it('fails if interrupted at the start', async () => {
     const run = new Ping(faithful);
     run.abort.abort();

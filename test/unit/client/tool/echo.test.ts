@@ -149,6 +149,15 @@ describe('requests at intervals', () => {
     },
   );
 
+  it.each([['--json'], ['-q']])('with %s, are followed by what is wrong', async (flag) => {
+    const { name } = await fakeUdpServer(() => {});
+    const args = ['echo', '-u', name, '-c', '2', '-i', '1ms', '--timeout', '10ms', flag];
+    const { code, stdout, stderr } = await runTool(args);
+    const error = `${name}: 2 of 2 requests did not come back`;
+    expect([code, stderr]).toEqual([1, `smallserv: ${error}\n`]);
+    if (flag === '--json') expect(JSON.parse(stdout)).toMatchObject({ outcome: 'timeout', error });
+  });
+
   it('are reported if duplicated, corrupted or lost', async () => {
     let requests = 0;
     const { name } = await fakeUdpServer((request, reply) => {
