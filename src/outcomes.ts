@@ -2,7 +2,8 @@ import { type ExitCode, exitCodes } from './exit-codes.ts';
 
 /**
  * How a run of a client can end, and the exit code of one that ends with a result. An error has a code of its own
- * (`errors.ts`), which differs for a `timeout` while connecting (2) and for an `invalid` address or mask (1).
+ * (`errors.ts`), which differs for a `timeout` while resolving or connecting (2), and for an `invalid` address or mask
+ * (1).
  */
 export const outcomes = {
   /** Done, and everything was as it should be. */
@@ -13,7 +14,7 @@ export const outcomes = {
   refused: exitCodes.unreachable,
   /** The peer reset the connection, or closed it early. */
   reset: exitCodes.failed,
-  /** No answer in time. */
+  /** No answer in time, also of a name server. */
   timeout: exitCodes.failed,
   /** No route on this machine, or a router reports that it cannot reach the network or host. */
   unreachable: exitCodes.unreachable,

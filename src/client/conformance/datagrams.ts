@@ -37,8 +37,7 @@ export class Inbox {
     };
     const { address, port, pathControls, sharedPorts } = context;
     const path = { ...pathControls, sourcePort: localPort };
-    const shared = localPort === undefined ? undefined : sharedPorts;
-    inbox.#socket = await DatagramSocket.open(address, port, handlers, path, shared);
+    inbox.#socket = await DatagramSocket.open(address, port, handlers, path, sharedPorts);
     return inbox;
   }
 

@@ -7,6 +7,7 @@ import { type ConnectOptions, interleave } from './connect.ts';
 import { DatagramSocket } from './datagram-socket.ts';
 import { type HostAddress, resolveHost } from './resolve-host.ts';
 import type { Target } from './target.ts';
+import { SharedPorts } from './shared-ports.ts';
 import { waitFor } from './wait.ts';
 
 export interface AskOptions extends ConnectOptions {
@@ -37,8 +38,8 @@ const mostBytes = 64 * 1024;
 /**
  * Sends a request and resolves with the first datagram of the answer, or with all of them if `quietMs` is set. Peers
  * and networks drop datagrams, so the request is repeated every second. The addresses of a name are asked in turn.
- * `request` builds the datagram for attempt N at an address, counted from 0. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED`
- * when every address refuses, and `NO_ANSWER` on silence.
+ * `request` builds the datagram for attempt N at an address, counted from 0. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED`,
+ * the first one, when every address refuses, and `NO_ANSWER` on silence.
  */
 export async function ask(
   target: Target,
@@ -60,7 +61,10 @@ export async function ask(
   let answer: Answer | undefined;
   const answered = waitFor<Answer>(options, silence, (resolve, reject) => {
     const sockets = new Map<number, Promise<DatagramSocket>>();
+    // One address alone needs its port for itself.
+    const sharedPorts = addresses.length > 1 ? new SharedPorts() : undefined;
     const refused = new Set<number>();
+    let firstError: Error | undefined;
     let isOver = false;
     let cancel: Cancel | undefined;
     let answeringIndex: number | undefined;
@@ -107,15 +111,17 @@ export async function ask(
       const failed = (error: Error): void => {
         if (isAnswered() || refused.has(index)) return;
         refused.add(index);
+        firstError ??= error;
         ended.get(index)?.(error instanceof SmallservdError ? error.outcome : 'failed');
-        if (refused.size === addresses.length) reject(error);
+        if (refused.size === addresses.length) reject(firstError);
         // Unless the next one was asked already, as this one took long.
         else if (turn === latest) attempt(turn + 1);
       };
       if (!ended.has(index) && options.attempts !== undefined)
         ended.set(index, options.attempts.begin(address.address));
       const handlers = { datagram: (bytes: Uint8Array): void => heard(index, bytes), failed };
-      const socket = sockets.get(index) ?? DatagramSocket.open(address, target.port, handlers, options.pathControls);
+      const socket =
+        sockets.get(index) ?? DatagramSocket.open(address, target.port, handlers, options.pathControls, sharedPorts);
       sockets.set(index, socket);
       socket
         .then((ready) => {

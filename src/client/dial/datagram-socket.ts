@@ -39,14 +39,15 @@ export class DatagramSocket {
     sharedPorts?: SharedPorts,
   ): Promise<DatagramSocket> {
     const peer = { address: host.address, port };
+    const ports = path.sourcePort === undefined ? undefined : sharedPorts;
     const events: CarrierEvents = {
       datagram: (bytes) => handlers.datagram(bytes),
       failed: (error) => handlers.failed(failure(peer, error)),
     };
     try {
       const carrier = hasSockets
-        ? new KernelDatagrams(host, port, path, events, sharedPorts)
-        : await NodeDatagrams.open(host, port, path, events, sharedPorts !== undefined);
+        ? new KernelDatagrams(host, port, path, events, ports)
+        : await NodeDatagrams.open(host, port, path, events, ports !== undefined);
       return new DatagramSocket(carrier, peer);
     } catch (cause) {
       const reason = describeNetworkError(cause, host.address);

@@ -46,7 +46,7 @@ export async function resolveHost(
   assertSourceFamily(patience.pathControls?.source, host);
   if (isLocalhost(host)) return loopbackAddresses(family);
   const late = (waited: string): SmallservdError =>
-    new SmallservdError('HOST_NOT_FOUND', `cannot resolve ${host}: no answer within ${waited}`);
+    new SmallservdError('HOST_NOT_FOUND', `cannot resolve ${host}: no answer within ${waited}`, { outcome: 'timeout' });
   return waitFor(patience, late, (resolve, reject) => {
     lookup(host, familyNumber[family], (error, found) => {
       if (error !== null) return reject(notFound(host, family, error));
@@ -63,7 +63,15 @@ export async function resolveHost(
 }
 
 function notFound(host: string, family: Family, cause?: NodeJS.ErrnoException): SmallservdError {
-  return new SmallservdError('HOST_NOT_FOUND', whyNotFound(host, family, cause), { cause });
+  return new SmallservdError('HOST_NOT_FOUND', whyNotFound(host, family, cause), {
+    cause,
+    outcome: isSilence(cause) ? 'timeout' : undefined,
+  });
+}
+
+/** No name server answers. That says nothing about the name. */
+function isSilence(cause: NodeJS.ErrnoException | undefined): boolean {
+  return cause?.code === 'EAI_AGAIN' || cause?.code === 'ETIMEOUT';
 }
 
 function whyNotFound(host: string, family: Family, cause?: NodeJS.ErrnoException): string {

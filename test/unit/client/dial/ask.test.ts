@@ -145,6 +145,17 @@ describe('ask with several addresses', () => {
     expect([first.heard, second.heard]).toEqual([['request 0'], ['request 0']]);
   });
 
+  test('asks the next one from the same source port', async () => {
+    const sourcePort = await freePort();
+    const first = await listener('127.0.0.1', silence);
+    await fakeUdpServer((_bytes, reply) => reply('answer'), '127.0.0.2', first.port);
+    const lookup = hostWith('127.0.0.1', '127.0.0.2');
+    const { answer, clock } = askAt(first.port, { lookup, pathControls: { sourcePort } });
+    await until(() => first.heard.length === 1, 'the first request');
+    clock.advance(250);
+    expect(await answer).toMatchObject({ peer: { address: '127.0.0.2' } });
+  });
+
   test('still accepts an answer from the first address', async () => {
     const replies: ((text: string) => void)[] = [];
     const first = await fakeUdpServer((_bytes, reply) => replies.push(reply));
@@ -160,7 +171,8 @@ describe('ask with several addresses', () => {
   test('fails if all addresses refuse', async () => {
     const port = await freePort();
     const { answer } = askAt(port, { lookup: hostWith('127.0.0.1', '127.0.0.2') });
-    await expect(answer).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
+    const message = expect.stringContaining(`cannot reach 127.0.0.1:${port}`) as string;
+    await expect(answer).rejects.toMatchObject({ code: 'CONNECT_FAILED', message });
   });
 
   test('does not retry an address that refused and keeps waiting for a silent address', async () => {

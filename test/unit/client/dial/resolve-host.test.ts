@@ -61,12 +61,13 @@ describe('resolveHost', () => {
   });
 
   test.each([
-    ['ENOTFOUND', 'a.example has no address'],
-    ['EAI_AGAIN', 'cannot resolve a.example: no name server answers'],
-    ['ETIMEOUT', 'cannot resolve a.example: no name server answers'],
-  ])('reports %s as "%s"', async (code, message) => {
+    ['ENOTFOUND', 'a.example has no address', 'no-name'],
+    ['EAI_AGAIN', 'cannot resolve a.example: no name server answers', 'timeout'],
+    ['ETIMEOUT', 'cannot resolve a.example: no name server answers', 'timeout'],
+  ])('reports %s as "%s"', async (code, message, outcome) => {
     const resolved = resolveHost('a.example', 'both', patience, fails(code));
-    await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message, cause: { code } });
+    await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message, outcome, exitCode: 2 });
+    await expect(resolved).rejects.toMatchObject({ cause: { code } });
   });
 
   test('gives up after the timeout', async () => {
@@ -74,7 +75,7 @@ describe('resolveHost', () => {
     const resolved = resolveHost('a.example', 'both', { timeoutMs: 5000, clock }, () => {});
     clock.advance(5000);
     const message = 'cannot resolve a.example: no answer within 5s';
-    await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message });
+    await expect(resolved).rejects.toMatchObject({ code: 'HOST_NOT_FOUND', message, outcome: 'timeout' });
   });
 
   test('can be interrupted', async () => {
