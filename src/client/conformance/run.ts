@@ -45,7 +45,8 @@ export async function runChecks(
   options: RunOptions,
 ): Promise<readonly CheckResult[]> {
   const { timeoutMs, quietMs, dangerousPorts, pathControls } = options;
-  const signal = AbortSignal.any(options.signal === undefined ? [] : [options.signal]);
+  const ended = new AbortController();
+  const signal = AbortSignal.any(options.signal === undefined ? [ended.signal] : [options.signal, ended.signal]);
   // All services are reached at once, and each adds a listener.
   setMaxListeners(0, signal);
   const clock = options.clock ?? systemClock;
@@ -64,15 +65,20 @@ export async function runChecks(
 
   let done = 0;
   const results = new Map<Check, CheckResult>();
-  await Promise.all(
-    groups.map(async ({ checks: members, port, reached }) => {
-      for (const check of members) {
-        results.set(check, await runCheck(check, port, await reached, isAnybodyThere, patience));
-        done += 1;
-        options.onProgress?.(done, checks.length);
-      }
-    }),
-  );
+  try {
+    await Promise.all(
+      groups.map(async ({ checks: members, port, reached }) => {
+        for (const check of members) {
+          results.set(check, await runCheck(check, port, await reached, isAnybodyThere, patience));
+          done += 1;
+          options.onProgress?.(done, checks.length);
+        }
+      }),
+    );
+  } finally {
+    // If one has failed, the others are still at it.
+    ended.abort();
+  }
   return checks.flatMap((check) => results.get(check) ?? []);
 }
 

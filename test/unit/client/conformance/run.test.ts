@@ -18,6 +18,10 @@ function check(word: string, run: Check['run'], transport: 'tcp' | 'udp' = 'tcp'
   return { id: `echo.${transport}.${word}`, service: 'echo', transport, basis: 'RFC 862', fact: `${word} holds`, run };
 }
 
+function refuse(): never {
+  throw new Error('enough');
+}
+
 function named(...ids: readonly string[]): readonly Check[] {
   return allChecks.filter(({ id }) => ids.includes(id));
 }
@@ -198,6 +202,22 @@ describe('an interruption', () => {
       (thrown: unknown) => thrown,
     );
     expect(error).toMatchObject({ code: 'INTERRUPTED' });
+  });
+
+  test('stops the other services if one check ends the run', async () => {
+    const port = await openServer();
+    const [started, stopped] = [new Deferred<void>(), new Deferred<void>()];
+    const other: Check = {
+      ...check('waits', async ({ signal }) => {
+        signal.addEventListener('abort', () => stopped.resolve());
+        started.resolve();
+        await stopped.promise;
+      }),
+      service: 'discard',
+    };
+    const checks = [check('one', async () => started.promise), other];
+    await expect(runAgainst(checks, port, { onProgress: refuse })).rejects.toThrow('enough');
+    await stopped.promise;
   });
 
   test('stops the run before it starts', async () => {
