@@ -11,8 +11,8 @@ export interface Failure {
   readonly error: string;
   /** The host as given, of a tool that takes one. */
   readonly target?: string | undefined;
-  /** In the order in which they were tried. */
-  readonly addresses: readonly Attempt[];
+  /** In the order in which they were tried. Undefined if none was. */
+  readonly addresses: readonly Attempt[] | undefined;
   readonly elapsedMs: number;
 }
 
@@ -23,12 +23,13 @@ export function failureOf(
 ): Failure {
   const outcome =
     error instanceof SmallservdError ? error.outcome : error instanceof CommanderError ? 'invalid' : 'failed';
+  const addresses = attempts.list(outcome);
   const message = error instanceof Error ? error.message : String(error);
   return {
     outcome,
     error: error instanceof CommanderError ? usageMessage(message) : message,
     target,
-    addresses: attempts.list(outcome),
+    addresses: addresses.length === 0 ? undefined : addresses,
     elapsedMs,
   };
 }

@@ -122,7 +122,7 @@ export function warnOfLostRequest(
   );
 }
 
-/** Prints a value as JSON: bytes in base64, a bigint as decimal text. */
+/** Prints a value as JSON: bytes in base64, a bigint as decimal text, milliseconds with microsecond digits. */
 export function printJson(terminal: Terminal, value: unknown): void {
   terminal.print(formatJson(plain(value)));
 }
@@ -133,5 +133,14 @@ function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   if (Array.isArray(value)) return value.map(plain);
   if (value === null || typeof value !== 'object' || value instanceof Date) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [
+      key,
+      typeof each === 'number' && key.endsWith('Ms') ? toMicroseconds(each) : plain(each),
+    ]),
+  );
+}
+
+function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }

@@ -38,6 +38,8 @@ test.each([
   const ended = await runTool(args);
   const document = JSON.parse(ended.stdout) as { readonly outcome: string; readonly error: string };
   expect([ended.code, document.outcome]).toEqual([code, outcome]);
+  // Nothing was tried.
+  expect(document).not.toHaveProperty('addresses');
   expect(document.error).toMatch(error);
 });
 
