@@ -26,7 +26,7 @@ export const outcomes = {
   'no-name': exitCodes.unreachable,
   /** Not permitted: a raw socket, a privileged port. */
   'not-permitted': exitCodes.notPermitted,
-  /** The command line, an address or a mask is invalid. */
+  /** The command line, an address or a mask is invalid, or the input cannot be read. */
   invalid: exitCodes.usage,
   /** Ended by a signal before there was a result. */
   interrupted: exitCodes.interrupted,

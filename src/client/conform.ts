@@ -57,8 +57,9 @@ const reflectorPorts = [1900, 2049, 3702, 5353, 11_211];
 
 /**
  * Checks a server against its RFCs and for safety. Sends no forged packets, and only a handful of datagrams at a time
- * except for bursts of 30. `host` is `HOST` without a port. Throws `ARGUMENT_INVALID`, `HOST_NOT_FOUND` and
- * `INTERRUPTED`. Anything the server does or fails to do is part of the result.
+ * except for bursts of 30 to each service, all at the same time. `host` is `HOST` without a port. Throws
+ * `ARGUMENT_INVALID`, `HOST_NOT_FOUND` and `INTERRUPTED`. Anything the server does or fails to do is part of the
+ * result.
  */
 export async function conform(host: string, options: ConformOptions = {}): Promise<ConformResult> {
   const { transport, basePort = 0, ports = {}, quietMs = 500 } = options;

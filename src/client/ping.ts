@@ -67,7 +67,10 @@ export interface PingResult extends RoundTripSummary {
   /** Replies that took longer than the timeout. They are included in `received`. */
   readonly late: number;
   readonly errors: readonly PingErrors[];
-  /** `ok` if there was a correct reply. Otherwise that of the first error, or `wrong-answer` or `timeout`. */
+  /**
+   * `ok` if there was a correct reply. Otherwise that of the first error, `wrong-answer`, `interrupted` if the signal
+   * came before any request was late, or `timeout`.
+   */
   readonly outcome: Outcome;
   /** Milliseconds from the first request to the end. */
   readonly elapsedMs: number;

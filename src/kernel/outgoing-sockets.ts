@@ -67,7 +67,7 @@ export function connectUdp(
     setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBufferBytes);
     if (sharing === 'further') setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
     prepare(descriptor, peer, options);
-    // Not before the bind, which then fails if a socket of another process has the port. That one would get our answers.
+    // Not before the bind, so that it fails if another process has the port: our answers would go there.
     if (sharing === 'first') setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
     connect(descriptor, peer);
   });

@@ -12,7 +12,7 @@ import { dialTcp } from './tcp-dial.ts';
 import { type Patience, waitFor } from './wait.ts';
 
 export interface ConnectOptions extends Patience {
-  /** Default `ip`: both families, starting with the one the system prefers. */
+  /** Default `both`: both families, starting with the one the system prefers. */
   readonly family?: Family | undefined;
   /** How packets leave and travel. Default: as the system decides. */
   readonly pathControls?: PathControls | undefined;

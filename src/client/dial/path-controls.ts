@@ -31,8 +31,8 @@ export function needsKernel({ source, interface: name, dscp, ttl, dontFragment =
 }
 
 /**
- * The families that a source address leaves of these. Throws `ARGUMENT_INVALID` if none is left, it is not an address,
- * another value is out of range, or this process cannot call the kernel.
+ * The families that a source address leaves of these. Throws `ARGUMENT_INVALID` if none is left, no socket can have
+ * it, another value is out of range, or this process cannot call the kernel.
  */
 export function familyOnPath(path: PathControls, family: Family): Family {
   assertRange('the source port', path.sourcePort, 1, 65_535);
@@ -55,7 +55,7 @@ export function familyOnPath(path: PathControls, family: Family): Family {
   throw invalid(`the source address ${path.source} is not an ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address`);
 }
 
-/** The path as options of a socket to a peer of this family. Throws `ENODEV` if the zone of the source names no interface. */
+/** The path as options of a socket to a peer of this family. Throws `ENODEV` if the source has an unknown zone. */
 export function outgoingOptions(path: PathControls, family: HostAddress['family']): OutgoingOptions {
   const [text = '', zone] = path.source?.split('%') ?? [];
   const ip = parseIp(text);
