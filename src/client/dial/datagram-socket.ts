@@ -1,6 +1,7 @@
 import { formatHostPort } from '../../address/host-port.ts';
 import { SmallservdError } from '../../errors.ts';
 import { hasSockets } from '../../kernel/sockets.ts';
+import { isBroadcastAddress } from './broadcast-address.ts';
 import type { Endpoint } from './connection.ts';
 import type { CarrierEvents, DatagramCarrier } from './datagram-carrier.ts';
 import { KernelDatagrams } from './kernel-datagrams.ts';
@@ -29,7 +30,8 @@ export class DatagramSocket {
 
   /**
    * With `sharedPorts`, other sockets of those may have the same source port. Throws `CONNECT_FAILED` if there is no
-   * route to the address, or the source port or address is not available.
+   * route to the address, or the source port or address is not available, and `ARGUMENT_INVALID` for a broadcast
+   * address.
    */
   static async open(
     host: HostAddress,
@@ -50,9 +52,12 @@ export class DatagramSocket {
         : await NodeDatagrams.open(host, port, path, events, ports !== undefined);
       return new DatagramSocket(carrier, peer);
     } catch (cause) {
+      const outcome = outcomeOf(cause);
+      if (outcome === 'prohibited' && isBroadcastAddress(host.address))
+        throw new SmallservdError('ARGUMENT_INVALID', `${host.address} is broadcast: expected one host`, { cause });
       const reason = describeNetworkError(cause, host.address);
       const message = `cannot send to ${formatHostPort(host.address, port)}: ${reason}`;
-      throw new SmallservdError('CONNECT_FAILED', message, { cause, outcome: outcomeOf(cause) });
+      throw new SmallservdError('CONNECT_FAILED', message, { cause, outcome });
     }
   }
 
