@@ -11,6 +11,9 @@ const minutesKept = 360;
 export const samplePeriodMs = 1000;
 const minuteMs = 60_000;
 
+/** By more than this, the wall clock has been set, or the machine was suspended. Less is the rounding of clocks. */
+const clockJumpMs = 500;
+
 /** Workers beyond are not in the history. It takes the same memory for any number of workers: 390 KB. */
 const workersKept = 16;
 
@@ -95,18 +98,23 @@ export class History {
   readonly #sums = new Float64Array(allSeries.length);
   readonly #counts = new Uint32Array(allSeries.length);
   #minuteBeganMs: number;
+  /** The wall clock when the monotonic clock was 0. */
+  #startMs: number;
   /** Until the next sample: the process that asks for it must not keep this one busy. */
   #past: PastPoints | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#minuteBeganMs = clock.monotonicMs();
+    this.#startMs = startOf(clock);
   }
 
   /** Adds a point. To be called every `samplePeriodMs`. */
   record(snapshot: Snapshot): void {
     this.#past = undefined;
+    this.#followWallClock();
     const atMs = this.#clock.monotonicMs();
+    const timeMs = this.#startMs + atMs;
     const values = Float64Array.from(allSeries, ({ value }) => value(snapshot));
     const [before] = this.#samples;
     const point = values.map((value, index) =>
@@ -114,27 +122,34 @@ export class History {
     );
     this.#samples.push({ atMs, values });
     if (this.#samples.length > rateSamples) this.#samples.shift();
-    this.#seconds.push(atMs, point);
+    this.#seconds.push(timeMs, point);
     this.#addToMinute(point);
     if (atMs - this.#minuteBeganMs < minuteMs) return;
-    this.#minutes.push(atMs, this.#takeMinute());
+    this.#minutes.push(timeMs, this.#takeMinute());
     this.#minuteBeganMs = atMs;
   }
 
   get past(): PastPoints {
-    const startMs = this.#startMs;
-    this.#past ??= { seconds: this.#seconds.points(startMs), minutes: this.#minutes.points(startMs) };
+    this.#past ??= { seconds: this.#seconds.points, minutes: this.#minutes.points };
     return this.#past;
   }
 
   get latest(): LatestPoints {
-    const startMs = this.#startMs;
-    return { second: this.#seconds.latest(startMs), minute: this.#minutes.latest(startMs) };
+    return { second: this.#seconds.latest, minute: this.#minutes.latest };
   }
 
-  /** The wall clock when the monotonic clock was 0, so that points keep their order if the wall clock is set. */
-  get #startMs(): number {
-    return this.#clock.now().getTime() - this.#clock.monotonicMs();
+  /**
+   * After a jump ahead, which may be a suspend, there is a gap. If the clock has been set back, all points move with it:
+   * they keep their order.
+   */
+  #followWallClock(): void {
+    const startMs = startOf(this.#clock);
+    const jumpMs = startMs - this.#startMs;
+    if (Math.abs(jumpMs) <= clockJumpMs) return;
+    this.#startMs = startMs;
+    if (jumpMs > 0) return;
+    this.#seconds.shift(jumpMs);
+    this.#minutes.shift(jumpMs);
   }
 
   #addToMinute(point: Float64Array): void {
@@ -158,7 +173,7 @@ export class History {
   }
 }
 
-/** The last points, in a fixed amount of memory. Times are monotonic, in milliseconds. */
+/** The last points, in a fixed amount of memory. Times are milliseconds since 1970. */
 class Ring {
   readonly #kept: number;
   readonly #times: Float64Array;
@@ -179,17 +194,22 @@ class Ring {
     this.#pushed += 1;
   }
 
-  points(startMs: number): HistoryPoints {
+  /** Moves all points in time. */
+  shift(byMs: number): void {
+    for (const [slot, timeMs] of this.#times.entries()) this.#times[slot] = timeMs + byMs;
+  }
+
+  get points(): HistoryPoints {
     const slots = this.#slots;
     const values: Record<string, readonly (number | null)[]> = {};
     for (const [index, { name }] of allSeries.entries()) {
       const all = slots.map((slot) => rounded(this.#valueOf(slot, index)));
       if (all.some((value) => value !== null)) values[name] = all;
     }
-    return { times: slots.map((slot) => this.#timeOf(slot, startMs)), values };
+    return { times: slots.map((slot) => this.#timeOf(slot)), values };
   }
 
-  latest(startMs: number): HistoryPoint | null {
+  get latest(): HistoryPoint | null {
     const slot = this.#slots.at(-1);
     if (slot === undefined) return null;
     const values: Record<string, number> = {};
@@ -197,7 +217,7 @@ class Ring {
       const value = rounded(this.#valueOf(slot, index));
       if (value !== null) values[name] = value;
     }
-    return { time: this.#timeOf(slot, startMs), values };
+    return { time: this.#timeOf(slot), values };
   }
 
   /** Oldest first. */
@@ -206,8 +226,8 @@ class Ring {
     return Array.from({ length }, (_, index) => (this.#pushed - length + index) % this.#kept);
   }
 
-  #timeOf(slot: number, startMs: number): number {
-    return Math.round((startMs + (this.#times[slot] ?? 0)) / 100) / 10;
+  #timeOf(slot: number): number {
+    return Math.round((this.#times[slot] ?? 0) / 100) / 10;
   }
 
   #valueOf(slot: number, index: number): number {
@@ -221,10 +241,17 @@ function rate(value: number, before: number | undefined, tookMs: number): number
   return ((value - before) / tookMs) * 1000;
 }
 
-/** A plot does not show more digits. A compromised worker may report anything, but JSON has only finite numbers. */
+/**
+ * To four digits, but never before the decimal point: no plot shows more. A compromised worker may report anything, but
+ * JSON has only finite numbers.
+ */
 function rounded(value: number): number | null {
-  const short = Number(value.toPrecision(4));
+  const short = Math.abs(value) < 1000 ? Number(value.toPrecision(4)) : Math.round(value);
   return Number.isFinite(short) ? short : null;
+}
+
+function startOf(clock: Clock): number {
+  return clock.now().getTime() - clock.monotonicMs();
 }
 
 type Service = Snapshot['services'][string];

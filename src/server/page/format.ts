@@ -5,7 +5,7 @@ const unsafe = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /**
  * Replaces control characters, lone surrogates and characters that change the direction of text with escapes such as
- * `\u202e`: they could make text of a stranger look like something else.
+ * `\u202e`: they could make untrusted text look like something else.
  */
 export function visible(text: string): string {
   return text.replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
@@ -16,7 +16,7 @@ export function formatCount(count: number): string {
   return Number.isFinite(count) ? Math.round(count).toLocaleString('en') : unknown;
 }
 
-/** Three digits: `0`, `0.25`, `12.3`, `1,234`. */
+/** Two or three digits, or all before the decimal point: `0`, `0.25`, `12.3`, `1,234`. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return unknown;
   if (value >= 100) return formatCount(value);

@@ -122,19 +122,53 @@ describe('History', () => {
     expect(history.latest.minute?.time).toBe(minutes.times.at(-1));
   });
 
-  it('keeps its order when the wall clock is set', () => {
-    let offsetMs = 0;
-    class SetClock extends FakeClock {
+  it('gives a point the same time forever, though a wall clock tells whole milliseconds only', () => {
+    class CoarseClock extends FakeClock {
       override now(): Date {
-        return new Date(super.now().getTime() + offsetMs);
+        return new Date(Math.floor(super.now().getTime() + 0.7));
       }
     }
+    const clock = new CoarseClock();
+    const history = new History(clock);
+    clock.advance(49.7);
+    const told = new Set<number | undefined>();
+    for (let step = 0; step < 620; step += 1) {
+      clock.advance(100.1);
+      if (step % 10 === 0) history.record(figures({}));
+      told.add(history.latest.second?.time);
+    }
+    const { seconds, minutes } = history.past;
+    expect([...told]).toEqual(seconds.times);
+    expect(minutes.times).toEqual([history.latest.minute?.time]);
+  });
+
+  class SetClock extends FakeClock {
+    offsetMs = 0;
+
+    override now(): Date {
+      return new Date(super.now().getTime() + this.offsetMs);
+    }
+  }
+
+  it.each([
+    ['moves with a wall clock that is set back', -3_600_000, [-3599, -3598, -3597]],
+    ['has a gap after a suspend', 3_600_000, [1, 2, 3603]],
+    ['takes no notice of a wall clock that is adjusted', 400, [1, 2, 3]],
+  ])('%s', (_, offsetMs, seconds) => {
     const clock = new SetClock();
     const history = after([{}, {}], clock);
-    offsetMs = -3_600_000;
+    clock.offsetMs = offsetMs;
     clock.advance(1000);
     history.record(figures({}));
-    expect(history.past.seconds.times).toEqual([1, 2, 3].map((second) => startS - 3600 + second));
+    expect(history.past.seconds.times).toEqual(seconds.map((second) => startS + second));
+  });
+
+  it('invents no digits', () => {
+    const { values } = after([{ clients: 12_345 }, { clients: 12_345, accepted: 98_765 }]).past.seconds;
+    expect([values['clients'], values['accepted']]).toEqual([
+      [12_345, 12_345],
+      [null, 98_765],
+    ]);
   });
 
   it('counts at most 16 workers', () => {
