@@ -39,7 +39,10 @@ export class AdminConnection {
   /** What was pushed last has not been accepted yet. */
   #isPushing = false;
 
-  /** The socket must allow half-open connections, so that a client that has finished sending still gets its answer. */
+  /**
+   * The socket must allow half-open connections, so that a client that has finished sending still gets its answer. Only
+   * a stream ends with what the client sends: whoever closes a page does the same.
+   */
   constructor(socket: Socket, options: AdminConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
@@ -96,7 +99,6 @@ export class AdminConnection {
   }
 
   #clientEnded(): void {
-    // A page that is closed.
     if (this.#state === 'streaming') this.destroy();
     if (this.#state !== 'asking') return;
     if (this.#header === '') this.#close();
@@ -117,6 +119,10 @@ export class AdminConnection {
 
   #startStream(page: Page): void {
     if (this.#socket.destroyed) return;
+    if (this.#socket.readableEnded) {
+      this.destroy();
+      return;
+    }
     this.#state = 'streaming';
     this.#cancelDeadline();
     this.#socket.write(formatHeader(page, this.#options.clock.now()));
@@ -161,7 +167,11 @@ export class AdminConnection {
   }
 }
 
-function formatHeader({ status, type, body, isStream = false, fields = [] }: Page, now: Date): Buffer {
+/** For all answers: no page of another site may show them in a frame. */
+const noFrames = "frame-ancestors 'none'";
+
+function formatHeader(page: Page, now: Date): Buffer {
+  const { status, type, body, isStream = false, policy = noFrames, fields = [] } = page;
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     `Date: ${now.toUTCString()}`,
@@ -172,6 +182,7 @@ function formatHeader({ status, type, body, isStream = false, fields = [] }: Pag
     ...(isStream ? [] : [`Content-Length: ${body.length}`]),
     'Cache-Control: no-store',
     'X-Content-Type-Options: nosniff',
+    `Content-Security-Policy: ${policy}`,
     ...(status === 405 ? ['Allow: GET, HEAD'] : []),
     ...fields,
   ];

@@ -26,9 +26,11 @@ type Sent = Map<string, string> | undefined;
  * The open pages: each gets what has happened before, then every second what has changed, as server-sent events
  * (https://html.spec.whatwg.org/multipage/server-sent-events.html). However many there are, the supervisor is asked
  * once a second, and not at all if there are none. A page that has not read the last events yet gets later ones instead
- * of these, so nothing queues up.
+ * of these, so nothing queues up. The kernel may take megabytes for a client that never reads, so that alone does not
+ * keep places free: one page too many takes the place of the one that has been open longest.
  */
 export class EventStreams {
+  /** Open longest first. */
   readonly #streams = new Map<EventConnection, Sent>();
   readonly #source: PageSource;
   readonly #clock: Clock;
@@ -46,21 +48,12 @@ export class EventStreams {
     this.#live = coalesced(async () => this.#readLive(), 0, clock);
   }
 
-  /** Whether another page must be refused. */
-  get isFull(): boolean {
-    return this.#streams.size >= this.#most;
-  }
-
   get size(): number {
     return this.#streams.size;
   }
 
   add(connection: EventConnection): void {
-    // Several may have been let in at the same moment.
-    if (this.isFull) {
-      connection.destroy();
-      return;
-    }
+    if (this.#streams.size >= this.#most) this.#displace();
     this.#streams.set(connection, undefined);
     this.#cancel ??= this.#clock.every(periodMs, () => void this.#sendAll());
     void this.#welcome(connection);
@@ -75,6 +68,14 @@ export class EventStreams {
 
   destroyAll(): void {
     for (const connection of this.#streams.keys()) connection.destroy();
+  }
+
+  #displace(): void {
+    const [first] = this.#streams.keys();
+    if (first === undefined) return;
+    // Its `close` event comes later.
+    this.remove(first);
+    first.destroy();
   }
 
   async #welcome(connection: EventConnection): Promise<void> {

@@ -43,7 +43,7 @@ export const pageAssets: readonly PageAsset[] = [
 ];
 
 /**
- * What the page may do, if text of a stranger should ever get into it as markup or code: nothing but load our own files
+ * What the page may do, if untrusted text should ever get into it as markup or code: nothing but load our own files
  * and ask our own endpoint. The browser itself refuses to make HTML of text.
  */
 export const contentSecurityPolicy: string = [

@@ -2,7 +2,6 @@ import { parseIp } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
 import { escapeToOneLine, formatJson } from '../../terminal-text.ts';
 import { coalesced } from './coalesced.ts';
-import type { EventStreams } from './event-streams.ts';
 import { formatMetrics, metricsType } from './metrics.ts';
 import { contentSecurityPolicy, pageAssets } from './page-assets.ts';
 import type { AdminRequest } from './request.ts';
@@ -15,6 +14,8 @@ export interface Page {
   readonly body: Buffer;
   /** The answer goes on with server-sent events, until the connection is closed. */
   readonly isStream?: boolean;
+  /** Its Content-Security-Policy. */
+  readonly policy?: string;
   /** Header fields of this page alone. */
   readonly fields?: readonly string[];
 }
@@ -22,21 +23,26 @@ export interface Page {
 const json = 'application/json; charset=utf-8';
 const plain = 'text/plain; charset=utf-8';
 
+const eventsPath = '/events';
 const faultsPath = '/faults/';
 
 const readOnly =
   'to change faults, set admin.listen to unix:///PATH?mode=0600 and restart; TCP and inherited sockets are read-only';
 
-/** A proxy that collects an answer before it passes it on, as nginx does, must not do so with a stream. */
+/**
+ * A proxy that collects an answer before it passes it on, as nginx does, must not do so with a stream. A browser must
+ * not keep one open for another site.
+ */
 const eventStream: Page = {
   status: 200,
   type: 'text/event-stream',
   body: Buffer.alloc(0),
   isStream: true,
-  fields: ['X-Accel-Buffering: no'],
+  fields: ['X-Accel-Buffering: no', 'Cross-Origin-Resource-Policy: same-origin'],
 };
 
-const assetFields = [`Content-Security-Policy: ${contentSecurityPolicy}`, 'Referrer-Policy: no-referrer'];
+/** Who may have a stream, of those that browsers tell apart: our own page, and whoever types the address. */
+const streamSites: ReadonlySet<string> = new Set(['same-origin', 'none']);
 
 /** How long an answer is reused, to spare the supervisor. */
 const maxAgeMs = 20;
@@ -54,14 +60,14 @@ export class AdminPages {
   readonly #source: SnapshotSource;
   readonly #pages: ReadonlyMap<string, () => Promise<Page>>;
 
-  constructor(source: SnapshotSource, hosts: readonly string[], clock: Clock, streams: Pick<EventStreams, 'isFull'>) {
+  constructor(source: SnapshotSource, hosts: readonly string[], clock: Clock) {
     this.#source = source;
     this.#hosts = new Set(['localhost', ...hosts.map((host) => host.toLowerCase())]);
     const shared = <Value>(make: () => Promise<Value>): (() => Promise<Value>) => coalesced(make, maxAgeMs, clock);
     const snapshot = shared(async () => source.snapshot());
     const config = shared(async () => source.config());
     const pages: Readonly<Record<string, () => Promise<Page>>> = {
-      '/events': async () => (streams.isFull ? textPage(503, 'too many open pages') : eventStream),
+      [eventsPath]: async () => eventStream,
       async '/livez'() {
         // Only a live supervisor can answer.
         await snapshot();
@@ -76,20 +82,27 @@ export class AdminPages {
       '/config': shared(async () => jsonPage(await config())),
     };
     const assets = pageAssets.map(({ path, type, body }) => {
-      const asset: Page = { status: 200, type, body, fields: assetFields };
+      const asset: Page = {
+        status: 200,
+        type,
+        body,
+        policy: contentSecurityPolicy,
+        fields: ['Referrer-Policy: no-referrer'],
+      };
       return [path, async () => asset] as const;
     });
     this.#pages = new Map([...Object.entries(pages), ...assets]);
   }
 
   /** Answers a request, with 503 if the data source fails. */
-  async answer({ method, target, host }: AdminRequest): Promise<Page> {
+  async answer({ method, target, host, fetchSite = 'none' }: AdminRequest): Promise<Page> {
     if (method === 'POST' && target.startsWith(faultsPath)) return this.#changeFaults(target, host);
     if (method !== 'GET' && method !== 'HEAD') return textPage(405, 'only GET and HEAD');
     const path = target.split('?')[0] ?? '';
     if (!probes.has(path) && !this.#isMeant(host)) return textPage(421, 'Host not accepted: see admin.hosts');
     const make = this.#pages.get(path);
     if (make === undefined) return textPage(404, 'expected /, /metrics, /livez, /readyz, /status or /config');
+    if (path === eventsPath && !streamSites.has(fetchSite)) return textPage(403, 'only for the page of this endpoint');
     return make().catch(() => textPage(503, 'no answer from the supervisor'));
   }
 

@@ -5,6 +5,8 @@ export interface AdminRequest {
   readonly target: string;
   /** Undefined for HTTP/1.0 without the field. */
   readonly host: string | undefined;
+  /** Whose page makes a browser ask, as in `same-origin`: https://www.w3.org/TR/fetch-metadata/. Others do not say. */
+  readonly fetchSite?: string | undefined;
 }
 
 /** An early refusal: the status, and a line for the client. */
@@ -59,5 +61,6 @@ function parseHeader(header: string): AdminRequest | Refusal {
   if (method === 'CONNECT') return { status: 400, reason: 'CONNECT is not supported: this is not a proxy' };
   if (valuesOf('expect').some((value) => value.toLowerCase() !== '100-continue'))
     return { status: 417, reason: 'the only supported expectation is 100-continue' };
-  return { method, target, host };
+  const [fetchSite] = valuesOf('sec-fetch-site');
+  return { method, target, host, fetchSite };
 }

@@ -31,7 +31,7 @@ export class AdminServer {
   ) {
     this.#connections = new AdminConnections(clock, newcomers);
     this.#streams = new EventStreams(source, clock, newcomers);
-    const pages = new AdminPages(source, hosts, clock, this.#streams);
+    const pages = new AdminPages(source, hosts, clock);
     this.#options = {
       clock,
       answer: async (request) => pages.answer(request),

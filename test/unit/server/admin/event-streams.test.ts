@@ -129,13 +129,18 @@ describe('EventStreams', () => {
   it.each([
     [200, 16],
     [8, 4],
-  ])('with room for %i newcomers, takes %i pages', async (newcomers, most) => {
-    const { streams } = await open(most - 1, newcomers);
-    expect(streams.isFull).toBe(false);
-    streams.add(new FakePage());
-    expect(streams.isFull).toBe(true);
-    const late = new FakePage();
-    streams.add(late);
-    expect([late.isDestroyed, streams.size]).toEqual([true, most]);
+  ])('with room for %i newcomers, keeps the %i pages opened last', async (newcomers, most) => {
+    const { clock, streams, pages } = await open(most, newcomers);
+    expect(pages.some(({ isDestroyed }) => isDestroyed)).toBe(false);
+    const late = [new FakePage(), new FakePage()];
+    for (const page of late) streams.add(page);
+    await pass(clock, 0);
+    expect([...pages, ...late].map(({ isDestroyed }) => isDestroyed)).toEqual([
+      true,
+      true,
+      ...Array.from({ length: most }, () => false),
+    ]);
+    expect(streams.size).toBe(most);
+    expect(late.map(({ names }) => names)).toEqual([all, all]);
   });
 });

@@ -203,20 +203,48 @@ describe('the page', () => {
     expect(clock.waiting).toBe(0);
   });
 
-  it('gets no events with HEAD, under a foreign name, or if it is one too many', async () => {
+  it('gets no events with HEAD, or under a foreign name, and displaces the first one if it is one too many', async () => {
     const { server, where } = await serve(quick(), new FakeClock());
     const header = /^HTTP\/1\.1 200 [^]*\r\nContent-Type: text\/event-stream\r\n[^]*\r\n\r\n$/;
     expect(await answerTo(where, 'HEAD /events HTTP/1.1\r\nHost: localhost\r\n\r\n')).toMatch(header);
     expect(await answerTo(where, 'GET /events HTTP/1.1\r\nHost: evil.example\r\n\r\n')).toMatch(/^HTTP\/1\.1 421 /);
     await until(() => server.clients === 0, 'the end of these');
-    for (let pages = 0; pages < 4; pages += 1) await openPage(where);
-    expect(await answerTo(where, events)).toMatch(/^HTTP\/1\.1 503 [^]*\r\n\r\ntoo many open pages\n$/);
+    const [first] = [await openPage(where), await openPage(where), await openPage(where), await openPage(where)];
+    await openPage(where);
+    await until(() => first.closed, 'the end of the first');
     // They do not take the places of others.
     const others: TcpClient[] = [];
     while (others.length < 24) others.push(await TcpClient.connect(where));
     await until(() => server.clients === 28, 'the others');
     expect(others.filter(({ ended }) => ended)).toEqual([]);
     expect(await answerTo(where, live)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it.each([
+    ['cross-site', 403],
+    ['same-site', 403],
+    ['same-origin', 200],
+    ['none', 200],
+  ])('that a browser calls %s gets %i for its events', async (site, status) => {
+    const { where } = await serve(quick());
+    const head = `HEAD /events HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: ${site}\r\n\r\n`;
+    expect(await answerTo(where, head)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(await answerTo(where, head.replace('/events', '/status'))).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('is not shown in a frame, as no answer is', async () => {
+    const { where } = await serve(quick());
+    for (const path of ['/', '/events', '/status', '/livez', '/nothing'])
+      expect(await answerTo(where, `HEAD ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)).toMatch(
+        /\r\nContent-Security-Policy: ([^\r]+; )?frame-ancestors 'none'(;|\r\n)/,
+      );
+  });
+
+  it('ends if the client sends FIN before the stream begins', async () => {
+    const { server, where } = await serve(quick());
+    const client = await TcpClient.connect(where);
+    client.finish(events);
+    await until(() => server.clients === 0, 'the end of the connection');
   });
 
   it('is cut if it does not read for 5 s', async () => {
