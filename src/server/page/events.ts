@@ -28,7 +28,7 @@ export class EventLink {
 
   /** Connects, or connects again at once. */
   open(): void {
-    this.#close();
+    this.close();
     // Relative, as all addresses: a proxy may serve the page below a prefix.
     const source = new EventSource('events');
     this.#source = source;
@@ -43,6 +43,13 @@ export class EventLink {
     this.#expectMore();
   }
 
+  /** Gets no more events until it is opened again. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#source?.close();
+    this.#source = undefined;
+  }
+
   #expectMore(): void {
     clearTimeout(this.#timer);
     this.#timer = window.setTimeout(() => this.#lost(), silentMs);
@@ -50,15 +57,9 @@ export class EventLink {
 
   /** The browser's own attempts end at the first answer that is not a stream, such as that of a proxy. */
   #lost(): void {
-    this.#close();
+    this.close();
     this.#handlers.connected(false);
     this.#timer = window.setTimeout(() => this.open(), this.#delayMs);
     this.#delayMs = Math.min(2 * this.#delayMs, longestDelayMs);
-  }
-
-  #close(): void {
-    clearTimeout(this.#timer);
-    this.#source?.close();
-    this.#source = undefined;
   }
 }

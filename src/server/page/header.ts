@@ -54,5 +54,5 @@ function showState(text: string, mark: 'good' | 'warn' | 'bad'): void {
 
 function describeClock({ isSet, isSynchronized, errorMs }: Status['clock']): string {
   if (!isSet) return 'not set';
-  return isSynchronized ? `synchronized to ${formatMs(errorMs)}` : 'not synchronized';
+  return isSynchronized ? `synchronized, within ${formatMs(errorMs)}` : 'not synchronized';
 }

@@ -52,7 +52,6 @@ function remember({ name, value }: PageEvent): void {
 }
 
 function draw(): void {
-  if (document.hidden) return;
   const nowMs = performance.now();
   const isDue = !reducedMotion.matches || nowMs - drawnAtMs >= calmMs;
   if (isDue) drawnAtMs = nowMs;
@@ -64,7 +63,7 @@ function showLink(isConnected: boolean): void {
   if (place.classList.contains(isConnected ? 'good' : 'bad')) return;
   place.className = isConnected ? 'good' : 'bad';
   document.body.classList.toggle('down', !isConnected);
-  if (!isConnected) showUnknown();
+  if (!isConnected && !isPaused) showUnknown();
   setText(place, isConnected ? 'Live' : `Disconnected at ${formatTime(Date.now())}, reconnecting`);
 }
 
@@ -74,6 +73,7 @@ byId('pause').addEventListener('click', () => {
   if (isPaused) return;
   for (const show of waiting.values()) show();
   waiting.clear();
+  if (byId('link').classList.contains('bad')) showUnknown();
 });
 
 for (const input of document.querySelectorAll<HTMLInputElement>('input[name=span]'))
@@ -82,8 +82,22 @@ for (const input of document.querySelectorAll<HTMLInputElement>('input[name=span
     plots.show(data, text);
   });
 
-document.addEventListener('visibilitychange', draw);
-link.open();
+/**
+ * A browser keeps few connections to one host, six with HTTP/1.1, so a page that nobody sees takes none. What it misses
+ * comes as the past.
+ */
+function followVisibility(): void {
+  if (!document.hidden) {
+    link.open();
+    return;
+  }
+  link.close();
+  // Tabs show it.
+  document.title = 'smallservd';
+}
+
+document.addEventListener('visibilitychange', followVisibility);
+followVisibility();
 
 function byId(id: string): HTMLElement {
   const found = document.getElementById(id);

@@ -76,8 +76,15 @@ export class PlotData {
   }
 }
 
-/** The last, least and largest of the known values; NaN without any. */
-export function summarize(values: readonly (number | null)[]): { now: number; min: number; max: number } {
+/** The current value, the minimum and the maximum; NaN where nothing is known. */
+export interface Summary {
+  readonly now: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Leaves out what is not known, unless it is the current value. */
+export function summarize(values: readonly (number | null)[]): Summary {
   const known = values.filter((value) => value !== null);
   if (known.length === 0) return { now: Number.NaN, min: Number.NaN, max: Number.NaN };
   return { now: values.at(-1) ?? Number.NaN, min: Math.min(...known), max: Math.max(...known) };

@@ -1,9 +1,9 @@
 import type uPlot from 'uplot';
 import { formatBytes, formatCount, formatMs, formatNumber, formatShare, formatTime } from './format.ts';
-import { type PlotData, summarize } from './plot-data.ts';
+import { type PlotData, type Summary, summarize } from './plot-data.ts';
 import { element, setText, Table } from './table.ts';
 
-// A script of its own, loaded before.
+// A separate script, loaded before.
 const { uPlot: Plot } = globalThis as unknown as { readonly uPlot: typeof uPlot };
 
 const heightPx = 140;
@@ -33,7 +33,7 @@ const definitions: readonly Definition[] = [
   },
   { title: 'Refused and dropped a second', format: formatNumber, series: turnedAway },
   { title: 'Event loop lag', format: formatMs, series: ofProcesses('lag') },
-  { title: 'CPU, of one processor', format: formatShare, series: ofProcesses('cpu') },
+  { title: 'CPU (share of one processor)', format: formatShare, series: ofProcesses('cpu') },
   { title: 'Resident memory', format: formatBytes, series: ofProcesses('memory') },
 ];
 
@@ -56,10 +56,10 @@ function ofProcesses(kind: string): Definition['series'] {
   };
 }
 
-/** The name of the worker that has the place now. */
+/** The name of the worker that has the place now. A reload may have left it vacant. */
 function labelOf(process: string, workers: readonly string[]): string {
   const place = /^worker (\d+)$/.exec(process)?.[1];
-  return place === undefined ? process : (workers[Number(place) - 1] ?? process);
+  return place === undefined ? process : (workers[Number(place) - 1] ?? 'ended worker');
 }
 
 /** All plots, over one span of time. */
@@ -71,7 +71,7 @@ export class Plots {
     root.replaceChildren(...this.#views.map((view) => view.root));
     // The colors are read when a plot is made.
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
-      for (const view of this.#views) view.draw({ anew: true });
+      for (const view of this.#views) view.draw({ recreate: true });
     });
   }
 
@@ -89,7 +89,7 @@ export class Plots {
   }
 }
 
-/** A plot, and the same as a table: its last, least and largest values. */
+/** A plot, and the same as a table: its current values, minima and maxima. */
 class PlotView {
   readonly root: HTMLElement = element('section', 'plot');
   /** Names of the workers, by place. */
@@ -100,6 +100,8 @@ class PlotView {
   readonly #table: Table;
   #data: PlotData;
   #plot: uPlot | undefined;
+  /** What each line shows now. */
+  #rows: readonly (Summary & { readonly label: string })[] = [];
   /** The series of the plot, as one text. */
   #drawn = '';
 
@@ -124,11 +126,12 @@ class PlotView {
     this.draw();
   }
 
-  /** `anew`: even if there is a plot of the same series. `withLines: false`: no lines, unless it is another plot. */
-  draw({ anew = false, withLines = true } = {}): void {
+  /** `recreate`: even if there is a plot of the same series. `withLines: false`: no lines, unless it is another plot. */
+  draw({ recreate = false, withLines = true } = {}): void {
     const series = this.#definition.series(this.#data, this.workers);
     const names = [...series.keys()];
-    const isOther = anew || this.#plot === undefined || this.#drawn !== names.join();
+    this.#rows = Array.from(series, ([name, label]) => ({ label, ...summarize(this.#data.valuesOf(name)) }));
+    const isOther = recreate || this.#plot === undefined || this.#drawn !== names.join();
     if (isOther) {
       this.#plot?.destroy();
       this.#plot = this.#create(names.length);
@@ -184,16 +187,15 @@ class PlotView {
     return [end - this.#data.spanS, end];
   }
 
-  /** Under the cursor, or now. */
+  /** Under the cursor, as drawn, or now. The lines may be older than what is known. */
   #tabulate(): void {
-    const { format, series } = this.#definition;
-    const index = this.#plot?.cursor.idx ?? undefined;
-    const time = index === undefined ? undefined : this.#data.times[index];
+    const { format } = this.#definition;
+    const index = this.#plot?.cursor.idx ?? -1;
+    const [times, ...lines] = this.#plot?.data ?? [[]];
+    const time = times[index];
     this.#table.setHeading(1, time === undefined ? 'Now' : formatTime(time * 1000));
-    const rows = [...series(this.#data, this.workers)].map(([name, label]) => {
-      const values = this.#data.valuesOf(name);
-      const { now, min, max } = summarize(values);
-      const shown = index === undefined ? now : (values[index] ?? Number.NaN);
+    const rows = this.#rows.map(({ label, now, min, max }, row) => {
+      const shown = time === undefined ? now : (lines[row]?.[index] ?? Number.NaN);
       return [label, format(shown), format(min), format(max)];
     });
     this.#table.show(rows, swatch);

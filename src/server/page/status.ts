@@ -32,7 +32,7 @@ const layouts = {
   ],
   turnedAway: [
     'Refused and dropped',
-    [['Service'], ['What'], ['Reason'], ['Count', 'number'], ['Mostly', 'code']],
+    [['Service'], ['Action'], ['Reason'], ['Count', 'number'], ['Top source', 'code']],
     'narrow',
   ],
   workers: [

@@ -64,7 +64,7 @@ export class BrowserPage {
     return new Map(rows.map(([first = ''], index) => [first, named[index] ?? {}]));
   }
 
-  /** What axe-core finds wrong, or cannot tell. */
+  /** What axe-core finds wrong, without what it cannot tell. */
   async violations(): Promise<readonly string[]> {
     await this.page.evaluate(axe.source);
     const { violations } = await this.page.evaluate(async () =>

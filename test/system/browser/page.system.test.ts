@@ -17,7 +17,7 @@ import { withPalette } from './palette-png.ts';
 
 needs('chromium');
 
-/** With this variable, the pictures in the documents are made anew, after traffic for so many seconds. */
+/** With this variable, the pictures in the documents are taken again, after traffic for so many seconds. */
 const picturesAfterS = Number(process.env['SMALLSERVD_PICTURES'] ?? 0);
 
 let browser: Browser;
@@ -108,9 +108,17 @@ describe('the page', () => {
     const after = (await opened.table('services')).get('echo');
     for (const column of ['Datagrams', 'Received', 'Sent']) expect(after?.[column], column).not.toBe(before?.[column]);
     expect(numberOf(after?.['Requests/s'])).toBeGreaterThan(5);
-    for (const title of ['Requests a second', 'Clients', 'Bytes a second', 'CPU, of one processor', 'Resident memory'])
-      expect((await opened.lineOf(title)).filter(Boolean).length, title).toBeGreaterThan(0);
-    expect((await opened.table('turnedAway')).get('daytime')).toMatchObject({ What: 'refused', Reason: 'denied' });
+    for (const title of [
+      'Requests a second',
+      'Clients',
+      'Bytes a second',
+      'CPU (share of one processor)',
+      'Resident memory',
+    ])
+      await expect
+        .poll(async () => (await opened.lineOf(title)).filter(Boolean).length, { timeout: 20_000, message: title })
+        .toBeGreaterThan(3);
+    expect((await opened.table('turnedAway')).get('daytime')).toMatchObject({ Action: 'refused', Reason: 'denied' });
     expect([...(await opened.table('sources')).keys()]).toContain('echo');
     expect((await opened.table('faults')).get('daytime')).toMatchObject({ Fault: 'delay' });
     expect([...(await opened.table('workers')).keys()]).toEqual(
@@ -149,7 +157,7 @@ describe('the page', () => {
     expect(opened.complaints.filter((complaint) => !/net::ERR_(CONNECTION|INCOMPLETE)/.test(complaint))).toEqual([]);
   });
 
-  it('shows text of strangers as text', async () => {
+  it('shows untrusted text as text', async () => {
     const evil = '<img src=x onerror="window.owned=1"><script>window.owned=2</script>\u202e\u001b[31m&lt;b&gt;';
     const module = './hostile.js';
     const directory = temporaryDirectory();
@@ -224,6 +232,32 @@ describe('the page', () => {
       expect(background, what).toBe(options.colorScheme === 'dark' ? 'rgb(18, 22, 27)' : 'rgb(246, 247, 249)');
       expect(opened.complaints, what).toEqual([]);
     }
+  });
+
+  it('takes no connection while it is hidden, and holds still while it is paused', async () => {
+    const { url } = await serve({ echo: { listen: [tcp] } });
+    const { page } = await BrowserPage.open(browser, url);
+    const facts = async (): Promise<string | null> => page.textContent('#facts');
+    const hide = async (isHidden: boolean): Promise<void> =>
+      page.evaluate((value) => {
+        Object.defineProperty(document, 'hidden', { value, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+      }, isHidden);
+    await hide(true);
+    expect(await page.title()).toBe('smallservd');
+    const hidden = await facts();
+    await pause(2500);
+    expect(await facts()).toBe(hidden);
+    await hide(false);
+    await expect.poll(facts).not.toBe(hidden);
+    expect(await page.title()).toMatch(/ready$/);
+
+    await page.locator('#pause').click();
+    const paused = await page.textContent('main');
+    await hide(true);
+    await hide(false);
+    await pause(2500);
+    expect(await page.textContent('main')).toBe(paused);
   });
 
   it('is used by keyboard', async () => {

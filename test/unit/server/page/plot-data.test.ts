@@ -67,7 +67,7 @@ describe('PlotData', () => {
 });
 
 describe('summarize', () => {
-  it('tells the last, least and largest value', () => {
+  it('tells the current value, the minimum and the maximum', () => {
     expect(summarize([null, 3, 1, 2])).toEqual({ now: 2, min: 1, max: 3 });
   });
 
