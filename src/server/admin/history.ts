@@ -29,7 +29,7 @@ type Kind = 'rate' | 'level' | 'peak';
 interface Series {
   readonly name: string;
   readonly kind: Kind;
-  /** NaN if unknown. */
+  /** NaN if unknown. The snapshot has only workers that have a place. */
   readonly value: (snapshot: Snapshot) => number;
 }
 
@@ -80,10 +80,7 @@ const allSeries: readonly Series[] = [
   ),
   ...ofProcess('supervisor', ({ supervisor }) => supervisor),
   ...Array.from({ length: workersKept }, (_, place) =>
-    ofProcess(
-      `worker ${place + 1}`,
-      ({ workers }) => workers.filter(({ status }) => status !== 'draining')[place]?.health,
-    ),
+    ofProcess(`worker ${place + 1}`, ({ workers }) => workers[place]?.health),
   ).flat(),
 ];
 
@@ -100,6 +97,8 @@ export class History {
   #minuteBeganMs: number;
   /** The wall clock when the monotonic clock was 0. */
   #startMs: number;
+  /** The number of the newest worker that has had a place. */
+  #newestWorker = 0;
   /** Until the next sample: the process that asks for it must not keep this one busy. */
   #past: PastPoints | undefined;
 
@@ -115,7 +114,8 @@ export class History {
     this.#followWallClock();
     const atMs = this.#clock.monotonicMs();
     const timeMs = this.#startMs + atMs;
-    const values = Float64Array.from(allSeries, ({ value }) => value(snapshot));
+    const placed = { ...snapshot, workers: this.#placesOf(snapshot) };
+    const values = Float64Array.from(allSeries, ({ value }) => value(placed));
     const [before] = this.#samples;
     const point = values.map((value, index) =>
       allSeries[index]?.kind === 'rate' ? rate(value, before?.values[index], atMs - (before?.atMs ?? atMs)) : value,
@@ -150,6 +150,15 @@ export class History {
     if (jumpMs > 0) return;
     this.#seconds.shift(jumpMs);
     this.#minutes.shift(jumpMs);
+  }
+
+  /** During a reload, those that are to serve next already live, next to those that serve. */
+  #placesOf({ workers, reload }: Snapshot): Snapshot['workers'] {
+    const active = workers.filter(({ status }) => status !== 'draining');
+    const known = active.filter(({ worker }) => worker <= this.#newestWorker);
+    if (reload.isRunning && known.length > 0) return known;
+    this.#newestWorker = Math.max(this.#newestWorker, ...active.map(({ worker }) => worker));
+    return active;
   }
 
   #addToMinute(point: Float64Array): void {

@@ -28,8 +28,19 @@ describe('RecentLines', () => {
     expect([entries[0]?.message, entries.at(-1)?.message]).toEqual(['59', '10']);
   });
 
-  it('shows the start of a line that is too long, and a line that is not JSON, as it is', () => {
-    const [long] = recent(`{"level":"error","msg":"${'x'.repeat(10_000)}"}\n`).entries;
+  it('cuts the values of a line that is too long', () => {
+    const line = { level: 'error', time: '2026-11-22T11:07:12.000Z', service: 'echo', errors: ['x'.repeat(10_000)] };
+    const [entry] = recent(`${JSON.stringify({ ...line, more: 1, msg: 'failed' })}\n`).entries;
+    expect(entry).toMatchObject({ level: 'error', time: line.time, message: 'failed' });
+    expect(Object.keys(entry?.fields ?? {})).toEqual(['service', 'errors']);
+    expect(entry?.fields['errors']).toMatch(/^\["x{1800,1990}…$/);
+    const [long] = recent(`{"level":"warn","msg":"${'x'.repeat(60_000)}","more":1}\n`).entries;
+    expect(long).toMatchObject({ level: 'warn', time: undefined, fields: {} });
+    expect(long?.message).toMatch(/^x{1900,1990}…$/);
+  });
+
+  it('shows the start of a line that is far too long, and a line that is not JSON, as it is', () => {
+    const [long] = recent(`{"level":"error","msg":"${'x'.repeat(70_000)}"}\n`).entries;
     expect(long).toMatchObject({ level: 'error', time: undefined, fields: {} });
     expect(long?.message).toHaveLength(2000);
     expect(recent('{"level":"warn", what a worker may write\n').entries[0]?.message).toBe(
@@ -47,8 +58,12 @@ describe('RecentLines', () => {
 test('any line is read', () => {
   fc.assert(
     fc.property(fc.string({ maxLength: 4000 }), fc.json(), (text, json) => {
-      const { entries } = recent(`{"level":"warn"${text}\n`, `{"level":"warn","f":${json}}\n`);
-      expect(entries).toHaveLength(2);
+      const { entries } = recent(
+        `{"level":"warn"${text}\n`,
+        `{"level":"warn","f":${json}}\n`,
+        `{"level":"warn","f":${json},"msg":${JSON.stringify(text.repeat(9))},"g":${json}}\n`,
+      );
+      expect(entries).toHaveLength(3);
       for (const { message } of entries) expect(message.length).toBeLessThanOrEqual(2000);
     }),
   );

@@ -36,6 +36,12 @@ function emptyService(): Snapshot['services'][string] {
   return { type: 'echo', topSources: [], ...newServiceCounters() };
 }
 
+/** A worker whose lag is its number. */
+function worker(name: number, status: 'ready' | 'starting' | 'draining'): Snapshot['workers'][number] {
+  const health = { lagMs: name, residentBytes: 1, heapBytes: 1, cpuMs: 1, upMs: 1 };
+  return { worker: name, status, pid: name, health };
+}
+
 /** A history that gets these figures, one a second. */
 function after(each: readonly Figures[], clock: FakeClock = new FakeClock()): History {
   const history = new History(clock);
@@ -87,6 +93,26 @@ describe('History', () => {
     expect(values['lag worker 1']).toEqual([0, 4]);
     expect(values['memory worker 1']).toEqual([1000, 1000]);
     expect(Object.keys(values).filter((name) => name.endsWith('worker 2'))).toEqual([]);
+  });
+
+  it('gives no places to the workers that a reload starts, until they serve', () => {
+    const reloading = { ...snapshot().reload, isRunning: true };
+    const history = new History(new FakeClock());
+    for (const changes of [
+      { workers: [worker(1, 'ready'), worker(2, 'ready')] },
+      {
+        workers: [worker(1, 'ready'), worker(2, 'ready'), worker(3, 'ready'), worker(4, 'starting')],
+        reload: reloading,
+      },
+      { workers: [worker(3, 'ready'), worker(4, 'ready'), worker(1, 'draining')], reload: reloading },
+      { workers: [worker(3, 'ready'), worker(4, 'ready'), worker(2, 'draining')] },
+    ])
+      history.record(snapshot(changes));
+    const lags = Object.entries(history.past.seconds.values).filter(([name]) => name.startsWith('lag worker'));
+    expect(lags).toEqual([
+      ['lag worker 1', [1, 1, 3, 3]],
+      ['lag worker 2', [2, 2, 4, 4]],
+    ]);
   });
 
   it('has no rate where a counter belongs to another process than before', () => {
