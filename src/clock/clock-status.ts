@@ -27,12 +27,19 @@ export class ClockStatus {
   readonly #read: () => ClockReading | undefined;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   #readAtMs = Number.NEGATIVE_INFINITY;
+  #isKnown = false;
   #isSynchronized = false;
   #errorUs = unknownErrorUs;
 
   constructor(read: () => ClockReading | undefined, clock: Pick<Clock, 'monotonicMs'>) {
     this.#read = read;
     this.#clock = clock;
+  }
+
+  /** Whether the system tells anything. */
+  get isKnown(): boolean {
+    this.#refresh();
+    return this.#isKnown;
   }
 
   get isSynchronized(): boolean {
@@ -51,6 +58,7 @@ export class ClockStatus {
     if (nowMs - this.#readAtMs < readPeriodMs) return;
     this.#readAtMs = nowMs;
     const reading = this.#read();
+    this.#isKnown = reading !== undefined;
     this.#isSynchronized = reading?.isSynchronized ?? false;
     this.#errorUs = this.#isSynchronized && reading !== undefined ? errorOf(reading) : unknownErrorUs;
   }

@@ -160,7 +160,7 @@ describe.each([
       pid: daemon.pid,
       workers: [{ restarts: 0, status: 'ready' }, ...status.workers.slice(1)],
     });
-    expect(typeof status.clock.isSynchronized).toBe('boolean');
+    expect([true, false, null]).toContain(status.clock.isSynchronized);
     expect(status.workers[0]?.health?.upMs).toBeGreaterThan(0);
     await page.told('points', ({ second }) => second?.values['clients'] === 1);
 

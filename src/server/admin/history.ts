@@ -139,8 +139,8 @@ export class History {
   }
 
   /**
-   * After a jump ahead, which may be a suspend, there is a gap. If the clock has been set back, all points move with it:
-   * they keep their order.
+   * After a jump ahead, which may be a suspend, there is a gap. If the clock has been set back, all points move with
+   * it: they keep their order.
    */
   #followWallClock(): void {
     const startMs = startOf(this.#clock);

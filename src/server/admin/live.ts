@@ -6,8 +6,8 @@ import type { Snapshot, SnapshotSource } from './snapshot.ts';
 export interface ClockState {
   /** False if it is earlier than the release of this build. */
   readonly isSet: boolean;
-  /** Whether the system keeps it in step with UTC. */
-  readonly isSynchronized: boolean;
+  /** Whether the system keeps it in step with UTC; null if it does not tell. */
+  readonly isSynchronized: boolean | null;
   /** How wrong it may be. */
   readonly errorMs: number;
 }

@@ -40,7 +40,7 @@ export const metrics: readonly Metric[] = [
     ]),
   ),
   single('worker_deaths_total', 'Workers that exited unexpectedly.', ({ workerDeaths }) => workerDeaths),
-  ofProcesses('event_loop_lag_seconds', 'Maximum event loop delay since the last report.', ({ lagMs }) => lagMs / 1000),
+  ofProcesses('event_loop_lag_seconds', 'Maximum event loop delay in the last second.', ({ lagMs }) => lagMs / 1000),
   ofProcesses('resident_memory_bytes', 'Resident memory.', ({ residentBytes }) => residentBytes),
   ofProcesses('heap_bytes', 'JavaScript heap in use.', ({ heapBytes }) => heapBytes),
   metric('listener_open', '1 if the listener is open, else 0.', ['service', 'address'], ({ listeners }) =>

@@ -44,8 +44,12 @@ export class LiveSnapshots extends DaemonSnapshots implements AdminSource {
   }
 
   get #clockState(): ClockState {
-    const { isSynchronized, errorUs } = this.#clockStatus;
-    return { isSet: clockIsSet(this.#clock.now().getTime()), isSynchronized, errorMs: errorUs / 1000 };
+    const { isKnown, isSynchronized, errorUs } = this.#clockStatus;
+    return {
+      isSet: clockIsSet(this.#clock.now().getTime()),
+      isSynchronized: isKnown ? isSynchronized : null,
+      errorMs: errorUs / 1000,
+    };
   }
 
   get #faultsInForce(): Live['faults'] {

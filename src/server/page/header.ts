@@ -54,5 +54,6 @@ function showState(text: string, mark: 'good' | 'warn' | 'bad'): void {
 
 function describeClock({ isSet, isSynchronized, errorMs }: Status['clock']): string {
   if (!isSet) return 'not set';
+  if (isSynchronized === null) return 'unknown';
   return isSynchronized ? `synchronized, within ${formatMs(errorMs)}` : 'not synchronized';
 }

@@ -126,7 +126,7 @@ class PlotView {
     this.draw();
   }
 
-  /** `recreate`: even if there is a plot of the same series. `withLines: false`: no lines, unless it is another plot. */
+  /** `recreate`: even if the series are the same. `withLines: false`: no lines, unless it is another plot. */
   draw({ recreate = false, withLines = true } = {}): void {
     const series = this.#definition.series(this.#data, this.workers);
     const names = [...series.keys()];

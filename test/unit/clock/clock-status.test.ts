@@ -21,6 +21,9 @@ it('a clock that is not synchronized may be wrong by 16 seconds, whatever was es
 
 it('a clock of which the system tells nothing is not synchronized', () => {
   expect(statusOf(undefined)).toEqual([false, 16_000_000]);
+  const reading = { isSynchronized: false, estimatedErrorUs: 1, maximumErrorUs: 2 };
+  const known = [undefined, reading].map((each) => new ClockStatus(() => each, new FakeClock()).isKnown);
+  expect(known).toEqual([false, true]);
 });
 
 it('asks the system at most once a second', () => {
