@@ -22,6 +22,13 @@ export function sourceRows({ services }: Status): readonly (readonly Cell[])[] {
   );
 }
 
+/** One row for each counter that a service has declared. */
+export function counterRows({ services }: Status): readonly (readonly Cell[])[] {
+  return Object.entries(services).flatMap(([name, { custom = {} }]) =>
+    Object.entries(custom).map(([counter, { count }]) => [name, counter, formatCount(count)]),
+  );
+}
+
 /** One row for each fault that can happen, with how often it has. */
 export function faultRows(faults: Live['faults'], status: Status | undefined): readonly (readonly Cell[])[] {
   return Object.entries(faults).flatMap(([name, settings]) =>

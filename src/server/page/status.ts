@@ -2,7 +2,7 @@ import type { Live, PageEvent } from '../admin/live.ts';
 import { formatFields, formatMs, formatTime, unknown } from './format.ts';
 import { showHeader } from './header.ts';
 import { processRows } from './process-rows.ts';
-import { faultRows, serviceRows, sourceRows, turnedAwayRows } from './service-rows.ts';
+import { counterRows, faultRows, serviceRows, sourceRows, turnedAwayRows } from './service-rows.ts';
 import { type Cell, type Column, element, Table } from './table.ts';
 
 type Status = Live['status'];
@@ -53,6 +53,7 @@ const layouts = {
   sources: ['Top sources', [['Service'], ['Source', 'code'], ['Clients', 'number']], 'third'],
   faults: ['Faults in force', [['Service'], ['Fault'], ['Setting', 'code wrap'], ['Injected', 'number']], 'third'],
   reloads: ['Reloads', [['Time'], ['Result'], ['Took', 'number'], ['Error', 'wrap']], 'third'],
+  counters: ['Counters of services', [['Service'], ['Counter', 'code'], ['Count', 'number']], 'full'],
   log: ['Warnings and errors', [['Time'], ['Level'], ['Message', 'wrap'], ['Fields', 'code wrap']], 'full'],
 } as const satisfies Readonly<
   Record<string, readonly [string, readonly Column[], 'full' | 'wide' | 'narrow' | 'third']>
@@ -105,12 +106,21 @@ export class StatusView {
     this.#show('turnedAway', turnedAwayRows(status));
     this.#show('sources', sourceRows(status));
     this.#show('workers', processRows(status, before));
+    const counters = counterRows(status);
+    this.#show('counters', counters);
+    this.#hide('counters', counters.length === 0);
   }
 
   /** The earliest status that is kept, unless another daemon sent it. */
   #before({ pid, startedAt }: Status): Status | undefined {
     const [before] = this.#statuses;
     return before?.pid === pid && before.startedAt === startedAt ? before : undefined;
+  }
+
+  /** Few services have counters. */
+  #hide(name: TableName, isHidden: boolean): void {
+    const region = this.#tables.get(name)?.root.parentElement;
+    if (region) region.hidden = isHidden;
   }
 
   #show(name: TableName, rows: readonly (readonly Cell[])[]): void {

@@ -81,10 +81,13 @@ export class BrowserPage {
       );
       const canvas = plot?.querySelector('canvas');
       const swatch = plot?.querySelector('.s0');
-      const context = canvas?.getContext('2d');
-      if (!canvas || !context || !swatch) throw new Error(`there is no plot ${wanted}`);
+      // A copy for reading: the browser warns if the canvas itself is read again and again.
+      const copy = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+      if (!canvas || !copy || !swatch) throw new Error(`there is no plot ${wanted}`);
+      Object.assign(copy.canvas, { width: canvas.width, height: canvas.height });
+      copy.drawImage(canvas, 0, 0);
       const [red = 0, green = 0, blue = 0] = (getComputedStyle(swatch).backgroundColor.match(/\d+/g) ?? []).map(Number);
-      const { data, width, height } = context.getImageData(0, 0, canvas.width, canvas.height);
+      const { data, width, height } = copy.getImageData(0, 0, canvas.width, canvas.height);
       const isLine = (at: number): boolean =>
         (data[at + 3] ?? 0) > 80 &&
         Math.abs((data[at] ?? 0) - red) + Math.abs((data[at + 1] ?? 0) - green) + Math.abs((data[at + 2] ?? 0) - blue) <

@@ -163,8 +163,13 @@ describe('the page', () => {
     const directory = temporaryDirectory();
     writeFileSync(
       join(directory, 'hostile.js'),
-      `export default { name: 'hostile', summary: 'logs its clients', options: {}, create: (_, { log }) => ({
-        stream: () => ({ data: (chunk) => log.warn({ said: String(chunk), [String(chunk)]: 1 }, 'said') }) }) };`,
+      `export default { name: 'hostile', summary: 'logs its clients', options: {}, create(_, context) {
+        const said = context.counter('said', 'What clients said.');
+        return { stream: () => ({ data(chunk) {
+          said.add();
+          context.log.warn({ said: String(chunk), [String(chunk)]: 1 }, 'said');
+        } }) };
+      } };`,
     );
     const name = '<b onclick=alert(1)>&quot;.yaml';
     const { daemon, url } = await serve({ hostile: { module: join(directory, module), listen: [tcp] } }, name);
@@ -172,6 +177,7 @@ describe('the page', () => {
     (await TcpClient.connect(daemon.target('hostile', 'tcp'))).write(evil);
     const shown = await opened.sees('#log', /said=/);
     expect(shown).toContain('<img src=x onerror=');
+    await opened.sees('#counters', /hostilesaid1/);
     expect(shown).not.toMatch(/(?!\n)[\p{Cc}\u202e]/u);
     expect(await opened.sees('#facts', /config/)).toContain(name);
     const found = await opened.page.evaluate(() => ({
