@@ -4,7 +4,7 @@ import { checkout, Network, needs } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram, kill, Program } from './program.ts';
 
-needs('ip', 'nc');
+needs('ip', 'nc', 'python3');
 
 const port = 1201;
 /** What a worker may have read at 2,000 datagrams a second. */
@@ -178,4 +178,26 @@ it('only networks whose hosts have link addresses are on a link, as routes say',
   const asking = new Program(server.inside([process.execPath, '--input-type=module', '-e', script]));
   const [said] = await asking.says(/.+\n/);
   expect(said.trim()).toBe('192.0.2.0/24 2001:db8::/64 fe80::/64');
+});
+
+it('an IPv6 packet with an IPv4-mapped source is not taken for that IPv4 client', async () => {
+  const { server, client } = link();
+  const daemon = await serve(server, 'services.echo.allow=[127.0.0.0/8,2001:db8::/64]');
+  const script = `
+import socket, struct
+raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+source, target = socket.inet_pton(socket.AF_INET6, '::ffff:127.0.0.1'), socket.inet_pton(socket.AF_INET6, '2001:db8::1')
+body = b'disguised!'
+udp = struct.pack('!HHHH', 40000, ${port}, 8 + len(body), 0) + body
+words = struct.unpack('!%dH' % ((32 + 8 + len(udp)) // 2), source + target + struct.pack('!II', len(udp), 17) + udp)
+total = sum(words)
+while total >> 16: total = (total & 0xffff) + (total >> 16)
+udp = udp[:6] + struct.pack('!H', ~total & 0xffff) + udp[8:]
+for _ in range(5): raw.sendto(struct.pack('!IHBB', 6 << 28, len(udp), 17, 64) + source + target + udp, ('2001:db8::1', 0))
+print('sent', flush=True)`;
+  // The neighbors on the way are known from then on.
+  expect(await new Peers(client).udpAnswer('2001:db8::1', port, 'hello\n')).toBe('hello\n');
+  await new Program(client.inside(['python3', '-c', script])).says(/sent/);
+  const { dropped } = await daemon.line(({ dropped: counts }) => counts !== undefined);
+  expect(dropped).toEqual({ 'source-address': 5 });
 });

@@ -93,8 +93,10 @@ async function ping(host: string, options: EchoToolOptions, terminal: Terminal):
   });
   const error = result.problem ?? (isLineWanted || result.isRight ? undefined : faultOf(result, peer, refusal));
   const fault = { outcome: result.outcome, error };
+  // The summary tells of requests that were lost.
+  const isTold = options.json !== true && result.problem === undefined && result.outcome === 'timeout';
   printResult(terminal, options, result, (ended) => `\n${formatRoundTrips(peer, ended, ended.elapsedMs)}`, fault);
-  if (error !== undefined) terminal.complain(error);
+  if (error !== undefined && !isTold) terminal.complain(error);
   if (result.outcome === 'interrupted') return exitCodes.interrupted;
   return result.isRight ? exitCodes.stopped : exitCodes.failed;
 }

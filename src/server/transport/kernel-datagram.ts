@@ -11,7 +11,7 @@ import {
 } from '../../kernel/sockets.ts';
 import { streams } from '../../kernel/streams.ts';
 import type { Cancel } from '../../clock/clock.ts';
-import { type IpAddress, isBroadcast, isMulticast } from '../../address/ip-address.ts';
+import { type IpAddress, isBroadcast, isIpv4, isMulticast } from '../../address/ip-address.ts';
 import { Deferred } from '../../deferred.ts';
 import type { ServiceFaults } from '../faults/service-faults.ts';
 import type { DropReason } from '../guard/datagram-guard.ts';
@@ -248,6 +248,10 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     }
     this.#index = index;
     this.#source = this.#batch.source(index);
+    if (this.#isDisguised(index)) {
+      this.#answers.dropped(request, 'source-address');
+      return;
+    }
     this.#origin.set(index, this.#source);
     this.#answers.answer(this.#source, this.#batch.port(index), request, this.#nowMs, this);
   }
@@ -269,6 +273,16 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     if (this.#options.target.family === 'ipv4') return true;
     const destination = this.#batch.destination(index);
     return destination === undefined || !(isMulticast(destination) || isBroadcast(destination));
+  }
+
+  /**
+   * Whether an IPv6 packet has an IPv4-mapped source, which the kernel passes on (RFC 4942 section 2.2): it would have
+   * the rights of an IPv4 client, such as 127.0.0.1. A real IPv4 packet is also sent to an IPv4 address.
+   */
+  #isDisguised(index: number): boolean {
+    if (this.#options.target.family === 'ipv4' || !isIpv4(this.#source)) return false;
+    const destination = this.#batch.destination(index);
+    return destination === undefined || !isIpv4(destination);
   }
 
   #send(): void {

@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { LookupOneOptions } from 'node:dns';
 import { once } from 'node:events';
-import type { IpAddress } from '../../address/ip-address.ts';
+import { type IpAddress, isIpv4 } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
 import { allowFragments, hasSockets } from '../../kernel/sockets.ts';
@@ -40,6 +40,7 @@ export class NodeDatagramListener implements Listener, ReplySink {
   readonly #socket: Socket;
   readonly #answers: DatagramAnswers;
   readonly #origin: NodeOrigin;
+  readonly #isIpv6Only: boolean;
   #suspended = false;
   /** Whether `close` was called. The socket throws if it is closed twice. */
   #closing = false;
@@ -52,6 +53,7 @@ export class NodeDatagramListener implements Listener, ReplySink {
     this.#options = options;
     this.#answers = new DatagramAnswers(options);
     const ipv6 = options.target.family === 'ipv6';
+    this.#isIpv6Only = ipv6 && !('fd' in options.target);
     this.#socket = createSocket({
       type: ipv6 ? 'udp6' : 'udp4',
       ipv6Only: ipv6,
@@ -130,6 +132,11 @@ export class NodeDatagramListener implements Listener, ReplySink {
     if (address !== this.#sourceText) {
       this.#sourceText = address;
       this.#source = parsePeer(address) ?? noSource;
+    }
+    // Our own IPv6 sockets receive no IPv4: it is an IPv6 packet in disguise. An inherited socket may.
+    if (this.#isIpv6Only && isIpv4(this.#source)) {
+      this.#answers.dropped(request, 'source-address');
+      return;
     }
     this.#port = port;
     this.#origin.set(address, port);

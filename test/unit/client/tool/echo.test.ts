@@ -149,13 +149,31 @@ describe('requests at intervals', () => {
     },
   );
 
-  it.each([['--json'], ['-q']])('with %s, are followed by what is wrong', async (flag) => {
+  it('with --json, are followed by what is wrong', async () => {
     const { name } = await fakeUdpServer(() => {});
-    const args = ['echo', '-u', name, '-c', '2', '-i', '1ms', '--timeout', '10ms', flag];
+    const args = ['echo', '-u', name, '-c', '2', '-i', '1ms', '--timeout', '10ms', '--json'];
     const { code, stdout, stderr } = await runTool(args);
     const error = `${name}: 2 of 2 requests did not come back`;
     expect([code, stderr]).toEqual([1, `smallserv: ${error}\n`]);
-    if (flag === '--json') expect(JSON.parse(stdout)).toMatchObject({ outcome: 'timeout', error });
+    expect(JSON.parse(stdout)).toMatchObject({ outcome: 'timeout', error });
+  });
+
+  it('with -q, are summarized, which tells what was lost', async () => {
+    const { name } = await fakeUdpServer(() => {});
+    const { code, stdout, stderr } = await runTool([
+      'echo',
+      '-u',
+      name,
+      '-c',
+      '2',
+      '-i',
+      '1ms',
+      '--timeout',
+      '10ms',
+      '-q',
+    ]);
+    expect([code, stderr]).toEqual([1, '']);
+    expect(stdout).toContain('2 sent, 0 received, 100% lost');
   });
 
   it('are reported if duplicated, corrupted or lost', async () => {
