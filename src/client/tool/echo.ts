@@ -93,8 +93,8 @@ async function ping(host: string, options: EchoToolOptions, terminal: Terminal):
   });
   const error = result.problem ?? (isLineWanted || result.isRight ? undefined : faultOf(result, peer, refusal));
   const fault = { outcome: result.outcome, error };
-  // The summary tells of requests that were lost.
-  const isTold = options.json !== true && result.problem === undefined && result.outcome === 'timeout';
+  // The summary, or the document, tells of requests that were lost.
+  const isTold = result.problem === undefined && result.outcome === 'timeout';
   printResult(terminal, options, result, (ended) => `\n${formatRoundTrips(peer, ended, ended.elapsedMs)}`, fault);
   if (error !== undefined && !isTold) terminal.complain(error);
   if (result.outcome === 'interrupted') return exitCodes.interrupted;
