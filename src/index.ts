@@ -6,4 +6,5 @@ export type { ServiceCounters } from './server/counters.ts';
 export { type ConfigProblem, ConfigInvalidError, type ErrorCode, SmallservdError } from './errors.ts';
 export type { RunningListener } from './server/running-daemon.ts';
 export { type Line, Lines } from './lines.ts';
+export { LongAnswer } from './long-answer.ts';
 export * from './service.ts';

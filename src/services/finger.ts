@@ -1,5 +1,6 @@
 import { Lines } from '../lines.ts';
 import { ConfigError, type Counter, type ServiceContext, type Service, type ServiceModule } from '../service.ts';
+import { LongAnswer } from '../long-answer.ts';
 import { type Plans, readPlans } from './plans.ts';
 import { listUsers, watchUsers } from './who.ts';
 
@@ -67,14 +68,19 @@ export async function createFinger(
   return {
     stream(client) {
       const lines = new Lines(maxQueryBytes);
+      let answer: LongAnswer | undefined;
       return {
         data(chunk) {
+          if (answer !== undefined) return;
           const line = lines.take(chunk);
           if (line === 'too-long') client.end(tooLong);
-          else if (line !== undefined) client.end(answerTo(line.text, directory, counters));
+          else if (line !== undefined) answer = new LongAnswer(client, answerTo(line.text, directory, counters));
         },
+        drained: () => answer?.drained(),
         // A line that ends with the stream counts.
-        end: () => client.end(answerTo(lines.pending, directory, counters)),
+        end() {
+          answer ??= new LongAnswer(client, answerTo(lines.pending, directory, counters));
+        },
       };
     },
   };

@@ -3,7 +3,7 @@ import { systemClock } from '../clock/clock.ts';
 import { answerInTime, FileError, readRegularFile } from '../regular-file.ts';
 import { ConfigError } from '../service.ts';
 
-/** A plan is a page of text, not a document. */
+/** A plan is a page of text, not a document. Expanded tabs count, too, which take up to eight times as much. */
 const maxPlanBytes = 64 * 1024;
 
 /** All plans are in the memory of every worker. */
@@ -44,12 +44,9 @@ function isUserName(name: string): boolean {
   return /^[!-.0-?A-~]+$/.test(name);
 }
 
-/**
- * Returns the lines of a plan, given as latin1 text so that a character is a byte, with tabs expanded and without empty
- * lines at the end. Throws `ConfigError` with file and line.
- */
+/** Returns the lines of a plan without empty lines at the end. Throws `ConfigError` with file and line. */
 function parsePlan(text: string, file: string): readonly string[] {
-  const lines = text.split(/\r\n|\r|\n/).map(expandTabs);
+  const lines = text.split('\n');
   for (const [index, line] of lines.entries()) {
     const code = /[^ -~]/.exec(line)?.[0].charCodeAt(0).toString(16).padStart(2, '0');
     if (code === undefined) continue;
@@ -87,7 +84,17 @@ async function listDirectory(path: string): Promise<readonly string[] | undefine
   }
 }
 
+/** Returns latin1 text, so that a character is a byte, with tabs expanded and LF after each line but the last. */
 async function readPlan(file: string, link: 'follow' | 'refuse'): Promise<string> {
+  const text = (await readText(file, link))
+    .split(/\r\n|\r|\n/)
+    .map(expandTabs)
+    .join('\n');
+  if (text.length <= maxPlanBytes) return text;
+  throw unusable(file, `is larger than ${maxPlanBytes / 1024} KiB after each tab is expanded to spaces`);
+}
+
+async function readText(file: string, link: 'follow' | 'refuse'): Promise<string> {
   try {
     return (await readRegularFile(file, maxPlanBytes, systemClock, link)).toString('latin1');
   } catch (error) {

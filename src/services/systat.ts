@@ -1,4 +1,5 @@
 import { ConfigError, type ServiceContext, type Service, type ServiceModule } from '../service.ts';
+import { LongAnswer } from '../long-answer.ts';
 import { listUsers, watchUsers } from './who.ts';
 
 export type SystatOptions = {
@@ -46,7 +47,7 @@ export function createSystat(
       answer = joinLines(lines);
     });
   return {
-    stream: (client) => client.end(answer),
+    stream: (client) => new LongAnswer(client, answer),
     datagram: (_request, limit) => packLines(answer, lines, Math.min(maxDatagram, limit)),
   };
 }

@@ -1,5 +1,6 @@
 import { Lines } from '../lines.ts';
 import { type Client, ConfigError, type NamedService, type ServiceModule, type StreamHandlers } from '../service.ts';
+import { LongAnswer } from '../long-answer.ts';
 
 export type TcpmuxOptions = {
   readonly services: readonly string[];
@@ -52,7 +53,7 @@ export const tcpmux: ServiceModule<TcpmuxOptions> = {
 };
 
 interface MuxClientOptions {
-  /** A name in lower case to the service, or to the answer that ends the connection. */
+  /** A name in lower case to the service, or to the answer that ends the connection, which may be long. */
   readonly choose: (name: string) => NamedService | Uint8Array;
   /** The client is not waited for any longer. */
   readonly chosen: () => void;
@@ -102,11 +103,11 @@ class MuxClient implements StreamHandlers {
   }
 
   #serve(choice: NamedService | Uint8Array, rest: Uint8Array): void {
+    this.#options.chosen();
     if (choice instanceof Uint8Array) {
-      this.refuse(choice);
+      this.#handlers = new LongAnswer(this.#client, choice);
       return;
     }
-    this.#options.chosen();
     this.#client.write(accepted);
     this.#handlers = choice.stream(this.#client) ?? {};
     if (rest.length > 0) this.#handlers.data?.(rest);

@@ -1,9 +1,11 @@
 /**
  * Attacks 8 and 9: clients that take nothing, or a byte a second, of what there is for them. Those of echo write
- * without end, too.
+ * without end, too. Those of finger ask for 4 MB.
  */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { sweepPeriodMs } from '../../src/server/guard/deadlines.ts';
 import { DaemonProcess, inOneProcess } from '../support/daemon-process.ts';
@@ -15,7 +17,7 @@ import { askProbe, heldBytes, type Probe, probeModule } from './probe.ts';
 import { countsThat } from './stream-counts.ts';
 
 export interface SlowClients {
-  readonly service: 'chargen' | 'echo';
+  readonly service: 'chargen' | 'echo' | 'finger';
   readonly takes: 'nothing' | 'one byte a second';
   readonly clients: number;
   readonly stallTimeoutMs: number;
@@ -31,6 +33,10 @@ const outOfReach = 1_000_000;
 const mostBytesHeld = 128 * 1024;
 const piece = Buffer.alloc(256 * 1024, 'more ');
 const warmingPieces = 64;
+/** Of finger: the first lines of all plans. */
+const query = '/W\r\n';
+const plans = 63;
+const planBytes = 65_536;
 const lookEveryMs = 50;
 /** States of TCP, as the kernel numbers them. */
 const established = '01';
@@ -49,7 +55,7 @@ export async function stall({ service, takes, clients, stallTimeoutMs }: SlowCli
       connectionRate: { perSecond: outOfReach, burst: outOfReach },
     },
     services: {
-      [service]: { listen, stallTimeout: `${stallTimeoutMs}ms` },
+      [service]: { listen, stallTimeout: `${stallTimeoutMs}ms`, ...optionsOf(service) },
       probe: { module: probeModule, listen },
     },
   });
@@ -113,7 +119,8 @@ export async function stall({ service, takes, clients, stallTimeoutMs }: SlowCli
 async function measureWarm(target: Target, probe: Target, service: SlowClients['service']): Promise<Probe> {
   const client = await TcpClient.connect(target);
   if (service === 'echo') for (let times = 0; times < warmingPieces; times += 1) client.write(piece);
-  await client.take(warmingPieces * piece.length);
+  if (service === 'finger') client.write(query);
+  await client.take(service === 'finger' ? plans * planBytes : warmingPieces * piece.length);
   client.abort();
   await askProbe(probe);
   return await askProbe(probe);
@@ -137,6 +144,16 @@ async function connectSlowly(
     if (!error && !socket.destroyed) socket.write(piece, write);
   };
   if (service === 'echo') write();
+  if (service === 'finger') socket.write(query);
+}
+
+function optionsOf(service: SlowClients['service']): object {
+  if (service !== 'finger') return {};
+  const directory = mkdtempSync(join(tmpdir(), 'smallservd-plans-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  for (let number = 0; number < plans; number += 1)
+    writeFileSync(join(directory, `user${number}`), 'x'.repeat(planBytes));
+  return { show: 'plans', plans: directory };
 }
 
 function isOpen(state: string): boolean {

@@ -144,6 +144,28 @@ describe('finger', () => {
     expect(ask(service, 'ada\r\n')).toContain('On holiday.');
   });
 
+  it('gives a long answer in pieces, at the pace of the client, also after its end', async () => {
+    const first = 'x'.repeat(65_535);
+    for (let number = 100; number < 110; number += 1) fileOf(`user${number}`, first);
+    const service = await create({ show: 'plans', plans: directory });
+    const talk = new FakeConnection(service);
+    talk.drain();
+    talk.send('/W\r\nuser100\r\n');
+    talk.send('user100\r\n');
+    talk.finish();
+    // All that waits for a client that does not read.
+    expect(talk.client.bytes.length).toBeLessThanOrEqual(65_536);
+    expect(talk.client.ended).toBe(false);
+    for (let count = 1; !talk.client.ended && count < 100; count += 1) {
+      talk.drain();
+      expect(talk.client.writes).toHaveLength(count + 1);
+      expect(talk.client.writes.at(-1)?.length).toBeLessThanOrEqual(65_536);
+    }
+    expect(talk.client.ended).toBe(true);
+    const lines = Array.from({ length: 10 }, (_, number) => `user${100 + number}: ${first}\r\n`);
+    expect(talk.client.text === lines.join('')).toBe(true);
+  });
+
   it('refuses a query of more than 512 bytes', async () => {
     const service = await plans();
     expect(ask(service, `${' '.repeat(509)}ada\r\n`)).toContain('On holiday.');
@@ -230,6 +252,22 @@ describe('plans are refused', () => {
       file: path,
       message: `cannot be read: ${message}`,
     });
+  });
+
+  it('if one is larger than 64 KiB with its tabs expanded', async () => {
+    fileOf('ada', '\t'.repeat(8192));
+    expect(await refusal(directory)).toBe('they were read');
+    const path = fileOf('ada', `${'\t'.repeat(8192)}x`);
+    expect(await refusal(directory)).toMatchObject({
+      name: 'ConfigError',
+      file: path,
+      message: 'is larger than 64 KiB after each tab is expanded to spaces',
+    });
+  });
+
+  it('if they are larger than 4 MiB with their tabs expanded', async () => {
+    for (let number = 0; number < 65; number += 1) fileOf(`user${number}`, '\t'.repeat(8192));
+    expect(await refusal(directory)).toMatchObject({ message: 'contains more than 4 MiB of plans' });
   });
 
   it.each([

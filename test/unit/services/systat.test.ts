@@ -51,6 +51,15 @@ describe('systat over TCP (RFC 866)', () => {
     expect(connect(office.service)).toMatchObject({ text: '', ended: true });
   });
 
+  it('gives a long text in pieces, at the pace of the client', async () => {
+    const text = 'Nobody you know\n'.repeat(10_000);
+    const talk = new FakeConnection(await systat.create({ show: 'text', text }, new FakeContext()));
+    talk.finish();
+    expect(talk.client.bytes.length).toBeLessThanOrEqual(65_536);
+    for (let count = 0; !talk.client.ended && count < 100; count += 1) talk.drain();
+    expect(talk.client.text).toBe(text.replaceAll('\n', '\r\n'));
+  });
+
   it('shows a fixed text', async () => {
     const context = new FakeContext();
     const service = await systat.create({ show: 'text', text: 'Nobody you know\nAsk the desk\n' }, context);

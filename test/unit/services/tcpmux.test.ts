@@ -32,6 +32,18 @@ function connection(options?: Partial<TcpmuxOptions>): FakeConnection {
 }
 
 describe('tcpmux', () => {
+  it('gives a long list in pieces, at the pace of the client', () => {
+    const many = new FakeContext();
+    const names = Array.from({ length: 2000 }, (_, number) => `${'a'.repeat(40)}${number}`);
+    for (const name of names) many.services.set(name, { type: 'echo', transport: undefined, stream: () => undefined });
+    const talk = new FakeConnection(createIn(many, { services: names }).service);
+    talk.send('help\r\n');
+    talk.finish();
+    expect(talk.client.bytes.length).toBeLessThanOrEqual(65_536);
+    for (let count = 0; !talk.client.ended && count < 100; count += 1) talk.drain();
+    expect(talk.client.text).toBe(names.map((name) => `${name}\r\n`).join(''));
+  });
+
   it('lists the names for HELP, one per line, and closes', () => {
     const talk = connection();
     talk.send('HELP\r\n');
