@@ -157,6 +157,42 @@ describe('a UNIX socket of a daemon started by root', () => {
     },
   );
 
+  it('fails a reload, and never changes the admin socket, after their user has exchanged the two', async () => {
+    const directory = temporaryDirectory();
+    const place = join(temporaryDirectory(0o755), 'place');
+    mkdirSync(place);
+    chownSync(place, nobody.uid, nobody.gid);
+    const [path, admin, aside] = ['echo.sock', 'admin.sock', 'aside'].map((name) => join(place, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const config = (mode: string): object => ({
+      workers: 2,
+      admin: { listen: `unix://${admin}?mode=0600` },
+      ...echo(`unix://${path}?mode=${mode}`),
+    });
+    const daemon = await start(config('0660'), directory);
+    const exchange = await run(
+      as(nobody, [], ['sh', '-c', `mv ${path} ${aside}; mv ${admin} ${path}; mv ${aside} ${admin}`]),
+      {
+        directory: '/',
+      },
+    );
+    expect((await exchange.end()).code).toBe(0);
+    const ours = { mode: '600', uid: 0, gid: nobody.gid };
+    expect(accessOf(path)).toEqual(ours);
+    configOf(directory, config('0666'));
+    daemon.signal('SIGHUP');
+    const { errors } = await daemon.line(({ msg }) => msg.startsWith('reload failed'));
+    expect(errors).toEqual([expect.stringMatching(/its file is not the socket that was created there/)]);
+    expect([accessOf(path), accessOf(admin)]).toEqual([ours, { mode: '660', ...nobody }]);
+    daemon.signal('SIGTERM');
+    await daemon.end();
+    // Nor does a stop remove what it did not create.
+    expect(accessOf(path)).toEqual(ours);
+  });
+
   it.each([
     ['everyone can write to', 0, 0, 0o777, /others can write to the directory .* mode 0777/],
     ['a group can write to', 0, games, 0o775, /others can write to the directory .* mode 0775/],

@@ -109,7 +109,7 @@ async function openChild(source: AdminSource, options: ChildOptions, files: Sock
     sockets.removeFiles();
   };
   try {
-    files.grant(plan);
+    files.grant(plan, sockets.files);
     child = new AdminChild(source, { ...options, plan: listeners.map(asInherited) });
     await child.opened.promise;
   } catch (error) {

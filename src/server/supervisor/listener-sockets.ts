@@ -1,7 +1,8 @@
-import { closeSync, lstatSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { SmallservdError } from '../../errors.ts';
 import { allowOverlap, interfaceIndexOf } from '../../kernel/sockets.ts';
 import type { ServiceConfig } from '../config/config.ts';
+import { type FileId, fileIdAt } from '../transport/bound-file.ts';
 import { closeSocket, type OpenSocket, openSocket, removeFile } from '../transport/open-socket.ts';
 import { type OpenOptions, openWhenThere } from '../transport/open-when-there.ts';
 import type { BoundAddress, ListenTarget } from '../transport/listener.ts';
@@ -73,6 +74,12 @@ export class ListenerSockets {
    */
   get closed(): Promise<unknown> {
     return this.#closed;
+  }
+
+  /** The files that the UNIX sockets created, by path. */
+  get files(): ReadonlyMap<string, FileId> {
+    const files = [...this.#held.values()].map(({ bound, file }) => [bound.address, file] as const);
+    return new Map(files.filter((each): each is [string, FileId] => each[1] !== undefined));
   }
 
   /** Lets go of all sockets but those of `listeners`, which `open` returned. */
@@ -172,7 +179,7 @@ function isOurs({ planned }: OpenListener): boolean {
  * lock.
  */
 function isInPlace({ bound, file, interfaceIndex = 0 }: OpenListener): boolean {
-  if (file !== undefined) return lstatSync(bound.address, { throwIfNoEntry: false }) !== undefined;
+  if (file !== undefined) return fileIdAt(bound.address) !== undefined;
   return interfaceIndex === 0 || indexOf(bound.address.split('%')[1] ?? '') === interfaceIndex;
 }
 

@@ -93,7 +93,7 @@ export class Supervisor implements RunningDaemon {
     await files.prepare(plan, identity?.uid);
     const listeners = await sockets.open(plan, { clock, log, isStopping: () => false }, config.services);
     try {
-      files.grant(plan);
+      files.grant(plan, sockets.files);
     } catch (error) {
       sockets.removeFiles();
       throw error;
@@ -163,7 +163,7 @@ export class Supervisor implements RunningDaemon {
     if (this.#stopping) throw cutShort();
     let generation: Generation | undefined;
     try {
-      this.#files.grant(added);
+      this.#files.grant(added, this.#sockets.files);
       generation = this.#newGeneration(next, listeners, true);
       this.#draining.add(generation);
       void this.#follow(generation);
@@ -173,7 +173,7 @@ export class Supervisor implements RunningDaemon {
       await Promise.race([generation.ready, generation.ended]);
       if (this.#stopping) throw cutShort();
       // Listeners that the old config has, too, stay as they are until now.
-      this.#files.grant(next.plan);
+      this.#files.grant(next.plan, this.#sockets.files);
     } catch (error) {
       generation?.stop(next.config.shutdown.graceMs);
       if (!this.#stopping) this.#restore(old);
@@ -195,7 +195,7 @@ export class Supervisor implements RunningDaemon {
   #restore(generation: Generation): void {
     this.#sockets.keep(generation.listeners);
     try {
-      this.#files.grant(this.#plan);
+      this.#files.grant(this.#plan, this.#sockets.files);
     } catch {
       // The reload has already failed, with its own error.
     }

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { Acceptor, AcceptorOptions } from './acceptor.ts';
+import { bindPrivately } from './bound-file.ts';
 import { type BoundAddress, listenOptions, type StreamTarget } from './listener.ts';
 import { NodeStreamSocket } from './node-stream-socket.ts';
 import { readPeerAddress, readPeerUser, refuseDescriptorsAt, type SocketAddress } from './socket-handle.ts';
-import { bindPrivately } from './unix-socket.ts';
 import { parsePeer } from './zone.ts';
 
 /** Reused for every client, and read immediately. */

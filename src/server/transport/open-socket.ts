@@ -1,4 +1,4 @@
-import { closeSync, lstatSync, unlinkSync } from 'node:fs';
+import { closeSync, unlinkSync } from 'node:fs';
 import { parseIp } from '../../address/ip-address.ts';
 import {
   bindUdp,
@@ -7,18 +7,17 @@ import {
   type InetAddress,
   interfaceIndexOf,
   listenTcp,
-  listenUnix,
   refuseDescriptors,
 } from '../../kernel/sockets.ts';
 import type { BoundAddress, ListenTarget } from './listener.ts';
-import { bindPrivately } from './unix-socket.ts';
+import { bindUnix, type FileId, fileIdAt, isSameFile } from './bound-file.ts';
 
 /** A direct socket: listening, or bound for UDP. */
 export interface OpenSocket {
   readonly descriptor: number;
   readonly bound: BoundAddress;
-  /** Inode of the file that a UNIX socket created. */
-  readonly file?: bigint;
+  /** The file that a UNIX socket created. */
+  readonly file?: FileId;
   /** Of the interface in the zone of a link-local address that was bound, and else 0. */
   readonly interfaceIndex?: number;
 }
@@ -63,18 +62,13 @@ export function closeSocket({ descriptor, bound, file }: OpenSocket): void {
 }
 
 function openUnix(path: string, backlog: number): OpenSocket {
-  let descriptor = -1;
-  bindPrivately(() => {
-    descriptor = listenUnix(path, backlog);
-  });
-  const file = lstatSync(path, { bigint: true }).ino;
-  return { descriptor, file, bound: { transport: 'unix', address: path, port: 0 } };
+  return { ...bindUnix(path, backlog), bound: { transport: 'unix', address: path, port: 0 } };
 }
 
 /** Removes the file unless it was replaced. Whoever can replace it in between could have removed it as well. */
-export function removeFile(path: string, file: bigint): void {
+export function removeFile(path: string, file: FileId): void {
   try {
-    if (lstatSync(path, { bigint: true }).ino === file) unlinkSync(path);
+    if (isSameFile(fileIdAt(path), file)) unlinkSync(path);
   } catch {
     // It is gone, or may not be removed. A later start removes what nobody listens on.
   }

@@ -20,6 +20,7 @@ import { noDirectory } from '../../system-error-text.ts';
 import { childArguments } from '../child-arguments.ts';
 import { O_PATH, pathOf } from '../path-descriptor.ts';
 import { walkPath } from '../path-walk.ts';
+import { type FileId, isSameFile } from './bound-file.ts';
 import type { SocketAccess } from './listener.ts';
 import { openError } from './open-error.ts';
 import type { PlannedListener } from './plan.ts';
@@ -27,23 +28,16 @@ import type { PlannedListener } from './plan.ts';
 /** Delay before a second check of a dead socket, because a starting daemon refuses clients between bind and listen. */
 const secondLookMs = 200;
 
-/** Where a listener's file is created. */
-interface Place {
-  /** Without symbolic links, resolved before the file existed. */
-  readonly path: string;
-  /** Inode of the file once its ownership has been changed. */
-  given?: bigint;
-}
-
 /**
  * The files of a daemon's UNIX listeners. They are bound under a umask that keeps everyone else out, then get their
  * owner, group and mode here. Root may do this in a directory that others can write to, so a file is changed only if it
- * is certainly ours: what `prepare` saw is compared with what is there now.
+ * is certainly the one that the bind created.
  */
 export class SocketFiles {
   readonly #maker: number;
   readonly #pause: (ms: number) => Promise<void>;
-  readonly #places = new Map<string, Place>();
+  /** By path, the same without symbolic links, resolved before the file existed. */
+  readonly #places = new Map<string, string>();
 
   /** `maker` is the user of the process that binds the sockets. */
   constructor(maker: number = process.geteuid?.() ?? 0, pause: (ms: number) => Promise<void> = pauseFor) {
@@ -63,17 +57,21 @@ export class SocketFiles {
   }
 
   /**
-   * Call after opening listeners. Sets owner, group and mode of each file. Throws `LISTEN_NOT_PERMITTED` if this
-   * process may not set that owner or group, and `LISTEN_FAILED` if the file is not the one that was created.
+   * Call after opening listeners. Sets owner, group and mode of each file. `created` are the files of the listeners, by
+   * path. Without them, any socket of the maker at the path counts, which is enough if nobody else may write to its
+   * directory, or could gain nothing. Throws `LISTEN_NOT_PERMITTED` if this process may not set that owner or group,
+   * and `LISTEN_FAILED` if the file is not the one that was created.
    */
-  grant(plan: readonly PlannedListener[]): void {
+  grant(plan: readonly PlannedListener[], created?: ReadonlyMap<string, FileId>): void {
     for (const planned of plan) {
       const { target } = planned;
       if (!('path' in target) || target.access === undefined) continue;
       let file: number | undefined;
       try {
         file = openSync(target.path, O_PATH | constants.O_NOFOLLOW);
-        this.#grant(planned, this.#places.get(target.path), file, target.access);
+        // Open, it stays the same file, whatever happens to its name.
+        if (!this.#isOurs(file, target.path, created)) throw replaced(planned);
+        setAccess(planned, file, target.access);
       } catch (error) {
         throw error instanceof SmallservdError ? error : openError(planned, error);
       } finally {
@@ -109,7 +107,7 @@ export class SocketFiles {
     // Root must not mistake an existing file for its own. A listener that a reload brings back may still be open.
     else if (found !== undefined && isRoot() && !this.#places.has(path))
       throw Object.assign(new Error('EADDRINUSE'), { code: 'EADDRINUSE' });
-    this.#places.set(path, { ...this.#places.get(path), path: join(linkedBy(directory), basename(path)) });
+    this.#places.set(path, join(linkedBy(directory), basename(path)));
   }
 
   async #staysDead(directory: number, name: string, found: BigIntStats): Promise<boolean> {
@@ -119,38 +117,26 @@ export class SocketFiles {
     return now?.ino === found.ino && (await isDead(directory, name, now));
   }
 
-  #grant(planned: PlannedListener, place: Place | undefined, file: number, { mode, uid, gid }: SocketAccess): void {
-    const is = fstatSync(file, { bigint: true });
-    if (place === undefined || !this.#isOurs(is, place, linkedBy(file))) {
-      const why = 'its file is not the socket that was created there: someone has replaced it';
-      throw new SmallservdError('LISTEN_FAILED', `${planned.service}: cannot listen on ${planned.text}: ${why}`);
-    }
-    place.given = is.ino;
-    const [modeBefore, owner, group] = [Number(is.mode & 0o7777n), Number(is.uid), Number(is.gid)];
-    // During the change, grant only what both the old and the new mode allow.
-    if ((modeBefore & mode) !== modeBefore) chmodSync(pathOf(file), modeBefore & mode);
-    if (owner !== uid || group !== gid) give(planned, file, uid, gid, owner);
-    if ((modeBefore & mode) !== mode) chmodSync(pathOf(file), mode);
-  }
-
   /** A file with a second link could be another user's socket, linked here by anyone who can write to our directory. */
-  #isOurs(is: BigIntStats, place: Place, path: string): boolean {
-    const isKnown = is.uid === BigInt(this.#maker) || is.ino === place.given;
-    return is.isSocket() && is.nlink === 1n && path === place.path && isKnown;
+  #isOurs(file: number, path: string, created: ReadonlyMap<string, FileId> | undefined): boolean {
+    const is = fstatSync(file, { bigint: true });
+    const isKnown = created === undefined ? is.uid === BigInt(this.#maker) : isSameFile(created.get(path), is);
+    return is.isSocket() && is.nlink === 1n && linkedBy(file) === this.#places.get(path) && isKnown;
   }
 }
 
-/**
- * Runs a bind synchronously under a umask that lets only the owner connect. The umask is process-wide and can be set
- * only by the main thread. On any other, this throws.
- */
-export function bindPrivately(bind: () => void): void {
-  const before = process.umask(0o177);
-  try {
-    bind();
-  } finally {
-    process.umask(before);
-  }
+function replaced({ service, text }: PlannedListener): SmallservdError {
+  const why = 'its file is not the socket that was created there: someone has replaced it';
+  return new SmallservdError('LISTEN_FAILED', `${service}: cannot listen on ${text}: ${why}`);
+}
+
+function setAccess(planned: PlannedListener, file: number, { mode, uid, gid }: SocketAccess): void {
+  const is = fstatSync(file);
+  const modeBefore = is.mode & 0o7777;
+  // During the change, grant only what both the old and the new mode allow.
+  if ((modeBefore & mode) !== modeBefore) chmodSync(pathOf(file), modeBefore & mode);
+  if (is.uid !== uid || is.gid !== gid) give(planned, file, uid, gid, is.uid);
+  if ((modeBefore & mode) !== mode) chmodSync(pathOf(file), mode);
 }
 
 function isRoot(): boolean {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import type { SocketAccess } from '../../../../src/server/transport/listener.ts';
+import { fileIdAt } from '../../../../src/server/transport/bound-file.ts';
 import { SocketFiles } from '../../../../src/server/transport/unix-socket.ts';
 
 const steps = vi.hoisted(() => ({ done: () => {} }));
@@ -49,6 +50,7 @@ it('never grants more access during a change than the old or the new owner, grou
   onTestFinished(() => void server.close());
   await new Promise<void>((resolve) => void server.listen(path, resolve));
 
+  const created = new Map([[path, fileIdAt(path) ?? { dev: 0n, ino: 0n }]]);
   let seen: SocketAccess[] = [];
   steps.done = () => {
     const { mode, uid, gid } = lstatSync(path);
@@ -58,9 +60,9 @@ it('never grants more access during a change than the old or the new owner, grou
   const access = fc.record({ mode: fc.nat(0o777), uid: fc.constantFrom(...uids), gid: fc.constantFrom(...gids) });
   fc.assert(
     fc.property(access, access, (before, after) => {
-      files.grant(planned(before));
+      files.grant(planned(before), created);
       seen = [];
-      files.grant(planned(after));
+      files.grant(planned(after), created);
       expect(seen.at(-1) ?? before).toEqual(after);
       for (const step of seen) {
         for (const uid of ids) {

@@ -27,7 +27,8 @@ import { listenUnix } from '../../../../src/kernel/sockets.ts';
 import { streams } from '../../../../src/kernel/streams.ts';
 import type { SocketAccess } from '../../../../src/server/transport/listener.ts';
 import type { PlannedListener } from '../../../../src/server/transport/plan.ts';
-import { bindPrivately, SocketFiles } from '../../../../src/server/transport/unix-socket.ts';
+import { bindPrivately, bindUnix, type FileId, fileIdAt } from '../../../../src/server/transport/bound-file.ts';
+import { SocketFiles } from '../../../../src/server/transport/unix-socket.ts';
 import { serve } from '../../../support/daemon.ts';
 import { expectedRefusal, sendDescriptorTo } from '../../../support/descriptor-sender.ts';
 import { TcpClient } from '../../../support/tcp.ts';
@@ -234,6 +235,11 @@ async function bind(file: string = path): Promise<void> {
   await new Promise<void>((resolve) => bindPrivately(() => void server.listen(file, resolve)));
 }
 
+/** The files that are there now. */
+function filesAt(...paths: readonly string[]): ReadonlyMap<string, FileId> {
+  return new Map(paths.map((each) => [each, fileIdAt(each) ?? { dev: 0n, ino: 0n }]));
+}
+
 function failureOf(run: () => void): unknown {
   try {
     run();
@@ -403,27 +409,58 @@ describe('SocketFiles', () => {
   describe.runIf(uid === 0)('as root', () => {
     it('grants and revokes owner, group and mode', async () => {
       const files = await prepared();
+      const created = filesAt(path);
       for (const access of [
         { uid: 1, gid: 2, mode: 0o606 },
         { uid: 3, gid: 2, mode: 0o660 },
         { uid: 0, gid: 0, mode: 0o600 },
       ]) {
-        files.grant(planned(access));
+        files.grant(planned(access), created);
         expect(lstatSync(path)).toMatchObject({ uid: access.uid, gid: access.gid });
         expect(modeOf()).toBe(access.mode);
       }
     });
 
-    it('refuses a socket that another user owns unless it gave that socket away', async () => {
+    it('refuses a socket of another user, unless it is the one that was created', async () => {
       const files = await prepared();
       chownSync(path, 1, 1);
       expect(failureOf(() => files.grant(planned()))).toMatchObject(replaced);
+      expect(failureOf(() => files.grant(planned(), new Map()))).toMatchObject(replaced);
       expect(lstatSync(path).uid).toBe(1);
-      // One that it has given away is known again.
-      chownSync(path, 0, 0);
-      files.grant(planned({ uid: 1 }));
-      files.grant(planned({ uid: 2 }));
+      files.grant(planned({ uid: 2 }), filesAt(path));
       expect(lstatSync(path).uid).toBe(2);
+    });
+
+    it('never changes another socket of its own that the owner of the directory puts there', async () => {
+      chownSync(directory, 7, 7);
+      const [other, aside] = [join(directory, 'admin.sock'), join(directory, 'aside')];
+      const files = new SocketFiles();
+      const both = [...planned({ uid: 7 }), ...planned({ mode: 0o600 }, other)];
+      await files.prepare(both, 7);
+      for (const each of [path, other]) {
+        const { descriptor } = bindUnix(each, 16);
+        onTestFinished(() => closeSync(descriptor));
+      }
+      const created = filesAt(path, other);
+      const exchange = (): void => {
+        renameSync(path, aside);
+        renameSync(other, path);
+        renameSync(aside, other);
+      };
+      // Before they have their owners, and after that.
+      for (const owner of [0, 7]) {
+        exchange();
+        for (const [at, before] of [
+          [path, 0],
+          [other, owner],
+        ] as const) {
+          const plan = both.filter(({ target }) => 'path' in target && target.path === at);
+          expect(failureOf(() => files.grant(plan, created))).toMatchObject(replaced);
+          expect(lstatSync(at).uid).toBe(before);
+        }
+        exchange();
+        files.grant(both, created);
+      }
     });
 
     it.each([
