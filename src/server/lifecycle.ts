@@ -52,6 +52,8 @@ export interface LifecycleOptions {
   readonly services: ReadonlyMap<string, PreparedService>;
   /** If several processes serve: what they share for the stream limits. */
   readonly limitMemory?: LimitMemory | undefined;
+  /** How many processes serve this config: 1 by default. */
+  readonly processes?: number;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -91,11 +93,7 @@ export class Lifecycle {
   readonly #bound = new Map<number, BoundAddress>();
   readonly #ownPorts = new Set<number>();
   readonly #loops: LoopBreaker;
-  readonly #neighborhood = new Neighborhood({
-    addresses: interfaceAddresses,
-    routes: (found) => linkRoutes().read(found),
-    neighbors: (found) => neighbors().read(found),
-  });
+  readonly #neighborhood: Neighborhood;
   readonly #descriptors: DescriptorBudget;
   /** What the faults of all services delay. */
   readonly #delayed: DelayQueue;
@@ -123,6 +121,14 @@ export class Lifecycle {
     this.#cancels.push(clock.every(interfacesPeriodMs, () => broadcasts.read()));
     this.#cancels.push(clock.every(summaryPeriodMs, () => this.#summarize()));
     this.#cancels.push(clock.every(reviewPeriodMs, () => this.#descriptors.review()));
+    this.#neighborhood = new Neighborhood(
+      {
+        addresses: interfaceAddresses,
+        routes: (found) => linkRoutes().read(found),
+        neighbors: (found) => neighbors().read(found),
+      },
+      options.processes,
+    );
     if (options.limitMemory !== undefined)
       this.#cancels.push(
         clock.every(roomPeriodMs, () => {

@@ -131,6 +131,15 @@ export class Network {
     return { near: nearEnd, far: farEnd };
   }
 
+  /** Puts it on the link of another's device, as a host of its own (macvlan). */
+  attach(other: Network, device: string, addresses: readonly string[]): void {
+    cables += 1;
+    const end = `near${cables}`;
+    const kind = ['type', 'macvlan', 'mode', 'bridge'];
+    other.ip('link', 'add', 'link', device, 'name', end, 'netns', this.#name, ...kind);
+    this.#raise(end, addresses);
+  }
+
   /** `ip ARGS` (ip(8)) in this network. */
   ip(...args: readonly string[]): void {
     execFileSync('ip', ['-netns', this.#name, ...args]);

@@ -85,6 +85,7 @@ async function start(order: Extract<WorkerOrder, { type: 'start' }>): Promise<vo
   lifecycle = new Lifecycle({
     config: loaded.config,
     services,
+    processes,
     limitMemory: limits === undefined ? undefined : new LimitMemory(limits.descriptor, size, limits.slot),
     clock,
     random: Math.random,

@@ -256,13 +256,18 @@ export class KernelDatagramListener implements Listener, ReplySink, Watcher {
     this.#answers.answer(this.#source, this.#batch.port(index), request, this.#nowMs, this);
   }
 
-  /** Whether a reply could take more than its part of the send buffer while it waits for a neighbor. */
+  /**
+   * Whether a reply could take more than its part of the send buffer, or of the kernel's table, while it waits for a
+   * neighbor.
+   */
   #mustNotWait(length: number): boolean {
     const { neighborhood } = this.#options;
     if (!neighborhood.isOnLink(this.#source, this.#nowMs)) return false;
+    if (neighborhood.isKnown(this.#source, this.#nowMs)) return false;
     this.#waiting ??= streams().countUnacknowledged(this.#descriptor);
     const cost = length + datagramOverheadBytes;
-    if (this.#waiting + cost > this.#waitingBudget && !neighborhood.isKnown(this.#source, this.#nowMs)) return true;
+    if (this.#waiting + cost > this.#waitingBudget) return true;
+    if (!neighborhood.mayLookFor(this.#source, this.#nowMs)) return true;
     this.#waiting += cost;
     return false;
   }

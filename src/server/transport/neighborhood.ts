@@ -5,6 +5,20 @@ import { type IpAddress, isLinkLocal, parseIp } from '../../address/ip-address.t
 /** How long what the system said about interfaces and neighbors is taken for true. */
 const interfacesMs = 60_000;
 const neighborsMs = 1000;
+/** The same for the absence of a neighbor: a new host has just asked for our link address, and so is known by now. */
+const absenceMs = 100;
+
+/**
+ * Hosts to which replies may be under way without a known link address, of all processes of the daemon. The kernel has
+ * an entry for each, in a table that usually takes 512 without harm, of all programs of the machine (gc_thresh2).
+ */
+const mostUnproven = 128;
+
+/** Three seconds of asking, and then until the kernel has removed the entry (gc_thresh1, base_reachable_time). */
+const unprovenMs = 25_000;
+
+/** The system is not asked for more than some tens of thousands. A machine with so many has a larger table. */
+const mostNeighbors = 16_384;
 
 /** Each is compared with each source. The widest count. */
 const mostNetworks = 32;
@@ -33,9 +47,15 @@ export class Neighborhood {
   #networksUntilMs = 0;
   readonly #known = new Set<string>();
   #knownUntilMs = 0;
+  #absentUntilMs = 0;
+  readonly #mostUnproven: number;
+  /** Until when each counts, the first to be forgotten first. */
+  readonly #unproven = new Map<string, number>();
 
-  constructor(source: NeighborSource) {
+  /** `processes` serve, and each takes its part of what all of them may do. */
+  constructor(source: NeighborSource, processes: number = 1) {
     this.#source = source;
+    this.#mostUnproven = Math.max(1, Math.floor(mostUnproven / processes));
   }
 
   /** Whether the address is that of another host on one of our links. Times are monotonic. */
@@ -47,7 +67,34 @@ export class Neighborhood {
   /** Whether the link address of a host on one of our links is known. */
   isKnown(ip: IpAddress, nowMs: number): boolean {
     if (nowMs >= this.#knownUntilMs) this.#readKnown(nowMs);
-    return this.#known.has(keyOf(ip));
+    const key = keyOf(ip);
+    if (this.#known.has(key)) return true;
+    if (nowMs < this.#absentUntilMs) return false;
+    this.#readKnown(nowMs);
+    return this.#known.has(key);
+  }
+
+  /**
+   * Whether a host on one of our links may be sent a reply for which the kernel must find its link address. It counts
+   * as one of those that have not proven to exist, until that address is known.
+   */
+  mayLookFor(ip: IpAddress, nowMs: number): boolean {
+    if (this.#isBlind) return true;
+    const key = keyOf(ip);
+    if (!this.#unproven.delete(key)) {
+      for (const [other, untilMs] of this.#unproven) {
+        if (nowMs < untilMs) break;
+        this.#unproven.delete(other);
+      }
+      if (this.#unproven.size >= this.#mostUnproven) return false;
+    }
+    this.#unproven.set(key, nowMs + unprovenMs);
+    return true;
+  }
+
+  /** In a sandbox without network, say: nobody would ever prove to exist. */
+  get #isBlind(): boolean {
+    return (this.#networks.length === 0 && this.#hosts.size === 0) || this.#known.size >= mostNeighbors;
   }
 
   #isReachedDirectly(ip: IpAddress): boolean {
@@ -81,6 +128,9 @@ export class Neighborhood {
     this.#knownUntilMs = nowMs + neighborsMs;
     this.#known.clear();
     this.#source.neighbors((ip) => this.#known.add(keyOf(ip)));
+    // A large table takes long to read.
+    this.#absentUntilMs = nowMs + (this.#known.size > mostNeighbors / 16 ? neighborsMs : absenceMs);
+    for (const key of this.#unproven.keys()) if (this.#known.has(key)) this.#unproven.delete(key);
   }
 }
 

@@ -1,4 +1,4 @@
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { parseCidr } from '../../../../src/address/cidr.ts';
 import { formatIp, type IpAddress, parseIp } from '../../../../src/address/ip-address.ts';
 import { Neighborhood } from '../../../../src/server/transport/neighborhood.ts';
@@ -9,28 +9,36 @@ let known: readonly string[];
 let asked: { addresses: number; neighbors: number };
 let neighborhood: Neighborhood;
 
+/** Of this process, of several. */
+function create(processes?: number): Neighborhood {
+  return new Neighborhood(
+    {
+      addresses: () => {
+        asked.addresses += 1;
+        return own;
+      },
+      routes: (found) => {
+        for (const text of routes) {
+          const { network, prefix } = parseCidr(text) ?? {};
+          if (network !== undefined && prefix !== undefined) found(network, prefix);
+        }
+      },
+      neighbors: (found) => {
+        asked.neighbors += 1;
+        for (const text of known) found(ip(text));
+      },
+    },
+    processes,
+  );
+}
+
 beforeEach(() => {
   own = ['192.0.2.1', '2001:db8::1', '198.51.100.7', '2001:db8:9::9', '10.0.0.1', '127.0.0.1', '::1'];
   const networks = ['192.0.2.0/24', '2001:db8::/64', '10.0.0.0/31', '2001:db8:5::/64', '2001:db8:5::/80'];
   routes = [...networks, '172.16.0.9/32', '2001:db8:6::9/128'];
   known = ['192.0.2.9', '2001:db8::9'];
   asked = { addresses: 0, neighbors: 0 };
-  neighborhood = new Neighborhood({
-    addresses: () => {
-      asked.addresses += 1;
-      return own;
-    },
-    routes: (found) => {
-      for (const text of routes) {
-        const { network, prefix } = parseCidr(text) ?? {};
-        if (network !== undefined && prefix !== undefined) found(network, prefix);
-      }
-    },
-    neighbors: (found) => {
-      asked.neighbors += 1;
-      for (const text of known) found(ip(text));
-    },
-  });
+  neighborhood = create();
 });
 
 function ip(text: string): IpAddress {
@@ -72,7 +80,7 @@ it('knows whose link address the system has', () => {
 });
 
 it('asks for interfaces once a minute, and for neighbors once a second, if need be', () => {
-  for (const nowMs of [0, 999]) neighborhood.isKnown(ip('192.0.2.8'), nowMs);
+  for (const nowMs of [0, 999]) neighborhood.isKnown(ip('192.0.2.9'), nowMs);
   for (const nowMs of [0, 59_999]) neighborhood.isOnLink(ip('192.0.3.1'), nowMs);
   expect(asked).toEqual({ addresses: 1, neighbors: 1 });
   known = ['192.0.2.8'];
@@ -83,6 +91,66 @@ it('asks for interfaces once a minute, and for neighbors once a second, if need 
   expect(neighborhood.isOnLink(ip('192.0.3.1'), 60_000)).toBe(true);
   expect(neighborhood.isOnLink(ip('192.0.2.1'), 60_000)).toBe(false);
   expect(asked).toEqual({ addresses: 2, neighbors: 2 });
+});
+
+it('asks for neighbors again after a tenth of a second for one who is not known, but once a second if they are many', () => {
+  for (const nowMs of [0, 99]) expect(neighborhood.isKnown(ip('192.0.2.8'), nowMs)).toBe(false);
+  expect(asked.neighbors).toBe(1);
+  known = ['192.0.2.8'];
+  expect(neighborhood.isKnown(ip('192.0.2.8'), 100)).toBe(true);
+  expect(asked.neighbors).toBe(2);
+  known = Array.from({ length: 2000 }, (_, at) => addressAt(at));
+  for (const nowMs of [1100, 2000]) expect(neighborhood.isKnown(ip('192.0.2.8'), nowMs)).toBe(false);
+  expect(asked.neighbors).toBe(3);
+});
+
+/** In one of the networks. */
+function addressAt(number: number): string {
+  return `2001:db8::${(number + 1).toString(16)}:1`;
+}
+
+/** How many of the addresses with these numbers may be looked for. */
+function countLookedFor(from: number, count: number, nowMs: number, by: Neighborhood = neighborhood): number {
+  const addresses = Array.from({ length: count }, (_, at) => ip(addressAt(from + at)));
+  return addresses.filter((each) => by.isOnLink(each, nowMs) && !by.isKnown(each, nowMs) && by.mayLookFor(each, nowMs))
+    .length;
+}
+
+describe('hosts that have not proven to exist', () => {
+  it('are looked for 128 at a time, each until the kernel has forgotten it', () => {
+    expect(countLookedFor(0, 4000, 0)).toBe(128);
+    // The same ones, as they are in the table anyway, which now takes longer to forget them.
+    expect(countLookedFor(0, 100, 10_000)).toBe(100);
+    expect(countLookedFor(1000, 4000, 24_999)).toBe(0);
+    expect(countLookedFor(1000, 4000, 25_000)).toBe(28);
+    expect(countLookedFor(5000, 4000, 35_000)).toBe(100);
+  });
+
+  it.each([
+    [2, 64],
+    [5, 25],
+    [1000, 1],
+  ])('are the part of this process, of %i: %i', (processes, most) => {
+    expect(countLookedFor(0, 4000, 0, create(processes))).toBe(most);
+  });
+
+  it('make room as soon as they have proven it', () => {
+    expect(countLookedFor(0, 128, 0)).toBe(128);
+    known = [addressAt(3), addressAt(4)];
+    expect(countLookedFor(1000, 4000, 100)).toBe(2);
+  });
+
+  it.each<[string, () => void]>([
+    ['where no link is seen, so that nobody can', () => void (routes = [])],
+    ['in a table that is too large', () => void (known = Array.from({ length: 17_000 }, (_, at) => addressAt(at)))],
+  ])('are not limited %s', (_where, change) => {
+    change();
+    const linkLocal = Array.from({ length: 1000 }, (_, at) => ip(`fe80::${(at + 1).toString(16)}`));
+    const lookedFor = linkLocal.filter(
+      (each) => neighborhood.isOnLink(each, 0) && !neighborhood.isKnown(each, 0) && neighborhood.mayLookFor(each, 0),
+    );
+    expect(lookedFor).toHaveLength(1000);
+  });
 });
 
 it('looks at the widest networks only, of a machine with many routes', () => {
