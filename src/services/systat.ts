@@ -10,6 +10,9 @@ export type SystatOptions = {
 
 const maxDatagram = 512;
 
+/** A forged request must not have us pack all of a list, most of which would exceed its amplification. */
+const maxDatagrams = 128;
+
 /** RFC 866: the active users, or a text of the administrator. */
 export const systat: ServiceModule<SystatOptions> = {
   name: 'systat',
@@ -53,8 +56,8 @@ export function createSystat(
 }
 
 /**
- * Splits an answer made of `lines` into datagrams of at most `limit` bytes, at line boundaries. Stops before a line
- * that does not fit. An empty answer is one empty datagram. Returns undefined if nothing fits.
+ * Splits an answer made of `lines` into at most 128 datagrams of at most `limit` bytes, at line boundaries. Stops
+ * before a line that does not fit. An empty answer is one empty datagram. Returns undefined if nothing fits.
  */
 export function packLines(answer: Uint8Array, lines: readonly string[], limit: number): Uint8Array[] | undefined {
   const datagrams: Uint8Array[] = [];
@@ -65,6 +68,7 @@ export function packLines(answer: Uint8Array, lines: readonly string[], limit: n
     if (next - begin > limit && end > begin) {
       datagrams.push(answer.subarray(begin, end));
       begin = end;
+      if (datagrams.length === maxDatagrams) return datagrams;
     }
     if (next - begin > limit) break;
     end = next;

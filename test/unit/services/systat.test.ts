@@ -185,6 +185,16 @@ describe('systat over UDP', () => {
     expect(datagrams(office.service, 65_507)?.map((text) => text.length)).toEqual([504, 9]);
   });
 
+  it('sends at most 128 datagrams', async () => {
+    const office = new Office(
+      'users',
+      Array.from({ length: 20_000 }, (_, index) => `user${10_000 + index}`),
+    );
+    await office.context.runTasks();
+    expect(datagrams(office.service, 30)).toHaveLength(128);
+    expect(datagrams(office.service, 65_507)).toHaveLength(128);
+  });
+
   it('stops before a line that does not fit', async () => {
     const office = new Office('users', ['ada', 'bartholomew', 'cy']);
     await office.context.runTasks();
