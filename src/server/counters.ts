@@ -1,6 +1,7 @@
 import { addCustomCounts, type CustomCounts } from './custom-counters.ts';
 import type { RefuseReason, WouldRefuseReason } from './guard/admission.ts';
 import type { DropReason, WouldDropReason } from './guard/datagram-guard.ts';
+import { newHandlerTime } from './handler-time.ts';
 import type { DatagramFault, StreamFault } from './faults/fault-rules.ts';
 import type { CloseReason } from '../service.ts';
 
@@ -86,6 +87,8 @@ export function newServiceCounters() {
         maxDelayed: 0,
       } satisfies Record<DatagramFault, number>,
     },
+    /** How long the service took for timed calls. */
+    handlerTime: { stream: newHandlerTime(), datagram: newHandlerTime() },
     /** What the service itself counts. */
     custom: {} as CustomCounts,
   };
@@ -95,6 +98,7 @@ export function newServiceCounters() {
 export function addServiceCounters(total: ServiceCounters, more: ServiceCounters): void {
   addCounts(total.stream, more.stream);
   addCounts(total.datagram, more.datagram);
+  addCounts(total.handlerTime, more.handlerTime);
   addCustomCounts(total.custom, more.custom);
 }
 
@@ -104,6 +108,15 @@ function addCounts(total: object, more: object): void {
     if (typeof value === 'number') sums[key] = Number(sums[key] ?? 0) + value;
     else addCounts(sums[key] as object, value as object);
   }
+}
+
+/** Returns the counters of all services for a log line, by name. Times of calls are only in the metrics and in /status. */
+export function countsOf(
+  services: ReadonlyMap<string, ServiceCounters>,
+): Readonly<Record<string, Omit<ServiceCounters, 'handlerTime'>>> {
+  return Object.fromEntries(
+    [...services].map(([name, { stream, datagram, custom }]) => [name, { stream, datagram, custom }]),
+  );
 }
 
 /** Returns only the nonzero counts, for people to read. */

@@ -1,7 +1,7 @@
 import { Deferred } from '../deferred.ts';
 import { SmallservdError } from '../errors.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import type { ServiceCounters } from './counters.ts';
+import { countsOf, type ServiceCounters } from './counters.ts';
 import type { FaultRules } from './faults/fault-rules.ts';
 import { Lifecycle, type LifecycleOptions, type OpenedListener } from './lifecycle.ts';
 import { HealthMeter } from './process-health.ts';
@@ -58,6 +58,7 @@ export class InProcessDaemon implements RunningDaemon {
       state,
       workers: [{ worker: 0, status: state, pid: process.pid, health: this.#health.take(), restarts: 0 }],
       workerDeaths: 0,
+      workerCpu: [],
       listeners: this.listeners.map((each) => ({
         service: each.service,
         address: formatBoundAddress(each),
@@ -85,7 +86,7 @@ export class InProcessDaemon implements RunningDaemon {
 
   logState(): void {
     const { listeners, workers, services } = this.report;
-    this.#options.log.info({ listeners, workers, counters: Object.fromEntries(services) }, 'state');
+    this.#options.log.info({ listeners, workers, counters: countsOf(services) }, 'state');
   }
 
   async #open(): Promise<void> {

@@ -6,6 +6,7 @@ import { exposureMessage } from './config/exposure.ts';
 import { transportFault } from './config/transports.ts';
 import { ConnectionLog, summaryPeriodMs } from './connection-log.ts';
 import { newServiceCounters, type ServiceCounters } from './counters.ts';
+import { HandlerTimer } from './handler-time.ts';
 import { SmallservdError } from '../errors.ts';
 import { openFlowMemory } from './flow-memory.ts';
 import { linkRoutes } from '../kernel/link-routes.ts';
@@ -72,6 +73,7 @@ const reviewPeriodMs = 1000;
 interface Served extends PreparedService {
   readonly config: ServiceConfig;
   readonly counters: ServiceCounters;
+  readonly timers: Readonly<Record<'stream' | 'datagram', HandlerTimer>>;
   readonly connectionLog: ConnectionLog;
   readonly admission: Admission;
   readonly guard: DatagramGuard;
@@ -302,7 +304,7 @@ export class Lifecycle {
   }
 
   #listener({ service: name, target }: PlannedListener): Listener {
-    const { config, service, counters, connectionLog, admission, guard, faults, refused, dropped } =
+    const { config, service, counters, timers, connectionLog, admission, guard, faults, refused, dropped } =
       this.#serviceOf(name);
     const common = { service, connectionLog, faults, clock: this.#options.clock };
     if (target.transport === 'udp') {
@@ -319,6 +321,7 @@ export class Lifecycle {
         guard,
         intake,
         counters: counters.datagram,
+        timer: timers.datagram,
         offenders: dropped,
       };
       return this.#usesKernel ? new KernelDatagramListener(options) : new NodeDatagramListener(options);
@@ -333,6 +336,7 @@ export class Lifecycle {
       socket,
       admission,
       counters: counters.stream,
+      timer: timers.stream,
       offenders: refused,
       usesKernel,
     });
@@ -380,15 +384,20 @@ export class Lifecycle {
   }
 
   #serve(config: ServiceConfig, index: number, prepared: PreparedService, broadcasts: BroadcastAddresses): Served {
-    const { random, limitMemory } = this.#options;
+    const { clock, random, limitMemory } = this.#options;
     const { access } = config;
     const counters: ServiceCounters = { ...newServiceCounters(), custom: prepared.context.counts };
+    const { handlerTime } = counters;
     const connectionLog = new ConnectionLog(this.#options.config.log.connections, prepared.log, counters);
     const delayedBudget = new DelayedBudget();
     return {
       ...prepared,
       config,
       counters,
+      timers: {
+        stream: new HandlerTimer(handlerTime.stream, clock),
+        datagram: new HandlerTimer(handlerTime.datagram, clock),
+      },
       connectionLog,
       delayedBudget,
       faults: this.#faultsOf(config.faults, { counters, delayedBudget }),

@@ -9,12 +9,39 @@ export interface ProcessHealth {
   readonly heapBytes: number;
   /** CPU time since it started, of all its threads. Earlier versions do not say. */
   readonly cpuMs?: number | undefined;
+  /** The part of it in the kernel. Earlier versions do not say. */
+  readonly cpuSystemMs?: number | undefined;
   /** How long ago it started. Earlier versions do not say. */
   readonly upMs?: number | undefined;
 }
 
 /** The health of a process of this version. */
-export type MeasuredHealth = ProcessHealth & { readonly cpuMs: number; readonly upMs: number };
+export type MeasuredHealth = ProcessHealth & {
+  readonly cpuMs: number;
+  readonly cpuSystemMs: number;
+  readonly upMs: number;
+};
+
+/** CPU time. Neither part ever decreases. */
+export interface CpuTime {
+  readonly userMs: number;
+  readonly systemMs: number;
+}
+
+/** Reads the CPU time of this process. */
+export function readCpuTime(): CpuTime {
+  const { user, system } = process.cpuUsage();
+  return { userMs: Math.round(user / 1000), systemMs: Math.round(system / 1000) };
+}
+
+/** Returns the CPU time of a process, as it has reported it. */
+export function cpuTimeOf({ cpuMs = 0, cpuSystemMs = 0 }: ProcessHealth): CpuTime {
+  return { userMs: cpuMs - cpuSystemMs, systemMs: cpuSystemMs };
+}
+
+export function addCpuTimes(one: CpuTime, other: CpuTime): CpuTime {
+  return { userMs: one.userMs + other.userMs, systemMs: one.systemMs + other.systemMs };
+}
 
 /** Milliseconds between samples of the event loop; a timer fires this often, even when idle. */
 const resolutionMs = 50;
@@ -50,12 +77,13 @@ export class HealthMeter {
       // It opens a file, and there may be no descriptor left.
     }
     const { rss, heapUsed } = this.#memory;
-    const { user, system } = process.cpuUsage();
+    const { userMs, systemMs } = readCpuTime();
     return {
       lagMs: this.#lagMs,
       residentBytes: rss,
       heapBytes: heapUsed,
-      cpuMs: Math.round((user + system) / 1000),
+      cpuMs: userMs + systemMs,
+      cpuSystemMs: systemMs,
       upMs: Math.round(process.uptime() * 1000),
     };
   }

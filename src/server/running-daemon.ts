@@ -3,7 +3,7 @@ import type { FaultRules } from './faults/fault-rules.ts';
 import type { ServiceCounters } from './counters.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import type { SourceCount } from './guard/admission.ts';
-import type { ProcessHealth } from './process-health.ts';
+import type { CpuTime, ProcessHealth } from './process-health.ts';
 import type { BoundAddress } from './transport/listener.ts';
 import type { PlannedListener } from './transport/plan.ts';
 
@@ -38,6 +38,8 @@ export interface DaemonReport {
   readonly workers: readonly WorkerState[];
   /** How many workers ended without being told to. */
   readonly workerDeaths: number;
+  /** By slot, of those that are gone as well. Empty if the daemon has only one process. */
+  readonly workerCpu: readonly CpuTime[];
   readonly listeners: readonly ListenerState[];
   /** By instance name. Counters never decrease. */
   readonly services: ReadonlyMap<string, ServiceCounters>;

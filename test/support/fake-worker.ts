@@ -76,7 +76,7 @@ export class FakeWorker implements Worker {
     const counters: ServiceCounters = { ...newServiceCounters(), custom };
     counters.stream.accepted = active;
     counters.stream.active = active;
-    const health = { lagMs: 1, residentBytes: 1, heapBytes: 1, cpuMs: 1, upMs: 1 };
+    const health = { lagMs: 1, residentBytes: 1, heapBytes: 1, cpuMs: 3, cpuSystemMs: 2, upMs: 1 };
     this.report({
       type: 'heartbeat',
       counters: [[service, counters]],

@@ -1,10 +1,10 @@
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { blocksOf, read } from '../repository/files.ts';
-import { checkout, Network, needs, temporaryDirectory } from './machine.ts';
-import { DaemonProgram, type Program, run } from './program.ts';
+import { checkout, childrenOf, Network, needs, temporaryDirectory } from './machine.ts';
+import { DaemonProgram, kill, type Program, run } from './program.ts';
 
 needs('promtool', 'ip');
 
@@ -122,14 +122,77 @@ it('the alerts fire when they should and not before', async () => {
   expect((await test.end()).code).toBe(0);
 });
 
-it('promtool accepts the /metrics output of a daemon', async () => {
+/** What runs a daemon with its default config. */
+async function start(): Promise<{ readonly network: Network; readonly daemon: DaemonProgram }> {
   const network = Network.make();
-  const daemon = new DaemonProgram([], (argv) => network.inside(argv));
+  const daemon = new DaemonProgram(['--set', 'workers=2'], (argv) => network.inside(argv));
   await daemon.ready();
+  return { network, daemon };
+}
+
+/** Prints the metrics. */
+async function fetchMetrics(network: Network): Promise<string> {
   const fetch = "fetch('http://127.0.0.1:9013/metrics').then(async (answer) => console.log(await answer.text()))";
-  const metrics = await run(network.inside([process.execPath, '-e', fetch]));
-  expect(metrics.output).toContain('smallservd_ready 1\n');
-  const check = await promtool(['check', 'metrics'], metrics.output);
+  return (await run(network.inside([process.execPath, '-e', fetch]))).output;
+}
+
+it('promtool accepts the /metrics output of a daemon that has served a client', async () => {
+  const { network } = await start();
+  const load = "const s = require('net').connect(1201, '127.0.0.1', () => s.end('x')); s.resume();";
+  await run(network.inside([process.execPath, '-e', load]));
+  const count = 'smallservd_handler_seconds_count{service="echo",transport="stream"}';
+  let metrics = '';
+  // It comes with the next report of the worker.
+  while (!metrics.includes(count)) metrics = await fetchMetrics(network);
+  expect(metrics).toContain('smallservd_ready 1\n');
+  const check = await promtool(['check', 'metrics'], metrics);
   expect(check.output + check.complaints).toBe('');
   expect((await check.end()).code).toBe(0);
+});
+
+const ticksPerSecond = 100;
+/** Of rounding, in both. */
+const toleranceSeconds = 0.05;
+
+/** CPU seconds of a process, see proc_pid_stat(5). */
+function cpuOf(pid: number): Readonly<Record<'user' | 'system', number>> {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return { user: Number(fields[11]) / ticksPerSecond, system: Number(fields[12]) / ticksPerSecond };
+}
+
+function cpuIn(metrics: string, name: string, mode: string): number {
+  const sample = `smallservd_process_cpu_seconds_total{process="${name}",mode="${mode}"} `;
+  const line = metrics.split('\n').find((each) => each.startsWith(sample));
+  return Number(line?.slice(sample.length));
+}
+
+it('the CPU time of each process is that of the kernel, and stays when its worker dies', async () => {
+  const { network, daemon } = await start();
+  const [admin, ...others] = childrenOf(daemon.pid).filter((pid) => !daemon.workers.includes(pid));
+  expect(others).toEqual([]);
+  const pids = {
+    supervisor: daemon.pid,
+    'worker-1': daemon.workers[0]!,
+    'worker-2': daemon.workers[1]!,
+    admin: admin!,
+  };
+  for (const [name, pid] of Object.entries(pids)) {
+    for (const mode of ['user', 'system'] as const) {
+      const least = cpuOf(pid)[mode] - toleranceSeconds;
+      let seconds: number;
+      // A worker reports once a second.
+      do seconds = cpuIn(await fetchMetrics(network), name, mode);
+      while (seconds < least);
+      expect(seconds).toBeGreaterThan(0);
+      expect(seconds).toBeLessThanOrEqual(cpuOf(pid)[mode] + toleranceSeconds);
+    }
+  }
+  const before = cpuIn(await fetchMetrics(network), 'worker-1', 'user');
+  kill(pids['worker-1'], 'SIGKILL');
+  await daemon.workersBack(1);
+  let after: number;
+  do {
+    after = cpuIn(await fetchMetrics(network), 'worker-1', 'user');
+    expect(after).toBeGreaterThanOrEqual(before);
+  } while (after < before + toleranceSeconds);
 });

@@ -9,6 +9,7 @@ import { endWithParent } from '../../kernel/privileges.ts';
 import { leaveTerminal } from '../../kernel/terminal.ts';
 import { readOpenFiles } from '../../open-files.ts';
 import { Channel } from '../supervisor/channel.ts';
+import { readCpuTime } from '../process-health.ts';
 import { assumeIdentity } from '../supervisor/identity.ts';
 import { explain } from '../supervisor/reports.ts';
 import { type AdminOrder, type AdminReport, alivePeriodMs } from './messages.ts';
@@ -53,7 +54,8 @@ async function open({ listeners, hosts, identity, canChange }: Extract<AdminOrde
   assumeIdentity(identity);
   endWithParent(parent);
   const source = {
-    snapshot: async (): Promise<Snapshot> => (await answerTo({ type: 'ask', what: 'snapshot' })) as Snapshot,
+    snapshot: async (): Promise<Snapshot> =>
+      withOwnCpu((await answerTo({ type: 'ask', what: 'snapshot' })) as Snapshot),
     config: async (): Promise<unknown> => answerTo({ type: 'ask', what: 'config' }),
     live: async (): Promise<Live> => (await answerTo({ type: 'ask', what: 'live' })) as Live,
     past: async (): Promise<PastPoints> => (await answerTo({ type: 'ask', what: 'past' })) as PastPoints,
@@ -64,6 +66,12 @@ async function open({ listeners, hosts, identity, canChange }: Extract<AdminOrde
     isStopping: () => false,
   });
   report({ type: 'opened' });
+}
+
+/** The supervisor does not know what this process uses. */
+function withOwnCpu(snapshot: Snapshot): Snapshot {
+  const { cpu } = snapshot;
+  return cpu === undefined ? snapshot : { ...snapshot, cpu: { ...cpu, admin: readCpuTime() } };
 }
 
 async function changeFaults(change: FaultChange): Promise<FaultResult> {

@@ -1,14 +1,17 @@
-import { Counter, Gauge, Registry } from 'prom-client';
-import type { ProcessHealth } from '../process-health.ts';
+import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
+import { type HandlerTime, handlerTimeBoundsNs } from '../handler-time.ts';
+import type { CpuTime, ProcessHealth } from '../process-health.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** A metric with its name, help text, labels and value in a snapshot. */
 export interface Metric {
   readonly name: string;
-  readonly kind: 'counter' | 'gauge';
+  readonly kind: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly labels: readonly string[];
   readonly values: (snapshot: Snapshot) => Iterable<readonly [value: number, ...labels: readonly string[]]>;
+  /** For a histogram, instead of values. */
+  readonly times?: (snapshot: Snapshot) => Iterable<readonly [time: HandlerTime, ...labels: readonly string[]]>;
 }
 
 /** All metrics, in the order of docs/METRICS.md. */
@@ -43,6 +46,19 @@ export const metrics: readonly Metric[] = [
   ofProcesses('event_loop_lag_seconds', 'Maximum event loop delay in the last second.', ({ lagMs }) => lagMs / 1000),
   ofProcesses('resident_memory_bytes', 'Resident memory.', ({ residentBytes }) => residentBytes),
   ofProcesses('heap_bytes', 'JavaScript heap in use.', ({ heapBytes }) => heapBytes),
+  metric(
+    'process_cpu_seconds_total',
+    'CPU time, by process and mode.',
+    ['process', 'mode'],
+    ({ cpu }): Iterable<[number, string, string]> =>
+      cpu === undefined
+        ? []
+        : [
+            ...cpuSeconds(cpu.supervisor, 'supervisor'),
+            ...cpu.workers.flatMap((time, slot) => cpuSeconds(time, `worker-${slot + 1}`)),
+            ...(cpu.admin === undefined ? [] : cpuSeconds(cpu.admin, 'admin')),
+          ],
+  ),
   metric('listener_open', '1 if the listener is open, else 0.', ['service', 'address'], ({ listeners }) =>
     listeners.map(({ service, address, isOpen }) => [isOpen ? 1 : 0, service, address]),
   ),
@@ -73,6 +89,21 @@ export const metrics: readonly Metric[] = [
   ),
   ofServices('datagram_received_bytes_total', 'Bytes received in datagrams.', ({ datagram }) => datagram.bytesIn),
   ofServices('datagram_sent_bytes_total', 'Bytes sent in datagrams.', ({ datagram }) => datagram.bytesOut),
+  {
+    name: 'smallservd_handler_seconds',
+    kind: 'histogram',
+    help: 'How long the service took for a connection, a chunk or a datagram. One call in 61 is timed.',
+    labels: ['service', 'transport'],
+    values: () => [],
+    times: ({ services }) =>
+      Object.entries(services).flatMap(([service, { handlerTime }]) =>
+        Object.entries(handlerTime ?? {}).map(([transport, time]): [HandlerTime, string, string] => [
+          time,
+          service,
+          transport,
+        ]),
+      ),
+  },
   single('log_lines_lost_total', 'Log lines lost.', ({ lostLogLines }) => lostLogLines),
 ];
 
@@ -82,7 +113,11 @@ export const metricsType: string = Registry.PROMETHEUS_CONTENT_TYPE;
 /** Formats a snapshot in the Prometheus text format. */
 export async function formatMetrics(snapshot: Snapshot): Promise<string> {
   const registry = new Registry();
-  for (const { name, kind, help, labels, values } of [...metrics, ...customMetrics(snapshot)]) {
+  for (const { name, kind, help, labels, values, times } of [...metrics, ...customMetrics(snapshot)]) {
+    if (times !== undefined) {
+      addHistogram(registry, { name, help, labels, times: times(snapshot) });
+      continue;
+    }
     const options = { name, help, labelNames: [...labels], registers: [registry] };
     const collector = kind === 'counter' ? new Counter(options) : new Gauge(options);
     for (const [value, ...texts] of values(snapshot)) {
@@ -90,6 +125,32 @@ export async function formatMetrics(snapshot: Snapshot): Promise<string> {
     }
   }
   return registry.metrics();
+}
+
+/** A histogram that somebody else has counted. Services that were not called have none. */
+function addHistogram(
+  registry: Registry,
+  { name, help, labels, times }: Pick<Metric, 'name' | 'help' | 'labels'> & { times: ReturnType<TimesOf> },
+): void {
+  const values = [...times].flatMap(([{ buckets, sumNs }, ...texts]) => {
+    const common = Object.fromEntries(labels.map((label, index) => [label, texts[index] ?? '']));
+    let count = 0;
+    const cumulative = buckets.map((calls, index) => {
+      const boundNs = handlerTimeBoundsNs[index];
+      count += calls;
+      const le = boundNs === undefined ? '+Inf' : String(boundNs / 1e9);
+      return { metricName: `${name}_bucket`, labels: { le, ...common }, value: count };
+    });
+    if (count === 0) return [];
+    return [
+      ...cumulative,
+      { metricName: `${name}_sum`, labels: common, value: sumNs / 1e9 },
+      { metricName: `${name}_count`, labels: common, value: count },
+    ];
+  });
+  const counted = AggregatorRegistry.aggregate([[{ name, help, type: 'histogram', aggregator: 'sum', values }]]);
+  const histogram = counted.getSingleMetric(name);
+  if (histogram !== undefined) registry.registerMetric(histogram);
 }
 
 /** The counters that services declare. If the help texts of two services differ, that of the first is shown. */
@@ -110,6 +171,8 @@ function customMetrics({ services }: Snapshot): readonly Metric[] {
 /** No other metric begins with this. */
 const customPrefix = 'service_';
 
+type TimesOf = NonNullable<Metric['times']>;
+
 type Service = Snapshot['services'][string];
 
 function metric(name: string, help: string, labels: readonly string[], values: Metric['values']): Metric {
@@ -129,6 +192,13 @@ function ofProcesses(name: string, help: string, value: (health: ProcessHealth) 
       health === undefined ? [] : [[value(health), `worker ${worker}`]],
     ),
   ]);
+}
+
+function cpuSeconds({ userMs, systemMs }: CpuTime, process: string): readonly [number, string, string][] {
+  return [
+    [userMs / 1000, process, 'user'],
+    [systemMs / 1000, process, 'system'],
+  ];
 }
 
 function ofServices(name: string, help: string, count: (service: Service) => number): Metric {

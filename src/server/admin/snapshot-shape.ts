@@ -24,8 +24,11 @@ const health = v.looseObject({
   residentBytes: number,
   heapBytes: number,
   cpuMs: v.optional(number),
+  cpuSystemMs: v.optional(number),
   upMs: v.optional(number),
 });
+const cpuTime = v.looseObject({ userMs: number, systemMs: number });
+const handlerTime = v.looseObject({ buckets: v.array(sum), sumNs: sum });
 const reloadResult = v.looseObject({
   succeeded: v.boolean(),
   at: time,
@@ -56,6 +59,7 @@ const shape = v.looseObject({
     last: v.nullable(reloadResult),
   }),
   supervisor: health,
+  cpu: v.optional(v.looseObject({ supervisor: cpuTime, workers: v.array(cpuTime), admin: v.optional(cpuTime) })),
   workers: v.array(
     v.looseObject({
       worker: count,
@@ -90,6 +94,7 @@ const shape = v.looseObject({
         wouldDrop: counts,
         faults: v.optional(counts),
       }),
+      handlerTime: v.optional(v.looseObject({ stream: handlerTime, datagram: handlerTime })),
       custom: v.optional(v.record(word, v.looseObject({ help: text, count: sum }))),
     }),
   ),

@@ -2,7 +2,7 @@ import type { ErrorCode } from '../../errors.ts';
 import type { ServiceCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
 import type { ServiceOffenders } from '../guard/offenders.ts';
-import type { ProcessHealth } from '../process-health.ts';
+import type { CpuTime, ProcessHealth } from '../process-health.ts';
 import type { DaemonReport } from '../running-daemon.ts';
 
 /** Our name in the Server header, to tell this endpoint from other HTTP servers. */
@@ -22,13 +22,24 @@ export interface ReloadResult {
   readonly errors: readonly string[];
 }
 
-export interface ServiceStatus extends Omit<ServiceCounters, 'custom'> {
+export interface ServiceStatus extends Omit<ServiceCounters, 'custom' | 'handlerTime'> {
   readonly type: string;
+  /** How long it took for timed calls. Earlier versions do not say. */
+  readonly handlerTime?: ServiceCounters['handlerTime'] | undefined;
   /** What the service itself counts, by name. Earlier versions do not say. */
   readonly custom?: ServiceCounters['custom'] | undefined;
   readonly topSources: readonly SourceCount[];
   /** Who was turned away most often lately. Earlier versions do not say. */
   readonly offenders?: ServiceOffenders | undefined;
+}
+
+/** CPU time of the processes of a daemon. */
+interface CpuTimes {
+  readonly supervisor: CpuTime;
+  /** By slot: of all workers that have had it, those of earlier configs and those that are gone as well. */
+  readonly workers: readonly CpuTime[];
+  /** Undefined if the admin endpoint has no process of its own. */
+  readonly admin?: CpuTime | undefined;
 }
 
 /** The state of the daemon at one moment, as JSON. The source of /status and the metrics. */
@@ -58,6 +69,8 @@ export interface Snapshot extends Pick<DaemonReport, 'state' | 'workers' | 'work
     readonly last: ReloadResult | null;
   };
   readonly supervisor: ProcessHealth;
+  /** CPU time since the start of the daemon. Earlier versions do not say. */
+  readonly cpu?: CpuTimes | undefined;
   /** By instance name. */
   readonly services: Readonly<Record<string, ServiceStatus>>;
   /** Log lines that could not be written. */

@@ -2,7 +2,7 @@ import type { Snapshot, SnapshotSource } from '../admin/snapshot.ts';
 import { type Clock, systemClock } from '../../clock/clock.ts';
 import { newServiceCounters } from '../counters.ts';
 import type { LogSink } from '../log.ts';
-import { HealthMeter } from '../process-health.ts';
+import { cpuTimeOf, HealthMeter } from '../process-health.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
 import { version } from '../../version.ts';
 import type { FaultControl } from './fault-control.ts';
@@ -60,6 +60,7 @@ export class DaemonSnapshots implements SnapshotSource {
       state = 'starting',
       workers = [],
       workerDeaths = 0,
+      workerCpu = [],
       listeners = [],
       services = new Map(configured.map(({ name }) => [name, newServiceCounters()])),
       topSources,
@@ -67,6 +68,7 @@ export class DaemonSnapshots implements SnapshotSource {
     } = this.daemon?.report ?? {};
     const closed = listeners.filter(({ isOpen }) => !isOpen);
     const { attempts = 0, failures = 0, isRunning = false, last = null, lastSuccessAt = null } = this.reloader ?? {};
+    const supervisor = this.#health.take();
     return {
       version,
       node: process.version,
@@ -77,7 +79,8 @@ export class DaemonSnapshots implements SnapshotSource {
       notReady: state === 'ready' ? closed.map(({ service, address }) => `${service} ${address} is not open`) : [state],
       config: { name: source.name, hash },
       reload: { attempts, failures, isRunning, lastSuccessAt, last },
-      supervisor: this.#health.take(),
+      supervisor,
+      cpu: { supervisor: cpuTimeOf(supervisor), workers: workerCpu },
       workers,
       workerDeaths,
       listeners,

@@ -4,7 +4,6 @@ import { type Clock, pause } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
 import type { Config } from '../config/config.ts';
 import type { ConfigSource } from '../config/load.ts';
-import type { ServiceCounters } from '../counters.ts';
 import type { FaultRules } from '../faults/fault-rules.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
@@ -54,8 +53,8 @@ export interface GenerationHandlers {
   datagramPorts(): readonly number[];
   /** A worker died without being told to stop. */
   died(): void;
-  /** The final counters of a worker that is gone. */
-  counted(counters: ReadonlyMap<string, ServiceCounters>): void;
+  /** A worker is gone: its counters and its CPU time are final. */
+  counted(worker: Pick<Worker, 'counters' | 'slot' | 'health'>): void;
 }
 
 /** Maximum size of a report: an error message, plus what a heartbeat says about each service. */
@@ -337,7 +336,7 @@ export class Generation {
     const fields = { worker: name, pid, exitCode: code, signal };
     this.#live.delete(slot);
     this.#notSuspended.delete(worker);
-    this.#handlers.counted(worker.counters);
+    this.#handlers.counted(worker);
     if (!this.#state.stopping) {
       this.#options.log.error(fields, 'worker exited, restarting');
       this.#handlers.died();

@@ -43,6 +43,7 @@ export function workerReports(services: readonly string[], sources: number) {
         residentBytes: amount,
         heapBytes: amount,
         cpuMs: amount,
+        cpuSystemMs: amount,
         upMs: amount,
       }),
       /** Log lines lost in the worker since the last heartbeat. */
@@ -87,16 +88,18 @@ const custom = v.pipe(
   v.maxEntries(maxCustomCounters),
 );
 
-const { stream, datagram } = newServiceCounters();
+const { stream, datagram, handlerTime } = newServiceCounters();
 
 const counters = v.strictObject({
   stream: countersLike(stream),
   datagram: countersLike(datagram),
+  handlerTime: countersLike(handlerTime),
   custom,
 }) as v.GenericSchema as v.GenericSchema<ServiceCounters>;
 
-/** Returns a schema with the keys of `model`, and counts for its numbers. */
+/** Returns a schema with the keys or the length of `model`, and counts for its numbers. */
 function countersLike(model: object): v.GenericSchema {
+  if (Array.isArray(model)) return v.pipe(v.array(count), v.length(model.length));
   const entries = Object.entries(model) as [string, number | object][];
   return v.strictObject(
     Object.fromEntries(

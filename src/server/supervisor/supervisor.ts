@@ -1,6 +1,7 @@
 import { Deferred } from '../../deferred.ts';
-import { addServiceCounters, newServiceCounters, type ServiceCounters } from '../counters.ts';
+import { addServiceCounters, countsOf, newServiceCounters, type ServiceCounters } from '../counters.ts';
 import type { FaultRules } from '../faults/fault-rules.ts';
+import { addCpuTimes, type CpuTime, cpuTimeOf, type ProcessHealth } from '../process-health.ts';
 import { SmallservdError } from '../../errors.ts';
 import type { ExitCode } from '../../exit-codes.ts';
 import {
@@ -44,6 +45,8 @@ export class Supervisor implements RunningDaemon {
   readonly #draining = new Set<Generation>();
   /** Counters of workers that are gone, so that totals never fall. */
   #past: ReadonlyMap<string, ServiceCounters> = new Map();
+  /** By slot, of workers that are gone. */
+  readonly #pastCpu: CpuTime[] = [];
   #plan: readonly PlannedListener[];
   #generation: Generation;
   #workersSoFar = 0;
@@ -65,7 +68,8 @@ export class Supervisor implements RunningDaemon {
       died: () => {
         this.#workerDeaths += 1;
       },
-      counted: (counters) => {
+      counted: ({ counters, slot, health }) => {
+        if (health !== undefined) addCpuTime(this.#pastCpu, slot, health);
         // The clients of a worker are gone with it.
         const gone = [...counters].map(([service, { stream, ...others }]): [string, ServiceCounters] => [
           service,
@@ -115,6 +119,7 @@ export class Supervisor implements RunningDaemon {
       state: this.#stopping ? 'draining' : this.#generation.isUp ? 'ready' : 'starting',
       workers: this.#generations.flatMap(({ workers }) => workers).filter(({ status }) => status !== 'stopped'),
       workerDeaths: this.#workerDeaths,
+      workerCpu: this.#workerCpu,
       listeners: this.#generation.listeners.map(({ planned, bound }) => ({
         service: planned.service,
         address: formatBoundAddress(bound),
@@ -130,6 +135,12 @@ export class Supervisor implements RunningDaemon {
   get #counters(): ReadonlyMap<string, ServiceCounters> {
     const configured = new Map(this.#generation.config.services.map(({ name }) => [name, newServiceCounters()]));
     return sumOf([configured, ...this.#live.map(({ counters }) => counters), this.#past]);
+  }
+
+  get #workerCpu(): readonly CpuTime[] {
+    const times = [...this.#pastCpu];
+    for (const { slot, health } of this.#live) if (health !== undefined) addCpuTime(times, slot, health);
+    return times;
   }
 
   setFaults(service: string, rules: FaultRules | undefined): void {
@@ -217,7 +228,7 @@ export class Supervisor implements RunningDaemon {
 
   logState(): void {
     const { listeners, workers, services } = this.report;
-    this.#options.log.info({ listeners, workers, counters: Object.fromEntries(services) }, 'state');
+    this.#options.log.info({ listeners, workers, counters: countsOf(services) }, 'state');
   }
 
   #newGeneration(next: GenerationPlan, listeners: readonly OpenListener[], isSuccessor: boolean): Generation {
@@ -265,6 +276,12 @@ export class Supervisor implements RunningDaemon {
     const listeners = this.#generations.flatMap((generation) => [...generation.listeners]);
     return [...new Set(listeners.flatMap(({ bound }) => (bound.transport === 'udp' ? [bound.port] : [])))];
   }
+}
+
+/** A slot below may have no worker yet. */
+function addCpuTime(times: CpuTime[], slot: number, health: ProcessHealth): void {
+  while (times.length <= slot) times.push({ userMs: 0, systemMs: 0 });
+  times[slot] = addCpuTimes(times[slot]!, cpuTimeOf(health));
 }
 
 /** By service name. Of custom counters beyond the limit the first are kept, so the latest must come first. */

@@ -5,6 +5,7 @@ import type { DatagramCounters } from '../counters.ts';
 import type { DatagramGuard, DropReason } from '../guard/datagram-guard.ts';
 import type { DatagramIntake } from '../guard/datagram-intake.ts';
 import type { Offenders } from '../guard/offenders.ts';
+import type { HandlerTimer } from '../handler-time.ts';
 import type { ServiceFaults } from '../faults/service-faults.ts';
 import type { DatagramOrigin, Service } from '../../service.ts';
 import { DelayedReplies, type ReplyTarget } from './delayed-replies.ts';
@@ -16,6 +17,7 @@ export interface DatagramAnswersOptions {
   /** Shared by all datagram listeners of the service. */
   readonly guard: DatagramGuard;
   readonly counters: DatagramCounters;
+  readonly timer: HandlerTimer;
   readonly offenders: Offenders<DropReason>;
   readonly connectionLog: ConnectionLog;
   /** Undefined if the service has none. */
@@ -114,13 +116,15 @@ export class DatagramAnswers {
     sink: ReplySink,
     origin: DatagramOrigin,
   ): void {
-    const { service, guard, counters, connectionLog } = this.#options;
+    const { service, guard, counters, timer, connectionLog } = this.#options;
     counters.received += 1;
     counters.bytesIn += request.length;
     const limit = guard.replyLimit(receiver, request.length);
     let replies: readonly Uint8Array[];
+    const beganMs = timer.begin();
     try {
       replies = asReplies(synchronous(service.datagram?.(request, limit, origin)));
+      timer.end(beganMs);
     } catch (error) {
       counters.dropped['service-error'] += 1;
       connectionLog.serviceFailed(error);

@@ -2,6 +2,7 @@ import { isUint8Array } from 'node:util/types';
 import { isIpv4 } from '../../address/ip-address.ts';
 import type { TcpInfo } from '../../kernel/streams.ts';
 import type { StreamCounters } from '../counters.ts';
+import type { HandlerTimer } from '../handler-time.ts';
 import { Deadlines } from '../guard/deadlines.ts';
 import { isUnixUser, type Source } from '../guard/source-prefix.ts';
 import type { Place, PlaceHolder } from '../guard/source-tree.ts';
@@ -42,6 +43,7 @@ export interface StreamClientOptions {
   readonly limits: StreamLimits;
   /** Monotonic time. */
   readonly openedAtMs: number;
+  readonly timer: HandlerTimer;
   readonly events: StreamClientEvents;
   /** Undefined if the client connected directly. */
   readonly proxied: Proxied | undefined;
@@ -134,8 +136,11 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser, CutC
   }
 
   serve(service: Service, socketOptions: SocketOptions): void {
+    const { timer } = this.#options;
+    const beganMs = timer.begin();
     try {
       this.#handlers = synchronous(service.stream?.(this)) ?? noHandlers;
+      timer.end(beganMs);
     } catch (error) {
       this.#fail(error);
       return;
@@ -263,8 +268,11 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser, CutC
   received(chunk: Buffer): void {
     this.withheld(chunk.length);
     if (this.#ending) return;
+    const { timer } = this.#options;
+    const beganMs = timer.begin();
     try {
       synchronous(this.#handlers?.data?.(chunk));
+      timer.end(beganMs);
     } catch (error) {
       this.#fail(error);
     }
@@ -295,8 +303,11 @@ export class StreamClient implements Client, PlaceHolder, StreamSocketUser, CutC
     setImmediate(() => {
       this.#drainedScheduled = false;
       if (this.#ending || !this.#socket.takesMore) return;
+      const { timer } = this.#options;
+      const beganMs = timer.begin();
       try {
         synchronous(this.#handlers?.drained?.());
+        timer.end(beganMs);
       } catch (error) {
         this.#fail(error);
       }

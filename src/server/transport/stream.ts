@@ -5,6 +5,7 @@ import type { ProxyRules, StreamLimits } from '../guard/limits.ts';
 import type { SocketOptions } from './socket-options.ts';
 import type { ConnectionLog } from '../connection-log.ts';
 import type { StreamCounters } from '../counters.ts';
+import type { HandlerTimer } from '../handler-time.ts';
 import type { Admission, RefuseReason } from '../guard/admission.ts';
 import { sweepPeriodMs } from '../guard/deadlines.ts';
 import type { Source, UnixUser } from '../guard/source-prefix.ts';
@@ -31,6 +32,7 @@ export interface StreamListenerOptions {
   /** Shared by all stream listeners of the service. */
   readonly admission: Admission;
   readonly counters: StreamCounters;
+  readonly timer: HandlerTimer;
   readonly offenders: Offenders<RefuseReason>;
   readonly connectionLog: ConnectionLog;
   /** Undefined if the service has none. */
@@ -178,7 +180,7 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
 
   /** Serves a client, unless it is refused. `input` is what it has sent so far. */
   #admit(socket: StreamSocket, source: Source, port: number, proxied: Proxied | undefined, input?: Buffer): void {
-    const { limits, admission, counters, clock } = this.#options;
+    const { limits, admission, counters, timer, clock } = this.#options;
     const faults = this.#faults;
     const openedAtMs = clock.monotonicMs();
     const place = admission.admit(source, openedAtMs, proxied !== undefined);
@@ -189,7 +191,7 @@ export class StreamListener implements Listener, AcceptorEvents, StreamClientEve
     }
     const local = this.#local ?? socket.local;
     const listener = this.#address;
-    const options = { source, port, local, listener, limits, openedAtMs, events: this, proxied };
+    const options = { source, port, local, listener, limits, openedAtMs, timer, events: this, proxied };
     const faulty = faults === undefined ? undefined : new FaultyStreamSocket(socket, faults);
     const client = new StreamClient(faulty ?? socket, place, options);
     this.#clients.add(client);

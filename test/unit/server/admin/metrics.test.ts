@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatMetrics, metrics } from '../../../../src/server/admin/metrics.ts';
+import { newHandlerTime } from '../../../../src/server/handler-time.ts';
 import { read, tableAfter } from '../../../repository/files.ts';
 import { finger } from '../../../../src/services/finger.ts';
 import { FakeContext } from '../../../support/fake-context.ts';
@@ -8,6 +9,10 @@ import { snapshot } from './snapshot.ts';
 async function valueOf(sample: string, changes: Parameters<typeof snapshot>[0] = {}): Promise<number | undefined> {
   const line = (await formatMetrics(snapshot(changes))).split('\n').find((each) => each.startsWith(`${sample} `));
   return line === undefined ? undefined : Number(line.slice(sample.length + 1));
+}
+
+function bucket(le: string): string {
+  return `smallservd_handler_seconds_bucket{le="${le}",service="echo",transport="datagram"}`;
 }
 
 describe('the values', () => {
@@ -49,6 +54,44 @@ describe('the values', () => {
     const text = await formatMetrics(snapshot({ listeners }));
     expect(text).toContain('smallservd_listener_open{service="a",address="unix:///run/\\"quoted\\"\\\\\\n{x}"} 1\n');
   });
+});
+
+describe('the CPU time', () => {
+  const supervisor = { userMs: 1500, systemMs: 250 };
+  const cpu = { supervisor, workers: [supervisor, { userMs: 1, systemMs: 0 }] };
+
+  it.each([
+    ['process="supervisor",mode="user"', 1.5],
+    ['process="worker-1",mode="system"', 0.25],
+    ['process="worker-2",mode="user"', 0.001],
+    ['process="admin",mode="user"', undefined],
+  ])('of %s is %d seconds', async (labels, seconds) => {
+    expect(await valueOf(`smallservd_process_cpu_seconds_total{${labels}}`, { cpu })).toBe(seconds);
+  });
+
+  it('includes the admin endpoint if that is a process', async () => {
+    const withAdmin = { ...cpu, admin: { userMs: 7, systemMs: 0 } };
+    const sample = 'smallservd_process_cpu_seconds_total{process="admin",mode="user"}';
+    expect(await valueOf(sample, { cpu: withAdmin })).toBe(0.007);
+  });
+});
+
+it('a histogram has cumulative buckets, and none for what was never called', async () => {
+  const { echo } = snapshot().services;
+  const handlerTime = { stream: newHandlerTime(), datagram: newHandlerTime() };
+  handlerTime.datagram.buckets[1] = 2;
+  handlerTime.datagram.buckets[19] = 1;
+  handlerTime.datagram.sumNs = 2_000_003_000;
+  const text = await formatMetrics(snapshot({ services: { echo: { ...echo!, handlerTime } } }));
+  const lines = text.split('\n').filter((line) => line.includes('smallservd_handler_seconds'));
+  expect(lines[1]).toBe('# TYPE smallservd_handler_seconds histogram');
+  expect(lines.slice(2, 4)).toEqual([`${bucket('0.000001')} 0`, `${bucket('0.000002')} 2`]);
+  expect(lines.slice(-4)).toEqual([
+    `${bucket('1')} 2`,
+    `${bucket('+Inf')} 3`,
+    'smallservd_handler_seconds_sum{service="echo",transport="datagram"} 2.000003',
+    'smallservd_handler_seconds_count{service="echo",transport="datagram"} 3',
+  ]);
 });
 
 describe('the counters of services', () => {

@@ -4,7 +4,7 @@ import { newServiceCounters } from '../../../../src/server/counters.ts';
 import { readReport, workerReports } from '../../../../src/server/supervisor/reports.ts';
 
 const reports = workerReports(['echo', 'time'], 2);
-const health = { lagMs: 0.5, residentBytes: 1, heapBytes: 1, cpuMs: 1, upMs: 1 };
+const health = { lagMs: 0.5, residentBytes: 1, heapBytes: 1, cpuMs: 1, cpuSystemMs: 0, upMs: 1 };
 const hits = { help: 'Hits.', count: 3 };
 const counters = { ...newServiceCounters(), custom: { hits } };
 const heartbeat = {

@@ -87,6 +87,21 @@ describe('a supervisor', () => {
     });
   });
 
+  it('adds up the CPU time of all workers that have had a slot', async () => {
+    const supervisor = await launch('tcp://127.0.0.1:0');
+    workers.all[0]?.serve();
+    workers.all[0]?.count('echo', 0);
+    const once = supervisor.report.workerCpu;
+    expect(once).toEqual([{ userMs: 1, systemMs: 2 }]);
+    workers.all[0]?.die(1);
+    expect(supervisor.report.workerCpu).toEqual(once);
+    clock.advance(1000);
+    expect(supervisor.report.workerCpu).toEqual(once);
+    workers.all[1]?.serve();
+    workers.all[1]?.count('echo', 0);
+    expect(supervisor.report.workerCpu).toEqual([{ userMs: 2, systemMs: 4 }]);
+  });
+
   it('shows the counters of workers that live, whatever dead ones have called theirs', async () => {
     const supervisor = await launch('tcp://127.0.0.1:0');
     for (let death = 0; death < 3; death += 1) {

@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { BudgetedLog } from '../../../../src/server/budgeted-log.ts';
 import type { StreamLimits } from '../../../../src/server/guard/limits.ts';
 import { ConnectionLog } from '../../../../src/server/connection-log.ts';
+import { HandlerTimer } from '../../../../src/server/handler-time.ts';
 import { newServiceCounters, type ServiceCounters } from '../../../../src/server/counters.ts';
 import { Admission } from '../../../../src/server/guard/admission.ts';
 import { DescriptorBudget } from '../../../../src/server/guard/descriptor-budget.ts';
@@ -63,6 +64,7 @@ async function serveAt(
         socket: { keepAlive: { enabled: false, delayMs: 0 }, noDelay: true, backlog: 511 },
         admission,
         counters: counters.stream,
+        timer: new HandlerTimer(counters.handlerTime.stream, clock),
         offenders: new Offenders(new SourceMask(all.sourcePrefix), String),
         connectionLog: new ConnectionLog('info', new BudgetedLog(log, clock, 1), counters),
         clock,

@@ -22,6 +22,7 @@ import { LoopBreaker } from '../../../../src/server/guard/loop-breaker.ts';
 import { Neighborhood } from '../../../../src/server/transport/neighborhood.ts';
 import { KernelDatagramListener } from '../../../../src/server/transport/kernel-datagram.ts';
 import type { DatagramTarget } from '../../../../src/server/transport/listener.ts';
+import { HandlerTimer, newHandlerTime } from '../../../../src/server/handler-time.ts';
 import type { DatagramOrigin, Service } from '../../../../src/service.ts';
 import { serve } from '../../../support/daemon.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
@@ -59,6 +60,7 @@ function listen(target: DatagramTarget, service: Service = echo, receiveBufferBy
     neighborhood: new Neighborhood({ addresses: () => [], routes() {}, neighbors() {} }),
     guard,
     counters,
+    timer: new HandlerTimer(newHandlerTime(), clock),
     offenders: new Offenders(new SourceMask(limits.sourcePrefix), String),
     faults: undefined,
     connectionLog,
