@@ -22,6 +22,8 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { released } from '../dist/clock/release.js';
+import { runtimePackages } from './runtime-packages.js';
+import { sbomFile, softwareBill } from './sbom.js';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 const about = JSON.parse(read('package.json'));
@@ -90,6 +92,7 @@ function writeTree() {
   put(`${documents}/changelog.gz`, gzip(read('CHANGELOG.md')));
   put(`${documents}/changelog.Debian.gz`, gzip(changelog()));
   put(`${documents}/copyright`, copyright());
+  put(`${documents}/${sbomFile}`, softwareBill());
 }
 
 function writeControl() {
@@ -179,27 +182,19 @@ ${reload}`,
 
 /** What runs of node_modules, by the lock file: each package with its files. */
 function packages() {
-  const lock = JSON.parse(read('package-lock.json')).packages;
-  const needed = Object.keys(lock).filter(
-    (path) =>
-      path !== '' &&
-      !isOfTypeScript(path) &&
-      !lock[path].dev &&
-      (!lock[path].optional || (hasAddon && isForThisMachine(lock[path]))),
+  const lock = JSON.parse(read('package-lock.json'));
+  return (
+    runtimePackages(lock)
+      .filter(([, entry]) => !entry.optional || (hasAddon && isForThisMachine(entry)))
+      .map(([path]) => path)
+      // What raw-socket is compiled with.
+      .filter((path) => path !== 'node_modules/nan')
+      .map((path) => {
+        if (!existsSync(join(checkout, path))) throw new Error(`${path} is not there: npm install --include=optional`);
+        const files = filesIn(path).map((file) => relative(path, file));
+        return { path, files: files.filter((file) => isRun(file) && isOfPackage(file)) };
+      })
   );
-  // What raw-socket is compiled with.
-  return needed
-    .filter((path) => path !== 'node_modules/nan')
-    .map((path) => {
-      if (!existsSync(join(checkout, path))) throw new Error(`${path} is not there: npm install --include=optional`);
-      const files = filesIn(path).map((file) => relative(path, file));
-      return { path, files: files.filter((file) => isRun(file) && isOfPackage(file)) };
-    });
-}
-
-/** An optional peer of valibot, which it needs for its types alone. */
-function isOfTypeScript(path) {
-  return /^node_modules\/(?:@typescript\/|typescript$)/.test(path);
 }
 
 /** An optional package may be for another system or processor. */

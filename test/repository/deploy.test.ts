@@ -238,6 +238,10 @@ describe('the Dockerfile', () => {
     expect(bases).toEqual(['node:26-trixie-slim', 'scratch']);
   });
 
+  it('is for every processor', () => {
+    expect(dockerfile).not.toMatch(/x86|amd64|x64|aarch64|arm64|lib64|linux-gnu|TARGET(?:ARCH|PLATFORM)/);
+  });
+
   it('copies exactly the existing files that .dockerignore allows', () => {
     const copies = [...dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, names = '']) =>
       names.split(' '),

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { version } from '../../src/version.ts';
+import { read } from '../repository/files.ts';
 import { checkout, Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { Program, run, type StartOptions } from './program.ts';
@@ -157,6 +158,31 @@ describe('the Debian package', () => {
     );
     const tree = await unpack();
     await output(['md5sum', '--check', '--quiet', '--strict', join(control, 'md5sums')], { directory: tree });
+  });
+
+  test('contains a software bill of materials with every package that runs', async () => {
+    const text = readFileSync(join(await unpack(), 'usr/share/doc/smallservd/smallservd.cdx.json'), 'utf8');
+    const bill = JSON.parse(text) as Readonly<Record<'bomFormat' | 'specVersion', string>> & {
+      readonly metadata: { readonly component: { readonly purl: string } };
+      readonly components: readonly { readonly purl: string; readonly hashes: readonly { readonly alg: string }[] }[];
+    };
+    expect(bill).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.5' });
+    expect(bill.metadata.component.purl).toBe(`pkg:npm/smallservd@${version}`);
+    expect(bill.components.every(({ hashes }) => hashes[0]?.alg === 'SHA-512')).toBe(true);
+    const listed = bill.components.map(({ purl }) => purl);
+    const lock = JSON.parse(read('package-lock.json')) as {
+      readonly packages: Readonly<
+        Record<string, { readonly version: string; readonly name?: string; readonly dev?: true }>
+      >;
+    };
+    const needed = Object.entries(lock.packages)
+      .filter(([path, { dev }]) => path !== '' && dev !== true && !/\/(?:@typescript\/.*|typescript)$/.test(path))
+      .map(([path, entry]) => [entry.name ?? path.split('node_modules/').at(-1) ?? '', entry.version] as const)
+      .map(([name, number]) => `pkg:npm/${name.replace('@', '%40')}@${number}`);
+    expect(listed.toSorted()).toEqual([...new Set(needed)].toSorted());
+    expect(listed).toEqual(
+      expect.arrayContaining([expect.stringMatching(/\/yaml@/), expect.stringMatching(/\/koffi@/)]),
+    );
   });
 
   test('can be installed, reinstalled with an edited config kept, removed and purged by dpkg', async () => {
