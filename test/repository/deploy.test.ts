@@ -291,8 +291,13 @@ describe('the compose file', () => {
   });
 });
 
+/** The names of its samples. */
+function samplesOf({ name, kind }: (typeof metrics)[number]): readonly string[] {
+  return kind === 'histogram' ? ['_bucket', '_sum', '_count'].map((suffix) => name + suffix) : [name];
+}
+
 describe('the dashboard and alert rules', () => {
-  const known = metrics.map(({ name }) => name);
+  const known = metrics.flatMap((metric) => samplesOf(metric));
   const files = ['deploy/grafana/smallservd.json', 'deploy/prometheus/rules.yaml'];
 
   it.each(files)('use only existing metrics: %s', (path) => {
@@ -303,17 +308,18 @@ describe('the dashboard and alert rules', () => {
 
   it('show every metric on the dashboard', () => {
     const dashboard = read('deploy/grafana/smallservd.json');
-    expect(known.filter((name) => !new RegExp(`\\b${name}\\b`).test(dashboard))).toEqual([]);
+    const isShown = (name: string): boolean => new RegExp(`\\b${name}\\b`).test(dashboard);
+    expect(metrics.filter((metric) => !samplesOf(metric).some(isShown)).map(({ name }) => name)).toEqual([]);
   });
 
   it('use only labels that the metric has', () => {
     // Prometheus adds these.
-    const added = ['job', 'instance'];
+    const added = ['job', 'instance', 'le'];
     for (const path of files) {
       for (const [, name = '', matchers = ''] of read(path).matchAll(/\b(smallservd_\w+)\{([^}]*)\}/g)) {
         const labels = [...matchers.matchAll(/(\w+)=~?\\?"/g)].map(([, label = '']) => label);
         expect(labels.length).toBeGreaterThan(0);
-        const own = metrics.find((metric) => metric.name === name)?.labels ?? [];
+        const own = metrics.find((metric) => samplesOf(metric).includes(name))?.labels ?? [];
         expect(
           labels.filter((label) => ![...added, ...own].includes(label)),
           `${path}: ${name}`,
