@@ -110,7 +110,7 @@ function addCounts(total: object, more: object): void {
   }
 }
 
-/** Returns the counters of all services for a log line, by name. Times of calls are only in the metrics and in /status. */
+/** Returns the counters of all services for a log line, by name. How long calls took is in the metrics alone. */
 export function countsOf(
   services: ReadonlyMap<string, ServiceCounters>,
 ): Readonly<Record<string, Omit<ServiceCounters, 'handlerTime'>>> {

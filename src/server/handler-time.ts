@@ -19,7 +19,7 @@ export function newHandlerTime() {
 /** One in this many calls is timed. It is prime, so that no batch and no protocol keeps step with it. */
 const samplePeriod = 61;
 
-/** Times some calls of a service, beginning with the first. What it records is that of all calls, except their number. */
+/** Times some calls of a service, beginning with the first. The times are those of all calls, but not their number. */
 export class HandlerTimer {
   readonly #time: HandlerTime;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
