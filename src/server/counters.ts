@@ -110,7 +110,7 @@ function addCounts(total: object, more: object): void {
   }
 }
 
-/** Returns the counters of all services for a log line, by name. How long calls took is in the metrics alone. */
+/** Returns the counters of all services for a log line, by name. How long calls took would be too long for it. */
 export function countsOf(
   services: ReadonlyMap<string, ServiceCounters>,
 ): Readonly<Record<string, Omit<ServiceCounters, 'handlerTime'>>> {
