@@ -35,8 +35,10 @@ const maintainer = `${about.author} <smallservd@example.org>`;
 const program = 'usr/lib/smallservd';
 const documents = 'usr/share/doc/smallservd';
 const conffiles = {
-  'etc/smallservd/smallservd.yaml': 'well-known.yaml',
-  'etc/smallservd/sockets.yaml': 'sockets.yaml',
+  'etc/logrotate.d/smallservd': 'deploy/logrotate/smallservd',
+  'etc/smallservd/smallservd.yaml': 'config/well-known.yaml',
+  'etc/smallservd/sockets.yaml': 'config/sockets.yaml',
+  'etc/ufw/applications.d/smallservd': 'deploy/firewall/smallservd.ufw',
 };
 
 /** The directories of raw-socket's ready built addons, by the architecture. */
@@ -78,14 +80,18 @@ function writeTree() {
   for (const { path, files } of packages())
     for (const file of files) copy(join(path, file), `${program}/${path}/${file}`);
   if (hasAddon) for (const name of filesIn(addons)) if (isAddonForDebian(name)) copy(name, `${program}/${name}`);
-  for (const [path, config] of Object.entries(conffiles)) put(path, read(`config/${config}`));
+  for (const [path, source] of Object.entries(conffiles)) put(path, read(source));
   for (const path of filesIn('systemd')) put(`usr/lib/systemd/system/${basename(path)}`, read(path));
+  put('usr/lib/firewalld/services/smallservd.xml', read('deploy/firewall/smallservd.xml'));
   put('usr/lib/sysusers.d/smallservd.conf', read('deploy/sysusers/smallservd.conf'));
   for (const path of filesIn('man')) put(`usr/share/man/man${path.at(-1)}/${basename(path)}.gz`, gzip(read(path)));
   const completions = 'usr/share/bash-completion/completions';
   put(`${completions}/smallservd`, read('completion/smallservd.bash'));
   link(`${completions}/smallserv`, `${completions}/smallservd`);
   put('usr/share/zsh/vendor-completions/_smallservd', read('completion/_smallservd'));
+  for (const name of Object.keys(about.bin))
+    put(`usr/share/fish/vendor_completions.d/${name}.fish`, read(`completion/${name}.fish`));
+  put(`${documents}/examples/smallservd.nft`, read('deploy/firewall/smallservd.nft'));
   for (const path of ['README.md', ...filesIn('docs'), ...filesIn('examples')]) put(`${documents}/${path}`, read(path));
   // The units name their page there.
   link(`${program}/docs`, `${documents}/docs`);

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bashCompletion } from './completion/bash.ts';
+import { fishCompletion } from './completion/fish.ts';
 import { zshCompletion } from './completion/zsh.ts';
 import { configReference } from './config-reference.ts';
 import { configJsonSchema } from './config-json-schema.ts';
@@ -22,3 +23,4 @@ const programs = [daemonCommandLine, clientCommandLine];
 mkdirSync('completion', { recursive: true });
 writeFileSync('completion/smallservd.bash', bashCompletion(programs));
 writeFileSync('completion/_smallservd', zshCompletion(programs));
+for (const program of programs) writeFileSync(`completion/${program.name}.fish`, fishCompletion(program));

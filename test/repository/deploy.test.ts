@@ -254,6 +254,22 @@ describe('the Dockerfile', () => {
   });
 });
 
+function portsOf(protocol = '', ports = ''): string[] {
+  return ports.split(/, ?/).map((port) => `${port} ${protocol}`);
+}
+
+it('the firewall snippets name the ports of config/well-known.yaml', () => {
+  const nft = [...read('deploy/firewall/smallservd.nft').matchAll(/^(tcp|udp) dport \{ (.*) \} accept$/gm)];
+  const ufw = [...read('deploy/firewall/smallservd.ufw').matchAll(/([\d,]+)\/(tcp|udp)/g)];
+  const firewalld = [...read('deploy/firewall/smallservd.xml').matchAll(/protocol="(tcp|udp)" port="(\d+)"/g)];
+  for (const ports of [
+    nft.flatMap(([, protocol, list]) => portsOf(protocol, list)),
+    ufw.flatMap(([, list, protocol]) => portsOf(protocol, list)),
+    firewalld.flatMap(([, protocol, port]) => portsOf(protocol, port)),
+  ])
+    expect(ports.toSorted()).toEqual(withoutNames);
+});
+
 it('image, manifests and compose file have the version of the package', () => {
   expect(dockerfile).toContain(`org.opencontainers.image.version="${packageVersion}"`);
   expect(kustomization.images).toEqual([{ name: 'smallservd', newName: 'smallservd', newTag: packageVersion }]);

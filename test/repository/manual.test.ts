@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { bashCompletion } from '../../scripts/generate/completion/bash.ts';
+import { fishCompletion } from '../../scripts/generate/completion/fish.ts';
 import { zshCompletion } from '../../scripts/generate/completion/zsh.ts';
 import { loadConfig } from '../../src/server/config/load.ts';
 import { exitCodes } from '../../src/exit-codes.ts';
@@ -104,7 +105,9 @@ describe('shell completion', () => {
     expect(flags).toEqual(expect.arrayContaining(['--set', '--watch', '--sandboxed', '-4', '--json', '--verify']));
     const bash = bashCompletion(programs);
     const zsh = zshCompletion(programs);
+    const fish = programs.map((program) => fishCompletion(program)).join('');
     for (const flag of new Set(flags)) {
+      expect(fish).toMatch(new RegExp(` -${flag.startsWith('--') ? 'l' : 's'} ${flag.replace(/^-+/, '')} `));
       expect(bash).toMatch(new RegExp(`[ '|]${flag}[ '|)]`));
       expect(zsh).toMatch(new RegExp(`[ {,*']${flag}[=+]?['},]`));
     }

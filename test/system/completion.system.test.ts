@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { checkout, needs, temporaryDirectory } from './machine.ts';
 import { run } from './program.ts';
 
-needs('bash', 'zsh');
+needs('bash', 'fish', 'zsh');
 
 /** A command line, and what its last word can become, among others. */
 const cases: readonly (readonly [line: string, words: readonly string[]])[] = [
@@ -115,6 +115,48 @@ describe('zsh completes', () => {
       expect([whole, `${whole} `, `${whole}=`, `${whole},`], line).toContain(buffer);
       expect(Number(matches), line).toBe(words.length);
     }
+  });
+});
+
+/** Prints what each line can become, after the line itself. */
+const fishScript = `
+source $argv[1]/smallservd.fish
+source $argv[1]/smallserv.fish
+for line in $argv[2..-1]
+    echo "line $line"
+    complete -C $line
+end
+`;
+
+/** By line. */
+async function fishCompletes(lines: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+  const argv = ['fish', '--no-config', '--command', fishScript, join(checkout, 'completion'), ...lines];
+  const shell = await run(argv, { directory: directory(), env: { HOME: temporaryDirectory() } });
+  expect(shell.complaints).toBe('');
+  const answers = shell.output.split(/^line /m).slice(1);
+  return new Map(
+    answers.map((answer) => {
+      const [line = '', ...words] = answer.trimEnd().split('\n');
+      // A description follows.
+      return [line, words.map((word) => word.replace(/\t.*/, '').replace(/^--\w+=(?=.)/, ''))];
+    }),
+  );
+}
+
+describe('fish completes', () => {
+  test('each line', async () => {
+    const completed = await fishCompletes(cases.map(([line]) => line));
+    for (const [line, words] of cases) expect(completed.get(line)?.toSorted(), line).toEqual(words.toSorted());
+  });
+
+  test('commands, options and arguments after a space', async () => {
+    const completed = await fishCompletes(['smallservd ', 'smallserv ', 'smallserv help ', 'smallservd status -']);
+    const some = ['run', 'check', 'status', 'services', 'help'];
+    expect(completed.get('smallservd ')).toEqual(expect.arrayContaining(some));
+    expect(completed.get('smallserv ')).toEqual(expect.arrayContaining(['echo', 'ping', 'help']));
+    expect(completed.get('smallserv help ')).toEqual(expect.arrayContaining(['echo', 'ping']));
+    const options = ['--watch', '--json', '--config'];
+    expect(completed.get('smallservd status -')).toEqual(expect.arrayContaining(options));
   });
 });
 

@@ -19,7 +19,7 @@ import { checkout, Network, needs, temporaryDirectory } from './machine.ts';
 import { Peers } from './peers.ts';
 import { Program, run, type StartOptions } from './program.ts';
 
-needs('dpkg-deb', 'lintian', 'man', 'bash', 'zsh', 'unshare', 'mount', 'ip', 'nc', 'systemd-analyze');
+needs('dpkg-deb', 'lintian', 'man', 'bash', 'fish', 'zsh', 'unshare', 'mount', 'ip', 'nc', 'systemd-analyze');
 
 /** What a program that must end with 0, and without a complaint, writes to standard output. */
 async function output(argv: readonly string[], options: StartOptions = {}): Promise<string> {
@@ -126,19 +126,26 @@ describe('the Debian package', () => {
     const paths = entries.map(([, , , , , path]) => path);
     expect(paths).toEqual(
       expect.arrayContaining([
+        './etc/logrotate.d/smallservd',
         './etc/smallservd/smallservd.yaml',
         './etc/smallservd/sockets.yaml',
+        './etc/ufw/applications.d/smallservd',
         './usr/bin/smallserv',
         './usr/bin/smallservd',
+        './usr/lib/firewalld/services/smallservd.xml',
         './usr/lib/smallservd/dist/smallservd.js',
         './usr/lib/smallservd/node_modules/pino/package.json',
         './usr/lib/systemd/system/smallservd.service',
+        './usr/lib/sysusers.d/smallservd.conf',
         './usr/lib/systemd/system/smallservd-sandboxed.service',
         './usr/lib/systemd/system/smallservd-echo-tcp.socket',
         './usr/share/bash-completion/completions/smallservd',
         './usr/share/bash-completion/completions/smallserv',
         './usr/share/doc/smallservd/changelog.Debian.gz',
         './usr/share/doc/smallservd/copyright',
+        './usr/share/doc/smallservd/examples/smallservd.nft',
+        './usr/share/fish/vendor_completions.d/smallserv.fish',
+        './usr/share/fish/vendor_completions.d/smallservd.fish',
         './usr/share/man/man1/smallserv.1.gz',
         './usr/share/man/man5/smallservd.yaml.5.gz',
         './usr/share/man/man8/smallservd.8.gz',
@@ -154,7 +161,7 @@ describe('the Debian package', () => {
     const control = temporaryDirectory();
     await output(['dpkg-deb', '--control', file, control]);
     expect(readFileSync(join(control, 'conffiles'), 'utf8')).toBe(
-      '/etc/smallservd/smallservd.yaml\n/etc/smallservd/sockets.yaml\n',
+      '/etc/logrotate.d/smallservd\n/etc/smallservd/smallservd.yaml\n/etc/smallservd/sockets.yaml\n/etc/ufw/applications.d/smallservd\n',
     );
     const tree = await unpack();
     await output(['md5sum', '--check', '--quiet', '--strict', join(control, 'md5sums')], { directory: tree });
@@ -233,6 +240,9 @@ describe('after installation', () => {
     expect(await ask('bash', '-c', script)).toBe('complete -F _smallserv smallserv\n');
     const compinit = 'autoload -Uz compinit && compinit -u -D && print -r -- $_comps[smallserv] $_comps[smallservd]';
     expect(await ask('zsh', '-f', '-c', compinit)).toBe('_smallservd _smallservd\n');
+    // From the directory in which fish looks.
+    const fish = "complete -C 'smallserv dayt'";
+    expect(await ask('fish', '--command', fish)).toMatch(/^daytime\t/);
     expect(await ask('systemd-analyze', 'verify', 'smallservd.service', 'smallservd-sandboxed.service')).toBe('');
   });
 
