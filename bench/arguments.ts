@@ -14,7 +14,7 @@ export interface Arguments {
   readonly from: string | undefined;
 }
 
-const names: readonly string[] = [...works.map(({ name }) => name), 'memory', 'start', 'reload'];
+const names: readonly string[] = [...works.map(({ name }) => name), 'memory', 'start', 'reload', 'pages'];
 
 export const usage = `Usage: npm run bench -- [options]
 

@@ -92,6 +92,8 @@ const bars: readonly Bar[] = [
       return work && compare(work, `smallservd-${nodeMajor}-workers-2`, `smallservd-${nodeMajor}`, 'rate')?.median;
     },
   },
+  ofPages('TCP echo, 64 clients: rate with the history of the page / without', 'collecting', 'without'),
+  ofPages('TCP echo, 64 clients: rate with ten pages open / with none', 'pages', 'collecting'),
 ];
 
 function ratio(
@@ -113,6 +115,19 @@ function ratio(
     value: (results, nodeMajor) => ratioOf(`smallservd-${nodeMajor}`, results, nodeMajor),
     ...(against === 'c' ? {} : { valueOfC: (results, nodeMajor) => ratioOf('c', results, nodeMajor) }),
     ...(cause === undefined ? {} : { cause }),
+  };
+}
+
+/** They may cost one percent. */
+function ofPages(text: string, ours: string, theirs: string): Bar {
+  return {
+    text,
+    isAtLeast: true,
+    bar: 0.99,
+    value(results, nodeMajor) {
+      const work = results.pages?.[`smallservd-${nodeMajor}`];
+      return work && compare(work, ours, theirs, 'rate')?.median;
+    },
   };
 }
 

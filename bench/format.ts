@@ -40,9 +40,10 @@ export function cpu(seconds: number, unit: 'operations' | 'bytes'): string {
 }
 
 /** The median of some ratios, and their range. */
-export function spread(ratios: Spread | undefined): string {
+export function spread(ratios: Spread | undefined, decimals = 2): string {
   if (ratios === undefined) return '–';
-  return `${ratios.median.toFixed(2)} (${ratios.least.toFixed(2)}–${ratios.most.toFixed(2)})`;
+  const [middle, least, most] = [ratios.median, ratios.least, ratios.most].map((value) => value.toFixed(decimals));
+  return `${middle} (${least}–${most})`;
 }
 
 /** A Markdown table; every column but the first is right-aligned. */

@@ -10,6 +10,8 @@ export interface Plan {
   readonly memoryRounds: number;
   readonly startRounds: number;
   readonly reloadRounds: number;
+  /** Rounds with open pages: they get events once a second. */
+  readonly pageSeconds: number;
   /** After this long nothing more is begun. */
   readonly limitSeconds: number;
 }
@@ -23,6 +25,7 @@ export const fullPlan: Plan = {
   memoryRounds: 3,
   startRounds: 5,
   reloadRounds: 5,
+  pageSeconds: 3,
   limitSeconds: 580,
 };
 
@@ -35,5 +38,6 @@ export const quickPlan: Plan = {
   memoryRounds: 1,
   startRounds: 1,
   reloadRounds: 1,
+  pageSeconds: 1.5,
   limitSeconds: 52,
 };

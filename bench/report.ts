@@ -33,6 +33,9 @@ ${starts(results)}
 ## Reload
 
 ${reloads(results)}
+## Open pages
+
+${pages(results)}
 ## The machine
 
 ${machine(results)}
@@ -213,6 +216,24 @@ function reloads(results: Results): string {
 first one serves. The longest wait is that of a client.
 
 ${table(['server', 'reload', 'connections meanwhile', 'failed', 'longest wait'], rows)}`;
+}
+
+function pages(results: Results): string {
+  const rows = results.peers.flatMap(({ id, label }) => {
+    const work = results.pages?.[id];
+    if (work === undefined) return [];
+    const ratiosOf = (ours: string, theirs: string): readonly string[] => [
+      spread(compare(work, ours, theirs, 'rate'), 3),
+      spread(compare(work, ours, theirs, 'cpu'), 3),
+    ];
+    return [[label, ...ratiosOf('collecting', 'without'), ...ratiosOf('pages', 'collecting')]];
+  });
+  if (rows.length === 0) return 'Not measured.\n';
+  return `TCP echo with 64 clients: with the admin endpoint, which keeps the history of the page, divided by a server without
+it, and then with ten pages open divided by none. All processes of the server are on the same core, so what they use is
+missing from the rate. The ratios are medians of the pairs, and their range.
+
+${table(['server', 'history: rate', 'history: CPU per echo', 'ten pages: rate', 'ten pages: CPU per echo'], rows)}`;
 }
 
 function machine({ machine: about, date, command, minutes, missing, remarks }: Results): string {

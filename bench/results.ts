@@ -57,6 +57,8 @@ export interface Results {
   readonly memory: Readonly<Record<string, MemoryResult>>;
   readonly starts: Readonly<Record<string, StartResult>>;
   readonly reloads: Readonly<Record<string, ReloadResult>>;
+  /** TCP echo without the admin endpoint, with it, and with open pages. Earlier results lack it. */
+  readonly pages?: Readonly<Record<string, WorkResult>>;
   /** Peers that the machine does not have, and how to get them. */
   readonly missing: readonly string[];
   /** What was not measured, or went wrong. */

@@ -3,6 +3,7 @@ import { describeMachine } from './machine.ts';
 import { measureMemory } from './memory.ts';
 import { findNodes } from './nodes.ts';
 import { openFilesAvailable, openFilesNeeded } from './open-files.ts';
+import { measurePages } from './pages.ts';
 import { listPeers, type Peer } from './peers.ts';
 import { fullPlan, quickPlan } from './plan.ts';
 import { chooseProcessors, pinThisProcess } from './processors.ts';
@@ -79,6 +80,13 @@ export async function measureAll(args: Arguments, directory: string, tell: (line
   } finally {
     for (const server of servers) await server.stop();
   }
+  const pages: Record<string, WorkResult> = {};
+  for (const peer of peers.filter(({ family }) => family === 'smallservd').filter(isSingle)) {
+    // Too long for a quick run.
+    if (args.quick && !args.only.includes('pages')) break;
+    const result = await step('pages', `open pages, ${peer.label}`, 0, () => measurePages(setting, peer));
+    if (result !== undefined) pages[peer.id] = result;
+  }
   const memory: Record<string, MemoryResult> = {};
   const starts: Record<string, StartResult> = {};
   for (const peer of peers.filter(isSingle)) {
@@ -101,6 +109,7 @@ export async function measureAll(args: Arguments, directory: string, tell: (line
     memory,
     starts,
     reloads,
+    pages,
     missing,
     remarks,
   };

@@ -37,6 +37,19 @@ test('a cause tells how C itself compares', () => {
   expect(text).toContain('\n  C itself is at 1.10 in this run.\n');
 });
 
+test('open pages may cost one percent', () => {
+  const byVariant = {
+    without: [sample(1000), sample(1000)],
+    collecting: [sample(998), sample(998)],
+    pages: [sample(980), sample(980)],
+  };
+  const withPages = { ...results([]), pages: { 'smallservd-26': work('tcp-echo-64', 64, byVariant) } };
+  expect(formatReport(withPages, [])).toContain('| smallservd, Node 26 | 0.998 (0.998–0.998) | ');
+  const verdicts = formatVerdicts(withPages);
+  expect(verdicts).toMatch(/^holds .* with the history of the page \/ without: 1\.00 on Node 26/m);
+  expect(verdicts).toMatch(/^falls short .* with ten pages open \/ with none: 0\.98 on Node 26/m);
+});
+
 test('the terminal gets only what was measured', () => {
   const text = formatVerdicts(measured);
   expect(text).toContain(
