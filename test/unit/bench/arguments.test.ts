@@ -26,7 +26,9 @@ test('a part of the report does not replace the whole', () => {
 });
 
 test('a work that does not exist is refused, with those that do', () => {
-  expect(() => readArguments(['--only', 'tcp-echo'])).toThrow(/no work named tcp-echo: .*\btcp-echo-64,.* reload, pages$/);
+  expect(() => readArguments(['--only', 'tcp-echo'])).toThrow(
+    /no work named tcp-echo: .*\btcp-echo-64,.* reload, pages$/,
+  );
 });
 
 test.each(['--quik', 'fast'])('%s is refused', (argument) => {
