@@ -39,6 +39,37 @@ function quoting(file: string): object {
   return { type: 'qotd', listen: ['tcp://127.0.0.1:1217'], file };
 }
 
+async function failsWithConfig(command: string): Promise<void> {
+  const { dead, around } = deadDisk();
+  const config = join(dead, 'smallservd.yaml');
+  const program = new Program(around([...daemonProgram, command, '--config', config]));
+  expect(await program.end(20_000)).toEqual({ code: 78, signal: null });
+  expect(program.complaints).toBe(
+    `smallservd: cannot read the config ${config}: its file system did not answer within 10 s\n`,
+  );
+}
+
+async function failsWithQuotations(command: string): Promise<void> {
+  const { directory, dead, around } = deadDisk();
+  const config = join(directory, 'smallservd.yaml');
+  writeFileSync(config, JSON.stringify({ services: { q: quoting(join(dead, 'quotations')) } }));
+  const program = new Program(around([...daemonProgram, command, '--config', config]));
+  expect(await program.end(20_000)).toEqual({ code: 78, signal: null });
+  expect(program.complaints).toMatch(
+    / services\.q\.file: \S+ cannot be read: its file system did not answer within 10 s\n$/,
+  );
+}
+
+async function failsWithLog(): Promise<void> {
+  const { directory, dead, around } = deadDisk();
+  const config = join(directory, 'smallservd.yaml');
+  const file = join(dead, 'directory/log');
+  writeFileSync(config, JSON.stringify({ log: { file }, services: { echo } }));
+  const daemon = new DaemonProgram(['--config', config], around);
+  expect(await daemon.end(20_000)).toEqual({ code: 1, signal: null });
+  expect(daemon.complaints).toBe(`smallservd: log.file ${file}: its file system did not answer within 10 s\n`);
+}
+
 describe('an unresponsive file system', () => {
   it.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('does not delay %s while the config is read', async (signal) => {
     const { dead, around } = deadDisk();
@@ -49,22 +80,9 @@ describe('an unresponsive file system', () => {
     expect(daemon.output + daemon.complaints).toBe('');
   });
 
-  it.each(['check', 'run'])('fails %s with an error after ten seconds', async (command) => {
-    const { directory, dead, around } = deadDisk();
-    const config = join(dead, 'smallservd.yaml');
-    const program = new Program(around([...daemonProgram, command, '--config', config]));
-    const other = join(directory, 'other.yaml');
-    const quotations = deadDisk();
-    writeFileSync(other, JSON.stringify({ services: { q: quoting(join(quotations.dead, 'quotations')) } }));
-    const second = new Program(quotations.around([...daemonProgram, command, '--config', other]));
-    expect(await program.end(20_000)).toEqual({ code: 78, signal: null });
-    expect(program.complaints).toBe(
-      `smallservd: cannot read the config ${config}: its file system did not answer within 10 s\n`,
-    );
-    expect(await second.end(20_000)).toEqual({ code: 78, signal: null });
-    expect(second.complaints).toMatch(
-      / services\.q\.file: \S+ cannot be read: its file system did not answer within 10 s\n$/,
-    );
+  it('fails check, run and opening the log file with an error after ten seconds', async () => {
+    const failing = ['check', 'run'].flatMap((command) => [failsWithConfig(command), failsWithQuotations(command)]);
+    await Promise.all([...failing, failsWithLog()]);
   });
 
   it('does not keep SIGTERM from killing check', async () => {
@@ -76,16 +94,6 @@ describe('an unresponsive file system', () => {
     );
     check.signal('SIGTERM');
     expect(await check.end(atOnceMs)).toEqual({ code: null, signal: 'SIGTERM' });
-  });
-
-  it('makes opening the log file fail after ten seconds', async () => {
-    const { directory, dead, around } = deadDisk();
-    const config = join(directory, 'smallservd.yaml');
-    const file = join(dead, 'directory/log');
-    writeFileSync(config, JSON.stringify({ log: { file }, services: { echo } }));
-    const daemon = new DaemonProgram(['--config', config], around);
-    expect(await daemon.end(20_000)).toEqual({ code: 1, signal: null });
-    expect(daemon.complaints).toBe(`smallservd: log.file ${file}: its file system did not answer within 10 s\n`);
   });
 
   it('fails each reload but affects neither the daemon nor its shutdown', async () => {

@@ -48,14 +48,13 @@ it.each(['sockets=kernel', 'sockets=node'])(
     /** From addresses of the client to which nothing was sent before: the server learns what their path carries. */
     const answers = async (): Promise<readonly string[]> => {
       host += 1;
-      const [peers, from] = [new Peers(client), [`192.0.2.${128 + host}`, `2001:db8:2::${host}`]];
-      for (const [index, to] of ['192.0.2.1', '2001:db8:1::1'].entries()) await ready(peers, to, from[index] ?? '');
-      return [
-        await peers.udp('192.0.2.1', port, large, from[0]),
-        await peers.udp('192.0.2.1', port, large, from[0]),
-        await peers.udp('2001:db8:1::1', port, large, from[1]),
-        await peers.udp('2001:db8:1::1', port, large, from[1]),
-      ];
+      const peers = new Peers(client);
+      const ask = async (to: string, from: string): Promise<readonly string[]> => {
+        await ready(peers, to, from);
+        return [await peers.udp(to, port, large, from), await peers.udp(to, port, large, from)];
+      };
+      const families = [ask('192.0.2.1', `192.0.2.${128 + host}`), ask('2001:db8:1::1', `2001:db8:2::${host}`)];
+      return (await Promise.all(families)).flat();
     };
     // The server fragments the second itself: it has learned what the path carries.
     expect(await answers()).toEqual(['', large, '', large]);
