@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -95,4 +95,14 @@ describe('the test count', () => {
     });
     expect(count('0', path, '1')).toEqual({ line: '1 passed, 3 failed\n', status: 1 });
   });
+});
+
+it('.ci/run names only test files that exist', () => {
+  const script = readFileSync(new URL('../../.ci/run', import.meta.url), 'utf8');
+  const names = /^second_lane=\(([a-z -]+)\)$/m.exec(script)?.[1]?.split(' ') ?? [];
+  expect(names).toContain('docker');
+  for (const name of names) {
+    const file = new URL(`../system/${name}.system.test.ts`, import.meta.url);
+    expect(existsSync(file), name).toBe(true);
+  }
 });
