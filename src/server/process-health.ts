@@ -34,9 +34,9 @@ export function readCpuTime(): CpuTime {
   return { userMs: Math.round(user / 1000), systemMs: Math.round(system / 1000) };
 }
 
-/** Returns the CPU time of a process, as it has reported it. */
+/** Returns the CPU time that a process has reported. A compromised worker may report anything. */
 export function cpuTimeOf({ cpuMs = 0, cpuSystemMs = 0 }: ProcessHealth): CpuTime {
-  return { userMs: cpuMs - cpuSystemMs, systemMs: cpuSystemMs };
+  return { userMs: Math.max(0, cpuMs - cpuSystemMs), systemMs: cpuSystemMs };
 }
 
 export function addCpuTimes(one: CpuTime, other: CpuTime): CpuTime {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { HealthMeter } from '../../../src/server/process-health.ts';
+import { cpuTimeOf, HealthMeter } from '../../../src/server/process-health.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 it('reports event loop lag to every caller within half a second, then resets', async () => {
@@ -23,4 +23,11 @@ it('reports event loop lag to every caller within half a second, then resets', a
   expect(meter.take().lagMs).toBe(lagMs);
   clock.advance(1);
   expect(meter.take().lagMs).toBeLessThan(lagMs);
+});
+
+it('takes no negative CPU time from a worker', () => {
+  const health = { lagMs: 0, residentBytes: 0, heapBytes: 0 };
+  expect(cpuTimeOf({ ...health, cpuMs: 5, cpuSystemMs: 2 })).toEqual({ userMs: 3, systemMs: 2 });
+  expect(cpuTimeOf({ ...health, cpuMs: 1, cpuSystemMs: 2 })).toEqual({ userMs: 0, systemMs: 2 });
+  expect(cpuTimeOf(health)).toEqual({ userMs: 0, systemMs: 0 });
 });
