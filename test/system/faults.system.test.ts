@@ -6,11 +6,12 @@ import { blocksOf, read } from '../repository/files.ts';
 import { DaemonProcess, writeConfig } from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
 import { ToolProcess } from '../support/tool-process.ts';
-import { compare, parseSession, runSession } from './console-session.ts';
+import { compare, parseSession, runSession, withoutVarying } from './console-session.ts';
+import type { Lab } from './lab.ts';
 import { needs } from './machine.ts';
 import { startSessionShell } from './session-shell.ts';
 
-needs('ip', 'mount', 'unshare', 'nsenter');
+needs('ip', 'mount', 'unshare', 'nsenter', 'curl');
 
 interface RoundTrips {
   readonly sent: number;
@@ -111,17 +112,63 @@ it('10,000 datagrams of smallserv echo fare as configured, and are counted', { t
 });
 
 describe('docs/FAULTS.md', () => {
-  it('shows what smallservd faults prints', async () => {
-    const [, section = ''] = read('docs/FAULTS.md').split(/^## On a running daemon$/m);
-    const [config, session] = blocksOf(section);
+  const page = read('docs/FAULTS.md');
+  const [first = '', running = ''] = page.split(/^## On a running daemon$/m);
+
+  it('has no other console blocks', () => {
+    const consoles = [first, running].map((each) => blocksOf(each).filter(({ language }) => language === 'console'));
+    expect(consoles.map(({ length }) => length)).toEqual([2, 1]);
+  });
+
+  it('shows what the daemon, smallserv echo and the metrics say of seed 7', { timeout: 90_000 }, async () => {
+    const [config, , warning, echo, metrics] = blocksOf(first).map(({ text }) => text);
     const lab = await startSessionShell();
-    writeFileSync(join(lab.directory, 'smallservd.yaml'), config?.text ?? '');
-    const begin = `ip link set lo up && mount -t tmpfs tmpfs /run && mkdir /run/smallservd
-smallservd --config smallservd.yaml > log 2>&1 &
-until smallservd status --config smallservd.yaml > status 2>&1; do sleep 0.2; done`;
-    await runSession([{ command: begin, output: [''] }], lab);
-    const shown = parseSession(session?.text ?? '');
-    const seen = await runSession(shown, lab);
-    expect(seen.map((each, index) => compare(shown[index] ?? each, each).seen)).toEqual(shown);
+    await start(lab, config ?? '');
+    const [logged = ''] = await outputsOf(`$ grep 'faults enabled' log\n`, lab);
+    expect(withoutVarying(logged)).toBe(withoutVarying(warning ?? ''));
+    await shows(echo ?? '', lab, withoutOrder);
+    // The worker reports once a second.
+    const sum = `awk '/^smallservd_faults_total.*"(loss|delay)"/ { sum += $2 } END { print sum }'`;
+    const url = 'http://127.0.0.1:9013/metrics';
+    await outputsOf(
+      `$ until [ "$(curl -s ${url} | grep datagram | ${sum})" = ${count} ]; do sleep 0.2; done\n`,
+      lab,
+    );
+    await shows(metrics ?? '', lab);
+  });
+
+  it('shows what smallservd faults prints', async () => {
+    const [config, session] = blocksOf(running).map(({ text }) => text);
+    const lab = await startSessionShell();
+    await start(lab, config ?? '');
+    await shows(session ?? '', lab);
   });
 });
+
+/** Starts the daemon with this config, and resolves when it is ready. Its log is in the file `log`. */
+async function start(lab: Lab, config: string): Promise<void> {
+  writeFileSync(join(lab.directory, 'smallservd.yaml'), config);
+  const command = `ip link set lo up && mount -t tmpfs tmpfs /run && mkdir /run/smallservd
+smallservd --config smallservd.yaml > log 2>&1 &
+until smallservd status --config smallservd.yaml > status 2>&1; do sleep 0.2; done`;
+  expect(await runSession([{ command, output: [''] }], lab)).toMatchObject([{ output: [''] }]);
+}
+
+async function outputsOf(session: string, lab: Lab): Promise<readonly string[]> {
+  return (await runSession(parseSession(session), lab)).map(({ output }) => output.join(''));
+}
+
+/** Runs a console block, and compares what it shows, but for what varies. */
+async function shows(session: string, lab: Lab, without = (output: string): string => output): Promise<void> {
+  const shown = parseSession(session);
+  const seen = await runSession(shown, lab);
+  for (const [index, each] of seen.entries()) {
+    const pair = compare(shown[index] ?? each, each);
+    expect(pair.seen.output.map(without)).toEqual(pair.shown.output.map(without));
+  }
+}
+
+/** How many overtake others depends on when they were sent. */
+function withoutOrder(output: string): string {
+  return output.replace(/\d+ out of order/, 'some out of order');
+}
