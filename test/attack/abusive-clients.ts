@@ -10,6 +10,7 @@ import { clientProgram, Network } from '../system/machine.ts';
 import { Program, run } from '../system/program.ts';
 import { type Bound, holds } from './figures.ts';
 import { descriptorsLeft, settledDescriptors } from './open-descriptors.ts';
+import { sockets } from './sockets.ts';
 import { countsThat, type StreamCounts } from './stream-counts.ts';
 
 type Inside = (argv: readonly string[]) => readonly string[];
@@ -136,6 +137,7 @@ async function serve(inside: Inside): Promise<DaemonProcess> {
   const [program = '', ...first] = inside([process.execPath, join(root, 'dist/smallservd.js')]);
   const config = {
     workers: 2,
+    sockets,
     log: { connections: 'off' },
     defaults: {
       exempt: [],

@@ -9,6 +9,7 @@ import { until, within } from '../support/wait.ts';
 import { type Bound, holds } from './figures.ts';
 import { descriptorsLeft, settledDescriptors } from './open-descriptors.ts';
 import { Regulars } from './regulars.ts';
+import { sockets } from './sockets.ts';
 import { countsThat, total } from './stream-counts.ts';
 
 interface Target {
@@ -59,6 +60,7 @@ export async function floodPastLimits({ workers, attempts }: FloodOptions): Prom
   const echo = { type: 'echo', listen: ['tcp://127.0.0.1:0'] };
   const daemon = await DaemonProcess.serve({
     workers,
+    sockets,
     log: { connections: 'off' },
     defaults: { exempt: [], ...unlimited },
     services: {
@@ -109,6 +111,7 @@ export async function floodPastDescriptors({ workers, attempts }: FloodOptions):
   const daemon = await DaemonProcess.serve(
     {
       workers,
+      sockets,
       log: { connections: 'off' },
       defaults: { exempt: [], ...unlimited },
       services: { echo: { listen: ['tcp://127.0.0.1:0'] } },

@@ -8,6 +8,7 @@ import { DaemonProcess, root } from '../support/daemon-process.ts';
 import { Network } from '../system/machine.ts';
 import { Program } from '../system/program.ts';
 import { type Bound, holds } from './figures.ts';
+import { sockets } from './sockets.ts';
 import { countsThat, streamCounts, total } from './stream-counts.ts';
 
 export interface CrowdedNetwork {
@@ -44,7 +45,7 @@ export async function crowdFromOneNetwork({ workers, networkShare }: CrowdedNetw
   };
   const [program = '', ...args] = network.inside([process.execPath, join(root, 'dist/smallservd.js')]);
   const daemon = await DaemonProcess.serve(
-    { workers, log: { connections: 'off' }, defaults: { exempt: [] }, services: { echo } },
+    { workers, sockets, log: { connections: 'off' }, defaults: { exempt: [] }, services: { echo } },
     { command: [program, ...args] },
   );
   const slots = String(2 * maxConnectionsPerSource);

@@ -1,13 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'vitest';
-import { type InetdName, inetds, startInetd } from '../system/inetds.ts';
+import { startInetd } from '../system/inetds.ts';
 import { needs, temporaryDirectory } from '../system/machine.ts';
 import { DaemonProgram } from '../system/program.ts';
+import { comparedInetds } from './compared-inetds.ts';
 import { answeredShares, answeringDefaults, answeringServices, sendSizes, sizes } from './datagram-sizes.ts';
 import { compare, holds } from './figures.ts';
 import { Forger, serverAddress } from './forger.ts';
 import { servicePorts } from './reflection.ts';
+import { sockets } from './sockets.ts';
 
 needs('ip', 'xinetd', 'inetutils-inetd');
 
@@ -34,7 +36,7 @@ describe('datagrams of every size', () => {
     const services = Object.fromEntries(
       Object.entries(servicePorts).map(([name, port]) => [name, { listen: [`udp4://${serverAddress}:${port}`] }]),
     );
-    writeFileSync(config, JSON.stringify({ defaults: answeringDefaults, services }));
+    writeFileSync(config, JSON.stringify({ sockets, defaults: answeringDefaults, services }));
     await new DaemonProgram(['--config', config], (argv) => forger.server.inside(argv)).ready();
     const echoed = await overCable(forger, 'echo');
     const others = [];
@@ -46,7 +48,7 @@ describe('datagrams of every size', () => {
     }
   });
 
-  test.each(Object.keys(inetds) as InetdName[])('are answered by %s, for comparison', async (inetd) => {
+  test.each(comparedInetds)('are answered by %s, for comparison', async (inetd) => {
     const forger = new Forger();
     await startInetd(inetd, forger.server);
     const echoed = await overCable(forger, 'echo');

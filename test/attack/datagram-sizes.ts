@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { DaemonProcess, inOneProcess } from '../support/daemon-process.ts';
 import { askProbe, heldBytes, probeModule } from './probe.ts';
+import { sockets } from './sockets.ts';
 
 const execute = promisify(execFile);
 
@@ -61,6 +62,7 @@ export async function sendSizes(countOfEach: number): Promise<Growth> {
   const listen = ['udp4://127.0.0.1:0'];
   const daemon = await DaemonProcess.serve({
     ...inOneProcess,
+    sockets,
     log: { connections: 'off' },
     defaults: answeringDefaults,
     services: {

@@ -14,6 +14,7 @@ import { Forger, forgerAddress, serverAddress } from './forger.ts';
 import { trafficOf } from './packets.ts';
 import { askProbe, heldBytes, probeModule } from './probe.ts';
 import { Regulars } from './regulars.ts';
+import { sockets } from './sockets.ts';
 
 export interface FaultyService {
   /** For the report. */
@@ -36,6 +37,7 @@ const mostGrowth = 64;
 async function serveFaulty(forger: Forger, faults: object): Promise<DaemonProgram> {
   const config = writeConfig({
     workers: 1,
+    sockets,
     admin: { listen: `tcp://127.0.0.1:${adminPort}` },
     services: {
       faulty: { type: 'echo', listen: [`udp4://${serverAddress}:${faultyPort}`], faults },
@@ -135,6 +137,7 @@ export async function floodOfConnections({
   const admin = await freePort();
   const daemon = await DaemonProcess.serve({
     ...inOneProcess,
+    sockets,
     admin: { listen: `tcp://127.0.0.1:${admin}` },
     log: { connections: 'off' },
     defaults: { exempt: [], stallTimeout: '5m', connectionRate: { perSecond: 10_000, burst: 10_000 } },

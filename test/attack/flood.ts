@@ -8,8 +8,9 @@ import type { DatagramCounters } from '../../src/server/counters.ts';
 import { writeConfig } from '../support/daemon-process.ts';
 import { Network } from '../system/machine.ts';
 import { DaemonProgram, Program } from '../system/program.ts';
-import { compare, holds } from './figures.ts';
+import { compare, holds, holdsExceptWithNode, ours } from './figures.ts';
 import { PacketProgram, type Sent } from './packets.ts';
+import { sockets } from './sockets.ts';
 
 export interface FloodFromOneSource {
   readonly service: 'echo' | 'daytime';
@@ -55,7 +56,7 @@ export async function floodFromOneSource({
   const packets = PacketProgram.compile();
   const [near, far] = [Network.make(), Network.make()];
   near.join(far, [`${server}/16`], [`${flooder}/16`, `${client}/16`]);
-  const config = writeConfig({ workers, services: { [service]: { listen: [`udp://${server}:${port}`] } } });
+  const config = writeConfig({ workers, sockets, services: { [service]: { listen: [`udp://${server}:${port}`] } } });
   const daemon = new DaemonProgram(['--config', config], (argv) => near.inside(argv));
   await daemon.ready();
 
@@ -79,8 +80,26 @@ export async function floodFromOneSource({
   holds(attack, share, (answered / asked) * 100, { atLeast: 99, unit: '%', digits: 1 });
   holds(attack, `${who}: packets a second of the flood`, sent / took, { atLeast: rate * 0.98, isTime: true });
   const read = ((received - asked) / sent) * 100;
-  compare('smallservd', attack, `${who}: share of these that the daemon read`, read, { unit: '%', digits: 1 });
-  compare('smallservd', attack, `${who}: slowest answer to the other client`, slowestMs, { unit: ' ms', digits: 1 });
+  compare(ours, attack, `${who}: share of these that the daemon read`, read, { unit: '%', digits: 1 });
+  compare(ours, attack, `${who}: slowest answer to the other client`, slowestMs, { unit: ' ms', digits: 1 });
+}
+
+/** Sources on the server's own link that do not exist, each in another /24: every reply waits for ARP. */
+export async function floodFromAbsentNeighbors(rate: number, seconds: number): Promise<void> {
+  const packets = PacketProgram.compile();
+  const [near, far] = [Network.make(), Network.make()];
+  near.join(far, [`${server}/16`], [`${flooder}/16`, `${client}/16`]);
+  const config = writeConfig({ workers: 1, sockets, services: { echo: { listen: [`udp://${server}:${port}`] } } });
+  await new DaemonProgram(['--config', config], (argv) => near.inside(argv)).ready();
+  const forged = { from: '10.66.10.9', sources: 200, step: 256, sourcePort: 40_000, length: 1400 };
+  const count = rate * (seconds + marginSeconds);
+  const flood = packets.send(far, { to: server, port, ...forged, rate, count, seconds: seconds + marginSeconds });
+  const { asked, answered } = await askRegularly(far, { from: client, to: server, port, seconds });
+  await flood;
+  const who = `echo, ${rate.toLocaleString('en')}/s from 200 hosts of its link that do not exist`;
+  const what = `${who}: requests of another client answered within a second`;
+  const bound = { atLeast: 99, unit: '%', digits: 1 };
+  holdsExceptWithNode(attack, what, (answered / asked) * 100, bound, 'Node queues replies that wait for ARP');
 }
 
 export interface RegularQuestions {

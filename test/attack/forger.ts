@@ -51,8 +51,8 @@ export class Forger {
     return await counter.stop();
   }
 
-  /** Sends to the server. */
-  async send(flood: Omit<Flood, 'to'>): Promise<void> {
+  /** Sends to the server, unless another address is given. */
+  async send(flood: Omit<Flood, 'to'> & Partial<Pick<Flood, 'to'>>): Promise<void> {
     await this.packets.send(this.network, { to: serverAddress, ...flood });
   }
 

@@ -12,6 +12,7 @@ import { within } from '../support/wait.ts';
 import { daemonProgram } from '../system/machine.ts';
 import { Program } from '../system/program.ts';
 import { type Bound, holds } from './figures.ts';
+import { sockets } from './sockets.ts';
 
 /** Where the daemon of the attack listens. */
 interface Places {
@@ -123,6 +124,7 @@ async function everything(): Promise<{ readonly config: object; readonly places:
   ];
   const config = {
     workers: 2,
+    sockets,
     log: { level: 'debug', connections: 'debug' },
     admin: { listen: `tcp://${host}:${admin}` },
     services: {

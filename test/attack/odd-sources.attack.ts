@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { type InetdName, inetds, startInetd } from '../system/inetds.ts';
+import { startInetd } from '../system/inetds.ts';
 import { needs } from '../system/machine.ts';
 import type { DaemonProgram } from '../system/program.ts';
-import { compare, holds, remark } from './figures.ts';
+import { comparedInetds } from './compared-inetds.ts';
+import { compare, holds, holdsExceptWithNode, remark } from './figures.ts';
 import { Forger, serverAddress } from './forger.ts';
 import {
   answersToAddress,
+  answersToBroadcast,
   answersToPortZero,
   stillAnswering,
   type OddSource,
@@ -14,6 +16,7 @@ import {
   oddPorts,
   stateOf,
 } from './odd-sources.ts';
+import { isNode } from './sockets.ts';
 import { serve } from './storms.ts';
 
 needs('ip', 'xinetd', 'inetutils-inetd');
@@ -43,7 +46,7 @@ describe('datagrams from port 0', () => {
     holds(3, `${portZero}: ${allAlive}`, await stillAnswering(forger), { atLeast: 4, atMost: 4 });
   });
 
-  test.each(Object.keys(inetds) as InetdName[])('are sent to %s, for comparison', async (inetd) => {
+  test.each(comparedInetds)('are sent to %s, for comparison', async (inetd) => {
     const forger = new Forger();
     const program = await startInetd(inetd, forger.server);
     compare(inetd, 3, `${portZero}: replies`, await answersToPortZero(forger));
@@ -66,10 +69,24 @@ describe('datagrams from invalid source addresses', () => {
     holds(4, `the same: ${allAlive}`, await stillAnswering(forger), { atLeast: 4, atMost: 4 });
   });
 
-  test.each(Object.keys(inetds) as InetdName[])('are sent to %s, for comparison', async (inetd) => {
+  test.each(comparedInetds)('are sent to %s, for comparison', async (inetd) => {
     const forger = new Forger();
     await startInetd(inetd, forger.server);
     for (const source of oddAddresses) compare(inetd, 4, whatOf(source), await answersToAddress(forger, source));
     compare(inetd, 4, `the same: ${allAlive}`, await stillAnswering(forger));
+  });
+});
+
+describe('datagrams to a broadcast address', () => {
+  test('are not answered by smallservd', async () => {
+    const forger = new Forger();
+    await forger.linked();
+    const services = [{ service: 'echo', port: oddPorts.echo }];
+    const daemon = await serve(forger.server, '*', services);
+    const what = `${oddCount} datagrams to the broadcast address of an interface: replies of echo`;
+    const answers = await answersToBroadcast(forger);
+    holdsExceptWithNode(4, what, answers, none, 'Node does not tell where a datagram was sent to');
+    const { received, dropped } = await stateOf(daemon, 'destination');
+    expect([received, dropped]).toEqual([oddCount, isNode ? 0 : oddCount]);
   });
 });

@@ -38,8 +38,17 @@ export async function answersToAddress(forger: Forger, { from, isReplaced }: Odd
   return await answersTo(forger, { from, ...(isReplaced && { through: forger.throughCable() }) });
 }
 
-async function answersTo(forger: Forger, source: Partial<Flood>): Promise<number> {
-  const ports = Object.values(oddPorts);
+/** The answers of echo to datagrams that all machines of the link get. */
+export async function answersToBroadcast(forger: Forger): Promise<number> {
+  const toAll = { to: broadcastAddress, through: forger.throughCable() };
+  return await answersTo(forger, { from: forgerAddress, sourcePort: 45_678, ...toAll }, [oddPorts.echo]);
+}
+
+async function answersTo(
+  forger: Forger,
+  source: Partial<Flood>,
+  ports: readonly number[] = Object.values(oddPorts),
+): Promise<number> {
   const capture = await forger.watch(ports, async () => {
     for (const port of ports) await forger.send({ port, count: oddCount, rate: 10_000, length: 4, ...source });
   });

@@ -1,17 +1,19 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type InetdName, inetds, startInetd } from '../system/inetds.ts';
+import { startInetd } from '../system/inetds.ts';
 import { needs, temporaryDirectory } from '../system/machine.ts';
 import { DaemonProgram } from '../system/program.ts';
+import { comparedInetds } from './compared-inetds.ts';
 import { compare, holds } from './figures.ts';
 import { Forger } from './forger.ts';
 import { reflect, reflectorConfig, type ServiceName, servicePorts } from './reflection.ts';
+import { isNode } from './sockets.ts';
 
 needs('ip', 'xinetd', 'inetutils-inetd');
 
-const services = Object.keys(servicePorts) as readonly ServiceName[];
 const servicesOfInetds = ['echo', 'daytime', 'time', 'chargen'] as const;
+const services = isNode ? servicesOfInetds : (Object.keys(servicePorts) as readonly ServiceName[]);
 const packetsPerSecond = 50_000;
 const sourceCounts = [1, 1000, 100_000] as const;
 
@@ -46,7 +48,7 @@ describe('reflection to spoofed sources', () => {
     await daemon.ready();
     const largestRatios = new Map<ServiceName, number>();
     // By number of sources first: the buckets of a service are full again when its turn comes.
-    for (const sources of sourceCounts) {
+    for (const sources of isNode ? ([1, 100_000] as const) : sourceCounts) {
       for (const service of services) {
         const flood = { service, sources, length: 0, packetsPerSecond, seconds: secondsFor[sources] };
         const { ratio, sustainedRatio, largestRatio } = await reflect(forger, flood);
@@ -65,11 +67,13 @@ describe('reflection to spoofed sources', () => {
       holds(1, largestOf(service), Math.max(largestRatio, largestRatios.get(service) ?? 0), bound);
     }
     // Hundreds of bytes answer each, which maxAmplification does not allow for short ones.
+    // With Node's sockets, the second flood would find the receive buffer full of the first.
+    const rate = isNode ? 10_000 : packetsPerSecond;
     for (const [length, most] of [
       [32, 0],
       [600, 2],
     ] as const) {
-      const flood = { service: 'envelope', sources: 1000, length, packetsPerSecond, seconds: 0.4 } as const;
+      const flood = { service: 'envelope', sources: 1000, length, packetsPerSecond: rate, seconds: 0.4 } as const;
       const { ratio, largestRatio } = await reflect(forger, flood);
       const bound = { ...(most === 0 && { atLeast: 0 }), atMost: most, digits: 3 };
       holds(1, `envelope, 1,000 sources, requests of ${length} bytes: bytes out / bytes in`, ratio, bound);
@@ -78,7 +82,7 @@ describe('reflection to spoofed sources', () => {
     expect(daemon.running).toBe(true);
   });
 
-  test.each(Object.keys(inetds) as InetdName[])('is measured for %s, for comparison', async (inetd) => {
+  test.each(comparedInetds)('is measured for %s, for comparison', async (inetd) => {
     const forger = new Forger();
     await startInetd(inetd, forger.server);
     for (const sources of sourceCounts) {

@@ -1,6 +1,7 @@
 /** Attack 1: requests that seem to come from victims, whom the answers then go to. */
 import { type Forger, serverAddress } from './forger.ts';
 import { trafficOf } from './packets.ts';
+import { sockets } from './sockets.ts';
 
 export const servicePorts = { echo: 7, systat: 11, daytime: 13, qotd: 17, chargen: 19, time: 37 } as const;
 
@@ -13,6 +14,7 @@ export type ServiceName = keyof typeof servicePorts;
 
 /** All that can be reflected from, over UDP, with the guard as it is by default. */
 export const reflectorConfig = {
+  sockets,
   services: Object.fromEntries(
     Object.entries(ports).map(([name, port]) => [name, { listen: [`udp4://${serverAddress}:${port}`] }]),
   ),

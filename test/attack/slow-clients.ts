@@ -14,6 +14,7 @@ import { until, within } from '../support/wait.ts';
 import { holds } from './figures.ts';
 import { descriptorsLeft, settledDescriptors } from './open-descriptors.ts';
 import { askProbe, heldBytes, type Probe, probeModule } from './probe.ts';
+import { sockets } from './sockets.ts';
 import { countsThat } from './stream-counts.ts';
 
 export interface SlowClients {
@@ -47,6 +48,7 @@ const endWithinMs = 30_000;
 export async function stall({ service, takes, clients, stallTimeoutMs }: SlowClients): Promise<void> {
   const daemon = await DaemonProcess.serve({
     ...inOneProcess,
+    sockets,
     log: { connections: 'off' },
     defaults: {
       exempt: [],

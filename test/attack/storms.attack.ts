@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { type InetdName, inetds, startInetd } from '../system/inetds.ts';
+import { startInetd } from '../system/inetds.ts';
 import { needs } from '../system/machine.ts';
+import { comparedInetds } from './compared-inetds.ts';
 import { compare, holds } from './figures.ts';
 import { Forger, forgerAddress, serverAddress } from './forger.ts';
 import { type Capture, type Flood, trafficOf } from './packets.ts';
@@ -140,20 +141,17 @@ describe('one forged packet between two servers', () => {
     for (const pair of inetdPairs) holds(2, whatOf(pair), answers, none);
   });
 
-  test.each(Object.keys(inetds) as InetdName[])(
-    'is measured between two instances of %s, for comparison',
-    async (inetd) => {
-      const each = await Promise.all(
-        inetdPairs.map(async (pair) => {
-          const forger = new Forger();
-          await startInetd(inetd, forger.network);
-          await startInetd(inetd, forger.server);
-          return await exchanged(forger, [pair]);
-        }),
-      );
-      for (const [index, pair] of inetdPairs.entries()) compare(inetd, 2, whatOf(pair), each[index] ?? NaN);
-    },
-  );
+  test.each(comparedInetds)('is measured between two instances of %s, for comparison', async (inetd) => {
+    const each = await Promise.all(
+      inetdPairs.map(async (pair) => {
+        const forger = new Forger();
+        await startInetd(inetd, forger.network);
+        await startInetd(inetd, forger.server);
+        return await exchanged(forger, [pair]);
+      }),
+    );
+    for (const [index, pair] of inetdPairs.entries()) compare(inetd, 2, whatOf(pair), each[index] ?? NaN);
+  });
 });
 
 describe('one packet from each possible server port', () => {

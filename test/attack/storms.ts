@@ -5,6 +5,7 @@ import { inOneProcess } from '../support/daemon-process.ts';
 import { type Network, temporaryDirectory } from '../system/machine.ts';
 import { DaemonProgram } from '../system/program.ts';
 import { type Capture, type Flood, trafficOf } from './packets.ts';
+import { sockets } from './sockets.ts';
 
 /** A service of one server and one of the other, by port. */
 export interface Pair {
@@ -40,7 +41,7 @@ export async function serve(
     `${service}-${port}`,
     { type: service, listen: [`udp4://${address}:${port}`] },
   ]);
-  writeFileSync(config, JSON.stringify({ ...inOneProcess, services: Object.fromEntries(instances) }));
+  writeFileSync(config, JSON.stringify({ ...inOneProcess, sockets, services: Object.fromEntries(instances) }));
   const daemon = new DaemonProgram(['--config', config], (argv) => network.inside(argv));
   await daemon.ready();
   return daemon;
