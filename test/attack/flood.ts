@@ -89,7 +89,8 @@ export async function floodFromAbsentNeighbors(rate: number, seconds: number): P
   const packets = PacketProgram.compile();
   const [near, far] = [Network.make(), Network.make()];
   near.join(far, [`${server}/16`], [`${flooder}/16`, `${client}/16`]);
-  const config = writeConfig({ workers: 1, sockets, services: { echo: { listen: [`udp://${server}:${port}`] } } });
+  // In one process: a supervisor would open the socket, and give it a larger send buffer.
+  const config = writeConfig({ workers: 0, sockets, services: { echo: { listen: [`udp://${server}:${port}`] } } });
   await new DaemonProgram(['--config', config], (argv) => near.inside(argv)).ready();
   const forged = { from: '10.66.10.9', sources: 200, step: 256, sourcePort: 40_000, length: 1400 };
   const count = rate * (seconds + marginSeconds);
