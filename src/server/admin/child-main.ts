@@ -14,8 +14,7 @@ import { assumeIdentity } from '../supervisor/identity.ts';
 import { explain } from '../supervisor/reports.ts';
 import { type AdminOrder, type AdminReport, alivePeriodMs } from './messages.ts';
 import { newcomersFor } from './connections.ts';
-import type { PastPoints } from './history.ts';
-import type { Live } from './live.ts';
+import type { Live, Past } from './live.ts';
 import { type AdminServer, openAdminServer } from './server.ts';
 import type { FaultChange, FaultResult, Snapshot } from './snapshot.ts';
 
@@ -58,7 +57,7 @@ async function open({ listeners, hosts, identity, canChange }: Extract<AdminOrde
       withOwnCpu((await answerTo({ type: 'ask', what: 'snapshot' })) as Snapshot),
     config: async (): Promise<unknown> => answerTo({ type: 'ask', what: 'config' }),
     live: async (): Promise<Live> => (await answerTo({ type: 'ask', what: 'live' })) as Live,
-    past: async (): Promise<PastPoints> => (await answerTo({ type: 'ask', what: 'past' })) as PastPoints,
+    past: async (): Promise<Past> => (await answerTo({ type: 'ask', what: 'past' })) as Past,
     changeFaults: canChange ? changeFaults : undefined,
   };
   server = await openAdminServer(listeners, source, hosts, newcomersFor(readOpenFiles()), {

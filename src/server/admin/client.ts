@@ -8,6 +8,9 @@ import { connectUnix, hasSockets } from '../../kernel/sockets.ts';
 import { escapeToOneLine } from '../../terminal-text.ts';
 import { describeSystemError } from '../../system-error-text.ts';
 import { readPeer } from '../transport/socket-handle.ts';
+import type { PageEvent } from './live.ts';
+import { EventReader } from './event-reader.ts';
+import { checkEvent, isEventName } from './event-shape.ts';
 import { endpointName, type FaultChange, type Snapshot } from './snapshot.ts';
 import { readSnapshot } from './snapshot-shape.ts';
 
@@ -78,6 +81,46 @@ export class AdminClient {
   }
 
   /**
+   * What the page shows, as it changes: `past` first, then all that there is, then something every second. Ends when
+   * the signal aborts. Throws `ADMIN_UNREACHABLE`, also after a silence.
+   */
+  async *events(ended: AbortSignal): AsyncGenerator<PageEvent, void> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), this.#patienceMs);
+    try {
+      const response = await this.#request('/events', 'GET', AbortSignal.any([ended, silence.signal]));
+      this.#checkStream(response);
+      const reader = new EventReader();
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        timer.refresh();
+        const received = reader.read(chunk);
+        if (received === undefined) throw new UnusableAnswer('its events are malformed');
+        for (const { name, data } of received) if (isEventName(name)) yield this.#readEvent(name, data);
+      }
+      throw this.#unreachable('the connection was closed');
+    } catch (error) {
+      if (ended.aborted) return;
+      if (silence.signal.aborted) throw this.#unreachable(`nothing came for ${this.#patienceMs} ms`);
+      throw error instanceof SmallservdError ? error : this.#failure(error as NodeJS.ErrnoException);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #checkStream({ statusCode, headers }: IncomingMessage): void {
+    if (headers.server !== endpointName) throw this.#notOurs('its answer has a different Server header');
+    if (statusCode === 404) throw this.#unreachable('it is an earlier version, which keeps no history');
+    if (statusCode !== 200) throw this.#unreachable(`it answers /events with status ${statusCode}`);
+    if (headers['content-type'] !== 'text/event-stream') throw this.#notOurs('its /events are not events');
+  }
+
+  #readEvent(name: PageEvent['name'], data: string): PageEvent {
+    const reading = checkEvent(name, parseJson(data));
+    if ('event' in reading) return reading.event;
+    throw this.#notOurs(`its event ${name} ${reading.fault === '' ? 'is not valid' : `has no valid ${reading.fault}`}`);
+  }
+
+  /**
    * Replaces the faults of a service. Resolves with those that can happen now. Throws `ADMIN_UNREACHABLE`,
    * `FAULTS_REFUSED` if this endpoint may not change anything, and `ARGUMENT_INVALID` with what the daemon says.
    */
@@ -113,7 +156,20 @@ export class AdminClient {
     method: 'GET' | 'POST',
     signal: AbortSignal,
   ): Promise<{ response: IncomingMessage; body: string }> {
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const response = await this.#request(path, method, signal);
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    for await (const part of response as AsyncIterable<Buffer>) {
+      bytes += part.length;
+      if (bytes > maxAnswerBytes) throw new UnusableAnswer(`its ${path} is longer than ${maxAnswerBytes} bytes`);
+      parts.push(part);
+    }
+    return { response, body: Buffer.concat(parts).toString() };
+  }
+
+  /** Resolves with the start of the answer. */
+  async #request(path: string, method: 'GET' | 'POST', signal: AbortSignal): Promise<IncomingMessage> {
+    return new Promise<IncomingMessage>((resolve, reject) => {
       // Every endpoint accepts this name, whatever its address.
       request({ ...this.#where, ...this.#connection(), path, method, signal, headers: { Host: 'localhost' } })
         .on('socket', (socket) => {
@@ -127,14 +183,6 @@ export class AdminClient {
         .on('close', () => reject(new UnusableAnswer('it sent no answer')))
         .end();
     });
-    const parts: Buffer[] = [];
-    let bytes = 0;
-    for await (const part of response as AsyncIterable<Buffer>) {
-      bytes += part.length;
-      if (bytes > maxAnswerBytes) throw new UnusableAnswer(`its ${path} is longer than ${maxAnswerBytes} bytes`);
-      parts.push(part);
-    }
-    return { response, body: Buffer.concat(parts).toString() };
   }
 
   /**

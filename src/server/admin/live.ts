@@ -35,19 +35,25 @@ export interface Live {
   readonly log: readonly LogEntry[];
 }
 
+/** What has happened before. */
+export interface Past extends PastPoints {
+  /** By service: requests a second, oldest first. The last value of each belongs to the last of `seconds`. */
+  readonly requests: Readonly<Record<string, readonly (number | null)[]>>;
+}
+
 /** The data source of the page. */
 export interface PageSource {
   /** What it shows now. */
   live(): Promise<Live>;
   /** What it plots of the time before. */
-  past(): Promise<PastPoints>;
+  past(): Promise<Past>;
 }
 
 /** The data source of the admin endpoint. */
 export type AdminSource = SnapshotSource & PageSource;
 
 /** The values of all events of a page: what it shows now, and at first what has happened before. */
-export type EventValues = Live & { readonly past: PastPoints };
+export type EventValues = Live & { readonly past: Past };
 
 export type PageEventName = keyof EventValues;
 

@@ -17,6 +17,7 @@ const css = 'text/css; charset=utf-8';
 const javascript = 'text/javascript; charset=utf-8';
 
 const modules = [
+  'event-rows',
   'events',
   'format',
   'header',

@@ -5,15 +5,15 @@ import type { Snapshot } from './snapshot.ts';
 const maxFaultLength = 100;
 
 /** JSON allows `1e999`, which is infinite. */
-const number = v.pipe(v.number(), v.finite());
+export const number = v.pipe(v.number(), v.finite());
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 /** A sum over workers. If a worker lied, it need not be a safe integer. */
 const sum = v.pipe(number, v.minValue(0));
 /** Long enough for any service name. */
-const word = v.pipe(v.string(), v.maxLength(256));
+export const word = v.pipe(v.string(), v.maxLength(256));
 /** Long enough for any error message. */
-const text = v.pipe(v.string(), v.maxLength(64 * 1024));
-const time = v.pipe(
+export const text = v.pipe(v.string(), v.maxLength(64 * 1024));
+export const time = v.pipe(
   v.string(),
   v.check((value) => !Number.isNaN(Date.parse(value))),
 );
@@ -41,7 +41,7 @@ const offenders = v.array(v.looseObject({ reason: word, source: word, count: sum
 const traffic = { bytesIn: number, bytesOut: number };
 
 /** Unknown keys are ignored. */
-const shape = v.looseObject({
+export const statusShape = v.looseObject({
   version: word,
   node: word,
   // `reload` checks whether it can be a process id.
@@ -95,6 +95,7 @@ const shape = v.looseObject({
         faults: v.optional(counts),
       }),
       handlerTime: v.optional(v.looseObject({ stream: handlerTime, datagram: handlerTime })),
+      rates: v.optional(v.looseObject({ requests: sum, bytesIn: sum, bytesOut: sum, refused: sum, dropped: sum })),
       custom: v.optional(v.record(word, v.looseObject({ help: text, count: sum }))),
     }),
   ),
@@ -105,8 +106,13 @@ const shape = v.looseObject({
 export function readSnapshot(value: unknown): { readonly snapshot: Snapshot } | { readonly fault: string } {
   // Otherwise an array would pass as an object.
   if (Array.isArray(value)) return { fault: '' };
-  const result = v.safeParse(shape, value, { abortEarly: true });
+  const result = v.safeParse(statusShape, value, { abortEarly: true });
   // Counts by reason may be incomplete, and are printed as they are.
   if (result.success) return { snapshot: result.output as unknown as Snapshot };
-  return { fault: (v.getDotPath(result.issues[0]) ?? '').slice(0, maxFaultLength) };
+  return { fault: faultOf(result.issues) };
+}
+
+/** The path of what is invalid. */
+export function faultOf([issue]: readonly [v.BaseIssue<unknown>, ...unknown[]]): string {
+  return (v.getDotPath(issue) ?? '').slice(0, maxFaultLength);
 }

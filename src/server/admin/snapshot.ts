@@ -22,6 +22,18 @@ export interface ReloadResult {
   readonly errors: readonly string[];
 }
 
+/** What a service does in a second, lately. */
+export interface ServiceRates {
+  /** Connections accepted and datagrams received. */
+  readonly requests: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Connections refused. */
+  readonly refused: number;
+  /** Datagrams dropped. */
+  readonly dropped: number;
+}
+
 export interface ServiceStatus extends Omit<ServiceCounters, 'custom' | 'handlerTime'> {
   readonly type: string;
   /** How long it took for timed calls. Earlier versions do not say. */
@@ -31,6 +43,8 @@ export interface ServiceStatus extends Omit<ServiceCounters, 'custom' | 'handler
   readonly topSources: readonly SourceCount[];
   /** Who was turned away most often lately. Earlier versions do not say. */
   readonly offenders?: ServiceOffenders | undefined;
+  /** Only the daemon program says, and not in its first seconds. */
+  readonly rates?: ServiceRates | undefined;
 }
 
 /** CPU time of the processes of a daemon. */

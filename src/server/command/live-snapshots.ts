@@ -1,5 +1,7 @@
-import { History, type PastPoints, samplePeriodMs } from '../admin/history.ts';
-import type { AdminSource, ClockState, Live } from '../admin/live.ts';
+import { History, samplePeriodMs } from '../admin/history.ts';
+import type { AdminSource, ClockState, Live, Past } from '../admin/live.ts';
+import { ServiceHistory } from '../admin/service-history.ts';
+import type { Snapshot } from '../admin/snapshot.ts';
 import { ClockStatus } from '../../clock/clock-status.ts';
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import { clockIsSet } from '../../clock/release.ts';
@@ -14,6 +16,7 @@ export class LiveSnapshots extends DaemonSnapshots implements AdminSource {
   readonly #sink: LogSink;
   readonly #clock: Clock;
   readonly #history: History;
+  readonly #services: ServiceHistory;
   readonly #clockStatus: ClockStatus;
 
   constructor(prepared: PreparedConfig, sink: LogSink, clock: Clock) {
@@ -21,12 +24,25 @@ export class LiveSnapshots extends DaemonSnapshots implements AdminSource {
     this.#sink = sink;
     this.#clock = clock;
     this.#history = new History(clock);
+    this.#services = new ServiceHistory(clock);
     this.#clockStatus = new ClockStatus(readClock, clock);
   }
 
   /** Keeps the history from now on. */
   keepHistory(): Cancel {
-    return this.#clock.every(samplePeriodMs, () => this.#history.record(this.take()));
+    return this.#clock.every(samplePeriodMs, () => {
+      const snapshot = super.take();
+      this.#history.record(snapshot);
+      this.#services.record(snapshot.services);
+    });
+  }
+
+  override take(): Snapshot {
+    const snapshot = super.take();
+    const services = Object.entries(snapshot.services).map(
+      ([name, service]) => [name, { ...service, rates: this.#services.rates(name) }] as const,
+    );
+    return { ...snapshot, services: Object.fromEntries(services) };
   }
 
   async live(): Promise<Live> {
@@ -39,8 +55,8 @@ export class LiveSnapshots extends DaemonSnapshots implements AdminSource {
     };
   }
 
-  async past(): Promise<PastPoints> {
-    return this.#history.past;
+  async past(): Promise<Past> {
+    return { ...this.#history.past, requests: this.#services.requests };
   }
 
   get #clockState(): ClockState {

@@ -1,6 +1,6 @@
 import type { Live } from '../admin/live.ts';
+import type { Cell } from './cell.ts';
 import { formatBytes, formatCount, formatMs, formatShare, formatSpan, unknown } from './format.ts';
-import type { Cell } from './table.ts';
 
 type Status = Live['status'];
 type Health = Status['supervisor'];

@@ -1,13 +1,19 @@
 import type { Live } from '../admin/live.ts';
+import type { Cell } from './cell.ts';
 import { formatBytes, formatCount, formatFields, formatNumber, unknown } from './format.ts';
-import type { Cell } from './table.ts';
 
 type Status = Live['status'];
 type Service = Status['services'][string];
 
-/** One row for each service. Rates are taken since the status `before`. */
-export function serviceRows(status: Status, before: Status | undefined): readonly (readonly Cell[])[] {
-  return Object.entries(status.services).map(([name, service]) => serviceCells(name, service, status, before));
+/** One row for each service. */
+export function serviceRows({ services, listeners }: Status): readonly (readonly Cell[])[] {
+  return Object.entries(services).map(([name, service]) =>
+    serviceCells(
+      name,
+      service,
+      listeners.filter((listener) => listener.service === name),
+    ),
+  );
 }
 
 /** One row for each reason for which a service has refused clients or dropped datagrams. */
@@ -41,17 +47,14 @@ export function faultRows(faults: Live['faults'], status: Status | undefined): r
   );
 }
 
-function serviceCells(name: string, service: Service, status: Status, before: Status | undefined): readonly Cell[] {
-  const { stream, datagram } = service;
-  const listeners = status.listeners.filter((listener) => listener.service === name);
+function serviceCells(name: string, service: Service, listeners: Status['listeners']): readonly Cell[] {
+  const { stream, datagram, rates } = service;
   const open = listeners.filter(({ isOpen }) => isOpen).length;
-  const earlier = before?.services[name];
-  const seconds = ((status.upMs ?? Number.NaN) - (before?.upMs ?? Number.NaN)) / 1000;
   return [
     name,
     { text: `${open} of ${listeners.length} open`, mark: open === listeners.length ? 'good' : 'bad' },
     formatCount(stream.active),
-    formatNumber(earlier === undefined ? Number.NaN : (requests(service) - requests(earlier)) / seconds),
+    formatNumber(rates?.requests ?? Number.NaN),
     formatCount(stream.accepted),
     formatCount(datagram.received),
     formatCount(datagram.sent),
@@ -61,10 +64,6 @@ function serviceCells(name: string, service: Service, status: Status, before: St
     formatCount(sum(datagram.dropped)),
     listeners.map(({ address, isOpen }) => (isOpen ? address : `${address} (closed)`)).join('  ') || unknown,
   ];
-}
-
-function requests({ stream, datagram }: Service): number {
-  return stream.accepted + datagram.received;
 }
 
 function turnedAwayCells(name: string, { stream, datagram, offenders }: Service): readonly (readonly Cell[])[] {

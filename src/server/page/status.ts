@@ -1,14 +1,15 @@
 import type { Live, PageEvent } from '../admin/live.ts';
-import { formatFields, formatMs, formatTime, unknown } from './format.ts';
+import type { Cell } from './cell.ts';
+import { logRows, reloadRows } from './event-rows.ts';
 import { showHeader } from './header.ts';
 import { processRows } from './process-rows.ts';
 import { counterRows, faultRows, serviceRows, sourceRows, turnedAwayRows } from './service-rows.ts';
-import { type Cell, type Column, element, Table } from './table.ts';
+import { type Column, element, Table } from './table.ts';
 
 type Status = Live['status'];
 
-/** Rates are taken over this many seconds: workers report once a second, so one second may have no report, or two. */
-const rateStatuses = 2;
+/** CPU time is taken over this many seconds: workers report once a second, so one second may have no report, or two. */
+const statusesKept = 2;
 
 /** Caption, columns, and the part of the page's width, by the name of the table. */
 const layouts = {
@@ -91,8 +92,8 @@ export class StatusView {
 
   show({ name, value }: PageEvent): void {
     if (name === 'status') this.#update(value);
-    if (name === 'reloads') this.#show('reloads', value.map(reloadCells));
-    if (name === 'log') this.#show('log', value.map(logCells));
+    if (name === 'reloads') this.#show('reloads', reloadRows(value));
+    if (name === 'log') this.#show('log', logRows(value));
     if (name === 'faults') this.#faults = value;
     this.#show('faults', faultRows(this.#faults, this.#statuses.at(-1)));
   }
@@ -100,9 +101,9 @@ export class StatusView {
   #update(status: Status): void {
     this.#statuses.push(status);
     const before = this.#before(status);
-    if (this.#statuses.length > rateStatuses) this.#statuses.shift();
+    if (this.#statuses.length > statusesKept) this.#statuses.shift();
     showHeader(status);
-    this.#show('services', serviceRows(status, before));
+    this.#show('services', serviceRows(status));
     this.#show('turnedAway', turnedAwayRows(status));
     this.#show('sources', sourceRows(status));
     this.#show('workers', processRows(status, before));
@@ -126,14 +127,4 @@ export class StatusView {
   #show(name: TableName, rows: readonly (readonly Cell[])[]): void {
     this.#tables.get(name)?.show(rows);
   }
-}
-
-function reloadCells({ at, tookMs, error, errors }: Live['reloads'][number]): readonly Cell[] {
-  const result: Cell = error === null ? { text: 'succeeded', mark: 'good' } : { text: 'failed', mark: 'bad' };
-  const more = errors > 1 ? ` (and ${errors - 1} more)` : '';
-  return [formatTime(at), result, formatMs(tookMs), error === null ? unknown : `${error}${more}`];
-}
-
-function logCells({ level, time, message, fields }: Live['log'][number]): readonly Cell[] {
-  return [formatTime(time), { text: level, mark: level === 'warn' ? 'warn' : 'bad' }, message, formatFields(fields)];
 }

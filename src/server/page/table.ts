@@ -1,7 +1,5 @@
+import type { Cell } from './cell.ts';
 import { visible } from './format.ts';
-
-/** A cell: its text, and whether that is good or bad news. */
-export type Cell = string | { readonly text: string; readonly mark: 'good' | 'warn' | 'bad' };
 
 /** A column: its heading and the classes of its cells, `number`, `code` or `wrap`. */
 export type Column = readonly [heading: string, classes?: string];

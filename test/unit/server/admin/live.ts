@@ -1,5 +1,4 @@
-import type { PastPoints } from '../../../../src/server/admin/history.ts';
-import type { Live, PageSource } from '../../../../src/server/admin/live.ts';
+import type { Live, Past, PageSource } from '../../../../src/server/admin/live.ts';
 import { snapshot } from './snapshot.ts';
 
 /** What the page shows of that daemon, with changes. */
@@ -15,7 +14,7 @@ export function live(changes: Partial<Live> = {}): Live {
 }
 
 /** Of a daemon that has just started. */
-export const noPast: PastPoints = { seconds: { times: [], values: {} }, minutes: { times: [], values: {} } };
+export const noPast: Past = { seconds: { times: [], values: {} }, minutes: { times: [], values: {} }, requests: {} };
 
 /** For sources that are not asked for the page. */
 export const pageSource: PageSource = { live: async () => live(), past: async () => noPast };

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AdminServer } from '../../../../src/server/admin/server.ts';
-import type { PastPoints } from '../../../../src/server/admin/history.ts';
+import type { Past } from '../../../../src/server/admin/live.ts';
 import type { AdminSource, Live } from '../../../../src/server/admin/live.ts';
 import type { FaultChange, FaultResult, Snapshot } from '../../../../src/server/admin/snapshot.ts';
 import { temporaryDirectory } from '../../../support/daemon-process.ts';
@@ -601,7 +601,7 @@ class AskedSource implements AdminSource {
     return pageSource.live();
   }
 
-  async past(): Promise<PastPoints> {
+  async past(): Promise<Past> {
     return pageSource.past();
   }
 
