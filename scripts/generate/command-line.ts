@@ -25,6 +25,8 @@ export interface OptionLine {
   readonly flags: readonly string[];
   /** Placeholder for its value in the help; undefined: it takes no value. */
   readonly value: string | undefined;
+  /** The same, if the value can be left out. */
+  readonly optionalValue: string | undefined;
   readonly summary: string;
   /** The only allowed values; undefined: any. */
   readonly choices: readonly string[] | undefined;
@@ -57,6 +59,7 @@ function describeOption(option: Option): OptionLine {
   return {
     flags: [short, long].filter((flag) => flag !== undefined),
     value: /<(.+)>/.exec(flags)?.[1],
+    optionalValue: /\[(.+)\]/.exec(flags)?.[1],
     summary: description,
     choices: argChoices,
     fallback: fallbackOf(option),

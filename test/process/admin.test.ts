@@ -189,7 +189,8 @@ describe('status', () => {
     expect(shown).toMatchObject({ code: 0, stderr: '' });
     expect(shown.stdout).toContain(`process ${daemon.pid}, `);
     expect(shown.stdout).toMatch(/: ready\n/);
-    expect(shown.stdout).toMatch(/^echo +0 +0 +0 +0 +0 +0 +tcp:\/\/127\.0\.0\.1:\d+ udp:\/\/127\.0\.0\.1:\d+$/m);
+    expect(shown.stdout).toMatch(/^echo +0 +0 +0 +0 +0$/m);
+    expect(shown.stdout).toMatch(/^echo +tcp:\/\/127\.0\.0\.1:\d+ udp:\/\/127\.0\.0\.1:\d+$/m);
     const json = await runToEnd(['status', '--json', '--admin', `tcp://127.0.0.1:${port}`]);
     expect(JSON.parse(json.stdout)).toMatchObject({ pid: daemon.pid });
   });
@@ -402,8 +403,8 @@ describe.each([2, 0])('who is turned away, with %d workers', (workers) => {
       (await runToEnd(['status', '--admin', `tcp://127.0.0.1:${port}`])).stdout;
     let status = await named();
     while (!/dropped: source-port/.test(status) || !/refused: denied/.test(status)) status = await named();
-    expect(status).toMatch(new RegExp(`^echo +dropped: source-port +port ${own}$`, 'm'));
-    expect(status).toMatch(/^echo +refused: denied +127\.0\.0\.3$/m);
+    expect(status).toMatch(new RegExp(`^echo +dropped: source-port +\\d+ +port ${own}$`, 'm'));
+    expect(status).toMatch(/^echo +refused: denied +\d+ +127\.0\.0\.3$/m);
     expect(await daemon.stop()).toBe(0);
     const summaries = daemon.linesWith('clients refused or datagrams dropped');
     expect(summaries).toContainEqual(

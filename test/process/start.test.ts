@@ -180,11 +180,11 @@ describe('exit code 64', () => {
     { args: ['check', '--frobnicate'], says: "unknown option '--frobnicate'" },
     {
       args: ['frobnicate'],
-      says: "unknown command 'frobnicate': expected run, check, reload, status, faults, services, import or install-service, or services",
+      says: "unknown command 'frobnicate': expected run, check, reload, status, top, faults, services, import or install-service, or services",
     },
     {
       args: ['help', 'frobnicate'],
-      says: "unknown command 'frobnicate': expected run, check, reload, status, faults, services, import or install-service, or services",
+      says: "unknown command 'frobnicate': expected run, check, reload, status, top, faults, services, import or install-service, or services",
     },
     {
       args: ['--set', 'workers=0', 'check'],

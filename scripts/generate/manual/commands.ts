@@ -42,8 +42,7 @@ function parameterItem({ name, summary, choices }: Parameter): readonly string[]
 }
 
 function optionItem(option: OptionLine): readonly string[] {
-  const value = option.value === undefined ? '' : ` Ar ${literal(option.value)}`;
-  return [`.It ${flags(option.flags)}${value}`, ...detail(option.summary, option.choices, option.fallback)];
+  return [`.It ${flags(option.flags)}${valueOf(option)}`, ...detail(option.summary, option.choices, option.fallback)];
 }
 
 function detail(
@@ -87,6 +86,11 @@ function synopsisOf({ name, parameters, options }: CommandLine): readonly string
   ];
 }
 
-function optionOf({ flags: [flag = ''], value }: OptionLine): string {
-  return `.Op Fl ${literal(flag.slice(1))}${value === undefined ? '' : ` Ar ${literal(value)}`}`;
+function optionOf(option: OptionLine): string {
+  return `.Op Fl ${literal((option.flags[0] ?? '').slice(1))}${valueOf(option)}`;
+}
+
+function valueOf({ value, optionalValue }: OptionLine): string {
+  if (value !== undefined) return ` Ar ${literal(value)}`;
+  return optionalValue === undefined ? '' : ` Oo Ar ${literal(optionalValue)} Oc`;
 }

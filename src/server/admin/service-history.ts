@@ -77,6 +77,11 @@ function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((total, count) => total + count, 0);
 }
 
+/** What a service has done in each second of a time. Undefined if the later counters are less, or not numbers. */
+export function growth(before: ServiceStatus, now: ServiceStatus, tookMs: number): ServiceRates | undefined {
+  return ratesOf(totalsOf(now), totalsOf(before), tookMs);
+}
+
 /** Undefined without an earlier value, or if the counters are others: a compromised worker may report anything. */
 function ratesOf(now: ServiceRates, before: ServiceRates | undefined, tookMs: number): ServiceRates | undefined {
   if (before === undefined || tookMs <= 0) return undefined;

@@ -46,6 +46,11 @@ const program = daemonProgram({
     const { status } = await import('./status.ts');
     process.exitCode = await status(options, print);
   },
+  top: async (options) => {
+    const { top } = await import('./top.ts');
+    endIfUnread();
+    process.exitCode = await top(options, process);
+  },
   faults: async (service, words, options) => {
     const { changeFaults } = await import('./faults.ts');
     print(await changeFaults(service, words, options));
@@ -72,12 +77,16 @@ try {
   if (error instanceof SmallservdError) exitNow(process.exitCode);
 }
 
-/** All standard output goes through here. Control characters are escaped for a terminal, after our own `order`. */
-function print(text: string, order = ''): void {
-  // Not for the daemon, which does not print this way and keeps running.
+/** All standard output goes through here, except that of `top`. Control characters are escaped for a terminal. */
+function print(text: string): void {
+  endIfUnread();
+  process.stdout.write(process.stdout.isTTY ? escapeControls(text) : text);
+}
+
+/** Ends the process when its output cannot be written. Not for the daemon, which does not print and keeps running. */
+function endIfUnread(): void {
   if (!isPrinting) endWithOutput(process, complain);
   isPrinting = true;
-  process.stdout.write(process.stdout.isTTY ? order + escapeControls(text) : text);
 }
 
 /** Writes to standard error, with control characters escaped. */

@@ -11,7 +11,9 @@ import { inetdDialects } from '../import/inetd-dialect.ts';
 import type { InstallOptions } from './install-service.ts';
 import type { ConfigOptions } from './config-options.ts';
 import type { FaultsOptions } from './faults.ts';
+import { colorChoices } from '../../color.ts';
 import type { StatusOptions } from './status.ts';
+import type { TopOptions } from './top.ts';
 
 /** Implementations of the subcommands of smallservd. */
 export interface DaemonActions {
@@ -23,6 +25,7 @@ export interface DaemonActions {
   check(options: CheckOptions): Promise<void>;
   reload(options: AdminOptions): Promise<void>;
   status(options: StatusOptions): Promise<void>;
+  top(options: TopOptions): Promise<void>;
   faults(service: string, words: readonly string[], options: FaultsOptions): Promise<void>;
   services(): Promise<void>;
   importConfig(file: string, options: ImportOptions): Promise<void>;
@@ -34,7 +37,7 @@ const setOption = ['--set <key=value>', 'override a config key; repeatable'] as 
 const bindOption = ['--bind <address>', 'address to listen on; repeatable; default: all'] as const;
 const exposeOption = ['--expose-udp', 'let services that can be abused over UDP listen on public addresses'] as const;
 
-/** Of the first two options for reload, status and faults. */
+/** Of the first two options for reload, status, top and faults. */
 const lookup = '; used only to find admin.listen';
 const adminOption = ['--admin <address>', 'admin endpoint of the daemon; default: admin.listen of the config'] as const;
 
@@ -42,7 +45,7 @@ const adminOption = ['--admin <address>', 'admin endpoint of the daemon; default
 const hint = 'name a config with --config FILE';
 
 const examples = `
-Options of run and check; reload, status and faults use the first two only to find admin.listen:
+Options of run and check; reload, status, top and faults use the first two only to find admin.listen:
 ${[configOption, setOption, bindOption, exposeOption].map(([flags, text]) => `  ${flags.padEnd(21)}${text}\n`).join('')}
 Examples:
   smallservd                                        the shipped config: localhost, ports 1200 to 1237, and 2062
@@ -55,7 +58,9 @@ Examples:
   smallservd check --brief echo:9000                print a config that serves this
   smallservd check --diff && smallservd reload      show what differs from the running config, then reload
   smallservd import /etc/inetd.conf > new.yaml      a config with the services of an inetd
-  smallservd status --watch                         clients, workers and listeners, every second
+  smallservd top                                    what the daemon does, live; ? lists the keys
+  smallservd top --once | less                      the same once, for a script or a pager
+  smallservd status --watch                         one line with clients and rates every second
 
 Signals: TERM and INT stop gracefully; a second one, more than 1 s later, stops at once. QUIT stops at once. HUP reloads the
 config. USR1 reopens the log file. USR2 logs the state.
@@ -107,9 +112,24 @@ export function daemonProgram(actions: DaemonActions): Command {
     .action((options: AdminOptions) => actions.reload(options));
   withConfig(program.command('status').description('print the state of the daemon; exit with 0 if it is ready'), lookup)
     .option('--json', 'print JSON')
-    .option('--watch', 'refresh every second')
+    .option('--watch [interval]', 'print a line with clients and rates every second, or every INTERVAL, such as 5s')
     .option(...adminOption)
     .action((options: StatusOptions) => actions.status(options));
+  withConfig(
+    program.command('top').description('watch services, workers, sources and warnings live on the terminal'),
+    lookup,
+  )
+    .option('--once', 'print all of it once; exit with 0 if the daemon is ready')
+    .addOption(
+      new Option(
+        '--color <when>',
+        'color the output; auto: on a terminal unless NO_COLOR is set, and wherever FORCE_COLOR is',
+      )
+        .choices(colorChoices)
+        .default('auto'),
+    )
+    .option(...adminOption)
+    .action((options: TopOptions) => actions.top(options));
   withConfig(
     program.command('faults').description('inject faults into a service of the running daemon, or clear them'),
     lookup,
@@ -163,7 +183,7 @@ export function daemonProgram(actions: DaemonActions): Command {
 
 /** Puts a message of commander into our words. */
 function ownMessage(text: string): string {
-  return usageMessage(text).replace(/^(reload|status) takes no arguments$/, `$&: ${hint}`);
+  return usageMessage(text).replace(/^(reload|status|top) takes no arguments$/, `$&: ${hint}`);
 }
 
 /** Options about services named on the command line. */
@@ -205,7 +225,7 @@ async function namesService(word: string): Promise<boolean> {
 function unknownCommand(name: string): string {
   const expected = looksLikeFile(name)
     ? hint
-    : 'expected run, check, reload, status, faults, services, import or install-service, or services such as echo:9000';
+    : 'expected run, check, reload, status, top, faults, services, import or install-service, or services such as echo:9000';
   return `unknown command '${name}': ${expected}`;
 }
 
