@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { clientCommandLine, daemonCommandLine } from '../../scripts/generate/manual/pages.ts';
+import { live, noPast } from '../unit/server/admin/live.ts';
 import { snapshot } from '../unit/server/admin/snapshot.ts';
 import { fixtures, writeConfig } from '../support/daemon-process.ts';
 import { fakeTcpServer, fakeUdpServer } from '../support/fake-servers.ts';
@@ -170,6 +171,18 @@ describe('smallservd', () => {
         listeners: [{ service: hostile, address: hostile, isOpen: true }],
         services: { [hostile]: { ...snapshot().services[service]!, type: hostile } },
       });
+      if (request.url === '/events') {
+        response.writeHead(200, { Server: 'smallservd', 'Content-Type': 'text/event-stream' });
+        const now = live({
+          status: { ...live().status, ...status },
+          faults: { [hostile]: { [hostile]: hostile } },
+          reloads: [{ at: '2026-11-22T11:07:12.000Z', tookMs: 1, error: hostile, errors: 1 }],
+          log: [{ level: hostile, time: hostile, message: hostile, fields: { [hostile]: hostile } }],
+        });
+        const events = Object.entries({ past: noPast, ...now });
+        response.end(events.map(([name, value]) => `event: ${name}\ndata: ${JSON.stringify(value)}\n\n`).join(''));
+        return;
+      }
       const config = { [hostile]: hostile, services: { [hostile]: { listen: [hostile] } } };
       response.setHeader('Server', 'smallservd').end(JSON.stringify(request.url === '/status' ? status : config));
     },
@@ -198,6 +211,7 @@ describe('smallservd', () => {
       ...askingAdmin(admin, config),
       ...askingAdmin(admin, config).map((args) => ['--json', ...args]),
     ],
+    top: (admin, config) => askingAdmin(admin, config).map((args) => ['--once', ...args]),
     faults: (admin) => [
       ['echo', 'loss=0.1', '--admin', admin],
       [argument, 'loss=0.1', '--admin', admin],

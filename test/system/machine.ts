@@ -58,6 +58,7 @@ const packages = {
   nft: 'nftables',
   curl: 'curl',
   chromium: 'chromium',
+  tmux: 'tmux',
 } as const;
 
 export type ProgramName = keyof typeof packages;

@@ -183,6 +183,7 @@ function footer(view: View, { lines, page }: Extent, from: number, columns: numb
     ];
   const filter = view.filter === '' ? '/ filter' : `/ ${shown(view.filter, 12, glyphs)}`;
   const keys = `q quit  s sort: ${view.sort}  p ${view.isPaused ? 'resume' : 'pause'}  ${filter}  ? help`;
-  const place = lines > page ? `${from + 1}-${Math.min(lines, from + page)} of ${lines}` : '';
-  return withEnd([{ text: shown(keys, columns, glyphs), style: 'dim' }], place, columns, glyphs);
+  const place = lines > page ? `${from + 1}-${Math.min(lines, from + page)}/${lines}` : '';
+  const room = columns - gap.length - place.length;
+  return withEnd([{ text: shown(keys, room, glyphs), style: 'dim' }], place, columns, glyphs);
 }

@@ -1,7 +1,7 @@
 import type { Live } from '../admin/live.ts';
 import type { Cell } from '../page/cell.ts';
 import { logRows, reloadRows } from '../page/event-rows.ts';
-import { formatBytes, formatNumber, unknown } from '../page/format.ts';
+import { formatBytes, formatNumber } from '../page/format.ts';
 import { processRows } from '../page/process-rows.ts';
 import { counterRows, faultRows, sourceRows, turnedAwayRows } from '../page/service-rows.ts';
 import type { TopData } from './data.ts';
@@ -122,14 +122,12 @@ function serviceTable(data: TopData, status: Status, view: View, width: number, 
 
 function serviceCells(name: string, { stream, datagram, rates }: Service, listeners: Status['listeners']): Row {
   const isOpen = listeners.every((listener) => listener.service !== name || listener.isOpen);
-  const rate = (value: number | undefined, format: (value: number) => string): string =>
-    value === undefined ? unknown : format(value);
   return [
     isOpen ? name : { text: `${name} (closed)`, mark: 'bad' },
     formatNumber(stream.active),
-    rate(rates?.requests, formatNumber),
-    rate(rates?.bytesIn, formatBytes),
-    rate(rates?.bytesOut, formatBytes),
+    formatNumber(rates?.requests ?? Number.NaN),
+    formatBytes(rates?.bytesIn ?? Number.NaN),
+    formatBytes(rates?.bytesOut ?? Number.NaN),
     formatNumber(total(stream.refused)),
     formatNumber(total(datagram.dropped)),
   ];

@@ -23,8 +23,8 @@ export interface Glyphs {
   readonly bars: readonly string[];
 }
 
-export const unicodeGlyphs: Glyphs = { isUnicode: true, ellipsis: '…', unknown: '–', bars: [...'▁▂▃▄▅▆▇█'] };
-export const asciiGlyphs: Glyphs = { isUnicode: false, ellipsis: '~', unknown: '-', bars: [...'_.:-=+*#'] };
+export const unicodeGlyphs: Glyphs = { isUnicode: true, ellipsis: '…', unknown: '–', bars: '▁▂▃▄▅▆▇█'.split('') };
+export const asciiGlyphs: Glyphs = { isUnicode: false, ellipsis: '~', unknown: '-', bars: '_.:-=+*#'.split('') };
 
 /** What the locale of an environment can show (setlocale(3)). */
 export function glyphsOf({ LC_ALL, LC_CTYPE, LANG }: Readonly<Record<string, string | undefined>>): Glyphs {

@@ -83,7 +83,7 @@ function pressControl(view: View, { name }: Key): View | KeyAction {
 function typeFilter(view: View, { name, meta, text = '' }: Key): View {
   if (name === 'return' || name === 'enter') return { ...view, isFiltering: false };
   if (name === 'escape') return { ...view, isFiltering: false, filter: '', scroll: 0 };
-  if (name === 'backspace') return { ...view, filter: [...view.filter].slice(0, -1).join(''), scroll: 0 };
+  if (name === 'backspace') return { ...view, filter: view.filter.replace(/.$/u, ''), scroll: 0 };
   if (meta === true || !/^[^\p{C}]+$/u.test(text)) return view;
   return { ...view, filter: (view.filter + text).slice(0, maxFilterCharacters), scroll: 0 };
 }

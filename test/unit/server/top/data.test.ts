@@ -6,6 +6,10 @@ function second(time: number, accepted = 0): PageEvent {
   return { name: 'points', value: { second: { time, values: { accepted, datagrams: 0 } }, minute: null } };
 }
 
+function told(pid: number): PageEvent {
+  return { name: 'status', value: { ...status, pid } };
+}
+
 describe('the data of top', () => {
   it('begins with the past, and goes on with every second', () => {
     const { points } = after(events);
@@ -39,7 +43,6 @@ describe('the data of top', () => {
   });
 
   it('takes CPU time only from statuses of the same daemon', () => {
-    const told = (pid: number): PageEvent => ({ name: 'status', value: { ...status, pid } });
     expect(after([told(1), told(1), told(1), told(1)]).statuses).toHaveLength(3);
     expect(after([told(1), told(1), told(2)]).statuses.map(({ pid }) => pid)).toEqual([2]);
   });

@@ -38,7 +38,7 @@ describe('a frame', () => {
 
       SERVICE  TOP SOURCE  CLIENTS
       echo     192.0.2.7         2
-      q quit  s sort: config  p pause  / filter  ? help                     1-17 of 26"
+      q quit  s sort: config  p pause  / filter  ? help                        1-17/26"
     `);
   });
 
@@ -59,7 +59,7 @@ describe('a frame', () => {
       echo     dropped             source-port      4  -
       time     refused             rate             3  -
       time     dropped             source-port      4  -
-      q quit  s sort: config  p pause  / filter  ? help  1-9 of 26"
+      q quit  s sort: config  p pause  / filter  ? help     1-9/26"
     `);
   });
 
@@ -117,7 +117,7 @@ describe('a frame', () => {
     const state = topState({ view: { ...firstView, scroll: 1000 } });
     const { lines, extent } = renderFrame(state, usual, asciiGlyphs);
     expect(textOf(lines)).toContain('no such file (and 1 more)');
-    expect(textOf(lines)).toContain(`${extent.lines - extent.page + 1}-${extent.lines} of ${extent.lines}`);
+    expect(textOf(lines)).toContain(`${extent.lines - extent.page + 1}-${extent.lines}/${extent.lines}`);
   });
 });
 

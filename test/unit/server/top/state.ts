@@ -66,7 +66,12 @@ export function topState(changes: Partial<TopState> = {}): TopState {
 
 export function textOf(lines: readonly Line[]): string {
   return lines
-    .map((line) => `${line.map(({ text }) => text).join('')}`.trimEnd())
+    .map((line) =>
+      line
+        .map(({ text }) => text)
+        .join('')
+        .trimEnd(),
+    )
     .join('\n')
     .trimEnd();
 }
