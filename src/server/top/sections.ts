@@ -24,12 +24,12 @@ const widest = 500;
 const mostRows = 1000;
 
 function left(title: string, rank = 0, most = 24): Column {
-  return { title, side: 'left', rank, least: 0, most };
+  return { title, side: 'left', rank, least: 0, most, isLong: most === widest };
 }
 
 /** `least`: what usual values take, so that columns stay where they are. */
 function right(title: string, rank = 0, least = 0): Column {
-  return { title, side: 'right', rank, least, most: 16 };
+  return { title, side: 'right', rank, least, most: 16, isLong: false };
 }
 
 /** Takes what is left of the line. */

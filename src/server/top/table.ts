@@ -10,6 +10,8 @@ export interface Column {
   /** The fewest and the most columns of the terminal that it takes, if there is room. */
   readonly least: number;
   readonly most: number;
+  /** Whether it is cut before it or another column is left out. */
+  readonly isLong: boolean;
 }
 
 export interface FittedTable {
@@ -20,6 +22,9 @@ export interface FittedTable {
 }
 
 const gap = '  ';
+
+/** A long column is not worth less. */
+const longLeast = 16;
 
 const styleOfMark = { good: 'green', warn: 'yellow', bad: 'red' } as const satisfies Readonly<Record<string, Style>>;
 
@@ -76,7 +81,9 @@ function totalOf(widths: readonly number[]): number {
 function keptColumns(columns: readonly Column[], natural: readonly number[], width: number): readonly number[] {
   let kept = columns.map((_, index) => index);
   const rank = (index: number): number => columns[index]?.rank ?? 0;
-  while (totalOf(kept.map((index) => natural[index] ?? 0)) > width) {
+  const needed = (index: number): number =>
+    columns[index]?.isLong === true ? Math.min(longLeast, natural[index] ?? 0) : (natural[index] ?? 0);
+  while (totalOf(kept.map(needed)) > width) {
     const first = kept.toSorted((a, b) => rank(b) - rank(a))[0] ?? 0;
     if (rank(first) === 0) return kept;
     kept = kept.filter((index) => index !== first);

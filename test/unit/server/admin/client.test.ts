@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseListenAddress } from '../../../../src/address/listen-address.ts';
 import { AdminClient } from '../../../../src/server/admin/client.ts';
+import type { PageEvent } from '../../../../src/server/admin/live.ts';
 import { AdminServer } from '../../../../src/server/admin/server.ts';
 import { temporaryDirectory } from '../../../support/daemon-process.ts';
 import { expectedRefusal, sendDescriptorAt } from '../../../support/descriptor-sender.ts';
 import { answerTcp } from '../../../support/fake-servers.ts';
 import { until } from '../../../support/wait.ts';
 import { takeTcpPort } from '../../../support/ports.ts';
-import { pageSource } from './live.ts';
+import { noPast, pageSource } from './live.ts';
 import { snapshot } from './snapshot.ts';
 
 function clientOf(listen: string): AdminClient {
@@ -206,5 +207,61 @@ describe('AdminClient', () => {
 
   it.each(['fd://3', 'systemd:admin'])('refuses to connect to %s', (listen) => {
     expect(() => clientOf(listen)).toThrow(expect.objectContaining({ code: 'ADMIN_UNKNOWN' }));
+  });
+});
+
+describe('AdminClient.events', () => {
+  /** All events until the end, whose error it rejects with. */
+  async function eventsOf(client: AdminClient, ended = new AbortController()): Promise<readonly PageEvent[]> {
+    const events: PageEvent[] = [];
+    for await (const event of client.events(ended.signal)) {
+      events.push(event);
+      if (event.name === 'log') ended.abort();
+    }
+    return events;
+  }
+
+  it('gets what the page shows, until it is ended', async () => {
+    const server = new AdminServer({ ...pageSource, snapshot: async () => snapshot(), config: async () => ({}) }, []);
+    await server.open({ host: '127.0.0.1', port: 0 });
+    onTestFinished(() => server.close());
+    const events = await eventsOf(clientOf(`tcp://127.0.0.1:${server.port}`));
+    expect(events.map(({ name }) => name)).toEqual(['past', 'status', 'points', 'faults', 'reloads', 'log']);
+    expect(events[0]?.value).toEqual(noPast);
+  });
+
+  const head = { Server: 'smallservd', 'Content-Type': 'text/event-stream' };
+
+  it.each<[string, RequestListener]>([
+    ['the connection was closed', (_, response) => void response.writeHead(200, head).end('event: later\ndata: 1\n\n')],
+    ['nothing came for 200 ms', (_, response) => void response.writeHead(200, head).write('event: ')],
+    ['nothing came for 200 ms', () => {}],
+    ['it answers /events with status 503', (_, response) => void response.writeHead(503, head).end()],
+    [
+      'it is an earlier version, which keeps no history',
+      (_, response) => void response.writeHead(404, { Server: 'smallservd' }).end(),
+    ],
+  ])('says that no daemon answers: %s', async (reason, answer) => {
+    const listen = await httpServer(answer);
+    const client = new AdminClient(
+      parseListenAddress(listen, () => undefined),
+      500,
+    );
+    await expect(eventsOf(client)).rejects.toMatchObject({ message: `no daemon answers at ${listen}: ${reason}` });
+  });
+
+  it.each<[string, RequestListener]>([
+    ['its answer has a different Server header', (_, response) => void response.end()],
+    ['its /events are not events', (_, response) => void response.setHeader('Server', 'smallservd').end('{}')],
+    ['its events are malformed', (_, response) => void response.writeHead(200, head).end('data: 1\n\n')],
+    ['its event log is not valid', (_, response) => void response.writeHead(200, head).end('event: log\ndata: x\n\n')],
+    [
+      'its event log has no valid 0.level',
+      (_, response) => void response.writeHead(200, head).end('event: log\ndata: [{"level":1}]\n\n'),
+    ],
+  ])('rejects another program: %s', async (reason, answer) => {
+    const listen = await httpServer(answer);
+    const message = `${listen} is not a smallservd admin endpoint: ${reason}`;
+    await expect(eventsOf(clientOf(listen))).rejects.toMatchObject({ message });
   });
 });
