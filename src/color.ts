@@ -10,9 +10,10 @@ export type ColorChoice = (typeof colorChoices)[number];
 export function wantsColor(
   choice: ColorChoice,
   isTerminal: boolean,
-  { FORCE_COLOR: forced = '', NO_COLOR: refused = '', TERM: kind }: Readonly<Record<string, string | undefined>>,
+  environment: Readonly<Record<string, string | undefined>>,
 ): boolean {
   if (choice !== 'auto') return choice === 'always';
+  const forced = environment['FORCE_COLOR'] ?? '';
   if (forced !== '') return forced !== '0' && forced !== 'false';
-  return refused === '' && isTerminal && kind !== 'dumb';
+  return isTerminal && (environment['NO_COLOR'] ?? '') === '' && environment['TERM'] !== 'dumb';
 }

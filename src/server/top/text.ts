@@ -27,8 +27,9 @@ export const unicodeGlyphs: Glyphs = { isUnicode: true, ellipsis: '…', unknown
 export const asciiGlyphs: Glyphs = { isUnicode: false, ellipsis: '~', unknown: '-', bars: '_.:-=+*#'.split('') };
 
 /** What the locale of an environment can show (setlocale(3)). */
-export function glyphsOf({ LC_ALL, LC_CTYPE, LANG }: Readonly<Record<string, string | undefined>>): Glyphs {
-  const locale = [LC_ALL, LC_CTYPE, LANG].find((each) => each !== undefined && each !== '') ?? '';
+export function glyphsOf(environment: Readonly<Record<string, string | undefined>>): Glyphs {
+  const values = [environment['LC_ALL'], environment['LC_CTYPE'], environment['LANG']];
+  const locale = values.find((each) => each !== undefined && each !== '') ?? '';
   return /utf-?8/i.test(locale) ? unicodeGlyphs : asciiGlyphs;
 }
 
