@@ -15,8 +15,9 @@ export interface TopOptions extends AdminOptions {
   readonly color: ColorChoice;
 }
 
-/** The width of a frame that goes into a file. */
+/** The width of a frame that goes into a file, unless COLUMNS says another that makes sense. */
 const usualColumns = 80;
+const mostColumns = 1000;
 
 /**
  * `smallservd top`: 0 when it is ended; with `--once` as `status`. Rejects with `ADMIN_UNREACHABLE`, and with
@@ -37,8 +38,8 @@ export async function top(options: TopOptions, process: NodeJS.Process): Promise
     return exitCodes.stopped;
   }
   const data = await firstData(client);
-  const columns = stdout.isTTY ? stdout.columns : Number(env['COLUMNS'] ?? usualColumns);
-  const width = columns >= leastColumns ? columns : usualColumns;
+  const columns = stdout.isTTY ? stdout.columns : Number(env['COLUMNS']);
+  const width = columns >= leastColumns && columns <= mostColumns ? columns : usualColumns;
   const lines = renderAll({ endpoint: client.name, data, view: firstView }, width, glyphs);
   stdout.write(lines.map((line) => `${line.map(paint).join('').trimEnd()}\n`).join(''));
   return data.statuses.at(-1)?.notReady.length === 0 ? exitCodes.stopped : exitCodes.failed;

@@ -81,7 +81,7 @@ export function renderFrame(state: TopState, { columns, rows }: Size, glyphs: Gl
   return { lines: all.map((line) => faded(fitLine(line, columns, glyphs), state)), extent };
 }
 
-/** All of it, for who does not look at a terminal. */
+/** The complete frame, for a file or a pipe. */
 export function renderAll(state: TopState, columns: number, glyphs: Glyphs): readonly Line[] {
   const body = joined(tables(state.data, state.view, columns, glyphs)).lines;
   const lines = [...header(state, columns, glyphs), ...overview(state.data, columns, glyphs), [], ...body];
