@@ -1,4 +1,5 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { type ColorChoice, colorChoices } from '../../color.ts';
 import { usageMessage } from '../../command-end.ts';
 import { addHelp, misplacedCommand } from '../../command-names.ts';
 import { suggest } from '../../suggestion.ts';
@@ -40,6 +41,13 @@ export function clientProgram(terminal: Terminal, run: Run): Command {
     const examples = tool.examples.map(([line, purpose]) => `  smallserv ${line.padEnd(width)}  ${purpose}\n`).join('');
     command.addHelpText('after', `\nExamples:\n${examples}`).showHelpAfterError(false);
     tool.define(command, terminal, run);
+    command
+      .addOption(
+        new Option('--color <when>', 'color the output; auto: on a terminal unless NO_COLOR is set')
+          .choices(colorChoices)
+          .default('auto'),
+      )
+      .hook('preAction', () => terminal.chooseColor(command.opts<{ readonly color: ColorChoice }>().color));
   }
   addHelp(program, 'help [tool]', 'print the help of a tool', (name) => {
     const names = tools.map((tool) => tool.name);

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
 import { Attempts } from '../options.ts';
+import { type ColorChoice, wantsColor } from '../../color.ts';
 import { endWithOutput } from '../../output-error.ts';
 import { abbreviate, escapeControls } from '../../terminal-text.ts';
 
@@ -30,8 +31,10 @@ export interface Terminal {
   complain(message: string): void;
   /** Shows a line on standard error that the next one replaces, if that is a terminal. Undefined clears it. */
   showProgress(line: string | undefined): void;
-  /** Colors the text if standard output is a terminal and NO_COLOR is not set. */
+  /** Colors the text as `chooseColor`, the environment and standard output say. */
   paint(color: Color, text: string): string;
+  /** Says when to color. Default: `auto`. */
+  chooseColor(choice: ColorChoice): void;
 }
 
 /** The process's standard streams. */
@@ -41,6 +44,7 @@ export class ProcessTerminal implements Terminal {
   readonly #abort = new AbortController();
   readonly input: NodeJS.ReadStream & Partial<Pick<ReadStream, 'isTTY'>>;
   readonly attempts = new Attempts();
+  #color: ColorChoice = 'auto';
   #progress = '';
   /** Whether the peer's last text left a line without its end. */
   #isLineOpen = false;
@@ -77,7 +81,7 @@ export class ProcessTerminal implements Terminal {
     this.showProgress(undefined);
     this.#isLineOpen = false;
     this.#heldBack = '';
-    this.#output.write(this.isTerminal ? escapeControls(text).replaceAll(this.#ownEscape, '\u001b') : text);
+    this.#output.write((this.isTerminal ? escapeControls(text) : text).replaceAll(this.#ownEscape, '\u001b'));
   }
 
   async printPeer(bytes: Uint8Array): Promise<void> {
@@ -111,8 +115,11 @@ export class ProcessTerminal implements Terminal {
   }
 
   paint(color: Color, text: string): string {
-    const isWanted = this.isTerminal && (process.env['NO_COLOR'] ?? '') === '';
-    if (!isWanted) return text;
-    return styleText(color, escapeControls(text), { stream: this.#output }).replaceAll('\u001b', this.#ownEscape);
+    if (!wantsColor(this.#color, this.isTerminal, process.env)) return text;
+    return styleText(color, escapeControls(text), { validateStream: false }).replaceAll('\u001b', this.#ownEscape);
+  }
+
+  chooseColor(choice: ColorChoice): void {
+    this.#color = choice;
   }
 }

@@ -157,10 +157,17 @@ describe('progress', () => {
   });
 });
 
-function painted(options: Parameters<typeof fakeProcess>[0], noColor: string): string {
+function painted(
+  options: Parameters<typeof fakeProcess>[0],
+  noColor: string,
+  choice: 'auto' | 'always' | 'never' = 'auto',
+): string {
   vi.stubEnv('NO_COLOR', noColor);
+  vi.stubEnv('FORCE_COLOR', '');
+  vi.stubEnv('TERM', 'xterm');
   onTestFinished(() => void vi.unstubAllEnvs());
   const { terminal, output } = fakeProcess(options);
+  terminal.chooseColor(choice);
   terminal.print(`\u001b[1mnot ours${terminal.paint('red', 'te\u001b[32mxt')}`);
   return output();
 }
@@ -171,6 +178,11 @@ describe('color', () => {
     expect(painted({ outputColumns: 80 }, '')).toBe('\\u001b[1mnot ours\u001b[31mte\\u001b[32mxt\u001b[39m');
     expect(painted({ outputColumns: 80 }, '1')).toBe(plain);
     expect(painted({}, '')).toBe('\u001b[1mnot ourste\u001b[32mxt');
+  });
+
+  test('is added wherever it is asked for, and nowhere if it is refused', () => {
+    expect(painted({}, '1', 'always')).toBe('\u001b[1mnot ours\u001b[31mte\\u001b[32mxt\u001b[39m');
+    expect(painted({ outputColumns: 80 }, '', 'never')).toBe('\\u001b[1mnot ourste\\u001b[32mxt');
   });
 });
 
