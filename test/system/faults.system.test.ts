@@ -130,10 +130,7 @@ describe('docs/FAULTS.md', () => {
     // The worker reports once a second.
     const sum = `awk '/^smallservd_faults_total.*"(loss|delay)"/ { sum += $2 } END { print sum }'`;
     const url = 'http://127.0.0.1:9013/metrics';
-    await outputsOf(
-      `$ until [ "$(curl -s ${url} | grep datagram | ${sum})" = ${count} ]; do sleep 0.2; done\n`,
-      lab,
-    );
+    await outputsOf(`$ until [ "$(curl -s ${url} | grep datagram | ${sum})" = ${count} ]; do sleep 0.2; done\n`, lab);
     await shows(metrics ?? '', lab);
   });
 
