@@ -23,7 +23,7 @@ export const attacks = [
   'soak: many requests of each kind',
 ] as const;
 
-/** So many, from the first on, are what strangers do over the network. The others do not depend on the sockets. */
+/** The first twelve are what strangers do over the network. The others are tried with the kernel's sockets alone. */
 export const attacksOfStrangers = 12;
 
 /** Stands where an attack has no figure. */
