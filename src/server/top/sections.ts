@@ -121,9 +121,9 @@ function serviceTable(data: TopData, status: Status, view: View, width: number, 
 }
 
 function serviceCells(name: string, { stream, datagram, rates }: Service, listeners: Status['listeners']): Row {
-  const isOpen = listeners.every((listener) => listener.service !== name || listener.isOpen);
+  const closed = listeners.filter(({ service, isOpen }) => service === name && !isOpen).length;
   return [
-    isOpen ? name : { text: `${name} (closed)`, mark: 'bad' },
+    closed === 0 ? name : { text: `${name} (${closed} closed)`, mark: 'bad' },
     formatNumber(stream.active),
     formatNumber(rates?.requests ?? Number.NaN),
     formatBytes(rates?.bytesIn ?? Number.NaN),

@@ -210,17 +210,17 @@ describe('AdminClient', () => {
   });
 });
 
-describe('AdminClient.events', () => {
-  /** All events until the end, whose error it rejects with. */
-  async function eventsOf(client: AdminClient, ended = new AbortController()): Promise<readonly PageEvent[]> {
-    const events: PageEvent[] = [];
-    for await (const event of client.events(ended.signal)) {
-      events.push(event);
-      if (event.name === 'log') ended.abort();
-    }
-    return events;
+/** All events until the end, whose error it rejects with. */
+async function eventsOf(client: AdminClient, ended = new AbortController()): Promise<readonly PageEvent[]> {
+  const events: PageEvent[] = [];
+  for await (const event of client.events(ended.signal)) {
+    events.push(event);
+    if (event.name === 'log') ended.abort();
   }
+  return events;
+}
 
+describe('AdminClient.events', () => {
   it('gets what the page shows, until it is ended', async () => {
     const server = new AdminServer({ ...pageSource, snapshot: async () => snapshot(), config: async () => ({}) }, []);
     await server.open({ host: '127.0.0.1', port: 0 });

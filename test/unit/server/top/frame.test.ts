@@ -21,9 +21,9 @@ describe('a frame', () => {
       received/s     2 KiB                  #  sent/s             -
       refused/s          -                     dropped/s          -                  #
 
-      SERVICE        CLIENTS   REQ/S      IN/S     OUT/S  REFUSED  DROPPED  5 MIN
-      echo                 2    12.5     2 KiB     1 KiB        3        4          .#
-      time (closed)        0     700     2 KiB     1 KiB        3        4          _#
+      SERVICE          CLIENTS   REQ/S      IN/S     OUT/S  REFUSED  DROPPED  5 MIN
+      echo                   2    12.5     2 KiB     1 KiB        3        4        .#
+      time (1 closed)        0     700     2 KiB     1 KiB        3        4        _#
 
       SERVICE  REFUSED OR DROPPED  REASON       COUNT  MOSTLY
       echo     refused             rate             3  -
@@ -50,9 +50,9 @@ describe('a frame', () => {
       received/s     2 KiB        #  sent/s             -
       refused/s          -           dropped/s          -       ##
 
-      SERVICE        CLIENTS   REQ/S      IN/S     OUT/S  5 MIN
-      echo                 2    12.5     2 KiB     1 KiB        .#
-      time (closed)        0     700     2 KiB     1 KiB        _#
+      SERVICE          CLIENTS   REQ/S     OUT/S  5 MIN OF REQ/S
+      echo                   2    12.5     1 KiB                .#
+      time (1 closed)        0     700     1 KiB                _#
 
       SERVICE  REFUSED OR DROPPED  REASON       COUNT  MOSTLY
       echo     refused             rate             3  -
@@ -103,12 +103,12 @@ describe('a frame', () => {
     ['clients', ['echo', 'time']],
   ] as const)('sorts services by %s', (sort, names) => {
     const shown = frame(topState({ view: { ...firstView, sort } }));
-    expect([...shown.matchAll(/^(echo|time)(?: \(closed\))? +\d+ +\d/gm)].map(([, name]) => name)).toEqual(names);
+    expect([...shown.matchAll(/^(echo|time)(?: \(1 closed\))? +\d+ +\d/gm)].map(([, name]) => name)).toEqual(names);
   });
 
   it('shows only rows with the text of the filter', () => {
     const shown = frame(topState({ view: { ...firstView, filter: 'TIM' } }), { columns: 80, rows: 60 });
-    expect(shown).toMatch(/^time \(closed\)/m);
+    expect(shown).toMatch(/^time \(1 closed\)/m);
     expect(shown).not.toMatch(/^echo/m);
     expect(shown).toContain('/ TIM');
   });
