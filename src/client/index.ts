@@ -37,6 +37,15 @@ export {
   type PathControls,
 } from './options.ts';
 export { type PingErrors, type PingEvent, type PingOptions, type PingResult, ping } from './ping.ts';
+export {
+  type ProbeOptions,
+  type ProbeResult,
+  type ProbeSample,
+  type ProbeTransport,
+  probe,
+  probeSamples,
+  type TlsSession,
+} from './probe.ts';
 export { qotd } from './qotd.ts';
 export { resolve } from './resolve.ts';
 export type { RoundTripSummary } from './round-trips.ts';

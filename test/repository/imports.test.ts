@@ -35,10 +35,11 @@ const ground = [
 const allowed: Readonly<Record<string, readonly string[]>> = {
   address: ['errors.ts', 'suggestion.ts', 'system-error-text.ts'],
   'cgroup.ts': [],
-  client: ['client/conformance', 'client/dial', 'client/load', ...ground],
+  client: ['client/conformance', 'client/dial', 'client/load', 'client/probe', ...ground],
   'client/conformance': ['client', 'client/dial', ...ground],
   'client/dial': ground,
   'client/load': ['client', 'client/dial', ...ground],
+  'client/probe': ['client/dial', ...ground],
   'client/tool': ['client', ...ground],
   clock: [],
   'color.ts': [],

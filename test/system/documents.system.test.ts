@@ -7,7 +7,20 @@ import { startLab } from './lab.ts';
 import { needs } from './machine.ts';
 import { sessionShell, startSessionShell } from './session-shell.ts';
 
-needs('ip', 'nc', 'unshare', 'nsenter', 'mount', 'setpriv', 'xinetd', 'inetutils-inetd', 'haproxy', 'nft', 'curl');
+needs(
+  'ip',
+  'nc',
+  'unshare',
+  'nsenter',
+  'mount',
+  'setpriv',
+  'xinetd',
+  'inetutils-inetd',
+  'haproxy',
+  'nft',
+  'curl',
+  'openssl',
+);
 
 /** The section of the README alone: its other blocks are of the daemon, and tested elsewhere. */
 const [, section = ''] = /^(## The client tools\n[\s\S]*?)^## /m.exec(read('README.md')) ?? [];

@@ -1,4 +1,5 @@
 /** The network in which the sessions of the documents take place. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startInetd } from './inetds.ts';
@@ -14,11 +15,14 @@ const hosts = `127.0.0.1    localhost
 192.0.2.14   silent.example
 `;
 
-/** Answers every request alike, on port 80. */
-const webServer = `const server = require('node:http').createServer((request, response) => {
+/** Answers every request alike, on port 80, and on port 443 with the key and the certificate of this directory. */
+const webServer = `const answer = (request, response) => {
   response.setHeader('Content-Type', 'text/html').end('<p>Hello\\n');
-});
-server.listen(80, () => console.log('ready'));`;
+};
+const [key, cert] = ['www.key', 'www.pem'].map((name) => require('node:fs').readFileSync(name));
+const secure = require('node:https').createServer({ key, cert }, answer);
+const plain = require('node:http').createServer(answer);
+secure.listen(443, () => plain.listen(80, () => console.log('ready')));`;
 
 /**
  * A machine with smallservd as shipped, and cables to others: two inetds, a web server, and one that does not
@@ -38,12 +42,13 @@ export async function startLab(): Promise<Lab> {
   await startInetd('xinetd', neighbour(network, '192.0.2.1/30', '192.0.2.2/30'));
   await startInetd('inetutils-inetd', neighbour(network, '192.0.2.5/30', '192.0.2.6/30'));
   const web = neighbour(network, '192.0.2.9/30', '192.0.2.10/30', ['2001:db8::1/64', '2001:db8::2/64']);
-  await new Program(web.inside([process.execPath, '--eval', webServer])).says(/ready/);
+  const directory = temporaryDirectory();
+  makeCertificate(directory);
+  await new Program(web.inside([process.execPath, '--eval', webServer]), { directory }).says(/ready/);
   // Frames to the silent host leave, and no card takes them.
   const { near } = network.join(Network.make(), ['192.0.2.13/30'], []);
   network.ip('neigh', 'add', '192.0.2.14', 'lladdr', '02:00:00:00:00:09', 'dev', near);
 
-  const directory = temporaryDirectory();
   mkdirSync(join(directory, 'node_modules'));
   symlinkSync(checkout, join(directory, 'node_modules/smallservd'));
   const programs = writePrograms();
@@ -54,6 +59,14 @@ export async function startLab(): Promise<Lab> {
     directory,
     inside: (argv) => network.inside(['unshare', '--mount', 'sh', '-c', machine, 'sh', ...argv]),
   };
+}
+
+/** Self-signed, for www.example and ninety days. */
+function makeCertificate(directory: string): void {
+  const files = ['-keyout', 'www.key', '-out', 'www.pem', '-days', '90'];
+  const name = ['-subj', '/CN=www.example', '-addext', 'subjectAltName=DNS:www.example'];
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  execFileSync('openssl', ['req', '-x509', ...key, ...files, ...name], { cwd: directory, stdio: 'pipe' });
 }
 
 async function startDaemon(network: Network): Promise<void> {

@@ -57,6 +57,7 @@ const packages = {
   ufw: 'ufw',
   nft: 'nftables',
   curl: 'curl',
+  openssl: 'openssl',
   chromium: 'chromium',
   tmux: 'tmux',
 } as const;

@@ -75,15 +75,23 @@ export class Connection {
     return new Connection(socket, options);
   }
 
-  /** The next bytes, or undefined after FIN. Throws `CONNECTION_LOST` after a reset, `NO_ANSWER` after the timeout. */
-  async read(timeoutMs: number = this.#patience.timeoutMs): Promise<Uint8Array | undefined> {
+  /** Over a socket that is connected and has no listeners. */
+  static over(socket: Socket, patience: Patience): Connection {
+    return new Connection(socket, patience);
+  }
+
+  /**
+   * The next bytes, or undefined after FIN. Throws `CONNECTION_LOST` after a reset, `NO_ANSWER` after the timeout, which
+   * is that of the connection unless given.
+   */
+  async read(timeoutMs?: number): Promise<Uint8Array | undefined> {
     // Data already received counts before the way the connection ended.
     const now = this.#take();
     if (now !== 'nothing yet') {
       throwIfInterrupted(this.#patience.signal);
       return now;
     }
-    return waitFor({ ...this.#patience, timeoutMs }, this.#silence, (resolve, reject) =>
+    return waitFor(this.#patienceOf(timeoutMs), this.#silence, (resolve, reject) =>
       this.#watch(() => {
         const next = this.#take();
         if (next !== 'nothing yet') resolve(next);
@@ -126,13 +134,13 @@ export class Connection {
   }
 
   /** Resolves when the peer's window and our buffers have room for more. Throws `CONNECTION_LOST` and `NO_ANSWER`. */
-  async write(bytes: Uint8Array | string, timeoutMs: number = this.#patience.timeoutMs): Promise<void> {
+  async write(bytes: Uint8Array | string, timeoutMs?: number): Promise<void> {
     throwIfInterrupted(this.#patience.signal);
     if (this.#error !== undefined) throw this.#lost(this.#error);
     if (this.#socket.write(bytes)) return;
     const late = (waited: string): SmallservdError =>
       new SmallservdError('NO_ANSWER', `${this.#name}: accepted no data for ${waited}`);
-    await waitFor<void>({ ...this.#patience, timeoutMs }, late, (resolve, reject) =>
+    await waitFor<void>(this.#patienceOf(timeoutMs), late, (resolve, reject) =>
       this.#watch(() => {
         if (this.#error !== undefined) throw this.#lost(this.#error);
         if (!this.#socket.writableNeedDrain) resolve();
@@ -158,6 +166,10 @@ export class Connection {
   /** Closes both directions immediately. */
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  #patienceOf(timeoutMs: number | undefined): Patience {
+    return timeoutMs === undefined ? this.#patience : { ...this.#patience, timeoutMs, sinceMs: undefined };
   }
 
   get #name(): string {

@@ -104,6 +104,7 @@ function ownAddresses(): ReadonlySet<string> | undefined {
   }
 }
 
-function systemLookup(...[host, family, done]: Parameters<AddressLookup>): void {
+/** Asks getaddrinfo(3). */
+export function systemLookup(...[host, family, done]: Parameters<AddressLookup>): void {
   dnsLookup(host, { family, all: true, verbatim: true }, done);
 }

@@ -19,15 +19,21 @@ export function parseTarget(
   service?: string,
   lookupPort: ServicePortLookup = lookupServicePort,
 ): Target {
+  const { host, port } = parseHostAndPort(text);
+  if (port !== undefined) return { host, port: parsePort(port, text, protocol, lookupPort) };
+  const assigned = service === undefined ? undefined : lookupPort(service, protocol);
+  if (assigned !== undefined) return { host, port: assigned };
+  throw invalid(text, `has no port: expected ${host.includes(':') ? `[${host}]` : host}:PORT`);
+}
+
+/** Parses the same, and leaves the port as text. Throws `ARGUMENT_INVALID`. */
+export function parseHostAndPort(text: string): { readonly host: string; readonly port: string | undefined } {
   if (/^[a-z]+:\/\//i.test(text)) throw invalid(text, 'is a URL: expected HOST or HOST:PORT');
   const { host, port } = splitTarget(text);
   if (!isHost(host))
     throw invalid(text, 'names no host: expected a name, an IPv4 address, or an IPv6 address in brackets');
   assertZone(host, text);
-  if (port !== undefined) return { host, port: parsePort(port, text, protocol, lookupPort) };
-  const assigned = service === undefined ? undefined : lookupPort(service, protocol);
-  if (assigned !== undefined) return { host, port: assigned };
-  throw invalid(text, `has no port: expected ${host.includes(':') ? `[${host}]` : host}:PORT`);
+  return { host, port };
 }
 
 /** Parses `HOST`: a name, an IPv4 address, or an IPv6 address with or without brackets. Throws `ARGUMENT_INVALID`. */
@@ -38,7 +44,12 @@ export function parseHost(text: string): string {
 }
 
 /** Parses a port from 1 to 65535 or a service name. Throws `ARGUMENT_INVALID`, quoting the text that contains it. */
-function parsePort(port: string, text: string, protocol: 'tcp' | 'udp', lookupPort: ServicePortLookup): number {
+export function parsePort(
+  port: string,
+  text: string,
+  protocol: 'tcp' | 'udp',
+  lookupPort: ServicePortLookup = lookupServicePort,
+): number {
   const number = /^\d{1,5}$/.test(port) ? Number(port) : lookupPort(port, protocol);
   if (number !== undefined && number >= 1 && number <= 65_535) return number;
   const expected = `expected 1 to 65535, or a service in /etc/services for ${protocol}`;

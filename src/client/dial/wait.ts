@@ -2,10 +2,11 @@ import { type Cancel, type Clock, systemClock } from '../../clock/clock.ts';
 import { SmallservdError } from '../../errors.ts';
 import { formatDuration } from '../../units.ts';
 
-/** How long a client waits for each step, and the signal that ends the wait early. */
+/** How long a client waits, and the signal that ends the wait early. */
 export interface Patience {
-  /** Applies separately to the lookup, the connection and the answer. */
   readonly timeoutMs: number;
+  /** Monotonic time from which the timeout counts, for steps that share one. Default: each wait has its own. */
+  readonly sinceMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly clock?: Clock | undefined;
 }
@@ -15,15 +16,21 @@ export const defaultTimeoutMs = 5000;
 /** No deadline: the most that Node's timers can hold. */
 export const foreverMs: number = 2 ** 31 - 1;
 
+/** What is left of the timeout, in milliseconds. */
+function leftMs({ timeoutMs, sinceMs, clock = systemClock }: Patience): number {
+  return sinceMs === undefined ? timeoutMs : Math.max(0, sinceMs + timeoutMs - clock.monotonicMs());
+}
+
 /**
  * Waits for the operation that `start` begins to settle. Rejects with `late` after the timeout and with `INTERRUPTED`
  * when the signal aborts. The function that `start` returns is called once at the end, whatever the outcome.
  */
 export async function waitFor<Value>(
-  { timeoutMs, signal, clock = systemClock }: Patience,
+  patience: Patience,
   late: (waited: string) => Error,
   start: (resolve: (value: Value) => void, reject: (error: Error) => void) => Cancel,
 ): Promise<Value> {
+  const { timeoutMs, signal, clock = systemClock } = patience;
   throwIfInterrupted(signal);
   const endings: Cancel[] = [];
   // The clock's timers are unreferenced and would let the process exit.
@@ -32,7 +39,7 @@ export async function waitFor<Value>(
   try {
     return await new Promise<Value>((resolve, reject) => {
       endings.push(onAbort(signal, () => reject(interruption())));
-      endings.push(clock.after(timeoutMs, () => reject(late(formatDuration(timeoutMs)))));
+      endings.push(clock.after(leftMs(patience), () => reject(late(formatDuration(timeoutMs)))));
       // Keep this last and separate: if it throws, everything started above must still be cleaned up.
       endings.push(start(resolve, reject));
     });
@@ -43,13 +50,13 @@ export async function waitFor<Value>(
 
 /** Whether the operation begun by `start` resolves within this time. Otherwise like `waitFor`. */
 export async function comesWithin(
-  patience: Omit<Patience, 'timeoutMs'>,
+  patience: Omit<Patience, 'timeoutMs' | 'sinceMs'>,
   timeoutMs: number,
   start: (resolve: () => void, reject: (error: Error) => void) => Cancel,
 ): Promise<boolean> {
   const late = new Error('late');
   try {
-    await waitFor<void>({ ...patience, timeoutMs }, () => late, start);
+    await waitFor<void>({ ...patience, timeoutMs, sinceMs: undefined }, () => late, start);
     return true;
   } catch (error) {
     if (error === late) return false;
@@ -58,7 +65,7 @@ export async function comesWithin(
 }
 
 /** Waits this long. Throws `INTERRUPTED`. */
-export async function pause(patience: Omit<Patience, 'timeoutMs'>, ms: number): Promise<void> {
+export async function pause(patience: Omit<Patience, 'timeoutMs' | 'sinceMs'>, ms: number): Promise<void> {
   await comesWithin(patience, ms, () => () => {});
 }
 

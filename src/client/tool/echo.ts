@@ -1,10 +1,9 @@
-import { InvalidArgumentError } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
 import { echo } from '../echo.ts';
 import { type EchoPingEvent, type EchoPingResult, echoPing } from '../echo-ping.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
-import { durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
+import { countOption, durationOption, sizeOption } from './option-values.ts';
 import { formatRoundTrips } from './round-trips.ts';
 import type { Terminal } from './terminal.ts';
 import { clientOptions, type NetworkOptions, printDocument, printResult, type Tool, withProtocol } from './tool.ts';
@@ -153,14 +152,5 @@ async function* readInput(input: AsyncIterable<Buffer | string>): AsyncGenerator
   } catch (error) {
     const { message } = error as Error;
     throw new SmallservdError('ARGUMENT_INVALID', `cannot read standard input: ${message}`, { cause: error });
-  }
-}
-
-function countOption(text: string): number {
-  if (text === 'forever') return 0;
-  try {
-    return wholeNumberOption(0)(text);
-  } catch {
-    throw new InvalidArgumentError('expected a whole number, 0 or more, or forever');
   }
 }

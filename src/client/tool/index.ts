@@ -11,6 +11,7 @@ import { lookupPortTool } from './lookup-port.ts';
 import { lookupProtocolTool } from './lookup-protocol.ts';
 import { maskTool } from './mask.ts';
 import { pingTool } from './ping.ts';
+import { probeTool } from './probe.ts';
 import { qotdTool } from './qotd.ts';
 import { resolveTool } from './resolve.ts';
 import { systatTool } from './systat.ts';
@@ -34,6 +35,7 @@ export const tools: readonly Tool[] = [
   discardTool,
   echoTool,
   pingTool,
+  probeTool,
   loadTool,
   conformTool,
 ];

@@ -1,11 +1,11 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
 import type { LatencySummary } from '../latency.ts';
 import { load, type LoadProgress, type LoadResult, type LoadService, loadServices, maxPerSecond } from '../load.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { formatDuration } from '../../units.ts';
 import { bar, drawHistogram, formatLatency } from './histogram.ts';
-import { durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
+import { durationOption, rateOption, sizeOption, wholeNumberOption } from './option-values.ts';
 import { withSharedPath } from './path-options.ts';
 import type { Terminal } from './terminal.ts';
 import { clientOptions, type NetworkOptions, printResult, type Tool, withNetwork, withUdp } from './tool.ts';
@@ -44,7 +44,11 @@ export const loadTool: Tool = {
           .argParser(durationOption)
           .default(10_000, formatDuration(10_000)),
       )
-      .option('-r, --rate <number>', 'requests per second in total; latency counts from when each is due', rateOption)
+      .option(
+        '-r, --rate <number>',
+        'requests per second in total; latency counts from when each is due',
+        rateOption('requests', maxPerSecond),
+      )
       .option('-n, --requests <number>', 'stop after N requests', wholeNumberOption(1))
       .option('--size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)', sizeOption);
     withSharedPath(withNetwork(withUdp(described))).action(
@@ -66,14 +70,6 @@ export const loadTool: Tool = {
     );
   },
 };
-
-/** `100` or `0.5`. */
-function rateOption(text: string): number {
-  const value = /^\d{1,7}(\.\d{1,6})?$/.test(text) ? Number(text) : 0;
-  if (value > 0 && value <= maxPerSecond) return value;
-  const range = `above 0 and up to ${maxPerSecond}`;
-  throw new InvalidArgumentError(`expected requests per second, ${range}, such as 1000 or 0.5`);
-}
 
 /** One line of at most `columns` characters, less one for the cursor. */
 export function formatProgress(progress: LoadProgress, columns: number): string {

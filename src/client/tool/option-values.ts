@@ -29,3 +29,22 @@ export function wholeNumberOption(least: number, most: number = Number.MAX_SAFE_
     throw new InvalidArgumentError(`expected a whole number ${range}`);
   };
 }
+
+/** Parses a number of repetitions. 0 and `forever` are 0: until Ctrl-C. */
+export function countOption(text: string): number {
+  if (text === 'forever') return 0;
+  try {
+    return wholeNumberOption(0)(text);
+  } catch {
+    throw new InvalidArgumentError('expected a whole number, 0 or more, or forever');
+  }
+}
+
+/** Returns a parser for what is done per second, such as `100` or `0.5`: more than 0, and up to `most`. */
+export function rateOption(noun: string, most: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,7}(\.\d{1,6})?$/.test(text) ? Number(text) : 0;
+    if (value > 0 && value <= most) return value;
+    throw new InvalidArgumentError(`expected ${noun} per second, above 0 and up to ${most}, such as 1000 or 0.5`);
+  };
+}

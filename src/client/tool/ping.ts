@@ -93,6 +93,6 @@ function describe(event: Happening, address: string, timeoutMs: number, terminal
 }
 
 /** Like ping(8): three significant digits, but no more than the clock can resolve. */
-function formatTime(ms: number): string {
+export function formatTime(ms: number): string {
   return ms.toFixed(ms < 1 ? 3 : ms < 10 ? 2 : ms < 100 ? 1 : 0);
 }

@@ -15,6 +15,8 @@ export interface Terminal {
   readonly isTerminal: boolean;
   /** The width of standard output, or 80 if it is not a terminal. */
   readonly columns: number;
+  /** The height of standard output, or 24 if it is not a terminal. */
+  readonly rows: number;
   readonly input: NodeJS.ReadStream;
   /** Aborts on Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
@@ -31,6 +33,11 @@ export interface Terminal {
   complain(message: string): void;
   /** Shows a line on standard error that the next one replaces, if that is a terminal. Undefined clears it. */
   showProgress(line: string | undefined): void;
+  /**
+   * Prints these lines in place of those of the call before, if standard output is a terminal. They must be shorter than
+   * its width, and fewer than its height.
+   */
+  redraw(lines: readonly string[]): void;
   /** Colors the text as `chooseColor`, the environment and standard output say. */
   paint(color: Color, text: string): string;
   /** Says when to color. Default: `auto`. */
@@ -39,13 +46,15 @@ export interface Terminal {
 
 /** The process's standard streams. */
 export class ProcessTerminal implements Terminal {
-  readonly #output: NodeJS.WriteStream & Partial<Pick<WriteStream, 'columns'>>;
+  readonly #output: NodeJS.WriteStream & Partial<Pick<WriteStream, 'columns' | 'rows'>>;
   readonly #errors: NodeJS.WriteStream;
   readonly #abort = new AbortController();
   readonly input: NodeJS.ReadStream & Partial<Pick<ReadStream, 'isTTY'>>;
   readonly attempts = new Attempts();
   #color: ColorChoice = 'auto';
   #progress = '';
+  /** Lines that `redraw` has printed, if nothing was printed since. */
+  #drawnLines = 0;
   /** Whether the peer's last text left a line without its end. */
   #isLineOpen = false;
   /** A CR at the end of the peer's last data, held back until the next byte shows whether it is half of a line end. */
@@ -73,6 +82,10 @@ export class ProcessTerminal implements Terminal {
     return this.#output.columns || 80;
   }
 
+  get rows(): number {
+    return this.#output.rows || 24;
+  }
+
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
@@ -81,6 +94,7 @@ export class ProcessTerminal implements Terminal {
     this.showProgress(undefined);
     this.#isLineOpen = false;
     this.#heldBack = '';
+    this.#drawnLines = 0;
     this.#output.write((this.isTerminal ? escapeControls(text) : text).replaceAll(this.#ownEscape, '\u001b'));
   }
 
@@ -112,6 +126,14 @@ export class ProcessTerminal implements Terminal {
     if (!this.#errors.isTTY || shown === this.#progress) return;
     this.#progress = shown;
     this.#errors.write(`\r${this.#progress}\u001b[K`);
+  }
+
+  redraw(lines: readonly string[]): void {
+    const drawnLines = this.#drawnLines;
+    // Up to the first of them, and clear all below.
+    if (this.isTerminal) this.#output.write(`\r${drawnLines === 0 ? '' : `\u001b[${drawnLines}A`}\u001b[J`);
+    this.print(lines.map((line) => `${line}\n`).join(''));
+    this.#drawnLines = lines.length;
   }
 
   paint(color: Color, text: string): string {

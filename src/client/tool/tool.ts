@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { type ClientOptions, defaultTimeoutMs, type EitherProtocolOptions } from '../options.ts';
 import type { ExitCode } from '../../exit-codes.ts';
 import { type Outcome, outcomes } from '../../outcomes.ts';
-import { formatJson } from '../../terminal-text.ts';
+import { escapeControls, formatJson } from '../../terminal-text.ts';
 import { formatDuration } from '../../units.ts';
 import { durationOption } from './option-values.ts';
 import { type PathOptions, pathControls, withPath } from './path-options.ts';
@@ -125,6 +125,11 @@ export function warnOfLostRequest(
 /** Prints a value as JSON: bytes in base64, a bigint as decimal text, milliseconds with microsecond digits. */
 export function printJson(terminal: Terminal, value: unknown): void {
   terminal.print(formatJson(plain(value)));
+}
+
+/** Prints the same as one line, for tools that print a value as soon as it is there (NDJSON). */
+export function printJsonLine(terminal: Terminal, value: unknown): void {
+  terminal.print(`${escapeControls(JSON.stringify(plain(value)))}\n`);
 }
 
 /** Converts bytes to text first, because Buffer's own toJSON runs before any replacer. */

@@ -125,6 +125,26 @@ test.each([
   expect([output(), errors()]).toEqual([shown, 'smallserv: the answer is not HTTP\nsmallserv: so it is\n']);
 });
 
+describe('a table', () => {
+  test('is redrawn in its place until something else is printed', () => {
+    const { terminal, output } = fakeProcess({ outputColumns: 80 });
+    terminal.redraw(['one', 'two']);
+    expect(output()).toBe('\r\u001b[Jone\ntwo\n');
+    terminal.redraw(['three\u001b']);
+    expect(output()).toBe('\r\u001b[2A\u001b[Jthree\\u001b\n');
+    terminal.print('end\n');
+    terminal.redraw([]);
+    expect(output()).toBe('end\n\r\u001b[J');
+  });
+
+  test('is printed as it is to a pipe', () => {
+    const { terminal, output } = fakeProcess();
+    terminal.redraw(['one']);
+    terminal.redraw(['two']);
+    expect(output()).toBe('one\ntwo\n');
+  });
+});
+
 describe('progress', () => {
   test('is not shown if stderr is not a terminal', () => {
     const { terminal, errors } = fakeProcess({ outputColumns: 80 });

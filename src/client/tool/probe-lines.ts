@@ -1,0 +1,83 @@
+import type { ProbeResult, ProbeSample } from '../probe.ts';
+import { answerText } from '../probe/expectation.ts';
+import { escapeToOneLine } from '../../terminal-text.ts';
+import { countOf } from '../../units.ts';
+import { formatTime } from './ping.ts';
+import { formatMilliseconds } from './round-trips.ts';
+import type { Color, Terminal } from './terminal.ts';
+
+/** Longer names do not move the other columns. */
+const mostNameColumns = 30;
+const outcomeColumns = 13;
+const timeColumns = 8;
+const shownAnswerCharacters = 40;
+
+/** The width of the first column for these targets. */
+export function nameColumns(names: readonly string[]): number {
+  return names.reduce((width, { length }) => (length > mostNameColumns ? width : Math.max(width, length)), 0);
+}
+
+/** Target, outcome, time and what is known besides, in one line. On a terminal it is cut to `columns`. */
+export function formatSample(
+  sample: ProbeSample,
+  width: number,
+  terminal: Pick<Terminal, 'isTerminal' | 'paint'>,
+  columns: number,
+  note: string = detailOf(sample),
+): string {
+  const { target, outcome, elapsedMs } = sample;
+  const time = `${formatTime(elapsedMs)} ms`.padStart(timeColumns);
+  const head = `${target.padEnd(width)}  ${outcome.padEnd(outcomeColumns)} ${time}`;
+  const detail = note === '' ? '' : `  ${escapeToOneLine(note)}`;
+  const line =
+    terminal.isTerminal && head.length + detail.length > columns ? cut(head + detail, columns) : head + detail;
+  const start = target.padEnd(width).length + 2;
+  const end = start + outcome.length;
+  if (line.length < end) return line;
+  return line.slice(0, start) + terminal.paint(colorOf(sample), outcome) + line.slice(end);
+}
+
+export function cut(text: string, columns: number): string {
+  return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`;
+}
+
+function colorOf({ outcome }: ProbeSample): Color {
+  if (outcome === 'ok') return 'green';
+  return outcome === 'timeout' ? 'yellow' : 'red';
+}
+
+/** What is wrong, or else what the server said. */
+function detailOf({ error, tls, answer }: ProbeSample): string {
+  const parts: string[] = [];
+  // The message begins with the target.
+  if (error !== undefined) parts.push(error.replace(/^.*?: /, ''));
+  if (tls !== undefined) {
+    parts.push(`${tls.version} ${tls.cipher}`);
+    if (tls.validDays !== undefined) parts.push(countOf(tls.validDays, 'day'));
+    if (error === undefined && tls.distrust !== undefined) parts.push(tls.distrust);
+  }
+  if (answer !== undefined) parts.push(quote(answerText(answer)));
+  return parts.join(', ');
+}
+
+function quote(text: string): string {
+  const isLong = text.length > shownAnswerCharacters;
+  return JSON.stringify(isLong ? `${text.slice(0, shownAnswerCharacters - 1)}…` : text);
+}
+
+/** `3 targets, 6 probes: 4 ok, 2 refused`, and the times of those that were ok. */
+export function formatProbes({ targets, probes, counts, times, elapsedMs }: ProbeResult): string {
+  const size = `${countOf(targets, 'target')}, ${countOf(probes, 'probe')}`;
+  const lines = [`--- ${size}: ${formatCounts(counts)}, ${Math.round(elapsedMs)} ms`];
+  if (times !== undefined && times.count > 1) {
+    const { minMs, meanMs, p90Ms, maxMs } = times;
+    lines.push(`time min/avg/p90/max = ${formatMilliseconds([minMs, meanMs, p90Ms, maxMs])} ms`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** `4 ok, 2 refused`. */
+export function formatCounts(counts: ProbeResult['counts']): string {
+  const parts = Object.entries(counts).map(([outcome, count]) => `${count} ${outcome}`);
+  return parts.length === 0 ? 'none' : parts.join(', ');
+}
