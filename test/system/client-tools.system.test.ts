@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { lookupPort } from '../../src/client/lookup-port.ts';
 import { lookupProtocol } from '../../src/client/lookup-protocol.ts';
 import { clientProgram, Network, needs, temporaryDirectory } from './machine.ts';
-import { Program, run } from './program.ts';
+import { kill, Program, run } from './program.ts';
 
 needs('ip', 'getent', 'dnsmasq', 'python3', 'unshare', 'mount');
 
@@ -75,8 +75,8 @@ const hosts = `127.0.0.1 localhost
 127.0.0.1 both.example
 `;
 
-function machine(network: Network = Network.make(), nameServer = '127.0.0.1'): Machine {
-  const around = withFiles({ '/etc/hosts': hosts, '/etc/resolv.conf': `nameserver ${nameServer}\n` });
+function machine(network: Network = Network.make(), nameServer = '127.0.0.1', known = hosts): Machine {
+  const around = withFiles({ '/etc/hosts': known, '/etc/resolv.conf': `nameserver ${nameServer}\n` });
   const inside = (argv: readonly string[]): readonly string[] => network.inside(around(argv));
   return {
     inside,
@@ -220,16 +220,48 @@ describe('an unresponsive host', () => {
     expect(late.complaints).toBe('smallserv: cannot connect to both.example:8000: no answer within 300ms\n');
   });
 
-  it('times out as a name server without delaying the exit', async () => {
+  it.each([
+    [['resolve', 'host7.example'], 2, /^$/, 'smallserv: cannot resolve host7.example: no answer within 300ms\n'],
+    [['probe', 'host7.example:80'], 1, / timeout .* no answer within 300ms\n$/, ''],
+  ])('times out as a name server without delaying the exit of %j', async (args, code, output, complaints) => {
     const { inside } = machine(await networkWithSilence(), silent.ipv4);
-    // By itself getaddrinfo(3) asks for ten seconds, and timeout(1) would end it with 124.
-    const tool = ['timeout', '8', ...clientProgram, 'resolve', '--timeout', '300ms', 'host7.example'];
-    const { ended, output, complaints } = await run(inside(tool));
-    expect({ code: (await ended).code, output, complaints }).toEqual({
-      code: 2,
-      output: '',
-      complaints: 'smallserv: cannot resolve host7.example: no answer within 300ms\n',
-    });
+    // By itself getaddrinfo(3) asks for ten seconds, and with RES_OPTIONS as given here for a minute.
+    const tool = new Program(inside([...clientProgram, ...args, '--timeout', '300ms']), { env: slowResolver });
+    expect(await tool.end(30_000)).toEqual({ code, signal: null });
+    expect(tool.output).toMatch(output);
+    expect(tool.complaints).toBe(complaints);
+  });
+
+  it('is left at once with Ctrl-C', async () => {
+    const { inside } = machine(await networkWithSilence(), silent.ipv4);
+    const argv = inside([...clientProgram, 'resolve', '--timeout', '1h', 'host7.example']);
+    const tool = new Program(argv, { env: slowResolver });
+    // The resolver has asked once its socket is there.
+    await tool.until(() => openSockets(tool.family.at(-1) ?? tool.pid) > 0, 'the question');
+    kill(tool.family.at(-1) ?? tool.pid, 'SIGINT');
+    expect(await tool.end(30_000)).toEqual({ code: 130, signal: null });
+    expect(tool.complaints).toBe('smallserv: interrupted\n');
+  });
+});
+
+/** resolv.conf(5) has 30 and 5 as its maxima. */
+const slowResolver = { RES_OPTIONS: 'timeout:30 attempts:2' };
+
+/** The UDP sockets of the network that a process is in. */
+function openSockets(pid: number): number {
+  return readFileSync(`/proc/${pid}/net/udp`, 'latin1').trimEnd().split('\n').length - 1;
+}
+
+describe('localhost', () => {
+  it('is known without a hosts file and a name server', async () => {
+    const bare = machine(Network.make(), '127.0.0.1', '');
+    expect((await bare.addressInfo('localhost')).addresses).toEqual([]);
+    for (const name of ['localhost', 'LocalHost.', 'app.localhost']) {
+      const { code, output, complaints } = await bare.smallserv('lookup-host', name);
+      expect([code, output, complaints]).toEqual([0, '::1\n127.0.0.1\n', '']);
+    }
+    expect((await bare.smallserv('daytime', 'localhost')).complaints).toContain('localhost:13: connection refused\n');
+    expect((await bare.smallserv('lookup-host', '--cname', 'localhost')).output).toBe('localhost.\n');
   });
 });
 

@@ -104,7 +104,18 @@ function ownAddresses(): ReadonlySet<string> | undefined {
   }
 }
 
+let pendingLookups = 0;
+
+/** Whether getaddrinfo(3) is running. Nothing can stop it, and Node waits for its thread before the process exits. */
+export function isLookupPending(): boolean {
+  return pendingLookups > 0;
+}
+
 /** Asks getaddrinfo(3). */
 export function systemLookup(...[host, family, done]: Parameters<AddressLookup>): void {
-  dnsLookup(host, { family, all: true, verbatim: true }, done);
+  pendingLookups += 1;
+  dnsLookup(host, { family, all: true, verbatim: true }, (...answer) => {
+    pendingLookups -= 1;
+    done(...answer);
+  });
 }

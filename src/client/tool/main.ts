@@ -3,6 +3,8 @@ import { Command, CommanderError } from 'commander';
 import { systemClock } from '../../clock/clock.ts';
 import { endOf } from '../../command-end.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { exitNow } from '../../kernel/exit.ts';
+import { isLookupPending } from '../dial/resolve-host.ts';
 import { failureOf, wantsJson } from './failure.ts';
 import { clientProgram } from './program.ts';
 import { shippedPortHint } from './shipped-port.ts';
@@ -37,6 +39,11 @@ try {
 }
 terminal.showProgress(undefined);
 process.exitCode = exitCode;
+if (isLookupPending()) {
+  // If the output failed, that is reported within this turn of the event loop.
+  await new Promise<void>((resolve) => void process.stdout.write('', () => setImmediate(resolve)));
+  exitNow(exitCode);
+}
 
 function complain(message: string): void {
   terminal.complain(message);
