@@ -1,6 +1,6 @@
 /** Peers with link-local addresses: on two links, the same address is two hosts. */
 import { describe, expect, it } from 'vitest';
-import { Network, needs } from './machine.ts';
+import { clientProgram, Network, needs } from './machine.ts';
 import { Peers } from './peers.ts';
 import { DaemonProgram, Program, run } from './program.ts';
 
@@ -199,6 +199,16 @@ it.each(['tcp', 'udp'])('a %s listener on a link-local address without a zone is
   expect(daemon.complaints).toContain(
     `"${scheme}://[fe80::1]:7" has a link-local address without a zone: expected its interface, too, as in [fe80::1%eth0]`,
   );
+});
+
+it('a client tool names the interfaces of a link-local address without a zone', async () => {
+  const { server, one, two } = links();
+  const tool = await run(server.inside([...clientProgram, 'probe', '[fe80::2]:7']));
+  expect(tool.complaints).toBe(
+    'smallserv: "[fe80::2]:7" has a link-local address without a zone: ' +
+      `expected its interface, too, as in fe80::2%${one.near} (or ${two.near})\n`,
+  );
+  expect((await tool.ended).code).toBe(64);
 });
 
 it('a listener on an interface that was deleted and made again is reopened by a reload', async () => {

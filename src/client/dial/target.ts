@@ -1,3 +1,4 @@
+import { networkInterfaces, type NetworkInterfaceInfo } from 'node:os';
 import { isLinkLocalIpv6, parseIp } from '../../address/ip-address.ts';
 import { lookupServicePort, type ServicePortLookup } from '../../address/service-ports.ts';
 import { SmallservdError } from '../../errors.ts';
@@ -74,8 +75,24 @@ function splitTarget(text: string): { readonly host: string; readonly port: stri
  */
 export function assertZone(host: string, text: string): void {
   const ip = parseIp(host);
-  if (ip !== undefined && isLinkLocalIpv6(ip) && !host.includes('%'))
-    throw invalid(text, `has a link-local address without a zone: expected its interface, too, as in ${host}%eth0`);
+  if (ip === undefined || !isLinkLocalIpv6(ip) || host.includes('%')) return;
+  const names = linkLocalInterfaces();
+  const example = `expected its interface, too, as in ${host}%${names[0] ?? 'eth0'}`;
+  const others = names.length > 1 ? ` (or ${names.slice(1, mostNamed).join(', ')})` : '';
+  throw invalid(text, `has a link-local address without a zone: ${example}${others}`);
+}
+
+const mostNamed = 8;
+
+/** The interfaces of this machine that have a link-local address. None if the system does not tell. */
+function linkLocalInterfaces(): readonly string[] {
+  try {
+    const all = Object.entries(networkInterfaces());
+    const isLinkLocal = ({ family, scopeid = 0 }: NetworkInterfaceInfo): boolean => family === 'IPv6' && scopeid > 0;
+    return all.filter(([, addresses = []]) => addresses.some(isLinkLocal)).map(([name]) => name);
+  } catch {
+    return [];
+  }
 }
 
 /**

@@ -110,7 +110,7 @@ describe('parseHost', () => {
 
 test.each(['fe80::1', '[fe80::1]:7', 'febf::1'])('%s, link-local without a zone, is rejected', (text) => {
   expect(() => parseTarget(text, 'tcp', 'echo')).toThrow(
-    /^".*" has a link-local address without a zone: expected its interface, too, as in fe.*%eth0$/,
+    /^".*" has a link-local address without a zone: expected its interface, too, as in fe.*%\S+(?: \(or .+\))?$/,
   );
 });
 
