@@ -2,7 +2,7 @@ import { formatHostPort } from '../address/host-port.ts';
 import { ask } from './dial/ask.ts';
 import { Connection, endOf, type Endpoint } from './dial/connection.ts';
 import { parseTarget } from './dial/target.ts';
-import { untilInterrupted } from './dial/wait.ts';
+import { startTimeout, untilInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { checkDatagram, type Deviation, PatternCheck } from './chargen-pattern.ts';
 import { assertWithin, type EitherProtocolOptions, withDefaults } from './options.ts';
@@ -48,7 +48,8 @@ export async function chargen(host: string, options: ChargenOptions = {}): Promi
 }
 
 async function takeStream(host: string, options: ChargenOptions): Promise<Chargen> {
-  const connection = await Connection.open(parseTarget(host, 'tcp', 'chargen'), withDefaults(options));
+  const patient = startTimeout(withDefaults(options));
+  const connection = await Connection.open(parseTarget(host, 'tcp', 'chargen'), patient);
   const meter = new Meter(options.clock);
   const stopReport = meter.report(options);
   const wanted = new Wanted(options);
@@ -61,7 +62,7 @@ async function takeStream(host: string, options: ChargenOptions): Promise<Charge
   });
   try {
     while (!wanted.isReached) {
-      const came = await readOrEnd(connection, meter.bytes > 0);
+      const came = await readOrEnd(connection, meter.bytes > 0, patient.timeoutMs);
       if (typeof came === 'string') return result(came);
       const bytes = wanted.take(came);
       meter.bytes += bytes.length;
@@ -80,9 +81,14 @@ async function takeStream(host: string, options: ChargenOptions): Promise<Charge
 }
 
 /** The next bytes, or how the stream ended. Throws if it ended before any data. */
-async function readOrEnd(connection: Connection, hasBegun: boolean): Promise<Uint8Array | Chargen['end']> {
+async function readOrEnd(
+  connection: Connection,
+  hasBegun: boolean,
+  timeoutMs: number,
+): Promise<Uint8Array | Chargen['end']> {
   try {
-    const bytes = await connection.read();
+    // The first shares the timeout of the connection.
+    const bytes = await connection.read(hasBegun ? timeoutMs : undefined);
     if (bytes === undefined && !hasBegun) {
       const { address, port } = connection.peer;
       throw new SmallservdError('ANSWER_WRONG', `${formatHostPort(address, port)} closed without sending anything`);

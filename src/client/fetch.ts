@@ -1,6 +1,7 @@
 import { ask } from './dial/ask.ts';
 import { Connection, type Endpoint, type Received } from './dial/connection.ts';
 import { parseTarget } from './dial/target.ts';
+import { startTimeout } from './dial/wait.ts';
 import { type EitherProtocolOptions, withDefaults } from './options.ts';
 
 /** The answer of a service that needs no request, over either protocol. */
@@ -36,7 +37,7 @@ const listQuietMs = 250;
 
 /** Queries a service that needs no request: daytime, time, qotd, systat. Throws what `Connection` and `ask` throw. */
 export async function fetchFrom(host: string, service: string, options: FetchOptions): Promise<Fetched> {
-  const patient = withDefaults(options);
+  const patient = startTimeout(withDefaults(options));
   const { clock, isList = false, limitBytes = 64 * 1024 } = patient;
   if (options.udp === true) {
     const target = parseTarget(host, 'udp', service);

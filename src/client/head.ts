@@ -2,6 +2,7 @@ import { domainToASCII } from 'node:url';
 import { formatHostPort } from '../address/host-port.ts';
 import { Connection, type Endpoint, type Received } from './dial/connection.ts';
 import { parseTarget, type Target } from './dial/target.ts';
+import { startTimeout } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import type { Outcome } from '../outcomes.ts';
 import { type ClientOptions, withDefaults } from './options.ts';
@@ -46,7 +47,7 @@ const outcomesOfEnds: Readonly<Record<Received['end'], Outcome>> = {
 export async function head(host: string, options: HeadOptions = {}): Promise<HeadAnswer> {
   const target = parseTarget(host, 'tcp', 'http');
   const path = checkPath(options.path ?? '/');
-  const connection = await Connection.open(target, withDefaults(options));
+  const connection = await Connection.open(target, startTimeout(withDefaults(options)));
   try {
     await connection.write(`HEAD ${path} HTTP/1.1\r\nHost: ${hostField(target)}\r\nConnection: close\r\n\r\n`);
     const { bytes, end } = await connection.readAll(limit);

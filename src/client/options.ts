@@ -14,7 +14,10 @@ export const largestDatagramBytes = 65_507;
 export interface ClientOptions {
   /** `ipv4` or `ipv6` for one family only. Default `both`, as the system prefers. */
   readonly family?: Family | undefined;
-  /** Milliseconds for each of name lookup, connection and answer. Default 5000. */
+  /**
+   * Milliseconds for name lookup, connection and answer together. What waits for several answers gives as much to name
+   * lookup and connection together, and to each answer. Default 5000.
+   */
   readonly timeoutMs?: number | undefined;
   /** Ends the operation early with `INTERRUPTED`. */
   readonly signal?: AbortSignal | undefined;

@@ -1,6 +1,9 @@
 import { FakeClock } from './fake-clock.ts';
 
-/** Knows how often it has been asked for the time: a connection asks when its first bytes have come. */
+/**
+ * Knows how often it has been asked for the time. A connection asks when its first bytes have come. With a shared
+ * timeout, its start and each wait ask, too.
+ */
 export class AskedClock extends FakeClock {
   asked = 0;
 

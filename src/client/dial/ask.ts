@@ -8,7 +8,7 @@ import { DatagramSocket } from './datagram-socket.ts';
 import { type HostAddress, resolveHost } from './resolve-host.ts';
 import type { Target } from './target.ts';
 import { SharedPorts } from './shared-ports.ts';
-import { waitFor } from './wait.ts';
+import { startTimeout, waitFor } from './wait.ts';
 
 export interface AskOptions extends ConnectOptions {
   /** Keeps collecting datagrams until none has arrived for this long. Default: only the first datagram counts. */
@@ -37,7 +37,8 @@ const mostBytes = 64 * 1024;
 
 /**
  * Sends a request and resolves with the first datagram of the answer, or with all of them if `quietMs` is set. Peers
- * and networks drop datagrams, so the request is repeated every second. The addresses of a name are asked in turn.
+ * and networks drop datagrams, so the request is repeated every second. The addresses of a name are asked in turn. Name
+ * lookup and answer share the timeout.
  * `request` builds the datagram for attempt N at an address, counted from 0. Throws `HOST_NOT_FOUND`, `CONNECT_FAILED`,
  * the first one, when every address refuses, and `NO_ANSWER` on silence.
  */
@@ -47,7 +48,8 @@ export async function ask(
   options: AskOptions,
 ): Promise<Answer> {
   const { clock = systemClock } = options;
-  const addresses = interleave(await resolveHost(target.host, options.family ?? 'both', options, options.lookup));
+  const begun = startTimeout(options);
+  const addresses = interleave(await resolveHost(target.host, options.family ?? 'both', begun, options.lookup));
   const name = formatHostPort(target.host, target.port);
   const attempts = addresses.map(() => 0);
   const ended = new Map<number, (outcome: Outcome | undefined) => void>();
@@ -59,7 +61,7 @@ export async function ask(
   };
   const further: Uint8Array[] = [];
   let answer: Answer | undefined;
-  const answered = waitFor<Answer>(options, silence, (resolve, reject) => {
+  const answered = waitFor<Answer>(begun, silence, (resolve, reject) => {
     const sockets = new Map<number, Promise<DatagramSocket>>();
     // One address alone needs its port for itself.
     const sharedPorts = addresses.length > 1 ? new SharedPorts() : undefined;

@@ -6,7 +6,7 @@ import { isLocalhost } from '../../address/own-address.ts';
 import { SmallservdError } from '../../errors.ts';
 import { describeSystemError } from '../../system-error-text.ts';
 import { type AddressLookup, type Family, resolveHost } from './resolve-host.ts';
-import { type Patience, waitFor } from './wait.ts';
+import { type Patience, startTimeout, waitFor } from './wait.ts';
 
 /** Queries a name server for the CNAME record of a name. Returns a function that cancels the query. */
 export type CnameLookup = (
@@ -42,14 +42,15 @@ export async function canonicalName(
   patience: Patience,
   { addresses, hosts = readDatabase('/etc/hosts'), cnames = systemCnames }: NameSources = {},
 ): Promise<string> {
-  await resolveHost(host, family, patience, addresses);
+  const begun = startTimeout(patience);
+  await resolveHost(host, family, begun, addresses);
   const own = host.replace(/\.$/, '');
   const listed = canonicalNameInHosts(hosts, own);
   if (listed !== undefined) return withDot(listed);
   if (isLocalhost(own)) return withDot(own);
   const late = (waited: string): SmallservdError =>
     new SmallservdError('HOST_NOT_FOUND', `cannot look up the CNAME of ${host}: no answer within ${waited}`);
-  return waitFor(patience, late, (resolve, reject) => {
+  return waitFor(begun, late, (resolve, reject) => {
     let cancel: Cancel | undefined;
     const fail = (message: string, options?: ErrorOptions): void =>
       reject(new SmallservdError('HOST_NOT_FOUND', message, options));

@@ -9,7 +9,7 @@ import type { PathControls } from './path-controls.ts';
 import { type AddressLookup, type Family, type HostAddress, resolveHost } from './resolve-host.ts';
 import type { Target } from './target.ts';
 import { dialTcp } from './tcp-dial.ts';
-import { type Patience, waitFor } from './wait.ts';
+import { type Patience, startTimeout, waitFor } from './wait.ts';
 
 export interface ConnectOptions extends Patience {
   /** Default `both`: both families, starting with the one the system prefers. */
@@ -28,12 +28,13 @@ const attemptDelayMs = 250;
 /**
  * Connects to whichever address of a name answers first (Happy Eyeballs, RFC 8305). Node's own autoSelectFamily gives
  * up on each address after 250 ms, too short for an intercontinental connection, so here attempts go on while later
- * ones start. The socket allows half-open connections and has no listeners attached. Throws `HOST_NOT_FOUND` and
- * `CONNECT_FAILED`.
+ * ones start. Name lookup and connection share the timeout. The socket allows half-open connections and has no
+ * listeners attached. Throws `HOST_NOT_FOUND` and `CONNECT_FAILED`.
  */
 export async function connect(target: Target, options: ConnectOptions): Promise<Socket> {
-  const addresses = await resolveHost(target.host, options.family ?? 'both', options, options.lookup);
-  return race(interleave(addresses), target, options);
+  const begun = startTimeout(options);
+  const addresses = await resolveHost(target.host, options.family ?? 'both', begun, options.lookup);
+  return race(interleave(addresses), target, begun);
 }
 
 /** Alternates the families, starting with that of the first address (RFC 8305 section 4). */

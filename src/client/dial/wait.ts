@@ -16,6 +16,11 @@ export const defaultTimeoutMs = 5000;
 /** No deadline: the most that Node's timers can hold. */
 export const foreverMs: number = 2 ** 31 - 1;
 
+/** Starts the timeout that several steps share, unless it has started. */
+export function startTimeout<Options extends Patience>(options: Options): Options & { readonly sinceMs: number } {
+  return { ...options, sinceMs: options.sinceMs ?? (options.clock ?? systemClock).monotonicMs() };
+}
+
 /** What is left of the timeout, in milliseconds. */
 function leftMs({ timeoutMs, sinceMs, clock = systemClock }: Patience): number {
   return sinceMs === undefined ? timeoutMs : Math.max(0, sinceMs + timeoutMs - clock.monotonicMs());

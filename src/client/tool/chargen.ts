@@ -24,6 +24,8 @@ interface ChargenToolOptions extends NetworkOptions {
 const verifiedBytes = 1024 * 1024;
 const lineFeed = 0x0a;
 
+const steps = 'name lookup, connection and first bytes together, and of each wait after that';
+
 export const chargenTool: Tool = {
   name: 'chargen',
   summary: 'receive characters and print them, or check their pattern (RFC 864)',
@@ -34,7 +36,7 @@ export const chargenTool: Tool = {
     ['chargen -u localhost:1219', 'one datagram of 0 to 512 bytes'],
   ],
   define(command, terminal, run) {
-    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 19'))
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 19'), steps)
       .addOption(new Option('--bytes <size>', 'stop after N bytes').argParser(sizeOption).conflicts('lines'))
       .addOption(new Option('--lines <count>', 'stop after N lines (default: 10)').argParser(wholeNumberOption(1)))
       .option('--verify', 'check the pattern instead of printing it; by default the first 1 MiB')

@@ -6,7 +6,15 @@ import { escapeControls } from '../../terminal-text.ts';
 import { wholeNumberOption } from './option-values.ts';
 import { withSharedPath } from './path-options.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type Fault, type NetworkOptions, printDocument, type Tool, withNetwork } from './tool.ts';
+import {
+  clientOptions,
+  type Fault,
+  type NetworkOptions,
+  printDocument,
+  stepsOfMany,
+  type Tool,
+  withNetwork,
+} from './tool.ts';
 
 interface ConformToolOptions extends NetworkOptions {
   readonly services?: readonly string[];
@@ -49,6 +57,7 @@ export const conformTool: Tool = {
           .option('--port <service=number>', 'port of one service; repeatable', addPort)
           .addOption(new Option('--tcp-only', 'check TCP only').conflicts('udpOnly'))
           .option('--udp-only', 'check UDP only'),
+        stepsOfMany,
       ),
     )
       .addHelpText('after', notes)

@@ -25,6 +25,8 @@ interface DiscardToolOptions extends NetworkOptions {
   readonly size: number;
 }
 
+const steps = 'name lookup and connection together, and of each wait for the server after that';
+
 export const discardTool: Tool = {
   name: 'discard',
   summary: 'send bytes to be discarded, and measure the throughput (RFC 863)',
@@ -35,7 +37,7 @@ export const discardTool: Tool = {
     ['discard -u localhost:1209 --bytes 1MiB --size 1400', 'datagrams of 1400 bytes'],
   ],
   define(command, terminal, run) {
-    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 9'))
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 9'), steps)
       .argument('[file]', 'file to send; default: standard input, unless it is a terminal')
       .option('--bytes <size>', 'send N bytes of a pattern', sizeOption)
       .option('--size <bytes>', 'size of a datagram, with --udp', wholeNumberOption(1, largestDatagramBytes), 512)

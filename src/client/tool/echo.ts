@@ -6,7 +6,15 @@ import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { countOption, durationOption, sizeOption } from './option-values.ts';
 import { formatRoundTrips } from './round-trips.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printDocument, printResult, type Tool, withProtocol } from './tool.ts';
+import {
+  clientOptions,
+  type NetworkOptions,
+  printDocument,
+  printResult,
+  stepsOfMany,
+  type Tool,
+  withProtocol,
+} from './tool.ts';
 
 interface EchoToolOptions extends NetworkOptions {
   readonly count?: number;
@@ -26,7 +34,7 @@ export const echoTool: Tool = {
     ['echo -u -c 0 -s 1400 -i 100ms [2001:db8::7]', 'datagrams until Ctrl-C'],
   ],
   define(command, terminal, run) {
-    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 7'))
+    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 7'), stepsOfMany)
       .option('-c, --count <n>', 'send N requests and time the answers; 0 or forever: until Ctrl-C', countOption)
       .option('-i, --interval <duration>', 'wait this long between requests (default: 1s)', durationOption)
       .option(

@@ -8,7 +8,15 @@ import { bar, drawHistogram, formatLatency } from './histogram.ts';
 import { durationOption, rateOption, sizeOption, wholeNumberOption } from './option-values.ts';
 import { withSharedPath } from './path-options.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printResult, type Tool, withNetwork, withUdp } from './tool.ts';
+import {
+  clientOptions,
+  type NetworkOptions,
+  printResult,
+  stepsOfMany,
+  type Tool,
+  withNetwork,
+  withUdp,
+} from './tool.ts';
 
 interface LoadToolOptions extends NetworkOptions {
   readonly service: LoadService;
@@ -51,7 +59,7 @@ export const loadTool: Tool = {
       )
       .option('-n, --requests <number>', 'stop after N requests', wholeNumberOption(1))
       .option('--size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)', sizeOption);
-    withSharedPath(withNetwork(withUdp(described))).action(
+    withSharedPath(withNetwork(withUdp(described), stepsOfMany)).action(
       run(async (host: string, options: LoadToolOptions): Promise<ExitCode> => {
         const result = await load(host, {
           ...clientOptions(options, terminal),

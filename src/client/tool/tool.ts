@@ -44,7 +44,7 @@ export function withJson(command: Command): Command {
 }
 
 /** Adds `-4`, `-6`, `--timeout` for these steps, which also bounds the system resolver, and `--json`. */
-export function withNetwork(command: Command, steps = 'each step: name lookup, connection, answer'): Command {
+export function withNetwork(command: Command, steps = 'name lookup, connection and answer together'): Command {
   return withJson(
     command
       .addOption(new Option('-4', 'use IPv4 only').conflicts('6'))
@@ -58,9 +58,12 @@ export function withNetwork(command: Command, steps = 'each step: name lookup, c
   );
 }
 
+/** What `--timeout` bounds of a tool that waits for many answers. */
+export const stepsOfMany = 'name lookup and connection together, and of each answer';
+
 /** Like `withNetwork`, plus `--udp` and the options of `withPath`. */
-export function withProtocol(command: Command): Command {
-  return withPath(withNetwork(withUdp(command)));
+export function withProtocol(command: Command, steps?: string): Command {
+  return withPath(withNetwork(withUdp(command), steps));
 }
 
 /** Adds `--udp`. */

@@ -31,8 +31,9 @@ describe('daytime against other servers', () => {
       socket.write('now\r\n');
     });
     const asked = daytime(host, { clock });
-    // When it has connected, and when the text has come: a reset that comes together with bytes is read as FIN.
-    await until(() => clock.asked === 2, 'the text');
+    // When it begins, resolves, connects, has connected, waits, and when the text has come: a reset that comes together
+    // with bytes is read as FIN.
+    await until(() => clock.asked === 6, 'the text');
     client?.resetAndDestroy();
     expect(await asked).toMatchObject({ text: 'now' });
   });

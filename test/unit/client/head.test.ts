@@ -43,6 +43,9 @@ async function answering(
   return name;
 }
 
+/** The clock is asked when a request begins, resolves, connects, waits, and when the answer has come. */
+const askedWithAnswer = 5;
+
 describe('head against a real server', () => {
   test('returns the status line, the headers and the raw text', async () => {
     const { port, requests } = await webServer();
@@ -126,7 +129,7 @@ describe('a response', () => {
     });
     const answer = head(name, { clock });
     // A reset that comes before its bytes have been read takes them along.
-    await until(() => clock.isAsked, 'the answer');
+    await until(() => clock.asked === askedWithAnswer, 'the answer');
     client?.resetAndDestroy();
     expect(await answer).toMatchObject({ statusLine: ok, fault: undefined });
   });
@@ -161,7 +164,7 @@ describe('a server that does not close the connection', () => {
   ])('is reported after %j', async (text, fault) => {
     const clock = new AskedClock();
     const answer = head(await answering(text, () => {}), { clock });
-    await until(() => clock.isAsked, 'the answer');
+    await until(() => clock.asked === askedWithAnswer, 'the answer');
     clock.advance(5000);
     expect(await answer).toMatchObject({ text, fault });
   });

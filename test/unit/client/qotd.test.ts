@@ -47,8 +47,9 @@ test('accepts a reset after the text', async () => {
     socket.write('all of it');
   });
   const asked = qotd(host, { clock });
-  // When it has connected, and when the text has come: a reset that comes together with bytes is read as FIN.
-  await until(() => clock.asked === 2, 'the text');
+  // When it begins, resolves, connects, has connected, waits, and when the text has come: a reset that comes together
+  // with bytes is read as FIN.
+  await until(() => clock.asked === 6, 'the text');
   client?.resetAndDestroy();
   expect(await asked).toMatchObject({ text: 'all of it', end: 'reset' });
 });

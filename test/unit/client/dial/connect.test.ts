@@ -113,6 +113,17 @@ describe('connect', () => {
     expect(clock.waiting).toBe(0);
   });
 
+  test('gives name lookup and connection one timeout together', async () => {
+    const { port } = await silentTcpServer();
+    const clock = new FakeClock();
+    const lookup: AddressLookup = (...args) => void clock.after(3000, () => hostWith('127.0.0.1')(...args));
+    const dialled = dial(port, { clock, lookup });
+    clock.advance(3000);
+    await until(() => clock.waiting === 2, 'the attempt');
+    clock.advance(2000);
+    await expect(dialled).rejects.toMatchObject({ message: expect.stringMatching(/no answer within 5s$/) as string });
+  });
+
   test('can be interrupted', async () => {
     const { port } = await silentTcpServer();
     const abort = new AbortController();

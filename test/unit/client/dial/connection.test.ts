@@ -22,6 +22,7 @@ async function connected(options: Partial<ConnectionOptions> = {}): Promise<Pair
   const clock = new AskedClock();
   const connection = await Connection.open({ host, port }, { timeoutMs: 5000, clock, ...options });
   onTestFinished(() => connection.destroy());
+  clock.asked = 0;
   await until(() => peer !== undefined, 'the client');
   return { connection, peer: peer as Socket, clock, name };
 }
@@ -38,6 +39,17 @@ describe('read', () => {
     expect(text(await connection.read())).toBe('two');
     expect(await connection.read()).toBeUndefined();
     expect(await connection.read()).toBeUndefined();
+  });
+
+  test('shares a timeout that has started, unless it is given another', async () => {
+    const { connection, clock, name } = await connected({ sinceMs: 0 });
+    clock.advance(3000);
+    const reading = connection.read();
+    clock.advance(2000);
+    await expect(reading).rejects.toMatchObject({ code: 'NO_ANSWER', message: `${name}: no data within 5s` });
+    const further = connection.read(1000);
+    clock.advance(1000);
+    await expect(further).rejects.toMatchObject({ message: `${name}: no data within 1s` });
   });
 
   test('reports a reset', async () => {
