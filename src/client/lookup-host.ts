@@ -1,9 +1,11 @@
 import { formatIpv6, parseIp } from '../address/ip-address.ts';
 import { SmallservdError } from '../errors.ts';
 import { canonicalName } from './dial/canonical-name.ts';
-import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
+import { type HostAddress, isLookupPending, resolveHost } from './dial/resolve-host.ts';
 import { parseHost } from './dial/target.ts';
 import { type ClientOptions, withDefaults } from './options.ts';
+
+export { isLookupPending };
 
 /** All addresses of a host, normalized, in the system's order. Throws `ARGUMENT_INVALID` and `HOST_NOT_FOUND`. */
 export async function lookupHost(host: string, options: ClientOptions = {}): Promise<readonly HostAddress[]> {

@@ -7,11 +7,11 @@ import { foreverMs, onAbort, pause } from './dial/wait.ts';
 import { Latency, type LatencySummary } from './latency.ts';
 import { assertWithin, type EitherProtocolOptions, largestDatagramBytes, withDefaults } from './options.ts';
 import type { ProbeFinding, ProbeScript } from './probe/attempt.ts';
-import { Expectation } from './probe/expectation.ts';
+import { answerText, Expectation } from './probe/expectation.ts';
 import { Pace, probeRound, type RoundOptions } from './probe/round.ts';
 import { parseProbeTargets, type ProbeTarget, type ProbeTransport } from './probe/targets.ts';
 
-export type { ProbeTransport, TlsSession };
+export { answerText, type ProbeTransport, type TlsSession };
 
 export interface ProbeOptions extends EitherProtocolOptions {
   /**
@@ -20,8 +20,8 @@ export interface ProbeOptions extends EitherProtocolOptions {
    */
   readonly send?: Uint8Array | undefined;
   /**
-   * The first 64 KiB of the answer must match this, as UTF-8 or, if it is not UTF-8, with each byte as a character. Over
-   * UDP, the first datagram.
+   * The first 64 KiB of the answer must match this, as UTF-8 or, if it is not UTF-8, with each byte as a character.
+   * Over UDP, the first datagram.
    */
   readonly expect?: RegExp | undefined;
   /** Makes a TLS handshake. The certificate must be trusted, unless `isInsecure`. Default false. */
@@ -106,13 +106,18 @@ export async function probe(targets: string | readonly string[], options: ProbeO
   };
 }
 
+/** The names of all targets, as in samples. Throws `ARGUMENT_INVALID`. */
+export function probeTargetNames(targets: readonly string[], isUdp: boolean): readonly string[] {
+  return parseProbeTargets(targets, isUdp ? 'udp' : 'tcp').map(({ name }) => name);
+}
+
 /** Like `probe`, for runs that go on: yields each sample as it comes, and ends when the signal aborts. */
 export function probeSamples(
   targets: string | readonly string[],
   options: ProbeOptions = {},
 ): AsyncGenerator<ProbeSample, void> {
   const plan = planOf(targets, options);
-  return (async function* () {
+  return (async function* samples() {
     for await (const [, sample] of run(plan)) yield sample;
   })();
 }

@@ -81,8 +81,8 @@ export class Connection {
   }
 
   /**
-   * The next bytes, or undefined after FIN. Throws `CONNECTION_LOST` after a reset, `NO_ANSWER` after the timeout, which
-   * is that of the connection unless given.
+   * The next bytes, or undefined after FIN. The default timeout is that of the connection. Throws `CONNECTION_LOST`
+   * after a reset, and `NO_ANSWER` after the timeout.
    */
   async read(timeoutMs?: number): Promise<Uint8Array | undefined> {
     // Data already received counts before the way the connection ended.

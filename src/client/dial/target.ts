@@ -88,11 +88,14 @@ const mostNamed = 8;
 function linkLocalInterfaces(): readonly string[] {
   try {
     const all = Object.entries(networkInterfaces());
-    const isLinkLocal = ({ family, scopeid = 0 }: NetworkInterfaceInfo): boolean => family === 'IPv6' && scopeid > 0;
-    return all.filter(([, addresses = []]) => addresses.some(isLinkLocal)).map(([name]) => name);
+    return all.filter(([, addresses = []]) => addresses.some(isOnLink)).map(([name]) => name);
   } catch {
     return [];
   }
+}
+
+function isOnLink({ family, scopeid = 0 }: NetworkInterfaceInfo): boolean {
+  return family === 'IPv6' && scopeid > 0;
 }
 
 /**

@@ -4,7 +4,7 @@ import { systemClock } from '../../clock/clock.ts';
 import { endOf } from '../../command-end.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { exitNow } from '../../kernel/exit.ts';
-import { isLookupPending } from '../dial/resolve-host.ts';
+import { isLookupPending } from '../lookup-host.ts';
 import { failureOf, wantsJson } from './failure.ts';
 import { clientProgram } from './program.ts';
 import { shippedPortHint } from './shipped-port.ts';

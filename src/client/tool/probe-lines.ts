@@ -1,5 +1,4 @@
-import type { ProbeResult, ProbeSample } from '../probe.ts';
-import { answerText } from '../probe/expectation.ts';
+import { answerText, type ProbeResult, type ProbeSample } from '../probe.ts';
 import { escapeToOneLine } from '../../terminal-text.ts';
 import { countOf } from '../../units.ts';
 import { formatTime } from './ping.ts';

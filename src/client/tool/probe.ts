@@ -2,8 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import { systemClock } from '../../clock/clock.ts';
 import type { ExitCode } from '../../exit-codes.ts';
 import { outcomes } from '../../outcomes.ts';
-import { probe, type ProbeSample } from '../probe.ts';
-import { parseProbeTargets } from '../probe/targets.ts';
+import { probe, type ProbeSample, probeTargetNames } from '../probe.ts';
 import { bytesOption } from './escapes.ts';
 import { countOption, durationOption, rateOption, wholeNumberOption } from './option-values.ts';
 import { withSharedPath } from './path-options.ts';
@@ -96,7 +95,7 @@ async function probeAll(targets: readonly string[], options: ProbeToolOptions, t
 
 function reportOf(targets: readonly string[], options: ProbeToolOptions, terminal: Terminal): Report {
   if (options.json === true) return { add: (sample) => printJsonLine(terminal, sample), end: () => {} };
-  const names = parseProbeTargets(targets, options.udp === true ? 'udp' : 'tcp').map(({ name }) => name);
+  const names = probeTargetNames(targets, options.udp === true);
   if (options.watch !== true) return printAll(names, terminal);
   const table = new ProbeTable(names);
   return terminal.isTerminal ? drawTable(table, terminal) : printChanges(table, names, terminal);

@@ -34,8 +34,8 @@ export interface Terminal {
   /** Shows a line on standard error that the next one replaces, if that is a terminal. Undefined clears it. */
   showProgress(line: string | undefined): void;
   /**
-   * Prints these lines in place of those of the call before, if standard output is a terminal. They must be shorter than
-   * its width, and fewer than its height.
+   * Prints these lines in place of those of the call before, if standard output is a terminal. They must be shorter
+   * than its width, and fewer than its height.
    */
   redraw(lines: readonly string[]): void;
   /** Colors the text as `chooseColor`, the environment and standard output say. */
