@@ -3,6 +3,9 @@ import type { ProbeSample } from '../probe.ts';
 import { cut, formatCounts, formatSample, nameColumns } from './probe-lines.ts';
 import type { Terminal } from './terminal.ts';
 
+/** How long a change is marked, at least until the next probe. */
+const markedMs = 2000;
+
 /** A target in the table. */
 interface Row {
   sample: ProbeSample;
@@ -38,16 +41,16 @@ export class ProbeTable {
     const all = this.#names.flatMap((name) => this.#rows.get(name) ?? []);
     // For the title, the line of what is left out, and the cursor.
     const most = Math.max(1, terminal.rows - 3);
-    const urgent = all.filter(({ sample, change }) => sample.outcome !== 'ok' || change?.sample === sample);
+    const urgent = all.filter((row) => row.sample.outcome !== 'ok' || isFresh(row));
     const shown = (all.length <= most ? all : urgent).slice(0, most);
     const width = nameColumns(shown.map(({ sample }) => sample.target));
     const columns = Math.max(20, terminal.columns - 1);
     const lines = [cut(this.#title(all), columns)];
-    for (const { sample, change } of shown) {
-      const isFresh = change?.sample === sample;
+    for (const row of shown) {
+      const { sample, change } = row;
       const note = change === undefined ? undefined : `was ${change.from} until ${timeOf(change.sample)}`;
       const line = formatSample(sample, width, terminal, columns - 2, note);
-      lines.push(isFresh ? `${terminal.paint('yellow', '*')} ${line}` : `  ${line}`);
+      lines.push(isFresh(row) ? `${terminal.paint('yellow', '*')} ${line}` : `  ${line}`);
     }
     if (shown.length < all.length) lines.push(`  and ${all.length - shown.length} more`);
     return lines;
@@ -62,6 +65,10 @@ export class ProbeTable {
     }
     return last === undefined ? '' : `${timeOf(last)}  round ${last.round}  ${formatCounts(counts)}`;
   }
+}
+
+function isFresh({ sample, change }: Row): boolean {
+  return change?.sample === sample || (change !== undefined && +sample.at - +change.sample.at < markedMs);
 }
 
 /** The local time of a sample: `12:04:05`. */

@@ -24,6 +24,8 @@ describe('the table of targets', () => {
       '* h:22  refused        1.50 ms  was ok until 19:18:02',
     ]);
     table.add(sample('h:22', 'refused', 3));
+    expect(table.draw(terminal)[2]).toBe('* h:22  refused        1.50 ms  was ok until 19:18:02');
+    table.add(sample('h:22', 'refused', 4));
     expect(table.draw(terminal)[2]).toBe('  h:22  refused        1.50 ms  was ok until 19:18:02');
     for (const line of table.draw({ ...terminal, columns: 40 })) expect(line.length).toBeLessThan(40);
   });
