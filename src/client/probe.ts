@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { SmallservdError } from '../errors.ts';
+import { readOpenFiles } from '../open-files.ts';
 import { type Outcome, outcomes } from '../outcomes.ts';
 import type { TlsSession } from './dial/tls.ts';
 import { endOf } from './dial/connection.ts';
@@ -34,7 +35,7 @@ export interface ProbeOptions extends EitherProtocolOptions {
   readonly count?: number | undefined;
   /** Milliseconds from the beginning of a round to that of the next, which also waits for its end. Default 1000. */
   readonly intervalMs?: number | undefined;
-  /** The most probes in flight: 1 to 1000. Default 64. */
+  /** The most probes in flight: 1 to 1000, or fewer if the limit on open files is low. Default 64. */
   readonly parallel?: number | undefined;
   /** The most probes that start per second, above 0. Default: no limit. */
   readonly perSecond?: number | undefined;
@@ -158,11 +159,20 @@ function planOf(targets: string | readonly string[], options: ProbeOptions): Pro
     },
     count,
     intervalMs,
-    settings: { ...withDefaults(options), parallel, pace: new Pace(perSecond) },
+    settings: { ...withDefaults(options), parallel: withinOpenFiles(parallel), pace: new Pace(perSecond) },
   };
 }
 
 const mostParallel = 1000;
+/** Besides the sockets of the probes: a name lookup, pipes of a terminal. */
+const otherFiles = 8;
+
+/** How many probes the limit on open files allows of these. Each may try two addresses of a name at the same time. */
+function withinOpenFiles(parallel: number): number {
+  const files = readOpenFiles();
+  if (files === undefined) return parallel;
+  return Math.max(1, Math.min(parallel, Math.floor((files.limit - files.open - otherFiles) / 2)));
+}
 const mostRequestBytes = 65_536;
 
 function requireThat(holds: boolean, message: string): void {

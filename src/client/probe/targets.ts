@@ -31,7 +31,7 @@ export function parseProbeTargets(
     const transport = suffix === 'tcp' || suffix === 'udp' ? suffix : usual;
     const { host, port: ports } = parseHostAndPort(address);
     if (ports === undefined)
-      throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(text)} has no port: expected HOST:PORT`);
+      throw invalid(text, `has no port: expected ${host.includes(':') ? `[${host}]` : host}:PORT`);
     for (const each of ports.split(',')) {
       for (const port of portsIn(each, text, transport, lookupPort)) {
         if (targets.length === mostProbeTargets) throw tooMany();
@@ -52,8 +52,11 @@ function portsIn(...[part, text, transport, lookupPort]: Parameters<typeof parse
     number,
   ];
   if (first <= last) return Array.from({ length: last - first + 1 }, (_, index) => first + index);
-  const fault = `has the range ${part}: expected the lower port first, as in ${last}-${first}`;
-  throw new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(text)} ${fault}`);
+  throw invalid(text, `has the range ${part}: expected the lower port first, as in ${last}-${first}`);
+}
+
+function invalid(text: string, fault: string): SmallservdError {
+  return new SmallservdError('ARGUMENT_INVALID', `${JSON.stringify(text)} ${fault}`);
 }
 
 function tooMany(): SmallservdError {

@@ -9,7 +9,8 @@ import type { Color, Terminal } from './terminal.ts';
 const mostNameColumns = 30;
 const outcomeColumns = 13;
 const timeColumns = 8;
-const shownAnswerCharacters = 40;
+/** With escapes. */
+const shownAnswerCharacters = 48;
 
 /** The width of the first column for these targets. */
 export function nameColumns(names: readonly string[]): number {
@@ -46,10 +47,11 @@ function colorOf({ outcome }: ProbeSample): Color {
 }
 
 /** What is wrong, or else what the server said. */
-function detailOf({ error, tls, answer }: ProbeSample): string {
+function detailOf({ outcome, error, tls, answer }: ProbeSample): string {
   const parts: string[] = [];
-  // The message begins with the target.
-  if (error !== undefined) parts.push(error.replace(/^.*?: /, ''));
+  // Most messages begin with the target.
+  const isAboutTarget = outcome !== 'no-name' && outcome !== 'invalid';
+  if (error !== undefined) parts.push(isAboutTarget ? error.replace(/^.*?: /, '') : error);
   if (tls !== undefined) {
     parts.push(`${tls.version} ${tls.cipher}`);
     if (tls.validDays !== undefined) parts.push(countOf(tls.validDays, 'day'));
@@ -59,9 +61,15 @@ function detailOf({ error, tls, answer }: ProbeSample): string {
   return parts.join(', ');
 }
 
+/** The beginning, with escapes. */
 function quote(text: string): string {
-  const isLong = text.length > shownAnswerCharacters;
-  return JSON.stringify(isLong ? `${text.slice(0, shownAnswerCharacters - 1)}…` : text);
+  let shown = '';
+  for (const character of text) {
+    const next = escapeToOneLine(JSON.stringify(character).slice(1, -1));
+    if (shown.length + next.length > shownAnswerCharacters) return `"${shown}…"`;
+    shown += next;
+  }
+  return `"${shown}"`;
 }
 
 /** `3 targets, 6 probes: 4 ok, 2 refused`, and the times of those that were ok. */

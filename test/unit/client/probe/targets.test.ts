@@ -39,7 +39,8 @@ describe('the targets of probes', () => {
   });
 
   test.each([
-    ['h', '"h" has no port: expected HOST:PORT'],
+    ['h', '"h" has no port: expected h:PORT'],
+    ['::1:80', '"::1:80" has no port: expected [::1:80]:PORT'],
     ['h:', 'has port ""'],
     ['h:80,', 'has port ""'],
     ['h:0', 'has port "0"'],

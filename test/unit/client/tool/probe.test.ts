@@ -75,7 +75,7 @@ describe('smallserv probe', () => {
   test.each([
     [['--expect', '(a'], '"(a" is not valid for --expect: expected a regular expression: Unterminated group'],
     [['--send', '\\q'], '"\\q" is not valid for --send: \\q is not an escape: expected '],
-    [['h'], '"h" has no port: expected HOST:PORT'],
+    [['h'], '"h" has no port: expected h:PORT'],
   ])('refuses %j', async (args, message) => {
     const { code, stdout, stderr } = await runTool(['probe', 'localhost:9', ...args]);
     expect(stderr).toContain(`smallserv: ${message}`);
