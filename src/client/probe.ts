@@ -93,7 +93,6 @@ export async function probe(targets: string | readonly string[], options: ProbeO
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
     if (outcome === 'ok') times.record(elapsedMs);
     latest[index] = sample;
-    options.observe?.(sample);
   }
   const wanted = plan.targets.length * (plan.count === Infinity ? 1 : plan.count);
   return {
@@ -129,6 +128,7 @@ interface ProbePlan {
   readonly count: number;
   readonly intervalMs: number;
   readonly settings: RoundOptions;
+  readonly observe: ProbeOptions['observe'];
 }
 
 /** The options with defaults applied. Throws `ARGUMENT_INVALID`. */
@@ -160,6 +160,7 @@ function planOf(targets: string | readonly string[], options: ProbeOptions): Pro
     count,
     intervalMs,
     settings: { ...withDefaults(options), parallel: withinOpenFiles(parallel), pace: new Pace(perSecond) },
+    observe: options.observe,
   };
 }
 
@@ -186,6 +187,7 @@ async function* run({
   count,
   intervalMs,
   settings,
+  observe,
 }: ProbePlan): AsyncGenerator<readonly [index: number, sample: ProbeSample], void> {
   const { clock } = settings;
   const over = new AbortController();
@@ -199,7 +201,9 @@ async function* run({
       const beganMs = clock.monotonicMs();
       for await (const [index, finding] of probeRound(targets, script, ownSettings)) {
         const { name: target, host, port, transport } = targets[index] as ProbeTarget;
-        yield [index, { target, host, port, transport, round, ...finding }];
+        const sample = { target, host, port, transport, round, ...finding };
+        observe?.(sample);
+        yield [index, sample];
       }
       if (round === count) return;
       await pause(ownSettings, Math.max(0, beganMs + intervalMs - clock.monotonicMs()));

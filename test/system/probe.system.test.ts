@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { checkout, clientProgram, Network, needs, temporaryDirectory } from './machine.ts';
-import { Program, run } from './program.ts';
+import { DaemonProgram, Program, run } from './program.ts';
 import {
   at,
   type Ended,
@@ -17,7 +17,7 @@ import {
   smallserv,
 } from './routed-path.ts';
 
-needs('ip', 'nft', 'nc', 'openssl', 'script');
+needs('ip', 'nft', 'nc', 'openssl', 'script', 'dnsmasq');
 
 const rejected = { prohibited: 2001, reset: 2002, dropped: 2003, unreachable: 2004 } as const;
 
@@ -128,6 +128,21 @@ it('reads the greeting of nc(1)', async () => {
   await greeter.until(() => greeter.complaints.includes('Listening'), 'nc to listen');
   const greeted = await smallserv(network, 'probe', '127.0.0.1:2525', '--expect', '^220 hi$');
   expect([greeted.code, greeted.output]).toEqual([0, expect.stringContaining('"220 hi\\r\\n"')]);
+});
+
+it('makes a name server and a reflector answer on their ports', async () => {
+  const network = Network.make();
+  const own = ['--keep-in-foreground', '--conf-file=/dev/null', '--pid-file=', '--user=root', '--log-facility=-'];
+  const listen = ['--no-resolv', '--no-hosts', '--listen-address=127.0.0.1', '--bind-interfaces'];
+  const names = new Program(network.inside(['dnsmasq', ...own, ...listen]));
+  await names.until(() => names.complaints.includes('started'), 'the start of dnsmasq');
+  const set = ['--set', 'services.stamp.listen=udp://127.0.0.1:862', '--set', 'workers=1'];
+  await new DaemonProgram(set, (argv) => network.inside(argv)).ready();
+  const ended = await smallserv(network, 'probe', '--json', '127.0.0.1:53,862/udp');
+  expect(outcomesIn(ended.output).toSorted()).toEqual([
+    ['127.0.0.1:53/udp', 'ok', ''],
+    ['127.0.0.1:862/udp', 'ok', ''],
+  ]);
 });
 
 it('redraws a table on a terminal, marks what changes, and ends with Ctrl-C', async () => {

@@ -27,7 +27,7 @@ interface ProbeToolOptions extends NetworkOptions {
 const notes = `
 PORTS is a list of ports, service names and ranges, such as 80,443,8000-8010. /tcp or /udp after it overrides -u.
 A TCP probe is ok when the connection is made, and with --send when there is an answer. A UDP probe is ok when there
-is an answer. Without --send it sends an empty datagram, or to DNS, NTP and STAMP a request of theirs.
+is an answer. Without --send it sends an empty datagram, and to the ports of DNS, NTP and STAMP a request.
 Exit code 0: every probe is ok. Otherwise that of the most frequent other outcome.`;
 
 export const probeTool: Tool = {
