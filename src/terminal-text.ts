@@ -44,8 +44,8 @@ export function escapeToOneLine(text: string): string {
 }
 
 /** Formats a value as JSON that cannot control a terminal, wherever it is printed in the end. */
-export function formatJson(value: unknown): string {
-  return `${escapeControls(JSON.stringify(value, null, 2))}\n`;
+export function formatJson(value: unknown, indent = 2): string {
+  return `${escapeControls(JSON.stringify(value, null, indent))}\n`;
 }
 
 /** Longer words, as of an argument that is quoted, are cut in an error message. */

@@ -13,7 +13,13 @@ import { type LaneFactory, laneFailures, type LoadPeer, makePayloads } from './l
 import { type LoadCounts, LoadRun, type LoadRunOptions } from './load/run.ts';
 import { ChargenStreamLane, DiscardStreamLane, EchoStreamLane, FetchLane } from './load/stream-lanes.ts';
 import { readOpenFiles } from '../open-files.ts';
-import { assertWithin, type EitherProtocolOptions, largestDatagramBytes, withDefaults } from './options.ts';
+import {
+  addressesFor,
+  assertWithin,
+  type EitherProtocolOptions,
+  largestDatagramBytes,
+  withDefaults,
+} from './options.ts';
 import { formatDuration } from '../units.ts';
 
 export const loadServices = ['echo', 'discard', 'chargen', 'daytime', 'time', 'qotd', 'systat'] as const;
@@ -35,7 +41,10 @@ export interface LoadOptions extends EitherProtocolOptions {
   readonly perSecond?: number | undefined;
   /** Ends the load after this many requests, answered or not. */
   readonly requests?: number | undefined;
-  /** Bytes per request, discard block or datagram: 1 to 1 MiB, UDP to 65,507. Default 64, discard blocks 64 KiB. */
+  /**
+   * Bytes per request, discard block or datagram: 1 to 1 MiB, UDP to 65,507, or 65,527 over IPv6. Default 64, discard
+   * blocks 64 KiB.
+   */
   readonly size?: number | undefined;
   /** Called four times a second with the progress. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
@@ -169,7 +178,7 @@ function checked(options: LoadOptions): LoadPlan {
   const isUdp = options.udp === true;
   const isFlow = !isUdp && (service === 'discard' || service === 'chargen');
   const size = options.size ?? (isFlow ? discardBlockSize : defaultSize);
-  const most = isUdp ? largestDatagramBytes : maxSize;
+  const most = isUdp ? largestDatagramBytes.ipv6 : maxSize;
   requireThat(loadServices.includes(service), `no load test for ${service}: expected ${loadServices.join(', ')}`);
   assertWithin('the number of connections', connections, 1, maxConnections);
   requireThat(
@@ -247,11 +256,14 @@ async function prepareDatagrams(target: Target, { service, size }: LoadPlan, opt
   const payload = payloads[0] as Buffer;
   if (service === 'discard') {
     // Discard never answers, so there is nothing to wait for.
-    const [address] = await resolveHost(target.host, patient.family, patient);
+    const [address] = addressesFor(size, await resolveHost(target.host, patient.family, patient));
     const peer = { address, port: target.port, pathControls: options.pathControls };
     return { peer, makeLane: (_index, events) => new DiscardDatagramLane(peer, payload, events) };
   }
-  const { address } = (await ask(target, () => payload, patient)).peer;
+  // Only IPv6 has room for more, whatever addresses a name has.
+  const isLarge = size > largestDatagramBytes.ipv4;
+  if (isLarge) addressesFor(size, await resolveHost(target.host, patient.family, patient));
+  const { address } = (await ask(target, () => payload, isLarge ? { ...patient, family: 'ipv6' } : patient)).peer;
   const family = address.includes(':') ? 'ipv6' : 'ipv4';
   const peer: LoadPeer = { address: { address, family }, port: target.port, pathControls: options.pathControls };
   if (service === 'echo')

@@ -61,7 +61,9 @@ describe('the README', () => {
 /** What the page says of all tools at once. */
 const sharedOptions = new Set([
   '--help',
-  ...tableAfter(page, '| option |').flatMap(([cell = '']) => cell.match(/--[\w-]+/g) ?? []),
+  ...[...tableAfter(page, '| option |'), ...tableAfter(page, '| letter |')].flatMap(
+    ([cell = '']) => cell.match(/--[\w-]+/g) ?? [],
+  ),
 ]);
 
 describe('docs/CLIENT.md', () => {

@@ -77,7 +77,7 @@ const varying: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['RATE', /(?<=answered +[\d,]+, )[\d,.]+\/s/g],
   ['RATE', /\b[\d,.]+ (?:bytes|[KMG]iB)\/s/g],
   ['RATE', /(?<="bytesPerSecond": )[\d.]+/g],
-  ['TIME', /(?<="\w+Ms": )[\d.]+/g],
+  ['TIME', /(?<="\w+Ms": ?)[\d.]+/g],
   ['TIME', /\b[\d./]+ (?:µs|ms|s)\b/g],
   ['TIME', /(?<=keepalive,)[\w.]+/g],
   ['PORT', /(?<=\[::1\]:)\d{5}\b/g],

@@ -23,18 +23,18 @@ export const loadTool: Tool = {
   name: 'load',
   summary: 'load-test a server: throughput and latency',
   examples: [
-    ['load localhost:1201 -c 50', 'echo over 50 connections for 10s, each as fast as it gets answers'],
+    ['load localhost:1201 --connections 50', 'echo over 50 connections for 10s, each as fast as it gets answers'],
     ['load localhost:1201 --rate 5000 --duration 1m', '5000 requests a second, whether it keeps up or not'],
     ['load localhost:1200 --service daytime --requests 150', '150 connections, one for each request'],
     ['load localhost:1201 -u --rate 150 --timeout 1s', 'over UDP; requests not answered within 1s count as lost'],
-    ['load localhost:1219 --service chargen -c 4', 'how fast it sends; with discard, how fast it receives'],
+    ['load localhost:1219 --service chargen --connections 4', 'how fast it sends; with discard, how fast it receives'],
   ],
   define(command, terminal, run) {
     const described = command
       .argument('<host>', 'HOST or HOST:PORT; default port: that of the service')
-      .addOption(new Option('-s, --service <name>', 'service to ask for').choices(loadServices).default('echo'))
+      .addOption(new Option('--service <name>', 'service to ask for').choices(loadServices).default('echo'))
       .option(
-        '-c, --connections <number>',
+        '--connections <n>',
         'concurrent connections, with one request in flight each',
         wholeNumberOption(1, 10_000),
         10,
@@ -44,9 +44,9 @@ export const loadTool: Tool = {
           .argParser(durationOption)
           .default(10_000, formatDuration(10_000)),
       )
-      .option('-r, --rate <number>', 'requests per second in total; latency counts from when each is due', rateOption)
-      .option('-n, --requests <number>', 'stop after N requests', wholeNumberOption(1))
-      .option('--size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)', sizeOption);
+      .option('-r, --rate <n>', 'requests per second in total; latency counts from when each is due', rateOption)
+      .option('-c, --requests <n>', 'stop after N requests', wholeNumberOption(1))
+      .option('-s, --size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)', sizeOption);
     withSharedPath(withNetwork(withUdp(described))).action(
       run(async (host: string, options: LoadToolOptions): Promise<ExitCode> => {
         const result = await load(host, {

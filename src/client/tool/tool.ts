@@ -16,6 +16,8 @@ export interface Tool {
   readonly summary: string;
   /** Command lines without `smallserv`, each with its purpose. */
   readonly examples: readonly (readonly [line: string, purpose: string])[];
+  /** Whether `--json` prints a line for each request and a summary, instead of one document. */
+  readonly jsonLines?: true;
   /** Adds arguments, options and the action. `run` wraps a function that resolves with an exit code (nothing for 0). */
   define(command: Command, terminal: Terminal, run: Run): void;
 }
@@ -50,7 +52,7 @@ export function withNetwork(command: Command, steps = 'each step: name lookup, c
       .addOption(new Option('-4', 'use IPv4 only').conflicts('6'))
       .addOption(new Option('-6', 'use IPv6 only'))
       .addOption(
-        new Option('--timeout <duration>', `timeout of ${steps}`)
+        new Option('-W, --timeout <duration>', `timeout of ${steps}`)
           .argParser(durationOption)
           .default(defaultTimeoutMs, formatDuration(defaultTimeoutMs)),
       )
@@ -125,6 +127,11 @@ export function warnOfLostRequest(
 /** Prints a value as JSON: bytes in base64, a bigint as decimal text, milliseconds with microsecond digits. */
 export function printJson(terminal: Terminal, value: unknown): void {
   terminal.print(formatJson(plain(value)));
+}
+
+/** Like `printJson`, on one line. */
+export function printJsonLine(terminal: Terminal, value: unknown): void {
+  terminal.print(formatJson(plain(value), 0));
 }
 
 /** Converts bytes to text first, because Buffer's own toJSON runs before any replacer. */
