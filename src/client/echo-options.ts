@@ -20,6 +20,11 @@ export interface EchoPingOptions extends EchoOptions {
   readonly intervalMs?: number | undefined;
   /** Milliseconds from the first request to the end of the run at the latest. Default: no deadline. */
   readonly deadlineMs?: number | undefined;
+  /**
+   * Source ports that take turns, 1 to 256: a socket or connection for each. With more than one, the result has a
+   * summary of each. If `pathControls` has a source port, it is the first of consecutive ones. Default 1.
+   */
+  readonly flows?: number | undefined;
   /** Returns numbers from 0 up to, but not including, 1. Default `Math.random`. */
   readonly random?: (() => number) | undefined;
   /** Called for each event as it happens. */

@@ -1,4 +1,4 @@
-import { Connection } from './dial/connection.ts';
+import { Connection, type Endpoint } from './dial/connection.ts';
 import { DatagramSocket } from './dial/datagram-socket.ts';
 import { firstToTake } from './dial/first-to-take.ts';
 import { resolveHost } from './dial/resolve-host.ts';
@@ -7,7 +7,8 @@ import { foreverMs, onAbort, throwIfInterrupted } from './dial/wait.ts';
 import { assertKeepAlive, type EchoPingOptions } from './echo-options.ts';
 import type { EchoPingEvent, EchoPingResult } from './echo-result.ts';
 import { EchoRun, type EchoRunSettings } from './echo-run.ts';
-import { addressesFor, assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
+import { mostFlows } from './flows.ts';
+import { addressesFor, assertWithin, largestDatagramBytes, type PathControls, withDefaults } from './options.ts';
 
 export type { EchoPingEvent, EchoPingOptions, EchoPingResult };
 
@@ -18,11 +19,13 @@ export type { EchoPingEvent, EchoPingOptions, EchoPingResult };
  * `ARGUMENT_INVALID`, and `HOST_NOT_FOUND`, `CONNECT_FAILED` or `INTERRUPTED` if there is nothing to report.
  */
 export async function echoPing(host: string, options: EchoPingOptions = {}): Promise<EchoPingResult> {
-  const { count = 0, sizeBytes = 512, intervalMs = 1000, deadlineMs, random = Math.random } = options;
-  const settings = { ...withDefaults(options), count, sizeBytes, intervalMs, random };
+  const { count = 0, sizeBytes = 512, intervalMs = 1000, deadlineMs, random = Math.random, flows = 1 } = options;
+  const settings = { ...withDefaults(options), count, sizeBytes, intervalMs, random, flows };
   assertKeepAlive(options);
   assertWithin('the count', count, 0, Number.MAX_SAFE_INTEGER);
   assertWithin('the interval in milliseconds', intervalMs, 1, foreverMs);
+  assertWithin('the number of flows', flows, 1, mostFlows);
+  assertWithin('the last source port', (options.pathControls?.sourcePort ?? 1) + flows - 1, 1, 65_535);
   assertWithin('the deadline in milliseconds', deadlineMs ?? 1, 1, foreverMs);
   if (options.udp === true) {
     assertWithin('the size of a datagram', sizeBytes, 0, largestDatagramBytes.ipv6);
@@ -33,17 +36,66 @@ export async function echoPing(host: string, options: EchoPingOptions = {}): Pro
 }
 
 async function pingOverTcp(host: string, settings: EchoRunSettings): Promise<EchoPingResult> {
-  const connection = await openConnection(parseTarget(host, 'tcp', 'echo'), settings);
-  const run = new EchoRun(connection.peer, settings);
+  const target = parseTarget(host, 'tcp', 'echo');
+  if (settings.flows > 1) return pingOverConnections(target, settings);
+  const connection = await openConnection(target, settings);
+  return pingThrough([connection], connection.peer, settings);
+}
+
+/** Opens a connection for each flow to the first address that takes one. Flows that cannot connect are in the result. */
+async function pingOverConnections(target: Target, settings: EchoRunSettings): Promise<EchoPingResult> {
+  const addresses = await resolveHost(target.host, settings.family, settings);
+  const connections = await firstToTake(
+    addresses,
+    async ({ address }) => {
+      const opened = await Promise.allSettled(
+        pathsOf(settings).map(async (pathControls) =>
+          openConnection({ host: address, port: target.port }, { ...settings, attempts: undefined, pathControls }),
+        ),
+      );
+      if (opened.every((each) => each.status === 'rejected')) throw opened[0]?.reason;
+      return opened.map((each) => (each.status === 'fulfilled' ? each.value : (each.reason as Error)));
+    },
+    settings.attempts,
+  );
+  const first = connections.find((each) => each instanceof Connection);
+  return pingThrough(connections, first?.peer ?? { address: target.host, port: target.port }, settings);
+}
+
+/** Runs over these connections, or errors in their place, and closes them. */
+async function pingThrough(
+  connections: readonly (Connection | Error)[],
+  peer: Endpoint,
+  settings: EchoRunSettings,
+): Promise<EchoPingResult> {
+  const run = new EchoRun(peer, settings);
   try {
-    settings.connected?.(connection.peer);
-    const ended = run.start(async (payload) => connection.write(payload));
-    void readMessages(connection, run, settings.sizeBytes);
+    settings.connected?.(peer);
+    const paths = pathsOf(settings);
+    for (const [flow, connection] of connections.entries()) {
+      const isOpen = connection instanceof Connection;
+      run.sendsFrom(flow, isOpen ? connection.local.port : paths[flow]?.sourcePort);
+      if (!isOpen) run.flowEnded(flow, connection);
+    }
+    const ended = run.start(async (payload, flow) => {
+      const connection = connections[flow];
+      if (connection instanceof Connection) await connection.write(payload);
+    });
+    for (const [flow, connection] of connections.entries())
+      if (connection instanceof Connection) void readMessages(connection, run, flow, settings.sizeBytes);
     await ended;
   } finally {
-    connection.destroy();
+    for (const connection of connections) if (connection instanceof Connection) connection.destroy();
   }
   return run.result();
+}
+
+/** The path of each flow: with consecutive source ports if there is a first one. */
+function pathsOf({ flows, pathControls }: EchoRunSettings): readonly (PathControls | undefined)[] {
+  const { sourcePort } = pathControls ?? {};
+  return Array.from({ length: flows }, (_, flow) =>
+    sourcePort === undefined ? pathControls : { ...pathControls, sourcePort: sourcePort + flow },
+  );
 }
 
 /** The signal aborts only the opening. Afterwards the run decides when to stop, because answers may still arrive. */
@@ -59,7 +111,7 @@ async function openConnection(target: Target, { signal, ...settings }: EchoRunSe
 }
 
 /** Cuts the stream into messages of the request size, until the stream ends. */
-async function readMessages(connection: Connection, run: EchoRun, sizeBytes: number): Promise<void> {
+async function readMessages(connection: Connection, run: EchoRun, flow: number, sizeBytes: number): Promise<void> {
   const message = Buffer.alloc(sizeBytes);
   let length = 0;
   try {
@@ -72,13 +124,13 @@ async function readMessages(connection: Connection, run: EchoRun, sizeBytes: num
         taken += part.length;
         length += part.length;
         if (length < sizeBytes) break;
-        run.takeMessage(message);
+        run.takeMessage(message, flow);
         length = 0;
       }
     }
-    run.peerClosed();
+    run.peerClosed(flow);
   } catch (error) {
-    run.end(error);
+    run.flowEnded(flow, error);
   }
 }
 
@@ -89,20 +141,25 @@ async function pingOverUdp(host: string, settings: EchoRunSettings): Promise<Ech
     addresses,
     async (address) => {
       const run = new EchoRun({ address: address.address, port: target.port }, settings);
-      const socket = await DatagramSocket.open(
-        address,
-        target.port,
-        {
-          datagram: (bytes) => run.takeDatagram(bytes),
-          failed: (error) => run.refused(error),
-        },
-        settings.pathControls,
-      );
+      const sockets: DatagramSocket[] = [];
       try {
-        settings.connected?.(socket.peer);
-        await run.start(async (payload) => socket.send(payload));
+        for (const [flow, path] of pathsOf(settings).entries()) {
+          const socket = await DatagramSocket.open(
+            address,
+            target.port,
+            {
+              datagram: (bytes) => run.takeDatagram(bytes, flow),
+              failed: (error) => run.refused(error, flow),
+            },
+            path,
+          );
+          sockets.push(socket);
+          run.sendsFrom(flow, socket.local.port);
+        }
+        settings.connected?.({ address: address.address, port: target.port });
+        await run.start(async (payload, flow) => sockets[flow]?.send(payload));
       } finally {
-        socket.close();
+        for (const socket of sockets) socket.close();
       }
       return run.result();
     },

@@ -1,5 +1,6 @@
 import type { Endpoint } from './dial/connection.ts';
 import type { Outcome } from '../outcomes.ts';
+import type { FlowSummary } from './flows.ts';
 import type { RoundTripSummary } from './round-trips.ts';
 
 /** Requests are numbered from 0. */
@@ -33,6 +34,8 @@ export interface EchoPingResult extends RoundTripSummary {
   readonly elapsedMs: number;
   /** Why the run ended early, unless the signal ended it. */
   readonly problem: string | undefined;
+  /** By source port, if there is more than one. Request N has the flow N modulo their number. */
+  readonly flows: readonly FlowSummary[] | undefined;
   /** Whether every request came back unchanged. */
   readonly isRight: boolean;
   /** `ok` if so. Otherwise what ended the run, or how the requests without a right answer ended. */

@@ -8,6 +8,7 @@ import { EchoPayloads, type Recognized } from './echo-payload.ts';
 import type { EchoPingOptions } from './echo-options.ts';
 import type { EchoPingResult } from './echo-result.ts';
 import type { WithDefaults } from './options.ts';
+import { Flows } from './flows.ts';
 import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
 
 export type EchoRunSettings = WithDefaults<EchoPingOptions> & {
@@ -15,7 +16,11 @@ export type EchoRunSettings = WithDefaults<EchoPingOptions> & {
   readonly sizeBytes: number;
   readonly intervalMs: number;
   readonly random: () => number;
+  readonly flows: number;
 };
+
+/** Sends a request from the socket or connection of a flow, numbered from 0. */
+type SendOnFlow = (payload: Uint8Array, flow: number) => Promise<void>;
 
 /** One run of `echoPing`: sends requests on schedule, counts answers and decides when to stop. */
 export class EchoRun {
@@ -23,11 +28,16 @@ export class EchoRun {
   readonly #settings: EchoRunSettings;
   readonly #payloads: EchoPayloads;
   readonly #trips = new RoundTrips();
+  /** If there is more than one. */
+  readonly #flows: Flows | undefined;
+  /** Answers so far over each TCP connection. */
+  readonly #messages: number[];
+  /** Flows refused before any datagram has arrived. */
+  readonly #refusedFlows = new Set<number>();
   /** Send times of requests that are neither answered nor late, oldest first. */
   readonly #unanswered = new Map<number, number>();
   #sent = 0;
   #answered = 0;
-  #messages = 0;
   #startMs = 0;
   #endMs = 0;
   /** Intervals from the start to the last request. */
@@ -46,7 +56,7 @@ export class EchoRun {
   /** The last refusal of a peer that had answered before. */
   #refusal: SmallservdError | undefined;
   #cancel: Cancel = () => {};
-  #send: (payload: Uint8Array) => Promise<void> = async () => {};
+  #send: SendOnFlow = async () => {};
   #resolve: () => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
@@ -54,10 +64,12 @@ export class EchoRun {
     this.#peer = peer;
     this.#settings = settings;
     this.#payloads = new EchoPayloads(settings.sizeBytes, settings.random);
+    this.#flows = settings.flows === 1 ? undefined : new Flows(settings.flows);
+    this.#messages = Array.from({ length: settings.flows }, () => 0);
   }
 
   /** Sends the first request now and the rest on schedule. Resolves when the run is over. */
-  async start(send: (payload: Uint8Array) => Promise<void>): Promise<void> {
+  async start(send: SendOnFlow): Promise<void> {
     const { signal, clock } = this.#settings;
     this.#send = send;
     this.#startMs = clock.monotonicMs();
@@ -80,37 +92,55 @@ export class EchoRun {
     }
   }
 
-  takeDatagram(bytes: Uint8Array): void {
+  /** The source port of a flow. Undefined if it has no connection. */
+  sendsFrom(flow: number, sourcePort: number | undefined): void {
+    this.#flows?.sendsFrom(flow, sourcePort);
+  }
+
+  /** A connection failed or ended. The run goes on with the other flows, if there are any. */
+  flowEnded(flow: number, error: unknown): void {
+    if (this.#flows === undefined || !(error instanceof SmallservdError)) return this.end(error);
+    this.#flows.failed(flow, error.message);
+    this.#problem ??= error;
+    if (this.#flows.isOver) this.end();
+  }
+
+  takeDatagram(bytes: Uint8Array, flow: number): void {
     this.#hasHeard = true;
     this.#forgetLate();
-    this.#take(this.#payloads.recognize(bytes, this.#sent, this.#unanswered.keys()), bytes.length);
+    this.#take(this.#payloads.recognize(bytes, this.#sent, this.#unansweredOf(flow)), bytes.length, flow);
   }
 
-  /** An answer over TCP. Answer N belongs to request N. */
-  takeMessage(bytes: Uint8Array): void {
-    const sequence = this.#messages;
-    this.#messages += 1;
-    const before = sequence * bytes.length;
+  /** An answer over TCP. Answer N of a connection belongs to its request N. */
+  takeMessage(bytes: Uint8Array, flow: number): void {
+    const count = this.#messages[flow] ?? 0;
+    this.#messages[flow] = count + 1;
+    const sequence = count * this.#settings.flows + flow;
+    const before = count * bytes.length;
     if (sequence >= this.#sent) {
-      this.#take({ kind: 'corrupted', sequence: undefined, offset: before }, bytes.length);
+      this.#take({ kind: 'corrupted', sequence: undefined, offset: before }, bytes.length, flow);
       // Once a stream returns more than was sent, nothing after that can be trusted.
-      return this.end(new SmallservdError('ANSWER_WRONG', `${this.#name}: more came back than was sent`));
+      const message = `${this.#name}: more came back than was sent`;
+      return this.flowEnded(flow, new SmallservdError('ANSWER_WRONG', message));
     }
     const recognized = this.#payloads.compare(bytes, sequence);
-    if (recognized.kind === 'right') this.#take(recognized, bytes.length);
-    else this.#take({ ...recognized, offset: before + recognized.offset }, bytes.length);
+    if (recognized.kind === 'right') this.#take(recognized, bytes.length, flow);
+    else this.#take({ ...recognized, offset: before + recognized.offset }, bytes.length, flow);
   }
 
-  peerClosed(): void {
-    this.end(new SmallservdError('CONNECTION_LOST', `${this.#name} closed the connection`));
+  peerClosed(flow: number): void {
+    this.flowEnded(flow, new SmallservdError('CONNECTION_LOST', `${this.#name} closed the connection`));
   }
 
   /** ICMP reported that a datagram did not arrive. */
-  refused(error: SmallservdError): void {
-    if (!this.#hasHeard) return this.#fail(error);
+  refused(error: SmallservdError, flow: number): void {
     if (this.#isOver) return;
+    if (!this.#hasHeard) {
+      this.#refusedFlows.add(flow);
+      if (this.#refusedFlows.size === this.#settings.flows) return this.#fail(error);
+    }
     this.#refusal = error;
-    const sequence = [...this.#unanswered.keys()].at(-1);
+    const sequence = [...this.#unansweredOf(flow)].at(-1);
     if (sequence !== undefined) this.#unanswered.delete(sequence);
     this.#settings.observe?.({ kind: 'refused', sequence, message: error.message, outcome: error.outcome });
   }
@@ -119,7 +149,7 @@ export class EchoRun {
   end(error?: unknown): void {
     if (this.#isOver) return;
     if (error !== undefined && !(error instanceof SmallservdError)) return this.#fail(error);
-    this.#problem = error;
+    this.#problem ??= error;
     this.#isOver = true;
     this.#endMs = this.#settings.clock.monotonicMs();
     this.#resolve();
@@ -134,6 +164,7 @@ export class EchoRun {
       sizeBytes: this.#settings.sizeBytes,
       elapsedMs: this.#endMs - this.#startMs,
       ...summary,
+      flows: this.#flows?.summaries(),
       problem: this.#problem?.message,
       isRight,
       outcome: isRight ? 'ok' : this.#faultOf(summary),
@@ -166,20 +197,29 @@ export class EchoRun {
     this.#cancel = this.#settings.clock.after(leftMs, () => this.end());
   }
 
+  /** Without flows, all. */
+  *#unansweredOf(flow: number): Generator<number, void> {
+    for (const sequence of this.#unanswered.keys()) if (sequence % this.#settings.flows === flow) yield sequence;
+  }
+
   #sendNext(): void {
     const sequence = this.#sent;
+    const flow = sequence % this.#settings.flows;
     const payload = this.#payloads.make(sequence);
     const nowMs = this.#settings.clock.monotonicMs();
     this.#sent += 1;
     this.#forgetLate();
     this.#unanswered.set(sequence, nowMs);
     this.#trips.sent(sequence, nowMs);
+    this.#flows?.sent(sequence, nowMs);
     this.#settings.observe?.({ kind: 'sent', sequence });
-    this.#send(payload).then(
+    // What a broken flow should carry is lost.
+    if (this.#flows?.isOpen(sequence) === false) return this.#schedule();
+    this.#send(payload, flow).then(
       () => this.#schedule(),
       (error: unknown) => {
-        if (!(error instanceof SmallservdError) || error.code !== 'CONNECT_FAILED') return this.end(error);
-        this.refused(error);
+        if (error instanceof SmallservdError && error.code === 'CONNECT_FAILED') this.refused(error, flow);
+        else this.flowEnded(flow, error);
         this.#schedule();
       },
     );
@@ -227,18 +267,21 @@ export class EchoRun {
     this.#settings.observe?.({ kind: 'silence', sequence, waitedMs });
   }
 
-  #take(recognized: Recognized, sizeBytes: number): void {
+  #take(recognized: Recognized, sizeBytes: number, flow: number): void {
     if (this.#isOver) return;
     const { clock, count, observe } = this.#settings;
     if (recognized.kind === 'corrupted') {
       this.#trips.corrupted();
+      this.#flows?.corrupted(flow);
       if (recognized.sequence !== undefined) this.#unanswered.delete(recognized.sequence);
       observe?.({ ...recognized, sizeBytes });
       return;
     }
     const { sequence } = recognized;
-    const trip = this.#trips.received(sequence, clock.monotonicMs());
+    const nowMs = clock.monotonicMs();
+    const trip = this.#trips.received(sequence, nowMs);
     if (trip === undefined) return;
+    this.#flows?.received(sequence, nowMs);
     this.#unanswered.delete(sequence);
     if (!trip.isDuplicate) this.#answered += 1;
     this.#longestRttMs = Math.max(this.#longestRttMs, trip.rttMs);

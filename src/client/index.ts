@@ -14,10 +14,12 @@ export { discard } from './discard.ts';
 export type { Discarded, DiscardOptions } from './discarded.ts';
 export { type Deliver, type Echoed, echo, type EchoPipeOptions } from './echo.ts';
 export { type EchoPingEvent, type EchoPingOptions, type EchoPingResult, echoPing } from './echo-ping.ts';
+export type { FlowSummary } from './flows.ts';
 export { type HeadAnswer, type Header, type HeadOptions, head } from './head.ts';
 export { type IpAnswer, ip } from './ip.ts';
 export type { LatencyBucket, LatencySummary } from './latency.ts';
 export {
+  type LoadFlow,
   type LoadOptions,
   type LoadProgress,
   type LoadResult,

@@ -1,5 +1,5 @@
 import type { Cancel, Clock } from '../../clock/clock.ts';
-import { Latency } from '../latency.ts';
+import { Latency, type LatencySummary } from '../latency.ts';
 import { outcomeOf } from '../dial/network-error.ts';
 import type { Outcome } from '../../outcomes.ts';
 import { type Lane, type LaneFactory, laneFailures, laneOutcomes } from './lane.ts';
@@ -14,6 +14,8 @@ export interface LoadRunOptions {
   readonly requests?: number | undefined;
   /** Whether lanes send or receive a continuous flow without requests. */
   readonly isFlow: boolean;
+  /** Whether to keep the results of each lane apart. Default false. */
+  readonly isPerLane?: boolean;
   /** Applies to a connection, an answer, and the next bytes of a flow. */
   readonly timeoutMs: number;
   /** The failure kind to report on silence. */
@@ -37,6 +39,24 @@ export interface LoadCounts {
   /** Payload bytes sent and received. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
+}
+
+/** What became of the requests from one source port. */
+export interface LoadFlow {
+  /** The last one. Undefined if no connection was made. */
+  readonly sourcePort: number | undefined;
+  readonly answered: number;
+  /** Errors, of requests and of the connection. */
+  readonly failed: number;
+  /** As of the entire load. */
+  readonly response: LatencySummary | undefined;
+}
+
+/** The results of one lane so far. */
+interface LaneResult {
+  readonly response: Latency;
+  sourcePort: number | undefined;
+  failed: number;
 }
 
 /** States of a lane. A `resting` lane has failed and will be reopened soon. */
@@ -68,6 +88,7 @@ export class LoadRun {
   readonly #dueMs: Float64Array;
   /** Idle lanes, in a ring so that all take turns. */
   readonly #free: Int32Array;
+  readonly #results: readonly LaneResult[] | undefined;
   #firstFree = 0;
   #freeCount = 0;
   #unopened: number;
@@ -92,9 +113,13 @@ export class LoadRun {
     this.#dueMs = new Float64Array(connections);
     this.#free = new Int32Array(connections);
     this.#unopened = connections;
+    this.#results =
+      options.isPerLane === true
+        ? Array.from({ length: connections }, () => ({ response: new Latency(), sourcePort: undefined, failed: 0 }))
+        : undefined;
     this.#lanes = Array.from({ length: connections }, (_lane, index) =>
       makeLane(index, {
-        ready: () => this.#ready(index),
+        ready: (sourcePort) => this.#ready(index, sourcePort),
         answered: () => this.#answered(index),
         moved: (sentBytes, receivedBytes) => this.#moved(index, sentBytes, receivedBytes),
         failed: (kind, cause) => this.#laneFailed(index, kind, cause),
@@ -131,6 +156,16 @@ export class LoadRun {
     };
   }
 
+  /** By lane, if they are kept apart. */
+  get flows(): readonly LoadFlow[] | undefined {
+    return this.#results?.map(({ sourcePort, failed, response }) => ({
+      sourcePort,
+      answered: response.count,
+      failed,
+      response: response.summary(),
+    }));
+  }
+
   /** That of the most frequent error, or `ok` if there was none. */
   get outcome(): Outcome {
     const [kind] = [...this.errors].sort(([, one], [, other]) => other - one)[0] ?? [];
@@ -155,7 +190,9 @@ export class LoadRun {
     this.#lanes[index]?.open();
   }
 
-  #ready(index: number): void {
+  #ready(index: number, sourcePort: number | undefined): void {
+    const result = this.#results?.[index];
+    if (result !== undefined) result.sourcePort = sourcePort;
     this.#states[index] = states.ready;
     if (this.#schedule === undefined) {
       this.#putFree(index);
@@ -216,7 +253,9 @@ export class LoadRun {
 
   #answered(index: number): void {
     const nowMs = this.#clock.monotonicMs();
-    this.response.record(Math.max(0, nowMs - (this.#dueMs[index] ?? nowMs)));
+    const responseMs = Math.max(0, nowMs - (this.#dueMs[index] ?? nowMs));
+    this.response.record(responseMs);
+    this.#results?.[index]?.response.record(responseMs);
     this.service.record(Math.max(0, nowMs - (this.#sinceMs[index] ?? nowMs)));
     this.#states[index] = states.ready;
     if (!this.#requestDone()) this.#next(index, nowMs);
@@ -234,6 +273,8 @@ export class LoadRun {
     this.errors.set(kind, (this.errors.get(kind) ?? 0) + 1);
     this.#outcomes.set(kind, laneOutcomes[kind] ?? (cause === undefined ? 'failed' : outcomeOf(cause)));
     this.#failed += 1;
+    const result = this.#results?.[index];
+    if (result !== undefined) result.failed += 1;
     if (was === states.ready) this.#removeFree(index);
     // Failed lanes are not retried before the start, which waits for the first result of each lane.
     if (this.#schedule !== undefined) this.#rest(index);

@@ -1,5 +1,6 @@
 import { formatHostPort } from '../../address/host-port.ts';
 import type { EchoPingEvent, EchoPingResult } from '../echo-ping.ts';
+import { formatFlows } from './flow-table.ts';
 import { JsonLines } from './json-lines.ts';
 import { formatRoundTrips } from './round-trips.ts';
 import { formatWait, timestamp } from './sample-text.ts';
@@ -54,7 +55,8 @@ export class TextEchoReport implements EchoReport {
   }
 
   ended(result: EchoPingResult): void {
-    this.#terminal.print(`\n${formatRoundTrips(this.#name, result, result.elapsedMs)}`);
+    const flows = result.flows === undefined ? '' : `\n${formatFlows(result.flows, this.#terminal)}`;
+    this.#terminal.print(`\n${formatRoundTrips(this.#name, result, result.elapsedMs)}${flows}`);
   }
 
   #describe(event: Exclude<EchoPingEvent, { kind: 'sent' }>): string {

@@ -6,6 +6,7 @@ import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { JsonEchoReport, TextEchoReport } from './echo-report.ts';
 import { JsonLines } from './json-lines.ts';
+import { mostFlows } from '../flows.ts';
 import { durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
 import { type SampleOptions, withSamples } from './sample-options.ts';
 import { measureTargets, type ToolTarget, withTargets } from './targets.ts';
@@ -15,6 +16,7 @@ import { clientOptions, type NetworkOptions, type Tool, withProtocol } from './t
 interface EchoToolOptions extends NetworkOptions, SampleOptions {
   readonly size?: number;
   readonly keepalive?: number;
+  readonly flows?: number;
 }
 
 export const echoTool: Tool = {
@@ -24,6 +26,7 @@ export const echoTool: Tool = {
     ['echo localhost:1201', 'line by line; Ctrl-D ends it'],
     ['echo localhost:1201 < FILE', 'the contents of a file'],
     ['echo -c 10 echo.example', 'ten requests, one a second, like ping'],
+    ['echo -u -c 100 -i 0.1 --flows 8 echo.example', 'from 8 source ports: is a link of a bundle broken?'],
     ['echo -c 3 -i 0.2 a.example b.example', 'two services side by side'],
     ['echo -u -c 0 -s 1400 -i 100ms [2001:db8::7]', 'datagrams until Ctrl-C'],
   ],
@@ -43,6 +46,7 @@ export const echoTool: Tool = {
         'size of a request, or with piped input over UDP, of a datagram (default: 512)',
         sizeOption,
       )
+      .option('--flows <n>', 'send from N source ports in turn, and tell of each', wholeNumberOption(1, mostFlows))
       .option('--keepalive <duration>', 'over TCP: probe a peer that is silent for this long', durationOption)
       .action(
         run(async (hosts: readonly string[], options: EchoToolOptions) => {
@@ -63,9 +67,11 @@ function assertPipe(hosts: readonly string[], options: EchoToolOptions): void {
       ? ', more than one host'
       : options.deadline !== undefined
         ? ', --deadline'
-        : options.size !== undefined && options.udp !== true
-          ? ' over TCP, --size'
-          : undefined;
+        : options.flows !== undefined
+          ? ', --flows'
+          : options.size !== undefined && options.udp !== true
+            ? ' over TCP, --size'
+            : undefined;
   if (fault === undefined) return;
   throw new SmallservdError('ARGUMENT_INVALID', `with piped input${fault} needs --count or --interval`);
 }
@@ -107,6 +113,7 @@ async function time(target: ToolTarget, options: EchoToolOptions, terminal: Term
     intervalMs: options.interval,
     deadlineMs: options.deadline,
     keepAliveMs: options.keepalive,
+    flows: options.flows,
     connected: (peer) => report.connected(peer),
     observe: (event) => {
       if (event.kind === 'refused') refusal = event.message;

@@ -1,18 +1,21 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
+import { mostFlows } from '../flows.ts';
 import type { LatencySummary } from '../latency.ts';
 import { load, type LoadProgress, type LoadResult, type LoadService, loadServices, maxPerSecond } from '../load.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { formatDuration } from '../../units.ts';
 import { bar, drawHistogram, formatLatency } from './histogram.ts';
+import { formatLoadFlows } from './flow-table.ts';
 import { durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
-import { withSharedPath } from './path-options.ts';
+import { withPath } from './path-options.ts';
 import type { Terminal } from './terminal.ts';
 import { clientOptions, type NetworkOptions, printResult, type Tool, withNetwork, withUdp } from './tool.ts';
 
 interface LoadToolOptions extends NetworkOptions {
   readonly service: LoadService;
-  readonly connections: number;
+  readonly connections?: number;
+  readonly flows?: number;
   readonly duration: number;
   readonly rate?: number;
   readonly requests?: number;
@@ -33,12 +36,12 @@ export const loadTool: Tool = {
     const described = command
       .argument('<host>', 'HOST or HOST:PORT; default port: that of the service')
       .addOption(new Option('--service <name>', 'service to ask for').choices(loadServices).default('echo'))
-      .option(
-        '--connections <n>',
-        'concurrent connections, with one request in flight each',
-        wholeNumberOption(1, 10_000),
-        10,
+      .addOption(
+        new Option('--connections <n>', 'concurrent connections, with one request in flight each (default: 10)')
+          .argParser(wholeNumberOption(1, 10_000))
+          .conflicts('flows'),
       )
+      .option('--flows <n>', 'N connections, and tell of each by its source port', wholeNumberOption(1, mostFlows))
       .addOption(
         new Option('-d, --duration <duration>', 'run for this long, up to 1h')
           .argParser(durationOption)
@@ -47,12 +50,13 @@ export const loadTool: Tool = {
       .option('-r, --rate <n>', 'requests per second in total; latency counts from when each is due', rateOption)
       .option('-c, --requests <n>', 'stop after N requests', wholeNumberOption(1))
       .option('-s, --size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)', sizeOption);
-    withSharedPath(withNetwork(withUdp(described))).action(
+    withPath(withNetwork(withUdp(described))).action(
       run(async (host: string, options: LoadToolOptions): Promise<ExitCode> => {
         const result = await load(host, {
           ...clientOptions(options, terminal),
           service: options.service,
           connections: options.connections,
+          flows: options.flows,
           durationMs: options.duration,
           perSecond: options.rate,
           requests: options.requests,
@@ -117,6 +121,7 @@ export function formatResult(result: LoadResult, terminal: Pick<Terminal, 'colum
     lines.push('', formatLatencies(response, openLoop === undefined ? undefined : serviceTime), '');
     lines.push(drawHistogram(distribution, terminal.columns, (text) => terminal.paint('cyan', text)).trimEnd());
   }
+  if (result.flows !== undefined) lines.push('', formatLoadFlows(result.flows, terminal).trimEnd());
   return `${lines.join('\n')}\n`;
 }
 

@@ -12,13 +12,13 @@ export function formatRoundTrips(host: string, summary: RoundTripSummary, elapse
   const lines = [`--- ${host}: ${sent} sent, ${received} received${odd}, ${loss}, ${Math.round(elapsedMs)} ms`];
   if (times !== undefined) {
     const { minMs, meanMs, maxMs, deviationMs, p50Ms, p90Ms, p99Ms } = times;
-    lines.push(`rtt min/avg/max/mdev = ${row([minMs, meanMs, maxMs, deviationMs])} ms`);
-    lines.push(`rtt p50/p90/p99 = ${row([p50Ms, p90Ms, p99Ms])} ms`);
+    lines.push(`rtt min/avg/max/mdev = ${milliseconds([minMs, meanMs, maxMs, deviationMs])} ms`);
+    lines.push(`rtt p50/p90/p99 = ${milliseconds([p50Ms, p90Ms, p99Ms])} ms`);
   }
   return `${lines.join('\n')}\n`;
 }
 
 /** Milliseconds with microsecond digits, side by side. */
-function row(values: readonly number[]): string {
+export function milliseconds(values: readonly number[]): string {
   return values.map((ms) => ms.toFixed(3)).join('/');
 }

@@ -199,6 +199,7 @@ describe('the result', () => {
     openLoop: { wantedPerSecond: 4, waiting: 5, behindMs: 1250 },
     response: latency,
     serviceTime: { ...latency, p50Ms: 0.5 },
+    flows: undefined,
     distribution: [{ aboveMs: 0.8, toMs: 1, count: 2 }],
   };
 
