@@ -51,6 +51,7 @@ const packages = {
   dnsdist: 'dnsdist',
   'in.fingerd': 'fingerd',
   oidentd: 'oidentd',
+  fping: 'fping',
   nft: 'nftables',
   curl: 'curl',
   chromium: 'chromium',

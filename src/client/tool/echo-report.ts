@@ -8,11 +8,13 @@ import type { ToolTarget } from './targets.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Prints a run of requests to one echo service in some format. */
-interface EchoReport {
+export interface EchoReport {
   connected(peer: EchoPingResult['peer']): void;
   observe(event: EchoPingEvent): void;
   /** `error` says what is wrong with the result, unless it is right. */
   ended(result: EchoPingResult, error: string | undefined): void;
+  /** There is no result. The error is reported besides. */
+  failed(error: Error): void;
 }
 
 export interface EchoReportOptions {
@@ -58,6 +60,8 @@ export class TextEchoReport implements EchoReport {
     const flows = result.flows === undefined ? '' : `\n${formatFlows(result.flows, this.#terminal)}`;
     this.#terminal.print(`\n${formatRoundTrips(this.#name, result, result.elapsedMs)}${flows}`);
   }
+
+  failed(): void {}
 
   #describe(event: Exclude<EchoPingEvent, { kind: 'sent' }>): string {
     const terminal = this.#terminal;
@@ -109,6 +113,8 @@ export class JsonEchoReport implements EchoReport {
   ended(result: EchoPingResult, error: string | undefined): void {
     this.#lines.summary(result.outcome, error, result);
   }
+
+  failed(): void {}
 }
 
 /** Returns a function that takes the events of a quiet run and gives the progress line after each. */

@@ -1,10 +1,11 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
 import { echo } from '../echo.ts';
 import { type EchoPingResult, echoPing } from '../echo-ping.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
-import { JsonEchoReport, TextEchoReport } from './echo-report.ts';
+import { CsvEchoReport, csvHeader, FpingEchoReport, SmokePingEchoReport } from './echo-formats.ts';
+import { type EchoReport, JsonEchoReport, TextEchoReport } from './echo-report.ts';
 import { JsonLines } from './json-lines.ts';
 import { mostFlows } from '../flows.ts';
 import { durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
@@ -17,7 +18,18 @@ interface EchoToolOptions extends NetworkOptions, SampleOptions {
   readonly size?: number;
   readonly keepalive?: number;
   readonly flows?: number;
+  readonly format: EchoFormat;
 }
+
+const reports = {
+  text: TextEchoReport,
+  json: JsonEchoReport,
+  csv: CsvEchoReport,
+  fping: FpingEchoReport,
+  smokeping: SmokePingEchoReport,
+} as const;
+
+type EchoFormat = keyof typeof reports;
 
 export const echoTool: Tool = {
   name: 'echo',
@@ -27,6 +39,7 @@ export const echoTool: Tool = {
     ['echo localhost:1201 < FILE', 'the contents of a file'],
     ['echo -c 10 echo.example', 'ten requests, one a second, like ping'],
     ['echo -u -c 100 -i 0.1 --flows 8 echo.example', 'from 8 source ports: is a link of a bundle broken?'],
+    ['echo -c 60 --format csv echo.example > FILE', 'a table for a spreadsheet'],
     ['echo -c 3 -i 0.2 a.example b.example', 'two services side by side'],
     ['echo -u -c 0 -s 1400 -i 100ms [2001:db8::7]', 'datagrams until Ctrl-C'],
   ],
@@ -46,12 +59,20 @@ export const echoTool: Tool = {
         'size of a request, or with piped input over UDP, of a datagram (default: 512)',
         sizeOption,
       )
+      .addOption(
+        new Option('--format <format>', 'how to print the results of requests; json is --json')
+          .choices(Object.keys(reports))
+          .default('text'),
+      )
       .option('--flows <n>', 'send from N source ports in turn, and tell of each', wholeNumberOption(1, mostFlows))
       .option('--keepalive <duration>', 'over TCP: probe a peer that is silent for this long', durationOption)
       .action(
-        run(async (hosts: readonly string[], options: EchoToolOptions) => {
+        run(async (hosts: readonly string[], given: EchoToolOptions) => {
+          const options = withFormat(given);
           const isTimed = options.count !== undefined || options.interval !== undefined;
-          if (!isTimed) assertPipe(hosts, options);
+          if (isTimed) assertTimed(options);
+          else assertPipe(hosts, options);
+          if (options.format === 'csv') terminal.print(csvHeader);
           return measureTargets('echo', hosts, options, terminal, (target) =>
             isTimed ? time(target, options, terminal) : pipe(target, options, terminal),
           );
@@ -59,6 +80,20 @@ export const echoTool: Tool = {
       );
   },
 };
+
+/** Makes `--json` and `--format json` the same. Throws `ARGUMENT_INVALID` for `--json` with another format. */
+function withFormat(options: EchoToolOptions): EchoToolOptions {
+  if (options.format === 'json') return { ...options, json: true };
+  if (options.json !== true) return options;
+  if (options.format === 'text') return { ...options, format: 'json' };
+  throw new SmallservdError('ARGUMENT_INVALID', `--json cannot be used with --format ${options.format}`);
+}
+
+/** Throws `ARGUMENT_INVALID`. */
+function assertTimed({ format, count = 0 }: EchoToolOptions): void {
+  if (count === 0 && (format === 'fping' || format === 'smokeping'))
+    throw new SmallservdError('ARGUMENT_INVALID', `--format ${format} needs --count: it is one line for all requests`);
+}
 
 /** Throws `ARGUMENT_INVALID` for what needs requests at intervals. */
 function assertPipe(hosts: readonly string[], options: EchoToolOptions): void {
@@ -69,9 +104,11 @@ function assertPipe(hosts: readonly string[], options: EchoToolOptions): void {
         ? ', --deadline'
         : options.flows !== undefined
           ? ', --flows'
-          : options.size !== undefined && options.udp !== true
-            ? ' over TCP, --size'
-            : undefined;
+          : options.format !== 'text' && options.format !== 'json'
+            ? `, --format ${options.format}`
+            : options.size !== undefined && options.udp !== true
+              ? ' over TCP, --size'
+              : undefined;
   if (fault === undefined) return;
   throw new SmallservdError('ARGUMENT_INVALID', `with piped input${fault} needs --count or --interval`);
 }
@@ -102,8 +139,7 @@ async function pipe(target: ToolTarget, options: EchoToolOptions, terminal: Term
 async function time(target: ToolTarget, options: EchoToolOptions, terminal: Terminal): Promise<ExitCode> {
   const { count = 0, size = 512, udp: isUdp = false, quiet: isQuiet = false, timestamps = false } = options;
   const reportOptions = { count, sizeBytes: size, isUdp, isQuiet, hasTimestamps: timestamps };
-  const isText = options.json !== true;
-  const report = new (isText ? TextEchoReport : JsonEchoReport)(terminal, target, reportOptions);
+  const report: EchoReport = new reports[options.format](terminal, target, reportOptions);
   let refusal: string | undefined;
   const result = await echoPing(target.host, {
     ...clientOptions(options, terminal),
@@ -119,11 +155,15 @@ async function time(target: ToolTarget, options: EchoToolOptions, terminal: Term
       if (event.kind === 'refused') refusal = event.message;
       report.observe(event);
     },
+  }).catch((error: unknown) => {
+    report.failed(error as Error);
+    throw error;
   });
   const error = result.isRight ? undefined : (result.problem ?? faultOf(result, refusal));
   report.ended(result, error);
   // The lines and the summary tell of lost and changed requests.
-  const isTold = result.problem === undefined && (result.outcome === 'timeout' || (isText && !isQuiet));
+  const hasLines = !isQuiet && options.format !== 'json' && options.format !== 'smokeping';
+  const isTold = result.problem === undefined && (result.outcome === 'timeout' || hasLines);
   if (error !== undefined && !isTold) terminal.complain(error);
   if (result.outcome === 'interrupted') return exitCodes.interrupted;
   return result.isRight ? exitCodes.stopped : exitCodes.failed;

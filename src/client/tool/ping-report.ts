@@ -2,7 +2,7 @@ import type { PingEvent, PingResult } from '../ping.ts';
 import { JsonLines } from './json-lines.ts';
 import { formatRoundTrips } from './round-trips.ts';
 import type { SampleOptions } from './sample-options.ts';
-import { formatWait, timestamp } from './sample-text.ts';
+import { formatTime, formatWait, timestamp } from './sample-text.ts';
 import type { ToolTarget } from './targets.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -97,9 +97,4 @@ export class JsonPingReport {
   ended(result: PingResult): void {
     this.#lines.summary(result.outcome, undefined, result);
   }
-}
-
-/** Like ping(8): three significant digits, but no more than the clock can resolve. */
-function formatTime(ms: number): string {
-  return ms.toFixed(ms < 1 ? 3 : ms < 10 ? 2 : ms < 100 ? 1 : 0);
 }

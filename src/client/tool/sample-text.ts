@@ -10,3 +10,8 @@ export function timestamp(): string {
 export function formatWait(waitedMs: number): string {
   return `no answer within ${formatDuration(Math.round(waitedMs))}`;
 }
+
+/** Milliseconds like ping(8): three significant digits, but no more than the clock can resolve. */
+export function formatTime(ms: number): string {
+  return ms.toFixed(ms < 1 ? 3 : ms < 10 ? 2 : ms < 100 ? 1 : 0);
+}

@@ -16,6 +16,8 @@ export interface ToolTarget {
   readonly attempts: Attempts;
   /** Whether the command line has no other, so that lines need not name it. */
   readonly isAlone: boolean;
+  /** Length of the longest host of the command line. */
+  readonly widestHost: number;
 }
 
 /** Adds the argument for one or more hosts. */
@@ -35,6 +37,7 @@ export async function measureTargets(
   measure: (target: ToolTarget) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const beganMs = systemClock.monotonicMs();
+  const widestHost = Math.max(...hosts.map(({ length }) => length));
   /** What ended several targets, such as Ctrl-C, is said once. */
   const said = new Set<string>();
   const complain = (message: string): void => {
@@ -42,7 +45,7 @@ export async function measureTargets(
     said.add(message);
   };
   const codes = hosts.map(async (host) => {
-    const target: ToolTarget = { host, attempts: new Attempts(), isAlone: hosts.length === 1 };
+    const target: ToolTarget = { host, attempts: new Attempts(), isAlone: hosts.length === 1, widestHost };
     try {
       return await measure(target);
     } catch (error) {

@@ -185,6 +185,47 @@ describe('requests at intervals', () => {
     expect((await runTool(['echo', right, right, '-c', '1'])).code).toBe(0);
   });
 
+  it('are printed as monitoring programs read them', async () => {
+    let requests = 0;
+    const { name } = await fakeUdpServer((request, reply) => {
+      requests += 1;
+      if (requests % 3 !== 2) reply(request);
+    });
+    const args = ['echo', '-u', '-c', '3', '-i', '1ms', '-s', '64', '-W', '50ms', '--format'];
+    const time = String.raw`\d+(?:\.\d+)?`;
+    const times = `${name} : ${time} - ${time}\n`;
+    expect(await runTool([...args, 'smokeping', name])).toEqual({
+      code: 1,
+      stdout: expect.stringMatching(new RegExp(`^${times}$`)) as string,
+      stderr: '',
+    });
+    expect(await runTool([...args, 'fping', name])).toEqual({
+      code: 1,
+      stdout: expect.stringMatching(
+        new RegExp(
+          `^${name} : \\[0\\], 64 bytes, ${time} ms \\(${time} avg, 0% loss\\)\n` +
+            `${name} : \\[2\\], 64 bytes, ${time} ms \\(${time} avg, 0% loss\\)\n` +
+            `${name} : \\[1\\], timed out \\(${time} avg, 33% loss\\)\n$`,
+        ),
+      ) as string,
+      stderr: expect.stringMatching(new RegExp(`^\n${times}$`)) as string,
+    });
+    const csv = await runTool([...args, 'csv', name]);
+    expect(csv.stdout.replaceAll(/\d{4}-\S+?Z/g, 'T').replaceAll(/\d+\.\d{3}/g, 'R')).toBe(
+      `time,target,sequence,type,rttMs,error\nT,${name},1,reply,R,\nT,${name},3,reply,R,\nT,${name},2,lost,,\n`,
+    );
+  });
+
+  it('are dashes for a target that cannot be reached', async () => {
+    const target = `127.0.0.1:${await freePort()}`;
+    const error = `cannot connect to ${target}: connection refused`;
+    const stderr = `smallserv: ${error}\n`;
+    const args = ['echo', target, '-c', '2', '--format'];
+    expect(await runTool([...args, 'smokeping'])).toEqual({ code: 2, stdout: `${target} : - -\n`, stderr });
+    const csv = await runTool([...args, 'csv']);
+    expect(csv.stdout).toMatch(/^time,target,sequence,type,rttMs,error\n[^,]+,[^,]+,,error,,[^,]+\n$/);
+  });
+
   it('have the time with -D', async () => {
     const daemon = await serveEcho();
     const beganS = Date.now() / 1000;
@@ -313,6 +354,9 @@ it.each([
   [['h', '-i', '1x'], '"1x" is not valid for --interval: expected a duration'],
   [['h', '-W', '0'], '"0" is not valid for --timeout: expected a duration'],
   [['h', 'i'], 'with piped input, more than one host needs --count or --interval'],
+  [['h', '--format', 'fping'], 'with piped input, --format fping needs --count or --interval'],
+  [['h', '--format', 'fping', '-i', '1'], '--format fping needs --count'],
+  [['h', '--format', 'xml', '-i', '1'], '"xml" is not valid for --format: expected one of text, json, csv, '],
   [['h', '-w', '1'], 'with piped input, --deadline needs --count or --interval'],
   [['h', '-s', 'big', '-u'], 'expected a size'],
   [['127.0.0.1:7', '-s', '9'], 'with piped input over TCP, --size needs --count or --interval'],

@@ -31,6 +31,7 @@ test.each([
   [['daytime', '--json'], 64, 'invalid', "missing required argument 'host'"],
   [['daytime', 'localhost', '--json', '--timeout', '5x'], 64, 'invalid', /^"5x" is not valid for --timeout: /],
   [['chargen', '--json', '--bytes', '0', 'localhost'], 64, 'invalid', /^the number of bytes is 0/],
+  [['echo', 'h', '--format', 'csv', '--json', '-i', '1'], 64, 'invalid', '--json cannot be used with --format csv'],
   [['ip', '--json', '192.0.2.256'], 1, 'invalid', /^invalid address "192\.0\.2\.256"/],
   [['lookup-port', '--json', 'tcp', 'nothing'], 2, 'no-name', '/etc/services has no service "nothing" for tcp'],
   [['lookup-host', '--json', '-6', '127.0.0.1'], 2, 'no-name', /^127\.0\.0\.1 is an IPv4 address/],
@@ -54,6 +55,10 @@ test.each([
   [['daytime', 'host'], false],
   [['daytime', '--', '--json'], false],
   [['--json', 'daytime'], false],
+  [['echo', '--format', 'json'], true],
+  [['echo', '--format=json'], true],
+  [['echo', '--format', 'csv'], false],
+  [['daytime', 'json'], false],
   [['nothing', '--json'], false],
   [[], false],
 ])('%j asks for JSON: %s', (args, expected) => {
