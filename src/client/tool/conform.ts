@@ -6,7 +6,15 @@ import { escapeControls } from '../../terminal-text.ts';
 import { wholeNumberOption } from './option-values.ts';
 import { withSharedPath } from './path-options.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type Fault, type NetworkOptions, printDocument, type Tool, withNetwork } from './tool.ts';
+import {
+  clientOptions,
+  type Fault,
+  type NetworkOptions,
+  noteText,
+  printDocument,
+  type Tool,
+  withNetwork,
+} from './tool.ts';
 
 interface ConformToolOptions extends NetworkOptions {
   readonly services?: readonly string[];
@@ -18,8 +26,7 @@ interface ConformToolOptions extends NetworkOptions {
 
 const notes = `
 Each check names its basis: an RFC, or "safety" for protecting the server and others from abuse.
-Two safety checks send datagrams from ports below 1024, which needs root, and from ports of well-known reflectors. All
-other datagrams come from a port that the system chooses.
+Two safety checks send datagrams from ports below 1024, which needs root, and from ports of well-known reflectors. All other datagrams come from a port that the system chooses.
 Exit code 1: a check failed or broke; 2: no service was reached.`;
 
 export const conformTool: Tool = {
@@ -51,7 +58,7 @@ export const conformTool: Tool = {
           .option('--udp-only', 'check UDP only'),
       ),
     )
-      .addHelpText('after', notes)
+      .addHelpText('after', noteText(notes, terminal))
       .action(
         run(async (host: string, options: ConformToolOptions) => {
           const result = await conform(host, {

@@ -7,7 +7,7 @@ import { JsonPingReport, TextPingReport } from './ping-report.ts';
 import { type SampleOptions, withSamples } from './sample-options.ts';
 import { measureTargets, type ToolTarget, withTargets } from './targets.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, type Tool, withNetwork } from './tool.ts';
+import { clientOptions, type NetworkOptions, noteText, type Tool, withNetwork } from './tool.ts';
 
 interface PingToolOptions extends NetworkOptions, SampleOptions {
   readonly size?: number;
@@ -39,7 +39,11 @@ export const pingTool: Tool = {
         wholeNumberOption(1, 255),
       );
     withRoute(command)
-      .addHelpText('after', '\nRaw sockets need root or CAP_NET_RAW. Exit code 0: at least one correct reply; 1: none.')
+
+      .addHelpText(
+        'after',
+        noteText('\nRaw sockets need root or CAP_NET_RAW. Exit code 0: at least one correct reply; 1: none.', terminal),
+      )
       .action(
         run((hosts: readonly string[], options: PingToolOptions) =>
           measureTargets('ping', hosts, options, terminal, (target) => pingHost(target, options, terminal)),

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { type ClientOptions, defaultTimeoutMs, type EitherProtocolOptions } from '../options.ts';
 import type { ExitCode } from '../../exit-codes.ts';
 import { type Outcome, outcomes } from '../../outcomes.ts';
-import { formatJson } from '../../terminal-text.ts';
+import { formatJson, wrap } from '../../terminal-text.ts';
 import { formatDuration } from '../../units.ts';
 import { durationOption } from './option-values.ts';
 import { type PathOptions, pathControls, withPath } from './path-options.ts';
@@ -26,6 +26,14 @@ export interface Tool {
 export type Run = <Arguments extends readonly unknown[]>(
   action: (...args: Arguments) => Promise<ExitCode | void>,
 ) => (...args: Arguments) => Promise<void>;
+
+/** A text at the end of a help, each line of it wrapped. */
+export function noteText(text: string, { columns }: Pick<Terminal, 'columns'>): string {
+  return text
+    .split('\n')
+    .map((line) => wrap(line, columns))
+    .join('\n');
+}
 
 /** The parsed option of `withJson`. */
 export interface JsonOptions {
