@@ -23,6 +23,7 @@ export {
   type LoadOptions,
   type LoadProgress,
   type LoadResult,
+  type LoadSecond,
   type LoadService,
   load,
   type OpenLoopResult,

@@ -11,6 +11,7 @@ import type { LatencyBucket, LatencySummary } from './latency.ts';
 import { AskLane, DiscardDatagramLane, EchoDatagramLane } from './load/datagram-lanes.ts';
 import { type LaneFactory, laneFailures, type LoadPeer, makePayloads } from './load/lane.ts';
 import { type LoadCounts, type LoadFlow, LoadRun, type LoadRunOptions } from './load/run.ts';
+import type { LoadSecond } from './load/series.ts';
 import { ChargenStreamLane, DiscardStreamLane, EchoStreamLane, FetchLane } from './load/stream-lanes.ts';
 import { mostFlows } from './flows.ts';
 import { readOpenFiles } from '../open-files.ts';
@@ -25,7 +26,7 @@ import { formatDuration } from '../units.ts';
 
 export const loadServices = ['echo', 'discard', 'chargen', 'daytime', 'time', 'qotd', 'systat'] as const;
 
-export type { LoadFlow };
+export type { LoadFlow, LoadSecond };
 
 export type LoadService = (typeof loadServices)[number];
 
@@ -55,6 +56,8 @@ export interface LoadOptions extends EitherProtocolOptions {
    * blocks 64 KiB.
    */
   readonly size?: number | undefined;
+  /** Called with each second of the load when it is over. */
+  readonly onSecond?: ((second: LoadSecond) => void) | undefined;
   /** Called four times a second with the progress. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
@@ -64,6 +67,8 @@ export interface LoadProgress extends LoadCounts {
   readonly requests: number | undefined;
   /** Undefined if nothing was answered or the service has no requests. */
   readonly p99Ms: number | undefined;
+  /** Undefined before the first second is over. */
+  readonly lastSecond: LoadSecond | undefined;
 }
 
 export interface LoadResult extends LoadCounts {
@@ -88,6 +93,8 @@ export interface LoadResult extends LoadCounts {
   readonly response: LatencySummary | undefined;
   /** Time from sending a request to its answer. With one connection per request, this includes connecting. */
   readonly serviceTime: LatencySummary | undefined;
+  /** The course of the load. The last second may be shorter. */
+  readonly perSecond: readonly LoadSecond[];
   /** By source port, with `flows`. */
   readonly flows: readonly LoadFlow[] | undefined;
   /** The distribution of response times. */
@@ -128,6 +135,7 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
   const run = new LoadRun(
     {
       ...plan,
+      onSecond: options.onSecond,
       clock,
       wake: options.clock === undefined ? wakeExactly : (ms, task) => clock.after(ms, task),
     },
@@ -135,7 +143,13 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
   );
   const report = (): void => {
     const p99Ms = run.response.count === 0 ? undefined : run.response.percentileMs(99);
-    onProgress?.({ ...run.counts(), durationMs: plan.durationMs, requests: plan.requests, p99Ms });
+    onProgress?.({
+      ...run.counts(),
+      durationMs: plan.durationMs,
+      requests: plan.requests,
+      p99Ms,
+      lastSecond: run.seconds.at(-1),
+    });
   };
   const stopReports = onProgress === undefined ? () => {} : clock.every(progressMs, report);
   // Between two attempts there may be no socket to keep the process alive.
@@ -173,6 +187,7 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
     openLoop: plan.perSecond === undefined ? undefined : { wantedPerSecond: plan.perSecond, ...run.backlog },
     response: run.response.summary(),
     serviceTime: run.service.summary(),
+    perSecond: run.seconds,
     flows: run.flows,
     distribution: run.response.distribution(),
   };

@@ -3,6 +3,7 @@ import { Latency, type LatencySummary } from '../latency.ts';
 import { outcomeOf } from '../dial/network-error.ts';
 import type { Outcome } from '../../outcomes.ts';
 import { type Lane, type LaneFactory, laneFailures, laneOutcomes } from './lane.ts';
+import { type LoadSecond, LoadSeries } from './series.ts';
 import { ClosedSchedule, type LoadSchedule, OpenSchedule } from './schedule.ts';
 
 export interface LoadRunOptions {
@@ -20,6 +21,8 @@ export interface LoadRunOptions {
   readonly timeoutMs: number;
   /** The failure kind to report on silence. */
   readonly silence: typeof laneFailures.timeout | typeof laneFailures.lost;
+  /** Called with each second when it is over. */
+  readonly onSecond?: ((second: LoadSecond) => void) | undefined;
   readonly clock: Clock;
   /** Calls the task after this many milliseconds, 0 or more. Calling early is harmless: the time is checked again. */
   readonly wake: (ms: number, task: () => void) => Cancel;
@@ -94,6 +97,7 @@ export class LoadRun {
   #unopened: number;
   #busyCount = 0;
   #schedule: LoadSchedule | undefined;
+  #series: LoadSeries | undefined;
   #startMs = 0;
   #endMs: number | undefined;
   #requestsDone = 0;
@@ -140,6 +144,7 @@ export class LoadRun {
   stop(): void {
     if (this.#endMs !== undefined) return;
     this.#endMs = this.#clock.monotonicMs();
+    this.#series?.end(this.#endMs);
     this.#cancelWake?.();
     for (const end of this.#endings) end();
     this.#states.fill(states.closed);
@@ -154,6 +159,11 @@ export class LoadRun {
       bytesSent: this.#bytesSent,
       bytesReceived: this.#bytesReceived,
     };
+  }
+
+  /** The seconds that are over. */
+  get seconds(): readonly LoadSecond[] {
+    return this.#series?.seconds ?? [];
   }
 
   /** By lane, if they are kept apart. */
@@ -206,6 +216,7 @@ export class LoadRun {
     if (this.#unopened > 0) return;
     const { perSecond, requests = Infinity, durationMs } = this.#options;
     this.#startMs = this.#clock.monotonicMs();
+    this.#series = new LoadSeries(this.#startMs, this.#options.onSecond);
     this.#schedule =
       perSecond === undefined
         ? new ClosedSchedule(requests)
@@ -255,6 +266,7 @@ export class LoadRun {
     const nowMs = this.#clock.monotonicMs();
     const responseMs = Math.max(0, nowMs - (this.#dueMs[index] ?? nowMs));
     this.response.record(responseMs);
+    this.#series?.answered(nowMs, responseMs);
     this.#results?.[index]?.response.record(responseMs);
     this.service.record(Math.max(0, nowMs - (this.#sinceMs[index] ?? nowMs)));
     this.#states[index] = states.ready;
@@ -264,6 +276,7 @@ export class LoadRun {
   #moved(index: number, sentBytes: number, receivedBytes: number): void {
     this.#bytesSent += sentBytes;
     this.#bytesReceived += receivedBytes;
+    this.#series?.moved(sentBytes, receivedBytes);
     if (this.#options.isFlow) this.#sinceMs[index] = this.#clock.monotonicMs();
   }
 
@@ -273,6 +286,7 @@ export class LoadRun {
     this.errors.set(kind, (this.errors.get(kind) ?? 0) + 1);
     this.#outcomes.set(kind, laneOutcomes[kind] ?? (cause === undefined ? 'failed' : outcomeOf(cause)));
     this.#failed += 1;
+    this.#series?.failed(this.#clock.monotonicMs());
     const result = this.#results?.[index];
     if (result !== undefined) result.failed += 1;
     if (was === states.ready) this.#removeFree(index);
@@ -313,7 +327,9 @@ export class LoadRun {
 
   /** Fails lanes that have timed out. A single timer serves all requests. */
   #sweep(): void {
-    const lateMs = this.#clock.monotonicMs() - this.#options.timeoutMs;
+    const nowMs = this.#clock.monotonicMs();
+    this.#series?.advance(nowMs);
+    const lateMs = nowMs - this.#options.timeoutMs;
     for (let index = 0; index < this.#lanes.length; index += 1) {
       const state = this.#states[index];
       if (state !== states.busy && state !== states.opening) continue;

@@ -79,13 +79,21 @@ function rateOption(text: string): number {
   throw new InvalidArgumentError(`expected requests per second, ${range}, such as 1000 or 0.5`);
 }
 
-/** One line of at most `columns` characters, less one for the cursor. */
+/**
+ * One line of at most `columns` characters, less one for the cursor: the throughput and latency of the last second, or
+ * in the first one, of what there is.
+ */
 export function formatProgress(progress: LoadProgress, columns: number): string {
-  const { elapsedMs, durationMs, answered, failed, requests, p99Ms, bytesSent, bytesReceived } = progress;
+  const { elapsedMs, durationMs, answered, failed, requests, lastSecond } = progress;
   const share = Math.min(1, Math.max(elapsedMs / durationMs, requests === undefined ? 0 : answered / requests));
   const seconds = elapsedMs / 1000;
-  const rate = p99Ms === undefined ? formatByteRate(bytesSent + bytesReceived, seconds) : formatRate(answered, seconds);
-  const latency = p99Ms === undefined ? '' : `  p99 ${formatLatency(p99Ms)}`;
+  const shown = lastSecond ?? progress;
+  const shownSeconds = lastSecond === undefined ? seconds : 1;
+  const rate =
+    progress.p99Ms === undefined
+      ? formatByteRate(shown.bytesSent + shown.bytesReceived, shownSeconds)
+      : formatRate(shown.answered, shownSeconds);
+  const latency = shown.p99Ms === undefined ? '' : `  p99 ${formatLatency(shown.p99Ms)}`;
   const errors = failed === 0 ? '' : `  ${count(failed)} ${failed === 1 ? 'error' : 'errors'}`;
   const text = ` ${seconds.toFixed(0)}s of ${formatDuration(durationMs)}  ${rate}${latency}${errors}`;
   const width = Math.min(30, columns - 1 - text.length - 2);

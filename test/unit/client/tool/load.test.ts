@@ -94,6 +94,8 @@ describe('smallserv load', () => {
     const { name } = await fakeTcpServer((socket) => void socket.resume());
     const { code, stdout } = await runTool(['load', name, '--connections', '1', '-d', '50ms', '--json']);
     expect([code, JSON.parse(stdout)]).toMatchObject([1, { outcome: 'timeout', answered: 0, unfinished: 1 }]);
+    const { perSecond } = JSON.parse(stdout) as { readonly perSecond: unknown };
+    expect(perSecond).toMatchObject([{ second: 0, answered: 0, failed: 0, bytesSent: 64, bytesReceived: 0 }]);
   });
 
   it('exits 2 if the port is closed', async () => {
@@ -146,7 +148,16 @@ describe('the progress line', () => {
     bytesReceived: 6_400_000,
     requests: undefined,
     p99Ms: 1.25,
+    lastSecond: undefined,
   };
+
+  it('shows the throughput and latency of the last second once there is one', () => {
+    const lastSecond = { second: 1, answered: 20_000, failed: 0, bytesSent: 1, bytesReceived: 1, p50Ms: 1, p99Ms: 3 };
+    expect(formatProgress({ ...progress, lastSecond }, 80)).toMatch(/ 3s of 10s {2}20,000\/s {2}p99 3 ms$/);
+    expect(formatProgress({ ...progress, lastSecond: { ...lastSecond, answered: 0, p99Ms: undefined } }, 80)).toMatch(
+      / 3s of 10s {2}0\/s$/,
+    );
+  });
 
   it('shows progress, rate and errors', () => {
     expect(formatProgress(progress, 80)).toBe(`[${'█'.repeat(7)}▌${' '.repeat(22)}] 3s of 10s  40,000/s  p99 1.25 ms`);
@@ -200,6 +211,7 @@ describe('the result', () => {
     response: latency,
     serviceTime: { ...latency, p50Ms: 0.5 },
     flows: undefined,
+    perSecond: [],
     distribution: [{ aboveMs: 0.8, toMs: 1, count: 2 }],
   };
 
