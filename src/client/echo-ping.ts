@@ -42,7 +42,7 @@ async function pingOverTcp(host: string, settings: EchoRunSettings): Promise<Ech
   return pingThrough([connection], connection.peer, settings);
 }
 
-/** Opens a connection for each flow to the first address that takes one. Flows that cannot connect are in the result. */
+/** Connects each flow to the first address that takes one. Flows that cannot connect are in the result. */
 async function pingOverConnections(target: Target, settings: EchoRunSettings): Promise<EchoPingResult> {
   const addresses = await resolveHost(target.host, settings.family, settings);
   const connections = await firstToTake(

@@ -43,6 +43,7 @@ export { type PingErrors, type PingEvent, type PingOptions, type PingResult, pin
 export { qotd } from './qotd.ts';
 export { resolve } from './resolve.ts';
 export type { RoundTripSummary } from './round-trips.ts';
+export { echoPingSamples, loadSamples, pingSamples, Samples } from './samples.ts';
 export { systat } from './systat.ts';
 export type { Text } from './text.ts';
 export { type Time, time } from './time.ts';

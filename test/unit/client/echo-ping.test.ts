@@ -67,7 +67,9 @@ describe('echoPing against smallservd', () => {
     const inUrl = address.includes(':') ? `[${address}]` : address;
     const listen = [`tcp://${inUrl}:0`, `udp://${inUrl}:0`];
 
-    it.each([0, 1, 13, 14, 512, 65_507])(`receives datagrams of %i bytes back from ${address}`, async (sizeBytes) => {
+    const largest = address.includes(':') ? 65_527 : 65_507;
+
+    it.each([0, 1, 13, 14, 512, largest])(`receives datagrams of %i bytes back from ${address}`, async (sizeBytes) => {
       const daemon = await serve({ echo: { listen } });
       const { port } = daemon.target('echo', 'udp', address);
       const result = await echoPing(`${inUrl}:${port}`, { udp: true, count: 5, sizeBytes, intervalMs: 1 });
