@@ -88,7 +88,8 @@ describe('a host that answers', () => {
 
   it.each(['198.51.100.3', '2001:db8:2::3'])('returns data of every size through a router: %s', async (host) => {
     const { near } = new Path();
-    for (const size of [0, 1, 13, 14, 56, 57, 1471, 1472, 1473, 8999, 65_507]) {
+    const largest = host.includes(':') ? 65_527 : 65_507;
+    for (const size of [0, 1, 13, 14, 56, 57, 1471, 1472, 1473, 8999, largest]) {
       const end = await ping(near, host, '-c', '2', '-i', '10ms', '-s', String(size), '--json', '-q');
       expect(end.code).toBe(0);
       expect(JSON.parse(end.output)).toMatchObject({ address: host, sent: 2, received: 2, corrupted: 0, errors: [] });
