@@ -72,6 +72,10 @@ test('a tool that has its answer exits with 1 if the disk is full', async () => 
   expect(await runIntoFull(['smallserv', 'daytime', await answerTcp('now\r\n')])).toEqual(failureOf('smallserv'));
 });
 
+async function echoServer(): Promise<string> {
+  return (await fakeTcpServer((client) => client.on('data', (bytes) => client.write(bytes)))).name;
+}
+
 describe('a tool that goes on', () => {
   const runs = [
     ['echo', '-c', '0', '-i', '1ms'],
@@ -79,10 +83,6 @@ describe('a tool that goes on', () => {
     ['echo', '-c', '0', '-i', '1ms', '--format', 'csv'],
     ['echo', '-c', '9999', '-i', '1ms', '--format', 'fping'],
   ].map((args) => ({ args }));
-
-  async function echoServer(): Promise<string> {
-    return (await fakeTcpServer((client) => client.on('data', (bytes) => client.write(bytes)))).name;
-  }
 
   test.each(runs)('exits with 1 if the disk is full: $args', async ({ args }) => {
     expect(await runIntoFull(['smallserv', ...args, await echoServer()])).toEqual(failureOf('smallserv'));

@@ -39,8 +39,7 @@ describe.each(pages)('%s', (_, page, start) => {
     expect(sessions.length).toBeGreaterThan(0);
     const lab = await start();
     // Those with a path quote a file of the repository.
-    for (const { mark = '/', text } of blocks)
-      if (!mark.includes('/')) writeFileSync(join(lab.directory, mark), text);
+    for (const { mark = '/', text } of blocks) if (!mark.includes('/')) writeFileSync(join(lab.directory, mark), text);
     const shown: Exchange[] = [];
     const seen: Exchange[] = [];
     for (const session of sessions) {

@@ -43,13 +43,10 @@ it('echo --format fping has the lines of fping -C', async () => {
     smallserv(machine, 'echo', '-u', '--format', 'fping', '-c', '3', '-i', '0.05', '-W', '0.2', '127.0.0.1:1201'),
   ]);
   expect([shapeOf(own.output), shapeOf(own.complaints)]).toEqual([shapeOf(real.output), shapeOf(real.complaints)]);
+  const quiet = ['-u', '--format', 'fping', '-q', '-c', '2', '-i', '0.05', '-W', '0.1'];
   const [realLoss, ownLoss] = await Promise.all([
     fping(machine, '-C', '2', '-q', '-p', '50', '-t', '100', '127.0.0.1', '198.51.100.1'),
-    smallserv(
-      machine,
-      'echo',
-      ...['-u', '--format', 'fping', '-q', '-c', '2', '-i', '0.05', '-W', '0.1', '127.0.0.1:1201', '127.0.0.3:1201'],
-    ),
+    smallserv(machine, 'echo', ...quiet, '127.0.0.1:1201', '127.0.0.3:1201'),
   ]);
   expect([realLoss.code, ownLoss.code]).toEqual([1, 1]);
   expect(shapeOf(ownLoss.complaints)).toEqual(shapeOf(realLoss.complaints));

@@ -84,7 +84,18 @@ it.each(families)('the load of many connections over %s, too', async (family) =>
   count(between, family, `${family === 'ipv4' ? 'ip' : 'ip6'} dscp 1`);
   const target = at(server, family, echoPort);
   for (const protocol of [['--udp'], []]) {
-    const ended = await smallserv(client, 'load', '--requests', '50', '--connections', '5', '--dscp', 'le', ...protocol, target);
+    const ended = await smallserv(
+      client,
+      'load',
+      '--requests',
+      '50',
+      '--connections',
+      '5',
+      '--dscp',
+      'le',
+      ...protocol,
+      target,
+    );
     expect([ended.code, ended.complaints], ended.output).toEqual([0, '']);
   }
   const [asked, all] = counted(between, family);

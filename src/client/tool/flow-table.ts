@@ -26,14 +26,14 @@ export function formatFlows(flows: readonly FlowSummary[], terminal: Pick<Termin
 
 /** The same for a load, with percentiles of the response times. */
 export function formatLoadFlows(flows: readonly LoadFlow[], terminal: Pick<Terminal, 'paint'>): string {
-  const line = (cells: readonly string[]): string => {
-    const [port = '', ...others] = cells;
-    return port.padStart(5) + others.map((each) => each.padStart(10)).join('');
-  };
   const rows = flows.map(({ sourcePort, answered, failed, response }) => {
     const times = response === undefined ? [] : [response.p50Ms, response.p99Ms, response.maxMs].map(formatLatency);
-    const row = line([String(sourcePort ?? '-'), String(answered), String(failed), ...times]);
+    const row = loadRow([String(sourcePort ?? '-'), String(answered), String(failed), ...times]);
     return failed > 0 ? terminal.paint('red', row) : row;
   });
-  return `${[line(['port', 'answered', 'errors', 'p50', 'p99', 'max']), ...rows].join('\n')}\n`;
+  return `${[loadRow(['port', 'answered', 'errors', 'p50', 'p99', 'max']), ...rows].join('\n')}\n`;
+}
+
+function loadRow([port = '', ...others]: readonly string[]): string {
+  return port.padStart(5) + others.map((each) => each.padStart(10)).join('');
 }
