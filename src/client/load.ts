@@ -228,7 +228,7 @@ function checked(options: LoadOptions): LoadPlan {
   const { sourcePort } = options.pathControls ?? {};
   requireThat(
     sourcePort === undefined || flows !== undefined,
-    'a source port is for flows: load makes many connections',
+    '--source-port needs --flows: load makes many connections',
   );
   assertWithin('the last source port', (sourcePort ?? 1) + (flows ?? 1) - 1, 1, 65_535);
   requireOpenFiles(connections);
