@@ -44,8 +44,21 @@ export function escapeToOneLine(text: string): string {
 }
 
 /** Formats a value as JSON that cannot control a terminal, wherever it is printed in the end. */
-export function formatJson(value: unknown): string {
-  return `${escapeControls(JSON.stringify(value, null, 2))}\n`;
+export function formatJson(value: unknown, indent = 2): string {
+  return `${escapeControls(JSON.stringify(value, null, indent))}\n`;
+}
+
+/** Breaks a text at spaces into lines of at most this width, each after the indentation. Longer words stay whole. */
+export function wrap(text: string, columns: number, indentation = ''): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && indentation.length + line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].map((each) => `${indentation}${each}`).join('\n');
 }
 
 /** Longer words, as of an argument that is quoted, are cut in an error message. */

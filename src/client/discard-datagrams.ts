@@ -7,7 +7,7 @@ import { type HostAddress, resolveHost } from './dial/resolve-host.ts';
 import type { Target } from './dial/target.ts';
 import { comesWithin, onAbort, type Patience, throwIfInterrupted } from './dial/wait.ts';
 import type { Discarded, DiscardOptions } from './discarded.ts';
-import { assertWithin, largestDatagramBytes, type PathControls, withDefaults } from './options.ts';
+import { addressesFor, assertWithin, largestDatagramBytes, type PathControls, withDefaults } from './options.ts';
 import { Meter } from './transfer.ts';
 
 const defaultDatagramBytes = 512;
@@ -21,9 +21,9 @@ const refusalMs = 500;
 /** The UDP part of `discard`. Uses the first address of a name that does not refuse. */
 export async function discardDatagrams(target: Target, source: Readable, options: DiscardOptions): Promise<Discarded> {
   const { datagramBytes = defaultDatagramBytes } = options;
-  assertWithin('the size of a datagram', datagramBytes, 1, largestDatagramBytes);
+  assertWithin('the size of a datagram', datagramBytes, 1, largestDatagramBytes.ipv6);
   const patient = withDefaults(options);
-  const addresses = await resolveHost(target.host, patient.family, patient);
+  const addresses = addressesFor(datagramBytes, await resolveHost(target.host, patient.family, patient));
   const meter = new Meter(options.clock);
   const stopReport = meter.report(options);
   let line: Line | undefined;

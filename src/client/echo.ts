@@ -10,7 +10,7 @@ import { SmallservdError } from '../errors.ts';
 import { firstDifference } from './first-difference.ts';
 import { formatDuration } from '../units.ts';
 import { assertKeepAlive, type EchoOptions } from './echo-options.ts';
-import { assertWithin, largestDatagramBytes, type WithDefaults, withDefaults } from './options.ts';
+import { addressesFor, assertWithin, largestDatagramBytes, type WithDefaults, withDefaults } from './options.ts';
 
 export interface EchoPipeOptions extends EchoOptions {
   /** Over UDP: the input is cut into datagrams of at most this many bytes, 1 to 65507. Default 512. */
@@ -194,8 +194,8 @@ async function echoOverUdp(
   settings: Settings,
 ): Promise<Echoed> {
   const { sizeBytes = 512, signal, family } = settings;
-  assertWithin('the size of a datagram', sizeBytes, 1, largestDatagramBytes);
-  const addresses = await resolveHost(target.host, family, settings);
+  assertWithin('the size of a datagram', sizeBytes, 1, largestDatagramBytes.ipv6);
+  const addresses = addressesFor(sizeBytes, await resolveHost(target.host, family, settings));
   const pieces = cut(input, sizeBytes)[Symbol.asyncIterator]();
   const next = async (): Promise<IteratorResult<Uint8Array, void>> => untilInterrupted(pieces.next(), signal);
   let piece: IteratorResult<Uint8Array, void> | undefined;

@@ -14,13 +14,16 @@ export { discard } from './discard.ts';
 export type { Discarded, DiscardOptions } from './discarded.ts';
 export { type Deliver, type Echoed, echo, type EchoPipeOptions } from './echo.ts';
 export { type EchoPingEvent, type EchoPingOptions, type EchoPingResult, echoPing } from './echo-ping.ts';
+export type { FlowSummary } from './flows.ts';
 export { type HeadAnswer, type Header, type HeadOptions, head } from './head.ts';
 export { type IpAnswer, ip } from './ip.ts';
 export type { LatencyBucket, LatencySummary } from './latency.ts';
 export {
+  type LoadFlow,
   type LoadOptions,
   type LoadProgress,
   type LoadResult,
+  type LoadSecond,
   type LoadService,
   load,
   type OpenLoopResult,
@@ -49,6 +52,7 @@ export {
 export { qotd } from './qotd.ts';
 export { resolve } from './resolve.ts';
 export type { RoundTripSummary } from './round-trips.ts';
+export { echoPingSamples, loadSamples, pingSamples, Samples } from './samples.ts';
 export { systat } from './systat.ts';
 export type { Text } from './text.ts';
 export { type Time, time } from './time.ts';

@@ -10,13 +10,23 @@ import type { Outcome } from '../outcomes.ts';
 import type { LatencyBucket, LatencySummary } from './latency.ts';
 import { AskLane, DiscardDatagramLane, EchoDatagramLane } from './load/datagram-lanes.ts';
 import { type LaneFactory, laneFailures, type LoadPeer, makePayloads } from './load/lane.ts';
-import { type LoadCounts, LoadRun, type LoadRunOptions } from './load/run.ts';
+import { type LoadCounts, type LoadFlow, LoadRun, type LoadRunOptions } from './load/run.ts';
+import type { LoadSecond } from './load/series.ts';
 import { ChargenStreamLane, DiscardStreamLane, EchoStreamLane, FetchLane } from './load/stream-lanes.ts';
+import { mostFlows } from './flows.ts';
 import { readOpenFiles } from '../open-files.ts';
-import { assertWithin, type EitherProtocolOptions, largestDatagramBytes, withDefaults } from './options.ts';
+import {
+  addressesFor,
+  assertWithin,
+  type EitherProtocolOptions,
+  largestDatagramBytes,
+  withDefaults,
+} from './options.ts';
 import { formatDuration } from '../units.ts';
 
 export const loadServices = ['echo', 'discard', 'chargen', 'daytime', 'time', 'qotd', 'systat'] as const;
+
+export type { LoadFlow, LoadSecond };
 
 export type LoadService = (typeof loadServices)[number];
 
@@ -25,6 +35,12 @@ export interface LoadOptions extends EitherProtocolOptions {
   readonly service?: LoadService | undefined;
   /** The most requests in flight, each on its own connection or UDP socket: 1 to 10,000. Default 10. */
   readonly connections?: number | undefined;
+  /**
+   * For echo: this many connections, 1 to 256, instead of `connections`, each from a port of its own that it keeps. The
+   * result tells of each. If `pathControls` has a source port, it is the first of consecutive ones. Otherwise the
+   * system chooses, and over TCP another one after a failure to connect.
+   */
+  readonly flows?: number | undefined;
   /** 1 ms to 1 h. Default 10 s. */
   readonly durationMs?: number | undefined;
   /**
@@ -35,8 +51,13 @@ export interface LoadOptions extends EitherProtocolOptions {
   readonly perSecond?: number | undefined;
   /** Ends the load after this many requests, answered or not. */
   readonly requests?: number | undefined;
-  /** Bytes per request, discard block or datagram: 1 to 1 MiB, UDP to 65,507. Default 64, discard blocks 64 KiB. */
+  /**
+   * Bytes per request, discard block or datagram: 1 to 1 MiB, UDP to 65,507, or 65,527 over IPv6. Default 64, discard
+   * blocks 64 KiB.
+   */
   readonly size?: number | undefined;
+  /** Called with each second of the load when it is over. */
+  readonly onSecond?: ((second: LoadSecond) => void) | undefined;
   /** Called four times a second with the progress. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
@@ -46,6 +67,8 @@ export interface LoadProgress extends LoadCounts {
   readonly requests: number | undefined;
   /** Undefined if nothing was answered or the service has no requests. */
   readonly p99Ms: number | undefined;
+  /** Undefined before the first second is over. */
+  readonly lastSecond: LoadSecond | undefined;
 }
 
 export interface LoadResult extends LoadCounts {
@@ -70,6 +93,10 @@ export interface LoadResult extends LoadCounts {
   readonly response: LatencySummary | undefined;
   /** Time from sending a request to its answer. With one connection per request, this includes connecting. */
   readonly serviceTime: LatencySummary | undefined;
+  /** The course of the load. The last second may be shorter. */
+  readonly perSecond: readonly LoadSecond[];
+  /** By source port, with `flows`. */
+  readonly flows: readonly LoadFlow[] | undefined;
   /** The distribution of response times. */
   readonly distribution: readonly LatencyBucket[];
 }
@@ -108,6 +135,7 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
   const run = new LoadRun(
     {
       ...plan,
+      onSecond: options.onSecond,
       clock,
       wake: options.clock === undefined ? wakeExactly : (ms, task) => clock.after(ms, task),
     },
@@ -115,7 +143,13 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
   );
   const report = (): void => {
     const p99Ms = run.response.count === 0 ? undefined : run.response.percentileMs(99);
-    onProgress?.({ ...run.counts(), durationMs: plan.durationMs, requests: plan.requests, p99Ms });
+    onProgress?.({
+      ...run.counts(),
+      durationMs: plan.durationMs,
+      requests: plan.requests,
+      p99Ms,
+      lastSecond: run.seconds.at(-1),
+    });
   };
   const stopReports = onProgress === undefined ? () => {} : clock.every(progressMs, report);
   // Between two attempts there may be no socket to keep the process alive.
@@ -153,6 +187,8 @@ export async function load(host: string, options: LoadOptions = {}): Promise<Loa
     openLoop: plan.perSecond === undefined ? undefined : { wantedPerSecond: plan.perSecond, ...run.backlog },
     response: run.response.summary(),
     serviceTime: run.service.summary(),
+    perSecond: run.seconds,
+    flows: run.flows,
     distribution: run.response.distribution(),
   };
 }
@@ -165,12 +201,15 @@ interface LoadPlan extends Omit<LoadRunOptions, 'clock' | 'wake'> {
 }
 
 function checked(options: LoadOptions): LoadPlan {
-  const { service = 'echo', connections = 10, durationMs = 10_000, perSecond, requests } = options;
+  const { service = 'echo', flows, connections = flows ?? 10, durationMs = 10_000, perSecond, requests } = options;
   const isUdp = options.udp === true;
   const isFlow = !isUdp && (service === 'discard' || service === 'chargen');
   const size = options.size ?? (isFlow ? discardBlockSize : defaultSize);
-  const most = isUdp ? largestDatagramBytes : maxSize;
+  const most = isUdp ? largestDatagramBytes.ipv6 : maxSize;
   requireThat(loadServices.includes(service), `no load test for ${service}: expected ${loadServices.join(', ')}`);
+  assertWithin('the number of flows', flows ?? 1, 1, mostFlows);
+  requireThat(flows === undefined || options.connections === undefined, 'flows take the place of connections');
+  requireThat(flows === undefined || service === 'echo', `no flows for ${service}: only echo has them`);
   assertWithin('the number of connections', connections, 1, maxConnections);
   requireThat(
     durationMs >= 1 && durationMs <= maxDurationMs,
@@ -186,15 +225,29 @@ function checked(options: LoadOptions): LoadPlan {
     !isFlow || (perSecond === undefined && requests === undefined),
     `${service} over TCP is a byte stream without requests: --requests and --rate do not apply`,
   );
+  const { sourcePort } = options.pathControls ?? {};
   requireThat(
-    options.pathControls?.sourcePort === undefined,
-    'a source port is for a single connection: load makes many',
+    sourcePort === undefined || flows !== undefined,
+    '--source-port needs --flows: load makes many connections',
   );
+  assertWithin('the last source port', (sourcePort ?? 1) + (flows ?? 1) - 1, 1, 65_535);
   requireOpenFiles(connections);
   const { timeoutMs } = withDefaults(options);
   const silence = isUdp ? laneFailures.lost : laneFailures.timeout;
   const protocol = isUdp ? 'udp' : 'tcp';
-  return { service, protocol, size, connections, durationMs, perSecond, requests, isFlow, timeoutMs, silence };
+  return {
+    service,
+    protocol,
+    size,
+    connections,
+    durationMs,
+    perSecond,
+    requests,
+    isFlow,
+    isPerLane: flows !== undefined,
+    timeoutMs,
+    silence,
+  };
 }
 
 function requireThat(holds: boolean, message: string): void {
@@ -218,9 +271,23 @@ interface Prepared {
   readonly makeLane: LaneFactory;
 }
 
-async function prepareStreams(target: Target, { service, size }: LoadPlan, options: LoadOptions): Promise<Prepared> {
+async function prepareStreams(
+  target: Target,
+  { service, size, isPerLane = false }: LoadPlan,
+  options: LoadOptions,
+): Promise<Prepared> {
+  if (isPerLane) {
+    const peer = await flowPeer(target, 0, options);
+    const payloads = makePayloads(size);
+    return { peer, makeLane: (index, events) => new EchoStreamLane(ofFlow(peer, index), index, payloads, events) };
+  }
   const first = await LoadStream.first(target, withDefaults(options));
-  const peer: LoadPeer = { address: first.address, port: target.port, pathControls: options.pathControls };
+  const peer: LoadPeer = {
+    address: first.address,
+    port: target.port,
+    pathControls: options.pathControls,
+    keepsPorts: false,
+  };
   // The connection that found the address becomes the first lane's, so the server never sees an extra one.
   const own = (index: number): LoadStream | undefined => (index === 0 ? first : undefined);
   switch (service) {
@@ -241,19 +308,49 @@ async function prepareStreams(target: Target, { service, size }: LoadPlan, optio
   }
 }
 
-async function prepareDatagrams(target: Target, { service, size }: LoadPlan, options: LoadOptions): Promise<Prepared> {
+/** For flows: one that cannot connect is no failure of the load, so nothing is tried first. */
+async function flowPeer(target: Target, sizeBytes: number, options: LoadOptions): Promise<LoadPeer> {
+  const patient = withDefaults(options);
+  const [address] = addressesFor(sizeBytes, await resolveHost(target.host, patient.family, patient));
+  return { address, port: target.port, pathControls: options.pathControls, keepsPorts: true };
+}
+
+/** The peer with the source port of a flow, if it is not the system that chooses. */
+function ofFlow(peer: LoadPeer, index: number): LoadPeer {
+  const { sourcePort } = peer.pathControls ?? {};
+  if (sourcePort === undefined) return peer;
+  return { ...peer, pathControls: { ...peer.pathControls, sourcePort: sourcePort + index } };
+}
+
+async function prepareDatagrams(
+  target: Target,
+  { service, size, isPerLane = false }: LoadPlan,
+  options: LoadOptions,
+): Promise<Prepared> {
   const patient = withDefaults(options);
   const payloads = makePayloads(size);
   const payload = payloads[0] as Buffer;
   if (service === 'discard') {
     // Discard never answers, so there is nothing to wait for.
-    const [address] = await resolveHost(target.host, patient.family, patient);
+    const [address] = addressesFor(size, await resolveHost(target.host, patient.family, patient));
     const peer = { address, port: target.port, pathControls: options.pathControls };
     return { peer, makeLane: (_index, events) => new DiscardDatagramLane(peer, payload, events) };
   }
-  const { address } = (await ask(target, () => payload, patient)).peer;
+  if (isPerLane) {
+    const peer = await flowPeer(target, size, options);
+    return { peer, makeLane: (index, events) => new EchoDatagramLane(ofFlow(peer, index), index, payloads, events) };
+  }
+  // Only IPv6 has room for more, whatever addresses a name has.
+  const isLarge = size > largestDatagramBytes.ipv4;
+  if (isLarge) addressesFor(size, await resolveHost(target.host, patient.family, patient));
+  const { address } = (await ask(target, () => payload, isLarge ? { ...patient, family: 'ipv6' } : patient)).peer;
   const family = address.includes(':') ? 'ipv6' : 'ipv4';
-  const peer: LoadPeer = { address: { address, family }, port: target.port, pathControls: options.pathControls };
+  const peer: LoadPeer = {
+    address: { address, family },
+    port: target.port,
+    pathControls: options.pathControls,
+    keepsPorts: false,
+  };
   if (service === 'echo')
     return { peer, makeLane: (index, events) => new EchoDatagramLane(peer, index, payloads, events) };
   return { peer, makeLane: (_index, events) => new AskLane(peer, service, payload, events) };

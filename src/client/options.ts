@@ -1,14 +1,14 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Attempt, Attempts } from './dial/attempts.ts';
 import { familyOnPath, type PathControls } from './dial/path-controls.ts';
-import type { Family } from './dial/resolve-host.ts';
+import type { Family, HostAddress, HostAddresses } from './dial/resolve-host.ts';
 import { defaultTimeoutMs, foreverMs } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 
 export { type Attempt, Attempts, defaultTimeoutMs, type PathControls };
 
-/** The maximum UDP payload over IPv4. */
-export const largestDatagramBytes = 65_507;
+/** The maximum UDP payload, and as much data as an ICMP echo request has. */
+export const largestDatagramBytes = { ipv4: 65_507, ipv6: 65_527 } as const;
 
 /** Options common to all clients that talk to a host. */
 export interface ClientOptions {
@@ -50,6 +50,15 @@ export function withDefaults<Options extends ClientOptions>(options: Options): W
   const { timeoutMs = defaultTimeoutMs, clock = systemClock, family = 'both', pathControls = {} } = options;
   assertWithin('the timeout in milliseconds', timeoutMs, 1, foreverMs);
   return { ...options, timeoutMs, clock, family: familyOnPath(pathControls, family) };
+}
+
+/** The addresses to which a datagram of this size can be sent. Throws `ARGUMENT_INVALID` if there is none. */
+export function addressesFor(sizeBytes: number, addresses: HostAddresses): HostAddresses {
+  const [first, ...others] = addresses.filter((each: HostAddress) => sizeBytes <= largestDatagramBytes[each.family]);
+  if (first !== undefined) return [first, ...others];
+  const { address, family } = addresses[0];
+  const most = `at most ${largestDatagramBytes[family]} bytes over IPv${family === 'ipv4' ? 4 : 6}`;
+  throw new SmallservdError('ARGUMENT_INVALID', `the size is ${sizeBytes} bytes: ${address} takes ${most}`);
 }
 
 /** Throws `ARGUMENT_INVALID` unless `value` is an integer in the range. */

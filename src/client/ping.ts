@@ -9,18 +9,24 @@ import { SmallservdError } from '../errors.ts';
 import type { Outcome } from '../outcomes.ts';
 import { EchoPayloads } from './echo-payload.ts';
 import { decodeIcmp, type EchoReply, encodeEchoRequest, icmpHeaderBytes } from './icmp.ts';
-import { assertWithin, type ClientOptions, type WithDefaults, withDefaults } from './options.ts';
+import {
+  addressesFor,
+  assertWithin,
+  type ClientOptions,
+  largestDatagramBytes,
+  type WithDefaults,
+  withDefaults,
+} from './options.ts';
 import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
-
-/** The most data in an echo request: the largest IPv4 packet minus its headers. */
-export const mostPingBytes = 65_507;
 
 export interface PingOptions extends ClientOptions {
   /** Number of echo requests, at least 1. Default: continue until the signal aborts. */
   readonly count?: number | undefined;
   /** Milliseconds from one request to the next. Default 1000. */
   readonly intervalMs?: number | undefined;
-  /** Data bytes of each request, 0 to 65507. Default 56. */
+  /** Milliseconds from the first request to the end of the run at the latest. Default: no deadline. */
+  readonly deadlineMs?: number | undefined;
+  /** Data bytes of each request, 0 to 65507, or 65527 over IPv6. Default 56. */
   readonly sizeBytes?: number | undefined;
   /** Time to live (hop limit over IPv6), 1 to 255. Default: the system's. */
   readonly ttl?: number | undefined;
@@ -49,9 +55,15 @@ export type PingEvent =
   /** A reply with a wrong checksum or different data. `offset` is the first such byte. */
   | { readonly kind: 'corrupted'; readonly sequence: number; readonly offset: number | undefined }
   /** An error about the request from the router or host `from`. Undefined if this machine could not send it. */
-  | { readonly kind: 'error'; readonly sequence: number; readonly from: string | undefined; readonly reason: string }
-  /** No reply within the timeout. */
-  | { readonly kind: 'silence'; readonly sequence: number };
+  | {
+      readonly kind: 'error';
+      readonly sequence: number;
+      readonly from: string | undefined;
+      readonly reason: string;
+      readonly outcome: Outcome;
+    }
+  /** No reply in this time: the timeout, or what was left of it at the deadline. */
+  | { readonly kind: 'silence'; readonly sequence: number; readonly waitedMs: number };
 
 /** Number of errors of one kind. */
 export interface PingErrors {
@@ -91,7 +103,8 @@ export async function ping(
   const { count = Infinity, intervalMs = 1000, sizeBytes = 56, signal } = options;
   assertWithin('the count', options.count ?? 1, 1, Number.MAX_SAFE_INTEGER);
   assertWithin('the interval in milliseconds', intervalMs, 1, foreverMs);
-  assertWithin('the size of the data', sizeBytes, 0, mostPingBytes);
+  assertWithin('the size of the data', sizeBytes, 0, largestDatagramBytes.ipv6);
+  assertWithin('the deadline in milliseconds', options.deadlineMs ?? 1, 1, foreverMs);
   assertWithin('the time to live', options.ttl ?? 1, 1, 255);
   const { source, sourcePort } = options.pathControls ?? {};
   if (source !== undefined || sourcePort !== undefined)
@@ -102,7 +115,7 @@ export async function ping(
   const addresses = await resolveHost(name, settings.family, settings);
   if (addresses.some(isGroup))
     throw new SmallservdError('ARGUMENT_INVALID', `${name} is multicast or broadcast: expected one host`);
-  const target = await firstWithRoute(name, addresses);
+  const target = await firstWithRoute(name, addressesFor(sizeBytes, addresses));
   throwIfInterrupted(signal);
   const run = new PingRun(target, settings, open);
   const stopListening = onAbort(signal, () => run.interrupt());
@@ -130,15 +143,17 @@ class PingRun {
   readonly #socket: RawSocket;
   readonly #roundTrips = new RoundTrips();
   /** Requests without a reply or error so far, with the timer that gives them up. */
-  readonly #waiting = new Map<number, Cancel>();
+  readonly #waiting = new Map<number, { readonly sentAtMs: number; readonly giveUp: Cancel }>();
   readonly #errors = new Map<string, PingErrors>();
   /** Requests passed to the socket so far. */
   #next = 0;
+  #isLastSent = false;
   #late = 0;
   #isOver = false;
   #beganMs = 0;
   #dueMs = 0;
   #cancelNext: Cancel = () => {};
+  #cancelDeadline: Cancel = () => {};
   #resolve: (result: PingResult) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
@@ -166,6 +181,8 @@ class PingRun {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
+      const { deadlineMs, clock } = this.#settings;
+      if (deadlineMs !== undefined) this.#cancelDeadline = clock.after(deadlineMs, () => this.#expire());
       this.#sendNext();
     });
   }
@@ -174,6 +191,15 @@ class PingRun {
   interrupt(): void {
     const isEveryRequestWaiting = this.#waiting.size === this.#next;
     this.#stop(isEveryRequestWaiting ? 'interrupted' : 'timeout');
+  }
+
+  /** The deadline has passed. */
+  #expire(): void {
+    const { clock, observe } = this.#settings;
+    const nowMs = clock.monotonicMs();
+    for (const [request, { sentAtMs }] of this.#waiting)
+      observe?.({ kind: 'silence', sequence: onWire(request), waitedMs: nowMs - sentAtMs });
+    this.#stop('timeout');
   }
 
   /** `silence` is the outcome if nothing has come back. */
@@ -195,7 +221,8 @@ class PingRun {
   close(): void {
     this.#isOver = true;
     this.#cancelNext();
-    for (const cancel of this.#waiting.values()) cancel();
+    this.#cancelDeadline();
+    for (const { giveUp } of this.#waiting.values()) giveUp();
     this.#socket.close();
   }
 
@@ -204,13 +231,13 @@ class PingRun {
     this.#next += 1;
     const numbers = { identifier: this.#identifier, sequence: onWire(request) };
     const packet = encodeEchoRequest(this.#target.family, { ...numbers, data: this.#payloads.make(request) });
-    this.#waiting.set(
-      request,
-      this.#settings.clock.after(this.#settings.timeoutMs, () => {
-        this.#settings.observe?.({ kind: 'silence', sequence: onWire(request) });
-        this.#settle(request);
-      }),
-    );
+    const { clock, count, intervalMs, timeoutMs, deadlineMs = Infinity } = this.#settings;
+    const sentAtMs = clock.monotonicMs();
+    const giveUp = clock.after(timeoutMs, () => {
+      this.#settings.observe?.({ kind: 'silence', sequence: onWire(request), waitedMs: timeoutMs });
+      this.#settle(request);
+    });
+    this.#waiting.set(request, { sentAtMs, giveUp });
     this.#socket.send(packet, this.#target.address).then(
       (leftAtMs) => this.#roundTrips.sent(request, leftAtMs),
       (error: Error) => {
@@ -220,12 +247,12 @@ class PingRun {
         this.#failed(request, undefined, error.message, outcome);
       },
     );
-    const { clock, count, intervalMs } = this.#settings;
-    if (this.#next === count) return;
     const nowMs = clock.monotonicMs();
     // After the machine has been suspended, missed requests are skipped.
     if (nowMs - this.#dueMs > intervalMs) this.#dueMs = nowMs;
     this.#dueMs += intervalMs;
+    this.#isLastSent = this.#next === count || this.#dueMs - this.#beganMs >= deadlineMs;
+    if (this.#isLastSent) return;
     this.#cancelNext = clock.after(Math.max(0, this.#dueMs - nowMs), () => this.#sendNext());
   }
 
@@ -261,7 +288,7 @@ class PingRun {
   #failed(request: number, from: string | undefined, reason: string, outcome: Outcome): void {
     const kind = `${from} ${reason}`;
     this.#errors.set(kind, { from, reason, outcome, count: (this.#errors.get(kind)?.count ?? 0) + 1 });
-    this.#settings.observe?.({ kind: 'error', sequence: onWire(request), from, reason });
+    this.#settings.observe?.({ kind: 'error', sequence: onWire(request), from, reason, outcome });
     this.#settle(request);
   }
 
@@ -273,9 +300,9 @@ class PingRun {
   }
 
   #settle(request: number): void {
-    this.#waiting.get(request)?.();
+    this.#waiting.get(request)?.giveUp();
     this.#waiting.delete(request);
-    if (this.#next === this.#settings.count && this.#waiting.size === 0) this.#stop('timeout');
+    if (this.#isLastSent && this.#waiting.size === 0) this.#stop('timeout');
   }
 }
 

@@ -148,7 +148,7 @@ function planOf(targets: string | readonly string[], options: ProbeOptions): Pro
   requireThat(parsed.length > 0, 'nothing to probe: expected HOST:PORT');
   const hasDatagrams = parsed.some(({ transport }) => transport === 'udp');
   requireThat(!tls || !hasDatagrams, '--tls needs TCP');
-  const most = hasDatagrams ? largestDatagramBytes : mostRequestBytes;
+  const most = hasDatagrams ? largestDatagramBytes.ipv6 : mostRequestBytes;
   assertWithin('the number of bytes to send', request?.length ?? 0, 0, most);
   return {
     targets: parsed,

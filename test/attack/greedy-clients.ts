@@ -62,9 +62,9 @@ export async function echoGreedily(): Promise<void> {
     count: floodRate * (seconds + marginSeconds),
   });
   const duration = ['--duration', `${seconds + marginSeconds}s`];
-  const greedy = load(0, '-c', String(greedyClients), '--size', String(greedyBytes), ...duration);
+  const greedy = load(0, '--connections', String(greedyClients), '--size', String(greedyBytes), ...duration);
   // Measured are the answers, not how long the client waits for a processor that the others have.
-  const honest = load(-15, '-c', '1', '--rate', String(questionsPerSecond), '--duration', `${seconds}s`);
+  const honest = load(-15, '--connections', '1', '--rate', String(questionsPerSecond), '--duration', `${seconds}s`);
   await honest.end((seconds + marginSeconds) * 4000);
   const { failed, serviceTime } = JSON.parse(honest.output) as LoadResult;
   await greedy.end();

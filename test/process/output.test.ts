@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { DaemonProcess, root, writeConfig } from '../support/daemon-process.ts';
-import { answerTcp } from '../support/fake-servers.ts';
+import { answerTcp, fakeTcpServer } from '../support/fake-servers.ts';
 import { freePort } from '../support/ports.ts';
 import { within } from '../support/wait.ts';
 
@@ -70,6 +70,30 @@ test.each(printing.map((command) => ({ command })))(
 
 test('a tool that has its answer exits with 1 if the disk is full', async () => {
   expect(await runIntoFull(['smallserv', 'daytime', await answerTcp('now\r\n')])).toEqual(failureOf('smallserv'));
+});
+
+async function echoServer(): Promise<string> {
+  return (await fakeTcpServer((client) => client.on('data', (bytes) => client.write(bytes)))).name;
+}
+
+describe('a tool that goes on', () => {
+  const runs = [
+    ['echo', '-c', '0', '-i', '1ms'],
+    ['echo', '-c', '0', '-i', '1ms', '--json'],
+    ['echo', '-c', '0', '-i', '1ms', '--format', 'csv'],
+    ['echo', '-c', '9999', '-i', '1ms', '--format', 'fping'],
+  ].map((args) => ({ args }));
+
+  test.each(runs)('exits with 1 if the disk is full: $args', async ({ args }) => {
+    expect(await runIntoFull(['smallserv', ...args, await echoServer()])).toEqual(failureOf('smallserv'));
+  });
+
+  test.each(runs)('ends silently when its reader goes: $args', async ({ args }) => {
+    const child = start(['smallserv', ...args, await echoServer()], 'pipe');
+    if (child.stdout !== null) await within(once(child.stdout, 'data'), 'the first output');
+    child.stdout?.destroy();
+    expect(await endOf(child)).toEqual({ code: 0, stderr: '' });
+  });
 });
 
 test.each([[['status']], [['status', '--json']], [['reload']]])('%s exits with 1 if the disk is full', async (args) => {

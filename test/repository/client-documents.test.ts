@@ -10,12 +10,13 @@ const page = read('docs/CLIENT.md');
 const textbook = read('docs/TEXTBOOK.md');
 const names = tools.map(({ name }) => name);
 
-function help(...command: readonly string[]): string {
-  return execFileSync(process.execPath, [join(root, 'dist/smallserv.js'), ...command, '--help'], { encoding: 'utf8' });
+function help(columns: number, ...command: readonly string[]): string {
+  const args = [join(root, 'dist/smallserv.js'), ...command, '--help'];
+  return execFileSync(process.execPath, args, { encoding: 'utf8', env: { ...process.env, COLUMNS: String(columns) } });
 }
 
-const ownHelp = help();
-const helpOf = new Map(names.map((name) => [name, help(name)]));
+const ownHelp = help(80);
+const helpOf = new Map(names.map((name) => [name, help(1000, name)]));
 
 /** The long options that a help lists. */
 function optionsIn(text: string): readonly string[] {
@@ -42,6 +43,11 @@ describe('the help of smallserv', () => {
     for (const { name, summary } of tools) expect(listed).toMatch(new RegExp(`^  ${name} +${escape(summary)}$`, 'm'));
   });
 
+  test.each([[], ...names.map((name) => [name])])('is no wider than 60 columns: %s', (...command) => {
+    const lines = help(60, ...command).split('\n');
+    expect(lines.filter(({ length }) => length > 60)).toEqual([]);
+  });
+
   test.each(tools)('for $name has examples that use its own command', ({ name, examples }) => {
     expect(examples.length).toBeGreaterThan(0);
     for (const [line] of examples) {
@@ -61,7 +67,9 @@ describe('the README', () => {
 /** What the page says of all tools at once. */
 const sharedOptions = new Set([
   '--help',
-  ...tableAfter(page, '| option |').flatMap(([cell = '']) => cell.match(/--[\w-]+/g) ?? []),
+  ...[...tableAfter(page, '| option |'), ...tableAfter(page, '| letter |')].flatMap(
+    ([cell = '']) => cell.match(/--[\w-]+/g) ?? [],
+  ),
 ]);
 
 describe('docs/CLIENT.md', () => {
@@ -81,7 +89,7 @@ describe('docs/CLIENT.md', () => {
   });
 
   test('has the same exit codes as the help', () => {
-    const [, line = ''] = /^Exit codes: (.*)$/m.exec(ownHelp) ?? [];
+    const [, line = ''] = /^Exit codes: ([\s\S]*)/m.exec(ownHelp) ?? [];
     const rows = tableAfter(page, '| exit code |').map(([code]) => code);
     expect(rows).toEqual([...line.matchAll(/\b\d+\b/g)].map(([code]) => code));
   });

@@ -236,12 +236,13 @@ describe('source files quoted in the documents', () => {
     expect(read(mark)).toContain(text);
   });
 
-  test('include all of finger that docs/SERVICES.md explains, and the fixture of docs/EMBEDDING.md', () => {
+  test('include all of finger that docs/SERVICES.md explains, and the fixtures', () => {
     const marks = quotes.map(({ mark }) => mark);
     for (const [file, count] of [
       ['src/services/finger.ts', 5],
       ['examples/vitest/daemon.ts', 1],
       ['examples/vitest/ask.test.ts', 2],
+      ['examples/vitest/echo.test.ts', 1],
     ] as const)
       expect(marks.filter((mark) => mark === file)).toHaveLength(count);
   });

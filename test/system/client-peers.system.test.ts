@@ -127,7 +127,7 @@ describe.each(peers)('smallserv against $name', ({ name, daytime, timeLength, ti
     expect(output).toMatch(/^--- 127\.0\.0\.1:7: 5 sent, 5 received, 0% lost, \d+ ms$/m);
     expect(output).toMatch(/^rtt min\/avg\/max\/mdev = /m);
 
-    const json = await smallserv([...counted, '--json']);
+    const json = await smallserv([...counted, '--json', '-q']);
     expect(json).toMatchObject({ complaints: '', exitCode: 0 });
     expect(JSON.parse(json.output) as EchoPingResult).toMatchObject({ sent: 5, received: 5, lost: 0, corrupted: 0 });
   });

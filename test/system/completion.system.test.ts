@@ -23,7 +23,7 @@ const cases: readonly (readonly [line: string, words: readonly string[]])[] = [
   ['smallserv dayt', ['daytime']],
   ['smallserv lookup-', ['lookup-host', 'lookup-port', 'lookup-protocol']],
   ['smallserv echo --keep', ['--keepalive']],
-  ['smallserv load -s di', ['discard']],
+  ['smallserv load --service di', ['discard']],
   ['smallserv load localhost:1201 --service cha', ['chargen']],
   ['smallserv discard localhost:1209 here/own', ['here/own.yaml']],
   ['smallserv lookup-port ud', ['udp', 'udp4', 'udp6']],

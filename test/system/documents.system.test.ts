@@ -51,7 +51,8 @@ describe.each(pages)('%s', (_, page, start) => {
   it('shows the actual output of its commands', { timeout: 180_000 }, async () => {
     expect(sessions.length).toBeGreaterThan(0);
     const lab = await start();
-    for (const { mark, text } of blocks) if (mark !== undefined) writeFileSync(join(lab.directory, mark), text);
+    // Those with a path quote a file of the repository.
+    for (const { mark = '/', text } of blocks) if (!mark.includes('/')) writeFileSync(join(lab.directory, mark), text);
     const shown: Exchange[] = [];
     const seen: Exchange[] = [];
     for (const session of sessions) {

@@ -38,6 +38,7 @@ async function measure(daemon: DaemonProcess): Promise<RoundTrips> {
     '-s',
     '64',
     '--json',
+    '-q',
     `${host}:${port}`,
   ]);
   const { stdout, stderr } = await tool.ended(60_000);

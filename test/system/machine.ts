@@ -53,6 +53,7 @@ const packages = {
   oidentd: 'oidentd',
   fish: 'fish',
   'firewall-offline-cmd': 'firewalld',
+  fping: 'fping',
   logrotate: 'logrotate',
   ufw: 'ufw',
   nft: 'nftables',

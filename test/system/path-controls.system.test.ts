@@ -84,7 +84,18 @@ it.each(families)('the load of many connections over %s, too', async (family) =>
   count(between, family, `${family === 'ipv4' ? 'ip' : 'ip6'} dscp 1`);
   const target = at(server, family, echoPort);
   for (const protocol of [['--udp'], []]) {
-    const ended = await smallserv(client, 'load', '--requests', '50', '-c', '5', '--dscp', 'le', ...protocol, target);
+    const ended = await smallserv(
+      client,
+      'load',
+      '--requests',
+      '50',
+      '--connections',
+      '5',
+      '--dscp',
+      'le',
+      ...protocol,
+      target,
+    );
     expect([ended.code, ended.complaints], ended.output).toEqual([0, '']);
   }
   const [asked, all] = counted(between, family);
@@ -95,12 +106,12 @@ it.each(families)('the load of many connections over %s, too', async (family) =>
 it.each(families)('what must not be fragmented is too big for a narrow path, over %s', async (family) => {
   const { client } = await makePath(1280);
   const target = at(server, family, echoPort);
-  const ended = await smallserv(client, 'echo', '-u', '--df', '--json', '-c', '1', '-s', '1400', target);
+  const ended = await smallserv(client, 'echo', '-u', '--df', '--json', '-q', '-c', '1', '-s', '1400', target);
   const error = `too big for the path, says ${router[family]}: its MTU is 1280 bytes`;
   expect(ended.complaints).toBe(`smallserv: cannot reach ${target} over UDP: ${error}\n`);
   expect([ended.code, JSON.parse(ended.output)]).toMatchObject([2, { outcome: 'too-big' }]);
   // The path is known now: this machine refuses it itself.
-  const again = await smallserv(client, 'echo', '-u', '--df', '--json', '-c', '1', '-s', '1400', target);
+  const again = await smallserv(client, 'echo', '-u', '--df', '--json', '-q', '-c', '1', '-s', '1400', target);
   expect([again.code, JSON.parse(again.output)]).toMatchObject([2, { outcome: 'too-big' }]);
 });
 

@@ -9,7 +9,7 @@ installed=(
   libcap2-bin libc-bin dpkg python3 python3-minimal netbase dnsmasq-base libtirpc3 libwrap0 libbsd0 libevent-2.1-7 buildah mmdebstrap
   mandoc man-db groff bash-completion fish zsh logrotate lintian liblua5.3-0 libopentracing-c-wrapper0
   libcdb1 libfstrm0 libh2o-evloop0.13 liblmdb0 libluajit-5.1-2 libre2-9 libsnmp40 libsodium23 libedit2
-  gcc libc6-dev finger nftables curl openssl libnetfilter-conntrack3 chromium tmux
+  gcc libc6-dev finger nftables fping curl openssl libnetfilter-conntrack3 chromium tmux
 )
 # Debian starts a daemon that it installs, and lets only one inetd be: unpacked, all are there for the tests to start.
 # Firewalls that are installed would be enabled as well.

@@ -46,7 +46,7 @@ export class LoadStream {
   ): LoadStream {
     const stream = new LoadStream(address, events);
     if (needsKernel(pathControls)) stream.#dial(port, pathControls);
-    else stream.#connect(port);
+    else stream.#connect(port, pathControls.sourcePort);
     return stream;
   }
 
@@ -57,6 +57,11 @@ export class LoadStream {
     const stream = new LoadStream({ address: socket.remoteAddress ?? target.host, family }, nobody);
     stream.#listenTo(socket);
     return stream;
+  }
+
+  /** Undefined until it is connected. */
+  get localPort(): number | undefined {
+    return this.#socket?.localPort;
   }
 
   /** Delivers the events of a stream made by `first`, which is already connected. */
@@ -78,12 +83,13 @@ export class LoadStream {
   }
 
   /** The fastest way: Node reads into the shared buffer. */
-  #connect(port: number): void {
+  #connect(port: number, sourcePort: number | undefined): void {
     const socket = createConnection({
       host: this.address.address,
       port,
       family: this.address.family === 'ipv6' ? 6 : 4,
       noDelay: true,
+      ...(sourcePort === undefined ? {} : { localPort: sourcePort }),
       onread: {
         buffer: readBuffer,
         callback: (length, bytes) => {

@@ -7,6 +7,8 @@ export interface LoadPeer {
   readonly address: HostAddress;
   readonly port: number;
   readonly pathControls?: PathControls | undefined;
+  /** Whether each lane opens again on the port that it had. Default false. */
+  readonly keepsPorts?: boolean;
 }
 
 /**
@@ -24,7 +26,8 @@ export interface Lane {
 
 /** Events of a lane. After `failed` there are none until it is opened again. */
 export interface LaneEvents {
-  ready(): void;
+  /** With the source port, if the lane has a socket of its own. */
+  ready(sourcePort?: number): void;
   /** The request in flight has been answered. */
   answered(): void;
   /** Payload bytes sent and received. */

@@ -1,8 +1,9 @@
 import type { Cancel, Clock } from '../../clock/clock.ts';
-import { Latency } from '../latency.ts';
+import { Latency, type LatencySummary } from '../latency.ts';
 import { outcomeOf } from '../dial/network-error.ts';
 import type { Outcome } from '../../outcomes.ts';
 import { type Lane, type LaneFactory, laneFailures, laneOutcomes } from './lane.ts';
+import { type LoadSecond, LoadSeries } from './series.ts';
 import { ClosedSchedule, type LoadSchedule, OpenSchedule } from './schedule.ts';
 
 export interface LoadRunOptions {
@@ -14,10 +15,14 @@ export interface LoadRunOptions {
   readonly requests?: number | undefined;
   /** Whether lanes send or receive a continuous flow without requests. */
   readonly isFlow: boolean;
+  /** Whether to keep the results of each lane apart. Default false. */
+  readonly isPerLane?: boolean;
   /** Applies to a connection, an answer, and the next bytes of a flow. */
   readonly timeoutMs: number;
   /** The failure kind to report on silence. */
   readonly silence: typeof laneFailures.timeout | typeof laneFailures.lost;
+  /** Called with each second when it is over. */
+  readonly onSecond?: ((second: LoadSecond) => void) | undefined;
   readonly clock: Clock;
   /** Calls the task after this many milliseconds, 0 or more. Calling early is harmless: the time is checked again. */
   readonly wake: (ms: number, task: () => void) => Cancel;
@@ -37,6 +42,24 @@ export interface LoadCounts {
   /** Payload bytes sent and received. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
+}
+
+/** What became of the requests from one source port. */
+export interface LoadFlow {
+  /** The last one. Undefined if no connection was made. */
+  readonly sourcePort: number | undefined;
+  readonly answered: number;
+  /** Errors, of requests and of the connection. */
+  readonly failed: number;
+  /** As of the entire load. */
+  readonly response: LatencySummary | undefined;
+}
+
+/** The results of one lane so far. */
+interface LaneResult {
+  readonly response: Latency;
+  sourcePort: number | undefined;
+  failed: number;
 }
 
 /** States of a lane. A `resting` lane has failed and will be reopened soon. */
@@ -68,11 +91,13 @@ export class LoadRun {
   readonly #dueMs: Float64Array;
   /** Idle lanes, in a ring so that all take turns. */
   readonly #free: Int32Array;
+  readonly #results: readonly LaneResult[] | undefined;
   #firstFree = 0;
   #freeCount = 0;
   #unopened: number;
   #busyCount = 0;
   #schedule: LoadSchedule | undefined;
+  #series: LoadSeries | undefined;
   #startMs = 0;
   #endMs: number | undefined;
   #requestsDone = 0;
@@ -92,9 +117,13 @@ export class LoadRun {
     this.#dueMs = new Float64Array(connections);
     this.#free = new Int32Array(connections);
     this.#unopened = connections;
+    this.#results =
+      options.isPerLane === true
+        ? Array.from({ length: connections }, () => ({ response: new Latency(), sourcePort: undefined, failed: 0 }))
+        : undefined;
     this.#lanes = Array.from({ length: connections }, (_lane, index) =>
       makeLane(index, {
-        ready: () => this.#ready(index),
+        ready: (sourcePort) => this.#ready(index, sourcePort),
         answered: () => this.#answered(index),
         moved: (sentBytes, receivedBytes) => this.#moved(index, sentBytes, receivedBytes),
         failed: (kind, cause) => this.#laneFailed(index, kind, cause),
@@ -115,6 +144,7 @@ export class LoadRun {
   stop(): void {
     if (this.#endMs !== undefined) return;
     this.#endMs = this.#clock.monotonicMs();
+    this.#series?.end(this.#endMs);
     this.#cancelWake?.();
     for (const end of this.#endings) end();
     this.#states.fill(states.closed);
@@ -129,6 +159,21 @@ export class LoadRun {
       bytesSent: this.#bytesSent,
       bytesReceived: this.#bytesReceived,
     };
+  }
+
+  /** The seconds that are over. */
+  get seconds(): readonly LoadSecond[] {
+    return this.#series?.seconds ?? [];
+  }
+
+  /** By lane, if they are kept apart. */
+  get flows(): readonly LoadFlow[] | undefined {
+    return this.#results?.map(({ sourcePort, failed, response }) => ({
+      sourcePort,
+      answered: response.count,
+      failed,
+      response: response.summary(),
+    }));
   }
 
   /** That of the most frequent error, or `ok` if there was none. */
@@ -155,7 +200,9 @@ export class LoadRun {
     this.#lanes[index]?.open();
   }
 
-  #ready(index: number): void {
+  #ready(index: number, sourcePort: number | undefined): void {
+    const result = this.#results?.[index];
+    if (result !== undefined) result.sourcePort = sourcePort;
     this.#states[index] = states.ready;
     if (this.#schedule === undefined) {
       this.#putFree(index);
@@ -169,6 +216,7 @@ export class LoadRun {
     if (this.#unopened > 0) return;
     const { perSecond, requests = Infinity, durationMs } = this.#options;
     this.#startMs = this.#clock.monotonicMs();
+    this.#series = new LoadSeries(this.#startMs, this.#options.onSecond);
     this.#schedule =
       perSecond === undefined
         ? new ClosedSchedule(requests)
@@ -216,7 +264,10 @@ export class LoadRun {
 
   #answered(index: number): void {
     const nowMs = this.#clock.monotonicMs();
-    this.response.record(Math.max(0, nowMs - (this.#dueMs[index] ?? nowMs)));
+    const responseMs = Math.max(0, nowMs - (this.#dueMs[index] ?? nowMs));
+    this.response.record(responseMs);
+    this.#series?.answered(nowMs, responseMs);
+    this.#results?.[index]?.response.record(responseMs);
     this.service.record(Math.max(0, nowMs - (this.#sinceMs[index] ?? nowMs)));
     this.#states[index] = states.ready;
     if (!this.#requestDone()) this.#next(index, nowMs);
@@ -225,6 +276,7 @@ export class LoadRun {
   #moved(index: number, sentBytes: number, receivedBytes: number): void {
     this.#bytesSent += sentBytes;
     this.#bytesReceived += receivedBytes;
+    this.#series?.moved(sentBytes, receivedBytes);
     if (this.#options.isFlow) this.#sinceMs[index] = this.#clock.monotonicMs();
   }
 
@@ -234,6 +286,9 @@ export class LoadRun {
     this.errors.set(kind, (this.errors.get(kind) ?? 0) + 1);
     this.#outcomes.set(kind, laneOutcomes[kind] ?? (cause === undefined ? 'failed' : outcomeOf(cause)));
     this.#failed += 1;
+    this.#series?.failed(this.#clock.monotonicMs());
+    const result = this.#results?.[index];
+    if (result !== undefined) result.failed += 1;
     if (was === states.ready) this.#removeFree(index);
     // Failed lanes are not retried before the start, which waits for the first result of each lane.
     if (this.#schedule !== undefined) this.#rest(index);
@@ -272,7 +327,9 @@ export class LoadRun {
 
   /** Fails lanes that have timed out. A single timer serves all requests. */
   #sweep(): void {
-    const lateMs = this.#clock.monotonicMs() - this.#options.timeoutMs;
+    const nowMs = this.#clock.monotonicMs();
+    this.#series?.advance(nowMs);
+    const lateMs = nowMs - this.#options.timeoutMs;
     for (let index = 0; index < this.#lanes.length; index += 1) {
       const state = this.#states[index];
       if (state !== states.busy && state !== states.opening) continue;

@@ -9,6 +9,8 @@ abstract class StreamLane implements Lane, LoadStreamEvents {
   protected readonly peer: LoadPeer;
   /** An established connection to use the first time the lane opens. */
   #first: LoadStream | undefined;
+  /** The port to open again. */
+  #sourcePort: number | undefined;
 
   constructor(peer: LoadPeer, events: LaneEvents, first?: LoadStream) {
     this.peer = peer;
@@ -19,7 +21,9 @@ abstract class StreamLane implements Lane, LoadStreamEvents {
   open(): void {
     const first = this.#first;
     this.#first = undefined;
-    this.stream = first ?? LoadStream.open(this.peer.address, this.peer.port, this, this.peer.pathControls);
+    const { address, port, pathControls } = this.peer;
+    const path = this.#sourcePort === undefined ? pathControls : { ...pathControls, sourcePort: this.#sourcePort };
+    this.stream = first ?? LoadStream.open(address, port, this, path);
     if (first === undefined) return;
     first.attach(this);
     this.connected();
@@ -33,7 +37,9 @@ abstract class StreamLane implements Lane, LoadStreamEvents {
   }
 
   connected(): void {
-    this.events.ready();
+    const sourcePort = this.stream?.localPort;
+    if (this.peer.keepsPorts === true) this.#sourcePort = sourcePort;
+    this.events.ready(sourcePort);
   }
 
   /** Counts what arrives. From a discard service nothing should arrive, but that is not an error. */

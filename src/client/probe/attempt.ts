@@ -22,7 +22,7 @@ export interface ProbeScript {
 export interface ProbeFinding {
   readonly outcome: Outcome;
   /** When it began. */
-  readonly at: Date;
+  readonly time: Date;
   /** From the name lookup to the outcome. */
   readonly elapsedMs: number;
   /** What the outcome means here. Undefined if it is `ok`. */
@@ -49,11 +49,11 @@ export async function probeOnce(
 ): Promise<ProbeFinding> {
   const { clock = systemClock } = options;
   const sinceMs = clock.monotonicMs();
-  const at = clock.now();
+  const time = clock.now();
   const progress: Progress = {};
   const found = (outcome: Outcome, error?: string): ProbeFinding => ({
     outcome,
-    at,
+    time,
     elapsedMs: clock.monotonicMs() - sinceMs,
     error,
     peer: progress.peer,

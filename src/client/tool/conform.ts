@@ -10,6 +10,7 @@ import {
   clientOptions,
   type Fault,
   type NetworkOptions,
+  noteText,
   printDocument,
   stepsOfMany,
   type Tool,
@@ -26,8 +27,7 @@ interface ConformToolOptions extends NetworkOptions {
 
 const notes = `
 Each check names its basis: an RFC, or "safety" for protecting the server and others from abuse.
-Two safety checks send datagrams from ports below 1024, which needs root, and from ports of well-known reflectors. All
-other datagrams come from a port that the system chooses.
+Two safety checks send datagrams from ports below 1024, which needs root, and from ports of well-known reflectors. All other datagrams come from a port that the system chooses.
 Exit code 1: a check failed or broke; 2: no service was reached.`;
 
 export const conformTool: Tool = {
@@ -60,7 +60,7 @@ export const conformTool: Tool = {
         stepsOfMany,
       ),
     )
-      .addHelpText('after', notes)
+      .addHelpText('after', noteText(notes, terminal))
       .action(
         run(async (host: string, options: ConformToolOptions) => {
           const result = await conform(host, {

@@ -40,7 +40,12 @@ export const discardTool: Tool = {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 9'), steps)
       .argument('[file]', 'file to send; default: standard input, unless it is a terminal')
       .option('--bytes <size>', 'send N bytes of a pattern', sizeOption)
-      .option('--size <bytes>', 'size of a datagram, with --udp', wholeNumberOption(1, largestDatagramBytes), 512)
+      .option(
+        '-s, --size <bytes>',
+        'size of a datagram, with --udp',
+        wholeNumberOption(1, largestDatagramBytes.ipv6),
+        512,
+      )
       .action(
         run(async (host: string, file: string | undefined, options: DiscardToolOptions) => {
           const { source, bytes } = await openSource(terminal, file, options);

@@ -1,28 +1,35 @@
+import { Option } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
 import { echo } from '../echo.ts';
-import { type EchoPingEvent, type EchoPingResult, echoPing } from '../echo-ping.ts';
+import { type EchoPingResult, echoPing } from '../echo-ping.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
-import { countOption, durationOption, sizeOption } from './option-values.ts';
-import { formatRoundTrips } from './round-trips.ts';
+import { CsvEchoReport, csvHeader, FpingEchoReport, SmokePingEchoReport } from './echo-formats.ts';
+import { type EchoReport, JsonEchoReport, TextEchoReport } from './echo-report.ts';
+import { JsonLines } from './json-lines.ts';
+import { mostFlows } from '../flows.ts';
+import { countOption, durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
+import { type SampleOptions, withSamples } from './sample-options.ts';
+import { measureTargets, type ToolTarget, withTargets } from './targets.ts';
 import type { Terminal } from './terminal.ts';
-import {
-  clientOptions,
-  type NetworkOptions,
-  printDocument,
-  printResult,
-  stepsOfMany,
-  type Tool,
-  withProtocol,
-} from './tool.ts';
+import { clientOptions, type NetworkOptions, stepsOfMany, type Tool, withProtocol } from './tool.ts';
 
-interface EchoToolOptions extends NetworkOptions {
-  readonly count?: number;
-  readonly interval?: number;
+interface EchoToolOptions extends NetworkOptions, SampleOptions {
   readonly size?: number;
-  readonly quiet?: true;
   readonly keepalive?: number;
+  readonly flows?: number;
+  readonly format: EchoFormat;
 }
+
+const reports = {
+  text: TextEchoReport,
+  json: JsonEchoReport,
+  csv: CsvEchoReport,
+  fping: FpingEchoReport,
+  smokeping: SmokePingEchoReport,
+} as const;
+
+type EchoFormat = keyof typeof reports;
 
 export const echoTool: Tool = {
   name: 'echo',
@@ -31,38 +38,90 @@ export const echoTool: Tool = {
     ['echo localhost:1201', 'line by line; Ctrl-D ends it'],
     ['echo localhost:1201 < FILE', 'the contents of a file'],
     ['echo -c 10 echo.example', 'ten requests, one a second, like ping'],
+    ['echo -u -c 100 -i 0.1 --flows 8 echo.example', 'from 8 source ports: is a link of a bundle broken?'],
+    ['echo -c 60 --format csv echo.example > FILE', 'a table for a spreadsheet'],
+    ['echo -c 3 -i 0.2 a.example b.example', 'two services side by side'],
     ['echo -u -c 0 -s 1400 -i 100ms [2001:db8::7]', 'datagrams until Ctrl-C'],
   ],
+  jsonLines: true,
   define(command, terminal, run) {
-    withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 7'), stepsOfMany)
-      .option('-c, --count <n>', 'send N requests and time the answers; 0 or forever: until Ctrl-C', countOption)
-      .option('-i, --interval <duration>', 'wait this long between requests (default: 1s)', durationOption)
+    const described = withTargets(
+      command,
+      'HOST or HOST:PORT; default port 7; several only with --count or --interval',
+    );
+    withSamples(
+      withProtocol(described, stepsOfMany),
+      'send N requests and time the answers; 0 or forever: until Ctrl-C',
+      countOption,
+    )
       .option(
         '-s, --size <bytes>',
         'size of a request, or with piped input over UDP, of a datagram (default: 512)',
         sizeOption,
       )
-      .option('-q, --quiet', 'do not print a line for each answer')
+      .addOption(
+        new Option('--format <format>', 'how to print the results of requests; json is --json')
+          .choices(Object.keys(reports))
+          .default('text'),
+      )
+      .option('--flows <n>', 'send from N source ports in turn, and tell of each', wholeNumberOption(1, mostFlows))
       .option('--keepalive <duration>', 'over TCP: probe a peer that is silent for this long', durationOption)
       .action(
-        run(async (host: string, options: EchoToolOptions) => {
+        run(async (hosts: readonly string[], given: EchoToolOptions) => {
+          const options = withFormat(given);
           const isTimed = options.count !== undefined || options.interval !== undefined;
-          return isTimed ? ping(host, options, terminal) : pipe(host, options, terminal);
+          if (isTimed) assertTimed(options);
+          else assertPipe(hosts, options);
+          if (options.format === 'csv') terminal.print(csvHeader);
+          return measureTargets('echo', hosts, options, terminal, (target) =>
+            isTimed ? time(target, options, terminal) : pipe(target, options, terminal),
+          );
         }),
       );
   },
 };
 
+/** Makes `--json` and `--format json` the same. Throws `ARGUMENT_INVALID` for `--json` with another format. */
+function withFormat(options: EchoToolOptions): EchoToolOptions {
+  if (options.format === 'json') return { ...options, json: true };
+  if (options.json !== true) return options;
+  if (options.format === 'text') return { ...options, format: 'json' };
+  throw new SmallservdError('ARGUMENT_INVALID', `--json cannot be used with --format ${options.format}`);
+}
+
+/** Throws `ARGUMENT_INVALID`. */
+function assertTimed({ format, count = 0 }: EchoToolOptions): void {
+  if (count === 0 && (format === 'fping' || format === 'smokeping'))
+    throw new SmallservdError('ARGUMENT_INVALID', `--format ${format} needs --count: it is one line for all requests`);
+}
+
+/** Throws `ARGUMENT_INVALID` for what needs requests at intervals. */
+function assertPipe(hosts: readonly string[], options: EchoToolOptions): void {
+  const fault =
+    hosts.length > 1
+      ? ', more than one host'
+      : options.deadline !== undefined
+        ? ', --deadline'
+        : options.flows !== undefined
+          ? ', --flows'
+          : options.format !== 'text' && options.format !== 'json'
+            ? `, --format ${options.format}`
+            : options.size !== undefined && options.udp !== true
+              ? ' over TCP, --size'
+              : undefined;
+  if (fault === undefined) return;
+  throw new SmallservdError('ARGUMENT_INVALID', `with piped input${fault} needs --count or --interval`);
+}
+
 /** Sends standard input and prints what comes back. */
-async function pipe(host: string, options: EchoToolOptions, terminal: Terminal): Promise<void> {
-  if (options.size !== undefined && options.udp !== true)
-    throw new SmallservdError('ARGUMENT_INVALID', 'with piped input over TCP, --size needs --count');
+async function pipe(target: ToolTarget, options: EchoToolOptions, terminal: Terminal): Promise<ExitCode> {
   const isTyped = terminal.input.isTTY && terminal.isTerminal && options.json !== true;
   const deliver = async (bytes: Uint8Array): Promise<void> => {
     if (options.json !== true) await terminal.printPeer(bytes);
   };
-  const echoed = await echo(host, readInput(terminal.input), deliver, {
+  const echoed = await echo(target.host, readInput(terminal.input), deliver, {
     ...clientOptions(options, terminal),
+    attempts: target.attempts,
     sizeBytes: options.size,
     keepAliveMs: options.keepalive,
     connected: ({ address, port }) => {
@@ -72,86 +131,50 @@ async function pipe(host: string, options: EchoToolOptions, terminal: Terminal):
     // If the peer ended first, someone could still be typing.
     terminal.input.destroy();
   });
-  if (options.json === true) printDocument(terminal, echoed);
+  if (options.json === true) new JsonLines(terminal, target, false).summary('ok', undefined, echoed);
+  return exitCodes.stopped;
 }
 
-/** Sends requests at intervals, prints a line per answer and a summary at the end. */
-async function ping(host: string, options: EchoToolOptions, terminal: Terminal): Promise<ExitCode> {
-  const isLineWanted = options.quiet !== true && options.json !== true;
-  const progressAfter = progressLine(options.count ?? 0);
-  let peer = '';
+/** Sends requests at intervals to one target and reports them. */
+async function time(target: ToolTarget, options: EchoToolOptions, terminal: Terminal): Promise<ExitCode> {
+  const { count = 0, size = 512, udp: isUdp = false, quiet: isQuiet = false, timestamps = false } = options;
+  const reportOptions = { count, sizeBytes: size, isUdp, isQuiet, hasTimestamps: timestamps };
+  const report: EchoReport = new reports[options.format](terminal, target, reportOptions);
   let refusal: string | undefined;
-  const result = await echoPing(host, {
+  const result = await echoPing(target.host, {
     ...clientOptions(options, terminal),
-    count: options.count ?? 0,
+    attempts: target.attempts,
+    count,
     sizeBytes: options.size,
     intervalMs: options.interval,
+    deadlineMs: options.deadline,
     keepAliveMs: options.keepalive,
-    connected: ({ address, port }) => {
-      peer = formatHostPort(address, port);
-      const protocol = options.udp === true ? 'UDP' : 'TCP';
-      if (options.json !== true) terminal.print(`echo ${peer} over ${protocol}, ${options.size ?? 512} bytes\n`);
-    },
+    flows: options.flows,
+    connected: (peer) => report.connected(peer),
     observe: (event) => {
       if (event.kind === 'refused') refusal = event.message;
-      if (!isLineWanted) terminal.showProgress(progressAfter(event));
-      else if (event.kind !== 'sent') terminal.print(describe(event, peer, options.size ?? 512, terminal));
+      report.observe(event);
     },
+  }).catch((error: unknown) => {
+    report.failed(error as Error);
+    throw error;
   });
-  const error = result.problem ?? (isLineWanted || result.isRight ? undefined : faultOf(result, peer, refusal));
-  const fault = { outcome: result.outcome, error };
-  // The summary, or the document, tells of requests that were lost.
-  const isTold = result.problem === undefined && result.outcome === 'timeout';
-  printResult(terminal, options, result, (ended) => `\n${formatRoundTrips(peer, ended, ended.elapsedMs)}`, fault);
+  const error = result.isRight ? undefined : (result.problem ?? faultOf(result, refusal));
+  report.ended(result, error);
+  // The lines and the summary tell of lost and changed requests.
+  const hasLines = !isQuiet && options.format !== 'json' && options.format !== 'smokeping';
+  const isTold = result.problem === undefined && (result.outcome === 'timeout' || hasLines);
   if (error !== undefined && !isTold) terminal.complain(error);
   if (result.outcome === 'interrupted') return exitCodes.interrupted;
   return result.isRight ? exitCodes.stopped : exitCodes.failed;
 }
 
 /** What is wrong with a run that nothing ended early. `refusal` is the last one. */
-function faultOf({ outcome, sent, lost, corrupted }: EchoPingResult, peer: string, refusal?: string): string {
+function faultOf({ outcome, sent, lost, corrupted, peer }: EchoPingResult, refusal?: string): string {
+  const name = formatHostPort(peer.address, peer.port);
   if (outcome === 'interrupted') return 'interrupted';
-  if (corrupted > 0) return `${peer}: ${corrupted} of ${sent} requests came back changed`;
-  return refusal ?? `${peer}: ${lost} of ${sent} requests did not come back`;
-}
-
-function describe(
-  event: Exclude<EchoPingEvent, { kind: 'sent' }>,
-  peer: string,
-  sizeBytes: number,
-  terminal: Terminal,
-): string {
-  switch (event.kind) {
-    case 'refused':
-      return `${terminal.paint('red', event.message)}\n`;
-    case 'answered': {
-      const mark = event.isDuplicate ? terminal.paint('yellow', ' (duplicate)') : '';
-      return `${sizeBytes} bytes from ${peer}: seq=${event.sequence + 1} time=${event.rttMs.toFixed(3)} ms${mark}\n`;
-    }
-    case 'corrupted': {
-      const which = event.sequence === undefined ? '' : ` seq=${event.sequence + 1}`;
-      const what = terminal.paint('red', `corrupted from offset ${event.offset} on`);
-      return `${event.sizeBytes} bytes from ${peer}:${which} ${what}\n`;
-    }
-  }
-}
-
-/** Returns a function that takes the events of a quiet run and gives the progress line after each. */
-function progressLine(count: number): (event: EchoPingEvent) => string {
-  const of = count === 0 ? '' : ` of ${count}`;
-  let sent = 0;
-  let received = 0;
-  let corrupted = 0;
-  let last = '';
-  return (event) => {
-    if (event.kind === 'sent') sent += 1;
-    if (event.kind === 'corrupted') corrupted += 1;
-    if (event.kind === 'answered' && !event.isDuplicate) {
-      received += 1;
-      last = `, last ${event.rttMs.toFixed(3)} ms`;
-    }
-    return `${sent}${of} sent, ${received} received${corrupted === 0 ? '' : `, ${corrupted} corrupted`}${last}`;
-  };
+  if (corrupted > 0) return `${name}: ${corrupted} of ${sent} requests came back changed`;
+  return refusal ?? `${name}: ${lost} of ${sent} requests did not come back`;
 }
 
 async function* readInput(input: AsyncIterable<Buffer | string>): AsyncGenerator<Uint8Array, void> {

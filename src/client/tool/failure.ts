@@ -3,7 +3,6 @@ import { usageMessage } from '../../command-end.ts';
 import { SmallservdError } from '../../errors.ts';
 import type { Outcome } from '../../outcomes.ts';
 import type { Attempt, Attempts } from '../options.ts';
-import { tools } from './index.ts';
 
 /** What `--json` prints for a run without a result. */
 export interface Failure {
@@ -32,10 +31,4 @@ export function failureOf(
     addresses: addresses.length === 0 ? undefined : addresses,
     elapsedMs,
   };
-}
-
-/** Whether a command line that could not be parsed asks a tool for JSON. */
-export function wantsJson([tool, ...args]: readonly string[]): boolean {
-  const end = args.indexOf('--');
-  return tools.some(({ name }) => name === tool) && args.slice(0, end < 0 ? undefined : end).includes('--json');
 }

@@ -1,12 +1,14 @@
 import { Option } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
+import { mostFlows } from '../flows.ts';
 import type { LatencySummary } from '../latency.ts';
 import { load, type LoadProgress, type LoadResult, type LoadService, loadServices, maxPerSecond } from '../load.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { formatDuration } from '../../units.ts';
 import { bar, drawHistogram, formatLatency } from './histogram.ts';
+import { formatLoadFlows } from './flow-table.ts';
 import { durationOption, rateOption, sizeOption, wholeNumberOption } from './option-values.ts';
-import { withSharedPath } from './path-options.ts';
+import { withPath } from './path-options.ts';
 import type { Terminal } from './terminal.ts';
 import {
   clientOptions,
@@ -20,7 +22,8 @@ import {
 
 interface LoadToolOptions extends NetworkOptions {
   readonly service: LoadService;
-  readonly connections: number;
+  readonly connections?: number;
+  readonly flows?: number;
   readonly duration: number;
   readonly rate?: number;
   readonly requests?: number;
@@ -31,40 +34,41 @@ export const loadTool: Tool = {
   name: 'load',
   summary: 'load-test a server: throughput and latency',
   examples: [
-    ['load localhost:1201 -c 50', 'echo over 50 connections for 10s, each as fast as it gets answers'],
+    ['load localhost:1201 --connections 50', 'echo over 50 connections for 10s, each as fast as it gets answers'],
     ['load localhost:1201 --rate 5000 --duration 1m', '5000 requests a second, whether it keeps up or not'],
     ['load localhost:1200 --service daytime --requests 150', '150 connections, one for each request'],
     ['load localhost:1201 -u --rate 150 --timeout 1s', 'over UDP; requests not answered within 1s count as lost'],
-    ['load localhost:1219 --service chargen -c 4', 'how fast it sends; with discard, how fast it receives'],
+    ['load localhost:1219 --service chargen --connections 4', 'how fast it sends; with discard, how fast it receives'],
   ],
   define(command, terminal, run) {
     const described = command
       .argument('<host>', 'HOST or HOST:PORT; default port: that of the service')
-      .addOption(new Option('-s, --service <name>', 'service to ask for').choices(loadServices).default('echo'))
-      .option(
-        '-c, --connections <number>',
-        'concurrent connections, with one request in flight each',
-        wholeNumberOption(1, 10_000),
-        10,
+      .addOption(new Option('--service <name>', 'service to ask for').choices(loadServices).default('echo'))
+      .addOption(
+        new Option('--connections <n>', 'concurrent connections, with one request in flight each (default: 10)')
+          .argParser(wholeNumberOption(1, 10_000))
+          .conflicts('flows'),
       )
+      .option('--flows <n>', 'N connections, and tell of each by its source port', wholeNumberOption(1, mostFlows))
       .addOption(
         new Option('-d, --duration <duration>', 'run for this long, up to 1h')
           .argParser(durationOption)
           .default(10_000, formatDuration(10_000)),
       )
       .option(
-        '-r, --rate <number>',
+        '-r, --rate <n>',
         'requests per second in total; latency counts from when each is due',
         rateOption('requests', maxPerSecond),
       )
-      .option('-n, --requests <number>', 'stop after N requests', wholeNumberOption(1))
-      .option('--size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)', sizeOption);
-    withSharedPath(withNetwork(withUdp(described), stepsOfMany)).action(
+      .option('-c, --requests <n>', 'stop after N requests', wholeNumberOption(1))
+      .option('-s, --size <bytes>', 'size of a request (default: 64; for discard over TCP: 64KiB)', sizeOption);
+    withPath(withNetwork(withUdp(described), stepsOfMany)).action(
       run(async (host: string, options: LoadToolOptions): Promise<ExitCode> => {
         const result = await load(host, {
           ...clientOptions(options, terminal),
           service: options.service,
           connections: options.connections,
+          flows: options.flows,
           durationMs: options.duration,
           perSecond: options.rate,
           requests: options.requests,
@@ -79,13 +83,21 @@ export const loadTool: Tool = {
   },
 };
 
-/** One line of at most `columns` characters, less one for the cursor. */
+/**
+ * One line of at most `columns` characters, less one for the cursor: the throughput and latency of the last second, or
+ * in the first one, of what there is.
+ */
 export function formatProgress(progress: LoadProgress, columns: number): string {
-  const { elapsedMs, durationMs, answered, failed, requests, p99Ms, bytesSent, bytesReceived } = progress;
+  const { elapsedMs, durationMs, answered, failed, requests, lastSecond } = progress;
   const share = Math.min(1, Math.max(elapsedMs / durationMs, requests === undefined ? 0 : answered / requests));
   const seconds = elapsedMs / 1000;
-  const rate = p99Ms === undefined ? formatByteRate(bytesSent + bytesReceived, seconds) : formatRate(answered, seconds);
-  const latency = p99Ms === undefined ? '' : `  p99 ${formatLatency(p99Ms)}`;
+  const shown = lastSecond ?? progress;
+  const shownSeconds = lastSecond === undefined ? seconds : 1;
+  const rate =
+    progress.p99Ms === undefined
+      ? formatByteRate(shown.bytesSent + shown.bytesReceived, shownSeconds)
+      : formatRate(shown.answered, shownSeconds);
+  const latency = shown.p99Ms === undefined ? '' : `  p99 ${formatLatency(shown.p99Ms)}`;
   const errors = failed === 0 ? '' : `  ${count(failed)} ${failed === 1 ? 'error' : 'errors'}`;
   const text = ` ${seconds.toFixed(0)}s of ${formatDuration(durationMs)}  ${rate}${latency}${errors}`;
   const width = Math.min(30, columns - 1 - text.length - 2);
@@ -121,6 +133,7 @@ export function formatResult(result: LoadResult, terminal: Pick<Terminal, 'colum
     lines.push('', formatLatencies(response, openLoop === undefined ? undefined : serviceTime), '');
     lines.push(drawHistogram(distribution, terminal.columns, (text) => terminal.paint('cyan', text)).trimEnd());
   }
+  if (result.flows !== undefined) lines.push('', formatLoadFlows(result.flows, terminal).trimEnd());
   return `${lines.join('\n')}\n`;
 }
 

@@ -1,14 +1,17 @@
 import { InvalidArgumentError } from 'commander';
-import { parseDuration, parseSize } from '../../units.ts';
+import { parseSize } from '../../units.ts';
 
 /** In whole days, what a timer of Node's can hold. */
 const maxDurationMs = 24 * 86_400_000;
 
-/** Parses `1500ms`, `10s` or `5m` as milliseconds, at least 1. */
+const msOf = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, '': 1000 } as const;
+
+/** Parses `0.2`, `10`, `500ms`, `1.5s` or `5m` as milliseconds, at least 1. Without a unit, it is in seconds. */
 export function durationOption(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined || ms < 1 || ms > maxDurationMs)
-    throw new InvalidArgumentError('expected a duration with a unit, from 1ms to 24d, such as 500ms, 10s or 5m');
+  const [, number, unit = ''] = /^(\d{1,12}(?:\.\d{1,9})?|\.\d{1,9})(ms|s|m|h|d|)$/.exec(text) ?? [];
+  const ms = number === undefined ? 0 : Math.round(Number(number) * msOf[unit as keyof typeof msOf]);
+  if (ms < 1 || ms > maxDurationMs)
+    throw new InvalidArgumentError('expected a duration from 1ms to 24d, such as 0.5 (seconds), 500ms, 10s or 5m');
   return ms;
 }
 

@@ -28,7 +28,9 @@ function withSource(command: Command): Command {
 }
 
 function withTtl(command: Command): Command {
-  return command.addOption(pathOption('--ttl <n>', 'time to live (hop limit)').argParser(wholeNumberOption(1, 255)));
+  return command.addOption(
+    pathOption('-t, --ttl <n>', 'time to live (hop limit)').argParser(wholeNumberOption(1, 255)),
+  );
 }
 
 /** Adds `--interface`, `--dscp` and `--df`. */

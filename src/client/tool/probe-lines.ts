@@ -1,7 +1,7 @@
 import { answerText, type ProbeResult, type ProbeSample } from '../probe.ts';
 import { escapeToOneLine } from '../../terminal-text.ts';
 import { countOf } from '../../units.ts';
-import { formatTime } from './ping.ts';
+import { formatTime } from './sample-text.ts';
 import { formatMilliseconds } from './round-trips.ts';
 import type { Color, Terminal } from './terminal.ts';
 

@@ -61,14 +61,14 @@ export class ProbeTable {
     let last: ProbeSample | undefined;
     for (const { sample } of rows) {
       counts[sample.outcome] = (counts[sample.outcome] ?? 0) + 1;
-      if (last === undefined || sample.at > last.at) last = sample;
+      if (last === undefined || sample.time > last.time) last = sample;
     }
     return last === undefined ? '' : `${timeOf(last)}  round ${last.round}  ${formatCounts(counts)}`;
   }
 }
 
 function isFresh({ sample, change }: Row): boolean {
-  return change?.sample === sample || (change !== undefined && +sample.at - +change.sample.at < markedMs);
+  return change?.sample === sample || (change !== undefined && +sample.time - +change.sample.time < markedMs);
 }
 
 /** The local time of a sample: `12:04:05`. */

@@ -40,6 +40,7 @@ export const probeTool: Tool = {
     ['probe --tls web.example:443', 'TLS version, cipher, and days until the certificate expires'],
     ['probe ns.example:53/udp ntp.example:123/udp', 'UDP services'],
   ],
+  jsonLines: true,
   define(command, terminal, run) {
     withUdp(command.argument('<targets...>', 'HOST:PORTS, or HOST:PORTS/udp'))
       .option(
@@ -53,7 +54,7 @@ export const probeTool: Tool = {
       .option('--insecure', 'with --tls: accept any certificate')
       .option('-c, --count <n>', 'probe each target N times; 0 or forever: until Ctrl-C (default: 1)', countOption)
       .option('-i, --interval <duration>', 'start a round this long after the last one (default: 1s)', durationOption)
-      .option('-w, --watch', 'on a terminal, redraw a table until Ctrl-C; elsewhere, print changes only')
+      .option('--watch', 'on a terminal, redraw a table until Ctrl-C; elsewhere, print changes only')
       .option('-r, --rate <number>', 'start at most N probes per second', rateOption('probes', 1_000_000))
       .option('--parallel <number>', 'most probes at the same time', wholeNumberOption(1, 1000), 64);
     withSharedPath(withNetwork(command))
@@ -88,13 +89,14 @@ async function probeAll(targets: readonly string[], options: ProbeToolOptions, t
     observe: (sample) => report.add(sample),
   }).finally(() => report.end());
   const { latest: _latest, ...summary } = result;
-  if (options.json === true) printJsonLine(terminal, summary);
+  if (options.json === true) printJsonLine(terminal, { type: 'summary', ...summary });
   else if (result.probes !== 1 || result.outcome === 'interrupted') terminal.print(`\n${formatProbes(result)}`);
   return outcomes[result.outcome];
 }
 
 function reportOf(targets: readonly string[], options: ProbeToolOptions, terminal: Terminal): Report {
-  if (options.json === true) return { add: (sample) => printJsonLine(terminal, sample), end: () => {} };
+  if (options.json === true)
+    return { add: (sample) => printJsonLine(terminal, { type: 'probe', ...sample }), end: () => {} };
   const names = probeTargetNames(targets, options.udp === true);
   if (options.watch !== true) return printAll(names, terminal);
   const table = new ProbeTable(names);

@@ -3,14 +3,14 @@ import { type ColorChoice, colorChoices } from '../../color.ts';
 import { usageMessage } from '../../command-end.ts';
 import { addHelp, misplacedCommand } from '../../command-names.ts';
 import { suggest } from '../../suggestion.ts';
+import { wrap } from '../../terminal-text.ts';
 import { version } from '../../version.ts';
 import { tools } from './index.ts';
 import type { Terminal } from './terminal.ts';
-import type { Run } from './tool.ts';
+import { noteText, type Run, type Tool } from './tool.ts';
 
-const codes = `
-HOST is a name, an IPv4 address or an IPv6 address. PORT is a number or a service name. Put an IPv6 address in brackets
-if a port follows, as in [2001:db8::7]:1201.
+const notes = `
+HOST is a name, an IPv4 address or an IPv6 address. PORT is a number or a service name. Put an IPv6 address in brackets if a port follows, as in [2001:db8::7]:1201.
 Exit codes: 0 ok, 1 failed (a wrong answer or none, or an invalid address or mask), 2 cannot resolve or connect, 64 wrong command line, 77 not permitted, 130 interrupted.`;
 
 /** The command line of smallserv, from which the manual and shell completion are also generated. */
@@ -21,14 +21,15 @@ export function clientProgram(terminal: Terminal, run: Run): Command {
     .helpOption('-h, --help', 'print the help text')
     .usage('[tool] [options]')
     .commandsGroup('Tools:')
-    .addHelpText('after', codes)
+    .addHelpText('after', noteText(notes, terminal))
     .showHelpAfterError('Try: smallserv --help')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.print(text),
+      getOutHelpWidth: () => terminal.columns,
       outputError: (text) => terminal.complain(misplaced(text) ?? ownMessage(text)),
     })
-    .configureHelp({ subcommandTerm: (command) => command.name() });
+    .configureHelp({ subcommandTerm: (command) => command.name(), minWidthToWrap: 20 });
   const misplaced = (text: string): string | undefined =>
     text.includes('unknown option') ? misplacedCommand(program, program.args, 'tool') : undefined;
 
@@ -37,8 +38,7 @@ export function clientProgram(terminal: Terminal, run: Run): Command {
       .command(tool.name)
       .description(tool.summary)
       .helpOption('-h, --help', 'print the help text');
-    const width = Math.max(...tool.examples.map(([line]) => line.length));
-    const examples = tool.examples.map(([line, purpose]) => `  smallserv ${line.padEnd(width)}  ${purpose}\n`).join('');
+    const examples = formatExamples(tool.examples, terminal.columns);
     command.addHelpText('after', `\nExamples:\n${examples}`).showHelpAfterError(false);
     tool.define(command, terminal, run);
     command
@@ -54,6 +54,18 @@ export function clientProgram(terminal: Terminal, run: Run): Command {
     return program.error(`unknown tool '${name}'${suggest(name, names)}`);
   });
   return program;
+}
+
+/** A line each if all fit, otherwise with the purpose below. What is still too long goes on after a backslash. */
+function formatExamples(examples: Tool['examples'], columns: number): string {
+  const lines = examples.map(([line]) => `smallserv ${line}`);
+  const width = Math.max(...lines.map(({ length }) => length));
+  const rows = examples.map(([, purpose], index) => `  ${lines[index]?.padEnd(width)}  ${purpose}\n`);
+  if (rows.every(({ length }) => length <= columns + 1)) return rows.join('');
+  const command = (line = ''): string => wrap(line, columns - 2, '  ').replaceAll('\n  ', ' \\\n    ');
+  return examples
+    .map(([, purpose], index) => `${command(lines[index])}\n${wrap(purpose, columns, '      ')}\n`)
+    .join('');
 }
 
 /** Puts a message of commander into our words. */

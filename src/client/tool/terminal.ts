@@ -9,11 +9,14 @@ import { abbreviate, escapeControls } from '../../terminal-text.ts';
 
 export type Color = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
 
+/** What COLUMNS may say. */
+const [narrowest, widest] = [20, 1000] as const;
+
 /** The environment of a tool: output, input and the interruption signal. */
 export interface Terminal {
   /** Whether standard output is a terminal, read by a person. */
   readonly isTerminal: boolean;
-  /** The width of standard output, or 80 if it is not a terminal. */
+  /** The width of standard output, or if it is not a terminal, COLUMNS or 80. */
   readonly columns: number;
   /** The height of standard output, or 24 if it is not a terminal. */
   readonly rows: number;
@@ -31,6 +34,8 @@ export interface Terminal {
   printPeer(bytes: Uint8Array): Promise<void>;
   /** Prints to standard error, each line prefixed with the program's name and with control characters escaped. */
   complain(message: string): void;
+  /** Prints text to standard error as it is, but on a terminal with control characters escaped. */
+  printError(text: string): void;
   /** Shows a line on standard error that the next one replaces, if that is a terminal. Undefined clears it. */
   showProgress(line: string | undefined): void;
   /**
@@ -79,7 +84,9 @@ export class ProcessTerminal implements Terminal {
 
   get columns(): number {
     // A terminal of unknown width reports 0.
-    return this.#output.columns || 80;
+    if (this.#output.columns) return this.#output.columns;
+    const columns = Number(process.env['COLUMNS']);
+    return columns >= narrowest && columns <= widest ? columns : 80;
   }
 
   get rows(): number {
@@ -119,6 +126,11 @@ export class ProcessTerminal implements Terminal {
       .split('\n')
       .map((line) => `smallserv: ${escapeControls(line)}\n`);
     this.#errors.write(lines.join(''));
+  }
+
+  printError(text: string): void {
+    this.showProgress(undefined);
+    this.#errors.write(this.#errors.isTTY ? escapeControls(text) : text);
   }
 
   showProgress(line: string | undefined): void {

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { type ClientOptions, defaultTimeoutMs, type EitherProtocolOptions } from '../options.ts';
 import type { ExitCode } from '../../exit-codes.ts';
 import { type Outcome, outcomes } from '../../outcomes.ts';
-import { escapeControls, formatJson } from '../../terminal-text.ts';
+import { formatJson, wrap } from '../../terminal-text.ts';
 import { formatDuration } from '../../units.ts';
 import { durationOption } from './option-values.ts';
 import { type PathOptions, pathControls, withPath } from './path-options.ts';
@@ -16,6 +16,8 @@ export interface Tool {
   readonly summary: string;
   /** Command lines without `smallserv`, each with its purpose. */
   readonly examples: readonly (readonly [line: string, purpose: string])[];
+  /** Whether `--json` prints a line for each request and a summary, instead of one document. */
+  readonly jsonLines?: true;
   /** Adds arguments, options and the action. `run` wraps a function that resolves with an exit code (nothing for 0). */
   define(command: Command, terminal: Terminal, run: Run): void;
 }
@@ -24,6 +26,14 @@ export interface Tool {
 export type Run = <Arguments extends readonly unknown[]>(
   action: (...args: Arguments) => Promise<ExitCode | void>,
 ) => (...args: Arguments) => Promise<void>;
+
+/** A text at the end of a help, each line of it wrapped. */
+export function noteText(text: string, { columns }: Pick<Terminal, 'columns'>): string {
+  return text
+    .split('\n')
+    .map((line) => wrap(line, columns))
+    .join('\n');
+}
 
 /** The parsed option of `withJson`. */
 export interface JsonOptions {
@@ -50,7 +60,7 @@ export function withNetwork(command: Command, steps = 'name lookup, connection a
       .addOption(new Option('-4', 'use IPv4 only').conflicts('6'))
       .addOption(new Option('-6', 'use IPv6 only'))
       .addOption(
-        new Option('--timeout <duration>', `timeout of ${steps}`)
+        new Option('-W, --timeout <duration>', `timeout of ${steps}`)
           .argParser(durationOption)
           .default(defaultTimeoutMs, formatDuration(defaultTimeoutMs)),
       )
@@ -130,9 +140,9 @@ export function printJson(terminal: Terminal, value: unknown): void {
   terminal.print(formatJson(plain(value)));
 }
 
-/** Prints the same as one line, for tools that print a value as soon as it is there (NDJSON). */
+/** Like `printJson`, on one line. */
 export function printJsonLine(terminal: Terminal, value: unknown): void {
-  terminal.print(`${escapeControls(JSON.stringify(plain(value)))}\n`);
+  terminal.print(formatJson(plain(value), 0));
 }
 
 /** Converts bytes to text first, because Buffer's own toJSON runs before any replacer. */

@@ -67,7 +67,9 @@ describe('echoPing against smallservd', () => {
     const inUrl = address.includes(':') ? `[${address}]` : address;
     const listen = [`tcp://${inUrl}:0`, `udp://${inUrl}:0`];
 
-    it.each([0, 1, 13, 14, 512, 65_507])(`receives datagrams of %i bytes back from ${address}`, async (sizeBytes) => {
+    const largest = address.includes(':') ? 65_527 : 65_507;
+
+    it.each([0, 1, 13, 14, 512, largest])(`receives datagrams of %i bytes back from ${address}`, async (sizeBytes) => {
       const daemon = await serve({ echo: { listen } });
       const { port } = daemon.target('echo', 'udp', address);
       const result = await echoPing(`${inUrl}:${port}`, { udp: true, count: 5, sizeBytes, intervalMs: 1 });
@@ -215,6 +217,45 @@ describe('answers on a lossy path', () => {
     const { received, lost, duplicates } = await run.result;
     expect({ received, lost, duplicates }).toEqual({ received: 7, lost: 1, duplicates: 0 });
     expect(run.of('answered').map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  });
+
+  it('are missed once their timeout has passed', async () => {
+    const { name } = await fakeUdpServer(() => {});
+    const run = new Run(name, { udp: true, count: 2, timeoutMs: 1500 });
+    await run.settled(1, 0);
+    run.clock.advance(1000);
+    await run.settled(2, 0);
+    run.clock.advance(500);
+    expect(run.of('silence')).toEqual([{ kind: 'silence', sequence: 0, waitedMs: 1500 }]);
+    run.clock.advance(1000);
+    expect(await run.result).toMatchObject({ sent: 2, lost: 2, elapsedMs: 2500, outcome: 'timeout' });
+    expect(run.of('silence').map(({ sequence }) => sequence)).toEqual([0, 1]);
+  });
+
+  it.each([false, true])('are not awaited after the deadline (udp: %s)', async (udp) => {
+    const answers: (() => void)[] = [];
+    const { name } = udp
+      ? await fakeUdpServer((request, reply) => void answers.push(() => reply(request)))
+      : await fakeTcpServer((client) => {
+          client.on('data', (request) => answers.push(() => client.write(request)));
+        });
+    const run = new Run(name, { udp, deadlineMs: 1700 });
+    if (!udp) run.overTcp();
+    await run.settled(1, 0);
+    await until(() => answers.length === 1, 'the first request');
+    answers[0]?.();
+    await run.settled(1, 1);
+    run.clock.advance(1000);
+    await run.settled(2, 1);
+    run.clock.advance(700);
+    expect(await run.result).toMatchObject({ sent: 2, received: 1, elapsedMs: 1700, outcome: 'timeout' });
+    expect(run.of('silence')).toEqual([{ kind: 'silence', sequence: 1, waitedMs: 700 }]);
+  });
+
+  it('end the run before the deadline if no request is due any more', async () => {
+    const { name } = await fakeUdpServer((request, reply) => reply(request));
+    const run = new Run(name, { udp: true, deadlineMs: 1000 });
+    expect(await run.result).toMatchObject({ sent: 1, received: 1, isRight: true });
   });
 
   it('are awaited for one timeout after the last request', async () => {
@@ -408,7 +449,9 @@ describe('the signal', () => {
 
 it.each([
   [{ sizeBytes: 0 }, 'the size of a request over TCP is 0'],
-  [{ sizeBytes: 65_508, udp: true }, 'the size of a datagram is 65508'],
+  [{ sizeBytes: 65_508, udp: true }, 'the size is 65508 bytes: 127.0.0.1 takes at most 65507 bytes over IPv4'],
+  [{ sizeBytes: 65_528, udp: true }, 'the size of a datagram is 65528'],
+  [{ deadlineMs: 0 }, 'the deadline in milliseconds is 0'],
   [{ sizeBytes: 1.5, udp: true }, 'the size of a datagram is 1.5'],
   [{ count: -1 }, 'the count is -1'],
   [{ intervalMs: 0 }, 'the interval in milliseconds is 0'],

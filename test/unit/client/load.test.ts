@@ -309,7 +309,7 @@ describe('load arguments', () => {
     [{ perSecond: 0 }, 'the rate is 0 requests per second: expected above 0 and up to 1000000'],
     [{ requests: 0 }, 'the number of requests is 0: expected a whole number of at least 1'],
     [{ requests: 1.5 }, 'the number of requests is 1.5: expected a whole number of at least 1'],
-    [{ size: 65_508, udp: true }, 'the size of a request is 65508: expected 1 to 65507'],
+    [{ size: 65_508, udp: true }, 'the size is 65508 bytes: 127.0.0.1 takes at most 65507 bytes over IPv4'],
   ])('are quoted in the error: %j', async (options, message) => {
     await expect(load('127.0.0.1:9', options)).rejects.toMatchObject({ message });
   });

@@ -109,6 +109,20 @@ describe('ping', () => {
     expect(run.clock.waiting).toBe(0);
   });
 
+  it('ends at the deadline with what it has, and sends nothing from then on', async () => {
+    const options = { intervalMs: 100, timeoutMs: 5000 };
+    const answered = await new Ping(faithful, { ...options, deadlineMs: 200 }).pass(1000);
+    expect(answered.sentAtMs).toEqual([0, 100]);
+    expect(answered.result).toMatchObject({ sent: 2, received: 2, outcome: 'ok', elapsedMs: 110 });
+    const waited = await new Ping(silent, { ...options, deadlineMs: 150 }).pass(1000);
+    expect(waited.told).toEqual([
+      { kind: 'silence', sequence: 1, waitedMs: 150 },
+      { kind: 'silence', sequence: 2, waitedMs: 50 },
+    ]);
+    expect(waited.result).toMatchObject({ sent: 2, received: 0, outcome: 'timeout', elapsedMs: 150 });
+    expect(waited.clock.waiting).toBe(0);
+  });
+
   it('uses one random identifier per run and different data per request', async () => {
     const run = await new Ping(faithful, { count: 2, intervalMs: 1, sizeBytes: 33, random: () => 0.75 }).pass(100);
     const [one, other] = run.requests.map((each) => Buffer.from(each));
@@ -135,12 +149,12 @@ describe('ping', () => {
     await run.pass(4999);
     expect(run.told.filter((each) => 'rttMs' in each)).toHaveLength(2);
     expect(run.result).toMatchObject({ sent: 3, received: 2, lost: 1, lossRatio: 1 / 3, elapsedMs: 4000 });
-    expect(run.told.at(-1)).toEqual({ kind: 'silence', sequence: 2 });
+    expect(run.told.at(-1)).toMatchObject({ kind: 'silence', sequence: 2 });
   });
 
   it('reports total loss if nothing answers', async () => {
     const run = await new Ping(silent, { count: 2, timeoutMs: 500 }).pass(2000);
-    expect(run.told).toEqual([1, 2].map((sequence) => ({ kind: 'silence', sequence })));
+    expect(run.told).toMatchObject([1, 2].map((sequence) => ({ kind: 'silence', sequence })));
     expect(run.result).toMatchObject({ sent: 2, received: 0, lossRatio: 1, times: undefined, elapsedMs: 1500 });
   });
 
@@ -157,7 +171,7 @@ describe('ping', () => {
     }).pass(5000);
     expect(run.told).toEqual([
       { ...reply, sequence: 2 },
-      { kind: 'silence', sequence: 1 },
+      { kind: 'silence', sequence: 1, waitedMs: 1200 },
       { ...reply, sequence: 1, rttMs: 1500, isLate: true },
       { ...reply, sequence: 3 },
     ]);
@@ -242,14 +256,19 @@ describe('ping', () => {
   ])('ignores a packet %s', async (_name, strange) => {
     const run = new Ping((request) => [strange(Buffer.from(request))], { count: 1, timeoutMs: 100 });
     await run.pass(200);
-    expect(run.told).toEqual([{ kind: 'silence', sequence: 1 }]);
+    expect(run.told).toEqual([{ kind: 'silence', sequence: 1, waitedMs: 100 }]);
     expect(run.result).toMatchObject({ received: 0, duplicates: 0, corrupted: 0, errors: [] });
   });
 
   it('reports an ICMP error, counts it and stops waiting', async () => {
     const run = new Ping((request) => [unreachable(packet4(request, ours))], { count: 2, intervalMs: 100 });
     await run.pass(1000);
-    const error = { kind: 'error', from: '192.0.2.254', reason: 'Destination Host Unreachable' };
+    const error = {
+      kind: 'error',
+      from: '192.0.2.254',
+      reason: 'Destination Host Unreachable',
+      outcome: 'unreachable',
+    };
     expect(run.told).toEqual([1, 2].map((sequence) => ({ ...error, sequence })));
     const errors = [{ from: '192.0.2.254', reason: 'Destination Host Unreachable', count: 2 }];
     expect(run.result).toMatchObject({ sent: 2, received: 0, lost: 2, errors, elapsedMs: 110 });
@@ -260,7 +279,7 @@ describe('ping', () => {
       count: 2,
     }).pass(2000);
     expect(run.told).toMatchObject([
-      { kind: 'error', sequence: 1, from: undefined, reason: 'no way' },
+      { kind: 'error', sequence: 1, from: undefined, reason: 'no way', outcome: 'failed' },
       { sequence: 2 },
     ]);
     expect(run.result).toMatchObject({ sent: 2, received: 1, lost: 1 });
@@ -349,7 +368,13 @@ describe('ping', () => {
     expect(run.requests.map(([type]) => type)).toEqual([128, 128]);
     expect(run.told).toEqual([
       { ...reply, sequence: 1, ttl: undefined },
-      { kind: 'error', sequence: 2, from: 'fe80::1', reason: 'Destination unreachable: Address unreachable' },
+      {
+        kind: 'error',
+        sequence: 2,
+        from: 'fe80::1',
+        reason: 'Destination unreachable: Address unreachable',
+        outcome: 'unreachable',
+      },
     ]);
   });
 
@@ -397,7 +422,8 @@ describe('ping with options out of range', () => {
     [{ count: 0 }, 'the count is 0: expected a whole number of at least 1'],
     [{ count: 1.5 }, 'the count is 1.5: expected a whole number of at least 1'],
     [{ intervalMs: NaN }, 'the interval in milliseconds is NaN: expected 1 to 2147483647'],
-    [{ sizeBytes: 65_508 }, 'the size of the data is 65508: expected 0 to 65507'],
+    [{ sizeBytes: 65_528 }, 'the size of the data is 65528: expected 0 to 65527'],
+    [{ deadlineMs: 0 }, 'the deadline in milliseconds is 0: expected 1 to 2147483647'],
     [{ ttl: 256 }, 'the time to live is 256: expected 1 to 255'],
     [{ timeoutMs: Infinity }, 'the timeout in milliseconds is Infinity: expected 1 to 2147483647'],
   ])('rejects %j', async (options, message) => {

@@ -18,6 +18,14 @@ function at(daemon: TestDaemon, protocol: Protocol): readonly string[] {
   return ['echo', `${host}:${port}`, ...(protocol === 'udp' ? ['--udp'] : [])];
 }
 
+/** The values of lines of JSON. */
+function linesIn(text: string): readonly Readonly<Record<string, unknown>>[] {
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+}
+
 describe('a pipe', () => {
   it.each(protocols)('echoes its input over %s', async (protocol) => {
     const daemon = await serveEcho();
@@ -82,7 +90,14 @@ describe('a pipe', () => {
     const { code, stdout } = await runTool([...at(daemon, 'tcp'), '--json'], { input: 'hello' });
     const { port } = daemon.target('echo', 'tcp');
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ outcome: 'ok', peer: { address: '127.0.0.1', port }, bytes: 5 });
+    expect(JSON.parse(stdout)).toEqual({
+      type: 'summary',
+      outcome: 'ok',
+      target: `127.0.0.1:${port}`,
+      addresses: [{ address: '127.0.0.1', outcome: 'ok', elapsedMs: expect.any(Number) as number }],
+      peer: { address: '127.0.0.1', port },
+      bytes: 5,
+    });
   });
 
   it('exits 130 on Ctrl-C', async () => {
@@ -129,11 +144,107 @@ describe('requests at intervals', () => {
     expect(stdout).toContain('2 sent, 2 received, 0% lost');
   });
 
-  it('are summarized as JSON', async () => {
+  it('are a line of JSON each, and a summary', async () => {
     const daemon = await serveEcho();
     const { code, stdout } = await runTool([...at(daemon, 'udp'), '--json', '-c', '2', '-i', '1ms', '-s', '0']);
-    expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ protocol: 'udp', sizeBytes: 0, sent: 2, received: 2, isRight: true });
+    const { host, port } = daemon.target('echo', 'udp');
+    const target = `${host}:${port}`;
+    const summary = { protocol: 'udp', sizeBytes: 0, sent: 2, received: 2, isRight: true, outcome: 'ok', target };
+    const reply = { type: 'reply', target, rttMs: expect.any(Number) as number, isDuplicate: false };
+    expect([code, linesIn(stdout)]).toMatchObject([
+      0,
+      [
+        { ...reply, sequence: 1 },
+        { ...reply, sequence: 2 },
+        { ...summary, type: 'summary' },
+      ],
+    ]);
+    const quiet = await runTool([...at(daemon, 'udp'), '--json', '-q', '-c', '2', '-i', '1ms', '-s', '0']);
+    expect(linesIn(quiet.stdout)).toMatchObject([summary]);
+  });
+
+  it('are timed for several targets side by side, each with a summary of its own', async () => {
+    const daemon = await serveEcho();
+    const { host, port } = daemon.target('echo', 'tcp');
+    const right = `${host}:${port}`;
+    const closed = `127.0.0.1:${await freePort()}`;
+    const args = ['echo', right, closed, `localhost:${port}`, '-4', '-c', '2', '-i', '1ms'];
+    const ended = await runTool(args);
+    expect([ended.code, ended.stderr]).toEqual([2, `smallserv: cannot connect to ${closed}: connection refused\n`]);
+    for (const name of [right, `localhost:${port} (${right})`]) {
+      expect(ended.stdout).toContain(`512 bytes from ${name}: seq=2 `);
+      expect(ended.stdout).toContain(`\n--- ${name}: 2 sent, 2 received, 0% lost`);
+    }
+    const json = await runTool([...args, '--json']);
+    const summaries = linesIn(json.stdout).filter(({ type }) => type === 'summary');
+    expect(Object.fromEntries(summaries.map(({ target, outcome }) => [target, outcome]))).toEqual({
+      [right]: 'ok',
+      [closed]: 'refused',
+      [`localhost:${port}`]: 'ok',
+    });
+    expect((await runTool(['echo', right, right, '-c', '1'])).code).toBe(0);
+  });
+
+  it('are printed as monitoring programs read them', async () => {
+    let requests = 0;
+    const { name } = await fakeUdpServer((request, reply) => {
+      requests += 1;
+      if (requests % 3 !== 2) reply(request);
+    });
+    const args = ['echo', '-u', '-c', '3', '-i', '1ms', '-s', '64', '-W', '50ms', '--format'];
+    const time = String.raw`\d+(?:\.\d+)?`;
+    const times = `${name} : ${time} - ${time}\n`;
+    expect(await runTool([...args, 'smokeping', name])).toEqual({
+      code: 1,
+      stdout: expect.stringMatching(new RegExp(`^${times}$`)) as string,
+      stderr: '',
+    });
+    expect(await runTool([...args, 'fping', name])).toEqual({
+      code: 1,
+      stdout: expect.stringMatching(
+        new RegExp(
+          `^${name} : \\[0\\], 64 bytes, ${time} ms \\(${time} avg, 0% loss\\)\n` +
+            `${name} : \\[2\\], 64 bytes, ${time} ms \\(${time} avg, 0% loss\\)\n` +
+            `${name} : \\[1\\], timed out \\(${time} avg, 33% loss\\)\n$`,
+        ),
+      ) as string,
+      stderr: expect.stringMatching(new RegExp(`^\n${times}$`)) as string,
+    });
+    const csv = await runTool([...args, 'csv', name]);
+    expect(csv.stdout.replaceAll(/\d{4}-\S+?Z/g, 'T').replaceAll(/\d+\.\d{3}/g, 'R')).toBe(
+      `time,target,sequence,type,rttMs,error\nT,${name},1,reply,R,\nT,${name},3,reply,R,\nT,${name},2,lost,,\n`,
+    );
+  });
+
+  it('are dashes for a target that cannot be reached', async () => {
+    const target = `127.0.0.1:${await freePort()}`;
+    const error = `cannot connect to ${target}: connection refused`;
+    const stderr = `smallserv: ${error}\n`;
+    const args = ['echo', target, '-c', '2', '--format'];
+    expect(await runTool([...args, 'smokeping'])).toEqual({ code: 2, stdout: `${target} : - -\n`, stderr });
+    const csv = await runTool([...args, 'csv']);
+    expect(csv.stdout).toMatch(/^time,target,sequence,type,rttMs,error\n[^,]+,[^,]+,,error,,[^,]+\n$/);
+  });
+
+  it('have the time with -D', async () => {
+    const daemon = await serveEcho();
+    const beganS = Date.now() / 1000;
+    const { stdout } = await runTool([...at(daemon, 'tcp'), '-c', '1', '-D']);
+    const [, seconds] = /^\[(\d+\.\d{6})\] 512 bytes from .* seq=1 /m.exec(stdout) ?? [];
+    expect(Number(seconds)).toBeGreaterThanOrEqual(beganS - 1);
+    expect(Number(seconds)).toBeLessThanOrEqual(Date.now() / 1000 + 1);
+  });
+
+  it('end at the deadline', async () => {
+    const { name } = await fakeUdpServer(() => {});
+    const ended = await runTool(['echo', '-u', name, '-c', '9', '-i', '60', '-w', '0.05', '--json']);
+    expect([ended.code, linesIn(ended.stdout)]).toMatchObject([
+      1,
+      [
+        { type: 'lost', sequence: 1 },
+        { type: 'summary', outcome: 'timeout', sent: 1, lost: 1 },
+      ],
+    ]);
   });
 
   it.each([[['--count', '0']], [['--count', 'forever']], [['--interval', '1s']]])(
@@ -154,8 +265,13 @@ describe('requests at intervals', () => {
     const args = ['echo', '-u', name, '-c', '2', '-i', '1ms', '--timeout', '10ms', '--json'];
     const { code, stdout, stderr } = await runTool(args);
     const error = `${name}: 2 of 2 requests did not come back`;
+    const lost = { type: 'lost', target: name, waitedMs: 10 };
     expect([code, stderr]).toEqual([1, '']);
-    expect(JSON.parse(stdout)).toMatchObject({ outcome: 'timeout', error });
+    expect(linesIn(stdout)).toMatchObject([
+      { ...lost, sequence: 1 },
+      { ...lost, sequence: 2 },
+      { type: 'summary', outcome: 'timeout', error },
+    ]);
   });
 
   it('with -q, are summarized, which tells what was lost', async () => {
@@ -188,7 +304,7 @@ describe('requests at intervals', () => {
     const args = ['-u', '-c', '3', '-i', '50ms', '-s', '64', '--timeout', '100ms'];
     const { code, stdout } = await runTool(['echo', name, ...args]);
     expect(stdout).toMatch(
-      /seq=1 time=\S+ ms\n.*seq=1 time=\S+ ms \(duplicate\)\n.*seq=2 corrupted from offset 60 on\n/,
+      /seq=1 time=\S+ ms\n.*seq=1 time=\S+ ms \(duplicate\)\n.*seq=2 corrupted from offset 60 on\n.*: seq=3 no answer/,
     );
     expect(stdout).toContain('3 sent, 1 received, 1 duplicate, 1 corrupted, 66.67% lost');
     expect(code).toBe(1);
@@ -235,11 +351,18 @@ describe('an unreachable host', () => {
 it.each([
   [[], 'missing required argument'],
   [['h', '-c', 'x'], 'expected a whole number, 0 or more, or forever'],
-  [['h', '-i', '1'], 'expected a duration'],
+  [['h', '-i', '1x'], '"1x" is not valid for --interval: expected a duration'],
+  [['h', '-W', '0'], '"0" is not valid for --timeout: expected a duration'],
+  [['h', 'i'], 'with piped input, more than one host needs --count or --interval'],
+  [['h', '--format', 'fping'], 'with piped input, --format fping needs --count or --interval'],
+  [['h', '--format', 'fping', '-i', '1'], '--format fping needs --count'],
+  [['h', '--format', 'xml', '-i', '1'], '"xml" is not valid for --format: expected one of text, json, csv, '],
+  [['h', '-w', '1'], 'with piped input, --deadline needs --count or --interval'],
   [['h', '-s', 'big', '-u'], 'expected a size'],
-  [['127.0.0.1:7', '-s', '9'], 'with piped input over TCP, --size needs --count'],
-  [['127.0.0.1:7', '-u', '-s', '65508'], 'the size of a datagram is 65508: expected 1 to 65507'],
-  [['127.0.0.1:7', '-u', '-c', '1', '-s', '65508'], 'the size of a datagram is 65508: expected 0 to 65507'],
+  [['127.0.0.1:7', '-s', '9'], 'with piped input over TCP, --size needs --count or --interval'],
+  [['127.0.0.1:7', '-u', '-s', '65508'], 'the size is 65508 bytes: 127.0.0.1 takes at most 65507 bytes over IPv4'],
+  [['127.0.0.1:7', '-u', '-c', '1', '-s', '65508'], 'the size is 65508 bytes: 127.0.0.1 takes at most 65507'],
+  [['[::1]:7', '-u', '-c', '1', '-s', '65528'], 'the size of a datagram is 65528: expected 0 to 65527'],
   [['127.0.0.1:7', '-c', '1', '-s', '0'], 'the size of a request over TCP is 0: expected 1 to 16777216'],
   [['127.0.0.1:7', '--keepalive', '10ms'], 'the keepalive delay in milliseconds is 10: expected 1000'],
 ])('rejects the command line %j', async (args, message) => {

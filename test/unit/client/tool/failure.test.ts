@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { wantsJson } from '../../../../src/client/tool/failure.ts';
+import { wantsJson } from '../../../../src/client/tool/wants-json.ts';
 import { silentTcpServer } from '../../../support/fake-servers.ts';
 import { freePort } from '../../../support/ports.ts';
 import { runTool, ToolProcess } from '../../../support/tool-process.ts';
@@ -29,8 +29,9 @@ test('so does one that is interrupted', async () => {
 
 test.each([
   [['daytime', '--json'], 64, 'invalid', "missing required argument 'host'"],
-  [['daytime', 'localhost', '--json', '--timeout', '5'], 64, 'invalid', /^"5" is not valid for --timeout: /],
+  [['daytime', 'localhost', '--json', '--timeout', '5x'], 64, 'invalid', /^"5x" is not valid for --timeout: /],
   [['chargen', '--json', '--bytes', '0', 'localhost'], 64, 'invalid', /^the number of bytes is 0/],
+  [['echo', 'h', '--format', 'csv', '--json', '-i', '1'], 64, 'invalid', '--json cannot be used with --format csv'],
   [['ip', '--json', '192.0.2.256'], 1, 'invalid', /^invalid address "192\.0\.2\.256"/],
   [['lookup-port', '--json', 'tcp', 'nothing'], 2, 'no-name', '/etc/services has no service "nothing" for tcp'],
   [['lookup-host', '--json', '-6', '127.0.0.1'], 2, 'no-name', /^127\.0\.0\.1 is an IPv4 address/],
@@ -54,6 +55,10 @@ test.each([
   [['daytime', 'host'], false],
   [['daytime', '--', '--json'], false],
   [['--json', 'daytime'], false],
+  [['echo', '--format', 'json'], true],
+  [['echo', '--format=json'], true],
+  [['echo', '--format', 'csv'], false],
+  [['daytime', 'json'], false],
   [['nothing', '--json'], false],
   [[], false],
 ])('%j asks for JSON: %s', (args, expected) => {

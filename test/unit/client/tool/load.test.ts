@@ -20,7 +20,7 @@ async function echoHost(protocol: 'tcp' | 'udp' = 'tcp'): Promise<string> {
 describe('smallserv load', () => {
   it('prints its measurements and a histogram', async () => {
     const host = await echoHost();
-    const { code, stdout, stderr } = await runTool(['load', host, '-c', '3', '-n', '1000']);
+    const { code, stdout, stderr } = await runTool(['load', host, '--connections', '3', '-c', '1000']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const text = Buffer.from(stdout, 'latin1').toString('utf8');
     expect(text).toMatch(new RegExp(`^echo at ${host} over TCP, 3 connections, \\d+\\.\\d s\\n\\nanswered   1,000, `));
@@ -85,15 +85,17 @@ describe('smallserv load', () => {
     const { name } = await fakeTcpServer((socket) => {
       socket.on('data', (bytes) => socket.write(Buffer.alloc(bytes.length)));
     });
-    const { code, stdout, stderr } = await runTool(['load', name, '-c', '1', '-n', '2']);
+    const { code, stdout, stderr } = await runTool(['load', name, '--connections', '1', '-c', '2']);
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
     expect(Buffer.from(stdout, 'latin1').toString()).toContain('\nerrors     2 × wrong content\n');
   });
 
   it('exits 1 if a server never answers', async () => {
     const { name } = await fakeTcpServer((socket) => void socket.resume());
-    const { code, stdout } = await runTool(['load', name, '-c', '1', '-d', '50ms', '--json']);
+    const { code, stdout } = await runTool(['load', name, '--connections', '1', '-d', '50ms', '--json']);
     expect([code, JSON.parse(stdout)]).toMatchObject([1, { outcome: 'timeout', answered: 0, unfinished: 1 }]);
+    const { perSecond } = JSON.parse(stdout) as { readonly perSecond: unknown };
+    expect(perSecond).toMatchObject([{ second: 0, answered: 0, failed: 0, bytesSent: 64, bytesReceived: 0 }]);
   });
 
   it('exits 2 if the port is closed', async () => {
@@ -117,7 +119,7 @@ describe('smallserv load', () => {
       /"1000001" is not valid for --rate: expected requests per second, above 0 and up to 1000000, /,
     ],
     [['--size', '2MiB'], /the size of a request is 2097152: expected 1 to 1048576/],
-    [['--udp', '--size', '65508'], /the size of a request is 65508: expected 1 to 65507/],
+    [['--udp', '--size', '65508'], /the size is 65508 bytes: 127.0.0.1 takes at most 65507 bytes over IPv4/],
   ] as const)('exits 64 for %j', async (args, message) => {
     const { code, stdout, stderr } = await runTool(['load', '127.0.0.1:9', ...args]);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
@@ -146,7 +148,16 @@ describe('the progress line', () => {
     bytesReceived: 6_400_000,
     requests: undefined,
     p99Ms: 1.25,
+    lastSecond: undefined,
   };
+
+  it('shows the throughput and latency of the last second once there is one', () => {
+    const lastSecond = { second: 1, answered: 20_000, failed: 0, bytesSent: 1, bytesReceived: 1, p50Ms: 1, p99Ms: 3 };
+    expect(formatProgress({ ...progress, lastSecond }, 80)).toMatch(/ 3s of 10s {2}20,000\/s {2}p99 3 ms$/);
+    expect(formatProgress({ ...progress, lastSecond: { ...lastSecond, answered: 0, p99Ms: undefined } }, 80)).toMatch(
+      / 3s of 10s {2}0\/s$/,
+    );
+  });
 
   it('shows progress, rate and errors', () => {
     expect(formatProgress(progress, 80)).toBe(`[${'█'.repeat(7)}▌${' '.repeat(22)}] 3s of 10s  40,000/s  p99 1.25 ms`);
@@ -199,6 +210,8 @@ describe('the result', () => {
     openLoop: { wantedPerSecond: 4, waiting: 5, behindMs: 1250 },
     response: latency,
     serviceTime: { ...latency, p50Ms: 0.5 },
+    flows: undefined,
+    perSecond: [],
     distribution: [{ aboveMs: 0.8, toMs: 1, count: 2 }],
   };
 

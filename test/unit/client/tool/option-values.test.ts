@@ -10,14 +10,38 @@ describe('durationOption', () => {
     ['10s', 10_000],
     ['5m', 300_000],
     ['24d', 2_073_600_000],
+    ['5', 5000],
+    ['0.2', 200],
+    ['.2', 200],
+    ['0.001', 1],
+    ['1.5s', 1500],
+    ['0.5ms', 1],
+    ['0.1h', 360_000],
   ])('parses %s as %d ms', (text, ms) => {
     expect(durationOption(text)).toBe(ms);
   });
 
   // A timer of Node's is no longer than 2^31 - 1 ms.
-  test.each(['', '5', '0s', '-1s', '1.5s', '1 s', 's', '1S', '25d', '99999999999d'])('rejects %j', (text) => {
+  test.each([
+    '',
+    '0',
+    '0.0001',
+    '.',
+    '5.',
+    '1e3',
+    '-1',
+    '1,5',
+    '0s',
+    '-1s',
+    '1 s',
+    's',
+    '1S',
+    '25d',
+    '2073601',
+    '99999999999d',
+  ])('rejects %j', (text) => {
     expect(() => durationOption(text)).toThrow(
-      usage('expected a duration with a unit, from 1ms to 24d, such as 500ms, 10s or 5m'),
+      usage('expected a duration from 1ms to 24d, such as 0.5 (seconds), 500ms, 10s or 5m'),
     );
   });
 });

@@ -61,7 +61,7 @@ test.each([load, conform])('%o takes no source port', async (client) => {
 
 test.each([
   [['ping', '127.0.0.1', '--source', '127.0.0.1'], "unknown option '--source'"],
-  [['load', '127.0.0.1:1', '--source-port', '4000'], "unknown option '--source-port'"],
+  [['load', '127.0.0.1:1', '--source-port', '4000'], '--source-port needs --flows'],
   [['conform', '127.0.0.1', '--source-port', '4000'], "unknown option '--source-port'"],
   [['daytime', '127.0.0.1', '-6', '--source', '127.0.0.1'], 'the source address 127.0.0.1 is not an IPv6 address'],
   [['daytime', '127.0.0.1', '--source', '::1'], 'the source address ::1 is IPv6, and 127.0.0.1 is not'],

@@ -15,10 +15,12 @@ describe('smallserv ping', () => {
 
   it.each([
     [['--count', '0'], 'of at least 1'],
-    [['--size', '65508'], 'from 0 to 65507'],
+    [['--size', '65528'], 'from 0 to 65527'],
+    [['--size', '65508'], 'the size is 65508 bytes: 127.0.0.1 takes at most 65507 bytes over IPv4'],
     [['--ttl', '0'], 'from 1 to 255'],
     [['--ttl', '256'], 'from 1 to 255'],
-    [['--interval', '1'], 'a duration with a unit, from 1ms to 24d'],
+    [['--interval', '0'], '"0" is not valid for --interval: expected a duration from 1ms to 24d'],
+    [['-w', '1x'], '"1x" is not valid for --deadline: expected a duration from 1ms to 24d'],
     [['-4', '-6'], '-4 cannot be used with -6'],
   ])('rejects %j', async (options, reason) => {
     const { code, stdout, stderr } = await runTool(['ping', ...options, '127.0.0.1']);

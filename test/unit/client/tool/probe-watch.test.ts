@@ -4,9 +4,9 @@ import type { ProbeSample } from '../../../../src/client/probe.ts';
 import { ProbeTable } from '../../../../src/client/tool/probe-watch.ts';
 
 function sample(target: string, outcome: Outcome, round: number): ProbeSample {
-  const at = new Date(2026, 10, 22, 19, 18, round);
+  const time = new Date(2026, 10, 22, 19, 18, round);
   const nothing = { error: undefined, peer: undefined, tls: undefined, answer: undefined };
-  return { target, host: 'h', port: 1, transport: 'tcp', round, outcome, at, elapsedMs: 1.5, ...nothing };
+  return { target, host: 'h', port: 1, transport: 'tcp', round, outcome, time, elapsedMs: 1.5, ...nothing };
 }
 
 const terminal = { isTerminal: true, columns: 60, rows: 24, paint: (_color: string, text: string) => text };

@@ -34,9 +34,9 @@ describe('smallserv probe', () => {
     const lines = stdout.trimEnd().split('\n');
     const documents = lines.map((line) => JSON.parse(line) as object);
     expect(documents).toMatchObject([
-      { target, round: 1, outcome: 'ok' },
-      { target, round: 2, outcome: 'ok' },
-      { outcome: 'ok', targets: 1, probes: 2, counts: { ok: 2 } },
+      { type: 'probe', target, round: 1, outcome: 'ok' },
+      { type: 'probe', target, round: 2, outcome: 'ok' },
+      { type: 'summary', outcome: 'ok', targets: 1, probes: 2, counts: { ok: 2 } },
     ]);
     expect(code).toBe(0);
   });

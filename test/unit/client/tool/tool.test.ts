@@ -22,7 +22,7 @@ describe('the network options', () => {
   test.each([
     [[], { family: 'both', timeoutMs: 5000, udp: false }],
     [['-4'], { family: 'ipv4', timeoutMs: 5000, udp: false }],
-    [['-6', '--timeout', '10s'], { family: 'ipv6', timeoutMs: 10_000, udp: false }],
+    [['-6', '-W', '10'], { family: 'ipv6', timeoutMs: 10_000, udp: false }],
     [['-u4', '--timeout=250ms'], { family: 'ipv4', timeoutMs: 250, udp: true }],
   ])('accept %j', (args, options) => {
     expect(clientOptions(parsed(withProtocol, ...args), terminal)).toEqual({ ...options, signal });
@@ -30,7 +30,7 @@ describe('the network options', () => {
 
   test.each([
     [['-4', '-6'], 'commander.conflictingOption'],
-    [['--timeout', '5'], 'commander.invalidArgument'],
+    [['--timeout', '5x'], 'commander.invalidArgument'],
     [['--udp'], 'commander.unknownOption'],
   ])('reject %j', (args, code) => {
     expect(() => parsed(withNetwork, ...args)).toThrow(expect.objectContaining({ code }));
