@@ -1,5 +1,4 @@
 import { formatHostPort } from '../address/host-port.ts';
-import type { Cancel } from '../clock/clock.ts';
 import { Connection, type Endpoint } from './dial/connection.ts';
 import { DatagramSocket } from './dial/datagram-socket.ts';
 import { firstToTake } from './dial/first-to-take.ts';
@@ -11,6 +10,7 @@ import type { Outcome } from '../outcomes.ts';
 import { assertKeepAlive, type EchoOptions } from './echo-options.ts';
 import { EchoPayloads, type Recognized } from './echo-payload.ts';
 import { assertWithin, largestDatagramBytes, type WithDefaults, withDefaults } from './options.ts';
+import { RequestRun } from './request-run.ts';
 import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
 
 export interface EchoPingOptions extends EchoOptions {
@@ -158,64 +158,44 @@ async function pingOverUdp(host: string, settings: Settings): Promise<EchoPingRe
   );
 }
 
-/** One run: sends requests on schedule, counts answers and decides when to stop. */
+/** One run: makes the requests, recognizes the answers and counts both. */
 class Run {
   readonly #peer: Endpoint;
   readonly #settings: Settings;
   readonly #payloads: EchoPayloads;
   readonly #trips = new RoundTrips();
-  /** Send times of requests that are neither answered nor late, oldest first. */
-  readonly #unanswered = new Map<number, number>();
-  #sent = 0;
-  #answered = 0;
+  readonly #requests: RequestRun;
+  /** Answers over TCP, right or not. */
   #messages = 0;
-  #startMs = 0;
-  #endMs = 0;
-  /** Intervals from the start to the last request. */
-  #slot = 0;
-  #longestRttMs = 0;
   /** Whether any datagram has arrived over UDP, valid or not. */
   #hasHeard = false;
-  #isInterrupted = false;
-  #isOver = false;
-  #problem: SmallservdError | undefined;
   /** The last refusal of a peer that had answered before. */
   #refusal: SmallservdError | undefined;
-  #cancel: Cancel = () => {};
-  #send: (payload: Uint8Array) => Promise<void> = async () => {};
-  #resolve: () => void = () => {};
-  #reject: (error: unknown) => void = () => {};
 
   constructor(peer: Endpoint, settings: Settings) {
     this.#peer = peer;
     this.#settings = settings;
     this.#payloads = new EchoPayloads(settings.sizeBytes, settings.random);
+    this.#requests = new RequestRun(settings);
   }
 
   /** Sends the first request now and the rest on schedule. Resolves when the run is over. */
   async start(send: (payload: Uint8Array) => Promise<void>): Promise<void> {
-    const { signal, clock } = this.#settings;
-    this.#send = send;
-    this.#startMs = clock.monotonicMs();
-    this.#endMs = this.#startMs;
-    const stopListening = onAbort(signal, () => this.#interrupt());
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#resolve = resolve;
-        this.#reject = reject;
-        if (signal?.aborted === true) this.#interrupt();
-        else this.#sendNext();
-      });
-    } finally {
-      this.#cancel();
-      stopListening();
-    }
+    await this.#requests.start(
+      async (sequence) => {
+        const payload = this.#payloads.make(sequence);
+        this.#trips.sent(sequence, this.#settings.clock.monotonicMs());
+        this.#settings.observe?.({ kind: 'sent', sequence });
+        return send(payload);
+      },
+      (error) => this.refused(error),
+    );
   }
 
   takeDatagram(bytes: Uint8Array): void {
     this.#hasHeard = true;
-    this.#forgetLate();
-    this.#take(this.#payloads.recognize(bytes, this.#sent, this.#unanswered.keys()), bytes.length);
+    this.#requests.forgetLate();
+    this.#take(this.#payloads.recognize(bytes, this.#requests.sent, this.#requests.unanswered), bytes.length);
   }
 
   /** An answer over TCP. Answer N belongs to request N. */
@@ -223,7 +203,7 @@ class Run {
     const sequence = this.#messages;
     this.#messages += 1;
     const before = sequence * bytes.length;
-    if (sequence >= this.#sent) {
+    if (sequence >= this.#requests.sent) {
       this.#take({ kind: 'corrupted', sequence: undefined, offset: before }, bytes.length);
       // Once a stream returns more than was sent, nothing after that can be trusted.
       return this.end(new SmallservdError('ANSWER_WRONG', `${this.#name}: more came back than was sent`));
@@ -239,8 +219,8 @@ class Run {
 
   /** ICMP reported the port unreachable. */
   refused(error: SmallservdError): void {
-    if (!this.#hasHeard) this.#fail(error);
-    else if (!this.#isOver) {
+    if (!this.#hasHeard) this.#requests.fail(error);
+    else if (!this.#requests.isOver) {
       this.#refusal = error;
       this.#settings.observe?.({ kind: 'refused', message: error.message });
     }
@@ -248,90 +228,40 @@ class Run {
 
   /** Ends the run, with the error as the problem if there is one. */
   end(error?: unknown): void {
-    if (this.#isOver) return;
-    if (error !== undefined && !(error instanceof SmallservdError)) return this.#fail(error);
-    this.#problem = error;
-    this.#isOver = true;
-    this.#endMs = this.#settings.clock.monotonicMs();
-    this.#resolve();
+    this.#requests.end(error);
   }
 
   result(): EchoPingResult {
     const summary = this.#trips.summary();
-    const isRight = summary.sent > 0 && summary.lost === 0 && summary.corrupted === 0 && this.#problem === undefined;
+    const { elapsedMs, problem } = this.#requests;
+    const isRight = summary.sent > 0 && summary.lost === 0 && summary.corrupted === 0 && problem === undefined;
     return {
       peer: this.#peer,
       protocol: this.#settings.udp === true ? 'udp' : 'tcp',
       sizeBytes: this.#settings.sizeBytes,
-      elapsedMs: this.#endMs - this.#startMs,
+      elapsedMs,
       ...summary,
-      problem: this.#problem?.message,
+      problem: problem?.message,
       isRight,
       outcome: isRight ? 'ok' : this.#faultOf(summary),
     };
   }
 
-  #faultOf({ sent, corrupted }: RoundTripSummary): Outcome {
-    if (this.#problem !== undefined) return this.#problem.outcome;
+  #faultOf({ corrupted }: RoundTripSummary): Outcome {
+    const { problem, hasOnlyBegun } = this.#requests;
+    if (problem !== undefined) return problem.outcome;
     if (corrupted > 0) return 'wrong-answer';
     if (this.#refusal !== undefined) return this.#refusal.outcome;
-    return this.#isInterrupted && this.#unanswered.size === sent ? 'interrupted' : 'timeout';
+    return hasOnlyBegun ? 'interrupted' : 'timeout';
   }
 
   get #name(): string {
     return formatHostPort(this.#peer.address, this.#peer.port);
   }
 
-  #fail(error: unknown): void {
-    this.#isOver = true;
-    this.#reject(error);
-  }
-
-  #interrupt(): void {
-    const sentAtMs = this.#unanswered.get(this.#sent - 1);
-    const leftMs = (sentAtMs ?? -Infinity) + 2 * this.#longestRttMs - this.#settings.clock.monotonicMs();
-    this.#isInterrupted = true;
-    this.#forgetLate();
-    if (leftMs <= 0) return this.end();
-    this.#cancel();
-    this.#cancel = this.#settings.clock.after(leftMs, () => this.end());
-  }
-
-  #sendNext(): void {
-    const sequence = this.#sent;
-    const payload = this.#payloads.make(sequence);
-    const nowMs = this.#settings.clock.monotonicMs();
-    this.#sent += 1;
-    this.#forgetLate();
-    this.#unanswered.set(sequence, nowMs);
-    this.#trips.sent(sequence, nowMs);
-    this.#settings.observe?.({ kind: 'sent', sequence });
-    this.#send(payload).then(
-      () => this.#schedule(),
-      (error: unknown) => {
-        if (!(error instanceof SmallservdError) || error.code !== 'CONNECT_FAILED') return this.end(error);
-        this.refused(error);
-        this.#schedule();
-      },
-    );
-  }
-
-  #schedule(): void {
-    if (this.#isOver || this.#isInterrupted) return;
-    const { clock, count, intervalMs, timeoutMs } = this.#settings;
-    if (this.#sent === count) {
-      this.#cancel = clock.after(timeoutMs, () => this.end());
-      return;
-    }
-    // Slots count from the start, so a late request does not delay the next. Missed ones are skipped, without a burst.
-    const elapsedMs = clock.monotonicMs() - this.#startMs;
-    this.#slot = Math.max(this.#slot + 1, Math.ceil(elapsedMs / intervalMs));
-    this.#cancel = clock.after(Math.max(0, this.#slot * intervalMs - elapsedMs), () => this.#sendNext());
-  }
-
   #take(recognized: Recognized, sizeBytes: number): void {
-    if (this.#isOver) return;
-    const { clock, count, observe } = this.#settings;
+    if (this.#requests.isOver) return;
+    const { clock, observe } = this.#settings;
     if (recognized.kind === 'corrupted') {
       this.#trips.corrupted();
       observe?.({ ...recognized, sizeBytes });
@@ -340,21 +270,7 @@ class Run {
     const { sequence } = recognized;
     const trip = this.#trips.received(sequence, clock.monotonicMs());
     if (trip === undefined) return;
-    this.#unanswered.delete(sequence);
-    if (!trip.isDuplicate) this.#answered += 1;
-    this.#longestRttMs = Math.max(this.#longestRttMs, trip.rttMs);
     observe?.({ kind: 'answered', sequence, ...trip });
-    const isLast = this.#isInterrupted ? sequence === this.#sent - 1 : this.#answered === count && count > 0;
-    if (isLast) this.end();
-  }
-
-  /** Drops old requests, so that an answer without a header is not attributed to one of them. */
-  #forgetLate(): void {
-    const { clock, timeoutMs } = this.#settings;
-    const earliestMs = clock.monotonicMs() - timeoutMs;
-    for (const [sequence, sentAtMs] of this.#unanswered) {
-      if (sentAtMs >= earliestMs) return;
-      this.#unanswered.delete(sequence);
-    }
+    this.#requests.answered(sequence, trip.rttMs, trip.isDuplicate);
   }
 }
