@@ -48,6 +48,11 @@ export function formatJson(value: unknown): string {
   return `${escapeControls(JSON.stringify(value, null, 2))}\n`;
 }
 
+/** The same on one line, as in a file of JSON lines. */
+export function formatJsonLine(value: unknown): string {
+  return `${escapeControls(JSON.stringify(value))}\n`;
+}
+
 /** Longer words, as of an argument that is quoted, are cut in an error message. */
 const maxWordCharacters = 1000;
 const shownCharacters = 100;

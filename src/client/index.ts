@@ -40,6 +40,17 @@ export { type PingErrors, type PingEvent, type PingOptions, type PingResult, pin
 export { qotd } from './qotd.ts';
 export { resolve } from './resolve.ts';
 export type { RoundTripSummary } from './round-trips.ts';
+export type { OneWaySummary } from './one-way-delay.ts';
+export type { OneWayLoss } from './one-way-loss.ts';
+export {
+  type StampArrival,
+  type StampClock,
+  type StampEvent,
+  type StampOptions,
+  type StampReplyEvent,
+  type StampResult,
+  stamp,
+} from './stamp.ts';
 export { systat } from './systat.ts';
 export type { Text } from './text.ts';
 export { type Time, time } from './time.ts';

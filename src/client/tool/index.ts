@@ -13,6 +13,7 @@ import { maskTool } from './mask.ts';
 import { pingTool } from './ping.ts';
 import { qotdTool } from './qotd.ts';
 import { resolveTool } from './resolve.ts';
+import { stampTool } from './stamp.ts';
 import { systatTool } from './systat.ts';
 import { timeTool } from './time.ts';
 import type { Tool } from './tool.ts';
@@ -34,6 +35,7 @@ export const tools: readonly Tool[] = [
   discardTool,
   echoTool,
   pingTool,
+  stampTool,
   loadTool,
   conformTool,
 ];

@@ -4,10 +4,11 @@ import { systemClock } from '../../clock/clock.ts';
 import { endOf } from '../../command-end.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { failureOf, wantsJson } from './failure.ts';
+import { tools } from './index.ts';
 import { clientProgram } from './program.ts';
 import { shippedPortHint } from './shipped-port.ts';
 import { ProcessTerminal } from './terminal.ts';
-import { type JsonOptions, printJson, type Run } from './tool.ts';
+import { type JsonOptions, printJson, printJsonLine, type Run } from './tool.ts';
 
 const terminal = new ProcessTerminal(process);
 const beganMs = systemClock.monotonicMs();
@@ -20,7 +21,11 @@ const run: Run =
     } catch (error) {
       const command: unknown = args.at(-1);
       if (command instanceof Command && command.opts<JsonOptions>().json === true)
-        printFailure(error, command.registeredArguments[0]?.name() === 'host' ? command.args[0] : undefined);
+        printFailure(
+          error,
+          command.name(),
+          command.registeredArguments[0]?.name() === 'host' ? command.args[0] : undefined,
+        );
       exitCode = endOf(error, complain);
       const hint = command instanceof Command ? shippedPortHint(command.name(), args[0], error) : undefined;
       if (hint !== undefined) complain(hint);
@@ -32,7 +37,7 @@ try {
 } catch (error) {
   // Help is not a failure.
   const isFailure = !(error instanceof CommanderError) || error.exitCode !== 0;
-  if (isFailure && wantsJson(process.argv.slice(2))) printFailure(error);
+  if (isFailure && wantsJson(process.argv.slice(2))) printFailure(error, process.argv[2]);
   exitCode = endOf(error, complain);
 }
 terminal.showProgress(undefined);
@@ -42,7 +47,11 @@ function complain(message: string): void {
   terminal.complain(message);
 }
 
-function printFailure(error: unknown, target?: string): void {
+function printFailure(error: unknown, tool: string | undefined, target?: string): void {
   const elapsedMs = systemClock.monotonicMs() - beganMs;
-  printJson(terminal, failureOf(error, { target, attempts: terminal.attempts, elapsedMs }));
+  const printsLines = tools.some(({ name, printsJsonLines }) => name === tool && printsJsonLines === true);
+  (printsLines ? printJsonLine : printJson)(
+    terminal,
+    failureOf(error, { target, attempts: terminal.attempts, elapsedMs }),
+  );
 }

@@ -19,6 +19,6 @@ export function formatRoundTrips(host: string, summary: RoundTripSummary, elapse
 }
 
 /** Milliseconds with microsecond digits, side by side. */
-function row(values: readonly number[]): string {
+export function row(values: readonly number[]): string {
   return values.map((ms) => ms.toFixed(3)).join('/');
 }

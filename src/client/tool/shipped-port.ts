@@ -8,6 +8,7 @@ export const shippedPorts: Readonly<Record<string, number>> = {
   echo: 1201,
   discard: 1209,
   systat: 1211,
+  stamp: 2062,
   qotd: 1217,
   chargen: 1219,
   time: 1237,

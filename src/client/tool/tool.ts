@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { type ClientOptions, defaultTimeoutMs, type EitherProtocolOptions } from '../options.ts';
 import type { ExitCode } from '../../exit-codes.ts';
 import { type Outcome, outcomes } from '../../outcomes.ts';
-import { formatJson } from '../../terminal-text.ts';
+import { formatJson, formatJsonLine } from '../../terminal-text.ts';
 import { formatDuration } from '../../units.ts';
 import { durationOption } from './option-values.ts';
 import { type PathOptions, pathControls, withPath } from './path-options.ts';
@@ -16,6 +16,8 @@ export interface Tool {
   readonly summary: string;
   /** Command lines without `smallserv`, each with its purpose. */
   readonly examples: readonly (readonly [line: string, purpose: string])[];
+  /** Whether `--json` prints an object on each line instead of one document. */
+  readonly printsJsonLines?: boolean;
   /** Adds arguments, options and the action. `run` wraps a function that resolves with an exit code (nothing for 0). */
   define(command: Command, terminal: Terminal, run: Run): void;
 }
@@ -125,6 +127,11 @@ export function warnOfLostRequest(
 /** Prints a value as JSON: bytes in base64, a bigint as decimal text, milliseconds with microsecond digits. */
 export function printJson(terminal: Terminal, value: unknown): void {
   terminal.print(formatJson(plain(value)));
+}
+
+/** The same on one line. */
+export function printJsonLine(terminal: Terminal, value: unknown): void {
+  terminal.print(formatJsonLine(plain(value)));
 }
 
 /** Converts bytes to text first, because Buffer's own toJSON runs before any replacer. */
