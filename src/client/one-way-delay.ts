@@ -1,4 +1,4 @@
-/** The delay on the way in one direction, in milliseconds. Clocks that differ by more than the delay make it negative. */
+/** The delay in one direction. Clocks that differ by more than the delay make it negative. */
 export interface OneWaySummary {
   readonly count: number;
   readonly minMs: number;

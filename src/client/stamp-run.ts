@@ -11,7 +11,7 @@ import type { Outcome } from '../outcomes.ts';
 import type { ReflectorMode } from './reflector-mode.ts';
 import { RequestRun } from './request-run.ts';
 import { RoundTrips } from './round-trips.ts';
-import type { StampArrival, StampOptions, StampReplyEvent, StampResult, WallClock } from './stamp.ts';
+import type { StampArrival, StampOptions, StampReplyEvent, StampResult, WallClock } from './stamp-measurement.ts';
 import { decodeStampReply, encodeStampRequest, type StampReply, stampTime, timeOf } from './stamp-packet.ts';
 
 export type StampSettings = WithDefaults<StampOptions> & {

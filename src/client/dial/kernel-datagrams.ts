@@ -165,7 +165,7 @@ export class KernelDatagrams implements DatagramCarrier, Watcher {
     for (let count = 0; count < mostPerTurn; count += 1) {
       const report = errorQueue().take(this.#descriptor);
       if (report === undefined) break;
-      if (report !== 'local') errors.push(new IcmpError(report));
+      if (report.version !== 'local') errors.push(new IcmpError(report));
     }
     return errors.length === 0 && otherwise !== undefined ? [otherwise] : errors;
   }

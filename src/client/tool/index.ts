@@ -10,6 +10,7 @@ import { lookupHostTool } from './lookup-host.ts';
 import { lookupPortTool } from './lookup-port.ts';
 import { lookupProtocolTool } from './lookup-protocol.ts';
 import { maskTool } from './mask.ts';
+import { mtuTool } from './mtu.ts';
 import { pingTool } from './ping.ts';
 import { qotdTool } from './qotd.ts';
 import { resolveTool } from './resolve.ts';
@@ -36,6 +37,7 @@ export const tools: readonly Tool[] = [
   echoTool,
   pingTool,
   stampTool,
+  mtuTool,
   loadTool,
   conformTool,
 ];

@@ -1,6 +1,7 @@
 import { formatHostPort } from '../../address/host-port.ts';
 import { largestDatagramBytes } from '../options.ts';
-import { type StampArrival, type StampEvent, type StampReplyEvent, type StampResult, stamp } from '../stamp.ts';
+import { stamp } from '../stamp.ts';
+import type { StampArrival, StampEvent, StampReplyEvent, StampResult } from '../stamp-measurement.ts';
 import { stampBaseBytes } from '../stamp-packet.ts';
 import type { ExitCode } from '../../exit-codes.ts';
 import { outcomes } from '../../outcomes.ts';

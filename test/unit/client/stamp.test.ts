@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { hasSockets } from '../../../src/kernel/sockets.ts';
 import { Attempts } from '../../../src/client/options.ts';
-import { type StampEvent, stamp } from '../../../src/client/stamp.ts';
+import { stamp } from '../../../src/client/stamp.ts';
+import type { StampEvent } from '../../../src/client/stamp-measurement.ts';
 import { hasIpv6, serve } from '../../support/daemon.ts';
 import { fakeUdpServer } from '../../support/fake-servers.ts';
 
