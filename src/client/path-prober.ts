@@ -78,7 +78,8 @@ export class PathProber implements PathProbes {
   #waiting: Waiting | undefined;
   #error: SmallservdError | undefined;
   #probes = 0;
-  #longestMs: number | undefined;
+  /** The shortest round trip. Others may have waited for a busy machine. */
+  #shortestMs: number | undefined;
 
   /** Throws an error with the system's code. */
   constructor(address: HostAddress, settings: ProberSettings) {
@@ -142,18 +143,17 @@ export class PathProber implements PathProbes {
       if (this.#error !== undefined) throw this.#error;
     }
     this.#waiting = undefined;
-    const isFirstTry = waiting.sent.length === 1;
-    if (waiting.outcome?.kind === 'answered' && (isFirstTry || this.#longestMs === undefined))
-      this.#longestMs = Math.max(this.#longestMs ?? 0, clock.monotonicMs() - beganMs);
+    if (waiting.outcome?.kind === 'answered')
+      this.#shortestMs = Math.min(this.#shortestMs ?? Infinity, clock.monotonicMs() - beganMs);
     return waiting.outcome ?? { kind: 'silent' };
   }
 
   /** Until the first answer, nobody knows how long the path is. */
   #waitMs(socket: ProbeSocket): number {
     const { timeoutMs, tries } = this.#settings;
-    if (this.#longestMs === undefined) return Math.ceil(timeoutMs / tries);
+    if (this.#shortestMs === undefined) return Math.ceil(timeoutMs / tries);
     const leastMs = socket === this.#closed ? leastErrorWaitMs : leastWaitMs;
-    return Math.min(timeoutMs, Math.max(leastMs, roundTripsToWait * this.#longestMs));
+    return Math.min(timeoutMs, Math.max(leastMs, roundTripsToWait * this.#shortestMs));
   }
 
   #make(socket: ProbeSocket, bytes: number): Uint8Array {
@@ -184,7 +184,7 @@ export class PathProber implements PathProbes {
     const isRight = waiting.sent.some((sent) => isEqual(isUdp ? sent : sent.subarray(icmpHeaderBytes), answer));
     if (isRight) this.#settle({ kind: 'answered', fragmentBytes });
     // Nothing has been answered so far: it may be no echo service.
-    else if (this.#longestMs === undefined && isUdp) this.#fail(this.#notEcho());
+    else if (this.#shortestMs === undefined && isUdp) this.#fail(this.#notEcho());
   }
 
   #dataOf(bytes: Uint8Array): Uint8Array | undefined {
@@ -199,7 +199,7 @@ export class PathProber implements PathProbes {
   }
 
   #echoFailed(report: IcmpReport): void {
-    if (this.#tooBig(report) || this.#longestMs !== undefined) return;
+    if (this.#tooBig(report) || this.#shortestMs !== undefined) return;
     const error = new IcmpError(report);
     const message = `cannot reach ${this.#address.address}: ${error.message}`;
     this.#fail(new SmallservdError('CONNECT_FAILED', message, { cause: error, outcome: error.outcome }));

@@ -1,13 +1,13 @@
 import { formatHostPort } from '../../address/host-port.ts';
 import { largestDatagramBytes } from '../options.ts';
 import { stamp } from '../stamp.ts';
-import type { StampArrival, StampEvent, StampReplyEvent, StampResult } from '../stamp-measurement.ts';
+import type { StampArrival, StampEvent, StampReplyEvent } from '../stamp-measurement.ts';
 import { stampBaseBytes } from '../stamp-packet.ts';
 import type { ExitCode } from '../../exit-codes.ts';
 import { outcomes } from '../../outcomes.ts';
 import { durationOption, wholeNumberOption } from './option-values.ts';
 import { withPath } from './path-options.ts';
-import { formatRoundTrips, row } from './round-trips.ts';
+import { formatStampSummary } from './stamp-summary.ts';
 import type { Terminal } from './terminal.ts';
 import { clientOptions, type NetworkOptions, printJsonLine, type Tool, withNetwork } from './tool.ts';
 
@@ -63,7 +63,7 @@ async function measure(host: string, options: StampToolOptions, terminal: Termin
   });
   const { outcome, ...summary } = result;
   if (isJson) printJsonLine(terminal, { kind: 'summary', outcome, error: result.problem, ...summary });
-  else terminal.print(`\n${formatSummary(peer, result)}`);
+  else terminal.print(`\n${formatStampSummary(peer, result)}`);
   if (result.problem !== undefined) terminal.complain(result.problem);
   return outcomes[outcome];
 }
@@ -96,48 +96,4 @@ function ends({ forward, backward }: StampReplyEvent): string {
     return ` ${name}=${forward[name] ?? '?'}/${backward[name] ?? '?'}`;
   };
   return pair('ttl') + pair('dscp');
-}
-
-function formatSummary(peer: string, result: StampResult): string {
-  const { reflectorTimes, jitter, forward, backward } = result;
-  const lines = [
-    reflectorTimes &&
-      `reflector min/avg/max = ${row([reflectorTimes.minMs, reflectorTimes.meanMs, reflectorTimes.maxMs])} ms`,
-    forward && `there min/avg/max = ${row([forward.minMs, forward.meanMs, forward.maxMs])} ms`,
-    backward && `back min/avg/max = ${row([backward.minMs, backward.meanMs, backward.maxMs])} ms`,
-    reflectorTimes && describeClocks(result),
-    jitter && `jitter there/back/rtt = ${row([jitter.forwardMs, jitter.backwardMs, jitter.roundTripMs])} ms`,
-    describeLoss(result),
-  ];
-  const known = lines.filter((line) => line !== undefined).map((line) => `${line}\n`);
-  return formatRoundTrips(peer, result, result.elapsedMs) + known.join('');
-}
-
-function describeClocks({ clocks: { local, reflector }, oneWayErrorMs }: StampResult): string | undefined {
-  if (oneWayErrorMs !== undefined)
-    return `clocks: both synchronized, each delay there and back is exact to ±${oneWayErrorMs.toFixed(3)} ms`;
-  if (local.isSynchronized && reflector?.isSynchronized === true)
-    return 'clocks: both synchronized, but the reflector counts in the time scale of PTP: no delays there and back';
-  const fault = 'is not synchronized';
-  const which = local.isSynchronized
-    ? `that of the reflector ${fault}`
-    : reflector?.isSynchronized === true
-      ? `that of this machine ${fault}`
-      : 'neither is synchronized';
-  return `clocks: ${which}: no delays there and back`;
-}
-
-function describeLoss({ lost, oneWayLoss, reflectorMode }: StampResult): string | undefined {
-  if (lost === 0) return undefined;
-  if (oneWayLoss !== undefined) {
-    const { forward, backward, unknown } = oneWayLoss;
-    const rest = unknown === 0 ? '' : `, ${unknown} at the end on an unknown way`;
-    return `lost ${forward} on the way there, ${backward} on the way back${rest}`;
-  }
-  const reasons = {
-    stateless: 'the reflector does not count',
-    stateful: 'the reflector began to count again',
-    unknown: 'whether the reflector counts is not known',
-  };
-  return `lost ${lost}, there or back: ${reasons[reflectorMode ?? 'unknown']}`;
 }
