@@ -8,10 +8,10 @@ export const shippedPorts: Readonly<Record<string, number>> = {
   echo: 1201,
   discard: 1209,
   systat: 1211,
-  stamp: 2062,
   qotd: 1217,
   chargen: 1219,
   time: 1237,
+  stamp: 2062,
 };
 
 /** What to try if nothing listens on the usual port of a service on this machine. Undefined after other errors. */
