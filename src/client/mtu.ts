@@ -1,4 +1,3 @@
-import { formatHostPort } from '../address/host-port.ts';
 import { isBroadcast, isMulticast, parseIp } from '../address/ip-address.ts';
 import { firstToTake } from './dial/first-to-take.ts';
 import { describeNetworkError, outcomeOf } from './dial/network-error.ts';
@@ -74,7 +73,7 @@ export async function mtu(host: string, options: MtuOptions = {}): Promise<MtuRe
       options.observe?.({ kind: 'started', address: address.address });
       const { leastBytes, mostBytes } = probeBounds(address.family);
       const contact = await prober.whole(leastBytes);
-      if (contact.kind !== 'answered') throw silence(address.address, target.port, settings.timeoutMs);
+      if (contact.kind !== 'answered') throw silence(prober.name, settings.timeoutMs);
       const path = await measurePath(prober, leastBytes, mostBytes);
       return {
         address: address.address,
@@ -112,8 +111,7 @@ function isNotPermitted(error: unknown): boolean {
 const notPermitted =
   'a raw socket is not permitted: --icmp needs root or the capability CAP_NET_RAW; a UDP echo service needs neither';
 
-function silence(address: string, port: number | undefined, timeoutMs: number): SmallservdError {
-  const name = port === undefined ? address : `${formatHostPort(address, port)} over UDP`;
+function silence(name: string, timeoutMs: number): SmallservdError {
   return new SmallservdError('NO_ANSWER', `no echo from ${name} within ${formatDuration(timeoutMs)}`);
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { formatHostPort } from '../address/host-port.ts';
 import { formatIp, parseIp } from '../address/ip-address.ts';
 import type { Clock } from '../clock/clock.ts';
 import { IcmpError, icmpOutcome } from './dial/icmp-error.ts';
@@ -106,6 +107,13 @@ export class PathProber implements PathProbes {
     }
   }
 
+  /** The echo service, for messages. */
+  get name(): string {
+    const { address } = this.#address;
+    const { echoPort } = this.#settings;
+    return echoPort === undefined ? address : `${formatHostPort(address, echoPort)} over UDP`;
+  }
+
   close(): void {
     this.#echo.close();
     this.#closed.close();
@@ -170,8 +178,7 @@ export class PathProber implements PathProbes {
     try {
       return socket.send(packet, mode);
     } catch (cause) {
-      const { address } = this.#address;
-      const message = `cannot send to ${address}: ${describeNetworkError(cause, address)}`;
+      const message = `cannot send to ${this.name}: ${describeNetworkError(cause, this.#address.address)}`;
       throw new SmallservdError('CONNECT_FAILED', message, { cause, outcome: outcomeOf(cause) });
     }
   }
@@ -195,13 +202,13 @@ export class PathProber implements PathProbes {
   }
 
   #notEcho(): SmallservdError {
-    return new SmallservdError('ANSWER_WRONG', `${this.#address.address} sends back other bytes: not an echo service`);
+    return new SmallservdError('ANSWER_WRONG', `${this.name} sends back other bytes: not an echo service`);
   }
 
   #echoFailed(report: IcmpReport): void {
     if (this.#tooBig(report) || this.#shortestMs !== undefined) return;
     const error = new IcmpError(report);
-    const message = `cannot reach ${this.#address.address}: ${error.message}`;
+    const message = `cannot reach ${this.name}: ${error.message}`;
     this.#fail(new SmallservdError('CONNECT_FAILED', message, { cause: error, outcome: error.outcome }));
   }
 

@@ -53,7 +53,7 @@ function describe(result: MtuResult): string {
     ['path MTU', `${mtuBytes} bytes, there and back in one piece (${mtuBytes - headerBytes} bytes of data)`],
     ['there', `${formatBounds(forward)}${describeForward(result)}`],
     ['back', `${formatBounds(backward)}${describeBackward(result)}`],
-    ['largest', largestBytes > mtuBytes ? inFragments : `${mtuBytes} bytes: nothing larger comes back in fragments`],
+    ['largest', largestBytes > mtuBytes ? inFragments : `${mtuBytes} bytes: nothing larger comes back`],
     ['measured', `with ${result.probes} packets to ${peer}`],
   ]);
 }

@@ -25,7 +25,11 @@ describe('mtu', () => {
   it('reports silence, a closed port, and what is not an echo service', async () => {
     const { name } = await fakeUdpServer(() => {});
     await expect(mtu(name, { timeoutMs: 30 })).rejects.toMatchObject({ code: 'NO_ANSWER', outcome: 'timeout' });
-    await expect(mtu('127.0.0.1:1')).rejects.toMatchObject({ code: 'CONNECT_FAILED', outcome: 'refused' });
+    await expect(mtu('127.0.0.1:1')).rejects.toMatchObject({
+      code: 'CONNECT_FAILED',
+      outcome: 'refused',
+      message: 'cannot reach 127.0.0.1:1 over UDP: refused by 127.0.0.1 (port unreachable)',
+    });
     const other = await fakeUdpServer((_bytes, reply) => reply('something else'));
     await expect(mtu(other.name)).rejects.toMatchObject({ code: 'ANSWER_WRONG', outcome: 'wrong-answer' });
   });

@@ -9,7 +9,7 @@ it('prints what it found out', async () => {
   expect(stdout).toMatch(
     /^path MTU {2}65535 bytes, there and back in one piece \(65507 bytes of data\)\nthere {5}65535 bytes\nback /,
   );
-  expect(stdout).toContain('\nlargest   65535 bytes: nothing larger comes back in fragments\n');
+  expect(stdout).toContain('\nlargest   65535 bytes: nothing larger comes back\n');
 });
 
 it('mentions CAP_NET_RAW in the help', async () => {
