@@ -45,13 +45,14 @@ export async function stamp(
         failed: run.refused.bind(run),
       };
       const socket = await DatagramSocket.open(address, target.port, handlers, settings.pathControls);
-      const probe = await ReflectorModeProbe.start(address, target.port, { ...settings, session: session + 1 });
+      let probe: ReflectorModeProbe | undefined;
       try {
+        probe = await ReflectorModeProbe.start(address, target.port, { ...settings, session: session + 1 });
         settings.connected?.(socket.peer);
         await run.start(async (packet) => socket.send(packet));
         return run.result(probe.mode);
       } finally {
-        probe.close();
+        probe?.close();
         socket.close();
       }
     },
