@@ -32,6 +32,7 @@ export { lookupCanonicalName, lookupHost } from './lookup-host.ts';
 export { lookupPort, type PortAnswer } from './lookup-port.ts';
 export { lookupProtocol } from './lookup-protocol.ts';
 export { type MaskAnswer, mask } from './mask.ts';
+export { type MtuEvent, type MtuOptions, type MtuResult, mtu } from './mtu.ts';
 export {
   type Attempt,
   Attempts,
@@ -39,6 +40,7 @@ export {
   type EitherProtocolOptions,
   type PathControls,
 } from './options.ts';
+export type { DirectionMtu, ForwardLimit, PathMtu } from './path-mtu.ts';
 export { type PingErrors, type PingEvent, type PingOptions, type PingResult, ping } from './ping.ts';
 export {
   type ProbeOptions,
@@ -53,6 +55,18 @@ export { qotd } from './qotd.ts';
 export { resolve } from './resolve.ts';
 export type { RoundTripSummary } from './round-trips.ts';
 export { echoPingSamples, loadSamples, pingSamples, Samples } from './samples.ts';
+export type { OneWaySummary } from './one-way-delay.ts';
+export type { OneWayLoss } from './one-way-loss.ts';
+export type { ReflectorMode } from './reflector-mode.ts';
+export { stamp } from './stamp.ts';
+export type {
+  StampArrival,
+  StampClock,
+  StampEvent,
+  StampOptions,
+  StampReplyEvent,
+  StampResult,
+} from './stamp-measurement.ts';
 export { systat } from './systat.ts';
 export type { Text } from './text.ts';
 export { type Time, time } from './time.ts';

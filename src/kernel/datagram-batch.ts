@@ -36,6 +36,8 @@ const IP_PKTINFO = 8;
 const IPV6_PKTINFO = 50;
 const IP_TOS = 1;
 const IP_TTL = 2;
+const IP_RECVFRAGSIZE = 25;
+const IPV6_RECVFRAGSIZE = 77;
 const IPV6_HOPLIMIT = 52;
 const IPV6_TCLASS = 67;
 const SOL_SOCKET = 1;
@@ -180,6 +182,14 @@ export class DatagramBatch {
       this.#findControl(index, IPPROTO_IP, IP_TOS, 1) ?? this.#findControl(index, IPPROTO_IPV6, IPV6_TCLASS, 4);
     // Over IPv4 one byte, over IPv6 an int.
     return at === undefined ? undefined : this.#controls.view.getUint8(at);
+  }
+
+  /** The largest fragment of a datagram that arrived in fragments: an IP packet, if its socket tells it. */
+  fragmentBytes(index: number): number | undefined {
+    const at =
+      this.#findControl(index, IPPROTO_IP, IP_RECVFRAGSIZE, 4) ??
+      this.#findControl(index, IPPROTO_IPV6, IPV6_RECVFRAGSIZE, 4);
+    return at === undefined ? undefined : this.#controls.view.getUint32(at, true);
   }
 
   /** When a datagram arrived, in microseconds since 1970, if its socket tells it. */

@@ -48,6 +48,14 @@ export interface IcmpReport {
   readonly quoted: Uint8Array;
 }
 
+/** A datagram that this machine did not send: the call that failed has returned the error as well. */
+export interface LocalReport {
+  readonly errno: number;
+  readonly version: 'local';
+  /** The MTU of the interface, or what the kernel knows of the path, if the datagram was too big for it. */
+  readonly mtu: number;
+}
+
 /** Reads the error queues of sockets that have one: see IP_RECVERR in ip(7). */
 export class ErrorQueue {
   readonly #libc: Libc;
@@ -66,11 +74,8 @@ export class ErrorQueue {
     this.#view.setBigUint64(iovecStart + 8, BigInt(quotedBytes), true);
   }
 
-  /**
-   * Takes the next error. `local`: this machine's own, which the call that failed has returned as well. Undefined if
-   * the queue is empty.
-   */
-  take(descriptor: number): IcmpReport | 'local' | undefined {
+  /** Takes the next error. Undefined if the queue is empty. */
+  take(descriptor: number): IcmpReport | LocalReport | undefined {
     this.#view.setBigUint64(controlLengthOffset, BigInt(controlBytes), true);
     const flags = MSG_ERRQUEUE | MSG_DONTWAIT;
     if (this.#libc.recvmmsg(descriptor, this.#pointer, 1, flags, null) !== 1) return undefined;
@@ -82,7 +87,7 @@ export class ErrorQueue {
         return this.#read(at + cmsghdrBytes, at + length);
       at += (length + 7) & ~7;
     }
-    return 'local';
+    return unknownReport;
   }
 
   #isError(at: number): boolean {
@@ -90,17 +95,18 @@ export class ErrorQueue {
     return (level === IPPROTO_IP && type === IP_RECVERR) || (level === IPPROTO_IPV6 && type === IPV6_RECVERR);
   }
 
-  #read(at: number, end: number): IcmpReport | 'local' {
+  #read(at: number, end: number): IcmpReport | LocalReport {
     const view = this.#view;
     const origin = view.getUint8(at + 4);
-    if (origin !== SO_EE_ORIGIN_ICMP && origin !== SO_EE_ORIGIN_ICMP6) return 'local';
+    const [errno, mtu] = [view.getUint32(at, true), view.getUint32(at + 8, true)];
+    if (origin !== SO_EE_ORIGIN_ICMP && origin !== SO_EE_ORIGIN_ICMP6) return { errno, version: 'local', mtu };
     const length = Math.min(view.getUint32(messageLengthOffset, true), quotedBytes);
     return {
-      errno: view.getUint32(at, true),
+      errno,
       version: origin === SO_EE_ORIGIN_ICMP ? 'icmp' : 'icmp6',
       type: view.getUint8(at + 5),
       code: view.getUint8(at + 6),
-      mtu: view.getUint32(at + 8, true),
+      mtu,
       from: this.#addressAt(at + extendedBytes, end),
       quoted: new Uint8Array(view.buffer, quotedStart, length).slice(),
     };
@@ -115,6 +121,9 @@ export class ErrorQueue {
     return isLinkLocalIpv6(ip) ? { ...ip, zone: view.getUint32(at + 24, true) } : ip;
   }
 }
+
+/** An entry without an error. */
+const unknownReport: LocalReport = { errno: 0, version: 'local', mtu: 0 };
 
 let shared: ErrorQueue | undefined;
 

@@ -8,6 +8,7 @@ import { check, systemError } from './system-error.ts';
 // bits/socket.h, asm-generic/socket.h
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
+const SOCK_RAW = 3;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_RCVBUF = 8;
@@ -21,15 +22,24 @@ const IP_TTL = 2;
 const IP_MTU_DISCOVER = 10;
 const IP_RECVERR = 11;
 const IP_BIND_ADDRESS_NO_PORT = 24;
+const IP_RECVFRAGSIZE = 25;
+const IPPROTO_ICMP = 1;
 // linux/in6.h
 const IPPROTO_IPV6 = 41;
 const IPV6_UNICAST_HOPS = 16;
+const IPV6_MTU = 24;
 const IPV6_MTU_DISCOVER = 23;
 const IPV6_RECVERR = 25;
 const IPV6_V6ONLY = 26;
 const IPV6_TCLASS = 67;
+const IPV6_RECVFRAGSIZE = 77;
+const IPPROTO_ICMPV6 = 58;
 /** Of both IP_MTU_DISCOVER and IPV6_MTU_DISCOVER. */
+const PMTUDISC_DONT = 0;
 const PMTUDISC_DO = 2;
+const PMTUDISC_PROBE = 3;
+/** Every IPv6 link takes packets of this size (RFC 8200 section 5). */
+const leastMtu6 = 1280;
 
 const { EINPROGRESS, EINTR } = constants.errno;
 
@@ -74,6 +84,44 @@ export function connectUdp(
 }
 
 /**
+ * Opens a raw ICMP or ICMPv6 socket that receives only from `peer`, whose port does not matter, and has ICMP errors in
+ * its error queue. Over IPv4 what it receives starts with the IP header. Throws an error with the system's code. See
+ * raw(7).
+ */
+export function connectIcmp(peer: InetAddress, receiveBufferBytes: number, options: OutgoingOptions = {}): number {
+  const protocol = peer.family === 'ipv6' ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+  const prepareAll = (descriptor: number): void => {
+    setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBufferBytes);
+    prepare(descriptor, peer, options);
+    connect(descriptor, peer);
+  };
+  return opened(domainOf(peer), SOCK_RAW, prepareAll, protocol);
+}
+
+/**
+ * Makes a socket send packets that nobody may fragment, whatever the kernel knows of the path: only the MTU of the
+ * interface bounds them. See IP_PMTUDISC_PROBE in ip(7).
+ */
+export function probePath(descriptor: number, family: 'ipv4' | 'ipv6'): void {
+  setBoth(descriptor, family, [IP_MTU_DISCOVER, IPV6_MTU_DISCOVER], PMTUDISC_PROBE);
+}
+
+/**
+ * Makes a socket send packets in fragments. Over IPv4 routers may fragment them, too. Over IPv6 this machine does, to
+ * what the kernel knows of the path, and for packets larger than the MTU of the interface to `mtu`, at least 1280. See
+ * IPV6_MTU in ipv6(7).
+ */
+export function fragmentPackets(descriptor: number, family: 'ipv4' | 'ipv6', mtu: number): void {
+  setBoth(descriptor, family, [IP_MTU_DISCOVER, IPV6_MTU_DISCOVER], PMTUDISC_DONT);
+  if (family === 'ipv6') setOption(descriptor, IPPROTO_IPV6, IPV6_MTU, Math.max(leastMtu6, mtu));
+}
+
+/** Makes a socket tell the largest fragment of what arrives in fragments. See `fragmentBytes` of `DatagramBatch`. */
+export function tellFragments(descriptor: number, family: 'ipv4' | 'ipv6'): void {
+  setBoth(descriptor, family, [IP_RECVFRAGSIZE, IPV6_RECVFRAGSIZE], 1);
+}
+
+/**
  * Opens a TCP socket and starts connecting it. It becomes writable at the end of the attempt, and then has the error in
  * SO_ERROR, and the ICMP message that caused it in its error queue. See tcp(7).
  */
@@ -115,15 +163,22 @@ function prepare(descriptor: number, peer: InetAddress, options: OutgoingOptions
 
 const anyAddress: IpAddress = { w0: 0, w1: 0, w2: 0, w3: 0 };
 
-/** Sets an option for IPv4, and for IPv6 if it is an IPv6 socket, which can have an IPv4-mapped peer. */
+/**
+ * Sets an option for IPv4, and for IPv6 if it is an IPv6 socket, which can have an IPv4-mapped peer. Raw IPv6 sockets
+ * cannot, and have no options of IPv4.
+ */
 function setBoth(
   descriptor: number,
   family: 'ipv4' | 'ipv6',
   [name4, name6]: readonly [number, number],
   value: number,
 ): void {
-  setOption(descriptor, IPPROTO_IP, name4, value);
   if (family === 'ipv6') setOption(descriptor, IPPROTO_IPV6, name6, value);
+  try {
+    setOption(descriptor, IPPROTO_IP, name4, value);
+  } catch (error) {
+    if (family !== 'ipv6' || (error as NodeJS.ErrnoException).code !== 'ENOPROTOOPT') throw error;
+  }
 }
 
 function useInterface(descriptor: number, name: string): void {

@@ -285,8 +285,8 @@ export function formatInetAddress({ ip, interfaceIndex }: InetAddress): string {
 }
 
 /** Opens a socket and prepares it. If that fails, closes it and rethrows. */
-export function opened(domain: number, type: number, prepare: (descriptor: number) => void): number {
-  const descriptor = check('socket', requireLibc().socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+export function opened(domain: number, type: number, prepare: (descriptor: number) => void, protocol = 0): number {
+  const descriptor = check('socket', requireLibc().socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
   try {
     prepare(descriptor);
   } catch (error) {

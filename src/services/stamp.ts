@@ -1,3 +1,4 @@
+import { errorEstimate, writeNtpTime } from '../clock/ntp-format.ts';
 import type { DatagramOrigin, ServiceModule } from '../service.ts';
 import { reflectExtensions } from './stamp-extensions.ts';
 import { StampSessions } from './stamp-sessions.ts';
@@ -5,9 +6,6 @@ import { StampSessions } from './stamp-sessions.ts';
 export type StampOptions = {
   readonly mode: 'stateless' | 'stateful';
 };
-
-/** Seconds from 1900, the epoch of NTP, to 1970. */
-const secondsTo1970 = 2_208_988_800;
 
 /** The base packet of RFC 8762 sections 4.2.1 and 4.3.1, without authentication. Extensions follow it. */
 const baseBytes = 44;
@@ -74,7 +72,7 @@ export const stamp: ServiceModule<StampOptions> = {
         reflectExtensions(reply.subarray(baseBytes), from);
         reply.writeUInt32BE(sessions?.next(sessionOf(request, from), from.receivedAtUs) ?? sequenceOf(request));
         request.copy(reply, sessionAt, sessionAt, receivedAt);
-        writeTimestamp(reply, receivedAt, from.receivedAtUs);
+        writeNtpTime(reply, receivedAt, from.receivedAtUs);
         request.copy(reply, senderSequenceAt, sequenceAt, timestampAt);
         request.copy(reply, senderTimestampAt, timestampAt, errorAt);
         request.copy(reply, senderErrorAt, errorAt, sessionAt);
@@ -82,7 +80,7 @@ export const stamp: ServiceModule<StampOptions> = {
         const isSynchronized = context.clockIsSet() && context.clockIsSynchronized();
         reply.writeUInt16BE(errorEstimate(Math.max(resolutionUs, context.clockErrorUs()), isSynchronized), errorAt);
         // The last thing, since it says when the reply leaves.
-        writeTimestamp(reply, timestampAt, context.nowUs());
+        writeNtpTime(reply, timestampAt, context.nowUs());
         return reply.subarray(0, length);
       },
     };
@@ -117,25 +115,4 @@ function isText(request: Buffer): boolean {
     if ((byte < 0x20 || byte > 0x7e) && byte !== 0x0d && byte !== 0x0a) return false;
   }
   return true;
-}
-
-/** Writes microseconds since 1970 as NTP's format does: seconds since 1900, modulo 2^32, and their fraction. */
-function writeTimestamp(reply: Buffer, at: number, us: number): void {
-  const seconds = Math.floor(us / 1e6);
-  reply.writeUInt32BE((seconds + secondsTo1970) >>> 0, at);
-  reply.writeUInt32BE(Math.floor(((us - seconds * 1e6) / 1e6) * 2 ** 32), at + 4);
-}
-
-/**
- * The error estimate of RFC 4656 section 4.1.2: one bit for a synchronized clock, one zero bit for NTP's format, and
- * the error as multiplier (8 bits, never 0) × 2^(scale − 32) seconds, rounded up. `errorUs` is at most 2^31 seconds.
- */
-export function errorEstimate(errorUs: number, isSynchronized: boolean): number {
-  let multiplier = Math.max(1, Math.ceil((errorUs / 1e6) * 2 ** 32));
-  let scale = 0;
-  while (multiplier > 0xff) {
-    multiplier = Math.ceil(multiplier / 2);
-    scale += 1;
-  }
-  return (isSynchronized ? 0x8000 : 0) | (scale << 8) | multiplier;
 }

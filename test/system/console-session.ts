@@ -83,6 +83,7 @@ const varying: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['TIMES', /(?<=^\S+ +: )\d[\d. ]+$/gm],
   ['TIME', /(?<=,reply,)[\d.]+(?=,$)/gm],
   ['TIME', /(?<=keepalive,)[\w.]+/g],
+  ['PACKETS', /\b\d+ packets\b/g],
   ['PORT', /(?<=\[::1\]:)\d{5}\b/g],
   ['PORT', /(?<="(?:peer|via)":\[?"[\d.]+:)\d+/g],
   ['USERS', /^\d+ users?$/gm],
@@ -90,9 +91,17 @@ const varying: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['SIZE', /(?<=a factor of )[\d.]+: \d+ bytes on the wire for \d+/g],
 ];
 
+/** What `stamp` tells only of two synchronized clocks, and what it says of them. */
+const ofClocks =
+  /^(?:there|back) min.*\n|^clocks: .*\n| there=\S+ ms back=\S+ ms|"(?:forward|backward|error)Ms":[-\d.]+,/gm;
+
 /** The output with a name in place of what varies, and with single spaces in such lines. */
 export function withoutVarying(output: string): string {
-  const withoutQuotations = quotations.reduce((all, each) => all.replaceAll(each.trimEnd(), '<QUOTATION>'), output);
+  const withoutClocks = output.replaceAll(ofClocks, '');
+  const withoutQuotations = quotations.reduce(
+    (all, each) => all.replaceAll(each.trimEnd(), '<QUOTATION>'),
+    withoutClocks,
+  );
   return varying
     .reduce((all, [name, pattern]) => all.replaceAll(pattern, `<${name}>`), withoutQuotations)
     .replaceAll(/^.*<[A-Z].*$/gm, (line) => line.replaceAll(/ +/g, ' '));

@@ -13,6 +13,7 @@ const hosts = `127.0.0.1    localhost
 192.0.2.10   www.example web
 2001:db8::2  www.example web
 192.0.2.14   silent.example
+192.0.2.22   narrow.example
 `;
 
 /** Answers every request alike, on port 80, and on port 443 with the key and the certificate of this directory. */
@@ -25,8 +26,8 @@ const plain = require('node:http').createServer(answer);
 secure.listen(443, () => plain.listen(80, () => console.log('ready')));`;
 
 /**
- * A machine with smallservd as shipped, and cables to others: two inetds, a web server, and one that does not
- * answer.
+ * A machine with smallservd as shipped, and cables to others: two inetds, a web server, one that does not answer, and a
+ * router to one behind a cable that takes packets of 1400 bytes.
  */
 export interface Lab {
   /** The command line that runs another on that machine, with `smallserv` and `smallservd` in PATH. */
@@ -45,6 +46,7 @@ export async function startLab(): Promise<Lab> {
   const directory = temporaryDirectory();
   makeCertificate(directory);
   await new Program(web.inside([process.execPath, '--eval', webServer]), { directory }).says(/ready/);
+  makeNarrowPath(network);
   // Frames to the silent host leave, and no card takes them.
   const { near } = network.join(Network.make(), ['192.0.2.13/30'], []);
   network.ip('neigh', 'add', '192.0.2.14', 'lladdr', '02:00:00:00:00:09', 'dev', near);
@@ -71,6 +73,17 @@ function makeCertificate(directory: string): void {
 
 async function startDaemon(network: Network): Promise<void> {
   await new DaemonProgram([], (argv) => network.inside(argv)).ready();
+}
+
+/** A router, and a machine behind it. */
+function makeNarrowPath(network: Network): void {
+  const [router, behind] = [neighbour(network, '192.0.2.17/30', '192.0.2.18/30'), Network.make()];
+  const cable = router.join(behind, ['192.0.2.21/30'], ['192.0.2.22/30']);
+  router.ip('link', 'set', cable.near, 'mtu', '1400');
+  behind.ip('link', 'set', cable.far, 'mtu', '1400');
+  router.set('net/ipv4/ip_forward', 1);
+  network.ip('route', 'add', '192.0.2.22', 'via', '192.0.2.18');
+  behind.ip('route', 'add', 'default', 'via', '192.0.2.21');
 }
 
 /** Another machine, at the end of a cable. */

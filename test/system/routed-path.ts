@@ -34,8 +34,8 @@ export function nft(network: Network, rules: string): void {
   execFileSync(command, args, { input: rules });
 }
 
-/** A client, and behind a router and a link of this MTU a server with an echo service. */
-export async function makePath(mtu = 1500): Promise<{ client: Network; between: Network }> {
+/** A client, and behind a router and a link of this MTU a server with an echo service and these. */
+export async function makePath(mtu = 1500, services: object = {}): Promise<{ client: Network; between: Network }> {
   const [client, between, far] = [Network.make(), Network.make(), Network.make()];
   client.join(between, ['192.0.2.1/24', '2001:db8:2::1/64'], [`${router.ipv4}/24`, `${router.ipv6}/64`]);
   const link = between.join(far, ['203.0.113.254/24', '2001:db8:3::fe/64'], [`${server.ipv4}/24`, `${server.ipv6}/64`]);
@@ -50,7 +50,7 @@ export async function makePath(mtu = 1500): Promise<{ client: Network; between: 
   for (const gateway of ['203.0.113.254', '2001:db8:3::fe']) far.ip('route', 'add', 'default', 'via', gateway);
   const config = join(temporaryDirectory(), 'smallservd.yaml');
   const listen = [`tcp://*:${echoPort}`, `udp://*:${echoPort}`];
-  writeFileSync(config, JSON.stringify({ workers: 0, services: { echo: { listen } } }));
+  writeFileSync(config, JSON.stringify({ workers: 0, services: { echo: { listen }, ...services } }));
   await new DaemonProgram(['--config', config], (argv) => far.inside(argv)).ready();
   for (const family of families) {
     // The first packets may be lost: a link-local address of the router may be tentative.

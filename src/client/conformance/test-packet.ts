@@ -1,5 +1,4 @@
-/** The base packet of RFC 8762 section 4.2.1. Extensions follow it. */
-export const baseBytes = 44;
+import { stampBaseBytes } from '../stamp-packet.ts';
 
 // Offsets in it.
 const errorAt = 12;
@@ -13,11 +12,11 @@ export const sessionIdentifier = 0x5353;
  * synchronized, since it is not for measuring.
  */
 export function testPacket(sequence: number, extensions: Uint8Array = Buffer.alloc(0)): Buffer {
-  const packet = Buffer.alloc(baseBytes + extensions.length);
+  const packet = Buffer.alloc(stampBaseBytes + extensions.length);
   packet.writeUInt32BE(sequence);
   // An error of 1 second: the multiplier, which must not be 0, times 2^(32 − 32).
   packet.writeUInt16BE((32 << 8) | 1, errorAt);
   packet.writeUInt16BE(sessionIdentifier, sessionAt);
-  packet.set(extensions, baseBytes);
+  packet.set(extensions, stampBaseBytes);
   return packet;
 }

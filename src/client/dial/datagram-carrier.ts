@@ -8,8 +8,20 @@ export interface DatagramCarrier {
   close(): void;
 }
 
+/** What the kernel tells of a datagram that arrived. Undefined where it does not. */
+export interface Arrival {
+  /** Microseconds since 1970, by the wall clock. */
+  readonly receivedAtUs: number | undefined;
+  /** The time to live or hop limit that was left. */
+  readonly ttl: number | undefined;
+  /** The type of service or traffic class. */
+  readonly trafficClass: number | undefined;
+}
+
 export interface CarrierEvents {
-  datagram(bytes: Uint8Array): void;
+  /** Whether `datagram` gets the arrival of each, as far as the system tells it. */
+  readonly wantsArrivals?: boolean | undefined;
+  datagram(bytes: Uint8Array, arrival?: Arrival): void;
   /** A router or host reports that a datagram did not arrive. */
   failed(error: Error): void;
 }

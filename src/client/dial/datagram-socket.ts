@@ -3,7 +3,7 @@ import { SmallservdError } from '../../errors.ts';
 import { hasSockets } from '../../kernel/sockets.ts';
 import { isBroadcastAddress } from './broadcast-address.ts';
 import type { Endpoint } from './connection.ts';
-import type { CarrierEvents, DatagramCarrier } from './datagram-carrier.ts';
+import type { Arrival, CarrierEvents, DatagramCarrier } from './datagram-carrier.ts';
 import { KernelDatagrams } from './kernel-datagrams.ts';
 import { describeNetworkError, outcomeOf } from './network-error.ts';
 import { NodeDatagrams } from './node-datagrams.ts';
@@ -12,7 +12,9 @@ import type { HostAddress } from './resolve-host.ts';
 import type { SharedPorts } from './shared-ports.ts';
 
 export interface DatagramHandlers {
-  datagram(bytes: Uint8Array): void;
+  /** Whether `datagram` gets the arrival of each, as far as the system tells it. */
+  readonly wantsArrivals?: boolean;
+  datagram(bytes: Uint8Array, arrival?: Arrival): void;
   /** A host or router, or this machine, reports that a datagram did not arrive. */
   failed(error: SmallservdError): void;
 }
@@ -43,7 +45,8 @@ export class DatagramSocket {
     const peer = { address: host.address, port };
     const ports = path.sourcePort === undefined ? undefined : sharedPorts;
     const events: CarrierEvents = {
-      datagram: (bytes) => handlers.datagram(bytes),
+      wantsArrivals: handlers.wantsArrivals,
+      datagram: (bytes, arrival) => handlers.datagram(bytes, arrival),
       failed: (error) => handlers.failed(failure(peer, error)),
     };
     try {

@@ -1,9 +1,10 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
+import { datagramBatch } from '../../kernel/datagram-batch.ts';
 import { errorQueue } from '../../kernel/error-queue.ts';
 import { connectUdp, type PortSharing } from '../../kernel/outgoing-sockets.ts';
 import { failed, readable, readiness, type Watcher, writable } from '../../kernel/readiness.ts';
-import { boundTo, formatInetAddress } from '../../kernel/sockets.ts';
+import { boundTo, formatInetAddress, tellHeaders } from '../../kernel/sockets.ts';
 import { isWait, streams } from '../../kernel/streams.ts';
 import { systemError } from '../../kernel/system-error.ts';
 import type { Endpoint } from './connection.ts';
@@ -63,6 +64,7 @@ export class KernelDatagrams implements DatagramCarrier, Watcher {
     this.#releasePort = () => sharedPorts?.release(family, sourcePort);
     this.#events = events;
     try {
+      if (events.wantsArrivals === true) tellHeaders(this.#descriptor, family);
       this.#number = readiness().watch(this.#descriptor, readable, this);
     } catch (error) {
       this.#release();
@@ -134,6 +136,7 @@ export class KernelDatagrams implements DatagramCarrier, Watcher {
   }
 
   #receive(): void {
+    if (this.#events.wantsArrivals === true) return this.#receiveArrivals();
     const calls = streams();
     for (let count = 0; count < mostPerTurn && !this.#isClosed; count += 1) {
       const length = calls.receive(this.#descriptor);
@@ -143,13 +146,26 @@ export class KernelDatagrams implements DatagramCarrier, Watcher {
     }
   }
 
+  /** One batch in a turn. The others come in the next. */
+  #receiveArrivals(): void {
+    const batch = datagramBatch();
+    const count = batch.receive(this.#descriptor);
+    for (let index = 0; index < count && !this.#isClosed; index += 1) {
+      this.#events.datagram(Buffer.from(batch.request(index)), {
+        receivedAtUs: batch.receivedAtUs(index),
+        ttl: batch.ttl(index),
+        trafficClass: batch.trafficClass(index),
+      });
+    }
+  }
+
   /** Takes the queued ICMP errors, or the given one if there are none. */
   #takeErrors(otherwise?: Error): readonly Error[] {
     const errors: Error[] = [];
     for (let count = 0; count < mostPerTurn; count += 1) {
       const report = errorQueue().take(this.#descriptor);
       if (report === undefined) break;
-      if (report !== 'local') errors.push(new IcmpError(report));
+      if (report.version !== 'local') errors.push(new IcmpError(report));
     }
     return errors.length === 0 && otherwise !== undefined ? [otherwise] : errors;
   }

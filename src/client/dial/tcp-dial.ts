@@ -55,7 +55,7 @@ function startAttempt(...[address, port, path, events]: Parameters<typeof dialTc
       }
       const report = errorQueue().take(descriptor);
       closeSync(descriptor);
-      const isTold = report !== undefined && report !== 'local';
+      const isTold = report !== undefined && report.version !== 'local';
       events.failed(isTold ? new IcmpError(report) : systemError('connect', -error));
     },
   };

@@ -10,10 +10,12 @@ import { lookupHostTool } from './lookup-host.ts';
 import { lookupPortTool } from './lookup-port.ts';
 import { lookupProtocolTool } from './lookup-protocol.ts';
 import { maskTool } from './mask.ts';
+import { mtuTool } from './mtu.ts';
 import { pingTool } from './ping.ts';
 import { probeTool } from './probe.ts';
 import { qotdTool } from './qotd.ts';
 import { resolveTool } from './resolve.ts';
+import { stampTool } from './stamp.ts';
 import { systatTool } from './systat.ts';
 import { timeTool } from './time.ts';
 import type { Tool } from './tool.ts';
@@ -36,6 +38,8 @@ export const tools: readonly Tool[] = [
   echoTool,
   pingTool,
   probeTool,
+  stampTool,
+  mtuTool,
   loadTool,
   conformTool,
 ];

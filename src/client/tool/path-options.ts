@@ -14,8 +14,7 @@ export interface PathOptions {
 
 /** Adds `--source`, `--source-port`, `--interface`, `--dscp`, `--df` and `--ttl`. */
 export function withPath(command: Command): Command {
-  const port = pathOption('--source-port <number>', 'send from this port').argParser(wholeNumberOption(1, 65_535));
-  return withTtl(withRoute(withSource(command).addOption(port)));
+  return withTtl(withRoute(withSourcePort(withSource(command))));
 }
 
 /** Like `withPath`, for tools that open many sockets: without `--source-port`. */
@@ -27,19 +26,32 @@ function withSource(command: Command): Command {
   return command.addOption(pathOption('--source <address>', 'send from this address of this machine'));
 }
 
+function withSourcePort(command: Command): Command {
+  const port = pathOption('--source-port <number>', 'send from this port').argParser(wholeNumberOption(1, 65_535));
+  return command.addOption(port);
+}
+
 function withTtl(command: Command): Command {
   return command.addOption(
     pathOption('-t, --ttl <n>', 'time to live (hop limit)').argParser(wholeNumberOption(1, 255)),
   );
 }
 
+/** Like `withPath`, for a tool that decides itself what may be fragmented: without `--df`. */
+export function withProbePath(command: Command): Command {
+  return withTtl(withClass(withSourcePort(withSource(command))));
+}
+
 /** Adds `--interface`, `--dscp` and `--df`. */
 export function withRoute(command: Command): Command {
+  return withClass(command).addOption(pathOption('--df', 'let no router fragment packets, nor this machine'));
+}
+
+function withClass(command: Command): Command {
   const dscp = 'traffic class: ef, af41, cs5, le or another, or a number from 0 to 63';
   return command
     .addOption(pathOption('--interface <name>', 'send through this interface, whatever the routes say'))
-    .addOption(pathOption('--dscp <class>', dscp).argParser(dscpOption))
-    .addOption(pathOption('--df', 'let no router fragment packets, nor this machine'));
+    .addOption(pathOption('--dscp <class>', dscp).argParser(dscpOption));
 }
 
 function pathOption(flags: string, description: string): Option {

@@ -72,6 +72,6 @@ function isFresh({ sample, change }: Row): boolean {
 }
 
 /** The local time of a sample: `12:04:05`. */
-export function timeOf({ at }: ProbeSample): string {
-  return at.toTimeString().slice(0, 8);
+export function timeOf({ time }: ProbeSample): string {
+  return time.toTimeString().slice(0, 8);
 }

@@ -11,6 +11,7 @@ export const shippedPorts: Readonly<Record<string, number>> = {
   qotd: 1217,
   chargen: 1219,
   time: 1237,
+  stamp: 2062,
 };
 
 /** What to try if nothing listens on the usual port of a service on this machine. Undefined after other errors. */

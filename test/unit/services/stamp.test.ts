@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { errorEstimate } from '../../../src/clock/ntp-format.ts';
 import type { DatagramOrigin, Service } from '../../../src/service.ts';
-import { errorEstimate, stamp, type StampOptions } from '../../../src/services/stamp.ts';
+import { stamp, type StampOptions } from '../../../src/services/stamp.ts';
 import { FakeContext } from '../../support/fake-context.ts';
 
 /** 2026-11-22T11:07:12Z is eead4b60 in NTP's seconds. */

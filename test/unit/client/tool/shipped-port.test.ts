@@ -11,8 +11,10 @@ const refused = new SmallservdError('CONNECT_FAILED', 'connection refused', {
 test('the ports are those of the shipped config', () => {
   const config = read('config/smallservd.yaml');
   for (const [service, port] of Object.entries(shippedPorts))
-    expect(config).toMatch(new RegExp(`\\n  ${service}:\\n(?:    .*\\n)*?    listen: \\["tcp://localhost:${port}"`));
-  expect(Object.keys(shippedPorts)).toHaveLength(7);
+    expect(config).toMatch(
+      new RegExp(`\\n  ${service}:\\n(?:    .*\\n)*?    listen: \\["(?:tcp|udp)://localhost:${port}"`),
+    );
+  expect(Object.keys(shippedPorts)).toHaveLength(8);
 });
 
 test.each(['localhost', 'echo.localhost', '127.0.0.1', '127.1.2.3'])('%s gets a hint', (host) => {
