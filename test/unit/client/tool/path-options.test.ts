@@ -55,7 +55,7 @@ describe('a traffic class', () => {
 test.each([load, conform])('%o takes no source port', async (client) => {
   await expect(client('127.0.0.1', { pathControls: { sourcePort: 4000 } })).rejects.toMatchObject({
     code: 'ARGUMENT_INVALID',
-    message: expect.stringMatching(/^a source port /) as string,
+    message: expect.stringMatching(/source.port/) as string,
   });
 });
 
