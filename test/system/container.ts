@@ -8,7 +8,7 @@ import { Program, run } from './program.ts';
 /** What the Dockerfile builds upon; the test makes its own. */
 const base = 'docker.io/library/node:26-trixie-slim';
 /** A tool is ended when it takes this long. */
-const patienceMs = 180_000;
+const patienceMs = 400_000;
 
 /** What an engine reads in an image. */
 export interface ImageConfig {

@@ -17,7 +17,7 @@ let image: Image;
 beforeAll(() => {
   image = Image.build();
   process.stdout.write(`the image has ${inMB(image.size.unpacked)} MB, compressed ${inMB(image.size.compressed)} MB\n`);
-}, 240_000);
+}, 480_000);
 afterAll(() => image?.remove());
 
 function inMB(bytes: number): number {
