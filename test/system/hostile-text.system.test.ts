@@ -33,6 +33,9 @@ function isControl(code: number): boolean {
 /** The line of progress, which smallserv replaces. */
 // oxlint-disable-next-line no-control-regex
 const progress = /\r[^\r\n\u001b]*\u001b\[K/g;
+/** Before a table, which replaces that of before. */
+// oxlint-disable-next-line no-control-regex
+const redraw = /\r(?:\u001b\[\d+A)?\u001b\[J/g;
 /** The color of a level, which stands nowhere else in the log. */
 // oxlint-disable-next-line no-control-regex
 const ownColors = /(?<=^\[[\d:.]+\] )\u001b\[\d\dm([A-Z]+)\u001b\[39m/gm;
@@ -48,7 +51,7 @@ async function shownBy(argv: readonly string[], more = ''): Promise<string> {
     { env: { TERM: 'xterm-256color', NO_COLOR: '1' } },
   );
   await terminal.end(30_000);
-  return terminal.output.replaceAll(progress, '').replaceAll('\r\n', '\n');
+  return terminal.output.replaceAll(progress, '').replaceAll(redraw, '').replaceAll('\r\n', '\n');
 }
 
 function expectHarmless(shown: string, what: string): void {
@@ -108,6 +111,13 @@ describe('smallserv', () => {
     discard: (server) => [...asksEither('--bytes', '100')(server), [server.name, `/nowhere/${argument}`]],
     echo: (server) => [...asksEither()(server), ...asksEither('-c', '2', '-i', '1ms')(server)],
     ping: () => [[argument], ['127.0.0.1', '-c', '1', '-s', argument]],
+    probe: (server) => [
+      ...asksEither('--send', 'x')(server),
+      ...asking('--expect', 'no match')(server),
+      ...asking('--tls')(server),
+      ...['--expect', '--send', '--servername'].map((option) => [server.name, '--tls', option, argument]),
+      [server.name, '--watch', '-c', '1', '--expect', 'HTTP'],
+    ],
     load: (server) =>
       ['echo', 'daytime', 'chargen', 'discard'].flatMap((service) =>
         asking('--service', service, '--requests', '2', '--duration', '300ms', '-c', '1')(server),
