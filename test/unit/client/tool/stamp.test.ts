@@ -84,7 +84,7 @@ describe('smallserv stamp', () => {
   });
 
   it.each([
-    [['--size', '43'], 'from 44 to 65507'],
+    [['--size', '43'], 'from 44 to 65527'],
     [['--count', '0'], 'from 1 to'],
     [['--dscp', '64'], 'from 0 to 63'],
   ])('rejects %j', async (options, reason) => {
