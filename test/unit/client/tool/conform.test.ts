@@ -150,7 +150,7 @@ describe('smallserv conform', () => {
   test('shows examples in the help', async () => {
     const { code, stdout } = await runTool(['conform', '--help']);
     expect(code).toBe(0);
-    expect(stdout.replaceAll(/\s+/g, ' ')).toContain(
+    expect(stdout.replaceAll(/ \\\n +/g, ' ')).toContain(
       'smallserv conform localhost --base-port 1200 --port daytime=1200 --port echo=1201',
     );
   });
