@@ -82,6 +82,6 @@ function describeForward({ forward: { limit, router }, isLossAmbiguous }: MtuRes
 }
 
 function describeBackward({ backward: { isBlackHole, atMostBytes } }: MtuResult): string {
-  if (isBlackHole) return ': larger replies get lost, and nobody tells the host (a black hole)';
+  if (isBlackHole) return ': larger replies get lost, and no router tells the host (a black hole)';
   return atMostBytes === undefined ? '' : ': larger replies come in fragments';
 }
