@@ -64,7 +64,7 @@ export const echoTool: Tool = {
           .choices(Object.keys(reports))
           .default('text'),
       )
-      .option('--flows <n>', 'send from N source ports in turn, and tell of each', wholeNumberOption(1, mostFlows))
+      .option('--flows <n>', 'send from N source ports in turn, and report each', wholeNumberOption(1, mostFlows))
       .option('--keepalive <duration>', 'over TCP: probe a peer that is silent for this long', durationOption)
       .action(
         run(async (hosts: readonly string[], given: EchoToolOptions) => {

@@ -49,7 +49,7 @@ export const loadTool: Tool = {
           .argParser(wholeNumberOption(1, 10_000))
           .conflicts('flows'),
       )
-      .option('--flows <n>', 'N connections, and tell of each by its source port', wholeNumberOption(1, mostFlows))
+      .option('--flows <n>', 'use N connections, and report each by its source port', wholeNumberOption(1, mostFlows))
       .addOption(
         new Option('-d, --duration <duration>', 'run for this long, up to 1h')
           .argParser(durationOption)

@@ -44,13 +44,13 @@ export function withProbePath(command: Command): Command {
 
 /** Adds `--interface`, `--dscp` and `--df`. */
 export function withRoute(command: Command): Command {
-  return withClass(command).addOption(pathOption('--df', 'let no router fragment packets, nor this machine'));
+  return withClass(command).addOption(pathOption('--df', 'forbid fragmentation, by routers and by this machine'));
 }
 
 function withClass(command: Command): Command {
   const dscp = 'traffic class: ef, af41, cs5, le or another, or a number from 0 to 63';
   return command
-    .addOption(pathOption('--interface <name>', 'send through this interface, whatever the routes say'))
+    .addOption(pathOption('--interface <name>', 'send through this interface, regardless of routes'))
     .addOption(pathOption('--dscp <class>', dscp).argParser(dscpOption));
 }
 

@@ -9,7 +9,15 @@ import { withSharedPath } from './path-options.ts';
 import { formatProbes, formatSample, nameColumns } from './probe-lines.ts';
 import { ProbeTable, timeOf } from './probe-watch.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printJsonLine, type Tool, withNetwork, withUdp } from './tool.ts';
+import {
+  clientOptions,
+  type NetworkOptions,
+  noteText,
+  printJsonLine,
+  type Tool,
+  withNetwork,
+  withUdp,
+} from './tool.ts';
 
 interface ProbeToolOptions extends NetworkOptions {
   readonly send?: Uint8Array;
@@ -26,8 +34,7 @@ interface ProbeToolOptions extends NetworkOptions {
 
 const notes = `
 PORTS is a list of ports, service names and ranges, such as 80,443,8000-8010. /tcp or /udp after it overrides -u.
-A TCP probe is ok when the connection is made, and with --send when there is an answer. A UDP probe is ok when there
-is an answer. Without --send it sends an empty datagram, and to the ports of DNS, NTP and STAMP a request.
+A TCP probe is ok when the connection is made, or with --send when there is an answer. A UDP probe is ok when there is an answer. Without --send it sends an empty datagram, or to the ports of DNS, NTP and STAMP a request.
 Exit code 0: every probe is ok. Otherwise that of the most frequent other outcome.`;
 
 export const probeTool: Tool = {
@@ -45,10 +52,10 @@ export const probeTool: Tool = {
     withUdp(command.argument('<targets...>', 'HOST:PORTS, or HOST:PORTS/udp'))
       .option(
         '--send <text>',
-        'send this and wait for an answer; knows \\r, \\n, \\t, \\0, \\\\ and \\xHH',
+        'send this and wait for an answer; escapes: \\r, \\n, \\t, \\0, \\\\, \\xHH',
         bytesOption,
       )
-      .option('--expect <regex>', 'the answer must match this regular expression (^ and $: lines)', regexOption)
+      .option('--expect <regex>', 'regular expression that the answer must match; ^ and $ match at lines', regexOption)
       .option('--tls', 'make a TLS handshake and check the certificate')
       .option('--servername <name>', 'with --tls: name to send and to check (default: the host)')
       .option('--insecure', 'with --tls: accept any certificate')
@@ -56,9 +63,9 @@ export const probeTool: Tool = {
       .option('-i, --interval <duration>', 'start a round this long after the last one (default: 1s)', durationOption)
       .option('--watch', 'on a terminal, redraw a table until Ctrl-C; elsewhere, print changes only')
       .option('-r, --rate <number>', 'start at most N probes per second', rateOption('probes', 1_000_000))
-      .option('--parallel <number>', 'most probes at the same time', wholeNumberOption(1, 1000), 64);
+      .option('--parallel <number>', 'maximum number of concurrent probes', wholeNumberOption(1, 1000), 64);
     withSharedPath(withNetwork(command))
-      .addHelpText('after', notes)
+      .addHelpText('after', noteText(notes, terminal))
       .action(run((targets: readonly string[], options: ProbeToolOptions) => probeAll(targets, options, terminal)));
   },
 };

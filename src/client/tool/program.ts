@@ -39,11 +39,11 @@ export function clientProgram(terminal: Terminal, run: Run): Command {
       .description(tool.summary)
       .helpOption('-h, --help', 'print the help text');
     const examples = formatExamples(tool.examples, terminal.columns);
-    command.addHelpText('after', `\nExamples:\n${examples}`).showHelpAfterError(false);
+    command.addHelpText('after', `\nExamples:\n${examples.trimEnd()}`).showHelpAfterError(false);
     tool.define(command, terminal, run);
     command
       .addOption(
-        new Option('--color <when>', 'color the output; auto: on a terminal unless NO_COLOR is set')
+        new Option('--color <when>', 'color the output; auto follows the terminal, NO_COLOR and FORCE_COLOR')
           .choices(colorChoices)
           .default('auto'),
       )

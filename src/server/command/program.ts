@@ -48,7 +48,7 @@ const examples = `
 Options of run and check; reload, status, top and faults use the first two only to find admin.listen:
 ${[configOption, setOption, bindOption, exposeOption].map(([flags, text]) => `  ${flags.padEnd(21)}${text}\n`).join('')}
 Examples:
-  smallservd                                        the shipped config: localhost, ports 1200 to 1237, and 2062
+  smallservd                                        the shipped config: localhost, ports 1200 to 1237 and 2062
   smallservd echo:9000 daytime:9013/tcp             these services, on all addresses, without a config
   smallservd --config /etc/smallservd.yaml          another config
   smallservd --set services.echo.idleTimeout=1m     one value changed
@@ -60,11 +60,14 @@ Examples:
   smallservd import /etc/inetd.conf > new.yaml      a config with the services of an inetd
   smallservd top                                    what the daemon does, live; ? lists the keys
   smallservd top --once | less                      the same once, for a script or a pager
-  smallservd status --watch                         one line with clients and rates every second
+  smallservd status --watch                         a line with clients and rates every second
 
-Signals: TERM and INT stop gracefully; a second one, more than 1 s later, stops at once. QUIT stops at once. HUP reloads the
-config. USR1 reopens the log file. USR2 logs the state.
-Exit codes: 0 success (status: ready), 1 failed or not ready, 2 no daemon answers, 64 wrong command line, 70 workers keep exiting, 77 not permitted, 78 invalid config.`;
+Signals: TERM and INT stop gracefully. A second one, more than 1 s later, stops
+at once, as does QUIT. HUP reloads the config. USR1 reopens the log file. USR2
+logs the state.
+Exit codes: 0 success (status: ready), 1 failed or not ready, 2 no daemon
+answers, 64 wrong command line, 70 workers keep exiting, 77 not permitted,
+78 invalid config.`;
 
 /** The command line of smallservd. The manual and shell completion are also generated from it. */
 export function daemonProgram(actions: DaemonActions): Command {
@@ -121,10 +124,7 @@ export function daemonProgram(actions: DaemonActions): Command {
   )
     .option('--once', 'print all of it once; exit with 0 if the daemon is ready')
     .addOption(
-      new Option(
-        '--color <when>',
-        'color the output; auto: on a terminal unless NO_COLOR is set, and wherever FORCE_COLOR is',
-      )
+      new Option('--color <when>', 'color the output; auto follows the terminal, NO_COLOR and FORCE_COLOR')
         .choices(colorChoices)
         .default('auto'),
     )

@@ -58,7 +58,7 @@ const helpLines = [
   '/           show only rows with a text; Esc shows all',
   'Up Down     scroll; PgUp PgDn by a page, Home End',
   'Left Right  previous or next table',
-  'Ctrl-L      draw all again; Ctrl-Z suspends',
+  'Ctrl-L      redraw; Ctrl-Z suspends',
   'Charts: the last 5 minutes, each relative to its maximum.',
   'Counts: since the start of the daemon. Any key closes help.',
 ];
