@@ -120,7 +120,7 @@ describe('smallserv', () => {
     ],
     load: (server) =>
       ['echo', 'daytime', 'chargen', 'discard'].flatMap((service) =>
-        asking('--service', service, '--requests', '2', '--duration', '300ms', '-c', '1')(server),
+        asking('--service', service, '--requests', '2', '--duration', '300ms', '--connections', '1')(server),
       ),
     conform: ({ port }) =>
       clientServices.flatMap((service) => [
