@@ -133,7 +133,9 @@ export class AdminPages {
   #isMeant(host: string | undefined): boolean {
     if (host === undefined) return false;
     const name = host.replace(/:\d+$/, '').toLowerCase();
-    return this.#hosts.has(name) || parseIp(name.replace(/^\[(.*)\]$/, '$1')) !== undefined;
+    if (this.#hosts.has(name)) return true;
+    // What follows the % of a zone could be any name. Clients send none (RFC 6874).
+    return !name.includes('%') && parseIp(name.replace(/^\[(.*)\]$/, '$1')) !== undefined;
   }
 }
 

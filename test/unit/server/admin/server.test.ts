@@ -304,16 +304,22 @@ describe('requests', () => {
     },
   );
 
-  it.each(['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', 'evil.example:9013', '[localhost]'])(
-    'for host %j are refused, except for probes',
-    async (host) => {
-      const endpoint = await Endpoint.open();
-      for (const path of ['/status', '/config', '/metrics', '/'])
-        expect(await endpoint.ask(path, host), path).toMatchObject({ status: 421 });
-      for (const path of ['/livez', '/readyz'])
-        expect(await endpoint.ask(path, host), path).toMatchObject({ status: 200 });
-    },
-  );
+  it.each([
+    'evil.example',
+    'localhost.evil.example',
+    '127.0.0.1.evil.example',
+    'evil.example:9013',
+    '[localhost]',
+    '[::1%25evil.example]',
+    '::1%evil.example',
+    '[fe80::1%eth0]:9013',
+  ])('for host %j are refused, except for probes', async (host) => {
+    const endpoint = await Endpoint.open();
+    for (const path of ['/status', '/config', '/metrics', '/'])
+      expect(await endpoint.ask(path, host), path).toMatchObject({ status: 421 });
+    for (const path of ['/livez', '/readyz'])
+      expect(await endpoint.ask(path, host), path).toMatchObject({ status: 200 });
+  });
 
   it('after the first on a connection are ignored', async () => {
     const answers = await (await Endpoint.open()).send('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3000));
