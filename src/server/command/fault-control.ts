@@ -58,19 +58,19 @@ export class FaultControl {
 
   /** Replaces the faults of a service, if it is in the running config. Null: for no limited time. */
   replace(service: string, rules: FaultRules | undefined, forMs: number | null): FaultResult {
-    const { clock } = this.#options;
+    const { clock, log } = this.#options;
     const problem = this.#problemOf(service);
     if (problem !== undefined) return { problem };
     this.#forget(service);
     this.#options.daemon()?.setFaults(service, rules);
     this.#requested.set(service, rules);
     const active = rules === undefined ? {} : activeFaults(rules);
-    this.#log?.warn({ service, seed: rules?.seed, faults: active, forMs }, 'faults changed on request');
+    if (this.#mayLog()) log.warn({ service, seed: rules?.seed, faults: active, forMs }, 'faults changed on request');
     if (forMs !== null)
       this.#ends.set(
         service,
         clock.after(forMs, () => {
-          this.#log?.info({ service }, 'requested faults expired, config applies again');
+          if (this.#mayLog()) log.info({ service }, 'requested faults expired, config applies again');
           this.#end(service);
         }),
       );
@@ -88,17 +88,17 @@ export class FaultControl {
     this.#requested.clear();
   }
 
-  /** For a line about a change. Undefined if there have been too many. */
-  get #log(): Log | undefined {
+  /** Whether there have not been too many lines about changes. Those beyond are counted, and their number logged. */
+  #mayLog(): boolean {
     const { clock, log } = this.#options;
-    if (this.#lines.take(clock.monotonicMs())) return log;
-    if (this.#isSummaryDue) return undefined;
+    if (this.#lines.take(clock.monotonicMs())) return true;
+    if (this.#isSummaryDue) return false;
     this.#isSummaryDue = true;
     clock.after(summaryMs, () => {
       this.#isSummaryDue = false;
       log.warn({ linesNotLogged: this.#lines.takeLeftOut() }, 'log lines suppressed');
     });
-    return undefined;
+    return false;
   }
 
   /** Back to what the config says, which may no longer have the service. */
