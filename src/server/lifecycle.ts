@@ -129,7 +129,7 @@ export class Lifecycle {
         routes: (found) => linkRoutes().read(found),
         neighbors: (found) => neighbors().read(found),
       },
-      options.processes,
+      options.limitMemory?.neighborSearches,
     );
     if (options.limitMemory !== undefined)
       this.#cancels.push(

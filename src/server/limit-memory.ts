@@ -5,8 +5,9 @@ import { SharedCounts } from './guard/shared-counts.ts';
 import type { SharedLimits } from './guard/shared-limits.ts';
 import { roomElements, SharedRoom } from './guard/shared-room.ts';
 import { hashWords, SourceHash } from './guard/source-hash.ts';
-import { slotsOfRow } from './guard/token-bucket.ts';
+import { slotsOfRow, TokenBucket } from './guard/token-bucket.ts';
 import { sharedNowMs } from './shared-time.ts';
+import { type Searches, searchRate } from './transport/neighborhood.ts';
 
 /** Of each worker and of all together, for each service. The first counts all clients, any other those of a source. */
 const countersOfService = 16_384;
@@ -26,8 +27,8 @@ export interface LimitMemorySize {
 
 /**
  * Memory in which the workers of one config count their clients together: random words for the hash, a mark for each
- * slot that a worker has used, and for each service its rates, the counters of all workers and those of each slot, and
- * what each slot has noted in its `SharedRoom`.
+ * slot that a worker has used, the rate of searches for neighbors, and for each service its rates, the counters of all
+ * workers and those of each slot, and what each slot has noted in its `SharedRoom`.
  * Nothing in it is trusted beyond the limits themselves: no value is an offset or a length.
  */
 export class LimitMemory {
@@ -61,6 +62,12 @@ export class LimitMemory {
     return descriptor;
   }
 
+  /** For the hosts on our links that all workers look for together. */
+  get neighborSearches(): Searches {
+    const fullAtMs = new Float64Array(this.#memory, searchesOffset(this.#size), 1);
+    return { bucket: new TokenBucket(searchRate, fullAtMs), nowMs: sharedNowMs };
+  }
+
   /** For a service, by its position in the config. */
   of(index: number): SharedLimits {
     const offset = offsetOf(this.#size, index);
@@ -92,10 +99,14 @@ export class LimitMemory {
   }
 }
 
-function offsetOf({ workers }: LimitMemorySize, index: number): number {
-  const header = hashBytes + wholeLines(workers * Int32Array.BYTES_PER_ELEMENT);
+function searchesOffset({ workers }: LimitMemorySize): number {
+  return hashBytes + wholeLines(workers * Int32Array.BYTES_PER_ELEMENT);
+}
+
+function offsetOf(size: LimitMemorySize, index: number): number {
+  const { workers } = size;
   const roomBytes = wholeLines(workers * roomElements * Float64Array.BYTES_PER_ELEMENT);
-  return header + index * (allRatesBytes + (1 + workers) * countersBytes + roomBytes);
+  return searchesOffset(size) + bucketBytes + index * (allRatesBytes + (1 + workers) * countersBytes + roomBytes);
 }
 
 /** Whole cache lines. */

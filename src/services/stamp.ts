@@ -70,7 +70,9 @@ export const stamp: ServiceModule<StampOptions> = {
         const reply = Buffer.alloc(Math.max(length, baseBytes));
         reply.set(request.subarray(baseBytes), baseBytes);
         reflectExtensions(reply.subarray(baseBytes), from);
-        reply.writeUInt32BE(sessions?.next(sessionOf(request, from), from.receivedAtUs) ?? sequenceOf(request));
+        reply.writeUInt32BE(
+          sessions?.next(sessionOf(request, from), from.peer.address, from.receivedAtUs) ?? sequenceOf(request),
+        );
         request.copy(reply, sessionAt, sessionAt, receivedAt);
         writeNtpTime(reply, receivedAt, from.receivedAtUs);
         request.copy(reply, senderSequenceAt, sequenceAt, timestampAt);

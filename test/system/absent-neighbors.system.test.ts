@@ -6,16 +6,18 @@ import { DaemonProgram, Program } from './program.ts';
 needs('ip', 'setpriv');
 
 const port = 1201;
+const hosts = ['198.18.0.1', '2001:db8::1'];
 /** Asked one after the other, within the time of the attack. */
 const questions = 200;
 
 /**
- * Sends `rate` datagrams a second over a cable for `seconds`, each from another address of the server's network, with
- * `length` bytes.
+ * Sends `first` datagrams at once, and then `rate` a second over a cable for `seconds`, each from another address of
+ * the server's network, with `length` bytes.
  */
 const forger = `
 import socket, struct, sys, time
-device, mac, family, rate, seconds, length = sys.argv[1], bytes.fromhex(sys.argv[2].replace(':', '')), sys.argv[3], int(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6])
+device, mac, family = sys.argv[1], bytes.fromhex(sys.argv[2].replace(':', '')), sys.argv[3]
+first, rate, seconds, length = (int(each) for each in sys.argv[4:])
 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 raw.bind((device, 0))
 own = raw.getsockname()[4]
@@ -44,7 +46,7 @@ print('forging', flush=True)
 began = time.monotonic()
 number = 0
 while time.monotonic() - began < seconds:
-    while number < (time.monotonic() - began) * rate:
+    while number < first + (time.monotonic() - began) * rate:
         raw.send(frame(number))
         number += 1
     time.sleep(0.002)
@@ -108,21 +110,29 @@ class Networks {
     await daemon.ready();
   }
 
-  /** A host on the link of the server that was not there before. */
-  newcomer(): Network {
+  /** A host on the link of the server that was not there before. It may know the server's link address. */
+  newcomer(serverLinkAddress?: string): Network {
     const newcomer = Network.make();
-    newcomer.attach(this.router, this.#cable.far, ['198.18.0.9/16', '2001:db8::9/64']);
+    const device = newcomer.attach(this.router, this.#cable.far, ['198.18.0.9/16', '2001:db8::9/64']);
+    if (serverLinkAddress !== undefined)
+      for (const host of hosts) newcomer.ip('neigh', 'replace', host, 'lladdr', serverLinkAddress, 'dev', device);
     return newcomer;
   }
 
-  /** 1000 datagrams a second, for longer than any test. */
-  async forge(family: string, length: number): Promise<Program> {
-    const file = `/sys/class/net/${this.#cable.near}/address`;
-    const [address = ''] = await new Program(this.server.inside(['cat', file])).says(/\S+/);
-    const to = [this.#cable.far, address, family.slice(-1)];
-    const forging = new Program(this.router.inside(['python3', '-c', forger, ...to, '1000', '250', String(length)]));
+  /** For longer than any test. */
+  async forge(family: string, length: number, perSecond: number = 1000, first: number = 0): Promise<Program> {
+    const to = [this.#cable.far, await this.linkAddress(), family.slice(-1)];
+    const how = [first, perSecond, 250, length].map(String);
+    const forging = new Program(this.router.inside(['python3', '-c', forger, ...to, ...how]));
     await forging.says(/forging/);
     return forging;
+  }
+
+  /** Of the server. */
+  async linkAddress(): Promise<string> {
+    const file = `/sys/class/net/${this.#cable.near}/address`;
+    const [address = ''] = await new Program(this.server.inside(['cat', file])).says(/\S+/);
+    return address;
   }
 }
 
@@ -169,7 +179,6 @@ it('leave the kernel room for new neighbors, who are answered, whichever worker 
   const { server, far } = networks;
   // The newcomer is in the network whose sources are forged, and would share their rate.
   await networks.serve('workers=2', 'services.echo.exempt=[198.18.0.9, "2001:db8::9"]');
-  const hosts = ['198.18.0.1', '2001:db8::1'];
   await Promise.all(hosts.map((host) => ask(far, host, 5, 32)));
   const counting = ['sh', '-c', 'while :; do echo $(ip -4 neigh | wc -l) $(ip -6 neigh | wc -l); sleep 0.2; done'];
   const counter = new Program(server.inside(counting));
@@ -192,4 +201,27 @@ it('leave the kernel room for new neighbors, who are answered, whichever worker 
   for (const each of most) expect(each).toBeLessThan(mostEntries);
   // Some are looked for, or nobody would be known ever.
   expect(Math.min(...most)).toBeGreaterThan(10);
+}, 300_000);
+
+/** More than are looked for at once, by any worker. */
+const manySources = 300;
+
+const newcomerQuestions = 20;
+
+it('few forged sources do not keep out a newcomer that does not ask for our link address', async () => {
+  const networks = new Networks();
+  const { server, far } = networks;
+  await networks.serve('workers=2');
+  await Promise.all(hosts.map((host) => ask(far, host, 5, 32)));
+  const forging = await Promise.all(['IPv4', 'IPv6'].map((family) => networks.forge(family, 32, 3, manySources)));
+  const newcomer = networks.newcomer(await networks.linkAddress());
+  // Some of the rate has come back by then.
+  await ask(far, '198.18.0.1', 30, 32, 100);
+  for (const host of ['198.18.0.9', '2001:db8::9']) server.ip('neigh', 'flush', 'to', host);
+  const answered = await Promise.all(hosts.map((host) => ask(newcomer, host, newcomerQuestions, 32, 50)));
+  for (const each of answered) expect(each).toBeGreaterThanOrEqual(newcomerQuestions * 0.9);
+  for (const each of forging) {
+    each.signal('SIGTERM');
+    await each.end();
+  }
 }, 300_000);

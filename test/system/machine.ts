@@ -138,13 +138,14 @@ export class Network {
     return { near: nearEnd, far: farEnd };
   }
 
-  /** Puts it on the link of another's device, as a host of its own (macvlan). */
-  attach(other: Network, device: string, addresses: readonly string[]): void {
+  /** Puts it on the link of another's device, as a host of its own (macvlan). Returns its device. */
+  attach(other: Network, device: string, addresses: readonly string[]): string {
     cables += 1;
     const end = `near${cables}`;
     const kind = ['type', 'macvlan', 'mode', 'bridge'];
     other.ip('link', 'add', 'link', device, 'name', end, 'netns', this.#name, ...kind);
     this.#raise(end, addresses);
+    return end;
   }
 
   /** `ip ARGS` (ip(8)) in this network. */

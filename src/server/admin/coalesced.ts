@@ -1,14 +1,17 @@
 import type { Clock } from '../../clock/clock.ts';
 
+/** How long an answer of the supervisor is reused, to spare it. */
+export const maxAgeMs = 20;
+
 /** However slow it was to make, an answer is not reused for longer. */
 const longestMs = 1000;
 
 /**
- * Shares an answer among all callers that ask while it is being made, or within `maxAgeMs` milliseconds of its start,
+ * Shares an answer among all callers that ask while it is being made, or within `reuseMs` milliseconds of its start,
  * longer if it was slow to make: callers cannot keep us busy for more than a tenth of the time. An error reaches only
  * the callers already waiting for it.
  */
-export function coalesced<Value>(make: () => Promise<Value>, maxAgeMs: number, clock: Clock): () => Promise<Value> {
+export function coalesced<Value>(make: () => Promise<Value>, reuseMs: number, clock: Clock): () => Promise<Value> {
   let latest: Promise<Value> | undefined;
   let beganMs = Number.NEGATIVE_INFINITY;
   let tookMs = 0;
@@ -28,7 +31,7 @@ export function coalesced<Value>(make: () => Promise<Value>, maxAgeMs: number, c
   };
   return async () => {
     const ageMs = clock.monotonicMs() - beganMs;
-    if (!isUnderWay && ageMs >= Math.max(maxAgeMs, Math.min(10 * tookMs, longestMs))) latest = undefined;
+    if (!isUnderWay && ageMs >= Math.max(reuseMs, Math.min(10 * tookMs, longestMs))) latest = undefined;
     latest ??= begin();
     return latest;
   };

@@ -53,8 +53,11 @@ const silentMs = 5000;
 /** In the child, these descriptors follow the channel to the supervisor. */
 const firstCopy = channelDescriptor + 1;
 
-/** The child requests pages occasionally and reads them promptly. */
-const limits = { maxMessageBytes: 512 * 1024, maxMessagesPerSecond: 200, maxBytesPerSecond: 2 * 2 ** 20 };
+/**
+ * The child reads answers promptly. Its questions about the snapshot, the config and the present are shared by all who
+ * ask within `maxAgeMs`, and changes of faults are limited, so requests alone do not exceed this.
+ */
+const limits = { maxMessageBytes: 512 * 1024, maxMessagesPerSecond: 300, maxBytesPerSecond: 2 * 2 ** 20 };
 const maxUnreadBytes = 64 * 2 ** 20;
 
 interface AdminProcess {

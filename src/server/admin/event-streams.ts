@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import { escapeControls } from '../../terminal-text.ts';
-import { coalesced } from './coalesced.ts';
+import { coalesced, maxAgeMs } from './coalesced.ts';
 import type { PageSource } from './live.ts';
 
 /** How often open pages get what has changed. */
@@ -45,7 +45,7 @@ export class EventStreams {
     this.#clock = clock;
     this.#most = Math.min(maxStreams, Math.floor(newcomers / 2));
     this.#past = coalesced(async () => formatEvent('past', await this.#source.past()), pastMaxAgeMs, clock);
-    this.#live = coalesced(async () => this.#readLive(), 0, clock);
+    this.#live = coalesced(async () => this.#readLive(), maxAgeMs, clock);
   }
 
   get size(): number {

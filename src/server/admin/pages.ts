@@ -1,7 +1,8 @@
 import { parseIp } from '../../address/ip-address.ts';
 import type { Clock } from '../../clock/clock.ts';
 import { escapeToOneLine, formatJson } from '../../terminal-text.ts';
-import { coalesced } from './coalesced.ts';
+import { TokenBucket } from '../guard/token-bucket.ts';
+import { coalesced, maxAgeMs } from './coalesced.ts';
 import { formatMetrics, metricsType } from './metrics.ts';
 import { contentSecurityPolicy, pageAssets } from './page-assets.ts';
 import type { AdminRequest } from './request.ts';
@@ -44,8 +45,8 @@ const eventStream: Page = {
 /** Who may have a stream, of those that browsers tell apart: our own page, and whoever types the address. */
 const streamSites: ReadonlySet<string> = new Set(['same-origin', 'none']);
 
-/** How long an answer is reused, to spare the supervisor. */
-const maxAgeMs = 20;
+/** Each is a question to the supervisor, which takes no more than `maxMessagesPerSecond` of the endpoint's process. */
+const changesPerSecond = 20;
 
 /** Pages that answer only yes or no. Orchestrator probes may request them under any host name. */
 const probes: ReadonlySet<string> = new Set(['/livez', '/readyz']);
@@ -59,9 +60,12 @@ export class AdminPages {
   readonly #hosts: ReadonlySet<string>;
   readonly #source: SnapshotSource;
   readonly #pages: ReadonlyMap<string, () => Promise<Page>>;
+  readonly #clock: Clock;
+  readonly #changes = new TokenBucket({ perSecond: changesPerSecond, burst: changesPerSecond });
 
   constructor(source: SnapshotSource, hosts: readonly string[], clock: Clock) {
     this.#source = source;
+    this.#clock = clock;
     this.#hosts = new Set(['localhost', ...hosts.map((host) => host.toLowerCase())]);
     const shared = <Value>(make: () => Promise<Value>): (() => Promise<Value>) => coalesced(make, maxAgeMs, clock);
     const snapshot = shared(async () => source.snapshot());
@@ -114,6 +118,8 @@ export class AdminPages {
     const [service = '', query = ''] = target.slice(faultsPath.length).split('?', 2);
     const { for: forTime = null, ...faults } = Object.fromEntries(new URLSearchParams(query));
     if (Object.keys(faults).length > maxFaultKeys) return textPage(400, `more than ${maxFaultKeys} keys`);
+    if (!this.#changes.take(this.#clock.monotonicMs()))
+      return textPage(503, `more than ${changesPerSecond} changes of faults a second, try again`);
     try {
       const result: FaultResult = await change({ service, faults, forTime });
       // Bytes of the request are in it.
@@ -127,7 +133,9 @@ export class AdminPages {
   #isMeant(host: string | undefined): boolean {
     if (host === undefined) return false;
     const name = host.replace(/:\d+$/, '').toLowerCase();
-    return this.#hosts.has(name) || parseIp(name.replace(/^\[(.*)\]$/, '$1')) !== undefined;
+    if (this.#hosts.has(name)) return true;
+    // What follows the % of a zone could be any name. Clients send none (RFC 6874).
+    return !name.includes('%') && parseIp(name.replace(/^\[(.*)\]$/, '$1')) !== undefined;
   }
 }
 

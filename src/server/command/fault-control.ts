@@ -7,6 +7,11 @@ import { activeFaults, type FaultRules } from '../faults/fault-rules.ts';
 import type { RunningDaemon } from '../running-daemon.ts';
 import type { Log } from '../../service.ts';
 import { parseDuration } from '../../units.ts';
+import { LineBudget } from '../line-budget.ts';
+
+/** Far more than a person causes. The other lines are counted. */
+const linesPerSecond = 10;
+const summaryMs = 1000;
 
 /** The daemon's timers cannot wait longer. */
 const longestMs = 24 * 86_400_000;
@@ -26,6 +31,9 @@ export class FaultControl {
   readonly #ends = new Map<string, Cancel>();
   /** By service: what was requested in place of its config's. */
   readonly #requested = new Map<string, FaultRules | undefined>();
+
+  readonly #lines = new LineBudget(linesPerSecond);
+  #isSummaryDue = false;
 
   constructor(options: FaultControlOptions) {
     this.#options = options;
@@ -57,12 +65,12 @@ export class FaultControl {
     this.#options.daemon()?.setFaults(service, rules);
     this.#requested.set(service, rules);
     const active = rules === undefined ? {} : activeFaults(rules);
-    log.warn({ service, seed: rules?.seed, faults: active, forMs }, 'faults changed on request');
+    if (this.#mayLog()) log.warn({ service, seed: rules?.seed, faults: active, forMs }, 'faults changed on request');
     if (forMs !== null)
       this.#ends.set(
         service,
         clock.after(forMs, () => {
-          log.info({ service }, 'requested faults expired, config applies again');
+          if (this.#mayLog()) log.info({ service }, 'requested faults expired, config applies again');
           this.#end(service);
         }),
       );
@@ -78,6 +86,19 @@ export class FaultControl {
   reloaded(): void {
     for (const service of this.#ends.keys()) this.#end(service);
     this.#requested.clear();
+  }
+
+  /** Whether there have not been too many lines about changes. Those beyond are counted, and their number logged. */
+  #mayLog(): boolean {
+    const { clock, log } = this.#options;
+    if (this.#lines.take(clock.monotonicMs())) return true;
+    if (this.#isSummaryDue) return false;
+    this.#isSummaryDue = true;
+    clock.after(summaryMs, () => {
+      this.#isSummaryDue = false;
+      log.warn({ linesNotLogged: this.#lines.takeLeftOut() }, 'log lines suppressed');
+    });
+    return false;
   }
 
   /** Back to what the config says, which may no longer have the service. */

@@ -13,13 +13,17 @@ import { type ModuleObjects, takeModules } from '../config/module-object.ts';
 import type { ServiceCounters } from '../counters.ts';
 import { InProcessDaemon } from '../in-process-daemon.ts';
 import { createLog, type LineWriter } from '../log.ts';
+import { LogOfHost } from './log-of-host.ts';
 import type { RunningListener } from '../running-daemon.ts';
 import { prepareServices } from '../service-context.ts';
 import { socketAccessFor } from '../supervisor/socket-access.ts';
 import { planListeners } from '../transport/plan.ts';
 
 export interface DaemonOptions {
-  /** Receives the log, one complete JSON line per call. Default: no log; `log.file` is for the daemon program only. */
+  /**
+   * Receives the log, one complete JSON line per call. If it throws, the line is lost and counted. Default: no log;
+   * `log.file` is for the daemon program only.
+   */
   readonly log?: LineWriter;
   /** Relative files and modules in the config are resolved against this; defaults to the current directory. */
   readonly directory?: string;
@@ -57,7 +61,8 @@ export interface Daemon extends AsyncDisposable {
 export async function startDaemon(config: ConfigInput | string, options: DaemonOptions = {}): Promise<Daemon> {
   const { source, modules } = await sourceOf(config, resolve(options.directory ?? '.'));
   const loaded = await loadConfig(source, { importModules: true, modules });
-  const log = options.log === undefined ? pino({ level: 'silent' }) : createLog(loaded.config.log, options.log);
+  const hostLog = options.log === undefined ? undefined : new LogOfHost(options.log);
+  const log = hostLog === undefined ? pino({ level: 'silent' }) : createLog(loaded.config.log, hostLog);
   const plan = await planListeners(loaded.config, new Map(), socketAccessFor(null));
   const services = await prepareServices(loaded, systemClock, Math.random, log, 1);
   const daemon = new InProcessDaemon({
@@ -68,7 +73,11 @@ export async function startDaemon(config: ConfigInput | string, options: DaemonO
     random: Math.random,
     log,
   });
-  const snapshots = new DaemonSnapshots({ source, loaded, hash: hashOf(loaded) }, { lostInAll: 0 }, systemClock);
+  const snapshots = new DaemonSnapshots(
+    { source, loaded, hash: hashOf(loaded) },
+    hostLog ?? { lostInAll: 0 },
+    systemClock,
+  );
   snapshots.daemon = daemon;
   const control = new FaultControl({
     daemon: () => daemon,

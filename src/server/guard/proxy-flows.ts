@@ -113,7 +113,8 @@ export class ProxyFlows {
   }
 
   #isInUse(row: number, nowMs: number): boolean {
-    return this.#ports[row] !== 0 && nowMs - this.#usedAtMs[row]! <= this.#idleTimeoutMs;
+    // A time in the future, which a hostile process has written, must not keep the row for ever.
+    return this.#ports[row] !== 0 && Math.abs(nowMs - this.#usedAtMs[row]!) <= this.#idleTimeoutMs;
   }
 
   /** How many rows of a full bucket are of the same proxy as one of them. */

@@ -17,6 +17,18 @@ const longestIntervalMs = 1e12;
 // In tokens. Rounding errors must not cost the last token of a burst.
 const roundingSlack = 1e-4;
 
+/**
+ * What is further ahead of the clock than a bucket ever is was not written by it: whoever shares the memory may write
+ * anything. The processes that share it read the time at slightly different moments.
+ */
+const clockSlackMs = 10_000;
+
+/** When the bucket is full, which is now if the memory holds nothing that a bucket writes. */
+function fullAt(writtenMs: number, nowMs: number, { intervalMs, toleranceMs }: Pace): number {
+  // Also false for NaN.
+  return writtenMs <= nowMs + toleranceMs + intervalMs + clockSlackMs ? Math.max(writtenMs, nowMs) : nowMs;
+}
+
 function paceOf({ perSecond, burst }: Rate): Pace {
   if (perSecond === Infinity) return { intervalMs: 0, toleranceMs: Infinity };
   const intervalMs = Math.min(1000 / perSecond, longestIntervalMs);
@@ -36,13 +48,13 @@ export class TokenBucket {
 
   /** Whether `take` would succeed. */
   ready(nowMs: number): boolean {
-    return Math.max(this.#fullAtMs[0]!, nowMs) - nowMs <= this.#pace.toleranceMs;
+    return fullAt(this.#fullAtMs[0]!, nowMs, this.#pace) - nowMs <= this.#pace.toleranceMs;
   }
 
   /** Takes a token. Returns false if there is none, without changing anything. */
   take(nowMs: number): boolean {
     if (!this.ready(nowMs)) return false;
-    this.#fullAtMs[0] = Math.max(this.#fullAtMs[0]!, nowMs) + this.#pace.intervalMs;
+    this.#fullAtMs[0] = fullAt(this.#fullAtMs[0]!, nowMs, this.#pace) + this.#pace.intervalMs;
     return true;
   }
 }
@@ -80,11 +92,11 @@ export class TokenTable {
     const hash = this.#hash.of(high, low, hostHigh, hostLow);
     const first = hash & (this.#slots - 1);
     const second = this.#slots + ((hash >>> 16) & (this.#slots - 1));
-    const firstFullAtMs = this.#fullAtMs[first]!;
-    const secondFullAtMs = this.#fullAtMs[second]!;
+    const firstFullAtMs = fullAt(this.#fullAtMs[first]!, nowMs, this.#pace);
+    const secondFullAtMs = fullAt(this.#fullAtMs[second]!, nowMs, this.#pace);
 
     // The slot shared with fewer sources has the truer time. The other is only raised to it (conservative update).
-    const fullAtMs = Math.max(Math.min(firstFullAtMs, secondFullAtMs), nowMs);
+    const fullAtMs = Math.min(firstFullAtMs, secondFullAtMs);
     if (fullAtMs - nowMs > toleranceMs) return false;
     const nextMs = fullAtMs + intervalMs;
     this.#fullAtMs[first] = Math.max(firstFullAtMs, nextMs);

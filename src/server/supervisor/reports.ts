@@ -47,7 +47,7 @@ export function workerReports(services: readonly string[], sources: number) {
         upMs: amount,
       }),
       /** Log lines lost in the worker since the last heartbeat. */
-      lostLines: count,
+      lostLines: v.pipe(count, v.maxValue(mostLostLines)),
     }),
     /** It exits right after. */
     v.strictObject({ type: v.literal('failed'), code: errorCode, message: explanation }),
@@ -57,6 +57,9 @@ export function workerReports(services: readonly string[], sources: number) {
 const amount = v.pipe(v.number(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 
 const count = v.pipe(amount, v.integer());
+
+/** Of one report, which comes every second. A sum of larger numbers would soon no longer be exact. */
+export const mostLostLines = 1_000_000;
 
 export const errorCode = v.picklist(Object.keys(errorCodes) as ErrorCode[]);
 

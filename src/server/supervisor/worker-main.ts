@@ -20,7 +20,7 @@ import type { PlannedListener } from '../transport/plan.ts';
 import { assumeIdentity } from './identity.ts';
 import { Channel } from './channel.ts';
 import { heartbeatPeriodMs, type WorkerOrder } from './messages.ts';
-import { explain, type WorkerReport } from './reports.ts';
+import { explain, mostLostLines, type WorkerReport } from './reports.ts';
 
 // A signal to the process group also reaches workers, but only the supervisor acts on it.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
@@ -118,7 +118,7 @@ function heartbeat(): WorkerReport {
     topSources: [...(lifecycle?.topSources ?? [])],
     offenders: [...(lifecycle?.offenders ?? [])],
     health: health.take(),
-    lostLines: sink?.takeLost() ?? 0,
+    lostLines: Math.min(sink?.takeLost() ?? 0, mostLostLines),
   };
 }
 

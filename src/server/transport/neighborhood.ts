@@ -1,6 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { type Cidr, cidrContains } from '../../address/cidr.ts';
 import { type IpAddress, isLinkLocal, parseIp } from '../../address/ip-address.ts';
+import type { Rate } from '../guard/limits.ts';
+import { TokenBucket } from '../guard/token-bucket.ts';
 
 /** How long what the system said about interfaces and neighbors is taken for true. */
 const interfacesMs = 60_000;
@@ -9,13 +11,15 @@ const neighborsMs = 1000;
 const absenceMs = 100;
 
 /**
- * Hosts to which replies may be under way without a known link address, of all processes of the daemon. The kernel has
- * an entry for each, in a table that usually takes 512 without harm, of all programs of the machine (gc_thresh2).
+ * How many hosts without a known link address may be sent replies, of all processes of the daemon. The kernel keeps an
+ * entry for each, of all programs of the machine, usually 512 without harm (gc_thresh2). Every 15 seconds it removes
+ * those that it has not found, if there are 128 entries or more (gc_thresh1, base_reachable_time). A limit on the rate
+ * bounds their number as well as one on the number would, but few forged sources cannot use it up.
  */
-const mostUnproven = 128;
+export const searchRate: Rate = { perSecond: 10, burst: 128 };
 
-/** Three seconds of asking, and then until the kernel has removed the entry (gc_thresh1, base_reachable_time). */
-const unprovenMs = 25_000;
+/** The kernel asks three times, a second apart, for the link address of a host (mcast_solicit, retrans_time_ms). */
+const searchMs = 3000;
 
 /** The system is not asked for more than some tens of thousands. A machine with so many has a larger table. */
 const mostNeighbors = 16_384;
@@ -33,6 +37,13 @@ export interface NeighborSource {
   neighbors(found: (ip: IpAddress) => void): void;
 }
 
+/** How many hosts may still be looked for, at `searchRate`. Processes may share the bucket. */
+export interface Searches {
+  readonly bucket: TokenBucket;
+  /** Monotonic milliseconds, the same for all who share the bucket. Without it, the caller's. */
+  readonly nowMs?: () => number;
+}
+
 /**
  * The hosts on the links of this machine. A reply to one whose link address is not known waits in the kernel, for up to
  * three seconds if it does not exist, and takes up the send buffer meanwhile. In other networks a router is known.
@@ -48,14 +59,13 @@ export class Neighborhood {
   readonly #known = new Set<string>();
   #knownUntilMs = 0;
   #absentUntilMs = 0;
-  readonly #mostUnproven: number;
-  /** Until when each counts, the first to be forgotten first. */
-  readonly #unproven = new Map<string, number>();
+  readonly #searches: Searches;
+  /** Until when the kernel looks for each, the first to end first. */
+  readonly #searchedUntilMs = new Map<string, number>();
 
-  /** `processes` serve, and each takes its part of what all of them may do. */
-  constructor(source: NeighborSource, processes: number = 1) {
+  constructor(source: NeighborSource, searches: Searches = { bucket: new TokenBucket(searchRate) }) {
     this.#source = source;
-    this.#mostUnproven = Math.max(1, Math.floor(mostUnproven / processes));
+    this.#searches = searches;
   }
 
   /** Whether the address is that of another host on one of our links. Times are monotonic. */
@@ -75,20 +85,19 @@ export class Neighborhood {
   }
 
   /**
-   * Whether a host on one of our links may be sent a reply for which the kernel must find its link address. It counts
-   * as one of those that have not proven to exist, until that address is known.
+   * Whether a host on one of our links may be sent a reply for which the kernel must find its link address. What is
+   * sent while the kernel is looking for it already costs nothing.
    */
   mayLookFor(ip: IpAddress, nowMs: number): boolean {
     if (this.#isBlind) return true;
-    const key = keyOf(ip);
-    if (!this.#unproven.delete(key)) {
-      for (const [other, untilMs] of this.#unproven) {
-        if (nowMs < untilMs) break;
-        this.#unproven.delete(other);
-      }
-      if (this.#unproven.size >= this.#mostUnproven) return false;
+    for (const [other, untilMs] of this.#searchedUntilMs) {
+      if (nowMs < untilMs) break;
+      this.#searchedUntilMs.delete(other);
     }
-    this.#unproven.set(key, nowMs + unprovenMs);
+    const key = keyOf(ip);
+    if (this.#searchedUntilMs.has(key)) return true;
+    if (!this.#searches.bucket.take(this.#searches.nowMs?.() ?? nowMs)) return false;
+    this.#searchedUntilMs.set(key, nowMs + searchMs);
     return true;
   }
 
@@ -130,7 +139,6 @@ export class Neighborhood {
     this.#source.neighbors((ip) => this.#known.add(keyOf(ip)));
     // A large table takes long to read.
     this.#absentUntilMs = nowMs + (this.#known.size > mostNeighbors / 16 ? neighborsMs : absenceMs);
-    for (const key of this.#unproven.keys()) if (this.#known.has(key)) this.#unproven.delete(key);
   }
 }
 

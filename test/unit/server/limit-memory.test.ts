@@ -1,6 +1,8 @@
 import { closeSync } from 'node:fs';
 import { expect, it, onTestFinished } from 'vitest';
 import { LimitMemory } from '../../../src/server/limit-memory.ts';
+import { sharedNowMs } from '../../../src/server/shared-time.ts';
+import { searchRate } from '../../../src/server/transport/neighborhood.ts';
 
 const size = { services: 3, workers: 3 };
 
@@ -13,6 +15,12 @@ function create(): number {
 it('has counters and rates for each service, shared by all workers, that do not overlap', () => {
   const descriptor = create();
   const [one, other] = [0, 2].map((slot) => new LimitMemory(descriptor, size, slot));
+  const searches = [one, other].map((memory) => memory?.neighborSearches);
+  const taken = Array.from({ length: 400 }, (_, at) => searches[at % 2]).filter((each) =>
+    each?.bucket.take(sharedNowMs()),
+  );
+  expect(taken.length).toBeGreaterThanOrEqual(searchRate.burst);
+  expect(taken.length).toBeLessThan(2 * searchRate.burst);
   for (let service = 0; service < size.services; service += 1) {
     const [mine, theirs] = [one?.of(service), other?.of(service)];
     if (mine === undefined || theirs === undefined) throw new Error('no memory');

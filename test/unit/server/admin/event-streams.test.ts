@@ -93,6 +93,18 @@ describe('EventStreams', () => {
     expect(clock.waiting).toBe(0);
   });
 
+  it('asks no more often than every 20 ms, however often pages are opened', async () => {
+    const { clock, source, streams } = await open();
+    const before = source.asked;
+    for (let ms = 0; ms < 100; ms += 1) {
+      streams.add(new FakePage());
+      await pass(clock, 1, 1);
+    }
+    expect(source.asked - before).toBeLessThanOrEqual(5);
+    expect(source.asked).toBeGreaterThan(before);
+    streams.destroyAll();
+  });
+
   it('skips a page that does not read, and then sends it the latest only', async () => {
     const { clock, source, page } = await open();
     page.take();
@@ -120,6 +132,7 @@ describe('EventStreams', () => {
   it('closes a page that is opened meanwhile', async () => {
     const { clock, source, streams } = await open();
     source.isSilent = true;
+    clock.advance(20);
     const page = new FakePage();
     streams.add(page);
     await pass(clock, 0);

@@ -3,6 +3,7 @@ import { connect, type ListenOptions } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { AdminPages, type Page } from '../../../../src/server/admin/pages.ts';
 import { AdminServer } from '../../../../src/server/admin/server.ts';
 import type { Past } from '../../../../src/server/admin/live.ts';
 import type { AdminSource, Live } from '../../../../src/server/admin/live.ts';
@@ -102,6 +103,20 @@ describe('POST /faults/SERVICE', () => {
     expect(changes).toEqual([]);
     expect(await endpoint.ask(`/faults/echo?for=1s&${query}`, 'localhost', 'POST')).toMatchObject({ status: 200 });
     expect(changes).toHaveLength(1);
+  });
+
+  it('is refused beyond twenty a second, before the supervisor is asked', async () => {
+    const clock = new FakeClock();
+    const source = { ...quick(), changeFaults: async (change: FaultChange) => (changes.push(change), { faults: {} }) };
+    changes.length = 0;
+    const pages = new AdminPages(source, [], clock);
+    const post = async (): Promise<Page> =>
+      pages.answer({ method: 'POST', target: '/faults/echo?loss=1', host: 'localhost' });
+    const answers = await Promise.all(Array.from({ length: 300 }, post));
+    expect(answers.map(({ status }) => status)).toEqual(answers.map((_, at) => (at < 20 ? 200 : 503)));
+    expect(answers.at(-1)?.body.toString()).toBe('more than 20 changes of faults a second, try again\n');
+    clock.advance(50);
+    expect([(await post()).status, (await post()).status, changes.length]).toEqual([200, 503, 21]);
   });
 
   it('is refused elsewhere, under a foreign name, and without the supervisor', async () => {
@@ -289,16 +304,22 @@ describe('requests', () => {
     },
   );
 
-  it.each(['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', 'evil.example:9013', '[localhost]'])(
-    'for host %j are refused, except for probes',
-    async (host) => {
-      const endpoint = await Endpoint.open();
-      for (const path of ['/status', '/config', '/metrics', '/'])
-        expect(await endpoint.ask(path, host), path).toMatchObject({ status: 421 });
-      for (const path of ['/livez', '/readyz'])
-        expect(await endpoint.ask(path, host), path).toMatchObject({ status: 200 });
-    },
-  );
+  it.each([
+    'evil.example',
+    'localhost.evil.example',
+    '127.0.0.1.evil.example',
+    'evil.example:9013',
+    '[localhost]',
+    '[::1%25evil.example]',
+    '::1%evil.example',
+    '[fe80::1%eth0]:9013',
+  ])('for host %j are refused, except for probes', async (host) => {
+    const endpoint = await Endpoint.open();
+    for (const path of ['/status', '/config', '/metrics', '/'])
+      expect(await endpoint.ask(path, host), path).toMatchObject({ status: 421 });
+    for (const path of ['/livez', '/readyz'])
+      expect(await endpoint.ask(path, host), path).toMatchObject({ status: 200 });
+  });
 
   it('after the first on a connection are ignored', async () => {
     const answers = await (await Endpoint.open()).send('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3000));

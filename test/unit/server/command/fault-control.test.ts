@@ -44,6 +44,18 @@ it('replaces the faults of a service, and ends them', () => {
   ]);
 });
 
+it('logs ten changes a second, and counts the others', () => {
+  for (let change = 0; change < 300; change += 1) expect(ask({})).toEqual({ faults: { loss: 0.2 } });
+  expect(log.records).toHaveLength(10);
+  clock.advance(1000);
+  expect(log.records.slice(10).map(({ message, fields }) => [message, fields])).toEqual([
+    ['log lines suppressed', { linesNotLogged: 290 }],
+  ]);
+  expect(clock.waiting).toBe(0);
+  ask({});
+  expect(log.records.at(-1)?.message).toBe('faults changed on request');
+});
+
 it('goes back to the config when the time is over', () => {
   ask({ forTime: '5m' });
   ask({ service: 'time', forTime: '1s' });

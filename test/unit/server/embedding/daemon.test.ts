@@ -105,6 +105,26 @@ describe('startDaemon', () => {
     expect((await client.takeAll()).toString()).toBe('here');
   });
 
+  it('counts the lines that its host fails to log, and goes on', async () => {
+    let thrown = 0;
+    const write = (): void => {
+      thrown += 1;
+      throw new Error('disk full');
+    };
+    const config: Config = { log: { level: 'debug' }, services: { echo: { listen: tcp } } };
+    const daemon = await startDaemon(config, { log: { write } });
+    onTestFinished(() => daemon.close(0));
+    const listener = { host: '127.0.0.1', port: daemon.listeners[0]?.port ?? 0 };
+    const before = thrown;
+    for (const text of ['one', 'two']) {
+      const client = await TcpClient.connect(listener);
+      client.finish(text);
+      expect((await client.takeAll()).toString()).toBe(text);
+    }
+    await until(() => thrown >= before + 2, 'two lines');
+    expect(daemon.status().lostLogLines).toBe(thrown);
+  });
+
   it('logs at the configured level', async () => {
     const daemon = await serve({ echo: { listen: tcp } }, { log: { level: 'warn' } });
     const client = await TcpClient.connect(daemon.target('echo', 'tcp'));

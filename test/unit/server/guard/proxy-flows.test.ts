@@ -6,6 +6,7 @@ import { SourceHash } from '../../../../src/server/guard/source-hash.ts';
 import { ip, seededRandom } from './fixtures.ts';
 
 const idleTimeoutMs = 300_000;
+const rows = 65_536;
 
 interface Time {
   ms: number;
@@ -63,6 +64,18 @@ describe('a flow', () => {
     for (const client of [proxy, at('fe80::1', 50_000), at('fe80::2%4', 40_000), at('192.0.2.7', 40_000)]) {
       flows.set(proxy, client);
       expect(flows.find(proxy)).toEqual(client);
+    }
+  });
+
+  it('is forgotten when nothing has come for its timeout, whatever a hostile process has written as its last use', () => {
+    const time = { ms: 1000 };
+    const memory = memoryOf(time);
+    const flows = new ProxyFlows(idleTimeoutMs, memory);
+    for (const written of [Infinity, 1e300, Number.NaN, time.ms + idleTimeoutMs]) {
+      flows.set(at('10.0.0.1', 50_000), at('192.0.2.7', 40_000));
+      new Float64Array(memory.memory, memory.offset, rows).fill(written);
+      time.ms += 2 * idleTimeoutMs + 1;
+      expect(found(flows, at('10.0.0.1', 50_000)), String(written)).toBeUndefined();
     }
   });
 

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Rate } from '../../../../src/server/guard/limits.ts';
+import { SourceHash } from '../../../../src/server/guard/source-hash.ts';
 import { TokenBucket, TokenTable } from '../../../../src/server/guard/token-bucket.ts';
 import { seededRandom } from './fixtures.ts';
 
@@ -109,6 +110,40 @@ describe.each(forms)('%s', (_name, create) => {
         }
       }),
     );
+  });
+});
+
+/** With memory in which another process has written. */
+const shared: readonly [string, (rate: Rate, written: number) => { take(nowMs: number): boolean }][] = [
+  ['TokenBucket', (rate, written) => new TokenBucket(rate, Float64Array.of(written))],
+  [
+    'TokenTable',
+    (rate, written) => {
+      const table = new TokenTable(rate, SourceHash.random(seededRandom(1)), new Float64Array(32).fill(written));
+      return { take: (nowMs) => table.take(0, 1, nowMs) };
+    },
+  ],
+];
+
+describe.each(shared)('%s in shared memory', (_name, create) => {
+  const nowMs = 1e6;
+
+  it('keeps to its rate, soon after anything was written into it', () => {
+    fc.assert(
+      fc.property(intervals, bursts, fc.double(), (intervalMs, burst, written) => {
+        const bucket = create({ perSecond: 1000 / intervalMs, burst }, written);
+        bucket.take(nowMs);
+        const laterMs = nowMs + (burst + 2) * intervalMs + 10_000;
+        expect(taken(() => bucket.take(laterMs), burst + 5)).toBe(burst);
+      }),
+      { examples: [Infinity, Number.NaN, 1e300, nowMs + 10_000, -Infinity].map((written) => [10, 5, written]) },
+    );
+  });
+
+  it('does not forget what a process has taken whose time is a little ahead', () => {
+    const bucket = create({ perSecond: 10, burst: 5 }, 0);
+    expect(taken(() => bucket.take(nowMs), 10)).toBe(5);
+    for (const behindMs of [0.001, 1, 1000, 9000]) expect(bucket.take(nowMs - behindMs)).toBe(false);
   });
 });
 

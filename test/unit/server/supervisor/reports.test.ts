@@ -75,6 +75,7 @@ describe('an invalid report', () => {
     ['health.lagMs', { ...heartbeat, health: { ...health, lagMs: '1' } }],
     ['lostLines', { ...heartbeat, lostLines: 1e300 }],
     ['lostLines', { ...heartbeat, lostLines: 0.5 }],
+    ['lostLines', { ...heartbeat, lostLines: 1_000_001 }],
   ])('is refused for its field %s', (field, message) => {
     const reading = readReport(reports, message);
     expect(reading).toHaveProperty('fault');

@@ -1,7 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseCidr } from '../../../../src/address/cidr.ts';
 import { formatIp, type IpAddress, parseIp } from '../../../../src/address/ip-address.ts';
-import { Neighborhood } from '../../../../src/server/transport/neighborhood.ts';
+import {
+  type NeighborSource,
+  Neighborhood,
+  type Searches,
+  searchRate,
+} from '../../../../src/server/transport/neighborhood.ts';
+import { TokenBucket } from '../../../../src/server/guard/token-bucket.ts';
 
 let own: readonly string[];
 let routes: readonly string[];
@@ -9,27 +15,24 @@ let known: readonly string[];
 let asked: { addresses: number; neighbors: number };
 let neighborhood: Neighborhood;
 
-/** Of this process, of several. */
-function create(processes?: number): Neighborhood {
-  return new Neighborhood(
-    {
-      addresses: () => {
-        asked.addresses += 1;
-        return own;
-      },
-      routes: (found) => {
-        for (const text of routes) {
-          const { network, prefix } = parseCidr(text) ?? {};
-          if (network !== undefined && prefix !== undefined) found(network, prefix);
-        }
-      },
-      neighbors: (found) => {
-        asked.neighbors += 1;
-        for (const text of known) found(ip(text));
-      },
+function create(searches?: Searches): Neighborhood {
+  const source: NeighborSource = {
+    addresses: () => {
+      asked.addresses += 1;
+      return own;
     },
-    processes,
-  );
+    routes: (found) => {
+      for (const text of routes) {
+        const { network, prefix } = parseCidr(text) ?? {};
+        if (network !== undefined && prefix !== undefined) found(network, prefix);
+      }
+    },
+    neighbors: (found) => {
+      asked.neighbors += 1;
+      for (const text of known) found(ip(text));
+    },
+  };
+  return new Neighborhood(source, searches);
 }
 
 beforeEach(() => {
@@ -116,28 +119,36 @@ function countLookedFor(from: number, count: number, nowMs: number, by: Neighbor
     .length;
 }
 
-describe('hosts that have not proven to exist', () => {
-  it('are looked for 128 at a time, each until the kernel has forgotten it', () => {
+describe('hosts that are not known', () => {
+  it('are looked for 128 at once, and then ten a second', () => {
     expect(countLookedFor(0, 4000, 0)).toBe(128);
-    // The same ones, as they are in the table anyway, which now takes longer to forget them.
-    expect(countLookedFor(0, 100, 10_000)).toBe(100);
-    expect(countLookedFor(1000, 4000, 24_999)).toBe(0);
-    expect(countLookedFor(1000, 4000, 25_000)).toBe(28);
-    expect(countLookedFor(5000, 4000, 35_000)).toBe(100);
+    expect(countLookedFor(1000, 4000, 99)).toBe(0);
+    expect(countLookedFor(1000, 4000, 100)).toBe(1);
+    expect(countLookedFor(5000, 4000, 10_100)).toBe(100);
   });
 
-  it.each([
-    [2, 64],
-    [5, 25],
-    [1000, 1],
-  ])('are the part of this process, of %i: %i', (processes, most) => {
-    expect(countLookedFor(0, 4000, 0, create(processes))).toBe(most);
-  });
-
-  it('make room as soon as they have proven it', () => {
+  it('get more than one reply while the kernel looks for them', () => {
     expect(countLookedFor(0, 128, 0)).toBe(128);
-    known = [addressAt(3), addressAt(4)];
-    expect(countLookedFor(1000, 4000, 100)).toBe(2);
+    expect(countLookedFor(0, 128, 2999)).toBe(128);
+    // 30 tokens have come since.
+    expect(countLookedFor(0, 128, 3000)).toBe(30);
+  });
+
+  it('are looked for as often by several processes together', () => {
+    const memory = new Float64Array(1);
+    const searches = (): Searches => ({ bucket: new TokenBucket(searchRate, memory), nowMs: () => 5000 });
+    const [one, other] = [create(searches()), create(searches())];
+    // Each has a clock of its own.
+    expect(countLookedFor(0, 100, 0, one)).toBe(100);
+    expect(countLookedFor(1000, 100, 70_000, other)).toBe(28);
+  });
+
+  it('are looked for although few others, who do not exist, are asked for all the time', () => {
+    for (let index = 0; index < 3000; index += 1) {
+      const nowMs = (index * 1000) / 3;
+      countLookedFor(index % 200, 1, nowMs);
+      if (index % 10 === 0) expect(countLookedFor(10_000 + index, 1, nowMs)).toBe(1);
+    }
   });
 
   it.each<[string, () => void]>([
