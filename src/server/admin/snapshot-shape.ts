@@ -63,6 +63,7 @@ export const statusShape = v.looseObject({
   workers: v.array(
     v.looseObject({
       worker: count,
+      slot: v.optional(count),
       status: v.picklist(['starting', 'ready', 'waiting', 'resting', 'refused', 'stopped', 'draining']),
       pid: v.optional(count),
       health: v.optional(health),
