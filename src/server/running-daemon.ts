@@ -23,6 +23,8 @@ interface ListenerState {
 
 export interface WorkerState {
   readonly worker: number;
+  /** That it shares with the workers before and after it. Earlier versions, and a daemon of one process, do not say. */
+  readonly slot?: number | undefined;
   /** `waiting`, `resting` and `refused` have no process; `draining` ends when its clients have finished. */
   readonly status: 'starting' | 'ready' | 'waiting' | 'resting' | 'refused' | 'stopped' | 'draining';
   readonly pid: number | undefined;

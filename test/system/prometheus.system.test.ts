@@ -195,4 +195,7 @@ it('the CPU time of each process is that of the kernel, and stays when its worke
     after = cpuIn(await fetchMetrics(network), 'worker-1', 'user');
     expect(after).toBeGreaterThanOrEqual(before);
   } while (after < before + toleranceSeconds);
+  // The new worker has another number.
+  const memory = (await fetchMetrics(network)).matchAll(/^smallservd_resident_memory_bytes{process="(.*)"}/gm);
+  expect([...memory].map(([, name]) => name)).toEqual(['supervisor', 'worker-1', 'worker-2']);
 });

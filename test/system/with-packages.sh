@@ -49,13 +49,14 @@ fi
 if ! is_unpacked; then
   rm -rf "$directory"
   mkdir -p "$directory/control"
+  # Where a || follows, set -e does not hold.
   (
-    cd "$directory"
-    timeout 300 apt-get download -q "${unpacked[@]}"
+    cd "$directory" || exit
+    timeout 300 apt-get download -q "${unpacked[@]}" || exit
     for package in *.deb; do
-      dpkg --extract "$package" .
+      dpkg --extract "$package" . || exit
       # The inetd.conf of some is in their scripts.
-      dpkg --control "$package" "control/${package%%_*}"
+      dpkg --control "$package" "control/${package%%_*}" || exit
     done
     rm ./*.deb
     echo "${unpacked[*]}" >complete

@@ -43,9 +43,14 @@ export const metrics: readonly Metric[] = [
     ]),
   ),
   single('worker_deaths_total', 'Workers that exited unexpectedly.', ({ workerDeaths }) => workerDeaths),
-  ofProcesses('event_loop_lag_seconds', 'Maximum event loop delay in the last second.', ({ lagMs }) => lagMs / 1000),
-  ofProcesses('resident_memory_bytes', 'Resident memory.', ({ residentBytes }) => residentBytes),
-  ofProcesses('heap_bytes', 'JavaScript heap in use.', ({ heapBytes }) => heapBytes),
+  ofProcesses(
+    'event_loop_lag_seconds',
+    'Maximum event loop delay in the last second.',
+    Math.max,
+    (health) => health.lagMs / 1000,
+  ),
+  ofProcesses('resident_memory_bytes', 'Resident memory.', add, ({ residentBytes }) => residentBytes),
+  ofProcesses('heap_bytes', 'JavaScript heap in use.', add, ({ heapBytes }) => heapBytes),
   metric(
     'process_cpu_seconds_total',
     'CPU time, by process and mode.',
@@ -55,7 +60,7 @@ export const metrics: readonly Metric[] = [
         ? []
         : [
             ...cpuSeconds(cpu.supervisor, 'supervisor'),
-            ...cpu.workers.flatMap((time, slot) => cpuSeconds(time, `worker-${slot + 1}`)),
+            ...cpu.workers.flatMap((time, slot) => cpuSeconds(time, workerName(slot))),
             ...(cpu.admin === undefined ? [] : cpuSeconds(cpu.admin, 'admin')),
           ],
   ),
@@ -185,13 +190,31 @@ function single(name: string, help: string, value: (snapshot: Snapshot) => numbe
   return metric(name, help, [], (snapshot) => [[value(snapshot)]]);
 }
 
-function ofProcesses(name: string, help: string, value: (health: ProcessHealth) => number): Metric {
-  return metric(name, help, ['process'], ({ supervisor, workers }) => [
-    [value(supervisor), 'supervisor'],
-    ...workers.flatMap(({ worker, health }): [number, string][] =>
-      health === undefined ? [] : [[value(health), `worker ${worker}`]],
-    ),
-  ]);
+/** `combine`: what the value of several workers in a slot is. During a reload, there are two. */
+function ofProcesses(
+  name: string,
+  help: string,
+  combine: (one: number, other: number) => number,
+  value: (health: ProcessHealth) => number,
+): Metric {
+  return metric(name, help, ['process'], ({ supervisor, workers }): Iterable<[number, string]> => {
+    const values = new Map([['supervisor', value(supervisor)]]);
+    for (const { slot, health } of workers) {
+      if (slot === undefined || health === undefined) continue;
+      const process = workerName(slot);
+      values.set(process, combine(values.get(process) ?? 0, value(health)));
+    }
+    return [...values].map(([process, each]) => [each, process]);
+  });
+}
+
+function add(one: number, other: number): number {
+  return one + other;
+}
+
+/** The numbers of workers have no end. Those of slots do, and so does what a time series database keeps. */
+function workerName(slot: number): string {
+  return `worker-${slot + 1}`;
 }
 
 function cpuSeconds({ userMs, systemMs }: CpuTime, process: string): readonly [number, string, string][] {

@@ -37,7 +37,8 @@ const reloadResult = v.looseObject({
   code: v.optional(word),
   errors: v.array(text),
 });
-const offenders = v.array(v.looseObject({ reason: word, source: word, count: sum }));
+/** One for each reason. A table looks for the one of each, so an impostor must not send very many. */
+const offenders = v.pipe(v.array(v.looseObject({ reason: word, source: word, count: sum })), v.maxLength(100));
 const traffic = { bytesIn: number, bytesOut: number };
 
 /** Unknown keys are ignored. */
@@ -60,14 +61,19 @@ export const statusShape = v.looseObject({
   }),
   supervisor: health,
   cpu: v.optional(v.looseObject({ supervisor: cpuTime, workers: v.array(cpuTime), admin: v.optional(cpuTime) })),
-  workers: v.array(
-    v.looseObject({
-      worker: count,
-      status: v.picklist(['starting', 'ready', 'waiting', 'resting', 'refused', 'stopped', 'draining']),
-      pid: v.optional(count),
-      health: v.optional(health),
-      restarts: v.optional(count),
-    }),
+  // A table looks for the earlier report of each.
+  workers: v.pipe(
+    v.array(
+      v.looseObject({
+        worker: count,
+        slot: v.optional(count),
+        status: v.picklist(['starting', 'ready', 'waiting', 'resting', 'refused', 'stopped', 'draining']),
+        pid: v.optional(count),
+        health: v.optional(health),
+        restarts: v.optional(count),
+      }),
+    ),
+    v.maxLength(10_000),
   ),
   workerDeaths: count,
   listeners: v.array(v.looseObject({ service: word, address: text, isOpen: v.boolean() })),

@@ -139,6 +139,7 @@ export class Generation {
       const live = this.#live.get(slot);
       return {
         worker: this.#nameOf(slot),
+        slot,
         status: this.#state.stopping && status !== 'stopped' ? 'draining' : status,
         pid: live?.pid,
         health: live?.health,

@@ -40,6 +40,9 @@ const statusesKept = 3;
 /** Services beyond are not charted: whatever answers, this takes a bounded amount of memory. */
 const servicesCharted = 64;
 
+/** A daemon has about a hundred series. What an impostor sends beyond costs no time. */
+const seriesRead = 256;
+
 /** The data after an event. */
 export function withEvent(data: TopData, { name, value }: PageEvent): TopData {
   switch (name) {
@@ -61,10 +64,11 @@ function withPast(points: readonly Point[], { seconds, requests }: Past): readon
   const { times, values } = seconds;
   const from = Math.max(0, times.length - spanS);
   const recent = times.slice(from);
+  const series = Object.entries(values).slice(0, seriesRead);
   const counted = Object.entries(requests).slice(0, servicesCharted);
   const past = recent.map((time, index): Point => {
     const at = from + index;
-    const known = Object.entries(values).flatMap(([name, all]) => {
+    const known = series.flatMap(([name, all]) => {
       const value = all[at];
       return typeof value === 'number' ? [[name, value] as const] : [];
     });

@@ -25,7 +25,7 @@ describe('the values', () => {
     ['smallservd_workers{status="draining"}', 0],
     ['smallservd_worker_deaths_total', 1],
     ['smallservd_event_loop_lag_seconds{process="supervisor"}', 0.0015],
-    ['smallservd_resident_memory_bytes{process="worker 1"}', 67_108_864],
+    ['smallservd_resident_memory_bytes{process="worker-1"}', 67_108_864],
     ['smallservd_listener_open{service="echo",address="tcp://127.0.0.1:1201"}', 1],
     ['smallservd_listener_open{service="echo",address="udp://127.0.0.1:1201"}', 0],
     ['smallservd_connections{service="echo"}', 2],
@@ -37,6 +37,20 @@ describe('the values', () => {
     ['smallservd_config_last_reload_success_timestamp_seconds', 1_795_345_632],
   ])('%s is %d', async (sample, value) => {
     expect(await valueOf(sample)).toBe(value);
+  });
+
+  it('of a draining worker count with those of the worker in its place', async () => {
+    const { health, ...worker } = snapshot().workers[0]!;
+    const successor = { ...worker, worker: 3, health: { ...health!, lagMs: 1 } };
+    const workers = [successor, { ...worker, health, status: 'draining' as const }];
+    expect(await valueOf('smallservd_event_loop_lag_seconds{process="worker-1"}', { workers })).toBe(0.002);
+    expect(await valueOf('smallservd_resident_memory_bytes{process="worker-1"}', { workers })).toBe(2 ** 27);
+  });
+
+  it('of the only process are those of the supervisor', async () => {
+    const { slot: _, ...worker } = snapshot().workers[0]!;
+    const text = await formatMetrics(snapshot({ workers: [{ ...worker, worker: 0 }] }));
+    expect(text.match(/^smallservd_heap_bytes.*$/gm)).toEqual(['smallservd_heap_bytes{process="supervisor"} 9000000']);
   });
 
   it('report the results of reloads', async () => {

@@ -73,6 +73,14 @@ describe('readSnapshot', () => {
     expect(faultIn({ ...received(), services: { ['x'.repeat(257)]: {} } })).toMatch(/^services\.x{91}$/);
   });
 
+  it('refuses lists that would take long to look through', () => {
+    const [worker] = snapshot().workers;
+    expect(faultIn({ ...received(), workers: Array.from({ length: 10_001 }, () => worker) })).toBe('workers');
+    const refused = Array.from({ length: 101 }, () => ({ reason: 'limit', source: '192.0.2.7', count: 1 }));
+    const echo = { ...snapshot().services['echo']!, offenders: { refused, dropped: [] } };
+    expect(faultIn({ ...received(), services: { echo } })).toBe('services.echo.offenders.refused');
+  });
+
   it('accepts only what formatStatus can print', () => {
     const paths = pathsOf(received());
     fc.assert(

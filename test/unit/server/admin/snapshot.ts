@@ -22,8 +22,8 @@ export function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
     reload: { attempts: 0, failures: 0, isRunning: false, lastSuccessAt: null, last: null },
     supervisor: { lagMs: 1.5, residentBytes: 60 * 2 ** 20, heapBytes: 9_000_000 },
     workers: [
-      { worker: 1, status: 'ready', pid: 4712, health: { lagMs: 2, residentBytes: 2 ** 26, heapBytes: 1000 } },
-      { worker: 2, status: 'waiting', pid: undefined, health: undefined },
+      { worker: 1, slot: 0, status: 'ready', pid: 4712, health: { lagMs: 2, residentBytes: 2 ** 26, heapBytes: 1000 } },
+      { worker: 2, slot: 1, status: 'waiting', pid: undefined, health: undefined },
     ],
     workerDeaths: 1,
     listeners: [

@@ -50,10 +50,12 @@ describe('the data of top', () => {
   it('stays small, whatever the endpoint sends', () => {
     const requests = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`s${index}`, [1]]));
     const times = Array.from({ length: 1000 }, (_, index) => index);
+    const values = Object.fromEntries(times.map((name) => [`refused ${name}`, times.map(() => 1)]));
     const { points } = after([
-      { name: 'past', value: { seconds: { times, values: {} }, minutes: { times: [], values: {} }, requests } },
+      { name: 'past', value: { seconds: { times, values }, minutes: { times: [], values: {} }, requests } },
     ]);
     expect(points).toHaveLength(300);
     expect(points.at(-1)?.services.size).toBe(64);
+    expect(points.at(-1)?.totals.refused).toBe(256);
   });
 });
