@@ -9,7 +9,15 @@ import { withSharedPath } from './path-options.ts';
 import { formatProbes, formatSample, nameColumns } from './probe-lines.ts';
 import { ProbeTable, timeOf } from './probe-watch.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printJsonLine, type Tool, withNetwork, withUdp } from './tool.ts';
+import {
+  clientOptions,
+  type NetworkOptions,
+  noteText,
+  printJsonLine,
+  type Tool,
+  withNetwork,
+  withUdp,
+} from './tool.ts';
 
 interface ProbeToolOptions extends NetworkOptions {
   readonly send?: Uint8Array;
@@ -58,7 +66,7 @@ export const probeTool: Tool = {
       .option('-r, --rate <number>', 'start at most N probes per second', rateOption('probes', 1_000_000))
       .option('--parallel <number>', 'most probes at the same time', wholeNumberOption(1, 1000), 64);
     withSharedPath(withNetwork(command))
-      .addHelpText('after', notes)
+      .addHelpText('after', noteText(notes, terminal))
       .action(run((targets: readonly string[], options: ProbeToolOptions) => probeAll(targets, options, terminal)));
   },
 };
