@@ -19,8 +19,9 @@ const systemWallClock: WallClock = {
 /**
  * Sends test packets to a STAMP or TWAMP Light reflector (RFC 8762, RFC 5357 appendix I), without authentication, and
  * measures delay, jitter and loss. After the last request it waits one timeout for late replies. When the signal
- * aborts, it waits only twice the longest round trip so far for the reply to the last request. At the deadline it ends at
- * once. Throws `ARGUMENT_INVALID`, and `HOST_NOT_FOUND`, `CONNECT_FAILED` or `INTERRUPTED` if there is nothing to report.
+ * aborts, it waits only twice the longest round trip so far for the reply to the last request. At the deadline it ends
+ * at once. Throws `ARGUMENT_INVALID`, and `HOST_NOT_FOUND`, `CONNECT_FAILED` or `INTERRUPTED` if there is nothing to
+ * report.
  */
 export async function stamp(
   host: string,

@@ -1,4 +1,4 @@
-import type { Endpoint } from '../dial/connection.ts';
+import type { Endpoint } from '../options.ts';
 import type { StampArrival, StampEvent, StampReplyEvent, StampResult } from '../stamp-measurement.ts';
 import { formatFlows } from './flow-table.ts';
 import { JsonLines } from './json-lines.ts';

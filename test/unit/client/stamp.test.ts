@@ -60,7 +60,9 @@ it('each flow is a session of its own, from its own port', async () => {
 describe('stamp against others', () => {
   it('reports what is not a reply, and that there was none', async () => {
     const { name } = await fakeUdpServer((bytes, reply) => reply(bytes));
-    const result = await stamp(name, { count: 1, timeoutMs: 50 });
+    const abort = new AbortController();
+    const observe = ({ kind }: StampEvent): void => void (kind === 'wrong' && abort.abort());
+    const result = await stamp(name, { count: 1, signal: abort.signal, observe });
     expect(result).toMatchObject({ outcome: 'wrong-answer', received: 0, corrupted: 1, reflectorMode: undefined });
   });
 
