@@ -27,7 +27,7 @@ export class EchoPayloads {
     this.#nonce = Buffer.from(Array.from({ length: nonceBytes }, () => Math.floor(random() * 256)));
   }
 
-  make(sequence: number): Uint8Array {
+  make(sequence: number): Buffer {
     const payload = Buffer.allocUnsafe(this.sizeBytes);
     const start = sequence + (this.#nonce[0] ?? 0);
     // Shift the pattern every 256 bytes, so that it does not simply repeat.

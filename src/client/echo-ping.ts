@@ -1,5 +1,4 @@
 import { Connection, type Endpoint } from './dial/connection.ts';
-import { DatagramSocket } from './dial/datagram-socket.ts';
 import { firstToTake } from './dial/first-to-take.ts';
 import { resolveHost } from './dial/resolve-host.ts';
 import { parseTarget, type Target } from './dial/target.ts';
@@ -7,8 +6,9 @@ import { foreverMs, onAbort, throwIfInterrupted } from './dial/wait.ts';
 import { assertKeepAlive, type EchoPingOptions } from './echo-options.ts';
 import type { EchoPingEvent, EchoPingResult } from './echo-result.ts';
 import { EchoRun, type EchoRunSettings } from './echo-run.ts';
-import { mostFlows } from './flows.ts';
-import { addressesFor, assertWithin, largestDatagramBytes, type PathControls, withDefaults } from './options.ts';
+import { FlowSockets } from './flow-sockets.ts';
+import { assertFlows, pathsOf } from './flows.ts';
+import { addressesFor, assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
 
 export type { EchoPingEvent, EchoPingOptions, EchoPingResult };
 
@@ -24,8 +24,7 @@ export async function echoPing(host: string, options: EchoPingOptions = {}): Pro
   assertKeepAlive(options);
   assertWithin('the count', count, 0, Number.MAX_SAFE_INTEGER);
   assertWithin('the interval in milliseconds', intervalMs, 1, foreverMs);
-  assertWithin('the number of flows', flows, 1, mostFlows);
-  assertWithin('the last source port', (options.pathControls?.sourcePort ?? 1) + flows - 1, 1, 65_535);
+  assertFlows(flows, options.pathControls);
   assertWithin('the deadline in milliseconds', deadlineMs ?? 1, 1, foreverMs);
   if (options.udp === true) {
     assertWithin('the size of a datagram', sizeBytes, 0, largestDatagramBytes.ipv6);
@@ -49,7 +48,7 @@ async function pingOverConnections(target: Target, settings: EchoRunSettings): P
     addresses,
     async ({ address }) => {
       const opened = await Promise.allSettled(
-        pathsOf(settings).map(async (pathControls) =>
+        pathsOf(settings.flows, settings.pathControls).map(async (pathControls) =>
           openConnection({ host: address, port: target.port }, { ...settings, attempts: undefined, pathControls }),
         ),
       );
@@ -71,7 +70,7 @@ async function pingThrough(
   const run = new EchoRun(peer, settings);
   try {
     settings.connected?.(peer);
-    const paths = pathsOf(settings);
+    const paths = pathsOf(settings.flows, settings.pathControls);
     for (const [flow, connection] of connections.entries()) {
       const isOpen = connection instanceof Connection;
       run.sendsFrom(flow, isOpen ? connection.local.port : paths[flow]?.sourcePort);
@@ -88,14 +87,6 @@ async function pingThrough(
     for (const connection of connections) if (connection instanceof Connection) connection.destroy();
   }
   return run.result();
-}
-
-/** The path of each flow: with consecutive source ports if there is a first one. */
-function pathsOf({ flows, pathControls }: EchoRunSettings): readonly (PathControls | undefined)[] {
-  const { sourcePort } = pathControls ?? {};
-  return Array.from({ length: flows }, (_, flow) =>
-    sourcePort === undefined ? pathControls : { ...pathControls, sourcePort: sourcePort + flow },
-  );
 }
 
 /** The signal aborts only the opening. Afterwards the run decides when to stop, because answers may still arrive. */
@@ -141,25 +132,12 @@ async function pingOverUdp(host: string, settings: EchoRunSettings): Promise<Ech
     addresses,
     async (address) => {
       const run = new EchoRun({ address: address.address, port: target.port }, settings);
-      const sockets: DatagramSocket[] = [];
+      const sockets = await FlowSockets.open(address, target.port, run, { ...settings, wantsArrivals: false });
       try {
-        for (const [flow, path] of pathsOf(settings).entries()) {
-          const socket = await DatagramSocket.open(
-            address,
-            target.port,
-            {
-              datagram: (bytes) => run.takeDatagram(bytes, flow),
-              failed: (error) => run.refused(error, flow),
-            },
-            path,
-          );
-          sockets.push(socket);
-          run.sendsFrom(flow, socket.local.port);
-        }
         settings.connected?.({ address: address.address, port: target.port });
-        await run.start(async (payload, flow) => sockets[flow]?.send(payload));
+        await run.start(async (payload, flow) => sockets.send(payload, flow));
       } finally {
-        for (const socket of sockets) socket.close();
+        sockets.close();
       }
       return run.result();
     },

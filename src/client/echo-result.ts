@@ -1,11 +1,12 @@
 import type { Endpoint } from './dial/connection.ts';
 import type { Outcome } from '../outcomes.ts';
 import type { FlowSummary } from './flows.ts';
+import type { RequestEvent } from './request-event.ts';
 import type { RoundTripSummary } from './round-trips.ts';
 
 /** Requests are numbered from 0. */
 export type EchoPingEvent =
-  | { readonly kind: 'sent'; readonly sequence: number }
+  | RequestEvent
   | { readonly kind: 'answered'; readonly sequence: number; readonly rttMs: number; readonly isDuplicate: boolean }
   /** `offset` of the first wrong byte, in the datagram or in the entire TCP stream. */
   | {
@@ -13,18 +14,6 @@ export type EchoPingEvent =
       readonly sequence: number | undefined;
       readonly sizeBytes: number;
       readonly offset: number;
-    }
-  /** No answer in this time. One may still come. */
-  | { readonly kind: 'silence'; readonly sequence: number; readonly waitedMs: number }
-  /**
-   * Over UDP: an ICMP error, probably about the last request without an answer. The run continues, because the peer
-   * has answered before.
-   */
-  | {
-      readonly kind: 'refused';
-      readonly sequence: number | undefined;
-      readonly message: string;
-      readonly outcome: Outcome;
     };
 
 export interface EchoPingResult extends RoundTripSummary {

@@ -1,7 +1,22 @@
+import { assertWithin, type PathControls } from './options.ts';
 import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
 
 /** The most flows of one run. */
 export const mostFlows = 256;
+
+/** Throws `ARGUMENT_INVALID` for a number of flows that is out of range, or that reaches past the last port. */
+export function assertFlows(flows: number, pathControls: PathControls | undefined): void {
+  assertWithin('the number of flows', flows, 1, mostFlows);
+  assertWithin('the last source port', (pathControls?.sourcePort ?? 1) + flows - 1, 1, 65_535);
+}
+
+/** The path of each flow: with consecutive source ports if there is a first one. */
+export function pathsOf(flows: number, pathControls: PathControls | undefined): readonly (PathControls | undefined)[] {
+  const { sourcePort } = pathControls ?? {};
+  return Array.from({ length: flows }, (_, flow) =>
+    sourcePort === undefined ? pathControls : { ...pathControls, sourcePort: sourcePort + flow },
+  );
+}
 
 /** What became of the requests from one source port. */
 export interface FlowSummary extends RoundTripSummary {

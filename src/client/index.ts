@@ -54,7 +54,7 @@ export {
 export { qotd } from './qotd.ts';
 export { resolve } from './resolve.ts';
 export type { RoundTripSummary } from './round-trips.ts';
-export { echoPingSamples, loadSamples, pingSamples, Samples } from './samples.ts';
+export { echoPingSamples, loadSamples, pingSamples, Samples, stampSamples } from './samples.ts';
 export type { OneWaySummary } from './one-way-delay.ts';
 export type { OneWayLoss } from './one-way-loss.ts';
 export type { ReflectorMode } from './reflector-mode.ts';
@@ -63,6 +63,8 @@ export type {
   StampArrival,
   StampClock,
   StampEvent,
+  StampFlowSummary,
+  StampJitter,
   StampOptions,
   StampReplyEvent,
   StampResult,

@@ -1,11 +1,12 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Attempt, Attempts } from './dial/attempts.ts';
+import type { Endpoint } from './dial/connection.ts';
 import { familyOnPath, type PathControls } from './dial/path-controls.ts';
 import type { Family, HostAddress, HostAddresses } from './dial/resolve-host.ts';
 import { defaultTimeoutMs, foreverMs } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 
-export { type Attempt, Attempts, defaultTimeoutMs, type PathControls };
+export { type Attempt, Attempts, defaultTimeoutMs, type Endpoint, type PathControls };
 
 /** The maximum UDP payload, and as much data as an ICMP echo request has. */
 export const largestDatagramBytes = { ipv4: 65_507, ipv6: 65_527 } as const;

@@ -14,37 +14,40 @@ const betweenTriesMs = 200;
 /** The error of a clock that nobody asks about: the time in these packets is 0. */
 const unknownErrorUs = 16_000_000;
 
+interface ProbeSettings {
+  readonly clock: Clock;
+  /** The session identifier (RFC 8972 section 3). */
+  readonly session: number;
+  readonly pathControls?: PathControls | undefined;
+}
+
+/** The first request of a session would have 0, and a reflector that counts answers it with 0. */
+const sequence = 1;
+
 /**
  * Finds out whether a reflector counts. Without loss on the way there, counted numbers are those of the requests. So
- * another session, from a port of its own, has requests 1, 3, 5 …: a reflector that answers with the same number copies
- * it.
+ * another session, from another port, begins with request 1: a reflector that answers with 1 copies it. Each further
+ * try has a port of its own, since only some ports may use a broken link.
  */
 export class ReflectorModeProbe {
-  readonly #socket: DatagramSocket;
-  readonly #clock: Clock;
-  readonly #session: number;
-  #sent = 0;
+  readonly #address: HostAddress;
+  readonly #port: number;
+  readonly #settings: ProbeSettings;
+  readonly #sockets: DatagramSocket[] = [];
   #mode: ReflectorMode | undefined;
+  #isOver = false;
   #cancel: Cancel = () => {};
 
-  private constructor(socket: DatagramSocket, clock: Clock, session: number) {
-    this.#socket = socket;
-    this.#clock = clock;
-    this.#session = session;
+  private constructor(address: HostAddress, port: number, settings: ProbeSettings) {
+    this.#address = address;
+    this.#port = port;
+    this.#settings = settings;
   }
 
   /** Sends the first request. Throws `CONNECT_FAILED`. */
-  static async start(
-    address: HostAddress,
-    port: number,
-    settings: { readonly clock: Clock; readonly session: number; readonly pathControls?: PathControls | undefined },
-  ): Promise<ReflectorModeProbe> {
-    let probe: ReflectorModeProbe | undefined;
-    const handlers = { datagram: (bytes: Uint8Array): void => probe?.take(bytes), failed: (): void => {} };
-    const path = { ...settings.pathControls, sourcePort: undefined };
-    const socket = await DatagramSocket.open(address, port, handlers, path);
-    probe = new ReflectorModeProbe(socket, settings.clock, settings.session);
-    probe.#sendNext();
+  static async start(address: HostAddress, port: number, settings: ProbeSettings): Promise<ReflectorModeProbe> {
+    const probe = new ReflectorModeProbe(address, port, settings);
+    await probe.#sendNext();
     return probe;
   }
 
@@ -53,25 +56,31 @@ export class ReflectorModeProbe {
     return this.#mode;
   }
 
-  take(bytes: Uint8Array): void {
-    const reply = decodeStampReply(bytes);
-    if (reply === undefined || reply.senderSequence % 2 !== 1 || reply.senderSequence >= 2 * this.#sent) return;
-    this.#mode = reply.sequence === reply.senderSequence ? 'stateless' : 'stateful';
-    this.#cancel();
-  }
-
   close(): void {
+    this.#isOver = true;
     this.#cancel();
-    this.#socket.close();
+    for (const socket of this.#sockets) socket.close();
   }
 
-  #sendNext(): void {
-    const [sequence, session] = [2 * this.#sent + 1, this.#session];
+  #take(bytes: Uint8Array): void {
+    const reply = decodeStampReply(bytes);
+    if (reply?.senderSequence !== sequence) return;
+    this.#mode = reply.sequence === sequence ? 'stateless' : 'stateful';
+    this.#cancel();
+  }
+
+  async #sendNext(): Promise<void> {
+    const { clock, session, pathControls } = this.#settings;
+    const handlers = { datagram: (bytes: Uint8Array): void => this.#take(bytes), failed: (): void => {} };
+    const path = { ...pathControls, sourcePort: undefined };
+    const socket = await DatagramSocket.open(this.#address, this.#port, handlers, path);
+    if (this.#isOver || this.#mode !== undefined) return socket.close();
+    this.#sockets.push(socket);
     const clockOfPacket = { isSynchronized: false, errorUs: unknownErrorUs };
     const packet = encodeStampRequest({ sequence, session, ...clockOfPacket, dscp: 0, sizeBytes: stampBaseBytes });
-    this.#sent += 1;
     // Whatever is wrong, the requests that measure find it, too.
-    this.#socket.send(packet).catch(() => {});
-    if (this.#sent < tries) this.#cancel = this.#clock.after(betweenTriesMs, () => this.#sendNext());
+    socket.send(packet).catch(() => {});
+    if (this.#sockets.length < tries)
+      this.#cancel = clock.after(betweenTriesMs, () => void this.#sendNext().catch(() => {}));
   }
 }

@@ -1,6 +1,8 @@
 import { type EchoPingEvent, type EchoPingOptions, type EchoPingResult, echoPing } from './echo-ping.ts';
 import { type LoadOptions, type LoadResult, type LoadSecond, load } from './load.ts';
 import { type PingEvent, type PingOptions, type PingResult, ping } from './ping.ts';
+import { stamp } from './stamp.ts';
+import type { StampEvent, StampOptions, StampResult } from './stamp-measurement.ts';
 
 /** Samples that wait for the loop. After that, the oldest are dropped. */
 const mostWaiting = 1024;
@@ -72,6 +74,14 @@ export function echoPingSamples(
 /** `ping` as a loop over its events. */
 export function pingSamples(host: string, options: Omit<PingOptions, 'observe'> = {}): Samples<PingEvent, PingResult> {
   return new Samples(async (observe, signal) => ping(host, { ...options, observe, signal }), options.signal);
+}
+
+/** `stamp` as a loop over its events. */
+export function stampSamples(
+  host: string,
+  options: Omit<StampOptions, 'observe'> = {},
+): Samples<StampEvent, StampResult> {
+  return new Samples(async (observe, signal) => stamp(host, { ...options, observe, signal }), options.signal);
 }
 
 /** `load` as a loop over its seconds. */

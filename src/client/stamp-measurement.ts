@@ -1,11 +1,13 @@
 import type { ClockReading } from '../clock/clock-status.ts';
 import type { Endpoint } from './dial/connection.ts';
+import type { FlowSummary } from './flows.ts';
 import type { LatencySummary } from './latency.ts';
 import type { OneWaySummary } from './one-way-delay.ts';
 import type { OneWayLoss } from './one-way-loss.ts';
 import type { ClientOptions } from './options.ts';
 import type { Outcome } from '../outcomes.ts';
 import type { ReflectorMode } from './reflector-mode.ts';
+import type { RequestEvent } from './request-event.ts';
 import type { RoundTripSummary } from './round-trips.ts';
 
 export interface StampOptions extends ClientOptions {
@@ -13,7 +15,14 @@ export interface StampOptions extends ClientOptions {
   readonly count?: number | undefined;
   /** Milliseconds from the start of one request to the next. Default 1000. */
   readonly intervalMs?: number | undefined;
-  /** Bytes of each request: 44 to 65507. Class of Service (RFC 8972) takes part from 52 on. Default 52. */
+  /** Milliseconds from the first request to the end of the run at the latest. Default: no deadline. */
+  readonly deadlineMs?: number | undefined;
+  /**
+   * Source ports that take turns, 1 to 256: a socket and a session for each. With more than one, the result has a
+   * summary of each. If `pathControls` has a source port, it is the first of consecutive ones. Default 1.
+   */
+  readonly flows?: number | undefined;
+  /** Bytes of each request: 44 to 65507, or 65527 over IPv6. From 52 on they have Class of Service. Default 52. */
   readonly sizeBytes?: number | undefined;
   /** Called with each address that is tried. */
   readonly connected?: ((peer: Endpoint) => void) | undefined;
@@ -55,17 +64,30 @@ export interface StampReplyEvent {
 }
 
 export type StampEvent =
-  | { readonly kind: 'sent'; readonly sequence: number }
+  | RequestEvent
   | StampReplyEvent
   /** What came is not a reply to a request of this run. */
-  | { readonly kind: 'wrong'; readonly bytes: number }
-  /** ICMP reported that a request did not arrive. The run continues, because the peer has answered before. */
-  | { readonly kind: 'refused'; readonly message: string };
+  | { readonly kind: 'wrong'; readonly bytes: number };
 
 /** What a clock says of itself. */
 export interface StampClock {
   readonly isSynchronized: boolean;
   readonly errorMs: number;
+}
+
+/** RFC 3550 section 6.4.1. Clocks that differ do not falsify it. */
+export interface StampJitter {
+  readonly roundTripMs: number;
+  readonly forwardMs: number;
+  readonly backwardMs: number;
+}
+
+/** What became of the requests from one source port. */
+export interface StampFlowSummary extends FlowSummary {
+  /** Undefined unless the reflector counts. */
+  readonly oneWayLoss: OneWayLoss | undefined;
+  /** Undefined with fewer than two replies. */
+  readonly jitter: StampJitter | undefined;
 }
 
 export interface StampResult extends RoundTripSummary {
@@ -79,14 +101,14 @@ export interface StampResult extends RoundTripSummary {
   readonly backward: OneWaySummary | undefined;
   /** How wrong these may be, at worst. */
   readonly oneWayErrorMs: number | undefined;
-  /** RFC 3550 section 6.4.1. Clocks that differ do not falsify it. Undefined with fewer than two replies. */
-  readonly jitter:
-    | { readonly roundTripMs: number; readonly forwardMs: number; readonly backwardMs: number }
-    | undefined;
+  /** Undefined with fewer than two replies. Of several flows, the mean. */
+  readonly jitter: StampJitter | undefined;
   /** Undefined if that could not be found out. */
   readonly reflectorMode: ReflectorMode | undefined;
   /** Undefined unless the reflector counts: then only the sum is known, `lost`. */
   readonly oneWayLoss: OneWayLoss | undefined;
+  /** By source port, if there is more than one. Request N has the flow N modulo their number. */
+  readonly flows: readonly StampFlowSummary[] | undefined;
   readonly clocks: {
     readonly local: StampClock;
     /** As its last reply says. Undefined if nothing was received. */

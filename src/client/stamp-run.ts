@@ -4,13 +4,11 @@ import type { Endpoint } from './dial/connection.ts';
 import type { Arrival } from './dial/datagram-carrier.ts';
 import type { SmallservdError } from '../errors.ts';
 import { Latency } from './latency.ts';
-import { Jitter, OneWayDelay } from './one-way-delay.ts';
-import { OneWayLossCounter } from './one-way-loss.ts';
+import { OneWayDelay } from './one-way-delay.ts';
 import type { WithDefaults } from './options.ts';
-import type { Outcome } from '../outcomes.ts';
 import type { ReflectorMode } from './reflector-mode.ts';
 import { RequestRun } from './request-run.ts';
-import { RoundTrips } from './round-trips.ts';
+import { meanJitter, StampFlow, sumLoss } from './stamp-flow.ts';
 import type { StampArrival, StampOptions, StampReplyEvent, StampResult, WallClock } from './stamp-measurement.ts';
 import { decodeStampReply, encodeStampRequest, type StampReply, stampTime, timeOf } from './stamp-packet.ts';
 
@@ -20,74 +18,70 @@ export type StampSettings = WithDefaults<StampOptions> & {
   readonly intervalMs: number;
 };
 
-/** Requests whose replies can be recognized. Older ones are forgotten, or an endless run would exhaust memory. */
-const remembered = 65_536;
 /** What a reflector that cannot tell the TTL reports (RFC 5357 section 4.2.1). */
 const unknownTtl = 255;
 
 /** One run: makes the requests, recognizes the replies and measures both. */
 export class StampRun {
   readonly #peer: Endpoint;
-  readonly #session: number;
   readonly #settings: StampSettings;
   readonly #wallClock: WallClock;
   readonly #status: ClockStatus;
   readonly #requests: RequestRun;
-  readonly #trips = new RoundTrips();
+  /** By source port. Request N has the flow N modulo their number. */
+  readonly #flows: readonly StampFlow[];
   readonly #reflectorTimes = new Latency();
   readonly #forward = new OneWayDelay();
   readonly #backward = new OneWayDelay();
-  readonly #jitter = { roundTrip: new Jitter(), forward: new Jitter(), backward: new Jitter() };
-  readonly #loss = new OneWayLossCounter();
-  /** The time in each recent request. */
-  readonly #sentAt = new Map<number, NtpTime>();
   #oneWayErrorMs: number | undefined;
   #reflectorClock: ErrorEstimate | undefined;
-  /** Whether any datagram has arrived, valid or not. */
-  #hasHeard = false;
-  /** The last refusal of a peer that had answered before. */
-  #refusal: SmallservdError | undefined;
 
+  /** `session` is the identifier of the first flow. Those of the others follow it. */
   constructor(peer: Endpoint, session: number, settings: StampSettings, wallClock: WallClock) {
+    const { flows = 1 } = settings;
     this.#peer = peer;
-    this.#session = session;
     this.#settings = settings;
     this.#wallClock = wallClock;
     this.#status = new ClockStatus(() => wallClock.read(), settings.clock);
-    this.#requests = new RequestRun(settings);
+    this.#requests = new RequestRun({ ...settings, flows });
+    this.#flows = Array.from({ length: flows }, (_, flow) => new StampFlow(session + flow));
   }
 
   /** Sends the first request now and the rest on schedule. Resolves when the run is over. */
-  async start(send: (packet: Uint8Array) => Promise<void>): Promise<void> {
-    const { clock, sizeBytes, pathControls, observe } = this.#settings;
-    await this.#requests.start(
-      async (sequence) => {
+  async start(send: (packet: Uint8Array, flow: number) => Promise<void>): Promise<void> {
+    const { sizeBytes, pathControls } = this.#settings;
+    await this.#requests.start({
+      make: (sequence) => {
         const { isSynchronized, errorUs } = this.#status;
-        const numbers = { sequence: sequence >>> 0, session: this.#session };
+        const { session } = this.#flowOf(sequence);
+        const numbers = { sequence: this.#numberOf(sequence) >>> 0, session };
         const dscp = pathControls?.dscp ?? 0;
-        const packet = encodeStampRequest({ ...numbers, isSynchronized, errorUs, dscp, sizeBytes });
-        observe?.({ kind: 'sent', sequence });
+        return encodeStampRequest({ ...numbers, isSynchronized, errorUs, dscp, sizeBytes });
+      },
+      send: async (packet, sequence, flow) => {
         // Its time is written last, since it says when the packet leaves.
-        this.#trips.sent(sequence, clock.monotonicMs());
         stampTime(packet, this.#wallClock.readUs());
-        const sending = send(packet);
-        this.#sentAt.set(sequence, timeOf(packet));
-        this.#sentAt.delete(sequence - remembered);
+        const sending = send(packet, flow);
+        this.#flowOf(sequence).sent(this.#numberOf(sequence), timeOf(packet));
         return sending;
       },
-      (error) => this.refused(error),
-    );
+    });
   }
 
-  take(bytes: Uint8Array, arrival?: Arrival): void {
+  sendsFrom(flow: number, sourcePort: number | undefined): void {
+    this.#requests.sendsFrom(flow, sourcePort);
+  }
+
+  takeDatagram(bytes: Uint8Array, index: number, arrival?: Arrival): void {
     const nowMs = this.#settings.clock.monotonicMs();
     const nowUs = this.#wallClock.readUs();
-    this.#hasHeard = true;
+    this.#requests.heard();
     if (this.#requests.isOver) return;
+    const flow = this.#flowOf(index);
     const reply = decodeStampReply(bytes);
-    const sequence = reply === undefined ? undefined : this.#requestOf(reply);
-    if (reply === undefined || sequence === undefined) {
-      this.#trips.corrupted();
+    const number = reply && flow.requestOf(reply);
+    if (reply === undefined || number === undefined) {
+      this.#requests.corrupted(index, undefined);
       this.#settings.observe?.({ kind: 'wrong', bytes: bytes.length });
       return;
     }
@@ -95,16 +89,15 @@ export class StampRun {
     // The wall clock may have been set since the request left. It is used for the short time since the arrival alone.
     const arrivedAtMs = nowMs - Math.max(0, nowUs - arrivedAtUs) / 1000;
     const reflectorMs = msBetween(reply.receivedAt, reply.sentAt);
-    const trip = this.#trips.received(sequence, arrivedAtMs - reflectorMs);
+    const sequence = number * this.#flows.length + index;
+    const trip = this.#requests.received(sequence, arrivedAtMs - reflectorMs);
     if (trip === undefined) return;
     this.#reflectorClock = reply.clock;
-    this.#loss.heard(sequence, this.#unwrap(reply.sequence), trip.isDuplicate);
+    flow.heard(number, reply.sequence, trip.isDuplicate);
     const delays = this.#delaysOf(reply, ntpTime(arrivedAtUs));
     if (!trip.isDuplicate) {
       this.#reflectorTimes.record(Math.max(0, reflectorMs));
-      this.#jitter.roundTrip.record(trip.rttMs);
-      this.#jitter.forward.record(delays.forwardMs);
-      this.#jitter.backward.record(delays.backwardMs);
+      flow.record({ ...delays, roundTripMs: trip.rttMs });
       if (delays.errorMs !== undefined) this.#recordOneWay(delays.forwardMs, delays.backwardMs, delays.errorMs);
     }
     const isKnown = delays.errorMs !== undefined;
@@ -122,30 +115,28 @@ export class StampRun {
       isDuplicate: trip.isDuplicate,
     };
     this.#settings.observe?.(event);
-    this.#requests.answered(sequence, trip.rttMs, trip.isDuplicate);
   }
 
-  /** A host or router reports that a request did not arrive. */
-  refused(error: SmallservdError): void {
-    if (!this.#hasHeard) this.#requests.fail(error);
-    else if (!this.#requests.isOver) {
-      this.#refusal = error;
-      this.#settings.observe?.({ kind: 'refused', message: error.message });
-    }
+  refused(error: SmallservdError, flow: number): void {
+    this.#requests.refused(error, flow);
   }
 
   /** `reflectorMode` is what a session of its own has found out. */
   result(reflectorMode: ReflectorMode | undefined): StampResult {
-    const summary = this.#trips.summary();
+    const summary = this.#requests.summary();
     const { elapsedMs, problem } = this.#requests;
-    const [roundTripMs, forwardMs, backwardMs] = [
-      this.#jitter.roundTrip.ms,
-      this.#jitter.forward.ms,
-      this.#jitter.backward.ms,
-    ];
-    const isJitterKnown = roundTripMs !== undefined && forwardMs !== undefined && backwardMs !== undefined;
     // Numbers that are not copied are counted.
-    const mode = this.#loss.isCopying ? reflectorMode : 'stateful';
+    const mode = this.#flows.every(({ isCopying }) => isCopying) ? reflectorMode : 'stateful';
+    const counts = this.#requests.flowSummaries();
+    const losses = this.#flows.map((flow, index) => {
+      const { sent, received } = counts?.[index] ?? summary;
+      return mode === 'stateful' ? flow.loss(sent, received) : undefined;
+    });
+    const flows = counts?.map((count, index) => ({
+      ...count,
+      oneWayLoss: losses[index],
+      jitter: this.#flowOf(index).jitter,
+    }));
     const { isSynchronized, errorUs } = this.#status;
     return {
       peer: this.#peer,
@@ -156,9 +147,10 @@ export class StampRun {
       forward: this.#forward.summary(),
       backward: this.#backward.summary(),
       oneWayErrorMs: this.#oneWayErrorMs,
-      jitter: isJitterKnown ? { roundTripMs, forwardMs, backwardMs } : undefined,
+      jitter: meanJitter(this.#flows),
       reflectorMode: mode,
-      oneWayLoss: mode === 'stateful' ? this.#loss.summary(summary.sent) : undefined,
+      oneWayLoss: sumLoss(losses),
+      flows,
       clocks: {
         local: { isSynchronized, errorMs: errorUs / 1000 },
         reflector: this.#reflectorClock && {
@@ -167,30 +159,17 @@ export class StampRun {
         },
       },
       problem: problem?.message,
-      outcome: summary.received > 0 ? 'ok' : this.#faultOf(summary.corrupted),
+      outcome: summary.received > 0 ? 'ok' : this.#requests.fault(),
     };
   }
 
-  #faultOf(corrupted: number): Outcome {
-    const { problem, hasOnlyBegun } = this.#requests;
-    if (problem !== undefined) return problem.outcome;
-    if (corrupted > 0) return 'wrong-answer';
-    if (this.#refusal !== undefined) return this.#refusal.outcome;
-    return hasOnlyBegun ? 'interrupted' : 'timeout';
+  #flowOf(sequence: number): StampFlow {
+    return this.#flows[sequence % this.#flows.length] as StampFlow;
   }
 
-  /** The request that a reply answers: with its number, its time, and if the reflector knows it, its session. */
-  #requestOf({ senderSequence, senderTime, session }: StampReply): number | undefined {
-    const sequence = this.#unwrap(senderSequence);
-    const sentAt = this.#sentAt.get(sequence);
-    const isOurs = sentAt?.seconds === senderTime.seconds && sentAt.fraction === senderTime.fraction;
-    return isOurs && (session === this.#session || session === 0) ? sequence : undefined;
-  }
-
-  /** The number nearest to those in use that has these 32 bits. */
-  #unwrap(bits: number): number {
-    const last = this.#requests.sent - 1;
-    return last + ((bits - last) | 0);
+  /** The number of a request in the session of its flow. */
+  #numberOf(sequence: number): number {
+    return Math.floor(sequence / this.#flows.length);
   }
 
   /** `errorMs` is undefined unless both clocks are synchronized, and to the same time scale. */

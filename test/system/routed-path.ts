@@ -34,10 +34,17 @@ export function nft(network: Network, rules: string): void {
   execFileSync(command, args, { input: rules });
 }
 
+interface Path {
+  readonly client: Network;
+  readonly between: Network;
+  /** The interface of the client. */
+  readonly uplink: string;
+}
+
 /** A client, and behind a router and a link of this MTU a server with an echo service and these. */
-export async function makePath(mtu = 1500, services: object = {}): Promise<{ client: Network; between: Network }> {
+export async function makePath(mtu = 1500, services: object = {}): Promise<Path> {
   const [client, between, far] = [Network.make(), Network.make(), Network.make()];
-  client.join(between, ['192.0.2.1/24', '2001:db8:2::1/64'], [`${router.ipv4}/24`, `${router.ipv6}/64`]);
+  const uplink = client.join(between, ['192.0.2.1/24', '2001:db8:2::1/64'], [`${router.ipv4}/24`, `${router.ipv6}/64`]);
   const link = between.join(far, ['203.0.113.254/24', '2001:db8:3::fe/64'], [`${server.ipv4}/24`, `${server.ipv6}/64`]);
   between.ip('link', 'set', link.near, 'mtu', String(mtu));
   far.ip('link', 'set', link.far, 'mtu', String(mtu));
@@ -57,5 +64,5 @@ export async function makePath(mtu = 1500, services: object = {}): Promise<{ cli
     for (let tries = 0; (await smallserv(client, 'echo', '-c', '1', at(server, family, echoPort))).code !== 0; )
       if (++tries === 10) throw new Error(`no answer over ${family}`);
   }
-  return { client, between };
+  return { client, between, uplink: uplink.near };
 }

@@ -8,7 +8,7 @@ import { at, families, makePath, nft, server, smallserv } from './routed-path.ts
 
 needs('ip', 'nft', 'python3');
 
-const ports = { stateful: 2062, stateless: 2063, slow: 2064 } as const;
+const ports = { stateful: 2062, stateless: 2063, slow: 2064, confused: 2065 } as const;
 const services = {
   stamp: { listen: [`udp://*:${ports.stateful}`], mode: 'stateful' },
   'stamp-stateless': { type: 'stamp', listen: [`udp://*:${ports.stateless}`], mode: 'stateless' },
@@ -16,6 +16,12 @@ const services = {
     type: 'stamp',
     listen: [`udp://*:${ports.slow}`],
     faults: { delay: { time: '80ms', jitter: '30ms', distribution: 'uniform' } },
+  },
+  'stamp-confused': {
+    type: 'stamp',
+    listen: [`udp://*:${ports.confused}`],
+    mode: 'stateful',
+    faults: { duplicate: 0.5, reorder: { probability: 0.2, time: '100ms' } },
   },
 };
 
@@ -28,8 +34,8 @@ async function stamp(client: Network, ...args: readonly string[]): Promise<Measu
   const ended = await smallserv(client, 'stamp', '--json', ...args);
   expect([ended.code, ended.complaints], ended.output).toEqual([0, '']);
   const lines = ended.output.trimEnd().split('\n');
-  const objects = lines.map((line) => JSON.parse(line) as { readonly kind: string });
-  expect(objects.map(({ kind }) => kind)).toEqual([...Array(lines.length - 1).fill('reply'), 'summary']);
+  const objects = lines.map((line) => JSON.parse(line) as { readonly type: string });
+  expect(objects.map(({ type }) => type)).toEqual([...Array(lines.length - 1).fill('reply'), 'summary']);
   return { replies: objects.slice(0, -1) as unknown as StampReplyEvent[], summary: objects.at(-1) as never };
 }
 
@@ -103,6 +109,42 @@ describe('delay', () => {
     // The fault is behind the time of departure.
     expect(replies.filter(({ reflectorMs }) => reflectorMs < 27).length).toBeGreaterThan(30);
   });
+
+  it('on the way there is that of a slow link, and its jitter is told for that direction', async () => {
+    const { client, uplink } = await makePath(1500, services);
+    // A packet takes the link longer than the next one waits, so each is later than the one before.
+    const [bytes, intervalMs, bitsPerMs, count] = [1000, 20, 250, 40];
+    const shape = ['root', 'tbf', 'rate', `${bitsPerMs}kbit`, 'burst', '1600', 'latency', '60s'];
+    const [command = '', ...args] = client.inside(['tc', 'qdisc', 'add', 'dev', uplink, ...shape]);
+    execFileSync(command, args);
+    const options = ['-c', `${count}`, '-i', `${intervalMs}ms`, '-s', `${bytes}`];
+    const { replies, summary } = await stamp(client, ...options, at(server, 'ipv4', ports.stateful));
+    // With the headers of UDP, IP and Ethernet.
+    const onLinkMs = ((bytes + 8 + 20 + 14) * 8) / bitsPerMs;
+    const laterMs = onLinkMs - intervalMs;
+    const jitterMs = laterMs * (1 - (15 / 16) ** (count - 1));
+    const { forwardMs = 0, backwardMs = 0 } = summary.jitter ?? {};
+    expect(forwardMs).toBeGreaterThan(jitterMs * 0.7);
+    expect(forwardMs).toBeGreaterThan(3 * backwardMs);
+    // The first two find an empty bucket, or none before them.
+    expect(replies.at(-1)?.rttMs).toBeGreaterThan((count - 3) * laterMs * 0.7);
+    expect(summary).toMatchObject({ sent: count, received: count, reordered: 0, duplicates: 0 });
+  });
+});
+
+it('counts duplicates and replies that overtake others, and takes neither for loss', async () => {
+  const { client } = await makePath(1500, services);
+  const target = at(server, 'ipv4', ports.confused);
+  const { replies, summary } = await stamp(client, '-c', '100', '-i', '10ms', target);
+  const repeated = replies.filter(({ isDuplicate }) => isDuplicate).length;
+  expect(summary).toMatchObject({ sent: 100, received: 100, lost: 0, duplicates: repeated, corrupted: 0 });
+  // The last reply ends the run, without its duplicate.
+  expect(repeated).toBeGreaterThan(20);
+  const firsts = replies.filter(({ isDuplicate }) => !isDuplicate).map(({ sequence }) => sequence);
+  const overtaken = firsts.filter((sequence, index) => firsts.slice(0, index).some((before) => before > sequence));
+  expect(summary.reordered).toBe(overtaken.length);
+  expect(overtaken.length).toBeGreaterThan(5);
+  expect(summary).toMatchObject({ reflectorMode: 'stateful', oneWayLoss: { forward: 0, backward: 0, unknown: 0 } });
 });
 
 it('tells TTL and DSCP as they arrive, at the reflector and here', async () => {

@@ -1,10 +1,9 @@
-import { formatHostPort } from '../../address/host-port.ts';
 import type { EchoPingEvent, EchoPingResult } from '../echo-ping.ts';
 import { formatFlows } from './flow-table.ts';
 import { JsonLines } from './json-lines.ts';
 import { formatRoundTrips } from './round-trips.ts';
 import { formatWait, timestamp } from './sample-text.ts';
-import type { ToolTarget } from './targets.ts';
+import { peerName, type ToolTarget } from './targets.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Prints a run of requests to one echo service in some format. */
@@ -41,10 +40,8 @@ export class TextEchoReport implements EchoReport {
     this.#progressAfter = progressLine(options.count);
   }
 
-  connected({ address, port }: EchoPingResult['peer']): void {
-    const peer = formatHostPort(address, port);
-    const { host, isAlone } = this.#target;
-    this.#name = isAlone || host === peer ? peer : `${host} (${peer})`;
+  connected(peer: EchoPingResult['peer']): void {
+    this.#name = peerName(this.#target, peer);
     const { isUdp, sizeBytes } = this.#options;
     this.#terminal.print(`echo ${this.#name} over ${isUdp ? 'UDP' : 'TCP'}, ${sizeBytes} bytes\n`);
   }

@@ -7,17 +7,15 @@ import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { CsvEchoReport, csvHeader, FpingEchoReport, SmokePingEchoReport } from './echo-formats.ts';
 import { type EchoReport, JsonEchoReport, TextEchoReport } from './echo-report.ts';
 import { JsonLines } from './json-lines.ts';
-import { mostFlows } from '../flows.ts';
-import { countOption, durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
-import { type SampleOptions, withSamples } from './sample-options.ts';
+import { countOption, durationOption, sizeOption } from './option-values.ts';
+import { type FlowOptions, type SampleOptions, withFlows, withSamples } from './sample-options.ts';
 import { measureTargets, type ToolTarget, withTargets } from './targets.ts';
 import type { Terminal } from './terminal.ts';
 import { clientOptions, type NetworkOptions, stepsOfMany, type Tool, withProtocol } from './tool.ts';
 
-interface EchoToolOptions extends NetworkOptions, SampleOptions {
+interface EchoToolOptions extends NetworkOptions, SampleOptions, FlowOptions {
   readonly size?: number;
   readonly keepalive?: number;
-  readonly flows?: number;
   readonly format: EchoFormat;
 }
 
@@ -49,11 +47,9 @@ export const echoTool: Tool = {
       command,
       'HOST or HOST:PORT; default port 7; several only with --count or --interval',
     );
-    withSamples(
-      withProtocol(described, stepsOfMany),
-      'send N requests and time the answers; 0 or forever: until Ctrl-C',
-      countOption,
-    )
+    const network = withProtocol(described, stepsOfMany);
+    const count = 'send N requests and time the answers; 0 or forever: until Ctrl-C';
+    withFlows(withSamples(network, count, countOption))
       .option(
         '-s, --size <bytes>',
         'size of a request, or with piped input over UDP, of a datagram (default: 512)',
@@ -64,7 +60,6 @@ export const echoTool: Tool = {
           .choices(Object.keys(reports))
           .default('text'),
       )
-      .option('--flows <n>', 'send from N source ports in turn, and report each', wholeNumberOption(1, mostFlows))
       .option('--keepalive <duration>', 'over TCP: probe a peer that is silent for this long', durationOption)
       .action(
         run(async (hosts: readonly string[], given: EchoToolOptions) => {

@@ -39,7 +39,6 @@ export const pingTool: Tool = {
         wholeNumberOption(1, 255),
       );
     withRoute(command)
-
       .addHelpText(
         'after',
         noteText('\nRaw sockets need root or CAP_NET_RAW. Exit code 0: at least one correct reply; 1: none.', terminal),

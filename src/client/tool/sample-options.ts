@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { durationOption } from './option-values.ts';
+import { mostFlows } from '../flows.ts';
+import { durationOption, wholeNumberOption } from './option-values.ts';
 
 /** The parsed options of `withSamples`. */
 export interface SampleOptions {
@@ -18,4 +19,15 @@ export function withSamples(command: Command, count: string, parseCount: (text: 
     .option('-w, --deadline <duration>', 'end this long after the first request at the latest', durationOption)
     .option('-q, --quiet', 'do not print a line for each answer')
     .option('-D, --timestamps', 'begin each of these lines with the time, in seconds since 1970');
+}
+
+/** The parsed option of `withFlows`. */
+export interface FlowOptions {
+  readonly flows?: number;
+}
+
+/** Adds `--flows`. */
+export function withFlows(command: Command): Command {
+  const flows = wholeNumberOption(1, mostFlows);
+  return command.option('--flows <n>', 'send from N source ports in turn, and report each', flows);
 }

@@ -32,11 +32,12 @@ function describeClocks({ clocks: { local, reflector }, oneWayErrorMs }: StampRe
   return `clocks: ${which}: no delays there and back`;
 }
 
-function describeLoss({ lost, oneWayLoss, reflectorMode }: StampResult): string | undefined {
+function describeLoss({ lost, received, oneWayLoss, reflectorMode, flows }: StampResult): string | undefined {
   if (lost === 0) return undefined;
+  if (received === 0) return `lost ${lost}, there or back: no reply came`;
   if (oneWayLoss !== undefined) {
     const { forward, backward, unknown } = oneWayLoss;
-    const rest = unknown === 0 ? '' : `, ${unknown} at the end, there or back`;
+    const rest = unknown === 0 ? '' : `, ${unknown}${flows === undefined ? ' at the end' : ''}, there or back`;
     return `lost ${forward} on the way there, ${backward} on the way back${rest}`;
   }
   const reasons = {

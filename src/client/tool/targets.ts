@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import { formatHostPort } from '../../address/host-port.ts';
 import { systemClock } from '../../clock/clock.ts';
 import { endOf } from '../../command-end.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
-import { Attempts } from '../options.ts';
+import { Attempts, type Endpoint } from '../options.ts';
 import { failureOf } from './failure.ts';
 import { shippedPortHint } from './shipped-port.ts';
 import type { Terminal } from './terminal.ts';
@@ -18,6 +19,12 @@ export interface ToolTarget {
   readonly isAlone: boolean;
   /** Length of the longest host of the command line. */
   readonly widestHost: number;
+}
+
+/** The address and port of a target after its name if there are several. */
+export function peerName({ host, isAlone }: ToolTarget, { address, port }: Endpoint): string {
+  const peer = formatHostPort(address, port);
+  return isAlone || host === peer ? peer : `${host} (${peer})`;
 }
 
 /** Adds the argument for one or more hosts. */

@@ -69,7 +69,7 @@ class Lab {
 
   take(packet: Uint8Array): void {
     const receivedAtUs = noonUs + (this.clock.nowMs + this.stepMs) * 1000;
-    this.run.take(packet, { receivedAtUs, ttl: 62, trafficClass: (46 << 2) | 2 });
+    this.run.takeDatagram(packet, 0, { receivedAtUs, ttl: 62, trafficClass: (46 << 2) | 2 });
   }
 
   /** Sends the next request. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hasSockets } from '../../../src/kernel/sockets.ts';
 import { Attempts } from '../../../src/client/options.ts';
+import { stampSamples } from '../../../src/client/samples.ts';
 import { stamp } from '../../../src/client/stamp.ts';
 import type { StampEvent } from '../../../src/client/stamp-measurement.ts';
 import { hasIpv6, serve } from '../../support/daemon.ts';
@@ -39,10 +40,29 @@ describe.each(['stateless', 'stateful'])('stamp against smallservd, %s', (mode) 
   });
 });
 
+it('each flow is a session of its own, from its own port', async () => {
+  const daemon = await serve({ stamp: { listen: ['udp://127.0.0.1:0'], mode: 'stateful' } });
+  const samples = stampSamples(`127.0.0.1:${daemon.target('stamp', 'udp').port}`, {
+    count: 7,
+    intervalMs: 5,
+    flows: 3,
+  });
+  const sequences: number[] = [];
+  for await (const sample of samples) if (sample.kind === 'reply') sequences.push(sample.sequence);
+  expect(sequences).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  const none = { forward: 0, backward: 0, unknown: 0 };
+  const { flows = [], ...result } = await samples.result;
+  expect(result).toMatchObject({ sent: 7, received: 7, reflectorMode: 'stateful', oneWayLoss: none });
+  expect(flows).toMatchObject([3, 2, 2].map((sent) => ({ sent, received: sent, lost: 0, oneWayLoss: none })));
+  expect(new Set(flows.map(({ sourcePort }) => sourcePort)).size).toBe(3);
+});
+
 describe('stamp against others', () => {
   it('reports what is not a reply, and that there was none', async () => {
     const { name } = await fakeUdpServer((bytes, reply) => reply(bytes));
-    const result = await stamp(name, { count: 1, timeoutMs: 50 });
+    const abort = new AbortController();
+    const observe = ({ kind }: StampEvent): void => void (kind === 'wrong' && abort.abort());
+    const result = await stamp(name, { count: 1, signal: abort.signal, observe });
     expect(result).toMatchObject({ outcome: 'wrong-answer', received: 0, corrupted: 1, reflectorMode: undefined });
   });
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { StampResult } from '../../../../src/client/stamp-measurement.ts';
 import { formatStampSummary } from '../../../../src/client/tool/stamp-summary.ts';
+import { serve } from '../../../support/daemon.ts';
+import { fakeUdpServer } from '../../../support/fake-servers.ts';
 import { runTool } from '../../../support/tool-process.ts';
 
 const times = { minMs: 1, meanMs: 2, maxMs: 3, deviationMs: 0.5, p50Ms: 2, p90Ms: 3, p99Ms: 3, p999Ms: 3, count: 4 };
@@ -24,6 +26,7 @@ const result: StampResult = {
   jitter: { roundTripMs: 0.3, forwardMs: 0.1, backwardMs: 0.2 },
   reflectorMode: 'stateful',
   oneWayLoss: { forward: 0, backward: 1, unknown: 0 },
+  flows: undefined,
   clocks: { local: { isSynchronized: true, errorMs: 0.25 }, reflector: { isSynchronized: true, errorMs: 1 } },
   problem: undefined,
   outcome: 'ok',
@@ -76,6 +79,53 @@ lost 0 on the way there, 1 on the way back
 });
 
 describe('smallserv stamp', () => {
+  it('prints lines like those of echo and ping, and a row for each flow', async () => {
+    const daemon = await serve({ stamp: { listen: ['udp://127.0.0.1:0'] } });
+    const { port } = daemon.target('stamp', 'udp');
+    const { name: silent } = await fakeUdpServer(() => {});
+    const options = ['-c', '4', '-i', '10ms', '-W', '1s', '--flows', '2'];
+    const targets = [`127.0.0.1:${port}`, silent];
+    const [json, text] = await Promise.all([
+      runTool(['stamp', '--json', ...options, ...targets]),
+      runTool(['stamp', '-D', ...options, ...targets]),
+    ]);
+    expect([json.code, text.code]).toEqual([1, 1]);
+    const lines = json.stdout.trimEnd().split('\n');
+    const objects = lines.map((line) => JSON.parse(line) as { type: string; target: string; sequence?: number });
+    const of = (host: string | undefined): unknown =>
+      objects.filter(({ target }) => target === host).map(({ type, sequence }) => [type, sequence]);
+    expect(targets.map(of)).toEqual([
+      [
+        ['reply', 1],
+        ['reply', 2],
+        ['reply', 3],
+        ['reply', 4],
+        ['summary', undefined],
+      ],
+      [
+        ['lost', 1],
+        ['lost', 2],
+        ['lost', 3],
+        ['lost', 4],
+        ['summary', undefined],
+      ],
+    ]);
+    expect(objects.at(-1)).toMatchObject({ target: silent, outcome: 'timeout', flows: [{ lost: 2 }, { lost: 2 }] });
+    expect(
+      text.stdout.match(/^\[\d+\.\d{6}\] 52 bytes from 127\.0\.0\.1:\d+: seq=\d time=[\d.]+ ms reflector=/gm),
+    ).toHaveLength(4);
+    expect(text.stdout.match(/^\[\d+\.\d{6}\] 127\.0\.0\.1:\d+: seq=\d no answer within 1s$/gm)).toHaveLength(4);
+    expect(text.stdout.match(/^ *\d+ +2 +2 +0 {2}[\d.]+\/[\d.]+\/[\d.]+ ms$/gm)).toHaveLength(2);
+    expect(text.stdout.match(/^ *\d+ +2 +0 +2$/gm)).toHaveLength(2);
+  });
+
+  it('ends at the deadline', async () => {
+    const { name } = await fakeUdpServer(() => {});
+    const { code, stdout } = await runTool(['stamp', '-w', '150ms', '-i', '100ms', name]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/seq=2 no answer within \d+ms\n\n--- .*: 2 sent, 0 received, 100% lost/);
+  });
+
   it('prints a failure as one line of JSON', async () => {
     const { code, stdout } = await runTool(['stamp', '--json', '-c', '1', '127.0.0.1:1']);
     expect(code).toBe(2);
