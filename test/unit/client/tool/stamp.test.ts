@@ -93,7 +93,11 @@ describe('smallserv stamp', () => {
     const lines = json.stdout.trimEnd().split('\n');
     const objects = lines.map((line) => JSON.parse(line) as { type: string; target: string; sequence?: number });
     const of = (host: string | undefined): unknown =>
-      objects.filter(({ target }) => target === host).map(({ type, sequence }) => [type, sequence]);
+      objects
+        .filter(({ target }) => target === host)
+        // Several may arrive at the same time, over different sockets.
+        .toSorted((one, other) => (one.sequence ?? Infinity) - (other.sequence ?? Infinity))
+        .map(({ type, sequence }) => [type, sequence]);
     expect(targets.map(of)).toEqual([
       [
         ['reply', 1],
