@@ -23,7 +23,7 @@ const run: Run =
       exitCode = (await action(...args)) ?? exitCodes.stopped;
     } catch (error) {
       const command: unknown = args.at(-1);
-      if (command instanceof Command && command.opts<JsonOptions>().json === true)
+      if (command instanceof Command && asksForJson(command))
         printFailure(
           error,
           command.name(),
@@ -49,6 +49,12 @@ if (isLookupPending()) {
   // If the output failed, that is reported within this turn of the event loop.
   await new Promise<void>((resolve) => void process.stdout.write('', () => setImmediate(resolve)));
   exitNow(exitCode);
+}
+
+/** `--format json` of echo is `--json`. */
+function asksForJson(command: Command): boolean {
+  const { json, format } = command.opts<JsonOptions & { readonly format?: string }>();
+  return json === true || format === 'json';
 }
 
 function complain(message: string): void {

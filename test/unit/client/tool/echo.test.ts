@@ -216,6 +216,19 @@ describe('requests at intervals', () => {
     );
   });
 
+  it.each([['--json'], ['--format', 'json'], ['--format=json']])(
+    'are refused in JSON with %j %s',
+    async (...format) => {
+      const ended = await runTool(['echo', 'a.example', 'b.example', ...format], { input: 'x' });
+      const error = 'with piped input, more than one host needs --count or --interval';
+      expect([ended.code, linesIn(ended.stdout), ended.stderr]).toMatchObject([
+        64,
+        [{ type: 'summary', outcome: 'invalid', error }],
+        `smallserv: ${error}\n`,
+      ]);
+    },
+  );
+
   it('are dashes for a target that cannot be reached', async () => {
     const target = `127.0.0.1:${await freePort()}`;
     const error = `cannot connect to ${target}: connection refused`;
