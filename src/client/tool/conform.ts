@@ -38,6 +38,7 @@ export const conformTool: Tool = {
     ['conform localhost --base-port 1200 --port daytime=1200 --port echo=1201', 'a smallservd with the shipped config'],
     ['conform 192.0.2.1 --services time,daytime --udp-only', 'two services, UDP only'],
   ],
+  hasColors: true,
   define(command, terminal, run) {
     withSharedPath(
       withNetwork(

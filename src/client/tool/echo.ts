@@ -44,6 +44,7 @@ export const echoTool: Tool = {
     ['echo -u -c 0 -s 1400 -i 100ms [2001:db8::7]', 'datagrams until Ctrl-C'],
   ],
   jsonLines: true,
+  hasColors: true,
   define(command, terminal, run) {
     const described = withTargets(
       command,

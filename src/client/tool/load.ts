@@ -40,6 +40,7 @@ export const loadTool: Tool = {
     ['load localhost:1201 -u --rate 150 --timeout 1s', 'over UDP; requests not answered within 1s count as lost'],
     ['load localhost:1219 --service chargen --connections 4', 'how fast it sends; with discard, how fast it receives'],
   ],
+  hasColors: true,
   define(command, terminal, run) {
     const described = command
       .argument('<host>', 'HOST or HOST:PORT; default port: that of the service')

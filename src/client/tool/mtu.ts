@@ -5,7 +5,7 @@ import { formatFacts } from './facts.ts';
 import { wholeNumberOption } from './option-values.ts';
 import { withProbePath } from './path-options.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printResult, type Tool, withNetwork } from './tool.ts';
+import { clientOptions, type NetworkOptions, noteText, printResult, type Tool, withNetwork } from './tool.ts';
 
 interface MtuToolOptions extends NetworkOptions {
   readonly icmp?: true;
@@ -25,7 +25,7 @@ export const mtuTool: Tool = {
     withProbePath(withNetwork(host, 'the name lookup, and of the first answer'))
       .option('--icmp', 'use ICMP echo; HOST needs no echo service')
       .option('--tries <n>', 'send a packet up to N times if nothing comes back (default: 3)', wholeNumberOption(1, 20))
-      .addHelpText('after', '\nSizes are those of IP packets. --icmp needs root or CAP_NET_RAW.')
+      .addHelpText('after', noteText('\nSizes are those of IP packets. --icmp needs root or CAP_NET_RAW.', terminal))
       .action(run((target: string, options: MtuToolOptions) => measure(target, options, terminal)));
   },
 };

@@ -24,6 +24,7 @@ export const pingTool: Tool = {
     ['ping -D -i 0.2 -w 60 a.example b.example', 'two hosts side by side, for a minute'],
   ],
   jsonLines: true,
+  hasColors: true,
   define(command, terminal, run) {
     const described = withTargets(command, 'a name or an address, or several');
     const network = withNetwork(described, 'the name lookup, and of each reply');

@@ -9,7 +9,15 @@ import { withSharedPath } from './path-options.ts';
 import { formatProbes, formatSample, nameColumns } from './probe-lines.ts';
 import { ProbeTable, timeOf } from './probe-watch.ts';
 import type { Terminal } from './terminal.ts';
-import { clientOptions, type NetworkOptions, printJsonLine, type Tool, withNetwork, withUdp } from './tool.ts';
+import {
+  clientOptions,
+  type NetworkOptions,
+  noteText,
+  printJsonLine,
+  type Tool,
+  withNetwork,
+  withUdp,
+} from './tool.ts';
 
 interface ProbeToolOptions extends NetworkOptions {
   readonly send?: Uint8Array;
@@ -26,8 +34,7 @@ interface ProbeToolOptions extends NetworkOptions {
 
 const notes = `
 PORTS is a list of ports, service names and ranges, such as 80,443,8000-8010. /tcp or /udp after it overrides -u.
-A TCP probe is ok when the connection is made, and with --send when there is an answer. A UDP probe is ok when there
-is an answer. Without --send it sends an empty datagram, and to the ports of DNS, NTP and STAMP a request.
+A TCP probe is ok when the connection is made, and with --send when there is an answer. A UDP probe is ok when there is an answer. Without --send it sends an empty datagram, and to the ports of DNS, NTP and STAMP a request.
 Exit code 0: every probe is ok. Otherwise that of the most frequent other outcome.`;
 
 export const probeTool: Tool = {
@@ -41,6 +48,7 @@ export const probeTool: Tool = {
     ['probe ns.example:53/udp ntp.example:123/udp', 'UDP services'],
   ],
   jsonLines: true,
+  hasColors: true,
   define(command, terminal, run) {
     withUdp(command.argument('<targets...>', 'HOST:PORTS, or HOST:PORTS/udp'))
       .option(
@@ -58,7 +66,7 @@ export const probeTool: Tool = {
       .option('-r, --rate <number>', 'start at most N probes per second', rateOption('probes', 1_000_000))
       .option('--parallel <number>', 'most probes at the same time', wholeNumberOption(1, 1000), 64);
     withSharedPath(withNetwork(command))
-      .addHelpText('after', notes)
+      .addHelpText('after', noteText(notes, terminal))
       .action(run((targets: readonly string[], options: ProbeToolOptions) => probeAll(targets, options, terminal)));
   },
 };

@@ -28,6 +28,7 @@ export const stampTool: Tool = {
     ['stamp -c 10 --json reflector.example', 'a line of JSON for each reply, and one for the summary'],
   ],
   jsonLines: true,
+  hasColors: true,
   define(command, terminal, run) {
     const host = command.argument('<host>', 'HOST or HOST:PORT; default port 862');
     withPath(withNetwork(host, 'the name lookup, and of each reply'))

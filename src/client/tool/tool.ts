@@ -18,6 +18,8 @@ export interface Tool {
   readonly examples: readonly (readonly [line: string, purpose: string])[];
   /** Whether `--json` prints a line for each request and a summary, instead of one document. */
   readonly jsonLines?: true;
+  /** Whether its output has colors, which `--color` chooses. */
+  readonly hasColors?: true;
   /** Adds arguments, options and the action. `run` wraps a function that resolves with an exit code (nothing for 0). */
   define(command: Command, terminal: Terminal, run: Run): void;
 }
