@@ -5,6 +5,7 @@ import { outcomes } from '../../outcomes.ts';
 import { escapeControls } from '../../terminal-text.ts';
 import { wholeNumberOption } from './option-values.ts';
 import { withSharedPath } from './path-options.ts';
+import { formatTimeLeft, keepShowing } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 import {
   clientOptions,
@@ -64,14 +65,20 @@ export const conformTool: Tool = {
       .addHelpText('after', noteText(notes, terminal))
       .action(
         run(async (host: string, options: ConformToolOptions) => {
+          let [done, all] = [0, 0];
+          const stopShowing = keepShowing(terminal, (elapsedMs) =>
+            all === 0 ? undefined : `${done} of ${all} checks${formatTimeLeft(elapsedMs, done, all)}`,
+          );
           const result = await conform(host, {
             ...clientOptions(options, terminal),
             services: options.services,
             transport: options.tcpOnly === true ? 'tcp' : options.udpOnly === true ? 'udp' : undefined,
             basePort: options.basePort,
             ports: options.port,
-            onProgress: (done, all) => terminal.showProgress(`${done} of ${all} checks`),
-          });
+            onProgress: (...counts) => {
+              [done, all] = counts;
+            },
+          }).finally(stopShowing);
           const fault = faultOf(result);
           if (options.json === true) printDocument(terminal, result, fault);
           else if (isReached(result)) printResult(result, terminal);

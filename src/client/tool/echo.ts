@@ -9,6 +9,7 @@ import { type EchoReport, JsonEchoReport, TextEchoReport } from './echo-report.t
 import { JsonLines } from './json-lines.ts';
 import { mostFlows } from '../flows.ts';
 import { countOption, durationOption, sizeOption, wholeNumberOption } from './option-values.ts';
+import { type RequestProgress, withProgress } from './progress.ts';
 import { type SampleOptions, withSamples } from './sample-options.ts';
 import { measureTargets, type ToolTarget, withTargets } from './targets.ts';
 import type { Terminal } from './terminal.ts';
@@ -74,8 +75,11 @@ export const echoTool: Tool = {
           if (isTimed) assertTimed(options);
           else assertPipe(hosts, options);
           if (options.format === 'csv') terminal.print(csvHeader);
-          return measureTargets('echo', hosts, options, terminal, (target) =>
-            isTimed ? time(target, options, terminal) : pipe(target, options, terminal),
+          if (!isTimed)
+            return measureTargets('echo', hosts, options, terminal, (target) => pipe(target, options, terminal));
+          const isSilent = options.quiet === true || options.format === 'smokeping';
+          return withProgress(hosts, options, isSilent, terminal, (progress) =>
+            measureTargets('echo', hosts, options, terminal, (target) => time(target, options, terminal, progress)),
           );
         }),
       );
@@ -137,7 +141,12 @@ async function pipe(target: ToolTarget, options: EchoToolOptions, terminal: Term
 }
 
 /** Sends requests at intervals to one target and reports them. */
-async function time(target: ToolTarget, options: EchoToolOptions, terminal: Terminal): Promise<ExitCode> {
+async function time(
+  target: ToolTarget,
+  options: EchoToolOptions,
+  terminal: Terminal,
+  progress: RequestProgress,
+): Promise<ExitCode> {
   const { count = 0, size = 512, udp: isUdp = false, quiet: isQuiet = false, timestamps = false } = options;
   const reportOptions = { count, sizeBytes: size, isUdp, isQuiet, hasTimestamps: timestamps };
   const report: EchoReport = new reports[options.format](terminal, target, reportOptions);
@@ -154,6 +163,9 @@ async function time(target: ToolTarget, options: EchoToolOptions, terminal: Term
     connected: (peer) => report.connected(peer),
     observe: (event) => {
       if (event.kind === 'refused') refusal = event.message;
+      if (event.kind === 'answered' && !event.isDuplicate)
+        progress.answered(event.rttMs, event.rttMs > options.timeout);
+      else if (event.kind === 'silence' || (event.kind === 'refused' && event.sequence !== undefined)) progress.lost();
       report.observe(event);
     },
   }).catch((error: unknown) => {
