@@ -6,7 +6,7 @@ import { probe, type ProbeSample, probeTargetNames } from '../probe.ts';
 import { bytesOption } from './escapes.ts';
 import { countOption, durationOption, rateOption, wholeNumberOption } from './option-values.ts';
 import { withSharedPath } from './path-options.ts';
-import { formatProbes, formatSample, nameColumns } from './probe-lines.ts';
+import { formatCounts, formatProbes, formatSample, nameColumns } from './probe-lines.ts';
 import { formatDoneRate, formatTimeLeft, keepShowing } from './progress.ts';
 import { ProbeTable, timeOf } from './probe-watch.ts';
 import type { Terminal } from './terminal.ts';
@@ -96,7 +96,6 @@ async function probeAll(targets: readonly string[], options: ProbeToolOptions, t
       });
   const result = await probe(targets, {
     ...clientOptions(options, terminal),
-    attempts: undefined,
     send: options.send,
     expect: options.expect,
     tls: options.tls,
@@ -115,9 +114,11 @@ async function probeAll(targets: readonly string[], options: ProbeToolOptions, t
     stopShowing();
     report.end();
   });
-  const { latest: _latest, ...summary } = result;
-  if (options.json === true) printJsonLine(terminal, { type: 'summary', ...summary });
-  else if (result.probes !== 1 || result.outcome === 'interrupted') terminal.print(`\n${formatProbes(result)}`);
+  if (options.json === true) {
+    const { latest: _latest, outcome, counts, ...others } = result;
+    const error = outcome === 'ok' ? undefined : formatCounts(counts);
+    printJsonLine(terminal, { type: 'summary', outcome, error, counts, ...others });
+  } else if (result.probes !== 1 || result.outcome === 'interrupted') terminal.print(`\n${formatProbes(result)}`);
   return outcomes[result.outcome];
 }
 

@@ -245,7 +245,7 @@ describe('a run of probes', () => {
     [{ perSecond: 0 }, 'the rate is 0 probes per second: expected above 0'],
     [{ isInsecure: true }, '--servername and --insecure need --tls'],
     [{ tls: true, udp: true }, '--tls needs TCP'],
-    [{ send: Buffer.alloc(65_508), udp: true }, 'the number of bytes to send is 65508: expected 0 to 65507'],
+    [{ send: Buffer.alloc(65_528), udp: true }, 'the number of bytes to send is 65528: expected 0 to 65527'],
     [{ pathControls: { sourcePort: 7 } }, 'a source port is for a single connection: probe makes many'],
   ])('is not started with option %#', async (options, message) => {
     await expect(probe('127.0.0.1:1', options)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', message });

@@ -150,6 +150,8 @@ describe('smallserv conform', () => {
   test('shows examples in the help', async () => {
     const { code, stdout } = await runTool(['conform', '--help']);
     expect(code).toBe(0);
-    expect(stdout).toContain('smallserv conform localhost --base-port 1200 --port daytime=1200 --port echo=1201');
+    expect(stdout.replaceAll(/ \\\n +/g, ' ')).toContain(
+      'smallserv conform localhost --base-port 1200 --port daytime=1200 --port echo=1201',
+    );
   });
 });
