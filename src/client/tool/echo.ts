@@ -4,7 +4,7 @@ import { echo } from '../echo.ts';
 import { type EchoPingResult, echoPing } from '../echo-ping.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
-import { CsvEchoReport, csvHeader, FpingEchoReport, SmokePingEchoReport } from './echo-formats.ts';
+import { CsvEchoReport, csvHeaders, FpingEchoReport, SmokePingEchoReport } from './echo-formats.ts';
 import { type EchoReport, JsonEchoReport, TextEchoReport } from './echo-report.ts';
 import { JsonLines } from './json-lines.ts';
 import { mostFlows } from '../flows.ts';
@@ -74,7 +74,8 @@ export const echoTool: Tool = {
           const isTimed = options.count !== undefined || options.interval !== undefined;
           if (isTimed) assertTimed(options);
           else assertPipe(hosts, options);
-          if (options.format === 'csv') terminal.print(csvHeader);
+          if (options.format === 'csv')
+            terminal.print(options.quiet === true ? csvHeaders.targets : csvHeaders.requests);
           if (!isTimed)
             return measureTargets('echo', hosts, options, terminal, (target) => pipe(target, options, terminal));
           const isSilent = options.quiet === true || options.format === 'smokeping';
