@@ -125,6 +125,8 @@ const words = {
 } as const;
 const colors = { passed: 'green', failed: 'red', unreachable: 'yellow', skipped: 'yellow', broken: 'red' } as const;
 const columns = { outcome: 13, name: 23, basis: 9 };
+/** With fewer left for the fact, it goes on a line below. */
+const leastFactColumns = 20;
 
 /** A table for each service over each transport. */
 function printResult({ checks, counts }: ConformResult, terminal: Terminal): void {
@@ -144,7 +146,11 @@ function printResult({ checks, counts }: ConformResult, terminal: Terminal): voi
 function printCheck({ id, basis, fact, outcome, detail }: CheckResult, terminal: Terminal): void {
   const name = id.split('.').at(-1) ?? id;
   const head = `${name.padEnd(columns.name)}${basis.padEnd(columns.basis)}`;
-  terminal.print(`${word(outcome, terminal)}${head}${wrap(fact, columns.outcome + head.length, terminal)}\n`);
+  const start = columns.outcome + head.length;
+  const isNarrow = terminal.isTerminal && terminal.columns - start <= leastFactColumns;
+  const [gap, indentation] = isNarrow ? [`\n${' '.repeat(columns.outcome)}`, columns.outcome] : ['', start];
+  const first = word(outcome, terminal) + (isNarrow ? head.trimEnd() : head);
+  terminal.print(`${first}${gap}${wrap(fact, indentation, terminal)}\n`);
   if (detail === '') return;
   const shown = ' '.repeat(columns.outcome) + wrap(escapeControls(detail), columns.outcome, terminal);
   terminal.print(`${terminal.paint(outcome === 'failed' ? 'red' : 'dim', shown)}\n`);

@@ -4,6 +4,7 @@ import { mostFlows } from '../flows.ts';
 import type { LatencySummary } from '../latency.ts';
 import { load, type LoadProgress, type LoadResult, type LoadService, loadServices, maxPerSecond } from '../load.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { wrap } from '../../terminal-text.ts';
 import { formatDuration } from '../../units.ts';
 import { bar, drawHistogram, formatLatency } from './histogram.ts';
 import { formatLoadFlows } from './flow-table.ts';
@@ -122,7 +123,9 @@ export function formatResult(result: LoadResult, terminal: Pick<Terminal, 'colum
   if (openLoop !== undefined) {
     const { wantedPerSecond, waiting, behindMs } = openLoop;
     const behind = `${count(waiting)} due but unsent, ${(behindMs / 1000).toFixed(3)} s behind at the end`;
-    lines.push(`target     ${count(wantedPerSecond)}/s; ${waiting === 0 ? behind : terminal.paint('yellow', behind)}`);
+    const text = `${count(wantedPerSecond)}/s; ${behind}`;
+    const wrapped = wrap(text, terminal.columns, ' '.repeat(11)).trimStart();
+    lines.push(`target     ${waiting === 0 ? wrapped : terminal.paint('yellow', wrapped)}`);
   }
   if (result.bytesSent > 0) lines.push(`sent       ${formatBytes(result.bytesSent, seconds)}`);
   if (result.bytesReceived > 0) lines.push(`received   ${formatBytes(result.bytesReceived, seconds)}`);

@@ -47,20 +47,21 @@ async function measure(host: string, options: MtuToolOptions, terminal: Terminal
       sizeBytes = event.bytes;
     },
   }).finally(stopShowing);
-  printResult(terminal, options, result, describe);
+  printResult(terminal, options, result, () => describe(result, terminal.isTerminal ? terminal.columns : undefined));
 }
 
-function describe(result: MtuResult): string {
+function describe(result: MtuResult, columns: number | undefined): string {
   const { address, port, mtuBytes, headerBytes, forward, backward, largestBytes } = result;
   const peer = port === undefined ? `${address}, ICMP echo` : `${formatHostPort(address, port)}, UDP echo`;
   const inFragments = `${largestBytes} bytes, in fragments (${largestBytes - headerBytes} bytes of data)`;
-  return formatFacts([
+  const facts = [
     ['path MTU', `${mtuBytes} bytes, there and back in one piece (${mtuBytes - headerBytes} bytes of data)`],
     ['there', `${formatBounds(forward)}${describeForward(result)}`],
     ['back', `${formatBounds(backward)}${describeBackward(result)}`],
     ['largest', largestBytes > mtuBytes ? inFragments : `${mtuBytes} bytes: nothing larger comes back`],
     ['measured', `with ${result.probes} packets to ${peer}`],
-  ]);
+  ] as const;
+  return formatFacts(facts, columns);
 }
 
 function formatBounds({ atLeastBytes, atMostBytes }: DirectionMtu): string {
