@@ -5,7 +5,7 @@ import { outcomes } from '../../outcomes.ts';
 import { escapeControls } from '../../terminal-text.ts';
 import { wholeNumberOption } from './option-values.ts';
 import { withSharedPath } from './path-options.ts';
-import { formatTimeLeft, keepShowing } from './progress.ts';
+import { formatDone, formatTimeLeft, keepShowing } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 import {
   clientOptions,
@@ -67,7 +67,7 @@ export const conformTool: Tool = {
         run(async (host: string, options: ConformToolOptions) => {
           let [done, all] = [0, 0];
           const stopShowing = keepShowing(terminal, (elapsedMs) =>
-            all === 0 ? undefined : `${done} of ${all} checks${formatTimeLeft(elapsedMs, done, all)}`,
+            all === 0 ? undefined : `${formatDone(done, all, 'check')}${formatTimeLeft(elapsedMs, done, all)}`,
           );
           const result = await conform(host, {
             ...clientOptions(options, terminal),

@@ -18,8 +18,7 @@ const run: Run =
   (action) =>
   async (...args) => {
     const command: unknown = args.at(-1);
-    if (command instanceof Command && command.registeredArguments[0]?.name() === 'host')
-      [terminal.target] = command.args;
+    if (command instanceof Command) terminal.target = hostOf(command);
     try {
       exitCode = (await action(...args)) ?? exitCodes.stopped;
     } catch (error) {
@@ -44,6 +43,11 @@ if (isLookupPending()) {
   // If the output failed, that is reported within this turn of the event loop.
   await new Promise<void>((resolve) => void process.stdout.write('', () => setImmediate(resolve)));
   exitNow(exitCode);
+}
+
+/** Undefined if the tool takes none, or several. */
+function hostOf({ registeredArguments: [first], args }: Command): string | undefined {
+  return first?.name() === 'host' && (!first.variadic || args.length === 1) ? args[0] : undefined;
 }
 
 /** `--format json` of echo is `--json`. */

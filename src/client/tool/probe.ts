@@ -7,7 +7,7 @@ import { bytesOption } from './escapes.ts';
 import { countOption, durationOption, rateOption, wholeNumberOption } from './option-values.ts';
 import { withSharedPath } from './path-options.ts';
 import { formatCounts, formatProbes, formatSample, nameColumns } from './probe-lines.ts';
-import { formatDoneRate, formatTimeLeft, keepShowing } from './progress.ts';
+import { formatDone, formatDoneRate, formatTimeLeft, keepShowing } from './progress.ts';
 import { ProbeTable, timeOf } from './probe-watch.ts';
 import type { Terminal } from './terminal.ts';
 import {
@@ -90,9 +90,8 @@ async function probeAll(targets: readonly string[], options: ProbeToolOptions, t
   const stopShowing = isTable
     ? () => {}
     : keepShowing(terminal, (elapsedMs) => {
-        const of = total === undefined ? '' : ` of ${total}`;
         const rate = formatDoneRate(elapsedMs, done);
-        return `${done}${of} probes, ${ok} ok${rate}${formatTimeLeft(elapsedMs, done, total)}`;
+        return `${formatDone(done, total, 'probe')}, ${ok} ok${rate}${formatTimeLeft(elapsedMs, done, total)}`;
       });
   const result = await probe(targets, {
     ...clientOptions(options, terminal),
@@ -115,9 +114,9 @@ async function probeAll(targets: readonly string[], options: ProbeToolOptions, t
     report.end();
   });
   if (options.json === true) {
-    const { latest: _latest, outcome, counts, ...others } = result;
-    const error = outcome === 'ok' ? undefined : formatCounts(counts);
-    printJsonLine(terminal, { type: 'summary', outcome, error, counts, ...others });
+    const { latest: _latest, outcome, ...others } = result;
+    const error = outcome === 'ok' ? undefined : formatCounts(others.counts);
+    printJsonLine(terminal, { type: 'summary', outcome, error, ...others });
   } else if (result.probes !== 1 || result.outcome === 'interrupted') terminal.print(`\n${formatProbes(result)}`);
   return outcomes[result.outcome];
 }

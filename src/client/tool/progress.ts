@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../../clock/clock.ts';
-import type { SampleOptions } from './sample-options.ts';
 import { countOf } from '../../units.ts';
+import type { SampleOptions } from './sample-options.ts';
 import { formatTime } from './sample-text.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -20,9 +20,7 @@ export function keepShowing(
   };
 }
 
-/**
- * `, 48s left` or `, 2m05s left`: at the rate so far, but not after the deadline. Empty if nothing says how long.
- */
+/** `, 48s left` or `, 2m05s left`: at the rate so far, but not after the deadline. Empty if nothing says how long. */
 export function formatTimeLeft(
   elapsedMs: number,
   done: number,
@@ -40,6 +38,11 @@ function formatLeft(ms: number): string {
   const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
   const [larger, smaller] = hours > 0 ? [`${hours}h`, `${minutes % 60}m`] : [`${minutes}m`, `${seconds % 60}s`];
   return `, ${larger}${smaller.padStart(3, '0')} left`;
+}
+
+/** `12 of 60 probes`, or without a total `1 probe`. */
+export function formatDone(done: number, total: number | undefined, noun: string): string {
+  return total === undefined ? countOf(done, noun) : `${done} of ${countOf(total, noun)}`;
 }
 
 /** `, 4.0/s`. Empty in the first second, which says little. */
@@ -77,7 +80,7 @@ export class RequestProgress {
   /** `12 of 60 requests, 8.3% lost, 1.0/s, last 0.412 ms, 48s left`. */
   line(elapsedMs: number): string {
     const done = this.#answered + this.#lost;
-    const count = this.#total === undefined ? countOf(done, 'request') : `${done} of ${this.#total} requests`;
+    const count = formatDone(done, this.#total, 'request');
     const loss = done === 0 ? '' : `, ${Number(((this.#lost * 100) / done).toFixed(1))}% lost`;
     const last = this.#lastMs === undefined ? '' : `, last ${formatTime(this.#lastMs)} ms`;
     const left = formatTimeLeft(elapsedMs, done, this.#total, this.#deadlineMs);

@@ -81,6 +81,8 @@ export class ProcessTerminal implements Terminal {
     endWithOutput(process, (message) => this.complain(message));
     // Errors on standard error cannot be reported anywhere.
     this.#errors.on('error', () => {});
+    // If the reader of the output has gone, nothing else clears it.
+    process.once('exit', () => this.showProgress(undefined));
     // A second signal ends the process immediately.
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.#abort.abort());
   }
