@@ -51,7 +51,8 @@ if ! is_unpacked; then
   mkdir -p "$directory/control"
   (
     cd "$directory"
-    timeout 300 apt-get download -q "${unpacked[@]}"
+    # Before ||, set -e does not end this.
+    timeout 300 apt-get download -q "${unpacked[@]}" || exit 1
     for package in *.deb; do
       dpkg --extract "$package" .
       # The inetd.conf of some is in their scripts.
