@@ -90,8 +90,8 @@ export const csvHeaders = {
 } as const;
 
 /**
- * Comma-separated values (RFC 4180, with LF): a row for each request, or if it is quiet, for each target, with the names
- * of the JSON lines.
+ * Comma-separated values (RFC 4180, with LF): a row for each request, or if it is quiet, for each target, with the
+ * names of the JSON lines.
  */
 export class CsvEchoReport implements EchoReport {
   readonly #terminal: Terminal;
