@@ -14,10 +14,11 @@ import { parseProbeTargets, type ProbeTarget, type ProbeTransport } from './prob
 
 export { answerText, type ProbeTransport, type TlsSession };
 
-export interface ProbeOptions extends EitherProtocolOptions {
+/** Each sample has its attempts. */
+export interface ProbeOptions extends Omit<EitherProtocolOptions, 'attempts'> {
   /**
-   * Sent to each target, which then must answer: at most 64 KiB, over UDP 65,507 bytes. Default: nothing over TCP. Over
-   * UDP, what the service of a well-known port answers, or an empty datagram.
+   * Sent to each target, which then must answer: at most 64 KiB, over UDP 65,507 bytes, or 65,527 over IPv6. Default:
+   * nothing over TCP. Over UDP, what the service of a well-known port answers, or an empty datagram.
    */
   readonly send?: Uint8Array | undefined;
   /**

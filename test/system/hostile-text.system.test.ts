@@ -111,6 +111,8 @@ describe('smallserv', () => {
     discard: (server) => [...asksEither('--bytes', '100')(server), [server.name, `/nowhere/${argument}`]],
     echo: (server) => [...asksEither()(server), ...asksEither('-c', '2', '-i', '1ms')(server)],
     ping: () => [[argument], ['127.0.0.1', '-c', '1', '-s', argument]],
+    mtu: asking('--tries', '1', '-W', '300ms'),
+    stamp: asking('-c', '1', '-W', '300ms'),
     probe: (server) => [
       ...asksEither('--send', 'x')(server),
       ...asking('--expect', 'no match')(server),

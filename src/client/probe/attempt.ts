@@ -1,6 +1,7 @@
 import { formatHostPort } from '../../address/host-port.ts';
 import { systemClock } from '../../clock/clock.ts';
 import { ask } from '../dial/ask.ts';
+import { type Attempt, Attempts } from '../dial/attempts.ts';
 import { type ConnectOptions, connect } from '../dial/connect.ts';
 import { Connection, type Endpoint } from '../dial/connection.ts';
 import { startTls, type TlsSession } from '../dial/tls.ts';
@@ -27,6 +28,8 @@ export interface ProbeFinding {
   readonly elapsedMs: number;
   /** What the outcome means here. Undefined if it is `ok`. */
   readonly error: string | undefined;
+  /** The addresses tried, in that order. */
+  readonly addresses: readonly Attempt[];
   /** Who answered. Undefined if nobody did. */
   readonly peer: Endpoint | undefined;
   readonly tls: TlsSession | undefined;
@@ -51,17 +54,24 @@ export async function probeOnce(
   const sinceMs = clock.monotonicMs();
   const time = clock.now();
   const progress: Progress = {};
+  const attempts = new Attempts(clock);
   const found = (outcome: Outcome, error?: string): ProbeFinding => ({
     outcome,
     time,
     elapsedMs: clock.monotonicMs() - sinceMs,
     error,
+    addresses: attempts.list(outcome),
     peer: progress.peer,
     tls: progress.tls,
     answer: progress.answer,
   });
   try {
-    await (target.transport === 'udp' ? askOnce : connectOnce)(target, script, { ...options, sinceMs }, progress);
+    await (target.transport === 'udp' ? askOnce : connectOnce)(
+      target,
+      script,
+      { ...options, attempts, sinceMs },
+      progress,
+    );
     return found('ok');
   } catch (error) {
     if (!(error instanceof SmallservdError)) throw error;
@@ -70,9 +80,9 @@ export async function probeOnce(
   }
 }
 
-type Attempt = (target: ProbeTarget, script: ProbeScript, options: ConnectOptions, progress: Progress) => Promise<void>;
+type Script = (target: ProbeTarget, script: ProbeScript, options: ConnectOptions, progress: Progress) => Promise<void>;
 
-const askOnce: Attempt = async (target, { request, expectation }, options, progress) => {
+const askOnce: Script = async (target, { request, expectation }, options, progress) => {
   const answer = await ask(target, (attempt) => request ?? datagramRequest(target.port, attempt), options).catch(
     (error: unknown) => {
       if (!(error instanceof SmallservdError) || error.code !== 'NO_ANSWER') throw error;
@@ -84,7 +94,7 @@ const askOnce: Attempt = async (target, { request, expectation }, options, progr
   if (expectation?.isMetBy(answer.bytes) === false) throw mismatch(answer.peer, answer.bytes);
 };
 
-const connectOnce: Attempt = async (target, { request, expectation, tls }, options, progress) => {
+const connectOnce: Script = async (target, { request, expectation, tls }, options, progress) => {
   let socket = await connect(target, options);
   progress.peer = { address: socket.remoteAddress ?? '', port: target.port };
   try {

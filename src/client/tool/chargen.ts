@@ -54,7 +54,7 @@ export const chargenTool: Tool = {
             ...amount,
             verify: options.verify === true,
             onBytes: isQuiet ? undefined : print,
-            onProgress: isQuiet ? showTransfer(terminal, amount.bytes) : undefined,
+            onProgress: isQuiet || !terminal.isTerminal ? showTransfer(terminal, amount.bytes) : undefined,
           });
           const fault = faultOf(result, isQuiet);
           if (options.json === true) printDocument(terminal, result, fault);

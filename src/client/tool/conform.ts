@@ -5,6 +5,7 @@ import { outcomes } from '../../outcomes.ts';
 import { escapeControls } from '../../terminal-text.ts';
 import { wholeNumberOption } from './option-values.ts';
 import { withSharedPath } from './path-options.ts';
+import { formatDone, formatTimeLeft, keepShowing } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 import {
   clientOptions,
@@ -38,6 +39,7 @@ export const conformTool: Tool = {
     ['conform localhost --base-port 1200 --port daytime=1200 --port echo=1201', 'a smallservd with the shipped config'],
     ['conform 192.0.2.1 --services time,daytime --udp-only', 'two services, UDP only'],
   ],
+  hasColors: true,
   define(command, terminal, run) {
     withSharedPath(
       withNetwork(
@@ -63,14 +65,20 @@ export const conformTool: Tool = {
       .addHelpText('after', noteText(notes, terminal))
       .action(
         run(async (host: string, options: ConformToolOptions) => {
+          let [done, all] = [0, 0];
+          const stopShowing = keepShowing(terminal, (elapsedMs) =>
+            all === 0 ? undefined : `${formatDone(done, all, 'check')}${formatTimeLeft(elapsedMs, done, all)}`,
+          );
           const result = await conform(host, {
             ...clientOptions(options, terminal),
             services: options.services,
             transport: options.tcpOnly === true ? 'tcp' : options.udpOnly === true ? 'udp' : undefined,
             basePort: options.basePort,
             ports: options.port,
-            onProgress: (done, all) => terminal.showProgress(`${done} of ${all} checks`),
-          });
+            onProgress: (...counts) => {
+              [done, all] = counts;
+            },
+          }).finally(stopShowing);
           const fault = faultOf(result);
           if (options.json === true) printDocument(terminal, result, fault);
           else if (isReached(result)) printResult(result, terminal);
@@ -117,6 +125,8 @@ const words = {
 } as const;
 const colors = { passed: 'green', failed: 'red', unreachable: 'yellow', skipped: 'yellow', broken: 'red' } as const;
 const columns = { outcome: 13, name: 23, basis: 9 };
+/** With fewer left for the fact, it goes on a line below. */
+const leastFactColumns = 20;
 
 /** A table for each service over each transport. */
 function printResult({ checks, counts }: ConformResult, terminal: Terminal): void {
@@ -136,7 +146,11 @@ function printResult({ checks, counts }: ConformResult, terminal: Terminal): voi
 function printCheck({ id, basis, fact, outcome, detail }: CheckResult, terminal: Terminal): void {
   const name = id.split('.').at(-1) ?? id;
   const head = `${name.padEnd(columns.name)}${basis.padEnd(columns.basis)}`;
-  terminal.print(`${word(outcome, terminal)}${head}${wrap(fact, columns.outcome + head.length, terminal)}\n`);
+  const start = columns.outcome + head.length;
+  const isNarrow = terminal.isTerminal && terminal.columns - start <= leastFactColumns;
+  const [gap, indentation] = isNarrow ? [`\n${' '.repeat(columns.outcome)}`, columns.outcome] : ['', start];
+  const first = word(outcome, terminal) + (isNarrow ? head.trimEnd() : head);
+  terminal.print(`${first}${gap}${wrap(fact, indentation, terminal)}\n`);
   if (detail === '') return;
   const shown = ' '.repeat(columns.outcome) + wrap(escapeControls(detail), columns.outcome, terminal);
   terminal.print(`${terminal.paint(outcome === 'failed' ? 'red' : 'dim', shown)}\n`);

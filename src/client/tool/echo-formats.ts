@@ -1,5 +1,6 @@
 import { systemClock } from '../../clock/clock.ts';
-import type { EchoPingEvent } from '../echo-ping.ts';
+import type { EchoPingEvent, EchoPingResult } from '../echo-ping.ts';
+import { SmallservdError } from '../../errors.ts';
 import type { EchoReport, EchoReportOptions } from './echo-report.ts';
 import { formatTime } from './sample-text.ts';
 import type { ToolTarget } from './targets.ts';
@@ -15,6 +16,8 @@ export class FpingEchoReport implements EchoReport {
   readonly #options: EchoReportOptions;
   /** By request. Undefined without a right answer. */
   readonly #rttsMs: (number | undefined)[];
+  /** Requests that have had a line without a round trip. A late answer adds a line, but no request. */
+  readonly #unanswered = new Set<number>();
   #done = 0;
   #answered = 0;
   #sumMs = 0;
@@ -31,8 +34,9 @@ export class FpingEchoReport implements EchoReport {
   observe(event: EchoPingEvent): void {
     const { sequence } = event;
     if (event.kind === 'sent' || sequence === undefined || this.#rttsMs[sequence] !== undefined) return;
-    this.#done += 1;
-    if (event.kind === 'answered') {
+    if (!this.#unanswered.delete(sequence)) this.#done += 1;
+    if (event.kind !== 'answered') this.#unanswered.add(sequence);
+    else {
       this.#rttsMs[sequence] = event.rttMs;
       this.#answered += 1;
       this.#sumMs += event.rttMs;
@@ -79,23 +83,32 @@ export class SmokePingEchoReport extends FpingEchoReport {
   }
 }
 
-/** The header of `CsvEchoReport`, once for all targets. */
-export const csvHeader = 'time,target,sequence,type,rttMs,error\n';
+/** The headers of `CsvEchoReport`, once for all targets: that of rows for requests, and of rows for targets. */
+export const csvHeaders = {
+  requests: 'time,target,sequence,type,rttMs,error\n',
+  targets: 'time,target,outcome,sent,received,lost,minMs,meanMs,maxMs,error\n',
+} as const;
 
-/** Comma-separated values (RFC 4180, with LF): a row for each result, with the names and types of the JSON lines. */
+/**
+ * Comma-separated values (RFC 4180, with LF): a row for each request, or if it is quiet, for each target, with the
+ * names of the JSON lines.
+ */
 export class CsvEchoReport implements EchoReport {
   readonly #terminal: Terminal;
   readonly #target: ToolTarget;
 
-  constructor(terminal: Terminal, target: ToolTarget) {
+  readonly #isQuiet: boolean;
+
+  constructor(terminal: Terminal, target: ToolTarget, { isQuiet }: Pick<EchoReportOptions, 'isQuiet'>) {
     this.#terminal = terminal;
     this.#target = target;
+    this.#isQuiet = isQuiet;
   }
 
   connected(): void {}
 
   observe(event: EchoPingEvent): void {
-    if (event.kind === 'sent') return;
+    if (event.kind === 'sent' || this.#isQuiet) return;
     const sequence = event.sequence === undefined ? '' : String(event.sequence + 1);
     switch (event.kind) {
       case 'answered':
@@ -110,10 +123,17 @@ export class CsvEchoReport implements EchoReport {
     }
   }
 
-  ended(): void {}
+  ended({ outcome, sent, received, lost, times }: EchoPingResult, error = ''): void {
+    if (!this.#isQuiet) return;
+    const { minMs, meanMs, maxMs } = times ?? {};
+    const rtts = [minMs, meanMs, maxMs].map((ms) => ms?.toFixed(3) ?? '');
+    this.#row(outcome, String(sent), String(received), String(lost), ...rtts, error);
+  }
 
   failed(error: Error): void {
-    this.#row('', 'error', '', error.message);
+    const outcome = error instanceof SmallservdError ? error.outcome : 'failed';
+    if (this.#isQuiet) this.#row(outcome, '', '', '', '', '', '', error.message);
+    else this.#row('', 'error', '', error.message);
   }
 
   #row(...cells: readonly string[]): void {

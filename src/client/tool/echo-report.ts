@@ -24,12 +24,11 @@ export interface EchoReportOptions {
   readonly hasTimestamps: boolean;
 }
 
-/** A line for each answer and a summary, or if it is quiet, a line of progress on a terminal and a summary. */
+/** A line for each answer, unless it is quiet, and a summary. */
 export class TextEchoReport implements EchoReport {
   readonly #terminal: Terminal;
   readonly #target: ToolTarget;
   readonly #options: EchoReportOptions;
-  readonly #progressAfter: (event: EchoPingEvent) => string;
   #name: string;
 
   constructor(terminal: Terminal, target: ToolTarget, options: EchoReportOptions) {
@@ -37,7 +36,6 @@ export class TextEchoReport implements EchoReport {
     this.#target = target;
     this.#options = options;
     this.#name = target.host;
-    this.#progressAfter = progressLine(options.count);
   }
 
   connected(peer: EchoPingResult['peer']): void {
@@ -48,7 +46,6 @@ export class TextEchoReport implements EchoReport {
 
   observe(event: EchoPingEvent): void {
     const { isQuiet, hasTimestamps } = this.#options;
-    if (isQuiet && this.#target.isAlone) this.#terminal.showProgress(this.#progressAfter(event));
     if (isQuiet || event.kind === 'sent') return;
     this.#terminal.print(`${hasTimestamps ? timestamp() : ''}${this.#describe(event)}\n`);
   }
@@ -112,22 +109,4 @@ export class JsonEchoReport implements EchoReport {
   }
 
   failed(): void {}
-}
-
-/** Returns a function that takes the events of a quiet run and gives the progress line after each. */
-function progressLine(count: number): (event: EchoPingEvent) => string {
-  const of = count === 0 ? '' : ` of ${count}`;
-  let sent = 0;
-  let received = 0;
-  let corrupted = 0;
-  let last = '';
-  return (event) => {
-    if (event.kind === 'sent') sent += 1;
-    if (event.kind === 'corrupted') corrupted += 1;
-    if (event.kind === 'answered' && !event.isDuplicate) {
-      received += 1;
-      last = `, last ${event.rttMs.toFixed(3)} ms`;
-    }
-    return `${sent}${of} sent, ${received} received${corrupted === 0 ? '' : `, ${corrupted} corrupted`}${last}`;
-  };
 }

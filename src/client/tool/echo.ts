@@ -4,10 +4,11 @@ import { echo } from '../echo.ts';
 import { type EchoPingResult, echoPing } from '../echo-ping.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
-import { CsvEchoReport, csvHeader, FpingEchoReport, SmokePingEchoReport } from './echo-formats.ts';
+import { CsvEchoReport, csvHeaders, FpingEchoReport, SmokePingEchoReport } from './echo-formats.ts';
 import { type EchoReport, JsonEchoReport, TextEchoReport } from './echo-report.ts';
 import { JsonLines } from './json-lines.ts';
 import { countOption, durationOption, sizeOption } from './option-values.ts';
+import { type RequestProgress, withProgress } from './progress.ts';
 import { type FlowOptions, type SampleOptions, withFlows, withSamples } from './sample-options.ts';
 import { measureTargets, type ToolTarget, withTargets } from './targets.ts';
 import type { Terminal } from './terminal.ts';
@@ -42,6 +43,7 @@ export const echoTool: Tool = {
     ['echo -u -c 0 -s 1400 -i 100ms [2001:db8::7]', 'datagrams until Ctrl-C'],
   ],
   jsonLines: true,
+  hasColors: true,
   define(command, terminal, run) {
     const described = withTargets(
       command,
@@ -67,9 +69,13 @@ export const echoTool: Tool = {
           const isTimed = options.count !== undefined || options.interval !== undefined;
           if (isTimed) assertTimed(options);
           else assertPipe(hosts, options);
-          if (options.format === 'csv') terminal.print(csvHeader);
-          return measureTargets('echo', hosts, options, terminal, (target) =>
-            isTimed ? time(target, options, terminal) : pipe(target, options, terminal),
+          if (options.format === 'csv')
+            terminal.print(options.quiet === true ? csvHeaders.targets : csvHeaders.requests);
+          if (!isTimed)
+            return measureTargets('echo', hosts, options, terminal, (target) => pipe(target, options, terminal));
+          const isSilent = options.quiet === true || options.format === 'smokeping';
+          return withProgress(hosts, options, isSilent, terminal, (progress) =>
+            measureTargets('echo', hosts, options, terminal, (target) => time(target, options, terminal, progress)),
           );
         }),
       );
@@ -131,7 +137,12 @@ async function pipe(target: ToolTarget, options: EchoToolOptions, terminal: Term
 }
 
 /** Sends requests at intervals to one target and reports them. */
-async function time(target: ToolTarget, options: EchoToolOptions, terminal: Terminal): Promise<ExitCode> {
+async function time(
+  target: ToolTarget,
+  options: EchoToolOptions,
+  terminal: Terminal,
+  progress: RequestProgress,
+): Promise<ExitCode> {
   const { count = 0, size = 512, udp: isUdp = false, quiet: isQuiet = false, timestamps = false } = options;
   const reportOptions = { count, sizeBytes: size, isUdp, isQuiet, hasTimestamps: timestamps };
   const report: EchoReport = new reports[options.format](terminal, target, reportOptions);
@@ -148,6 +159,9 @@ async function time(target: ToolTarget, options: EchoToolOptions, terminal: Term
     connected: (peer) => report.connected(peer),
     observe: (event) => {
       if (event.kind === 'refused') refusal = event.message;
+      if (event.kind === 'answered' && !event.isDuplicate)
+        progress.answered(event.rttMs, event.rttMs > options.timeout);
+      else if (event.kind === 'silence' || (event.kind === 'refused' && event.sequence !== undefined)) progress.lost();
       report.observe(event);
     },
   }).catch((error: unknown) => {

@@ -22,13 +22,18 @@ export function failureOf(
 ): Failure {
   const outcome =
     error instanceof SmallservdError ? error.outcome : error instanceof CommanderError ? 'invalid' : 'failed';
-  const addresses = attempts.list(outcome);
   const message = error instanceof Error ? error.message : String(error);
   return {
     outcome,
     error: error instanceof CommanderError ? usageMessage(message) : message,
     target,
-    addresses: addresses.length === 0 ? undefined : addresses,
+    addresses: triedAddresses(attempts, outcome),
     elapsedMs,
   };
+}
+
+/** The addresses that a run with this outcome has tried, in that order. Undefined if there are none. */
+export function triedAddresses(attempts: Attempts, outcome: Outcome): readonly Attempt[] | undefined {
+  const addresses = attempts.list(outcome);
+  return addresses.length === 0 ? undefined : addresses;
 }

@@ -1,5 +1,6 @@
 import { systemClock } from '../../clock/clock.ts';
 import type { Outcome } from '../../outcomes.ts';
+import { triedAddresses } from './failure.ts';
 import type { ToolTarget } from './targets.ts';
 import type { Terminal } from './terminal.ts';
 import { printJsonLine } from './tool.ts';
@@ -28,8 +29,7 @@ export class JsonLines {
   /** `error` says what is wrong, in words. */
   summary(outcome: Outcome, error: string | undefined, result: object): void {
     const { host, attempts } = this.#target;
-    const tried = attempts.list(outcome);
-    const addresses = tried.length === 0 ? undefined : tried;
+    const addresses = triedAddresses(attempts, outcome);
     printJsonLine(this.#terminal, { type: 'summary', outcome, error, target: host, addresses, ...result });
   }
 }

@@ -4,6 +4,7 @@ import { mostFlows } from '../flows.ts';
 import type { LatencySummary } from '../latency.ts';
 import { load, type LoadProgress, type LoadResult, type LoadService, loadServices, maxPerSecond } from '../load.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
+import { wrap } from '../../terminal-text.ts';
 import { formatDuration } from '../../units.ts';
 import { bar, drawHistogram, formatLatency } from './histogram.ts';
 import { formatLoadFlows } from './flow-table.ts';
@@ -40,6 +41,7 @@ export const loadTool: Tool = {
     ['load localhost:1201 -u --rate 150 --timeout 1s', 'over UDP; requests not answered within 1s count as lost'],
     ['load localhost:1219 --service chargen --connections 4', 'how fast it sends; with discard, how fast it receives'],
   ],
+  hasColors: true,
   define(command, terminal, run) {
     const described = command
       .argument('<host>', 'HOST or HOST:PORT; default port: that of the service')
@@ -121,7 +123,9 @@ export function formatResult(result: LoadResult, terminal: Pick<Terminal, 'colum
   if (openLoop !== undefined) {
     const { wantedPerSecond, waiting, behindMs } = openLoop;
     const behind = `${count(waiting)} due but unsent, ${(behindMs / 1000).toFixed(3)} s behind at the end`;
-    lines.push(`target     ${count(wantedPerSecond)}/s; ${waiting === 0 ? behind : terminal.paint('yellow', behind)}`);
+    const text = `${count(wantedPerSecond)}/s; ${behind}`;
+    const wrapped = wrap(text, terminal.columns, ' '.repeat(11)).trimStart();
+    lines.push(`target     ${waiting === 0 ? wrapped : terminal.paint('yellow', wrapped)}`);
   }
   if (result.bytesSent > 0) lines.push(`sent       ${formatBytes(result.bytesSent, seconds)}`);
   if (result.bytesReceived > 0) lines.push(`received   ${formatBytes(result.bytesReceived, seconds)}`);

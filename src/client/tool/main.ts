@@ -1,6 +1,5 @@
 /** Entry point of smallserv: runs the command line. */
 import { Command, CommanderError } from 'commander';
-import { systemClock } from '../../clock/clock.ts';
 import { endOf } from '../../command-end.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { exitNow } from '../../kernel/exit.ts';
@@ -14,21 +13,16 @@ import { type JsonOptions, printJson, printJsonLine, type Run } from './tool.ts'
 import { wantsJson } from './wants-json.ts';
 
 const terminal = new ProcessTerminal(process);
-const beganMs = systemClock.monotonicMs();
 let exitCode: ExitCode = exitCodes.stopped;
 const run: Run =
   (action) =>
   async (...args) => {
+    const command: unknown = args.at(-1);
+    if (command instanceof Command) terminal.target = hostOf(command);
     try {
       exitCode = (await action(...args)) ?? exitCodes.stopped;
     } catch (error) {
-      const command: unknown = args.at(-1);
-      if (command instanceof Command && command.opts<JsonOptions>().json === true)
-        printFailure(
-          error,
-          command.name(),
-          command.registeredArguments[0]?.name() === 'host' ? command.args[0] : undefined,
-        );
+      if (command instanceof Command && asksForJson(command)) printFailure(error, command.name());
       exitCode = endOf(error, complain);
       const hint = command instanceof Command ? shippedPortHint(command.name(), args[0], error) : undefined;
       if (hint !== undefined) complain(hint);
@@ -51,13 +45,23 @@ if (isLookupPending()) {
   exitNow(exitCode);
 }
 
+/** Undefined if the tool takes none, or several. */
+function hostOf({ registeredArguments: [first], args }: Command): string | undefined {
+  return first?.name() === 'host' && (!first.variadic || args.length === 1) ? args[0] : undefined;
+}
+
+/** `--format json` of echo is `--json`. */
+function asksForJson(command: Command): boolean {
+  const { json, format } = command.opts<JsonOptions & { readonly format?: string }>();
+  return json === true || format === 'json';
+}
+
 function complain(message: string): void {
   terminal.complain(message);
 }
 
-function printFailure(error: unknown, name: string | undefined, target?: string): void {
-  const elapsedMs = systemClock.monotonicMs() - beganMs;
-  const failure = failureOf(error, { target, attempts: terminal.attempts, elapsedMs });
+function printFailure(error: unknown, name: string | undefined): void {
+  const failure = failureOf(error, terminal);
   if (tools.find((tool) => tool.name === name)?.jsonLines === true)
     printJsonLine(terminal, { type: 'summary', ...failure });
   else printJson(terminal, failure);

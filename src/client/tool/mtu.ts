@@ -4,6 +4,7 @@ import type { DirectionMtu } from '../path-mtu.ts';
 import { formatFacts } from './facts.ts';
 import { wholeNumberOption } from './option-values.ts';
 import { withProbePath } from './path-options.ts';
+import { keepShowing } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 import { clientOptions, type NetworkOptions, noteText, printResult, type Tool, withNetwork } from './tool.ts';
 
@@ -32,6 +33,10 @@ export const mtuTool: Tool = {
 
 async function measure(host: string, options: MtuToolOptions, terminal: Terminal): Promise<void> {
   let probes = 0;
+  let sizeBytes = 0;
+  const stopShowing = keepShowing(terminal, (elapsedMs) =>
+    probes === 0 ? undefined : `packet ${probes}: ${sizeBytes} bytes, ${Math.floor(elapsedMs / 1000)}s so far`,
+  );
   const result = await mtu(host, {
     ...clientOptions(options, terminal),
     icmp: options.icmp,
@@ -39,23 +44,24 @@ async function measure(host: string, options: MtuToolOptions, terminal: Terminal
     observe: (event) => {
       if (event.kind === 'started') return;
       probes += 1;
-      terminal.showProgress(`probe ${probes}: ${event.bytes} bytes`);
+      sizeBytes = event.bytes;
     },
-  });
-  printResult(terminal, options, result, describe);
+  }).finally(stopShowing);
+  printResult(terminal, options, result, () => describe(result, terminal.isTerminal ? terminal.columns : undefined));
 }
 
-function describe(result: MtuResult): string {
+function describe(result: MtuResult, columns: number | undefined): string {
   const { address, port, mtuBytes, headerBytes, forward, backward, largestBytes } = result;
   const peer = port === undefined ? `${address}, ICMP echo` : `${formatHostPort(address, port)}, UDP echo`;
   const inFragments = `${largestBytes} bytes, in fragments (${largestBytes - headerBytes} bytes of data)`;
-  return formatFacts([
+  const facts = [
     ['path MTU', `${mtuBytes} bytes, there and back in one piece (${mtuBytes - headerBytes} bytes of data)`],
     ['there', `${formatBounds(forward)}${describeForward(result)}`],
     ['back', `${formatBounds(backward)}${describeBackward(result)}`],
     ['largest', largestBytes > mtuBytes ? inFragments : `${mtuBytes} bytes: nothing larger comes back`],
     ['measured', `with ${result.probes} packets to ${peer}`],
-  ]);
+  ] as const;
+  return formatFacts(facts, columns);
 }
 
 function formatBounds({ atLeastBytes, atMostBytes }: DirectionMtu): string {

@@ -4,6 +4,7 @@ import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { wholeNumberOption } from './option-values.ts';
 import { withRoute } from './path-options.ts';
 import { JsonPingReport, TextPingReport } from './ping-report.ts';
+import { type RequestProgress, withProgress } from './progress.ts';
 import { type SampleOptions, withSamples } from './sample-options.ts';
 import { measureTargets, type ToolTarget, withTargets } from './targets.ts';
 import type { Terminal } from './terminal.ts';
@@ -24,6 +25,7 @@ export const pingTool: Tool = {
     ['ping -D -i 0.2 -w 60 a.example b.example', 'two hosts side by side, for a minute'],
   ],
   jsonLines: true,
+  hasColors: true,
   define(command, terminal, run) {
     const described = withTargets(command, 'a name or an address, or several');
     const network = withNetwork(described, 'the name lookup, and of each reply');
@@ -45,13 +47,20 @@ export const pingTool: Tool = {
       )
       .action(
         run((hosts: readonly string[], options: PingToolOptions) =>
-          measureTargets('ping', hosts, options, terminal, (target) => pingHost(target, options, terminal)),
+          withProgress(hosts, options, options.quiet === true, terminal, (progress) =>
+            measureTargets('ping', hosts, options, terminal, (target) => pingHost(target, options, terminal, progress)),
+          ),
         ),
       );
   },
 };
 
-async function pingHost(target: ToolTarget, options: PingToolOptions, terminal: Terminal): Promise<ExitCode> {
+async function pingHost(
+  target: ToolTarget,
+  options: PingToolOptions,
+  terminal: Terminal,
+  progress: RequestProgress,
+): Promise<ExitCode> {
   const report = new (options.json === true ? JsonPingReport : TextPingReport)(terminal, target, options);
   const result = await ping(target.host, {
     ...clientOptions(options, terminal),
@@ -61,7 +70,11 @@ async function pingHost(target: ToolTarget, options: PingToolOptions, terminal: 
     deadlineMs: options.deadline,
     sizeBytes: options.size,
     ttl: options.ttl,
-    observe: (event) => report.observe(event),
+    observe: (event) => {
+      if (event.kind === 'reply' && !event.isDuplicate) progress.answered(event.rttMs, event.isLate);
+      else if (event.kind === 'silence' || event.kind === 'error') progress.lost();
+      report.observe(event);
+    },
   });
   report.ended(result);
   if (result.outcome === 'interrupted') return exitCodes.interrupted;

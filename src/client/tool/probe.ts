@@ -6,7 +6,8 @@ import { probe, type ProbeSample, probeTargetNames } from '../probe.ts';
 import { bytesOption } from './escapes.ts';
 import { countOption, durationOption, rateOption, wholeNumberOption } from './option-values.ts';
 import { withSharedPath } from './path-options.ts';
-import { formatProbes, formatSample, nameColumns } from './probe-lines.ts';
+import { formatCounts, formatProbes, formatSample, nameColumns } from './probe-lines.ts';
+import { formatDone, formatDoneRate, formatTimeLeft, keepShowing } from './progress.ts';
 import { ProbeTable, timeOf } from './probe-watch.ts';
 import type { Terminal } from './terminal.ts';
 import {
@@ -48,6 +49,7 @@ export const probeTool: Tool = {
     ['probe ns.example:53/udp ntp.example:123/udp', 'UDP services'],
   ],
   jsonLines: true,
+  hasColors: true,
   define(command, terminal, run) {
     withUdp(command.argument('<targets...>', 'HOST:PORTS, or HOST:PORTS/udp'))
       .option(
@@ -80,10 +82,19 @@ interface Report {
 async function probeAll(targets: readonly string[], options: ProbeToolOptions, terminal: Terminal): Promise<ExitCode> {
   const isTimed = options.interval !== undefined || options.watch === true;
   const count = options.count ?? (isTimed ? 0 : 1);
-  const report = reportOf(targets, options, terminal);
+  const names = probeTargetNames(targets, options.udp === true);
+  const report = reportOf(names, options, terminal);
+  const isTable = options.watch === true && options.json !== true && terminal.isTerminal;
+  const total = count === 0 ? undefined : count * names.length;
+  let [done, ok] = [0, 0];
+  const stopShowing = isTable
+    ? () => {}
+    : keepShowing(terminal, (elapsedMs) => {
+        const rate = formatDoneRate(elapsedMs, done);
+        return `${formatDone(done, total, 'probe')}, ${ok} ok${rate}${formatTimeLeft(elapsedMs, done, total)}`;
+      });
   const result = await probe(targets, {
     ...clientOptions(options, terminal),
-    attempts: undefined,
     send: options.send,
     expect: options.expect,
     tls: options.tls,
@@ -93,18 +104,26 @@ async function probeAll(targets: readonly string[], options: ProbeToolOptions, t
     intervalMs: options.interval,
     perSecond: options.rate,
     parallel: options.parallel,
-    observe: (sample) => report.add(sample),
-  }).finally(() => report.end());
-  const { latest: _latest, ...summary } = result;
-  if (options.json === true) printJsonLine(terminal, { type: 'summary', ...summary });
-  else if (result.probes !== 1 || result.outcome === 'interrupted') terminal.print(`\n${formatProbes(result)}`);
+    observe: (sample) => {
+      done += 1;
+      if (sample.outcome === 'ok') ok += 1;
+      report.add(sample);
+    },
+  }).finally(() => {
+    stopShowing();
+    report.end();
+  });
+  if (options.json === true) {
+    const { latest: _latest, outcome, ...others } = result;
+    const error = outcome === 'ok' ? undefined : formatCounts(others.counts);
+    printJsonLine(terminal, { type: 'summary', outcome, error, ...others });
+  } else if (result.probes !== 1 || result.outcome === 'interrupted') terminal.print(`\n${formatProbes(result)}`);
   return outcomes[result.outcome];
 }
 
-function reportOf(targets: readonly string[], options: ProbeToolOptions, terminal: Terminal): Report {
+function reportOf(names: readonly string[], options: ProbeToolOptions, terminal: Terminal): Report {
   if (options.json === true)
     return { add: (sample) => printJsonLine(terminal, { type: 'probe', ...sample }), end: () => {} };
-  const names = probeTargetNames(targets, options.udp === true);
   if (options.watch !== true) return printAll(names, terminal);
   const table = new ProbeTable(names);
   return terminal.isTerminal ? drawTable(table, terminal) : printChanges(table, names, terminal);

@@ -41,19 +41,23 @@ export function clientProgram(terminal: Terminal, run: Run): Command {
     const examples = formatExamples(tool.examples, terminal.columns);
     command.addHelpText('after', `\nExamples:\n${examples.trimEnd()}`).showHelpAfterError(false);
     tool.define(command, terminal, run);
-    command
-      .addOption(
-        new Option('--color <when>', 'color the output; auto follows the terminal, NO_COLOR and FORCE_COLOR')
-          .choices(colorChoices)
-          .default('auto'),
-      )
-      .hook('preAction', () => terminal.chooseColor(command.opts<{ readonly color: ColorChoice }>().color));
+    if (tool.hasColors === true) addColor(command, terminal);
   }
   addHelp(program, 'help [tool]', 'print the help of a tool', (name) => {
     const names = tools.map((tool) => tool.name);
     return program.error(`unknown tool '${name}'${suggest(name, names)}`);
   });
   return program;
+}
+
+function addColor(command: Command, terminal: Terminal): void {
+  command
+    .addOption(
+      new Option('--color <when>', 'color the output; auto follows the terminal, NO_COLOR and FORCE_COLOR')
+        .choices(colorChoices)
+        .default('auto'),
+    )
+    .hook('preAction', () => terminal.chooseColor(command.opts<{ readonly color: ColorChoice }>().color));
 }
 
 /** A line each if all fit, otherwise with the purpose below. What is still too long goes on after a backslash. */

@@ -5,6 +5,7 @@ import type { ExitCode } from '../../exit-codes.ts';
 import { outcomes } from '../../outcomes.ts';
 import { wholeNumberOption } from './option-values.ts';
 import { withPath } from './path-options.ts';
+import { type RequestProgress, withProgress } from './progress.ts';
 import { type FlowOptions, type SampleOptions, withFlows, withSamples } from './sample-options.ts';
 import { JsonStampReport, TextStampReport } from './stamp-report.ts';
 import { measureTargets, type ToolTarget, withTargets } from './targets.ts';
@@ -26,6 +27,7 @@ export const stampTool: Tool = {
     ['stamp -D -i 0.2 -w 60 a.example b.example', 'two reflectors side by side, for a minute'],
   ],
   jsonLines: true,
+  hasColors: true,
   define(command, terminal, run) {
     const described = withTargets(command, 'HOST or HOST:PORT, or several; default port 862');
     const network = withPath(withNetwork(described, 'the name lookup, and of each reply'));
@@ -38,13 +40,20 @@ export const stampTool: Tool = {
       )
       .action(
         run((hosts: readonly string[], options: StampToolOptions) =>
-          measureTargets('stamp', hosts, options, terminal, (target) => measure(target, options, terminal)),
+          withProgress(hosts, options, options.quiet === true, terminal, (progress) =>
+            measureTargets('stamp', hosts, options, terminal, (target) => measure(target, options, terminal, progress)),
+          ),
         ),
       );
   },
 };
 
-async function measure(target: ToolTarget, options: StampToolOptions, terminal: Terminal): Promise<ExitCode> {
+async function measure(
+  target: ToolTarget,
+  options: StampToolOptions,
+  terminal: Terminal,
+  progress: RequestProgress,
+): Promise<ExitCode> {
   const report = new (options.json === true ? JsonStampReport : TextStampReport)(terminal, target, options);
   const result = await stamp(target.host, {
     ...clientOptions(options, terminal),
@@ -55,7 +64,12 @@ async function measure(target: ToolTarget, options: StampToolOptions, terminal: 
     flows: options.flows,
     sizeBytes: options.size,
     connected: (peer) => report.connected(peer),
-    observe: (event) => report.observe(event),
+    observe: (event) => {
+      if (event.kind === 'reply' && !event.isDuplicate)
+        progress.answered(event.rttMs, event.rttMs + event.reflectorMs > options.timeout);
+      else if (event.kind === 'silence' || (event.kind === 'refused' && event.sequence !== undefined)) progress.lost();
+      report.observe(event);
+    },
   });
   report.ended(result);
   if (result.problem !== undefined) terminal.complain(result.problem);

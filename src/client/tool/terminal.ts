@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
 import { Attempts } from '../options.ts';
+import { systemClock } from '../../clock/clock.ts';
 import { type ColorChoice, wantsColor } from '../../color.ts';
 import { endWithOutput } from '../../output-error.ts';
 import { abbreviate, escapeControls } from '../../terminal-text.ts';
@@ -23,8 +24,12 @@ export interface Terminal {
   readonly input: NodeJS.ReadStream;
   /** Aborts on Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
-  /** The addresses that the tool tries, for the report of a failure. */
+  /** The host that the tool is given, for reports. Undefined if it takes none, or several. */
+  target: string | undefined;
+  /** The addresses that the tool tries, for reports. */
   readonly attempts: Attempts;
+  /** Milliseconds since the beginning of the run. */
+  readonly elapsedMs: number;
   /** Prints text to standard output. On a terminal, all control characters are escaped except the colors of `paint`. */
   print(text: string): void;
   /**
@@ -55,7 +60,9 @@ export class ProcessTerminal implements Terminal {
   readonly #errors: NodeJS.WriteStream;
   readonly #abort = new AbortController();
   readonly input: NodeJS.ReadStream & Partial<Pick<ReadStream, 'isTTY'>>;
+  target: string | undefined;
   readonly attempts = new Attempts();
+  readonly #beganMs = systemClock.monotonicMs();
   #color: ColorChoice = 'auto';
   #progress = '';
   /** Lines that `redraw` has printed, if nothing was printed since. */
@@ -74,6 +81,8 @@ export class ProcessTerminal implements Terminal {
     endWithOutput(process, (message) => this.complain(message));
     // Errors on standard error cannot be reported anywhere.
     this.#errors.on('error', () => {});
+    // If the reader of the output has gone, nothing else clears it.
+    process.once('exit', () => this.showProgress(undefined));
     // A second signal ends the process immediately.
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.#abort.abort());
   }
@@ -87,6 +96,10 @@ export class ProcessTerminal implements Terminal {
     if (this.#output.columns) return this.#output.columns;
     const columns = Number(process.env['COLUMNS']);
     return columns >= narrowest && columns <= widest ? columns : 80;
+  }
+
+  get elapsedMs(): number {
+    return systemClock.monotonicMs() - this.#beganMs;
   }
 
   get rows(): number {

@@ -4,6 +4,7 @@ import type { ExitCode } from '../../exit-codes.ts';
 import { type Outcome, outcomes } from '../../outcomes.ts';
 import { formatJson, wrap } from '../../terminal-text.ts';
 import { formatDuration } from '../../units.ts';
+import { triedAddresses } from './failure.ts';
 import { durationOption } from './option-values.ts';
 import { type PathOptions, pathControls, withPath } from './path-options.ts';
 import { boundResolver } from './resolver.ts';
@@ -18,6 +19,8 @@ export interface Tool {
   readonly examples: readonly (readonly [line: string, purpose: string])[];
   /** Whether `--json` prints a line for each request and a summary, instead of one document. */
   readonly jsonLines?: true;
+  /** Whether its output has colors, which `--color` chooses. */
+  readonly hasColors?: true;
   /** Adds arguments, options and the action. `run` wraps a function that resolves with an exit code (nothing for 0). */
   define(command: Command, terminal: Terminal, run: Run): void;
 }
@@ -112,9 +115,11 @@ export function printResult<Result extends object>(
   else terminal.print(format(result));
 }
 
-/** Prints the one JSON document of a run that has a result. */
-export function printDocument(terminal: Terminal, result: object, fault?: Fault): void {
-  printJson(terminal, { outcome: fault?.outcome ?? 'ok', error: fault?.error, ...result });
+/** Prints the one JSON document of a run that has a result. If it has a host, it begins like that of a failure. */
+export function printDocument(terminal: Terminal, result: object, { outcome, error }: Fault = { outcome: 'ok' }): void {
+  const { target, attempts, elapsedMs } = terminal;
+  const run = target === undefined ? {} : { target, addresses: triedAddresses(attempts, outcome), elapsedMs };
+  printJson(terminal, { outcome, error, ...run, ...result });
 }
 
 /** Reports the fault, if there is one, and returns the exit code. */

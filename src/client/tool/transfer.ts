@@ -1,4 +1,5 @@
 import type { Transfer } from '../transfer.ts';
+import { formatTimeLeft } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
 /** `16777216 bytes in 0.031 s, 541200516 bytes/s (516.13 MiB/s)`. */
@@ -7,11 +8,13 @@ export function formatTransfer({ bytes, elapsedMs, bytesPerSecond }: Transfer): 
   return `${bytes} bytes in ${(elapsedMs / 1000).toFixed(3)} s, ${Math.round(bytesPerSecond)} bytes/s (${mebibytes} MiB/s)`;
 }
 
-/** Returns a callback that shows progress in one line, with a percentage if the total is known. */
+/** Returns a callback that shows progress in one line, with a percentage and the time left if the total is known. */
 export function showTransfer(terminal: Terminal, totalBytes: number | undefined): (transfer: Transfer) => void {
   return (transfer) => {
     const isKnown = totalBytes !== undefined && totalBytes > 0;
-    const share = isKnown ? `${Math.floor((transfer.bytes / totalBytes) * 100)}%, ` : '';
+    const { bytes, elapsedMs } = transfer;
+    const left = isKnown ? formatTimeLeft(elapsedMs, bytes, totalBytes) : '';
+    const share = isKnown ? `${Math.floor((bytes / totalBytes) * 100)}%${left}, ` : '';
     terminal.showProgress(`${share}${formatTransfer(transfer)}`);
   };
 }

@@ -191,7 +191,7 @@ describe('requests at intervals', () => {
       requests += 1;
       if (requests % 3 !== 2) reply(request);
     });
-    const args = ['echo', '-u', '-c', '3', '-i', '1ms', '-s', '64', '-W', '50ms', '--format'];
+    const args = ['echo', '-u', '-c', '3', '-i', '1ms', '-s', '64', '-W', '500ms', '--format'];
     const time = String.raw`\d+(?:\.\d+)?`;
     const times = `${name} : ${time} - ${time}\n`;
     expect(await runTool([...args, 'smokeping', name])).toEqual({
@@ -214,7 +214,25 @@ describe('requests at intervals', () => {
     expect(csv.stdout.replaceAll(/\d{4}-\S+?Z/g, 'T').replaceAll(/\d+\.\d{3}/g, 'R')).toBe(
       `time,target,sequence,type,rttMs,error\nT,${name},1,reply,R,\nT,${name},3,reply,R,\nT,${name},2,lost,,\n`,
     );
+    const quiet = await runTool([...args, 'csv', '-q', name]);
+    expect(quiet.stdout.replaceAll(/\d{4}-\S+?Z/g, 'T').replaceAll(/\d+\.\d{3}/g, 'R')).toBe(
+      'time,target,outcome,sent,received,lost,minMs,meanMs,maxMs,error\n' +
+        `T,${name},timeout,3,2,1,R,R,R,${name}: 1 of 3 requests did not come back\n`,
+    );
   });
+
+  it.each([['--json'], ['--format', 'json'], ['--format=json']])(
+    'are refused in JSON with %j %s',
+    async (...format) => {
+      const ended = await runTool(['echo', 'a.example', 'b.example', ...format], { input: 'x' });
+      const error = 'with piped input, more than one host needs --count or --interval';
+      expect([ended.code, linesIn(ended.stdout), ended.stderr]).toMatchObject([
+        64,
+        [{ type: 'summary', outcome: 'invalid', error }],
+        `smallserv: ${error}\n`,
+      ]);
+    },
+  );
 
   it('are dashes for a target that cannot be reached', async () => {
     const target = `127.0.0.1:${await freePort()}`;

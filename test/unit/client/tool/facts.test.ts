@@ -8,4 +8,5 @@ test('formatFacts prints one fact per line with aligned values', () => {
     ['in hex', '0x00'],
   ] as const;
   expect(formatFacts(facts)).toBe('address  ::1\nin hex   0x00\n');
+  expect(formatFacts([['path MTU', 'there and back']], 20)).toBe('path MTU  there and\n          back\n');
 });

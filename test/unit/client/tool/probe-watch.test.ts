@@ -5,7 +5,7 @@ import { ProbeTable } from '../../../../src/client/tool/probe-watch.ts';
 
 function sample(target: string, outcome: Outcome, round: number): ProbeSample {
   const time = new Date(2026, 10, 22, 19, 18, round);
-  const nothing = { error: undefined, peer: undefined, tls: undefined, answer: undefined };
+  const nothing = { error: undefined, addresses: [], peer: undefined, tls: undefined, answer: undefined };
   return { target, host: 'h', port: 1, transport: 'tcp', round, outcome, time, elapsedMs: 1.5, ...nothing };
 }
 

@@ -12,7 +12,12 @@ test.each([
 
 test('prints JSON', async () => {
   const { stdout } = await runTool(['resolve', '-4', '--json', 'localhost']);
-  expect(JSON.parse(stdout)).toEqual({ outcome: 'ok', address: '127.0.0.1', family: 'ipv4' });
+  expect(JSON.parse(stdout)).toMatchObject({
+    outcome: 'ok',
+    target: 'localhost',
+    address: '127.0.0.1',
+    family: 'ipv4',
+  });
 });
 
 test.each([

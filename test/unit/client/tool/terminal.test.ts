@@ -164,6 +164,13 @@ describe('progress', () => {
     expect(errors()).toBe('smallserv: oh\n');
   });
 
+  test('is cleared at the exit', () => {
+    const { terminal, process, errors } = fakeProcess({ errorColumns: 80 });
+    terminal.showProgress('half');
+    process.emit('exit');
+    expect(errors()).toBe('\rhalf\u001b[K\r\u001b[K');
+  });
+
   test('is cut before the last column so that it does not wrap', () => {
     const { terminal, errors } = fakeProcess({ errorColumns: 10 });
     terminal.showProgress('0123456789abc');

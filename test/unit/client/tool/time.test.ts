@@ -37,6 +37,9 @@ describe('smallserv time', () => {
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual({
       outcome: 'ok',
+      target: host,
+      addresses: [{ address: '127.0.0.1', outcome: 'ok', elapsedMs: expect.any(Number) as number }],
+      elapsedMs: expect.any(Number) as number,
       time: '2026-07-01T22:30:05.000Z',
       offsetSeconds: expect.any(Number),
       rttMs: expect.any(Number),

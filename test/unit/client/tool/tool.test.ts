@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
+import { tools } from '../../../../src/client/tool/index.ts';
+import { clientProgram } from '../../../../src/client/tool/program.ts';
 import type { Terminal } from '../../../../src/client/tool/terminal.ts';
 import {
   clientOptions,
@@ -53,6 +55,30 @@ describe('the command line', () => {
     [['echo', 'h', '--count'], 'smallserv: --count needs a value\n'],
   ])('points to the list of tools for an unknown tool, not for a wrong option of one: %j', async (args, stderr) => {
     expect(await runTool(args)).toEqual({ code: 64, stdout: '', stderr });
+  });
+});
+
+/** The help of a tool at this width. */
+function helpOf(tool: string, columns: number): string {
+  let text = '';
+  const terminal = { columns, print: (more: string) => void (text += more) } as Terminal;
+  const program = clientProgram(terminal, () => () => Promise.resolve());
+  expect(() => program.parse([tool, '--help'], { from: 'user' })).toThrow('(outputHelp)');
+  return text;
+}
+
+describe('the help', () => {
+  test.each(tools.map(({ name }) => name))('of %s fits 60 columns', (name) => {
+    expect(
+      helpOf(name, 60)
+        .split('\n')
+        .filter((line) => line.length > 60),
+    ).toEqual([]);
+  });
+
+  test('has --color only for tools with colors', () => {
+    expect(helpOf('echo', 80)).toContain('--color <when>');
+    expect(helpOf('ip', 80)).not.toContain('--color');
   });
 });
 
