@@ -117,6 +117,8 @@ export async function ping(
     throw new SmallservdError('ARGUMENT_INVALID', `${name} is multicast or broadcast: expected one host`);
   const target = await firstWithRoute(name, addressesFor(sizeBytes, addresses));
   throwIfInterrupted(signal);
+  // It ends with the run, and has its outcome.
+  settings.attempts?.begin(target.address);
   const run = new PingRun(target, settings, open);
   const stopListening = onAbort(signal, () => run.interrupt());
   try {

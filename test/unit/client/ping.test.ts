@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../../src/clock/clock.ts';
 import { ping, type PingEvent, type PingOptions, type PingResult } from '../../../src/client/ping.ts';
+import { Attempts } from '../../../src/client/options.ts';
 import type { OpenIcmpSocket, RawSocketHandlers, RawSocketOptions } from '../../../src/client/dial/raw-socket.ts';
 import { SmallservdError } from '../../../src/errors.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -137,6 +138,12 @@ describe('ping', () => {
   it('passes the TTL to the socket', async () => {
     const run = await new Ping(faithful, { count: 1, ttl: 3 }).pass(100);
     expect(run.options).toMatchObject({ family: 'ipv4', ttl: 3 });
+  });
+
+  it('records the address that it sends to', async () => {
+    const attempts = new Attempts();
+    await new Ping(silent, { count: 1, timeoutMs: 10, attempts }).pass(100);
+    expect(attempts.list('timeout')).toMatchObject([{ address: target, outcome: 'timeout' }]);
   });
 
   it('works without data', async () => {
