@@ -14,10 +14,12 @@ interface End {
 
 /** Of the tools that send many requests. `ping` needs root. */
 async function commandLines(): Promise<readonly (readonly string[])[]> {
-  const daemon = DaemonProcess.spawn([
-    ...['--set', 'workers=1', '--set', 'services.echo.listen=tcp://127.0.0.1:0, udp://127.0.0.1:0'],
-    ...['--set', 'services.stamp.listen=udp://127.0.0.1:0'],
-  ]);
+  const set = [
+    'workers=1',
+    'services.echo.listen=tcp://127.0.0.1:0, udp://127.0.0.1:0',
+    'services.stamp.listen=udp://127.0.0.1:0',
+  ];
+  const daemon = DaemonProcess.spawn(set.flatMap((each) => ['--set', each]));
   await daemon.line('ready');
   const [tcp, udp, stamp] = [daemon.target('echo', 'tcp'), daemon.target('echo', 'udp'), daemon.target('stamp', 'udp')];
   const [echoed, echoing] = [tcp, udp].map(({ host, port }) => `${host}:${port}`);
