@@ -3,11 +3,11 @@ import { firstToTake } from './dial/first-to-take.ts';
 import { resolveHost } from './dial/resolve-host.ts';
 import { parseTarget, type Target } from './dial/target.ts';
 import { foreverMs, onAbort, throwIfInterrupted } from './dial/wait.ts';
-import { assertKeepAlive, type EchoPingOptions } from './echo-options.ts';
-import type { EchoPingEvent, EchoPingResult } from './echo-result.ts';
-import { EchoRun, type EchoRunSettings } from './echo-run.ts';
-import { FlowSockets } from './flow-sockets.ts';
-import { assertFlows, pathsOf } from './flows.ts';
+import { assertKeepAlive, type EchoPingOptions } from './echo/options.ts';
+import type { EchoPingEvent, EchoPingResult } from './echo/result.ts';
+import { EchoRun, type EchoRunSettings } from './echo/run.ts';
+import { FlowSockets } from './requests/flow-sockets.ts';
+import { assertFlows, pathsOf } from './requests/flows.ts';
 import { addressesFor, assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
 
 export type { EchoPingEvent, EchoPingOptions, EchoPingResult };

@@ -9,7 +9,7 @@ import { foreverMs, untilInterrupted, waitFor } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import { firstDifference } from './first-difference.ts';
 import { formatDuration } from '../units.ts';
-import { assertKeepAlive, type EchoOptions } from './echo-options.ts';
+import { assertKeepAlive, type EchoOptions } from './echo/options.ts';
 import { addressesFor, assertWithin, largestDatagramBytes, type WithDefaults, withDefaults } from './options.ts';
 
 export interface EchoPipeOptions extends EchoOptions {

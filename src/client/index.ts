@@ -14,7 +14,7 @@ export { discard } from './discard.ts';
 export type { Discarded, DiscardOptions } from './discarded.ts';
 export { type Deliver, type Echoed, echo, type EchoPipeOptions } from './echo.ts';
 export { type EchoPingEvent, type EchoPingOptions, type EchoPingResult, echoPing } from './echo-ping.ts';
-export type { FlowSummary } from './flows.ts';
+export type { FlowSummary } from './requests/flows.ts';
 export { type HeadAnswer, type Header, type HeadOptions, head } from './head.ts';
 export { type IpAnswer, ip } from './ip.ts';
 export type { LatencyBucket, LatencySummary } from './latency.ts';
@@ -40,7 +40,7 @@ export {
   type EitherProtocolOptions,
   type PathControls,
 } from './options.ts';
-export type { DirectionMtu, ForwardLimit, PathMtu } from './path-mtu.ts';
+export type { DirectionMtu, ForwardLimit, PathMtu } from './mtu/path-mtu.ts';
 export { type PingErrors, type PingEvent, type PingOptions, type PingResult, ping } from './ping.ts';
 export {
   type ProbeOptions,
@@ -55,9 +55,9 @@ export { qotd } from './qotd.ts';
 export { resolve } from './resolve.ts';
 export type { RoundTripSummary } from './round-trips.ts';
 export { echoPingSamples, loadSamples, pingSamples, Samples, stampSamples } from './samples.ts';
-export type { OneWaySummary } from './one-way-delay.ts';
-export type { OneWayLoss } from './one-way-loss.ts';
-export type { ReflectorMode } from './reflector-mode.ts';
+export type { OneWaySummary } from './stamp/one-way-delay.ts';
+export type { OneWayLoss } from './stamp/one-way-loss.ts';
+export type { ReflectorMode } from './stamp/reflector-mode.ts';
 export { stamp } from './stamp.ts';
 export type {
   StampArrival,
@@ -68,7 +68,7 @@ export type {
   StampOptions,
   StampReplyEvent,
   StampResult,
-} from './stamp-measurement.ts';
+} from './stamp/measurement.ts';
 export { systat } from './systat.ts';
 export type { Text } from './text.ts';
 export { type Time, time } from './time.ts';

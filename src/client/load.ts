@@ -13,7 +13,7 @@ import { type LaneFactory, laneFailures, type LoadPeer, makePayloads } from './l
 import { type LoadCounts, type LoadFlow, LoadRun, type LoadRunOptions } from './load/run.ts';
 import type { LoadSecond } from './load/series.ts';
 import { ChargenStreamLane, DiscardStreamLane, EchoStreamLane, FetchLane } from './load/stream-lanes.ts';
-import { mostFlows } from './flows.ts';
+import { mostFlows } from './requests/flows.ts';
 import { readOpenFiles } from '../open-files.ts';
 import {
   addressesFor,

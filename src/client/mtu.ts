@@ -7,8 +7,8 @@ import { SmallservdError } from '../errors.ts';
 import { libcNeeds } from '../kernel/libc.ts';
 import { hasSockets } from '../kernel/sockets.ts';
 import { assertWithin, type ClientOptions, withDefaults } from './options.ts';
-import { measurePath, type PathMtu } from './path-mtu.ts';
-import { PathProber, probeBounds, probeHeaderBytes } from './path-prober.ts';
+import { measurePath, type PathMtu } from './mtu/path-mtu.ts';
+import { PathProber, probeBounds, probeHeaderBytes } from './mtu/path-prober.ts';
 import { formatDuration } from '../units.ts';
 
 export interface MtuOptions extends ClientOptions {

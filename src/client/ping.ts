@@ -7,7 +7,7 @@ import { assertZone, parseHost } from './dial/target.ts';
 import { foreverMs, onAbort, throwIfInterrupted } from './dial/wait.ts';
 import { SmallservdError } from '../errors.ts';
 import type { Outcome } from '../outcomes.ts';
-import { EchoPayloads } from './echo-payload.ts';
+import { EchoPayloads } from './echo/payload.ts';
 import { decodeIcmp, type EchoReply, encodeEchoRequest, icmpHeaderBytes } from './icmp.ts';
 import {
   addressesFor,

@@ -2,7 +2,7 @@ import { type EchoPingEvent, type EchoPingOptions, type EchoPingResult, echoPing
 import { type LoadOptions, type LoadResult, type LoadSecond, load } from './load.ts';
 import { type PingEvent, type PingOptions, type PingResult, ping } from './ping.ts';
 import { stamp } from './stamp.ts';
-import type { StampEvent, StampOptions, StampResult } from './stamp-measurement.ts';
+import type { StampEvent, StampOptions, StampResult } from './stamp/measurement.ts';
 
 /** Samples that wait for the loop. After that, the oldest are dropped. */
 const mostWaiting = 1024;

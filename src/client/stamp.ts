@@ -3,13 +3,13 @@ import { resolveHost } from './dial/resolve-host.ts';
 import { parseTarget } from './dial/target.ts';
 import { foreverMs } from './dial/wait.ts';
 import { readClock, readWallClockUs } from '../kernel/system-clock.ts';
-import { FlowSockets } from './flow-sockets.ts';
-import { assertFlows } from './flows.ts';
+import { FlowSockets } from './requests/flow-sockets.ts';
+import { assertFlows } from './requests/flows.ts';
 import { addressesFor, assertWithin, largestDatagramBytes, withDefaults } from './options.ts';
-import { ReflectorModeProbe } from './reflector-mode.ts';
-import type { StampOptions, StampResult, WallClock } from './stamp-measurement.ts';
-import { stampBaseBytes, stampBytes } from './stamp-packet.ts';
-import { StampRun } from './stamp-run.ts';
+import { ReflectorModeProbe } from './stamp/reflector-mode.ts';
+import type { StampOptions, StampResult, WallClock } from './stamp/measurement.ts';
+import { stampBaseBytes, stampBytes } from './stamp/packet.ts';
+import { StampRun } from './stamp/run.ts';
 
 const systemWallClock: WallClock = {
   readUs: () => readWallClockUs() ?? Date.now() * 1000,

@@ -27,6 +27,11 @@ const ground = [
   'wire-size.ts',
 ];
 
+/** What the public functions of the client consist of. */
+const clientParts = ['conformance', 'dial', 'echo', 'load', 'mtu', 'probe', 'requests', 'stamp'].map(
+  (name) => `client/${name}`,
+);
+
 /**
  * Dependencies point inwards: what each part of `src` may import of the others. A part is a directory, of `server` and
  * `client` a directory below, or a single file at the top. The two wings never meet; `services` and `supervisor`
@@ -35,12 +40,16 @@ const ground = [
 const allowed: Readonly<Record<string, readonly string[]>> = {
   address: ['errors.ts', 'suggestion.ts', 'system-error-text.ts'],
   'cgroup.ts': [],
-  client: ['client/conformance', 'client/dial', 'client/load', 'client/probe', ...ground],
-  'client/conformance': ['client', 'client/dial', ...ground],
+  client: [...clientParts, ...ground],
+  'client/conformance': ['client', 'client/dial', 'client/stamp', ...ground],
   'client/dial': ground,
+  'client/echo': ['client', 'client/dial', 'client/requests', ...ground],
   'client/load': ['client', 'client/dial', ...ground],
+  'client/mtu': ['client', 'client/dial', ...ground],
   'client/probe': ['client/dial', ...ground],
-  'client/tool': ['client', ...ground],
+  'client/requests': ['client', 'client/dial', ...ground],
+  'client/stamp': ['client', 'client/dial', 'client/requests', ...ground],
+  'client/tool': ['client', 'client/mtu', 'client/requests', 'client/stamp', ...ground],
   clock: [],
   'color.ts': [],
   'command-end.ts': ['errors.ts', 'exit-codes.ts'],

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import type { StampResult } from '../../src/client/stamp-measurement.ts';
+import type { StampResult } from '../../src/client/stamp/measurement.ts';
 import { Network, needs, temporaryDirectory } from './machine.ts';
 import { DaemonProgram } from './program.ts';
 import { nft, smallserv } from './routed-path.ts';

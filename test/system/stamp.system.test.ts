@@ -1,7 +1,7 @@
 /** smallserv stamp through a router that loses and marks packets, and against a reflector that is not ours. */
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import type { StampReplyEvent, StampResult } from '../../src/client/stamp-measurement.ts';
+import type { StampReplyEvent, StampResult } from '../../src/client/stamp/measurement.ts';
 import { clientProgram, Network, needs } from './machine.ts';
 import { kill, Program } from './program.ts';
 import { at, families, makePath, nft, server, smallserv } from './routed-path.ts';

@@ -2,7 +2,7 @@ import { safetyChecks } from './answering.ts';
 import { describeBytes } from './bytes.ts';
 import { type Check, type CheckContext, checksOf, type Fact, Fault } from './check.ts';
 import { askFor, Inbox } from './datagrams.ts';
-import { stampBaseBytes as baseBytes } from '../stamp-packet.ts';
+import { stampBaseBytes as baseBytes } from '../stamp/packet.ts';
 import { sessionIdentifier, testPacket } from './test-packet.ts';
 
 // Offsets in a reflected packet (RFC 8762 section 4.3.1).

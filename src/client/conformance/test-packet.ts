@@ -1,4 +1,4 @@
-import { stampBaseBytes } from '../stamp-packet.ts';
+import { stampBaseBytes } from '../stamp/packet.ts';
 
 // Offsets in it.
 const errorAt = 12;

@@ -1,4 +1,4 @@
-import type { FlowSummary } from '../flows.ts';
+import type { FlowSummary } from '../requests/flows.ts';
 import type { LoadFlow } from '../load.ts';
 import { formatLatency } from './histogram.ts';
 import { formatMilliseconds } from './round-trips.ts';

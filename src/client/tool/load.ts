@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import { formatHostPort } from '../../address/host-port.ts';
-import { mostFlows } from '../flows.ts';
+import { mostFlows } from '../requests/flows.ts';
 import type { LatencySummary } from '../latency.ts';
 import { load, type LoadProgress, type LoadResult, type LoadService, loadServices, maxPerSecond } from '../load.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';

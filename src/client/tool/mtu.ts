@@ -1,6 +1,6 @@
 import { formatHostPort } from '../../address/host-port.ts';
 import { type MtuResult, mtu } from '../mtu.ts';
-import type { DirectionMtu } from '../path-mtu.ts';
+import type { DirectionMtu } from '../mtu/path-mtu.ts';
 import { formatFacts } from './facts.ts';
 import { wholeNumberOption } from './option-values.ts';
 import { withProbePath } from './path-options.ts';

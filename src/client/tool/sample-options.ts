@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { mostFlows } from '../flows.ts';
+import { mostFlows } from '../requests/flows.ts';
 import { durationOption, wholeNumberOption } from './option-values.ts';
 
 /** The parsed options of `withSamples`. */

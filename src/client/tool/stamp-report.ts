@@ -1,5 +1,5 @@
 import type { Endpoint } from '../options.ts';
-import type { StampArrival, StampEvent, StampReplyEvent, StampResult } from '../stamp-measurement.ts';
+import type { StampArrival, StampEvent, StampReplyEvent, StampResult } from '../stamp/measurement.ts';
 import { formatFlows } from './flow-table.ts';
 import { JsonLines } from './json-lines.ts';
 import type { SampleOptions } from './sample-options.ts';

@@ -1,4 +1,4 @@
-import type { StampResult } from '../stamp-measurement.ts';
+import type { StampResult } from '../stamp/measurement.ts';
 import { formatMilliseconds, formatRoundTrips } from './round-trips.ts';
 
 /** The last lines of `smallserv stamp`: those of echo and ping, and what only a reflector tells. */

@@ -1,6 +1,6 @@
 import { largestDatagramBytes } from '../options.ts';
 import { stamp } from '../stamp.ts';
-import { stampBaseBytes } from '../stamp-packet.ts';
+import { stampBaseBytes } from '../stamp/packet.ts';
 import type { ExitCode } from '../../exit-codes.ts';
 import { outcomes } from '../../outcomes.ts';
 import { wholeNumberOption } from './option-values.ts';

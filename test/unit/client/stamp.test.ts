@@ -3,7 +3,7 @@ import { hasSockets } from '../../../src/kernel/sockets.ts';
 import { Attempts } from '../../../src/client/options.ts';
 import { stampSamples } from '../../../src/client/samples.ts';
 import { stamp } from '../../../src/client/stamp.ts';
-import type { StampEvent } from '../../../src/client/stamp-measurement.ts';
+import type { StampEvent } from '../../../src/client/stamp/measurement.ts';
 import { hasIpv6, serve } from '../../support/daemon.ts';
 import { fakeUdpServer } from '../../support/fake-servers.ts';
 

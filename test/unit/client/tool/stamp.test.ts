@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { StampResult } from '../../../../src/client/stamp-measurement.ts';
+import type { StampResult } from '../../../../src/client/stamp/measurement.ts';
 import { formatStampSummary } from '../../../../src/client/tool/stamp-summary.ts';
 import { serve } from '../../../support/daemon.ts';
 import { fakeUdpServer } from '../../../support/fake-servers.ts';

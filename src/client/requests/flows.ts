@@ -1,5 +1,5 @@
-import { assertWithin, type PathControls } from './options.ts';
-import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
+import { assertWithin, type PathControls } from '../options.ts';
+import { RoundTrips, type RoundTripSummary } from '../round-trips.ts';
 
 /** The most flows of one run. */
 export const mostFlows = 256;

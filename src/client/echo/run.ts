@@ -1,11 +1,11 @@
-import { formatHostPort } from '../address/host-port.ts';
-import type { Endpoint } from './dial/connection.ts';
-import { SmallservdError } from '../errors.ts';
-import { EchoPayloads, type Recognized } from './echo-payload.ts';
-import type { EchoPingOptions } from './echo-options.ts';
-import type { EchoPingResult } from './echo-result.ts';
-import type { WithDefaults } from './options.ts';
-import { RequestRun } from './request-run.ts';
+import { formatHostPort } from '../../address/host-port.ts';
+import type { Endpoint } from '../dial/connection.ts';
+import { SmallservdError } from '../../errors.ts';
+import { EchoPayloads, type Recognized } from './payload.ts';
+import type { EchoPingOptions } from './options.ts';
+import type { EchoPingResult } from './result.ts';
+import type { WithDefaults } from '../options.ts';
+import { RequestRun } from '../requests/run.ts';
 
 export type EchoRunSettings = WithDefaults<EchoPingOptions> & {
   readonly count: number;

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { measurePath, type PathMtu, type PathProbes, type ProbeOutcome } from '../../../src/client/path-mtu.ts';
+import { measurePath, type PathMtu, type PathProbes, type ProbeOutcome } from '../../../../src/client/mtu/path-mtu.ts';
 
 const least = 36;
 const most = 65_535;

@@ -1,7 +1,7 @@
-import type { Endpoint } from './dial/connection.ts';
-import { SmallservdError } from '../errors.ts';
-import type { EchoPingEvent } from './echo-result.ts';
-import { assertWithin, type EitherProtocolOptions } from './options.ts';
+import type { Endpoint } from '../dial/connection.ts';
+import { SmallservdError } from '../../errors.ts';
+import type { EchoPingEvent } from './result.ts';
+import { assertWithin, type EitherProtocolOptions } from '../options.ts';
 
 /** Options common to both uses of echo. */
 export interface EchoOptions extends EitherProtocolOptions {

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { formatHostPort } from '../address/host-port.ts';
-import { formatIp, parseIp } from '../address/ip-address.ts';
-import type { Clock } from '../clock/clock.ts';
-import { IcmpError, icmpOutcome } from './dial/icmp-error.ts';
-import { describeNetworkError, outcomeOf } from './dial/network-error.ts';
-import { type ProbeMode, ProbeSocket } from './dial/probe-socket.ts';
-import type { HostAddress } from './dial/resolve-host.ts';
-import { comesWithin } from './dial/wait.ts';
-import { SmallservdError } from '../errors.ts';
-import { decodeIcmp, encodeEchoRequest, icmpHeaderBytes } from './icmp.ts';
-import type { IcmpReport } from '../kernel/error-queue.ts';
-import type { PathControls } from './options.ts';
+import { formatHostPort } from '../../address/host-port.ts';
+import { formatIp, parseIp } from '../../address/ip-address.ts';
+import type { Clock } from '../../clock/clock.ts';
+import { IcmpError, icmpOutcome } from '../dial/icmp-error.ts';
+import { describeNetworkError, outcomeOf } from '../dial/network-error.ts';
+import { type ProbeMode, ProbeSocket } from '../dial/probe-socket.ts';
+import type { HostAddress } from '../dial/resolve-host.ts';
+import { comesWithin } from '../dial/wait.ts';
+import { SmallservdError } from '../../errors.ts';
+import { decodeIcmp, encodeEchoRequest, icmpHeaderBytes } from '../icmp.ts';
+import type { IcmpReport } from '../../kernel/error-queue.ts';
+import type { PathControls } from '../options.ts';
 import type { PathProbes, ProbeOutcome } from './path-mtu.ts';
 
 const ipHeaderBytes = { ipv4: 20, ipv6: 40 } as const;

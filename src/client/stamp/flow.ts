@@ -1,8 +1,8 @@
-import { msBetween, type NtpTime } from '../clock/ntp-format.ts';
+import { msBetween, type NtpTime } from '../../clock/ntp-format.ts';
 import { Jitter } from './one-way-delay.ts';
 import { type OneWayLoss, OneWayLossCounter } from './one-way-loss.ts';
-import type { StampJitter } from './stamp-measurement.ts';
-import type { StampReply } from './stamp-packet.ts';
+import type { StampJitter } from './measurement.ts';
+import type { StampReply } from './packet.ts';
 
 /** Requests whose replies can be recognized. Older ones are forgotten, or an endless run would exhaust memory. */
 const remembered = 65_536;

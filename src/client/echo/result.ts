@@ -1,8 +1,8 @@
-import type { Endpoint } from './dial/connection.ts';
-import type { Outcome } from '../outcomes.ts';
-import type { FlowSummary } from './flows.ts';
-import type { RequestEvent } from './request-event.ts';
-import type { RoundTripSummary } from './round-trips.ts';
+import type { Endpoint } from '../dial/connection.ts';
+import type { Outcome } from '../../outcomes.ts';
+import type { FlowSummary } from '../requests/flows.ts';
+import type { RequestEvent } from '../requests/event.ts';
+import type { RoundTripSummary } from '../round-trips.ts';
 
 /** Requests are numbered from 0. */
 export type EchoPingEvent =

@@ -1,9 +1,9 @@
-import type { Arrival } from './dial/datagram-carrier.ts';
-import { DatagramSocket } from './dial/datagram-socket.ts';
-import type { HostAddress } from './dial/resolve-host.ts';
-import type { SmallservdError } from '../errors.ts';
+import type { Arrival } from '../dial/datagram-carrier.ts';
+import { DatagramSocket } from '../dial/datagram-socket.ts';
+import type { HostAddress } from '../dial/resolve-host.ts';
+import type { SmallservdError } from '../../errors.ts';
 import { pathsOf } from './flows.ts';
-import type { PathControls } from './options.ts';
+import type { PathControls } from '../options.ts';
 
 /** A run that receives what the sockets of its flows do. */
 export interface FlowReceiver {

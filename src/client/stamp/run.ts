@@ -1,16 +1,16 @@
-import { ClockStatus } from '../clock/clock-status.ts';
-import { type ErrorEstimate, msBetween, type NtpTime, ntpTime } from '../clock/ntp-format.ts';
-import type { Endpoint } from './dial/connection.ts';
-import type { Arrival } from './dial/datagram-carrier.ts';
-import type { SmallservdError } from '../errors.ts';
-import { Latency } from './latency.ts';
+import { ClockStatus } from '../../clock/clock-status.ts';
+import { type ErrorEstimate, msBetween, type NtpTime, ntpTime } from '../../clock/ntp-format.ts';
+import type { Endpoint } from '../dial/connection.ts';
+import type { Arrival } from '../dial/datagram-carrier.ts';
+import type { SmallservdError } from '../../errors.ts';
+import { Latency } from '../latency.ts';
 import { OneWayDelay } from './one-way-delay.ts';
-import type { WithDefaults } from './options.ts';
+import type { WithDefaults } from '../options.ts';
 import type { ReflectorMode } from './reflector-mode.ts';
-import { RequestRun } from './request-run.ts';
-import { meanJitter, StampFlow, sumLoss } from './stamp-flow.ts';
-import type { StampArrival, StampOptions, StampReplyEvent, StampResult, WallClock } from './stamp-measurement.ts';
-import { decodeStampReply, encodeStampRequest, type StampReply, stampTime, timeOf } from './stamp-packet.ts';
+import { RequestRun } from '../requests/run.ts';
+import { meanJitter, StampFlow, sumLoss } from './flow.ts';
+import type { StampArrival, StampOptions, StampReplyEvent, StampResult, WallClock } from './measurement.ts';
+import { decodeStampReply, encodeStampRequest, type StampReply, stampTime, timeOf } from './packet.ts';
 
 export type StampSettings = WithDefaults<StampOptions> & {
   readonly count: number;

@@ -1,10 +1,10 @@
-import type { Cancel, Clock } from '../clock/clock.ts';
-import { onAbort } from './dial/wait.ts';
-import { SmallservdError } from '../errors.ts';
+import type { Cancel, Clock } from '../../clock/clock.ts';
+import { onAbort } from '../dial/wait.ts';
+import { SmallservdError } from '../../errors.ts';
 import { Flows, type FlowSummary } from './flows.ts';
-import type { Outcome } from '../outcomes.ts';
-import type { RequestEvent } from './request-event.ts';
-import { RoundTrips, type RoundTripSummary } from './round-trips.ts';
+import type { Outcome } from '../../outcomes.ts';
+import type { RequestEvent } from './event.ts';
+import { RoundTrips, type RoundTripSummary } from '../round-trips.ts';
 
 export interface RequestRunSettings {
   /** Number of requests, or 0 to continue until the signal aborts. */

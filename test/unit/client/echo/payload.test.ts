@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EchoPayloads, headerBytes } from '../../../src/client/echo-payload.ts';
-import { seededRandom } from '../server/guard/fixtures.ts';
+import { EchoPayloads, headerBytes } from '../../../../src/client/echo/payload.ts';
+import { seededRandom } from '../../server/guard/fixtures.ts';
 
 const seed = fc.integer();
 const sent = 1000;

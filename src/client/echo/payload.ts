@@ -1,4 +1,4 @@
-import { firstDifference } from './first-difference.ts';
+import { firstDifference } from '../first-difference.ts';
 
 /** Payloads of at least this size carry a header. Smaller ones are identified by their pattern. */
 export const headerBytes = 14;

@@ -6,7 +6,7 @@ import {
   readNtpTime,
   readPtpTime,
   writeNtpTime,
-} from '../clock/ntp-format.ts';
+} from '../../clock/ntp-format.ts';
 
 /** The base packet of RFC 8762 section 4.2.1, without authentication. Extensions follow it. */
 export const stampBaseBytes = 44;

@@ -1,4 +1,4 @@
-import type { Outcome } from '../outcomes.ts';
+import type { Outcome } from '../../outcomes.ts';
 
 /** What every run tells of its requests, which are numbered from 0. */
 export type RequestEvent =

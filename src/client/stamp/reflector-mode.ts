@@ -1,8 +1,8 @@
-import type { Cancel, Clock } from '../clock/clock.ts';
-import { DatagramSocket } from './dial/datagram-socket.ts';
-import type { HostAddress } from './dial/resolve-host.ts';
-import type { PathControls } from './options.ts';
-import { decodeStampReply, encodeStampRequest, stampBaseBytes } from './stamp-packet.ts';
+import type { Cancel, Clock } from '../../clock/clock.ts';
+import { DatagramSocket } from '../dial/datagram-socket.ts';
+import type { HostAddress } from '../dial/resolve-host.ts';
+import type { PathControls } from '../options.ts';
+import { decodeStampReply, encodeStampRequest, stampBaseBytes } from './packet.ts';
 
 /** How a reflector numbers its replies (RFC 8762 section 4.3): it counts them, or copies the number of the request. */
 export type ReflectorMode = 'stateful' | 'stateless';

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Jitter, OneWayDelay } from '../../../src/client/one-way-delay.ts';
+import { Jitter, OneWayDelay } from '../../../../src/client/stamp/one-way-delay.ts';
 
 describe('the jitter of RFC 3550', () => {
   it('moves by a sixteenth of each difference', () => {

@@ -1,14 +1,14 @@
-import type { ClockReading } from '../clock/clock-status.ts';
-import type { Endpoint } from './dial/connection.ts';
-import type { FlowSummary } from './flows.ts';
-import type { LatencySummary } from './latency.ts';
+import type { ClockReading } from '../../clock/clock-status.ts';
+import type { Endpoint } from '../dial/connection.ts';
+import type { FlowSummary } from '../requests/flows.ts';
+import type { LatencySummary } from '../latency.ts';
 import type { OneWaySummary } from './one-way-delay.ts';
 import type { OneWayLoss } from './one-way-loss.ts';
-import type { ClientOptions } from './options.ts';
-import type { Outcome } from '../outcomes.ts';
+import type { ClientOptions } from '../options.ts';
+import type { Outcome } from '../../outcomes.ts';
 import type { ReflectorMode } from './reflector-mode.ts';
-import type { RequestEvent } from './request-event.ts';
-import type { RoundTripSummary } from './round-trips.ts';
+import type { RequestEvent } from '../requests/event.ts';
+import type { RoundTripSummary } from '../round-trips.ts';
 
 export interface StampOptions extends ClientOptions {
   /** Number of requests, or 0 to continue until the signal aborts. Default 0. */

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeStampReply, encodeStampRequest, stampTime } from '../../../src/client/stamp-packet.ts';
+import { decodeStampReply, encodeStampRequest, stampTime } from '../../../../src/client/stamp/packet.ts';
 
 const request = { sequence: 7, session: 0x1234, isSynchronized: true, errorUs: 1, dscp: 46 } as const;
 

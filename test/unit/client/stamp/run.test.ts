@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { errorEstimate, writeNtpTime } from '../../../src/clock/ntp-format.ts';
-import { StampRun } from '../../../src/client/stamp-run.ts';
-import type { StampEvent, StampReplyEvent, StampResult } from '../../../src/client/stamp-measurement.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { errorEstimate, writeNtpTime } from '../../../../src/clock/ntp-format.ts';
+import { StampRun } from '../../../../src/client/stamp/run.ts';
+import type { StampEvent, StampReplyEvent, StampResult } from '../../../../src/client/stamp/measurement.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 
 const noonUs = 1_795_345_632e6;
 const session = 0x1234;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { echoPing } from '../../../src/client/echo-ping.ts';
-import { load } from '../../../src/client/load.ts';
-import { serve } from '../../support/daemon.ts';
-import { fakeTcpServer, fakeUdpServer } from '../../support/fake-servers.ts';
+import { echoPing } from '../../../../src/client/echo-ping.ts';
+import { load } from '../../../../src/client/load.ts';
+import { serve } from '../../../support/daemon.ts';
+import { fakeTcpServer, fakeUdpServer } from '../../../support/fake-servers.ts';
 
 test.each([false, true])('requests take turns over the flows, each from its own port (udp: %s)', async (udp) => {
   const daemon = await serve({ echo: { listen: ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'] } });

@@ -1,8 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { systemClock } from '../../../src/clock/clock.ts';
-import { ReflectorModeProbe } from '../../../src/client/reflector-mode.ts';
+import { systemClock } from '../../../../src/clock/clock.ts';
+import { ReflectorModeProbe } from '../../../../src/client/stamp/reflector-mode.ts';
 
 it.each([
   ['stateful', 0],

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { OneWayLossCounter } from '../../../src/client/one-way-loss.ts';
+import { OneWayLossCounter } from '../../../../src/client/stamp/one-way-loss.ts';
 
 /** What becomes of a request. */
 const fate = fc.constantFrom('answered', 'lost there', 'lost back');
