@@ -13,6 +13,38 @@ export interface Reply {
   readonly from: UdpTarget;
 }
 
+const loopback = ['127.0.0.1', '::1'];
+
+async function bound(host: string, port: number): Promise<Socket> {
+  const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 1024 * 1024 });
+  socket.bind(port, host);
+  try {
+    await once(socket, 'listening');
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+  return socket;
+}
+
+/**
+ * The system may give out a port that a daemon of this test serves in the other family, and a daemon answers none of its
+ * own ports. So the client has its port in both families.
+ */
+async function openOnLoopback(host: string): Promise<Socket> {
+  for (;;) {
+    const socket = await bound(host, 0);
+    try {
+      const twin = await bound(host === '::1' ? '127.0.0.1' : '::1', socket.address().port);
+      onTestFinished(() => void twin.close());
+      return socket;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return socket;
+      socket.close();
+    }
+  }
+}
+
 /** A datagram client on an ephemeral port: what was sent to it, by whom, in order. It is gone when the test is over. */
 export class UdpClient {
   readonly replies: Reply[] = [];
@@ -30,9 +62,10 @@ export class UdpClient {
     host: string,
     options: { readonly broadcast?: boolean; readonly port?: number } = {},
   ): Promise<UdpClient> {
-    const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 1024 * 1024 });
-    socket.bind(options.port ?? 0, host);
-    await once(socket, 'listening');
+    const socket =
+      options.port === undefined && loopback.includes(host)
+        ? await openOnLoopback(host)
+        : await bound(host, options.port ?? 0);
     socket.setBroadcast(options.broadcast ?? false);
     return new UdpClient(socket);
   }
