@@ -236,7 +236,7 @@ it('discard on a terminal shows progress, and a summary on Ctrl-C', async () => 
     directory: checkout,
     env: { TERM: 'xterm-256color' },
   });
-  await terminal.says(/\r\d+%, \d+ bytes in /);
+  await terminal.says(/\r\d+%, \w+ left, \d+ bytes in /);
   terminal.type('\x03');
   const { code } = await terminal.end();
   expect(code).toBe(130);
