@@ -10,7 +10,7 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts'],
     // Process tests wait more than they compute: three files at a time, however few processors there are.
     maxWorkers: 3,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

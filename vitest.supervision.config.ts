@@ -8,7 +8,7 @@ export default defineConfig({
     include: ['test/supervision/**/*.test.ts'],
     globalSetup: ['test/support/build.ts'],
     maxWorkers: 3,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
   },
 });

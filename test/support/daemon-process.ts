@@ -18,7 +18,7 @@ export const fixtures: string = fileURLToPath(new URL('../process/fixtures/', im
 export const inOneProcess: object = { workers: 0, ...(process.geteuid?.() === 0 && { user: 'root' }) };
 
 /** Long enough for a loaded machine; a test that gets here has failed. */
-const deadlineMs = 15_000;
+const deadlineMs = 45_000;
 
 /** A line of the daemon's log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly level: string; readonly msg: string };

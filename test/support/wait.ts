@@ -1,5 +1,5 @@
 /** Long enough for a loaded machine; a test that gets here has failed. */
-const deadlineMs = 10_000;
+const deadlineMs = 30_000;
 
 /** What the promise gives; rejects, naming what was awaited, where that takes too long. */
 export async function within<Value>(promise: Promise<Value>, what: string, waitMs = deadlineMs): Promise<Value> {

@@ -19,7 +19,7 @@ export interface StartOptions {
 }
 
 /** How long a test waits for what must come. */
-const patienceMs = 15_000;
+const patienceMs = 40_000;
 
 /**
  * A program that a test started, with all that it says. It ends with the test at the latest, and all that it started

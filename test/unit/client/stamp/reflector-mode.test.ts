@@ -25,7 +25,7 @@ it.each([
   const settings = { clock: systemClock, session: 7 };
   const probe = await ReflectorModeProbe.start({ address: '127.0.0.1', family: 'ipv4' }, port, settings);
   try {
-    await vi.waitFor(() => expect(probe.mode).toBe(mode), { timeout: 10_000 });
+    await vi.waitFor(() => expect(probe.mode).toBe(mode), { timeout: 30_000 });
   } finally {
     probe.close();
   }
