@@ -13,7 +13,7 @@ export interface Reply {
   readonly from: UdpTarget;
 }
 
-const loopback = ['127.0.0.1', '::1'];
+const loopback: ReadonlySet<string> = new Set(['127.0.0.1', '::1']);
 
 async function bound(host: string, port: number): Promise<Socket> {
   const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 1024 * 1024 });
@@ -28,8 +28,8 @@ async function bound(host: string, port: number): Promise<Socket> {
 }
 
 /**
- * The system may give out a port that a daemon of this test serves in the other family, and a daemon answers none of its
- * own ports. So the client has its port in both families.
+ * The system may give out a port that a daemon of this test serves in the other family, and a daemon answers none of
+ * its own ports. So the client has its port in both families.
  */
 async function openOnLoopback(host: string): Promise<Socket> {
   for (;;) {
@@ -63,7 +63,7 @@ export class UdpClient {
     options: { readonly broadcast?: boolean; readonly port?: number } = {},
   ): Promise<UdpClient> {
     const socket =
-      options.port === undefined && loopback.includes(host)
+      options.port === undefined && loopback.has(host)
         ? await openOnLoopback(host)
         : await bound(host, options.port ?? 0);
     socket.setBroadcast(options.broadcast ?? false);
