@@ -32,6 +32,8 @@ const boundsMs = Float64Array.from(
 );
 
 const nsOfMs = 1_000_000;
+/** More than a hundred days: the histogram holds safe integers. */
+const mostMs = Math.floor(Number.MAX_SAFE_INTEGER / nsOfMs);
 
 /** Records latencies in constant memory. */
 export class Latency {
@@ -44,8 +46,10 @@ export class Latency {
   #minMs = Infinity;
   #maxMs = 0;
 
-  /** `ms` is 0 or more. */
-  record(ms: number): void {
+  /** Values below 0 count as 0, and huge ones as a hundred days. NaN is ignored. */
+  record(latencyMs: number): void {
+    if (Number.isNaN(latencyMs)) return;
+    const ms = Math.min(mostMs, Math.max(0, latencyMs));
     this.#histogram.record(Math.max(1, Math.round(ms * nsOfMs)));
     const bucket = bucketOf(ms);
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;

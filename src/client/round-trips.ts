@@ -61,6 +61,11 @@ export class RoundTrips {
     this.#corrupted += 1;
   }
 
+  /** Undefined if no such request was sent recently. */
+  sentAtMs(sequence: number): number | undefined {
+    return this.#sentAtMs.get(sequence);
+  }
+
   hasAnswer(sequence: number): boolean {
     return this.#answered.has(sequence);
   }

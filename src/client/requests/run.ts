@@ -137,6 +137,11 @@ export class RequestRun {
     this.#forgetLate();
   }
 
+  /** Undefined if no such request was sent recently. */
+  sentAtMs(sequence: number): number | undefined {
+    return this.#trips.sentAtMs(sequence);
+  }
+
   /** Counts a correct answer. The last one ends the run. Undefined if no such request was sent recently. */
   received(sequence: number, atMs: number): { readonly rttMs: number; readonly isDuplicate: boolean } | undefined {
     const trip = this.#trips.received(sequence, atMs);

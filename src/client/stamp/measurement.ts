@@ -46,13 +46,13 @@ export interface StampReplyEvent {
   readonly kind: 'reply';
   readonly sequence: number;
   readonly bytes: number;
-  /** The round trip without the time in the reflector: (T4 − T1) − (T3 − T2). */
+  /** The round trip without the time in the reflector: (T4 − T1) − (T3 − T2), or T4 − T1 if that is undefined. */
   readonly rttMs: number;
-  /** The time in the reflector: T3 − T2. */
-  readonly reflectorMs: number;
-  /** T2 − T1. Undefined unless both clocks are synchronized. */
+  /** The time in the reflector: T3 − T2. Undefined if that is below 0 or longer than the round trip. */
+  readonly reflectorMs: number | undefined;
+  /** T2 − T1. Undefined unless both clocks are synchronized and `reflectorMs` is known. */
   readonly forwardMs: number | undefined;
-  /** T4 − T3. Undefined unless both clocks are synchronized. */
+  /** T4 − T3. Undefined unless both clocks are synchronized and `reflectorMs` is known. */
   readonly backwardMs: number | undefined;
   /** How wrong the two delays may be: the sum of what both clocks say of themselves. */
   readonly errorMs: number | undefined;
@@ -86,7 +86,7 @@ export interface StampJitter {
 export interface StampFlowSummary extends FlowSummary {
   /** Undefined unless the reflector counts. */
   readonly oneWayLoss: OneWayLoss | undefined;
-  /** Undefined with fewer than two replies. */
+  /** Undefined with fewer than two replies with possible times. */
   readonly jitter: StampJitter | undefined;
 }
 
@@ -94,14 +94,14 @@ export interface StampResult extends RoundTripSummary {
   readonly peer: Endpoint;
   readonly sizeBytes: number;
   readonly elapsedMs: number;
-  /** The time in the reflector. Undefined if nothing was received. `times` does not include it. */
+  /** The time in the reflector. Undefined if no reply had a possible one. `times` does not include it. */
   readonly reflectorTimes: LatencySummary | undefined;
   /** Delays to and from the reflector. Undefined if the clocks were never synchronized both. */
   readonly forward: OneWaySummary | undefined;
   readonly backward: OneWaySummary | undefined;
   /** How wrong these may be, at worst. */
   readonly oneWayErrorMs: number | undefined;
-  /** Undefined with fewer than two replies. Of several flows, the mean. */
+  /** Undefined with fewer than two replies with possible times. Of several flows, the mean. */
   readonly jitter: StampJitter | undefined;
   /** Undefined if that could not be found out. */
   readonly reflectorMode: ReflectorMode | undefined;

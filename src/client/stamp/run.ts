@@ -21,6 +21,9 @@ export type StampSettings = WithDefaults<StampOptions> & {
 /** What a reflector that cannot tell the TTL reports (RFC 5357 section 4.2.1). */
 const unknownTtl = 255;
 
+/** By how much two coarse or drifting clocks may disagree about a time of this length. */
+const slackMs = 1;
+
 /** One run: makes the requests, recognizes the replies and measures both. */
 export class StampRun {
   readonly #peer: Endpoint;
@@ -88,19 +91,20 @@ export class StampRun {
     const arrivedAtUs = arrival?.receivedAtUs ?? nowUs;
     // The wall clock may have been set since the request left. It is used for the short time since the arrival alone.
     const arrivedAtMs = nowMs - Math.max(0, nowUs - arrivedAtUs) / 1000;
-    const reflectorMs = msBetween(reply.receivedAt, reply.sentAt);
     const sequence = number * this.#flows.length + index;
-    const trip = this.#requests.received(sequence, arrivedAtMs - reflectorMs);
+    const tripMs = arrivedAtMs - (this.#requests.sentAtMs(sequence) ?? arrivedAtMs);
+    const reflectorMs = plausibleReflectorMs(reply, tripMs);
+    const trip = this.#requests.received(sequence, arrivedAtMs - (reflectorMs ?? 0));
     if (trip === undefined) return;
     this.#reflectorClock = reply.clock;
     flow.heard(number, reply.sequence, trip.isDuplicate);
     const delays = this.#delaysOf(reply, ntpTime(arrivedAtUs));
-    if (!trip.isDuplicate) {
-      this.#reflectorTimes.record(Math.max(0, reflectorMs));
+    if (!trip.isDuplicate && reflectorMs !== undefined) {
+      this.#reflectorTimes.record(reflectorMs);
       flow.record({ ...delays, roundTripMs: trip.rttMs });
       if (delays.errorMs !== undefined) this.#recordOneWay(delays.forwardMs, delays.backwardMs, delays.errorMs);
     }
-    const isKnown = delays.errorMs !== undefined;
+    const isKnown = delays.errorMs !== undefined && reflectorMs !== undefined;
     const event: StampReplyEvent = {
       kind: 'reply',
       sequence,
@@ -109,7 +113,7 @@ export class StampRun {
       reflectorMs,
       forwardMs: isKnown ? delays.forwardMs : undefined,
       backwardMs: isKnown ? delays.backwardMs : undefined,
-      errorMs: delays.errorMs,
+      errorMs: isKnown ? delays.errorMs : undefined,
       forward: { ttl: this.#ttlOf(reply), dscp: reply.classOfService?.dscp, ecn: reply.classOfService?.ecn },
       backward: arrivalHere(arrival),
       isDuplicate: trip.isDuplicate,
@@ -197,6 +201,12 @@ export class StampRun {
     const isUnknown = ttl === 0 || (ttl === unknownTtl && this.#settings.pathControls?.ttl !== unknownTtl);
     return isUnknown ? undefined : ttl;
   }
+}
+
+/** T3 − T2. Undefined if the reflector cannot have had the packet for that long: its times are wrong. */
+function plausibleReflectorMs({ receivedAt, sentAt }: StampReply, tripMs: number): number | undefined {
+  const reflectorMs = msBetween(receivedAt, sentAt);
+  return reflectorMs >= -slackMs && reflectorMs <= tripMs + slackMs ? Math.max(0, reflectorMs) : undefined;
 }
 
 function arrivalHere(arrival: Arrival | undefined): StampArrival {

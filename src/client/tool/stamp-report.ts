@@ -45,7 +45,8 @@ export class TextStampReport {
     switch (event.kind) {
       case 'reply': {
         const mark = event.isDuplicate ? terminal.paint('yellow', ' (duplicate)') : '';
-        const times = `time=${formatTime(event.rttMs)} ms${oneWay(event)} reflector=${formatTime(event.reflectorMs)} ms`;
+        const reflector = event.reflectorMs === undefined ? '' : ` reflector=${formatTime(event.reflectorMs)} ms`;
+        const times = `time=${formatTime(event.rttMs)} ms${oneWay(event)}${reflector}`;
         return `${event.bytes} bytes from ${this.#name}: seq=${event.sequence + 1} ${times}${ends(event)}${mark}`;
       }
       case 'silence':

@@ -66,7 +66,7 @@ async function measure(
     connected: (peer) => report.connected(peer),
     observe: (event) => {
       if (event.kind === 'reply' && !event.isDuplicate)
-        progress.answered(event.rttMs, event.rttMs + event.reflectorMs > options.timeout);
+        progress.answered(event.rttMs, event.rttMs + (event.reflectorMs ?? 0) > options.timeout);
       else if (event.kind === 'silence' || (event.kind === 'refused' && event.sequence !== undefined)) progress.lost();
       report.observe(event);
     },

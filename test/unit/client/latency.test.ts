@@ -11,6 +11,11 @@ function latencyOf(values: readonly number[]): Latency {
 }
 
 describe('latency', () => {
+  it('takes any number', () => {
+    const latency = latencyOf([-1, Infinity, Number.MAX_VALUE, Number.NaN]);
+    expect(latency.summary()).toMatchObject({ count: 3, minMs: 0, maxMs: 9_007_199_254 });
+  });
+
   it('reports percentiles to three significant digits', () => {
     assert(
       property(latencies, constantFrom(50, 90, 99, 99.9, 100), (values, percent) => {

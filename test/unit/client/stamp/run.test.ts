@@ -159,6 +159,39 @@ describe('the delays', () => {
   });
 });
 
+describe('a reflector with wrong times', () => {
+  it.each([
+    ['long before it arrived', -20_000_000_000],
+    ['before it arrived', -1000],
+    ['after the reply was here', 500],
+    ['long after the reply was here', 20_000_000_000],
+  ])('counts with the round trip alone: sent %s', async (_name, insideMs) => {
+    const lab = new Lab();
+    lab.reply(0, { ...path, insideMs, backwardMs: 100 - path.forwardMs - insideMs });
+    expect(lab.replies).toMatchObject([
+      { reflectorMs: undefined, forwardMs: undefined, backwardMs: undefined, errorMs: undefined },
+    ]);
+    expect(lab.replies[0]?.rttMs).toBeCloseTo(100, 3);
+    await lab.next();
+    lab.reply(1, path);
+    const result = await lab.result();
+    expect(result).toMatchObject({ outcome: 'ok', received: 2, jitter: undefined, forward: { count: 1 } });
+    expect(result.reflectorTimes).toMatchObject({ count: 1 });
+  });
+
+  it('counts a time of 0 likewise', async () => {
+    const lab = new Lab();
+    const request = lab.requests[0] as Buffer;
+    const packet = Buffer.from(request);
+    request.copy(packet, 24, 0, 14);
+    packet.fill(0, 16, 24);
+    lab.clock.advance(50);
+    lab.take(packet);
+    expect(lab.replies).toMatchObject([{ reflectorMs: undefined }]);
+    expect(await lab.result()).toMatchObject({ received: 1, reflectorTimes: undefined });
+  });
+});
+
 describe('jitter', () => {
   it('is told for each direction, whatever the clocks say', async () => {
     const lab = new Lab({ isSynchronized: false });
