@@ -32,7 +32,7 @@ export interface RequestSender {
 /**
  * Sends numbered requests at intervals, counts answers, and decides when the run is over: when all are answered, one
  * timeout after the last one, at the deadline, or when the signal aborts. Then it waits only twice the longest round
- * trip so far for the last answer.
+ * trip so far for the last answer, and at most the timeout.
  */
 export class RequestRun {
   readonly #settings: RequestRunSettings;
@@ -49,6 +49,7 @@ export class RequestRun {
   #endMs = 0;
   /** Intervals from the start to the last request. */
   #slot = 0;
+  /** Of the first answers that were not late. */
   #longestRttMs = 0;
   /** Whether any datagram has arrived over UDP, valid or not. */
   #hasHeard = false;
@@ -148,8 +149,10 @@ export class RequestRun {
     if (trip === undefined) return undefined;
     this.#flows?.received(sequence, atMs);
     this.#unanswered.delete(sequence);
-    if (!trip.isDuplicate) this.#answered += 1;
-    this.#longestRttMs = Math.max(this.#longestRttMs, trip.rttMs);
+    if (!trip.isDuplicate) {
+      this.#answered += 1;
+      if (trip.rttMs <= this.#settings.timeoutMs) this.#longestRttMs = Math.max(this.#longestRttMs, trip.rttMs);
+    }
     const isAllSent = this.#sent === this.#settings.count || this.#isLastSent;
     const isLast = this.#isInterrupted ? sequence === this.#sent - 1 : isAllSent && this.#answered === this.#sent;
     if (isLast) this.end();
@@ -210,13 +213,14 @@ export class RequestRun {
   }
 
   #interrupt(): void {
-    const sentAtMs = this.#unanswered.get(this.#sent - 1);
-    const leftMs = (sentAtMs ?? -Infinity) + 2 * this.#longestRttMs - this.#settings.clock.monotonicMs();
+    const { clock, timeoutMs } = this.#settings;
+    const sentAtMs = this.#unanswered.get(this.#sent - 1) ?? -Infinity;
+    const leftMs = sentAtMs + Math.min(timeoutMs, 2 * this.#longestRttMs) - clock.monotonicMs();
     this.#isInterrupted = true;
     this.#forgetLate();
     if (leftMs <= 0) return this.end();
     this.#cancel();
-    this.#cancel = this.#settings.clock.after(leftMs, () => this.end());
+    this.#cancel = clock.after(leftMs, () => this.end());
   }
 
   #sendNext(): void {
