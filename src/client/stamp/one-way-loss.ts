@@ -8,7 +8,7 @@ export interface OneWayLoss {
   readonly unknown: number;
 }
 
-/** Replies whose numbers are known. Older ones are forgotten, or an endless run would exhaust memory. */
+/** The most replies whose numbers are known. Older ones are forgotten, or an endless run would exhaust memory. */
 const remembered = 65_536;
 
 /**
@@ -17,7 +17,9 @@ const remembered = 65_536;
  */
 export class OneWayLossCounter {
   /** The request that each recent number of the reflector belongs to. */
-  readonly #requests = new Map<number, number>();
+  #requests = new Map<number, number>();
+  /** Those before them. Not forgotten by number, since those of a hostile reflector may be anything. */
+  #earlier = new Map<number, number>();
   #answered = 0;
   /** Requests that arrived at the reflector more than once, as far as the replies show. */
   #repeated = 0;
@@ -30,20 +32,28 @@ export class OneWayLossCounter {
 
   /** Takes a reply to request `request`, counted from 0, with the reflector's own number. */
   heard(request: number, number: number, isDuplicate: boolean): void {
-    const known = this.#requests.get(number);
+    const known = this.#requests.get(number) ?? this.#earlier.get(number);
     if (known !== undefined) {
       // The same reply twice was duplicated on the way back. Another with its number is of another session.
       if (known !== request) this.#hasRestarted = true;
       return;
     }
+    if (this.#requests.size >= remembered / 2) {
+      this.#earlier = this.#requests;
+      this.#requests = new Map();
+    }
     this.#requests.set(number, request);
-    this.#requests.delete(number - remembered);
     if (number !== request) this.#isCopying = false;
     if (isDuplicate) this.#repeated += 1;
     else this.#answered += 1;
     this.#base ??= Math.max(0, number - request);
     this.#highestRequest = Math.max(this.#highestRequest, request);
     this.#highestNumber = Math.max(this.#highestNumber, number);
+  }
+
+  /** How many replies are known: at most 65,536. */
+  get known(): number {
+    return this.#requests.size + this.#earlier.size;
   }
 
   /** Whether every number was that of its request: of a stateless reflector, or of one that has missed nothing. */

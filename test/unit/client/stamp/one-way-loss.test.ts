@@ -57,6 +57,13 @@ describe('a reflector that counts', () => {
     expect(counter.summary(6)).toBeUndefined();
   });
 
+  it('fills no memory with numbers at random', () => {
+    const counter = new OneWayLossCounter();
+    for (let reply = 0; reply < 150_000; reply += 1) counter.heard(0, (reply * 2_654_435_761) % 2 ** 32, reply > 0);
+    expect(counter.known).toBeGreaterThan(32_768);
+    expect(counter.known).toBeLessThanOrEqual(65_536);
+  });
+
   it('differs from one that copies numbers as soon as a request is lost', () => {
     const counter = new OneWayLossCounter();
     counter.heard(0, 0, false);
