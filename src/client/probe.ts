@@ -70,7 +70,10 @@ export interface ProbeResult {
   /** Times of the probes that were `ok`. Undefined if none was. */
   readonly times: LatencySummary | undefined;
   readonly elapsedMs: number;
-  /** The last sample of each target that was probed, in the order of the targets. */
+  /**
+   * The last sample of each target that was probed, in the order of the targets. They have no more than 256 bytes of
+   * their answers, since there may be thousands of targets. `observe` is given all.
+   */
   readonly latest: readonly ProbeSample[];
 }
 
@@ -93,7 +96,7 @@ export async function probe(targets: string | readonly string[], options: ProbeO
     probes += 1;
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
     if (outcome === 'ok') times.record(elapsedMs);
-    latest[index] = sample;
+    latest[index] = withShortAnswer(sample);
   }
   const wanted = plan.targets.length * (plan.count === Infinity ? 1 : plan.count);
   return {
@@ -105,6 +108,21 @@ export async function probe(targets: string | readonly string[], options: ProbeO
     elapsedMs: clock.monotonicMs() - beganMs,
     latest: latest.filter((sample) => sample !== undefined),
   };
+}
+
+const mostKeptBytes = 256;
+
+/** The sample with a copy of the first 256 bytes of its answer, to be kept for long. */
+export function withShortAnswer(sample: ProbeSample): ProbeSample {
+  const { answer } = sample;
+  return answer === undefined ? sample : { ...sample, answer: new Uint8Array(answer.subarray(0, shortLength(answer))) };
+}
+
+/** No character of UTF-8 is cut. */
+function shortLength(answer: Uint8Array): number {
+  let length = Math.min(answer.length, mostKeptBytes);
+  while (length > mostKeptBytes - 4 && ((answer[length] ?? 0) & 0xc0) === 0x80) length -= 1;
+  return length;
 }
 
 /** The names of all targets, as in samples. Throws `ARGUMENT_INVALID`. */

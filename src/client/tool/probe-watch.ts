@@ -1,5 +1,5 @@
 import type { Outcome } from '../../outcomes.ts';
-import type { ProbeSample } from '../probe.ts';
+import { type ProbeSample, withShortAnswer } from '../probe.ts';
 import { cut, formatCounts, formatSample, nameColumns } from './probe-lines.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -24,7 +24,8 @@ export class ProbeTable {
   }
 
   /** Returns whether the outcome of the target has changed. The first one counts as a change. */
-  add(sample: ProbeSample): boolean {
+  add(complete: ProbeSample): boolean {
+    const sample = withShortAnswer(complete);
     const row = this.#rows.get(sample.target);
     if (row === undefined) {
       this.#rows.set(sample.target, { sample });

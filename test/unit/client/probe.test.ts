@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { createServer, type TlsOptions } from 'node:tls';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type ProbeOptions, type ProbeSample, probe, probeSamples } from '../../../src/client/probe.ts';
+import { answerText, type ProbeOptions, type ProbeSample, probe, probeSamples } from '../../../src/client/probe.ts';
 import { Deferred } from '../../../src/deferred.ts';
 import { answerTcp, answerUdp, fakeUdpServer, serveTcp } from '../../support/fake-servers.ts';
 import { selfSigned } from '../../support/certificates.ts';
@@ -192,6 +192,17 @@ describe('a run of probes', () => {
       [closed, 2],
     ]);
     expect(result.times?.count).toBe(2);
+  });
+
+  test('keeps only the beginning of long answers, up to the end of a character', async () => {
+    const answer = `${'a'.repeat(254)}漢${'b'.repeat(20_000)}END`;
+    const target = await answerTcp(answer);
+    const samples: ProbeSample[] = [];
+    const { latest } = await probe(target, { expect: /END/, observe: (sample) => samples.push(sample) });
+    expect(samples.map((sample) => answerText(sample.answer ?? Buffer.alloc(0)))).toEqual([answer]);
+    const kept = latest[0]?.answer ?? Buffer.alloc(0);
+    expect(answerText(kept)).toBe('a'.repeat(254));
+    expect(kept.buffer.byteLength).toBe(254);
   });
 
   test('has the most frequent outcome of those that are not ok', async () => {
