@@ -65,8 +65,9 @@ export type PingEvent =
   /** No reply in this time: the timeout, or what was left of it at the deadline. */
   | { readonly kind: 'silence'; readonly sequence: number; readonly waitedMs: number };
 
-/** Number of errors of one kind. */
+/** Number of errors of one kind. All kinds but the first 64 count together, as `other errors`. */
 export interface PingErrors {
+  /** Undefined if this machine could not send the request, and for `other errors`. */
   readonly from: string | undefined;
   readonly reason: string;
   readonly outcome: Outcome;
@@ -128,6 +129,9 @@ export async function ping(
     run.close();
   }
 }
+
+/** Anybody on the way may send errors, in any name. */
+const mostErrorKinds = 64;
 
 type Settings = WithDefaults<PingOptions> & {
   readonly count: number;
@@ -288,10 +292,18 @@ class PingRun {
   }
 
   #failed(request: number, from: string | undefined, reason: string, outcome: Outcome): void {
+    // Of several errors about a request, only the first counts, and none after its reply or the timeout.
+    if (!this.#waiting.has(request)) return;
     const kind = `${from} ${reason}`;
-    this.#errors.set(kind, { from, reason, outcome, count: (this.#errors.get(kind)?.count ?? 0) + 1 });
+    if (this.#errors.has(kind) || this.#errors.size < mostErrorKinds) this.#countError(kind, from, reason, outcome);
+    else this.#countError('others', undefined, 'other errors', outcome);
     this.#settings.observe?.({ kind: 'error', sequence: onWire(request), from, reason, outcome });
     this.#settle(request);
+  }
+
+  #countError(kind: string, from: string | undefined, reason: string, outcome: Outcome): void {
+    const { count } = this.#errors.get(kind) ?? { count: 0 };
+    this.#errors.set(kind, { from, reason, outcome, count: count + 1 });
   }
 
   /** The last request with this number on the wire, or undefined if none was sent. */

@@ -281,6 +281,31 @@ describe('ping', () => {
     expect(run.result).toMatchObject({ sent: 2, received: 0, lost: 2, errors, elapsedMs: 110 });
   });
 
+  it('counts one error for each request, and of the kinds only the first 64 apart', async () => {
+    const errorFrom = (request: Uint8Array, source: string): Answer => ({
+      ...unreachable(packet4(request, ours)),
+      source,
+    });
+    const run = await new Ping(
+      (request, nth) => [errorFrom(request, `192.0.2.${nth}`), errorFrom(request, `198.51.100.${nth}`)],
+      { count: 70, intervalMs: 1 },
+    ).pass(1000);
+    expect(run.told).toHaveLength(70);
+    const { errors = [] } = run.result ?? {};
+    expect(errors).toHaveLength(65);
+    expect(errors.at(-2)).toMatchObject({ from: '192.0.2.64', count: 1 });
+    expect(errors.at(-1)).toEqual({ from: undefined, reason: 'other errors', outcome: 'unreachable', count: 6 });
+  });
+
+  it('counts no error about a request that was answered', async () => {
+    const run = await new Ping((request) => [answer(request, 5), unreachable(packet4(request, ours))], {
+      count: 2,
+      intervalMs: 100,
+    }).pass(1000);
+    expect(run.result).toMatchObject({ received: 2, errors: [] });
+    expect(run.told.map((event) => 'kind' in event && event.kind)).toEqual(['reply', 'reply']);
+  });
+
   it('continues after a local send error', async () => {
     const run = await new Ping((request, nth) => (nth === 1 ? new Error('no way') : [answer(request, 10)]), {
       count: 2,
