@@ -1,5 +1,4 @@
 import { answerText, type ProbeResult, type ProbeSample } from '../probe.ts';
-import { escapeToOneLine } from '../../terminal-text.ts';
 import { countOf } from '../../units.ts';
 import { formatTime } from './sample-text.ts';
 import { formatMilliseconds } from './round-trips.ts';
@@ -28,7 +27,7 @@ export function formatSample(
   const { target, outcome, elapsedMs } = sample;
   const time = `${formatTime(elapsedMs)} ms`.padStart(timeColumns);
   const head = `${target.padEnd(width)}  ${outcome.padEnd(outcomeColumns)} ${time}`;
-  const detail = note === '' ? '' : `  ${escapeToOneLine(note)}`;
+  const detail = note === '' ? '' : `  ${escapeToAscii(note)}`;
   const line =
     terminal.isTerminal && head.length + detail.length > columns ? cut(head + detail, columns) : head + detail;
   const start = target.padEnd(width).length + 2;
@@ -37,8 +36,15 @@ export function formatSample(
   return line.slice(0, start) + terminal.paint(colorOf(sample), outcome) + line.slice(end);
 }
 
+/** Half a surrogate pair is left out. */
 export function cut(text: string, columns: number): string {
-  return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`;
+  if (text.length <= columns) return text;
+  return `${text.slice(0, Math.max(0, columns - 1)).replace(/[\ud800-\udbff]$/, '')}…`;
+}
+
+/** Escapes all but printable ASCII, and the ellipsis of `quote`: other characters may take no column, or two. */
+function escapeToAscii(text: string): string {
+  return text.replace(/[^\x20-\x7e…]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function colorOf({ outcome }: ProbeSample): Color {
@@ -65,7 +71,7 @@ function detailOf({ outcome, error, tls, answer }: ProbeSample): string {
 function quote(text: string): string {
   let shown = '';
   for (const character of text) {
-    const next = escapeToOneLine(JSON.stringify(character).slice(1, -1));
+    const next = escapeToAscii(JSON.stringify(character).slice(1, -1));
     if (shown.length + next.length > shownAnswerCharacters) return `"${shown}…"`;
     shown += next;
   }
