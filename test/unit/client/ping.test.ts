@@ -282,12 +282,11 @@ describe('ping', () => {
   });
 
   it('counts one error for each request, and of the kinds only the first 64 apart', async () => {
-    const errorFrom = (request: Uint8Array, source: string): Answer => ({
-      ...unreachable(packet4(request, ours)),
-      source,
-    });
     const run = await new Ping(
-      (request, nth) => [errorFrom(request, `192.0.2.${nth}`), errorFrom(request, `198.51.100.${nth}`)],
+      (request, nth) => {
+        const error = unreachable(packet4(request, ours));
+        return [`192.0.2.${nth}`, `198.51.100.${nth}`].map((source) => ({ ...error, source }));
+      },
       { count: 70, intervalMs: 1 },
     ).pass(1000);
     expect(run.told).toHaveLength(70);
