@@ -156,12 +156,16 @@ export class PathProber implements PathProbes {
     return waiting.outcome ?? { kind: 'silent' };
   }
 
-  /** Until the first answer, nobody knows how long the path is. */
+  /**
+   * Until the first answer, nobody knows how long the path is. All tries together wait for the timeout at most, unless
+   * it is shorter than hosts may need for an ICMP error.
+   */
   #waitMs(socket: ProbeSocket): number {
     const { timeoutMs, tries } = this.#settings;
-    if (this.#shortestMs === undefined) return Math.ceil(timeoutMs / tries);
+    const mostMs = Math.ceil(timeoutMs / tries);
+    if (this.#shortestMs === undefined) return mostMs;
     const leastMs = socket === this.#closed ? leastErrorWaitMs : leastWaitMs;
-    return Math.min(timeoutMs, Math.max(leastMs, roundTripsToWait * this.#shortestMs));
+    return Math.max(Math.min(timeoutMs, leastMs), Math.min(mostMs, roundTripsToWait * this.#shortestMs));
   }
 
   #make(socket: ProbeSocket, bytes: number): Uint8Array {

@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { mtu, type MtuEvent } from '../../../src/client/mtu.ts';
 import { hasIpv6, serve } from '../../support/daemon.ts';
 import { fakeUdpServer } from '../../support/fake-servers.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 
 /** Real paths are in test/system/mtu.system.test.ts. */
 describe('mtu', () => {
@@ -32,6 +34,40 @@ describe('mtu', () => {
     });
     const other = await fakeUdpServer((_bytes, reply) => reply('something else'));
     await expect(mtu(other.name)).rejects.toMatchObject({ code: 'ANSWER_WRONG', outcome: 'wrong-answer' });
+  });
+
+  it('waits for the timeout at most if a server was slow and then is silent', async () => {
+    const clock = new FakeClock();
+    let heard = (): void => {};
+    const asked = new Promise<void>((resolve) => {
+      heard = resolve;
+    });
+    let reply = (): void => {};
+    const { name } = await fakeUdpServer((bytes, send) => {
+      if (bytes.length > 100) return;
+      reply = () => send(bytes);
+      heard();
+    });
+    const abort = new AbortController();
+    const [sizes, timesMs]: [Set<number>, number[]] = [new Set(), []];
+    const observe = (event: MtuEvent): void => {
+      if (event.kind !== 'probe') return;
+      sizes.add(event.bytes);
+      timesMs.push(clock.nowMs);
+    };
+    const options = { timeoutMs: 3000, tries: 3, clock, signal: abort.signal, observe };
+    const measured = mtu(name, options).catch((error: unknown) => error);
+    await asked;
+    clock.advance(900);
+    reply();
+    while (sizes.size < 2) await setImmediate();
+    while (sizes.size < 3) {
+      clock.advance(100);
+      await setImmediate();
+    }
+    abort.abort();
+    expect(await measured).toMatchObject({ code: 'INTERRUPTED' });
+    expect(timesMs).toEqual([0, 900, 1900, 2900, 3900]);
   });
 
   it('can be interrupted', async () => {
