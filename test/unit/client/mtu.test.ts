@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { mtu, type MtuEvent } from '../../../src/client/mtu.ts';
+import { Deferred } from '../../../src/deferred.ts';
 import { hasIpv6, serve } from '../../support/daemon.ts';
 import { fakeUdpServer } from '../../support/fake-servers.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -38,15 +39,9 @@ describe('mtu', () => {
 
   it('waits for the timeout at most if a server was slow and then is silent', async () => {
     const clock = new FakeClock();
-    let heard = (): void => {};
-    const asked = new Promise<void>((resolve) => {
-      heard = resolve;
-    });
-    let reply = (): void => {};
+    const asked = new Deferred<() => void>();
     const { name } = await fakeUdpServer((bytes, send) => {
-      if (bytes.length > 100) return;
-      reply = () => send(bytes);
-      heard();
+      if (bytes.length <= 100) asked.resolve(() => send(bytes));
     });
     const abort = new AbortController();
     const [sizes, timesMs]: [Set<number>, number[]] = [new Set(), []];
@@ -57,7 +52,7 @@ describe('mtu', () => {
     };
     const options = { timeoutMs: 3000, tries: 3, clock, signal: abort.signal, observe };
     const measured = mtu(name, options).catch((error: unknown) => error);
-    await asked;
+    const reply = await asked.promise;
     clock.advance(900);
     reply();
     while (sizes.size < 2) await setImmediate();
