@@ -127,7 +127,7 @@ describe('smallserv stamp', () => {
     const { name } = await fakeUdpServer(() => {});
     const { code, stdout } = await runTool(['stamp', '-w', '150ms', '-i', '100ms', name]);
     expect(code).toBe(1);
-    expect(stdout).toMatch(/seq=2 no answer within \d+ms\n\n--- .*: 2 sent, 0 received, 100% lost/);
+    expect(stdout).toMatch(/seq=2 no answer within \d+m?s\n\n--- .*: 2 sent, 0 received, 100% lost/);
   });
 
   it('prints a failure as one line of JSON', async () => {
