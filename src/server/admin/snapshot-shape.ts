@@ -90,7 +90,8 @@ export const statusShape = v.looseObject({
         closed: counts,
         refused: counts,
         wouldRefuse: counts,
-        faults: v.optional(counts),
+        // Earlier versions do not say.
+        faults: v.optional(counts, {}),
       }),
       datagram: v.looseObject({
         received: sum,
@@ -98,7 +99,7 @@ export const statusShape = v.looseObject({
         ...traffic,
         dropped: counts,
         wouldDrop: counts,
-        faults: v.optional(counts),
+        faults: v.optional(counts, {}),
       }),
       handlerTime: v.optional(v.looseObject({ stream: handlerTime, datagram: handlerTime })),
       rates: v.optional(v.looseObject({ requests: sum, bytesIn: sum, bytesOut: sum, refused: sum, dropped: sum })),

@@ -104,7 +104,8 @@ function line(texts: readonly string[]): string {
 function cells({ services, upMs = Number.NaN }: Snapshot, before: Snapshot | undefined): readonly string[] {
   const tookMs = upMs - (before?.upMs ?? Number.NaN);
   const rates = Object.entries(services).flatMap(([name, service]) => {
-    const earlier = before?.services[name];
+    // The name may be that of something that every object inherits.
+    const earlier = before !== undefined && Object.hasOwn(before.services, name) ? before.services[name] : undefined;
     return (earlier === undefined ? service.rates : growth(earlier, service, tookMs)) ?? [];
   });
   const clients = Object.values(services).reduce((sum, { stream }) => sum + stream.active, 0);

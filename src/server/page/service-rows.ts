@@ -42,7 +42,7 @@ export function faultRows(faults: Live['faults'], status: Status | undefined): r
       { text: name, mark: 'warn' },
       fault,
       formatSetting(setting),
-      formatCount(injected(status?.services[name], fault)),
+      formatCount(injected(status, name, fault)),
     ]),
   );
 }
@@ -84,10 +84,12 @@ function turnedAwayCells(name: string, { stream, datagram, offenders }: Service)
 
 type Sources = readonly { readonly reason: string; readonly source: string }[] | undefined;
 
-function injected(service: Service | undefined, fault: string): number {
+/** Names come from anybody, and may be those of what every object inherits. */
+function injected(status: Status | undefined, name: string, fault: string): number {
+  const service = status !== undefined && Object.hasOwn(status.services, name) ? status.services[name] : undefined;
   if (service === undefined) return Number.NaN;
   const counts: Readonly<Record<string, number>>[] = [service.stream.faults, service.datagram.faults];
-  return counts.reduce((total, each) => total + (each[fault] ?? 0), 0);
+  return counts.reduce((total, each) => total + (Object.hasOwn(each, fault) ? (each[fault] ?? 0) : 0), 0);
 }
 
 function formatSetting(setting: unknown): string {
