@@ -10,7 +10,7 @@ import { describeSystemError } from '../../system-error-text.ts';
 import { readPeer } from '../transport/socket-handle.ts';
 import type { PageEvent } from './live.ts';
 import { EventReader } from './event-reader.ts';
-import { checkEvent, isEventName } from './event-shape.ts';
+import { checkEvent, eventNames, isEventName } from './event-shape.ts';
 import { endpointName, type FaultChange, type Snapshot } from './snapshot.ts';
 import { readSnapshot } from './snapshot-shape.ts';
 
@@ -92,19 +92,35 @@ export class AdminClient {
       this.#checkStream(response);
       const reader = new EventReader();
       for await (const chunk of response as AsyncIterable<Buffer>) {
-        timer.refresh();
         const received = reader.read(chunk);
         if (received === undefined) throw new UnusableAnswer('its events are malformed');
-        for (const { name, data } of received) if (isEventName(name)) yield this.#readEvent(name, data);
+        for (const { name, data } of received) {
+          if (!isEventName(name)) continue;
+          // Bytes and unknown events alone would keep us waiting forever.
+          timer.refresh();
+          yield this.#readEvent(name, data);
+        }
       }
       throw this.#unreachable('the connection was closed');
     } catch (error) {
       if (ended.aborted) return;
-      if (silence.signal.aborted) throw this.#unreachable(`nothing came for ${this.#patienceMs} ms`);
+      if (silence.signal.aborted) throw this.#unreachable(`no event came for ${this.#patienceMs} ms`);
       throw error instanceof SmallservdError ? error : this.#failure(error as NodeJS.ErrnoException);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** The first events, until each has come once. Throws `ADMIN_UNREACHABLE`. */
+  async firstEvents(): Promise<readonly PageEvent[]> {
+    const deadline = AbortSignal.timeout(this.#patienceMs);
+    // One of each, so that whatever is sent takes a bounded amount of memory.
+    const latest = new Map<PageEvent['name'], PageEvent>();
+    for await (const event of this.events(deadline)) {
+      latest.set(event.name, event);
+      if (latest.size === eventNames.length) return [...latest.values()];
+    }
+    throw this.#unreachable(`no complete answer within ${this.#patienceMs} ms`);
   }
 
   #checkStream({ statusCode, headers }: IncomingMessage): void {

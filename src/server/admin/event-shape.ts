@@ -22,6 +22,9 @@ const shapes = {
   log: v.array(v.looseObject({ level: word, time: v.optional(word), message: text, fields })),
 } as const satisfies Readonly<Record<PageEventName, v.GenericSchema>>;
 
+/** The events that we know. */
+export const eventNames = Object.keys(shapes) as readonly PageEventName[];
+
 /** Validates an event that a daemon, or anything in its place, sends. `fault` is the path of the first bad value. */
 export function checkEvent(
   name: PageEventName,

@@ -1,9 +1,8 @@
 import { styleText } from 'node:util';
-import type { AdminClient } from '../admin/client.ts';
 import { type ColorChoice, wantsColor } from '../../color.ts';
 import { SmallservdError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
-import { noData, type TopData, withEvent } from '../top/data.ts';
+import { noData, withEvent } from '../top/data.ts';
 import { leastColumns, renderAll } from '../top/frame.ts';
 import { glyphsOf, type Span } from '../top/text.ts';
 import { Top } from '../top/top.ts';
@@ -37,26 +36,12 @@ export async function top(options: TopOptions, process: NodeJS.Process): Promise
     await new Top(process, client, { glyphs, paint }).run();
     return exitCodes.stopped;
   }
-  const data = await firstData(client);
+  const data = (await client.firstEvents()).reduce(withEvent, noData);
   const columns = stdout.isTTY ? stdout.columns : Number(env['COLUMNS']);
   const width = columns >= leastColumns && columns <= mostColumns ? columns : usualColumns;
   const lines = renderAll({ endpoint: client.name, data, view: firstView }, width, glyphs);
   stdout.write(lines.map((line) => `${line.map(paint).join('').trimEnd()}\n`).join(''));
   return data.statuses.at(-1)?.notReady.length === 0 ? exitCodes.stopped : exitCodes.failed;
-}
-
-/** What the daemon tells at once. */
-async function firstData(client: AdminClient): Promise<TopData> {
-  const ended = new AbortController();
-  const wanted = new Set(['past', 'status', 'points', 'faults', 'reloads', 'log']);
-  let data = noData;
-  for await (const event of client.events(ended.signal)) {
-    data = withEvent(data, event);
-    wanted.delete(event.name);
-    if (wanted.size === 0) break;
-  }
-  ended.abort();
-  return data;
 }
 
 function painter(isColored: boolean): (span: Span) => string {

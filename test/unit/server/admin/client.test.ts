@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -210,6 +210,12 @@ describe('AdminClient', () => {
   });
 });
 
+/** Sends this again and again, until the connection is closed. */
+function keepSending(response: ServerResponse, text: string): void {
+  const timer = setInterval(() => response.write(text), 20);
+  response.on('close', () => clearInterval(timer));
+}
+
 /** All events until the end, whose error it rejects with. */
 async function eventsOf(client: AdminClient, ended = new AbortController()): Promise<readonly PageEvent[]> {
   const events: PageEvent[] = [];
@@ -234,8 +240,12 @@ describe('AdminClient.events', () => {
 
   it.each<[string, RequestListener]>([
     ['the connection was closed', (_, response) => void response.writeHead(200, head).end('event: later\ndata: 1\n\n')],
-    ['nothing came for 200 ms', (_, response) => void response.writeHead(200, head).write('event: ')],
-    ['nothing came for 200 ms', () => {}],
+    ['no event came for 200 ms', (_, response) => void response.writeHead(200, head).write('event: ')],
+    ['no event came for 200 ms', () => {}],
+    [
+      'no event came for 200 ms',
+      (_, response) => keepSending(response.writeHead(200, head), 'event: later\ndata: 1\n\n'),
+    ],
     ['it answers /events with status 503', (_, response) => void response.writeHead(503, head).end()],
     [
       'it is an earlier version, which keeps no history',
@@ -244,7 +254,7 @@ describe('AdminClient.events', () => {
   ])('says that no daemon answers: %s', async (reason, answer) => {
     const listen = await httpServer(answer);
     // All others answer, however slow this machine is.
-    const patienceMs = reason.startsWith('nothing') ? 200 : undefined;
+    const patienceMs = reason.startsWith('no event') ? 200 : undefined;
     const client = new AdminClient(
       parseListenAddress(listen, () => undefined),
       patienceMs,
@@ -265,5 +275,28 @@ describe('AdminClient.events', () => {
     const listen = await httpServer(answer);
     const message = `${listen} is not a smallservd admin endpoint: ${reason}`;
     await expect(eventsOf(clientOf(listen))).rejects.toMatchObject({ message });
+  });
+});
+
+describe('AdminClient.firstEvents', () => {
+  it('gets one event of each name', async () => {
+    const server = new AdminServer({ ...pageSource, snapshot: async () => snapshot(), config: async () => ({}) }, []);
+    await server.open({ host: '127.0.0.1', port: 0 });
+    onTestFinished(() => server.close());
+    const events = await clientOf(`tcp://127.0.0.1:${server.port}`).firstEvents();
+    expect(events.map(({ name }) => name)).toEqual(['past', 'status', 'points', 'faults', 'reloads', 'log']);
+  });
+
+  it('does not wait forever for the others while one comes again and again', async () => {
+    const head = { Server: 'smallservd', 'Content-Type': 'text/event-stream' };
+    const listen = await httpServer((_, response) =>
+      keepSending(response.writeHead(200, head), 'event: log\ndata: []\n\n'),
+    );
+    const client = new AdminClient(
+      parseListenAddress(listen, () => undefined),
+      300,
+    );
+    const message = `no daemon answers at ${listen}: no complete answer within 300 ms`;
+    await expect(client.firstEvents()).rejects.toMatchObject({ code: 'ADMIN_UNREACHABLE', message });
   });
 });
