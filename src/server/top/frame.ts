@@ -66,10 +66,9 @@ const help = helpLines.map((text): Line => [{ text }]);
 
 /** What a terminal of this size shows. */
 export function renderFrame(state: TopState, { columns, rows }: Size, glyphs: Glyphs): Frame {
-  const none = { lines: 0, page: 1, starts: [] };
   if (columns < leastColumns || rows < leastRows) {
     const text = `needs ${leastColumns} columns and ${leastRows} rows, has ${columns} and ${rows}`;
-    return { lines: filled([[{ text: shown(text, columns, glyphs) }]], rows), extent: none };
+    return renderText(text, { columns, rows }, glyphs);
   }
   const head = [...header(state, columns, glyphs), ...overview(state.data, columns, glyphs), []];
   const page = rows - head.length - 1;
@@ -79,6 +78,12 @@ export function renderFrame(state: TopState, { columns, rows }: Size, glyphs: Gl
   const top = state.view.showsHelp ? help : [...head, ...lines.slice(from, from + page)];
   const all = [...filled(top, rows - 1), footer(state.view, extent, from, columns, glyphs)];
   return { lines: all.map((line) => faded(fitLine(line, columns, glyphs), state)), extent };
+}
+
+/** A frame with nothing but a line of text. */
+export function renderText(text: string, { columns, rows }: Size, glyphs: Glyphs): Frame {
+  const lines = filled([[{ text: shown(text, columns, glyphs) }]], rows);
+  return { lines, extent: { lines: 0, page: 1, starts: [] } };
 }
 
 /** The complete frame, for a file or a pipe. */

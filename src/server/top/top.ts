@@ -2,7 +2,7 @@ import { emitKeypressEvents } from 'node:readline';
 import type { AdminClient } from '../admin/client.ts';
 import { noData, withEvent } from './data.ts';
 import { follow } from './follow.ts';
-import { renderFrame, type TopState } from './frame.ts';
+import { type Frame, renderFrame, renderText, type Size, type TopState } from './frame.ts';
 import { Screen } from './screen.ts';
 import type { Glyphs, Span } from './text.ts';
 import { type Extent, firstView, type Key, pressKey } from './view.ts';
@@ -156,12 +156,18 @@ export class Top {
     if (!this.#state.view.isPaused) this.#state = { ...this.#state, data: this.#data };
     // A terminal of unknown size reports 0.
     const { columns, rows } = this.#process.stdout;
-    const { lines, extent } = renderFrame(
-      this.#state,
-      { columns: columns || usualColumns, rows: rows || usualRows },
-      this.#glyphs,
-    );
+    const { lines, extent } = this.#frame({ columns: columns || usualColumns, rows: rows || usualRows });
     this.#extent = extent;
     this.#screen.draw(lines);
+  }
+
+  /** What has been received is checked, but whoever sends it must not end this if the checks overlook something. */
+  #frame(size: Size): Frame {
+    try {
+      return renderFrame(this.#state, size, this.#glyphs);
+    } catch {
+      const text = `${this.#client.name} is not a smallservd admin endpoint: its answer cannot be shown`;
+      return renderText(text, size, this.#glyphs);
+    }
   }
 }
