@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatHostPort } from '../../../../src/address/host-port.ts';
-import { formatIp } from '../../../../src/address/ip-address.ts';
+import { formatIp, isLinkLocalIpv6 } from '../../../../src/address/ip-address.ts';
 import { parseServicesFile } from '../../../../src/address/service-ports.ts';
 import { parseHost, parseTarget, type Target } from '../../../../src/client/dial/target.ts';
 import { SmallservdError } from '../../../../src/errors.ts';
@@ -62,11 +62,18 @@ describe('parseTarget', () => {
     const word = fc.integer({ min: 0, max: 0xffffffff });
     const ip = fc.record({ w0: fc.oneof(fc.constant(0), word), w1: word, w2: fc.constantFrom(0, 0xffff), w3: word });
     fc.assert(
-      fc.property(ip, fc.integer({ min: 1, max: 65_535 }), (address, port) => {
-        const host = formatIp(address);
-        expect(parse(formatHostPort(host, port))).toEqual({ host, port });
-        expect(parse(host, 'daytime')).toEqual({ host, port: 13 });
-      }),
+      fc.property(
+        fc.oneof(
+          ip,
+          ip.map((each) => ({ ...each, w0: 0xfe800000 })),
+        ),
+        fc.integer({ min: 1, max: 65_535 }),
+        (address, port) => {
+          const host = `${formatIp(address)}${isLinkLocalIpv6(address) ? '%eth0' : ''}`;
+          expect(parse(formatHostPort(host, port))).toEqual({ host, port });
+          expect(parse(host, 'daytime')).toEqual({ host, port: 13 });
+        },
+      ),
     );
   });
 
