@@ -85,10 +85,12 @@ it('end at once with Ctrl-C, at any moment, without a stack', { timeout: 240_000
       [10, 50, 100, 150, 200, 300, 500].map(async (ms) => {
         const child = start(args, 'pipe');
         child.stdout?.resume();
+        // Some are done before the last moments.
+        const end = endOf(child);
         await pause(ms);
         child.kill('SIGINT');
-        const { code, stderr } = await endOf(child);
-        // As long as Node loads modules, the signal ends it. Some are done before the last moments.
+        const { code, stderr } = await end;
+        // As long as Node loads modules, the signal ends it.
         expect([0, 1, 130, 'SIGINT'], `${args.join(' ')} after ${ms} ms: ${stderr}`).toContain(code);
         expect(stderr).not.toMatch(/^ +at /m);
       }),
