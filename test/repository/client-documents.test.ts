@@ -2,12 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as client from '../../src/client/index.ts';
-import { tools } from '../../src/client/tool/index.ts';
+import { loadTools } from '../../src/client/tool/index.ts';
 import { outcomes } from '../../src/outcomes.ts';
 import { blocksOf, documents, read, root, tableAfter } from './files.ts';
 
 const page = read('docs/CLIENT.md');
 const textbook = read('docs/TEXTBOOK.md');
+const tools = await loadTools();
 const names = tools.map(({ name }) => name);
 
 function help(columns: number, ...command: readonly string[]): string {

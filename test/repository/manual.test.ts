@@ -10,7 +10,7 @@ import { loadConfig } from '../../src/server/config/load.ts';
 import { exitCodes } from '../../src/exit-codes.ts';
 import { clientCommandLine, daemonCommandLine, manualParts, withParts } from '../../scripts/generate/manual/pages.ts';
 import { services } from '../../src/services/index.ts';
-import { tools } from '../../src/client/tool/index.ts';
+import { toolNames } from '../../src/client/tool/index.ts';
 import { filesIn, read, root, sources } from './files.ts';
 
 const pages = Object.keys(manualParts);
@@ -98,7 +98,7 @@ describe('the manual', () => {
 
 describe('shell completion', () => {
   test('knows every tool and all of its options', () => {
-    expect(clientCommandLine.commands.map(({ name }) => name)).toEqual(tools.map(({ name }) => name));
+    expect(clientCommandLine.commands.map(({ name }) => name)).toEqual(toolNames);
     const flags = programs
       .flatMap(({ commands }) => commands)
       .flatMap(({ options }) => options.flatMap((each) => each.flags));

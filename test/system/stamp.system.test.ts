@@ -112,8 +112,8 @@ describe('delay', () => {
 
   it('on the way there is that of a slow link, and its jitter is told for that direction', async () => {
     const { client, uplink } = await makePath(1500, services);
-    // A packet takes the link much longer than the next one waits, so each is later than the one before, even if a loaded
-    // machine sends it late.
+    // A packet takes the link much longer than the next one waits, so each is later than the one before, even if a
+    // loaded machine sends it late.
     const [bytes, intervalMs, bitsPerMs, count] = [1000, 20, 100, 30];
     const shape = ['root', 'tbf', 'rate', `${bitsPerMs}kbit`, 'burst', '1600', 'latency', '60s'];
     const [command = '', ...args] = client.inside(['tc', 'qdisc', 'add', 'dev', uplink, ...shape]);

@@ -1,7 +1,9 @@
 import type { CommandLine, OptionLine, Parameter } from '../command-line.ts';
-import { tools } from '../../../src/client/tool/index.ts';
+import { loadTools } from '../../../src/client/tool/index.ts';
 import type { Tool } from '../../../src/client/tool/tool.ts';
 import { flags, literal, macro, prose } from './mdoc.ts';
+
+const tools = await loadTools();
 
 /** Lists the subcommands of a program: usage, summary, options and examples. */
 export function commandList({ commands }: CommandLine): string {

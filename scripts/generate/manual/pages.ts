@@ -1,6 +1,7 @@
 import { released } from '../../../src/clock/release.ts';
 import { commandLineOf } from '../command-line.ts';
 import { type DaemonActions, daemonProgram } from '../../../src/server/command/program.ts';
+import { loadTools } from '../../../src/client/tool/index.ts';
 import { clientProgram } from '../../../src/client/tool/program.ts';
 import type { Terminal } from '../../../src/client/tool/terminal.ts';
 import { version } from '../../../src/version.ts';
@@ -9,7 +10,7 @@ import { commonKeys, daemonKeys, ownKeys, builtInServices } from './config-keys.
 
 /** The command lines of the two programs, with no actions attached, for their description only. */
 export const daemonCommandLine = commandLineOf(daemonProgram({} as DaemonActions));
-export const clientCommandLine = commandLineOf(clientProgram({} as Terminal, () => async () => {}));
+export const clientCommandLine = commandLineOf(clientProgram(await loadTools(), {} as Terminal, () => async () => {}));
 
 /** The generated parts of each page in `man`, by the name in their markers. */
 export const manualParts: Readonly<Record<string, Readonly<Record<string, string>>>> = {

@@ -5,13 +5,15 @@ import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { exitNow } from '../../kernel/exit.ts';
 import { isLookupPending } from '../lookup-host.ts';
 import { failureOf } from './failure.ts';
-import { tools } from './index.ts';
+import { loadTools } from './index.ts';
 import { clientProgram } from './program.ts';
 import { shippedPortHint } from './shipped-port.ts';
 import { ProcessTerminal } from './terminal.ts';
 import { type JsonOptions, printJson, printJsonLine, type Run } from './tool.ts';
 import { wantsJson } from './wants-json.ts';
 
+const words = process.argv.slice(2);
+const tools = await loadTools(words[0]);
 const terminal = new ProcessTerminal(process);
 let exitCode: ExitCode = exitCodes.stopped;
 const run: Run =
@@ -30,11 +32,11 @@ const run: Run =
   };
 
 try {
-  await clientProgram(terminal, run).parseAsync();
+  await clientProgram(tools, terminal, run).parseAsync();
 } catch (error) {
   // Help is not a failure.
   const isFailure = !(error instanceof CommanderError) || error.exitCode !== 0;
-  if (isFailure && wantsJson(process.argv.slice(2))) printFailure(error, process.argv[2]);
+  if (isFailure && wantsJson(words)) printFailure(error, words[0]);
   exitCode = endOf(error, complain);
 }
 terminal.showProgress(undefined);

@@ -5,7 +5,6 @@ import { addHelp, misplacedCommand } from '../../command-names.ts';
 import { suggest } from '../../suggestion.ts';
 import { wrap } from '../../terminal-text.ts';
 import { version } from '../../version.ts';
-import { tools } from './index.ts';
 import type { Terminal } from './terminal.ts';
 import { noteText, type Run, type Tool } from './tool.ts';
 
@@ -13,8 +12,8 @@ const notes = `
 HOST is a name, an IPv4 address or an IPv6 address. PORT is a number or a service name. Put an IPv6 address in brackets if a port follows, as in [2001:db8::7]:1201.
 Exit codes: 0 ok, 1 failed (a wrong answer or none, or an invalid address or mask), 2 cannot resolve or connect, 64 wrong command line, 77 not permitted, 130 interrupted.`;
 
-/** The command line of smallserv, from which the manual and shell completion are also generated. */
-export function clientProgram(terminal: Terminal, run: Run): Command {
+/** The command line of smallserv with these tools, from which the manual and shell completion are also generated. */
+export function clientProgram(tools: readonly Tool[], terminal: Terminal, run: Run): Command {
   const program = new Command('smallserv')
     .description('Clients for the classic IETF services, and tools to test networks and learn protocols.')
     .version(version, '-V, --version', 'print the version')

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { tools } from '../../../../src/client/tool/index.ts';
+import { loadTools, toolNames } from '../../../../src/client/tool/index.ts';
 import { clientProgram } from '../../../../src/client/tool/program.ts';
 import type { Terminal } from '../../../../src/client/tool/terminal.ts';
 import {
@@ -11,6 +11,8 @@ import {
   withProtocol,
 } from '../../../../src/client/tool/tool.ts';
 import { runTool } from '../../../support/tool-process.ts';
+
+const tools = await loadTools();
 
 function parsed(add: (command: Command) => Command, ...args: readonly string[]): NetworkOptions {
   const command = add(new Command().exitOverride().configureOutput({ writeErr: () => {} }));
@@ -58,11 +60,15 @@ describe('the command line', () => {
   });
 });
 
+test.each(toolNames)('%s is loaded by its name, and with it no other', async (name) => {
+  expect(await loadTools(name)).toEqual([expect.objectContaining({ name })]);
+});
+
 /** The help of a tool at this width. */
 function helpOf(tool: string, columns: number): string {
   let text = '';
   const terminal = { columns, print: (more: string) => void (text += more) } as Terminal;
-  const program = clientProgram(terminal, () => () => Promise.resolve());
+  const program = clientProgram(tools, terminal, () => () => Promise.resolve());
   expect(() => program.parse([tool, '--help'], { from: 'user' })).toThrow('(outputHelp)');
   return text;
 }
