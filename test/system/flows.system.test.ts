@@ -119,7 +119,7 @@ it.each(['udp', 'tcp'] as const)('echo shows the flows over a broken link (%s)',
 
 it('stamp shows them, too, and tells that nothing of them comes back', async () => {
   const { near, onSecond, breakSecond } = await makeBundle();
-  const args = ['stamp', '-c', '48', '-i', '5ms', '-W', '300ms', ...many, `${server}:2062`];
+  const args = ['stamp', '-c', '48', '-i', '5ms', '-W', '2s', ...many, `${server}:2062`];
   await withoutLoss(near, ...args);
   breakSecond();
   const [json, text] = [await smallserv(near, ...args, '--json', '-q'), await smallserv(near, ...args, '-q')];
@@ -145,7 +145,7 @@ it.each(['udp', 'tcp'] as const)('load shows them, too (%s)', async (protocol) =
   await smallserv(near, 'echo', '-c', '200', '-i', '10ms', '-w', '2', `${server}:1201`);
   breakSecond();
   const args = ['load', ...(protocol === 'udp' ? ['-u'] : []), ...many];
-  const options = ['-r', '200', '-d', '700ms', '-W', '100ms', '--json', `${server}:1201`];
+  const options = ['-r', '200', '-d', '700ms', '-W', '1s', '--json', `${server}:1201`];
   const ended = await smallserv(near, ...args, ...options);
   const { flows: rows } = JSON.parse(ended.output) as { flows: readonly LoadRow[] };
   expect(rows).toHaveLength(flows);

@@ -39,13 +39,13 @@ function shapeOf(text: string): readonly string[] {
 it('echo --format fping has the lines of fping -C', async () => {
   const machine = await makeMachine();
   const [real, own] = await Promise.all([
-    fping(machine, '-C', '3', '-p', '50', '-t', '200', '127.0.0.1'),
-    smallserv(machine, 'echo', '-u', '--format', 'fping', '-c', '3', '-i', '0.05', '-W', '0.2', '127.0.0.1:1201'),
+    fping(machine, '-C', '3', '-p', '50', '-t', '2000', '127.0.0.1'),
+    smallserv(machine, 'echo', '-u', '--format', 'fping', '-c', '3', '-i', '0.05', '-W', '2', '127.0.0.1:1201'),
   ]);
   expect([shapeOf(own.output), shapeOf(own.complaints)]).toEqual([shapeOf(real.output), shapeOf(real.complaints)]);
-  const quiet = ['-u', '--format', 'fping', '-q', '-c', '2', '-i', '0.05', '-W', '0.1'];
+  const quiet = ['-u', '--format', 'fping', '-q', '-c', '2', '-i', '0.05', '-W', '1'];
   const [realLoss, ownLoss] = await Promise.all([
-    fping(machine, '-C', '2', '-q', '-p', '50', '-t', '100', '127.0.0.1', '198.51.100.1'),
+    fping(machine, '-C', '2', '-q', '-p', '50', '-t', '1000', '127.0.0.1', '198.51.100.1'),
     smallserv(machine, 'echo', ...quiet, '127.0.0.1:1201', '127.0.0.3:1201'),
   ]);
   expect([realLoss.code, ownLoss.code]).toEqual([1, 1]);
@@ -55,7 +55,7 @@ it('echo --format fping has the lines of fping -C', async () => {
 it('SmokePing reads echo --format smokeping', async () => {
   const machine = await makeMachine();
   const targets = ['127.0.0.1:1201', '127.0.0.3:1201'];
-  const args = ['-u', '--format', 'smokeping', '-c', '3', '-i', '0.05', '-W', '0.1'];
+  const args = ['-u', '--format', 'smokeping', '-c', '3', '-i', '0.05', '-W', '1'];
   const { output } = await smallserv(machine, 'echo', ...args, ...targets);
   // As in the ping method of Smokeping::probes::FPing.
   const rtts = new Map(

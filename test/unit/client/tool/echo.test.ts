@@ -191,7 +191,7 @@ describe('requests at intervals', () => {
       requests += 1;
       if (requests % 3 !== 2) reply(request);
     });
-    const args = ['echo', '-u', '-c', '3', '-i', '1ms', '-s', '64', '-W', '500ms', '--format'];
+    const args = ['echo', '-u', '-c', '3', '-i', '1ms', '-s', '64', '-W', '1s', '--format'];
     const time = String.raw`\d+(?:\.\d+)?`;
     const times = `${name} : ${time} - ${time}\n`;
     expect(await runTool([...args, 'smokeping', name])).toEqual({
@@ -319,7 +319,7 @@ describe('requests at intervals', () => {
       if (requests === 1) for (let times = 0; times < 2; times++) reply(request);
       if (requests === 2) reply(wrong);
     });
-    const args = ['-u', '-c', '3', '-i', '50ms', '-s', '64', '--timeout', '100ms'];
+    const args = ['-u', '-c', '3', '-i', '50ms', '-s', '64', '--timeout', '2s'];
     const { code, stdout } = await runTool(['echo', name, ...args]);
     expect(stdout).toMatch(
       /seq=1 time=\S+ ms\n.*seq=1 time=\S+ ms \(duplicate\)\n.*seq=2 corrupted from offset 60 on\n.*: seq=3 no answer/,
