@@ -25,8 +25,8 @@ export interface WorkerState {
   readonly worker: number;
   /** That it shares with the workers before and after it. Earlier versions, and a daemon of one process, do not say. */
   readonly slot?: number | undefined;
-  /** `waiting`, `resting` and `refused` have no process; `draining` ends when its clients have finished. */
-  readonly status: 'starting' | 'ready' | 'waiting' | 'resting' | 'refused' | 'stopped' | 'draining';
+  /** `waiting` and `resting` have no process; `draining` ends when its clients have finished. */
+  readonly status: 'starting' | 'ready' | 'waiting' | 'resting' | 'stopped' | 'draining';
   readonly pid: number | undefined;
   /** As of its last heartbeat. */
   readonly health: ProcessHealth | undefined;

@@ -37,7 +37,7 @@ export const metrics: readonly Metric[] = [
     ({ reload, startedAt }) => Date.parse(reload.lastSuccessAt ?? startedAt) / 1000,
   ),
   metric('workers', 'Worker processes, by status.', ['status'], ({ workers }) =>
-    ['starting', 'ready', 'waiting', 'resting', 'refused', 'draining'].map((status) => [
+    ['starting', 'ready', 'waiting', 'resting', 'draining'].map((status) => [
       workers.filter((worker) => worker.status === status).length,
       status,
     ]),

@@ -67,7 +67,7 @@ export const statusShape = v.looseObject({
       v.looseObject({
         worker: count,
         slot: v.optional(count),
-        status: v.picklist(['starting', 'ready', 'waiting', 'resting', 'refused', 'stopped', 'draining']),
+        status: v.picklist(['starting', 'ready', 'waiting', 'resting', 'stopped', 'draining']),
         pid: v.optional(count),
         health: v.optional(health),
         restarts: v.optional(count),

@@ -25,6 +25,7 @@ import {
   type PolicyEffect,
   type PolicyEvent,
   type PolicyState,
+  restMs,
 } from './restart-policy.ts';
 import type { WorkerState } from '../running-daemon.ts';
 import { type Activity, tickPeriodMs } from './silence.ts';
@@ -252,7 +253,7 @@ export class Generation {
           );
           break;
         case 'exit':
-          void this.#end(this.#up ? endOfServing(effect.code) : effect.code);
+          void this.#end(effect.code);
           break;
       }
     }
@@ -345,7 +346,9 @@ export class Generation {
     } else if (this.#up && code !== exitCodes.stopped && !worker.wasKilled) {
       this.#options.log.error(fields, 'worker exited before its clients finished');
     }
-    this.#dispatch({ type: 'died', slot, exitCode: code, nowMs: this.#nowMs });
+    this.#dispatch({ type: 'died', slot, nowMs: this.#nowMs });
+    if (this.#state.slots[slot]?.status === 'resting' && !this.#state.stopping)
+      this.#options.log.error({ worker: name, delayMs: restMs }, 'worker keeps exiting, pausing restarts');
     this.#noteSuspended();
     this.#reassign();
   }
@@ -456,14 +459,6 @@ function inheritedBy(
 function diedTooSoon(code: number | null, signal: string | null): SmallservdError {
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
   return new SmallservdError('WORKER_FAILED', `a worker with the new config exited before it was ready (${how})`);
-}
-
-/**
- * A daemon that has served had a valid config, whatever its workers say by now: a module may say anything. So a service
- * manager may start it again, and if the config has become invalid, that start says so.
- */
-function endOfServing(code: ExitCode): ExitCode {
-  return code === exitCodes.stopped ? code : exitCodes.workersKeepDying;
 }
 
 /** How many lines a worker may write. Together they may write what one could, but each its summaries at once. */

@@ -11,18 +11,20 @@ const limits = {
   maxGapMs: 60_000,
   /** Earlier deaths are forgotten after being ready this long. */
   healthyMs: 60_000,
-  /** After five deaths in a minute, the slot rests for a minute. */
+  /** After five deaths in a minute, the slot rests. */
   deaths: 5,
   deathsWindowMs: 60_000,
-  restMs: 60_000,
   /** A worker silent for this long is considered hung, unless it is starved. */
   silentMs: 5000,
   /** The same while it is still loading code and config. */
   startMs: 30_000,
 } as const;
 
-/** `waiting`: restarts soon. `resting`: after too many deaths. `refused`: cannot run, and is not restarted. */
-type SlotStatus = 'starting' | 'ready' | 'waiting' | 'resting' | 'refused' | 'stopped';
+/** How long a slot rests after too many deaths. */
+export const restMs = 60_000;
+
+/** `waiting`: restarts soon. `resting`: restarts after `restMs`. */
+type SlotStatus = 'starting' | 'ready' | 'waiting' | 'resting' | 'stopped';
 
 export interface Slot {
   readonly status: SlotStatus;
@@ -38,13 +40,13 @@ export interface Slot {
 export interface PolicyState {
   readonly slots: readonly Slot[];
   readonly stopping: boolean;
+  /** Whether any worker has ever been ready. */
+  readonly served: boolean;
   readonly tickedMs: number;
 }
 
 export type PolicyEvent =
-  | { readonly type: 'ready' | 'heard' | 'due'; readonly slot: number; readonly nowMs: number }
-  /** `exitCode` null: ended by a signal. */
-  | { readonly type: 'died'; readonly slot: number; readonly exitCode: number | null; readonly nowMs: number }
+  | { readonly type: 'ready' | 'heard' | 'died' | 'due'; readonly slot: number; readonly nowMs: number }
   /** Sent every `tickPeriodMs`. `activities`: what the slots in `overdue` have done, if known. */
   | { readonly type: 'tick'; readonly nowMs: number; readonly activities: ReadonlyMap<number, Activity> }
   | { readonly type: 'stop'; readonly nowMs: number };
@@ -62,19 +64,25 @@ export function begin(slots: number, nowMs: number): Decision {
   const slot: Slot = { ...started(nowMs), gapMs: limits.minGapMs, deathsMs: [] };
   const all = Array.from({ length: slots }, () => slot);
   const forks = all.map((_, index) => ({ type: 'fork', slot: index }) as const);
-  return [{ slots: all, stopping: false, tickedMs: nowMs }, forks];
+  return [{ slots: all, stopping: false, served: false, tickedMs: nowMs }, forks];
 }
 
 export function decide(state: PolicyState, event: PolicyEvent): Decision {
   switch (event.type) {
     case 'ready':
-      return [change(state, event.slot, { status: 'ready', readyMs: event.nowMs, ...heard(event.nowMs) }), []];
+      return [
+        {
+          ...change(state, event.slot, { status: 'ready', readyMs: event.nowMs, ...heard(event.nowMs) }),
+          served: true,
+        },
+        [],
+      ];
     case 'heard':
       // During startup only `ready` counts: a service that never comes up must not look alive.
       if (slotOf(state, event.slot).status === 'starting') return [state, []];
       return [change(state, event.slot, heard(event.nowMs)), []];
     case 'died':
-      return state.stopping ? stopped(state, event.slot) : died(state, event.slot, event.exitCode, event.nowMs);
+      return state.stopping ? stopped(state, event.slot) : died(state, event.slot, event.nowMs);
     case 'due':
       return due(state, event.slot, event.nowMs);
     case 'tick':
@@ -98,28 +106,27 @@ function heard(nowMs: number): Pick<Slot, 'heardMs' | 'silence'> {
   return { heardMs: nowMs, silence: noSilence };
 }
 
-function died(before: PolicyState, index: number, exitCode: number | null, nowMs: number): Decision {
+function died(before: PolicyState, index: number, nowMs: number): Decision {
   const slot = slotOf(before, index);
-  const isRefusal = exitCode === exitCodes.badConfig || exitCode === exitCodes.notPermitted;
-  // A worker that was ready had accepted the config, so a module caused this exit.
-  if (isRefusal && slot.status === 'starting')
-    return orExit(change(before, index, { status: 'refused' }), exitCode, []);
   const healthy = nowMs - slot.readyMs >= limits.healthyMs;
   const deathsMs = [...(healthy ? [] : slot.deathsMs.filter((at) => nowMs - at < limits.deathsWindowMs)), nowMs];
   if (deathsMs.length >= limits.deaths) {
     const state = change(before, index, { status: 'resting', deathsMs: [], gapMs: limits.minGapMs });
-    return orExit(state, exitCodes.workersKeepDying, [{ type: 'wait', slot: index, delayMs: limits.restMs }]);
+    return orExit(state, [{ type: 'wait', slot: index, delayMs: restMs }]);
   }
   const gapMs = healthy ? limits.minGapMs : slot.gapMs;
   const delayMs = Math.max(0, slot.startedMs + gapMs - nowMs);
   const next = { status: 'waiting', deathsMs, gapMs: Math.min(gapMs * 2, limits.maxGapMs) } as const;
-  return orExit(change(before, index, next), exitCodes.workersKeepDying, [{ type: 'wait', slot: index, delayMs }]);
+  return [change(before, index, next), [{ type: 'wait', slot: index, delayMs }]];
 }
 
-/** Returns the effects, or ends the daemon if no slot can recover. */
-function orExit(state: PolicyState, code: ExitCode, effects: readonly PolicyEffect[]): Decision {
-  const hopeless = state.slots.every(({ status }) => status === 'resting' || status === 'refused');
-  return hopeless ? [state, [{ type: 'exit', code }]] : [state, effects];
+/**
+ * Returns the effects, or ends a daemon that has never served if all slots rest. One that has served keeps its sockets:
+ * otherwise whoever can kill its workers could end it, and take its ports.
+ */
+function orExit(state: PolicyState, effects: readonly PolicyEffect[]): Decision {
+  const isHopeless = !state.served && state.slots.every(({ status }) => status === 'resting');
+  return isHopeless ? [state, [{ type: 'exit', code: exitCodes.workersKeepDying }]] : [state, effects];
 }
 
 function started(nowMs: number): Omit<Slot, 'gapMs' | 'deathsMs'> {

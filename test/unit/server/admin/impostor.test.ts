@@ -88,7 +88,7 @@ const status = some(
     supervisor: health,
     workers: listOf(
       some(
-        { worker: count, status: fc.constantFrom('ready', 'waiting', 'refused') },
+        { worker: count, status: fc.constantFrom('ready', 'waiting', 'resting') },
         { slot: count, pid: count, health, restarts: count },
       ),
     ),

@@ -285,15 +285,29 @@ describe('a successor', () => {
   });
 });
 
-it('ends with 70, not 78, if its workers call the config invalid after they have served', async () => {
+it('never gives up after it has served, whatever its workers say of the config', async () => {
   const generation = begin();
   for (const worker of workers.live) worker.serve();
   await generation.ready;
-  for (let turn = 0; turn < 10 && workers.live.length > 0; turn += 1) {
-    for (const worker of workers.live) worker.die(78);
-    clock.advance(120_000);
+  let hasEnded = false;
+  void generation.ended.then(() => (hasEnded = true));
+  for (let turn = 0; turn < 5; turn += 1) {
+    for (const worker of workers.live) {
+      worker.report({ type: 'failed', code: 'CONFIG_INVALID', message: 'too many open files' });
+      worker.die(78);
+    }
+    clock.advance(10_000);
   }
-  expect(await generation.ended).toBe(70);
+  expect(generation.workers.map(({ status }) => status)).toEqual(['resting', 'resting']);
+  expect(log.records.filter(({ message }) => message === 'worker keeps exiting, pausing restarts')).toMatchObject([
+    { fields: { worker: 1, delayMs: 60_000 } },
+    { fields: { worker: 2, delayMs: 60_000 } },
+  ]);
+  clock.advance(60_000);
+  expect(workers.live).toHaveLength(2);
+  for (const worker of workers.live) worker.serve();
+  expect(plan.map((each) => generation.isOpen(each))).toEqual([true, true, true]);
+  expect(hasEnded).toBe(false);
 });
 
 describe('setFaults', () => {

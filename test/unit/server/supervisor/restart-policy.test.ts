@@ -27,11 +27,10 @@ const ready: Slot = {
 const starting: Slot = { ...ready, status: 'starting', heardMs: 100_000, readyMs: never };
 const waiting: Slot = { ...starting, status: 'waiting', gapMs: 2000, deathsMs: [100_500] };
 const resting: Slot = { ...starting, status: 'resting' };
-const refused: Slot = { ...starting, status: 'refused' };
 const stopped: Slot = { ...ready, status: 'stopped' };
 
 function state(slots: readonly Slot[], rest: Partial<PolicyState> = {}): PolicyState {
-  return { slots, stopping: false, tickedMs: 101_000, ...rest };
+  return { slots, stopping: false, served: false, tickedMs: 101_000, ...rest };
 }
 
 /** What is expected of the state: the slots, and what else differs from before. */
@@ -43,8 +42,8 @@ type Row = readonly [
   effects: readonly PolicyEffect[],
 ];
 
-function death(nowMs: number, exitCode: number | null = null, slot = 0): PolicyEvent {
-  return { type: 'died', slot, exitCode, nowMs };
+function death(nowMs: number, slot = 0): PolicyEvent {
+  return { type: 'died', slot, nowMs };
 }
 
 /** Of a process that waits for a processor. */
@@ -67,7 +66,7 @@ const table: readonly Row[] = [
     'marks a worker ready when it reports ready',
     state([starting, starting]),
     { type: 'ready', slot: 1, nowMs: 102_000 },
-    state([starting, { ...starting, status: 'ready', readyMs: 102_000, heardMs: 102_000 }]),
+    state([starting, { ...starting, status: 'ready', readyMs: 102_000, heardMs: 102_000 }], { served: true }),
     [],
   ],
   [
@@ -164,11 +163,11 @@ const table: readonly Row[] = [
     [{ type: 'exit', code: 70 }],
   ],
   [
-    'exits with 70 when one slot rests and the others cannot run',
-    state([{ ...starting, deathsMs: fourDeaths }, refused]),
+    'never exits once a worker has been ready',
+    state([{ ...starting, deathsMs: fourDeaths }, resting], { served: true }),
     death(116_000),
-    state([{ ...starting, status: 'resting' }, refused]),
-    [{ type: 'exit', code: 70 }],
+    state([{ ...starting, status: 'resting' }, resting], { served: true }),
+    [{ type: 'wait', slot: 0, delayMs: 60_000 }],
   ],
   [
     'keeps running while a slot waits for its restart',
@@ -184,40 +183,6 @@ const table: readonly Row[] = [
     state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, waiting]),
     [{ type: 'wait', slot: 0, delayMs: 0 }],
   ],
-  ...[78, 77].map(
-    (exitCode): Row => [
-      `does not restart a worker that exits with ${exitCode}`,
-      state([starting, ready]),
-      death(100_300, exitCode),
-      state([{ ...starting, status: 'refused' }, ready]),
-      [],
-    ],
-  ),
-  ...([78, 77] as const).map(
-    (exitCode): Row => [
-      `exits with ${exitCode} if the last worker does`,
-      state([starting, refused]),
-      death(100_300, exitCode),
-      state([{ ...starting, status: 'refused' }, refused]),
-      [{ type: 'exit', code: exitCode }],
-    ],
-  ),
-  ...[78, 77].map(
-    (exitCode): Row => [
-      `restarts a ready worker that exits with ${exitCode}`,
-      state([ready, ready]),
-      death(105_000, exitCode),
-      state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, ready]),
-      [{ type: 'wait', slot: 0, delayMs: 0 }],
-    ],
-  ),
-  [
-    'restarts a worker that exits with 0 without a stop order',
-    state([ready, ready]),
-    death(105_000, 0),
-    state([{ ...ready, status: 'waiting', gapMs: 2000, deathsMs: [105_000] }, ready]),
-    [{ type: 'wait', slot: 0, delayMs: 0 }],
-  ],
   ...[waiting, resting].map(
     (slot): Row => [
       `forks a ${slot.status} slot when due`,
@@ -227,7 +192,7 @@ const table: readonly Row[] = [
       [{ type: 'fork', slot: 0 }],
     ],
   ),
-  ...[starting, ready, refused, stopped].map(
+  ...[starting, ready, stopped].map(
     (slot): Row => [
       `does not fork a ${slot.status} slot when due`,
       state([slot, ready]),
@@ -273,9 +238,9 @@ const table: readonly Row[] = [
   ],
   [
     'never kills a slot without a process',
-    state([waiting, resting, refused, stopped], { tickedMs: 999_500 }),
+    state([waiting, resting, stopped], { tickedMs: 999_500 }),
     tickAt(1_000_000),
-    state([waiting, resting, refused, stopped], { tickedMs: 1_000_000 }),
+    state([waiting, resting, stopped], { tickedMs: 1_000_000 }),
     [],
   ],
   [
@@ -308,18 +273,9 @@ const table: readonly Row[] = [
   ],
   [
     'stops live workers and cancels pending restarts on stop',
-    state([ready, starting, waiting, resting, refused]),
+    state([ready, starting, waiting, resting]),
     { type: 'stop', nowMs: 105_000 },
-    state(
-      [
-        ready,
-        starting,
-        { ...waiting, status: 'stopped' },
-        { ...resting, status: 'stopped' },
-        { ...refused, status: 'stopped' },
-      ],
-      { stopping: true },
-    ),
+    state([ready, starting, { ...waiting, status: 'stopped' }, { ...resting, status: 'stopped' }], { stopping: true }),
     [
       { type: 'stop', slot: 0 },
       { type: 'stop', slot: 1 },
@@ -348,19 +304,17 @@ const table: readonly Row[] = [
   [
     'does not count an ordered exit as a death',
     state([ready, ready], { stopping: true }),
-    death(105_000, 0),
+    death(105_000),
     state([stopped, ready], { stopping: true }),
     [],
   ],
-  ...[0, 70, 78, null].map(
-    (exitCode): Row => [
-      `exits with 0 after the last ordered exit, even with exit code ${exitCode}`,
-      state([stopped, ready], { stopping: true }),
-      death(105_000, exitCode, 1),
-      state([stopped, stopped], { stopping: true }),
-      [{ type: 'exit', code: 0 }],
-    ],
-  ),
+  [
+    'exits with 0 after the last ordered exit',
+    state([stopped, ready], { stopping: true }),
+    death(105_000, 1),
+    state([stopped, stopped], { stopping: true }),
+    [{ type: 'exit', code: 0 }],
+  ],
 ];
 
 describe('decide', () => {
@@ -371,7 +325,7 @@ describe('decide', () => {
   });
 
   it('throws for an unknown slot', () => {
-    expect(() => decide(state([ready]), death(105_000, null, 1))).toThrow(RangeError);
+    expect(() => decide(state([ready]), death(105_000, 1))).toThrow(RangeError);
   });
 });
 
@@ -398,7 +352,7 @@ describe('begin', () => {
 
 /** What may happen next, to which slot, after how long. */
 interface Act {
-  readonly kind: 'ready' | 'heard' | 'die' | 'refuse' | 'nothing' | 'stop';
+  readonly kind: 'ready' | 'heard' | 'die' | 'nothing' | 'stop';
   readonly slot: number;
   readonly waitMs: number;
 }
@@ -410,7 +364,7 @@ const acts = fc.array(
     kind: fc.oneof(
       { weight: 6, arbitrary: fc.constant('die' as const) },
       { weight: 4, arbitrary: fc.constantFrom('ready', 'heard', 'nothing') },
-      { weight: 1, arbitrary: fc.constantFrom('refuse', 'stop') },
+      { weight: 1, arbitrary: fc.constant('stop' as const) },
     ),
     slot: fc.nat(slots - 1),
     waitMs: fc.oneof(fc.nat(400), fc.nat(5000), fc.nat(100_000)),
@@ -453,10 +407,10 @@ class Simulation {
     this.#act(effects);
   }
 
-  die(slot: number, exitCode: number | null): void {
+  die(slot: number): void {
     if (!this.running.delete(slot)) return;
     this.deaths[slot]?.push(this.nowMs);
-    this.dispatch({ type: 'died', slot, exitCode, nowMs: this.nowMs });
+    this.dispatch({ type: 'died', slot, nowMs: this.nowMs });
   }
 
   /** Time passes: what is due happens, in order. */
@@ -496,8 +450,7 @@ describe('any sequence of events', () => {
         for (const { kind, slot, waitMs } of list) {
           if (simulation.isOver) break;
           const { nowMs } = simulation;
-          if (kind === 'die') simulation.die(slot, null);
-          else if (kind === 'refuse') simulation.die(slot, 78);
+          if (kind === 'die') simulation.die(slot);
           else if (kind === 'stop') simulation.dispatch({ type: 'stop', nowMs });
           else if (kind !== 'nothing' && simulation.running.has(slot)) simulation.dispatch({ type: kind, slot, nowMs });
           checkBooks(simulation);
@@ -514,6 +467,7 @@ function checkBooks(simulation: Simulation): void {
   const { state: now, running, starts, deaths } = simulation;
   expect(simulation.forksAfterStop).toBe(0);
   expect(simulation.exits.length).toBeLessThanOrEqual(1);
+  if (now.served && !now.stopping) expect(simulation.exits).toEqual([]);
   for (const [slot, each] of now.slots.entries()) {
     // The policy's books are ours.
     expect(isAlive(each)).toBe(running.has(slot));
