@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
-import { Channel, channelDescriptor, refuseDescriptorsOf } from '../supervisor/channel.ts';
+import { Channel, channelDescriptor, takeOnlyBytesOf } from '../supervisor/channel.ts';
 import { spawnChild } from '../supervisor/child.ts';
 import { childArguments } from '../child-arguments.ts';
 import { readActivity } from '../supervisor/activity.ts';
@@ -177,7 +177,7 @@ class AdminChild implements AdminEndpoint {
     const child = spawnChild(process.execPath, [...childArguments, script], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...descriptors],
     });
-    refuseDescriptorsOf(child.stderr);
+    takeOnlyBytesOf(child.stderr);
     readComplaints(child.stderr, clock, (complaint) => log.error(complaint, 'admin process printed a line'));
     child.on('error', (error) => {
       log.warn({ err: error }, 'admin process unreachable');

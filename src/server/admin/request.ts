@@ -7,7 +7,7 @@ export interface AdminRequest {
   readonly host: string | undefined;
   /** Whose page makes a browser ask, as in `same-origin`: https://www.w3.org/TR/fetch-metadata/. Others do not say. */
   readonly fetchSite?: string | undefined;
-  /** Whose page makes a browser send a POST, as in `http://localhost:9013`: https://fetch.spec.whatwg.org/#origin-header. */
+  /** Whose page makes a browser POST, as in `http://localhost:9013`: https://fetch.spec.whatwg.org/#origin-header. */
   readonly origin?: string | undefined;
 }
 

@@ -41,8 +41,7 @@ export class Channel {
     this.#rate = new MessageRate(limits.maxMessagesPerSecond, monotonicMs);
     this.#byteRate = new MessageRate(limits.maxBytesPerSecond, monotonicMs);
     this.#handlers = handlers;
-    refuseDescriptorsOf(socket);
-    if (socket instanceof Socket) takeUrgentBytesAt(socket);
+    takeOnlyBytesOf(socket);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     // A reset is followed by `close`.
     socket.on('error', () => {});
@@ -126,9 +125,14 @@ export class Channel {
   }
 }
 
-/** What a child has of us are UNIX sockets. It must not send descriptors along with its bytes. */
-export function refuseDescriptorsOf(stream: unknown): void {
-  if (stream instanceof Socket) refuseDescriptorsAt(stream);
+/**
+ * What a child has of us are UNIX sockets. It must not send descriptors along with its bytes, nor urgent bytes, each of
+ * which would wake us without being read, and so without counting.
+ */
+export function takeOnlyBytesOf(stream: unknown): void {
+  if (!(stream instanceof Socket)) return;
+  refuseDescriptorsAt(stream);
+  takeUrgentBytesAt(stream);
 }
 
 const lineFeed = 0x0a;

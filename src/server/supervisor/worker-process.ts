@@ -9,7 +9,7 @@ import type { ServiceOffenders } from '../guard/offenders.ts';
 import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import { readActivity } from './activity.ts';
-import { Channel, channelDescriptor, refuseDescriptorsOf } from './channel.ts';
+import { Channel, channelDescriptor, takeOnlyBytesOf } from './channel.ts';
 import { spawnChild } from './child.ts';
 import { childArguments } from '../child-arguments.ts';
 import type { WorkerOrder } from './messages.ts';
@@ -121,7 +121,7 @@ export class WorkerProcess {
     this.#handlers = handlers;
     this.#process = fork(options.descriptors);
     this.#channel = this.#open();
-    for (const end of [this.#process.stdout, this.#process.stderr]) refuseDescriptorsOf(end);
+    for (const end of [this.#process.stdout, this.#process.stderr]) takeOnlyBytesOf(end);
     this.read = allClosed([this.#process.stdout, this.#process.stderr]);
     this.#forwardOutput();
     this.#process.on('error', (error) => {

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { PassThrough } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
@@ -5,7 +6,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Channel } from '../../../../src/server/supervisor/channel.ts';
+import { root } from '../../../support/daemon-process.ts';
+import { Channel, takeOnlyBytesOf } from '../../../../src/server/supervisor/channel.ts';
 
 /** Feeds chunks to a channel; what was heard of them, and what was found wrong. */
 async function feed(chunks: readonly Buffer[], limits = {}, nowMs = (): number => 0): Promise<unknown[]> {
@@ -123,3 +125,26 @@ describe('Channel', () => {
     );
   });
 });
+
+describe('takeOnlyBytesOf', () => {
+  it('has urgent bytes of a child arrive in their place, where a pace counts them', async () => {
+    const script = `
+      import koffi from 'koffi';
+      const send = koffi.load(null).func('long send(int, const char *, size_t, int)');
+      for (const descriptor of [1, 2]) {
+        for (const byte of 'all of these') send(descriptor, byte, 1, ${MSG_OOB});
+        send(descriptor, '.', 1, 0);
+      }`;
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { cwd: root });
+    const texts = [child.stdout, child.stderr].map(async (stream) => {
+      takeOnlyBytesOf(stream);
+      let text = '';
+      for await (const part of stream.setEncoding('utf8')) text += String(part);
+      return text;
+    });
+    expect(await Promise.all(texts)).toEqual(['all of these.', 'all of these.']);
+  });
+});
+
+/** See bits/socket.h. */
+const MSG_OOB = 1;
