@@ -9,6 +9,8 @@ import { describe, expect, it } from 'vitest';
 import { root } from '../../../support/daemon-process.ts';
 import { Channel, takeOnlyBytesOf } from '../../../../src/server/supervisor/channel.ts';
 
+const unlimited = { burst: Infinity, perSecond: Infinity };
+
 /** Feeds chunks to a channel; what was heard of them, and what was found wrong. */
 async function feed(chunks: readonly Buffer[], limits = {}, nowMs = (): number => 0): Promise<unknown[]> {
   const socket = new PassThrough();
@@ -24,7 +26,7 @@ async function feed(chunks: readonly Buffer[], limits = {}, nowMs = (): number =
     };
     void new Channel(
       socket,
-      { maxMessageBytes: 1000, maxMessagesPerSecond: 100, maxBytesPerSecond: Infinity, ...limits },
+      { maxMessageBytes: 1000, messages: { burst: 100, perSecond: 100 }, bytes: unlimited, ...limits },
       nowMs,
       handlers,
     );
@@ -66,17 +68,22 @@ describe('Channel', () => {
     expect(await feed([ok, Buffer.from('{]\n'), ok])).toEqual([1, { fault: 'a message that is not JSON' }]);
     expect(await feed([ok, Buffer.from('"wrong"\n1\n'), ok])).toEqual([1, 'wrong', { fault: 'found wrong' }]);
     const many = Array.from({ length: 101 }, () => ok);
-    expect((await feed([...many, ok])).slice(99)).toEqual([1, { fault: 'more than 100 messages in a second' }]);
+    expect((await feed([...many, ok])).slice(99)).toEqual([
+      1,
+      { fault: 'more than 100 messages at once, or 100 a second' },
+    ]);
     // White space is no message, and has to be read all the same.
     const padded = Buffer.from(`${' '.repeat(98)}1\n`);
-    const bytes = { maxBytesPerSecond: 800 };
-    expect(await feed([padded, padded, padded], bytes)).toEqual([1, 1, { fault: 'more than 800 bytes in a second' }]);
+    const bytes = { bytes: { burst: 800, perSecond: 9 } };
+    const tooMuch = { fault: 'more than 800 bytes at once, or 9 a second' };
+    expect(await feed([padded, padded, padded], bytes)).toEqual([1, 1, tooMuch]);
   });
 
   it('counts a cost for each read, so single bytes cannot keep it busy', async () => {
     const single = Array.from({ length: 4 }, () => Buffer.from(' '));
-    expect(await feed(single, { maxBytesPerSecond: 1000 })).toEqual([{ fault: 'more than 1000 bytes in a second' }]);
-    expect(await feed(single.slice(1), { maxBytesPerSecond: 1000 })).toEqual([]);
+    const bytes = { bytes: { burst: 1000, perSecond: 9 } };
+    expect(await feed(single, bytes)).toEqual([{ fault: 'more than 1000 bytes at once, or 9 a second' }]);
+    expect(await feed(single.slice(1), bytes)).toEqual([]);
   });
 
   it('keeps no piece of an incomplete line, only a copy of its bytes', async () => {
@@ -89,7 +96,7 @@ describe('Channel', () => {
     const socket = new PassThrough();
     const heard: unknown[] = [];
     const handlers = { heard: (message: unknown) => void heard.push(message), failed() {}, closed() {} };
-    const limits = { maxMessageBytes: 200_000, maxMessagesPerSecond: 100, maxBytesPerSecond: Infinity };
+    const limits = { maxMessageBytes: 200_000, messages: unlimited, bytes: unlimited };
     void new Channel(socket, limits, () => 0, handlers);
     const before = heapBytes();
     socket.write('"');
