@@ -13,9 +13,9 @@ const classOfServiceBytes = 4;
 const rejected = 1;
 
 /**
- * The most TLVs of a packet that are looked at. One of 64 KiB has room for 16,000 empty ones, which would take 2 ms, and RFC 8972
- * and its extensions define about a dozen. The others come back as they are, with the flag U that their sender has set:
- * not recognized.
+ * The most TLVs of a packet that are looked at. One of 64 KiB has room for 16,000 empty ones, which would take 2 ms,
+ * and RFC 8972 and its extensions define about a dozen. The others come back as they are, with the flag U that their
+ * sender has set: not recognized.
  */
 const maxExtensions = 64;
 
