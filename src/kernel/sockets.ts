@@ -200,18 +200,18 @@ export function tellDestinations(descriptor: number, family: 'ipv4' | 'ipv6'): v
  *   keep the socket ready for ever, and fill its receive buffer.
  */
 export function resetDatagramOptions(descriptor: number, family: 'ipv4' | 'ipv6'): void {
-  const { setsockopt } = requireLibc();
+  const functions = requireLibc();
   // Linux before 5.0 does not know all of them.
   for (const name of [UDP_CORK, UDP_SEGMENT, UDP_GRO])
-    setsockopt(descriptor, SOL_UDP, name, new Uint8Array(new ArrayBuffer(4)), 4);
-  setsockopt(descriptor, IPPROTO_IP, IP_OPTIONS, new Uint8Array(new ArrayBuffer(4)), 0);
+    functions.setsockopt(descriptor, SOL_UDP, name, new Uint8Array(new ArrayBuffer(4)), 4);
+  functions.setsockopt(descriptor, IPPROTO_IP, IP_OPTIONS, new Uint8Array(new ArrayBuffer(4)), 0);
   // Before IP_RECVERR, which also discards what is queued.
   setOption(descriptor, SOL_SOCKET, SO_TIMESTAMPING, 0);
   setOption(descriptor, IPPROTO_IP, IP_RECVERR, 0);
   if (family === 'ipv4') return;
   // Only root may set most of them, and only root may remove them.
   for (const name of [IPV6_HOPOPTS, IPV6_RTHDRDSTOPTS, IPV6_RTHDR, IPV6_DSTOPTS])
-    setsockopt(descriptor, IPPROTO_IPV6, name, new Uint8Array(new ArrayBuffer(4)), 0);
+    functions.setsockopt(descriptor, IPPROTO_IPV6, name, new Uint8Array(new ArrayBuffer(4)), 0);
   setOption(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 0);
 }
 

@@ -157,9 +157,9 @@ function isOfForeignPage({ host, fetchSite, origin }: AdminRequest): boolean {
 /** The origin `null` of a page that hides its own, such as one in a sandbox, is of no host. */
 function isOfHost(origin: string, host: string): boolean {
   if (!URL.canParse(origin)) return false;
-  const page = new URL(origin);
-  const own = `${page.protocol}//${host}`;
-  return page.host !== '' && URL.canParse(own) && new URL(own).host === page.host;
+  const site = new URL(origin);
+  const own = `${site.protocol}//${host}`;
+  return site.host !== '' && URL.canParse(own) && new URL(own).host === site.host;
 }
 
 /** A page of one line. */

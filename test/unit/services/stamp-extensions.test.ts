@@ -9,6 +9,10 @@ function reflected(hex: string, from: { dscp: number | undefined; ecn: number | 
 
 const plain = { dscp: 0, ecn: 0 };
 
+function empty(count: number, flags: string): string {
+  return `${flags}c80000`.repeat(count);
+}
+
 describe('the TLVs of a reply (RFC 8972)', () => {
   it.each([
     ['nothing', '', ''],
@@ -36,8 +40,6 @@ describe('the TLVs of a reply (RFC 8972)', () => {
 });
 
 describe('a packet with many TLVs', () => {
-  const empty = (count: number, flags: string): string => `${flags}c80000`.repeat(count);
-
   it('has the first 64 looked at, and the others returned as they are', () => {
     expect(reflected(empty(16_000, '00'), plain)).toBe(empty(64, '80') + empty(16_000 - 64, '00'));
     // What an honest sender has set says the truth: they are not recognized.
