@@ -23,11 +23,13 @@ const SO_MEMINFO = 55;
 const SO_SNDBUFFORCE = 32;
 const SO_PASSRIGHTS = 83;
 const IPPROTO_IP = 0;
+const IP_OPTIONS = 4;
 const IP_PKTINFO = 8;
 const IP_RECVERR = 11;
 const IP_RECVTTL = 12;
 const IP_RECVTOS = 13;
 const SO_TIMESTAMPNS = 35;
+const SO_TIMESTAMPING = 37;
 const IP_MTU_DISCOVER = 10;
 const IP_FREEBIND = 15;
 const IPPROTO_TCP = 6;
@@ -37,12 +39,18 @@ const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
 // linux/udp.h
 const SOL_UDP = 17;
+const UDP_CORK = 1;
+const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
 // linux/in6.h
 const IPPROTO_IPV6 = 41;
 const IPV6_RECVPKTINFO = 49;
 const IPV6_RECVERR = 25;
 const IPV6_RECVHOPLIMIT = 51;
+const IPV6_HOPOPTS = 54;
+const IPV6_RTHDRDSTOPTS = 55;
+const IPV6_RTHDR = 57;
+const IPV6_DSTOPTS = 59;
 const IPV6_RECVTCLASS = 66;
 const IPV6_MTU_DISCOVER = 23;
 const IPV6_V6ONLY = 26;
@@ -183,14 +191,28 @@ export function tellDestinations(descriptor: number, family: 'ipv4' | 'ipv6'): v
 }
 
 /**
- * Undoes what the creator of an inherited UDP socket may have set. Queued errors, which nobody reads, would keep the
- * socket ready for ever (IP_RECVERR in ip(7)), and merged datagrams would be taken for one (UDP_GRO in udp(7)).
+ * Undoes what the creator of an inherited UDP socket may have set that would break a promise:
+ *
+ * - UDP_CORK of udp(7) would keep every reply, and UDP_SEGMENT cut it into many, which together have more headers than
+ *   was counted. UDP_GRO would have datagrams merged, and taken for one.
+ * - IP options and extension headers of IPv6 make replies larger than was counted, and may send them elsewhere.
+ * - Nobody reads queued errors (IP_RECVERR in ip(7)) and times of replies (SO_TIMESTAMPING in socket(7)). They would
+ *   keep the socket ready for ever, and fill its receive buffer.
  */
 export function resetDatagramOptions(descriptor: number, family: 'ipv4' | 'ipv6'): void {
-  // Linux before 5.0 does not know it.
-  requireLibc().setsockopt(descriptor, SOL_UDP, UDP_GRO, new Uint8Array(new ArrayBuffer(4)), 4);
+  const functions = requireLibc();
+  // Linux before 5.0 does not know all of them.
+  for (const name of [UDP_CORK, UDP_SEGMENT, UDP_GRO])
+    functions.setsockopt(descriptor, SOL_UDP, name, new Uint8Array(new ArrayBuffer(4)), 4);
+  functions.setsockopt(descriptor, IPPROTO_IP, IP_OPTIONS, new Uint8Array(new ArrayBuffer(4)), 0);
+  // Before IP_RECVERR, which also discards what is queued.
+  setOption(descriptor, SOL_SOCKET, SO_TIMESTAMPING, 0);
   setOption(descriptor, IPPROTO_IP, IP_RECVERR, 0);
-  if (family === 'ipv6') setOption(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 0);
+  if (family === 'ipv4') return;
+  // Only root may set most of them, and only root may remove them.
+  for (const name of [IPV6_HOPOPTS, IPV6_RTHDRDSTOPTS, IPV6_RTHDR, IPV6_DSTOPTS])
+    functions.setsockopt(descriptor, IPPROTO_IPV6, name, new Uint8Array(new ArrayBuffer(4)), 0);
+  setOption(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 0);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type BigIntStats, close, constants, fstat, open } from 'node:fs';
+import { type BigIntStats, close, constants, fchown, fstat, open } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { promisify } from 'node:util';
@@ -23,6 +23,7 @@ export interface OpenLogFile {
 
 const openAsync = promisify(open);
 const closeAsync = promisify(close);
+const fchownAsync = promisify(fchown);
 
 /** In 64 bits, because inode numbers above 2^53 could collide as doubles. */
 const fstatExact = async (fd: number): Promise<BigIntStats> => promisify(fstat)(fd, { bigint: true });
@@ -39,9 +40,11 @@ const flags =
  * - the file must be regular and have a single name; the file, every directory from / down and every link on the path
  * must
  *   belong to root, to the user of this process or to `owner`;
- * - a parent of its directory may be writable by others only if it is sticky, like /tmp; - its directory must not be
- * writable by others, and by a group only if that is the group of root, of this process or of
- *   `owner`.
+ * - a parent of its directory may be writable by others only if it is sticky, like /tmp;
+ * - its directory must not be writable by others, and by a group only if that is the group of root, of this process or
+ *   of `owner`;
+ * - if `owner` can write to its directory, the file must belong to `owner`, and a new one does: `owner` could give the
+ *   name to any other file.
  *
  * The file is opened in the directory that was checked, even if the path leads elsewhere by then: a group may be able
  * to write to the directories above, such as Ubuntu's /var/log. Access control lists are not checked. Throws
@@ -74,21 +77,25 @@ async function openTrusted(path: string, trusted: Trusted): Promise<OpenLogFile>
   const directory = await openDirectory(dirname(path), trusted);
   try {
     // Not by `join`, which would drop the descriptor for a `..`.
-    return await openIn(`${pathOf(directory)}/${basename(path)}`, trusted);
+    const stats = await fstatExact(directory);
+    return await openIn(`${pathOf(directory)}/${basename(path)}`, trusted, trusted.ownerWhoWrites(stats));
   } finally {
     await closeAsync(directory);
   }
 }
 
-async function openIn(file: string, trusted: Trusted): Promise<OpenLogFile> {
+/** `writer` is the workers' user if it can write to the directory. */
+async function openIn(file: string, trusted: Trusted, writer: LogOwner | undefined): Promise<OpenLogFile> {
   // Opening a device can have side effects, so check first.
   const before = await lstatExact(file).catch(missing);
-  if (before !== undefined) trusted.assertFile(before);
+  if (before !== undefined) trusted.assertFile(before, writer);
   // A missing file is created exclusively, so that a file that appeared in the meantime is not opened.
   const fd = await openAsync(file, before === undefined ? flags | constants.O_CREAT | constants.O_EXCL : flags, 0o640);
   try {
+    // Whatever has its name by now: this is the file that was created.
+    if (before === undefined && writer !== undefined) await fchownAsync(fd, writer.uid, writer.gid);
     const stats = await fstatExact(fd);
-    trusted.assertFile(stats);
+    trusted.assertFile(stats, writer);
     // Only this detects a hard link to somebody else's file that was placed there and removed in the meantime.
     if (before !== undefined && inodeOf(before) !== inodeOf(stats))
       throw new Error('it was replaced while it was being checked');
@@ -157,11 +164,11 @@ class Trusted {
   readonly #uids: ReadonlySet<number>;
   readonly #gids: ReadonlySet<number>;
   /** Undefined if it is root or the user of this process. */
-  readonly #owner: number | undefined;
+  readonly #owner: LogOwner | undefined;
 
   constructor(owner: LogOwner | null) {
     const root = 0;
-    if (owner !== null && owner.uid !== root && owner.uid !== process.geteuid?.()) this.#owner = owner.uid;
+    if (owner !== null && owner.uid !== root && owner.uid !== process.geteuid?.()) this.#owner = owner;
     this.#uids = new Set([root, process.geteuid?.() ?? root, owner?.uid ?? root]);
     this.#gids = new Set([root, process.getegid?.() ?? root, owner?.gid ?? root]);
   }
@@ -173,7 +180,7 @@ class Trusted {
 
   /** Whether the workers' user, trusted only with its own log, controls this. */
   isOwners({ uid }: BigIntStats): boolean {
-    return this.#owner !== undefined && Number(uid) === this.#owner;
+    return this.#owner !== undefined && Number(uid) === this.#owner.uid;
   }
 
   assertDirectory(path: string, stats: BigIntStats): void {
@@ -192,9 +199,19 @@ class Trusted {
       throw writable(path, `gid ${stats.gid}`, stats, `gid ${[...this.#gids].join(' or ')}, or no group`);
   }
 
-  assertFile(stats: BigIntStats): void {
+  /** The workers' user, if it can write to this directory, which was checked. */
+  ownerWhoWrites(directory: BigIntStats): LogOwner | undefined {
+    const isGroups = (Number(directory.mode) & constants.S_IWGRP) !== 0 && Number(directory.gid) === this.#owner?.gid;
+    return this.isOwners(directory) || isGroups ? this.#owner : undefined;
+  }
+
+  assertFile(stats: BigIntStats, writer: LogOwner | undefined): void {
     assertFileKind(stats);
     this.assertOwner('it', stats);
+    if (writer !== undefined && Number(stats.uid) !== writer.uid)
+      throw new Untrusted(
+        `it belongs to uid ${stats.uid}, but the workers' user can write to its directory and could put any file there: expected uid ${writer.uid}, or a directory that only root can write to`,
+      );
     if (stats.nlink > 1) throw new Error(`it has ${stats.nlink} names (hard links): expected one`);
   }
 }

@@ -13,6 +13,13 @@ const classOfServiceBytes = 4;
 const rejected = 1;
 
 /**
+ * The most TLVs of a packet that are looked at. One of 64 KiB has room for 16,000 empty ones, which would take 2 ms,
+ * and RFC 8972 and its extensions define about a dozen. The others come back as they are, with the flag U that their
+ * sender has set: not recognized.
+ */
+const maxExtensions = 64;
+
+/**
  * Turns the TLVs of a request into those of its reply, in place (RFC 8972 section 4). `extensions` is what follows the
  * base packet. It keeps its length, and its bytes but for the flags and the answer to Class of Service: the reflector
  * says in the flags which TLVs it does not recognize (U), and which do not fit (M). What follows a TLV that does not
@@ -20,7 +27,10 @@ const rejected = 1;
  */
 export function reflectExtensions(extensions: Buffer, from: Pick<DatagramOrigin, 'dscp' | 'ecn'>): void {
   let at = 0;
+  let count = 0;
   while (at + headerBytes <= extensions.length && extensions.readUInt32BE(at) !== 0) {
+    if (count === maxExtensions) return;
+    count += 1;
     const type = extensions.readUInt8(at + 1);
     const end = at + headerBytes + extensions.readUInt16BE(at + 2);
     extensions.writeUInt8(isRecognized(type, from) ? 0 : unrecognized, at);

@@ -93,13 +93,26 @@ describe('a worker that asks for more than it was given', () => {
 });
 
 describe('urgent bytes that a worker sends its supervisor', () => {
-  it('are counted like all others', async () => {
-    const urgent = { module: join(fixtures, 'urgent.js'), listen: ['tcp://127.0.0.1:0'] };
+  const urgent = { module: join(fixtures, 'urgent.js'), listen: ['tcp://127.0.0.1:0'] };
+  it('are counted like all others among its reports', async () => {
     const daemon = await DaemonProcess.serve({ workers: 1, services: { urgent, echo } });
-    await TcpClient.connect(daemon.target('urgent', 'tcp'));
+    (await TcpClient.connect(daemon.target('urgent', 'tcp'))).write(
+      JSON.stringify({ descriptor: reports, text: 'x'.repeat(100) }),
+    );
     // They spoil the next report.
     expect(await daemon.line('worker sent an invalid report, killing it')).toMatchObject({ worker: 1 });
     await daemon.line('worker ready again', { worker: 1 });
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('are read like all others of its output, so that its pace holds for them', async () => {
+    const daemon = await DaemonProcess.serve({ workers: 1, services: { urgent, echo } });
+    const target = daemon.target('urgent', 'tcp');
+    const text = JSON.stringify({ level: 'warn', msg: 'sent as urgent' });
+    (await TcpClient.connect(target)).write(JSON.stringify({ descriptor: 2, text }));
+    await daemon.line('worker printed a line', { output: text });
+    (await TcpClient.connect(target)).write(JSON.stringify({ descriptor: 1, text }));
+    await daemon.line('sent as urgent');
     expect(await daemon.stop()).toBe(0);
   });
 });

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
-import { Channel, channelDescriptor, refuseDescriptorsOf } from '../supervisor/channel.ts';
+import { Channel, channelDescriptor, type ChannelLimits, takeOnlyBytesOf } from '../supervisor/channel.ts';
 import { spawnChild } from '../supervisor/child.ts';
 import { childArguments } from '../child-arguments.ts';
 import { readActivity } from '../supervisor/activity.ts';
@@ -57,7 +57,11 @@ const firstCopy = channelDescriptor + 1;
  * The child reads answers promptly. Its questions about the snapshot, the config and the present are shared by all who
  * ask within `maxAgeMs`, and changes of faults are limited, so requests alone do not exceed this.
  */
-const limits = { maxMessageBytes: 512 * 1024, maxMessagesPerSecond: 300, maxBytesPerSecond: 2 * 2 ** 20 };
+const limits: ChannelLimits = {
+  maxMessageBytes: 512 * 1024,
+  messages: { burst: 300, perSecond: 300 },
+  bytes: { burst: 2 * 2 ** 20, perSecond: 2 * 2 ** 20 },
+};
 const maxUnreadBytes = 64 * 2 ** 20;
 
 interface AdminProcess {
@@ -177,7 +181,7 @@ class AdminChild implements AdminEndpoint {
     const child = spawnChild(process.execPath, [...childArguments, script], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...descriptors],
     });
-    refuseDescriptorsOf(child.stderr);
+    takeOnlyBytesOf(child.stderr);
     readComplaints(child.stderr, clock, (complaint) => log.error(complaint, 'admin process printed a line'));
     child.on('error', (error) => {
       log.warn({ err: error }, 'admin process unreachable');

@@ -30,6 +30,8 @@ const faultsPath = '/faults/';
 const readOnly =
   'to change faults, set admin.listen to unix:///PATH?mode=0600 and restart; TCP and inherited sockets are read-only';
 
+const foreignPage = 'web pages of other sites must not change faults: Sec-Fetch-Site or Origin names another site';
+
 /**
  * A proxy that collects an answer before it passes it on, as nginx does, must not do so with a stream. A browser must
  * not keep one open for another site.
@@ -99,8 +101,9 @@ export class AdminPages {
   }
 
   /** Answers a request, with 503 if the data source fails. */
-  async answer({ method, target, host, fetchSite = 'none' }: AdminRequest): Promise<Page> {
-    if (method === 'POST' && target.startsWith(faultsPath)) return this.#changeFaults(target, host);
+  async answer(request: AdminRequest): Promise<Page> {
+    const { method, target, host, fetchSite = 'none' } = request;
+    if (method === 'POST' && target.startsWith(faultsPath)) return this.#changeFaults(request);
     if (method !== 'GET' && method !== 'HEAD') return textPage(405, 'only GET and HEAD');
     const path = target.split('?')[0] ?? '';
     if (!probes.has(path) && !this.#isMeant(host)) return textPage(421, 'Host not accepted: see admin.hosts');
@@ -111,7 +114,9 @@ export class AdminPages {
   }
 
   /** `POST /faults/SERVICE?delay.time=50ms&for=5m`. */
-  async #changeFaults(target: string, host: string | undefined): Promise<Page> {
+  async #changeFaults(request: AdminRequest): Promise<Page> {
+    const { target, host } = request;
+    if (isOfForeignPage(request)) return textPage(403, foreignPage);
     const change = this.#source.changeFaults;
     if (change === undefined) return textPage(403, readOnly);
     if (!this.#isMeant(host)) return textPage(421, 'Host not accepted: see admin.hosts');
@@ -137,6 +142,24 @@ export class AdminPages {
     // What follows the % of a zone could be any name. Clients send none (RFC 6874).
     return !name.includes('%') && parseIp(name.replace(/^\[(.*)\]$/, '$1')) !== undefined;
   }
+}
+
+/**
+ * Whether a page of another origin makes its reader's browser send this. Browsers send such requests without asking
+ * us first, and whoever forwards a TCP port to a UNIX socket lets their browser reach it. Each browser sends at least
+ * one of the two fields with a POST, and no page can set them.
+ */
+function isOfForeignPage({ host, fetchSite, origin }: AdminRequest): boolean {
+  if (fetchSite !== undefined && fetchSite !== 'same-origin') return true;
+  return origin !== undefined && !isOfHost(origin, host ?? '');
+}
+
+/** The origin `null` of a page that hides its own, such as one in a sandbox, is of no host. */
+function isOfHost(origin: string, host: string): boolean {
+  if (!URL.canParse(origin)) return false;
+  const site = new URL(origin);
+  const own = `${site.protocol}//${host}`;
+  return site.host !== '' && URL.canParse(own) && new URL(own).host === site.host;
 }
 
 /** A page of one line. */

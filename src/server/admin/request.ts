@@ -7,6 +7,8 @@ export interface AdminRequest {
   readonly host: string | undefined;
   /** Whose page makes a browser ask, as in `same-origin`: https://www.w3.org/TR/fetch-metadata/. Others do not say. */
   readonly fetchSite?: string | undefined;
+  /** Whose page makes a browser POST, as in `http://localhost:9013`: https://fetch.spec.whatwg.org/#origin-header. */
+  readonly origin?: string | undefined;
 }
 
 /** An early refusal: the status, and a line for the client. */
@@ -62,5 +64,6 @@ function parseHeader(header: string): AdminRequest | Refusal {
   if (valuesOf('expect').some((value) => value.toLowerCase() !== '100-continue'))
     return { status: 417, reason: 'the only supported expectation is 100-continue' };
   const [fetchSite] = valuesOf('sec-fetch-site');
-  return { method, target, host, fetchSite };
+  const [origin] = valuesOf('origin');
+  return { method, target, host, fetchSite, origin };
 }

@@ -7,7 +7,7 @@ import { standardInput } from '../config/source.ts';
 import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
 import { isZombie } from '../supervisor/activity.ts';
-import { refuseDescriptorsOf } from '../supervisor/channel.ts';
+import { takeOnlyBytesOf } from '../supervisor/channel.ts';
 import { keepDescriptors } from '../../kernel/descriptors.ts';
 import { leaveKeyring } from '../../kernel/privileges.ts';
 
@@ -55,7 +55,7 @@ export async function runApart(
     env,
     detached: true,
   });
-  for (const end of [child.stdout, child.stderr, child.stdin]) refuseDescriptorsOf(end);
+  for (const end of [child.stdout, child.stderr, child.stdin]) takeOnlyBytesOf(end);
   if (child.stdin !== null) {
     child.stdin.on('error', () => {});
     process.stdin.pipe(child.stdin);

@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { refuseDescriptorsAt, takeUrgentBytesAt } from '../transport/socket-handle.ts';
-import { MessageRate, readCostBytes } from './message-rate.ts';
+import { type Allowance, MessageRate, readCostBytes } from './message-rate.ts';
 
 /** In a child: after standard input, output and error. */
 export const channelDescriptor = 3;
@@ -9,9 +9,9 @@ export const channelDescriptor = 3;
 /** Limits on what the other end may send. */
 export interface ChannelLimits {
   readonly maxMessageBytes: number;
-  readonly maxMessagesPerSecond: number;
+  readonly messages: Allowance;
   /** Includes white space, and `readCostBytes` for each read. */
-  readonly maxBytesPerSecond: number;
+  readonly bytes: Allowance;
 }
 
 export interface ChannelHandlers {
@@ -38,11 +38,10 @@ export class Channel {
   constructor(socket: Duplex, limits: ChannelLimits, monotonicMs: () => number, handlers: ChannelHandlers) {
     this.#socket = socket;
     this.#maxMessageBytes = limits.maxMessageBytes;
-    this.#rate = new MessageRate(limits.maxMessagesPerSecond, monotonicMs);
-    this.#byteRate = new MessageRate(limits.maxBytesPerSecond, monotonicMs);
+    this.#rate = new MessageRate(limits.messages, monotonicMs);
+    this.#byteRate = new MessageRate(limits.bytes, monotonicMs);
     this.#handlers = handlers;
-    refuseDescriptorsOf(socket);
-    if (socket instanceof Socket) takeUrgentBytesAt(socket);
+    takeOnlyBytesOf(socket);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     // A reset is followed by `close`.
     socket.on('error', () => {});
@@ -51,7 +50,7 @@ export class Channel {
 
   /** Returns the child's end. The supervisor is trusted. */
   static toSupervisor(heard: (message: unknown) => void, closed: () => void): Channel {
-    const limits = { maxMessageBytes: Infinity, maxMessagesPerSecond: Infinity, maxBytesPerSecond: Infinity };
+    const limits = { maxMessageBytes: Infinity, messages: unlimited, bytes: unlimited };
     return new Channel(new Socket({ fd: channelDescriptor }), limits, () => 0, {
       heard(message) {
         heard(message);
@@ -79,7 +78,7 @@ export class Channel {
 
   #read(chunk: Buffer): void {
     if (!this.#byteRate.take(chunk.length + readCostBytes)) {
-      this.#fail(`more than ${this.#byteRate.perSecond} bytes in a second`);
+      this.#fail(`more than ${textOf(this.#byteRate.allowance, 'bytes')}`);
       return;
     }
     let start = 0;
@@ -105,7 +104,7 @@ export class Channel {
   }
 
   #hear(line: string): boolean {
-    if (!this.#rate.take()) return this.#fail(`more than ${this.#rate.perSecond} messages in a second`);
+    if (!this.#rate.take()) return this.#fail(`more than ${textOf(this.#rate.allowance, 'messages')}`);
     let message: unknown;
     try {
       message = JSON.parse(line);
@@ -126,9 +125,20 @@ export class Channel {
   }
 }
 
-/** What a child has of us are UNIX sockets. It must not send descriptors along with its bytes. */
-export function refuseDescriptorsOf(stream: unknown): void {
-  if (stream instanceof Socket) refuseDescriptorsAt(stream);
+/**
+ * What a child has of us are UNIX sockets. It must not send descriptors along with its bytes, nor urgent bytes, each of
+ * which would wake us without being read, and so without counting.
+ */
+export function takeOnlyBytesOf(stream: unknown): void {
+  if (!(stream instanceof Socket)) return;
+  refuseDescriptorsAt(stream);
+  takeUrgentBytesAt(stream);
 }
+
+function textOf({ burst, perSecond }: Allowance, what: string): string {
+  return `${burst} ${what} at once, or ${perSecond} a second`;
+}
+
+const unlimited: Allowance = { burst: Infinity, perSecond: Infinity };
 
 const lineFeed = 0x0a;

@@ -16,7 +16,7 @@ import { DatagramOwners } from './datagram-owners.ts';
 import type { Identity } from './identity.ts';
 import type { OpenListener } from './listener-sockets.ts';
 import type { WorkerOrder } from './messages.ts';
-import { type WorkerReport, workerReports } from './reports.ts';
+import { reportLimitsFor, type WorkerReport, workerReports } from './reports.ts';
 import {
   begin,
   decide,
@@ -57,10 +57,6 @@ export interface GenerationHandlers {
   /** A worker is gone: its counters and its CPU time are final. */
   counted(worker: Pick<Worker, 'counters' | 'slot' | 'health'>): void;
 }
-
-/** Maximum size of a report: an error message, plus what a heartbeat says about each service. */
-const reportBaseBytes = 512 * 1024;
-const reportBytesOfService = 16 * 1024;
 
 /** Sources of log lines in a worker in addition to its services, each counted as a service. */
 const otherSources = 10;
@@ -267,7 +263,7 @@ export class Generation {
         name: this.#nameOf(slot),
         descriptors: this.#inherited,
         reports: this.#reports,
-        maxReportBytes: reportBaseBytes + this.config.services.length * reportBytesOfService,
+        reportLimits: reportLimitsFor(this.config.services.length),
         linesPerSecond: paceOf(this.config),
         clock,
         sink,

@@ -1,26 +1,34 @@
 /** What a read costs in addition to its bytes, so that single bytes cannot keep us busy. */
 export const readCostBytes = 256;
 
-/** Limits what may arrive in a second, in messages or in bytes. */
-export class MessageRate {
+/** How much may arrive: at once after a pause, and in each second from then on. */
+export interface Allowance {
+  readonly burst: number;
   readonly perSecond: number;
-  readonly #monotonicMs: () => number;
-  #secondStartMs = Number.NEGATIVE_INFINITY;
-  #inSecond = 0;
+}
 
-  constructor(perSecond: number, monotonicMs: () => number) {
-    this.perSecond = perSecond;
+/** Limits what arrives, in messages or in bytes. What is not used accrues, up to the burst. */
+export class MessageRate {
+  readonly allowance: Allowance;
+  readonly #monotonicMs: () => number;
+  #left: number;
+  #takenMs: number;
+
+  constructor(allowance: Allowance, monotonicMs: () => number) {
+    this.allowance = allowance;
     this.#monotonicMs = monotonicMs;
+    this.#left = allowance.burst;
+    this.#takenMs = monotonicMs();
   }
 
   /** Returns false if this is too much. */
   take(amount = 1): boolean {
+    const { burst, perSecond } = this.allowance;
+    // Without a limit, no time is too short.
+    if (burst === Infinity) return true;
     const nowMs = this.#monotonicMs();
-    if (nowMs - this.#secondStartMs >= 1000) {
-      this.#secondStartMs = nowMs;
-      this.#inSecond = 0;
-    }
-    this.#inSecond += amount;
-    return this.#inSecond <= this.perSecond;
+    this.#left = Math.min(burst, this.#left + ((nowMs - this.#takenMs) / 1000) * perSecond) - amount;
+    this.#takenMs = nowMs;
+    return this.#left >= 0;
   }
 }

@@ -1,10 +1,38 @@
 import * as v from 'valibot';
 import { newServiceCounters, type ServiceCounters } from '../counters.ts';
 import { customCounterHelp, customCounterName, maxCustomCounters } from '../custom-counters.ts';
+import type { ChannelLimits } from './channel.ts';
 import { type ErrorCode, errorCodes, type SmallservdError } from '../../errors.ts';
 
 /** What a worker reports to its supervisor. A worker serves strangers, so every report is validated before use. */
 export type WorkerReport = v.InferOutput<ReturnType<typeof workerReports>>;
+
+/** Of a report of any kind but a heartbeat: an error message is the largest. */
+const otherReportBytes = 512 * 1024;
+
+/** What a heartbeat says of a service is not larger. */
+const heartbeatBytesOfService = 16 * 1024;
+
+/**
+ * A worker reports once a second, and a few times more at its start and its end. Its supervisor may be slow or stopped
+ * for a while. Then it finds what the socket between them holds, which is less than 200 reports.
+ */
+const reportsAtOnce = 200;
+const reportsPerSecond = 2;
+
+/** Each is parsed and checked, and a worker must not keep its supervisor busy. Reports are much smaller usually. */
+const largestReportsAtOnce = 3;
+
+/** Limits on what a worker that serves this number of services may report. */
+export function reportLimitsFor(services: number): ChannelLimits {
+  const heartbeatBytes = (services + 1) * heartbeatBytesOfService;
+  const maxMessageBytes = otherReportBytes + services * heartbeatBytesOfService;
+  return {
+    maxMessageBytes,
+    messages: { burst: reportsAtOnce, perSecond: reportsPerSecond },
+    bytes: { burst: largestReportsAtOnce * maxMessageBytes, perSecond: reportsPerSecond * heartbeatBytes },
+  };
+}
 
 /** Reads a message from another process. For an invalid one, returns the field and what was expected. */
 export function readReport<Report>(

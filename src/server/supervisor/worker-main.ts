@@ -51,7 +51,10 @@ const supervisor = Channel.toSupervisor(
   // Not by exit, which waits for threads that may be reading from a dead file server. Nobody needs the exit code.
   () => void process.kill(process.pid, 'SIGKILL'),
 );
-systemClock.every(heartbeatPeriodMs, () => report(heartbeat()));
+// None while the supervisor has yet to take earlier ones: it would find more of them at once than it allows.
+systemClock.every(heartbeatPeriodMs, () => {
+  if (supervisor.unsentBytes === 0) report(heartbeat());
+});
 report({ type: 'loaded' });
 
 async function obey(order: Exclude<WorkerOrder, { type: 'stop' }>): Promise<void> {

@@ -9,7 +9,7 @@ import type { ServiceOffenders } from '../guard/offenders.ts';
 import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import { readActivity } from './activity.ts';
-import { Channel, channelDescriptor, refuseDescriptorsOf } from './channel.ts';
+import { Channel, channelDescriptor, type ChannelLimits, takeOnlyBytesOf } from './channel.ts';
 import { spawnChild } from './child.ts';
 import { childArguments } from '../child-arguments.ts';
 import type { WorkerOrder } from './messages.ts';
@@ -27,7 +27,7 @@ export interface WorkerProcessOptions {
   /** The sockets that it inherits. In the worker their numbers start at `firstSocketDescriptor`. */
   readonly descriptors: readonly number[];
   readonly reports: ReturnType<typeof workerReports>;
-  readonly maxReportBytes: number;
+  readonly reportLimits: ChannelLimits;
   /** Limit on its log lines. */
   readonly linesPerSecond: number;
   readonly clock: Clock;
@@ -71,16 +71,10 @@ const lastOutputMs = 2000;
 /** Log lines are shorter on average, including errors. */
 const maxMeanLineBytes = 1024;
 
-/** A worker reports once per second, and whenever listeners open or fail to. */
-const maxReportsPerSecond = 200;
-
 /** A worker, as its generation sees it. */
 export type Worker = Pick<WorkerProcess, keyof WorkerProcess>;
 
 export type WorkerFactory = (options: WorkerProcessOptions, handlers: WorkerProcessHandlers) => Worker;
-
-/** The supervisor parses reports, and a worker must not keep it busy. A typical report is a hundred times smaller. */
-const largestReportsPerSecond = 3;
 
 /** One worker, as its supervisor sees it: orders go in; reports, log lines and standard error come out. */
 export class WorkerProcess {
@@ -121,7 +115,7 @@ export class WorkerProcess {
     this.#handlers = handlers;
     this.#process = fork(options.descriptors);
     this.#channel = this.#open();
-    for (const end of [this.#process.stdout, this.#process.stderr]) refuseDescriptorsOf(end);
+    for (const end of [this.#process.stdout, this.#process.stderr]) takeOnlyBytesOf(end);
     this.read = allClosed([this.#process.stdout, this.#process.stderr]);
     this.#forwardOutput();
     this.#process.on('error', (error) => {
@@ -211,17 +205,12 @@ export class WorkerProcess {
   }
 
   #open(): Channel | undefined {
-    const { reports, maxReportBytes, clock } = this.#options;
+    const { reports, reportLimits, clock } = this.#options;
     // If the system has run out of descriptors, there is no process, and Node leaves `stdio` undefined.
     const { stdio } = this.#process as { readonly stdio?: readonly unknown[] };
     const socket = stdio?.[channelDescriptor];
     if (!(socket instanceof Duplex)) return undefined;
-    const limits = {
-      maxMessageBytes: maxReportBytes,
-      maxMessagesPerSecond: maxReportsPerSecond,
-      maxBytesPerSecond: largestReportsPerSecond * maxReportBytes,
-    };
-    return new Channel(socket, limits, () => clock.monotonicMs(), {
+    return new Channel(socket, reportLimits, () => clock.monotonicMs(), {
       heard: (message) => {
         if (this.#isDistrusted || this.#isGone) return undefined;
         const reading = readReport(reports, message);

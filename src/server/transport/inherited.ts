@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fstatSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { SmallservdError } from '../../errors.ts';
+import { readOpenFiles } from '../../open-files.ts';
 import { hasSockets, kindOf } from '../../kernel/sockets.ts';
 import type { ListenTarget } from './listener.ts';
 
@@ -13,23 +14,47 @@ export type InheritedTarget = Extract<ListenTarget, { fd: number }>;
 /** The first descriptor that systemd passes, see sd_listen_fds(3). */
 const firstPassed = 3;
 
+/** As many as the kernel lets a process have unless root raises fs.nr_open. Used where the number open is unknown. */
+const mostOpen = 2 ** 20;
+
 /**
  * Descriptors passed by systemd (or systemd-socket-activate), by their names in LISTEN_FDNAMES. A name may stand for
- * several. Empty if LISTEN_PID names another process. See sd_listen_fds_with_names(3).
+ * several. Empty if LISTEN_PID names another process. Throws `LISTEN_NO_DESCRIPTOR` if LISTEN_FDS is not a number, or
+ * is larger than the number of open descriptors. See sd_listen_fds_with_names(3).
  */
 export function passedDescriptors(
   env: Readonly<Record<string, string | undefined>>,
   pid: number,
+  openCount: number = readOpenFiles()?.open ?? mostOpen,
 ): ReadonlyMap<string, readonly number[]> {
   const passed = new Map<string, number[]>();
   if (env['LISTEN_PID'] !== String(pid)) return passed;
-  const count = Number(env['LISTEN_FDS'] ?? 0);
+  const count = readCount(env['LISTEN_FDS'] ?? '', openCount);
   const names = (env['LISTEN_FDNAMES'] ?? '').split(':');
   for (let index = 0; index < count; index += 1) {
     const name = names[index] || 'unknown';
-    passed.set(name, [...(passed.get(name) ?? []), firstPassed + index]);
+    const descriptors = passed.get(name);
+    if (descriptors === undefined) passed.set(name, [firstPassed + index]);
+    else descriptors.push(firstPassed + index);
   }
   return passed;
+}
+
+function readCount(text: string, most: number): number {
+  if (!/^\d*$/.test(text))
+    throw new SmallservdError('LISTEN_NO_DESCRIPTOR', `LISTEN_FDS is ${quote(text)}: expected a number`);
+  const count = Number(text);
+  if (count > most)
+    throw new SmallservdError(
+      'LISTEN_NO_DESCRIPTOR',
+      `LISTEN_FDS is ${quote(text)}, but this process has only ${most} open descriptors`,
+    );
+  return count;
+}
+
+/** It may be longer than any message should be. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text);
 }
 
 /**

@@ -226,7 +226,32 @@ const refusals: readonly Refusal[] = [
     code: 'LOG_FILE_NOT_PERMITTED',
     message: () => `it belongs to uid ${stranger}: expected uid 0 or ${owner.uid}`,
   },
+  {
+    name: "a file of root in a directory of the workers' user",
+    needsRoot: true,
+    make: () => {
+      writeFileSync(path, 'precious\n');
+      chownSync(directory, owner.uid, owner.gid);
+    },
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: foreignInOwnDirectory,
+  },
+  {
+    name: "a file of root in a directory that the workers' group can write to",
+    needsRoot: true,
+    make: () => {
+      writeFileSync(path, 'precious\n');
+      chownSync(directory, 0, owner.gid);
+      chmodSync(directory, 0o1770);
+    },
+    code: 'LOG_FILE_NOT_PERMITTED',
+    message: foreignInOwnDirectory,
+  },
 ];
+
+function foreignInOwnDirectory(): string {
+  return `it belongs to uid 0, but the workers' user can write to its directory and could put any file there: expected uid ${owner.uid}, or a directory that only root can write to`;
+}
 
 function possible({ needsRoot }: Refusal): boolean {
   return isRoot || needsRoot === undefined;
@@ -334,6 +359,41 @@ describe('a safe log file', () => {
     make();
     await (await LogSink.file(path, owner)).flush();
     await expect(LogSink.file(path, null)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
+  });
+
+  it.skipIf(!isRoot)("belongs to the workers' user where that can write, so that a later start finds it", async () => {
+    const log = async (line: string): Promise<void> => {
+      const sink = await LogSink.file(path, owner);
+      sink.write(line);
+      await sink.flush();
+      await sink.reopen();
+    };
+    chownSync(directory, owner.uid, owner.gid);
+    await log('first\n');
+    await log('second\n');
+    const { uid, gid, mode } = statSync(path);
+    expect([uid, gid, mode & 0o077 & ~0o040]).toEqual([owner.uid, owner.gid, 0]);
+    expect(readFileSync(path, 'utf8')).toBe('first\nsecond\n');
+    // Elsewhere it is root's.
+    path = join(base, 'log');
+    await log('third\n');
+    expect(statSync(path)).toMatchObject({ uid: 0, gid: 0 });
+  });
+
+  it.skipIf(!isRoot)("is never another file of root's that the workers' user gives its name", async () => {
+    chownSync(directory, owner.uid, owner.gid);
+    writeFileSync(join(directory, 'precious'), 'precious\n', { mode: 0o644 });
+    const sink = await LogSink.file(path, owner);
+    sink.write('before\n');
+    await sink.flush();
+    renameSync(path, join(directory, 'moved'));
+    renameSync(join(directory, 'precious'), path);
+    await expect(sink.reopen()).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
+    await expect(LogSink.file(path, owner)).rejects.toMatchObject({ code: 'LOG_FILE_NOT_PERMITTED' });
+    sink.write('after\n');
+    await sink.flush();
+    expect(readFileSync(path, 'utf8')).toBe('precious\n');
+    expect(readFileSync(join(directory, 'moved'), 'utf8')).toBe('before\nafter\n');
   });
 
   it.skipIf(!isRoot)('is refused in a root-owned directory reached through a symlink of the user', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { reflectExtensions } from '../../../src/services/stamp-extensions.ts';
 
 function reflected(hex: string, from: { dscp: number | undefined; ecn: number | undefined }): string {
@@ -8,6 +8,10 @@ function reflected(hex: string, from: { dscp: number | undefined; ecn: number | 
 }
 
 const plain = { dscp: 0, ecn: 0 };
+
+function empty(count: number, flags: string): string {
+  return `${flags}c80000`.repeat(count);
+}
 
 describe('the TLVs of a reply (RFC 8972)', () => {
   it.each([
@@ -33,6 +37,35 @@ describe('the TLVs of a reply (RFC 8972)', () => {
   ])('%s', (_what, request, reply) => {
     expect(reflected(request, plain)).toBe(reply.replaceAll(' ', ''));
   });
+});
+
+describe('a packet with many TLVs', () => {
+  it('has the first 64 looked at, and the others returned as they are', () => {
+    expect(reflected(empty(16_000, '00'), plain)).toBe(empty(64, '80') + empty(16_000 - 64, '00'));
+    // What an honest sender has set says the truth: they are not recognized.
+    expect(reflected(empty(64, '80') + '80010000', plain)).toBe(empty(64, '80') + '80010000');
+    expect(reflected(empty(63, '80') + '80010000', plain)).toBe(empty(63, '80') + '00010000');
+    // Nor is a header that is cut off.
+    expect(reflected(`${empty(65, '80')}800100`, plain)).toBe(`${empty(65, '80')}800100`);
+    expect(reflected(`${empty(64, '80')}800100`, plain)).toBe(`${empty(64, '80')}400100`);
+  });
+
+  it.each(['80c80000', '80010000', '80040000', '800400040000 0000', '80c8000100'])(
+    'takes no more work than one with 64: %s',
+    (tlv) => {
+      const hex = tlv.replaceAll(' ', '');
+      const accessesTo = (count: number): number => {
+        const extensions = Buffer.from(hex.repeat(count), 'hex');
+        const names = ['readUInt8', 'readUInt16BE', 'readUInt32BE', 'writeUInt8', 'writeUInt16BE'] as const;
+        const spies = names.map((name) => vi.spyOn(extensions, name));
+        reflectExtensions(extensions, plain);
+        return spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0);
+      };
+      // It sees that there is one more.
+      expect(accessesTo(8000)).toBe(accessesTo(65));
+      expect(accessesTo(65)).toBeLessThanOrEqual(accessesTo(64) + 1);
+    },
+  );
 });
 
 describe('Class of Service (RFC 8972 section 4.4)', () => {

@@ -68,7 +68,7 @@ describe('POST /faults/SERVICE', () => {
       changes.push(change);
       return answer();
     };
-    const server = new AdminServer({ ...quick(), changeFaults }, []);
+    const server = new AdminServer({ ...quick(), changeFaults }, ['admin.example']);
     await server.open({ host: '127.0.0.1', port: 0 });
     onTestFinished(() => server.close());
     return new Endpoint(server.port ?? 0);
@@ -131,6 +131,36 @@ describe('POST /faults/SERVICE', () => {
     // Nothing is changed by reading.
     expect(await endpoint.ask('/faults/echo?loss=1')).toMatchObject({ status: 404 });
     expect(changes).toHaveLength(1);
+  });
+
+  it.each([
+    ['localhost:9013', 'Sec-Fetch-Site: cross-site', 403],
+    ['localhost:9013', 'Sec-Fetch-Site: same-site', 403],
+    ['localhost:9013', 'Sec-Fetch-Site: none', 403],
+    ['localhost:9013', 'sec-fetch-site: cross-site\r\nOrigin: http://localhost:9013', 403],
+    ['localhost:9013', 'Sec-Fetch-Site: same-origin\r\nOrigin: http://evil.example', 403],
+    ['localhost:9013', 'Origin: http://evil.example', 403],
+    ['localhost:9013', 'Origin: http://localhost', 403],
+    ['localhost:9013', 'Origin: http://localhost:8080', 403],
+    ['localhost:9013', 'Origin: http://localhost:9013.evil.example', 403],
+    ['localhost:9013', 'Origin: null', 403],
+    ['localhost:9013', 'Origin:', 403],
+    ['localhost:9013', 'Origin: file://', 403],
+    ['localhost:9013', 'Origin: moz-extension://localhost', 403],
+    ['localhost:9013', 'Origin: http://localhost:9013', 200],
+    ['localhost:9013', 'Sec-Fetch-Site: same-origin\r\nOrigin: http://LOCALHOST:9013', 200],
+    ['localhost:9013', 'Sec-Fetch-Site: same-origin', 200],
+    ['[::1]:9013', 'Origin: http://[0:0::1]:9013', 200],
+    ['admin.example', 'Origin: https://admin.example', 200],
+    ['admin.example:443', 'Origin: https://admin.example', 200],
+    // Programs send neither.
+    ['localhost:9013', 'Accept: */*', 200],
+  ])('from %s with %j gets %i, so that no page of another site changes faults', async (host, field, status) => {
+    const endpoint = await open(async () => ({ faults: {} }));
+    const answer = await endpoint.send(`POST /faults/echo?loss=1 HTTP/1.1\r\nHost: ${host}\r\n${field}\r\n\r\n`);
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    if (status === 403) expect(answer).toMatch(/\r\n\r\nweb pages of other sites must not change faults/);
+    expect(changes).toHaveLength(status === 200 ? 1 : 0);
   });
 });
 

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { PassThrough } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
@@ -5,7 +6,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Channel } from '../../../../src/server/supervisor/channel.ts';
+import { root } from '../../../support/daemon-process.ts';
+import { Channel, takeOnlyBytesOf } from '../../../../src/server/supervisor/channel.ts';
+
+const unlimited = { burst: Infinity, perSecond: Infinity };
 
 /** Feeds chunks to a channel; what was heard of them, and what was found wrong. */
 async function feed(chunks: readonly Buffer[], limits = {}, nowMs = (): number => 0): Promise<unknown[]> {
@@ -22,7 +26,7 @@ async function feed(chunks: readonly Buffer[], limits = {}, nowMs = (): number =
     };
     void new Channel(
       socket,
-      { maxMessageBytes: 1000, maxMessagesPerSecond: 100, maxBytesPerSecond: Infinity, ...limits },
+      { maxMessageBytes: 1000, messages: { burst: 100, perSecond: 100 }, bytes: unlimited, ...limits },
       nowMs,
       handlers,
     );
@@ -64,17 +68,22 @@ describe('Channel', () => {
     expect(await feed([ok, Buffer.from('{]\n'), ok])).toEqual([1, { fault: 'a message that is not JSON' }]);
     expect(await feed([ok, Buffer.from('"wrong"\n1\n'), ok])).toEqual([1, 'wrong', { fault: 'found wrong' }]);
     const many = Array.from({ length: 101 }, () => ok);
-    expect((await feed([...many, ok])).slice(99)).toEqual([1, { fault: 'more than 100 messages in a second' }]);
+    expect((await feed([...many, ok])).slice(99)).toEqual([
+      1,
+      { fault: 'more than 100 messages at once, or 100 a second' },
+    ]);
     // White space is no message, and has to be read all the same.
     const padded = Buffer.from(`${' '.repeat(98)}1\n`);
-    const bytes = { maxBytesPerSecond: 800 };
-    expect(await feed([padded, padded, padded], bytes)).toEqual([1, 1, { fault: 'more than 800 bytes in a second' }]);
+    const bytes = { bytes: { burst: 800, perSecond: 9 } };
+    const tooMuch = { fault: 'more than 800 bytes at once, or 9 a second' };
+    expect(await feed([padded, padded, padded], bytes)).toEqual([1, 1, tooMuch]);
   });
 
   it('counts a cost for each read, so single bytes cannot keep it busy', async () => {
     const single = Array.from({ length: 4 }, () => Buffer.from(' '));
-    expect(await feed(single, { maxBytesPerSecond: 1000 })).toEqual([{ fault: 'more than 1000 bytes in a second' }]);
-    expect(await feed(single.slice(1), { maxBytesPerSecond: 1000 })).toEqual([]);
+    const bytes = { bytes: { burst: 1000, perSecond: 9 } };
+    expect(await feed(single, bytes)).toEqual([{ fault: 'more than 1000 bytes at once, or 9 a second' }]);
+    expect(await feed(single.slice(1), bytes)).toEqual([]);
   });
 
   it('keeps no piece of an incomplete line, only a copy of its bytes', async () => {
@@ -87,7 +96,7 @@ describe('Channel', () => {
     const socket = new PassThrough();
     const heard: unknown[] = [];
     const handlers = { heard: (message: unknown) => void heard.push(message), failed() {}, closed() {} };
-    const limits = { maxMessageBytes: 200_000, maxMessagesPerSecond: 100, maxBytesPerSecond: Infinity };
+    const limits = { maxMessageBytes: 200_000, messages: unlimited, bytes: unlimited };
     void new Channel(socket, limits, () => 0, handlers);
     const before = heapBytes();
     socket.write('"');
@@ -123,3 +132,26 @@ describe('Channel', () => {
     );
   });
 });
+
+describe('takeOnlyBytesOf', () => {
+  it('has urgent bytes of a child arrive in their place, where a pace counts them', async () => {
+    const script = `
+      import koffi from 'koffi';
+      const send = koffi.load(null).func('long send(int, const char *, size_t, int)');
+      for (const descriptor of [1, 2]) {
+        for (const byte of 'all of these') send(descriptor, byte, 1, ${MSG_OOB});
+        send(descriptor, '.', 1, 0);
+      }`;
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { cwd: root });
+    const texts = [child.stdout, child.stderr].map(async (stream) => {
+      takeOnlyBytesOf(stream);
+      let text = '';
+      for await (const part of stream.setEncoding('utf8')) text += String(part);
+      return text;
+    });
+    expect(await Promise.all(texts)).toEqual(['all of these.', 'all of these.']);
+  });
+});
+
+/** See bits/socket.h. */
+const MSG_OOB = 1;

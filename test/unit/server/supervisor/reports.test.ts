@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { newServiceCounters } from '../../../../src/server/counters.ts';
-import { readReport, workerReports } from '../../../../src/server/supervisor/reports.ts';
+import { MessageRate, readCostBytes } from '../../../../src/server/supervisor/message-rate.ts';
+import { readReport, reportLimitsFor, workerReports } from '../../../../src/server/supervisor/reports.ts';
 
 const reports = workerReports(['echo', 'time'], 2);
 const health = { lagMs: 0.5, residentBytes: 1, heapBytes: 1, cpuMs: 1, cpuSystemMs: 0, upMs: 1 };
@@ -111,4 +112,84 @@ describe('an invalid report', () => {
 function* leavesOf(value: unknown, path: readonly string[] = []): Generator<readonly string[]> {
   if (typeof value !== 'object' || value === null) yield path;
   else for (const [key, below] of Object.entries(value)) yield* leavesOf(below, [...path, key]);
+}
+
+describe('limits on reports', () => {
+  const most = Number.MAX_SAFE_INTEGER;
+  const offenders = Array.from({ length: 20 }, () => ({ reason: 'r'.repeat(32), source: 's'.repeat(64), count: most }));
+  const customs = Array.from({ length: 16 }, (_, index) => [
+    `${index}`.padStart(48, 'c'),
+    { help: 'h'.repeat(120), count: most },
+  ]);
+  const largest = {
+    counters: { ...newServiceCounters(), custom: Object.fromEntries(customs) },
+    topSources: Array.from({ length: 5 }, () => ({ source: 's'.repeat(64), connections: most })),
+    offenders: { refused: offenders, dropped: offenders },
+  };
+
+  /** As many bytes as a heartbeat can have, read in pieces of 64 KiB. */
+  function bytesOfHeartbeat(services: number): number {
+    const names = Array.from({ length: services }, (_, index) => `${index}`.padStart(63, 'n'));
+    const report = Object.fromEntries(
+      Object.entries(largest).map(([key, of]) => [key, names.map((name) => [name, of])]),
+    );
+    const bytes = JSON.stringify({ type: 'heartbeat', ...report, health, lostLines: most }).length + 1;
+    return bytes + Math.ceil(bytes / 65_536 + 1) * readCostBytes;
+  }
+
+  it.each([1, 50, 1000])('allow the largest heartbeats of %i services every second, forever', (services) => {
+    const { take, pause } = limitsAt(services);
+    const size = bytesOfHeartbeat(services);
+    expect(size).toBeLessThan(reportLimitsFor(services).maxMessageBytes);
+    for (let second = 0; second < 10_000; second += 1) {
+      expect(take(size)).toBe(true);
+      pause(1000);
+    }
+  });
+
+  it('allow what has waited in the socket while the supervisor was stopped, again and again', () => {
+    const { take, pause } = limitsAt(1);
+    for (let round = 0; round < 10; round += 1) {
+      pause(150_000);
+      for (let report = 0; report < 150; report += 1) expect(take(1400)).toBe(true);
+    }
+  });
+
+  it('allow a start and an end at any time: four reports more than heartbeats', () => {
+    const { take, pause } = limitsAt(1);
+    for (let report = 0; report < 5; report += 1) expect(take(400_000 / 5)).toBe(true);
+    pause(500);
+    for (let report = 0; report < 5; report += 1) expect(take(400_000 / 5)).toBe(true);
+  });
+
+  it.each([
+    ['small ones', 100, 10],
+    ['large ones', 500_000, 1],
+    ['as many as it likes', 1000, 200],
+  ])('end a worker that goes on sending more than two heartbeats a second: %s', (_what, size, perSecond) => {
+    const { take, pause } = limitsAt(1);
+    let sent = 0;
+    let seconds = 0;
+    for (let isAllowed = true; isAllowed && seconds < 1000; seconds += 1) {
+      for (let report = 0; isAllowed && report < perSecond; report += 1) {
+        isAllowed = take(size);
+        sent += 1;
+      }
+      pause(1000);
+    }
+    expect(seconds).toBeLessThan(30);
+    expect(sent).toBeLessThanOrEqual(200 + 2 * seconds + 1);
+    const { bytes } = reportLimitsFor(1);
+    expect(sent * size).toBeLessThanOrEqual(bytes.burst + seconds * bytes.perSecond + size);
+  });
+});
+
+function limitsAt(services: number): { take: (bytes: number) => boolean; pause: (ms: number) => void } {
+  let nowMs = 0;
+  const { messages, bytes } = reportLimitsFor(services);
+  const [messageRate, byteRate] = [messages, bytes].map((allowance) => new MessageRate(allowance, () => nowMs));
+  return {
+    take: (size) => byteRate?.take(size) === true && messageRate?.take() === true,
+    pause: (ms) => (nowMs += ms),
+  };
 }

@@ -58,10 +58,32 @@ describe('passedDescriptors', () => {
       ],
     ],
     ['more names than descriptors', { LISTEN_PID: '7', LISTEN_FDS: '1', LISTEN_FDNAMES: 'a:b' }, [['a', [3]]]],
-    ['a count that is not a number', { LISTEN_PID: '7', LISTEN_FDS: 'x', LISTEN_FDNAMES: 'a' }, []],
-    ['a negative count', { LISTEN_PID: '7', LISTEN_FDS: '-1', LISTEN_FDNAMES: 'a' }, []],
+    ['an empty count', { LISTEN_PID: '7', LISTEN_FDS: '', LISTEN_FDNAMES: 'a' }, []],
+    ['a bad count for another process', { LISTEN_PID: '8', LISTEN_FDS: 'x' }, []],
   ])('%s', (_case, env, expected) => {
     expect([...passedDescriptors(env, 7)]).toEqual(expected);
+  });
+
+  it.each(['x', '-1', '1.5', '1e3', ' 1', '0x10', 'Infinity', 'NaN', '１'])('refuses the count %j', (count) => {
+    expect(() => passedDescriptors({ LISTEN_PID: '7', LISTEN_FDS: count }, 7)).toThrow(
+      expect.objectContaining({
+        code: 'LISTEN_NO_DESCRIPTOR',
+        message: `LISTEN_FDS is ${JSON.stringify(count)}: expected a number`,
+      }),
+    );
+  });
+
+  it.each(['3000000', '1073741816', '9'.repeat(100_000)])('refuses more than are open: %.20s', (count) => {
+    const names = 'echo:'.repeat(10);
+    expect(() => passedDescriptors({ LISTEN_PID: '7', LISTEN_FDS: count, LISTEN_FDNAMES: names }, 7)).toThrow(
+      /^LISTEN_FDS is "\d{7,40}(\.\.\.)?", but this process has only \d{1,5} open descriptors$/,
+    );
+  });
+
+  it('takes time in proportion to the count, whatever the names', () => {
+    // With a copy of the list for each of them, it would not end before the test does.
+    const passed = passedDescriptors({ LISTEN_PID: '7', LISTEN_FDS: '500000' }, 7, 500_000);
+    expect([[...passed.keys()], passed.get('unknown')?.length]).toEqual([['unknown'], 500_000]);
   });
 });
 

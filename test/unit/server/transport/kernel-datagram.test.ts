@@ -403,6 +403,50 @@ print([len(s.recv(2000)) for _ in range(8)])`;
     expect(counters).toMatchObject({ received: 8, sent: 8 });
   });
 
+  // What each is called in python, and the value that its creator sets.
+  const options: readonly (readonly [name: string, level: number, option: number, value: string])[] = [
+    ['UDP_CORK', 17, 1, '1'],
+    ['UDP_SEGMENT', 17, 103, '50'],
+    ['UDP_GRO', 17, 104, '1'],
+    ['IP_RECVERR', 0, 11, '1'],
+    // Four times "no operation".
+    ['IP_OPTIONS', 0, 4, 'b"\\1\\1\\1\\1"'],
+    // Software times of all that is sent.
+    ['SO_TIMESTAMPING', 1, 37, '0b10010'],
+    ['IPV6_RECVERR', 41, 25, '1'],
+    // A routing header of segments, with one address.
+    ['IPV6_RTHDR', 41, 57, 'bytes([0, 2, 4, 0, 0, 0, 0, 0]) + socket.inet_pton(socket.AF_INET6, "::1")'],
+  ];
+
+  it.each(
+    (['ipv4', 'ipv6'] as const).flatMap((family) =>
+      options
+        .filter(([, level]) => family === 'ipv6' || level !== 41)
+        // Options of IPv4 on an IPv6 socket matter only for clients over IPv4.
+        .filter(([name]) => family === 'ipv4' || name !== 'IP_OPTIONS')
+        .map(([name, level, option, value]) => ({ name, family, level, option, value })),
+    ),
+  )('does not keep $name of an inherited $family socket', async ({ family, level, option, value }) => {
+    const host = family === 'ipv4' ? '127.0.0.1' : '::1';
+    const descriptor = bindUdp({ family, ip: parseIp(host)!, port: 0, interfaceIndex: 0 }, 1 << 20);
+    const inPython = (code: string): string => {
+      const script = `import socket\ns = socket.socket(fileno=3)\n${code}\ns.detach()`;
+      return execFileSync('python3', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit', descriptor] }).toString();
+    };
+    const asked = `print(s.getsockopt(${level}, ${option}, 64).strip(b"\\0").hex())`;
+    expect(inPython(`s.setsockopt(${level}, ${option}, ${value})\n${asked}`).trim()).not.toBe('');
+    const { port = 0 } = boundTo(descriptor) as { port?: number };
+    const { listener, counters, failures } = listen({ transport: 'udp', family, fd: descriptor });
+    await listener.open();
+    expect(inPython(asked).trim()).toBe('');
+    const client = await UdpClient.open(host);
+    for (let turn = 0; turn < 20; turn += 1)
+      expect(String(await client.ask(`${turn}`.padEnd(120), { host, port }))).toBe(`${turn}`.padEnd(120));
+    listener.destroy();
+    expect(failures).toEqual([]);
+    expect(counters).toMatchObject({ received: 20, sent: 20 });
+  });
+
   // Raw sockets need root.
   if (process.geteuid?.() === 0)
     it('goes on reading while somebody sends datagrams with wrong checksums', async () => {
