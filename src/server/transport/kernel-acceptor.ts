@@ -1,8 +1,10 @@
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { SubordinateIds } from '../../address/subordinate-ids.ts';
 import { setNonBlocking } from '../../kernel/descriptors.ts';
 import { readPeerCredentials } from '../../kernel/peer-credentials.ts';
 import { exclusive, readable, readiness, type Watcher } from '../../kernel/readiness.ts';
+import { bringsDescriptors, setAside } from '../../kernel/sent-descriptors.ts';
 import { setStreamOptions } from '../../kernel/sockets.ts';
 import { isWait, streams } from '../../kernel/streams.ts';
 import { systemError } from '../../kernel/system-error.ts';
@@ -105,6 +107,10 @@ export class KernelAcceptor implements Acceptor, Watcher {
   #accepted(descriptor: number): void {
     const { events, readsTcpInfo } = this.#options;
     const { peer } = streams();
+    if (this.#subordinateIds !== undefined && bringsDescriptors(descriptor)) {
+      if (setAside(descriptor)) closeSync(descriptor);
+      return;
+    }
     const socket = new KernelStreamSocket(descriptor, this.#subordinateIds === undefined, readsTcpInfo);
     if (this.#subordinateIds === undefined) {
       events.connected(socket, peer.source, peer.port);

@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import type { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { UnixUser } from '../guard/source-prefix.ts';
+import { bringsDescriptors, setAside } from '../../kernel/sent-descriptors.ts';
 import { refuseDescriptors, takeUrgentBytes } from '../../kernel/sockets.ts';
 import { type PeerCredentials, readPeerCredentials } from '../../kernel/peer-credentials.ts';
 
@@ -44,6 +45,25 @@ export function readPeer(socket: Socket): PeerCredentials | undefined {
 export function refuseDescriptorsAt(socket: Socket | Server): void {
   const descriptor = (socket as { readonly _handle?: Handle | null })._handle?.fd;
   if (descriptor !== undefined) refuseDescriptors(descriptor);
+}
+
+/** Clients that could not be set aside. Their sockets must not be closed. */
+const kept = new Set<Socket>();
+
+/**
+ * Ends the connection of a UNIX client that has sent descriptors before its listener refused them, without reading or
+ * waiting. Returns whether it is one. Call when it has just been accepted.
+ */
+export function refuseDescriptorsOfEarly(socket: Socket): boolean {
+  const descriptor = handleOf(socket)?.fd;
+  if (descriptor === undefined || descriptor < 0 || !bringsDescriptors(descriptor)) return false;
+  socket.on('error', () => {});
+  if (setAside(descriptor)) socket.destroy();
+  else {
+    stopReading(socket.pause().unref());
+    kept.add(socket);
+  }
+  return true;
 }
 
 /** Makes urgent bytes arrive like all others. */
