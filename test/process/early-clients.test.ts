@@ -14,11 +14,16 @@ const livez = { text: 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n', answer: /^HTTP\/
 
 /** Who reads what the clients of the inherited listener send. The last two are the same where the tests are not root. */
 const readers = [
-  ['workers with sockets of the kernel', { workers: 2, sockets: 'kernel', services: echo }, hello],
-  ['workers with sockets of Node', { workers: 2, sockets: 'node', services: echo }, hello],
-  ['the only process, with sockets of the kernel', { ...inOneProcess, sockets: 'kernel', services: echo }, hello],
-  ['the only process, with sockets of Node', { ...inOneProcess, sockets: 'node', services: echo }, hello],
-  ['the admin process', { workers: 1, ...admin }, livez],
+  ['workers with sockets of the kernel', { workers: 2, sockets: 'kernel', services: echo }, hello, undefined],
+  ['workers with sockets of Node', { workers: 2, sockets: 'node', services: echo }, hello, undefined],
+  [
+    'the only process, with sockets of the kernel',
+    { ...inOneProcess, sockets: 'kernel', services: echo },
+    hello,
+    undefined,
+  ],
+  ['the only process, with sockets of Node', { ...inOneProcess, sockets: 'node', services: echo }, hello, undefined],
+  ['the admin process', { workers: 1, ...admin }, livez, undefined],
   ['a supervisor without privileges', { workers: 1, ...admin }, livez, 65_534],
 ] as const;
 

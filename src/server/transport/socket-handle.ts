@@ -1,9 +1,11 @@
 import type { Server, Socket } from 'node:net';
 import type { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { UnixUser } from '../guard/source-prefix.ts';
-import { bringsDescriptors, setAside } from '../../kernel/sent-descriptors.ts';
+import { duplicate } from '../../kernel/descriptors.ts';
+import { bringsDescriptors } from '../../kernel/sent-descriptors.ts';
 import { refuseDescriptors, takeUrgentBytes } from '../../kernel/sockets.ts';
 import { type PeerCredentials, readPeerCredentials } from '../../kernel/peer-credentials.ts';
+import { closeUnread } from './unread-clients.ts';
 
 /** The peer's address and port, as Node formats them. */
 export interface SocketAddress {
@@ -47,7 +49,7 @@ export function refuseDescriptorsAt(socket: Socket | Server): void {
   if (descriptor !== undefined) refuseDescriptors(descriptor);
 }
 
-/** Clients that could not be set aside. Their sockets must not be closed. */
+/** Clients whose descriptors cannot be duplicated. Their sockets must not be closed. */
 const kept = new Set<Socket>();
 
 /**
@@ -58,11 +60,14 @@ export function refuseDescriptorsOfEarly(socket: Socket): boolean {
   const descriptor = handleOf(socket)?.fd;
   if (descriptor === undefined || descriptor < 0 || !bringsDescriptors(descriptor)) return false;
   socket.on('error', () => {});
-  if (setAside(descriptor)) socket.destroy();
-  else {
+  const copy = duplicate(descriptor);
+  if (copy === undefined) {
     stopReading(socket.pause().unref());
     kept.add(socket);
+    return true;
   }
+  socket.destroy();
+  closeUnread(copy);
   return true;
 }
 
