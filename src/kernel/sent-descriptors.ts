@@ -68,14 +68,15 @@ class Message {
     return { length: this.#view.getInt32(lengthOffset, true), hasDescriptors: (flags & MSG_CTRUNC) !== 0 };
   }
 
-  /** Sends a byte with a descriptor. Returns whether the kernel took it. */
-  send(socket: number, descriptor: number): boolean {
+  /** Sends a byte with a descriptor. Returns 0, or an error, negated. */
+  send(socket: number, descriptor: number): number {
     this.#prepare(1, this.#address + BigInt(cmsgOffset), cmsgBytes);
     this.#setWord(cmsgOffset, 20n);
     this.#view.setInt32(cmsgOffset + 8, SOL_SOCKET, true);
     this.#view.setInt32(cmsgOffset + 12, SCM_RIGHTS, true);
     this.#view.setInt32(cmsgOffset + 16, descriptor, true);
-    return this.#libc.sendmmsg(socket, this.#header, 1, MSG_DONTWAIT | MSG_NOSIGNAL) === 1;
+    const result = this.#libc.sendmmsg(socket, this.#header, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return result === 1 ? 0 : -this.#libc.errno();
   }
 
   get #header(): Pointer {
@@ -130,10 +131,15 @@ export function setAside(descriptor: number): boolean {
   if (libc === undefined) return false;
   libc.shutdown(descriptor, SHUT_RDWR);
   shared ??= new Message(libc);
-  if (keeper !== undefined && shared.send(keeper, descriptor)) return true;
-  // That one is full.
-  keeper = openKeeper(libc) ?? keeper;
-  return keeper !== undefined && shared.send(keeper, descriptor);
+  keeper ??= openKeeper(libc);
+  if (keeper === undefined) return false;
+  let result = shared.send(keeper, descriptor);
+  if (result === -EAGAIN) {
+    // It is full.
+    keeper = openKeeper(libc) ?? keeper;
+    result = shared.send(keeper, descriptor);
+  }
+  return result === 0;
 }
 
 function seesDescriptors(functions: Libc, descriptor: number): boolean {

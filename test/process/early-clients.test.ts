@@ -12,7 +12,7 @@ const admin = { admin: { listen: 'fd://3' }, services: { echo: { listen: ['tcp:/
 const hello = { text: 'hello', answer: /^hello$/ };
 const livez = { text: 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n', answer: /^HTTP\/1\.1 200 / };
 
-/** Who reads what the clients of the inherited listener send. The last two are the same where the tests are not root. */
+/** Who reads what the clients of an inherited listener send. The last two are the same where the tests are not root. */
 const readers = [
   ['workers with sockets of the kernel', { workers: 2, sockets: 'kernel', services: echo }, hello, undefined],
   ['workers with sockets of Node', { workers: 2, sockets: 'node', services: echo }, hello, undefined],

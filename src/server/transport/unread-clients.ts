@@ -2,10 +2,13 @@ import { closeSync } from 'node:fs';
 import { setAside } from '../../kernel/sent-descriptors.ts';
 import { closeElsewhere } from '../closing-process.ts';
 
-/** Fewer than the descriptors that a process has besides those of its clients would do, if its limit is the least. */
+/** Half of what a process has besides the descriptors of its clients (`DescriptorBudget`). */
 const mostWaiting = 32;
 
 let waiting: number[] = [];
+
+/** How many processes are closing some. */
+let closing = 0;
 
 /**
  * Ends the connections of clients that bring descriptors (`bringsDescriptors`), and closes our descriptors of them
@@ -18,12 +21,14 @@ export function closeUnread(descriptor: number): void {
     return;
   }
   waiting.push(descriptor);
-  if (waiting.length === 1) setImmediate(leaveToOthers);
-  else if (waiting.length === mostWaiting) leaveToOthers();
+  if (closing === 0 || waiting.length === mostWaiting) void leaveToOthers();
 }
 
-function leaveToOthers(): void {
+async function leaveToOthers(): Promise<void> {
   const descriptors = waiting;
   waiting = [];
-  void closeElsewhere(descriptors);
+  closing += 1;
+  await closeElsewhere(descriptors);
+  closing -= 1;
+  if (closing === 0 && waiting.length > 0) void leaveToOthers();
 }
