@@ -24,6 +24,8 @@ export interface Libc {
   setsockopt(descriptor: number, level: number, name: number, value: Uint8Array, length: number): number;
   /** socket(2). Returns a descriptor. */
   socket(domain: number, type: number, protocol: number): number;
+  /** socketpair(2). `descriptors` is an array of two ints, which it fills. */
+  socketpair(domain: number, type: number, protocol: number, descriptors: Uint8Array): number;
   /** bind(2). `length` is the size of `address` in bytes. */
   bind(descriptor: number, address: Uint8Array, length: number): number;
   /** connect(2). `length` is the size of `address` in bytes. */
@@ -126,6 +128,7 @@ async function load(): Promise<Libc | undefined> {
       getsockopt: library.func('int getsockopt(int, int, int, _Out_ void *, _Inout_ uint32_t *)'),
       setsockopt: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
       socket: library.func('int socket(int, int, int)'),
+      socketpair: library.func('int socketpair(int, int, int, _Out_ void *)'),
       bind: library.func('int bind(int, void *, uint32_t)'),
       connect: library.func('int connect(int, void *, uint32_t)'),
       listen: library.func('int listen(int, int)'),

@@ -9,19 +9,19 @@ const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x80000;
-const SOL_SOCKET = 1;
+export const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_TYPE = 3;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_KEEPALIVE = 9;
-const SO_OOBINLINE = 10;
+export const SO_OOBINLINE = 10;
 const SO_REUSEPORT = 15;
 const SO_ACCEPTCONN = 30;
 const SO_DOMAIN = 39;
 const SO_MEMINFO = 55;
 const SO_SNDBUFFORCE = 32;
-const SO_PASSRIGHTS = 83;
+export const SO_PASSRIGHTS = 83;
 const IPPROTO_IP = 0;
 const IP_OPTIONS = 4;
 const IP_PKTINFO = 8;
@@ -358,8 +358,8 @@ export function readSendBuffer(descriptor: number): number {
   return readOption(descriptor, SOL_SOCKET, SO_SNDBUF) ?? 0;
 }
 
-/** Returns an option, or undefined if the descriptor has none. */
-function readOption(descriptor: number, level: number, name: number): number | undefined {
+/** Returns an option that is an int, or undefined if the descriptor has none. */
+export function readOption(descriptor: number, level: number, name: number): number | undefined {
   const memory = new Int32Array(new ArrayBuffer(4));
   const length = new Uint32Array(new ArrayBuffer(4)).fill(4);
   const result = requireLibc().getsockopt(descriptor, level, name, new Uint8Array(memory.buffer), length);

@@ -6,7 +6,7 @@ import type { Cancel, Clock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
 import { Channel, channelDescriptor, type ChannelLimits, takeOnlyBytesOf } from '../supervisor/channel.ts';
-import { spawnChild } from '../supervisor/child.ts';
+import { spawnChild } from '../child-process.ts';
 import { childArguments } from '../child-arguments.ts';
 import { readActivity } from '../supervisor/activity.ts';
 import { readComplaints } from '../supervisor/paced-lines.ts';

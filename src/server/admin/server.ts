@@ -3,7 +3,7 @@ import { createServer, type ListenOptions, type Server } from 'node:net';
 import { type Clock, systemClock } from '../../clock/clock.ts';
 import { listenOptions } from '../transport/listener.ts';
 import { type OpenOptions, openWhenThere } from '../transport/open-when-there.ts';
-import { refuseDescriptorsAt } from '../transport/socket-handle.ts';
+import { refuseDescriptorsAt, refuseDescriptorsOfEarly } from '../transport/socket-handle.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { AdminConnection, type AdminConnectionOptions } from './connection.ts';
 import { AdminConnections, fewNewcomers } from './connections.ts';
@@ -50,9 +50,10 @@ export class AdminServer {
 
   /** Adds a listening address. Rejects with the system's error. */
   async open(options: ListenOptions): Promise<void> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-      this.#connections.add(new AdminConnection(socket, this.#options)),
-    );
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      if (refuseDescriptorsOfEarly(socket)) return;
+      this.#connections.add(new AdminConnection(socket, this.#options));
+    });
     const listening = once(server, 'listening');
     // `exclusive`, because neither the supervisor nor its child shares the socket.
     server.listen({ ...options, exclusive: true });

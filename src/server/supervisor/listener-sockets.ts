@@ -7,7 +7,7 @@ import { closeSocket, type OpenSocket, openSocket, removeFile } from '../transpo
 import { type OpenOptions, openWhenThere } from '../transport/open-when-there.ts';
 import type { BoundAddress, ListenTarget } from '../transport/listener.ts';
 import type { PlannedListener } from '../transport/plan.ts';
-import { closeElsewhere } from './closing-process.ts';
+import { closeElsewhere } from '../closing-process.ts';
 import { FlowMemories } from './flow-memories.ts';
 import { overlaps, pairListeners } from './listener-changes.ts';
 

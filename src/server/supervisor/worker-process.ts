@@ -10,7 +10,7 @@ import type { LogSink } from '../log.ts';
 import type { ProcessHealth } from '../process-health.ts';
 import { readActivity } from './activity.ts';
 import { Channel, channelDescriptor, type ChannelLimits, takeOnlyBytesOf } from './channel.ts';
-import { spawnChild } from './child.ts';
+import { spawnChild } from '../child-process.ts';
 import { childArguments } from '../child-arguments.ts';
 import type { WorkerOrder } from './messages.ts';
 import { watchOpenFilesLimit } from './open-files-watch.ts';

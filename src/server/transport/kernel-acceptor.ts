@@ -3,6 +3,7 @@ import { SubordinateIds } from '../../address/subordinate-ids.ts';
 import { setNonBlocking } from '../../kernel/descriptors.ts';
 import { readPeerCredentials } from '../../kernel/peer-credentials.ts';
 import { exclusive, readable, readiness, type Watcher } from '../../kernel/readiness.ts';
+import { bringsDescriptors } from '../../kernel/sent-descriptors.ts';
 import { setStreamOptions } from '../../kernel/sockets.ts';
 import { isWait, streams } from '../../kernel/streams.ts';
 import { systemError } from '../../kernel/system-error.ts';
@@ -10,6 +11,7 @@ import type { Acceptor, AcceptorOptions } from './acceptor.ts';
 import { KernelStreamSocket } from './kernel-stream-socket.ts';
 import type { BoundAddress } from './listener.ts';
 import { closeSocket, type OpenSocket, openSocket } from './open-socket.ts';
+import { closeUnread } from './unread-clients.ts';
 
 /** Clients accepted in one turn of the event loop. Then others get their turn, in this worker and in the next. */
 const clientsPerTurn = 16;
@@ -105,6 +107,10 @@ export class KernelAcceptor implements Acceptor, Watcher {
   #accepted(descriptor: number): void {
     const { events, readsTcpInfo } = this.#options;
     const { peer } = streams();
+    if (this.#subordinateIds !== undefined && bringsDescriptors(descriptor)) {
+      closeUnread(descriptor);
+      return;
+    }
     const socket = new KernelStreamSocket(descriptor, this.#subordinateIds === undefined, readsTcpInfo);
     if (this.#subordinateIds === undefined) {
       events.connected(socket, peer.source, peer.port);

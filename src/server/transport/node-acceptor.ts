@@ -5,7 +5,13 @@ import type { Acceptor, AcceptorOptions } from './acceptor.ts';
 import { bindPrivately } from './bound-file.ts';
 import { type BoundAddress, listenOptions, type StreamTarget } from './listener.ts';
 import { NodeStreamSocket } from './node-stream-socket.ts';
-import { readPeerAddress, readPeerUser, refuseDescriptorsAt, type SocketAddress } from './socket-handle.ts';
+import {
+  readPeerAddress,
+  readPeerUser,
+  refuseDescriptorsAt,
+  refuseDescriptorsOfEarly,
+  type SocketAddress,
+} from './socket-handle.ts';
 import { parsePeer } from './zone.ts';
 
 /** Reused for every client, and read immediately. */
@@ -53,7 +59,8 @@ export class NodeAcceptor implements Acceptor {
   }
 
   #accept(socket: Socket): void {
-    const { events } = this.#options;
+    const { events, target } = this.#options;
+    if (target.transport === 'unix' && refuseDescriptorsOfEarly(socket)) return;
     const stream = new NodeStreamSocket(socket);
     if (this.#subordinateIds !== undefined) {
       events.connectedLocally(stream, readPeerUser(socket, this.#subordinateIds));

@@ -1,8 +1,11 @@
 import type { Server, Socket } from 'node:net';
 import type { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { UnixUser } from '../guard/source-prefix.ts';
+import { duplicate } from '../../kernel/descriptors.ts';
+import { bringsDescriptors } from '../../kernel/sent-descriptors.ts';
 import { refuseDescriptors, takeUrgentBytes } from '../../kernel/sockets.ts';
 import { type PeerCredentials, readPeerCredentials } from '../../kernel/peer-credentials.ts';
+import { closeUnread } from './unread-clients.ts';
 
 /** The peer's address and port, as Node formats them. */
 export interface SocketAddress {
@@ -44,6 +47,28 @@ export function readPeer(socket: Socket): PeerCredentials | undefined {
 export function refuseDescriptorsAt(socket: Socket | Server): void {
   const descriptor = (socket as { readonly _handle?: Handle | null })._handle?.fd;
   if (descriptor !== undefined) refuseDescriptors(descriptor);
+}
+
+/** Clients whose descriptors cannot be duplicated. Their sockets must not be closed. */
+const kept = new Set<Socket>();
+
+/**
+ * Ends the connection of a UNIX client that has sent descriptors before its listener refused them, without reading or
+ * waiting. Returns whether it is one. Call when it has just been accepted.
+ */
+export function refuseDescriptorsOfEarly(socket: Socket): boolean {
+  const descriptor = handleOf(socket)?.fd;
+  if (descriptor === undefined || descriptor < 0 || !bringsDescriptors(descriptor)) return false;
+  socket.on('error', () => {});
+  const copy = duplicate(descriptor);
+  if (copy === undefined) {
+    stopReading(socket.pause().unref());
+    kept.add(socket);
+    return true;
+  }
+  socket.destroy();
+  closeUnread(copy);
+  return true;
 }
 
 /** Makes urgent bytes arrive like all others. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
-import { spawnChild } from './child.ts';
-import { childArguments } from '../child-arguments.ts';
+import { spawnChild } from './child-process.ts';
+import { childArguments } from './child-arguments.ts';
 
 /** How long the process may take to exit before it is killed. */
 const exitMs = 5000;

@@ -2,8 +2,8 @@ import { chmodSync, closeSync, copyFileSync, openSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { spawnChild } from '../../../../src/server/supervisor/child.ts';
-import { temporaryDirectory } from '../../../support/daemon-process.ts';
+import { spawnChild } from '../../../src/server/child-process.ts';
+import { temporaryDirectory } from '../../support/daemon-process.ts';
 
 it('starts a process', async () => {
   const child = spawnChild('/bin/true', [], {});
