@@ -61,9 +61,12 @@ time.sleep(60)`;
     onTestFinished(() => void child.kill('SIGKILL'));
     const pid = child.pid ?? 0;
     await within(once(child.stdout, 'data'), 'a thread that spins');
-    // The main thread sleeps.
-    await until(() => readActivity(pid)?.isRunnable === false, 'a moment in which the main thread is not running');
-    for (let look = 0; look < 20; look += 1) expect(readActivity(pid)?.isRunnable).toBe(false);
+    // The main thread sleeps, as soon as it gets that far.
+    const looks = (): readonly unknown[] => Array.from({ length: 20 }, () => readActivity(pid)?.isRunnable);
+    await until(
+      () => looks().every((isRunnable) => isRunnable === false),
+      'looks that do not see the thread that spins',
+    );
   });
 
   it('returns nothing for a process that is gone', () => {

@@ -14,7 +14,6 @@ it('leaves the close of clients to other processes where the kernel keeps no mor
   const path = join(temporaryDirectory(), 'socket');
   const listener = listenUnix(path, 1);
   onTestFinished(() => closeSync(listener));
-  const descriptors = (): number => readdirSync('/proc/self/fd').length;
   const before = descriptors();
   const clients = Array.from({ length: 100 }, () => {
     const client = connectUnix(path);
@@ -26,3 +25,8 @@ it('leaves the close of clients to other processes where the kernel keeps no mor
   await until(() => clients.every((client) => streams().receive(client) === 0), 'the end of all connections');
   await until(() => descriptors() - before === clients.length, 'the close of all descriptors');
 });
+
+/** How many this process has. */
+function descriptors(): number {
+  return readdirSync('/proc/self/fd').length;
+}
