@@ -48,7 +48,7 @@ describe('the source', () => {
 
   test('reads no pipe of a child that runs foreign code without a pace for urgent bytes and descriptors', () => {
     // Those of the others run only our own code, with nothing from outside.
-    const own = new Set(['src/server/transport/inherited.ts', 'src/server/supervisor/closing-process.ts']);
+    const own = new Set(['src/server/transport/inherited.ts', 'src/server/closing-process.ts']);
     const readers = filesWith(/\bspawn(?:Child)?\([^;]*\bstdio: \[[^\]]*'pipe'/s, sources, read);
     expect(readers.filter((path) => !own.has(path)).length).toBeGreaterThan(2);
     expect(readers.filter((path) => !own.has(path) && !/\btakeOnlyBytesOf\(/.test(codeOf(path)))).toEqual([]);
