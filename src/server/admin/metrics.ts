@@ -1,4 +1,4 @@
-import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
+import { setImmediate } from 'node:timers/promises';
 import { type HandlerTime, handlerTimeBoundsNs } from '../handler-time.ts';
 import type { CpuTime, ProcessHealth } from '../process-health.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -65,7 +65,13 @@ export const metrics: readonly Metric[] = [
           ],
   ),
   metric('listener_open', '1 if the listener is open, else 0.', ['service', 'address'], ({ listeners }) =>
-    listeners.map(({ service, address, isOpen }) => [isOpen ? 1 : 0, service, address]),
+    // Two inherited sockets may have the same address, but no time series may appear twice.
+    new Map(
+      listeners.map(({ service, address, isOpen }): [string, [number, string, string]] => [
+        `${service} ${address}`,
+        [isOpen ? 1 : 0, service, address],
+      ]),
+    ).values(),
   ),
   ofServices('connections', 'Connected stream clients.', ({ stream }) => stream.active),
   ofServices('connections_accepted_total', 'Stream clients accepted.', ({ stream }) => stream.accepted),
@@ -113,49 +119,64 @@ export const metrics: readonly Metric[] = [
 ];
 
 /** The media type of `formatMetrics` output. */
-export const metricsType: string = Registry.PROMETHEUS_CONTENT_TYPE;
+export const metricsType = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** Formats a snapshot in the Prometheus text format. */
+/**
+ * Formats a snapshot in the Prometheus text format
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format).
+ */
 export async function formatMetrics(snapshot: Snapshot): Promise<string> {
-  const registry = new Registry();
-  for (const { name, kind, help, labels, values, times } of [...metrics, ...customMetrics(snapshot)]) {
-    if (times !== undefined) {
-      addHistogram(registry, { name, help, labels, times: times(snapshot) });
-      continue;
-    }
-    const options = { name, help, labelNames: [...labels], registers: [registry] };
-    const collector = kind === 'counter' ? new Counter(options) : new Gauge(options);
-    for (const [value, ...texts] of values(snapshot)) {
-      collector.inc(Object.fromEntries(labels.map((label, index) => [label, texts[index] ?? ''])), value);
-    }
+  const families: string[] = [];
+  for (const metric of [...metrics, ...customMetrics(snapshot)]) {
+    families.push(formatFamily(metric, snapshot));
+    // With hundreds of services this takes a tenth of a second, and others must not wait for it.
+    await setImmediate();
   }
-  return registry.metrics();
+  return `${families.join('\n\n')}\n`;
 }
 
-/** A histogram that somebody else has counted. Services that were not called have none. */
-function addHistogram(
-  registry: Registry,
-  { name, help, labels, times }: Pick<Metric, 'name' | 'help' | 'labels'> & { times: ReturnType<TimesOf> },
-): void {
-  const values = [...times].flatMap(([{ buckets, sumNs }, ...texts]) => {
-    const common = Object.fromEntries(labels.map((label, index) => [label, texts[index] ?? '']));
+function formatFamily({ name, kind, help, labels, values, times }: Metric, snapshot: Snapshot): string {
+  const lines = [`# HELP ${name} ${escapeHelp(help)}`, `# TYPE ${name} ${kind}`];
+  if (times !== undefined) addTimes(lines, name, labels, times(snapshot));
+  for (const [value, ...texts] of values(snapshot))
+    lines.push(`${name}${formatLabels(labels, texts)} ${formatValue(value)}`);
+  return lines.join('\n');
+}
+
+/** Adds the lines of a histogram. Services that were not called have none. */
+function addTimes(lines: string[], name: string, labels: readonly string[], times: ReturnType<TimesOf>): void {
+  for (const [{ buckets, sumNs }, ...texts] of times) {
+    if (buckets.every((calls) => calls === 0)) continue;
     let count = 0;
-    const cumulative = buckets.map((calls, index) => {
+    for (const [index, calls] of buckets.entries()) {
       const boundNs = handlerTimeBoundsNs[index];
-      count += calls;
       const le = boundNs === undefined ? '+Inf' : String(boundNs / 1e9);
-      return { metricName: `${name}_bucket`, labels: { le, ...common }, value: count };
-    });
-    if (count === 0) return [];
-    return [
-      ...cumulative,
-      { metricName: `${name}_sum`, labels: common, value: sumNs / 1e9 },
-      { metricName: `${name}_count`, labels: common, value: count },
-    ];
-  });
-  const counted = AggregatorRegistry.aggregate([[{ name, help, type: 'histogram', aggregator: 'sum', values }]]);
-  const histogram = counted.getSingleMetric(name);
-  if (histogram !== undefined) registry.registerMetric(histogram);
+      count += calls;
+      lines.push(`${name}_bucket${formatLabels(['le', ...labels], [le, ...texts])} ${count}`);
+    }
+    const common = formatLabels(labels, texts);
+    lines.push(`${name}_sum${common} ${formatValue(sumNs / 1e9)}`, `${name}_count${common} ${count}`);
+  }
+}
+
+function formatLabels(labels: readonly string[], texts: readonly string[]): string {
+  let text = '';
+  for (const [index, label] of labels.entries())
+    text += `${index === 0 ? '{' : ','}${label}="${escapeLabel(texts[index] ?? '')}"`;
+  return text === '' ? '' : `${text}}`;
+}
+
+function escapeLabel(text: string): string {
+  return /["\\\n]/.test(text) ? escapeHelp(text).replaceAll('"', String.raw`\"`) : text;
+}
+
+function escapeHelp(text: string): string {
+  return text.replaceAll('\\', String.raw`\\`).replaceAll('\n', String.raw`\n`);
+}
+
+function formatValue(value: number): string {
+  if (Number.isFinite(value) || Number.isNaN(value)) return String(value);
+  return value > 0 ? '+Inf' : '-Inf';
 }
 
 /** The counters that services declare. If the help texts of two services differ, that of the first is shown. */
