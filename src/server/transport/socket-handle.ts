@@ -1,7 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import type { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { UnixUser } from '../guard/source-prefix.ts';
-import { refuseDescriptors, takeUrgentBytes } from '../../kernel/sockets.ts';
+import { limitUnsent, refuseDescriptors, takeUrgentBytes } from '../../kernel/sockets.ts';
 import { type PeerCredentials, readPeerCredentials } from '../../kernel/peer-credentials.ts';
 
 /** The peer's address and port, as Node formats them. */
@@ -44,6 +44,12 @@ export function readPeer(socket: Socket): PeerCredentials | undefined {
 export function refuseDescriptorsAt(socket: Socket | Server): void {
   const descriptor = (socket as { readonly _handle?: Handle | null })._handle?.fd;
   if (descriptor !== undefined) refuseDescriptors(descriptor);
+}
+
+/** Bounds what the kernel holds unsent for each client of a server. */
+export function limitUnsentAt(server: Server): void {
+  const descriptor = (server as { readonly _handle?: Handle | null })._handle?.fd;
+  if (descriptor !== undefined) limitUnsent(descriptor);
 }
 
 /** Makes urgent bytes arrive like all others. */
