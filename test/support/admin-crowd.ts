@@ -19,6 +19,8 @@ export interface CrowdKind {
   readonly comesBack: boolean;
   /** How soon, where it is not `awayMs`. */
   readonly awayMs?: number;
+  /** Each brings another that comes when it is there, and if more than these stay, the first goes. */
+  readonly stay?: number;
 }
 
 /**
@@ -50,6 +52,14 @@ export class Crowd {
     for (const socket of this.#there) socket.destroy();
   }
 
+  #bringAnother(): void {
+    const { stay } = this.#kind;
+    if (stay === undefined) return;
+    const [first] = this.#there;
+    if (this.#there.size > stay) first?.destroy();
+    this.#enter();
+  }
+
   #enter(): void {
     if (this.#isOver) return;
     const socket = new Socket();
@@ -62,6 +72,7 @@ export class Crowd {
     socket.connect(this.#target, () => {
       this.#came += 1;
       this.#kind.act(socket);
+      this.#bringAnother();
     });
   }
 }

@@ -32,8 +32,8 @@ interface Welcome {
  * The open pages: each gets what has happened before, then every second what has changed, as server-sent events
  * (https://html.spec.whatwg.org/multipage/server-sent-events.html). However many there are, the supervisor is asked
  * once a second, and not at all if there are none. A page that has not read the last events yet gets later ones instead
- * of these, so nothing queues up. The kernel may take megabytes for a client that never reads, so that alone does not
- * keep places free: one page too many takes the place of the one that has been open longest.
+ * of these, so nothing queues up. A client that never reads is cut, but that alone does not keep places free: one page
+ * too many takes the place of the one that has been open longest.
  */
 export class EventStreams {
   /** Open longest first. */

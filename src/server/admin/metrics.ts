@@ -127,8 +127,8 @@ export const metricsType = 'text/plain; version=0.0.4; charset=utf-8';
  */
 export async function formatMetrics(snapshot: Snapshot): Promise<string> {
   const families: string[] = [];
-  for (const metric of [...metrics, ...customMetrics(snapshot)]) {
-    families.push(formatFamily(metric, snapshot));
+  for (const each of [...metrics, ...customMetrics(snapshot)]) {
+    families.push(formatFamily(each, snapshot));
     // With hundreds of services this takes a tenth of a second, and others must not wait for it.
     await setImmediate();
   }

@@ -1,4 +1,4 @@
-import type { Cancel, Clock } from '../../clock/clock.ts';
+import type { Clock } from '../../clock/clock.ts';
 
 /** One piece of an answer is sent in this time, which allows 64 MB a second. */
 const periodMs = 1;
@@ -13,7 +13,8 @@ export class Turns<Waiting> {
   /** Whose answers have begun. Waiting longest first, as in the other. */
   readonly #begun = new Map<Waiting, () => void>();
   readonly #others = new Map<Waiting, () => void>();
-  #cancel: Cancel | undefined;
+  /** The next turn has been set. */
+  #isDue = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -22,7 +23,7 @@ export class Turns<Waiting> {
   /** Calls `send` when it is their turn. */
   wait(waiting: Waiting, hasBegun: boolean, send: () => void): void {
     (hasBegun ? this.#begun : this.#others).set(waiting, send);
-    this.#cancel ??= this.#clock.after(periodMs, () => this.#next());
+    this.#setNext();
   }
 
   /** They no longer want a turn. */
@@ -31,14 +32,20 @@ export class Turns<Waiting> {
     this.#others.delete(waiting);
   }
 
+  #setNext(): void {
+    if (this.#isDue || this.#begun.size + this.#others.size === 0) return;
+    this.#isDue = true;
+    this.#clock.after(periodMs, () => this.#next());
+  }
+
   #next(): void {
-    this.#cancel = undefined;
+    this.#isDue = false;
     const queue = this.#begun.size > 0 ? this.#begun : this.#others;
     const [first] = queue;
     if (first === undefined) return;
     const [waiting, send] = first;
     queue.delete(waiting);
-    if (this.#begun.size + this.#others.size > 0) this.#cancel = this.#clock.after(periodMs, () => this.#next());
+    this.#setNext();
     send();
   }
 }

@@ -59,17 +59,17 @@ it.each<[string, readonly State[], number]>([
   expect(evicted(states)).toBe(index);
 });
 
-describe('if most are being answered', () => {
-  /** The places of those that so many newcomers cost. */
-  function evictedBy(newcomers: number, all: readonly FakeConnection[]): readonly number[] {
-    const clock = new FakeClock();
-    const connections = new AdminConnections(clock, newcomers);
-    for (const each of all) connections.add(each);
-    for (const state of many('asking', newcomers)) connections.add(new FakeConnection(state));
-    clock.advance(100);
-    return all.flatMap(({ isDestroyed }, place) => (isDestroyed ? [place] : []));
-  }
+/** The places of those that this many newcomers cost. */
+function evictedBy(newcomers: number, all: readonly FakeConnection[]): readonly number[] {
+  const clock = new FakeClock();
+  const connections = new AdminConnections(clock, newcomers);
+  for (const each of all) connections.add(each);
+  for (const state of many('asking', newcomers)) connections.add(new FakeConnection(state));
+  clock.advance(100);
+  return all.flatMap(({ isDestroyed }, place) => (isDestroyed ? [place] : []));
+}
 
+describe('if most are being answered', () => {
   it('evicts no health probe that waits for its answer, but others', () => {
     const all = many('answering', 24).map((state) => new FakeConnection(state));
     for (const place of [0, 1, 5]) all[place]!.isProbe = true;

@@ -85,9 +85,11 @@ it('has a time series once if two listeners have the same address', async () => 
 
 it('lets others run while it is made', async () => {
   let isMade = false;
-  const made = formatMetrics(snapshot()).then(() => {
+  const make = async (): Promise<void> => {
+    await formatMetrics(snapshot());
     isMade = true;
-  });
+  };
+  const made = make();
   for (let turn = 0; turn < 5; turn += 1) {
     await setImmediate();
     expect(isMade).toBe(false);
