@@ -101,9 +101,10 @@ export class AdminConnections {
     const answered = all.filter(({ state }) => state !== 'asking');
     const others = answered.filter(({ state, isProbe }) => state === 'closing' || !isProbe);
     const largest = largestSource(others);
+    const asking = all.filter(({ state }) => state === 'asking');
     return (
       others.find((each) => each.state === 'closing' || largest === undefined || sourceOf(each) === largest) ??
-      answered[0]
+      (asking.length > maxConnections - maxProtected - 1 ? asking[0] : answered[0])
     );
   }
 }

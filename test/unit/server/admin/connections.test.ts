@@ -88,6 +88,13 @@ describe('if most are being answered', () => {
     expect(evictedBy(1, all)).toEqual([0]);
   });
 
+  it('evicts one of many that are asking before a health probe', () => {
+    const all = [...many('answering', 17), ...many('asking', 9)].map((state) => new FakeConnection(state));
+    for (const each of all.slice(0, 17)) each.isProbe = true;
+    expect(evictedBy(2, all)).toContain(17);
+    expect(all.slice(0, 17).some(({ isDestroyed }) => isDestroyed)).toBe(false);
+  });
+
   it.each([
     ['an IPv4 address', ['192.0.2.7', '::ffff:192.0.2.7']],
     ['an IPv6 /64', ['2001:db8::1', '2001:db8::2']],
