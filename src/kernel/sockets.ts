@@ -37,6 +37,7 @@ const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
+const TCP_NOTSENT_LOWAT = 25;
 // linux/udp.h
 const SOL_UDP = 17;
 const UDP_CORK = 1;
@@ -57,6 +58,8 @@ const IPV6_V6ONLY = 26;
 const IPV6_FREEBIND = 78;
 /** Of both IP_MTU_DISCOVER and IPV6_MTU_DISCOVER. */
 const PMTUDISC_DONT = 0;
+
+const unsentBytes = 32 * 1024;
 
 // linux/sock_diag.h
 const SK_MEMINFO_DROPS = 8;
@@ -157,6 +160,16 @@ export function allowOverlap(descriptor: number, isAllowed: boolean): void {
  */
 export function refuseDescriptors(descriptor: number): void {
   libc?.setsockopt(descriptor, SOL_SOCKET, SO_PASSRIGHTS, new Uint8Array(new ArrayBuffer(4)), 4);
+}
+
+/**
+ * Makes the kernel take no more for the clients of a listening TCP socket while it holds this much that it could not
+ * send yet. By default it takes megabytes. Does nothing for other sockets, and without koffi. See TCP_NOTSENT_LOWAT in
+ * linux/Documentation/networking/ip-sysctl.rst.
+ */
+export function limitUnsent(descriptor: number): void {
+  const bytes = new Uint8Array(new Uint32Array([unsentBytes]).buffer);
+  libc?.setsockopt(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes, 4);
 }
 
 /**

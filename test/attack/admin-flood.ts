@@ -1,36 +1,14 @@
 /** Attack 10, of the admin endpoint: whoever holds its connections, a health probe is answered. */
-import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
-import { Socket } from 'node:net';
-import { expect, onTestFinished } from 'vitest';
+import type { Socket } from 'node:net';
+import { expect } from 'vitest';
+import { answerOf, askFor, Crowd, type CrowdKind, type Target } from '../support/admin-crowd.ts';
 import { DaemonProcess } from '../support/daemon-process.ts';
 import { freePort } from '../support/ports.ts';
-import { until } from '../support/wait.ts';
 import { type Bound, holds } from './figures.ts';
-
-interface Target {
-  readonly host: string;
-  readonly port: number;
-}
-
-interface CrowdKind {
-  readonly what: string;
-  readonly count: number;
-  /** What each does once it is there. */
-  readonly act: (socket: Socket) => void;
-  /** Whether each comes back when it is gone. */
-  readonly comesBack: boolean;
-  /** How soon, where it is not `awayMs`. */
-  readonly awayMs?: number;
-}
 
 const attack = 10;
 const all: Bound = { atLeast: 100, atMost: 100, unit: '%' };
 const probesOfACrowd = 500;
-/**
- * How long one stays away that comes back: more connections than the daemon accepts would be the kernel's to turn away.
- */
-const awayMs = 20;
 const slowByteMs = 1000;
 const header = 'GET /config HTTP/1.1\r\nHost: localhost\r\n';
 
@@ -39,8 +17,8 @@ const crowds: readonly CrowdKind[] = [
   { what: '240 idle connections', count: 240, act: () => {}, comesBack: false },
   { what: '24 headers at a byte a second', count: 24, act: sendSlowly, comesBack: true },
   { what: '240 headers at a byte a second', count: 240, act: sendSlowly, comesBack: false },
-  { what: '24 clients that never read a /config of 1 MB', count: 24, act: askForMuch, comesBack: false },
-  { what: '240 clients that never read a /config of 1 MB', count: 240, act: askForMuch, comesBack: false },
+  { what: '24 clients that never read a /config of 1 MB', count: 24, act: askFor('/config'), comesBack: false },
+  { what: '240 clients that never read a /config of 1 MB', count: 240, act: askFor('/config'), comesBack: false },
   { what: '8 clients that ask for /status in a loop', count: 8, act: askForStatus, comesBack: true, awayMs: 0 },
   {
     what: '24 clients that connect and reset in a loop',
@@ -49,6 +27,18 @@ const crowds: readonly CrowdKind[] = [
     comesBack: true,
   },
 ];
+
+const manyServices = 200;
+const bothTransports = ['tcp://127.0.0.1:0', 'udp://127.0.0.1:0'];
+const probesOfALargeCrowd = 100;
+
+const largeCrowds: readonly CrowdKind[] = ['/metrics', '/status', '/events'].map((path) => ({
+  what: `hundreds of clients a second that never read a ${path} of ${manyServices} services`,
+  count: 8,
+  act: askFor(path),
+  comesBack: false,
+  stay: 400,
+}));
 
 /** They make a /config that the buffers of a connection do not hold. */
 const deniedNetworks = 19_000;
@@ -65,59 +55,42 @@ export async function holdAdminEndpoint(): Promise<void> {
     admin: { listen: `tcp://${target.host}:${target.port}` },
     services: { echo: { deny, listen: ['tcp://127.0.0.1:0'] } },
   });
-  for (const kind of crowds) {
+  await probeAmid(crowds, probesOfACrowd, target);
+  noteDeaths(daemon, '');
+}
+
+/** The same where every page is long, and clients keep coming. */
+export async function holdLargeAdminEndpoint(): Promise<void> {
+  const target = { host: '127.0.0.1', port: await freePort() };
+  const services = Object.fromEntries(
+    Array.from({ length: manyServices }, (_, index) => [`echo-${index}`, { type: 'echo', listen: bothTransports }]),
+  );
+  const daemon = await DaemonProcess.serve({
+    workers: 2,
+    admin: { listen: `tcp://${target.host}:${target.port}` },
+    services,
+  });
+  await probeAmid(largeCrowds, probesOfALargeCrowd, target);
+  noteDeaths(daemon, ` with ${manyServices} services`);
+}
+
+async function probeAmid(kinds: readonly CrowdKind[], probes: number, target: Target): Promise<void> {
+  for (const kind of kinds) {
     const crowd = new Crowd(target, kind);
     await crowd.come();
     const answers: string[] = [];
-    for (let probe = 0; probe < probesOfACrowd; probe += 1) answers.push(await answerOf(target));
+    for (let probe = 0; probe < probes; probe += 1) answers.push(await answerOf(target));
     crowd.leave();
     const answered = answers.filter((answer) => answer === 'ok').length;
     const what = `admin endpoint: /livez requests answered while ${kind.what} take the places`;
-    holds(attack, what, (answered / probesOfACrowd) * 100, all);
+    holds(attack, what, (answered / probes) * 100, all);
     expect.soft(answers, what).toEqual(answers.map(() => 'ok'));
   }
-  const deaths = daemon.linesWith('admin process exited, restarting').length;
-  holds(attack, 'admin endpoint: exits of its process meanwhile', deaths, { atLeast: 0, atMost: 0 });
 }
 
-/** Connections that stay until they are cut. */
-class Crowd {
-  readonly #target: Target;
-  readonly #kind: CrowdKind;
-  readonly #there = new Set<Socket>();
-  #came = 0;
-  #isOver = false;
-
-  constructor(target: Target, kind: CrowdKind) {
-    this.#target = target;
-    this.#kind = kind;
-    onTestFinished(() => this.leave());
-  }
-
-  async come(): Promise<void> {
-    for (let each = 0; each < this.#kind.count; each += 1) this.#enter();
-    await until(() => this.#came >= this.#kind.count, `the connections of ${this.#kind.what}`);
-  }
-
-  leave(): void {
-    this.#isOver = true;
-    for (const socket of this.#there) socket.destroy();
-  }
-
-  #enter(): void {
-    if (this.#isOver) return;
-    const socket = new Socket();
-    this.#there.add(socket);
-    socket.on('error', () => {});
-    socket.on('close', () => {
-      this.#there.delete(socket);
-      if (this.#kind.comesBack) setTimeout(() => this.#enter(), this.#kind.awayMs ?? awayMs);
-    });
-    socket.connect(this.#target, () => {
-      this.#came += 1;
-      this.#kind.act(socket);
-    });
-  }
+function noteDeaths(daemon: DaemonProcess, where: string): void {
+  const deaths = daemon.linesWith('admin process exited, restarting').length;
+  holds(attack, `admin endpoint${where}: exits of its process meanwhile`, deaths, { atLeast: 0, atMost: 0 });
 }
 
 function sendSlowly(socket: Socket): void {
@@ -134,22 +107,4 @@ function sendSlowly(socket: Socket): void {
 
 function askForStatus(socket: Socket): void {
   socket.resume().write('GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n');
-}
-
-function askForMuch(socket: Socket): void {
-  socket.pause();
-  socket.write(`${header}\r\n`);
-}
-
-/** What a probe gets: `ok`, another status, or how it was cut. */
-async function answerOf(target: Target): Promise<string> {
-  try {
-    const asked = request({ ...target, path: '/livez', agent: false }).end();
-    const [response] = (await once(asked, 'response')) as [IncomingMessage];
-    response.resume();
-    await once(response, 'end');
-    return response.statusCode === 200 ? 'ok' : `status ${response.statusCode}`;
-  } catch (error) {
-    return String(error);
-  }
 }

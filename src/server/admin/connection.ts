@@ -1,14 +1,15 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Cancel, Clock } from '../../clock/clock.ts';
-import { type Page, textPage } from './pages.ts';
+import { isProbe, type Page, textPage } from './pages.ts';
 import { type AdminRequest, malformed, readRequest, type Refusal } from './request.ts';
 import { endpointName } from './snapshot.ts';
+import type { Turns } from './turns.ts';
 
 /** From connecting to the end of the request header. */
 const headerMs = 2000;
 
-/** For making the answer, and for the client to accept each piece of it. */
+/** For making the answer, for its turn, and for the client to accept each piece of it. */
 const stallMs = 5000;
 
 /** For the client to close after us. */
@@ -16,11 +17,12 @@ const lingerMs = 2000;
 
 const noBody = Buffer.alloc(0);
 
-/** Answers are sent in pieces of this size, to see whether the client accepts them. */
+/** Answers are sent in pieces of this size, to see whether the client accepts them. The last waits for no turn. */
 const pieceBytes = 65_536;
 
 export interface AdminConnectionOptions {
   readonly clock: Clock;
+  readonly turns: Turns<AdminConnection>;
   readonly answer: (request: AdminRequest) => Promise<Page>;
   /** The answer is a stream: only its header has been sent, and `push` sends the rest. */
   readonly streaming: (connection: AdminConnection) => void;
@@ -35,6 +37,7 @@ export class AdminConnection {
   readonly #options: AdminConnectionOptions;
   #state: AdminConnection['state'] = 'asking';
   #header = '';
+  #isProbe = false;
   #cancelDeadline: Cancel = () => {};
   /** What was pushed last has not been accepted yet. */
   #isPushing = false;
@@ -52,6 +55,7 @@ export class AdminConnection {
     socket.on('end', () => this.#clientEnded());
     socket.on('close', () => {
       this.#cancelDeadline();
+      options.turns.leave(this);
       options.closed(this);
     });
     this.#deadline(headerMs, () => this.#refuse({ status: 408, reason: `no request within ${headerMs} ms` }));
@@ -63,6 +67,16 @@ export class AdminConnection {
    */
   get state(): 'asking' | 'answering' | 'streaming' | 'closing' {
     return this.#state;
+  }
+
+  /** It has asked whether the daemon is healthy. */
+  get isProbe(): boolean {
+    return this.#isProbe;
+  }
+
+  /** Where the client is, as text; undefined on a UNIX socket. */
+  get address(): string | undefined {
+    return this.#socket.remoteAddress;
   }
 
   /** Closes immediately, in any state. */
@@ -77,8 +91,7 @@ export class AdminConnection {
   push(bytes: Buffer): boolean {
     if (this.#isPushing || this.#socket.destroyed) return false;
     this.#isPushing = true;
-    this.#deadline(stallMs, () => this.destroy());
-    this.#socket.write(bytes, () => {
+    this.#sendPieces(bytes, false, () => {
       this.#isPushing = false;
       this.#cancelDeadline();
     });
@@ -106,6 +119,7 @@ export class AdminConnection {
   }
 
   async #answer(request: AdminRequest): Promise<void> {
+    this.#isProbe = isProbe(request);
     this.#startAnswer();
     const page = await this.#options.answer(request);
     if (page.isStream && request.method !== 'HEAD') this.#startStream(page);
@@ -138,20 +152,25 @@ export class AdminConnection {
   #send(page: Page, withBody: boolean): void {
     if (this.#socket.destroyed) return;
     this.#socket.write(formatHeader(page, this.#options.clock.now()));
-    this.#sendPieces(withBody ? page.body : noBody);
+    this.#sendPieces(withBody ? page.body : noBody, false, () => this.#close());
   }
 
-  #sendPieces(bytes: Buffer): void {
+  #sendPieces(bytes: Buffer, hasBegun: boolean, sent: () => void): void {
     if (this.#socket.destroyed) return;
     if (bytes.length === 0) {
-      this.#close();
+      sent();
       return;
     }
     this.#deadline(stallMs, () => this.destroy());
-    this.#socket.write(bytes.subarray(0, pieceBytes), () => {
-      this.#options.heard(this);
-      this.#sendPieces(bytes.subarray(pieceBytes));
-    });
+    const send = (): void => {
+      this.#deadline(stallMs, () => this.destroy());
+      this.#socket.write(bytes.subarray(0, pieceBytes), () => {
+        this.#options.heard(this);
+        this.#sendPieces(bytes.subarray(pieceBytes), true, sent);
+      });
+    };
+    if (this.#isProbe || bytes.length <= pieceBytes) send();
+    else this.#options.turns.wait(this, hasBegun, send);
   }
 
   #close(): void {

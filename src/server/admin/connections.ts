@@ -1,5 +1,7 @@
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import type { OpenFiles } from '../../open-files.ts';
+import { parseIp } from '../../address/ip-address.ts';
+import { SourceMask } from '../guard/source-prefix.ts';
 import type { AdminConnection } from './connection.ts';
 
 /** The most concurrent connections. They fit into the descriptors reserved from clients, if one process serves both. */
@@ -23,13 +25,19 @@ export function newcomersFor(files: OpenFiles | undefined): number {
 /** The most answers in progress to protect from eviction. Without a limit, newcomers could evict each other. */
 const maxProtected = 16;
 
+/** A source with more connections than this is evicted first. */
+const fewOfSource = 8;
+
+const sources = new SourceMask({ ipv4: 32, ipv6: 64 });
+
 /** The parts of a connection that matter for eviction. */
-export type Evictable = Pick<AdminConnection, 'state' | 'destroy'>;
+export type Evictable = Pick<AdminConnection, 'state' | 'isProbe' | 'address' | 'destroy'>;
 
 /**
  * The connections of the endpoint. When it is full, a newcomer evicts the connection silent longest of those that
  * are still asking or have their answer. If most are being answered, it evicts one of those instead of one that is
- * asking. Health probes can therefore not be locked out.
+ * asking: not a health probe, which would be answered at once but for the others, and of the largest source, so that
+ * one source cannot keep others from their answers. Health probes can therefore not be locked out.
  */
 export class AdminConnections {
   /** Longest silent first. */
@@ -77,12 +85,40 @@ export class AdminConnections {
 
   #evict(): void {
     const all = [...this.#connections];
-    const isCrowded = all.filter(({ state }) => state === 'answering').length > maxProtected;
+    const answering = all.filter(({ state }) => state === 'answering');
+    const isCrowded = answering.length > maxProtected;
     // Not the one that has just got its answer: closed with unread input, it would lose it.
-    const first = all.find(({ state }) => state === 'closing' || state === (isCrowded ? 'answering' : 'asking'));
+    const first = isCrowded
+      ? this.#firstAnswered(all)
+      : all.find(({ state }) => state === 'closing' || state === 'asking');
     if (first === undefined) return;
     // Its `close` event comes later.
     this.remove(first);
     first.destroy();
   }
+
+  #firstAnswered(all: readonly Evictable[]): Evictable | undefined {
+    const answered = all.filter(({ state }) => state !== 'asking');
+    const others = answered.filter(({ state, isProbe }) => state === 'closing' || !isProbe);
+    const largest = largestSource(others);
+    const asking = all.filter(({ state }) => state === 'asking');
+    return (
+      others.find((each) => each.state === 'closing' || largest === undefined || sourceOf(each) === largest) ??
+      (asking.length > maxConnections - maxProtected - 1 ? asking[0] : answered[0])
+    );
+  }
+}
+
+/** The source of most of them. Undefined if it has few. */
+function largestSource(connections: readonly Evictable[]): string | undefined {
+  const counts = new Map<string, number>();
+  for (const source of connections.map(sourceOf)) counts.set(source, (counts.get(source) ?? 0) + 1);
+  const [largest] = [...counts].sort(([, one], [, other]) => other - one);
+  return largest === undefined || largest[1] <= fewOfSource ? undefined : largest[0];
+}
+
+/** An IPv4 address, an IPv6 /64, or all users of UNIX sockets. */
+function sourceOf({ address = '' }: Evictable): string {
+  const ip = parseIp(address);
+  return ip === undefined ? '' : Object.values(sources.keyOf(ip)).join(' ');
 }

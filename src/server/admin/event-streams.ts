@@ -22,12 +22,18 @@ export interface EventConnection {
 /** The text of each event that its page has got. Undefined: it has not got the past yet. */
 type Sent = Map<string, string> | undefined;
 
+interface Welcome {
+  readonly bytes: Buffer;
+  /** The events in it. */
+  readonly live: ReadonlyMap<string, string>;
+}
+
 /**
  * The open pages: each gets what has happened before, then every second what has changed, as server-sent events
  * (https://html.spec.whatwg.org/multipage/server-sent-events.html). However many there are, the supervisor is asked
  * once a second, and not at all if there are none. A page that has not read the last events yet gets later ones instead
- * of these, so nothing queues up. The kernel may take megabytes for a client that never reads, so that alone does not
- * keep places free: one page too many takes the place of the one that has been open longest.
+ * of these, so nothing queues up. A client that never reads is cut, but that alone does not keep places free: one page
+ * too many takes the place of the one that has been open longest.
  */
 export class EventStreams {
   /** Open longest first. */
@@ -36,6 +42,8 @@ export class EventStreams {
   readonly #clock: Clock;
   readonly #most: number;
   readonly #past: () => Promise<string>;
+  /** What a new page gets. */
+  readonly #welcome: () => Promise<Welcome>;
   readonly #live: () => Promise<ReadonlyMap<string, string>>;
   #cancel: Cancel | undefined;
 
@@ -46,6 +54,7 @@ export class EventStreams {
     this.#most = Math.min(maxStreams, Math.floor(newcomers / 2));
     this.#past = coalesced(async () => formatEvent('past', await this.#source.past()), pastMaxAgeMs, clock);
     this.#live = coalesced(async () => this.#readLive(), maxAgeMs, clock);
+    this.#welcome = coalesced(async () => this.#formatWelcome(), maxAgeMs, clock);
   }
 
   get size(): number {
@@ -56,7 +65,7 @@ export class EventStreams {
     if (this.#streams.size >= this.#most) this.#displace();
     this.#streams.set(connection, undefined);
     this.#cancel ??= this.#clock.every(periodMs, () => void this.#sendAll());
-    void this.#welcome(connection);
+    void this.#begin(connection);
   }
 
   remove(connection: EventConnection): void {
@@ -78,16 +87,21 @@ export class EventStreams {
     first.destroy();
   }
 
-  async #welcome(connection: EventConnection): Promise<void> {
+  async #begin(connection: EventConnection): Promise<void> {
     try {
-      const [past, live] = await Promise.all([this.#past(), this.#live()]);
+      const { bytes, live } = await this.#welcome();
       if (!this.#streams.has(connection)) return;
-      connection.push(Buffer.from([past, ...live.values()].join('')));
+      connection.push(bytes);
       this.#streams.set(connection, new Map(live));
     } catch {
       // The supervisor does not answer. The page will try again.
       connection.destroy();
     }
+  }
+
+  async #formatWelcome(): Promise<Welcome> {
+    const [past, live] = await Promise.all([this.#past(), this.#live()]);
+    return { bytes: Buffer.from([past, ...live.values()].join('')), live };
   }
 
   async #sendAll(): Promise<void> {

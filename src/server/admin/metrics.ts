@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
 import { type HandlerTime, handlerTimeBoundsNs } from '../handler-time.ts';
 import type { CpuTime, ProcessHealth } from '../process-health.ts';
@@ -65,7 +66,13 @@ export const metrics: readonly Metric[] = [
           ],
   ),
   metric('listener_open', '1 if the listener is open, else 0.', ['service', 'address'], ({ listeners }) =>
-    listeners.map(({ service, address, isOpen }) => [isOpen ? 1 : 0, service, address]),
+    // Two inherited sockets may have the same address, but no time series may appear twice.
+    new Map(
+      listeners.map(({ service, address, isOpen }): [string, [number, string, string]] => [
+        `${service} ${address}`,
+        [isOpen ? 1 : 0, service, address],
+      ]),
+    ).values(),
   ),
   ofServices('connections', 'Connected stream clients.', ({ stream }) => stream.active),
   ofServices('connections_accepted_total', 'Stream clients accepted.', ({ stream }) => stream.accepted),
@@ -117,19 +124,28 @@ export const metricsType: string = Registry.PROMETHEUS_CONTENT_TYPE;
 
 /** Formats a snapshot in the Prometheus text format. */
 export async function formatMetrics(snapshot: Snapshot): Promise<string> {
+  const families: string[] = [];
+  for (const each of [...metrics, ...customMetrics(snapshot)]) {
+    const text = await formatFamily(each, snapshot);
+    // A histogram of nothing yet has no lines.
+    if (text.trim() !== '') families.push(text);
+    // With hundreds of services all of them take almost half a second, and others must not wait for that.
+    await setImmediate();
+  }
+  return families.join('\n');
+}
+
+async function formatFamily({ name, kind, help, labels, values, times }: Metric, snapshot: Snapshot): Promise<string> {
   const registry = new Registry();
-  for (const { name, kind, help, labels, values, times } of [...metrics, ...customMetrics(snapshot)]) {
-    if (times !== undefined) {
-      addHistogram(registry, { name, help, labels, times: times(snapshot) });
-      continue;
-    }
+  if (times !== undefined) addHistogram(registry, { name, help, labels, times: times(snapshot) });
+  else {
     const options = { name, help, labelNames: [...labels], registers: [registry] };
     const collector = kind === 'counter' ? new Counter(options) : new Gauge(options);
     for (const [value, ...texts] of values(snapshot)) {
       collector.inc(Object.fromEntries(labels.map((label, index) => [label, texts[index] ?? ''])), value);
     }
   }
-  return registry.metrics();
+  return await registry.metrics();
 }
 
 /** A histogram that somebody else has counted. Services that were not called have none. */

@@ -53,6 +53,15 @@ const changesPerSecond = 20;
 /** Pages that answer only yes or no. Orchestrator probes may request them under any host name. */
 const probes: ReadonlySet<string> = new Set(['/livez', '/readyz']);
 
+/** Whether it asks for nothing but the health of the daemon. */
+export function isProbe({ target }: AdminRequest): boolean {
+  return probes.has(pathOf(target));
+}
+
+function pathOf(target: string): string {
+  return target.split('?')[0] ?? '';
+}
+
 /**
  * The pages of the admin endpoint: the page for people, metrics, health and status. Requests must be addressed to an IP
  * address, localhost or one of `hosts`, which keeps web pages from reading them through their own domain (DNS
@@ -105,7 +114,7 @@ export class AdminPages {
     const { method, target, host, fetchSite = 'none' } = request;
     if (method === 'POST' && target.startsWith(faultsPath)) return this.#changeFaults(request);
     if (method !== 'GET' && method !== 'HEAD') return textPage(405, 'only GET and HEAD');
-    const path = target.split('?')[0] ?? '';
+    const path = pathOf(target);
     if (!probes.has(path) && !this.#isMeant(host)) return textPage(421, 'Host not accepted: see admin.hosts');
     const make = this.#pages.get(path);
     if (make === undefined) return textPage(404, 'expected /, /metrics, /livez, /readyz, /status or /config');

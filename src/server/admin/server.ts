@@ -3,13 +3,14 @@ import { createServer, type ListenOptions, type Server } from 'node:net';
 import { type Clock, systemClock } from '../../clock/clock.ts';
 import { listenOptions } from '../transport/listener.ts';
 import { type OpenOptions, openWhenThere } from '../transport/open-when-there.ts';
-import { refuseDescriptorsAt, refuseDescriptorsOfEarly } from '../transport/socket-handle.ts';
+import { limitUnsentAt, refuseDescriptorsAt, refuseDescriptorsOfEarly } from '../transport/socket-handle.ts';
 import type { PlannedListener } from '../transport/plan.ts';
 import { AdminConnection, type AdminConnectionOptions } from './connection.ts';
 import { AdminConnections, fewNewcomers } from './connections.ts';
 import { EventStreams } from './event-streams.ts';
 import { AdminPages } from './pages.ts';
 import type { AdminSource } from './live.ts';
+import { Turns } from './turns.ts';
 
 /**
  * The admin endpoint: HTTP with one request per connection, read-only except for faults. It parses headers itself,
@@ -34,6 +35,7 @@ export class AdminServer {
     const pages = new AdminPages(source, hosts, clock);
     this.#options = {
       clock,
+      turns: new Turns(clock),
       answer: async (request) => pages.answer(request),
       streaming: (connection) => {
         // It no longer takes a place that a probe may need.
@@ -59,6 +61,7 @@ export class AdminServer {
     server.listen({ ...options, exclusive: true });
     await listening;
     refuseDescriptorsAt(server);
+    limitUnsentAt(server);
     // For example EMFILE: this client is lost, but the next may be served.
     server.on('error', () => {});
     this.#servers.push(server);

@@ -3,7 +3,7 @@ import type { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { UnixUser } from '../guard/source-prefix.ts';
 import { duplicate } from '../../kernel/descriptors.ts';
 import { bringsDescriptors } from '../../kernel/sent-descriptors.ts';
-import { refuseDescriptors, takeUrgentBytes } from '../../kernel/sockets.ts';
+import { limitUnsent, refuseDescriptors, takeUrgentBytes } from '../../kernel/sockets.ts';
 import { type PeerCredentials, readPeerCredentials } from '../../kernel/peer-credentials.ts';
 import { closeUnread } from './unread-clients.ts';
 
@@ -69,6 +69,12 @@ export function refuseDescriptorsOfEarly(socket: Socket): boolean {
   socket.destroy();
   closeUnread(copy);
   return true;
+}
+
+/** Bounds what the kernel holds unsent for each client of a server. */
+export function limitUnsentAt(server: Server): void {
+  const descriptor = (server as { readonly _handle?: Handle | null })._handle?.fd;
+  if (descriptor !== undefined) limitUnsent(descriptor);
 }
 
 /** Makes urgent bytes arrive like all others. */

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { OpenFiles } from '../../../../src/open-files.ts';
 import { AdminConnections, type Evictable, newcomersFor } from '../../../../src/server/admin/connections.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
@@ -8,6 +8,8 @@ type State = Evictable['state'];
 
 class FakeConnection implements Evictable {
   state: State;
+  isProbe = false;
+  address: string | undefined = '192.0.2.1';
   isDestroyed = false;
 
   constructor(state: State) {
@@ -55,6 +57,61 @@ it.each<[string, readonly State[], number]>([
   ['an answering connection if most are answering', [...many('asking', 7), ...many('answering', 17)], 7],
 ])('evicts %s', (_, states, index) => {
   expect(evicted(states)).toBe(index);
+});
+
+/** The places of those that this many newcomers cost. */
+function evictedBy(newcomers: number, all: readonly FakeConnection[]): readonly number[] {
+  const clock = new FakeClock();
+  const connections = new AdminConnections(clock, newcomers);
+  for (const each of all) connections.add(each);
+  for (const state of many('asking', newcomers)) connections.add(new FakeConnection(state));
+  clock.advance(100);
+  return all.flatMap(({ isDestroyed }, place) => (isDestroyed ? [place] : []));
+}
+
+describe('if most are being answered', () => {
+  it('evicts no health probe that waits for its answer, but others', () => {
+    const all = many('answering', 24).map((state) => new FakeConnection(state));
+    for (const place of [0, 1, 5]) all[place]!.isProbe = true;
+    expect(evictedBy(4, all)).toEqual([2, 3, 4, 6]);
+  });
+
+  it('evicts a health probe that has its answer', () => {
+    const all = many('answering', 24).map((state) => new FakeConnection(state));
+    Object.assign(all[0]!, { isProbe: true, state: 'closing' });
+    expect(evictedBy(1, all)).toEqual([0]);
+  });
+
+  it('evicts the health probe silent longest if nobody else is being answered', () => {
+    const all = many('answering', 24).map((state) => new FakeConnection(state));
+    for (const each of all) each.isProbe = true;
+    expect(evictedBy(1, all)).toEqual([0]);
+  });
+
+  it('evicts one of many that are asking before a health probe', () => {
+    const all = [...many('answering', 17), ...many('asking', 9)].map((state) => new FakeConnection(state));
+    for (const each of all.slice(0, 17)) each.isProbe = true;
+    expect(evictedBy(2, all)).toContain(17);
+    expect(all.slice(0, 17).some(({ isDestroyed }) => isDestroyed)).toBe(false);
+  });
+
+  it.each([
+    ['an IPv4 address', ['192.0.2.7', '::ffff:192.0.2.7']],
+    ['an IPv6 /64', ['2001:db8::1', '2001:db8::2']],
+    ['UNIX sockets', [undefined]],
+  ])('evicts those of %s with most connections', (_, addresses) => {
+    const all = many('answering', 24).map((state) => new FakeConnection(state));
+    for (const [place, each] of all.entries())
+      each.address = place < 8 ? '2001:db8:0:1::1' : addresses[place % addresses.length];
+    expect(evictedBy(8, all)).toEqual([8, 9, 10, 11, 12, 13, 14, 15]);
+  });
+
+  it('evicts those silent longest if no source has more than 8 connections', () => {
+    const all = many('answering', 24).map((state) => new FakeConnection(state));
+    for (const [place, each] of all.entries()) each.address = place < 8 ? `192.0.2.${place}` : '2001:db8::1';
+    for (const each of all.slice(16)) each.address = '192.0.2.77';
+    expect(evictedBy(2, all)).toEqual([0, 1]);
+  });
 });
 
 it('lets newcomers be silent for 100 ms before one is evicted, as many as it is given', () => {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { formatMetrics, metrics } from '../../../../src/server/admin/metrics.ts';
 import { newHandlerTime } from '../../../../src/server/handler-time.ts';
@@ -68,6 +69,32 @@ describe('the values', () => {
     const text = await formatMetrics(snapshot({ listeners }));
     expect(text).toContain('smallservd_listener_open{service="a",address="unix:///run/\\"quoted\\"\\\\\\n{x}"} 1\n');
   });
+});
+
+it('has a time series once if two listeners have the same address', async () => {
+  const listener = { service: 'a', address: 'tcp://127.0.0.1:7' };
+  const listeners = [
+    { ...listener, isOpen: true },
+    { ...listener, isOpen: false },
+  ];
+  const text = await formatMetrics(snapshot({ listeners }));
+  expect(text.match(/^smallservd_listener_open.*$/gm)).toEqual([
+    'smallservd_listener_open{service="a",address="tcp://127.0.0.1:7"} 0',
+  ]);
+});
+
+it('lets others run while it is made', async () => {
+  let isMade = false;
+  const make = async (): Promise<void> => {
+    await formatMetrics(snapshot());
+    isMade = true;
+  };
+  const made = make();
+  for (let turn = 0; turn < 5; turn += 1) {
+    await setImmediate();
+    expect(isMade).toBe(false);
+  }
+  await made;
 });
 
 describe('the CPU time', () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, type ListenOptions } from 'node:net';
 import { once } from 'node:events';
@@ -308,11 +309,15 @@ describe('the page', () => {
     const page = await TcpClient.connect(where, { reads: false });
     page.write(events);
     await until(() => page.socket.readableLength > 0, 'the first events');
-    clock.advance(4999);
-    await turns();
-    expect(server.clients).toBe(1);
-    clock.advance(1);
-    await until(() => server.clients === 0, 'the end of the connection');
+    // Besides its deadline and the next events, only a piece that waits for its turn is due.
+    await until(() => clock.waiting > 2, 'the first turn');
+    let waitedAtMs = clock.nowMs;
+    while (server.clients > 0) {
+      clock.advance(1);
+      await turns();
+      if (clock.waiting > 2) waitedAtMs = clock.nowMs;
+    }
+    expect(clock.nowMs - waitedAtMs).toBe(1 + 5000);
     expect(clock.waiting).toBe(0);
   });
 });
@@ -581,6 +586,66 @@ describe('snapshots', () => {
     expect(source.asked).toHaveLength(2);
   });
 });
+
+describe('a long answer', () => {
+  const config = 'x'.repeat(2 ** 22);
+
+  it('is sent a piece a millisecond, and keeps nobody else waiting', async () => {
+    const clock = new FakeClock();
+    const { server, where } = await serve(quick(config), clock);
+    const [one, other] = [await TcpClient.connect(where), await TcpClient.connect(where)];
+    for (const client of [one, other]) client.write('GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await until(() => [one, other].every(({ text }) => text.endsWith('\r\n\r\n')), 'the headers');
+    const headers = one.length;
+    for (const [turn, path] of ['/livez', '/readyz', '/livez'].entries()) {
+      expect(await answerTo(where, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)).toMatch(/^HTTP\/1\.1 200 /);
+      expect([one.length, other.length]).toEqual([headers + turn * pieceBytes, headers]);
+      clock.advance(1);
+      await until(() => one.length === headers + (turn + 1) * pieceBytes, 'the next piece');
+    }
+    while (server.clients > 0) {
+      clock.advance(1);
+      await turns();
+      if (one.ended) one.finish();
+      if (other.ended) other.finish();
+    }
+    for (const { bytes } of [one, other]) expect(bytes.subarray(headers).toString()).toBe(`"${config}"\n`);
+  });
+
+  it('of readiness does not wait', async () => {
+    const notReady = Array.from({ length: 2000 }, (_, index) => `echo tcp://[2001:db8::${index}]:7 is not open`);
+    const source = { ...quick(), snapshot: async () => snapshot({ notReady }) };
+    const { where } = await serve(source, new FakeClock());
+    const answer = await answerTo(where, 'GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    expect(answer.length).toBeGreaterThan(pieceBytes);
+    expect(answer).toMatch(/^HTTP\/1\.1 503 .*; echo tcp:\/\/\[2001:db8::1999\]:7 is not open\n$/s);
+  });
+
+  it('does not go to the kernel while much of it is unsent', async () => {
+    const clock = new FakeClock();
+    const { server, where } = await serve(quick(config), clock);
+    const client = await TcpClient.connect(where, { reads: false });
+    const { localPort } = client.socket;
+    client.write('GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await until(() => clock.waiting === 2, 'the first turn');
+    for (let turn = 0; turn < 60; turn += 1) {
+      clock.advance(1);
+      await turns();
+      // A piece may be taken as long as there is less than half of it.
+      expect(unacknowledged(server.port, localPort)).toBeLessThanOrEqual(1.5 * pieceBytes);
+    }
+    expect(unacknowledged(server.port, localPort)).toBeGreaterThan(0);
+  });
+});
+
+const pieceBytes = 65_536;
+
+/** What a server on 127.0.0.1 has sent that the client's kernel has not taken, see proc_net_tcp(5). */
+function unacknowledged(port: number | undefined, clientPort: number | undefined): number {
+  const ends = [port, clientPort].map((each = 0) => `0100007F:${each.toString(16).toUpperCase().padStart(4, '0')}`);
+  const row = readFileSync('/proc/net/tcp', 'utf8').split(ends.join(' '))[1];
+  return Number.parseInt(row?.trim().split(/[ :]+/)[1] ?? '', 16);
+}
 
 /** Ways to listen, and to connect there. */
 const listeners: readonly (readonly [string, () => Promise<Place>])[] = [
