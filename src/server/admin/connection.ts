@@ -1,6 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { parseIp } from '../../address/ip-address.ts';
 import type { Cancel, Clock } from '../../clock/clock.ts';
+import { SourceMask } from '../guard/source-prefix.ts';
 import { isProbe, type Page, textPage } from './pages.ts';
 import { type AdminRequest, malformed, readRequest, type Refusal } from './request.ts';
 import { endpointName } from './snapshot.ts';
@@ -16,6 +18,8 @@ const stallMs = 5000;
 const lingerMs = 2000;
 
 const noBody = Buffer.alloc(0);
+
+const sources = new SourceMask({ ipv4: 32, ipv6: 64 });
 
 /** Answers are sent in pieces of this size, to see whether the client accepts them. The last waits for no turn. */
 const pieceBytes = 65_536;
@@ -33,6 +37,8 @@ export interface AdminConnectionOptions {
 
 /** A client connection with one request and one answer, which may be a stream. Each step has its own deadline. */
 export class AdminConnection {
+  /** Connections of the same source give way together when places run out. */
+  readonly source: string;
   readonly #socket: Socket;
   readonly #options: AdminConnectionOptions;
   #state: AdminConnection['state'] = 'asking';
@@ -47,6 +53,7 @@ export class AdminConnection {
    * a stream ends with what the client sends: whoever closes a page does the same.
    */
   constructor(socket: Socket, options: AdminConnectionOptions) {
+    this.source = sourceOf(socket.remoteAddress);
     this.#socket = socket;
     this.#options = options;
     // `close` follows.
@@ -72,11 +79,6 @@ export class AdminConnection {
   /** It has asked whether the daemon is healthy. */
   get isProbe(): boolean {
     return this.#isProbe;
-  }
-
-  /** Where the client is, as text; undefined on a UNIX socket. */
-  get address(): string | undefined {
-    return this.#socket.remoteAddress;
   }
 
   /** Closes immediately, in any state. */
@@ -206,4 +208,10 @@ function formatHeader(page: Page, now: Date): Buffer {
     ...fields,
   ];
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
+}
+
+/** An IPv4 address, an IPv6 /64, or all users of UNIX sockets, which have no address. */
+function sourceOf(address: string | undefined): string {
+  const ip = parseIp(address ?? '');
+  return ip === undefined ? '' : Object.values(sources.keyOf(ip)).join(' ');
 }

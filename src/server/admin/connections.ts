@@ -1,7 +1,5 @@
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import type { OpenFiles } from '../../open-files.ts';
-import { parseIp } from '../../address/ip-address.ts';
-import { SourceMask } from '../guard/source-prefix.ts';
 import type { AdminConnection } from './connection.ts';
 
 /** The most concurrent connections. They fit into the descriptors reserved from clients, if one process serves both. */
@@ -28,10 +26,8 @@ const maxProtected = 16;
 /** A source with more connections than this is evicted first. */
 const fewOfSource = 8;
 
-const sources = new SourceMask({ ipv4: 32, ipv6: 64 });
-
 /** The parts of a connection that matter for eviction. */
-export type Evictable = Pick<AdminConnection, 'state' | 'isProbe' | 'address' | 'destroy'>;
+export type Evictable = Pick<AdminConnection, 'state' | 'isProbe' | 'source' | 'destroy'>;
 
 /**
  * The connections of the endpoint. When it is full, a newcomer evicts the connection silent longest of those that
@@ -103,7 +99,7 @@ export class AdminConnections {
     const largest = largestSource(others);
     const asking = all.filter(({ state }) => state === 'asking');
     return (
-      others.find((each) => each.state === 'closing' || largest === undefined || sourceOf(each) === largest) ??
+      others.find((each) => each.state === 'closing' || largest === undefined || each.source === largest) ??
       (asking.length > maxConnections - maxProtected - 1 ? asking[0] : answered[0])
     );
   }
@@ -112,13 +108,7 @@ export class AdminConnections {
 /** The source of most of them. Undefined if it has few. */
 function largestSource(connections: readonly Evictable[]): string | undefined {
   const counts = new Map<string, number>();
-  for (const source of connections.map(sourceOf)) counts.set(source, (counts.get(source) ?? 0) + 1);
+  for (const { source } of connections) counts.set(source, (counts.get(source) ?? 0) + 1);
   const [largest] = [...counts].sort(([, one], [, other]) => other - one);
   return largest === undefined || largest[1] <= fewOfSource ? undefined : largest[0];
-}
-
-/** An IPv4 address, an IPv6 /64, or all users of UNIX sockets. */
-function sourceOf({ address = '' }: Evictable): string {
-  const ip = parseIp(address);
-  return ip === undefined ? '' : Object.values(sources.keyOf(ip)).join(' ');
 }

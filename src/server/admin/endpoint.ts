@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import type { Cancel, Clock } from '../../clock/clock.ts';
+import { type Cancel, type Clock, systemClock } from '../../clock/clock.ts';
 import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
 import { Channel, channelDescriptor, type ChannelLimits, takeOnlyBytesOf } from '../supervisor/channel.ts';
@@ -229,8 +229,8 @@ class AdminChild implements AdminEndpoint {
       this.#options.log.error({ error: fault }, 'admin process sent an invalid report, killing it');
       handlers.failed();
     };
-    const { clock } = this.#options;
-    return new Channel(socket, limits, () => clock.monotonicMs(), {
+    // Not by our clock, which may leave out pauses of this process: the child goes on sending during them.
+    return new Channel(socket, limits, () => systemClock.monotonicMs(), {
       heard(message) {
         if (child.killed) return undefined;
         const reading = readReport(adminReports, message);

@@ -66,12 +66,14 @@ export const metrics: readonly Metric[] = [
           ],
   ),
   metric('listener_open', '1 if the listener is open, else 0.', ['service', 'address'], ({ listeners }) =>
-    // Two inherited sockets may have the same address, but no time series may appear twice.
+    // Two inherited sockets may have the same address, but no time series may appear twice. It tells of a closed one.
     new Map(
-      listeners.map(({ service, address, isOpen }): [string, [number, string, string]] => [
-        `${service} ${address}`,
-        [isOpen ? 1 : 0, service, address],
-      ]),
+      listeners
+        .toSorted((one, other) => Number(other.isOpen) - Number(one.isOpen))
+        .map(({ service, address, isOpen }): [string, [number, string, string]] => [
+          `${service} ${address}`,
+          [isOpen ? 1 : 0, service, address],
+        ]),
     ).values(),
   ),
   ofServices('connections', 'Connected stream clients.', ({ stream }) => stream.active),

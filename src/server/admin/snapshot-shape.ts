@@ -67,7 +67,8 @@ export const statusShape = v.looseObject({
       v.looseObject({
         worker: count,
         slot: v.optional(count),
-        status: v.picklist(['starting', 'ready', 'waiting', 'resting', 'stopped', 'draining']),
+        // `refused`: in version 0.1.0, of a worker that is not restarted.
+        status: v.picklist(['starting', 'ready', 'waiting', 'resting', 'refused', 'stopped', 'draining']),
         pid: v.optional(count),
         health: v.optional(health),
         restarts: v.optional(count),

@@ -4,7 +4,7 @@ import type { Clock } from '../../clock/clock.ts';
 const periodMs = 1;
 
 /**
- * Long answers are sent in turns. The kernel may take megabytes for a client that never reads, and copying them costs
+ * Sends long answers in turns. The kernel may take megabytes for a client that never reads, and copying them costs
  * CPU time that others need: health probes, and the clients of services if the same process serves both. An answer that
  * has begun is finished before the next begins, except while its client does not keep up.
  */

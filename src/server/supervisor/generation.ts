@@ -21,6 +21,7 @@ import {
   begin,
   decide,
   isAlive,
+  isUp,
   overdue,
   type PolicyEffect,
   type PolicyEvent,
@@ -218,9 +219,7 @@ export class Generation {
 
   /** Up: at least one worker serves, and none is about to. */
   #noteReady(): void {
-    const { slots, stopping } = this.#state;
-    if (this.#up || stopping || slots.some(({ status }) => status === 'starting' || status === 'waiting')) return;
-    if (!slots.some(({ status }) => status === 'ready')) return;
+    if (this.#up || this.#state.stopping || !isUp(this.#state)) return;
     this.#up = true;
     this.#ready.resolve();
     this.#reassign();

@@ -15,7 +15,8 @@ const heartbeatBytesOfService = 16 * 1024;
 
 /**
  * A worker reports once a second, and a few times more at its start and its end. Its supervisor may be slow or stopped
- * for a while. Then it finds what the socket between them holds, which is less than 200 reports.
+ * for a while. Then it finds what the socket between them holds: fewer than 200 reports, unless net.core.wmem_default
+ * is raised.
  */
 const reportsAtOnce = 200;
 const reportsPerSecond = 2;

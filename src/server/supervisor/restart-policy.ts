@@ -40,7 +40,7 @@ export interface Slot {
 export interface PolicyState {
   readonly slots: readonly Slot[];
   readonly stopping: boolean;
-  /** Whether any worker has ever been ready. */
+  /** Whether the start has succeeded. */
   readonly served: boolean;
   readonly tickedMs: number;
 }
@@ -71,10 +71,7 @@ export function decide(state: PolicyState, event: PolicyEvent): Decision {
   switch (event.type) {
     case 'ready':
       return [
-        {
-          ...change(state, event.slot, { status: 'ready', readyMs: event.nowMs, ...heard(event.nowMs) }),
-          served: true,
-        },
+        noteServed(change(state, event.slot, { status: 'ready', readyMs: event.nowMs, ...heard(event.nowMs) })),
         [],
       ];
     case 'heard':
@@ -111,7 +108,7 @@ function died(before: PolicyState, index: number, nowMs: number): Decision {
   const healthy = nowMs - slot.readyMs >= limits.healthyMs;
   const deathsMs = [...(healthy ? [] : slot.deathsMs.filter((at) => nowMs - at < limits.deathsWindowMs)), nowMs];
   if (deathsMs.length >= limits.deaths) {
-    const state = change(before, index, { status: 'resting', deathsMs: [], gapMs: limits.minGapMs });
+    const state = noteServed(change(before, index, { status: 'resting', deathsMs: [], gapMs: limits.minGapMs }));
     return orExit(state, [{ type: 'wait', slot: index, delayMs: restMs }]);
   }
   const gapMs = healthy ? limits.minGapMs : slot.gapMs;
@@ -120,9 +117,19 @@ function died(before: PolicyState, index: number, nowMs: number): Decision {
   return [change(before, index, next), [{ type: 'wait', slot: index, delayMs }]];
 }
 
+/** Whether at least one worker serves, and none is about to. */
+export function isUp({ slots }: PolicyState): boolean {
+  const isComing = slots.some(({ status }) => status === 'starting' || status === 'waiting');
+  return !isComing && slots.some(({ status }) => status === 'ready');
+}
+
+function noteServed(state: PolicyState): PolicyState {
+  return isUp(state) ? { ...state, served: true } : state;
+}
+
 /**
- * Returns the effects, or ends a daemon that has never served if all slots rest. One that has served keeps its sockets:
- * otherwise whoever can kill its workers could end it, and take its ports.
+ * Returns the effects, or ends a daemon that has never been ready if all slots rest. One that has served keeps its
+ * sockets: otherwise whoever can kill its workers could end it, and take its ports.
  */
 function orExit(state: PolicyState, effects: readonly PolicyEffect[]): Decision {
   const isHopeless = !state.served && state.slots.every(({ status }) => status === 'resting');

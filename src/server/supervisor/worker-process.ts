@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { Duplex, type Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import type { Cancel, Clock } from '../../clock/clock.ts';
+import { type Cancel, type Clock, systemClock } from '../../clock/clock.ts';
 import type { ServiceCounters } from '../counters.ts';
 import type { SourceCount } from '../guard/admission.ts';
 import type { ServiceOffenders } from '../guard/offenders.ts';
@@ -205,12 +205,13 @@ export class WorkerProcess {
   }
 
   #open(): Channel | undefined {
-    const { reports, reportLimits, clock } = this.#options;
+    const { reports, reportLimits } = this.#options;
     // If the system has run out of descriptors, there is no process, and Node leaves `stdio` undefined.
     const { stdio } = this.#process as { readonly stdio?: readonly unknown[] };
     const socket = stdio?.[channelDescriptor];
     if (!(socket instanceof Duplex)) return undefined;
-    return new Channel(socket, reportLimits, () => clock.monotonicMs(), {
+    // Not by our clock, which may leave out pauses of this process: the worker goes on sending during them.
+    return new Channel(socket, reportLimits, () => systemClock.monotonicMs(), {
       heard: (message) => {
         if (this.#isDistrusted || this.#isGone) return undefined;
         const reading = readReport(reports, message);

@@ -14,7 +14,7 @@ export type InheritedTarget = Extract<ListenTarget, { fd: number }>;
 /** The first descriptor that systemd passes, see sd_listen_fds(3). */
 const firstPassed = 3;
 
-/** As many as the kernel lets a process have unless root raises fs.nr_open. Used where the number open is unknown. */
+/** The default of fs.nr_open. Used where the number of open descriptors is unknown. */
 const mostOpen = 2 ** 20;
 
 /**

@@ -2,7 +2,7 @@ import type { Server, Socket } from 'node:net';
 import type { SubordinateIds } from '../../address/subordinate-ids.ts';
 import type { UnixUser } from '../guard/source-prefix.ts';
 import { duplicate } from '../../kernel/descriptors.ts';
-import { bringsDescriptors } from '../../kernel/sent-descriptors.ts';
+import { bringsDescriptors, setAside } from '../../kernel/sent-descriptors.ts';
 import { limitUnsent, refuseDescriptors, takeUrgentBytes } from '../../kernel/sockets.ts';
 import { type PeerCredentials, readPeerCredentials } from '../../kernel/peer-credentials.ts';
 import { closeUnread } from './unread-clients.ts';
@@ -60,6 +60,10 @@ export function refuseDescriptorsOfEarly(socket: Socket): boolean {
   const descriptor = handleOf(socket)?.fd;
   if (descriptor === undefined || descriptor < 0 || !bringsDescriptors(descriptor)) return false;
   socket.on('error', () => {});
+  if (setAside(descriptor)) {
+    socket.destroy();
+    return true;
+  }
   const copy = duplicate(descriptor);
   if (copy === undefined) {
     stopReading(socket.pause().unref());

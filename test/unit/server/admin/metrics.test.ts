@@ -74,8 +74,8 @@ describe('the values', () => {
 it('has a time series once if two listeners have the same address', async () => {
   const listener = { service: 'a', address: 'tcp://127.0.0.1:7' };
   const listeners = [
-    { ...listener, isOpen: true },
     { ...listener, isOpen: false },
+    { ...listener, isOpen: true },
   ];
   const text = await formatMetrics(snapshot({ listeners }));
   expect(text.match(/^smallservd_listener_open.*$/gm)).toEqual([

@@ -66,7 +66,14 @@ const table: readonly Row[] = [
     'marks a worker ready when it reports ready',
     state([starting, starting]),
     { type: 'ready', slot: 1, nowMs: 102_000 },
-    state([starting, { ...starting, status: 'ready', readyMs: 102_000, heardMs: 102_000 }], { served: true }),
+    state([starting, { ...starting, status: 'ready', readyMs: 102_000, heardMs: 102_000 }]),
+    [],
+  ],
+  [
+    'has served once the last worker is ready',
+    state([ready, starting]),
+    { type: 'ready', slot: 1, nowMs: 102_000 },
+    state([ready, { ...starting, status: 'ready', readyMs: 102_000, heardMs: 102_000 }], { served: true }),
     [],
   ],
   [
@@ -136,7 +143,7 @@ const table: readonly Row[] = [
     'rests a slot for a minute after five deaths in a minute',
     state([{ ...starting, gapMs: 16_000, deathsMs: fourDeaths }, ready]),
     death(116_000),
-    state([{ ...starting, status: 'resting', gapMs: 1000, deathsMs: [] }, ready]),
+    state([{ ...starting, status: 'resting', gapMs: 1000, deathsMs: [] }, ready], { served: true }),
     [{ type: 'wait', slot: 0, delayMs: 60_000 }],
   ],
   [
@@ -163,7 +170,7 @@ const table: readonly Row[] = [
     [{ type: 'exit', code: 70 }],
   ],
   [
-    'never exits once a worker has been ready',
+    'never exits once it has served',
     state([{ ...starting, deathsMs: fourDeaths }, resting], { served: true }),
     death(116_000),
     state([{ ...starting, status: 'resting' }, resting], { served: true }),
