@@ -26,6 +26,7 @@ const crowds: readonly CrowdKind[] = [
     act: (socket) => socket.resetAndDestroy(),
     comesBack: true,
   },
+  { what: '60 clients that send a body without end', count: 60, act: sendForever, comesBack: true },
 ];
 
 const manyServices = 200;
@@ -103,6 +104,14 @@ function sendSlowly(socket: Socket): void {
   const timer = setInterval(send, slowByteMs);
   socket.on('close', () => clearInterval(timer));
   socket.resume();
+}
+
+function sendForever(socket: Socket): void {
+  const piece = Buffer.alloc(65_536);
+  const send = (): void => {
+    if (socket.writable && socket.write(piece)) setImmediate(send);
+  };
+  socket.resume().on('drain', send).write('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n', send);
 }
 
 function askForStatus(socket: Socket): void {

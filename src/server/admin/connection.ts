@@ -26,11 +26,14 @@ const pieceBytes = 65_536;
 
 export interface AdminConnectionOptions {
   readonly clock: Clock;
+  /** For pieces of long answers. */
   readonly turns: Turns<AdminConnection>;
+  /** For input after a request. */
+  readonly inputTurns: Turns<AdminConnection>;
   readonly answer: (request: AdminRequest) => Promise<Page>;
   /** The answer is a stream: only its header has been sent, and `push` sends the rest. */
   readonly streaming: (connection: AdminConnection) => void;
-  /** The request is complete, more data followed it, or the client has accepted part of the answer. */
+  /** The request is complete, or the client has accepted part of the answer. */
   readonly heard: (connection: AdminConnection) => void;
   readonly closed: (connection: AdminConnection) => void;
 }
@@ -63,6 +66,7 @@ export class AdminConnection {
     socket.on('close', () => {
       this.#cancelDeadline();
       options.turns.leave(this);
+      options.inputTurns.leave(this);
       options.closed(this);
     });
     this.#deadline(headerMs, () => this.#refuse({ status: 408, reason: `no request within ${headerMs} ms` }));
@@ -101,16 +105,26 @@ export class AdminConnection {
   }
 
   #read(chunk: Buffer): void {
-    // Bodies and further requests must be read: closing with unread input would send a reset and lose the answer.
-    if (this.#state === 'asking') {
-      this.#header += chunk.toString('latin1');
-      const request = readRequest(this.#header);
-      // Do not call `heard`: a client must not keep its place by sending single bytes.
-      if (request === undefined) return;
-      if ('status' in request) this.#refuse(request);
-      else void this.#answer(request);
+    if (this.#state !== 'asking') {
+      this.#readMoreInTurn();
+      return;
     }
+    this.#header += chunk.toString('latin1');
+    const request = readRequest(this.#header);
+    // A client must not keep its place by sending single bytes.
+    if (request === undefined) return;
+    if ('status' in request) this.#refuse(request);
+    else void this.#answer(request);
     this.#options.heard(this);
+  }
+
+  /**
+   * Bodies and further requests must be read: closing with unread input would send a reset and lose the answer. But
+   * they must not keep us from others: libuv reads 2 MiB at once.
+   */
+  #readMoreInTurn(): void {
+    this.#socket.pause();
+    this.#options.inputTurns.wait(this, false, () => this.#socket.resume());
   }
 
   #clientEnded(): void {

@@ -36,6 +36,7 @@ export class AdminServer {
     this.#options = {
       clock,
       turns: new Turns(clock),
+      inputTurns: new Turns(clock),
       answer: async (request) => pages.answer(request),
       streaming: (connection) => {
         // It no longer takes a place that a probe may need.

@@ -7,7 +7,14 @@ import { FakeClock } from '../../../support/fake-clock.ts';
 function sourceOf(address: string | undefined): string {
   const clock = new FakeClock();
   const socket = Object.defineProperty(new Socket(), 'remoteAddress', { value: address });
-  const options = { clock, turns: new Turns<AdminConnection>(clock), streaming() {}, heard() {}, closed() {} };
+  const options = {
+    clock,
+    turns: new Turns<AdminConnection>(clock),
+    inputTurns: new Turns<AdminConnection>(clock),
+    streaming() {},
+    heard() {},
+    closed() {},
+  };
   return new AdminConnection(socket, { ...options, answer: async () => Promise.reject(new Error('not asked')) }).source;
 }
 

@@ -639,6 +639,44 @@ describe('a long answer', () => {
   });
 });
 
+it('reads what follows a request in turns', async () => {
+  const clock = new FakeClock();
+  const path = join(temporaryDirectory(), 'admin.sock');
+  const server = new AdminServer(quick(), [], clock);
+  await server.open({ path });
+  onTestFinished(() => server.close());
+  const client = await TcpClient.connect({ path });
+  client.write('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await until(() => client.ended, 'the answer');
+  client.write(Buffer.alloc(2 ** 22));
+  client.finish();
+  await until(() => clock.waiting === 2, 'the first turn');
+  for (let turn = 0; turn < 100; turn += 1) await turns();
+  expect(client.socket.writableLength).toBeGreaterThan(0);
+  for (let turn = 0; server.clients > 0; turn += 1) {
+    expect(turn).toBeLessThan(1000);
+    clock.advance(1);
+    await turns();
+  }
+});
+
+it('evicts a client that has its answer before one that has just come, however much the first goes on sending', async () => {
+  const { server, where } = await serve(quick(), new FakeClock());
+  const crowd = await Promise.all(Array.from({ length: 24 }, () => TcpClient.connect(where)));
+  for (const client of crowd) client.write('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await until(() => crowd.every(({ ended }) => ended), 'all answers');
+  const slow = await TcpClient.connect(where);
+  await until(() => server.clients === 25, 'the slow client');
+  for (const client of crowd) client.write('x');
+  await turns();
+  const others = await Promise.all(Array.from({ length: 24 }, () => TcpClient.connect(where)));
+  await until(() => server.clients === 32, 'evictions');
+  slow.write('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await until(() => slow.ended, 'the answer of the slow client');
+  expect(slow.text).toMatch(/^HTTP\/1\.1 200 /);
+  for (const client of others) client.abort();
+});
+
 const pieceBytes = 65_536;
 
 /** What a server on 127.0.0.1 has sent that the client's kernel has not taken, see proc_net_tcp(5). */
