@@ -4,8 +4,8 @@ import type { Clock } from '../../clock/clock.ts';
 const periodMs = 1;
 
 /**
- * Sends long answers, or reads what nobody needs, in turns. The kernel may take megabytes for a client that never reads,
- * and hold as much of one that never stops. Copying them costs CPU time that others need: health probes, and the
+ * Sends long answers, or reads what nobody needs, in turns. The kernel may take megabytes for a client that never
+ * reads, and hold as much of one that never stops. Copying them costs CPU time that others need: health probes, and the
  * clients of services if the same process serves both. What has begun is finished before the next begins, except while
  * its client does not keep up.
  */
