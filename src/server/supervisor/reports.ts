@@ -104,7 +104,10 @@ export function explain({ code, message }: SmallservdError): Pick<SmallservdErro
 export const explanation = v.pipe(v.string(), v.maxLength(maxExplanationLength));
 
 // The supervisor repeats them once a second to whoever asks, who limits the size of the answer.
-const source = v.pipe(v.string(), v.regex(sourceText, 'a source'));
+const source = v.pipe(
+  v.string(),
+  v.check((text) => sourceText.test(text), 'an address, a UNIX user or a port'),
+);
 
 const sourceCount = v.strictObject({ source, connections: count });
 
