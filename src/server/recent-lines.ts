@@ -15,62 +15,72 @@ const charactersKept = 2000;
 /** The most characters of a line whose values are cut one by one; of longer ones, the start is kept as it is. */
 const charactersRead = 65_536;
 
-const isSerious = /^\{"level":"(warn|error|fatal)"/;
+/** Values nested deeper are shown as text, because readers limit how deep an answer is. */
+const levelsKept = 10;
+
+const isSerious = /^\{"level":"(?:warn|error|fatal)"/;
+
+/** How our log begins each line. Keys of the same names may follow: the fields of a worker's line can be any. */
+const beginning = /^\{"level":"(warn|error|fatal)"(?:,"time":"([-+\d]{10,13}T[\d:.]{8,12}Z)")?/;
 
 /** The latest log lines at warn and above, in memory of a bounded size. */
 export class RecentLines {
-  readonly #lines: string[] = [];
+  /** A line is read only for someone who looks, because a worker may write many that nobody sees. */
+  readonly #lines: (string | LogEntry)[] = [];
 
   /** Takes a complete line of any level. */
   add(line: string): void {
     if (!isSerious.test(line)) return;
-    // A copy, because a part of a string keeps all of it in memory.
-    this.#lines.push(Buffer.from(shorten(line)).toString());
+    this.#lines.push(copyOf(line.length > charactersRead ? line.slice(0, charactersKept) : line));
     if (this.#lines.length > linesKept) this.#lines.shift();
   }
 
   /** Newest first. */
   get entries(): readonly LogEntry[] {
-    return this.#lines.toReversed().map(readLine);
+    const entries = this.#lines.map((line) => (typeof line === 'string' ? readLine(line) : line));
+    this.#lines.splice(0, entries.length, ...entries);
+    return entries.toReversed();
   }
 }
 
-function shorten(line: string): string {
-  if (line.length <= charactersKept) return line;
+/** A part of a string keeps all of it in memory. */
+function copyOf(text: string): string {
+  return Buffer.from(text).toString();
+}
+
+/** A worker may write anything after the level, and a long line is cut. */
+function readLine(line: string): LogEntry {
+  const [start = '', level = '', time] = beginning.exec(line) ?? [];
   try {
-    if (line.length <= charactersRead) return JSON.stringify(firstOf(JSON.parse(line) as Record<string, unknown>));
+    const { level: _level, time: _time, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
+    const kept = firstOf({ msg: typeof msg === 'string' ? msg : '', ...fields }, charactersKept - start.length);
+    const { msg: message, ...others } = JSON.parse(copyOf(JSON.stringify(kept))) as Record<string, unknown>;
+    return { level, time: timeOf(time), message: typeof message === 'string' ? message : '', fields: others };
   } catch {
-    // A worker may write anything after the level.
+    return { level, time: undefined, message: copyOf(line.slice(0, charactersKept).trimEnd()), fields: {} };
   }
-  return line.slice(0, charactersKept);
 }
 
-/** As much of the fields of a line as is kept, `level`, `time` and `msg` first. */
-function firstOf({ level, time, msg, ...fields }: Record<string, unknown>): Readonly<Record<string, unknown>> {
+function timeOf(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : copyOf(text);
+}
+
+/** As many of the fields as have room, in their order. */
+function firstOf(fields: Readonly<Record<string, unknown>>, room: number): Readonly<Record<string, unknown>> {
   const kept: [string, unknown][] = [];
-  let left = charactersKept;
-  for (const [name, value] of Object.entries({ level, time, msg, ...fields })) {
-    if (value === undefined) continue;
+  let left = room;
+  for (const [name, value] of Object.entries(fields)) {
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     left -= name.length;
     if (left <= 0) break;
-    kept.push([name, text.length <= left ? value : `${text.slice(0, left - 1)}…`]);
+    const whole = isDeeper(value, levelsKept) ? text : value;
+    kept.push([name, text.length <= left ? whole : `${text.slice(0, left - 1)}…`]);
     left -= text.length;
   }
   return Object.fromEntries(kept);
 }
 
-/** A worker may write anything after the level, and a long line is cut. */
-function readLine(line: string): LogEntry {
-  try {
-    const { level, time, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
-    return {
-      level: String(level),
-      time: typeof time === 'string' ? time : undefined,
-      message: typeof msg === 'string' ? msg : '',
-      fields,
-    };
-  } catch {
-    return { level: isSerious.exec(line)?.[1] ?? '', time: undefined, message: line.trimEnd(), fields: {} };
-  }
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1));
 }

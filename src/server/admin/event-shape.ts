@@ -9,6 +9,8 @@ const series = v.record(word, v.array(v.nullable(number)));
 const points = v.looseObject({ times: v.array(number), values: series });
 const fields = v.record(v.string(), v.unknown());
 
+const logEntry = v.looseObject({ level: word, time: v.optional(word), message: text, fields });
+
 /** What each event has for a value. Unknown keys are ignored. */
 const shapes = {
   past: v.looseObject({ seconds: points, minutes: points, requests: series }),
@@ -19,7 +21,11 @@ const shapes = {
   points: v.looseObject({ second: point, minute: point }),
   faults: v.record(word, fields),
   reloads: v.array(v.looseObject({ at: time, tookMs: number, error: v.nullable(text), errors: number })),
-  log: v.array(v.looseObject({ level: word, time: v.optional(word), message: text, fields })),
+  // Workers write most of an entry. One that is not valid must not hide everything else.
+  log: v.pipe(
+    v.array(v.unknown()),
+    v.transform((entries) => entries.filter((entry) => v.is(logEntry, entry))),
+  ),
 } as const satisfies Readonly<Record<PageEventName, v.GenericSchema>>;
 
 /** The events that we know. */

@@ -22,6 +22,13 @@ export function isUnixUser(source: Source): source is UnixUser {
   return 'uid' in source;
 }
 
+/** Interfaces may have any name without space, slash and colon. Those with control characters are not shown. */
+const plainZone = /^[^\p{C}\p{Z}]{1,15}$/u;
+
+/** What `SourceMask.format` returns, and `port 7`. It cannot be long, nor does anything in it become longer in JSON. */
+export const sourceText =
+  /^(?:port \d{1,5}|unix(?::\d{1,10})?|[\d.a-f:]{2,45}(?:\/\d{1,3})?|fe[89ab][\da-f:]{2,36}%[^\p{C}\p{Z}]{1,15})$/u;
+
 /** What tells a source from others. All words have 32 bits. */
 export interface SourceKey {
   readonly high: number;
@@ -83,7 +90,9 @@ export class SourceMask {
     const { ipv4, ipv6 } = this.#prefix;
     if (high === linkWord) {
       const host = formatIp({ w0: 0xfe800000, w1: 0, w2: hostHigh, w3: hostLow });
-      return low === 0 ? host : `${host}%${nameOfZone(low)}`;
+      if (low === 0) return host;
+      const name = nameOfZone(low);
+      return `${host}%${plainZone.test(name) ? name : low}`;
     }
     if (high === unixWord) return low === unknownUid ? 'unix' : `unix:${low}`;
     if (high !== ipv4Word) return `${formatIp({ w0: high, w1: low, w2: 0, w3: 0 })}/${ipv6}`;

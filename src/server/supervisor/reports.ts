@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { newServiceCounters, type ServiceCounters } from '../counters.ts';
 import { customCounterHelp, customCounterName, maxCustomCounters } from '../custom-counters.ts';
+import { sourceText } from '../guard/source-prefix.ts';
 import type { ChannelLimits } from './channel.ts';
 import { type ErrorCode, errorCodes, type SmallservdError } from '../../errors.ts';
 
@@ -66,7 +67,7 @@ export function workerReports(services: readonly string[], sources: number) {
       type: v.literal('heartbeat'),
       counters: ofEachService(counters),
       topSources: ofEachService(v.pipe(v.array(sourceCount), v.maxLength(sources), v.readonly())),
-      offenders: ofEachService(v.strictObject({ refused: offendersByReason, dropped: offendersByReason })),
+      offenders: ofEachService(v.strictObject({ refused: refusedOffenders, dropped: droppedOffenders })),
       health: v.strictObject({
         lagMs: amount,
         residentBytes: amount,
@@ -102,15 +103,27 @@ export function explain({ code, message }: SmallservdError): Pick<SmallservdErro
 
 export const explanation = v.pipe(v.string(), v.maxLength(maxExplanationLength));
 
-const sourceCount = v.strictObject({ source: v.pipe(v.string(), v.maxLength(64)), connections: count });
-
-const offendersByReason = v.pipe(
-  v.array(
-    v.strictObject({ reason: v.pipe(v.string(), v.maxLength(32)), source: v.pipe(v.string(), v.maxLength(64)), count }),
-  ),
-  v.maxLength(20),
-  v.readonly(),
+// The supervisor repeats them once a second to whoever asks, who limits the size of the answer.
+const source = v.pipe(
+  v.string(),
+  v.check((text) => sourceText.test(text), 'an address, a UNIX user or a port'),
 );
+
+const sourceCount = v.strictObject({ source, connections: count });
+
+/** The schema for who was turned away: at most one for each reason that is counted. */
+function offendersFor(counted: object) {
+  const reasons = Object.keys(counted);
+  return v.pipe(
+    v.array(v.strictObject({ reason: v.picklist(reasons), source, count })),
+    v.maxLength(reasons.length),
+    v.check(
+      (offenders) => new Set(offenders.map(({ reason }) => reason)).size === offenders.length,
+      'each reason once',
+    ),
+    v.readonly(),
+  );
+}
 
 const custom = v.pipe(
   v.record(
@@ -121,6 +134,9 @@ const custom = v.pipe(
 );
 
 const { stream, datagram, handlerTime } = newServiceCounters();
+
+const refusedOffenders = offendersFor(stream.refused);
+const droppedOffenders = offendersFor(datagram.dropped);
 
 const counters = v.strictObject({
   stream: countersLike(stream),

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
-import { describe, expect, it, test } from 'vitest';
+import { describe, expect, it, test, vi } from 'vitest';
+import { checkEvent } from '../../../src/server/admin/event-shape.ts';
 import { RecentLines } from '../../../src/server/recent-lines.ts';
 
 function recent(...lines: readonly string[]): RecentLines {
@@ -46,6 +47,44 @@ describe('RecentLines', () => {
     expect(recent('{"level":"warn", what a worker may write\n').entries[0]?.message).toBe(
       '{"level":"warn", what a worker may write',
     );
+  });
+
+  it('takes level and time only from the beginning', () => {
+    const time = '2026-11-22T11:07:12.000Z';
+    const more = `"time":"${'t'.repeat(300)}","level":"${'l'.repeat(300)}","msg":"bad query"`;
+    const expected = { level: 'warn', message: 'bad query', fields: {} };
+    expect(recent(`{"level":"warn","time":"${time}",${more}}\n`).entries).toEqual([{ ...expected, time }]);
+    expect(recent(`{"level":"warn",${more}}\n`).entries).toEqual([{ ...expected, time: undefined }]);
+  });
+
+  it.each([9, 10, 70, 900, 30_000])('shows a value with %i levels such that a client accepts it', (levels) => {
+    const value = `${'['.repeat(levels)}${']'.repeat(levels)}`;
+    const { entries } = recent(`{"level":"error","a":[${value}],"msg":"deep"}\n`);
+    const { message, fields } = entries[0]!;
+    if (levels < 10) expect(fields['a']).toEqual(JSON.parse(`[${value}]`));
+    else expect(`${String(fields['a'])}${message}`).toContain('[[[[');
+    expect(Object.values(fields).every((field) => levels < 10 || typeof field === 'string')).toBe(true);
+    const sent: unknown = JSON.parse(JSON.stringify(entries));
+    expect(checkEvent('log', sent)).toEqual({ event: { name: 'log', value: sent } });
+  });
+
+  it('reads each line once, and only for someone who looks', () => {
+    const parse = vi.spyOn(JSON, 'parse');
+    try {
+      const lines = recent(
+        ...Array.from({ length: 60 }, (_, index) => `{"level":"warn","a":"${'x'.repeat(9999)}${index}"}`),
+      );
+      expect(parse).not.toHaveBeenCalled();
+      const { entries } = lines;
+      parse.mockClear();
+      expect(lines.entries).toEqual(entries);
+      expect(parse).not.toHaveBeenCalled();
+      lines.add('{"level":"warn","msg":"new"}');
+      expect(lines.entries.slice(0, 2)).toEqual([expect.objectContaining({ message: 'new' }), entries[0]]);
+      expect(lines.entries).toHaveLength(50);
+    } finally {
+      parse.mockRestore();
+    }
   });
 
   it('takes only text for time and message', () => {

@@ -268,8 +268,8 @@ describe('AdminClient.events', () => {
     ['its events are malformed', (_, response) => void response.writeHead(200, head).end('data: 1\n\n')],
     ['its event log is not valid', (_, response) => void response.writeHead(200, head).end('event: log\ndata: x\n\n')],
     [
-      'its event log has no valid 0.level',
-      (_, response) => void response.writeHead(200, head).end('event: log\ndata: [{"level":1}]\n\n'),
+      'its event reloads has no valid 0.at',
+      (_, response) => void response.writeHead(200, head).end('event: reloads\ndata: [{"at":1}]\n\n'),
     ],
   ])('rejects another program: %s', async (reason, answer) => {
     const listen = await httpServer(answer);

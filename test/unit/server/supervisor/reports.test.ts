@@ -2,6 +2,9 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { newServiceCounters } from '../../../../src/server/counters.ts';
 import { MessageRate, readCostBytes } from '../../../../src/server/supervisor/message-rate.ts';
+import { SourceMask } from '../../../../src/server/guard/source-prefix.ts';
+import { parseIp } from '../../../../src/address/ip-address.ts';
+import { formatJson } from '../../../../src/terminal-text.ts';
 import { readReport, reportLimitsFor, workerReports } from '../../../../src/server/supervisor/reports.ts';
 
 const reports = workerReports(['echo', 'time'], 2);
@@ -20,6 +23,51 @@ const heartbeat = {
 function custom(counts: object): object {
   return { ...heartbeat, counters: [['echo', { ...counters, custom: counts }]] };
 }
+
+function topSource(source: string): object {
+  return { ...heartbeat, topSources: [['echo', [{ source, connections: 1 }]]] };
+}
+
+function refused(...reasons: readonly string[]): object {
+  const offenders = reasons.map((reason) => ({ reason, source: '192.0.2.7', count: 1 }));
+  return { ...heartbeat, offenders: [['echo', { refused: offenders, dropped: [] }]] };
+}
+
+describe('a source', () => {
+  const mask = new SourceMask({ ipv4: 24, ipv6: 64 });
+  const word = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffffffff }));
+  const address = fc.record({ w0: word, w1: word, w2: word, w3: word });
+  const linkLocal = fc.record({ w0: fc.constant(0xfe800000), w1: word, w2: word, w3: word, zone: fc.nat(9) });
+  const user = fc.record({ uid: fc.option(word, { nil: undefined }) });
+  const zone = fc.oneof(
+    fc.string({ maxLength: 15 }),
+    fc.string({ unit: 'binary', maxLength: 15 }),
+    fc.constant('eth0.7'),
+  );
+
+  it('is valid if a worker formats it, whatever its interface is named', () => {
+    fc.assert(
+      fc.property(fc.oneof(address, linkLocal, user), zone, (of, name) => {
+        const text = mask.format(mask.keyOf(of), () => name);
+        expect(readReport(reports, topSource(text))).toHaveProperty('report');
+        expect(Buffer.byteLength(JSON.stringify(text))).toBeLessThan(100);
+      }),
+    );
+  });
+
+  it.each(['unix', 'unix:0', 'unix:4294967294', 'port 65535', '192.0.2.0/24', '::/0', 'fe80::1', 'fe80::1%wg-\u00fc0'])(
+    'can be %s',
+    (text) => {
+      expect(readReport(reports, topSource(text))).toHaveProperty('report');
+    },
+  );
+
+  it('names its interface by number if the name has control characters', () => {
+    const key = mask.keyOf({ ...parseIp('fe80::1')!, zone: 7 });
+    expect(mask.format(key, () => 'eth0')).toBe('fe80::1%eth0');
+    expect(mask.format(key, () => 'e\u009b0')).toBe('fe80::1%7');
+  });
+});
 
 describe('a valid report', () => {
   it.each([
@@ -69,10 +117,21 @@ describe('an invalid report', () => {
       'offenders.0.1.refused.0.source',
       {
         ...heartbeat,
-        offenders: [['echo', { refused: [{ reason: 'x', source: 'x'.repeat(65), count: 1 }], dropped: [] }]],
+        offenders: [['echo', { refused: [{ reason: 'rate', source: 'x'.repeat(65), count: 1 }], dropped: [] }]],
       },
     ],
-    ['topSources.0.1', { ...heartbeat, topSources: [['echo', [1, 2, 3].map(() => ({ source: '', connections: 1 }))]] }],
+    [
+      'topSources.0.1',
+      { ...heartbeat, topSources: [['echo', [1, 2, 3].map(() => ({ source: 'unix', connections: 1 }))]] },
+    ],
+    ['topSources.0.1.0.source', topSource('')],
+    ['topSources.0.1.0.source', topSource('\u009b'.repeat(20))],
+    ['topSources.0.1.0.source', topSource('fe80::1%\u009b')],
+    ['topSources.0.1.0.source', topSource(`fe80::1%${'x'.repeat(16)}`)],
+    ['topSources.0.1.0.source', topSource('192.0.2.7\n')],
+    ['offenders.0.1.refused.0.reason', refused('other')],
+    ['offenders.0.1.refused.0.reason', refused('loop')],
+    ['offenders.0.1.refused', refused('rate', 'limit', 'rate')],
     ['health.lagMs', { ...heartbeat, health: { ...health, lagMs: '1' } }],
     ['lostLines', { ...heartbeat, lostLines: 1e300 }],
     ['lostLines', { ...heartbeat, lostLines: 0.5 }],
@@ -99,9 +158,8 @@ describe('an invalid report', () => {
         let node = message;
         for (const step of path.slice(0, -1)) node = node[step] as Record<string, unknown>;
         const key = path.at(-1) ?? '';
-        // These are any text.
-        const texts = ['source', 'reason', 'help'];
-        if (typeof node[key] === 'string' && typeof value === 'string' && texts.includes(key)) return;
+        // It is any text.
+        if (typeof value === 'string' && key === 'help') return;
         node[key] = value;
         expect(readReport(reports, message)).toHaveProperty('fault');
       }),
@@ -145,6 +203,25 @@ describe('limits on reports', () => {
       expect(take(size)).toBe(true);
       pause(1000);
     }
+  });
+
+  it('keep the status of 200 services, whatever workers report, below the 4 MiB that its readers accept', () => {
+    const per = workerReports(['echo'], 10);
+    const source = `fe80${':ffff'.repeat(7)}%${'"'.repeat(15)}`;
+    const { stream, datagram } = newServiceCounters();
+    const [refusedMost, droppedMost] = [stream.refused, datagram.dropped].map((counted) =>
+      Object.keys(counted).map((reason) => ({ reason, source, count: most })),
+    );
+    const report = {
+      ...heartbeat,
+      counters: [['echo', largest.counters]],
+      topSources: [['echo', Array.from({ length: 10 }, () => ({ source, connections: most }))]],
+      offenders: [['echo', { refused: refusedMost, dropped: droppedMost }]],
+    };
+    expect(readReport(per, report)).toHaveProperty('report');
+    // A status has twice as many custom counters: those of past workers too.
+    const bytes = formatJson(report).length + formatJson(customs).length;
+    expect(200 * bytes).toBeLessThan(4 * 2 ** 20);
   });
 
   it('allow what has waited in the socket while the supervisor was stopped, again and again', () => {
