@@ -224,16 +224,12 @@ export function createLog({ level }: Pick<LogConfig, 'level'>, sink: LineWriter,
   return pino(options, sink);
 }
 
-/** Longer lines stay as they are: pino-pretty is slow, and a worker may write many. */
-const readableCharacters = 16 * 1024;
-
 /** Returns a function that makes a log line readable. What pino-pretty cannot read stays as it is, escaped. */
 export async function readableShape(): Promise<(line: string) => string> {
   // Most daemon processes have no terminal, and start faster without it.
   const { prettyFactory } = await import('pino-pretty');
   const pretty = prettyFactory({ singleLine: true, translateTime: 'SYS:HH:MM:ss.l', colorize: false });
   return (line) => {
-    if (line.length > readableCharacters) return escapeLine(line);
     try {
       // It prints messages and stacks unescaped, so escape its output. A tab would shift the text after it.
       const text = escapeControls(pretty(onOneLine(line))).replaceAll('\t', '\\u0009');
