@@ -92,6 +92,9 @@ export async function floodFromAbsentNeighbors(rate: number, seconds: number): P
   // In one process: a supervisor would open the socket, and give it a larger send buffer.
   const config = writeConfig({ workers: 0, sockets, services: { echo: { listen: [`udp://${server}:${port}`] } } });
   await new DaemonProgram(['--config', config], (argv) => near.inside(argv)).ready();
+  // A host asks for our link address before it sends, and is known by that. This client would do so only if no other
+  // address of its host had: then it would get replies by chance until it is found.
+  await askRegularly(far, { from: client, to: server, port, seconds: 0.1 });
   const forged = { from: '10.66.10.9', sources: 200, step: 256, sourcePort: 40_000, length: 1400 };
   const count = rate * (seconds + marginSeconds);
   const flood = packets.send(far, { to: server, port, ...forged, rate, count, seconds: seconds + marginSeconds });
