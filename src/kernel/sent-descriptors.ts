@@ -103,8 +103,8 @@ let keeper: number | undefined;
 /**
  * Whether a client of a UNIX listener has sent descriptors before the listener refused them (`refuseDescriptors`), as
  * the client can for whom a service manager starts this process. Reading its messages, or the last close of its socket,
- * closes these descriptors, which can take as long as their sender likes. From now on the client can
- * send none. Call before anything is read. Always false before Linux 6.16, and without koffi.
+ * closes these descriptors, which can take as long as their sender likes. From now on the client can send none. Call
+ * before anything is read. Always false before Linux 6.16, and without koffi.
  */
 export function bringsDescriptors(descriptor: number): boolean {
   if (libc === undefined || readOption(descriptor, SOL_SOCKET, SO_PASSRIGHTS) !== 1) return false;

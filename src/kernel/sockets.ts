@@ -222,7 +222,7 @@ export function resetDatagramOptions(descriptor: number, family: 'ipv4' | 'ipv6'
   setOption(descriptor, SOL_SOCKET, SO_TIMESTAMPING, 0);
   setOption(descriptor, IPPROTO_IP, IP_RECVERR, 0);
   if (family === 'ipv4') return;
-  // Only root may set most of them, and only root may remove them.
+  // All but the routing header take CAP_NET_RAW to remove, which workers lack. They also take it to set.
   for (const name of [IPV6_HOPOPTS, IPV6_RTHDRDSTOPTS, IPV6_RTHDR, IPV6_DSTOPTS])
     functions.setsockopt(descriptor, IPPROTO_IPV6, name, new Uint8Array(new ArrayBuffer(4)), 0);
   setOption(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 0);
