@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { DaemonProcess, inOneProcess, root, temporaryDirectory } from '../support/daemon-process.ts';
 import { activatedCommand, expectedRefusal } from '../support/descriptor-sender.ts';
+import { unprivileged } from '../support/nobody.ts';
 import { until } from '../support/wait.ts';
 
-const isRoot = process.geteuid?.() === 0;
+const asWeAre = [process.execPath, join(root, 'dist/smallservd.js')] as const;
 
 const echo = { echo: { listen: ['fd://3'] } };
 const admin = { admin: { listen: 'fd://3' }, services: { echo: { listen: ['tcp://127.0.0.1:0'] } } };
@@ -14,27 +15,28 @@ const livez = { text: 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n', answer: /^HTTP\/
 
 /** Who reads what the clients of an inherited listener send. The last two are the same where the tests are not root. */
 const readers = [
-  ['workers with sockets of the kernel', { workers: 2, sockets: 'kernel', services: echo }, hello, undefined],
-  ['workers with sockets of Node', { workers: 2, sockets: 'node', services: echo }, hello, undefined],
+  ['workers with sockets of the kernel', { workers: 2, sockets: 'kernel', services: echo }, hello, false],
+  ['workers with sockets of Node', { workers: 2, sockets: 'node', services: echo }, hello, false],
   [
     'the only process, with sockets of the kernel',
     { ...inOneProcess, sockets: 'kernel', services: echo },
     hello,
-    undefined,
+    false,
   ],
-  ['the only process, with sockets of Node', { ...inOneProcess, sockets: 'node', services: echo }, hello, undefined],
-  ['the admin process', { workers: 1, ...admin }, livez, undefined],
-  ['a supervisor without privileges', { workers: 1, ...admin }, livez, 65_534],
+  ['the only process, with sockets of Node', { ...inOneProcess, sockets: 'node', services: echo }, hello, false],
+  ['the admin process', { workers: 1, ...admin }, livez, false],
+  ['a supervisor without privileges', { workers: 1, ...admin }, livez, true],
 ] as const;
 
 // Before Linux 6.16 nobody can refuse what they send.
 it.runIf(expectedRefusal() === '1').each(readers)(
   'clients that connect to an inherited UNIX listener before the start cannot hold up %s by descriptors that they send',
-  async (_, config, { text, answer }, user) => {
+  async (_, config, { text, answer }, isUnprivileged) => {
     const [path, results] = [join(temporaryDirectory(), 'listener'), join(temporaryDirectory(), 'results')];
-    const at = { path, results, text, ...(isRoot && user !== undefined && { user }) };
-    const command = activatedCommand(at, [process.execPath, join(root, 'dist/smallservd.js')]);
-    const daemon = await DaemonProcess.serve(config, { command });
+    const { command = asWeAre, uid } = isUnprivileged ? unprivileged() : {};
+    const at = { path, results, text, ...(uid !== undefined && { user: uid }) };
+    const activated = activatedCommand(at, command);
+    const daemon = await DaemonProcess.serve(config, { command: activated });
     await until(() => existsSync(results), 'what the clients received');
     expect(JSON.parse(readFileSync(results, 'utf8'))).toEqual(['', expect.stringMatching(answer), '']);
     expect(daemon.lines.filter(({ level }) => level === 'error')).toEqual([]);
