@@ -40,9 +40,9 @@ export function cpu(seconds: number, unit: 'operations' | 'bytes'): string {
 }
 
 /** The median of some ratios, and their range. */
-export function spread(ratios: Spread | undefined, decimals = 2): string {
+export function spread(ratios: Spread | undefined): string {
   if (ratios === undefined) return '–';
-  const [middle, least, most] = [ratios.median, ratios.least, ratios.most].map((value) => value.toFixed(decimals));
+  const [middle, least, most] = [ratios.median, ratios.least, ratios.most].map((value) => value.toFixed(2));
   return `${middle} (${least}–${most})`;
 }
 

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { type ClientRequest, get, type IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
-import { LoadGenerator, type Sample } from './load-generator.ts';
+import { LoadGenerator } from './load-generator.ts';
 import type { Peer } from './peers.ts';
-import type { WorkResult } from './results.ts';
+import type { PagesResult, PagesSample } from './results.ts';
 import { orderOf } from './rounds.ts';
 import { Server } from './server.ts';
 import type { Setting } from './setting.ts';
@@ -12,39 +12,53 @@ import { workNamed } from './work.ts';
 /** Pages that are open at the same time. */
 const openPages = 10;
 
+/** Until a page that was opened has all of the past. */
+const settleMs = 1500;
+
 /** Without the admin endpoint; with it, which keeps the history of the page; and with the pages open, too. */
 const variants = ['without', 'collecting', 'pages'] as const;
 type Variant = (typeof variants)[number];
 
-/** Measures TCP echo in each variant, one after another in each round. */
-export async function measurePages(setting: Setting, peer: Peer): Promise<WorkResult> {
+/**
+ * Measures TCP echo in each variant, one after another in each round. The rate differs by more than a page can cost from
+ * one second to the next, so what counts is the CPU time of the processes that serve no clients. Those of the worker do
+ * not know whether anybody looks.
+ */
+export async function measurePages(setting: Setting, peer: Peer): Promise<PagesResult> {
   const { plan, load, serverPlace, directory } = setting;
   const work = workNamed('tcp-echo-64');
   const port = await freePort();
-  const servers: Server[] = [];
-  const generators: LoadGenerator[] = [];
-  const samples: Record<Variant, Sample[]> = { without: [], collecting: [], pages: [] };
+  const targets: { readonly server: Server; readonly generator: LoadGenerator }[] = [];
+  const samples: Record<Variant, PagesSample[]> = { without: [], collecting: [], pages: [] };
   try {
     for (const each of [peer, withAdmin(peer, port)]) {
       const server = await Server.start(each, serverPlace, directory);
-      servers.push(server);
-      generators.push(await LoadGenerator.start(load, server, work, plan.warmSeconds));
+      targets.push({ server, generator: await LoadGenerator.start(load, server, work, plan.warmSeconds) });
     }
     for (let round = 0; round < plan.rounds && !setting.isOver(); round += 1) {
       for (const variant of orderOf(variants, round)) {
+        const target = targets[variant === 'without' ? 0 : 1];
+        if (target === undefined) continue;
         const pages =
           variant === 'pages' ? await Promise.all(Array.from({ length: openPages }, () => Page.open(port))) : [];
-        const sample = await generators[variant === 'without' ? 0 : 1]?.measure(plan.pageSeconds);
-        if (sample !== undefined) samples[variant].push(sample);
+        const before = target.server.cpuSecondsByProcess;
+        const { operations, seconds } = await target.generator.measure(plan.pageSeconds);
+        const restCpuSeconds = withoutBusiest(before, target.server.cpuSecondsByProcess);
+        samples[variant].push({ operations, seconds, restCpuSeconds });
         for (const page of pages) page.close();
       }
     }
   } finally {
-    for (const generator of generators) await generator.stop();
-    for (const server of servers) await server.stop();
+    for (const { generator } of targets) await generator.stop();
+    for (const { server } of targets) await server.stop();
   }
-  const { name, title, unit, clients } = work;
-  return { name, title, unit, clients, samples };
+  return samples;
+}
+
+/** CPU time that all processes but the busiest, the worker, used in between. */
+function withoutBusiest(before: ReadonlyMap<number, number>, after: ReadonlyMap<number, number>): number {
+  const used = [...after].map(([pid, seconds]) => seconds - (before.get(pid) ?? 0));
+  return used.reduce((sum, seconds) => sum + seconds, 0) - Math.max(...used);
 }
 
 function withAdmin(peer: Peer, port: number): Peer {
@@ -78,13 +92,16 @@ class Page {
     stream.on('error', () => {});
   }
 
-  /** Resolves after the first events. */
+  /** Resolves when the page shows the past, and after the first change of it. */
   static async open(port: number): Promise<Page> {
     const request = get({ host: '127.0.0.1', port, path: '/events', agent: false });
     const [stream] = (await once(request, 'response')) as [IncomingMessage];
     if (stream.statusCode !== 200) throw new Error(`bench: /events answers with ${stream.statusCode}`);
     const page = new Page(request, stream);
     await once(stream, 'data');
+    // The past comes at once, changes come once a second.
+    const deadlineMs = performance.now() + settleMs;
+    while (performance.now() < deadlineMs) await once(stream, 'data');
     page.#bytes = 0;
     return page;
   }

@@ -26,14 +26,19 @@ function threadsOf(pid: number): readonly string[] {
  * nanosecond but forgets threads that have ended, /proc/PID/stat has it in hundredths of a second but forgets nothing.
  */
 export function cpuSecondsOf(pids: readonly number[]): number {
-  let seconds = 0;
-  for (const pid of processesBelow(pids)) {
-    const { own, children } = timesIn(read(`/proc/${pid}/stat`));
-    const threads = threadsOf(pid).map((thread) => numbersIn(read(`/proc/${pid}/task/${thread}/schedstat`))[0] ?? 0);
-    const scheduled = threads.reduce((sum, nanoseconds) => sum + nanoseconds / 1e9, 0);
-    seconds += children + Math.max(own, scheduled);
-  }
-  return seconds;
+  return [...cpuSecondsByProcess(pids).values()].reduce((sum, seconds) => sum + seconds, 0);
+}
+
+/** The same for each of them, with its children that have ended. */
+export function cpuSecondsByProcess(pids: readonly number[]): ReadonlyMap<number, number> {
+  return new Map(processesBelow(pids).map((pid) => [pid, cpuSecondsOfOne(pid)]));
+}
+
+function cpuSecondsOfOne(pid: number): number {
+  const { own, children } = timesIn(read(`/proc/${pid}/stat`));
+  const threads = threadsOf(pid).map((thread) => numbersIn(read(`/proc/${pid}/task/${thread}/schedstat`))[0] ?? 0);
+  const scheduled = threads.reduce((sum, nanoseconds) => sum + nanoseconds / 1e9, 0);
+  return children + Math.max(own, scheduled);
 }
 
 /** Reads /proc/PID/stat: CPU time of the process itself, and of its children that it has waited for, in seconds. */

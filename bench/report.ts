@@ -1,8 +1,18 @@
 import { cpuGrowth, judge, type Verdict } from './bars.ts';
 import { count, cpu, digits, duration, percent, rate, size, spread, table } from './format.ts';
 import type { Plot } from './plot.ts';
-import { compare, type Figure, type PeerName, type Results, valuesOf, type WorkResult } from './results.ts';
-import { median } from './statistics.ts';
+import {
+  compare,
+  type Figure,
+  type PagesSample,
+  type PeerName,
+  type Results,
+  rateOf,
+  restOf,
+  valuesOf,
+  type WorkResult,
+} from './results.ts';
+import { median, ratioOfPairs } from './statistics.ts';
 
 /** The load average from which on a run is disturbed. */
 const busyMachine = 1;
@@ -220,20 +230,22 @@ ${table(['server', 'reload', 'connections meanwhile', 'failed', 'longest wait'],
 
 function pages(results: Results): string {
   const rows = results.peers.flatMap(({ id, label }) => {
-    const work = results.pages?.[id];
-    if (work === undefined) return [];
-    const ratiosOf = (ours: string, theirs: string): readonly string[] => [
-      spread(compare(work, ours, theirs, 'rate'), 3),
-      spread(compare(work, ours, theirs, 'cpu'), 3),
-    ];
-    return [[label, ...ratiosOf('collecting', 'without'), ...ratiosOf('pages', 'collecting')]];
+    const result = results.pages[id];
+    if (result === undefined || result.pages.length === 0) return [];
+    const shares = ([result.without, result.collecting, result.pages] as const).map(
+      (samples) => `${(median(restOf(samples)) * 100).toFixed(2)} %`,
+    );
+    const rates = (ours: readonly PagesSample[], theirs: readonly PagesSample[]): string =>
+      spread(ratioOfPairs(rateOf(ours), rateOf(theirs)));
+    return [[label, ...shares, rates(result.collecting, result.without), rates(result.pages, result.collecting)]];
   });
   if (rows.length === 0) return 'Not measured.\n';
-  return `TCP echo with 64 clients: with the admin endpoint, which keeps the history of the page, divided by a server without
-it, and then with ten pages open divided by none. All processes of the server are on the same core, so what they use is
-missing from the rate. The ratios are medians of the pairs, and their range.
+  return `TCP echo with 64 clients, all processes of the server on the same core: the share of it that those use which serve no
+clients (the supervisor, and the process of the admin endpoint), without the endpoint, with it, which keeps the history
+of the page, and with ten pages open. The rates of echo, pair by pair, vary by more than that from one second to the
+next.
 
-${table(['server', 'history: rate', 'history: CPU per echo', 'ten pages: rate', 'ten pages: CPU per echo'], rows)}`;
+${table(['server', 'without', 'history', 'ten pages', 'rate with history / without', 'rate with ten pages / none'], rows)}`;
 }
 
 function machine({ machine: about, date, command, minutes, missing, remarks }: Results): string {

@@ -45,6 +45,21 @@ export interface ReloadResult {
   readonly errors: number;
 }
 
+/** TCP echo for some time. */
+export interface PagesSample {
+  readonly operations: number;
+  readonly seconds: number;
+  /** CPU time of all processes of the server but the worker. */
+  readonly restCpuSeconds: number;
+}
+
+/** TCP echo without the admin endpoint, with it, and with open pages: a sample each round. */
+export interface PagesResult {
+  readonly without: readonly PagesSample[];
+  readonly collecting: readonly PagesSample[];
+  readonly pages: readonly PagesSample[];
+}
+
 /** All that a run has measured. The report is made from it alone. */
 export interface Results {
   readonly date: string;
@@ -57,8 +72,8 @@ export interface Results {
   readonly memory: Readonly<Record<string, MemoryResult>>;
   readonly starts: Readonly<Record<string, StartResult>>;
   readonly reloads: Readonly<Record<string, ReloadResult>>;
-  /** TCP echo without the admin endpoint, with it, and with open pages. Earlier results lack it. */
-  readonly pages?: Readonly<Record<string, WorkResult>>;
+  /** By the id of a smallservd. */
+  readonly pages: Readonly<Record<string, PagesResult>>;
   /** Peers that the machine does not have, and how to get them. */
   readonly missing: readonly string[];
   /** What was not measured, or went wrong. */
@@ -96,6 +111,16 @@ export function valuesOf(work: WorkResult, peer: string, figure: Figure): readon
 /** The ratio of a figure of two peers, pair by pair. */
 export function compare(work: WorkResult, ours: string, theirs: string, figure: Figure): Spread | undefined {
   return ratioOfPairs(valuesOf(work, ours, figure), valuesOf(work, theirs, figure));
+}
+
+/** The share of the processor that all processes but the worker used, in each round. */
+export function restOf(samples: readonly PagesSample[]): readonly number[] {
+  return samples.map(({ restCpuSeconds, seconds }) => restCpuSeconds / seconds);
+}
+
+/** Echoes a second, in each round. */
+export function rateOf(samples: readonly PagesSample[]): readonly number[] {
+  return samples.map(({ operations, seconds }) => operations / seconds);
 }
 
 export function resultOf(results: Results, name: string): WorkResult | undefined {

@@ -9,7 +9,7 @@ import { fullPlan, quickPlan } from './plan.ts';
 import { chooseProcessors, pinThisProcess } from './processors.ts';
 import { buildPrograms } from './programs.ts';
 import { measureReload } from './reload.ts';
-import type { MemoryResult, ReloadResult, Results, StartResult, WorkResult } from './results.ts';
+import type { MemoryResult, PagesResult, ReloadResult, Results, StartResult, WorkResult } from './results.ts';
 import { measureWork } from './rounds.ts';
 import { Server } from './server.ts';
 import type { Setting } from './setting.ts';
@@ -80,7 +80,7 @@ export async function measureAll(args: Arguments, directory: string, tell: (line
   } finally {
     for (const server of servers) await server.stop();
   }
-  const pages: Record<string, WorkResult> = {};
+  const pages: Record<string, PagesResult> = {};
   for (const peer of peers.filter(({ family }) => family === 'smallservd').filter(isSingle)) {
     // Too long for a quick run.
     if (args.quick && !args.only.includes('pages')) break;

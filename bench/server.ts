@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Peer } from './peers.ts';
 import { pinned, type Place } from './place.ts';
 import { choosePorts } from './ports.ts';
-import { cpuSecondsOf, memoryBytesOf } from './process-tree.ts';
+import { cpuSecondsByProcess, cpuSecondsOf, memoryBytesOf } from './process-tree.ts';
 import type { Ports, ServiceKind } from './services.ts';
 
 const startTimeoutMs = 20_000;
@@ -68,6 +68,11 @@ export class Server {
   /** CPU time of all its processes so far. */
   get cpuSeconds(): number {
     return cpuSecondsOf(this.pids);
+  }
+
+  /** CPU time of each of its processes so far, by process id. */
+  get cpuSecondsByProcess(): ReadonlyMap<number, number> {
+    return cpuSecondsByProcess(this.pids);
   }
 
   /** Memory of all its processes. */

@@ -38,6 +38,7 @@ export function results(works: readonly WorkResult[]): Results {
     memory: {},
     starts: {},
     reloads: {},
+    pages: {},
     missing: ['no Go: apt install golang-go'],
     remarks: [],
   };

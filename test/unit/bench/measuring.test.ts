@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { findNodes } from '../../../bench/nodes.ts';
 import { choosePorts } from '../../../bench/ports.ts';
 import { readProcessorList } from '../../../bench/processors.ts';
-import { cpuSecondsOf, memoryBytesOf, processesBelow, timesIn } from '../../../bench/process-tree.ts';
+import { cpuSecondsByProcess, cpuSecondsOf, memoryBytesOf, processesBelow, timesIn } from '../../../bench/process-tree.ts';
 import { reloadsIn } from '../../../bench/reload.ts';
 import { orderOf } from '../../../bench/rounds.ts';
 
@@ -32,6 +32,7 @@ test('this process has CPU time and memory', () => {
   const end = process.cpuUsage().user + 50_000;
   while (process.cpuUsage().user < end);
   expect(cpuSecondsOf([process.pid]) - before).toBeGreaterThan(0.04);
+  expect(cpuSecondsByProcess([process.pid]).get(process.pid)).toBeGreaterThan(0.04);
   expect(memoryBytesOf([process.pid])).toBeGreaterThan(2 ** 20);
   expect(processesBelow([process.pid])).toContain(process.pid);
 });
