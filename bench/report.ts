@@ -235,8 +235,6 @@ function pages(results: Results): string {
     const shares = ([result.without, result.collecting, result.pages] as const).map(
       (samples) => `${(median(restOf(samples)) * 100).toFixed(2)} %`,
     );
-    const rates = (ours: readonly PagesSample[], theirs: readonly PagesSample[]): string =>
-      spread(ratioOfPairs(rateOf(ours), rateOf(theirs)));
     return [[label, ...shares, rates(result.collecting, result.without), rates(result.pages, result.collecting)]];
   });
   if (rows.length === 0) return 'Not measured.\n';
@@ -246,6 +244,11 @@ of the page, and with ten pages open. The rates of echo, pair by pair, vary by m
 next.
 
 ${table(['server', 'without', 'history', 'ten pages', 'rate with history / without', 'rate with ten pages / none'], rows)}`;
+}
+
+/** Pair by pair. */
+function rates(ours: readonly PagesSample[], theirs: readonly PagesSample[]): string {
+  return spread(ratioOfPairs(rateOf(ours), rateOf(theirs)));
 }
 
 function machine({ machine: about, date, command, minutes, missing, remarks }: Results): string {

@@ -2,7 +2,13 @@ import { expect, test } from 'vitest';
 import { findNodes } from '../../../bench/nodes.ts';
 import { choosePorts } from '../../../bench/ports.ts';
 import { readProcessorList } from '../../../bench/processors.ts';
-import { cpuSecondsByProcess, cpuSecondsOf, memoryBytesOf, processesBelow, timesIn } from '../../../bench/process-tree.ts';
+import {
+  cpuSecondsByProcess,
+  cpuSecondsOf,
+  memoryBytesOf,
+  processesBelow,
+  timesIn,
+} from '../../../bench/process-tree.ts';
 import { reloadsIn } from '../../../bench/reload.ts';
 import { orderOf } from '../../../bench/rounds.ts';
 

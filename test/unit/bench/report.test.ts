@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { formatReport, formatVerdicts } from '../../../bench/report.ts';
+import type { PagesSample } from '../../../bench/results.ts';
 import { results, sample, work } from './fixtures.ts';
 
 const samples = {
@@ -37,8 +38,12 @@ test('a cause tells how C itself compares', () => {
   expect(text).toContain('\n  C itself is at 1.10 in this run.\n');
 });
 
+/** Two seconds of TCP echo. */
+function rest(operations: number, restCpuSeconds: number): PagesSample {
+  return { operations, seconds: 2, restCpuSeconds };
+}
+
 test('open pages may cost one percent, however much the rate varies', () => {
-  const rest = (operations: number, restCpuSeconds: number) => ({ operations, seconds: 2, restCpuSeconds });
   const pages = {
     without: [rest(1000, 0.01), rest(2000, 0.02)],
     collecting: [rest(900, 0.02), rest(1000, 0.03)],
