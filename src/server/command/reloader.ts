@@ -130,7 +130,8 @@ export class Reloader {
     const fields = { added: added.map(describe), removed: removed.map(describe), kept: kept.length, changed };
     log.info(fields, 'config changes');
     const before = new Set(supervisor.listeners.map(nameOf));
-    await supervisor.reload({ config, source: next.source, plan, identity }, changes);
+    const generation = { config, source: next.source, plan, identity };
+    await supervisor.reload(generation, changes, () => this.#isAskedAgain);
     this.current = next;
     this.#options.onReplaced(identity);
     log.level = config.log.level;

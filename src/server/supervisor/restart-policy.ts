@@ -16,9 +16,10 @@ const limits = {
   deathsWindowMs: 60_000,
   /** A worker silent for this long is considered hung, unless it is starved. */
   silentMs: 5000,
-  /** The same while it is still loading code and config. */
-  startMs: 30_000,
 } as const;
+
+/** The same while it is still loading code and config. */
+export const startPatienceMs = 30_000;
 
 /** How long a slot rests after too many deaths. */
 export const restMs = 60_000;
@@ -159,7 +160,7 @@ function tick(before: PolicyState, nowMs: number, activities: ReadonlyMap<number
 }
 
 function patienceMs({ status }: Slot): number {
-  return status === 'starting' ? limits.startMs : limits.silentMs;
+  return status === 'starting' ? startPatienceMs : limits.silentMs;
 }
 
 function stop(before: PolicyState): Decision {

@@ -32,8 +32,8 @@ const overdueMs = 1000;
  */
 const usablePart = 0.25;
 
-/** A process that seems to be starved gets this many times its patience, and no more: it may only pretend. */
-const longestSilence = 60;
+/** A process that seems to be starved gets this long and no more, however long its patience: it may only pretend. */
+const longestSilenceMs = 300_000;
 
 /** Whether the activity of the process is worth reading, for the next `lengthen`. */
 export function isOverdue({ watchedMs }: Silence): boolean {
@@ -53,9 +53,9 @@ export function lengthen(before: Silence, elapsedMs: number, activity: Activity 
   return { watchedMs, usableMs, activity };
 }
 
-/** Whether a process is hung: silent for `patienceMs`, although it was able to report, or for a multiple of that. */
+/** Whether a process is hung: silent for `patienceMs`, although it was able to report, or for five minutes. */
 export function isHung({ watchedMs, usableMs }: Silence, patienceMs: number): boolean {
-  if (watchedMs >= patienceMs * longestSilence) return true;
+  if (watchedMs >= longestSilenceMs) return true;
   return watchedMs >= patienceMs && usableMs >= patienceMs * usablePart;
 }
 

@@ -17,6 +17,8 @@ import { SocketFiles } from '../transport/unix-socket.ts';
 import { Generation, type GenerationHandlers, type GenerationOptions } from './generation.ts';
 import { type ListenerChanges, listenerChanges } from './listener-changes.ts';
 import { ListenerSockets, type OpenListener } from './listener-sockets.ts';
+import { startPatienceMs } from './restart-policy.ts';
+import { tickPeriodMs } from './silence.ts';
 import { type Worker, WorkerProcess } from './worker-process.ts';
 
 /** What the supervisor serves: a validated config, its listeners and the user its workers run as. */
@@ -155,10 +157,10 @@ export class Supervisor implements RunningDaemon {
   /**
    * Switches to another config, which makes these `changes`. A new generation starts next to the old one and takes over
    * once it is ready. Clients of the old one may finish, for at most the new config's `reload.grace`. Rejects, changing
-   * nothing, if the new generation cannot serve, and with `RELOAD_CUT_SHORT` if the daemon is stopping. Either way, no
-   * other generation's workers hold the sockets any longer.
+   * nothing, if the new generation cannot serve, and with `RELOAD_CUT_SHORT` if the daemon is stopping, or if yet another
+   * config waits for one that does not start. Either way, no other generation's workers hold the sockets any longer.
    */
-  async reload(next: GenerationPlan, { added }: ListenerChanges): Promise<void> {
+  async reload(next: GenerationPlan, { added }: ListenerChanges, isSuperseded: () => boolean): Promise<void> {
     await this.#sockets.closed;
     await this.#files.prepare(added, next.identity?.uid);
     if (this.#stopping) throw cutShort();
@@ -180,8 +182,7 @@ export class Supervisor implements RunningDaemon {
       void this.#follow(generation);
       const ports = this.#datagramPorts;
       if (ports.length > knownPorts) for (const each of this.#generations) each.announcePorts(ports);
-      // A stop in the meantime ends it before it is ready.
-      await Promise.race([generation.ready, generation.ended]);
+      await this.#start(generation, isSuperseded);
       if (this.#stopping) throw cutShort();
       // Listeners that the old config has, too, stay as they are until now.
       this.#files.grant(next.plan, this.#sockets.files);
@@ -200,6 +201,21 @@ export class Supervisor implements RunningDaemon {
     this.#endOldest();
     await Promise.all([...this.#draining].map(({ suspended }) => suspended));
     generation.readDatagrams();
+  }
+
+  /**
+   * Resolves when it is ready, or a stop has ended it. Rejects if it is superseded after a time in which only starved
+   * workers are not ready: a module that pretends to be starved must not keep the config out that removes it.
+   */
+  async #start({ ready, ended }: Generation, isSuperseded: () => boolean): Promise<void> {
+    const { clock } = this.#options;
+    const startedMs = clock.monotonicMs();
+    const superseded = new Deferred<never>();
+    const cancel = clock.every(tickPeriodMs, () => {
+      const isLate = clock.monotonicMs() - startedMs >= startPatienceMs;
+      if (isLate && isSuperseded()) superseded.reject(cutShort('its workers do not start, and another reload waits'));
+    });
+    await Promise.race([ready, ended, superseded.promise]).finally(cancel);
   }
 
   /** Sockets in both configs may already have the access settings of the failed one. */
@@ -295,6 +311,6 @@ function sumOf(each: readonly ReadonlyMap<string, ServiceCounters>[]): ReadonlyM
   return totals;
 }
 
-function cutShort(): SmallservdError {
-  return new SmallservdError('RELOAD_CUT_SHORT', 'the daemon is stopping');
+function cutShort(why = 'the daemon is stopping'): SmallservdError {
+  return new SmallservdError('RELOAD_CUT_SHORT', why);
 }

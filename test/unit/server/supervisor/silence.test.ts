@@ -5,11 +5,14 @@ import { type Activity, isHung, isOverdue, lengthen, noSilence } from '../../../
 const patienceMs = 5000;
 
 /** A process without a report, seen once in each period. Returns after how many milliseconds it counts as hung. */
-function hungAfterMs(activity: (nowMs: number) => Activity | undefined, mostMs = 600_000, periodMs = 500): number {
+function hungAfterMs(
+  activity: (nowMs: number) => Activity | undefined,
+  { periodMs = 500, patience = patienceMs } = {},
+): number {
   let silence = noSilence;
-  for (let nowMs = periodMs; nowMs <= mostMs; nowMs += periodMs) {
+  for (let nowMs = periodMs; nowMs <= 600_000; nowMs += periodMs) {
     silence = lengthen(silence, periodMs, isOverdue(silence) ? activity(nowMs) : undefined);
-    if (isHung(silence, patienceMs)) return nowMs;
+    if (isHung(silence, patience)) return nowMs;
   }
   return Number.POSITIVE_INFINITY;
 }
@@ -40,16 +43,16 @@ describe('a silent process', () => {
   });
 
   // It may only pretend: a page that is read from disk now and then is easy to bring about.
-  it('that waits for a processor gets sixty times its patience', () => {
-    expect(hungAfterMs(spinning(0))).toBe(60 * patienceMs);
-  });
-
-  it('so does one that waits for its memory', () => {
-    expect(hungAfterMs((nowMs) => ({ ...idle, majorFaults: nowMs }))).toBe(60 * patienceMs);
+  it.each([
+    [patienceMs, spinning(0)],
+    [6 * patienceMs, spinning(0)],
+    [6 * patienceMs, (nowMs: number) => ({ ...idle, majorFaults: nowMs })],
+  ])('that waits for a processor or its memory gets five minutes, for a patience of %i ms', (patience, activity) => {
+    expect(hungAfterMs(activity, { patience })).toBe(300_000);
   });
 
   it('needs ten looks, however long the supervisor does not look', () => {
-    expect(hungAfterMs(() => idle, 600_000, 60_000)).toBe(600_000);
+    expect(hungAfterMs(() => idle, { periodMs: 60_000 })).toBe(600_000);
   });
 
   it('is never hung before its patience is over', () => {

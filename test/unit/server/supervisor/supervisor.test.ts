@@ -8,6 +8,7 @@ import { planListeners } from '../../../../src/server/transport/plan.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { FakeLog } from '../../../support/fake-log.ts';
 import { type FakeWorker, FakeWorkers } from '../../../support/fake-worker.ts';
+import { until } from '../../../support/wait.ts';
 import { load, sourceOf } from '../config/sources.ts';
 
 let clock: FakeClock;
@@ -47,8 +48,8 @@ function portOf(supervisor: Supervisor, index = 0): number {
   return supervisor.listeners[index]?.port ?? 0;
 }
 
-async function reload(supervisor: Supervisor, next: GenerationPlan): Promise<void> {
-  const reloading = supervisor.reload(next, supervisor.changes(next.plan));
+async function reload(supervisor: Supervisor, next: GenerationPlan, isSuperseded = () => false): Promise<void> {
+  const reloading = supervisor.reload(next, supervisor.changes(next.plan), isSuperseded);
   // It looks at the files of UNIX sockets first.
   await new Promise(setImmediate);
   return reloading;
@@ -202,7 +203,7 @@ describe('a reload', () => {
     workers.all[0]?.serve();
     const taken = await launch('tcp://127.0.0.2:0');
     const next = await planOf(`tcp://127.0.0.1:0,tcp://127.0.0.2:${portOf(taken)}`);
-    await expect(supervisor.reload(next, supervisor.changes(next.plan))).rejects.toMatchObject({
+    await expect(supervisor.reload(next, supervisor.changes(next.plan), () => false)).rejects.toMatchObject({
       code: 'LISTEN_IN_USE',
       message: expect.stringContaining('the address is in use by another program') as string,
     });
@@ -218,6 +219,41 @@ describe('a reload', () => {
     void supervisor.stop();
     for (const worker of workers.live) worker.finish();
     await expect(reloading).rejects.toMatchObject({ code: 'RELOAD_CUT_SHORT' });
+  });
+
+  it('gives way to another one once only starved workers would not have started', async () => {
+    const supervisor = await launch('tcp://127.0.0.1:0');
+    workers.all[0]?.serve();
+    let isSuperseded = false;
+    let error: unknown;
+    const next = await planOf('tcp://127.0.0.2:0');
+    const reloading = reload(supervisor, next, () => isSuperseded).catch((reason: unknown) => {
+      error = reason;
+    });
+    await until(() => workers.all.length === 2, 'the new worker');
+    const starting = workers.all[1]!;
+    // A module can pretend that its worker waits for memory.
+    starting.does = { cpuMs: 100, majorFaults: 0, isRunnable: true };
+    const pass = async (seconds: number): Promise<void> => {
+      for (let looks = 0; looks < 2 * seconds; looks += 1) {
+        clock.advance(500);
+        workers.all[0]?.count('echo', 0);
+        await new Promise(setImmediate);
+      }
+    };
+    await pass(60);
+    expect([error, starting.orders]).toEqual([undefined, []]);
+    isSuperseded = true;
+    await pass(1);
+    await reloading;
+    expect(error).toMatchObject({ code: 'RELOAD_CUT_SHORT', message: expect.stringContaining('another reload') });
+    expect(starting.orders.at(-1)).toMatchObject({ type: 'stop' });
+    const again = reload(supervisor, next, () => true);
+    await until(() => workers.all.length === 3, 'another worker');
+    await pass(29);
+    workers.all[2]?.serve();
+    await again;
+    expect(supervisor.listeners[0]?.address).toBe('127.0.0.2');
   });
 
   it('closes the clients of the oldest config when five configs are in use', async () => {
