@@ -1,16 +1,34 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 // No test speaks TLS, and the process of each test file would read these certificates first: a tenth of a second each.
 delete process.env['NODE_EXTRA_CA_CERTS'];
 
+/** These change modules. */
+const changing = readdirSync('test/unit', { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.test.ts'))
+  .map((path) => `test/unit/${path}`)
+  .filter((path) => /vi\.mock\(|useSockets\(/.test(readFileSync(path, 'utf8')));
+
+const options = { testTimeout: 60_000, hookTimeout: 60_000 };
+
 export default defineConfig({
   test: {
-    include: ['{test,examples}/**/*.test.ts'],
-    exclude: ['test/system/**', 'test/supervision/**'],
     globalSetup: ['test/support/build.ts'],
     // Process tests wait more than they compute: three files at a time, however few processors there are.
     maxWorkers: 3,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    projects: [
+      {
+        test: {
+          ...options,
+          name: 'shared modules',
+          include: ['{test,examples}/**/*.test.ts'],
+          exclude: ['test/{system,supervision}/**', ...changing],
+          // To load the same modules again for each file takes a third of all the time.
+          isolate: false,
+        },
+      },
+      { test: { ...options, name: 'own modules', include: changing } },
+    ],
   },
 });

@@ -116,7 +116,7 @@ async function load(): Promise<Libc | undefined> {
     const uvPollStart = library.func('int uv_poll_start(void *, int, void *)');
     const uvPollStop = library.func('int uv_poll_stop(void *)');
     const mmap = library.func('void *mmap(void *, size_t, int, int, int, int64_t)');
-    const uvPollCallback = koffi.pointer(koffi.proto('void uv_poll_cb(void *, int, int)'));
+    const uvPollCallback = koffi.pointer(koffi.proto('void', ['void *', 'int', 'int']));
     const allocate: Libc['allocate'] = (bytes) => {
       const address = koffi.address(koffi.alloc('uint8_t', bytes));
       const buffer = koffi.view(address, bytes);
