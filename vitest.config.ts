@@ -23,12 +23,13 @@ export default defineConfig({
           ...options,
           name: 'shared modules',
           include: ['{test,examples}/**/*.test.ts'],
-          exclude: ['test/{system,supervision}/**', ...changing],
+          exclude: ['test/{repository,system,supervision}/**', ...changing],
           // To load the same modules again for each file takes a third of all the time.
           isolate: false,
         },
       },
       { test: { ...options, name: 'own modules', include: changing } },
+      { test: { ...options, name: 'repository', include: ['test/repository/**/*.test.ts'] } },
     ],
   },
 });
