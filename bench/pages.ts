@@ -20,9 +20,9 @@ const variants = ['without', 'collecting', 'pages'] as const;
 type Variant = (typeof variants)[number];
 
 /**
- * Measures TCP echo in each variant, one after another in each round. The rate differs by more than a page can cost from
- * one second to the next, so what counts is the CPU time of the processes that serve no clients. Those of the worker do
- * not know whether anybody looks.
+ * Measures TCP echo in each variant, one after another in each round. From one second to the next the rate differs by
+ * more than a page can cost, so what counts is the CPU time of the processes that serve no clients. The worker does not
+ * know whether anybody looks.
  */
 export async function measurePages(setting: Setting, peer: Peer): Promise<PagesResult> {
   const { plan, load, serverPlace, directory } = setting;

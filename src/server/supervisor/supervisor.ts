@@ -157,7 +157,7 @@ export class Supervisor implements RunningDaemon {
   /**
    * Switches to another config, which makes these `changes`. A new generation starts next to the old one and takes over
    * once it is ready. Clients of the old one may finish, for at most the new config's `reload.grace`. Rejects, changing
-   * nothing, if the new generation cannot serve, and with `RELOAD_CUT_SHORT` if the daemon is stopping, or if yet another
+   * nothing, if the new generation cannot serve, and with `RELOAD_CUT_SHORT` if the daemon is stopping, or if another
    * config waits for one that does not start. Either way, no other generation's workers hold the sockets any longer.
    */
   async reload(next: GenerationPlan, { added }: ListenerChanges, isSuperseded: () => boolean): Promise<void> {
