@@ -1,6 +1,9 @@
 import { type ExitCode, exitCodes } from '../../exit-codes.ts';
 import { type Activity, isHung, isOverdue, lengthen, noSilence, type Silence } from './silence.ts';
 
+/** How long a worker may load code and config until it is ready. */
+export const startMs = 30_000;
+
 /**
  * The supervisor's decisions as a pure function: (state, event) → (state, effects). Nothing here forks, kills or waits.
  * All times are milliseconds on the monotonic clock.
@@ -16,8 +19,6 @@ const limits = {
   deathsWindowMs: 60_000,
   /** A worker silent for this long is considered hung, unless it is starved. */
   silentMs: 5000,
-  /** The same while it is still loading code and config. */
-  startMs: 30_000,
 } as const;
 
 /** How long a slot rests after too many deaths. */
@@ -159,7 +160,7 @@ function tick(before: PolicyState, nowMs: number, activities: ReadonlyMap<number
 }
 
 function patienceMs({ status }: Slot): number {
-  return status === 'starting' ? limits.startMs : limits.silentMs;
+  return status === 'starting' ? startMs : limits.silentMs;
 }
 
 function stop(before: PolicyState): Decision {
