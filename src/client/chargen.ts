@@ -9,7 +9,10 @@ import { assertWithin, type EitherProtocolOptions, withDefaults } from './option
 import { Meter, type ProgressOptions, type Transfer, transferOf } from './transfer.ts';
 
 export interface ChargenOptions extends EitherProtocolOptions, ProgressOptions {
-  /** Stop after this many bytes or lines, at least 1. Default: 10 lines. A datagram is never cut. */
+  /**
+   * Stop after this many bytes or lines, at least 1. Default: 10 lines. A line has at most 64 KiB. A datagram is never
+   * cut.
+   */
   readonly bytes?: number | undefined;
   readonly lines?: number | undefined;
   /** Compare with the pattern of RFC 864 and stop at the first deviation. Default false. */
@@ -20,16 +23,19 @@ export interface ChargenOptions extends EitherProtocolOptions, ProgressOptions {
 
 export interface Chargen extends Transfer {
   /**
-   * `enough`: everything requested arrived. `deviation`: the data differs from the pattern. Otherwise the stream ended
-   * early through the peer's FIN (`finished`) or RST (`reset`), silence (`timeout`), or the caller's signal
-   * (`interrupted`).
+   * `enough`: everything requested arrived. `deviation`: the data differs from the pattern. `endless-line`: lines were
+   * requested, and one is longer than 64 KiB. Otherwise the stream ended early through the peer's FIN (`finished`) or
+   * RST (`reset`), silence (`timeout`), or the caller's signal (`interrupted`).
    */
-  readonly end: 'enough' | 'deviation' | 'finished' | 'reset' | 'timeout' | 'interrupted';
+  readonly end: 'enough' | 'deviation' | 'endless-line' | 'finished' | 'reset' | 'timeout' | 'interrupted';
   readonly deviation: Deviation | undefined;
   readonly peer: Endpoint;
 }
 
 const defaultLines = 10;
+
+/** Lines of RFC 864 have 72 characters. A server that never ends its line would otherwise be read forever. */
+export const mostLineBytes = 64 * 1024;
 
 /**
  * Reads part of the endless character stream (RFC 864), over UDP one datagram. `host` is `HOST` or `HOST:PORT`. Throws
@@ -69,6 +75,7 @@ async function takeStream(host: string, options: ChargenOptions): Promise<Charge
       const deviation = check?.check(bytes);
       if (deviation !== undefined) return result('deviation', deviation);
       if (options.onBytes !== undefined) await untilInterrupted(options.onBytes(bytes), options.signal);
+      if (wanted.isLineTooLong) return result('endless-line');
     }
     return result('enough');
   } catch (error) {
@@ -114,6 +121,8 @@ async function takeDatagram(host: string, options: ChargenOptions): Promise<Char
 class Wanted {
   #bytes: number;
   #lines: number;
+  /** Of the line that has not ended yet. */
+  #lineBytes = 0;
 
   constructor({ bytes, lines }: ChargenOptions) {
     this.#bytes = bytes ?? Infinity;
@@ -122,6 +131,10 @@ class Wanted {
 
   get isReached(): boolean {
     return this.#bytes <= 0 || this.#lines <= 0;
+  }
+
+  get isLineTooLong(): boolean {
+    return this.#lineBytes > mostLineBytes;
   }
 
   /** Returns the part of the next bytes that is wanted. */
@@ -134,10 +147,13 @@ class Wanted {
   #lengthOfLines(bytes: Uint8Array): number {
     if (this.#lines === Infinity) return bytes.length;
     let length = 0;
-    while (this.#lines > 0) {
+    while (this.#lines > 0 && length < bytes.length) {
       const lineEnd = bytes.indexOf(0x0a, length);
-      if (lineEnd < 0) return bytes.length;
-      length = lineEnd + 1;
+      const end = lineEnd < 0 ? bytes.length : lineEnd + 1;
+      this.#lineBytes += end - length;
+      length = end;
+      if (this.isLineTooLong || lineEnd < 0) break;
+      this.#lineBytes = 0;
       this.#lines -= 1;
     }
     return length;

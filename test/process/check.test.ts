@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { DaemonProcess, root, runToEnd, temporaryDirectory, writeConfig } from '../support/daemon-process.ts';
+import { unprivileged } from '../support/nobody.ts';
 
 const config = {
   workers: 3,
@@ -140,6 +142,105 @@ it.each(['--help', 'check', 'services', 'check --json'])(
     expect(command.stderr).toBe('');
   },
 );
+
+/** A config with a module of this text. */
+function withModule(text: string): string {
+  const file = join(temporaryDirectory(0o755), 'mine.mjs');
+  writeFileSync(file, text, { mode: 0o644 });
+  return writeConfig({ services: { mine: { module: file, listen: ['tcp://127.0.0.1:0'] } } });
+}
+
+function creating(code: string): string {
+  return `export default { name: 'mine', summary: 'ends early', options: {}, create: async () => { ${code} } };`;
+}
+
+const modulesThatEndEarly: readonly (readonly [does: string, text: string, says: string])[] = [
+  ['exits when it is imported', 'process.exit(0);', 'ended the check before it was complete'],
+  ['exits when it is created', creating('process.exit();'), 'ended the check before it was complete'],
+  ['is never created', creating('await new Promise(() => {});'), 'waits for something that will never happen'],
+];
+
+describe.each([
+  ['whoever runs the tests', () => ({})],
+  ['a user without rights', unprivileged],
+])('check by %s', (_who, optionsOf) => {
+  it.each(modulesThatEndEarly)('fails if a module %s', async (_does, text, says) => {
+    expect(await runToEnd(['check', '--config', withModule(text)], optionsOf())).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `smallservd: a module of the config ${says}\n`,
+      lines: [],
+    });
+  });
+
+  it('succeeds whatever exit code a module asks for', async () => {
+    const file = withModule(creating('process.exitCode = 0; return { stream: () => {} };'));
+    expect(await runToEnd(['check', '--config', file], optionsOf())).toMatchObject({ code: 0, stderr: '' });
+  });
+});
+
+/** Runs a program that imports what is built. */
+function runProgram(text: string): { status: number | null; stdout: string; stderr: string } {
+  const program = text.replace(/from '(.*)'/g, (_all, path: string) => `from ${JSON.stringify(`${root}dist/${path}`)}`);
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    encoding: 'utf8',
+    timeout: 30_000,
+    killSignal: 'SIGKILL',
+  });
+  return { status, stdout, stderr };
+}
+
+const late = 'CHECK_ENDED the services did not come up within 30 s: a module or a file keeps them waiting\n';
+
+describe('check in a process of its own', () => {
+  it('fails if a module exits past all handlers', async () => {
+    const file = withModule(creating('process.reallyExit(0);'));
+    const { status, stdout } = runProgram(`
+      import { runApart } from 'server/command/apart.js';
+      process.argv = [process.execPath, 'smallservd', 'check', '--config', ${JSON.stringify(file)}];
+      await runApart(undefined, { print() {}, printError() {} }).catch(({ code, message }) => console.log(code, message));
+    `);
+    const says = 'CHECK_ENDED a module of the config ended the check before it was complete\n';
+    expect({ status, stdout }).toEqual({ status: 0, stdout: says });
+  });
+
+  it('is killed after 30 seconds in an endless loop', () => {
+    const looping = creating(`(await import('node:fs')).writeSync(2, String(process.pid)); for (;;);`);
+    const { status, stdout } = runProgram(`
+      import { runApart } from 'server/command/apart.js';
+      import { systemClock } from 'clock/clock.js';
+      process.argv = [process.execPath, 'smallservd', 'check', '--config', ${JSON.stringify(withModule(looping))}];
+      let tick;
+      let ticks = 0;
+      const clock = { ...systemClock, every: (_ms, task) => ((tick = task), () => (tick = undefined)) };
+      let loops = '';
+      const printError = (text) => {
+        loops += text;
+        for (; ticks < 30; ticks += 1) tick?.();
+      };
+      await runApart(undefined, { print() {}, printError }, clock).catch(({ code, message }) => console.log(code, message));
+      try {
+        process.kill(Number(loops), 0);
+      } catch ({ code }) {
+        console.log(ticks, code);
+      }
+    `);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: `${late}30 ESRCH\n` });
+  });
+});
+
+it('check in this process waits for a module for at most 30 seconds', () => {
+  const waiting = withModule(creating('setInterval(() => {}, 1000); await new Promise(() => {});'));
+  const { status, stdout } = runProgram(`
+    import { prepareAsUser } from 'server/command/prepare.js';
+    import { systemClock } from 'clock/clock.js';
+    const after = (ms, task) => (console.log(ms), systemClock.after(1, task));
+    const config = ${JSON.stringify(waiting)};
+    await prepareAsUser({ config }, { ...systemClock, after }).catch(({ code, message }) => console.log(code, message));
+    process.exit();
+  `);
+  expect({ status, stdout }).toEqual({ status: 0, stdout: `30000\n${late}` });
+});
 
 /** The services of the config that the environment names. */
 async function namedBy(variable: string, ...args: readonly string[]): Promise<readonly string[]> {

@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import { type Chargen, chargen } from '../chargen.ts';
+import { type Chargen, chargen, mostLineBytes } from '../chargen.ts';
 import type { Deviation } from '../chargen-pattern.ts';
 import type { Outcome } from '../../outcomes.ts';
 import { sizeOption, wholeNumberOption } from './option-values.ts';
@@ -38,7 +38,11 @@ export const chargenTool: Tool = {
   define(command, terminal, run) {
     withProtocol(command.argument('<host>', 'HOST or HOST:PORT; default port 19'), steps)
       .addOption(new Option('--bytes <size>', 'stop after N bytes').argParser(sizeOption).conflicts('lines'))
-      .addOption(new Option('--lines <count>', 'stop after N lines (default: 10)').argParser(wholeNumberOption(1)))
+      .addOption(
+        new Option('--lines <count>', 'stop after N lines of at most 64 KiB (default: 10)').argParser(
+          wholeNumberOption(1),
+        ),
+      )
       .option('--verify', 'check the pattern instead of printing it; by default the first 1 MiB')
       .action(
         run(async (host: string, options: ChargenToolOptions) => {
@@ -77,6 +81,7 @@ function amountOf({ bytes, lines, verify, udp }: ChargenToolOptions): { bytes?: 
 const outcomesOfEnds: Readonly<Record<Chargen['end'], Outcome>> = {
   enough: 'ok',
   deviation: 'wrong-answer',
+  'endless-line': 'wrong-answer',
   finished: 'wrong-answer',
   reset: 'reset',
   timeout: 'timeout',
@@ -89,6 +94,7 @@ function faultOf(result: Chargen, isQuiet: boolean): Fault {
   const errors: Readonly<Record<Chargen['end'], string | undefined>> = {
     enough: undefined,
     deviation: result.deviation === undefined ? undefined : describeDeviation(result.deviation),
+    'endless-line': `the server sent a line of more than ${mostLineBytes} bytes, stopped ${figures}`,
     finished: `the server closed ${figures}, but a chargen stream must not end`,
     reset: `the server reset the connection ${figures}`,
     timeout: `the server fell silent ${figures}`,

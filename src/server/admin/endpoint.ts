@@ -192,7 +192,12 @@ class AdminChild implements AdminEndpoint {
     const admin: AdminProcess = {
       child,
       channel: this.#open(child, {
-        heard: (report) => void this.#heard(admin, report),
+        heard: (report) =>
+          void this.#heard(admin, report).catch((error: unknown) => {
+            // Thrown further, it would end the daemon.
+            log.error({ err: error }, 'cannot answer admin process, killing it');
+            this.#kill(admin);
+          }),
         failed: () => this.#kill(admin),
         closed: () => this.#expectEnd(admin),
       }),

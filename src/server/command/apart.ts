@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { constants, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { childArguments, removeNodeVariables } from '../child-arguments.ts';
@@ -6,8 +7,10 @@ import { type Clock, pause, systemClock } from '../../clock/clock.ts';
 import { standardInput } from '../config/source.ts';
 import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
+import { exitCodes } from '../../exit-codes.ts';
 import { isZombie } from '../supervisor/activity.ts';
 import { takeOnlyBytesOf } from '../supervisor/channel.ts';
+import { startPatienceMs } from '../supervisor/restart-policy.ts';
 import { keepDescriptors } from '../../kernel/descriptors.ts';
 import { leaveKeyring } from '../../kernel/privileges.ts';
 
@@ -20,12 +23,31 @@ const maxRounds = 5;
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
-/** Set in a process started by `runApart`. */
+/** Set in a process started by `runApart`: its `successCode`. */
 const variable = '_SMALLSERVD_APART';
 
-/** Whether `runApart` started this process. */
-export const isApart: boolean = process.env[variable] !== undefined;
+const given = process.env[variable];
 delete process.env[variable];
+
+/** Whether `runApart` started this process. */
+export const isApart: boolean = given !== undefined;
+
+/**
+ * The exit code that means success. `runApart` chooses it for its process: code named in the config could exit with 0
+ * before its config is checked. A module has everything that its process has, so this only makes that difficult.
+ */
+export const successCode: number = Number(given ?? exitCodes.stopped);
+
+/** What is wrong if code named in the config has ended the process. */
+export const endedEarly: string = 'a module of the config ended the check before it was complete';
+
+/** What a check that takes longer than `startPatienceMs` throws. */
+export function lateError(): SmallservdError {
+  return new SmallservdError(
+    'CHECK_ENDED',
+    `the services did not come up within ${startPatienceMs / 1000} s: a module or a file keeps them waiting`,
+  );
+}
 
 /**
  * Whether code named in the config could reach what belongs to root: inherited files, and the terminal, where it could
@@ -38,7 +60,7 @@ export function mustRunApart(): boolean {
 /**
  * Runs the command line in a process with its own session, no terminal and no inherited descriptors. `config` is the
  * config named on it. The text is printed exactly as the process wrote it. Resolves with the exit code. A signal that
- * would end this process ends both. Throws `CHECK_ENDED` if something else has ended it.
+ * would end this process ends both. Throws `CHECK_ENDED` if something else has ended it, or if it takes too long.
  */
 export async function runApart(
   config: string | undefined,
@@ -47,7 +69,9 @@ export async function runApart(
 ): Promise<number> {
   keepDescriptors();
   leaveKeyring();
-  const env: NodeJS.ProcessEnv = { ...process.env, [variable]: '1' };
+  // None of those that stand for a signal in a shell.
+  const success = randomInt(193, 255);
+  const env: NodeJS.ProcessEnv = { ...process.env, [variable]: String(success) };
   removeNodeVariables(env);
   const program = fileURLToPath(new URL('../../smallservd.js', import.meta.url));
   const child = spawn(process.execPath, [...childArguments, program, ...process.argv.slice(2)], {
@@ -87,9 +111,19 @@ export async function runApart(
   child.once('close', () => ended.resolve());
   child.once('exit', (code, signal) => exited.resolve([code, signal]));
   child.once('error', (error) => exited.reject(error));
+  const hasSlowReader = (): boolean => child.stdout?.isPaused() === true || child.stderr?.isPaused() === true;
   // Twice in a row: otherwise this process may be about to learn of it.
   let zombieLooks = 0;
+  let spentMs = 0;
+  let isLate = false;
   const cancel = clock.every(quietMs, () => {
+    // Whoever types the config, or reads the output in a pager, takes their time.
+    if (!hasSlowReader() && (child.stdin === null || process.stdin.readableEnded)) spentMs += quietMs;
+    if (spentMs >= startPatienceMs) {
+      isLate = true;
+      child.kill('SIGKILL');
+      exited.resolve([null, null]);
+    }
     zombieLooks = child.pid !== undefined && isZombie(child.pid) ? zombieLooks + 1 : 0;
     if (zombieLooks === 2) exited.resolve([null, null]);
   });
@@ -100,7 +134,7 @@ export async function runApart(
       before = pieces;
       await pause(clock, quietMs);
       // A slow reader gets all of it.
-      if (child.stdout?.isPaused() || child.stderr?.isPaused()) before = -1;
+      if (hasSlowReader()) before = -1;
       else rounds += 1;
     }
   };
@@ -109,6 +143,9 @@ export async function runApart(
   child.stdout?.destroy();
   child.stderr?.destroy();
   if (came !== undefined) process.kill(process.pid, came);
+  if (isLate) throw lateError();
+  if (code === success) return exitCodes.stopped;
+  if (code === exitCodes.stopped) throw new SmallservdError('CHECK_ENDED', endedEarly);
   if (code === null)
     throw new SmallservdError(
       'CHECK_ENDED',

@@ -1,6 +1,6 @@
 /** The program smallservd: runs what the command line asks for. */
 import { endOf } from '../../command-end.ts';
-import { mustRunApart, runApart } from './apart.ts';
+import { endedEarly, mustRunApart, runApart, successCode } from './apart.ts';
 import type { CheckOptions } from './check.ts';
 import { configVariable } from '../config/environment.ts';
 import { daemonProgram } from './program.ts';
@@ -28,12 +28,12 @@ const program = daemonProgram({
     if (mustRunApart()) process.exitCode = await runApart(options.config, { print, printError });
     else {
       const { check } = await import('./check.ts');
-      print(await check(options).catch((error: unknown) => problemsAsJson(error, options)));
+      print(await toItsEnd(check(options)).catch((error: unknown) => problemsAsJson(error, options)));
     }
     // If it failed, that is reported within this turn of the event loop.
     await new Promise<void>((resolve) => void process.stdout.write('', () => setImmediate(resolve)));
     // A module that was imported may have left timers and children that keep this process.
-    exitNow(Number(process.exitCode ?? exitCodes.stopped));
+    exitNow(Number(process.exitCode ?? 0) || successCode);
   },
   reload: async (options) => {
     const { reload } = await import('./reload.ts');
@@ -75,6 +75,24 @@ try {
   process.exitCode = endOf(error, complain);
   // The failure may have left a thread waiting for a dead file server.
   if (error instanceof SmallservdError) exitNow(process.exitCode);
+}
+
+/** Resolves as the check does. A module that ends this process before that makes it fail. */
+async function toItsEnd<Value>(checking: Promise<Value>): Promise<Value> {
+  process.on('exit', failEarly).on('beforeExit', failIdle);
+  return checking.finally(() => process.off('exit', failEarly).off('beforeExit', failIdle));
+}
+
+function failEarly(code: number): void {
+  if (code !== exitCodes.stopped) return;
+  complain(endedEarly);
+  process.exitCode = exitCodes.failed;
+}
+
+/** Nothing is left that could complete the check. */
+function failIdle(): void {
+  complain('a module of the config waits for something that will never happen');
+  process.exit(exitCodes.failed);
 }
 
 /** All standard output goes through here, except that of `top`. Control characters are escaped for a terminal. */

@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
 import { pino } from 'pino';
-import { systemClock } from '../../clock/clock.ts';
+import { type Clock, systemClock } from '../../clock/clock.ts';
 import type { Config, ServiceConfig } from '../config/config.ts';
 import { type AccountProblem, type ConfigSource, loadConfig } from '../config/load.ts';
 import type { LoadedConfig } from '../config/loaded-config.ts';
 import { standardInput } from '../config/source.ts';
+import { Deferred } from '../../deferred.ts';
 import { TaskContext } from '../service-context.ts';
+import { startPatienceMs } from '../supervisor/restart-policy.ts';
 import { endWithParent, forbidNewPrivileges } from '../../kernel/privileges.ts';
 import { accountId, assumeIdentity, findIdentity, type Identity, UnknownAccountError } from '../supervisor/identity.ts';
-import { isApart } from './apart.ts';
+import { isApart, lateError } from './apart.ts';
 import { type ConfigOptions, readSource } from './config-options.ts';
 
 /**
@@ -67,19 +69,25 @@ export function hashOf({ printed }: LoadedConfig): string {
 
 /**
  * Reads a config and checks all of it, including modules and files, as `check` does. A root process becomes the user of
- * the config for good before it opens what the config names.
+ * the config for good before it opens what the config names. Throws `CHECK_ENDED` if that takes longer than a worker
+ * may take. It cannot interrupt an endless loop in a module; the user can, and under root, `runApart` does.
  */
-export async function prepareAsUser(options: ConfigOptions): Promise<Pick<PreparedConfig, 'source' | 'loaded'>> {
+export async function prepareAsUser(
+  options: ConfigOptions,
+  clock: Clock = systemClock,
+): Promise<Pick<PreparedConfig, 'source' | 'loaded'>> {
   const source = await readSource(options);
   // Import modules from the daemon's working directory.
   process.chdir('/');
-  const loaded = await loadConfig(source, {
+  const late = new Deferred<never>();
+  const cancel = clock.after(startPatienceMs, () => late.reject(lateError()));
+  const loading = loadConfig(source, {
     importModules: true,
     beforeFiles: async (account) => withUser(account, becomeUser),
     trialContext,
     accounts: accountId,
   });
-  return { source, loaded };
+  return { source, loaded: await Promise.race([loading, late.promise]).finally(cancel) };
 }
 
 /** Under root, looks up the user that workers run as. Returns the problem if there is none. */

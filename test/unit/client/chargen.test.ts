@@ -67,6 +67,20 @@ describe('chargen against a server that sends something else', () => {
     expect(result).toMatchObject({ end: 'enough', deviation: undefined });
   });
 
+  test('ends with a line that does not end, unless bytes were requested', async () => {
+    const host = await answerTcp(`first\n${'x'.repeat(200_000)}\n`);
+    const { text, result } = await collect(host, {});
+    expect(result.end).toBe('endless-line');
+    expect(text).toMatch(/^first\nx{65537,}$/);
+    expect((await collect(host, { bytes: 150_000 })).result).toMatchObject({ bytes: 150_000, end: 'enough' });
+  });
+
+  test('counts the length of each line by itself', async () => {
+    const lines = `${'x'.repeat(65_535)}\n`.repeat(10);
+    const { result } = await collect(await answerTcp(lines), {});
+    expect(result).toMatchObject({ bytes: lines.length, end: 'enough' });
+  });
+
   test('verifies a datagram over UDP', async () => {
     const host = await answerUdp(() => [pattern(1024)]);
     const { result } = await collect(host, { udp: true, verify: true });

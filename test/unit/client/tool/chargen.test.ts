@@ -85,6 +85,23 @@ describe('prints one error line and exits nonzero on', () => {
     );
   });
 
+  test('a stream without the end of a line', async () => {
+    const host = await serveTcp((socket) => {
+      const send = (): void => {
+        while (socket.write('x'.repeat(10_000)));
+      };
+      socket.on('drain', send);
+      send();
+    });
+    const { code, stdout, stderr } = await runTool(['chargen', host]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^x{65537,}$/);
+    const says = `^smallserv: the server sent a line of more than 65536 bytes, stopped after ${figures}\n$`;
+    expect(stderr).toMatch(new RegExp(says));
+    const { stdout: document } = await runTool(['chargen', '--json', host]);
+    expect(JSON.parse(document)).toMatchObject({ outcome: 'wrong-answer', end: 'endless-line' });
+  });
+
   test('a stream that stalls', async () => {
     const host = await serveTcp((socket) => void socket.write(pattern(100)));
     const { code, stdout, stderr } = await runTool(['chargen', '--timeout', '200ms', host]);
