@@ -78,8 +78,8 @@ export interface Libc {
   ftruncate(descriptor: number, length: number): number;
   /** mmap(2) of a file from its start, at any address. Undefined is an error. */
   mapShared(descriptor: number, length: number, protection: number, flags: number): ArrayBuffer | undefined;
-  /** syscall(2), for system calls without a libc function. Missing arguments are 0. */
-  syscall(number: number, first: number, second: number): number;
+  /** syscall(2), for system calls without a libc function. Unused arguments must be 0. */
+  syscall(number: number, first: number, second: number, third: number, fourth: number): number;
   /** _exit(2). Does not return. */
   _exit(status: number): void;
   /** The error of the preceding call. */
@@ -163,7 +163,7 @@ async function load(): Promise<Libc | undefined> {
         const address = mmap(null, length, protection, flags, descriptor, 0) as Pointer;
         return BigInt.asIntN(64, address) === MAP_FAILED ? undefined : koffi.view(address, length);
       },
-      syscall: library.func('long syscall(long, long, long)'),
+      syscall: library.func('long syscall(long, long, long, long, long)'),
       _exit: library.func('void _exit(int)'),
       errno: () => koffi.errno(),
     };

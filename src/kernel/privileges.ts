@@ -74,5 +74,5 @@ export function endWithParent(parent: number): boolean {
  */
 export function leaveKeyring(): boolean {
   const number = keyctl[process.arch];
-  return number !== undefined && (libc?.syscall(number, KEYCTL_JOIN_SESSION_KEYRING, 0) ?? -1) > 0;
+  return number !== undefined && (libc?.syscall(number, KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0) ?? -1) > 0;
 }

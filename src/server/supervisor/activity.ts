@@ -8,6 +8,8 @@ const ticksPerSecond = 100;
 interface Stat extends Omit<Activity, 'isRunnable'> {
   /** Of the main thread, or of the thread whose file it is. */
   readonly state: string;
+  /** How many the process has. */
+  readonly threads: number;
 }
 
 /** Reads the text of /proc/PID/stat or /proc/PID/task/TID/stat. The name of the process may contain anything. */
@@ -15,10 +17,10 @@ export function parseStat(text: string): Stat | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state = ''] = fields;
   // Fields are numbered from 1, and the third is the first here.
-  const [majorFaults, userTicks, systemTicks] = [12, 14, 15].map((number) => Number(fields[number - 3] || Number.NaN));
-  if (majorFaults === undefined || userTicks === undefined || systemTicks === undefined) return undefined;
-  const cpuMs = ((userTicks + systemTicks) * 1000) / ticksPerSecond;
-  return Number.isNaN(majorFaults + cpuMs) ? undefined : { state, cpuMs, majorFaults };
+  const field = (number: number): number => Number(fields[number - 3] || Number.NaN);
+  const [majorFaults, threads] = [field(12), field(20)];
+  const cpuMs = ((field(14) + field(15)) * 1000) / ticksPerSecond;
+  return Number.isNaN(majorFaults + cpuMs + threads) ? undefined : { state, threads, cpuMs, majorFaults };
 }
 
 /** Returns the activity of a process. Undefined if the system does not tell, or the process is gone. */
@@ -26,8 +28,9 @@ export function readActivity(pid: number): Activity | undefined {
   try {
     const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
     if (stat === undefined) return undefined;
-    const { state, cpuMs, majorFaults } = stat;
-    return { cpuMs, majorFaults, isRunnable: state === 'R' || hasRunnableThread(pid) };
+    const { state, threads, cpuMs, majorFaults } = stat;
+    const isRunnable = state === 'R' || (threads <= mostThreads && hasRunnableThread(pid));
+    return { cpuMs, majorFaults, isRunnable };
   } catch {
     return undefined;
   }
@@ -41,14 +44,13 @@ export function isZombie(pid: number): boolean {
   return stateOf(`/proc/${pid}/stat`) === 'Z';
 }
 
-/** A worker has about ten threads. Looking at thousands would keep the supervisor busy. */
+/** A worker has about ten threads. Even listing thousands would keep the supervisor busy. */
 const mostThreads = 64;
 
 /** The main thread may be waiting for another thread that is starved, as while it loads code. */
 function hasRunnableThread(pid: number): boolean {
   const directory = `/proc/${pid}/task`;
-  const threads = readdirSync(directory);
-  return threads.length <= mostThreads && threads.some((thread) => stateOf(`${directory}/${thread}/stat`) === 'R');
+  return readdirSync(directory).some((thread) => stateOf(`${directory}/${thread}/stat`) === 'R');
 }
 
 function stateOf(path: string): string | undefined {

@@ -37,7 +37,7 @@ test('leaveKeyring replaces the session keyring', () => {
     const { libc } = await import(${JSON.stringify(`${root}dist/kernel/libc.js`)});
     const number = { x64: 250, arm64: 219 }[process.arch];
     // KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING
-    const keyring = () => libc.syscall(number, 0, -3);
+    const keyring = () => libc.syscall(number, 0, -3, 0, 0);
     const before = keyring();
     const isLeft = leaveKeyring();
     console.log(JSON.stringify({ before, isLeft, after: keyring() }));`;

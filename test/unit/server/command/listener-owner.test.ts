@@ -1,14 +1,20 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { type IpAddress, parseIp } from '../../../../src/address/ip-address.ts';
 import {
   isSmallservd,
   parseStatus,
   type ProcFiles,
+  systemProcFiles,
   tcpListeners,
   whyNotListener,
 } from '../../../../src/server/command/listener-owner.ts';
 import type { ConnectedTo } from '../../../../src/server/admin/client.ts';
+import { until } from '../../../support/wait.ts';
 
 function ip(text: string): IpAddress {
   const address = parseIp(text);
@@ -34,7 +40,7 @@ const tcp6 = `\
 `;
 
 describe('tcpListeners', () => {
-  const tables = { ipv4: tcp, ipv6: tcp6 };
+  const tables = { ipv4: tcp.split('\n'), ipv6: tcp6.split('\n') };
 
   it.each([
     ['127.0.0.1', 0x2335, ['777141'], [65534]],
@@ -56,7 +62,7 @@ describe('tcpListeners', () => {
   });
 
   it('reads big-endian addresses', () => {
-    const big = { ipv4: tcp.replaceAll('0100007F', '7F000001'), ipv6: '' };
+    const big = { ipv4: tcp.replaceAll('0100007F', '7F000001').split('\n'), ipv6: [] };
     expect(tcpListeners(big, ip('127.0.0.1'), 0x2335, 'BE')).toMatchObject([{ inode: '777141' }]);
     expect(tcpListeners(big, ip('127.0.0.1'), 0x2335, 'LE')).toEqual([]);
   });
@@ -64,7 +70,8 @@ describe('tcpListeners', () => {
   it('returns only valid entries for corrupted tables', () => {
     fc.assert(
       fc.property(junkOf(tcp), junkOf(tcp6), fc.nat(65_535), (ipv4, ipv6, port) => {
-        for (const found of tcpListeners({ ipv4, ipv6 }, ip('127.0.0.1'), port, 'LE')) {
+        const junk = { ipv4: ipv4.split('\n'), ipv6: ipv6.split('\n') };
+        for (const found of tcpListeners(junk, ip('127.0.0.1'), port, 'LE')) {
           expect(found.inode).toMatch(/^[1-9]\d*$/);
           expect(found.uid).toBeGreaterThanOrEqual(0);
         }
@@ -136,7 +143,8 @@ function listenedOnBy(listenerPid: number | undefined): ConnectedTo {
 }
 
 function proc(processes: Readonly<Record<number, FakeProcess>>, more: Partial<ProcFiles> = {}): ProcFiles {
-  const files = new Map([
+  const files = new Map<string, string>();
+  const tables = new Map([
     ['self/net/tcp', tcp],
     ['self/net/tcp6', tcp6],
   ]);
@@ -154,12 +162,17 @@ function proc(processes: Readonly<Record<number, FakeProcess>>, more: Partial<Pr
   }
   return {
     read: (path) => files.get(path),
+    lines: (path) => tables.get(path)?.split('\n') ?? [],
     link: (path) => links.get(path),
     list: (path) => directories.get(path),
     ownAddresses: [],
     uid: 0,
     ...more,
   };
+}
+
+function* numbersFrom(first: number): Generator<string> {
+  for (let each = first; ; each += 1) yield String(each);
 }
 
 describe('whyNotListener', () => {
@@ -186,8 +199,8 @@ describe('whyNotListener', () => {
   it('believes no table of UNIX sockets, which anybody can forge', () => {
     const holder = proc({ 50: { sockets: ['4242'] }, 70: { args: 'python3\0' } });
     const forged = '00000000: 00000002 00000000 00010000 0001 01 4242 /run/smallservd/admin.sock\n';
-    const read = (path: string): string | undefined => (path === 'self/net/unix' ? forged : holder.read(path));
-    expect(whyNotListener(50, listenedOnBy(70), { ...holder, read })).toBe('another process listens there');
+    const lines = (path: string): Iterable<string> => (path === 'self/net/unix' ? [forged] : holder.lines(path));
+    expect(whyNotListener(50, listenedOnBy(70), { ...holder, lines })).toBe('another process listens there');
   });
 
   it.each([-1, 0, -50, 1.5, 2 ** 22 + 1, 2 ** 31, 2 ** 32 + 50, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY])(
@@ -282,13 +295,114 @@ describe('whyNotListener', () => {
     });
   });
 
+  it('looks no further than the descriptor that it looks for', () => {
+    const processes = proc({ 50: { sockets: ['777141'] } });
+    expect(whyNotListener(50, admin, { ...processes, list: () => numbersFrom(3) })).toBeUndefined();
+  });
+
+  it('rejects a child whose number another process has got', () => {
+    const before = proc({ 50: {}, 51: { parent: 50, sockets: ['777141'] } });
+    let isOther = false;
+    const link = (path: string): string | undefined => {
+      isOther ||= path.startsWith('51/fd');
+      return before.link(path);
+    };
+    const after = proc({ 50: {}, 51: { parent: 1, sockets: ['777141'] } });
+    const read = (path: string): string | undefined => (isOther ? after : before).read(path);
+    expect(whyNotListener(50, admin, { ...before, link })).toBeUndefined();
+    isOther = false;
+    expect(whyNotListener(50, admin, { ...before, link, read })).toBe('it does not hold the socket');
+  });
+
+  describe.each([
+    ['descriptors', '50/fd', '51'],
+    ['children', '.', '51'],
+    ['processes of others around it', '.', '52'],
+  ])('for a process with very many %s', (_, directory, model) => {
+    function modeled(path: string): string {
+      return path.replace(/^\d{3,}/, model);
+    }
+
+    /** Its `directory` has these entries, each of which is like process `model` if it is one. */
+    function crowded(entries: Iterable<string>): ProcFiles {
+      const few = proc({ 50: {}, 51: { parent: 50 }, 52: {} });
+      return {
+        ...few,
+        read: (path) => few.read(modeled(path)),
+        link: (path) => few.link(modeled(path)) ?? '/dev/null',
+        list: (path) => (path === directory ? entries : few.list(modeled(path))),
+      };
+    }
+
+    it('ends after a fixed number of looks', () => {
+      const clock = { monotonicMs: () => 0 };
+      expect(whyNotListener(50, admin, crowded(numbersFrom(100)), clock)).toMatch(/^there are too many processes/);
+    });
+
+    it('ends after five seconds', () => {
+      let nowMs = 0;
+      function* slow(): Generator<string> {
+        for (const each of numbersFrom(100)) {
+          nowMs += 100;
+          yield each;
+        }
+      }
+      expect(whyNotListener(50, admin, crowded(slow()), { monotonicMs: () => nowMs })).toMatch(/takes more than 5 s$/);
+      expect(nowMs).toBe(5000);
+    });
+  });
+
+  it('ends after five seconds, however many sockets there are', () => {
+    let nowMs = 0;
+    function* rows(): Generator<string> {
+      for (const [, row = ''] = tcp.split('\n'); ; nowMs += 1) yield row;
+    }
+    const processes = proc({ 50: {} }, { lines: rows });
+    expect(whyNotListener(50, admin, processes, { monotonicMs: () => nowMs })).toMatch(/takes more than 5 s$/);
+    expect(nowMs).toBe(5000);
+  });
+
   it('rejects every process if /proc is empty or corrupted', () => {
     fc.assert(
       fc.property(fc.nat(2 ** 22), fc.func(fc.option(fc.string(), { nil: undefined })), (pid, read) => {
-        const files = proc({}, { read, link: read, list: (path) => read(path)?.split('') });
+        const lines = (path: string): Iterable<string> => read(path)?.split('\n') ?? [];
+        const files = proc({}, { read, lines, link: read, list: (path) => read(path)?.split('') });
         expect(whyNotListener(pid, admin, files)).toBeDefined();
       }),
     );
+  });
+});
+
+describe.runIf(process.platform === 'linux')('systemProcFiles', () => {
+  it('reads no more than 64 KiB of a file', async () => {
+    const [short, long] = await Promise.all(
+      [40_000, 80_000].map(async (length) => {
+        const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)', 'x'.repeat(length)]);
+        onTestFinished(() => void child.kill('SIGKILL'));
+        await once(child, 'spawn');
+        return child.pid ?? 0;
+      }),
+    );
+    await until(() => systemProcFiles.read(`${short}/cmdline`)?.endsWith('xxx\0') === true, 'a command line');
+    expect(readFileSync(`/proc/${long}/cmdline`).length).toBeGreaterThan(80_000);
+    expect(systemProcFiles.read(`${long}/cmdline`)).toBeUndefined();
+    expect(parseStatus(systemProcFiles.read(`${long}/status`) ?? '')?.parent).toBe(process.pid);
+  });
+
+  it('finds a listening socket of this process, and all that is in a directory', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const row = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')} 00000000:0000 0A`;
+    expect([...systemProcFiles.lines('self/net/tcp')].filter((line) => line.includes(row))).toHaveLength(1);
+    expect([...(systemProcFiles.list('self/task') ?? [])]).toEqual(readdirSync('/proc/self/task'));
+  });
+
+  it('finds nothing where there is nothing', () => {
+    expect([...systemProcFiles.lines('self/net/none')]).toEqual([]);
+    expect(systemProcFiles.list('none')).toBeUndefined();
+    expect(systemProcFiles.read('none')).toBeUndefined();
   });
 });
 

@@ -19,7 +19,7 @@ describe('parseStat', () => {
   it('finds the fields, whatever the name of the process is', () => {
     const rest = 'S 1 2 3 0 -1 4194304 900 80 7 6 150 25 1 1 20 0 11 0 5000';
     for (const name of ['node', 'a b', ') R 9 (', '('])
-      expect(parseStat(`42 (${name}) ${rest}`)).toEqual({ state: 'S', majorFaults: 7, cpuMs: 1750 });
+      expect(parseStat(`42 (${name}) ${rest}`)).toEqual({ state: 'S', threads: 11, majorFaults: 7, cpuMs: 1750 });
   });
 
   it.each(['', '42', '42 (node) S 1 2', '42 (node)'])('returns nothing for %j', (text) => {
