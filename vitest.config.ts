@@ -4,11 +4,13 @@ import { defineConfig } from 'vitest/config';
 // No test speaks TLS, and the process of each test file would read these certificates first: a tenth of a second each.
 delete process.env['NODE_EXTRA_CA_CERTS'];
 
+const elsewhere = 'test/{repository,system,supervision}/**';
+
 /** These change modules. */
-const changing = readdirSync('test/unit', { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.test.ts'))
-  .map((path) => `test/unit/${path}`)
-  .filter((path) => /vi\.mock\(|useSockets\(/.test(readFileSync(path, 'utf8')));
+const changing = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .filter((path) => /^(?!repository|system|supervision).*\.test\.ts$/.test(path))
+  .map((path) => `test/${path}`)
+  .filter((path) => /vi\.(?:do)?mock\(|useSockets\(/i.test(readFileSync(path, 'utf8')));
 
 const options = { testTimeout: 60_000, hookTimeout: 60_000 };
 
@@ -23,7 +25,7 @@ export default defineConfig({
           ...options,
           name: 'shared modules',
           include: ['{test,examples}/**/*.test.ts'],
-          exclude: ['test/{repository,system,supervision}/**', ...changing],
+          exclude: [elsewhere, ...changing],
           // To load the same modules again for each file takes a third of all the time.
           isolate: false,
         },

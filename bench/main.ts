@@ -28,6 +28,8 @@ async function main(args: Arguments): Promise<void> {
   const path = join(args.output, 'BENCHMARKS.md');
   writeFileSync(path, formatReport(results, plots));
   process.stdout.write(`\n${formatVerdicts(results)}\nwrote ${path}\n`);
+  // Something that was asked for by name went wrong, or was not measured.
+  if (args.only.length > 0 && results.remarks.length > 0) process.exitCode = 1;
 }
 
 /** Keeps the results, so that the report can be written again. */
@@ -42,5 +44,8 @@ async function measure(args: Arguments): Promise<Results> {
 }
 
 function readResults(path: string): Results {
-  return JSON.parse(readFileSync(path, 'utf8')) as Results;
+  const results = JSON.parse(readFileSync(path, 'utf8')) as Partial<Results>;
+  if (Object.values(results.pages ?? {}).some((each) => !Array.isArray(each.pages)))
+    throw new Error(`${path} is of an earlier version: measure again`);
+  return { pages: {}, ...results } as Results;
 }

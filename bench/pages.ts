@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type ClientRequest, get, type IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LoadGenerator } from './load-generator.ts';
 import type { Peer } from './peers.ts';
 import type { PagesResult, PagesSample } from './results.ts';
@@ -92,16 +93,13 @@ class Page {
     stream.on('error', () => {});
   }
 
-  /** Resolves when the page shows the past, and after the first change of it. */
+  /** Resolves when the page has the past. From then on it gets what changes. */
   static async open(port: number): Promise<Page> {
     const request = get({ host: '127.0.0.1', port, path: '/events', agent: false });
     const [stream] = (await once(request, 'response')) as [IncomingMessage];
     if (stream.statusCode !== 200) throw new Error(`bench: /events answers with ${stream.statusCode}`);
     const page = new Page(request, stream);
-    await once(stream, 'data');
-    // The past comes at once, changes come once a second.
-    const deadlineMs = performance.now() + settleMs;
-    while (performance.now() < deadlineMs) await once(stream, 'data');
+    await sleep(settleMs);
     page.#bytes = 0;
     return page;
   }

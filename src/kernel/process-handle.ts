@@ -1,13 +1,15 @@
 import { closeSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { libc } from './libc.ts';
+import { statFields } from './process-stat.ts';
 import { errorCodeOf, systemError } from './system-error.ts';
 
 /** The same number on every architecture that libc.ts knows, see asm-generic/unistd.h. */
 const pidfd_send_signal = 424;
 const pidfd_open = 434;
 
-const largestPid = 2 ** 31 - 1;
+/** PID_MAX_LIMIT of 64-bit Linux. */
+export const largestPid: number = 2 ** 22;
 
 /** A process. Another that gets its number after its end is not taken for it. */
 export interface ProcessHandle {
@@ -18,8 +20,8 @@ export interface ProcessHandle {
 
 /**
  * Returns the process that has this number now, or undefined if there is none. Without koffi, and where the system does
- * not offer or permit pidfd_open(2), a process is known by its start time. Then a few microseconds are left in which it
- * could end, between the last look and the signal.
+ * not offer or permit pidfd_open(2), a process is known by its start time, if /proc shows it. Then a few microseconds
+ * are left in which it could end, between the last look and the signal.
  */
 export function openProcess(pid: number): ProcessHandle | undefined {
   // 0 and negative numbers stand for groups of processes, see kill(2).
@@ -68,9 +70,7 @@ function exists(pid: number): boolean {
 /** Field 22 of /proc/PID/stat, in clock ticks since boot, see proc_pid_stat(5). */
 function readStartTime(pid: number): string | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the name of the process, which may contain anything.
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[22 - 3];
+    return statFields(readFileSync(`/proc/${pid}/stat`, 'latin1'))(22);
   } catch {
     return undefined;
   }

@@ -1,10 +1,17 @@
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { DaemonProcess, root, runToEnd, temporaryDirectory, writeConfig } from '../support/daemon-process.ts';
+import {
+  DaemonProcess,
+  isRunning,
+  root,
+  runToEnd,
+  temporaryDirectory,
+  writeConfig,
+} from '../support/daemon-process.ts';
 import { unprivileged } from '../support/nobody.ts';
+import { until } from '../support/wait.ts';
 
 const config = {
   workers: 3,
@@ -162,7 +169,7 @@ const modulesThatEndEarly: readonly (readonly [does: string, text: string, says:
 
 describe.each([
   ['whoever runs the tests', () => ({})],
-  ['a user without rights', unprivileged],
+  ['an unprivileged user', unprivileged],
 ])('check by %s', (_who, optionsOf) => {
   it.each(modulesThatEndEarly)('fails if a module %s', async (_does, text, says) => {
     expect(await runToEnd(['check', '--config', withModule(text)], optionsOf())).toEqual({
@@ -174,72 +181,81 @@ describe.each([
   });
 
   it('succeeds whatever exit code a module asks for', async () => {
-    const file = withModule(creating('process.exitCode = 0; return { stream: () => {} };'));
+    const file = withModule(creating('process.exitCode = 3; return { stream: () => {} };'));
     expect(await runToEnd(['check', '--config', file], optionsOf())).toMatchObject({ code: 0, stderr: '' });
   });
 });
 
 /** Runs a program that imports what is built. */
-function runProgram(text: string): { status: number | null; stdout: string; stderr: string } {
+async function runProgram(text: string): Promise<{ code: unknown; stdout: string }> {
   const program = text.replace(/from '(.*)'/g, (_all, path: string) => `from ${JSON.stringify(`${root}dist/${path}`)}`);
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
-    encoding: 'utf8',
-    timeout: 30_000,
-    killSignal: 'SIGKILL',
-  });
-  return { status, stdout, stderr };
+  const command = [process.execPath, '--input-type=module', '--eval', program] as const;
+  const { code, stdout } = await runToEnd([], { command });
+  return { code, stdout };
 }
 
 const late = 'CHECK_ENDED the services did not come up within 30 s: a module or a file keeps them waiting\n';
 
-describe('check in a process of its own', () => {
+describe('check in a separate process', () => {
   it('fails if a module exits past all handlers', async () => {
     const file = withModule(creating('process.reallyExit(0);'));
-    const { status, stdout } = runProgram(`
+    const result = await runProgram(`
       import { runApart } from 'server/command/apart.js';
       process.argv = [process.execPath, 'smallservd', 'check', '--config', ${JSON.stringify(file)}];
       await runApart(undefined, { print() {}, printError() {} }).catch(({ code, message }) => console.log(code, message));
     `);
     const says = 'CHECK_ENDED a module of the config ended the check before it was complete\n';
-    expect({ status, stdout }).toEqual({ status: 0, stdout: says });
+    expect(result).toEqual({ code: 0, stdout: says });
   });
 
-  it('is killed after 30 seconds in an endless loop', () => {
+  it('is killed in an endless loop', async () => {
     const looping = creating(`(await import('node:fs')).writeSync(2, String(process.pid)); for (;;);`);
-    const { status, stdout } = runProgram(`
+    const { code, stdout } = await runProgram(`
       import { runApart } from 'server/command/apart.js';
       import { systemClock } from 'clock/clock.js';
       process.argv = [process.execPath, 'smallservd', 'check', '--config', ${JSON.stringify(withModule(looping))}];
-      let tick;
-      let ticks = 0;
-      const clock = { ...systemClock, every: (_ms, task) => ((tick = task), () => (tick = undefined)) };
-      let loops = '';
-      const printError = (text) => {
-        loops += text;
-        for (; ticks < 30; ticks += 1) tick?.();
+      let nowMs = 0;
+      const tasks = new Set();
+      const every = (ms, task) => {
+        const periodic = { ms, task };
+        tasks.add(periodic);
+        return () => void tasks.delete(periodic);
       };
+      const printError = (text) => {
+        console.log(text);
+        // What watches it stops when it has had enough.
+        while (tasks.size === 2) {
+          nowMs += 500;
+          for (const { ms, task } of tasks) if (nowMs % ms === 0) task();
+        }
+      };
+      const clock = { ...systemClock, monotonicMs: () => nowMs, every };
       await runApart(undefined, { print() {}, printError }, clock).catch(({ code, message }) => console.log(code, message));
-      try {
-        process.kill(Number(loops), 0);
-      } catch ({ code }) {
-        console.log(ticks, code);
-      }
     `);
-    expect({ status, stdout }).toEqual({ status: 0, stdout: `${late}30 ESRCH\n` });
+    const [pid = '', ...lines] = stdout.split('\n');
+    expect({ code, stdout: lines.join('\n') }).toEqual({ code: 0, stdout: late });
+    await until(() => !isRunning(Number(pid)), 'the end of the loop');
   });
 });
 
-it('check in this process waits for a module for at most 30 seconds', () => {
-  const waiting = withModule(creating('setInterval(() => {}, 1000); await new Promise(() => {});'));
-  const { status, stdout } = runProgram(`
+it('check in this process waits for a module for at most 30 seconds', async () => {
+  const waiting = withModule(creating('globalThis.pass(30); await new Promise(() => {});'));
+  const result = await runProgram(`
     import { prepareAsUser } from 'server/command/prepare.js';
     import { systemClock } from 'clock/clock.js';
-    const after = (ms, task) => (console.log(ms), systemClock.after(1, task));
+    const tasks = [];
+    const every = (ms, task) => {
+      tasks.push(task);
+      return () => console.log(ms);
+    };
+    globalThis.pass = (times) => {
+      for (let time = 0; time < times; time += 1) for (const task of tasks) task();
+    };
     const config = ${JSON.stringify(waiting)};
-    await prepareAsUser({ config }, { ...systemClock, after }).catch(({ code, message }) => console.log(code, message));
+    await prepareAsUser({ config }, { ...systemClock, every }).catch(({ code, message }) => console.log(code, message));
     process.exit();
   `);
-  expect({ status, stdout }).toEqual({ status: 0, stdout: `30000\n${late}` });
+  expect(result).toEqual({ code: 0, stdout: `1000\n${late}` });
 });
 
 /** The services of the config that the environment names. */

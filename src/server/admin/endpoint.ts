@@ -194,6 +194,7 @@ class AdminChild implements AdminEndpoint {
       channel: this.#open(child, {
         heard: (report) =>
           void this.#heard(admin, report).catch((error: unknown) => {
+            if (admin.isGone || this.#isClosed) return;
             // Thrown further, it would end the daemon.
             log.error({ err: error }, 'cannot answer admin process, killing it');
             this.#kill(admin);

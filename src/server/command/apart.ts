@@ -8,9 +8,10 @@ import { standardInput } from '../config/source.ts';
 import { Deferred } from '../../deferred.ts';
 import { SmallservdError } from '../../errors.ts';
 import { exitCodes } from '../../exit-codes.ts';
-import { isZombie } from '../supervisor/activity.ts';
+import { isZombie, readActivity } from '../supervisor/activity.ts';
 import { takeOnlyBytesOf } from '../supervisor/channel.ts';
 import { startPatienceMs } from '../supervisor/restart-policy.ts';
+import { SilenceWatch } from '../supervisor/silence-watch.ts';
 import { keepDescriptors } from '../../kernel/descriptors.ts';
 import { leaveKeyring } from '../../kernel/privileges.ts';
 
@@ -114,20 +115,26 @@ export async function runApart(
   const hasSlowReader = (): boolean => child.stdout?.isPaused() === true || child.stderr?.isPaused() === true;
   // Twice in a row: otherwise this process may be about to learn of it.
   let zombieLooks = 0;
-  let spentMs = 0;
   let isLate = false;
-  const cancel = clock.every(quietMs, () => {
-    // Whoever types the config, or reads the output in a pager, takes their time.
-    if (!hasSlowReader() && (child.stdin === null || process.stdin.readableEnded)) spentMs += quietMs;
-    if (spentMs >= startPatienceMs) {
+  const watch = new SilenceWatch({
+    clock,
+    patienceMs: startPatienceMs,
+    activity: () => (child.pid === undefined ? undefined : readActivity(child.pid)),
+    hung() {
       isLate = true;
       child.kill('SIGKILL');
-      exited.resolve([null, null]);
-    }
+    },
+  });
+  const cancel = clock.every(quietMs, () => {
+    // Whoever types the config, or reads the output in a pager, takes their time.
+    if (hasSlowReader() || (child.stdin !== null && !process.stdin.readableEnded)) watch.heard();
     zombieLooks = child.pid !== undefined && isZombie(child.pid) ? zombieLooks + 1 : 0;
     if (zombieLooks === 2) exited.resolve([null, null]);
   });
-  const [code, signal] = await exited.promise.finally(cancel);
+  const [code, signal] = await exited.promise.finally(() => {
+    cancel();
+    watch.cancel();
+  });
   // Processes it leaves behind could hold its output open, and go on writing.
   const quiet = async (): Promise<void> => {
     for (let rounds = 0, before = -1; rounds < maxRounds && before !== pieces; ) {
@@ -143,7 +150,7 @@ export async function runApart(
   child.stdout?.destroy();
   child.stderr?.destroy();
   if (came !== undefined) process.kill(process.pid, came);
-  if (isLate) throw lateError();
+  if (isLate && code === null) throw lateError();
   if (code === success) return exitCodes.stopped;
   if (code === exitCodes.stopped) throw new SmallservdError('CHECK_ENDED', endedEarly);
   if (code === null)

@@ -4,6 +4,7 @@ import { endianness, networkInterfaces } from 'node:os';
 import { basename } from 'node:path';
 import { type IpAddress, isIpv4, isLoopback, isUnspecified, parseIp } from '../../address/ip-address.ts';
 import { type Clock, systemClock } from '../../clock/clock.ts';
+import { largestPid } from '../../kernel/process-handle.ts';
 import type { ConnectedTo } from '../admin/client.ts';
 
 /** A listening TCP socket. */
@@ -36,8 +37,6 @@ export interface ProcFiles {
   readonly uid: number;
 }
 
-/** pid_max on 64-bit Linux. */
-const largestPid = 2 ** 22;
 const listenState = '0A';
 
 /**
@@ -279,7 +278,7 @@ export const systemProcFiles: ProcFiles = {
 function readBounded(path: string): string | undefined {
   const parts: Buffer[] = [];
   let length = 0;
-  for (const chunk of chunksOf(path)) {
+  for (const chunk of chunksOf(path, smallChunk)) {
     parts.push(Buffer.from(chunk));
     length += chunk.length;
     if (length > maxFileBytes) return undefined;
@@ -290,7 +289,7 @@ function readBounded(path: string): string | undefined {
 function* linesOf(path: string): Generator<string> {
   let unfinished = '';
   try {
-    for (const chunk of chunksOf(path)) {
+    for (const chunk of chunksOf(path, Buffer.allocUnsafe(chunkBytes))) {
       const lines = (unfinished + chunk.toString('latin1')).split('\n');
       unfinished = lines.pop() ?? '';
       yield* lines;
@@ -300,11 +299,15 @@ function* linesOf(path: string): Generator<string> {
   }
 }
 
-/** A chunk is valid until the next one. */
-function* chunksOf(path: string): Generator<Buffer> {
+const chunkBytes = 16 * 1024;
+
+/** One for all files of processes, of which there may be many. They are read one after the other. */
+const smallChunk = Buffer.allocUnsafe(chunkBytes);
+
+/** Reads a file into `chunk`. What it yields is valid until the next piece. */
+function* chunksOf(path: string, chunk: Buffer): Generator<Buffer> {
   const file = openSync(path, 'r');
   try {
-    const chunk = Buffer.allocUnsafe(16 * 1024);
     for (let length = readSync(file, chunk); length > 0; length = readSync(file, chunk))
       yield chunk.subarray(0, length);
   } finally {

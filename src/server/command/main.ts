@@ -80,7 +80,13 @@ try {
 /** Resolves as the check does. A module that ends this process before that makes it fail. */
 async function toItsEnd<Value>(checking: Promise<Value>): Promise<Value> {
   process.on('exit', failEarly).on('beforeExit', failIdle);
-  return checking.finally(() => process.off('exit', failEarly).off('beforeExit', failIdle));
+  try {
+    return await checking;
+  } finally {
+    process.off('exit', failEarly).off('beforeExit', failIdle);
+    // A module may have set it.
+    process.exitCode = undefined;
+  }
 }
 
 function failEarly(code: number): void {

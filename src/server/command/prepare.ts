@@ -13,6 +13,8 @@ import { accountId, assumeIdentity, findIdentity, type Identity, UnknownAccountE
 import { isApart, lateError } from './apart.ts';
 import { type ConfigOptions, readSource } from './config-options.ts';
 
+const waitPeriodMs = 1000;
+
 /**
  * Leaves the start directory for good, and rewrites the config path so that it still resolves. Another user may own and
  * move that directory, and Node creates and removes UNIX sockets by relative path.
@@ -80,7 +82,12 @@ export async function prepareAsUser(
   // Import modules from the daemon's working directory.
   process.chdir('/');
   const late = new Deferred<never>();
-  const cancel = clock.after(startPatienceMs, () => late.reject(lateError()));
+  let waitedMs = 0;
+  // Not one timer: time in which this process is stopped does not count.
+  const cancel = clock.every(waitPeriodMs, () => {
+    waitedMs += waitPeriodMs;
+    if (waitedMs >= startPatienceMs) late.reject(lateError());
+  });
   const loading = loadConfig(source, {
     importModules: true,
     beforeFiles: async (account) => withUser(account, becomeUser),

@@ -131,7 +131,9 @@ export class Reloader {
     log.info(fields, 'config changes');
     const before = new Set(supervisor.listeners.map(nameOf));
     const generation = { config, source: next.source, plan, identity };
-    await supervisor.reload(generation, changes, () => this.#isAskedAgain);
+    // Not twice in a row, or starved workers would never get the time that they need.
+    const mayGiveWay = this.#last?.code !== 'RELOAD_CUT_SHORT';
+    await supervisor.reload(generation, changes, () => mayGiveWay && this.#isAskedAgain);
     this.current = next;
     this.#options.onReplaced(identity);
     log.level = config.log.level;

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { statFields } from '../../kernel/process-stat.ts';
 import type { Activity } from './silence.ts';
 
 /** USER_HZ, the unit of CPU times in /proc: 100 on every architecture that Node runs on. See time(7). */
@@ -14,10 +15,9 @@ interface Stat extends Omit<Activity, 'isRunnable'> {
 
 /** Reads the text of /proc/PID/stat or /proc/PID/task/TID/stat. The name of the process may contain anything. */
 export function parseStat(text: string): Stat | undefined {
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const [state = ''] = fields;
-  // Fields are numbered from 1, and the third is the first here.
-  const field = (number: number): number => Number(fields[number - 3] || Number.NaN);
+  const fieldOf = statFields(text);
+  const state = fieldOf(3) ?? '';
+  const field = (number: number): number => Number(fieldOf(number) || Number.NaN);
   const [majorFaults, threads] = [field(12), field(20)];
   const cpuMs = ((field(14) + field(15)) * 1000) / ticksPerSecond;
   return Number.isNaN(majorFaults + cpuMs + threads) ? undefined : { state, threads, cpuMs, majorFaults };

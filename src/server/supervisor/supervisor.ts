@@ -182,7 +182,7 @@ export class Supervisor implements RunningDaemon {
       void this.#follow(generation);
       const ports = this.#datagramPorts;
       if (ports.length > knownPorts) for (const each of this.#generations) each.announcePorts(ports);
-      await this.#start(generation, isSuperseded);
+      await this.#untilStarted(generation, isSuperseded);
       if (this.#stopping) throw cutShort();
       // Listeners that the old config has, too, stay as they are until now.
       this.#files.grant(next.plan, this.#sockets.files);
@@ -204,10 +204,11 @@ export class Supervisor implements RunningDaemon {
   }
 
   /**
-   * Resolves when it is ready, or a stop has ended it. Rejects if it is superseded after a time in which only starved
-   * workers are not ready: a module that pretends to be starved must not keep the config out that removes it.
+   * Resolves when the generation is ready, or a stop has ended it. Rejects if it is superseded after a time in which
+   * only starved workers are not ready. A module that pretends to be starved must not keep the config out that removes
+   * it.
    */
-  async #start({ ready, ended }: Generation, isSuperseded: () => boolean): Promise<void> {
+  async #untilStarted({ ready, ended }: Generation, isSuperseded: () => boolean): Promise<void> {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
     const superseded = new Deferred<never>();

@@ -3,8 +3,8 @@ import type { HostAddress } from '../../../../src/client/dial/resolve-host.ts';
 import { firstWithRoute } from '../../../../src/client/dial/route.ts';
 
 const loopback: HostAddress = { address: '127.0.0.1', family: 'ipv4' };
-/** Without SO_BROADCAST the system refuses it: an address without a route on every machine. */
-const refused: HostAddress = { address: '255.255.255.255', family: 'ipv4' };
+/** The broadcast address of loopback: without SO_BROADCAST the system refuses it, whatever networks there are. */
+const refused: HostAddress = { address: '127.255.255.255', family: 'ipv4' };
 
 describe('firstWithRoute', () => {
   it('returns the first address if all have a route', async () => {

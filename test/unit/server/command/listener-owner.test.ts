@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import * as fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -384,7 +384,7 @@ describe.runIf(process.platform === 'linux')('systemProcFiles', () => {
       }),
     );
     await until(() => systemProcFiles.read(`${short}/cmdline`)?.endsWith('xxx\0') === true, 'a command line');
-    expect(readFileSync(`/proc/${long}/cmdline`).length).toBeGreaterThan(80_000);
+    await until(() => readFileSync(`/proc/${long}/cmdline`).length > 80_000, 'a long command line');
     expect(systemProcFiles.read(`${long}/cmdline`)).toBeUndefined();
     expect(parseStatus(systemProcFiles.read(`${long}/status`) ?? '')?.parent).toBe(process.pid);
   });
@@ -396,7 +396,7 @@ describe.runIf(process.platform === 'linux')('systemProcFiles', () => {
     const { port } = server.address() as AddressInfo;
     const row = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')} 00000000:0000 0A`;
     expect([...systemProcFiles.lines('self/net/tcp')].filter((line) => line.includes(row))).toHaveLength(1);
-    expect([...(systemProcFiles.list('self/task') ?? [])]).toEqual(readdirSync('/proc/self/task'));
+    expect([...(systemProcFiles.list('self/task') ?? [])]).toContain(String(process.pid));
   });
 
   it('finds nothing where there is nothing', () => {

@@ -154,6 +154,34 @@ describe('a reload', () => {
     expect(reloader).toMatchObject({ attempts: 2, failures: 0 });
   });
 
+  it('gives way to the next one if its workers do not start, but not twice in a row', async () => {
+    const { reloader, write } = await start();
+    /** Lets time pass in which only the first worker reports, and the others would like to run. */
+    const starve = async (seconds: number): Promise<void> => {
+      for (let looks = 0; looks < 2 * seconds; looks += 1) {
+        for (const worker of workers.live) worker.does = { cpuMs: 0, majorFaults: 0, isRunnable: true };
+        clock.advance(500);
+        workers.all[0]?.count('echo', 0);
+        await new Promise(setImmediate);
+      }
+    };
+    write(configOf(other));
+    reloader.reload();
+    await until(() => workers.all.length === 2, 'a worker of the first reload');
+    reloader.reload();
+    await starve(31);
+    await until(() => workers.all.length === 3, 'a worker of the second reload');
+    expect(reloader).toMatchObject({ attempts: 2, last: { code: 'RELOAD_CUT_SHORT' } });
+    reloader.reload();
+    await starve(60);
+    expect(reloader.attempts).toBe(2);
+    workers.all[2]?.serve();
+    await until(() => workers.all.length === 4, 'a worker of the third reload');
+    workers.all[3]?.serve();
+    await ended(reloader);
+    expect(reloader).toMatchObject({ attempts: 3, failures: 1 });
+  });
+
   it('is recorded, the last twenty, newest first', async () => {
     const { reloader, write } = await start();
     expect(reloader.records).toEqual([]);

@@ -221,7 +221,7 @@ describe('a reload', () => {
     await expect(reloading).rejects.toMatchObject({ code: 'RELOAD_CUT_SHORT' });
   });
 
-  it('gives way to another one once only starved workers would not have started', async () => {
+  it('is cut short after thirty seconds if another reload waits', async () => {
     const supervisor = await launch('tcp://127.0.0.1:0');
     workers.all[0]?.serve();
     let isSuperseded = false;
