@@ -18,7 +18,7 @@ const limits = {
   silentMs: 5000,
 } as const;
 
-/** The same while it is still loading code and config. A check has as long. */
+/** How long a worker may be silent while it is still loading code and config. A check has as long. */
 export const startPatienceMs = 30_000;
 
 /** How long a slot rests after too many deaths. */
